@@ -1,0 +1,55 @@
+# PYTHON=/path/to/python3 chooses the Python to set up with; ARGS is passed on to pytest.
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test lint
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/installed ## make .venv and install what the product needs
+
+run: setup ## run the product
+	@exec $(BIN)/python manage.py up --with-parent $$PPID
+
+demo: export SWARNA_STATE_DIR = var/demo
+demo: export DATABASE_URL =
+demo: export REDIS_URL =
+demo: export PRICE_PROVIDERS = simulated
+demo: export PRICE_UPDATE_INTERVAL = 1000
+demo: setup ## run it with a simulated market, one tick a second, beside the real prices
+	@exec $(BIN)/python manage.py up --with-parent $$PPID
+
+test: .venv/installed-dev ## run the tests; the browser's are skipped where there is no Chromium
+	@for browser in "$$CHROMIUM" chromium chromium-browser google-chrome; do \
+		command -v "$$browser" > /dev/null && exit; \
+	done; $(BIN)/python -m playwright install chromium || true
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+
+lint: .venv/installed-dev ## check style and types
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy .
+
+# The first Python that is new enough and can make environments; when there is none, the last reason is shown.
+$(BIN)/python:
+	@reason="none was found"; \
+	for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || continue; \
+		"$$python" -c 'import ensurepip, venv' 2> /dev/null && exec "$$python" -m venv --clear .venv; \
+		reason="$$python cannot make environments (on Debian and Ubuntu: apt install python3-venv)"; \
+	done; \
+	echo "Swarna needs Python 3.11 or newer: $$reason. To name one: make $(MAKECMDGOALS) PYTHON=..." >&2; \
+	exit 1
+
+.venv/installed: requirements.txt $(BIN)/python
+	@echo "Installing into .venv ..."
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	@echo "Installing what tests need into .venv ..."
+	@$(PIP) -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,21 @@
+#!/usr/bin/env python3
+"""Django's command line for Swarna: `python manage.py up` runs the whole product."""
+
+import os
+import sys
+
+
+def main() -> None:
+    # Written so that an old Python can read this far and say what is wrong.
+    if sys.version_info < (3, 11):  # noqa: UP036
+        sys.exit("Swarna needs Python 3.11 or newer, and this is " + sys.version.split()[0] + ". Run it with that.")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "swarna.settings")
+    try:
+        from django.core.management import execute_from_command_line
+    except ImportError:
+        sys.exit("Django is not installed for this Python. Run 'make setup', then use .venv/bin/python manage.py.")
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""What the API shows, in the stream's own words: a price has the fields of `data` in a `priceUpdate`."""
+
+import datetime as dt
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
+
+from prices.quotes import PURITIES, UNITS, PublishedQuote
+
+
+class _Amount(serializers.DecimalField):
+    """An amount as a JSON number, without the zeros that the database pads it with."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_digits=None, decimal_places=None, coerce_to_string=False, normalize_output=True, **options)
+
+    def to_representation(self, value: Decimal) -> Decimal:
+        # Normalized, 13000 is 1.3E+4: a JSON number too, but not one that people read.
+        return Decimal(f"{super().to_representation(value):f}")
+
+
+class _Time(serializers.DateTimeField):
+    """UTC with milliseconds and `Z`, as on the stream."""
+
+    def to_representation(self, value: dt.datetime) -> str:
+        return value.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _Choice(serializers.ChoiceField):
+    """A choice that says, to whoever misses it, what there is to choose from."""
+
+    def __init__(self, choices: Iterable[str], **options: Any) -> None:
+        names = list(choices)
+        message = f'"{{input}}" is none of: {", ".join(names)}.'
+        super().__init__(names, error_messages={"invalid_choice": message}, **options)
+
+
+class QuerySerializer(serializers.Serializer):
+    """How a price is to be expressed; as streamed where nothing is asked for."""
+
+    unit = _Choice(UNITS, default="gram")
+    purity = _Choice(PURITIES, default="24k")
+
+
+class QuoteSerializer(serializers.Serializer):
+    """One metal's published quote."""
+
+    price = _Amount(source="quote.price")
+    change = _Amount(help_text="Against the previous close; 0 while there is none.")
+    changePercent = _Amount(source="change_percent")
+    high = _Amount(source="day.high")
+    low = _Amount(source="day.low")
+    open = _Amount(source="day.open")
+    previousClose = _Amount(source="day.previous_close", allow_null=True)
+    timestamp = _Time(source="quote.quoted_at", help_text="When the source quoted it, UTC.")
+    source = serializers.CharField(  # type: ignore[assignment]  # DRF takes declared fields off the class
+        source="quote.source", help_text="A provider, `fallback` or `simulated`."
+    )
+    stale = serializers.SerializerMethodField(help_text="Older than the freshness limit.")
+    bid = _Amount(source="quote.bid", required=False, help_text="Absent where the source gives none.")
+    ask = _Amount(source="quote.ask", required=False, help_text="Absent where the source gives none.")
+
+    def get_stale(self, published: PublishedQuote) -> bool:
+        return self.context["standing"].is_stale(published, self.context["now"])  # type: ignore[no-any-return]
+
+
+class PricesSerializer(serializers.Serializer):
+    """Every listed metal's current quote."""
+
+    data = serializers.DictField(child=QuoteSerializer())  # type: ignore[assignment]  # as above
+    seq = serializers.IntegerField(help_text="The newest tick: give it to the stream as `since`.")
+    currency = serializers.CharField()
+    unit = serializers.CharField()
+    purity = serializers.CharField()
+
+
+class PriceSerializer(QuoteSerializer):
+    """One metal's current quote, and what it is expressed in."""
+
+    metal = serializers.CharField()
+    currency = serializers.CharField()
+    unit = serializers.CharField()
+    purity = serializers.CharField()
+
+
+class MetalSerializer(serializers.Serializer):
+    """A listed metal."""
+
+    name = serializers.CharField(help_text="As used on the stream.")
+    displayName = serializers.CharField(source="display_name")
+    symbol = serializers.CharField(help_text="ISO 4217.")
+    units = serializers.ListField(child=serializers.CharField(), help_text="For `?unit=`.")
+    purities = serializers.ListField(child=serializers.CharField(), help_text="For `&purity=`.")
+
+
+class ConfigSerializer(serializers.Serializer):
+    """What is in force now. Times in milliseconds."""
+
+    baseCurrency = serializers.CharField()
+    unit = serializers.CharField()
+    changeThresholdPercent = _Amount()
+    updateIntervalMs = serializers.IntegerField()
+    freshnessLimitMs = serializers.IntegerField()
+    fallbackAfterMs = serializers.IntegerField()
+    providers = serializers.ListField(child=serializers.CharField(), help_text="In the order they are asked.")
+    maxConnections = serializers.IntegerField(help_text="For each web process.")
+    rateLimit = serializers.IntegerField(help_text="Messages from one client in `rateWindowMs`.")
+    rateWindowMs = serializers.IntegerField()
+    maxMessageBytes = serializers.IntegerField()

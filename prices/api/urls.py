@@ -1,0 +1,10 @@
+from django.urls import path
+
+from prices.api import views
+
+urlpatterns = [
+    path("metals/", views.MetalsView.as_view(), name="metals"),
+    path("prices/", views.PricesView.as_view(), name="prices"),
+    path("prices/<str:metal>/", views.PriceView.as_view(), name="price"),
+    path("config/", views.ConfigView.as_view(), name="config"),
+]

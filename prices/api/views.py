@@ -1,0 +1,124 @@
+"""The API's endpoints."""
+
+import datetime as dt
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from prices import current, schedule
+from prices.api.serializers import (
+    ConfigSerializer,
+    MetalSerializer,
+    PriceSerializer,
+    PricesSerializer,
+    QuerySerializer,
+    QuoteSerializer,
+)
+from prices.models import Configuration, ListedMetal
+from prices.quotes import PURITIES, UNITS, Metal, PublishedQuote
+
+
+class MetalsView(APIView):
+    """The listed metals, in staff's order."""
+
+    @extend_schema(responses=MetalSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        listed = [
+            {
+                "name": metal.name,
+                "display_name": metal.display_name,
+                "symbol": metal.symbol,
+                "units": list(UNITS),
+                "purities": list(PURITIES),
+            }
+            for metal in ListedMetal.objects.filter(enabled=True)
+        ]
+        return Response(MetalSerializer(listed, many=True).data)
+
+
+class PricesView(APIView):
+    """Every listed metal's current quote, as on the stream."""
+
+    @extend_schema(parameters=[QuerySerializer], responses=PricesSerializer)
+    def get(self, request: Request) -> Response:
+        asked = _asked(request)
+        standing = current.standing()
+        return Response(
+            {
+                "data": {
+                    metal.value: _quote(published, standing, asked) for metal, published in standing.quotes.items()
+                },
+                "seq": standing.seq,
+                "currency": settings.BASE_CURRENCY,
+                **asked,
+            }
+        )
+
+
+class PriceView(APIView):
+    """One metal's current quote."""
+
+    @extend_schema(parameters=[QuerySerializer], responses=PriceSerializer)
+    def get(self, request: Request, metal: str) -> Response:
+        asked = _asked(request)
+        standing = current.standing()
+        published = standing.quotes.get(Metal(metal)) if metal in set(Metal) else None
+        if published is None:
+            known = ", ".join(standing.quotes) or "none yet"
+            raise NotFound(f"There is no price of {metal[:40]!r}. Metals with a price: {known}.")
+        return Response(
+            {
+                "metal": metal,
+                **_quote(published, standing, asked),
+                "currency": settings.BASE_CURRENCY,
+                **asked,
+            }
+        )
+
+
+class ConfigView(APIView):
+    """What is in force now."""
+
+    @extend_schema(responses=ConfigSerializer)
+    def get(self, request: Request) -> Response:
+        configuration = Configuration.load()
+        interval = schedule.interval()
+        return Response(
+            ConfigSerializer(
+                {
+                    "baseCurrency": settings.BASE_CURRENCY,
+                    "unit": "gram",
+                    "changeThresholdPercent": configuration.threshold_percent,
+                    "updateIntervalMs": _milliseconds(interval),
+                    "freshnessLimitMs": _milliseconds(configuration.freshness_limit(interval)),
+                    "fallbackAfterMs": _milliseconds(settings.FALLBACK_AFTER),
+                    "providers": settings.PRICE_PROVIDERS,
+                    "maxConnections": settings.WS_MAX_CONNECTIONS,
+                    "rateLimit": settings.WS_RATE_LIMIT,
+                    "rateWindowMs": _milliseconds(settings.WS_RATE_WINDOW),
+                    "maxMessageBytes": settings.WS_MAX_MESSAGE_BYTES,
+                }
+            ).data
+        )
+
+
+def _asked(request: Request) -> dict[str, str]:
+    """The unit and purity asked for. Raises ValidationError, which names the choices."""
+    query = QuerySerializer(data=request.query_params)
+    query.is_valid(raise_exception=True)
+    return dict(query.validated_data)
+
+
+def _quote(published: PublishedQuote, standing: current.Standing, asked: dict[str, str]) -> dict[str, Any]:
+    data = QuoteSerializer(published.in_units(**asked), context={"standing": standing, "now": timezone.now()}).data
+    return {name: value for name, value in data.items() if value is not None or name == "previousClose"}
+
+
+def _milliseconds(span: dt.timedelta) -> int:
+    return span // dt.timedelta(milliseconds=1)

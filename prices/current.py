@@ -1,0 +1,87 @@
+"""The prices in force, read whole: what the stream's snapshot, the API and a hub that missed something start from."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from prices import schedule
+from prices.models import Configuration, LatestPrice, ListedMetal, Tick
+from prices.quotes import Change, Metal, PublishedQuote, PublishedTick
+
+# As many ticks as a process holds for clients that come back (streaming/ticks.py): four minutes at one a second.
+TICKS_KEPT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Every listed metal's published quote, in staff's order, and the ticks after the one that was asked for.
+
+    `seq` is the newest tick; `ticks` are oldest first and at most `TICKS_KEPT`, the newest.
+    """
+
+    seq: int
+    quotes: Mapping[Metal, PublishedQuote]
+    ticks: tuple[PublishedTick, ...]
+    freshness_limit: dt.timedelta
+
+    def is_stale(self, published: PublishedQuote, now: dt.datetime) -> bool:
+        """Whether a quote is older than the freshness limit, by its source's own time."""
+        return now - published.quote.quoted_at > self.freshness_limit
+
+
+def standing(since: int = 0) -> Standing:
+    """Read the prices in force and the ticks after `since`, as of one moment."""
+    while True:
+        seq = _newest()
+        quotes = _quotes_in_force()
+        ticks = _ticks_after(since)
+        # A tick that was committed between these reads would be in one of them and not in another.
+        if _newest() == seq:
+            break
+    return Standing(seq=seq, quotes=quotes, ticks=ticks, freshness_limit=freshness_limit())
+
+
+def freshness_limit() -> dt.timedelta:
+    """How old a quote may be before it is stale, as staff or the deployment set it."""
+    return Configuration.load().freshness_limit(schedule.interval())
+
+
+def _newest() -> int:
+    return Tick.objects.order_by("-id").values_list("id", flat=True).first() or 0
+
+
+def _quotes_in_force() -> dict[Metal, PublishedQuote]:
+    shown: dict[str, LatestPrice] = {}
+    for latest in LatestPrice.objects.filter(currency=settings.BASE_CURRENCY).select_related("price"):
+        known = shown.get(latest.metal_id)
+        if known is None or known.price.tick_id < latest.price.tick_id:
+            shown[latest.metal_id] = latest
+    listed = ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)
+    return {Metal(name): shown[name].price.published() for name in listed if name in shown}
+
+
+def _ticks_after(since: int) -> tuple[PublishedTick, ...]:
+    newest = Tick.objects.filter(id__gt=since).prefetch_related("prices", "changes")[:TICKS_KEPT]
+    return tuple(_published(tick) for tick in reversed(newest))
+
+
+def _published(tick: Tick) -> PublishedTick:
+    prices = [price for price in tick.prices.all() if price.currency == settings.BASE_CURRENCY]
+    return PublishedTick(
+        seq=tick.pk,
+        previous_seq=tick.previous_seq,
+        published_at=tick.published_at,
+        quotes=tuple(price.published() for price in prices),
+        changes=tuple(
+            Change(
+                metal=Metal(change.metal_id),
+                old_price=change.old_price,
+                new_price=change.new_price,
+                change_percent=change.change_percent,
+            )
+            for change in tick.changes.all()
+            if any(price.metal_id == change.metal_id for price in prices)
+        ),
+    )

@@ -1,0 +1,253 @@
+"""What the database keeps. Rows of ticks and prices are written by prices/ingest.py alone, and never changed."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+from simple_history.models import HistoricalRecords
+
+from prices.quotes import LARGEST_PRICE, PRICE_STEP, DayFigures, Metal, PublishedQuote, Quote
+
+# Per gram: more digits before the point than LARGEST_PRICE has, and as many after it as are published.
+_AMOUNT: Final[dict[str, Any]] = {"max_digits": 18, "decimal_places": 4}
+
+
+def _base_currency() -> str:
+    return str(settings.BASE_CURRENCY)
+
+
+class ListedMetal(models.Model):
+    """A metal as staff list it: under which name, in which order, and whether it is streamed at all."""
+
+    name = models.CharField(primary_key=True, max_length=20, choices=[(metal.value, metal.value) for metal in Metal])
+    display_name = models.CharField(max_length=40)
+    position = models.PositiveSmallIntegerField(default=0, help_text="Smaller comes first.")
+    enabled = models.BooleanField(default=True, help_text="Off: not fetched and not shown. Its history is kept.")
+
+    class Meta:
+        verbose_name = "metal"
+        ordering = ["position", "name"]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+    @property
+    def symbol(self) -> str:
+        """The ISO 4217 code, such as XAU."""
+        return Metal(self.name).symbol
+
+
+class Tick(models.Model):
+    """One publication: the metals whose quotes were new, together. Its id is the `seq` of the stream."""
+
+    previous_seq = models.BigIntegerField(
+        help_text="The tick before this one; 0 for the first. Ids may have gaps, this chain has none."
+    )
+    published_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"tick {self.pk}"
+
+
+class Price(models.Model):
+    """One metal's published quote in one tick, with the day's figures as they stood."""
+
+    tick = models.ForeignKey(Tick, on_delete=models.CASCADE, related_name="prices")
+    metal = models.ForeignKey(ListedMetal, on_delete=models.PROTECT, related_name="prices")
+    currency = models.CharField(max_length=3)
+    price = models.DecimalField("price per gram", **_AMOUNT)
+    bid = models.DecimalField("bid", null=True, **_AMOUNT)
+    ask = models.DecimalField("ask", null=True, **_AMOUNT)
+    open = models.DecimalField("open", **_AMOUNT)
+    high = models.DecimalField("high", **_AMOUNT)
+    low = models.DecimalField("low", **_AMOUNT)
+    previous_close = models.DecimalField("previous close", null=True, **_AMOUNT)
+    source = models.CharField(max_length=40)
+    quoted_at = models.DateTimeField(help_text="When the source quoted it.")
+
+    class Meta:
+        ordering = ["-tick_id"]
+        constraints = [
+            models.UniqueConstraint(fields=["metal", "tick"], name="one_price_per_metal_and_tick"),
+            models.CheckConstraint(condition=models.Q(price__gt=0), name="price_is_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.metal_id} {self.price} {self.currency}/g from {self.source}"
+
+    def quote(self) -> Quote:
+        """This row as the quote that it was made from."""
+        return Quote(
+            metal=Metal(self.metal_id),
+            price=self.price,
+            currency=self.currency,
+            source=self.source,
+            quoted_at=self.quoted_at,
+            bid=self.bid,
+            ask=self.ask,
+        )
+
+    def day(self) -> DayFigures:
+        """The day's figures of this row."""
+        return DayFigures(open=self.open, high=self.high, low=self.low, previous_close=self.previous_close)
+
+    def published(self) -> PublishedQuote:
+        """This row as it was published."""
+        return PublishedQuote(seq=self.tick_id, quote=self.quote(), day=self.day())
+
+
+class SignificantChange(models.Model):
+    """A move beyond the threshold between two consecutive published prices."""
+
+    tick = models.ForeignKey(Tick, on_delete=models.CASCADE, related_name="changes")
+    metal = models.ForeignKey(ListedMetal, on_delete=models.PROTECT, related_name="changes")
+    old_price = models.DecimalField("old price", **_AMOUNT)
+    new_price = models.DecimalField("new price", **_AMOUNT)
+    change_percent = models.DecimalField(max_digits=20, decimal_places=2)  # holds a move from 0.0001 to LARGEST_PRICE
+
+    class Meta:
+        ordering = ["-tick_id"]
+
+    def __str__(self) -> str:
+        return f"{self.metal_id} {self.change_percent:+} %"
+
+
+class LatestPrice(models.Model):
+    """Where a metal's history stands in one lane, so that ingest reads four rows and not a history.
+
+    `confirmed_at` is when a source last gave this quote or a newer one: an upstream that repeats an unchanged quote is
+    alive, though there is nothing new to publish.
+    """
+
+    metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="latest")
+    lane = models.CharField(max_length=10)
+    currency = models.CharField(max_length=3)
+    price = models.ForeignKey(Price, on_delete=models.CASCADE, related_name="+")
+    confirmed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["metal", "lane", "currency"], name="one_latest_price_per_metal_lane_and_currency"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"latest {self.lane} {self.metal_id}"
+
+
+class FallbackPrice(models.Model):
+    """What staff want shown for a metal when no source answers. Edits are audited and go out at once if shown."""
+
+    metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="fallback_prices")
+    currency = models.CharField(max_length=3, default=_base_currency)
+    price = models.DecimalField(
+        "price per gram",
+        **_AMOUNT,
+        validators=[
+            MinValueValidator(PRICE_STEP, "A price is a positive number, per gram of fine metal."),
+            MaxValueValidator(LARGEST_PRICE),
+        ],
+        help_text="Per gram of fine (24 carat, 999) metal. Not per 10 g, tola, kilogram or ounce.",
+    )
+    as_of = models.DateTimeField(
+        "valid as of",
+        default=timezone.now,
+        help_text="When this price was true. Clients see it as the quote's time.",
+    )
+    note = models.CharField(max_length=200, blank=True, help_text="Where the price comes from.")
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["metal__position", "currency"]
+        constraints = [
+            models.UniqueConstraint(fields=["metal", "currency"], name="one_fallback_per_metal_and_currency"),
+            models.CheckConstraint(condition=models.Q(price__gt=0), name="fallback_price_is_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.metal_id} {self.price} {self.currency}/g"
+
+
+class Configuration(models.Model):
+    """What staff set at run time. An empty field means: as deployed (swarna/settings.py). There is one row.
+
+    The update interval is not here but in the schedule itself (prices/schedule.py), which Celery beat reads.
+    """
+
+    change_threshold_percent = models.DecimalField(
+        "significant change, %",
+        max_digits=6,
+        decimal_places=3,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal("0.001"))],
+        help_text="Moves larger than this are announced in `changes`.",
+    )
+    freshness_limit_ms = models.PositiveBigIntegerField(
+        "freshness limit, ms",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1000)],
+        help_text="A quote older than this is marked stale. Empty: as deployed, or five update intervals.",
+    )
+    deployed_interval_ms = models.PositiveBigIntegerField(
+        editable=False, default=0, help_text="PRICE_UPDATE_INTERVAL when it was last applied."
+    )
+    history = HistoricalRecords()
+
+    class Meta:
+        verbose_name_plural = "configuration"
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="there_is_one_configuration")]
+
+    def __str__(self) -> str:
+        return "Configuration"
+
+    @classmethod
+    def load(cls) -> "Configuration":
+        """The one row, made when it is missing."""
+        return cls.objects.get_or_create(pk=1)[0]
+
+    @property
+    def threshold_percent(self) -> Decimal:
+        """The threshold in force, in percent."""
+        return self.change_threshold_percent or settings.CHANGE_THRESHOLD_PERCENT
+
+    def freshness_limit(self, interval: dt.timedelta) -> dt.timedelta:
+        """The freshness limit in force, given the update interval in force."""
+        if self.freshness_limit_ms:
+            return dt.timedelta(milliseconds=self.freshness_limit_ms)
+        return settings.FRESHNESS_LIMIT or 5 * interval
+
+
+class RefreshSlot(models.Model):
+    """When the next refresh is due. Whoever moves it on has claimed the slot; there is one row."""
+
+    due_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"next refresh at {self.due_at:%H:%M:%S}"
+
+
+class ProviderState(models.Model):
+    """How a price source has been doing, for staff and for its own rest after a Retry-After."""
+
+    name = models.CharField(primary_key=True, max_length=40)
+    last_success_at = models.DateTimeField(null=True)
+    last_error_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+    rests_until = models.DateTimeField(null=True, help_text="The source asked not to be called before this.")
+
+    class Meta:
+        verbose_name = "price source"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,24 @@
+"""Why a source gave no quote.
+
+ProviderError
+├── TemporaryError   the next refresh may fare better (time-out, 429, 5xx, a garbled answer)
+└── PermanentError   it will not until a person acts (a bad key, an unknown currency)
+"""
+
+import datetime as dt
+
+
+class ProviderError(Exception):
+    """Says in words for staff what was wrong with a source's answer; never holds a key."""
+
+
+class TemporaryError(ProviderError):
+    """`retry_after` is how long the source asked to be left alone, where it did."""
+
+    def __init__(self, message: str, *, retry_after: dt.timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class PermanentError(ProviderError):
+    """Calling again changes nothing until the settings or the account are mended."""

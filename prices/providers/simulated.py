@@ -1,0 +1,66 @@
+"""A simulated market for demonstrations and tests: a seeded random walk, the same in every process.
+
+The walk is a function of (seed, metal, second): each hour starts from its own anchor near the base price and walks
+second by second, with a jump above 1 % now and then. So any number of workers, restarted at any time, agree.
+"""
+
+import datetime as dt
+import functools
+import random
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from django.conf import settings
+
+from prices.quotes import SIMULATED, Metal, Quote, rounded
+
+# Per gram, of the order that these metals have in INR.
+_BASE: Final[Mapping[Metal, Decimal]] = {
+    Metal.GOLD: Decimal("13200"),
+    Metal.SILVER: Decimal("165"),
+    Metal.PLATINUM: Decimal("4900"),
+    Metal.PALLADIUM: Decimal("4300"),
+}
+_HOUR: Final = 3600
+_STEP: Final = 0.0002  # standard deviation of one second's move
+_PULL: Final = 0.002  # towards the hour's anchor, so that a walk stays within a few per cent of it
+_JUMP_CHANCE: Final = 1 / 40
+_JUMP: Final = (0.012, 0.02)
+_SPREAD: Final = Decimal("0.0004")
+
+
+def fetch(metal: Metal, *, deadline: float, now: dt.datetime) -> Quote:
+    """The simulated price of this second, with a spread around it. Never fails."""
+    second = int(now.timestamp())
+    price = price_at(settings.SIMULATED_SEED, metal, second)
+    half = rounded(price * _SPREAD / 2)
+    return Quote(
+        metal=metal,
+        price=price,
+        currency=settings.BASE_CURRENCY,
+        source=SIMULATED,
+        quoted_at=dt.datetime.fromtimestamp(second, dt.UTC),
+        bid=price - half,
+        ask=price + half,
+    )
+
+
+def price_at(seed: int, metal: Metal, second: int) -> Decimal:
+    """The price per gram at a Unix second."""
+    hour, step = divmod(second, _HOUR)
+    return rounded(_BASE[metal] * Decimal(str(round(1 + _walk(seed, metal, hour)[step], 8))))
+
+
+@functools.lru_cache(maxsize=16)
+def _walk(seed: int, metal: Metal, hour: int) -> tuple[float, ...]:
+    """One hour of deviations from the base price, a value a second."""
+    chance = random.Random(f"{seed}:{metal}:{hour}")  # noqa: S311  (a simulation, not a secret)
+    anchor = deviation = chance.gauss(0, 0.005)
+    walk = []
+    for _ in range(_HOUR):
+        deviation += chance.gauss(0, _STEP) + _PULL * (anchor - deviation)
+        if chance.random() < _JUMP_CHANCE:
+            deviation += chance.choice((-1, 1)) * chance.uniform(*_JUMP)
+        walk.append(deviation)
+    return tuple(walk)

@@ -1,0 +1,235 @@
+"""What a price is, before any database or wire: metals, quotes, units. Imports no Django.
+
+A `Quote` is what a source said, turned into the base currency per gram of fine metal. A `PublishedQuote` is a quote as
+it went out: with the day's figures, which come from our own history where the source gives none.
+"""
+
+import datetime as dt
+import enum
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from typing import Final
+
+GRAMS_PER_TROY_OUNCE: Final = Decimal("31.1034768")
+GRAMS_PER_TOLA: Final = Decimal("11.6638038")
+
+# Grams in one unit, by the name the API knows it by.
+UNITS: Final[Mapping[str, Decimal]] = {
+    "gram": Decimal(1),
+    "10gram": Decimal(10),
+    "tola": GRAMS_PER_TOLA,
+    "kg": Decimal(1000),
+    "troy_ounce": GRAMS_PER_TROY_OUNCE,
+}
+
+# Parts of fine metal in one part of alloy. Karat k is k/24; a fineness is parts per thousand, and 999 is what the trade
+# calls fine: the very metal that prices are quoted for.
+PURITIES: Final[Mapping[str, Decimal]] = {
+    "24k": Decimal(1),
+    "22k": Decimal(22) / 24,
+    "18k": Decimal(18) / 24,
+    "14k": Decimal(14) / 24,
+    "999": Decimal(1),
+    "995": Decimal("0.995"),
+    "916": Decimal("0.916"),
+    "750": Decimal("0.750"),
+    "585": Decimal("0.585"),
+}
+
+# Everything published has at most four decimals; everything stored has exactly four, so that what is read back from any
+# database equals what was sent.
+PRICE_STEP: Final = Decimal("0.0001")
+PERCENT_STEP: Final = Decimal("0.01")
+# Per gram: far above any price in any currency (rhodium in rials is below 10^10), and all that SQLite keeps exactly, for
+# which a decimal is a float of fifteen digits. One that it has rounded up can no longer be read back.
+LARGEST_PRICE: Final = Decimal("99999999999.9999")
+
+_QUOTED_AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "previous_close")
+
+FALLBACK: Final = "fallback"
+SIMULATED: Final = "simulated"
+
+
+class Metal(enum.StrEnum):
+    """The metals Swarna knows; the value is the name on the wire, `symbol` the ISO 4217 code."""
+
+    GOLD = "gold"
+    SILVER = "silver"
+    PLATINUM = "platinum"
+    PALLADIUM = "palladium"
+
+    @property
+    def symbol(self) -> str:
+        return _SYMBOLS[self]
+
+
+_SYMBOLS: Final[Mapping[Metal, str]] = {
+    Metal.GOLD: "XAU",
+    Metal.SILVER: "XAG",
+    Metal.PLATINUM: "XPT",
+    Metal.PALLADIUM: "XPD",
+}
+
+
+class Lane(enum.StrEnum):
+    """Which history a quote belongs to. A fallback must not become the low of the live market's day."""
+
+    LIVE = "live"
+    FALLBACK = FALLBACK
+    SIMULATED = SIMULATED
+
+
+def lane_of(source: str) -> Lane:
+    """The lane of a source's name: itself for `fallback` and `simulated`, live for every provider."""
+    return Lane(source) if source in (FALLBACK, SIMULATED) else Lane.LIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """One metal's price as a source gave it, in `currency` per gram of fine metal.
+
+    `quoted_at` is the source's own time. `bid`, `ask` and the day's figures are None where the source does not give
+    them. Raises ValueError when the numbers cannot be a price.
+    """
+
+    metal: Metal
+    price: Decimal
+    currency: str
+    source: str
+    quoted_at: dt.datetime
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    previous_close: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        for name in _QUOTED_AMOUNTS:
+            amount = getattr(self, name)
+            if amount is None:
+                continue
+            if not amount.is_finite() or not 0 < amount <= LARGEST_PRICE:
+                raise ValueError(f"{name} {amount} is not a positive number that a price can be")
+            # A quote holds what will be published: rounding once, here, keeps every later difference exact.
+            object.__setattr__(self, name, rounded(amount))
+        if self.price == 0:
+            raise ValueError("price is below 0.0001 per gram")
+        if self.bid is not None and self.ask is not None and self.bid > self.ask:
+            raise ValueError(f"bid {self.bid} is above ask {self.ask}")
+        if self.quoted_at.tzinfo is None:
+            raise ValueError("quoted_at has no time zone")
+
+    @property
+    def lane(self) -> Lane:
+        return lane_of(self.source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayFigures:
+    """A trading day so far, in the quote's currency per gram; `previous_close` is None while no day came before."""
+
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    previous_close: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedQuote:
+    """A quote as it was published: `seq` is the tick's. All amounts are in the base currency per gram.
+
+    `change` and `change_percent` are against the previous close, and 0 while there is none.
+    """
+
+    seq: int
+    quote: Quote
+    day: DayFigures
+
+    def in_units(self, *, unit: str, purity: str) -> "PublishedQuote":
+        """The same quote per `unit` of metal of `purity`. Raises KeyError for an unknown one."""
+
+        def of(amount: Decimal | None) -> Decimal | None:
+            return None if amount is None else converted(amount, unit=unit, purity=purity)
+
+        quote = copy(self.quote)  # not replace(): a kilogram may cost more than a Quote lets a gram cost
+        for name in _QUOTED_AMOUNTS:
+            object.__setattr__(quote, name, of(getattr(quote, name)))
+        day = {name: of(getattr(self.day, name)) for name in ("open", "high", "low", "previous_close")}
+        return replace(self, quote=quote, day=DayFigures(**day))  # type: ignore[arg-type]
+
+    @property
+    def change(self) -> Decimal:
+        return Decimal(0) if self.day.previous_close is None else self.quote.price - self.day.previous_close
+
+    @property
+    def change_percent(self) -> Decimal:
+        return percent(self.change, self.day.previous_close).quantize(PERCENT_STEP, ROUND_HALF_EVEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A significant move between two consecutive published prices. `change_percent` is signed."""
+
+    metal: Metal
+    old_price: Decimal
+    new_price: Decimal
+    change_percent: Decimal
+
+    @property
+    def direction(self) -> str:
+        return "up" if self.new_price > self.old_price else "down"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedTick:
+    """One publication. `previous_seq` is the tick before it (0 for the first): whoever knows another has a gap."""
+
+    seq: int
+    previous_seq: int
+    published_at: dt.datetime
+    quotes: tuple[PublishedQuote, ...]
+    changes: tuple[Change, ...]
+
+
+def day_figures(quote: Quote, last: Quote | None, last_day: DayFigures | None, *, same_day: bool) -> DayFigures:
+    """The day's figures with `quote` in it; `last` is the quote before it in the same lane, with its own day's figures.
+
+    What the source gives stands, widened where it contradicts its own price (low ≤ price ≤ high always holds).
+    """
+    if last is not None and last_day is not None and same_day:
+        opened, high, low, close = last_day.open, last_day.high, last_day.low, last_day.previous_close
+    else:
+        opened, high, low, close = quote.price, quote.price, quote.price, last.price if last else None
+    return DayFigures(
+        open=quote.open or opened,
+        high=max(quote.high or high, quote.price),
+        low=min(quote.low or low, quote.price),
+        previous_close=quote.previous_close or close,
+    )
+
+
+def per_gram(price_per_ounce: Decimal) -> Decimal:
+    """From per troy ounce, as vendors quote, to per gram, as we publish; rounded to what is published."""
+    with localcontext() as context:
+        context.prec = 40
+        return rounded(price_per_ounce / GRAMS_PER_TROY_OUNCE)
+
+
+def converted(price: Decimal, *, unit: str = "gram", purity: str = "24k") -> Decimal:
+    """A price per gram of fine metal as one per `unit` of metal of `purity`. Raises KeyError for an unknown one."""
+    return rounded(price * UNITS[unit] * PURITIES[purity])
+
+
+def rounded(price: Decimal) -> Decimal:
+    """To the four decimals that are stored and published."""
+    with localcontext() as context:
+        context.prec = 40
+        return price.quantize(PRICE_STEP, ROUND_HALF_EVEN)
+
+
+def percent(part: Decimal, whole: Decimal | None) -> Decimal:
+    """`part` as a percentage of `whole`; 0 where there is no whole."""
+    return part / whole * 100 if whole else Decimal(0)

@@ -1,0 +1,54 @@
+"""One refresh: ask the sources, record what they gave, fall back where nobody has answered for too long."""
+
+import datetime as dt
+import logging
+from collections.abc import Callable
+
+from django.conf import settings
+from django.utils import timezone
+
+from prices import ingest, schedule
+from prices.models import ListedMetal, ProviderState
+from prices.providers import chain
+from prices.quotes import Metal
+
+logger = logging.getLogger(__name__)
+
+
+def refresh_if_due() -> None:
+    """Do the refresh that is due, unless another worker claimed it."""
+    if schedule.claim(timezone.now()):
+        refresh()
+    else:
+        logger.debug("another worker has this refresh")
+
+
+def refresh(clock: Callable[[], dt.datetime] = timezone.now) -> None:
+    """Fetch every listed metal and publish what is new, each source's prices as soon as it has answered.
+
+    A metal without any price gets its fallback first, so that nobody waits for a source's time-out.
+    """
+    ingest.fall_back_where_due(now=clock(), unpriced_only=True)
+    metals = [Metal(name) for name in ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)]
+    for outcome in chain.ask(_awake(clock()), metals, budget=settings.PROVIDER_BUDGET, now=clock()):
+        ingest.record(outcome.quotes, now=clock())
+        _remember(outcome, clock())
+    ingest.fall_back_where_due(now=clock())
+
+
+def _awake(now: dt.datetime) -> list[str]:
+    """The configured sources, less those that asked to be left alone for now."""
+    resting = set(ProviderState.objects.filter(rests_until__gt=now).values_list("name", flat=True))
+    return [name for name in settings.PRICE_PROVIDERS if name not in resting]
+
+
+def _remember(outcome: chain.Outcome, now: dt.datetime) -> None:
+    state: dict[str, object] = {}
+    if outcome.quotes:
+        state["last_success_at"] = now
+    if outcome.errors:
+        state |= {"last_error_at": now, "last_error": outcome.complaint}
+    if outcome.retry_after:
+        state["rests_until"] = now + outcome.retry_after
+        logger.warning("%s rests for %s, as it asked", outcome.provider, outcome.retry_after)
+    ProviderState.objects.update_or_create(name=outcome.provider, defaults=state)

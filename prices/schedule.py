@@ -1,0 +1,99 @@
+"""When prices are refreshed. The interval is Celery beat's own; a slot is fetched by whoever claims it first."""
+
+import datetime as dt
+
+from django.conf import settings
+from django.utils import timezone
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from prices.models import Configuration, RefreshSlot
+
+TASK_NAME = "refresh-prices"
+SHORTEST_INTERVAL = dt.timedelta(milliseconds=100)
+
+
+def interval() -> dt.timedelta:
+    """The update interval in force: what staff or the deployment set last."""
+    task = PeriodicTask.objects.filter(name=TASK_NAME).select_related("interval").first()
+    if task is None or task.interval is None:
+        return settings.PRICE_UPDATE_INTERVAL
+    return dt.timedelta(**{task.interval.period: task.interval.every})
+
+
+def apply_deployment() -> None:
+    """Make the schedule exist, and take over PRICE_UPDATE_INTERVAL where it changed since it was last applied.
+
+    So the last word counts, whether it was an operator's or, since then, a member of staff's.
+    """
+    configuration = Configuration.load()
+    deployed = _milliseconds(settings.PRICE_UPDATE_INTERVAL)
+    if configuration.deployed_interval_ms != deployed or not PeriodicTask.objects.filter(name=TASK_NAME).exists():
+        set_interval(settings.PRICE_UPDATE_INTERVAL)
+        Configuration.objects.filter(pk=configuration.pk).update(deployed_interval_ms=deployed)
+
+
+def set_interval(every: dt.timedelta) -> None:
+    """Refresh this often from now on, to the second where that is over half an hour; beat sees it within seconds.
+
+    Raises ValueError below `SHORTEST_INTERVAL`.
+    """
+    if every < SHORTEST_INTERVAL:
+        raise ValueError(f"the shortest interval is {_milliseconds(SHORTEST_INTERVAL)} ms")
+    # The count is a 32-bit number: of microseconds it holds 35 minutes.
+    if every.microseconds and every <= dt.timedelta(minutes=30):
+        period, count = IntervalSchedule.MICROSECONDS, every // dt.timedelta(microseconds=1)
+    else:
+        period, count = IntervalSchedule.SECONDS, every // dt.timedelta(seconds=1)
+    schedule, _ = IntervalSchedule.objects.get_or_create(every=count, period=period)
+    timing = {
+        "interval": schedule,
+        # A refresh that no worker took in time is not worth doing late: the next one is due.
+        "expire_seconds": max(1, int(every.total_seconds() * 0.9)),
+    }
+    PeriodicTask.objects.update_or_create(
+        name=TASK_NAME,
+        defaults=timing,
+        create_defaults={
+            **timing,
+            "task": "prices.tasks.refresh_prices",
+            # A task with a start time in the past is due at once; without one, beat waits a first interval.
+            "start_time": timezone.now(),
+            "description": "Fetches prices and publishes them. Its interval is set in Configuration.",
+        },
+    )
+
+
+def claim(now: dt.datetime) -> bool:
+    """Whether this caller may do the refresh that is due now; false when somebody else does it or none is due.
+
+    Slots lie one interval apart, wherever the first claim put them, so that a late task does not make the next one
+    early, and a second beat's tasks, whatever their phase, find every slot taken.
+    """
+    every = interval()
+    slot, _ = RefreshSlot.objects.get_or_create(pk=1, defaults={"due_at": now})
+    due = next_slot(slot.due_at, now, every)
+    if due is None:
+        return False
+    return RefreshSlot.objects.filter(pk=1, due_at=slot.due_at).update(due_at=due) == 1
+
+
+def is_on_time(now: dt.datetime) -> bool:
+    """Whether a refresh was claimed in the last three intervals: beat sends them, and a worker does them."""
+    slot = RefreshSlot.objects.first()
+    return slot is not None and now < slot.due_at + 2 * interval()
+
+
+def next_slot(due: dt.datetime, now: dt.datetime, every: dt.timedelta) -> dt.datetime | None:
+    """When the slot after the one at `due` begins, if that one may be claimed at `now`; else None. Pure.
+
+    A task may come a quarter of an interval early. A slot further ahead than an early claim can put it was claimed
+    under a longer interval, and does not bind.
+    """
+    early = every / 4
+    if now < due - early and due <= now + every + early:
+        return None
+    return (due if abs(due - now) <= early else now) + every
+
+
+def _milliseconds(span: dt.timedelta) -> int:
+    return span // dt.timedelta(milliseconds=1)

@@ -1,0 +1,91 @@
+"""The WebSocket endpoint: one consumer a client, between the protocol and the hub."""
+
+import logging
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.conf import settings
+
+from streaming import protocol
+from streaming.hub import Connection, Hub
+from streaming.limits import RateWindow
+from streaming.protocol import ClientError, Close, ErrorCode, Ping, Subscribe, Unsubscribe
+
+logger = logging.getLogger(__name__)
+
+
+class PriceConsumer(AsyncJsonWebsocketConsumer):
+    """Serves subscribe, unsubscribe and ping; what it sends beside their answers comes from the hub."""
+
+    # No channel layer of its own: each would be one more subscription at Redis. The hub has the one that serves all.
+    channel_layer_alias = None
+
+    def __init__(self, *, hub: Hub) -> None:
+        super().__init__()
+        self.hub = hub
+        self.connection = Connection(hub, self.send, partial(self.end, Close.INTERNAL_ERROR))
+        self.rate = RateWindow(settings.WS_RATE_LIMIT, settings.WS_RATE_WINDOW.total_seconds())
+        self.ended = False
+
+    async def connect(self) -> None:
+        offered = self.scope.get("subprotocols", [])
+        await self.accept(subprotocol=protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None)
+        if not self.hub.join(self.connection):
+            await self.end(Close.AT_CAPACITY)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
+        """Answer one message. Everything is counted against the rate; nothing malformed closes the connection."""
+        if self.ended:
+            return  # sent before the client saw our close
+        if _size(text_data, bytes_data) > settings.WS_MAX_MESSAGE_BYTES:
+            await self.end(Close.TOO_BIG)
+        elif not self.rate.allows(time.monotonic()):
+            await self.end(Close.RATE_LIMITED)
+        else:
+            try:
+                self.act_on(text_data)
+            except ClientError as problem:
+                self.connection.answer(protocol.error(problem))
+            except Exception:
+                logger.exception("a defect of ours, met by the client's message %.200r", text_data)
+                await self.end(Close.INTERNAL_ERROR)
+
+    def act_on(self, text: str | None) -> None:
+        """Do what a message asks and queue its answer. Raises ClientError."""
+        if text is None:
+            raise ClientError(ErrorCode.BINARY_NOT_SUPPORTED, "Send JSON as a text message, not as a binary one.")
+        connection = self.connection
+        match protocol.parse(text):
+            case Subscribe(metals, _, since, id):
+                connection.add(metals)
+                connection.since = since
+                connection.answer(protocol.subscribed(connection.metals, None, id))
+            case Unsubscribe(metals, id):
+                connection.remove(metals)
+                connection.answer(protocol.unsubscribed(connection.metals, None, id))
+            case Ping(id):
+                connection.answer(protocol.pong(id, protocol.wire_time(self.hub.now())))
+
+    async def end(self, why: Close) -> None:
+        """Close with a code and a reason that says what the client should do about it."""
+        self.ended = True
+        logger.info("closing the connection of %s: %s %s", _peer(self.scope), why.code, why.reason)
+        await self.hub.leave(self.connection)
+        await self.close(why.code, why.reason)
+
+    async def disconnect(self, code: int) -> None:
+        await self.hub.leave(self.connection)
+
+
+def _peer(scope: Mapping[str, Any]) -> str:
+    return ":".join(map(str, scope.get("client") or ["an unknown address"]))
+
+
+def _size(text: str | None, data: bytes | None) -> int:
+    """Bytes on the wire; a text of as many characters as the limit allows is measured, a longer one need not be."""
+    if text is None:
+        return len(data or b"")
+    return len(text) if len(text) > settings.WS_MAX_MESSAGE_BYTES else len(text.encode())

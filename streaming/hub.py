@@ -1,0 +1,293 @@
+"""This process's connections and what each is to be sent next. One channel-layer subscription serves them all.
+
+Every connection is only `(metals, since)`: the tick log says what it is to be sent. A connection whose last message is
+still on its way is not given another; when it is through, it asks again and gets whatever is newest then.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from prices import market
+from prices.current import TICKS_KEPT, Standing
+from streaming import protocol, publish
+from streaming.protocol import EVERY_METAL
+from streaming.ticks import Quoted, Tick, TickLog, overall
+
+logger = logging.getLogger(__name__)
+
+# How often time itself is looked at: quotes grow stale and markets close without anybody telling us.
+_JUDGE_EVERY = 1.0
+# How often the database is asked for ticks that Redis did not bring: after a restart it loses them without a word.
+_CATCH_UP_EVERY = 5.0
+_RETRY_AFTER = 1.0
+
+
+class Connection:
+    """One client. `send` takes a text message and returns when the transport has taken it.
+
+    `give_up` ends a connection that cannot be sent to for a reason of ours: better none than one that stands still.
+    """
+
+    def __init__(
+        self, hub: "Hub", send: Callable[[str], Awaitable[None]], give_up: Callable[[], Awaitable[None]]
+    ) -> None:
+        self.metals = EVERY_METAL
+        # The newest tick that this client has seen; None for one that needs a snapshot.
+        self.since: int | None = None
+        self._hub = hub
+        self._send = send
+        self._give_up = give_up
+        self._chosen = False
+        self._answers: deque[str] = deque()
+        self._status: str | None = None
+        self._pump: asyncio.Task[None] | None = None
+
+    def add(self, metals: frozenset[str]) -> None:
+        """The first choice narrows the default set of all metals to exactly itself; later ones add."""
+        self.metals = self.metals | metals if self._chosen else metals
+        self._chosen = True
+
+    def remove(self, metals: frozenset[str]) -> None:
+        """No more of these; before any choice, out of all."""
+        self.metals -= metals
+        self._chosen = True
+
+    def answer(self, text: str) -> None:
+        """Send the answer to a message of the client's: answers go before prices, in order."""
+        self._answers.append(text)
+        self.wake()
+
+    def wake(self) -> None:
+        """Send what there is to send, unless that is happening already."""
+        if self._pump is None and (first := self._next()) is not None:
+            self._pump = asyncio.get_running_loop().create_task(self._send_all(first))
+
+    async def close(self) -> None:
+        """Stop sending."""
+        if self._pump is not None:
+            self._pump.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._pump
+
+    def _next(self) -> str | None:
+        """An answer, else what changed since the last update, else a status that the client has not seen; or None."""
+        if self._answers:
+            return self._answers.popleft()
+        log = self._hub.log
+        if update := log.update(self.metals, self.since):
+            self.since = update.seq
+            return update.text
+        if self.since is not None:
+            self.since = log.seq
+        if self._status != self._hub.status:
+            self._status = self._hub.status
+            return self._status
+        return None
+
+    async def _send_all(self, text: str | None) -> None:
+        try:
+            while text is not None:
+                await self._send(text)
+                text = self._next()
+        except OSError as error:
+            # Some servers say so when the client is gone; its disconnect event is on the way and ends the connection.
+            logger.debug("a client left while it was sent to: %s", error)
+        except Exception:
+            logger.exception("a message could not be sent")
+            self._pump = None
+            await self._give_up()
+        finally:
+            self._pump = None
+
+
+class Hub:
+    """The connections of one process. Made outside any event loop; its first connection starts it.
+
+    `load` reads what is in force and the ticks after a seq; `layer` gives the channel layer, None where there is none.
+    """
+
+    def __init__(
+        self,
+        *,
+        load: Callable[[int], Awaitable[Standing]],
+        layer: Callable[[], Any],
+        clock: Callable[[], dt.datetime],
+        currency: str,
+        max_connections: int,
+    ) -> None:
+        self.log = TickLog(currency=currency, size=TICKS_KEPT)
+        self.connections: set[Connection] = set()
+        self.status: str | None = None
+        self._load = load
+        self._layer = layer
+        self.now = clock
+        self._max_connections = max_connections
+        self._freshness_limit = dt.timedelta.max
+        self._shown: tuple[Any, ...] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._reading = asyncio.Lock()
+        self._troubles: set[str] = set()
+
+    def join(self, connection: Connection) -> bool:
+        """Take a connection in: it is sent the prices in force, the status, and then what changes. False when full."""
+        if len(self.connections) >= self._max_connections:
+            return False
+        self.connections.add(connection)
+        if self._tasks:
+            connection.wake()
+        else:
+            self._start()
+        return True
+
+    async def leave(self, connection: Connection) -> None:
+        """Forget a connection. Harmless for one that never joined."""
+        self.connections.discard(connection)
+        await connection.close()
+
+    async def stop(self) -> None:
+        """End the hub's own tasks."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    # --- what the hub does by itself ---------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._listen()),
+            loop.create_task(self._watch_the_database()),
+            loop.create_task(self._watch_the_clock()),
+        ]
+
+    async def _listen(self) -> None:
+        """Take ticks from the channel layer for ever; while it is away, the database is the way."""
+        while True:
+            layer = self._layer()
+            try:
+                if layer is None:
+                    raise ConnectionError("REDIS_URL is not set")
+                channel = await layer.new_channel()
+                await layer.group_add(publish.GROUP, channel)
+                self._mended("the subscription to Redis")
+                # What was published before the subscription stood is in the database.
+                await self._catch_up()
+                while True:
+                    await self._receive(await layer.receive(channel))
+            except Exception as error:
+                # The outermost boundary of this task: whatever a channel layer raises, the stream goes on.
+                self._troubled("the subscription to Redis", error)
+                if layer is not None:
+                    with contextlib.suppress(Exception):
+                        await layer.flush()
+                await asyncio.sleep(_RETRY_AFTER)
+
+    async def _watch_the_database(self) -> None:
+        while True:
+            await self._catch_up()
+            await asyncio.sleep(_CATCH_UP_EVERY)
+
+    async def _watch_the_clock(self) -> None:
+        while True:
+            await asyncio.sleep(_JUDGE_EVERY)
+            if self._judge():
+                self._wake_all()
+
+    async def _receive(self, message: dict[str, Any]) -> None:
+        if message["type"] != publish.TICK:
+            await self._catch_up()
+            return
+        tick = msgspec.msgpack.decode(message["tick"], type=Tick)
+        if tick.seq <= self.log.seq:
+            return
+        if self.log.append(tick):
+            self._judge()
+            self._wake_all()
+        else:
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Take from the database what the log lacks: the missing ticks if they are all there, else everything anew."""
+        async with self._reading:
+            try:
+                standing = await self._read()
+            except Exception as error:
+                # Whatever a database raises: clients keep what they have, and are told when it grows stale.
+                self._troubled("the database", error)
+                return
+            self._mended("the database")
+            if standing is None:
+                return
+            self._freshness_limit = standing.freshness_limit
+            ticks = [Tick.of(tick) for tick in standing.ticks]
+            latest = {metal.value: Quoted.of(published) for metal, published in standing.quotes.items()}
+            if not all(self.log.append(tick) for tick in ticks):
+                self.log.replace(standing.seq, latest, ticks)
+            elif list(latest) != list(self.log.latest):
+                self.log.relist(latest)
+                self._renew(EVERY_METAL)
+        self._judge()
+        self._wake_all()
+
+    async def _read(self) -> Standing | None:
+        """What the database holds beyond the log; all of it where the database knows less, because it was put back.
+
+        None where ticks overtook the reading: then they came by Redis, and the next look will see the rest.
+        """
+        for _ in range(3):
+            since = self.log.seq
+            standing = await self._load(since)
+            if standing.seq < since == self.log.seq:
+                standing = await self._load(0)
+            if self.log.seq == since:
+                return standing
+        return None
+
+    def _judge(self) -> bool:
+        """Look at what is shown by the time it is now; whether there is news in it, without any tick."""
+        now = self.now()
+        old = {metal for metal, quoted in self.log.latest.items() if now - quoted.quoted_at > self._freshness_limit}
+        turned = self.log.mark_stale(frozenset(old))
+        self._renew(turned)
+        feeds = self.log.feeds()
+        feed = overall(feeds.values())
+        source = next((self.log.latest[metal].data.source for metal in feeds if feeds[metal] == feed), None)
+        shown = (feed, feeds, market.is_open(now), source)
+        if shown == self._shown:
+            return bool(turned)
+        self._shown = shown
+        self.status = protocol.status(
+            feed, feeds, market_open=shown[2], source=source, timestamp=protocol.wire_time(now)
+        )
+        return True
+
+    def _wake_all(self) -> None:
+        for connection in self.connections:
+            connection.wake()
+
+    def _renew(self, metals: frozenset[str]) -> None:
+        """Connections that are up to date but show one of these metals need to be sent it once more."""
+        if metals:
+            for connection in self.connections:
+                if connection.since == self.log.seq and connection.metals & metals:
+                    connection.since = None
+
+    def _troubled(self, what: str, error: Exception) -> None:
+        """Log a trouble when it begins."""
+        if what not in self._troubles:
+            self._troubles.add(what)
+            logger.error("%s is lost, trying again: %s", what, error or type(error).__name__)
+
+    def _mended(self, what: str) -> None:
+        """Log a trouble's end."""
+        if what in self._troubles:
+            self._troubles.discard(what)
+            logger.warning("%s is back", what)

@@ -1,0 +1,303 @@
+"""The wire contract `swarnaai-v1`, sans-I/O: what may come in, what goes out, and why a connection ends.
+
+`parse` turns a client's text into a command or raises `ClientError`; every message that goes out is built here, as
+text ready to send. Nothing here knows Django, a socket or a clock. docs/protocol.md is the contract in words.
+"""
+
+import datetime as dt
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+SUBPROTOCOL: Final = "swarnaai-v1"
+METALS: Final = ("gold", "silver", "platinum", "palladium")
+EVERY_METAL: Final = frozenset(METALS)
+# An `interval` beyond a day, or a `since` beyond what an SQL bigint holds, is a mistake in the client.
+LONGEST_INTERVAL_MS: Final = 86_400_000
+LARGEST_SEQ: Final = 2**63 - 1
+
+Scalar: TypeAlias = str | int | float | bool | None
+
+
+class Close(enum.Enum):
+    """How the server ends a connection: close code and reason, as sent in the close frame."""
+
+    AT_CAPACITY = (1008, "Server at capacity")
+    RATE_LIMITED = (1008, "Rate limit exceeded")
+    TOO_BIG = (1009, "Message too big")
+    INTERNAL_ERROR = (1011, "Internal error")
+
+    @property
+    def code(self) -> int:
+        return self.value[0]
+
+    @property
+    def reason(self) -> str:
+        return self.value[1]
+
+
+class ErrorCode(enum.StrEnum):
+    """Why a client's message was not acted upon. None of these closes the connection."""
+
+    INVALID_JSON = "invalid_json"
+    INVALID_MESSAGE = "invalid_message"
+    UNKNOWN_TYPE = "unknown_type"
+    UNKNOWN_METAL = "unknown_metal"
+    INVALID_INTERVAL = "invalid_interval"
+    BINARY_NOT_SUPPORTED = "binary_not_supported"
+
+
+class ClientError(Exception):
+    """A message that cannot be acted upon; its text tells the client's author what to send instead."""
+
+    def __init__(self, code: ErrorCode, message: str, id: Scalar = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.id = id
+
+
+# --- what clients send ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Add `metals`; `interval_ms` and `since` as sent, None where absent."""
+
+    metals: frozenset[str]
+    interval_ms: int | None
+    since: int | None
+    id: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Remove `metals`."""
+
+    metals: frozenset[str]
+    id: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Answer with a pong."""
+
+    id: Scalar
+
+
+Command: TypeAlias = Subscribe | Unsubscribe | Ping
+
+
+def parse(text: str) -> Command:
+    """The command in a client's text message. Raises ClientError."""
+    try:
+        message = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ClientError(ErrorCode.INVALID_JSON, 'Send one JSON object, such as {"type": "ping"}.') from error
+    if not isinstance(message, dict):
+        raise ClientError(ErrorCode.INVALID_MESSAGE, 'Send a JSON object with a "type", not another JSON value.')
+    id = message.get("id")
+    if isinstance(id, dict | list):
+        raise ClientError(ErrorCode.INVALID_MESSAGE, '"id" is echoed: make it a string, a number, a boolean or null.')
+    try:
+        return _command(message, id)
+    except ClientError as error:
+        error.id = id
+        raise
+
+
+def _command(message: Mapping[str, Any], id: Scalar) -> Command:
+    match message.get("type"):
+        case "subscribe":
+            return Subscribe(_metals(message), _interval(message), _since(message), id)
+        case "unsubscribe":
+            return Unsubscribe(_metals(message), id)
+        case "ping":
+            return Ping(id)
+        case str(unknown):
+            raise ClientError(
+                ErrorCode.UNKNOWN_TYPE,
+                f'Unknown type "{_clipped(unknown)}". Send "subscribe", "unsubscribe" or "ping".',
+            )
+        case _:
+            raise ClientError(ErrorCode.INVALID_MESSAGE, 'Give a "type": "subscribe", "unsubscribe" or "ping".')
+
+
+def _metals(message: Mapping[str, Any]) -> frozenset[str]:
+    given = message.get("metals")
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+        raise ClientError(
+            ErrorCode.INVALID_MESSAGE,
+            'Give "metals" as a list of names, such as ["gold"], or as ["*"] for all.',
+        )
+    metals = frozenset(given)
+    if metals == {"*"}:
+        return EVERY_METAL
+    if unknown := sorted(metals - EVERY_METAL):
+        named = ", ".join(f'"{_clipped(name)}"' for name in unknown[:5])
+        raise ClientError(
+            ErrorCode.UNKNOWN_METAL, f'Unknown metal {named}. Choose from {", ".join(METALS)}, or send ["*"].'
+        )
+    return metals
+
+
+def _interval(message: Mapping[str, Any]) -> int | None:
+    given = message.get("interval")
+    if given is None:
+        return None
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given <= LONGEST_INTERVAL_MS:
+        raise ClientError(
+            ErrorCode.INVALID_INTERVAL,
+            f'Give "interval" as whole milliseconds from 0 to {LONGEST_INTERVAL_MS}, or leave it out.',
+        )
+    return given
+
+
+def _since(message: Mapping[str, Any]) -> int | None:
+    given = message.get("since")
+    if given is None:
+        return None
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given <= LARGEST_SEQ:
+        raise ClientError(
+            ErrorCode.INVALID_MESSAGE,
+            'Give "since" as the "seq" of the last update you have, or leave it out.',
+        )
+    return given
+
+
+def _clipped(text: str) -> str:
+    """Enough of a client's own word to recognise it by."""
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+# --- what the server sends -----------------------------------------------------------------------------------------
+
+
+class PriceData(msgspec.Struct, frozen=True, kw_only=True):
+    """A metal's entry in `data`; amounts per gram. `stale` is set when it is sent, for it depends on the time."""
+
+    price: Decimal
+    change: Decimal
+    changePercent: Decimal
+    high: Decimal
+    low: Decimal
+    open: Decimal
+    previousClose: Decimal | None
+    timestamp: str
+    source: str
+    stale: bool
+    bid: Decimal | msgspec.UnsetType = msgspec.UNSET
+    ask: Decimal | msgspec.UnsetType = msgspec.UNSET
+
+
+class ChangeData(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry in `changes`."""
+
+    metal: str
+    oldPrice: Decimal
+    newPrice: Decimal
+    changePercent: Decimal
+    direction: str
+
+
+class Feed(enum.StrEnum):
+    """What kind of prices a client is looking at."""
+
+    LIVE = "live"
+    STALE = "stale"
+    FALLBACK = "fallback"
+    SIMULATED = "simulated"
+    DOWN = "down"
+
+
+# JSON numbers, not strings; Decimal all the way, so that no float ever rounds a price.
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def price_update(
+    data: Mapping[str, PriceData],
+    stale: Iterable[str],
+    changes: Iterable[ChangeData],
+    *,
+    seq: int,
+    published_at: str,
+    snapshot: bool,
+    currency: str,
+) -> str:
+    """A `priceUpdate`: every metal in `data`, those in `stale` marked so."""
+    old = frozenset(stale)
+    return _text(
+        {
+            "type": "priceUpdate",
+            "data": {
+                metal: price if price.stale == (metal in old) else msgspec.structs.replace(price, stale=metal in old)
+                for metal, price in data.items()
+            },
+            "changes": list(changes),
+            "timestamp": published_at,
+            "seq": seq,
+            "snapshot": snapshot,
+            "currency": currency,
+            "unit": "gram",
+        }
+    )
+
+
+def pong(id: Scalar, timestamp: str) -> str:
+    """The answer to a ping."""
+    return _text({"type": "pong", **_echo(id), "timestamp": timestamp})
+
+
+def subscribed(metals: Iterable[str], interval_ms: int | None, id: Scalar) -> str:
+    """The answer to a subscribe: the connection's full set after it."""
+    return _text({"type": "subscribed", "metals": _in_order(metals), "interval": interval_ms, **_echo(id)})
+
+
+def unsubscribed(metals: Iterable[str], interval_ms: int | None, id: Scalar) -> str:
+    """The answer to an unsubscribe: what is left."""
+    return _text({"type": "unsubscribed", "metals": _in_order(metals), "interval": interval_ms, **_echo(id)})
+
+
+def status(feed: Feed, feeds: Mapping[str, Feed], *, market_open: bool, source: str | None, timestamp: str) -> str:
+    """What is being shown: of all metals together, and of each."""
+    return _text(
+        {
+            "type": "status",
+            "feed": feed,
+            "market": "open" if market_open else "closed",
+            "source": source,
+            "metals": dict(feeds),
+            "timestamp": timestamp,
+        }
+    )
+
+
+def error(problem: ClientError) -> str:
+    """Why a client's message was not acted upon, and what to send instead."""
+    return _text({"type": "error", "code": problem.code, "message": str(problem), **_echo(problem.id)})
+
+
+def wire_time(at: dt.datetime) -> str:
+    """UTC with milliseconds and `Z`."""
+    return at.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def wire_number(amount: Decimal) -> Decimal:
+    """The same number without the zeros that a database pads it with, and never in exponent form."""
+    return Decimal(f"{amount:f}".rstrip("0").rstrip(".")) if "." in f"{amount:f}" else amount
+
+
+def _echo(id: Scalar) -> dict[str, Scalar]:
+    return {} if id is None else {"id": id}
+
+
+def _in_order(metals: Iterable[str]) -> list[str]:
+    named = set(metals)
+    return [metal for metal in METALS if metal in named]
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    return _encode(message).decode()

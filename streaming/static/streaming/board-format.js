@@ -1,0 +1,88 @@
+/** How the board writes numbers, times and names: numbers and times in the reader's locale, words in the page's English. */
+
+export const NOTHING = "—";
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+const SYMBOLS = { gold: "XAU", silver: "XAG", platinum: "XPT", palladium: "XPD" };
+const SOURCES = { fallback: "set by staff", simulated: "from a simulated market" };
+
+const signed = { signDisplay: "exceptZero" };
+const percentage = new Intl.NumberFormat(undefined, {
+  ...signed,
+  style: "percent",
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 2,
+});
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const list = new Intl.ListFormat("en");
+
+/** An amount per gram with its currency, such as "₹13,221.39"; a dash for none. */
+export function money(amount, currency) {
+  return amount == null ? NOTHING : decimal(amount, { style: "currency", currency, currencyDisplay: "narrowSymbol" });
+}
+
+/** An amount per gram without its currency. */
+export function amount(value) {
+  return value == null ? NOTHING : decimal(value, {});
+}
+
+/** A difference, with its sign, to the decimals of the price that it belongs to. */
+export function difference(value, price) {
+  return decimal(value, signed, price);
+}
+
+/** Percent as on the wire: 1.08 means 1.08 %. */
+export function percent(value) {
+  return percentage.format(value / 100);
+}
+
+function decimal(value, style, magnitude = value) {
+  // A gram of silver in dollars is worth little more than one: two decimals would hide its moves.
+  const maximumFractionDigits = Math.abs(magnitude) < 10 ? 4 : 2;
+  return new Intl.NumberFormat(undefined, { ...style, minimumFractionDigits: 2, maximumFractionDigits }).format(value);
+}
+
+/** How long ago, from milliseconds; beyond a day it is the date that says something. */
+export function age(time, now) {
+  const passed = now - time;
+  if (passed < SECOND) return "just now";
+  if (passed < MINUTE) return `${Math.floor(passed / SECOND)} s ago`;
+  if (passed < HOUR) return `${Math.floor(passed / MINUTE)} min ago`;
+  if (passed < DAY) return `${Math.floor(passed / HOUR)} h ago`;
+  return `of ${day.format(time)}`;
+}
+
+export function timeOfDay(time) {
+  return clock.format(time);
+}
+
+export function dateAndTime(time) {
+  return moment.format(time);
+}
+
+export function capitalised(word) {
+  return word.charAt(0).toUpperCase() + word.slice(1);
+}
+
+export function metalName(metal) {
+  return capitalised(metal);
+}
+
+export function metalNames(metals) {
+  return list.format(metals.map(metalName));
+}
+
+/** The ISO 4217 code of a metal; empty for one that this page does not know. */
+export function metalSymbol(metal) {
+  return SYMBOLS[metal] ?? "";
+}
+
+/** Where a price comes from, in words: "gold_api_com" is "from gold-api.com". */
+export function origin(source) {
+  return SOURCES[source] ?? `from ${source.replace(/_(com|io|dev)$/, ".$1").replaceAll("_", "-")}`;
+}

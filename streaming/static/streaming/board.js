@@ -1,0 +1,199 @@
+/**
+ * The board at `/`: live prices of the metals that the reader picks. What it says of a price is true of that price at
+ * that moment: where it comes from, how old it is, and whether it is being kept up to date.
+ */
+
+import { Card, write } from "./board-card.js";
+import * as format from "./board-format.js";
+import { SwarnaClient } from "./swarna-client.js";
+
+const SECOND = 1_000;
+/** What mends itself sooner is shown by the indicator and the cards, but is not worth a banner. */
+const SHORT_INTERRUPTION = 5 * SECOND;
+const MOVES_LISTED = 5;
+const PICK = "swarna.metals";
+
+const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
+const metals = page.prices.dataset.metals.split(" ");
+const cards = new Map(metals.map((metal) => [metal, new Card(metal, page.card)]));
+const picked = new Set(rememberedPick());
+// A board on a wall has nobody who would press a button: it does not give up.
+const client = new SwarnaClient("/ws/prices/", { maxReconnectAttempts: Infinity });
+
+let lastUpdate = null;
+let connectedUntil = Date.now();
+
+page.prices.replaceChildren(...[...cards.values()].map((card) => card.element));
+page.picker.append(...metals.map(pickerOption));
+showPicked();
+clearPrices();
+page.reconnect.addEventListener("click", () => client.connect());
+client.addEventListener("prices", ({ detail }) => showPrices(detail));
+client.addEventListener("status", tick);
+client.addEventListener("connection", tick);
+client.subscribe([...picked]);
+client.connect();
+setInterval(tick, SECOND);
+
+function showPrices({ data, changes, message }) {
+  lastUpdate = Date.parse(message.timestamp);
+  for (const [metal, card] of cards) card.show(data[metal] ?? null, message.currency);
+  page.moves.prepend(...changes.map((change) => moveItem(change, lastUpdate)).reverse());
+  while (page.moves.children.length > MOVES_LISTED) page.moves.lastElementChild.remove();
+  page.nomoves.hidden = page.moves.children.length > 0;
+  tick();
+}
+
+/** Brings up to date what depends on the time or the connection. */
+function tick() {
+  if (client.connected) connectedUntil = Date.now();
+  for (const card of cards.values()) card.tick(client.serverTime, client.connected);
+  showConnection(client.connection);
+  write(page.market, { open: "Market open", closed: "Market closed" }[client.status?.market] ?? "");
+  showNotices(notices());
+}
+
+// --- the connection ---------------------------------------------------------------------------------------------------
+
+function showConnection(connection) {
+  page.connection.dataset.state = connection.state;
+  page.reconnect.hidden = !["waiting", "closed"].includes(connection.state);
+  write(page.connectiontext, connectionText(connection));
+}
+
+function connectionText({ state, retryAt, reason }) {
+  switch (state) {
+    case "open":
+      return "Connected";
+    case "waiting":
+      return `Reconnecting in ${Math.max(1, Math.ceil((retryAt - Date.now()) / SECOND))} s`;
+    case "closed":
+      return `Offline: ${reason || "the connection was lost"}`;
+    default:
+      return "Connecting…";
+  }
+}
+
+// --- what must be known before a price is used ------------------------------------------------------------------------
+
+/** @returns {[tone: string, headline: string, text: string][]} the most urgent first */
+function notices() {
+  return [
+    interruption(),
+    client.status?.feed === "down" && ["danger", "No prices.", "No source has answered yet."],
+    marked("fallback", "warning", "No live source answers. Staff set these prices: do not price sales by them."),
+    marked("simulated", "warning", "A made-up market for trying things out: do not price sales by it."),
+    marked("stale", "warning", "The source has not confirmed these prices for a while: do not price sales by them."),
+    client.status?.market === "closed" && ["plain", "Market closed.", "Prices stand until trading resumes."],
+  ].filter(Boolean);
+}
+
+function interruption() {
+  const mayMend = client.connection.state !== "closed" && Date.now() - connectedUntil < SHORT_INTERRUPTION;
+  if (mayMend) return null;
+  const text = lastUpdate
+    ? `These are the last prices, from ${format.timeOfDay(lastUpdate)}: do not price sales by them.`
+    : "No prices have come yet.";
+  return ["danger", "Not connected.", text];
+}
+
+function marked(mark, tone, text) {
+  const concerned = [...picked].filter((metal) => cards.get(metal).marks.includes(mark));
+  if (!concerned.length) return null;
+  const which = concerned.length === metals.length ? "all metals" : format.metalNames(concerned);
+  return [tone, `${format.capitalised(mark)}: ${which}.`, text];
+}
+
+/** Screen readers speak what changes here: it changes only when what it says does. */
+function showNotices(wanted) {
+  const said = JSON.stringify(wanted);
+  if (page.notices.dataset.said === said) return;
+  page.notices.dataset.said = said;
+  page.notices.replaceChildren(...wanted.map(noticeItem));
+}
+
+function noticeItem([tone, headline, text]) {
+  const item = element("p", "notice", element("strong", "", headline), ` ${text}`);
+  item.dataset.tone = tone;
+  return item;
+}
+
+// --- significant moves ------------------------------------------------------------------------------------------------
+
+function moveItem({ metal, oldPrice, newPrice, changePercent, direction }, at) {
+  const arrow = element("span", "arrow", direction === "down" ? "▼" : "▲");
+  arrow.ariaHidden = "true";
+  const time = element("time", "", format.timeOfDay(at));
+  time.dateTime = new Date(at).toISOString();
+  const item = element(
+    "li",
+    "move",
+    time,
+    element("span", "move-metal", format.metalName(metal)),
+    element("span", "move-percent", arrow, ` ${format.percent(changePercent)}`),
+    element("span", "move-prices", `${format.amount(oldPrice)} → ${format.amount(newPrice)}`),
+  );
+  item.dataset.direction = direction;
+  return item;
+}
+
+// --- which metals are watched -----------------------------------------------------------------------------------------
+
+function pickerOption(metal) {
+  const box = element("input", "");
+  box.type = "checkbox";
+  box.name = metal;
+  box.checked = picked.has(metal);
+  box.addEventListener("change", () => pick(metal, box.checked));
+  return element("label", "option", box, format.metalName(metal));
+}
+
+function pick(metal, wanted) {
+  if (wanted) {
+    picked.add(metal);
+    client.subscribe([metal]);
+  } else {
+    picked.delete(metal);
+    client.unsubscribe([metal]);
+    // When it is picked again, what was shown is old: it waits for a new price.
+    cards.get(metal).show(null);
+  }
+  showPicked();
+  rememberPick();
+  tick();
+}
+
+function showPicked() {
+  for (const [metal, card] of cards) card.element.hidden = !picked.has(metal);
+  page.nometals.hidden = picked.size > 0;
+}
+
+function clearPrices() {
+  for (const card of cards.values()) card.show(null);
+}
+
+/** The metals picked last time that are still listed; all of them where there are none. */
+function rememberedPick() {
+  const remembered = (storage()?.getItem(PICK) ?? "").split(" ").filter((metal) => metals.includes(metal));
+  return remembered.length ? remembered : metals;
+}
+
+function rememberPick() {
+  storage()?.setItem(PICK, [...picked].join(" "));
+}
+
+/** The browser's storage; null where the reader has forbidden it. */
+function storage() {
+  try {
+    return localStorage;
+  } catch {
+    return null;
+  }
+}
+
+function element(name, className, ...children) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  made.append(...children);
+  return made;
+}

@@ -1,0 +1,59 @@
+import { useEffect, useState } from "react";
+import { SwarnaClient } from "./swarna-client.js";
+
+const NOTHING_YET = { prices: {}, connected: false, error: null, status: null };
+
+/**
+ * Live metal prices in a React component.
+ *
+ *     const { prices, connected, error } = useWebSocketPrices("wss://prices.example/ws/prices/");
+ *
+ * @param {string} url  As for SwarnaClient. With another url the result starts afresh.
+ * @returns {{prices: object, connected: boolean, error: Error|null, status: object|null}}
+ *   `prices`: the quotes by metal. They stay when the connection is lost: show them as live only while `connected`.
+ *   `error`: why there is no connection, or what the server rejected; null again once connected. `error.code` is the
+ *   close code or the server's error code. `status`: the server's last `status` message.
+ */
+export function useWebSocketPrices(url) {
+  const [state, setState] = useState({ url, ...NOTHING_YET });
+
+  useEffect(() => {
+    const effect = new AbortController();
+    const show = (news) => setState((known) => ({ ...(known.url === url ? known : { url, ...NOTHING_YET }), ...news }));
+    // StrictMode undoes an effect at once and runs it again: by waiting for that, only one connection is opened.
+    Promise.resolve()
+      .then(() => effect.signal.aborted || follow(url, show, effect.signal))
+      .catch((error) => show({ error }));
+    return () => effect.abort();
+  }, [url]);
+
+  // What another url brought must not be shown for this one, not even until the effect has run.
+  const { prices, connected, error, status } = state.url === url ? state : NOTHING_YET;
+  return { prices, connected, error, status };
+}
+
+/** Passes what the server at `url` says to `show`, until `signal` aborts. */
+function follow(url, show, signal) {
+  const client = new SwarnaClient(url);
+  client.addEventListener("prices", ({ detail }) => show({ prices: detail.data }), { signal });
+  client.addEventListener("status", ({ detail }) => show({ status: detail }), { signal });
+  client.addEventListener("error", ({ detail }) => show({ error: problem(detail) }), { signal });
+  client.addEventListener("connection", ({ detail }) => show(asResult(detail)), { signal });
+  signal.addEventListener("abort", () => client.close());
+  client.connect();
+}
+
+function asResult(connection) {
+  switch (connection.state) {
+    case "open":
+      return { connected: true, error: null };
+    case "connecting":
+      return { connected: false };
+    default:
+      return { connected: false, status: null, error: problem(connection) };
+  }
+}
+
+function problem({ code, message, reason }) {
+  return Object.assign(new Error(message ?? (reason || "The connection was lost")), { code });
+}

@@ -1,0 +1,200 @@
+"""The tick log: what changed since a client's last update, sans-I/O.
+
+An update is a function of (metals, since-seq). The log holds the latest quote of each metal and a bounded ring of
+past ticks; `update` gives what a client with these metals that last saw `since` is to be sent, encoded once and shared
+by all clients in step. The connect snapshot, a client that comes back, and one that was too slow for some ticks are all
+this one question.
+"""
+
+import datetime as dt
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from prices.quotes import PublishedQuote, PublishedTick
+from streaming import protocol
+from streaming.protocol import ChangeData, Feed, PriceData
+
+# Updates cached between two ticks. Clients in step share a few; a stranger's `since` values must not fill memory.
+_MOST_CACHED = 512
+
+
+class Quoted(msgspec.Struct, frozen=True, kw_only=True):
+    """A metal's price as it goes out, the tick it came with, and when its source quoted it."""
+
+    seq: int
+    data: PriceData
+    quoted_at: dt.datetime
+
+    @classmethod
+    def of(cls, published: PublishedQuote) -> "Quoted":
+        """A published quote in the words of the wire."""
+        quote, day = published.quote, published.day
+        number = protocol.wire_number
+        return cls(
+            seq=published.seq,
+            quoted_at=quote.quoted_at,
+            data=PriceData(
+                price=number(quote.price),
+                change=number(published.change),
+                changePercent=number(published.change_percent),
+                high=number(day.high),
+                low=number(day.low),
+                open=number(day.open),
+                previousClose=None if day.previous_close is None else number(day.previous_close),
+                timestamp=protocol.wire_time(quote.quoted_at),
+                source=quote.source,
+                stale=False,
+                bid=msgspec.UNSET if quote.bid is None else number(quote.bid),
+                ask=msgspec.UNSET if quote.ask is None else number(quote.ask),
+            ),
+        )
+
+
+class Tick(msgspec.Struct, frozen=True, kw_only=True):
+    """One publication, as it travels between processes: the metals whose quotes were new, and significant moves."""
+
+    seq: int
+    previous_seq: int
+    published_at: dt.datetime
+    quotes: dict[str, Quoted]
+    changes: list[ChangeData]
+
+    @classmethod
+    def of(cls, published: PublishedTick) -> "Tick":
+        """A published tick in the words of the wire."""
+        return cls(
+            seq=published.seq,
+            previous_seq=published.previous_seq,
+            published_at=published.published_at,
+            quotes={quoted.quote.metal.value: Quoted.of(quoted) for quoted in published.quotes},
+            changes=[
+                ChangeData(
+                    metal=change.metal.value,
+                    oldPrice=protocol.wire_number(change.old_price),
+                    newPrice=protocol.wire_number(change.new_price),
+                    changePercent=protocol.wire_number(change.change_percent),
+                    direction=change.direction,
+                )
+                for change in published.changes
+            ],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A `priceUpdate` ready to send; whoever received it has seen everything up to `seq`."""
+
+    text: str
+    seq: int
+
+
+class TickLog:
+    """The newest `size` ticks and the latest quote of each metal, in the currency of this deployment."""
+
+    def __init__(self, *, currency: str, size: int) -> None:
+        self.seq = 0
+        self.latest: dict[str, Quoted] = {}
+        self.stale: frozenset[str] = frozenset()
+        self._currency = currency
+        self._ring: deque[Tick] = deque(maxlen=size)
+        self._published_at: dt.datetime | None = None
+        self._cache: dict[tuple[frozenset[str], int | None], Update | None] = {}
+
+    def append(self, tick: Tick) -> bool:
+        """Take the next tick. False, and nothing taken, when it does not follow the newest: then a tick is missing."""
+        if tick.previous_seq != self.seq:
+            return False
+        self.seq = tick.seq
+        self.latest.update(tick.quotes)
+        self.stale -= tick.quotes.keys()
+        self._ring.append(tick)
+        self._published_at = tick.published_at
+        self._cache.clear()
+        return True
+
+    def replace(self, seq: int, latest: Mapping[str, Quoted], ticks: Iterable[Tick]) -> None:
+        """Start over from what the database holds: the quotes in force and the newest ticks, oldest first."""
+        self.seq = seq
+        self.latest = dict(latest)
+        self._ring.clear()
+        self._ring.extend(ticks)
+        self._published_at = self._ring[-1].published_at if self._ring else None
+        self._cache.clear()
+
+    def relist(self, latest: Mapping[str, Quoted]) -> None:
+        """Show these metals, in this order, from now on: staff switched one on or off, or moved it."""
+        self.latest = dict(latest)
+        self._cache.clear()
+
+    def mark_stale(self, metals: frozenset[str]) -> frozenset[str]:
+        """Say which metals' quotes are older than the freshness limit now; returns those for which that is news."""
+        news = self.stale ^ metals
+        if news:
+            self.stale = metals
+            self._cache.clear()
+        return news
+
+    def update(self, metals: frozenset[str], since: int | None) -> Update | None:
+        """What to send to a client of `metals` that has seen everything up to `since`.
+
+        None when none of its metals has a new quote. A snapshot when `since` is None, older than what is held, or
+        newer than anything known; else the latest quotes with every significant move after `since`.
+        """
+        if since == self.seq:
+            return None
+        key = (metals, since)
+        if key not in self._cache:
+            if len(self._cache) >= _MOST_CACHED:
+                self._cache.clear()
+            self._cache[key] = self._build(metals, since)
+        return self._cache[key]
+
+    def _build(self, metals: frozenset[str], since: int | None) -> Update | None:
+        missed = self._after(since)
+        if missed is None:
+            return self._encode(metals, [], snapshot=True)
+        if not any(quoted.seq > (since or 0) for metal, quoted in self.latest.items() if metal in metals):
+            return None
+        changes = [change for tick in missed for change in tick.changes if change.metal in metals]
+        return self._encode(metals, changes, snapshot=False)
+
+    def _after(self, since: int | None) -> list[Tick] | None:
+        """The ticks after `since`, or None where they are not all held."""
+        if since is None or since > self.seq or not self._ring or since < self._ring[0].previous_seq:
+            return None
+        return [tick for tick in self._ring if tick.seq > since]
+
+    def _encode(self, metals: frozenset[str], changes: Iterable[ChangeData], *, snapshot: bool) -> Update | None:
+        if self._published_at is None:
+            return None
+        text = protocol.price_update(
+            {metal: quoted.data for metal, quoted in self.latest.items() if metal in metals},
+            self.stale,
+            changes,
+            seq=self.seq,
+            published_at=protocol.wire_time(self._published_at),
+            snapshot=snapshot,
+            currency=self._currency,
+        )
+        return Update(text, self.seq)
+
+    def feeds(self) -> dict[str, Feed]:
+        """What kind of price each metal shows."""
+        return {metal: self._feed(metal, quoted.data.source) for metal, quoted in self.latest.items()}
+
+    def _feed(self, metal: str, source: str) -> Feed:
+        if source in (Feed.SIMULATED, Feed.FALLBACK):
+            return Feed(source)
+        return Feed.STALE if metal in self.stale else Feed.LIVE
+
+
+def overall(feeds: Iterable[Feed]) -> Feed:
+    """What a screen as a whole may claim: the least real of its metals' feeds."""
+    shown = set(feeds)
+    for feed in (Feed.SIMULATED, Feed.FALLBACK, Feed.STALE, Feed.LIVE):
+        if feed in shown:
+            return feed
+    return Feed.DOWN

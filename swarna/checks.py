@@ -1,0 +1,36 @@
+"""What `manage.py check`, and with it every server process at its start, refuses to run with."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+from prices.providers import PROVIDERS
+
+
+@register
+def environment_is_readable(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """swarna.E001: a variable of the environment or of `.env` that could not be read."""
+    return [
+        Error(
+            f"{name} cannot be used: {' '.join(messages)}",
+            hint=f"Mend {name} in the environment or in .env; .env.example says what it may hold.",
+            id="swarna.E001",
+        )
+        for name, messages in settings.ENVIRONMENT_ERRORS.items()
+    ]
+
+
+@register
+def providers_exist(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """swarna.E002: PRICE_PROVIDERS names a source that Swarna does not have."""
+    return [
+        Error(
+            f"PRICE_PROVIDERS names {name!r}, which is not a price source.",
+            hint=f"Choose from: {', '.join(sorted(PROVIDERS))}.",
+            id="swarna.E002",
+        )
+        for name in settings.PRICE_PROVIDERS
+        if name not in PROVIDERS
+    ]

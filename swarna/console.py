@@ -1,0 +1,45 @@
+"""One terminal for several processes: each line stands behind the name of the process that it comes from."""
+
+import contextlib
+import os
+import select
+
+LONGEST_LINE = 4000  # bytes: with its prefix, what a pipe that is ready for writing surely takes (4096)
+PATIENCE = 0.5  # seconds that a line waits for a reader who has stopped reading
+
+_COLOURS = (36, 32, 35, 33, 34, 31)
+
+
+class Console:
+    """Writes lines to a descriptor, whole and at once, and is never held up for long by who reads them."""
+
+    def __init__(self, descriptor: int = 1) -> None:
+        self._descriptor = descriptor
+        self._coloured = os.isatty(descriptor) and "NO_COLOR" not in os.environ
+        self._names: list[str] = []
+        self._patience = PATIENCE
+
+    def line(self, name: str, text: bytes) -> None:
+        """Print `text` behind the name it comes from, in several lines when it is longer than LONGEST_LINE.
+
+        It is lost when nobody reads: the processes are to go on.
+        """
+        with contextlib.suppress(OSError):  # a terminal that was closed, say
+            for start in range(0, len(text) or 1, LONGEST_LINE):
+                self._write(self._prefix(name) + text[start : start + LONGEST_LINE] + b"\n")
+
+    def _write(self, line: bytes) -> None:
+        _, ready, _ = select.select([], [self._descriptor], [], self._patience)
+        # A terminal on hold costs this time once, not with each line.
+        self._patience = PATIENCE if ready else 0.0
+        if ready:
+            os.write(self._descriptor, line)
+
+    def _prefix(self, name: str) -> bytes:
+        if name not in self._names:
+            self._names.append(name)
+        prefix = f"{name:<6} | "
+        if self._coloured:
+            colour = _COLOURS[self._names.index(name) % len(_COLOURS)]
+            prefix = f"\x1b[{colour}m{prefix}\x1b[0m"
+        return prefix.encode()

@@ -1,0 +1,105 @@
+"""How Swarna's environment variables are written: parsers that say what to write instead."""
+
+import datetime as dt
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import dj_database_url
+from environs import Env
+from marshmallow import ValidationError
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
+_UNITS = {"": 0.001, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+_SHORTEST = dt.timedelta(milliseconds=1)
+_LONGEST = dt.timedelta(days=3650)  # more is a slip, and beyond what a thread can wait
+
+
+def duration(text: str, *, shortest: dt.timedelta = _SHORTEST, longest: dt.timedelta = _LONGEST) -> dt.timedelta:
+    """A positive span of time: `60000` (milliseconds, as in the seed), `500ms`, `60s`, `5m`, `1h`, `1d`."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValidationError("write milliseconds (60000) or a number with a unit: 500ms, 60s, 5m, 1h, 1d")
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if not shortest.total_seconds() <= seconds <= longest.total_seconds():
+        raise ValidationError(f"must be from {_milliseconds(shortest)} ms to {_milliseconds(longest)} ms")
+    return dt.timedelta(seconds=seconds)
+
+
+def database_url(text: str) -> dict[str, Any]:
+    """Where the database is, as Django writes it."""
+    try:
+        database = dict(dj_database_url.parse(text))
+    except ValueError:
+        database = {}
+    # Said without its cause: that may quote the address, and with it the password.
+    if database.get("ENGINE") not in ("django.db.backends.postgresql", "django.db.backends.sqlite3"):
+        raise ValidationError("write postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:////PATH")
+    return database
+
+
+def redis_url(text: str) -> str:
+    """A Redis address, such as `redis://127.0.0.1:6379/0`; empty for the embedded Valkey."""
+    if text and _parts(text).scheme not in ("redis", "rediss", "unix"):
+        raise ValidationError("write redis://HOST:PORT/DB, or leave it empty for the embedded Valkey")
+    return text
+
+
+def http_url(text: str) -> str:
+    """The base address of an upstream source, without a trailing slash."""
+    parts = _parts(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValidationError("write http://HOST or https://HOST")
+    return text.rstrip("/")
+
+
+def currency(text: str) -> str:
+    """An ISO 4217 code in capitals."""
+    if not re.fullmatch(r"[A-Za-z]{3}", text.strip()):
+        raise ValidationError("write a three-letter ISO 4217 code such as INR")
+    return text.strip().upper()
+
+
+def time_zone(text: str) -> str:
+    """A name of the IANA time zone database."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValidationError("write an IANA time zone such as Asia/Kolkata") from error
+    return text
+
+
+def reader(file: Path | None) -> Env:
+    """An environment reader that gathers all errors (call `seal()` last) and knows the parsers above.
+
+    `file` is a `.env` file whose values stand where the process environment has none. Raises SystemExit with one line
+    when it is there and cannot be read.
+    """
+    env = Env(eager=False)
+    if file is not None:
+        try:
+            env.read_env(file, recurse=False)
+        except (OSError, ValueError) as error:
+            raise SystemExit(f"{file} cannot be read: {error}. Write it as lines of NAME=value, in UTF-8.") from error
+    for parser in (duration, database_url, redis_url, http_url, currency, time_zone):
+        env.add_parser(parser.__name__, parser)
+    return env
+
+
+def _parts(address: str) -> SplitResult:
+    """The parts of an address; what is none has none."""
+    try:
+        parts = urlsplit(address)
+        parts.port  # noqa: B018  (raises for a port that is no number)
+    except ValueError:
+        return urlsplit("")
+    return parts
+
+
+def _milliseconds(span: dt.timedelta) -> int:
+    return span // dt.timedelta(milliseconds=1)

@@ -1,0 +1,30 @@
+"""`manage.py healthy`: whether a part of the product does its work, for a container's health check."""
+
+import urllib.request
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from prices import schedule
+
+
+class Command(BaseCommand):
+    help = "Exit with 0 while the web process answers here (web), or while refreshes happen on time (refreshes)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("part", choices=["web", "refreshes"])
+
+    def handle(self, *args: Any, part: str, **options: Any) -> None:
+        if part == "refreshes":
+            if not schedule.is_on_time(timezone.now()):
+                raise CommandError("No refresh for more than three intervals: see the logs of worker and beat.")
+            return
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{settings.WEBSOCKET_PORT}/healthz", headers={"Host": settings.OWN_HOST}
+        )
+        try:
+            urllib.request.urlopen(request, timeout=5).close()  # noqa: S310  (our own address)
+        except OSError as error:
+            raise CommandError(f"The web process does not answer: {error}") from error

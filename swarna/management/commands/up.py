@@ -1,0 +1,208 @@
+"""`manage.py up`: the whole product on this machine, by one command, until it is told to stop."""
+
+import asyncio
+import errno
+import fcntl
+import os
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from swarna.embedded import announce_redis_url, withdraw_redis_url
+from swarna.supervisor import Program, Supervisor
+from swarna.valkey import EmbeddedValkey, RedisUnusableError, wait_for_redis
+
+# Seconds that a Redis or a PostgreSQL somewhere else has to answer, while somebody waits at the terminal.
+_PATIENCE = 3
+
+
+class Command(BaseCommand):
+    help = "Run the web server, the worker, beat and, unless REDIS_URL is set, an embedded Valkey."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--with-parent", type=int, metavar="PID", help="stop when this parent is gone")
+
+    def handle(self, *args: Any, with_parent: int | None, **options: Any) -> None:
+        # Until the supervisor listens to them. What has begun by then needs no farewell: it dies with this
+        # process. An exception would: one that a signal raises may get lost in whatever code it lands in.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, lambda *_: os._exit(0))
+        with only_one_in(settings.STATE_DIR):
+            up(with_parent)
+
+
+def up(parent: int | None) -> None:
+    """Run everything until a signal asks for the end, or until `parent` is no longer this process's parent.
+
+    Raises CommandError, before any server process has started, when something they need cannot be used.
+    """
+    address = free_address(settings.BIND_ADDRESS, settings.WEBSOCKET_PORT)
+    given_redis = None if settings.REDIS_IS_EMBEDDED else usable_redis()
+    staffed = prepare_database()
+    supervisor = Supervisor()
+    try:
+        with nullcontext(given_redis) if given_redis else embedded_valkey(supervisor) as redis_url:
+            for program in programs(redis_url):
+                supervisor.start(program)
+            supervisor.run(
+                partial(greet, supervisor, address, staffed),
+                partial(end_with, supervisor, parent),
+            )
+    finally:
+        supervisor.kill()
+
+
+@contextmanager
+def only_one_in(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which ends with this process however that ends."""
+    path = folder / "up.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    except OSError as error:
+        raise CommandError(
+            f"{path} cannot be written: {error.strerror}. Make {folder} writable, or set SWARNA_STATE_DIR."
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise CommandError(
+                f"Swarna already runs here, as process {file.read().strip()}. Stop that one first, or set "
+                "SWARNA_STATE_DIR and WEBSOCKET_PORT to run a second one."
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def free_address(host: str, port: int) -> tuple[str, int]:
+    """`host` in numbers, and `port`, at which nobody listens."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            advice = f"Port {port} is in use. Set WEBSOCKET_PORT to another one."
+        elif error.errno == errno.EACCES:
+            advice = f"This user may not open port {port}. Set WEBSOCKET_PORT to 1024 or more."
+        else:
+            advice = f"{host!r} is no address of this machine ({error.strerror}). Set BIND_ADDRESS to one."
+        raise CommandError(advice) from error
+    return str(address[0]), port
+
+
+def prepare_database() -> bool:
+    """Bring the schema up to date and put in what a first start needs; True when somebody can log in."""
+    if connection.vendor == "postgresql":
+        connection.settings_dict["OPTIONS"].setdefault("connect_timeout", _PATIENCE)
+    try:
+        call_command("migrate", verbosity=0)
+        call_command("seed", verbosity=0)
+        return get_user_model().objects.filter(is_superuser=True, is_active=True).exists()
+    except DatabaseError as error:
+        database = settings.DATABASES["default"]["NAME"]
+        reason = str(error).partition("\n")[0].rstrip(".")
+        if connection.vendor == "sqlite":
+            advice = "Make it and its folder writable, or set SWARNA_STATE_DIR."
+        else:
+            advice = "Mend DATABASE_URL, or leave it out for a database of Swarna's own."
+        raise CommandError(f"The database {database} cannot be used: {reason}. {advice}") from error
+    finally:
+        connection.close()
+
+
+def usable_redis() -> str:
+    """The address in REDIS_URL, at which a Redis answers."""
+    url = str(settings.REDIS_URL)
+    try:
+        wait_for_redis(url, _PATIENCE)
+    except RedisUnusableError as error:
+        raise CommandError(f"{error} Mend REDIS_URL, or leave it out for the embedded Valkey.") from error
+    return url
+
+
+@contextmanager
+def embedded_valkey(supervisor: Supervisor) -> Iterator[str]:
+    """The address of a Valkey of our own, at which other commands find it too."""
+    try:
+        valkey = EmbeddedValkey(settings.STATE_DIR)
+        supervisor.start(valkey.program())
+        wait_for_redis(valkey.url, patience=10)  # in fact milliseconds
+    except RedisUnusableError as error:
+        raise CommandError(f"No embedded Valkey: {error} Set REDIS_URL to a Redis that runs.") from error
+    announce_redis_url(settings.STATE_DIR, valkey.url)
+    try:
+        yield valkey.url
+    finally:
+        withdraw_redis_url(settings.STATE_DIR)
+
+
+def programs(redis_url: str) -> list[Program]:
+    """The server processes."""
+    folder = str(settings.BASE_DIR)
+    env = os.environ | {"REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1"}
+    # Celery's warning to root is about pickled tasks, which no worker of ours accepts.
+    worker_env = env | {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+    celery = [sys.executable, "-m", "celery", "--quiet", "--skip-checks", "--workdir", folder, "-A", "swarna"]
+    worker = ["worker", "--concurrency=2", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    return [
+        Program("web", [sys.executable, f"{folder}/manage.py", "serve"], env),
+        Program("worker", [*celery, *worker, "--loglevel=WARNING"], worker_env),
+        Program("beat", [*celery, "beat", "--pidfile=", "--loglevel=WARNING"], env),
+    ]
+
+
+async def greet(supervisor: Supervisor, address: tuple[str, int], staffed: bool) -> None:
+    """Print where the product is to be found, once it answers there."""
+    while not await is_healthy(*address):
+        await asyncio.sleep(0.1)
+    host = settings.BIND_ADDRESS
+    if host in ("0.0.0.0", "::"):  # noqa: S104
+        host = "localhost"
+    supervisor.say(f"ready: http://{f'[{host}]' if ':' in host else host}:{settings.WEBSOCKET_PORT}/")
+    if not staffed:
+        folder = os.environ.get("SWARNA_STATE_DIR")
+        where = f"SWARNA_STATE_DIR={shlex.quote(folder)} " if folder else ""
+        command = f"{where}{os.path.relpath(sys.executable)} manage.py createsuperuser"
+        supervisor.say(f"to create the first staff user: {command}")
+
+
+async def is_healthy(host: str, port: int) -> bool:
+    """Whether the web process answers 200 at /healthz."""
+    known_host = settings.ALLOWED_HOSTS[0].lstrip("*.") or "localhost"
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(f"GET /healthz HTTP/1.0\r\nHost: {known_host}\r\n\r\n".encode())
+            status = await reader.readline()
+            writer.close()
+    except (OSError, TimeoutError):
+        return False
+    return status.split()[1:2] == [b"200"]
+
+
+async def end_with(supervisor: Supervisor, parent: int | None) -> None:
+    """Stop when `parent` is gone, as after a SIGKILL of `make`: this process would outlive it unnoticed."""
+    if parent is not None:
+        while os.getppid() == parent:
+            await asyncio.sleep(0.5)
+        supervisor.stop()

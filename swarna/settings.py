@@ -1,0 +1,204 @@
+"""All of Swarna's settings. This file alone reads the environment; `.env.example` explains each variable.
+
+A variable that cannot be read takes its default here and an entry in `ENVIRONMENT_ERRORS`, which `manage.py check`
+reports with a hint and every server process refuses to start with (swarna/checks.py).
+"""
+
+import datetime as dt
+import logging
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from environs import EnvValidationError
+from marshmallow.validate import Range
+
+from swarna import environment
+from swarna.embedded import announced_redis_url, kept_secret
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+_env_file = os.environ.get("SWARNA_ENV_FILE", str(BASE_DIR / ".env"))
+env = environment.reader(Path(_env_file) if _env_file else None)
+
+# --- where it runs -------------------------------------------------------------------------------------------------
+STATE_DIR = Path(env.str("SWARNA_STATE_DIR", "") or BASE_DIR / "var").resolve()
+BIND_ADDRESS: str = env.str("BIND_ADDRESS", "127.0.0.1")
+WEBSOCKET_PORT: int = (
+    env.int("WEBSOCKET_PORT", None, validate=Range(1, 65535))
+    or env.int("WS_PORT", None, validate=Range(1, 65535))
+    or 3001
+)
+DEBUG: bool = env.bool("DEBUG", False) or False
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [], subcast=str.strip) or ["localhost", "127.0.0.1", "[::1]"]
+# A name that this deployment answers to, for asking it about its own health.
+OWN_HOST: str = ALLOWED_HOSTS[0].lstrip("*.") or "localhost"
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [], subcast=str.strip) or []
+SECRET_KEY: str = env.str("SECRET_KEY", "") or kept_secret(STATE_DIR)
+LOG_LEVEL: int = env.log_level("LOG_LEVEL", logging.INFO) or logging.INFO
+
+# --- prices --------------------------------------------------------------------------------------------------------
+BASE_CURRENCY: str = env.currency("BASE_CURRENCY", "INR") or "INR"
+PRICE_PROVIDERS: list[str] = env.list("PRICE_PROVIDERS", [], subcast=str.strip) or ["gold_api_com"]
+GOLD_API_COM_URL: str = env.http_url("GOLD_API_COM_URL", "https://api.gold-api.com") or ""
+SIMULATED_SEED: int = env.int("SIMULATED_SEED", 1) or 0
+# What follows is how Swarna is deployed; staff may set another threshold, freshness limit and interval in the admin.
+# As short and as long as the schedule can keep: prices/schedule.py.
+PRICE_UPDATE_INTERVAL: dt.timedelta = env.duration(
+    "PRICE_UPDATE_INTERVAL", "60000", shortest=dt.timedelta(milliseconds=100), longest=dt.timedelta(days=1)
+) or dt.timedelta(minutes=1)
+FRESHNESS_LIMIT: dt.timedelta | None = env.duration("FRESHNESS_LIMIT") if env.str("FRESHNESS_LIMIT", "") else None
+CHANGE_THRESHOLD_PERCENT: Decimal = env.decimal(
+    "CHANGE_THRESHOLD_PERCENT", Decimal(1), validate=Range(min=0, min_inclusive=False)
+) or Decimal(1)
+FALLBACK_AFTER: dt.timedelta = env.duration("FALLBACK_AFTER", "1h") or dt.timedelta(hours=1)
+# All sources together may take this long in one refresh; one that hangs costs no more.
+PROVIDER_BUDGET: dt.timedelta = env.duration("PROVIDER_BUDGET", "10s") or dt.timedelta(seconds=10)
+
+# --- the stream ----------------------------------------------------------------------------------------------------
+WS_MAX_CONNECTIONS: int = env.int("WS_MAX_CONNECTIONS", 100, validate=Range(min=1)) or 100
+WS_RATE_LIMIT: int = env.int("WS_RATE_LIMIT", 10, validate=Range(min=1)) or 10
+WS_RATE_WINDOW: dt.timedelta = env.duration("WS_RATE_WINDOW", "60s") or dt.timedelta(minutes=1)
+WS_MAX_MESSAGE_BYTES: int = env.int("WS_MAX_MESSAGE_BYTES", 16 * 1024, validate=Range(min=256)) or 16 * 1024
+WS_TIMEOUT: dt.timedelta = env.duration("WS_TIMEOUT", "30000") or dt.timedelta(seconds=30)
+
+# --- database and Redis --------------------------------------------------------------------------------------------
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": (env.database_url("DATABASE_URL") if env.str("DATABASE_URL", "") else None)
+    or {"ENGINE": "django.db.backends.sqlite3", "NAME": STATE_DIR / "swarna.sqlite3"}
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # Web, worker and beat all write: WAL lets readers go on meanwhile, IMMEDIATE takes the write lock at BEGIN, where
+    # the busy time-out still applies, rather than in the middle of a transaction, where it cannot.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# The embedded Valkey announces itself in the state folder while it runs, so that any command finds it. One that was
+# killed leaves its announcement behind: whether it is to be started is for the environment alone to say.
+REDIS_IS_EMBEDDED: bool = not env.str("REDIS_URL", "")
+REDIS_URL: str | None = env.redis_url("REDIS_URL", "") or announced_redis_url(STATE_DIR)
+REDIS_PREFIX: str = env.str("REDIS_PREFIX", "swarna")
+CHANNEL_LAYERS: dict[str, Any] = (
+    {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {
+                # The subscription blocks for as long as nothing is published: a socket time-out would end it.
+                "hosts": [{"address": REDIS_URL, "socket_timeout": None}],
+                "prefix": REDIS_PREFIX,
+            },
+        }
+    }
+    if REDIS_URL
+    else {}
+)
+
+# --- Celery --------------------------------------------------------------------------------------------------------
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{REDIS_PREFIX}:"}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a Redis that is away comes back; giving up would need a person
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_TIMEZONE = "UTC"
+
+# --- Django --------------------------------------------------------------------------------------------------------
+TIME_ZONE: str = env.time_zone("TIME_ZONE", "Asia/Kolkata") or "Asia/Kolkata"
+USE_TZ = True
+LANGUAGE_CODE = "en"
+ROOT_URLCONF = "swarna.urls"
+ASGI_APPLICATION = "swarna.asgi.application"
+STATIC_URL = "static/"
+# Files are served where they lie, so that a checkout runs without `collectstatic`.
+WHITENOISE_USE_FINDERS = True
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_celery_beat",
+    "simple_history",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "swarna",
+    "prices",
+    "streaming",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+REST_FRAMEWORK = {
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
+    "DEFAULT_RENDERER_CLASSES": ["prices.api.renderers.NumberRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Swarna",
+    "DESCRIPTION": "Live precious-metal prices. The live stream itself is a WebSocket: see docs/protocol.md.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    # The page's own files, so that it works without a network.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        name: {"handlers": ["console"], "level": level, "propagate": False}
+        for name, level in {
+            "swarna": LOG_LEVEL,
+            "prices": LOG_LEVEL,
+            "streaming": LOG_LEVEL,
+            "django": "WARNING",
+            "celery": "WARNING",
+            # Its receive loop logs a traceback each second while Redis is away; the hub says it once, in a line.
+            "channels_redis.pubsub": "CRITICAL",
+        }.items()
+    },
+}
+
+try:
+    env.seal()
+    ENVIRONMENT_ERRORS: dict[str, list[str]] = {}
+except EnvValidationError as error:
+    ENVIRONMENT_ERRORS = dict(error.error_messages)  # type: ignore[arg-type]

@@ -1,0 +1,25 @@
+"""HTTP: the board, the API, the admin, health."""
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.templatetags.static import static
+from django.urls import include, path
+from django.views.generic import RedirectView, TemplateView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+
+async def healthz(request: HttpRequest) -> HttpResponse:
+    """This process answers: for a supervisor or a load balancer. Says nothing about prices."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+urlpatterns = [
+    path("", TemplateView.as_view(template_name="board.html"), name="board"),
+    path("healthz", healthz, name="healthz"),
+    # Browsers ask for it on pages that name no icon, such as the admin's.
+    path("favicon.ico", RedirectView.as_view(url=static("streaming/favicon.svg"))),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("prices.api.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+]

@@ -1,0 +1,15 @@
+import { SwarnaClient } from "/static/streaming/swarna-client.js";
+
+/** Makes a client that keeps a record of its events; the test connects it. */
+window.newClientAt = (url, options) => {
+  const client = new SwarnaClient(url, { jitter: 0, ...options });
+  window.client = client;
+  window.events = [];
+  for (const type of ["prices", "status", "connection", "error"]) {
+    client.addEventListener(type, ({ detail }) => window.events.push({ type, detail }));
+  }
+  return client;
+};
+window.newClient = (options) => window.newClientAt("/ws/prices/", options);
+window.eventsOf = (type) => window.events.filter((event) => event.type === type).map(({ detail }) => detail);
+window.ready = true;

@@ -1,0 +1,198 @@
+"""What tests share: a real Valkey, a database in a file that other processes can open, and a real web process."""
+
+import datetime as dt
+import itertools
+import logging
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+import hypothesis
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from prices import ingest
+from prices.quotes import Metal, PublishedTick, Quote
+from swarna.valkey import wait_for_redis
+from tests.browser_fixtures import browser, expected_errors, page
+from tests.environment import DATABASE, STATE_DIR, VALKEY
+from tests.product import Process, answers, free_port, wait_until
+
+__all__ = ["browser", "expected_errors", "page"]
+
+NOW = dt.datetime(2026, 9, 24, 8, 0, tzinfo=dt.UTC)  # a Thursday, while the market is open
+T = TypeVar("T")
+
+# On a busy machine a single example may take any time; the run as a whole has its own limit.
+hypothesis.settings.register_profile("swarna", deadline=None)
+hypothesis.settings.load_profile("swarna")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_folder() -> Iterator[Path]:
+    """The folder that this test process and the servers it starts keep their state in."""
+    yield STATE_DIR
+    shutil.rmtree(STATE_DIR, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """A real Valkey for as long as the tests run; its address."""
+    program = VALKEY.program()
+    process = subprocess.Popen(program.command, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(program.stdin)
+    process.stdin.close()
+    wait_for_redis(VALKEY.url, 10)
+    yield VALKEY.url
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+    """The test database: a file that a server process can open too, and there also for tests that have no other use
+    of it (pytest-django makes one only where a test is marked)."""
+    connection.settings_dict["TEST"]["NAME"] = str(DATABASE)
+    with django_db_blocker.unblock():
+        connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+        yield
+        connection.close()
+
+
+@pytest.fixture
+def seeded(db: None) -> None:
+    """A database as a first start leaves it."""
+    call_command("seed")
+
+
+def quote(
+    metal: str = "gold",
+    price: str = "13221.39",
+    *,
+    at: dt.datetime = NOW,
+    source: str = "gold_api_com",
+    **figures: str,
+) -> Quote:
+    """A quote in INR per gram."""
+    amounts: dict[str, Any] = {name: Decimal(amount) for name, amount in figures.items()}
+    return Quote(metal=Metal(metal), price=Decimal(price), currency="INR", source=source, quoted_at=at, **amounts)
+
+
+def at_once(work: Callable[[int], T], times: int) -> list[T]:
+    """Run `work(0)`, `work(1)`, … in threads that start together, each with a database connection of its own.
+
+    Needs a test with `transaction=True`, whose data other connections can see.
+    """
+    start = threading.Barrier(times)
+
+    def run(number: int) -> T:
+        try:
+            connection.ensure_connection()
+            start.wait(10)
+            return work(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(times) as threads:
+        return list(threads.map(run, range(times)))
+
+
+class Server:
+    """A web process of the product, and a hand at the prices that it serves."""
+
+    def __init__(self, log: Path, environment: dict[str, str]) -> None:
+        self.port = free_port()
+        self.http_url = f"http://127.0.0.1:{self.port}"
+        self.ws_url = f"ws://127.0.0.1:{self.port}/"
+        self._log = log
+        self._environment = environment
+        self._process: Process | None = None
+        # Ingest is synchronous, and a test may have an event loop in its own thread.
+        self._hand = ThreadPoolExecutor(1)
+
+    def start(self) -> None:
+        self._process = Process(
+            ["manage.py", "serve"], self._log, self._environment | {"WEBSOCKET_PORT": str(self.port)}
+        )
+        wait_until(lambda: answers(f"{self.http_url}/healthz"), "the web process to answer")
+
+    def kill(self) -> None:
+        """Take the web process down as a crash would."""
+        assert self._process is not None
+        self._process.popen.kill()
+        self._process.popen.wait()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.stop()
+        self.do(lambda: connection.close())  # this thread's own
+        self._hand.shutdown()
+
+    def do(self, work: Callable[[], Any]) -> Any:
+        """Run something with the server's database and Valkey."""
+        return self._hand.submit(work).result()
+
+    def publish(
+        self, *, source: str = "gold_api_com", quoted_at: dt.datetime | None = None, **prices: str
+    ) -> PublishedTick | None:
+        """Ingest prices per gram, as the worker does, and publish them; returns the tick, if there was news."""
+        now = dt.datetime.now(dt.UTC)
+        quotes = [quote(metal, price, at=quoted_at or now, source=source) for metal, price in prices.items()]
+        tick: PublishedTick | None = self.do(lambda: ingest.record(quotes, now=now))
+        return tick
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def run_server(django_db_setup: None, django_db_blocker: Any, valkey: str) -> Iterator[Callable[..., Server]]:
+    """Start web processes on one fresh, seeded database; each takes settings of its own."""
+    servers: list[Server] = []
+
+    def start(**environment: str) -> Server:
+        log = STATE_DIR / f"server-{next(_numbers)}.log"
+        server = Server(log, {"DATABASE_URL": f"sqlite:///{DATABASE}"} | environment)
+        servers.append(server)
+        server.start()
+        return server
+
+    with django_db_blocker.unblock():
+        call_command("flush", interactive=False, verbosity=0)
+        call_command("seed")
+        yield start
+        for server in servers:
+            server.stop()
+        call_command("flush", interactive=False, verbosity=0)
+
+
+@pytest.fixture(scope="module")
+def server(run_server: Callable[..., Server]) -> Server:
+    """A web process that a test may talk to as much as it likes."""
+    return run_server(WS_RATE_LIMIT="1000")
+
+
+@pytest.fixture
+def listen_to(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[str], None]]:
+    """Let `caplog` hear a logger that the settings keep from propagating."""
+    heard: list[logging.Logger] = []
+
+    def listen(name: str) -> None:
+        logger = logging.getLogger(name)
+        logger.addHandler(caplog.handler)
+        heard.append(logger)
+
+    yield listen
+    for logger in heard:
+        logger.removeHandler(caplog.handler)

@@ -1,0 +1,25 @@
+"""The environment that the tests run in, set before Django reads it: parts of their own, whatever the machine has.
+
+A developer's `.env` may point at a database with real prices in it. No test may.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+from swarna.valkey import EmbeddedValkey
+
+STATE_DIR = Path(tempfile.mkdtemp(prefix="swarna-tests-"))
+VALKEY = EmbeddedValkey(STATE_DIR)
+DATABASE = STATE_DIR / "test.sqlite3"
+
+_example = Path(__file__).resolve().parent.parent / ".env.example"
+for _line in _example.read_text().splitlines():
+    os.environ.pop(_line.lstrip("# ").partition("=")[0], None)
+os.environ |= {
+    "SWARNA_ENV_FILE": "",
+    "SWARNA_STATE_DIR": str(STATE_DIR),
+    "REDIS_URL": VALKEY.url,
+    # Nobody listens there: a test that reaches for the network without saying so fails at once.
+    "GOLD_API_COM_URL": "http://127.0.0.1:9",
+}

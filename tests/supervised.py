@@ -1,0 +1,23 @@
+"""A process for test_up.py: a Supervisor over the programs that its argument lists as JSON."""
+
+import json
+import sys
+
+from swarna import supervisor
+
+
+def main() -> None:
+    order = json.loads(sys.argv[1])
+    supervisor.GRACE = order["grace"]
+    supervised = supervisor.Supervisor(mourned=order["mourned"])
+    try:
+        for program in order["programs"]:
+            stdin = program.pop("stdin", "").encode()
+            supervised.start(supervisor.Program(**program, stdin=stdin))
+        supervised.run()
+    finally:
+        supervised.kill()
+
+
+if __name__ == "__main__":
+    main()

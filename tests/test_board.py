@@ -1,0 +1,334 @@
+"""The board, as a reader sees it in a real browser."""
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.template.loader import render_to_string
+from playwright.sync_api import Locator, Page, expect
+
+from tests.stub_stream import StubConnection, StubStream, price_update, quote, status
+
+NOW = "2026-11-01T18:31:12.000Z"  # two minutes into 2 November in India
+METALS = ("gold", "silver", "platinum", "palladium")
+CONNECTION_FAILED = r"WebSocket connection to .* failed"
+
+
+@pytest.fixture
+def stream() -> Iterator[StubStream]:
+    with StubStream({"/": lambda: render_to_string("board.html")}) as stream:
+        yield stream
+
+
+@pytest.fixture
+def board(stream: StubStream, page: Page) -> Page:
+    """A page with a clock that the test moves; the test opens it."""
+    page.clock.install(time=NOW)
+    return page
+
+
+def open_board(board: Page, stream: StubStream, *greeting: dict[str, Any]) -> StubConnection:
+    """Open the board of a server that greets with these messages, and wait until it is connected."""
+    stream.greeting = list(greeting)
+    board.goto(stream.http_url)
+    connection = stream.connection()
+    connection.wait_for("subscribe")
+    connection.send({"type": "pong", "timestamp": NOW})
+    expect(board.locator("#connection")).to_contain_text("Connected")
+    board.clock.pause_at("2026-11-01T18:31:42.000Z")
+    return connection
+
+
+def card(board: Page, metal: str = "gold") -> Locator:
+    return board.locator(f'.card[data-metal="{metal}"]')
+
+
+def let_it_retry(board: Page) -> None:
+    """Move the clock to the retry that the board announces, and no further: the network takes real time."""
+    announced = board.locator("#connection", has_text="Reconnecting in").inner_text()
+    found = re.search(r"in (\d+) s", announced)
+    assert found, announced
+    board.clock.run_for(int(found[1]) * 1000)
+
+
+def prices(seq: int = 1, **fields: Any) -> dict[str, Any]:
+    """An update with all four metals, each with these fields."""
+    return price_update(seq, **{metal: quote(100 * (n + 1), **fields) for n, metal in enumerate(METALS)})
+
+
+# --- a price -------------------------------------------------------------------------------------------------------
+
+
+def test_a_card_says_all_there_is_to_know_of_a_price(board: Page, stream: StubStream):
+    gold = quote(13221.39, high=13274.1, low=13116, open=13178.4, previousClose=13201.18)
+    open_board(board, stream, price_update(1, gold=gold), status())
+    shown = card(board)
+    for text in ("Gold", "XAU", "₹13,221.39", "per gram", "Live", "▲", "+20.21", "+0.15%", "from gold-api.com"):
+        expect(shown).to_contain_text(text)
+    figures = [term.split("\n") for term in shown.locator("dl div").all_inner_texts()]
+    assert figures == [
+        ["Low", "13,116.00"],
+        ["High", "13,274.10"],
+        ["Open", "13,178.40"],
+        ["Previous close", "13,201.18"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "percent", "direction", "arrow", "texts"),
+    [
+        (20.21, 0.15, "up", "▲", ["+20.21", "+0.15%"]),
+        (-20.21, -0.15, "down", "▼", ["-20.21", "-0.15%"]),
+        (0, 0, "none", "", ["0.00", "0.00%"]),
+    ],
+)
+def test_a_change_has_a_sign_and_an_arrow_beside_its_colour(
+    board: Page, stream: StubStream, change: float, percent: float, direction: str, arrow: str, texts: list[str]
+):
+    open_board(board, stream, price_update(1, gold=quote(100, change=change, changePercent=percent)))
+    row = card(board).locator(".change")
+    expect(row).to_have_attribute("data-direction", direction)
+    expect(row.locator(".arrow")).to_have_text(arrow)
+    for text in texts:
+        expect(row).to_contain_text(text)
+
+
+def test_without_a_previous_close_there_is_a_dash_and_no_change(board: Page, stream: StubStream):
+    open_board(board, stream, price_update(1, gold=quote(100, change=0, changePercent=0, previousClose=None)))
+    expect(card(board).locator(".change")).to_contain_text("—")
+    expect(card(board).locator(".change")).to_contain_text("no previous close yet")
+    expect(card(board).locator("dl div", has_text="Previous close")).to_contain_text("—")
+
+
+def test_small_prices_and_other_currencies_keep_their_decimals(board: Page, stream: StubStream):
+    open_board(board, stream, price_update(1, silver=quote(1.6543, change=-0.0021), currency="USD"))
+    expect(card(board, "silver")).to_contain_text("$1.6543")
+    expect(card(board, "silver")).to_contain_text("-0.0021")
+
+
+def test_an_update_changes_the_price_and_glows(board: Page, stream: StubStream):
+    connection = open_board(board, stream, price_update(1, gold=quote(100)))
+    connection.send(price_update(2, gold=quote(99)))
+    expect(card(board)).to_contain_text("₹99.00")
+    expect(card(board)).to_have_attribute("data-flash", "down")
+
+
+def test_a_reader_who_wants_no_motion_gets_none(board: Page, stream: StubStream):
+    board.emulate_media(reduced_motion="reduce")
+    connection = open_board(board, stream, price_update(1, gold=quote(100)))
+    connection.send(price_update(2, gold=quote(101)))
+    expect(card(board)).to_contain_text("₹101.00")
+    assert board.evaluate("document.getAnimations().length") == 0
+
+
+def test_a_metal_without_a_price_waits_for_one(board: Page, stream: StubStream):
+    open_board(board, stream, price_update(1, gold=quote(100)))
+    expect(card(board, "silver")).to_contain_text("Waiting for a price")
+    expect(card(board, "silver")).not_to_contain_text("Live")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "age"),
+    [(0, "just now"), (12, "12 s ago"), (60, "1 min ago"), (3 * 3600, "3 h ago"), (86400, "of 1 Nov 2026")],
+)
+def test_the_age_of_a_price_counts_from_its_quote(board: Page, stream: StubStream, seconds: int, age: str):
+    connection = open_board(board, stream)
+    quoted_at = dt.datetime(2026, 11, 1, 18, 31, 42, tzinfo=dt.UTC) - dt.timedelta(seconds=seconds)
+    connection.send({"type": "pong", "timestamp": "2026-11-01T18:31:42.000Z"})
+    connection.send(price_update(1, gold=quote(100, timestamp=quoted_at.isoformat())))
+    expect(card(board)).to_contain_text(age)
+
+
+def test_the_age_goes_on_by_the_second_and_by_the_servers_clock(board: Page, stream: StubStream):
+    connection = open_board(board, stream)
+    # This reader's clock is ten minutes slow.
+    connection.send({"type": "pong", "timestamp": "2026-11-01T18:41:42.000Z"})
+    connection.send(price_update(1, gold=quote(100, timestamp="2026-11-01T18:41:30.000Z")))
+    expect(card(board)).to_contain_text("12 s ago")
+    board.clock.run_for(5000)
+    expect(card(board)).to_contain_text("17 s ago")
+
+
+# --- what must be known before it is used --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "mark", "headline"),
+    [
+        ({"source": "fallback", "stale": True}, "Fallback", "Fallback: all metals."),
+        ({"source": "simulated"}, "Simulated", "Simulated: all metals."),
+        ({"stale": True}, "Stale", "Stale: all metals."),
+    ],
+)
+def test_a_price_that_is_not_live_says_so_on_its_card_and_in_a_banner(
+    board: Page, stream: StubStream, fields: dict[str, Any], mark: str, headline: str
+):
+    open_board(board, stream, prices(**fields))
+    for metal in METALS:
+        expect(card(board, metal).locator(".marks")).to_have_text(mark)
+    expect(board.get_by_role("status")).to_contain_text(headline)
+    expect(board.get_by_role("status")).to_contain_text("do not price sales by")
+
+
+def test_a_banner_names_the_metals_that_it_is_about(board: Page, stream: StubStream):
+    update = price_update(1, gold=quote(1, stale=True), silver=quote(2, stale=True), platinum=quote(3))
+    open_board(board, stream, update)
+    expect(board.get_by_role("status")).to_contain_text("Stale: Gold and Silver.")
+    expect(card(board, "platinum").locator(".marks")).to_have_text("Live")
+
+
+def test_a_banner_goes_when_the_prices_are_live_again(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices(stale=True), status())
+    expect(board.get_by_role("status")).to_contain_text("Stale")
+    connection.send(prices(2))
+    expect(board.get_by_role("status")).to_be_empty()
+
+
+def test_a_closed_market_and_no_prices_at_all_are_said(board: Page, stream: StubStream):
+    open_board(board, stream, status("down", market="closed"))
+    expect(board.get_by_role("status")).to_contain_text("No prices.")
+    expect(board.get_by_role("status")).to_contain_text("Market closed.")
+    expect(board.locator("#connection")).to_contain_text("Market closed")
+
+
+# --- the connection ------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_connection_takes_live_off_the_prices_at_once(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices(), status())
+    expect(card(board).locator(".marks")).to_have_text("Live")
+    connection.close(1011)
+    expect(board.locator("#connection")).to_contain_text("Reconnecting in")
+    expect(card(board).locator(".marks")).to_have_text("Last known")
+    expect(board.get_by_role("status")).to_be_empty()
+
+
+def test_a_long_interruption_is_a_banner_with_the_time_of_the_last_prices(
+    board: Page, stream: StubStream, expected_errors: list[str]
+):
+    expected_errors.append(CONNECTION_FAILED)
+    open_board(board, stream, prices(), status())
+    stream.stop()
+    expect(board.locator("#connection")).to_contain_text("Reconnecting in")
+    board.clock.run_for(6000)
+    expect(board.get_by_role("status")).to_contain_text("last prices, from 12:00:01 am")
+    stream.start()
+    let_it_retry(board)
+    expect(board.locator("#connection")).to_contain_text("Connected")
+    expect(board.get_by_role("status")).to_be_empty()
+    expect(card(board).locator(".marks")).to_have_text("Live")
+
+
+def test_a_refusal_says_why_and_the_reader_may_reconnect(board: Page, stream: StubStream):
+    open_board(board, stream, prices()).close(1008, "Server at capacity")
+    expect(board.locator("#connection")).to_contain_text("Offline: Server at capacity")
+    expect(board.get_by_role("status")).to_contain_text("Not connected.")
+    board.get_by_role("button", name="Reconnect").press("Enter")
+    expect(board.locator("#connection")).to_contain_text("Connected")
+    expect(board.get_by_role("button", name="Reconnect")).to_be_hidden()
+
+
+def test_the_board_never_gives_up_by_itself(board: Page, stream: StubStream, expected_errors: list[str]):
+    expected_errors.append(CONNECTION_FAILED)
+    open_board(board, stream, prices())
+    stream.stop()
+    for _ in range(10):
+        let_it_retry(board)
+    expect(board.locator("#connection")).to_contain_text("Reconnecting in")
+    stream.start()
+    let_it_retry(board)
+    expect(board.locator("#connection")).to_contain_text("Connected")
+
+
+# --- significant moves ---------------------------------------------------------------------------------------------
+
+
+def test_the_last_five_significant_moves_are_listed_newest_first(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices())
+    expect(board.locator("#nomoves")).to_be_visible()
+    for seq in range(2, 9):
+        direction, sign = ("up", 1) if seq % 2 else ("down", -1)
+        move = {"metal": "gold", "oldPrice": 100, "newPrice": 100 + seq, "direction": direction}
+        connection.send(prices(seq) | {"changes": [move | {"changePercent": sign * seq}]})
+    items = board.locator("#moves li")
+    expect(items).to_have_count(5)
+    expect(items.first).to_contain_text("▼ -8.00%")
+    expect(items.first).to_contain_text("100.00 → 108.00")
+    expect(items.last).to_contain_text("-4.00%")
+    expect(board.locator("#nomoves")).to_be_hidden()
+
+
+# --- which metals --------------------------------------------------------------------------------------------------
+
+
+def test_a_metal_can_be_put_away_and_brought_back_by_keyboard(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices())
+    expect(card(board, "silver")).to_contain_text("₹200.00")
+    box = board.get_by_role("checkbox", name="Silver")
+    box.press("Space")
+    expect(card(board, "silver")).to_be_hidden()
+    assert connection.wait_for("unsubscribe")["metals"] == ["silver"]
+    box.press("Space")
+    assert connection.wait_for("subscribe", 2)["metals"] == ["silver"]
+    # What it showed before may be old by now.
+    expect(card(board, "silver")).to_contain_text("Waiting for a price")
+    connection.send(prices(1) | {"snapshot": True})
+    expect(card(board, "silver")).to_contain_text("₹200.00")
+
+
+def test_the_choice_is_remembered(board: Page, stream: StubStream):
+    open_board(board, stream, prices())
+    for name in ("Silver", "Platinum", "Palladium"):
+        board.get_by_role("checkbox", name=name).uncheck()
+    board.reload()
+    assert stream.connection().wait_for("subscribe")["metals"] == ["gold"]
+    expect(card(board)).to_be_visible()
+    expect(card(board, "silver")).to_be_hidden()
+
+
+def test_a_board_without_metals_says_how_to_get_them(board: Page, stream: StubStream):
+    open_board(board, stream, prices())
+    for name in ("Gold", "Silver", "Platinum", "Palladium"):
+        board.get_by_role("checkbox", name=name).uncheck()
+    expect(board.get_by_text("No metal is picked.")).to_be_visible()
+
+
+def test_only_the_listed_metals_are_on_it(page: Page):
+    with StubStream({"/": lambda: render_to_string("board.html", {"metals": ["silver", "gold"]})}) as stream:
+        page.goto(stream.http_url)
+        assert stream.connection().wait_for("subscribe")["metals"] == ["silver", "gold"]
+        assert page.get_by_role("checkbox").count() == 2
+
+
+# --- every reader --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [320, 360, 390, 640, 1280])
+def test_nothing_sticks_out_at_any_width(board: Page, stream: StubStream, width: int):
+    # 640 is 1280 at 200 % zoom, 320 at 400 %.
+    board.set_viewport_size({"width": width, "height": 800})
+    move = {"metal": "palladium", "oldPrice": 2e6, "newPrice": 3e6, "direction": "up", "changePercent": 50}
+    dear = {metal: quote(2345678.12, source="simulated", stale=True) for metal in METALS}
+    open_board(board, stream, price_update(1, **dear, currency="IDR", changes=[move]))
+    expect(card(board)).to_contain_text("23,45,678.12")
+    assert board.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_everything_is_reached_by_tab_in_the_order_it_is_read(board: Page, stream: StubStream):
+    open_board(board, stream, prices()).close(1008, "Server at capacity")
+    expect(board.get_by_role("button", name="Reconnect")).to_be_visible()
+    reached = []
+    for _ in range(7):
+        board.keyboard.press("Tab")
+        reached.append(board.evaluate("document.activeElement.name || document.activeElement.textContent"))
+    assert reached == ["Reconnect", *METALS, "API", "Staff"]
+
+
+def test_without_scripts_it_says_where_the_prices_are(browser: Any, stream: StubStream):
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(stream.http_url)
+        expect(page.locator("noscript .notice")).to_be_visible()
+        expect(page.locator(".picker")).to_be_hidden()

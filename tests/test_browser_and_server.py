@@ -1,0 +1,114 @@
+"""Client library, React hook and board against the real server: a price that is published is on the reader's screen.
+
+Every test asks for `server` first: it must be up before Playwright's loop occupies the thread that its fixture uses.
+"""
+
+import datetime as dt
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser import open_test_page
+
+CONNECTION_FAILED = r"WebSocket connection to .* failed"
+
+
+def open_client(page: Page, server: Any) -> None:
+    """Connect a client for gold."""
+    open_test_page(page, server.http_url, "client.html")
+    page.evaluate("(url) => { newClientAt(url).subscribe(['gold']); client.connect() }", server.ws_url)
+    page.wait_for_function("client.connected")
+
+
+def card(page: Page, metal: str = "gold") -> Locator:
+    return page.locator(f'.card[data-metal="{metal}"]')
+
+
+# --- the client library --------------------------------------------------------------------------------------------
+
+
+def test_a_client_is_sent_only_what_it_asked_for(server: Any, page: Page):
+    open_client(page, server)
+    server.publish(silver="159.9")
+    server.publish(gold="13333")
+    page.wait_for_function("client.prices.gold?.price === 13333")
+    update = page.evaluate("eventsOf('prices').at(-1).message")
+    assert list(update["data"]) == ["gold"]
+    assert page.evaluate("eventsOf('error')") == []
+
+
+def test_a_client_learns_the_servers_time(server: Any, page: Page):
+    page.clock.install(time="2001-01-01")
+    open_client(page, server)
+    now = dt.datetime.now(dt.UTC).timestamp() * 1000
+    page.wait_for_function("(now) => Math.abs(client.serverTime - now) < 60_000", arg=now)
+
+
+def test_a_client_finds_the_server_again_after_a_crash(server: Any, page: Page, expected_errors: list[str]):
+    expected_errors.append(CONNECTION_FAILED)
+    open_client(page, server)
+    server.kill()
+    page.wait_for_function("client.connection.state === 'waiting'")
+    server.start()
+    page.wait_for_function("client.connected")
+    server.publish(gold="13444.5")
+    page.wait_for_function("client.prices.gold?.price === 13444.5")
+
+
+# --- the React hook ------------------------------------------------------------------------------------------------
+
+
+def test_the_hook_gives_what_is_published(server: Any, page: Page):
+    open_test_page(page, server.http_url, "react.html")
+    page.evaluate("(url) => render(url)", server.ws_url)
+    page.wait_for_function("latest().connected")
+    server.publish(gold="13221.39", source="gold_api_com")
+    page.wait_for_function("latest().prices.gold?.price === 13221.39")
+    result = page.evaluate("latest()")
+    assert (result["error"], result["prices"]["gold"]["source"]) == (None, "gold_api_com")
+
+
+# --- the board -----------------------------------------------------------------------------------------------------
+
+
+def test_a_published_price_reaches_the_board(server: Any, page: Page):
+    page.goto(server.http_url)
+    expect(page.locator("#connection")).to_contain_text("Connected")
+    server.publish(gold="13000", silver="158.2")
+    expect(card(page)).to_contain_text("₹13,000.00")
+    expect(card(page)).to_contain_text("Live")
+    server.publish(gold="13400")
+    expect(card(page)).to_contain_text("₹13,400.00")
+    expect(page.locator("#moves li").first).to_contain_text("13,000.00 → 13,400.00")
+    expect(card(page, "silver")).to_contain_text("₹158.20")
+
+
+def test_a_metal_put_away_and_brought_back_has_its_price_again(server: Any, page: Page):
+    server.publish(gold="13400", silver="158.3")
+    page.goto(server.http_url)
+    expect(card(page, "silver")).to_contain_text("₹158.30")
+    box = page.get_by_role("checkbox", name="Silver")
+    box.uncheck()
+    expect(card(page, "silver")).to_be_hidden()
+    box.check()
+    expect(card(page, "silver")).to_contain_text("₹158.30")
+
+
+def test_a_price_that_was_quoted_long_ago_is_stale_on_the_board(server: Any, page: Page):
+    server.publish(platinum="5230.55", quoted_at=dt.datetime.now(dt.UTC) - dt.timedelta(hours=3))
+    page.goto(server.http_url)
+    expect(card(page, "platinum").locator(".marks")).to_have_text("Stale")
+    expect(card(page, "platinum")).to_contain_text("3 h ago")
+
+
+def test_the_board_survives_a_crash_of_the_server(server: Any, page: Page, expected_errors: list[str]):
+    expected_errors.append(CONNECTION_FAILED)
+    server.publish(gold="13500")
+    page.goto(server.http_url)
+    expect(card(page).locator(".marks")).to_have_text("Live")
+    server.kill()
+    expect(card(page).locator(".marks")).to_have_text("Last known")
+    server.start()
+    expect(card(page).locator(".marks")).to_have_text("Live")
+    server.publish(gold="13501")
+    expect(card(page)).to_contain_text("₹13,501.00")

@@ -1,0 +1,463 @@
+"""The client library in a real browser, against a server that misbehaves in every way a server can."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser import open_test_page
+from tests.stub_stream import StubStream, price_update, quote, status
+
+# Chromium's own words for a connection that fails, and for one that is given up while it opens.
+CONNECTION_FAILED = r"WebSocket connection to .* failed"
+
+
+@pytest.fixture
+def stream() -> Iterator[StubStream]:
+    with StubStream() as stream:
+        yield stream
+
+
+@pytest.fixture
+def lab(stream: StubStream, page: Page) -> Page:
+    """A page with the library, whose clock moves only when the test says so."""
+    page.clock.install(time="2026-11-01T18:30:00Z")
+    open_test_page(page, stream.http_url, "client.html")
+    page.clock.pause_at("2026-11-01T18:31:00Z")
+    return page
+
+
+def connect(lab: Page, options: dict[str, Any] | None = None) -> None:
+    lab.evaluate("(options) => newClient(options).connect()", options or {})
+
+
+def wait_for_state(lab: Page, state: str) -> dict[str, Any]:
+    """The connection's details, once it is in this state."""
+    lab.wait_for_function("(state) => client.connection.state === state", arg=state)
+    return dict(lab.evaluate("client.connection"))
+
+
+def wait_for_events(lab: Page, type: str, count: int = 1) -> list[Any]:
+    """The details of all events of a type, once there are `count`."""
+    lab.wait_for_function("([type, count]) => eventsOf(type).length >= count", arg=[type, count])
+    return list(lab.evaluate("(type) => eventsOf(type)", type))
+
+
+def move_on(lab: Page, milliseconds: float) -> None:
+    lab.clock.run_for(int(milliseconds))
+
+
+# --- prices --------------------------------------------------------------------------------------------------------
+
+
+def test_prices_changes_and_the_whole_message_reach_the_page(lab: Page, stream: StubStream):
+    move = {"metal": "gold", "oldPrice": 13080, "newPrice": 13221.39, "changePercent": 1.08, "direction": "up"}
+    update = price_update(7, gold=quote(13221.39), changes=[move])
+    stream.greeting = [update]
+    connect(lab)
+    [event] = wait_for_events(lab, "prices")
+    assert event == {"data": update["data"], "changes": [move], "message": update}
+    assert lab.evaluate("client.prices") == update["data"]
+    assert stream.connection().subprotocol == "swarnaai-v1"
+
+
+def test_the_status_is_known_while_there_is_a_connection(lab: Page, stream: StubStream):
+    stream.greeting = [status("fallback", market="closed")]
+    connect(lab)
+    [event] = wait_for_events(lab, "status")
+    assert event == lab.evaluate("client.status") == stream.greeting[0]
+    stream.connection().close(1011)
+    wait_for_state(lab, "waiting")
+    assert lab.evaluate("client.status") is None
+
+
+def test_an_update_older_than_what_is_held_is_dropped(lab: Page, stream: StubStream):
+    connect(lab)
+    stream.connection().send(
+        price_update(7, gold=quote(700)), price_update(6, gold=quote(600)), price_update(8, gold=quote(800))
+    )
+    updates = wait_for_events(lab, "prices", 2)
+    assert [update["message"]["seq"] for update in updates] == [7, 8]
+
+
+@pytest.mark.parametrize("seq", [3, 7], ids=["an older seq", "the same seq"])
+def test_a_snapshot_is_taken_whatever_its_seq(lab: Page, stream: StubStream, seq: int):
+    connect(lab)
+    stream.connection().send(
+        price_update(7, gold=quote(700)), price_update(seq, gold=quote(700, stale=True), snapshot=True)
+    )
+    assert wait_for_events(lab, "prices", 2)[1]["data"]["gold"]["stale"] is True
+
+
+def test_the_seeds_own_server_sends_no_seq_and_is_understood(lab: Page, stream: StubStream):
+    connect(lab)
+    seed_quote = {"price": 5420.5, "change": 25.3, "changePercent": 0.47, "high": 5435, "low": 5380}
+    stream.connection().send({"type": "priceUpdate", "data": {"gold": seed_quote}})
+    [event] = wait_for_events(lab, "prices")
+    assert (event["data"], event["changes"]) == ({"gold": seed_quote}, [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "null",
+        "[]",
+        '"priceUpdate"',
+        '{"type":"priceUpdate"}',
+        '{"type":"priceUpdate","data":[1]}',
+        '{"type":"priceUpdate","data":{"gold":null}}',
+        '{"type":"priceUpdate","data":{},"changes":[null]}',
+    ],
+)
+def test_what_cannot_be_read_is_reported_and_the_connection_goes_on(lab: Page, stream: StubStream, text: str):
+    connect(lab)
+    connection = stream.connection()
+    connection.send(text, {"type": "of a later version"}, price_update(1, gold=quote(100)))
+    wait_for_events(lab, "prices")
+    assert [event["code"] for event in wait_for_events(lab, "error")] == ["unreadable_message"]
+    assert lab.evaluate("client.connected") is True
+
+
+def test_what_the_server_rejects_reaches_the_page(lab: Page, stream: StubStream):
+    connect(lab)
+    problem = {"type": "error", "code": "unknown_metal", "message": 'Unknown metal "tin".'}
+    stream.connection().send(problem)
+    assert wait_for_events(lab, "error") == [problem]
+
+
+def test_the_servers_clock_is_told_by_its_latest_word_and_not_by_a_snapshot(lab: Page, stream: StubStream):
+    stream.greeting = [price_update(1, gold=quote(100), snapshot=True, timestamp="2026-11-01T11:00:00.000Z")]
+    connect(lab)
+    wait_for_events(lab, "prices")
+    assert lab.evaluate("client.serverTime - Date.now()") == 0
+    connection = stream.connection()
+    connection.wait_for("ping")
+    connection.send({"type": "pong", "timestamp": "2026-11-01T18:41:00.000Z"})
+    lab.wait_for_function("client.serverTime - Date.now() === 10 * 60 * 1000")
+
+
+# --- which metals --------------------------------------------------------------------------------------------------
+
+
+def test_a_choice_made_before_connecting_is_told_once_connected(lab: Page, stream: StubStream):
+    lab.evaluate("newClient().subscribe(['gold', 'silver']); client.connect()")
+    assert stream.connection().wait_for("subscribe")["metals"] == ["gold", "silver"]
+
+
+def test_a_client_that_never_chose_asks_for_nothing_in_particular(lab: Page, stream: StubStream):
+    connect(lab)
+    connection = stream.connection()
+    connection.wait_for("ping")
+    assert connection.received == [{"type": "ping"}]
+
+
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        ("subscribe(['gold'])", ("subscribe", ["gold"])),
+        ("subscribe(['gold']); client.subscribe(['silver'])", ("subscribe", ["gold", "silver"])),
+        ("subscribe(['gold', 'silver']); client.unsubscribe(['gold'])", ("subscribe", ["silver"])),
+        ("subscribe(['gold']); client.unsubscribe(['gold'])", ("unsubscribe", ["*"])),
+        ("unsubscribe(['gold'])", ("unsubscribe", ["gold"])),
+        ("unsubscribe(['gold']); client.subscribe(['gold'])", ("subscribe", ["*"])),
+        ("unsubscribe(['*']); client.subscribe(['gold'])", ("subscribe", ["gold"])),
+        ("subscribe(['gold']); client.subscribe(['*']); client.unsubscribe(['tin'])", ("unsubscribe", ["tin"])),
+    ],
+)
+def test_after_a_reconnect_the_choice_is_made_again(lab: Page, stream: StubStream, choices: str, told: tuple[Any, Any]):
+    connect(lab)
+    stream.connection().wait_for("ping")
+    lab.evaluate(f"client.{choices}; 0")
+    stream.stop()
+    wait_for_state(lab, "waiting")
+    stream.start()
+    move_on(lab, 1000)
+    connection = stream.connection()
+    connection.wait_for(told[0])
+    assert [(message["type"], message["metals"]) for message in connection.received if "metals" in message] == [told]
+
+
+def test_a_metal_that_was_not_asked_for_is_not_handed_out(lab: Page, stream: StubStream):
+    move = {"oldPrice": 1, "newPrice": 2, "changePercent": 100, "direction": "up"}
+    lab.evaluate("newClient().subscribe(['gold', 'tin']); client.connect()")
+    stream.connection().send(
+        price_update(
+            1,
+            gold=quote(100),
+            silver=quote(2),
+            tin=quote(1),
+            changes=[{"metal": "gold", **move}, {"metal": "silver", **move}],
+        )
+    )
+    [event] = wait_for_events(lab, "prices")
+    assert list(event["data"]) == ["gold", "tin"]
+    assert [change["metal"] for change in event["changes"]] == ["gold"]
+    lab.evaluate("client.unsubscribe(['tin'])")
+    assert lab.evaluate("Object.keys(client.prices)") == ["gold"]
+
+
+def test_a_reader_who_clicks_wildly_stays_within_the_rate_limit(lab: Page, stream: StubStream):
+    connect(lab, {"heartbeatTimeout": 90_000})
+    connection = stream.connection()
+    connection.wait_for("ping")
+    for _ in range(10):
+        lab.evaluate("client.subscribe(['gold', 'silver']); client.unsubscribe(['gold'])")
+    lab.evaluate("client.subscribe(['tin'])")
+    move_on(lab, 59_999)
+    connection.wait_for("subscribe", 3)
+    assert len(connection.received) <= 10
+    move_on(lab, 1)
+    assert set(connection.wait_for("subscribe", 4)["metals"]) == {"silver", "tin"}
+    assert connection.wait_for("unsubscribe", 3)["metals"] == ["gold"]
+
+
+@pytest.mark.parametrize("metals", ["undefined", "'gold'", "[]", "[1]", "['gold', null]"])
+def test_a_choice_that_is_not_a_list_of_names_is_refused(lab: Page, metals: str):
+    refusal = f"""() => {{
+        try {{ newClient().subscribe({metals}) }} catch (error) {{ return error instanceof TypeError }}
+    }}"""
+    assert lab.evaluate(refusal) is True
+
+
+# --- the heartbeat -------------------------------------------------------------------------------------------------
+
+
+def test_silence_is_broken_by_a_ping_and_any_answer_will_do(lab: Page, stream: StubStream):
+    connect(lab)
+    connection = stream.connection()
+    for seq in range(1, 4):
+        connection.wait_for("ping", seq)
+        connection.send(price_update(seq, gold=quote(100)))
+        wait_for_events(lab, "prices", seq)
+        move_on(lab, 30_000)
+    assert wait_for_state(lab, "open") == {"state": "open"}
+
+
+def test_a_server_that_talks_is_not_pinged(lab: Page, stream: StubStream):
+    connect(lab)
+    connection = stream.connection()
+    for seq in range(1, 6):
+        connection.send(price_update(seq, gold=quote(100)))
+        wait_for_events(lab, "prices", seq)
+        move_on(lab, 29_999)
+    assert len(connection.all("ping")) == 1  # the one that opens the conversation
+
+
+def test_a_server_that_falls_silent_is_left_at_once_for_a_new_connection(lab: Page, stream: StubStream):
+    stream.greeting = [price_update(1, gold=quote(100))]
+    connect(lab)
+    wait_for_events(lab, "prices")
+    connection = stream.connection()
+    move_on(lab, 30_000)
+    connection.wait_for("ping", 2)
+    move_on(lab, 9_999)
+    assert lab.evaluate("client.connected") is True
+    move_on(lab, 1)
+    lost = lab.evaluate("client.connection")
+    assert (lost["state"], lost["code"], lost["reason"]) == ("waiting", 4000, "The server fell silent")
+    assert lab.evaluate("client.connected") is False
+    connection.wait_until_closed()
+    move_on(lab, 1000)
+    wait_for_state(lab, "open")
+
+
+def test_a_device_that_wakes_up_asks_whether_the_connection_survived(lab: Page, stream: StubStream):
+    stream.greeting = [price_update(1, gold=quote(100))]
+    connect(lab)
+    wait_for_events(lab, "prices")
+    # The clock on the wall went on while no timer ran.
+    lab.clock.set_system_time("2026-11-01T19:30:00Z")
+    lab.evaluate("dispatchEvent(new Event('online')); dispatchEvent(new Event('online'))")
+    stream.connection().wait_for("ping", 2)
+    move_on(lab, 10_000)
+    assert wait_for_state(lab, "waiting")["code"] == 4000
+
+
+def test_a_connection_that_never_opens_is_given_up(page: Page, stream: StubStream, expected_errors: list[str]):
+    expected_errors.append(CONNECTION_FAILED)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        page.clock.install()
+        open_test_page(page, stream.http_url, "client.html")
+        page.evaluate("(port) => newClientAt(`ws://127.0.0.1:${port}/`).connect()", deaf.getsockname()[1])
+        page.clock.run_for(10_000)
+        lost = wait_for_state(page, "waiting")
+        assert (lost["attempt"], lost["reason"]) == (1, "The server did not answer")
+
+
+# --- losing and finding the server ---------------------------------------------------------------------------------
+
+
+def test_waits_double_until_the_retries_are_used_up(lab: Page, stream: StubStream, expected_errors: list[str]):
+    expected_errors.append(CONNECTION_FAILED)
+    connect(lab)
+    stream.connection()
+    stream.stop()
+    for attempt in range(1, 6):
+        lab.wait_for_function(
+            "(n) => client.connection.state === 'waiting' && client.connection.attempt === n", arg=attempt
+        )
+        delay = 1000 * 2 ** (attempt - 1)
+        waiting = lab.evaluate("client.connection")
+        assert waiting["delay"] == delay
+        assert waiting["retryAt"] == lab.evaluate("Date.now()") + delay
+        move_on(lab, delay - 1)
+        assert lab.evaluate("client.connection.state") == "waiting"
+        move_on(lab, 1)
+    closed = wait_for_state(lab, "closed")
+    assert (closed["why"], closed["code"]) == ("gave up", 1006)
+
+
+def test_delays_attempts_and_their_limits_are_options(lab: Page, stream: StubStream, expected_errors: list[str]):
+    expected_errors.append(CONNECTION_FAILED)
+    connect(lab, {"reconnectDelay": 100, "maxReconnectDelay": 150, "maxReconnectAttempts": 2})
+    stream.connection()
+    stream.stop()
+    wait_for_state(lab, "waiting")
+    move_on(lab, 100)
+    lab.wait_for_function("client.connection.attempt === 2 && client.connection.state === 'waiting'")
+    assert lab.evaluate("client.connection.delay") == 150
+    move_on(lab, 150)
+    wait_for_state(lab, "closed")
+
+
+def test_jitter_only_lengthens_a_wait_and_by_no_more_than_its_share(lab: Page, stream: StubStream):
+    delays = []
+    for _ in range(10):
+        connect(lab, {"jitter": 0.5})
+        stream.connection().close(1011)
+        delays.append(wait_for_state(lab, "waiting")["delay"])
+        lab.evaluate("client.close()")
+    assert all(1000 <= delay <= 1500 for delay in delays)
+    assert len(set(delays)) > 1
+
+
+@pytest.mark.parametrize("event", ["online", "visibilitychange"])
+def test_a_client_that_gave_up_resumes_when_the_device_comes_back(
+    lab: Page, stream: StubStream, expected_errors: list[str], event: str
+):
+    expected_errors.append(CONNECTION_FAILED)
+    connect(lab, {"maxReconnectAttempts": 0})
+    stream.connection().close(1011, "Internal error")
+    assert wait_for_state(lab, "closed")["reason"] == "Internal error"
+    lab.evaluate("(event) => (event === 'online' ? window : document).dispatchEvent(new Event(event))", event)
+    wait_for_state(lab, "open")
+
+
+def test_a_server_that_accepts_and_closes_is_not_hammered(lab: Page, stream: StubStream):
+    connect(lab)
+    for attempt in range(1, 5):
+        stream.connection().close(1011, "Internal error")
+        lab.wait_for_function(
+            "(n) => client.connection.state === 'waiting' && client.connection.attempt === n", arg=attempt
+        )
+        move_on(lab, lab.evaluate("client.connection.delay"))
+    connection = stream.connection()
+    connection.send(price_update(1, gold=quote(100)))
+    wait_for_events(lab, "prices")
+    connection.close(1011)
+    assert wait_for_state(lab, "waiting")["attempt"] == 1
+
+
+@pytest.mark.parametrize("reason", ["Unauthorized", "Server at capacity", "Rate limit exceeded"])
+def test_a_refusal_is_final_and_says_why(lab: Page, stream: StubStream, reason: str):
+    connect(lab)
+    stream.connection().close(1008, reason)
+    assert wait_for_state(lab, "closed") == {"state": "closed", "code": 1008, "reason": reason, "why": "refused"}
+    lab.evaluate("dispatchEvent(new Event('online'))")
+    move_on(lab, 3_600_000)
+    assert lab.evaluate("client.connection.state") == "closed"
+    assert not stream.has_connection()
+
+
+def test_after_a_refusal_the_page_may_connect_again(lab: Page, stream: StubStream):
+    connect(lab)
+    stream.connection().close(1008, "Server at capacity")
+    wait_for_state(lab, "closed")
+    lab.evaluate("client.connect()")
+    wait_for_state(lab, "open")
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "delay"), [(12_345, 12_345), (0, 0), (-1, 1000), ("soon", 1000), (10**12, 300_000)]
+)
+def test_a_restarting_server_is_left_alone_for_as_long_as_it_says(
+    lab: Page, stream: StubStream, after_ms: Any, delay: int
+):
+    connect(lab)
+    connection = stream.connection()
+    connection.send({"type": "restart", "afterMs": after_ms})
+    connection.close(1012, "Service restart")
+    lab.wait_for_function("eventsOf('connection').some(({ state }) => state === 'waiting')")
+    [waiting] = [event for event in wait_for_events(lab, "connection") if event["state"] == "waiting"]
+    assert (waiting["delay"], waiting["code"], waiting["reason"]) == (delay, 1012, "Service restart")
+
+
+def test_the_page_may_end_a_wait(lab: Page, stream: StubStream):
+    connect(lab)
+    stream.connection().close(1011)
+    wait_for_state(lab, "waiting")
+    lab.evaluate("client.connect()")
+    wait_for_state(lab, "open")
+    stream.connection()
+    move_on(lab, 5000)
+    assert not stream.has_connection()
+
+
+# --- closing -------------------------------------------------------------------------------------------------------
+
+
+def test_close_ends_everything_and_may_be_called_again(lab: Page, stream: StubStream):
+    connect(lab)
+    connection = stream.connection()
+    connection.wait_for("ping")
+    lab.evaluate("client.close(); client.close()")
+    connection.wait_until_closed()
+    assert connection.close_code == 1000
+    closed = [event for event in wait_for_events(lab, "connection") if event["state"] == "closed"]
+    assert [event["why"] for event in closed] == ["page"]
+    lab.evaluate("dispatchEvent(new Event('online'))")
+    move_on(lab, 3_600_000)
+    assert not stream.has_connection()
+
+
+@pytest.mark.parametrize("state", ["connecting", "open", "waiting", "closed"])
+def test_a_listener_may_close_in_any_state(lab: Page, stream: StubStream, expected_errors: list[str], state: str):
+    expected_errors.append(CONNECTION_FAILED)
+    lab.evaluate(
+        """(state) => {
+            newClient({ maxReconnectAttempts: state === "closed" ? 0 : 5 }).subscribe(["gold"]);
+            client.addEventListener("connection", ({ detail }) => detail.state === state && client.close());
+            client.connect();
+        }""",
+        state,
+    )
+    if state in ("waiting", "closed"):
+        stream.connection().close(1011)
+    lab.wait_for_function("client.connection.why === 'page'")
+    move_on(lab, 3_600_000)
+    assert lab.evaluate("client.connection.state") == "closed"
+
+
+def test_a_client_that_was_never_connected_closes_without_a_word(lab: Page):
+    assert lab.evaluate("newClient().close(); events") == []
+
+
+# --- the address ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "address", ["`ws://${location.host}/`", "location.origin", "'/ws/prices/'", "new URL(location)"]
+)
+def test_an_address_may_be_of_the_web_or_relative_to_the_page(lab: Page, address: str):
+    lab.evaluate(f"newClientAt({address}).connect()")
+    wait_for_state(lab, "open")
+
+
+@pytest.mark.parametrize("address", ["ftp://127.0.0.1/", "http://"])
+def test_an_address_that_is_none_is_refused_at_once(lab: Page, address: str):
+    refused = "(address) => { try { newClientAt(address) } catch (error) { return error.name } }"
+    assert lab.evaluate(refused, address) in ("SyntaxError", "TypeError")

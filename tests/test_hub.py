@@ -1,0 +1,292 @@
+"""The hub: what it does when ticks go missing, clients are slow, or Redis and the database are away."""
+
+import asyncio
+import datetime as dt
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from channels.layers import InMemoryChannelLayer
+
+from prices.current import Standing
+from prices.quotes import Change, DayFigures, Metal, PublishedQuote, PublishedTick, Quote
+from streaming import hub, publish
+from streaming.hub import Connection, Hub
+from streaming.ticks import Tick
+from tests.conftest import NOW, quote
+
+
+def published(seq: int, previous: int, *quotes: Quote, moved: bool = False) -> PublishedTick:
+    return PublishedTick(
+        seq=seq,
+        previous_seq=previous,
+        published_at=NOW,
+        quotes=tuple(
+            PublishedQuote(
+                seq=seq,
+                quote=each,
+                day=DayFigures(open=each.price, high=each.price, low=each.price, previous_close=None),
+            )
+            for each in quotes
+        ),
+        changes=(Change(metal=Metal.GOLD, old_price=Decimal(1), new_price=Decimal(2), change_percent=Decimal(100)),)
+        if moved
+        else (),
+    )
+
+
+class World:
+    """A database and a Redis that a test can take away, and a hub between them."""
+
+    def __init__(self) -> None:
+        self.ticks: list[PublishedTick] = []
+        self.hidden: set[Metal] = set()
+        self.broken = False
+        self.layer: Any = InMemoryChannelLayer()
+        self.now = NOW
+        self.freshness_limit = dt.timedelta(minutes=5)
+        self.loads = 0
+        self.hub = Hub(
+            load=self.load, layer=lambda: self.layer, clock=lambda: self.now, currency="INR", max_connections=3
+        )
+
+    async def load(self, since: int) -> Standing:
+        self.loads += 1
+        if self.broken:
+            raise OSError("the database is away")
+        quotes: dict[Metal, PublishedQuote] = {}
+        for tick in self.ticks:
+            quotes |= {each.quote.metal: each for each in tick.quotes}
+        return Standing(
+            seq=self.ticks[-1].seq if self.ticks else 0,
+            quotes={metal: each for metal, each in quotes.items() if metal not in self.hidden},
+            ticks=tuple(tick for tick in self.ticks if tick.seq > since),
+            freshness_limit=self.freshness_limit,
+        )
+
+    def write(self, *quotes: Quote, seq: int | None = None, moved: bool = False) -> PublishedTick:
+        """A tick in the database that Redis has not brought."""
+        previous = self.ticks[-1].seq if self.ticks else 0
+        tick = published(seq or previous + 1, previous, *quotes, moved=moved)
+        self.ticks.append(tick)
+        return tick
+
+    async def bring(self, tick: PublishedTick) -> None:
+        """Redis brings a tick."""
+        await self.layer.group_send(
+            publish.GROUP, {"type": publish.TICK, "tick": msgspec.msgpack.encode(Tick.of(tick))}
+        )
+
+
+class Client:
+    """Keeps what it is sent; `hold` makes it slow."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.free = asyncio.Event()
+        self.free.set()
+        self.failure: Exception | None = None
+        self.gave_up = asyncio.Event()
+        self.connection = Connection(hub, self.send, self.give_up)
+
+    async def send(self, text: str) -> None:
+        await self.free.wait()
+        if self.failure:
+            raise self.failure
+        self.inbox.put_nowait(json.loads(text))
+
+    async def give_up(self) -> None:
+        self.gave_up.set()
+
+    async def next(self, kind: str) -> dict[str, Any]:
+        async with asyncio.timeout(8):
+            while (message := await self.inbox.get())["type"] != kind:
+                pass
+            return message
+
+
+@pytest.fixture
+async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(hub, "_JUDGE_EVERY", 0.05)
+    monkeypatch.setattr(hub, "_CATCH_UP_EVERY", 0.2)
+    world = World()
+    yield world
+    await world.hub.stop()
+
+
+@pytest.fixture
+async def client(world: World) -> Client:
+    """A client that has been sent gold at 100 and knows that it is live."""
+    world.write(quote(price="100"))
+    client = Client(world.hub)
+    assert world.hub.join(client.connection)
+    assert (await client.next("priceUpdate"))["snapshot"] is True
+    assert (await client.next("status"))["feed"] == "live"
+    return client
+
+
+async def test_a_tick_that_redis_brings_goes_out_without_the_database(world: World, client: Client) -> None:
+    loads = world.loads
+    await world.bring(world.write(quote(price="101")))
+    message = await client.next("priceUpdate")
+    assert (message["data"]["gold"]["price"], message["seq"], message["snapshot"]) == (101, 2, False)
+    assert world.loads == loads
+
+
+async def test_a_tick_that_redis_lost_is_filled_in_from_the_database(world: World, client: Client) -> None:
+    world.write(quote(price="150"), moved=True)
+    await world.bring(world.write(quote(price="151")))
+    message = await client.next("priceUpdate")
+    assert (message["data"]["gold"]["price"], message["seq"], message["snapshot"]) == (151, 3, False)
+    assert len(message["changes"]) == 1
+
+
+async def test_a_tick_that_redis_lost_comes_without_a_later_one_too(world: World, client: Client) -> None:
+    world.write(quote(price="150"))
+    assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 150
+
+
+async def test_a_tick_that_comes_twice_goes_out_once(world: World, client: Client) -> None:
+    tick = world.write(quote(price="101"))
+    await world.bring(tick)
+    await world.bring(tick)
+    await world.bring(world.write(quote(price="102")))
+    assert [(await client.next("priceUpdate"))["seq"] for _ in range(2)] == [2, 3]
+
+
+async def test_a_gap_that_cannot_be_filled_is_a_snapshot_never_continuity(world: World, client: Client) -> None:
+    world.ticks.clear()
+    world.ticks.append(published(900, 899, quote(price="175")))
+    await world.bring(world.ticks[-1])
+    message = await client.next("priceUpdate")
+    assert (message["seq"], message["snapshot"]) == (900, True)
+
+
+async def test_a_database_that_was_put_back_is_believed(world: World, client: Client) -> None:
+    await world.bring(world.write(quote(price="101"), seq=500))
+    await client.next("priceUpdate")
+    world.ticks[:] = [published(7, 6, quote(price="99"))]
+    message = await client.next("priceUpdate")
+    assert (message["data"]["gold"]["price"], message["seq"], message["snapshot"]) == (99, 7, True)
+
+
+async def test_a_slow_client_gets_one_merged_update_when_it_wakes(world: World, client: Client) -> None:
+    client.free.clear()
+    for price in range(101, 111):
+        await world.bring(world.write(quote(price=str(price)), moved=price == 105))
+    swift = Client(world.hub)
+    world.hub.join(swift.connection)
+    while (await swift.next("priceUpdate"))["seq"] < 11:
+        pass
+    client.free.set()
+    first = await client.next("priceUpdate")  # this one was on its way when the client fell asleep
+    merged = await client.next("priceUpdate")
+    assert (first["seq"], merged["seq"], merged["data"]["gold"]["price"]) == (2, 11, 110)
+    assert len(merged["changes"]) == 1
+    assert client.inbox.empty()
+
+
+async def test_a_quote_that_grows_old_is_sent_again_as_stale(world: World, client: Client) -> None:
+    world.now += dt.timedelta(minutes=6)
+    message = await client.next("priceUpdate")
+    assert message["data"]["gold"]["stale"] is True
+    assert (message["seq"], message["snapshot"]) == (1, True)
+    assert (await client.next("status"))["feed"] == "stale"
+
+
+async def test_a_stale_price_never_looks_fresh_on_its_way_in(world: World, client: Client) -> None:
+    await world.bring(world.write(quote(price="101", at=NOW - dt.timedelta(days=2))))
+    assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
+
+
+async def test_the_status_says_when_the_market_closes(world: World, client: Client) -> None:
+    world.now += dt.timedelta(days=2)
+    while (status := await client.next("status"))["market"] != "closed":
+        pass
+    assert status["feed"] == "stale"
+
+
+async def test_a_metal_that_staff_switch_off_leaves_the_screen(world: World, client: Client) -> None:
+    await world.bring(world.write(quote("silver", price="5")))
+    await client.next("priceUpdate")
+    world.hidden.add(Metal.SILVER)
+    await world.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
+    assert (await client.next("priceUpdate"))["data"].keys() == {"gold"}
+
+
+async def test_a_new_freshness_limit_is_in_force_at_once(world: World, client: Client) -> None:
+    world.now += dt.timedelta(minutes=1)
+    world.freshness_limit = dt.timedelta(seconds=10)
+    await world.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
+    assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
+
+
+async def test_without_redis_prices_come_by_the_database_and_it_is_said_once(
+    world: World, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+) -> None:
+    listen_to("streaming")
+    world.layer = None
+    world.write(quote(price="100"))
+    client = Client(world.hub)
+    world.hub.join(client.connection)
+    await client.next("priceUpdate")
+    world.write(quote(price="101"))
+    assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
+    lost = [record for record in caplog.records if "the subscription to Redis is lost" in record.getMessage()]
+    assert len(lost) == 1
+
+
+async def test_without_a_database_clients_keep_what_they_have_and_it_is_said_once(
+    world: World, client: Client, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+) -> None:
+    listen_to("streaming")
+    world.broken = True
+    for _ in range(3):
+        await world.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
+    await world.bring(world.write(quote(price="101")))
+    assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
+    assert [record.levelno for record in caplog.records if "the database" in record.getMessage()] == [logging.ERROR]
+    world.broken = False
+    await world.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
+    await world.bring(world.write(quote(price="102")))
+    await client.next("priceUpdate")
+    assert caplog.records[-1].getMessage() == "the database is back"
+
+
+async def test_a_client_before_the_first_price_is_told_that_the_feed_is_down(world: World) -> None:
+    client = Client(world.hub)
+    world.hub.join(client.connection)
+    assert (await client.next("status"))["feed"] == "down"
+    await world.bring(world.write(quote(price="100")))
+    assert (await client.next("priceUpdate"))["snapshot"] is True
+    assert (await client.next("status"))["feed"] == "live"
+
+
+async def test_a_full_hub_takes_nobody_in_until_somebody_leaves(world: World, client: Client) -> None:
+    others = [Client(world.hub) for _ in range(3)]
+    assert [world.hub.join(other.connection) for other in others] == [True, True, False]
+    await world.hub.leave(client.connection)
+    assert world.hub.join(others[2].connection)
+
+
+async def test_a_client_that_vanishes_while_it_is_sent_to_harms_nobody(world: World, client: Client) -> None:
+    gone = Client(world.hub)
+    gone.failure = BrokenPipeError()
+    world.hub.join(gone.connection)
+    await world.bring(world.write(quote(price="101")))
+    assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
+    assert not gone.gave_up.is_set()
+
+
+async def test_a_connection_that_cannot_be_sent_to_is_ended_and_does_not_stand_still(
+    world: World, client: Client
+) -> None:
+    broken = Client(world.hub)
+    broken.failure = RuntimeError("a defect of ours")
+    world.hub.join(broken.connection)
+    async with asyncio.timeout(5):
+        await broken.gave_up.wait()

@@ -1,0 +1,193 @@
+"""The wire contract as a pure module: what may come in, what goes out."""
+
+import datetime as dt
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streaming import protocol
+from streaming.protocol import (
+    EVERY_METAL,
+    ClientError,
+    Close,
+    ErrorCode,
+    Feed,
+    Ping,
+    PriceData,
+    Subscribe,
+    Unsubscribe,
+    parse,
+)
+
+GOLD = PriceData(
+    price=Decimal("13221.39"),
+    change=Decimal("20.21"),
+    changePercent=Decimal("0.15"),
+    high=Decimal("13274.1"),
+    low=Decimal("13116"),
+    open=Decimal("13178.4"),
+    previousClose=Decimal("13201.18"),
+    timestamp="2026-09-26T07:57:03.120Z",
+    source="gold_api_com",
+    stale=False,
+)
+
+
+def refusal(text: str) -> ClientError:
+    with pytest.raises(ClientError) as caught:
+        parse(text)
+    return caught.value
+
+
+def test_the_seeds_messages_are_understood() -> None:
+    assert parse('{"type":"subscribe","metals":["gold","silver","platinum","palladium"]}') == Subscribe(
+        EVERY_METAL, None, None, None
+    )
+    assert parse('{"type":"unsubscribe","metals":["platinum","palladium"]}') == Unsubscribe(
+        frozenset({"platinum", "palladium"}), None
+    )
+    assert parse('{"type":"ping"}') == Ping(None)
+
+
+def test_a_star_is_every_metal() -> None:
+    assert parse('{"type":"subscribe","metals":["*"]}') == Subscribe(EVERY_METAL, None, None, None)
+
+
+@pytest.mark.parametrize("id", [1, -7.5, "a", True, None, ""])
+def test_any_json_scalar_may_be_an_id(id: Any) -> None:
+    assert parse(json.dumps({"type": "ping", "id": id})) == Ping(id)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "teaches"),
+    [
+        ("", ErrorCode.INVALID_JSON, "JSON object"),
+        ("{", ErrorCode.INVALID_JSON, "JSON object"),
+        ('{"type": NaN}', ErrorCode.INVALID_JSON, "JSON object"),
+        ("[" * 10_000, ErrorCode.INVALID_JSON, "JSON object"),
+        ('{"a":' * 3_000 + "1" + "}" * 3_000, ErrorCode.INVALID_JSON, "JSON object"),
+        ('{"type": "ping", "id": "\\ud800"}', ErrorCode.INVALID_JSON, "JSON object"),
+        ("[]", ErrorCode.INVALID_MESSAGE, "JSON object"),
+        ('"ping"', ErrorCode.INVALID_MESSAGE, "JSON object"),
+        ("null", ErrorCode.INVALID_MESSAGE, "JSON object"),
+        ("{}", ErrorCode.INVALID_MESSAGE, '"type"'),
+        ('{"type": 1}', ErrorCode.INVALID_MESSAGE, '"type"'),
+        ('{"type": "ping", "id": [1]}', ErrorCode.INVALID_MESSAGE, '"id"'),
+        ('{"type": "shout"}', ErrorCode.UNKNOWN_TYPE, '"subscribe"'),
+        ('{"type": "subscribe"}', ErrorCode.INVALID_MESSAGE, '"metals"'),
+        ('{"type": "subscribe", "metals": "gold"}', ErrorCode.INVALID_MESSAGE, "list"),
+        ('{"type": "subscribe", "metals": [1]}', ErrorCode.INVALID_MESSAGE, "list"),
+        ('{"type": "subscribe", "metals": ["gold", "copper"]}', ErrorCode.UNKNOWN_METAL, '"copper"'),
+        ('{"type": "subscribe", "metals": ["*", "gold"]}', ErrorCode.UNKNOWN_METAL, "gold, silver"),
+        ('{"type": "unsubscribe", "metals": ["Gold"]}', ErrorCode.UNKNOWN_METAL, "gold, silver"),
+        ('{"type": "subscribe", "metals": ["*"], "interval": -1}', ErrorCode.INVALID_INTERVAL, "milliseconds"),
+        ('{"type": "subscribe", "metals": ["*"], "interval": 1.5}', ErrorCode.INVALID_INTERVAL, "milliseconds"),
+        ('{"type": "subscribe", "metals": ["*"], "interval": true}', ErrorCode.INVALID_INTERVAL, "milliseconds"),
+        ('{"type": "subscribe", "metals": ["*"], "interval": 1e300}', ErrorCode.INVALID_INTERVAL, "milliseconds"),
+        ('{"type": "subscribe", "metals": ["*"], "since": "7"}', ErrorCode.INVALID_MESSAGE, '"since"'),
+        ('{"type": "subscribe", "metals": ["*"], "since": -1}', ErrorCode.INVALID_MESSAGE, '"since"'),
+    ],
+)
+def test_a_malformed_message_is_refused_with_what_to_send_instead(text: str, code: ErrorCode, teaches: str) -> None:
+    problem = refusal(text)
+    assert problem.code == code
+    assert teaches in str(problem)
+
+
+def test_an_error_echoes_the_id_and_clips_the_clients_own_words() -> None:
+    message = json.loads(protocol.error(refusal(json.dumps({"type": "x" * 5000, "id": 9}))))
+    assert (message["type"], message["code"], message["id"]) == ("error", "unknown_type", 9)
+    assert len(message["message"]) < 200
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["type", "metals", "since"]), inner),
+    max_leaves=10,
+)
+
+
+@given(
+    st.text() | JSON.map(json.dumps) | st.dictionaries(st.sampled_from(["type", "metals", "id"]), JSON).map(json.dumps)
+)
+def test_any_text_is_a_command_or_a_client_error(text: str) -> None:
+    try:
+        command: Any = parse(text)
+    except ClientError as problem:
+        command = problem
+        protocol.error(problem)  # and can be said
+    assert isinstance(command, Subscribe | Unsubscribe | Ping | ClientError)
+
+
+def test_a_price_update_has_the_contracts_fields_in_decimal_numbers() -> None:
+    text = protocol.price_update(
+        {"gold": GOLD}, [], [], seq=18231, published_at="2026-09-26T07:57:03.245Z", snapshot=False, currency="INR"
+    )
+    assert '"price":13221.39,' in text
+    assert '"low":13116,' in text
+    assert json.loads(text) == {
+        "type": "priceUpdate",
+        "data": {
+            "gold": {
+                "price": 13221.39,
+                "change": 20.21,
+                "changePercent": 0.15,
+                "high": 13274.1,
+                "low": 13116.0,
+                "open": 13178.4,
+                "previousClose": 13201.18,
+                "timestamp": "2026-09-26T07:57:03.120Z",
+                "source": "gold_api_com",
+                "stale": False,
+            }
+        },
+        "changes": [],
+        "timestamp": "2026-09-26T07:57:03.245Z",
+        "seq": 18231,
+        "snapshot": False,
+        "currency": "INR",
+        "unit": "gram",
+    }
+
+
+@given(st.decimals(min_value="0.0001", max_value="99999999999999", places=4))
+def test_a_number_on_the_wire_is_the_decimal_itself(amount: Decimal) -> None:
+    text = protocol._encode(protocol.wire_number(amount)).decode()
+    assert Decimal(text) == amount
+    assert "E" not in text.upper()
+
+
+def test_the_status_names_the_feed_of_all_and_of_each_metal() -> None:
+    text = protocol.status(
+        Feed.FALLBACK,
+        {"gold": Feed.FALLBACK},
+        market_open=False,
+        source="fallback",
+        timestamp="2026-09-26T07:57:03.245Z",
+    )
+    assert json.loads(text) == {
+        "type": "status",
+        "feed": "fallback",
+        "market": "closed",
+        "source": "fallback",
+        "metals": {"gold": "fallback"},
+        "timestamp": "2026-09-26T07:57:03.245Z",
+    }
+
+
+def test_times_are_utc_with_milliseconds() -> None:
+    at = dt.datetime(2026, 9, 26, 13, 27, 3, 120_900, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=30)))
+    assert protocol.wire_time(at) == "2026-09-26T07:57:03.120Z"
+
+
+def test_close_reasons_are_the_contracts() -> None:
+    assert [(why.code, why.reason) for why in Close] == [
+        (1008, "Server at capacity"),
+        (1008, "Rate limit exceeded"),
+        (1009, "Message too big"),
+        (1011, "Internal error"),
+    ]

@@ -1,0 +1,250 @@
+"""What a price is: units, purity, what a quote refuses, and the day's figures."""
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prices.quotes import (
+    GRAMS_PER_TROY_OUNCE,
+    LARGEST_PRICE,
+    PRICE_STEP,
+    PURITIES,
+    UNITS,
+    DayFigures,
+    Lane,
+    PublishedQuote,
+    Quote,
+    converted,
+    day_figures,
+    lane_of,
+    per_gram,
+)
+from tests.conftest import NOW, quote
+
+prices = st.decimals(PRICE_STEP, LARGEST_PRICE, places=4)
+everyday_prices = st.decimals("0.01", "10000000", places=4)
+# A price, or a figure that the source does not give.
+figures = st.none() | everyday_prices
+
+
+def published(price: str, **day: str | None) -> PublishedQuote:
+    """A published quote whose day is its price and nothing else, unless said."""
+    given_day: dict[str, str | None] = {"open": price, "high": price, "low": price, "previous_close": None} | day
+    return PublishedQuote(
+        seq=1,
+        quote=quote(price=price),
+        day=DayFigures(**{name: amount and Decimal(amount) for name, amount in given_day.items()}),  # type: ignore[arg-type]
+    )
+
+
+# --- units and purity ----------------------------------------------------------------------------------------------
+
+
+def test_the_price_per_gram_is_what_goldapi_says_it_is() -> None:
+    assert per_gram(Decimal("286877.2")) == Decimal("9223.3162")
+
+
+@pytest.mark.parametrize(
+    ("purity", "per_gram_said"), [("24k", "74.7714"), ("22k", "68.5404"), ("18k", "56.0785"), ("14k", "43.6166")]
+)
+def test_karats_are_what_goldapi_says_they_are(purity: str, per_gram_said: str) -> None:
+    fine = per_gram(Decimal("2325.65"))
+    assert abs(converted(fine, purity=purity) - Decimal(per_gram_said)) <= PRICE_STEP
+
+
+@pytest.mark.parametrize(
+    ("unit", "purity", "expected"),
+    [
+        ("gram", "24k", "9223.3162"),
+        ("gram", "999", "9223.3162"),
+        ("gram", "995", "9177.1996"),
+        ("gram", "916", "8448.5576"),
+        ("gram", "22k", "8454.7065"),
+        ("gram", "750", "6917.4872"),  # 6917.48715: half to even
+        ("gram", "585", "5395.6400"),
+        ("10gram", "24k", "92233.162"),
+        ("10gram", "22k", "84547.0652"),
+        ("tola", "24k", "107578.9505"),
+        ("kg", "24k", "9223316.2"),
+        ("troy_ounce", "24k", "286877.2014"),
+    ],
+)
+def test_a_price_is_expressed_per_unit_of_a_purity(unit: str, purity: str, expected: str) -> None:
+    assert converted(Decimal("9223.3162"), unit=unit, purity=purity) == Decimal(expected)
+
+
+@given(prices)
+def test_an_ounce_survives_the_way_through_the_gram(per_ounce: Decimal) -> None:
+    assert abs(per_gram(per_ounce) * GRAMS_PER_TROY_OUNCE - per_ounce) <= PRICE_STEP / 2 * GRAMS_PER_TROY_OUNCE
+
+
+@given(everyday_prices, st.sampled_from(list(UNITS)), st.sampled_from(list(PURITIES)))
+def test_a_conversion_can_be_taken_back_to_within_a_step(price: Decimal, unit: str, purity: str) -> None:
+    factor = UNITS[unit] * PURITIES[purity]
+    assert abs(converted(price, unit=unit, purity=purity) / factor - price) <= PRICE_STEP / factor
+
+
+@given(st.sampled_from(["unit", "purity"]), st.text())
+def test_an_unknown_unit_or_purity_is_refused(kind: str, name: str) -> None:
+    if name not in UNITS and name not in PURITIES:
+        with pytest.raises(KeyError):
+            converted(Decimal(1), **{kind: name})
+
+
+def test_a_published_quote_is_converted_with_all_its_amounts() -> None:
+    per_gram_of_fine = PublishedQuote(
+        seq=7,
+        quote=quote(price="100", bid="99", ask="101", open="98"),
+        day=DayFigures(open=Decimal(98), high=Decimal(102), low=Decimal(97), previous_close=Decimal(96)),
+    )
+    per_ten = per_gram_of_fine.in_units(unit="10gram", purity="18k")
+    assert (per_ten.quote.price, per_ten.quote.bid, per_ten.quote.ask) == (750, Decimal("742.5"), Decimal("757.5"))
+    assert per_ten.day == DayFigures(
+        open=Decimal(735), high=Decimal(765), low=Decimal("727.5"), previous_close=Decimal(720)
+    )
+    assert per_ten.change == 30
+    assert per_ten.change_percent == per_gram_of_fine.change_percent == Decimal("4.17")
+    assert per_gram_of_fine.quote.price == 100
+
+
+def test_even_a_kilogram_of_the_dearest_metal_has_a_price() -> None:
+    assert published(str(LARGEST_PRICE)).in_units(unit="kg", purity="24k").quote.price == LARGEST_PRICE * 1000
+
+
+# --- quotes --------------------------------------------------------------------------------------------------------
+
+
+@given(prices)
+def test_a_quote_holds_what_will_be_published(price: Decimal) -> None:
+    assert quote(price=str(price)).price == price
+
+
+def test_a_quote_rounds_its_amounts_to_four_decimals() -> None:
+    rounded = quote(price="1.00005", bid="0.99995", ask="1.00015")
+    assert (rounded.price, rounded.bid, rounded.ask) == (Decimal("1.0000"), Decimal("1.0000"), Decimal("1.0002"))
+
+
+@pytest.mark.parametrize("name", ["price", "bid", "ask", "open", "high", "low", "previous_close"])
+@pytest.mark.parametrize(
+    "amount", ["0", "-0", "-1", "NaN", "sNaN", "Infinity", "-Infinity", "100000000000", "1e999999"]
+)
+def test_a_quote_refuses_an_amount_that_cannot_be(name: str, amount: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        quote(**{"price": "1", name: amount})  # type: ignore[arg-type]
+
+
+def test_a_quote_refuses_a_price_that_rounds_to_nothing() -> None:
+    with pytest.raises(ValueError, match="below 0.0001"):
+        quote(price="0.00004")
+
+
+def test_a_quote_refuses_a_bid_above_the_ask() -> None:
+    with pytest.raises(ValueError, match="bid 100.0001 is above ask 100.0000"):
+        quote(price="100", bid="100.0001", ask="100")
+
+
+def test_a_quote_refuses_a_time_without_a_zone() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        quote(at=NOW.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize(
+    ("source", "lane"),
+    [("gold_api_com", Lane.LIVE), ("fallback", Lane.FALLBACK), ("simulated", Lane.SIMULATED), ("live", Lane.LIVE)],
+)
+def test_only_fallback_and_simulated_prices_are_not_live(source: str, lane: Lane) -> None:
+    assert lane_of(source) is lane
+    assert quote(source=source).lane is lane
+
+
+# --- the day's figures ---------------------------------------------------------------------------------------------
+
+
+def quotes_with(price: Decimal, open: Decimal | None, high: Decimal | None, low: Decimal | None) -> Quote:
+    given = {"open": open, "high": high, "low": low}
+    return quote(price=str(price), **{name: str(amount) for name, amount in given.items() if amount is not None})
+
+
+@given(st.lists(st.tuples(everyday_prices, figures, figures, figures, st.booleans()), min_size=1, max_size=8))
+def test_the_price_is_never_outside_the_days_range(
+    history: list[tuple[Decimal, Decimal | None, Decimal | None, Decimal | None, bool]],
+) -> None:
+    last, day = None, None
+    for *amounts, same_day in history:
+        now = quotes_with(*amounts)
+        day = day_figures(now, last, day, same_day=same_day)
+        assert day.low <= now.price <= day.high
+        last = now
+
+
+def days_of(*days: list[str]) -> list[DayFigures]:
+    """The day's figures after each price, by days."""
+    last, figures, seen = None, None, []
+    for prices_of_day in days:
+        for position, price in enumerate(prices_of_day):
+            now = quote(price=price)
+            figures = day_figures(now, last, figures, same_day=position > 0)
+            seen.append(figures)
+            last = now
+    return seen
+
+
+def test_the_day_grows_with_its_prices() -> None:
+    *_, day = days_of(["100", "105", "95", "101"])
+    assert day == DayFigures(open=Decimal(100), high=Decimal(105), low=Decimal(95), previous_close=None)
+
+
+def test_a_new_day_starts_at_its_first_price_and_closes_the_one_before() -> None:
+    *_, day = days_of(["100", "105", "95", "101"], ["102"])
+    assert day == DayFigures(open=Decimal(102), high=Decimal(102), low=Decimal(102), previous_close=Decimal(101))
+
+
+def test_what_the_source_says_of_the_day_stands() -> None:
+    day = day_figures(
+        quote(price="100", open="98", high="103", low="97", previous_close="96"), None, None, same_day=False
+    )
+    assert day == DayFigures(open=Decimal(98), high=Decimal(103), low=Decimal(97), previous_close=Decimal(96))
+
+
+def test_a_range_that_contradicts_its_price_is_widened() -> None:
+    day = day_figures(quote(price="100", high="99", low="101"), None, None, same_day=False)
+    assert (day.low, day.high) == (100, 100)
+
+
+def test_without_a_previous_close_nothing_has_changed() -> None:
+    first = published("100")
+    assert (first.change, first.change_percent) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("price", "close", "change", "percent"),
+    [
+        ("13221.39", "13201.18", "20.21", "0.15"),
+        ("99", "100", "-1", "-1.00"),
+        ("100", "100", "0", "0.00"),
+        ("99999999999.9999", "0.0001", "99999999999.9998", "99999999999999800.00"),
+    ],
+)
+def test_change_is_against_the_previous_close(price: str, close: str, change: str, percent: str) -> None:
+    now = published(price, previous_close=close)
+    assert (now.change, now.change_percent) == (Decimal(change), Decimal(percent))
+
+
+@given(everyday_prices, everyday_prices)
+def test_change_and_its_percentage_agree_in_direction(price: Decimal, close: Decimal) -> None:
+    now = published(str(price), previous_close=str(close))
+    assert now.change == price - close
+    assert now.change_percent * now.change >= 0
+
+
+def test_metals_have_their_iso_codes() -> None:
+    symbols = {metal: quote(metal).metal.symbol for metal in ("gold", "silver", "platinum", "palladium")}
+    assert symbols == {"gold": "XAU", "silver": "XAG", "platinum": "XPT", "palladium": "XPD"}
+
+
+def test_a_quotes_time_may_be_in_any_zone() -> None:
+    india = dt.timezone(dt.timedelta(hours=5, minutes=30))
+    assert quote(at=NOW.astimezone(india)) == quote(at=NOW)

@@ -1,0 +1,558 @@
+"""A refresh, with real HTTP: what is made of each way in which a source can fail."""
+
+import contextlib
+import datetime as dt
+import gzip
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import pytest
+from pytest_django import Settings
+from pytest_httpserver import HTTPServer
+from werkzeug import Response
+
+from prices import current
+from prices.models import FallbackPrice, LatestPrice, ListedMetal, ProviderState, Tick
+from prices.providers.http import LARGEST_BODY
+from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, PublishedTick, per_gram
+from prices.refresh import refresh, refresh_if_due
+from prices.tasks import refresh_prices
+from streaming import publish
+from tests.conftest import NOW
+from tests.product import wait_until
+from tests.sources import PER_OUNCE, Answer, Behaviour, Source, drips, hangs, quoting, raw_source, said, sends
+
+pytestmark = pytest.mark.django_db
+
+MINUTE = dt.timedelta(minutes=1)
+HOUR = dt.timedelta(hours=1)
+LIVE = "gold_api_com"
+ALL = "gold, silver, platinum, palladium"
+HTML = "<html><body><h1>Sorry</h1></body></html>"
+# Enough for a hundred answers of a server on this machine, and not too long to wait for one that hangs.
+BUDGET = dt.timedelta(seconds=0.5)
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[HTTPServer]:
+    with HTTPServer(threaded=True) as server:
+        yield server
+
+
+@pytest.fixture
+def source(http: HTTPServer, settings: Settings, seeded: None) -> Iterator[Source]:
+    """gold-api.com, well and the only source, in a database as a first start leaves it."""
+    source = Source(http, quoting(NOW))
+    settings.GOLD_API_COM_URL = source.url
+    settings.PRICE_PROVIDERS = [LIVE]
+    settings.PROVIDER_BUDGET = dt.timedelta(seconds=10)
+    yield source
+    http.check()
+    http.clear()
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
+    """The warnings of `prices` so far; its logger does not pass them on to pytest's own."""
+    logger = logging.getLogger("prices")
+    logger.addHandler(caplog.handler)
+    yield lambda: [
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("prices") and record.levelno >= logging.WARNING
+    ]
+    logger.removeHandler(caplog.handler)
+
+
+def refresh_at(at: dt.datetime) -> None:
+    refresh(clock=lambda: at)
+
+
+def shown() -> dict[str, tuple[str, Decimal]]:
+    """The source and price of each metal in force."""
+    return {metal.value: (each.quote.source, each.quote.price) for metal, each in current.standing().quotes.items()}
+
+
+def sources_shown() -> set[str]:
+    return {source for source, _ in shown().values()}
+
+
+def last_confirmed() -> set[dt.datetime]:
+    return set(LatestPrice.objects.filter(lane=Lane.LIVE).values_list("confirmed_at", flat=True))
+
+
+# --- what goes wrong -----------------------------------------------------------------------------------------------
+
+# A fault, and the reason that is logged for it.
+ANSWERS: dict[str, tuple[Answer, str]] = {
+    "200 with a failure": (said('{"error": "Symbol not found"}'), "answers with an error: 'Symbol not found'"),
+    "200 with a failure of another shape": (
+        said('{"success": false, "error": {"statusCode": 101, "message": "User did not supply an API Key"}}'),
+        "answers with an error: an object",
+    ),
+    "200 with a failure without `error`": (
+        said('{"status": "failure", "error_code": 1203, "error_message": "The quota is exceeded."}'),
+        "answers for nothing where X.. was asked",
+    ),
+    "401": (said('{"error": "No API Key"}', status=401), "answers HTTP 401: 'No API Key'"),
+    "403 in HTML": (said(HTML, status=403, content_type="text/html"), "answers HTTP 403"),
+    "429 in HTML": (said(HTML, status=429, content_type="text/html"), "answers HTTP 429"),
+    "500 in JSON": (said('{"error": "Oh\\nno"}', status=500), re.escape(r"answers HTTP 500: 'Oh\nno'")),
+    "503 in HTML": (said(HTML, status=503, content_type="text/html"), "answers HTTP 503"),
+    "200 in HTML": (said(HTML, content_type="text/html"), "answers with HTML"),
+    "204": (said("", status=204), "answers HTTP 204"),
+    "an empty body": (said(""), "answers with something that is not JSON"),
+    "truncated JSON": (said('{"currency":"INR","symbol":"XAU","pri'), "answers with something that is not JSON"),
+    "bytes that are no text": (said(b"\xff\xfe\xfa"), "answers with something that is not JSON"),
+    "deep nesting": (said("[" * 100_000), "answers with something that is not JSON"),
+    "deep nesting in a field": (
+        said(f'{{"symbol": {"[" * 900}{"]" * 900}}}'),
+        "answers (for a list where X.. was asked|with something that is not JSON)",
+    ),
+    "a list": (said("[]"), "answers with a list where an object was expected"),
+    "null": (said("null"), "answers with a NoneType where an object was expected"),
+    "every metal unknown": (said('{"error": "Symbol not found"}', status=404), "answers HTTP 404: 'Symbol not found'"),
+    "another metal": (quoting(NOW, symbol="XCU"), "answers for 'XCU' where X.. was asked"),
+    "another currency": (quoting(NOW, currency="USD"), "quotes in 'USD' where INR was asked"),
+    "an older answer, in dollars": (quoting(NOW, currency=...), "quotes in 'USD' where INR was asked"),
+    "no price": (quoting(NOW, price=...), "gives nothing as price"),
+    "a null price": (quoting(NOW, price=None), "gives nothing as price"),
+    "a price of zero": (quoting(NOW, price=0), "gives '0' as price, which is not a positive number.*"),
+    "a negative price": (quoting(NOW, price=-4274.3), "gives '-4274.3' as price, which is not a positive number.*"),
+    "NaN": (quoting(NOW, price=float("nan")), "gives NaN as a number"),
+    "NaN in quotes": (quoting(NOW, price="NaN"), "gives 'NaN' as price, which is not a positive number.*"),
+    "infinity": (quoting(NOW, price=float("inf")), "gives Infinity as a number"),
+    "a price in words": (quoting(NOW, price="about 4000"), "gives 'about 4000' as price"),
+    "a huge exponent": (
+        said('{"symbol":"XAU","currency":"INR","price":1e999999,"updatedAt":"2026-09-24T08:00:00Z"}'),
+        r"(gives '1E\+999999' as price|answers for 'XAU').*",
+    ),
+    "an impossible exponent": (said('{"price": 1e99999999999999999999}'), "answers with something that is not JSON"),
+    "a price that no database holds": (quoting(NOW, price=1e17), "gives a price that cannot be.*"),
+    "no time": (quoting(NOW, updatedAt=...), "gives nothing as updatedAt, which is not a time"),
+    "a time in words": (quoting(NOW, updatedAt="now"), "gives 'now' as updatedAt, which is not a time"),
+    "a time ahead": (quoting(NOW + HOUR), "gives 2026-09-24T09:00:00Z as updatedAt, which cannot be when .*"),
+    "a time of long ago": (quoting(NOW, updatedAt=0), "gives 1970-01-01T00:00:00Z as updatedAt, which cannot be when .*"),
+    "a redirect": (
+        said("", status=302, Location="https://login.example/?key=secret"),
+        "redirects to 'login.example'",
+    ),
+    "a redirect to nowhere": (said("", status=301, Location="http://["), "redirects to an address that is none"),
+    "a huge body": (said(b" " * (LARGEST_BODY + 1) + b"{}"), "answers with more than 256 KB"),
+    "a body that grows huge": (
+        said(gzip.compress(b" " * 20_000_000), Content_Encoding="gzip"),
+        "answers with more than 256 KB",
+    ),
+    "a body that is not what its encoding says": (
+        said("{}", Content_Encoding="gzip"),
+        r"cannot be reached \(DecodeError\)",
+    ),
+}
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+CONNECTIONS: dict[str, tuple[Behaviour, str]] = {
+    "a connection that is closed": (sends(), r"cannot be reached \(ConnectionError\)"),
+    "another protocol": (sends(b"220 mail.example ESMTP\r\n"), r"cannot be reached \(ConnectionError\)"),
+    "a body that ends early": (sends(OK + b"Content-Length: 90\r\n\r\n{}"), r"cannot be reached \(ProtocolError\)"),
+    "a chunk that ends early": (
+        sends(OK + b"Transfer-Encoding: chunked\r\n\r\n5a\r\n{}"),
+        r"cannot be reached \(ProtocolError\)",
+    ),
+    "a length that is none": (sends(OK + b"Content-Length: 2, 3\r\n\r\n{}"), r"cannot be reached \(InvalidHeader\)"),
+    "headers without end": (sends(OK, b"X: y\r\n" * 200), r"cannot be reached \(ConnectionError\)"),
+    "a hang": (hangs, "no answer in time"),
+    "a hang before the body": (drips(OK + b"Content-Length: 90\r\n\r\n", b"", every=60), "no answer in time"),
+    "a body that drips": (drips(OK + b"Content-Length: 90000\r\n\r\n", b" "), "no answer in time"),
+    "chunks that drip": (drips(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"), "no answer in time"),
+    "headers that drip": (drips(OK + b"X-Drops: ", b"x"), "no answer in time"),
+    "a body without end": (drips(OK + b"\r\n", b" " * 65536, every=0), "answers with more than 256 KB"),
+}
+FAULTS = {**ANSWERS, **CONNECTIONS}
+
+
+@pytest.fixture
+def broken(source: Source, settings: Settings) -> Iterator[Callable[[str], None]]:
+    """Break the source in a way that `FAULTS` names."""
+    with contextlib.ExitStack() as servers:
+
+        def break_it(fault: str) -> None:
+            settings.PROVIDER_BUDGET = BUDGET * len(settings.PRICE_PROVIDERS)
+            if fault in ANSWERS:
+                source.answer = ANSWERS[fault][0]
+            else:
+                settings.GOLD_API_COM_URL = servers.enter_context(raw_source(CONNECTIONS[fault][0]))
+
+        yield break_it
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_leaves_the_last_good_price_in_force_and_is_told_in_one_line(
+    fault: str, source: Source, broken: Callable[[str], None], log: Callable[[], list[str]]
+) -> None:
+    refresh_at(NOW)
+    before, ticks = shown(), Tick.objects.count()
+    assert sources_shown() == {LIVE}
+    assert log() == []
+
+    broken(fault)
+    started = time.monotonic()
+    refresh_at(NOW + MINUTE)
+    took = time.monotonic() - started
+
+    assert shown() == before
+    assert Tick.objects.count() == ticks
+    # The metals have one trouble each, or the same one together.
+    (line,) = log()
+    metals, troubles = line.removeprefix(f"{LIVE} gave no price: "), FAULTS[fault][1]
+    for trouble in metals.split("; "):
+        named, _, reason = trouble.partition(": ")
+        assert set(named.split(", ")) <= set(ALL.split(", "))
+        assert re.fullmatch(troubles, reason), reason
+    assert all(metal in line for metal in Metal)
+    assert "secret" not in line
+
+    state = ProviderState.objects.get(name=LIVE)
+    assert state.last_error == metals
+    assert (state.last_success_at, state.last_error_at) == (NOW, NOW + MINUTE)
+    assert took < BUDGET.total_seconds() + 0.5
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_after_a_fault_the_next_source_is_asked(
+    fault: str, source: Source, broken: Callable[[str], None], settings: Settings
+) -> None:
+    settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
+    broken(fault)
+    refresh_at(NOW)
+    assert len(shown()) == 4
+    assert sources_shown() == {SIMULATED}
+
+
+def test_a_source_that_nobody_serves_is_one_more_fault(
+    source: Source, settings: Settings, log: Callable[[], list[str]]
+) -> None:
+    settings.GOLD_API_COM_URL = "http://127.0.0.1:9"
+    refresh_at(NOW)
+    assert log() == [f"{LIVE} gave no price: {ALL}: cannot be reached (ConnectionError)"]
+
+
+def test_a_redirect_is_not_followed(source: Source, http: HTTPServer) -> None:
+    http.expect_request("/elsewhere").respond_with_handler(lambda request: pytest.fail("it was followed"))
+    source.answer = said("", status=302, Location=f"{source.url}/elsewhere")
+    refresh_at(NOW)
+    assert sources_shown() == {FALLBACK}
+
+
+def test_a_source_that_comes_back_is_live_again(source: Source, log: Callable[[], list[str]]) -> None:
+    refresh_at(NOW)
+    source.answer = said(HTML, status=503)
+    refresh_at(NOW + MINUTE)
+    source.answer = quoting(NOW + 2 * MINUTE, price=400000)
+    refresh_at(NOW + 2 * MINUTE)
+
+    assert shown()["gold"] == (LIVE, per_gram(Decimal(400000)))
+    assert len(log()) == 1
+    state = ProviderState.objects.get(name=LIVE)
+    assert (state.last_success_at, state.last_error_at) == (NOW + 2 * MINUTE, NOW + MINUTE)
+
+
+# --- what is only strange ------------------------------------------------------------------------------------------
+
+
+def test_prices_go_out_per_gram(source: Source) -> None:
+    refresh_at(NOW)
+    assert shown() == {
+        metal.value: (LIVE, per_gram(Decimal(str(PER_OUNCE[metal.symbol])))) for metal in Metal
+    }
+    assert shown()["gold"] == (LIVE, Decimal("13221.2600"))
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2026-09-24T07:58:00Z", "2026-09-24T07:58:00.000+00:00", 1790236680, 1790236680000, 1790236680.0, "1790236680"],
+    ids=["ISO", "ISO with a zone", "seconds", "milliseconds", "seconds with a fraction", "seconds in quotes"],
+)
+def test_times_are_read_as_they_are_written(source: Source, written: object) -> None:
+    source.answer = quoting(NOW, updatedAt=written)
+    refresh_at(NOW)
+    assert {quote.quote.quoted_at for quote in current.standing().quotes.values()} == {NOW - 2 * MINUTE}
+
+
+def test_numbers_in_quotes_are_numbers(source: Source) -> None:
+    source.answer = quoting(NOW, price="286877.2")
+    refresh_at(NOW)
+    assert shown()["gold"] == (LIVE, Decimal("9223.3162"))
+
+
+def test_a_compressed_answer_is_read(source: Source) -> None:
+    def compressed(symbol: str) -> Response:
+        plain = quoting(NOW)(symbol)
+        return Response(gzip.compress(plain.get_data()), headers={"Content-Encoding": "gzip"})
+
+    source.answer = compressed
+    refresh_at(NOW)
+    assert sources_shown() == {LIVE}
+
+
+def test_a_weekends_old_quote_stays_and_is_marked_stale(source: Source) -> None:
+    friday = dt.datetime(2026, 9, 25, 20, 59, tzinfo=dt.UTC)
+    source.answer = quoting(friday)
+    refresh_at(friday)
+    ticks = Tick.objects.count()
+    sunday = friday + dt.timedelta(days=2)
+    refresh_at(sunday)
+    standing = current.standing()
+    assert sources_shown() == {LIVE}
+    assert Tick.objects.count() == ticks
+    assert all(standing.is_stale(quote, sunday) for quote in standing.quotes.values())
+    assert not any(standing.is_stale(quote, friday) for quote in standing.quotes.values())
+
+
+def test_a_repeated_quote_confirms_but_is_not_news(source: Source) -> None:
+    refresh_at(NOW)
+    ticks = Tick.objects.count()
+    refresh_at(NOW + MINUTE)
+    assert Tick.objects.count() == ticks
+    assert last_confirmed() == {NOW + MINUTE}
+
+
+def test_an_older_quote_is_not_news(source: Source) -> None:
+    refresh_at(NOW)
+    before, ticks = shown(), Tick.objects.count()
+    source.answer = quoting(NOW - MINUTE, price=400000)
+    refresh_at(NOW + MINUTE)
+    assert shown() == before
+    assert Tick.objects.count() == ticks
+    assert last_confirmed() == {NOW}
+
+
+# --- several sources, several metals -------------------------------------------------------------------------------
+
+
+def without_palladium(at: dt.datetime) -> Answer:
+    unknown = said('{"error": "Symbol not found"}', status=404)
+    return lambda symbol: (unknown if symbol == "XPD" else quoting(at))(symbol)
+
+
+def test_a_metal_that_one_source_lacks_comes_from_the_next(
+    source: Source, settings: Settings, log: Callable[[], list[str]]
+) -> None:
+    settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
+    source.answer = without_palladium(NOW)
+    refresh_at(NOW)
+    assert {metal: source for metal, (source, _) in shown().items()} == {
+        "gold": LIVE,
+        "silver": LIVE,
+        "platinum": LIVE,
+        "palladium": SIMULATED,
+    }
+    assert log() == [f"{LIVE} gave no price: palladium: answers HTTP 404: 'Symbol not found'"]
+
+
+def test_a_metal_that_no_source_has_keeps_its_last_price(source: Source) -> None:
+    refresh_at(NOW)
+    before = shown()
+    source.answer = without_palladium(NOW + MINUTE)
+    refresh_at(NOW + MINUTE)
+    standing = current.standing()
+    assert shown()["palladium"] == before["palladium"]
+    assert standing.quotes[Metal.PALLADIUM].quote.quoted_at == NOW
+    assert standing.quotes[Metal.GOLD].quote.quoted_at == NOW + MINUTE
+
+
+def test_a_source_that_is_well_spares_the_next(source: Source, settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
+    refresh_at(NOW)
+    assert not ProviderState.objects.filter(name=SIMULATED).exists()
+
+
+def test_a_metal_that_is_switched_off_is_not_asked_for(source: Source) -> None:
+    ListedMetal.objects.filter(name="silver").update(enabled=False)
+    refresh_at(NOW)
+    assert source.symbols_asked == ["XAU", "XPD", "XPT"]
+    assert "silver" not in shown()
+
+
+def test_with_no_metal_listed_nobody_is_asked(source: Source) -> None:
+    ListedMetal.objects.update(enabled=False)
+    refresh_at(NOW)
+    assert source.asked == []
+
+
+@pytest.mark.parametrize("behaviour", [hangs, drips(OK + b"Content-Length: 90000\r\n\r\n", b" ")], ids=["hang", "drip"])
+def test_a_source_that_hangs_leaves_the_next_its_share(source: Source, settings: Settings, behaviour: Behaviour) -> None:
+    settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
+    settings.PROVIDER_BUDGET = dt.timedelta(seconds=1)
+    with raw_source(behaviour) as settings.GOLD_API_COM_URL:
+        started = time.monotonic()
+        refresh_at(NOW)
+        took = time.monotonic() - started
+        assert sources_shown() == {SIMULATED}
+        assert 0.5 <= took < 1
+        # And it leaves no thread behind to wait for it.
+        wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith(LIVE)], "the end")
+
+
+# --- a source that asks to be left alone ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_source_that_says_when_to_come_back_is_not_called_until_then(
+    source: Source, log: Callable[[], list[str]], status: int
+) -> None:
+    source.answer = said("", status=status, Retry_After="120")
+    refresh_at(NOW)
+    assert source.symbols_asked == ["XAG", "XAU", "XPD", "XPT"]
+    assert ProviderState.objects.get(name=LIVE).rests_until == NOW + 2 * MINUTE
+    assert log() == [
+        f"{LIVE} gave no price: {ALL}: answers HTTP {status}",
+        f"{LIVE} rests for 0:02:00, as it asked",
+    ]
+
+    source.answer = quoting(NOW)
+    source.asked.clear()
+    refresh_at(NOW + 2 * MINUTE - dt.timedelta(seconds=1))
+    assert source.asked == []
+    refresh_at(NOW + 2 * MINUTE)
+    assert len(source.asked) == 4
+    assert sources_shown() == {LIVE}
+
+
+def test_while_one_source_rests_the_next_is_asked(source: Source, settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
+    ProviderState.objects.create(name=LIVE, rests_until=NOW + MINUTE)
+    refresh_at(NOW)
+    assert source.asked == []
+    assert sources_shown() == {SIMULATED}
+
+
+@pytest.mark.parametrize(
+    ("said_so", "rest"),
+    [
+        ("0", None),
+        ("-5", None),
+        ("soon", None),
+        ("", None),
+        ("²", None),
+        ("9" * 5000, None),
+        ("Thu, 01 Jan 2026 00:00:00 GMT", None),  # over
+        ("Thu, 01 Jan 2026 00:00:00 -0000", None),
+        ("Thu, 99 Foo 2026 00:00:00 +99999999999999999999", None),
+        ("7.5", None),
+        ("60", MINUTE),
+        ("3601", HOUR),
+        ("999999999", HOUR),
+        ("Thu, 01 Jan 2099 00:00:00 GMT", HOUR),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_no_answer_can_silence_a_source_for_good(source: Source, said_so: str, rest: dt.timedelta | None) -> None:
+    source.answer = said("", status=429, Retry_After=said_so.encode().decode("latin-1"))
+    refresh_at(NOW)
+    assert ProviderState.objects.get(name=LIVE).rests_until == (NOW + rest if rest else None)
+
+
+def test_a_source_may_say_when_by_a_date(source: Source) -> None:
+    soon = dt.datetime.now(dt.UTC) + 2 * MINUTE
+    source.answer = said("", status=429, Retry_After=soon.strftime("%a, %d %b %Y %H:%M:%S GMT"))
+    refresh_at(NOW)
+    rests_until = ProviderState.objects.get(name=LIVE).rests_until
+    assert rests_until is not None
+    assert abs(rests_until - (NOW + 2 * MINUTE)) < dt.timedelta(seconds=10)
+
+
+# --- staff's prices, when no source answers ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, PublishedTick]]:
+    """What is published, and when."""
+    ticks: list[tuple[float, PublishedTick]] = []
+    monkeypatch.setattr(publish, "tick", lambda tick: ticks.append((time.monotonic(), tick)))
+    return ticks
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_first_start_shows_the_fallback_before_any_source_is_asked(
+    published: list[tuple[float, PublishedTick]], source: Source
+) -> None:
+    refresh_at(NOW)
+    (fallback_at, fallback), (live_at, live) = published
+    assert {quote.quote.source for quote in fallback.quotes} == {FALLBACK}
+    assert {quote.quote.source for quote in live.quotes} == {LIVE}
+    assert fallback_at < min(at for _, at in source.asked) < live_at
+    assert (fallback.previous_seq, live.previous_seq) == (0, fallback.seq)
+
+
+def test_without_any_source_the_fallback_is_shown_as_such(source: Source, settings: Settings) -> None:
+    source.answer = said(HTML, status=503)
+    refresh_at(NOW)
+    expected = {fallback.metal_id: (FALLBACK, fallback.price) for fallback in FallbackPrice.objects.all()}
+    assert shown() == expected
+    assert shown()["gold"] == (FALLBACK, Decimal("9223.3162"))
+    assert current.standing().quotes[Metal.GOLD].quote.quoted_at == dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
+
+
+def test_the_fallback_is_shown_once_only(source: Source) -> None:
+    source.answer = said(HTML, status=503)
+    for minute in range(3):
+        refresh_at(NOW + minute * MINUTE)
+    assert Tick.objects.count() == 1
+
+
+def test_the_last_live_price_stays_until_fallback_after(source: Source, settings: Settings) -> None:
+    settings.FALLBACK_AFTER = HOUR
+    refresh_at(NOW)
+    source.answer = said(HTML, status=503)
+    refresh_at(NOW + HOUR - dt.timedelta(seconds=1))
+    assert sources_shown() == {LIVE}
+    refresh_at(NOW + HOUR)
+    assert sources_shown() == {FALLBACK}
+
+
+def test_a_source_that_repeats_itself_keeps_its_price_on_the_screen(source: Source) -> None:
+    for minutes in range(0, 180, 20):
+        refresh_at(NOW + minutes * MINUTE)
+    assert sources_shown() == {LIVE}
+
+
+def test_only_the_metal_that_no_source_has_falls_back(source: Source) -> None:
+    refresh_at(NOW)
+    source.answer = without_palladium(NOW + HOUR)
+    refresh_at(NOW + HOUR)
+    assert {metal: source for metal, (source, _) in shown().items()} == {
+        "gold": LIVE,
+        "silver": LIVE,
+        "platinum": LIVE,
+        "palladium": FALLBACK,
+    }
+
+
+@pytest.mark.parametrize("quoted_again_at", [NOW, NOW + 2 * HOUR], ids=["the same quote", "a new quote"])
+def test_a_source_that_answers_again_replaces_the_fallback(source: Source, quoted_again_at: dt.datetime) -> None:
+    refresh_at(NOW)
+    live = shown()
+    source.answer = said(HTML, status=503)
+    refresh_at(NOW + HOUR)
+    assert sources_shown() == {FALLBACK}
+    source.answer = quoting(quoted_again_at)
+    refresh_at(NOW + 2 * HOUR)
+    assert shown() == live
+
+
+# --- whose turn it is ----------------------------------------------------------------------------------------------
+
+
+def test_a_slot_is_fetched_once(source: Source) -> None:
+    for _ in range(3):
+        refresh_if_due()
+    assert len(source.asked) == 4
+
+
+def test_the_task_refreshes(source: Source) -> None:
+    source.answer = quoting(dt.datetime.now(dt.UTC))
+    refresh_prices()
+    assert sources_shown() == {LIVE}

@@ -1,0 +1,195 @@
+"""The tick log: every client is told everything that concerns it, once, whatever it has seen before."""
+
+import datetime as dt
+import json
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streaming.protocol import EVERY_METAL, METALS, ChangeData, Feed, PriceData
+from streaming.ticks import Quoted, Tick, TickLog, Update, overall
+
+AT = dt.datetime(2026, 9, 24, 8, tzinfo=dt.UTC)
+
+
+def quoted(seq: int, price: int = 100, source: str = "gold_api_com") -> Quoted:
+    amount = Decimal(price)
+    return Quoted(
+        seq=seq,
+        quoted_at=AT,
+        data=PriceData(
+            price=amount,
+            change=Decimal(0),
+            changePercent=Decimal(0),
+            high=amount,
+            low=amount,
+            open=amount,
+            previousClose=None,
+            timestamp="2026-09-24T08:00:00.000Z",
+            source=source,
+            stale=False,
+        ),
+    )
+
+
+def tick(seq: int, *metals: str, previous: int | None = None, moved: tuple[str, ...] = ()) -> Tick:
+    return Tick(
+        seq=seq,
+        previous_seq=seq - 1 if previous is None else previous,
+        published_at=AT,
+        quotes={metal: quoted(seq, price=1000 + seq) for metal in metals or METALS},
+        changes=[
+            ChangeData(
+                metal=metal,
+                oldPrice=Decimal(1000),
+                newPrice=Decimal(1000 + seq),
+                changePercent=Decimal(seq),
+                direction="up",
+            )
+            for metal in moved
+        ],
+    )
+
+
+def log_of(*ticks: Tick, size: int = 256) -> TickLog:
+    log = TickLog(currency="INR", size=size)
+    assert all(log.append(each) for each in ticks)
+    return log
+
+
+def told(update: Update | None) -> dict[str, Any]:
+    assert update is not None
+    message: dict[str, Any] = json.loads(update.text)
+    return message
+
+
+def test_a_new_client_gets_a_snapshot_of_its_metals() -> None:
+    message = told(log_of(tick(1), tick(2, "gold", moved=("gold",))).update(frozenset({"gold", "silver"}), None))
+    assert (message["snapshot"], message["seq"], message["changes"]) == (True, 2, [])
+    assert {metal: data["price"] for metal, data in message["data"].items()} == {"gold": 1002, "silver": 1001}
+
+
+def test_a_client_that_has_seen_everything_is_told_nothing() -> None:
+    assert log_of(tick(1)).update(EVERY_METAL, 1) is None
+
+
+def test_a_client_is_told_nothing_when_none_of_its_metals_moved() -> None:
+    assert log_of(tick(1), tick(2, "gold")).update(frozenset({"silver"}), 1) is None
+
+
+def test_an_update_holds_all_of_a_clients_metals_and_only_those() -> None:
+    message = told(log_of(tick(1), tick(2, "gold")).update(frozenset({"gold", "silver"}), 1))
+    assert message["data"].keys() == {"gold", "silver"}
+
+
+def test_a_client_that_missed_ticks_gets_them_merged_with_every_significant_move() -> None:
+    log = log_of(tick(1), tick(2, moved=("gold",)), tick(3, moved=("silver",)), tick(4, moved=("gold",)))
+    message = told(log.update(frozenset({"gold"}), 1))
+    assert (message["snapshot"], message["seq"]) == (False, 4)
+    assert [change["changePercent"] for change in message["changes"]] == [2, 4]
+
+
+def test_a_client_that_missed_more_than_is_held_gets_a_snapshot() -> None:
+    log = log_of(*(tick(seq) for seq in range(1, 6)), size=3)
+    assert told(log.update(EVERY_METAL, 1))["snapshot"] is True
+    assert told(log.update(EVERY_METAL, 2))["snapshot"] is False
+
+
+def test_a_client_from_the_future_gets_a_snapshot() -> None:
+    assert told(log_of(tick(1)).update(EVERY_METAL, 99))["snapshot"] is True
+
+
+def test_a_tick_that_does_not_follow_is_not_taken() -> None:
+    log = log_of(tick(1))
+    assert not log.append(tick(3))
+    assert log.seq == 1
+
+
+def test_ids_may_have_gaps_where_the_chain_has_none() -> None:
+    log = log_of(tick(1), tick(7, previous=1))
+    assert told(log.update(EVERY_METAL, 1))["snapshot"] is False
+
+
+def test_clients_in_step_share_one_text() -> None:
+    log = log_of(tick(1), tick(2))
+    first, second = log.update(EVERY_METAL, 1), log.update(frozenset(METALS), 1)
+    assert first is second
+
+
+def test_strangers_since_values_do_not_fill_memory() -> None:
+    log = log_of(tick(1))
+    for since in range(100, 5000):
+        log.update(EVERY_METAL, since)
+    assert len(log._cache) <= 512
+
+
+def test_a_stale_metal_is_marked_until_its_next_quote() -> None:
+    log = log_of(tick(1))
+    assert log.mark_stale(frozenset({"gold"})) == {"gold"}
+    assert log.mark_stale(frozenset({"gold"})) == frozenset()
+    data = told(log.update(EVERY_METAL, None))["data"]
+    assert [data[metal]["stale"] for metal in METALS] == [True, False, False, False]
+    log.append(tick(2))
+    assert told(log.update(EVERY_METAL, 1))["data"]["gold"]["stale"] is False
+
+
+def test_nothing_is_sent_before_there_is_a_price() -> None:
+    assert TickLog(currency="INR", size=8).update(EVERY_METAL, None) is None
+
+
+def test_a_feed_is_only_as_real_as_its_least_real_metal() -> None:
+    assert overall([]) == Feed.DOWN
+    assert overall([Feed.LIVE, Feed.LIVE]) == Feed.LIVE
+    assert overall([Feed.LIVE, Feed.STALE]) == Feed.STALE
+    assert overall([Feed.STALE, Feed.FALLBACK]) == Feed.FALLBACK
+    assert overall([Feed.LIVE, Feed.SIMULATED]) == Feed.SIMULATED
+
+
+def test_each_metal_shows_what_kind_of_price_it_has() -> None:
+    log = TickLog(currency="INR", size=8)
+    log.replace(1, {"gold": quoted(1), "silver": quoted(1, source="fallback"), "platinum": quoted(1)}, [tick(1)])
+    log.mark_stale(frozenset({"silver", "platinum"}))
+    assert log.feeds() == {"gold": Feed.LIVE, "silver": Feed.FALLBACK, "platinum": Feed.STALE}
+
+
+metal_sets = st.frozensets(st.sampled_from(METALS), min_size=1)
+
+
+@given(
+    history=st.lists(st.tuples(metal_sets, st.frozensets(st.sampled_from(METALS))), min_size=1, max_size=12),
+    size=st.integers(1, 6),
+    metals=metal_sets,
+    looks=st.lists(st.booleans(), min_size=12, max_size=12),
+)
+def test_a_client_that_looks_now_and_then_ends_with_every_newest_price_and_every_move(
+    history: list[tuple[frozenset[str], frozenset[str]]], size: int, metals: frozenset[str], looks: list[bool]
+) -> None:
+    """Against a brute-force oracle: whatever a client slept through, nothing is lost or told twice in silence."""
+    log = TickLog(currency="INR", size=size)
+    since: int | None = None
+    prices: dict[str, int] = {}
+    moves: list[tuple[str, int]] = []
+    expected_moves: list[tuple[str, int]] = []
+    for seq, (quotes, moved) in enumerate(history, start=1):
+        log.append(tick(seq, *quotes, moved=tuple(sorted(moved & quotes))))
+        expected_moves += [(metal, seq) for metal in sorted(moved & quotes & metals)]
+        if not looks[seq - 1] and seq < len(history):
+            continue
+        update = log.update(metals, since)
+        if update:
+            message = told(update)
+            prices = {metal: data["price"] for metal, data in message["data"].items()}
+            if message["snapshot"]:
+                moves = list(expected_moves)
+            else:
+                moves += [(change["metal"], change["changePercent"]) for change in message["changes"]]
+        since = log.seq
+        newest = {
+            metal: 1000 + max(at for at, (quotes, _) in enumerate(history[:seq], start=1) if metal in quotes)
+            for metal in metals
+            if any(metal in quotes for quotes, _ in history[:seq])
+        }
+        assert prices == newest
+        assert moves == expected_moves
