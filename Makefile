@@ -19,7 +19,7 @@ demo: export DATABASE_URL =
 demo: export REDIS_URL =
 demo: export PRICE_PROVIDERS = simulated
 demo: export PRICE_UPDATE_INTERVAL = 1000
-demo: setup ## run it with a simulated market, one tick a second, beside the real prices
+demo: setup ## the same with a simulated market, one tick a second, and a state folder of its own
 	@exec $(BIN)/python manage.py up --with-parent $$PPID
 
 test: .venv/installed-dev ## run the tests; the browser's are skipped where there is no Chromium

@@ -50,14 +50,13 @@ class Connection:
         self._pump: asyncio.Task[None] | None = None
 
     def add(self, metals: frozenset[str]) -> None:
-        """The first choice narrows the default set of all metals to exactly itself; later ones add."""
+        """The first call narrows the default set of all metals to exactly its own; later ones add."""
         self.metals = self.metals | metals if self._chosen else metals
         self._chosen = True
 
     def remove(self, metals: frozenset[str]) -> None:
-        """No more of these; before any choice, out of all."""
+        """No more of these; before any `add`, out of all."""
         self.metals -= metals
-        self._chosen = True
 
     def answer(self, text: str) -> None:
         """Send the answer to a message of the client's: answers go before prices, in order."""

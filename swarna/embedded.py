@@ -9,16 +9,21 @@ _KEPT = "secret-key"
 
 
 def announced_redis_url(state_dir: Path) -> str | None:
-    """The address of the embedded Valkey that `manage.py up` runs in this state folder, or None when none does."""
+    """The address of the embedded Valkey that `manage.py up` runs in this state folder, or None when none does.
+
+    What an `up` that was killed has left behind does not count: its Valkey died with it.
+    """
     try:
-        return (state_dir / _ANNOUNCEMENT).read_text().strip() or None
-    except OSError:
+        pid, url = (state_dir / _ANNOUNCEMENT).read_text().split()
+        os.kill(int(pid), 0)  # sends nothing: asks whether there is such a process
+    except (OSError, ValueError):
         return None
+    return url
 
 
 def announce_redis_url(state_dir: Path, url: str) -> None:
-    """Let other commands of this folder find the embedded Valkey; the address holds its password: 0600."""
-    _write_private(state_dir / _ANNOUNCEMENT, url)
+    """Let other commands of this folder find this process's Valkey; the address holds its password: 0600."""
+    _write_private(state_dir / _ANNOUNCEMENT, f"{os.getpid()} {url}")
 
 
 def withdraw_redis_url(state_dir: Path) -> None:

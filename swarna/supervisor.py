@@ -19,7 +19,7 @@ from typing import Any
 
 from swarna.console import LONGEST_LINE, Console
 
-GRACE = 4.0  # seconds from SIGTERM to SIGKILL: all of a stop is to take less than 5
+GRACE = 3.5  # seconds from SIGTERM to SIGKILL: all of a stop is to take less than 5, on a busy machine too
 STEADY = 10.0  # seconds after which a process counts as started: its death repeats no earlier one
 LONGEST_PAUSE = 10.0  # seconds until a process that keeps dying is started again
 

@@ -2,10 +2,13 @@
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import include, path
-from django.views.generic import RedirectView, TemplateView
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from prices.models import ListedMetal
 
 
 async def healthz(request: HttpRequest) -> HttpResponse:
@@ -13,8 +16,14 @@ async def healthz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok", content_type="text/plain")
 
 
+def board(request: HttpRequest) -> HttpResponse:
+    """The board: a page that draws what the stream sends it, with a place for each listed metal."""
+    metals = ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)
+    return render(request, "board.html", {"metals": list(metals)})
+
+
 urlpatterns = [
-    path("", TemplateView.as_view(template_name="board.html"), name="board"),
+    path("", board, name="board"),
     path("healthz", healthz, name="healthz"),
     # Browsers ask for it on pages that name no icon, such as the admin's.
     path("favicon.ico", RedirectView.as_view(url=static("streaming/favicon.svg"))),

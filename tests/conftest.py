@@ -3,7 +3,6 @@
 import datetime as dt
 import itertools
 import logging
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from typing import Any, TypeVar
 import hypothesis
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections
 
 from prices import ingest
 from prices.quotes import Metal, PublishedTick, Quote
@@ -32,13 +31,6 @@ T = TypeVar("T")
 # On a busy machine a single example may take any time; the run as a whole has its own limit.
 hypothesis.settings.register_profile("swarna", deadline=None)
 hypothesis.settings.load_profile("swarna")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def state_folder() -> Iterator[Path]:
-    """The folder that this test process and the servers it starts keep their state in."""
-    yield STATE_DIR
-    shutil.rmtree(STATE_DIR, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -168,13 +160,19 @@ def run_server(django_db_setup: None, django_db_blocker: Any, valkey: str) -> It
         server.start()
         return server
 
+    def manage(*command: str) -> None:
+        # A test's own thread may have an event loop, which synchronous code that publishes does not bear.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(call_command, *command, verbosity=0).result()
+            pool.submit(connections.close_all).result()
+
     with django_db_blocker.unblock():
-        call_command("flush", interactive=False, verbosity=0)
-        call_command("seed")
+        manage("flush", "--no-input")
+        manage("seed")
         yield start
         for server in servers:
             server.stop()
-        call_command("flush", interactive=False, verbosity=0)
+        manage("flush", "--no-input")
 
 
 @pytest.fixture(scope="module")

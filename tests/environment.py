@@ -3,13 +3,16 @@
 A developer's `.env` may point at a database with real prices in it. No test may.
 """
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 from swarna.valkey import EmbeddedValkey
 
 STATE_DIR = Path(tempfile.mkdtemp(prefix="swarna-tests-"))
+atexit.register(shutil.rmtree, STATE_DIR, ignore_errors=True)  # in xdist's controller too, which runs no fixture
 VALKEY = EmbeddedValkey(STATE_DIR)
 DATABASE = STATE_DIR / "test.sqlite3"
 

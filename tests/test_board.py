@@ -13,7 +13,8 @@ from tests.stub_stream import StubConnection, StubStream, price_update, quote, s
 
 NOW = "2026-11-01T18:31:12.000Z"  # two minutes into 2 November in India
 METALS = ("gold", "silver", "platinum", "palladium")
-CONNECTION_FAILED = r"WebSocket connection to .* failed"
+# A browser asks for the page's icon when it finds the time, which may be when the server is already gone.
+SERVER_GONE = r"WebSocket connection to .* failed|net::ERR_CONNECTION_REFUSED"
 
 
 @pytest.fixture
@@ -193,6 +194,13 @@ def test_a_closed_market_and_no_prices_at_all_are_said(board: Page, stream: Stub
     expect(board.locator("#connection")).to_contain_text("Market closed")
 
 
+def test_simulated_prices_are_not_said_to_stand_while_the_real_market_is_closed(board: Page, stream: StubStream):
+    open_board(board, stream, prices(source="simulated"), status("simulated", market="closed"))
+    expect(board.locator("#connection")).to_contain_text("Market closed")
+    expect(board.get_by_role("status")).to_contain_text("Simulated")
+    expect(board.get_by_role("status")).not_to_contain_text("Market closed")
+
+
 # --- the connection ------------------------------------------------------------------------------------------------
 
 
@@ -208,7 +216,7 @@ def test_a_lost_connection_takes_live_off_the_prices_at_once(board: Page, stream
 def test_a_long_interruption_is_a_banner_with_the_time_of_the_last_prices(
     board: Page, stream: StubStream, expected_errors: list[str]
 ):
-    expected_errors.append(CONNECTION_FAILED)
+    expected_errors.append(SERVER_GONE)
     open_board(board, stream, prices(), status())
     stream.stop()
     expect(board.locator("#connection")).to_contain_text("Reconnecting in")
@@ -231,7 +239,7 @@ def test_a_refusal_says_why_and_the_reader_may_reconnect(board: Page, stream: St
 
 
 def test_the_board_never_gives_up_by_itself(board: Page, stream: StubStream, expected_errors: list[str]):
-    expected_errors.append(CONNECTION_FAILED)
+    expected_errors.append(SERVER_GONE)
     open_board(board, stream, prices())
     stream.stop()
     for _ in range(10):

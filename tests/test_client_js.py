@@ -158,17 +158,23 @@ def test_a_client_that_never_chose_asks_for_nothing_in_particular(lab: Page, str
 @pytest.mark.parametrize(
     ("choices", "told"),
     [
-        ("subscribe(['gold'])", ("subscribe", ["gold"])),
-        ("subscribe(['gold']); client.subscribe(['silver'])", ("subscribe", ["gold", "silver"])),
-        ("subscribe(['gold', 'silver']); client.unsubscribe(['gold'])", ("subscribe", ["silver"])),
-        ("subscribe(['gold']); client.unsubscribe(['gold'])", ("unsubscribe", ["*"])),
-        ("unsubscribe(['gold'])", ("unsubscribe", ["gold"])),
-        ("unsubscribe(['gold']); client.subscribe(['gold'])", ("subscribe", ["*"])),
-        ("unsubscribe(['*']); client.subscribe(['gold'])", ("subscribe", ["gold"])),
-        ("subscribe(['gold']); client.subscribe(['*']); client.unsubscribe(['tin'])", ("unsubscribe", ["tin"])),
+        ("subscribe(['gold'])", [("subscribe", ["gold"])]),
+        ("subscribe(['gold']); client.subscribe(['silver'])", [("subscribe", ["gold", "silver"])]),
+        ("subscribe(['gold', 'silver']); client.unsubscribe(['gold'])", [("subscribe", ["silver"])]),
+        ("subscribe(['gold']); client.unsubscribe(['gold'])", [("unsubscribe", ["*"])]),
+        ("unsubscribe(['gold'])", [("unsubscribe", ["gold"])]),
+        ("unsubscribe(['gold']); client.subscribe(['gold'])", [("subscribe", ["gold"])]),
+        ("unsubscribe(['*']); client.subscribe(['gold'])", [("subscribe", ["gold"])]),
+        ("subscribe(['gold']); client.subscribe(['*'])", [("subscribe", ["*"])]),
+        (
+            "subscribe(['gold']); client.subscribe(['*']); client.unsubscribe(['tin'])",
+            [("subscribe", ["*"]), ("unsubscribe", ["tin"])],
+        ),
     ],
 )
-def test_after_a_reconnect_the_choice_is_made_again(lab: Page, stream: StubStream, choices: str, told: tuple[Any, Any]):
+def test_after_a_reconnect_the_choice_is_made_again(
+    lab: Page, stream: StubStream, choices: str, told: list[tuple[str, list[str]]]
+):
     connect(lab)
     stream.connection().wait_for("ping")
     lab.evaluate(f"client.{choices}; 0")
@@ -177,8 +183,8 @@ def test_after_a_reconnect_the_choice_is_made_again(lab: Page, stream: StubStrea
     stream.start()
     move_on(lab, 1000)
     connection = stream.connection()
-    connection.wait_for(told[0])
-    assert [(message["type"], message["metals"]) for message in connection.received if "metals" in message] == [told]
+    connection.wait_for(told[-1][0])
+    assert [(message["type"], message["metals"]) for message in connection.received if "metals" in message] == told
 
 
 def test_a_metal_that_was_not_asked_for_is_not_handed_out(lab: Page, stream: StubStream):

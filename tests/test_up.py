@@ -146,9 +146,12 @@ def test_processes_go_on_when_nobody_reads_what_they_print(tmp_path: Path) -> No
     order = {"grace": 60, "mourned": False, "programs": [{"name": "web", "command": ["/bin/sh", "-c", script]}]}
     command = [sys.executable, "-m", "tests.supervised", json.dumps(order)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as supervisor:
-        wait_until(done.exists, "the process to have printed more than a pipe holds")
-        supervisor.terminate()
-        assert supervisor.wait(5) == 0
+        try:
+            wait_until(done.exists, "the process to have printed more than a pipe holds")
+            supervisor.terminate()
+            assert supervisor.wait(5) == 0
+        finally:
+            supervisor.kill()
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -45,7 +45,7 @@ class MetalsView(APIView):
 class PricesView(APIView):
     """Every listed metal's current quote, as on the stream."""
 
-    @extend_schema(parameters=[QuerySerializer], responses=PricesSerializer)
+    @extend_schema(operation_id="v1_prices_list", parameters=[QuerySerializer], responses=PricesSerializer)
     def get(self, request: Request) -> Response:
         asked = _asked(request)
         standing = current.standing()

@@ -1,4 +1,4 @@
-/** How the board writes numbers, times and names: numbers and times in the reader's locale, words in the page's English. */
+/** How the board writes numbers and times, in the reader's locale, and names, in the page's English. */
 
 export const NOTHING = "—";
 const SECOND = 1_000;

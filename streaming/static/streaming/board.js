@@ -53,7 +53,7 @@ function tick() {
   showNotices(notices());
 }
 
-// --- the connection ---------------------------------------------------------------------------------------------------
+// --- the connection --------------------------------------------------------------------------------------------------
 
 function showConnection(connection) {
   page.connection.dataset.state = connection.state;
@@ -74,7 +74,7 @@ function connectionText({ state, retryAt, reason }) {
   }
 }
 
-// --- what must be known before a price is used ------------------------------------------------------------------------
+// --- what must be known before a price is used -----------------------------------------------------------------------
 
 /** @returns {[tone: string, headline: string, text: string][]} the most urgent first */
 function notices() {
@@ -84,8 +84,13 @@ function notices() {
     marked("fallback", "warning", "No live source answers. Staff set these prices: do not price sales by them."),
     marked("simulated", "warning", "A made-up market for trying things out: do not price sales by it."),
     marked("stale", "warning", "The source has not confirmed these prices for a while: do not price sales by them."),
-    client.status?.market === "closed" && ["plain", "Market closed.", "Prices stand until trading resumes."],
+    marketClosed() && ["plain", "Market closed.", "Prices stand until trading resumes."],
   ].filter(Boolean);
+}
+
+/** Whether that is why prices stand; a simulated market never closes. */
+function marketClosed() {
+  return client.status?.market === "closed" && client.status.feed !== "simulated";
 }
 
 function interruption() {
@@ -118,7 +123,7 @@ function noticeItem([tone, headline, text]) {
   return item;
 }
 
-// --- significant moves ------------------------------------------------------------------------------------------------
+// --- significant moves -----------------------------------------------------------------------------------------------
 
 function moveItem({ metal, oldPrice, newPrice, changePercent, direction }, at) {
   const arrow = element("span", "arrow", direction === "down" ? "▼" : "▲");
@@ -137,7 +142,7 @@ function moveItem({ metal, oldPrice, newPrice, changePercent, direction }, at) {
   return item;
 }
 
-// --- which metals are watched -----------------------------------------------------------------------------------------
+// --- which metals are watched ----------------------------------------------------------------------------------------
 
 function pickerOption(metal) {
   const box = element("input", "");

@@ -133,7 +133,7 @@ export class SwarnaClient extends EventTarget {
     this.#open();
   }
 
-  /** Closes, with all timers; no event follows `closed`. May be called at any time and again, and undone by `connect`. */
+  /** Closes, with all timers; no event follows `closed`. May be called at any time, also again; `connect` undoes it. */
   close() {
     // They are watched from `connect` to the end of it all.
     if (this.#pageEvents) this.#finish({ code: NORMAL, reason: "Closed by the page", why: "page" });
@@ -323,16 +323,18 @@ export class SwarnaClient extends EventTarget {
   }
 }
 
-/** Which metals the page wants, by the server's rules: all until it chooses, when a `subscribe` narrows and later adds. */
+/** Which metals the page wants, by the server's rules: all; its first `subscribe` narrows, later ones add. */
 class Selection {
   #chosen = false;
+  #subscribed = false;
   #narrowed = false;
   /** What is wanted when narrowed, else what is not. */
   #metals = new Set();
 
   subscribe(metals) {
     if (metals.includes("*")) this.#reset(false);
-    else if (!this.#chosen) this.#reset(true);
+    else if (!this.#subscribed) this.#reset(true);
+    this.#subscribed = true;
     this.#mark(metals, this.#narrowed);
   }
 
@@ -350,11 +352,13 @@ class Selection {
     return Object.fromEntries(Object.entries(byMetal).filter(([metal]) => this.has(metal)));
   }
 
-  /** What a new connection is to be told: at most one `[type, metals]`. */
+  /** What a new connection is to be told, as `[type, metals]`, so that later choices mean to it what they mean here. */
   toRestore() {
     if (!this.#chosen) return [];
-    const [listed, all] = this.#narrowed ? ["subscribe", "unsubscribe"] : ["unsubscribe", "subscribe"];
-    return [this.#metals.size ? [listed, [...this.#metals]] : [all, ["*"]]];
+    const listed = [...this.#metals];
+    if (this.#narrowed) return [listed.length ? ["subscribe", listed] : ["unsubscribe", ["*"]]];
+    const all = this.#subscribed ? [["subscribe", ["*"]]] : [];
+    return listed.length ? [...all, ["unsubscribe", listed]] : all;
   }
 
   #reset(narrowed) {

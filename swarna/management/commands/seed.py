@@ -23,7 +23,7 @@ _FALLBACK_PER_OUNCE: Final = {
 
 
 class Command(BaseCommand):
-    help = "Create the metals, their fallback prices in INR and the schedule where they are missing; show what is due."
+    help = "Create what is missing of the metals, their fallback prices in INR and the schedule."
 
     def handle(self, *args: Any, **options: Any) -> None:
         with transaction.atomic():
@@ -42,4 +42,4 @@ class Command(BaseCommand):
                 )
             schedule.apply_deployment()
         # A first screen shows these, and waits neither for a worker nor for a source's time-out.
-        ingest.fall_back_where_due(now=timezone.now())
+        ingest.fall_back_where_due(now=timezone.now(), unpriced_only=True)

@@ -1,0 +1,563 @@
+"""The staff's desk, as staff without a superuser's powers use it."""
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.admin.widgets import AdminSplitDateTime
+from django.contrib.auth.models import Permission, User
+from django.core.management import call_command
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
+
+from prices import current, ingest, schedule
+from prices.models import (
+    Configuration,
+    FallbackPrice,
+    ListedMetal,
+    Price,
+    ProviderState,
+    SignificantChange,
+    Tick,
+)
+from prices.quotes import FALLBACK, Metal, PublishedTick
+from streaming import publish
+from tests.conftest import quote
+
+pytestmark = pytest.mark.django_db
+
+GOLD = "/admin/prices/fallbackprice/{}/change/"
+CONFIGURATION = "/admin/prices/configuration/1/change/"
+MODELS = ["configuration", "fallbackprice", "listedmetal", "price", "providerstate", "significantchange"]
+PASSWORD = "correct horse"
+
+
+class Told:
+    """What web processes were told."""
+
+    def __init__(self) -> None:
+        self.ticks: list[PublishedTick] = []
+        self.reloads = 0
+
+    def reload(self) -> None:
+        self.reloads += 1
+
+
+@pytest.fixture(autouse=True)
+def told(monkeypatch: pytest.MonkeyPatch, db: None) -> Told:
+    """A database with metals, fallback prices and a schedule, and without any tick."""
+    told = Told()
+    monkeypatch.setattr(publish, "tick", told.ticks.append)
+    monkeypatch.setattr(publish, "reload", told.reload)
+    call_command("seed")
+    Tick.objects.all().delete()
+    told.ticks.clear()
+    return told
+
+
+def user(name: str, *, permissions: str | None = None, **options: Any) -> User:
+    """A user who has those permissions on prices whose codename fits."""
+    made: User = User.objects.create_user(name, password=PASSWORD, **options)
+    if permissions:
+        fitting = Permission.objects.filter(content_type__app_label="prices", codename__regex=permissions)
+        made.user_permissions.set(fitting)
+    return made
+
+
+@pytest.fixture
+def staff() -> User:
+    return user("asha", is_staff=True, permissions=".*")
+
+
+@pytest.fixture
+def desk(staff: User) -> Client:
+    """A browser in which a member of staff has logged in."""
+    client = Client()
+    client.force_login(staff)
+    return client
+
+
+@pytest.fixture
+def save(desk: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks) -> Callable[..., Any]:
+    """Open a form, change some of its fields, and save it as a browser does; returns the response."""
+
+    def save(address: str, client: Client = desk, **changed: Any) -> Any:
+        form = client.get(address).context["adminform"].form
+        data: dict[str, Any] = {}
+        for bound in form:
+            value = bound.value()
+            if isinstance(bound.field.widget, AdminSplitDateTime):
+                date, time = bound.field.widget.decompress(value)
+                data |= {f"{bound.name}_0": date, f"{bound.name}_1": time and time.replace(microsecond=0)}
+            elif value not in (None, False):
+                data[bound.name] = value
+        data |= changed
+        with django_capture_on_commit_callbacks(execute=True):
+            return client.post(address, {name: "" if value is None else value for name, value in data.items()})
+
+    return save
+
+
+def saved(response: HttpResponse) -> bool:
+    return response.status_code == 302
+
+
+def errors(response: Any) -> dict[str, list[str]]:
+    """The errors of a form that was not saved, by field."""
+    assert response.status_code == 200
+    return {field: list(messages) for field, messages in response.context["adminform"].form.errors.items()}
+
+
+def fallback(metal: str = "gold") -> FallbackPrice:
+    return FallbackPrice.objects.get(metal=metal)
+
+
+def address_of(metal: str = "gold") -> str:
+    return GOLD.format(fallback(metal).pk)
+
+
+def go_live(**prices: str) -> None:
+    now = timezone.now()
+    ingest.record([quote(metal, price, at=now) for metal, price in prices.items()], now=now)
+
+
+# --- who may come in -----------------------------------------------------------------------------------------------
+
+
+def test_staff_log_in_with_their_password(staff: User, client: Client) -> None:
+    page = client.post("/admin/login/?next=/admin/", {"username": "asha", "password": PASSWORD}, follow=True)
+    assert page.status_code == 200
+    assert b"Fallback prices" in page.content
+
+
+def test_a_wrong_password_is_refused(staff: User, client: Client) -> None:
+    page = client.post("/admin/login/?next=/admin/", {"username": "asha", "password": "battery staple"}, follow=True)
+    assert b"Please enter the correct username and password" in page.content
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_stranger_is_sent_to_the_login(client: Client, model: str) -> None:
+    assert client.get(f"/admin/prices/{model}/").headers["Location"].startswith("/admin/login/")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_who_is_not_staff_is_refused_whatever_their_permissions(client: Client, model: str) -> None:
+    client.force_login(user("visitor", permissions=".*"))
+    assert client.get(f"/admin/prices/{model}/").status_code == 302
+    client.post(address_of(), {"price": "1", "_save": ""})
+    assert fallback().price == Decimal("9223.3162")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_staff_see_what_they_have_permission_for(client: Client, model: str) -> None:
+    client.force_login(user("clerk", is_staff=True, permissions="_price$"))
+    expected = 200 if model == "price" else 403
+    assert client.get(f"/admin/prices/{model}/", follow=True).status_code == expected
+
+
+def test_who_may_only_look_cannot_save(client: Client, told: Told) -> None:
+    client.force_login(user("clerk", is_staff=True, permissions="^view_"))
+    for address in (address_of(), CONFIGURATION, "/admin/prices/listedmetal/gold/change/"):
+        assert client.get(address).status_code == 200
+        assert client.post(address, {"price": "1", "update_interval_ms": "1000"}).status_code == 403
+    assert fallback().price == Decimal("9223.3162")
+    assert schedule.interval() == dt.timedelta(minutes=1)
+    assert told.reloads == 0
+
+
+# --- every page ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def history() -> None:
+    """Something on every page."""
+    go_live(gold="13000", silver="165")
+    go_live(gold="13500")
+    ProviderState.objects.create(name="gold_api_com", last_error="gold: <script>alert(1)</script>")
+
+
+def title(page: Any) -> str:
+    found = re.search(r"<title>\s*(.*?)\s*</title>", page.content.decode(), re.DOTALL)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("/admin/", "Prices | Swarna"),
+        ("/admin/prices/", "Prices administration | Swarna"),
+        ("/admin/prices/configuration/", "Configuration | Change configuration | Swarna"),
+        ("/admin/prices/fallbackprice/", "Select fallback price to change | Swarna"),
+        ("/admin/prices/fallbackprice/add/", "Add fallback price | Swarna"),
+        ("/admin/prices/listedmetal/", "Select metal to change | Swarna"),
+        ("/admin/prices/price/", "Select price to view | Swarna"),
+        ("/admin/prices/price/?metal__name__exact=gold&source=gold_api_com", "Select price to view | Swarna"),
+        ("/admin/prices/providerstate/", "Select price source to view | Swarna"),
+        ("/admin/prices/significantchange/", "Select significant change to view | Swarna"),
+        ("/admin/prices/listedmetal/gold/change/", "Gold | Change metal | Swarna"),
+        ("/admin/prices/listedmetal/gold/history/", "Change history: Gold | Swarna"),
+        ("/admin/prices/providerstate/gold_5Fapi_5Fcom/change/", "gold_api_com | View price source | Swarna"),
+        ("/admin/prices/configuration/1/history/", "Change history: Configuration | Swarna"),
+    ],
+)
+@pytest.mark.usefixtures("history")
+def test_every_page_opens_and_says_what_it_is(desk: Client, address: str, expected: str) -> None:
+    page = desk.get(address, follow=True)
+    assert page.status_code == 200
+    assert title(page) == expected
+    assert "object (" not in page.content.decode()
+
+
+@pytest.mark.usefixtures("history")
+def test_every_row_opens_and_says_what_it_is(desk: Client) -> None:
+    rows = [
+        (Price.objects.first(), "gold 13500.0000 INR/g from gold_api_com | View price | Swarna"),
+        (SignificantChange.objects.get(), "gold +3.85 % | View significant change | Swarna"),
+        (fallback(), "gold 9223.3162 INR/g | Change fallback price | Swarna"),
+    ]
+    for row, expected in rows:
+        assert row is not None
+        page = desk.get(f"/admin/prices/{row._meta.model_name}/{row.pk}/change/")
+        assert (page.status_code, title(page)) == (200, expected)
+
+
+@pytest.mark.usefixtures("history")
+def test_a_superuser_sees_the_same_and_the_schedule_too(admin_client: Client) -> None:
+    task = PeriodicTask.objects.get(name=schedule.TASK_NAME)
+    for address in (
+        *(f"/admin/prices/{model}/" for model in MODELS),
+        f"/admin/django_celery_beat/periodictask/{task.pk}/change/",
+    ):
+        assert admin_client.get(address, follow=True).status_code == 200
+
+
+@pytest.mark.usefixtures("history")
+def test_what_a_source_said_is_shown_as_text(desk: Client) -> None:
+    page = desk.get("/admin/prices/providerstate/").content.decode()
+    assert "gold: &lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+# --- what nobody may write -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize("model", [Price, SignificantChange, ProviderState])
+def test_history_is_only_read_even_by_a_superuser(admin_client: Client, model: type[Price]) -> None:
+    rows = list(model.objects.values())
+    base = f"/admin/prices/{model._meta.model_name}"
+    row = model.objects.all()[0]
+    assert admin_client.get(f"{base}/add/").status_code == 403
+    assert admin_client.post(f"{base}/add/", {"price": 1}).status_code == 403
+    for page in ("change", "delete"):
+        assert admin_client.post(f"{base}/{row.pk}/{page}/", {"price": 1, "post": "yes"}).status_code == 403
+    admin_client.post(f"{base}/", {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"})
+    assert list(model.objects.values()) == rows
+    assert b"delete_selected" not in admin_client.get(f"{base}/").content
+
+
+@pytest.mark.parametrize("address", [GOLD, "/admin/prices/listedmetal/gold/change/", CONFIGURATION])
+def test_what_a_screen_needs_cannot_be_deleted(admin_client: Client, address: str) -> None:
+    address = address.format(fallback().pk).replace("/change/", "/delete/")
+    assert admin_client.post(address, {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize("model", ["listedmetal", "configuration"])
+def test_metals_and_configuration_cannot_be_added(admin_client: Client, model: str) -> None:
+    assert admin_client.get(f"/admin/prices/{model}/add/").status_code == 403
+
+
+# --- fallback prices -----------------------------------------------------------------------------------------------
+
+
+def test_a_price_is_edited_and_the_edit_is_kept_with_who_made_it(save: Callable[..., Any], staff: User) -> None:
+    assert saved(save(address_of(), price="9300", note="IBJA, this morning"))
+    assert (fallback().price, fallback().note) == (9300, "IBJA, this morning")
+    now, before = fallback().history.all()
+    assert (now.price, now.history_user, now.note) == (9300, staff, "IBJA, this morning")
+    assert (before.price, before.history_user) == (Decimal("9223.3162"), None)
+
+
+def test_the_history_of_a_price_is_shown(save: Callable[..., Any], desk: Client) -> None:
+    save(address_of(), price="9300")
+    page = desk.get(address_of().replace("change", "history"))
+    assert page.status_code == 200
+    for shown in ("9300.0000", "9223.3162", "asha"):
+        assert shown in page.content.decode()
+    version = fallback().history.last()
+    assert desk.get(address_of().replace("change", f"history/{version.pk}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("price", "complaint"),
+    [
+        ("0", "A price is a positive number"),
+        ("-9300", "A price is a positive number"),
+        ("0.00001", "no more than 4 decimal places"),
+        ("9300.12345", "no more than 4 decimal places"),
+        ("nine thousand", "Enter a number"),
+        ("9,300", "Enter a number"),
+        ("NaN", "Enter a number"),
+        ("Infinity", "Enter a number"),
+        ("1e400", "no more than 18 digits"),
+        ("100000000000", "less than or equal to 99999999999.9999"),
+        ("", "This field is required"),
+    ],
+)
+def test_what_cannot_be_a_price_is_refused(save: Callable[..., Any], told: Told, price: str, complaint: str) -> None:
+    refused = errors(save(address_of(), price=price, confirm="on"))
+    assert list(refused) == ["price"]
+    assert complaint in refused["price"][0]
+    assert fallback().price == Decimal("9223.3162")
+    assert fallback().history.count() == 1
+    assert told.ticks == []
+
+
+@pytest.mark.parametrize("slip", ["92233.162", "922.3316", "8300.9", "10145.7"])
+def test_a_slip_is_asked_about_and_taken_when_it_was_checked(save: Callable[..., Any], slip: str) -> None:
+    (complaint,) = errors(save(address_of(), price=slip))["price"]
+    assert "away from the last known 9,223.3162 per gram" in complaint
+    assert fallback().price == Decimal("9223.3162")
+    assert saved(save(address_of(), price=slip, confirm="on"))
+    assert fallback().price == Decimal(slip)
+
+
+@pytest.mark.parametrize("price", ["8300.9847", "10145.6478"])
+def test_a_tenth_more_or_less_is_no_slip(save: Callable[..., Any], price: str) -> None:
+    assert saved(save(address_of(), price=price))
+
+
+def test_a_slip_is_one_from_the_live_price_where_there_is_one(save: Callable[..., Any]) -> None:
+    go_live(gold="13221.39")
+    assert "13,221.3900" in errors(save(address_of(), price="9300"))["price"][0]
+    assert saved(save(address_of(), price="13000"))
+
+
+def test_a_new_price_is_as_of_now(save: Callable[..., Any]) -> None:
+    before = timezone.now()
+    save(address_of(), price="9300")
+    assert before <= fallback().as_of <= timezone.now()
+
+
+def test_a_date_that_was_typed_stands_and_is_indias(save: Callable[..., Any]) -> None:
+    save(address_of(), price="9300", as_of_0="2026-09-24", as_of_1="13:30:00")
+    assert fallback().as_of == dt.datetime(2026, 9, 24, 8, 0, tzinfo=dt.UTC)
+
+
+def test_a_note_does_not_move_the_date(save: Callable[..., Any]) -> None:
+    save(address_of(), note="checked")
+    assert (fallback().note, fallback().as_of) == ("checked", dt.datetime(2025, 7, 1, tzinfo=dt.UTC))
+
+
+@pytest.mark.parametrize(
+    ("date", "complaint"),
+    [
+        ("2999-01-01", "This is in the future"),
+        ("0001-01-01", "before 2000"),
+        ("9999-12-31", "This is in the future"),
+        ("yesterday", "Enter a valid date"),
+        ("", "Enter a valid date"),
+    ],
+)
+def test_a_date_that_cannot_be_is_refused(save: Callable[..., Any], date: str, complaint: str) -> None:
+    assert complaint in errors(save(address_of(), as_of_0=date))["as_of"][0]
+
+
+def test_an_edit_is_on_the_screen_when_the_request_ends(save: Callable[..., Any], told: Told) -> None:
+    ingest.fall_back_where_due(now=timezone.now())
+    told.ticks.clear()
+    save(address_of(), price="9300")
+    (tick,) = told.ticks
+    ((gold,),) = [tick.quotes]
+    assert (gold.quote.metal, gold.quote.price, gold.quote.source) == (Metal.GOLD, 9300, FALLBACK)
+    assert gold.quote.quoted_at == fallback().as_of
+    assert current.standing().quotes[Metal.GOLD] == gold
+
+
+def test_an_edit_waits_while_a_live_price_is_on_the_screen(
+    save: Callable[..., Any], told: Told, settings: Settings
+) -> None:
+    go_live(**{metal.value: "100" for metal in Metal})
+    told.ticks.clear()
+    assert saved(save(address_of(), price="9300", confirm="on"))
+    assert told.ticks == []
+    assert current.standing().quotes[Metal.GOLD].quote.price == 100
+    ingest.fall_back_where_due(now=timezone.now() + settings.FALLBACK_AFTER)
+    assert current.standing().quotes[Metal.GOLD].quote.price == 9300
+
+
+def test_the_list_says_what_is_on_the_screen(desk: Client) -> None:
+    go_live(gold="13221.39")
+    ingest.fall_back_where_due(now=timezone.now())
+    page = desk.get("/admin/prices/fallbackprice/")
+    rows = {row.metal_id: row for row in page.context["cl"].result_list}
+    described = page.context["cl"].model_admin
+    assert [described.on_screen(rows[metal]) for metal in ("gold", "silver")] == [False, True]
+    assert [described.last_live(rows[metal]) for metal in ("gold", "silver")] == ["13,221.3900", "—"]
+
+
+ADD = "/admin/prices/fallbackprice/add/"
+
+
+def test_a_price_in_another_currency_can_be_added(save: Callable[..., Any], told: Told, settings: Settings) -> None:
+    assert saved(save(ADD, metal="gold", currency="usd", price="137.42"))
+    assert FallbackPrice.objects.get(currency="USD").price == Decimal("137.42")
+    assert {quote.quote.currency for tick in told.ticks for quote in tick.quotes} <= {"INR"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "complaint"),
+    [
+        ({"currency": "12$"}, "currency", "ISO 4217"),
+        ({"currency": "rupees"}, "currency", "at most 3 characters"),
+        ({"currency": ""}, "currency", "required"),
+        ({"currency": "inr"}, "__all__", "already exists"),
+        ({"metal": "rhodium"}, "metal", "valid choice"),
+        ({"metal": ""}, "metal", "required"),
+    ],
+)
+def test_a_price_that_would_help_nobody_is_refused(
+    save: Callable[..., Any], changed: dict[str, str], field: str, complaint: str
+) -> None:
+    refused = errors(save(ADD, **({"metal": "gold", "currency": "USD", "price": "9300"} | changed)))
+    assert complaint in refused[field][0]
+    assert FallbackPrice.objects.count() == 4
+
+
+# --- configuration -------------------------------------------------------------------------------------------------
+
+
+def test_the_configuration_is_in_force_when_it_is_saved(
+    save: Callable[..., Any], client: Client, told: Told, staff: User
+) -> None:
+    response = save(
+        CONFIGURATION, change_threshold_percent="0.25", freshness_limit_ms="90000", update_interval_ms="2500"
+    )
+    assert saved(response)
+    config = client.get("/api/v1/config/").json()
+    assert (config["changeThresholdPercent"], config["freshnessLimitMs"], config["updateIntervalMs"]) == (
+        0.25,
+        90000,
+        2500,
+    )
+    interval = PeriodicTask.objects.get(name=schedule.TASK_NAME).interval
+    assert (interval.every, interval.period) == (2_500_000, "microseconds")
+    assert told.reloads == 1
+    kept = Configuration.history.first()  # type: ignore[attr-defined]
+    assert (kept.history_user, kept.change_threshold_percent) == (staff, Decimal("0.25"))
+    assert kept.history_change_reason == "update interval 0:01:00 → 0:00:02.500000"
+
+
+def test_what_is_left_empty_is_as_deployed(save: Callable[..., Any], client: Client, settings: Settings) -> None:
+    settings.CHANGE_THRESHOLD_PERCENT = Decimal("1.5")
+    save(CONFIGURATION, change_threshold_percent="3", freshness_limit_ms="1000")
+    save(CONFIGURATION, change_threshold_percent="", freshness_limit_ms="")
+    config = client.get("/api/v1/config/").json()
+    assert (config["changeThresholdPercent"], config["freshnessLimitMs"]) == (1.5, 300_000)
+
+
+def test_the_interval_outlives_a_restart(save: Callable[..., Any]) -> None:
+    save(CONFIGURATION, update_interval_ms="5000")
+    call_command("seed")
+    assert schedule.interval() == dt.timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("change_threshold_percent", "0", "greater than or equal to 0.001"),
+        ("change_threshold_percent", "-1", "greater than or equal to 0.001"),
+        ("change_threshold_percent", "NaN", "Enter a number"),
+        ("change_threshold_percent", "1000", "no more than 3 digits before"),
+        ("change_threshold_percent", "0.0001", "no more than 3 decimal places"),
+        ("freshness_limit_ms", "999", "greater than or equal to 1000"),
+        ("freshness_limit_ms", "-1", "greater than or equal to"),
+        ("freshness_limit_ms", "1m", "Enter a whole number"),
+        ("freshness_limit_ms", "9" * 30, "less than or equal to"),
+        ("update_interval_ms", "99", "greater than or equal to 100"),
+        ("update_interval_ms", "86400001", "less than or equal to 86400000"),
+        ("update_interval_ms", "", "required"),
+        ("update_interval_ms", "1.5", "Enter a whole number"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_refused(
+    save: Callable[..., Any], told: Told, field: str, value: str, complaint: str
+) -> None:
+    assert complaint in errors(save(CONFIGURATION, **{field: value}))[field][0]
+    assert schedule.interval() == dt.timedelta(minutes=1)
+    assert told.reloads == 0
+
+
+@pytest.mark.parametrize("interval", ["100", "2150500", "86400000"])
+def test_every_interval_that_is_taken_can_be_kept(save: Callable[..., Any], interval: str) -> None:
+    assert saved(save(CONFIGURATION, update_interval_ms=interval))
+    assert abs(schedule.interval() - dt.timedelta(milliseconds=int(interval))) < dt.timedelta(seconds=1)
+
+
+def test_an_extreme_configuration_breaks_no_page(save: Callable[..., Any], client: Client) -> None:
+    go_live(gold="100")
+    assert saved(save(CONFIGURATION, freshness_limit_ms=str(2**63 - 1), change_threshold_percent="999.999"))
+    assert client.get("/api/v1/prices/").json()["data"]["gold"]["stale"] is False
+    assert client.get("/api/v1/config/").status_code == 200
+
+
+# --- metals --------------------------------------------------------------------------------------------------------
+
+
+def change_metals(desk: Client, **changed: dict[str, Any]) -> Any:
+    """Save the list of metals, with some of their fields changed."""
+    metals = list(ListedMetal.objects.all())
+    data: dict[str, Any] = {"form-TOTAL_FORMS": len(metals), "form-INITIAL_FORMS": len(metals), "_save": "Save"}
+    for number, metal in enumerate(metals):
+        fields = {"name": metal.name, "position": metal.position, "enabled": metal.enabled} | changed.get(
+            metal.name, {}
+        )
+        data |= {f"form-{number}-{name}": value for name, value in fields.items() if value is not False}
+    return desk.post("/admin/prices/listedmetal/", data)
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_a_metal_is_switched_off_and_on(
+    desk: Client, told: Told, enabled: bool, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    ListedMetal.objects.filter(name="silver").update(enabled=not enabled)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert saved(change_metals(desk, silver={"enabled": enabled}))
+    assert ListedMetal.objects.get(name="silver").enabled is enabled
+    assert told.reloads == 1
+
+
+def test_metals_are_put_in_another_order(desk: Client, client: Client) -> None:
+    assert saved(change_metals(desk, palladium={"position": 0}, gold={"position": 3}))
+    assert [metal["name"] for metal in client.get("/api/v1/metals/").json()] == [
+        "palladium",
+        "silver",
+        "platinum",
+        "gold",
+    ]
+
+
+def test_a_metal_is_renamed_on_screen_alone(save: Callable[..., Any], client: Client, told: Told) -> None:
+    assert saved(save("/admin/prices/listedmetal/gold/change/", display_name="Gold 24K", name="lead"))
+    metal = client.get("/api/v1/metals/").json()[0]
+    assert (metal["name"], metal["displayName"]) == ("gold", "Gold 24K")
+    assert told.reloads == 1
+
+
+def test_a_metal_needs_a_name_and_a_place(desk: Client, save: Callable[..., Any]) -> None:
+    assert "required" in errors(save("/admin/prices/listedmetal/gold/change/", display_name=""))["display_name"][0]
+    assert change_metals(desk, gold={"position": "-1"}).status_code == 200
+    assert ListedMetal.objects.get(name="gold").position == 0
+
+
+def test_a_price_of_a_metal_in_dollars_does_not_disturb(desk: Client) -> None:
+    now = timezone.now()
+    ingest.record([replace(quote(at=now), currency="USD")], now=now)
+    assert desk.get("/admin/prices/price/").status_code == 200

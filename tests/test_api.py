@@ -1,0 +1,394 @@
+"""REST and the other pages of HTTP, as a client without a login meets them."""
+
+import datetime as dt
+import json
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.http import HttpResponse
+from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from prices import ingest, schedule
+from prices.models import Configuration, ListedMetal, Tick
+from prices.quotes import LARGEST_PRICE, PURITIES, UNITS, Metal, PublishedTick
+from streaming import protocol, publish, ticks
+from tests.conftest import NOW, quote
+
+pytestmark = pytest.mark.django_db
+
+MINUTE = dt.timedelta(minutes=1)
+WIRE_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+
+
+@pytest.fixture(autouse=True)
+def _seeded(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+    """A database with metals and without any tick, and nobody to tell."""
+    monkeypatch.setattr(publish, "tick", lambda tick: None)
+    call_command("seed")
+    Tick.objects.all().delete()
+
+
+@pytest.fixture
+def published() -> PublishedTick:
+    """Gold with bid and ask and a day of its own, and silver, quoted yesterday and today."""
+    ingest.record([quote("gold", "13201.18", at=NOW - dt.timedelta(days=1))], now=NOW - dt.timedelta(days=1))
+    for price in ("13178.4", "13274.1", "13116"):
+        ingest.record([quote("gold", price, at=NOW - MINUTE)], now=NOW - MINUTE)
+    tick = ingest.record(
+        [
+            quote("gold", "13221.39", at=NOW.replace(microsecond=120_900), bid="13220", ask="13222.5"),
+            quote("silver", "165.5"),
+        ],
+        now=NOW,
+    )
+    assert tick is not None
+    return tick
+
+
+def get(client: Client, path: str, status: int = 200) -> Any:
+    """The JSON of an answer."""
+    response = client.get(path)
+    assert response.status_code == status, response.content
+    assert response["Content-Type"] == "application/json"
+    return json.loads(response.content)
+
+
+# --- prices --------------------------------------------------------------------------------------------------------
+
+
+def test_a_price_has_the_fields_of_the_stream(client: Client, published: PublishedTick) -> None:
+    assert get(client, "/api/v1/prices/") == {
+        "data": {
+            "gold": {
+                "price": 13221.39,
+                "change": 20.21,
+                "changePercent": 0.15,
+                "high": 13274.1,
+                "low": 13116,
+                "open": 13178.4,
+                "previousClose": 13201.18,
+                "timestamp": "2026-09-24T08:00:00.120Z",
+                "source": "gold_api_com",
+                "stale": True,
+                "bid": 13220,
+                "ask": 13222.5,
+            },
+            "silver": {
+                "price": 165.5,
+                "change": 0,
+                "changePercent": 0,
+                "high": 165.5,
+                "low": 165.5,
+                "open": 165.5,
+                "previousClose": None,
+                "timestamp": "2026-09-24T08:00:00.000Z",
+                "source": "gold_api_com",
+                "stale": True,
+            },
+        },
+        "seq": published.seq,
+        "currency": "INR",
+        "unit": "gram",
+        "purity": "24k",
+    }
+
+
+def test_the_api_and_the_stream_say_the_same(client: Client, published: PublishedTick) -> None:
+    tick = ticks.Tick.of(published)
+    said = protocol.price_update(
+        {metal: quoted.data for metal, quoted in tick.quotes.items()},
+        {"gold", "silver"},
+        [],
+        seq=tick.seq,
+        published_at="",
+        snapshot=True,
+        currency="INR",
+    )
+    assert get(client, "/api/v1/prices/")["data"] == json.loads(said)["data"]
+
+
+def test_one_metals_price_is_the_same_with_its_name(client: Client, published: PublishedTick) -> None:
+    of_all = get(client, "/api/v1/prices/")
+    assert get(client, "/api/v1/prices/gold/") == {
+        "metal": "gold",
+        **of_all["data"]["gold"],
+        "currency": "INR",
+        "unit": "gram",
+        "purity": "24k",
+    }
+
+
+def test_a_fresh_price_is_not_stale(client: Client) -> None:
+    now = dt.datetime.now(dt.UTC)
+    ingest.record([quote("gold", at=now), quote("silver", at=now - 6 * MINUTE)], now=now)
+    data = get(client, "/api/v1/prices/")["data"]
+    assert (data["gold"]["stale"], data["silver"]["stale"]) == (False, True)
+
+
+def test_a_fallback_says_that_it_is_one(client: Client) -> None:
+    ingest.fall_back_where_due(now=NOW)
+    gold = get(client, "/api/v1/prices/gold/")
+    assert (gold["source"], gold["stale"], gold["price"]) == ("fallback", True, 9223.3162)
+    assert gold["timestamp"] == "2025-07-01T00:00:00.000Z"
+
+
+@pytest.mark.parametrize("price", ["13000", "13221.39", "0.0001", "1200000000", "9223.3162"])
+def test_amounts_are_plain_numbers(client: Client, price: str) -> None:
+    ingest.record([quote(price=price, bid=price)], now=NOW)
+    text = client.get("/api/v1/prices/gold/").content.decode()
+    assert re.search(rf'"price":{re.escape(price)}[,}}]', text)
+    assert re.search(rf'"bid":{re.escape(price)}[,}}]', text)
+    assert re.search(r'"change":0[,}]', text)
+
+
+def test_times_are_utc_with_milliseconds(client: Client, published: PublishedTick) -> None:
+    for each in get(client, "/api/v1/prices/")["data"].values():
+        assert re.fullmatch(WIRE_TIME, each["timestamp"])
+
+
+@pytest.mark.parametrize(
+    ("query", "price", "previous_close"),
+    [
+        ("unit=gram", 13221.39, 13201.18),
+        ("unit=10gram", 132213.9, 132011.8),
+        ("unit=kg", 13221390, 13201180),
+        ("unit=tola", 154211.6989, 153975.9734),
+        ("unit=troy_ounce", 411231.1971, 410602.5959),
+        ("purity=22k", 12119.6075, 12101.0817),
+        ("unit=10gram&purity=916", 121107.9324, 120922.8088),
+    ],
+)
+def test_a_price_is_given_in_the_unit_and_purity_that_was_asked_for(
+    client: Client, published: PublishedTick, query: str, price: float, previous_close: float
+) -> None:
+    gold = get(client, f"/api/v1/prices/gold/?{query}")
+    assert (gold["price"], gold["previousClose"]) == (price, previous_close)
+    assert gold["change"] == pytest.approx(price - previous_close)
+    assert (gold["changePercent"], gold["low"] < gold["bid"] < gold["ask"] < gold["high"]) == (0.15, True)
+    asked = {"unit": "gram", "purity": "24k"} | dict(part.split("=") for part in query.split("&"))
+    assert {name: gold[name] for name in asked} == asked
+    assert get(client, f"/api/v1/prices/?{query}")["data"]["gold"]["price"] == price
+
+
+def test_every_unit_and_purity_that_is_offered_is_served(client: Client, published: PublishedTick) -> None:
+    for metal in get(client, "/api/v1/metals/"):
+        assert (metal["units"], metal["purities"]) == (list(UNITS), list(PURITIES))
+    for unit in UNITS:
+        for purity in PURITIES:
+            assert get(client, f"/api/v1/prices/silver/?unit={unit}&purity={purity}")["price"] > 0
+
+
+def test_even_a_kilogram_of_the_dearest_metal_has_a_price(client: Client) -> None:
+    ingest.record([quote(price=str(LARGEST_PRICE))], now=NOW)
+    text = client.get("/api/v1/prices/gold/?unit=kg").content.decode()
+    assert f'"price":{LARGEST_PRICE * 1000:.1f},' in text
+
+
+def test_the_order_is_staffs_and_what_is_switched_off_is_left_out(client: Client, published: PublishedTick) -> None:
+    ListedMetal.objects.filter(name="silver").update(position=0)
+    ListedMetal.objects.filter(name="gold").update(position=1)
+    assert list(get(client, "/api/v1/prices/")["data"]) == ["silver", "gold"]
+    ListedMetal.objects.filter(name="silver").update(enabled=False)
+    assert list(get(client, "/api/v1/prices/")["data"]) == ["gold"]
+    get(client, "/api/v1/prices/silver/", 404)
+
+
+def test_without_any_price_there_is_an_empty_answer(client: Client) -> None:
+    assert get(client, "/api/v1/prices/")["data"] == {}
+    assert "none yet" in get(client, "/api/v1/prices/gold/", 404)["detail"]
+
+
+# --- metals, config ------------------------------------------------------------------------------------------------
+
+
+def test_metals_are_listed_as_staff_want_them(client: Client) -> None:
+    ListedMetal.objects.filter(name="gold").update(display_name="Gold 24K", position=9)
+    ListedMetal.objects.filter(name="palladium").update(enabled=False)
+    listed = get(client, "/api/v1/metals/")
+    assert [(metal["name"], metal["displayName"], metal["symbol"]) for metal in listed] == [
+        ("silver", "Silver", "XAG"),
+        ("platinum", "Platinum", "XPT"),
+        ("gold", "Gold 24K", "XAU"),
+    ]
+
+
+def test_config_says_what_is_in_force(client: Client, settings: Settings) -> None:
+    assert get(client, "/api/v1/config/") == {
+        "baseCurrency": "INR",
+        "unit": "gram",
+        "changeThresholdPercent": 1,
+        "updateIntervalMs": 60000,
+        "freshnessLimitMs": 300000,
+        "fallbackAfterMs": 3600000,
+        "providers": ["gold_api_com"],
+        "maxConnections": 100,
+        "rateLimit": 10,
+        "rateWindowMs": 60000,
+        "maxMessageBytes": 16384,
+    }
+    schedule.set_interval(dt.timedelta(seconds=2))
+    Configuration.objects.update(change_threshold_percent=Decimal("0.250"))
+    settings.PRICE_PROVIDERS = ["simulated", "gold_api_com"]
+    config = get(client, "/api/v1/config/")
+    assert (config["updateIntervalMs"], config["freshnessLimitMs"]) == (2000, 10000)
+    assert config["changeThresholdPercent"] == 0.25
+    assert config["providers"] == ["simulated", "gold_api_com"]
+
+
+# --- mistakes ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["prices/", "prices/gold/"])
+@pytest.mark.parametrize(("field", "allowed"), [("unit", UNITS), ("purity", PURITIES)])
+@pytest.mark.parametrize("value", ["ounce", "GRAM", "\x00", "24K", "gram,kg"])
+def test_an_unknown_unit_or_purity_is_told_what_there_is(
+    client: Client, published: PublishedTick, path: str, field: str, allowed: dict[str, Decimal], value: str
+) -> None:
+    response = client.get(f"/api/v1/{path}", {field: value})
+    assert response.status_code == 400
+    errors = response.json()
+    assert list(errors) == [field]
+    assert all(name in errors[field][0] for name in allowed)
+
+
+METALS_THAT_ARE_NONE = {
+    "another metal": "rhodium",
+    "a symbol": "XAU",
+    "capitals": "Gold",
+    "very long": "g" * 5000,
+    "unicode": "सोना",
+    "an emoji": "🥇",
+    "a null byte": "go%00ld",
+    "bytes that are no text": "%ff%fe",
+    "a line break": "gold%0aX-Evil:%201",
+    "markup": "%3Cscript%3Ealert(1)%3C/script%3E".replace("/", "%2F"),
+    "dots": "..%2f..%2fetc%2fpasswd",
+    "a space": "%20",
+}
+
+
+@pytest.mark.parametrize("name", METALS_THAT_ARE_NONE.values(), ids=METALS_THAT_ARE_NONE)
+def test_an_unknown_metal_is_told_which_there_are(client: Client, published: PublishedTick, name: str) -> None:
+    response = client.get(f"/api/v1/prices/{name}/")
+    assert response.status_code == 404
+    if response["Content-Type"] == "application/json":  # with a slash in its name it is not this address at all
+        detail = response.json()["detail"]
+        assert detail.endswith("Metals with a price: gold, silver.")
+        assert len(detail) < 300
+
+
+@given(
+    st.text(st.characters(codec="utf-8", exclude_characters="/?#"), min_size=1),
+    st.text(st.characters(codec="utf-8")),
+    st.text(st.characters(codec="utf-8")),
+)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_path_or_query_breaks_the_server(client: Client, metal: str, unit: str, purity: str) -> None:
+    response = client.get(f"/api/v1/prices/{metal}/", {"unit": unit, "purity": purity})
+    assert response.status_code in (400, 404)
+
+
+@pytest.mark.parametrize("path", ["metals/", "prices/", "prices/gold/", "config/"])
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_nothing_can_be_written(client: Client, method: str, path: str) -> None:
+    response = getattr(client, method)(f"/api/v1/{path}", "{}", content_type="application/json")
+    assert response.status_code == 405
+    assert response["Allow"] == "GET, HEAD, OPTIONS"
+    assert method.upper() in response.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["metals/", "prices/", "prices/gold/", "config/"])
+def test_an_endpoint_describes_itself(client: Client, path: str) -> None:
+    response = client.options(f"/api/v1/{path}")
+    assert response.status_code == 200
+    assert response.json()["description"]
+
+
+def test_head_has_no_body(client: Client) -> None:
+    response = client.head("/api/v1/prices/")
+    assert (response.status_code, response.content) == (200, b"")
+
+
+def test_a_browser_gets_json_too(client: Client) -> None:
+    accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    assert client.get("/api/v1/prices/", headers={"Accept": accept})["Content-Type"] == "application/json"
+
+
+# --- the other pages -----------------------------------------------------------------------------------------------
+
+
+def test_healthz_answers_without_a_database(client: Client) -> None:
+    response = client.get("/healthz")
+    assert (response.status_code, response.content, response["Content-Type"]) == (200, b"ok", "text/plain")
+
+
+def test_the_schema_is_valid_and_complete_and_made_without_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    schema = SchemaGenerator().get_schema(public=True)
+    validate_schema(schema)
+    call_command("spectacular", "--fail-on-warn", "--validate", "--file", "/dev/null")
+    assert capsys.readouterr().err == ""
+    assert set(schema["paths"]) == {
+        "/api/v1/config/",
+        "/api/v1/metals/",
+        "/api/v1/prices/",
+        "/api/v1/prices/{metal}/",
+    }
+
+
+def test_the_schema_describes_what_is_answered(client: Client, published: PublishedTick) -> None:
+    schemas = SchemaGenerator().get_schema(public=True)["components"]["schemas"]
+
+    def check(said: dict[str, Any], name: str) -> None:
+        described = schemas[name]
+        assert set(said) <= set(described["properties"])
+        assert set(described["required"]) <= set(said)
+        for field, value in said.items():
+            kind = described["properties"][field]
+            if isinstance(value, float):
+                assert (kind.get("type"), kind.get("format")) == ("number", "double")
+
+    check(get(client, "/api/v1/prices/"), "Prices")
+    check(get(client, "/api/v1/prices/gold/"), "Price")
+    check(get(client, "/api/v1/prices/silver/"), "Price")
+    check(get(client, "/api/v1/metals/")[0], "Metal")
+    check(get(client, "/api/v1/config/"), "Config")
+
+
+def test_the_schema_is_served(client: Client) -> None:
+    response = client.get("/api/schema/")
+    assert response.status_code == 200
+    assert b"openapi: 3" in response.content
+
+
+def test_the_docs_need_nothing_from_elsewhere(client: Client) -> None:
+    page = client.get("/api/docs/")
+    text = page.content.decode()
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert len(loaded) >= 3
+    assert re.findall(r"https?://[^\"'\s]+", text) == []
+    for address in loaded:
+        assert address.startswith("/static/"), address
+        served: HttpResponse = client.get(address)
+        assert served.status_code == 200, address
+        served.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/admin/login/"])
+def test_pages_need_nothing_from_elsewhere(client: Client, path: str) -> None:
+    page = client.get(path)
+    assert page.status_code == 200
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.content.decode())
+    assert not [address for address in loaded if "//" in address]
+
+
+def test_every_metal_has_a_place(client: Client) -> None:
+    assert [metal["name"] for metal in get(client, "/api/v1/metals/")] == [metal.value for metal in Metal]

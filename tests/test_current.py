@@ -1,0 +1,174 @@
+"""The prices in force, as a snapshot, the API and a hub that missed something read them."""
+
+import datetime as dt
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from django.core.management import call_command
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from prices import current, ingest, schedule
+from prices.models import Configuration, ListedMetal, Tick
+from prices.quotes import Metal, PublishedTick
+from streaming import publish
+from tests.conftest import NOW, at_once, quote
+
+pytestmark = pytest.mark.django_db
+
+MINUTE = dt.timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def no_ticks(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+    """A database with metals and without any tick, and nobody to tell."""
+    monkeypatch.setattr(publish, "tick", lambda tick: None)
+    call_command("seed")
+    Tick.objects.all().delete()
+
+
+def tick(minute: int = 0, currency: str = "INR", **prices: str) -> PublishedTick:
+    """A tick of these prices, quoted and recorded so many minutes after NOW."""
+    at = NOW + minute * MINUTE
+    quotes = [replace(quote(metal, price, at=at), currency=currency) for metal, price in prices.items()]
+    written = ingest.record(quotes, now=at)
+    assert written is not None
+    return written
+
+
+def prices_in_force() -> dict[str, Decimal]:
+    return {metal.value: published.quote.price for metal, published in current.standing().quotes.items()}
+
+
+# --- quotes --------------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_database_has_no_prices() -> None:
+    assert current.standing() == current.Standing(seq=0, quotes={}, ticks=(), freshness_limit=5 * MINUTE)
+
+
+def test_each_metal_has_its_newest_price() -> None:
+    tick(0, gold="100", silver="10")
+    last = tick(1, gold="101")
+    standing = current.standing()
+    assert prices_in_force() == {"gold": 101, "silver": 10}
+    assert standing.seq == last.seq
+    assert standing.quotes[Metal.GOLD] == last.quotes[0]
+    assert standing.quotes[Metal.SILVER].seq == last.previous_seq
+
+
+def test_metals_are_in_staffs_order() -> None:
+    tick(0, gold="100", silver="10", platinum="50", palladium="40")
+    assert list(prices_in_force()) == ["gold", "silver", "platinum", "palladium"]
+    ListedMetal.objects.filter(name="palladium").update(position=0)
+    ListedMetal.objects.filter(name="gold").update(position=9)
+    assert list(prices_in_force()) == ["palladium", "silver", "platinum", "gold"]
+
+
+def test_a_metal_that_is_switched_off_is_not_shown() -> None:
+    tick(0, gold="100", silver="10")
+    ListedMetal.objects.filter(name="gold").update(enabled=False)
+    assert prices_in_force() == {"silver": 10}
+    ListedMetal.objects.filter(name="gold").update(enabled=True)
+    assert prices_in_force() == {"gold": 100, "silver": 10}
+
+
+def test_what_was_published_last_is_in_force_whatever_its_lane() -> None:
+    tick(0, gold="100")
+    ingest.fall_back_where_due(now=NOW + 100 * MINUTE)
+    assert current.standing().quotes[Metal.GOLD].quote.source == "fallback"
+    tick(200, gold="101")
+    assert prices_in_force()["gold"] == 101
+
+
+def test_only_the_base_currency_is_shown(settings: Settings) -> None:
+    tick(0, gold="13000", silver="165")
+    settings.BASE_CURRENCY = "USD"
+    tick(1, "USD", gold="137")
+    assert prices_in_force() == {"gold": 137}
+    settings.BASE_CURRENCY = "INR"
+    assert prices_in_force() == {"gold": 13000, "silver": 165}
+
+
+# --- ticks ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_ticks_after_one_are_given_oldest_first() -> None:
+    ticks = [tick(minute, gold=str(100 + 2 * minute)) for minute in range(4)]
+    assert current.standing().ticks == tuple(ticks)
+    assert current.standing(since=ticks[1].seq).ticks == tuple(ticks[2:])
+    assert current.standing(since=ticks[3].seq).ticks == ()
+    assert current.standing(since=ticks[3].seq + 1000).ticks == ()
+    assert ticks[1].changes != ()
+
+
+def test_a_gap_in_the_ids_is_no_gap_in_the_chain() -> None:
+    first = tick(0, gold="100")
+    Tick.objects.create(previous_seq=first.seq, published_at=NOW).delete()  # as PostgreSQL's sequences do
+    second = tick(1, gold="101")
+    assert second.seq > first.seq + 1
+    assert [each.previous_seq for each in current.standing().ticks] == [0, first.seq]
+
+
+def test_of_many_ticks_the_newest_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(current, "TICKS_KEPT", 3)
+    ticks = [tick(minute, gold=str(100 + minute)) for minute in range(5)]
+    assert current.standing().ticks == tuple(ticks[2:])
+
+
+def test_ticks_of_another_currency_are_there_but_empty(settings: Settings) -> None:
+    tick(0, gold="13000")
+    tick(1, gold="14000")
+    settings.BASE_CURRENCY = "USD"
+    last = tick(2, "USD", gold="137")
+    ticks = current.standing().ticks
+    assert [(len(each.quotes), len(each.changes)) for each in ticks] == [(0, 0), (0, 0), (1, 0)]
+    assert ticks[-1].previous_seq == ticks[-2].seq
+    assert current.standing().seq == last.seq
+
+
+@pytest.mark.django_db(transaction=True)
+def test_quotes_and_ticks_are_of_one_moment() -> None:
+    tick(0, gold="100", silver="10")
+
+    def read_or_write(number: int) -> list[current.Standing]:
+        if number:
+            return [current.standing() for _ in range(20)]
+        for minute in range(1, 30):
+            tick(minute, gold=str(100 + minute), silver=str(10 + minute))
+        return []
+
+    seen = [standing for standings in at_once(read_or_write, 3) for standing in standings]
+    assert len(seen) == 40
+    for standing in seen:
+        assert {quote.seq for quote in standing.quotes.values()} == {standing.seq}
+        assert standing.ticks[-1].seq == standing.seq
+
+
+def test_reading_costs_the_same_whatever_there_is_to_read(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    for minute in range(20):
+        tick(minute, gold=str(100 + minute), silver=str(10 + minute), platinum="50", palladium="40")
+    with django_assert_max_num_queries(10):
+        current.standing()
+
+
+# --- freshness -----------------------------------------------------------------------------------------------------
+
+
+def test_a_quote_is_stale_once_it_is_older_than_the_limit() -> None:
+    published = tick(0, gold="100").quotes[0]
+    standing = current.standing()
+    assert standing.freshness_limit == 5 * MINUTE
+    assert not standing.is_stale(published, NOW + 5 * MINUTE)
+    assert standing.is_stale(published, NOW + 5 * MINUTE + dt.timedelta(microseconds=1))
+
+
+def test_the_limit_is_staffs_or_else_the_deployments_or_else_five_intervals(settings: Settings) -> None:
+    schedule.set_interval(2 * MINUTE)
+    assert current.freshness_limit() == 10 * MINUTE
+    settings.FRESHNESS_LIMIT = 3 * MINUTE
+    assert current.freshness_limit() == 3 * MINUTE
+    Configuration.objects.update(freshness_limit_ms=90_000)
+    assert current.freshness_limit() == 1.5 * MINUTE

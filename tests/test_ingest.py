@@ -1,0 +1,468 @@
+"""The only writer: one transaction a tick, told after its commit, in an order that everybody shares."""
+
+import datetime as dt
+import itertools
+import logging
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from django.core.management import call_command
+from django.db import transaction
+from pytest_django import Settings
+
+from prices import current, ingest
+from prices.models import (
+    Configuration,
+    FallbackPrice,
+    LatestPrice,
+    ListedMetal,
+    Price,
+    SignificantChange,
+    Tick,
+)
+from prices.quotes import FALLBACK, LARGEST_PRICE, PRICE_STEP, SIMULATED, DayFigures, Metal, PublishedTick, Quote
+from streaming import publish
+from tests.conftest import NOW, at_once, quote
+
+pytestmark = pytest.mark.django_db
+committed = pytest.mark.django_db(transaction=True)
+
+MINUTE = dt.timedelta(minutes=1)
+HOUR = dt.timedelta(hours=1)
+
+
+def record(*quotes: Quote, now: dt.datetime = NOW) -> PublishedTick:
+    """Record what is news."""
+    tick = ingest.record(quotes, now=now)
+    assert tick is not None
+    return tick
+
+
+def prices_of_gold(*prices: str, source: str = "gold_api_com") -> list[PublishedTick]:
+    """A tick for each price, a minute apart."""
+    return [
+        record(quote(price=price, at=NOW + number * MINUTE, source=source), now=NOW + number * MINUTE)
+        for number, price in enumerate(prices)
+    ]
+
+
+def chain_of_ticks() -> list[tuple[int, int]]:
+    """Each tick's `previous_seq` and `seq`, oldest first."""
+    return list(Tick.objects.order_by("id").values_list("previous_seq", "id"))
+
+
+tell_web_processes = publish.tick
+
+
+@pytest.fixture(autouse=True)
+def published(monkeypatch: pytest.MonkeyPatch, db: None) -> list[PublishedTick]:
+    """What web processes are told, of a database with metals and fallback prices and without any tick."""
+    ticks: list[PublishedTick] = []
+    monkeypatch.setattr(publish, "tick", ticks.append)
+    call_command("seed")
+    Tick.objects.all().delete()
+    ticks.clear()
+    return ticks
+
+
+# --- a tick --------------------------------------------------------------------------------------------------------
+
+
+def test_a_tick_is_what_the_database_holds_of_it() -> None:
+    record(quote("gold", "13080"), quote("silver", "165.5"))
+    tick = record(
+        quote("gold", "13221.39", at=NOW + MINUTE, bid="13221", ask="13222", high="13274.1"),
+        quote("silver", "165.6", at=NOW + MINUTE),
+        now=NOW + MINUTE,
+    )
+    standing = current.standing()
+    assert standing.seq == tick.seq == Tick.objects.get(pk=tick.seq).pk
+    assert set(standing.ticks[-1].quotes) == set(tick.quotes) == set(standing.quotes.values())
+    assert standing.ticks[-1].changes == tick.changes
+    assert (tick.published_at, tick.previous_seq) == (NOW + MINUTE, standing.ticks[0].seq)
+
+
+@pytest.mark.parametrize("price", [str(PRICE_STEP), "0.3333", "13221.3900", "1234567.8912", str(LARGEST_PRICE)])
+def test_a_price_comes_back_from_the_database_as_it_went_in(price: str) -> None:
+    record(quote(price=price, bid=price, ask=price))
+    kept = Price.objects.get().quote()
+    assert (kept.price, kept.bid, kept.ask) == (Decimal(price),) * 3
+    assert ingest.record([quote(price=price, bid=price, ask=price)], now=NOW + MINUTE) is None
+
+
+def test_a_repeated_quote_confirms_but_is_not_news() -> None:
+    record(quote())
+    assert ingest.record([quote()], now=NOW + MINUTE) is None
+    assert Tick.objects.count() == 1
+    assert LatestPrice.objects.get().confirmed_at == NOW + MINUTE
+
+
+def test_an_older_quote_is_no_news_and_confirms_nothing() -> None:
+    record(quote())
+    assert ingest.record([quote(price="1", at=NOW - MINUTE)], now=NOW + MINUTE) is None
+    assert LatestPrice.objects.get().confirmed_at == NOW
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        quote(price="13221.40"),
+        quote(at=NOW + dt.timedelta(microseconds=1)),
+        quote(bid="13220"),
+        quote(source="another"),
+    ],
+    ids=["price", "time", "bid", "source"],
+)
+def test_any_difference_is_news(other: Quote) -> None:
+    record(quote())
+    assert record(other).quotes[0].quote == other
+
+
+def test_only_the_news_are_in_the_tick() -> None:
+    record(quote("gold"), quote("silver", "165.5"))
+    tick = record(quote("gold"), quote("silver", "165.6"), quote("platinum", "4900"))
+    assert [each.quote.metal for each in tick.quotes] == [Metal.SILVER, Metal.PLATINUM]
+
+
+def test_nothing_is_no_tick() -> None:
+    assert ingest.record([], now=NOW) is None
+    assert Tick.objects.count() == 0
+
+
+def test_a_metal_that_is_switched_off_is_not_written() -> None:
+    ListedMetal.objects.filter(name="silver").update(enabled=False)
+    tick = record(quote("gold"), quote("silver", "165.5"))
+    assert [each.quote.metal for each in tick.quotes] == [Metal.GOLD]
+    assert ingest.record([quote("silver", "170")], now=NOW) is None
+    assert not Price.objects.filter(metal="silver").exists()
+
+
+# --- all or nothing ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", [Price, SignificantChange, LatestPrice])
+@committed
+def test_what_fails_in_the_middle_leaves_nothing(
+    table: type[Price], published: list[PublishedTick], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(quote(price="100"))
+    before, told = chain_of_ticks(), list(published)
+
+    def fail(*args: object, **options: object) -> None:
+        raise RuntimeError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(table.objects, "bulk_create", fail)
+        with pytest.raises(RuntimeError):
+            ingest.record([quote(price="200", at=NOW + MINUTE)], now=NOW + MINUTE)
+
+    assert chain_of_ticks() == before
+    assert (Price.objects.count(), SignificantChange.objects.count()) == (1, 0)
+    assert LatestPrice.objects.get().confirmed_at == NOW
+    assert published == told
+    after = record(quote(price="200", at=NOW + MINUTE), now=NOW + MINUTE)
+    assert (after.previous_seq, after.changes[0].old_price) == (before[-1][1], 100)
+
+
+@committed
+def test_a_tick_is_told_once_it_is_committed(published: list[PublishedTick]) -> None:
+    with transaction.atomic():
+        tick = record(quote())
+        assert published == []
+    assert published == [tick]
+
+
+@committed
+def test_a_tick_that_was_taken_back_is_never_told(published: list[PublishedTick]) -> None:
+    class Regret(Exception):
+        pass
+
+    def regret() -> None:
+        with transaction.atomic():
+            record(quote())
+            raise Regret
+
+    with pytest.raises(Regret):
+        regret()
+    assert published == []
+    assert Tick.objects.count() == 0
+
+
+@committed
+def test_what_is_told_is_already_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    monkeypatch.setattr(publish, "tick", lambda tick: read.append(at_once(lambda _: current.standing().seq, 1)[0]))
+    assert read == [record(quote()).seq]
+
+
+@committed
+def test_redis_being_away_costs_no_price(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(publish, "tick", tell_web_processes)
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": ["redis://127.0.0.1:9"]},
+        }
+    }
+    logging.getLogger("streaming").addHandler(caplog.handler)
+    try:
+        tick = record(quote())
+    finally:
+        logging.getLogger("streaming").removeHandler(caplog.handler)
+    assert current.standing().seq == tick.seq
+    assert [line.levelname for line in caplog.records if line.name.startswith("streaming")] == ["ERROR"]
+
+
+# --- many writers --------------------------------------------------------------------------------------------------
+
+
+@committed
+def test_concurrent_writers_make_one_chain(published: list[PublishedTick]) -> None:
+    def write(writer: int) -> list[PublishedTick]:
+        return [record(quote(price=str(1000 * (writer + 1) + number))) for number in range(8)]
+
+    ticks = list(itertools.chain.from_iterable(at_once(write, 4)))
+    links = chain_of_ticks()
+    assert len(ticks) == len(links) == len(published) == 32
+    assert [previous for previous, _ in links] == [0, *(seq for _, seq in links[:-1])]
+    assert sorted((tick.previous_seq, tick.seq) for tick in ticks) == links
+
+
+@committed
+def test_concurrent_writers_agree_on_the_price_before(published: list[PublishedTick]) -> None:
+    record(quote(price="1"))
+
+    def write(writer: int) -> None:
+        for number in range(5):
+            ingest.record([quote(price=str(10 ** (writer + 1) + number))], now=NOW)
+
+    at_once(write, 4)
+    prices = list(Price.objects.order_by("tick_id").values_list("price", flat=True))
+    changes = SignificantChange.objects.order_by("tick_id").values_list("old_price", "new_price")
+    moves = [(old, new) for old, new in itertools.pairwise(prices) if abs(new - old) * 100 > old]
+    assert list(changes) == moves
+
+
+@committed
+def test_of_several_fallbacks_at_once_one_is_published(published: list[PublishedTick]) -> None:
+    ticks = at_once(lambda _: ingest.fall_back_where_due(now=NOW), 4)
+    assert [tick for tick in ticks if tick] == published
+    assert len(published) == 1
+
+
+# --- changes -------------------------------------------------------------------------------------------------------
+
+
+def moves(ticks: list[PublishedTick]) -> list[tuple[float, float, str]]:
+    return [
+        (float(change.old_price), float(change.new_price), change.direction)
+        for tick in ticks
+        for change in tick.changes
+    ]
+
+
+def test_moves_beyond_the_threshold_are_between_consecutive_prices() -> None:
+    ticks = prices_of_gold("100", "100.9", "101.8", "103", "103.5", "102")
+    assert moves(ticks) == [(101.8, 103, "up"), (103.5, 102, "down")]
+    assert [tick.changes for tick in current.standing().ticks] == [tick.changes for tick in ticks]
+
+
+def test_the_first_price_has_moved_from_nowhere() -> None:
+    assert moves(prices_of_gold("100")) == []
+
+
+def test_staffs_threshold_is_in_force_at_once() -> None:
+    prices_of_gold("100")
+    Configuration.objects.update(change_threshold_percent="0.1")
+    assert record(quote(price="100.11", at=NOW + MINUTE)).changes[0].change_percent == Decimal("0.11")
+    Configuration.objects.update(change_threshold_percent=None)
+    assert record(quote(price="100.9", at=NOW + 2 * MINUTE)).changes == ()
+
+
+def test_a_move_is_from_what_was_shown_last_wherever_that_came_from() -> None:
+    record(quote(price="100"))
+    FallbackPrice.objects.filter(metal="gold").update(price=90)
+    fallback = ingest.fall_back_where_due(now=NOW + HOUR)
+    assert fallback is not None
+    assert moves([fallback]) == [(100, 90, "down")]
+    assert moves([record(quote(price="100", at=NOW + HOUR))]) == [(90, 100, "up")]
+
+
+def test_the_largest_move_there_can_be_is_kept() -> None:
+    *_, tick = prices_of_gold(str(PRICE_STEP), str(LARGEST_PRICE))
+    kept = SignificantChange.objects.get()
+    assert tick.changes[0].change_percent == Decimal("99999999999999800.00")
+    assert abs(kept.change_percent / tick.changes[0].change_percent - 1) < Decimal("1e-12")
+
+
+# --- the day -------------------------------------------------------------------------------------------------------
+
+
+def day_after(*quoted: tuple[str, str], metal: str = "gold") -> DayFigures:
+    """Gold's day after quotes of these prices at these times of UTC."""
+    for price, at in quoted:
+        moment = dt.datetime.fromisoformat(f"2026-09-{at}").replace(tzinfo=dt.UTC)
+        tick = record(quote(metal, price, at=moment), now=moment)
+    return tick.quotes[0].day
+
+
+def figures(open: str, high: str, low: str, previous_close: str | None) -> DayFigures:
+    return DayFigures(
+        open=Decimal(open),
+        high=Decimal(high),
+        low=Decimal(low),
+        previous_close=None if previous_close is None else Decimal(previous_close),
+    )
+
+
+def test_the_day_grows_with_its_prices() -> None:
+    assert day_after(("100", "23 19:00"), ("104", "24 04:00"), ("98", "24 12:00"), ("101", "24 18:29:59")) == figures(
+        "100", "104", "98", None
+    )
+
+
+def test_the_day_ends_at_midnight_in_kolkata() -> None:
+    day = day_after(("100", "24 08:00"), ("104", "24 18:29:59"), ("103", "24 18:30"))
+    assert day == figures("103", "103", "103", "104")
+    tick = record(quote(price="105", at=dt.datetime(2026, 9, 24, 18, 31, tzinfo=dt.UTC)))
+    assert tick.quotes[0].day == figures("103", "105", "103", "104")
+    assert (tick.quotes[0].change, tick.quotes[0].change_percent) == (1, Decimal("0.96"))
+
+
+def test_the_day_ends_where_the_deployment_says(settings: Settings) -> None:
+    settings.TIME_ZONE = "UTC"
+    assert day_after(("100", "24 18:29:59"), ("103", "24 18:30"), ("104", "24 23:59:59")) == figures(
+        "100", "104", "100", None
+    )
+    assert day_after(("105", "25 00:00")) == figures("105", "105", "105", "104")
+
+
+def test_mondays_previous_close_is_fridays() -> None:
+    assert day_after(("100", "25 12:00"), ("101", "28 04:00")) == figures("101", "101", "101", "100")
+
+
+def test_each_metal_has_a_day_of_its_own() -> None:
+    day_after(("100", "24 08:00"), ("104", "24 09:00"))
+    assert day_after(("165", "24 10:00"), metal="silver") == figures("165", "165", "165", None)
+
+
+def test_figures_that_the_source_gives_are_taken() -> None:
+    tick = record(quote(price="100", open="99", high="103", low="98", previous_close="97"))
+    assert tick.quotes[0].day == figures("99", "103", "98", "97")
+    tick = record(quote(price="104", at=NOW + MINUTE))
+    assert tick.quotes[0].day == figures("99", "104", "98", "97")
+
+
+# --- lanes ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_fallback_does_not_become_the_low_of_the_live_day() -> None:
+    prices_of_gold("100", "104")
+    FallbackPrice.objects.filter(metal="gold").update(price=50, as_of=NOW)
+    fallback = ingest.fall_back_where_due(now=NOW + 2 * HOUR)
+    assert fallback is not None
+    of_gold = next(each for each in fallback.quotes if each.quote.metal is Metal.GOLD)
+    assert (of_gold.quote.source, of_gold.day) == (FALLBACK, figures("50", "50", "50", None))
+
+    again = record(quote(price="102", at=NOW + 3 * HOUR), now=NOW + 3 * HOUR)
+    assert again.quotes[0].day == figures("100", "104", "100", None)
+
+
+def test_a_simulated_market_has_a_history_of_its_own() -> None:
+    prices_of_gold("100", "104")
+    (simulated,) = prices_of_gold("50", source=SIMULATED)
+    assert simulated.quotes[0].day == figures("50", "50", "50", None)
+
+
+def test_a_live_price_that_comes_back_unchanged_replaces_the_fallback() -> None:
+    record(quote())
+    ingest.fall_back_where_due(now=NOW + HOUR)
+    assert record(quote(), now=NOW + 2 * HOUR).quotes[0].quote == quote()
+    assert ingest.record([quote()], now=NOW + 2 * HOUR + MINUTE) is None
+
+
+# --- fallbacks -----------------------------------------------------------------------------------------------------
+
+
+def fallen_back(at: dt.datetime) -> set[str]:
+    """The metals for which a fallback goes out."""
+    tick = ingest.fall_back_where_due(now=at)
+    assert tick is None or {each.quote.source for each in tick.quotes} == {FALLBACK}
+    return {each.quote.metal.value for each in tick.quotes} if tick else set()
+
+
+ALL = {metal.value for metal in Metal}
+
+
+def test_metals_without_a_price_fall_back_at_once() -> None:
+    record(quote("gold"))
+    assert fallen_back(NOW) == ALL - {"gold"}
+
+
+def test_a_fallback_is_told_once() -> None:
+    assert fallen_back(NOW) == ALL
+    assert fallen_back(NOW + HOUR) == set()
+
+
+def test_a_fallback_that_staff_edited_is_told_again() -> None:
+    assert fallen_back(NOW) == ALL
+    FallbackPrice.objects.filter(metal="gold").update(price=13000)
+    assert fallen_back(NOW + MINUTE) == {"gold"}
+
+
+def test_an_earlier_date_of_a_fallback_is_news_too() -> None:
+    assert fallen_back(NOW) == ALL
+    FallbackPrice.objects.filter(metal="gold").update(as_of=NOW - 1000 * HOUR * 24)
+    assert fallen_back(NOW + MINUTE) == {"gold"}
+
+
+@pytest.mark.parametrize("source", ["gold_api_com", SIMULATED])
+def test_a_confirmed_price_falls_back_when_it_was_not_confirmed_for_long(settings: Settings, source: str) -> None:
+    settings.FALLBACK_AFTER = HOUR
+    record(*(quote(metal, source=source) for metal in ALL))
+    ingest.record([quote("gold", source=source)], now=NOW + MINUTE)
+    assert fallen_back(NOW + HOUR - MINUTE) == set()
+    assert fallen_back(NOW + HOUR) == ALL - {"gold"}
+    assert fallen_back(NOW + HOUR + MINUTE) == {"gold"}
+
+
+def test_only_metals_without_a_price_fall_back_before_the_sources_are_asked() -> None:
+    record(quote("gold"))
+    tick = ingest.fall_back_where_due(now=NOW + 9 * HOUR, unpriced_only=True)
+    assert tick is not None
+    assert {each.quote.metal.value for each in tick.quotes} == ALL - {"gold"}
+
+
+def test_a_metal_that_is_switched_off_does_not_fall_back() -> None:
+    ListedMetal.objects.filter(name="silver").update(enabled=False)
+    assert fallen_back(NOW) == ALL - {"silver"}
+
+
+# --- another currency ----------------------------------------------------------------------------------------------
+
+
+def in_dollars(price: str, at: dt.datetime = NOW) -> Quote:
+    return replace(quote(price=price, at=at), currency="USD")
+
+
+def test_another_currency_starts_another_history(settings: Settings) -> None:
+    prices_of_gold("13000", "13200")
+    settings.BASE_CURRENCY = "USD"
+    tick = record(in_dollars("137.5"))
+    assert tick.changes == ()
+    assert tick.quotes[0].day == figures("137.5", "137.5", "137.5", None)
+    assert record(in_dollars("138", NOW + MINUTE)).quotes[0].day.low == Decimal("137.5")
+
+    settings.BASE_CURRENCY = "INR"
+    back = record(quote(price="13100", at=NOW + HOUR))
+    assert back.quotes[0].day == figures("13000", "13200", "13000", None)
+
+
+def test_a_fallback_is_of_the_currency_that_is_shown(settings: Settings) -> None:
+    settings.BASE_CURRENCY = "USD"
+    assert fallen_back(NOW) == set()
+    FallbackPrice.objects.create(metal_id="gold", currency="USD", price=130)
+    assert fallen_back(NOW) == {"gold"}
