@@ -37,11 +37,11 @@ lint: .venv/installed-dev ## check style and types
 $(BIN)/python:
 	@reason="none was found"; \
 	for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do \
-		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || continue; \
+		"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null || continue; \
 		"$$python" -c 'import ensurepip, venv' 2> /dev/null && exec "$$python" -m venv --clear .venv; \
 		reason="$$python cannot make environments (on Debian and Ubuntu: apt install python3-venv)"; \
 	done; \
-	echo "Swarna needs Python 3.11 or newer: $$reason. To name one: make $(MAKECMDGOALS) PYTHON=..." >&2; \
+	echo "Swarna needs Python 3.11, 3.12 or 3.13: $$reason. To name one: make $(MAKECMDGOALS) PYTHON=..." >&2; \
 	exit 1
 
 .venv/installed: requirements.txt $(BIN)/python

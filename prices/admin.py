@@ -2,7 +2,6 @@
 
 import datetime as dt
 import re
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +10,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -26,20 +26,22 @@ from prices.models import (
     ProviderState,
     SignificantChange,
 )
-from prices.quotes import FALLBACK, percent
+from prices.quotes import Lane, percent
 from streaming import publish
 
 # A fallback further than this from the last known price is more often a slip (per 10 g, a lost digit) than a market.
 SLIP_PERCENT = Decimal(10)
+_EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 admin.site.site_header = "Swarna"
 admin.site.site_title = "Swarna"
 admin.site.index_title = "Prices"
 
 
-def _after_commit(tell: Callable[[], object]) -> None:
-    """Tell the stream once what staff saved is in the database."""
-    transaction.on_commit(tell)
+def _show_listed() -> None:
+    """Show a metal that was switched on at once, if need be with its fallback, and drop one that was switched off."""
+    ingest.fall_back_where_due(now=timezone.now(), unpriced_only=True)
+    publish.reload()
 
 
 def _show_fallbacks() -> None:
@@ -73,10 +75,36 @@ class ListedMetalAdmin(admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: ListedMetal, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        _after_commit(publish.reload)
+        transaction.on_commit(_show_listed)
 
 
-class FallbackPriceForm(forms.ModelForm):
+class AuditedForm(forms.ModelForm):
+    """Refuses to overwrite what somebody else has saved since this form was opened."""
+
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.initial["version"] = self._version()
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        opened = data.get("version")
+        if opened is not None and opened != self._version():
+            now_it_is = type(self.instance)._default_manager.get(pk=self.instance.pk)
+            raise ValidationError(
+                f"Somebody has saved this since you opened it; it is now: {now_it_is}. "
+                "Open it again and make your change to that."
+            )
+        return data
+
+    def _version(self) -> int | None:
+        """The newest entry of the audit."""
+        newest = self.instance.history.order_by("-history_id").first() if self.instance.pk else None
+        return newest.history_id if newest else None
+
+
+class FallbackPriceForm(AuditedForm):
     """Asks once more before it takes a price that is far from the last one known."""
 
     confirm = forms.BooleanField(
@@ -97,8 +125,12 @@ class FallbackPriceForm(forms.ModelForm):
 
     def clean_as_of(self) -> dt.datetime:
         as_of: dt.datetime = self.cleaned_data["as_of"]
+        if as_of.year < 2000:
+            raise ValidationError("This is before 2000. Give the time at which the price was true.")
         if as_of > timezone.now() + dt.timedelta(minutes=2):
             raise ValidationError("This is in the future. Give the time at which the price was true.")
+        if as_of < _EARLIEST:
+            raise ValidationError(f"This is before {_EARLIEST:%Y}. Give the time at which the price was true.")
         return as_of
 
     def clean(self) -> dict[str, Any]:
@@ -117,15 +149,9 @@ class FallbackPriceForm(forms.ModelForm):
     def _last_known(self, data: dict[str, Any]) -> Decimal | None:
         """The newest live price of this metal, or else the fallback that is being replaced."""
         metal = data.get("metal") or getattr(self.instance, "metal", None)
-        latest = (
-            LatestPrice.objects.filter(metal=metal, currency=data.get("currency") or self.instance.currency)
-            .exclude(lane=FALLBACK)
-            .select_related("price")
-            .order_by("-confirmed_at")
-            .first()
-        )
-        if latest:
-            return latest.price.price
+        live = _latest(metal, data.get("currency") or self.instance.currency).filter(lane=Lane.LIVE).first()
+        if live:
+            return live.price.price
         return FallbackPrice.objects.filter(pk=self.instance.pk).values_list("price", flat=True).first()
 
 
@@ -134,8 +160,8 @@ class FallbackPriceAdmin(SimpleHistoryAdmin):
     """Edited in a hurry, so it says per what, shows the live price beside it, and tells whether it is on screen now."""
 
     form = FallbackPriceForm
-    fields = ["metal", "currency", "price", "as_of", "note", "confirm"]
-    list_display = ["metal", "price", "on_screen", "last_from_source", "as_of", "currency"]
+    fields = ["metal", "currency", "price", "as_of", "note", "confirm", "version"]
+    list_display = ["metal", "price", "on_screen", "last_live", "as_of", "currency"]
     sortable_by = ()
     list_select_related = ["metal"]
     history_list_display = ["price", "as_of", "note"]
@@ -147,31 +173,32 @@ class FallbackPriceAdmin(SimpleHistoryAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["metal", "currency"] if obj else []
 
-    @admin.display(description="last from a source")
-    def last_from_source(self, fallback: FallbackPrice) -> str:
-        latest = _latest(fallback, live=True)
-        return f"{latest.price.price:,.4f}" if latest else "—"
+    @admin.display(description="last live price")
+    def last_live(self, fallback: FallbackPrice) -> str:
+        live = _latest(fallback.metal, fallback.currency).filter(lane=Lane.LIVE).first()
+        return f"{live.price.price:,.4f}" if live else "—"
 
     @admin.display(description="on screen now", boolean=True)
     def on_screen(self, fallback: FallbackPrice) -> bool:
-        shown, live = _latest(fallback, live=False), _latest(fallback, live=True)
-        return shown is not None and (live is None or live.price.tick_id < shown.price.tick_id)
+        shown = _latest(fallback.metal, fallback.currency).first()
+        return shown is not None and shown.lane == Lane.FALLBACK
 
     def save_model(self, request: HttpRequest, obj: FallbackPrice, form: Any, change: bool) -> None:
         if change and "price" in form.changed_data and "as_of" not in form.changed_data:
             # A new price is as of now, unless staff say otherwise: else it would go out under the old one's date.
             obj.as_of = timezone.now()
         super().save_model(request, obj, form, change)
-        _after_commit(_show_fallbacks)
+        transaction.on_commit(_show_fallbacks)
 
 
-def _latest(fallback: FallbackPrice, *, live: bool) -> LatestPrice | None:
-    entries = LatestPrice.objects.filter(metal=fallback.metal_id, currency=fallback.currency).select_related("price")
-    entries = entries.exclude(lane=FALLBACK) if live else entries.filter(lane=FALLBACK)
-    return entries.order_by("-price__tick_id").first()
+def _latest(metal: ListedMetal | None, currency: str) -> QuerySet[LatestPrice]:
+    """Where a metal's lanes stand, the one that is shown first."""
+    return (
+        LatestPrice.objects.filter(metal=metal, currency=currency).select_related("price").order_by("-price__tick_id")
+    )
 
 
-class ConfigurationForm(forms.ModelForm):
+class ConfigurationForm(AuditedForm):
     """The configuration, and the interval of the schedule that belongs with it."""
 
     update_interval_ms = forms.IntegerField(
@@ -189,6 +216,8 @@ class ConfigurationForm(forms.ModelForm):
         super().__init__(*args, **options)
         interval = schedule.interval()
         self.fields["update_interval_ms"].initial = interval // dt.timedelta(milliseconds=1)
+        if "change_threshold_percent" not in self.fields:
+            return  # for staff who may only look, there is nothing to explain
         self.fields["change_threshold_percent"].help_text += f" Empty: {settings.CHANGE_THRESHOLD_PERCENT} %."
         deployed = (settings.FRESHNESS_LIMIT or 5 * interval) // dt.timedelta(milliseconds=1)
         self.fields["freshness_limit_ms"].help_text += f" Now that would be {deployed}."
@@ -215,7 +244,7 @@ class ConfigurationAdmin(SimpleHistoryAdmin):
             # The interval is the schedule's, so the row's own history would not show it.
             obj._change_reason = f"update interval {before} → {interval}"  # type: ignore[attr-defined]
         super().save_model(request, obj, form, change)
-        _after_commit(publish.reload)
+        transaction.on_commit(publish.reload)
 
 
 def _to_the_second(at: dt.datetime) -> str:

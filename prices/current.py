@@ -4,8 +4,6 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.conf import settings
-
 from prices import schedule
 from prices.models import Configuration, LatestPrice, ListedMetal, Tick
 from prices.quotes import Change, Metal, PublishedQuote, PublishedTick
@@ -31,12 +29,12 @@ class Standing:
         return now - published.quote.quoted_at > self.freshness_limit
 
 
-def standing(since: int = 0) -> Standing:
-    """Read the prices in force and the ticks after `since`, as of one moment."""
+def standing(since: int | None = None) -> Standing:
+    """Read the prices in force as of one moment, and with `since` the ticks after it."""
     while True:
         seq = _newest()
         quotes = _quotes_in_force()
-        ticks = _ticks_after(since)
+        ticks = () if since is None else _ticks_after(since)
         # A tick that was committed between these reads would be in one of them and not in another.
         if _newest() == seq:
             break
@@ -54,10 +52,8 @@ def _newest() -> int:
 
 def _quotes_in_force() -> dict[Metal, PublishedQuote]:
     shown: dict[str, LatestPrice] = {}
-    for latest in LatestPrice.objects.filter(currency=settings.BASE_CURRENCY).select_related("price"):
-        known = shown.get(latest.metal_id)
-        if known is None or known.price.tick_id < latest.price.tick_id:
-            shown[latest.metal_id] = latest
+    for latest in LatestPrice.shown():
+        shown.setdefault(latest.metal_id, latest)
     listed = ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)
     return {Metal(name): shown[name].price.published() for name in listed if name in shown}
 
@@ -68,7 +64,7 @@ def _ticks_after(since: int) -> tuple[PublishedTick, ...]:
 
 
 def _published(tick: Tick) -> PublishedTick:
-    prices = [price for price in tick.prices.all() if price.currency == settings.BASE_CURRENCY]
+    prices = [price for price in tick.prices.all() if price.is_shown]
     return PublishedTick(
         seq=tick.pk,
         previous_seq=tick.previous_seq,

@@ -5,6 +5,7 @@ become visible and "the price before" means the same to everyone.
 """
 
 import datetime as dt
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -26,14 +27,18 @@ from prices.models import (
 from prices.quotes import (
     FALLBACK,
     Change,
+    DayFigures,
     Lane,
     Metal,
     PublishedTick,
     Quote,
     day_figures,
     lane_of,
+    shown_lanes,
 )
 from streaming import publish
+
+logger = logging.getLogger(__name__)
 
 
 def record(quotes: Iterable[Quote], *, now: dt.datetime) -> PublishedTick | None:
@@ -70,6 +75,7 @@ class _Ledger:
 
     def __init__(self, configuration: Configuration) -> None:
         self.threshold = configuration.threshold_percent
+        self.lanes = shown_lanes(settings.PRICE_PROVIDERS)
         self.listed = set(ListedMetal.objects.filter(enabled=True).values_list("name", flat=True))
         self.latest: dict[tuple[str, str], LatestPrice] = {
             (latest.metal_id, latest.lane): latest
@@ -77,8 +83,8 @@ class _Ledger:
         }
 
     def in_force(self, metal: Metal) -> Price | None:
-        """The price that was published last, whatever its lane."""
-        prices = [latest.price for (name, _), latest in self.latest.items() if name == metal]
+        """The price that screens show: the one that was published last, of all lanes that are shown here."""
+        prices = [latest.price for (name, lane), latest in self.latest.items() if name == metal and lane in self.lanes]
         return max(prices, key=lambda price: price.tick_id, default=None)
 
     def fallbacks_due(self, now: dt.datetime, unpriced_only: bool) -> list[Quote]:
@@ -87,7 +93,7 @@ class _Ledger:
                 (
                     entry.confirmed_at
                     for (metal, lane), entry in self.latest.items()
-                    if metal == name and lane != FALLBACK
+                    if metal == name and lane in self.lanes - {Lane.FALLBACK}
                 ),
                 default=None,
             )
@@ -107,7 +113,9 @@ class _Ledger:
         ]
 
     def write(self, quotes: Iterable[Quote], now: dt.datetime) -> PublishedTick | None:
-        news = [quote for quote in quotes if quote.metal in self.listed and self._is_news(quote, now)]
+        listed = [quote for quote in quotes if quote.metal in self.listed and self._is_in_time(quote)]
+        news = [quote for quote in listed if not self._is_shown(quote)]
+        self._confirm([quote for quote in listed if quote not in news], now)
         if not news:
             return None
         previous = Tick.objects.order_by("-id").values_list("id", flat=True).first() or 0
@@ -149,34 +157,58 @@ class _Ledger:
         transaction.on_commit(partial(publish.tick, result))
         return result
 
-    def _is_news(self, quote: Quote, now: dt.datetime) -> bool:
+    def _last(self, quote: Quote) -> Price | None:
+        """The price before this one in its own lane."""
         latest = self.latest.get((quote.metal, quote.lane))
-        if latest is None:
+        return latest.price if latest else None
+
+    def _is_in_time(self, quote: Quote) -> bool:
+        """Whether its lane has no newer quote. Only staff may go back in time."""
+        last = self._last(quote)
+        if last is None or quote.lane is Lane.FALLBACK or quote.quoted_at >= last.quoted_at:
             return True
-        known = latest.price
-        if quote.lane is Lane.LIVE and quote.quoted_at < known.quoted_at:
-            return False
-        shown = self.in_force(quote.metal)
-        if shown == known and known.quote() == _as_stored(quote):
-            LatestPrice.objects.filter(pk=latest.pk).update(confirmed_at=now)
-            return False
-        return True
+        logger.warning(
+            "%s gives %s an older quote, of %s; that of %s stays",
+            quote.source,
+            quote.metal,
+            f"{quote.quoted_at:%Y-%m-%dT%H:%M:%SZ}",
+            f"{last.quoted_at:%Y-%m-%dT%H:%M:%SZ}",
+        )
+        return False
+
+    def _is_shown(self, quote: Quote) -> bool:
+        """Whether this very quote is on the screens now."""
+        last = self._last(quote)
+        return (
+            last is not None
+            and last == self.in_force(quote.metal)
+            and last.quote() == _as_stored(quote)
+            and last.day() == self._day(quote)
+        )
+
+    def _confirm(self, quotes: Iterable[Quote], now: dt.datetime) -> None:
+        repeated = [self.latest[quote.metal, quote.lane].pk for quote in quotes]
+        if repeated:
+            LatestPrice.objects.filter(pk__in=repeated).update(confirmed_at=now)
 
     def _change(self, quote: Quote) -> Change | None:
-        shown = self.in_force(quote.metal)
-        if shown is None:
+        """The move within the quote's own lane: that a fallback is shown, or no longer, moves no market."""
+        last = self._last(quote)
+        if last is None:
             return None
-        return significant_change(quote.metal, shown.price, quote.price, threshold=self.threshold)
+        return significant_change(quote.metal, last.price, quote.price, threshold=self.threshold)
 
-    def _row(self, tick: Tick, quote: Quote) -> Price:
-        latest = self.latest.get((quote.metal, quote.lane))
-        last = latest.price if latest else None
-        day = day_figures(
+    def _day(self, quote: Quote) -> DayFigures:
+        last = self._last(quote)
+        return day_figures(
             quote,
             last.quote() if last else None,
             last.day() if last else None,
             same_day=last is not None and _trading_day(last.quoted_at) == _trading_day(quote.quoted_at),
         )
+
+    def _row(self, tick: Tick, quote: Quote) -> Price:
+        day = self._day(quote)
         return Price(
             tick=tick,
             metal_id=quote.metal,

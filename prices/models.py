@@ -10,10 +10,22 @@ from django.db import models
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
-from prices.quotes import LARGEST_PRICE, PRICE_STEP, DayFigures, Metal, PublishedQuote, Quote
+from prices.quotes import (
+    LARGEST_PRICE,
+    PRICE_STEP,
+    DayFigures,
+    Metal,
+    PublishedQuote,
+    Quote,
+    lane_of,
+    shown_lanes,
+)
 
 # Per gram: more digits before the point than LARGEST_PRICE has, and as many after it as are published.
 _AMOUNT: Final[dict[str, Any]] = {"max_digits": 18, "decimal_places": 4}
+
+
+LONGEST_FRESHNESS: Final = dt.timedelta(days=366)
 
 
 def _base_currency() -> str:
@@ -82,6 +94,12 @@ class Price(models.Model):
     def __str__(self) -> str:
         return f"{self.metal_id} {self.price} {self.currency}/g from {self.source}"
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether this deployment may show it; see `LatestPrice.shown`."""
+        lanes = shown_lanes(settings.PRICE_PROVIDERS)
+        return self.currency == settings.BASE_CURRENCY and lane_of(self.source) in lanes
+
     def quote(self) -> Quote:
         """This row as the quote that it was made from."""
         return Quote(
@@ -142,6 +160,15 @@ class LatestPrice(models.Model):
     def __str__(self) -> str:
         return f"latest {self.lane} {self.metal_id}"
 
+    @classmethod
+    def shown(cls) -> "models.QuerySet[LatestPrice]":
+        """Those that this deployment may show; of a metal's, the first is the one in force."""
+        return (
+            cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=shown_lanes(settings.PRICE_PROVIDERS))
+            .select_related("price")
+            .order_by("-price__tick_id")
+        )
+
 
 class FallbackPrice(models.Model):
     """What staff want shown for a metal when no source answers. Edits are audited and go out at once if shown."""
@@ -195,7 +222,7 @@ class Configuration(models.Model):
         "freshness limit, ms",
         null=True,
         blank=True,
-        validators=[MinValueValidator(1000)],
+        validators=[MinValueValidator(1000), MaxValueValidator(31_536_000_000)],  # a second; a year
         help_text="A quote older than this is marked stale. Empty: as deployed, or five update intervals.",
     )
     deployed_interval_ms = models.PositiveBigIntegerField(

@@ -6,7 +6,7 @@ it went out: with the day's figures, which come from our own history where the s
 
 import datetime as dt
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
@@ -42,8 +42,8 @@ PURITIES: Final[Mapping[str, Decimal]] = {
 # database equals what was sent.
 PRICE_STEP: Final = Decimal("0.0001")
 PERCENT_STEP: Final = Decimal("0.01")
-# Per gram: far above any price in any currency (rhodium in rials is below 10^10), and all that SQLite keeps exactly, for
-# which a decimal is a float of fifteen digits. One that it has rounded up can no longer be read back.
+# Per gram: far above any price in any currency (rhodium in rials is below 10^10), and all that SQLite keeps exactly,
+# for which a decimal is a float of fifteen digits. One that it rounded up may not even be read back.
 LARGEST_PRICE: Final = Decimal("99999999999.9999")
 
 _QUOTED_AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "previous_close")
@@ -79,6 +79,11 @@ class Lane(enum.StrEnum):
     LIVE = "live"
     FALLBACK = FALLBACK
     SIMULATED = SIMULATED
+
+
+def shown_lanes(providers: Collection[str]) -> frozenset[Lane]:
+    """The lanes that a deployment with these providers shows: a simulated price is none to fall back on elsewhere."""
+    return frozenset(Lane) if SIMULATED in providers else frozenset({Lane.LIVE, Lane.FALLBACK})
 
 
 def lane_of(source: str) -> Lane:
@@ -166,7 +171,7 @@ class PublishedQuote:
 
     @property
     def change_percent(self) -> Decimal:
-        return percent(self.change, self.day.previous_close).quantize(PERCENT_STEP, ROUND_HALF_EVEN)
+        return percent(self.change, self.day.previous_close).quantize(PERCENT_STEP, ROUND_HALF_EVEN) + 0  # never -0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +204,10 @@ def day_figures(quote: Quote, last: Quote | None, last_day: DayFigures | None, *
 
     What the source gives stands, widened where it contradicts its own price (low ≤ price ≤ high always holds).
     """
-    if last is not None and last_day is not None and same_day:
+    if quote.lane is Lane.FALLBACK:
+        # Staff's prices make no trading day: a slip that was mended would be its high, and a seed its close.
+        opened, high, low, close = quote.price, quote.price, quote.price, None
+    elif last is not None and last_day is not None and same_day:
         opened, high, low, close = last_day.open, last_day.high, last_day.low, last_day.previous_close
     else:
         opened, high, low, close = quote.price, quote.price, quote.price, last.price if last else None

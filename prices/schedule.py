@@ -44,7 +44,9 @@ def set_interval(every: dt.timedelta) -> None:
         period, count = IntervalSchedule.MICROSECONDS, every // dt.timedelta(microseconds=1)
     else:
         period, count = IntervalSchedule.SECONDS, every // dt.timedelta(seconds=1)
-    schedule, _ = IntervalSchedule.objects.get_or_create(every=count, period=period)
+    # Not get_or_create: nothing keeps staff from adding the same interval twice in beat's own admin.
+    same = IntervalSchedule.objects.filter(every=count, period=period)
+    schedule = same.first() or IntervalSchedule.objects.create(every=count, period=period)
     timing = {
         "interval": schedule,
         # A refresh that no worker took in time is not worth doing late: the next one is due.
@@ -80,7 +82,9 @@ def claim(now: dt.datetime) -> bool:
 def is_on_time(now: dt.datetime) -> bool:
     """Whether a refresh was claimed in the last three intervals: beat sends them, and a worker does them."""
     slot = RefreshSlot.objects.first()
-    return slot is not None and now < slot.due_at + 2 * interval()
+    every = interval()
+    # A slot that lies further ahead was claimed under a longer interval.
+    return slot is not None and now < min(slot.due_at, now + every) + 2 * every
 
 
 def next_slot(due: dt.datetime, now: dt.datetime, every: dt.timedelta) -> dt.datetime | None:

@@ -60,8 +60,9 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         connection = self.connection
         match protocol.parse(text):
             case Subscribe(metals, _, since, id):
+                # What it was not sent so far, it has not seen, whatever else it has.
+                connection.since = since if metals <= connection.metals else None
                 connection.add(metals)
-                connection.since = since
                 connection.answer(protocol.subscribed(connection.metals, None, id))
             case Unsubscribe(metals, id):
                 connection.remove(metals)

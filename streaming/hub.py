@@ -9,7 +9,7 @@ import contextlib
 import datetime as dt
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -84,7 +84,8 @@ class Connection:
             self.since = update.seq
             return update.text
         if self.since is not None:
-            self.since = log.seq
+            # Not backwards: before the first reading, the log knows less than a client that has come back.
+            self.since = max(self.since, log.seq)
         if self._status != self._hub.status:
             self._status = self._hub.status
             return self._status
@@ -151,7 +152,7 @@ class Hub:
         await connection.close()
 
     async def stop(self) -> None:
-        """End the hub's own tasks."""
+        """End the hub's own tasks, for whoever does not end the process with it."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -191,20 +192,27 @@ class Hub:
 
     async def _watch_the_database(self) -> None:
         while True:
-            await self._catch_up()
+            with _going_on("the database's watch"):
+                await self._catch_up()
             await asyncio.sleep(_CATCH_UP_EVERY)
 
     async def _watch_the_clock(self) -> None:
         while True:
             await asyncio.sleep(_JUDGE_EVERY)
-            if self._judge():
-                self._wake_all()
+            with _going_on("the clock's watch"):
+                if self._judge():
+                    self._wake_all()
 
     async def _receive(self, message: dict[str, Any]) -> None:
         if message["type"] != publish.TICK:
             await self._catch_up()
             return
-        tick = msgspec.msgpack.decode(message["tick"], type=Tick)
+        try:
+            tick = msgspec.msgpack.decode(message["tick"], type=Tick)
+        except msgspec.DecodeError:
+            # Another version's, during a deploy: what it says is in the database too.
+            await self._catch_up()
+            return
         if tick.seq <= self.log.seq:
             return
         if self.log.append(tick):
@@ -228,9 +236,13 @@ class Hub:
             self._freshness_limit = standing.freshness_limit
             ticks = [Tick.of(tick) for tick in standing.ticks]
             latest = {metal.value: Quoted.of(published) for metal, published in standing.quotes.items()}
-            if not all(self.log.append(tick) for tick in ticks):
+            if standing.seq < self.log.seq:
                 self.log.replace(standing.seq, latest, ticks)
-            elif list(latest) != list(self.log.latest):
+                for connection in self.connections:
+                    connection.since = None  # what it has seen is no more
+            elif not all(self.log.append(tick) for tick in ticks):
+                self.log.replace(standing.seq, latest, ticks)
+            elif list(latest.items()) != list(self.log.latest.items()):
                 self.log.relist(latest)
                 self._renew(EVERY_METAL)
         self._judge()
@@ -273,11 +285,10 @@ class Hub:
             connection.wake()
 
     def _renew(self, metals: frozenset[str]) -> None:
-        """Connections that are up to date but show one of these metals need to be sent it once more."""
-        if metals:
-            for connection in self.connections:
-                if connection.since == self.log.seq and connection.metals & metals:
-                    connection.since = None
+        """Connections that show one of these metals, and have no update of theirs to come, are sent it once more."""
+        for connection in self.connections if metals else ():
+            if connection.metals & metals and self.log.update(connection.metals, connection.since) is None:
+                connection.since = None
 
     def _troubled(self, what: str, error: Exception) -> None:
         """Log a trouble when it begins."""
@@ -290,3 +301,12 @@ class Hub:
         if what in self._troubles:
             self._troubles.discard(what)
             logger.warning("%s is back", what)
+
+
+@contextlib.contextmanager
+def _going_on(what: str) -> Iterator[None]:
+    """The outermost boundary of a task that must not end: without it no price would ever turn stale again."""
+    try:
+        yield
+    except Exception:
+        logger.exception("a defect of ours in %s", what)

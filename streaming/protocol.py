@@ -287,7 +287,8 @@ def wire_time(at: dt.datetime) -> str:
 
 def wire_number(amount: Decimal) -> Decimal:
     """The same number without the zeros that a database pads it with, and never in exponent form."""
-    return Decimal(f"{amount:f}".rstrip("0").rstrip(".")) if "." in f"{amount:f}" else amount
+    text = f"{amount:f}"
+    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text) + 0  # + 0: there is no -0 on the wire
 
 
 def _echo(id: Scalar) -> dict[str, Scalar]:

@@ -17,7 +17,7 @@ class PriceProtocol(WebSocketProtocol):
     """One WebSocket connection, whose close frames carry the code and the reason that the application gave."""
 
     def handle_reply(self, message: dict[str, Any]) -> None:
-        """Daphne drops the reason of a close, and refuses the codes that RFC 6455 reserves for servers such as 1008."""
+        """Daphne drops the reason of a close, and Autobahn's `sendClose` refuses 1008 and its like."""
         if message["type"] == "websocket.close" and self.state == self.STATE_OPEN:
             reason = message.get("reason") or ""
             self._close(message.get("code") or 1000, reason)

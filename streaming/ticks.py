@@ -125,7 +125,7 @@ class TickLog:
         self._cache.clear()
 
     def relist(self, latest: Mapping[str, Quoted]) -> None:
-        """Show these metals, in this order, from now on: staff switched one on or off, or moved it."""
+        """Show these and no others, in this order: staff switched a metal on or off, or what is shown here changed."""
         self.latest = dict(latest)
         self._cache.clear()
 

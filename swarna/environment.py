@@ -43,8 +43,10 @@ def database_url(text: str) -> dict[str, Any]:
 
 def redis_url(text: str) -> str:
     """A Redis address, such as `redis://127.0.0.1:6379/0`; empty for the embedded Valkey."""
-    if text and _parts(text).scheme not in ("redis", "rediss", "unix"):
-        raise ValidationError("write redis://HOST:PORT/DB, or leave it empty for the embedded Valkey")
+    parts = _parts(text)
+    by_network = parts.scheme in ("redis", "rediss") and re.fullmatch(r"/?\d*", parts.path)
+    if text and not by_network and parts.scheme != "unix":
+        raise ValidationError("write redis://HOST:PORT/NUMBER, or leave it empty for the embedded Valkey")
     return text
 
 

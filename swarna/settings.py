@@ -22,7 +22,8 @@ _env_file = os.environ.get("SWARNA_ENV_FILE", str(BASE_DIR / ".env"))
 env = environment.reader(Path(_env_file) if _env_file else None)
 
 # --- where it runs -------------------------------------------------------------------------------------------------
-STATE_DIR = Path(env.str("SWARNA_STATE_DIR", "") or BASE_DIR / "var").resolve()
+# Seen from the checkout, so that every process finds the same one, whatever folder it was started in.
+STATE_DIR = (BASE_DIR / (env.str("SWARNA_STATE_DIR", "") or "var")).resolve()
 BIND_ADDRESS: str = env.str("BIND_ADDRESS", "127.0.0.1")
 WEBSOCKET_PORT: int = (
     env.int("WEBSOCKET_PORT", None, validate=Range(1, 65535))
@@ -49,7 +50,7 @@ PRICE_UPDATE_INTERVAL: dt.timedelta = env.duration(
 ) or dt.timedelta(minutes=1)
 FRESHNESS_LIMIT: dt.timedelta | None = env.duration("FRESHNESS_LIMIT") if env.str("FRESHNESS_LIMIT", "") else None
 CHANGE_THRESHOLD_PERCENT: Decimal = env.decimal(
-    "CHANGE_THRESHOLD_PERCENT", Decimal(1), validate=Range(min=0, min_inclusive=False)
+    "CHANGE_THRESHOLD_PERCENT", Decimal(1), validate=Range(min=0, max=1000, min_inclusive=False)
 ) or Decimal(1)
 FALLBACK_AFTER: dt.timedelta = env.duration("FALLBACK_AFTER", "1h") or dt.timedelta(hours=1)
 # All sources together may take this long in one refresh; one that hangs costs no more.
@@ -75,6 +76,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # A server that is gone without a word is given up within seconds, not after the kernel's quarter of an hour.
+    DATABASES["default"].setdefault("OPTIONS", {}).update(connect_timeout=5, tcp_user_timeout=10_000)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The embedded Valkey announces itself in the state folder while it runs, so that any command finds it. One that was
@@ -87,8 +91,9 @@ CHANNEL_LAYERS: dict[str, Any] = (
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
             "CONFIG": {
-                # The subscription blocks for as long as nothing is published: a socket time-out would end it.
-                "hosts": [{"address": REDIS_URL, "socket_timeout": None}],
+                # A Redis that hangs must not hold the worker and the admin: what it is not told, the database tells.
+                # (The subscription polls, and does not mind.)
+                "hosts": [{"address": REDIS_URL, "socket_timeout": 2, "socket_connect_timeout": 2}],
                 "prefix": REDIS_PREFIX,
             },
         }
@@ -102,19 +107,19 @@ CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{REDIS_PREFIX}:"}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a Redis that is away comes back; giving up would need a person
-CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True  # they would be done twice
+# Concerns tasks that are acknowledged late, which ours are not; set, as Celery warns at each reconnect where it is not.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+# A worker that hangs is replaced: everything a refresh does ends long before.
+CELERY_TASK_TIME_LIMIT = PROVIDER_BUDGET.total_seconds() + 30
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
 
 # --- Django --------------------------------------------------------------------------------------------------------
 TIME_ZONE: str = env.time_zone("TIME_ZONE", "Asia/Kolkata") or "Asia/Kolkata"
-USE_TZ = True
 LANGUAGE_CODE = "en"
 ROOT_URLCONF = "swarna.urls"
-ASGI_APPLICATION = "swarna.asgi.application"
 STATIC_URL = "static/"
 # Files are served where they lie, so that a checkout runs without `collectstatic`.
 WHITENOISE_USE_FINDERS = True
@@ -191,6 +196,7 @@ LOGGING = {
             "prices": LOG_LEVEL,
             "streaming": LOG_LEVEL,
             "django": "WARNING",
+            "django.request": "ERROR",  # 403 and 404 are the client's, and no reason for a traceback
             "celery": "WARNING",
             # Its receive loop logs a traceback each second while Redis is away; the hub says it once, in a line.
             "channels_redis.pubsub": "CRITICAL",

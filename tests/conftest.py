@@ -51,7 +51,8 @@ def valkey() -> Iterator[str]:
 def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
     """The test database: a file that a server process can open too, and there also for tests that have no other use
     of it (pytest-django makes one only where a test is marked)."""
-    connection.settings_dict["TEST"]["NAME"] = str(DATABASE)
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(DATABASE)
     with django_db_blocker.unblock():
         connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
         yield

@@ -25,4 +25,6 @@ os.environ |= {
     "REDIS_URL": VALKEY.url,
     # Nobody listens there: a test that reaches for the network without saying so fails at once.
     "GOLD_API_COM_URL": "http://127.0.0.1:9",
+    # Where tests/test_postgresql.py runs other tests once more.
+    "DATABASE_URL": os.environ.get("SWARNA_TESTS_DATABASE_URL", ""),
 }

@@ -19,7 +19,7 @@ SERVER_GONE = r"WebSocket connection to .* failed|net::ERR_CONNECTION_REFUSED"
 
 @pytest.fixture
 def stream() -> Iterator[StubStream]:
-    with StubStream({"/": lambda: render_to_string("board.html")}) as stream:
+    with StubStream({"/": lambda: render_to_string("board.html", {"metals": METALS})}) as stream:
         yield stream
 
 

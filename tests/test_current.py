@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from prices import current, ingest, schedule
 from prices.models import Configuration, ListedMetal, Tick
-from prices.quotes import Metal, PublishedTick
+from prices.quotes import SIMULATED, Metal, PublishedTick
 from streaming import publish
 from tests.conftest import NOW, at_once, quote
 
@@ -81,6 +81,15 @@ def test_what_was_published_last_is_in_force_whatever_its_lane() -> None:
     assert prices_in_force()["gold"] == 101
 
 
+def test_a_simulated_price_is_shown_only_where_the_market_is_simulated(settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = ["gold_api_com", SIMULATED]
+    tick(0, gold="100", silver="10")
+    ingest.record([quote("gold", "90", at=NOW + MINUTE, source=SIMULATED)], now=NOW + MINUTE)
+    assert prices_in_force() == {"gold": 90, "silver": 10}
+    settings.PRICE_PROVIDERS = ["gold_api_com"]
+    assert prices_in_force() == {"gold": 100, "silver": 10}
+
+
 def test_only_the_base_currency_is_shown(settings: Settings) -> None:
     tick(0, gold="13000", silver="165")
     settings.BASE_CURRENCY = "USD"
@@ -95,10 +104,11 @@ def test_only_the_base_currency_is_shown(settings: Settings) -> None:
 
 def test_the_ticks_after_one_are_given_oldest_first() -> None:
     ticks = [tick(minute, gold=str(100 + 2 * minute)) for minute in range(4)]
-    assert current.standing().ticks == tuple(ticks)
+    assert current.standing(since=0).ticks == tuple(ticks)
     assert current.standing(since=ticks[1].seq).ticks == tuple(ticks[2:])
     assert current.standing(since=ticks[3].seq).ticks == ()
     assert current.standing(since=ticks[3].seq + 1000).ticks == ()
+    assert current.standing().ticks == ()
     assert ticks[1].changes != ()
 
 
@@ -107,13 +117,13 @@ def test_a_gap_in_the_ids_is_no_gap_in_the_chain() -> None:
     Tick.objects.create(previous_seq=first.seq, published_at=NOW).delete()  # as PostgreSQL's sequences do
     second = tick(1, gold="101")
     assert second.seq > first.seq + 1
-    assert [each.previous_seq for each in current.standing().ticks] == [0, first.seq]
+    assert [each.previous_seq for each in current.standing(since=0).ticks] == [0, first.seq]
 
 
 def test_of_many_ticks_the_newest_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(current, "TICKS_KEPT", 3)
     ticks = [tick(minute, gold=str(100 + minute)) for minute in range(5)]
-    assert current.standing().ticks == tuple(ticks[2:])
+    assert current.standing(since=0).ticks == tuple(ticks[2:])
 
 
 def test_ticks_of_another_currency_are_there_but_empty(settings: Settings) -> None:
@@ -121,7 +131,7 @@ def test_ticks_of_another_currency_are_there_but_empty(settings: Settings) -> No
     tick(1, gold="14000")
     settings.BASE_CURRENCY = "USD"
     last = tick(2, "USD", gold="137")
-    ticks = current.standing().ticks
+    ticks = current.standing(since=0).ticks
     assert [(len(each.quotes), len(each.changes)) for each in ticks] == [(0, 0), (0, 0), (1, 0)]
     assert ticks[-1].previous_seq == ticks[-2].seq
     assert current.standing().seq == last.seq
@@ -133,7 +143,7 @@ def test_quotes_and_ticks_are_of_one_moment() -> None:
 
     def read_or_write(number: int) -> list[current.Standing]:
         if number:
-            return [current.standing() for _ in range(20)]
+            return [current.standing(since=0) for _ in range(20)]
         for minute in range(1, 30):
             tick(minute, gold=str(100 + minute), silver=str(10 + minute))
         return []
@@ -151,7 +161,7 @@ def test_reading_costs_the_same_whatever_there_is_to_read(
     for minute in range(20):
         tick(minute, gold=str(100 + minute), silver=str(10 + minute), platinum="50", palladium="40")
     with django_assert_max_num_queries(10):
-        current.standing()
+        current.standing(since=0)
 
 
 # --- freshness -----------------------------------------------------------------------------------------------------

@@ -256,6 +256,7 @@ def test_staff_mend_a_fallback_price_and_it_is_on_every_screen_within_two_second
             assert time.monotonic() - saved < 2
         assert (gold["price"], gold["source"], gold["stale"]) == (9300.5, "fallback", False)
         expect(page.get_by_text("was changed successfully")).to_be_visible()
+        page.wait_for_load_state("networkidle")
     finally:
         product.process.stop()
 

@@ -5,6 +5,7 @@ import datetime as dt
 import gzip
 import logging
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,8 @@ from werkzeug import Response
 
 from prices import current
 from prices.models import FallbackPrice, LatestPrice, ListedMetal, ProviderState, Tick
-from prices.providers import simulated
+from prices.providers import chain, simulated
+from prices.providers.errors import TemporaryError
 from prices.providers.http import LARGEST_BODY
 from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, PublishedTick, Quote, per_gram
 from prices.refresh import refresh, refresh_if_due
@@ -35,7 +37,7 @@ LIVE = "gold_api_com"
 ALL = "gold, silver, platinum, palladium"
 HTML = "<html><body><h1>Sorry</h1></body></html>"
 # Not long to wait for a source that hangs; those that answer have ten seconds, for the machine may be busy.
-SHORT = dt.timedelta(seconds=0.3)
+SHORT = dt.timedelta(seconds=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -388,6 +390,20 @@ def test_a_hang_costs_no_more_than_the_budget(source: Source, settings: Settings
         assert time.monotonic() - started < SHORT.total_seconds() + 4  # it would be for ever
 
 
+def test_each_source_may_use_its_share_of_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    deadlines: list[float] = []
+
+    def has_nothing(metal: Metal, *, deadline: float, now: dt.datetime) -> Quote:
+        deadlines.append(deadline)
+        raise TemporaryError("has nothing")
+
+    monkeypatch.setattr("prices.providers.chain.PROVIDERS", dict.fromkeys("abc", has_nothing))
+    started = time.monotonic()
+    for _ in chain.ask("abc", [Metal.GOLD], budget=dt.timedelta(seconds=60), now=NOW):
+        pass
+    assert [deadline - started for deadline in deadlines] == pytest.approx([20, 30, 60], abs=5)
+
+
 def test_a_defect_in_one_sources_code_does_not_keep_the_next_from_being_asked(
     source: Source, settings: Settings, monkeypatch: pytest.MonkeyPatch, log: Callable[[], list[str]]
 ) -> None:
@@ -440,6 +456,24 @@ def test_a_source_that_says_when_to_come_back_is_not_called_until_then(
     refresh_at(NOW + 2 * MINUTE)
     assert len(source.asked) == 4
     assert sources_shown() == {LIVE}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [drips(b"Content-Length: 90\r\n\r\n", b""), sends(b"\r\n" + b" " * (LARGEST_BODY + 1))],
+    ids=["hangs", "is huge"],
+)
+def test_a_refusal_is_understood_though_its_body_cannot_be_read(
+    source: Source, settings: Settings, body: Behaviour
+) -> None:
+    def refuse(connection: socket.socket, closing: threading.Event) -> None:
+        connection.sendall(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 60\r\n")
+        body(connection, closing)
+
+    settings.PROVIDER_BUDGET = dt.timedelta(seconds=1)
+    with raw_source(refuse) as settings.GOLD_API_COM_URL:
+        refresh_at(NOW)
+    assert ProviderState.objects.get(name=LIVE).rests_until == NOW + MINUTE
 
 
 def test_while_one_source_rests_the_next_is_asked(source: Source, settings: Settings) -> None:

@@ -97,6 +97,16 @@ def test_of_several_claimants_one_wins() -> None:
     assert RefreshSlot.objects.get().due_at == NOW + 5 * MINUTE
 
 
+@pytest.mark.django_db
+def test_refreshes_are_on_time_until_two_slots_have_passed_unclaimed() -> None:
+    schedule.set_interval(MINUTE)
+    assert not schedule.is_on_time(NOW)
+    schedule.claim(NOW)
+    assert schedule.is_on_time(NOW)
+    assert schedule.is_on_time(NOW + 3 * MINUTE - SECOND)
+    assert not schedule.is_on_time(NOW + 3 * MINUTE)
+
+
 # --- the interval --------------------------------------------------------------------------------------------------
 
 
@@ -118,6 +128,14 @@ def test_an_interval_is_kept_as_beat_counts_it(given_interval: dt.timedelta, kep
     assert (interval.every, interval.period) == kept
     assert interval.every < 2**31
     assert abs(schedule.interval() - given_interval) < SECOND
+
+
+@pytest.mark.django_db
+def test_an_interval_that_staff_added_twice_is_one_still() -> None:
+    for _ in range(2):
+        IntervalSchedule.objects.create(every=5, period=IntervalSchedule.SECONDS)
+    schedule.set_interval(5 * SECOND)
+    assert schedule.interval() == 5 * SECOND
 
 
 @pytest.mark.django_db

@@ -2,8 +2,10 @@
 
 import contextlib
 import datetime as dt
+import itertools
 import json
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +15,20 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tests.conftest import Server
+
+HANDSHAKE = (
+    "GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+def read_until(peer: socket.socket, words: bytes) -> None:
+    """Read a raw connection until these words have come."""
+    received = b""
+    while words not in received:
+        more = peer.recv(65536)
+        assert more, received
+        received += more
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -147,6 +163,15 @@ def test_a_client_that_comes_back_gets_what_it_missed_in_one_update(server: Serv
     assert [change["direction"] for change in update["changes"]] == ["up", "down"]
 
 
+def test_a_metal_that_is_added_is_sent_even_to_a_client_that_has_seen_the_last_tick(
+    server: Server, client: ClientConnection
+) -> None:
+    ask(client, type="subscribe", metals=["gold"])
+    seen = receive(client, "priceUpdate")["seq"]
+    ask(client, type="subscribe", metals=["silver"], since=seen)
+    assert receive(client, "priceUpdate")["data"].keys() == {"gold", "silver"}
+
+
 def test_a_since_that_nobody_knows_gets_a_snapshot(client: ClientConnection) -> None:
     ask(client, type="subscribe", metals=["gold"], since=2**62)
     assert receive(client, "priceUpdate")["snapshot"] is True
@@ -192,12 +217,15 @@ def test_a_message_of_the_largest_size_is_taken_and_a_larger_one_closes(
 
 
 def test_a_huge_or_fragmented_message_closes_before_it_is_all_there(server: Server) -> None:
-    with connect(server.ws_url) as client:
-        client.send("x" * 5_000_000)
-        assert end_of(client) == (1009, "Message too big")
-    with connect(server.ws_url) as client:
-        client.send("x" * 1000 for _ in range(100))
-        assert end_of(client) == (1009, "Message too big")
+    with socket.create_connection(("127.0.0.1", server.port)) as peer:
+        peer.sendall(HANDSHAKE.format(port=server.port).encode())
+        read_until(peer, b"priceUpdate")
+        # The header of a masked text frame of 5 MB, and not a byte of it.
+        peer.sendall(b"\x81\xff" + (5_000_000).to_bytes(8, "big") + b"mask")
+        read_until(peer, b"Message too big")
+    with connect(server.ws_url) as client, contextlib.suppress(ConnectionClosed):
+        client.send("x" * 1000 for _ in itertools.count())  # fragments of a message that never ends
+    assert end_of(client) == (1009, "Message too big")
 
 
 def test_one_client_too_many_is_told_so_and_the_next_fits_when_one_has_left(run_server: Callable[..., Server]) -> None:

@@ -16,7 +16,7 @@ class _Amount(serializers.DecimalField):
     def __init__(self, **options: Any) -> None:
         super().__init__(max_digits=None, decimal_places=None, coerce_to_string=False, normalize_output=True, **options)
 
-    def to_representation(self, value: Decimal) -> Decimal:
+    def to_representation(self, value: Decimal) -> Any:
         # Normalized, 13000 is 1.3E+4: a JSON number too, but not one that people read.
         return Decimal(f"{super().to_representation(value):f}")
 

@@ -48,9 +48,9 @@ def get_json(url: str, *, deadline: float) -> Any:
         ):
             if response.is_redirect:
                 raise PermanentError(f"redirects to {_host(response.headers['Location'])}")
-            body = _read(response, deadline)
             if response.status_code != 200:
-                raise _refusal(response, body)
+                raise _refusal(response, deadline)
+            body = _read(response, deadline)
     except (requests.Timeout, ReadTimeoutError) as error:
         raise TemporaryError("no answer in time") from error
     except (requests.RequestException, HTTPError) as error:
@@ -59,8 +59,8 @@ def get_json(url: str, *, deadline: float) -> Any:
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:
-    """The whole body, as it arrives: the read time-out, or a wait for full chunks, would let a source that drips hold us
-    for ever. Raises urllib3's own errors, which `requests` translates in its readers only.
+    """The whole body, as it arrives: with the read time-out alone, or with a wait for full chunks, a source that drips
+    would hold us for ever. Raises urllib3's own errors, which `requests` translates in its readers only.
     """
     body = bytearray()
     while chunk := response.raw.read1(16 * 1024, decode_content=True):
@@ -97,8 +97,13 @@ def _not_a_number(text: str) -> Any:
     raise TemporaryError(f"gives {text} as a number")
 
 
-def _refusal(response: requests.Response, body: bytes) -> TemporaryError | PermanentError:
-    message = f"answers HTTP {response.status_code}{_reason(body)}"
+def _refusal(response: requests.Response, deadline: float) -> TemporaryError | PermanentError:
+    """What a status other than 200 means; a body that cannot be read does not change it."""
+    try:
+        reason = _reason(_read(response, deadline))
+    except (TemporaryError, HTTPError):
+        reason = ""
+    message = f"answers HTTP {response.status_code}{reason}"
     if response.status_code in _PERMANENT:
         return PermanentError(message)
     return TemporaryError(message, retry_after=_retry_after(response.headers.get("Retry-After")))

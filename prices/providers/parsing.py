@@ -26,7 +26,7 @@ def fields(answer: Any) -> Mapping[str, Any]:
 def positive_decimal(answer: Mapping[str, Any], name: str) -> Decimal:
     """A positive number, also when it is written as a string. Raises ProviderError for all else."""
     given = answer.get(name)
-    if isinstance(given, bool) or not isinstance(given, Decimal | str):
+    if not isinstance(given, Decimal | str):
         raise TemporaryError(f"gives {shown(given)} as {name}")
     try:
         number = Decimal(given)

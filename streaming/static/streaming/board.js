@@ -11,10 +11,12 @@ const SECOND = 1_000;
 /** What mends itself sooner is shown by the indicator and the cards, but is not worth a banner. */
 const SHORT_INTERRUPTION = 5 * SECOND;
 const MOVES_LISTED = 5;
+/** A server that is full, or was sent too much, may take the board in again after its rate window. */
+const AFTER_A_REFUSAL = 65 * SECOND;
 const PICK = "swarna.metals";
 
 const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
-const metals = page.prices.dataset.metals.split(" ");
+const metals = page.prices.dataset.metals.split(" ").filter(Boolean);
 const cards = new Map(metals.map((metal) => [metal, new Card(metal, page.card)]));
 const picked = new Set(rememberedPick());
 // A board on a wall has nobody who would press a button: it does not give up.
@@ -30,7 +32,10 @@ clearPrices();
 page.reconnect.addEventListener("click", () => client.connect());
 client.addEventListener("prices", ({ detail }) => showPrices(detail));
 client.addEventListener("status", tick);
-client.addEventListener("connection", tick);
+client.addEventListener("connection", ({ detail }) => {
+  if (detail.why === "refused" && detail.reason !== "Unauthorized") setTimeout(() => client.connect(), AFTER_A_REFUSAL);
+  tick();
+});
 client.subscribe([...picked]);
 client.connect();
 setInterval(tick, SECOND);

@@ -79,6 +79,7 @@ export class SwarnaClient extends EventTarget {
   #restartDelay = null;
   #heardAt = 0;
   #pinging = false;
+  #pingedAt = 0;
   #clockOffset = null;
   #selection = new Selection();
   #subscriptions = new Subscriptions((message) => this.#send(message));
@@ -192,6 +193,7 @@ export class SwarnaClient extends EventTarget {
 
   #ping() {
     this.#pinging = true;
+    this.#pingedAt = Date.now();
     this.#send({ type: "ping" });
     this.#after(this.#options.heartbeatTimeout, () => this.#lost(SILENT, "The server fell silent"));
   }
@@ -303,9 +305,12 @@ export class SwarnaClient extends EventTarget {
 
   /** A device that slept may hold a dead connection that looks open, since its timers slept too. */
   #wake() {
-    const silence = Date.now() - this.#heardAt;
+    const { heartbeatInterval, heartbeatTimeout } = this.#options;
+    const isDoubtful = Date.now() - this.#heardAt > heartbeatTimeout;
+    // A page that is brought into view again and again must not use up what the server lets it send.
+    const mayPing = this.connected && !this.#pinging && Date.now() - this.#pingedAt > heartbeatInterval / 2;
     if (this.#connection.state === "closed") this.connect();
-    else if (this.connected && !this.#pinging && silence > this.#options.heartbeatTimeout) this.#ping();
+    else if (isDoubtful && mayPing) this.#ping();
   }
 
   #after(milliseconds, action) {

@@ -4,6 +4,7 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any, Final
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.utils import timezone
@@ -41,5 +42,10 @@ class Command(BaseCommand):
                     },
                 )
             schedule.apply_deployment()
+        if not FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY).exists():
+            self.stderr.write(
+                f"There is no fallback price in {settings.BASE_CURRENCY}: with no source, nothing can be shown. "
+                "Staff enter them at /admin/prices/fallbackprice/."
+            )
         # A first screen shows these, and waits neither for a worker nor for a source's time-out.
         ingest.fall_back_where_due(now=timezone.now(), unpriced_only=True)

@@ -188,11 +188,10 @@ async def greet(supervisor: Supervisor, address: tuple[str, int], staffed: bool)
 
 async def is_healthy(host: str, port: int) -> bool:
     """Whether the web process answers 200 at /healthz."""
-    known_host = settings.ALLOWED_HOSTS[0].lstrip("*.") or "localhost"
     try:
         async with asyncio.timeout(_PATIENCE):
             reader, writer = await asyncio.open_connection(host, port)
-            writer.write(f"GET /healthz HTTP/1.0\r\nHost: {known_host}\r\n\r\n".encode())
+            writer.write(f"GET /healthz HTTP/1.0\r\nHost: {settings.OWN_HOST}\r\n\r\n".encode())
             status = await reader.readline()
             writer.close()
     except (OSError, TimeoutError):

@@ -1,0 +1,401 @@
+"""The settings: what the environment may say, and what is said to whoever wrote something else."""
+
+import datetime as dt
+import os
+import re
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from hypothesis import given
+from hypothesis import strategies as st
+from marshmallow import ValidationError
+
+from prices import schedule
+from prices.providers import PROVIDERS
+from swarna import environment
+from tests.environment import DATABASE
+from tests.product import ROOT
+
+SETTINGS = ROOT / "swarna/settings.py"
+EXAMPLE, OF_COMPOSE = (ROOT / ".env.example").read_text().split("# --- docker-compose.yml alone ---")
+# Where the file of all the others lies can only be said in the environment itself.
+OUTSIDE = {"SWARNA_ENV_FILE"}
+VARIABLES = re.findall(r"^# ([A-Z_]+)=", EXAMPLE, re.MULTILINE)
+
+# What each variable may hold, other than its default; and what it may not.
+GOOD = {
+    "WEBSOCKET_PORT": "8080",
+    "WS_PORT": "8081",
+    "BIND_ADDRESS": "0.0.0.0",
+    "ALLOWED_HOSTS": "prices.example, .example.org",
+    "CSRF_TRUSTED_ORIGINS": "https://prices.example, https://example.org",
+    "SECRET_KEY": "something long and random that nobody else knows, as it should be",
+    "SWARNA_STATE_DIR": "/tmp/swarna-somewhere-else",
+    "DEBUG": "true",
+    "LOG_LEVEL": "debug",
+    "DATABASE_URL": "postgres://asha:secret@db.example:5432/swarna",
+    "REDIS_URL": "rediss://:secret@redis.example:6380/1",
+    "REDIS_PREFIX": "swarna-staging",
+    "BASE_CURRENCY": "usd",
+    "PRICE_PROVIDERS": "simulated, gold_api_com",
+    "GOLD_API_COM_URL": "http://127.0.0.1:8000/gold/",
+    "SIMULATED_SEED": "7",
+    "PRICE_UPDATE_INTERVAL": "100",
+    "PROVIDER_BUDGET": "2500ms",
+    "FRESHNESS_LIMIT": "2m",
+    "CHANGE_THRESHOLD_PERCENT": "0.25",
+    "FALLBACK_AFTER": "1d",
+    "TIME_ZONE": "UTC",
+    "WS_MAX_CONNECTIONS": "5000",
+    "WS_RATE_LIMIT": "100",
+    "WS_RATE_WINDOW": "1.5m",
+    "WS_MAX_MESSAGE_BYTES": "1024",
+    "WS_TIMEOUT": "10s",
+}
+NUMBERS = ["many", "0", "-1", "1.5", "", "1e3", "9" * 5000]
+DURATIONS = ["soon", "0", "-1", "1 week", "0.4ms", "1e3", "4000d", "9" * 400, "5m 30s", "nan"]
+BAD = {
+    "WEBSOCKET_PORT": [*NUMBERS, "65536"],
+    "WS_PORT": [*NUMBERS, "65536"],
+    "DEBUG": ["maybe"],
+    "LOG_LEVEL": ["LOUD", "", "getLogger"],
+    "DATABASE_URL": [
+        "swarna",
+        "mysql://asha:hunter2@db/swarna",
+        "postgres://asha:hunter2@db:port/swarna",
+        "postgres://asha:hunter2@[/swarna",
+        "https://asha:hunter2@db",
+    ],
+    "REDIS_URL": [
+        "localhost:6379",
+        "http://:hunter2@localhost",
+        "redis://:hunter2@[",
+        "redis://:hunter2@localhost:port",
+    ],
+    "BASE_CURRENCY": ["rupees", "₹", "", "12$", "IN"],
+    "GOLD_API_COM_URL": ["api.gold-api.com", "", "ftp://host", "http://", "http://[", "http://host:port", "//host"],
+    "SIMULATED_SEED": ["lucky", "1.5"],
+    "PRICE_UPDATE_INTERVAL": [*DURATIONS, "99", "99ms", "86401s"],
+    "PROVIDER_BUDGET": DURATIONS,
+    "FRESHNESS_LIMIT": DURATIONS,
+    "CHANGE_THRESHOLD_PERCENT": ["one", "0", "-1", "NaN", "Infinity", "1%", ""],
+    "FALLBACK_AFTER": DURATIONS,
+    "TIME_ZONE": ["Bombay", "", "/etc/passwd", "../../etc/passwd", "Asia/", "a\nb"],
+    "WS_MAX_CONNECTIONS": NUMBERS,
+    "WS_RATE_LIMIT": NUMBERS,
+    "WS_RATE_WINDOW": DURATIONS,
+    "WS_MAX_MESSAGE_BYTES": [*NUMBERS, "255"],
+    "WS_TIMEOUT": DURATIONS,
+}
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Read the settings anew, in an environment in which only these variables are set; None is for one that is not."""
+
+    def load(**variables: str | None) -> dict[str, Any]:
+        given = {"SWARNA_STATE_DIR": str(tmp_path / "state"), "SWARNA_ENV_FILE": ""} | variables
+        for name in {*VARIABLES, *OUTSIDE}:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in given.items():
+            if value is not None:
+                monkeypatch.setenv(name, value)
+        return {name: value for name, value in runpy.run_path(str(SETTINGS)).items() if name.isupper()}
+
+    return load
+
+
+def manage(*arguments: str, state: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `manage.py` in an environment in which only these variables are set."""
+    bare = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=bare | {"SWARNA_STATE_DIR": str(state), "SWARNA_ENV_FILE": ""} | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+# --- .env.example --------------------------------------------------------------------------------------------------
+
+
+def test_every_variable_is_explained_and_every_explained_one_is_read() -> None:
+    read = set(re.findall(r'(?:env\.\w+|environ\.get)\(\s*"([A-Z_]+)"', SETTINGS.read_text()))
+    assert set(VARIABLES) == read - OUTSIDE
+    assert len(VARIABLES) == len(set(VARIABLES))
+
+
+def test_what_compose_alone_reads_is_explained_too() -> None:
+    explained = re.findall(r"^# ([A-Z_]+)=", OF_COMPOSE, re.MULTILINE)
+    read = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+    assert explained
+    assert set(explained) == read - set(VARIABLES)
+
+
+def test_no_other_part_reads_the_environment() -> None:
+    named = re.compile(r'environ(?:\.get\(|\[)\s*"(\w+)"|getenv\("(\w+)"')
+    readers = {
+        (path.name, *match.groups())
+        for folder in ("swarna", "prices", "streaming")
+        for path in (ROOT / folder).rglob("*.py")
+        for match in named.finditer(path.read_text())
+        if path != SETTINGS
+    }
+    assert {name for _, *names in readers for name in names if name in VARIABLES} <= {"SWARNA_STATE_DIR"}
+
+
+def test_the_values_in_the_example_are_the_defaults(
+    load: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = tmp_path / ".env"
+    example.write_text(re.sub(r"^# ([A-Z_]+=)", r"\1", EXAMPLE, flags=re.MULTILINE))
+    monkeypatch.chdir(tmp_path)
+    by_default = load(SECRET_KEY="x")
+    assert by_default["ENVIRONMENT_ERRORS"] == {}
+    assert load(SECRET_KEY="x", SWARNA_ENV_FILE=str(example)) == by_default
+
+
+def test_the_state_folder_is_in_the_checkout_wherever_one_stands(
+    load: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for written in ("", "var"):
+        assert load(SWARNA_STATE_DIR=written, SECRET_KEY="x")["STATE_DIR"] == ROOT / "var"
+    assert load(SWARNA_STATE_DIR=str(tmp_path), SECRET_KEY="x")["STATE_DIR"] == tmp_path
+
+
+# --- what may be said ----------------------------------------------------------------------------------------------
+
+
+def test_every_variable_has_an_example_here() -> None:
+    assert set(GOOD) == set(VARIABLES)
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_a_variable_means_the_same_in_the_environment_and_in_the_file(
+    load: Callable[..., dict[str, Any]], tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f'{name}="{GOOD[name]}"\n')
+    others = {"SECRET_KEY": "x", "SWARNA_STATE_DIR": str(tmp_path), name: None}
+    by_environment = load(**others | {name: GOOD[name]})
+    assert by_environment["ENVIRONMENT_ERRORS"] == {}
+    assert load(**others, SWARNA_ENV_FILE=str(file)) == by_environment
+    assert load(**others) != by_environment
+
+
+def test_the_environment_wins_over_the_file(load: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("WS_RATE_LIMIT=7\nWS_MAX_CONNECTIONS=8\n")
+    settings = load(SWARNA_ENV_FILE=str(file), WS_RATE_LIMIT="9")
+    assert (settings["WS_RATE_LIMIT"], settings["WS_MAX_CONNECTIONS"]) == (9, 8)
+
+
+def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -> None:
+    settings = load(**{name: value for name, value in GOOD.items() if name != "SWARNA_STATE_DIR"})
+    expected = {
+        "WEBSOCKET_PORT": 8080,
+        "ALLOWED_HOSTS": ["prices.example", ".example.org"],
+        "CSRF_TRUSTED_ORIGINS": ["https://prices.example", "https://example.org"],
+        "DEBUG": True,
+        "LOG_LEVEL": 10,
+        "BASE_CURRENCY": "USD",
+        "PRICE_PROVIDERS": ["simulated", "gold_api_com"],
+        "GOLD_API_COM_URL": "http://127.0.0.1:8000/gold",
+        "SIMULATED_SEED": 7,
+        "PRICE_UPDATE_INTERVAL": dt.timedelta(milliseconds=100),
+        "PROVIDER_BUDGET": dt.timedelta(seconds=2.5),
+        "FRESHNESS_LIMIT": dt.timedelta(minutes=2),
+        "CHANGE_THRESHOLD_PERCENT": Decimal("0.25"),
+        "FALLBACK_AFTER": dt.timedelta(days=1),
+        "TIME_ZONE": "UTC",
+        "WS_RATE_WINDOW": dt.timedelta(seconds=90),
+        "REDIS_IS_EMBEDDED": False,
+        "CELERY_BROKER_URL": GOOD["REDIS_URL"],
+    }
+    assert {name: settings[name] for name in expected} == expected
+    database = settings["DATABASES"]["default"]
+    assert (database["ENGINE"], database["HOST"], database["PORT"], database["NAME"], database["USER"]) == (
+        "django.db.backends.postgresql",
+        "db.example",
+        5432,
+        "swarna",
+        "asha",
+    )
+    assert "init_command" not in database.get("OPTIONS", {})
+
+
+def test_without_anything_it_runs_on_what_it_brings(load: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    settings = load()
+    assert settings["DATABASES"]["default"]["NAME"] == tmp_path / "state/swarna.sqlite3"
+    assert (settings["REDIS_IS_EMBEDDED"], settings["REDIS_URL"], settings["CHANNEL_LAYERS"]) == (True, None, {})
+    assert settings["FRESHNESS_LIMIT"] is None
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "FRESHNESS_LIMIT", "SECRET_KEY", "ALLOWED_HOSTS"])
+def test_what_is_left_empty_is_as_if_it_were_absent(load: Callable[..., dict[str, Any]], name: str) -> None:
+    assert load(**{name: ""}) == load()
+
+
+def test_the_older_name_of_the_port_is_read_where_the_newer_is_absent(load: Callable[..., dict[str, Any]]) -> None:
+    assert load(WS_PORT="4001")["WEBSOCKET_PORT"] == 4001
+    assert load(WS_PORT="4001", WEBSOCKET_PORT="4002")["WEBSOCKET_PORT"] == 4002
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("60000", 60),
+        ("1", 0.001),
+        ("500ms", 0.5),
+        ("60s", 60),
+        ("1.5s", 1.5),
+        ("5m", 300),
+        ("1h", 3600),
+        ("1d", 86400),
+        (" 10 s ", 10),
+        ("3650d", 3650 * 86400),
+    ],
+)
+def test_durations_are_milliseconds_or_have_a_unit(text: str, seconds: float) -> None:
+    assert environment.duration(text) == dt.timedelta(seconds=seconds)
+
+
+@given(st.text())
+def test_any_other_text_is_no_duration(text: str) -> None:
+    try:
+        span = environment.duration(text)
+    except ValidationError as error:
+        assert error.messages
+    else:
+        assert dt.timedelta(milliseconds=1) <= span <= dt.timedelta(days=3650)
+
+
+def test_the_interval_may_be_what_the_schedule_can_keep(load: Callable[..., dict[str, Any]]) -> None:
+    shortest = schedule.SHORTEST_INTERVAL // dt.timedelta(milliseconds=1)
+    assert load(PRICE_UPDATE_INTERVAL=str(shortest))["PRICE_UPDATE_INTERVAL"] == schedule.SHORTEST_INTERVAL
+    assert "PRICE_UPDATE_INTERVAL" in load(PRICE_UPDATE_INTERVAL=str(shortest - 1))["ENVIRONMENT_ERRORS"]
+
+
+# --- what may not --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+def test_a_malformed_variable_is_reported_and_breaks_nothing_before(
+    load: Callable[..., dict[str, Any]], name: str, value: str
+) -> None:
+    errors = load(**{name: value})["ENVIRONMENT_ERRORS"]
+    assert list(errors) == [name]
+    assert errors[name]
+    assert "hunter2" not in str(errors)
+
+
+def test_check_reports_everything_that_is_wrong_at_once_with_a_hint(tmp_path: Path) -> None:
+    worst = {name: values[-1] for name, values in BAD.items() if name != "WS_PORT"}
+    checked = manage("check", state=tmp_path, **worst, PRICE_PROVIDERS="gold_api_com,goldprice.org")
+    assert checked.returncode == 1
+    assert "Traceback" not in checked.stderr
+    for name in worst:
+        assert checked.stderr.count(f"(swarna.E001) {name} cannot be used: ") == 1, name
+        assert f"HINT: Mend {name} in the environment or in .env" in checked.stderr
+    assert "(swarna.E002) PRICE_PROVIDERS names 'goldprice.org', which is not a price source." in checked.stderr
+    assert f"HINT: Choose from: {', '.join(sorted(PROVIDERS))}." in checked.stderr
+    assert f"{len(worst) + 1} issues" in checked.stderr
+    assert "hunter2" not in checked.stderr
+
+
+def test_no_server_starts_with_a_malformed_variable(tmp_path: Path) -> None:
+    served = manage("serve", state=tmp_path, WS_RATE_LIMIT="many")
+    assert served.returncode == 1
+    assert "(swarna.E001) WS_RATE_LIMIT cannot be used" in served.stderr
+    assert "Traceback" not in served.stderr
+    another_server = subprocess.run(
+        [sys.executable, "-c", "import swarna.asgi"],
+        cwd=ROOT,
+        env=os.environ | {"SWARNA_STATE_DIR": str(tmp_path), "WS_RATE_LIMIT": "many"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert another_server.returncode == 1
+    assert "Run `manage.py check`: {'WS_RATE_LIMIT'" in another_server.stderr
+
+
+@pytest.mark.parametrize("program", ["worker", "beat"])
+@pytest.mark.usefixtures("django_db_setup")
+def test_celery_does_not_start_with_a_malformed_variable_either(program: str) -> None:
+    started = subprocess.run(
+        [sys.executable, "-m", "celery", "--skip-checks", "-A", "swarna", program],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": f"sqlite:///{DATABASE}", "FALLBACK_AFTER": "soon"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert started.returncode == 1
+    assert "(swarna.E001) FALLBACK_AFTER cannot be used" in started.stderr
+    assert "Traceback" not in started.stderr
+
+
+def test_a_checkout_without_any_configuration_is_in_order(tmp_path: Path) -> None:
+    checked = manage("check", state=tmp_path)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+# --- what is kept --------------------------------------------------------------------------------------------------
+
+
+def test_a_secret_is_drawn_once_and_kept_for_its_owner(load: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    secret = load()["SECRET_KEY"]
+    assert len(secret) >= 50
+    assert load()["SECRET_KEY"] == secret
+    assert (tmp_path / "state/secret-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_secret_that_was_given_is_not_kept(load: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    assert load(SECRET_KEY="given")["SECRET_KEY"] == "given"
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("folder", ["/dev/null", "/dev/null/state", "/proc/state", "/" + "x" * 300])
+def test_a_state_folder_that_cannot_be_written_is_one_line(load: Callable[..., dict[str, Any]], folder: str) -> None:
+    with pytest.raises(SystemExit) as refusal:
+        load(SWARNA_STATE_DIR=folder)
+    (line,) = str(refusal.value).splitlines()
+    assert folder in line
+    assert "SWARNA_STATE_DIR" in line
+
+
+def test_and_that_line_is_all_that_is_printed() -> None:
+    checked = manage("check", state=Path("/dev/null/state"))
+    assert checked.returncode == 1
+    assert checked.stderr.startswith("Swarna keeps its state in /dev/null/state, which cannot be used: ")
+    assert len(checked.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfeW\x00S\x00", None], ids=["UTF-16", "a folder"])
+def test_a_file_that_cannot_be_read_is_one_line(
+    load: Callable[..., dict[str, Any]], tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / ".env"
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    with pytest.raises(SystemExit, match=re.escape(f"{file} cannot be read")) as refusal:
+        load(SWARNA_ENV_FILE=str(file))
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+@pytest.mark.django_db
+def test_the_migrations_are_of_these_models() -> None:
+    call_command("makemigrations", "--check", "--dry-run", verbosity=0)
