@@ -238,6 +238,13 @@ def test_a_refusal_says_why_and_the_reader_may_reconnect(board: Page, stream: St
     expect(board.get_by_role("button", name="Reconnect")).to_be_hidden()
 
 
+def test_the_board_asks_a_full_server_again_by_itself_after_a_while(board: Page, stream: StubStream):
+    open_board(board, stream, prices()).close(1008, "Server at capacity")
+    expect(board.locator("#connection")).to_contain_text("Offline")
+    board.clock.run_for(65_000)
+    expect(board.locator("#connection")).to_contain_text("Connected")
+
+
 def test_the_board_never_gives_up_by_itself(board: Page, stream: StubStream, expected_errors: list[str]):
     expected_errors.append(SERVER_GONE)
     open_board(board, stream, prices())

@@ -283,6 +283,17 @@ def test_a_device_that_wakes_up_asks_whether_the_connection_survived(lab: Page, 
     assert wait_for_state(lab, "waiting")["code"] == 4000
 
 
+def test_a_page_that_comes_into_view_again_and_again_does_not_use_up_its_messages(lab: Page, stream: StubStream):
+    connect(lab)
+    connection = stream.connection()
+    for seen in range(1, 8):
+        connection.send({"type": "error", "code": "marker", "message": ""})
+        wait_for_events(lab, "error", seen)
+        move_on(lab, 9_900 if seen == 7 else 10_100)
+        lab.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert len([message for message in connection.received if message["type"] == "ping"]) <= 4
+
+
 def test_a_connection_that_never_opens_is_given_up(page: Page, stream: StubStream, expected_errors: list[str]):
     expected_errors.append(CONNECTION_FAILED)
     with socket.create_server(("127.0.0.1", 0)) as deaf:

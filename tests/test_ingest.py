@@ -510,5 +510,5 @@ def test_a_slip_in_a_fallback_that_was_mended_is_no_high_of_the_day() -> None:
         tick = ingest.fall_back_where_due(now=NOW)
     assert tick is not None
     (gold,) = (published for published in tick.quotes if published.quote.metal == "gold")
-    assert (gold.day.open, gold.day.high, gold.day.low, gold.day.previous_close) == (13200, 13200, 13200, None)
+    assert gold.day == figures("13200", "13200", "13200", None)
     assert gold.change == 0

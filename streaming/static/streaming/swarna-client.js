@@ -308,7 +308,7 @@ export class SwarnaClient extends EventTarget {
     const { heartbeatInterval, heartbeatTimeout } = this.#options;
     const isDoubtful = Date.now() - this.#heardAt > heartbeatTimeout;
     // A page that is brought into view again and again must not use up what the server lets it send.
-    const mayPing = this.connected && !this.#pinging && Date.now() - this.#pingedAt > heartbeatInterval / 2;
+    const mayPing = this.connected && !this.#pinging && Date.now() - this.#pingedAt > heartbeatInterval;
     if (this.#connection.state === "closed") this.connect();
     else if (isDoubtful && mayPing) this.#ping();
   }
