@@ -18,7 +18,7 @@ from django.db import connection, connections
 
 from prices import ingest
 from prices.quotes import Metal, PublishedTick, Quote
-from swarna.valkey import wait_for_redis
+from swarna.valkey import EmbeddedValkey, wait_for_redis
 from tests.browser_fixtures import browser, expected_errors, page
 from tests.environment import DATABASE, STATE_DIR, VALKEY
 from tests.product import Process, answers, free_port, wait_until
@@ -33,15 +33,21 @@ hypothesis.settings.register_profile("swarna", deadline=None)
 hypothesis.settings.load_profile("swarna")
 
 
-@pytest.fixture(scope="session")
-def valkey() -> Iterator[str]:
-    """A real Valkey for as long as the tests run; its address."""
-    program = VALKEY.program()
+def start(valkey: EmbeddedValkey) -> "subprocess.Popen[bytes]":
+    """A real Valkey that answers, for the caller to end."""
+    program = valkey.program()
     process = subprocess.Popen(program.command, stdin=subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.write(program.stdin)
     process.stdin.close()
-    wait_for_redis(VALKEY.url, 10)
+    wait_for_redis(valkey.url, 10)
+    return process
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """A real Valkey for as long as the tests run; its address."""
+    process = start(VALKEY)
     yield VALKEY.url
     process.terminate()
     process.wait(10)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,19 +11,15 @@ from channels.layers import channel_layers
 from pytest_django import Settings
 
 from streaming import publish
-from swarna.valkey import EmbeddedValkey, wait_for_redis
+from swarna.valkey import EmbeddedValkey
+from tests.conftest import start
 
 
 @pytest.fixture
 def hanging_redis(tmp_path: Path, settings: Settings) -> Iterator[None]:
     """The channel layer's Redis takes connections and never answers."""
     valkey = EmbeddedValkey(tmp_path)
-    program = valkey.program()
-    process = subprocess.Popen(program.command, stdin=subprocess.PIPE)
-    assert process.stdin is not None
-    process.stdin.write(program.stdin)
-    process.stdin.close()
-    wait_for_redis(valkey.url, 10)
+    process = start(valkey)
     layer = settings.CHANNEL_LAYERS["default"]
     host = layer["CONFIG"]["hosts"][0] | {"address": valkey.url}
     settings.CHANNEL_LAYERS = {"default": layer | {"CONFIG": layer["CONFIG"] | {"hosts": [host]}}}
