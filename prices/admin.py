@@ -180,7 +180,9 @@ class FallbackPriceAdmin(SimpleHistoryAdmin):
 
     @admin.display(description="on screen now", boolean=True)
     def on_screen(self, fallback: FallbackPrice) -> bool:
-        shown = _latest(fallback.metal, fallback.currency).first()
+        shown = (
+            LatestPrice.shown().filter(metal=fallback.metal, currency=fallback.currency, metal__enabled=True).first()
+        )
         return shown is not None and shown.lane == Lane.FALLBACK
 
     def save_model(self, request: HttpRequest, obj: FallbackPrice, form: Any, change: bool) -> None:

@@ -236,7 +236,9 @@ class Hub:
             self._freshness_limit = standing.freshness_limit
             ticks = [Tick.of(tick) for tick in standing.ticks]
             latest = {metal.value: Quoted.of(published) for metal, published in standing.quotes.items()}
-            if standing.seq < self.log.seq:
+            # Also one that was emptied and has since grown past us: its chain begins before where we stand.
+            begins_anew = bool(self.log.seq and ticks and ticks[0].previous_seq < self.log.seq)
+            if standing.seq < self.log.seq or begins_anew:
                 self.log.replace(standing.seq, latest, ticks)
                 for connection in self.connections:
                     connection.since = None  # what it has seen is no more

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, worker_init
+from celery.signals import import_modules
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "swarna.settings")
 
@@ -15,8 +15,8 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@worker_init.connect
-@beat_init.connect
+# Of the signals that worker and beat both send, the one that comes before either has read the database.
+@import_modules.connect
 def refuse_a_bad_configuration(**kwargs: Any) -> None:
     """Run Django's checks, whose errors Celery itself would not heed, and end with what they say."""
     from django.core.management import call_command

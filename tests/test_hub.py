@@ -354,3 +354,14 @@ async def test_a_connection_that_cannot_be_sent_to_is_ended_and_does_not_stand_s
     world.hub.join(broken.connection)
     async with asyncio.timeout(5):
         await broken.gave_up.wait()
+
+
+async def test_a_database_that_was_emptied_and_grew_past_us_is_believed_by_everyone(
+    rarely: World, client: Client
+) -> None:
+    await rarely.bring(rarely.write(quote("silver", price="5")))
+    await client.next("priceUpdate")
+    client.connection.add(frozenset({"silver"}))
+    rarely.ticks[:] = [published(9, 0, quote(price="100"))]
+    await rarely.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
+    assert (await client.next("priceUpdate"))["data"] == {}
