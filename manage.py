@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     # Written so that an old Python can read this far and say what is wrong.
-    if sys.version_info < (3, 11):  # noqa: UP036
+    if sys.version_info < (3, 11):  # noqa: UP036  (for the Pythons that pyproject.toml excludes)
         sys.exit("Swarna needs Python 3.11 or newer, and this is " + sys.version.split()[0] + ". Run it with that.")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "swarna.settings")
     try:

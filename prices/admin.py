@@ -125,8 +125,6 @@ class FallbackPriceForm(AuditedForm):
 
     def clean_as_of(self) -> dt.datetime:
         as_of: dt.datetime = self.cleaned_data["as_of"]
-        if as_of.year < 2000:
-            raise ValidationError("This is before 2000. Give the time at which the price was true.")
         if as_of > timezone.now() + dt.timedelta(minutes=2):
             raise ValidationError("This is in the future. Give the time at which the price was true.")
         if as_of < _EARLIEST:
@@ -244,7 +242,7 @@ class ConfigurationAdmin(SimpleHistoryAdmin):
         if interval != (before := schedule.interval()):
             schedule.set_interval(interval)
             # The interval is the schedule's, so the row's own history would not show it.
-            obj._change_reason = f"update interval {before} → {interval}"  # type: ignore[attr-defined]
+            obj._change_reason = f"update interval {before} → {interval}"  # type: ignore[attr-defined]  # simple-history reads it
         super().save_model(request, obj, form, change)
         transaction.on_commit(publish.reload)
 

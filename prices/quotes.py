@@ -163,7 +163,7 @@ class PublishedQuote:
         for name in _QUOTED_AMOUNTS:
             object.__setattr__(quote, name, of(getattr(quote, name)))
         day = {name: of(getattr(self.day, name)) for name in ("open", "high", "low", "previous_close")}
-        return replace(self, quote=quote, day=DayFigures(**day))  # type: ignore[arg-type]
+        return replace(self, quote=quote, day=DayFigures(**day))  # type: ignore[arg-type]  # None stays None only
 
     @property
     def change(self) -> Decimal:

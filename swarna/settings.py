@@ -210,4 +210,4 @@ try:
     env.seal()
     ENVIRONMENT_ERRORS: dict[str, list[str]] = {}
 except EnvValidationError as error:
-    ENVIRONMENT_ERRORS = dict(error.error_messages)  # type: ignore[arg-type]
+    ENVIRONMENT_ERRORS = dict(error.error_messages)  # type: ignore[arg-type]  # environs: by variable, a list of texts

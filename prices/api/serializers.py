@@ -63,7 +63,7 @@ class QuoteSerializer(serializers.Serializer):
     ask = _Amount(source="quote.ask", required=False, help_text="Absent where the source gives none.")
 
     def get_stale(self, published: PublishedQuote) -> bool:
-        return self.context["standing"].is_stale(published, self.context["now"])  # type: ignore[no-any-return]
+        return self.context["standing"].is_stale(published, self.context["now"])  # type: ignore[no-any-return]  # context is untyped
 
 
 class PricesSerializer(serializers.Serializer):

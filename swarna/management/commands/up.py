@@ -176,7 +176,7 @@ async def greet(supervisor: Supervisor, address: tuple[str, int], staffed: bool)
     while not await is_healthy(*address):
         await asyncio.sleep(0.1)
     host = settings.BIND_ADDRESS
-    if host in ("0.0.0.0", "::"):  # noqa: S104
+    if host in ("0.0.0.0", "::"):  # noqa: S104  (compared with, not bound to)
         host = "localhost"
     supervisor.say(f"ready: http://{f'[{host}]' if ':' in host else host}:{settings.WEBSOCKET_PORT}/")
     if not staffed:
