@@ -3,18 +3,18 @@
 import datetime as dt
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 from django.template.loader import render_to_string
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser import SERVER_GONE
 from tests.stub_stream import StubConnection, StubStream, price_update, quote, status
 
 NOW = "2026-11-01T18:31:12.000Z"  # two minutes into 2 November in India
 METALS = ("gold", "silver", "platinum", "palladium")
-# A browser asks for the page's icon when it finds the time, which may be when the server is already gone.
-SERVER_GONE = r"WebSocket connection to .* failed|net::ERR_CONNECTION_REFUSED"
 
 
 @pytest.fixture
@@ -311,7 +311,9 @@ def test_a_board_without_metals_says_how_to_get_them(board: Page, stream: StubSt
 
 
 def test_only_the_listed_metals_are_on_it(page: Page):
-    with StubStream({"/": lambda: render_to_string("board.html", {"metals": ["silver", "gold"]})}) as stream:
+    pages = {"/": lambda: render_to_string("board.html", {"metals": ["silver", "gold"]})}
+    # The page ends first: what it still asks for, its icon say, would find the server gone.
+    with StubStream(pages) as stream, closing(page):
         page.goto(stream.http_url)
         assert stream.connection().wait_for("subscribe")["metals"] == ["silver", "gold"]
         assert page.get_by_role("checkbox").count() == 2

@@ -8,10 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser import open_test_page
-
-# A browser asks for the page's icon when it finds the time, which may be when the server is already gone.
-SERVER_GONE = r"WebSocket connection to .* failed|net::ERR_CONNECTION_REFUSED"
+from tests.browser import SERVER_GONE, open_test_page
 
 
 def open_client(page: Page, server: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser import SERVER_GONE
 from tests.conftest import Server
 
 CLIENT = Path(__file__).parent / "browser" / "seed-client.js"
@@ -56,7 +57,7 @@ def test_it_unsubscribes(server: Server, client: Page) -> None:
 
 
 def test_it_reconnects_by_itself_after_a_crash(server: Server, client: Page, expected_errors: list[str]) -> None:
-    expected_errors.append("WebSocket connection to .* failed")
+    expected_errors.append(SERVER_GONE)
     server.kill()
     server.publish(gold="5700")
     server.start()

@@ -6,6 +6,9 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page, Route
 
 TESTS = Path(__file__).parent.parent
+# What a page's console may say of a server that is taken away: a browser also asks for the page's icon when it finds
+# the time, which may be just then.
+SERVER_GONE = r"WebSocket connection to .* failed|net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|EMPTY_RESPONSE)"
 
 
 def open_test_page(page: Page, origin: str, name: str) -> None:
