@@ -5,11 +5,12 @@ window.newClientAt = (url, options) => {
   const client = new SwarnaClient(url, { jitter: 0, ...options });
   window.client = client;
   window.events = [];
-  for (const type of ["prices", "status", "connection", "error"]) {
+  for (const type of ["prices", "status", "subscribed", "connection", "error"]) {
     client.addEventListener(type, ({ detail }) => window.events.push({ type, detail }));
   }
   return client;
 };
 window.newClient = (options) => window.newClientAt("/ws/prices/", options);
 window.eventsOf = (type) => window.events.filter((event) => event.type === type).map(({ detail }) => detail);
+window.waits = () => window.eventsOf("connection").filter(({ state }) => state === "waiting");
 window.ready = true;
