@@ -55,6 +55,24 @@ def test_a_client_finds_the_server_again_after_a_crash(server: Any, page: Page, 
     page.wait_for_function("client.prices.gold?.price === 13444.5")
 
 
+def test_a_client_is_told_once_of_the_moves_that_it_missed(server: Any, page: Page, expected_errors: list[str]):
+    expected_errors.append(SERVER_GONE)
+    server.publish(gold="13000")
+    open_client(page, server)
+    page.wait_for_function("client.prices.gold?.price === 13000")
+    server.kill()
+    page.wait_for_function("client.connection.state === 'waiting'")
+    page.evaluate("events.length = 0")
+    server.publish(gold="13300", silver="150")
+    server.publish(gold="13700", silver="170")
+    server.start()
+    page.wait_for_function("client.connected")
+    server.publish(gold="14000")
+    page.wait_for_function("client.prices.gold.price === 14000")
+    missed = page.evaluate("eventsOf('prices').flatMap(({ changes }) => changes.map(({ newPrice }) => newPrice))")
+    assert missed == [13300, 13700, 14000]
+
+
 # --- the React hook ------------------------------------------------------------------------------------------------
 
 
