@@ -78,7 +78,7 @@ function connectionText({ state, retryAt, reason, why }) {
       return "Connected";
     case "waiting": {
       const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / SECOND));
-      return why === "restart" ? `Server restarting, back in ${seconds} s` : `Reconnecting in ${seconds} s`;
+      return why === "restart" ? `Restarting, back in ${seconds} s` : `Reconnecting in ${seconds} s`;
     }
     case "closed":
       return `Offline: ${reason || "the connection was lost"}`;
