@@ -59,7 +59,7 @@ def retry(lab: Page, stream: StubStream) -> StubConnection:
 
 def moves(lab: Page) -> list[float]:
     """What all moves that the page was handed so far went to."""
-    return list(lab.evaluate("eventsOf('prices').flatMap(({ changes }) => changes.map(({ newPrice }) => newPrice))"))
+    return list(lab.evaluate("moves()"))
 
 
 def prices_shown(lab: Page, metal: str = "gold") -> list[float]:
@@ -335,6 +335,20 @@ def test_a_connection_lost_before_the_answer_leaves_the_same_to_ask_for(away: Pa
     )
     wait_for_events(away, "prices", 5)
     assert (prices_shown(away), moves(away)) == ([700, 800, 900, 900, 900], [800, 900])
+
+
+def test_what_is_no_longer_asked_for_holds_nothing_back(away: Page, stream: StubStream):
+    connection = retry(away, stream)
+    connection.wait_for("subscribe")
+    away.evaluate("client.unsubscribe(['*'])")
+    lose(away, connection)
+    connection = retry(away, stream)
+    connection.wait_for("unsubscribe")
+    wait_for_state(away, "open")
+    away.evaluate("client.subscribe(['gold'])")
+    connection.send(snapshot(9, gold=quote(900)), price_update(10, gold=quote(1000), changes=[move("gold", 900, 1000)]))
+    wait_for_events(away, "prices", 3)
+    assert moves(away) == [1000]
 
 
 def test_a_server_that_lags_behind_does_not_take_prices_back(away: Page, stream: StubStream):
@@ -631,6 +645,14 @@ def test_delays_attempts_and_their_limits_are_options(lab: Page, stream: StubStr
     assert lab.evaluate("client.connection.delay") == 150
     move_on(lab, 150)
     wait_for_state(lab, "closed")
+
+
+def test_an_option_that_is_left_undefined_has_its_default(lab: Page, stream: StubStream):
+    lab.evaluate("newClient({ reconnectDelay: undefined, interval: undefined, token: undefined }).connect()")
+    connection = stream.connection()
+    assert connection.offered == ["swarnaai-v1"]
+    lose(lab, connection)
+    assert lab.evaluate("client.connection.delay") == 1000
 
 
 def test_jitter_only_lengthens_a_wait_and_by_no_more_than_its_share(lab: Page, stream: StubStream):
