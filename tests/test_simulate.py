@@ -81,7 +81,11 @@ def test_a_stamp_is_taken_between_the_commit_and_the_publication(
 def test_the_pace_is_kept_whatever_a_tick_costs(
     published: list[tuple[PublishedTick, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish, "tick", lambda tick: (published.append((tick, time.monotonic_ns())), time.sleep(0.05)))
+    def publish_slowly(tick: PublishedTick) -> None:
+        published.append((tick, time.monotonic_ns()))
+        time.sleep(0.05)
+
+    monkeypatch.setattr(publish, "tick", publish_slowly)
     pace = run(0.2, 6)
     began, ended = published[0][1], published[-1][1]
     assert (ended - began) / 1e9 == pytest.approx(1.0, abs=0.15)
