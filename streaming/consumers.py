@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
@@ -12,6 +11,7 @@ from django.conf import settings
 from streaming import protocol
 from streaming.hub import Connection, Hub
 from streaming.limits import RateWindow
+from streaming.outlets import FRAMES, SendOutlet
 from streaming.protocol import ClientError, Close, ErrorCode, Ping, Subscribe, Unsubscribe
 
 logger = logging.getLogger(__name__)
@@ -26,9 +26,27 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
     def __init__(self, *, hub: Hub) -> None:
         super().__init__()
         self.hub = hub
-        self.connection = Connection(hub, self.send, partial(self.end, Close.INTERNAL_ERROR))
         self.rate = RateWindow(settings.WS_RATE_LIMIT, settings.WS_RATE_WINDOW.total_seconds())
         self.ended = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Take the connection's events one by one.
+
+        Channels' own loop listens to a channel layer too, by two tasks for each connection, and sends each event
+        through a thread, for the database connections of consumers that have some. Ours has neither.
+        """
+        self.scope = scope
+        self.base_send = send
+        ready_made = scope.get("extensions", {}).get(FRAMES)
+        self.connection = Connection(self.hub, ready_made or SendOutlet(self.send, self.give_up))
+        try:
+            while (event := await receive())["type"] != "websocket.disconnect":
+                if event["type"] == "websocket.connect":
+                    await self.connect()
+                else:
+                    await self.websocket_receive(event)
+        finally:
+            self.hub.leave(self.connection)
 
     async def connect(self) -> None:
         offered = self.scope.get("subprotocols", [])
@@ -46,39 +64,40 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
             await self.end(Close.RATE_LIMITED)
         else:
             try:
-                self.act_on(text_data)
+                await self.act_on(text_data)
             except ClientError as problem:
                 self.connection.answer(protocol.error(problem))
             except Exception:
                 logger.exception("a defect of ours, met by the client's message %.200r", text_data)
                 await self.end(Close.INTERNAL_ERROR)
 
-    def act_on(self, text: str | None) -> None:
+    async def act_on(self, text: str | None) -> None:
         """Do what a message asks and queue its answer. Raises ClientError."""
         if text is None:
             raise ClientError(ErrorCode.BINARY_NOT_SUPPORTED, "Send JSON as a text message, not as a binary one.")
         connection = self.connection
         match protocol.parse(text):
-            case Subscribe(metals, _, since, id):
-                # What it was not sent so far, it has not seen, whatever else it has.
-                connection.since = since if metals <= connection.metals else None
-                connection.add(metals)
-                connection.answer(protocol.subscribed(connection.metals, None, id))
+            case Subscribe(metals, interval_ms, since, id):
+                if since is not None:
+                    await self.hub.reach(since)
+                connection.subscribe(metals, since, interval_ms)
+                connection.answer(protocol.subscribed(connection.metals, connection.interval_ms, id))
             case Unsubscribe(metals, id):
-                connection.remove(metals)
-                connection.answer(protocol.unsubscribed(connection.metals, None, id))
+                connection.unsubscribe(metals)
+                connection.answer(protocol.unsubscribed(connection.metals, connection.interval_ms, id))
             case Ping(id):
                 connection.answer(protocol.pong(id, protocol.wire_time(self.hub.now())))
+
+    async def give_up(self) -> None:
+        """End a connection that cannot be sent to."""
+        await self.end(Close.INTERNAL_ERROR)
 
     async def end(self, why: Close) -> None:
         """Close with a code and a reason that says what the client should do about it."""
         self.ended = True
         logger.info("closing the connection of %s: %s %s", _peer(self.scope), why.code, why.reason)
-        await self.hub.leave(self.connection)
+        self.hub.leave(self.connection)
         await self.close(why.code, why.reason)
-
-    async def disconnect(self, code: int) -> None:
-        await self.hub.leave(self.connection)
 
 
 def _peer(scope: Mapping[str, Any]) -> str:

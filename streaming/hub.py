@@ -1,14 +1,14 @@
 """This process's connections and what each is to be sent next. One channel-layer subscription serves them all.
 
-Every connection is only `(metals, since)`: the tick log says what it is to be sent. A connection whose last message is
-still on its way is not given another; when it is through, it asks again and gets whatever is newest then.
+Every connection is only `(metals, since)`: the tick log says what it is to be sent. Latest wins: a connection whose
+last message still waits for its client is not given another; when that is through, it gets whatever is newest then.
 """
 
 import asyncio
 import contextlib
 import datetime as dt
 import logging
-from collections import deque
+import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -17,6 +17,8 @@ import msgspec
 from prices import market
 from prices.current import TICKS_KEPT, Standing
 from streaming import protocol, publish
+from streaming.frames import Frame
+from streaming.outlets import Outlet
 from streaming.protocol import EVERY_METAL
 from streaming.ticks import Quoted, Tick, TickLog, overall
 
@@ -30,87 +32,129 @@ _RETRY_AFTER = 1.0
 
 
 class Connection:
-    """One client. `send` takes a text message and returns when the transport has taken it.
+    """One client: what it wants, what it has seen, and its way out."""
 
-    `give_up` ends a connection that cannot be sent to for a reason of ours: better none than one that stands still.
-    """
+    __slots__ = (
+        "_answers",
+        "_chosen",
+        "_due",
+        "_hub",
+        "_interval",
+        "_not_before",
+        "_outlet",
+        "_status",
+        "_timer",
+        "metals",
+        "since",
+    )
 
-    def __init__(
-        self, hub: "Hub", send: Callable[[str], Awaitable[None]], give_up: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, hub: "Hub", outlet: Outlet) -> None:
         self.metals = EVERY_METAL
         # The newest tick that this client has seen; None for one that needs a snapshot.
         self.since: int | None = None
         self._hub = hub
-        self._send = send
-        self._give_up = give_up
+        self._outlet = outlet
         self._chosen = False
-        self._answers: deque[str] = deque()
-        self._status: str | None = None
-        self._pump: asyncio.Task[None] | None = None
+        self._answers: list[Frame] = []
+        self._status: Frame | None = None
+        # Whether an update may go out now, rather than with the next round.
+        self._due = True
+        # Seconds between updates, as the client asked for; 0 for as they come. Then: when the next one may go.
+        self._interval = 0.0
+        self._not_before = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        outlet.listener = self
 
-    def add(self, metals: frozenset[str]) -> None:
-        """The first call narrows the default set of all metals to exactly its own; later ones add."""
+    def subscribe(self, metals: frozenset[str], since: int | None = None, interval_ms: int | None = None) -> None:
+        """The first call narrows the default set of all metals to exactly its own; later ones add.
+
+        What follows is everything that was missed after `since`, or a snapshot without one. An interval stays until
+        another one is given; 0 ends it.
+        """
+        # What it was not sent so far, it has not seen, whatever else it has.
+        self.since = since if metals <= self.metals else None
         self.metals = self.metals | metals if self._chosen else metals
         self._chosen = True
+        self._due = True
+        if interval_ms is not None:
+            self._interval = interval_ms / 1000
 
-    def remove(self, metals: frozenset[str]) -> None:
-        """No more of these; before any `add`, out of all."""
+    def unsubscribe(self, metals: frozenset[str]) -> None:
+        """No more of these; before any `subscribe`, out of all."""
         self.metals -= metals
 
-    def answer(self, text: str) -> None:
+    @property
+    def interval_ms(self) -> int | None:
+        """Milliseconds between two updates, where the client asked for an interval."""
+        return round(self._interval * 1000) or None
+
+    def answer(self, message: bytes) -> None:
         """Send the answer to a message of the client's: answers go before prices, in order."""
-        self._answers.append(text)
+        self._answers.append(Frame(message))
         self.wake()
 
-    def wake(self) -> None:
-        """Send what there is to send, unless that is happening already."""
-        if self._pump is None and (first := self._next()) is not None:
-            self._pump = asyncio.get_running_loop().create_task(self._send_all(first))
+    def tell(self) -> int | None:
+        """There may be news: send it, if it is time. The bytes that were sent; None where a slow client has to wait."""
+        if self._interval and not self._interval_is_over():
+            return 0
+        self._due = True
+        return self.wake() if self._outlet.clear else None
 
-    async def close(self) -> None:
-        """Stop sending."""
-        if self._pump is not None:
-            self._pump.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._pump
+    def wake(self) -> int:
+        """Send what there is to send, as long as the client takes it. The bytes that were sent."""
+        outlet, size = self._outlet, 0
+        while outlet.clear and (frame := self._next()):
+            size += outlet.write(frame)
+        return size
 
-    def _next(self) -> str | None:
+    def restart(self) -> None:
+        """Tell the client when to come back, and then nothing more."""
+        self._outlet.write(Frame(protocol.restart(self._hub.restart_delay())))
+        self.close()
+
+    def close(self) -> None:
+        """Send nothing more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._outlet.stop()
+
+    def _next(self) -> Frame | None:
         """An answer, else what changed since the last update, else a status that the client has not seen; or None."""
         if self._answers:
-            return self._answers.popleft()
-        log = self._hub.log
-        if update := log.update(self.metals, self.since):
-            self.since = update.seq
-            return update.text
-        if self.since is not None:
-            # Not backwards: before the first reading, the log knows less than a client that has come back.
-            self.since = max(self.since, log.seq)
-        if self._status != self._hub.status:
-            self._status = self._hub.status
+            return self._answers.pop(0)
+        hub = self._hub
+        if self._due:
+            self._due = False
+            if update := hub.log.update(self.metals, self.since):
+                self.since = update.seq
+                if self._interval:
+                    self._not_before = asyncio.get_running_loop().time() + self._interval
+                return update.frame
+            if self.since is not None:
+                # Not backwards: before the first reading, the log knows less than a client that has come back.
+                self.since = max(self.since, hub.log.seq)
+        if self._status is not hub.status:
+            self._status = hub.status
             return self._status
         return None
 
-    async def _send_all(self, text: str | None) -> None:
-        try:
-            while text is not None:
-                await self._send(text)
-                text = self._next()
-        except OSError as error:
-            # Some servers say so when the client is gone; its disconnect event is on the way and ends the connection.
-            logger.debug("a client left while it was sent to: %s", error)
-        except Exception:
-            logger.exception("a message could not be sent")
-            self._pump = None
-            await self._give_up()
-        finally:
-            self._pump = None
+    def _interval_is_over(self) -> bool:
+        """Whether the client's interval is over; if not, it is told when it is."""
+        loop = asyncio.get_running_loop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if loop.time() >= self._not_before:
+            return True
+        self._timer = loop.call_at(self._not_before, self.tell)
+        return False
 
 
 class Hub:
     """The connections of one process. Made outside any event loop; its first connection starts it.
 
     `load` reads what is in force and the ticks after a seq; `layer` gives the channel layer, None where there is none.
+    Updates go out at once when none did in the last `batch_interval`, else merged at its end.
     """
 
     def __init__(
@@ -121,18 +165,26 @@ class Hub:
         clock: Callable[[], dt.datetime],
         currency: str,
         max_connections: int,
+        batch_interval: dt.timedelta,
+        restart_spread: dt.timedelta,
     ) -> None:
         self.log = TickLog(currency=currency, size=TICKS_KEPT)
         self.connections: set[Connection] = set()
-        self.status: str | None = None
+        self.status: Frame | None = None
         self._load = load
         self._layer = layer
         self.now = clock
         self._max_connections = max_connections
+        self._batch_interval = batch_interval.total_seconds()
+        self._restart_spread = restart_spread
+        # When the last round was that had news in it, and the one that is to come.
+        self._told_at = 0.0
+        self._round: asyncio.TimerHandle | None = None
         self._freshness_limit = dt.timedelta.max
         self._shown: tuple[Any, ...] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._reading = asyncio.Lock()
+        self._next_reading: asyncio.Task[None] | None = None
         self._troubles: set[str] = set()
 
     def join(self, connection: Connection) -> bool:
@@ -146,10 +198,25 @@ class Hub:
             self._start()
         return True
 
-    async def leave(self, connection: Connection) -> None:
+    def leave(self, connection: Connection) -> None:
         """Forget a connection. Harmless for one that never joined."""
         self.connections.discard(connection)
-        await connection.close()
+        connection.close()
+
+    async def reach(self, since: int) -> None:
+        """Wait for a tick that a client has seen and this process has not: another process was quicker.
+
+        Returns also when there is no such tick in the database; then the client's `since` is of no use.
+        """
+        if since > self.log.seq:
+            # A reading that begins from now on sees that tick; one serves all who wait for it.
+            if self._next_reading is None:
+                self._next_reading = asyncio.create_task(self._catch_up())
+            await asyncio.shield(self._next_reading)
+
+    def restart_delay(self) -> int:
+        """Milliseconds after which a client is to come back when this process ends: not all at once."""
+        return random.randint(0, self._restart_spread // dt.timedelta(milliseconds=1))  # noqa: S311
 
     async def stop(self) -> None:
         """End the hub's own tasks, for whoever does not end the process with it."""
@@ -201,7 +268,7 @@ class Hub:
             await asyncio.sleep(_JUDGE_EVERY)
             with _going_on("the clock's watch"):
                 if self._judge():
-                    self._wake_all()
+                    self._tell_all()
 
     async def _receive(self, message: dict[str, Any]) -> None:
         if message["type"] != publish.TICK:
@@ -217,13 +284,14 @@ class Hub:
             return
         if self.log.append(tick):
             self._judge()
-            self._wake_all()
+            self._tell_all()
         else:
             await self._catch_up()
 
     async def _catch_up(self) -> None:
         """Take from the database what the log lacks: the missing ticks if they are all there, else everything anew."""
         async with self._reading:
+            self._next_reading = None
             try:
                 standing = await self._read()
             except Exception as error:
@@ -248,7 +316,7 @@ class Hub:
                 self.log.relist(latest)
                 self._renew(EVERY_METAL)
         self._judge()
-        self._wake_all()
+        self._tell_all()
 
     async def _read(self) -> Standing | None:
         """What the database holds beyond the log; all of it where the database knows less, because it was put back.
@@ -277,14 +345,27 @@ class Hub:
         if shown == self._shown:
             return bool(turned)
         self._shown = shown
-        self.status = protocol.status(
-            feed, feeds, market_open=shown[2], source=source, timestamp=protocol.wire_time(now)
+        self.status = Frame(
+            protocol.status(feed, feeds, market_open=shown[2], source=source, timestamp=protocol.wire_time(now))
         )
         return True
 
-    def _wake_all(self) -> None:
-        for connection in self.connections:
-            connection.wake()
+    def _tell_all(self) -> None:
+        """Send everybody what is new: now, or where that has just been done, at the end of the batch interval."""
+        if self._round is None:
+            loop = asyncio.get_running_loop()
+            wait = self._told_at + self._batch_interval - loop.time()
+            self._round = loop.call_later(max(wait, 0.0), self._tell_each)
+
+    def _tell_each(self) -> None:
+        self._round = None
+        began = asyncio.get_running_loop().time()
+        size = 0
+        with _going_on("the round to all clients"):
+            for connection in tuple(self.connections):
+                size += connection.tell() or 0
+        if size:
+            self._told_at = began
 
     def _renew(self, metals: frozenset[str]) -> None:
         """Connections that show one of these metals, and have no update of theirs to come, are sent it once more."""

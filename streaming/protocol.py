@@ -1,7 +1,7 @@
 """The wire contract `swarnaai-v1`, sans-I/O: what may come in, what goes out, and why a connection ends.
 
 `parse` turns a client's text into a command or raises `ClientError`; every message that goes out is built here, as
-text ready to send. Nothing here knows Django, a socket or a clock. docs/protocol.md is the contract in words.
+JSON in UTF-8. Nothing here knows Django, a socket or a clock. docs/protocol.md is the contract in words.
 """
 
 import datetime as dt
@@ -30,6 +30,7 @@ class Close(enum.Enum):
     RATE_LIMITED = (1008, "Rate limit exceeded")
     TOO_BIG = (1009, "Message too big")
     INTERNAL_ERROR = (1011, "Internal error")
+    RESTART = (1012, "Service restart")
 
     @property
     def code(self) -> int:
@@ -226,10 +227,10 @@ def price_update(
     published_at: str,
     snapshot: bool,
     currency: str,
-) -> str:
+) -> bytes:
     """A `priceUpdate`: every metal in `data`, those in `stale` marked so."""
     old = frozenset(stale)
-    return _text(
+    return _encode(
         {
             "type": "priceUpdate",
             "data": {
@@ -246,24 +247,24 @@ def price_update(
     )
 
 
-def pong(id: Scalar, timestamp: str) -> str:
+def pong(id: Scalar, timestamp: str) -> bytes:
     """The answer to a ping."""
-    return _text({"type": "pong", **_echo(id), "timestamp": timestamp})
+    return _encode({"type": "pong", **_echo(id), "timestamp": timestamp})
 
 
-def subscribed(metals: Iterable[str], interval_ms: int | None, id: Scalar) -> str:
+def subscribed(metals: Iterable[str], interval_ms: int | None, id: Scalar) -> bytes:
     """The answer to a subscribe: the connection's full set after it."""
-    return _text({"type": "subscribed", "metals": _in_order(metals), "interval": interval_ms, **_echo(id)})
+    return _encode({"type": "subscribed", "metals": _in_order(metals), "interval": interval_ms, **_echo(id)})
 
 
-def unsubscribed(metals: Iterable[str], interval_ms: int | None, id: Scalar) -> str:
+def unsubscribed(metals: Iterable[str], interval_ms: int | None, id: Scalar) -> bytes:
     """The answer to an unsubscribe: what is left."""
-    return _text({"type": "unsubscribed", "metals": _in_order(metals), "interval": interval_ms, **_echo(id)})
+    return _encode({"type": "unsubscribed", "metals": _in_order(metals), "interval": interval_ms, **_echo(id)})
 
 
-def status(feed: Feed, feeds: Mapping[str, Feed], *, market_open: bool, source: str | None, timestamp: str) -> str:
+def status(feed: Feed, feeds: Mapping[str, Feed], *, market_open: bool, source: str | None, timestamp: str) -> bytes:
     """What is being shown: of all metals together, and of each."""
-    return _text(
+    return _encode(
         {
             "type": "status",
             "feed": feed,
@@ -275,9 +276,14 @@ def status(feed: Feed, feeds: Mapping[str, Feed], *, market_open: bool, source: 
     )
 
 
-def error(problem: ClientError) -> str:
+def restart(after_ms: int) -> bytes:
+    """This process ends: come back after so many milliseconds."""
+    return _encode({"type": "restart", "afterMs": after_ms})
+
+
+def error(problem: ClientError) -> bytes:
     """Why a client's message was not acted upon, and what to send instead."""
-    return _text({"type": "error", "code": problem.code, "message": str(problem), **_echo(problem.id)})
+    return _encode({"type": "error", "code": problem.code, "message": str(problem), **_echo(problem.id)})
 
 
 def wire_time(at: dt.datetime) -> str:
@@ -298,7 +304,3 @@ def _echo(id: Scalar) -> dict[str, Scalar]:
 def _in_order(metals: Iterable[str]) -> list[str]:
     named = set(metals)
     return [metal for metal in METALS if metal in named]
-
-
-def _text(message: Mapping[str, Any]) -> str:
-    return _encode(message).decode()

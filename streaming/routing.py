@@ -27,6 +27,8 @@ def websocket_application() -> URLRouter:
         clock=timezone.now,
         currency=settings.BASE_CURRENCY,
         max_connections=settings.WS_MAX_CONNECTIONS,
+        batch_interval=settings.WS_BATCH_INTERVAL,
+        restart_spread=settings.WS_RESTART_SPREAD,
     )
     stream = PriceConsumer.as_asgi(hub=hub)
     elsewhere: Any = _refuse  # an ASGI application, where `re_path` is typed for views

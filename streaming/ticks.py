@@ -15,6 +15,7 @@ import msgspec
 
 from prices.quotes import PublishedQuote, PublishedTick
 from streaming import protocol
+from streaming.frames import Frame
 from streaming.protocol import ChangeData, Feed, PriceData
 
 # Updates cached between two ticks. Clients in step share a few; a stranger's `since` values must not fill memory.
@@ -87,7 +88,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
 class Update:
     """A `priceUpdate` ready to send; whoever received it has seen everything up to `seq`."""
 
-    text: str
+    frame: Frame
     seq: int
 
 
@@ -170,7 +171,7 @@ class TickLog:
     def _encode(self, metals: frozenset[str], changes: Iterable[ChangeData], *, snapshot: bool) -> Update | None:
         if self._published_at is None:
             return None
-        text = protocol.price_update(
+        payload = protocol.price_update(
             {metal: quoted.data for metal, quoted in self.latest.items() if metal in metals},
             self.stale,
             changes,
@@ -179,7 +180,7 @@ class TickLog:
             snapshot=snapshot,
             currency=self._currency,
         )
-        return Update(text, self.seq)
+        return Update(Frame(payload), self.seq)
 
     def feeds(self) -> dict[str, Feed]:
         """What kind of price each metal shows."""

@@ -16,6 +16,8 @@ from prices.current import Standing
 from prices.quotes import Change, DayFigures, Metal, PublishedQuote, PublishedTick, Quote
 from streaming import hub, publish
 from streaming.hub import Connection, Hub
+from streaming.outlets import SendOutlet
+from streaming.protocol import EVERY_METAL
 from streaming.ticks import Tick
 from tests.conftest import NOW, quote
 
@@ -49,8 +51,17 @@ class World:
         self.layer: Any = InMemoryChannelLayer()
         self.now = NOW
         self.freshness_limit = dt.timedelta(minutes=5)
-        self.hub = Hub(
-            load=self.load, layer=lambda: self.layer, clock=lambda: self.now, currency="INR", max_connections=3
+        self.hub = self.make_hub()
+
+    def make_hub(self, batch_interval: dt.timedelta = dt.timedelta(0)) -> Hub:
+        return Hub(
+            load=self.load,
+            layer=lambda: self.layer,
+            clock=lambda: self.now,
+            currency="INR",
+            max_connections=3,
+            batch_interval=batch_interval,
+            restart_spread=dt.timedelta(seconds=5),
         )
 
     async def load(self, since: int) -> Standing:
@@ -89,7 +100,7 @@ class Client:
         self.free.set()
         self.failure: Exception | None = None
         self.gave_up = asyncio.Event()
-        self.connection = Connection(hub, self.send, self.give_up)
+        self.connection = Connection(hub, SendOutlet(self.send, self.give_up))
 
     async def send(self, text: str) -> None:
         await self.free.wait()
@@ -99,6 +110,12 @@ class Client:
 
     async def give_up(self) -> None:
         self.gave_up.set()
+
+    async def see(self, *metals: str) -> None:
+        """Subscribe to these alone, and see their prices."""
+        self.connection.subscribe(frozenset(metals))
+        self.connection.wake()
+        assert (await self.next("priceUpdate"))["snapshot"] is True
 
     async def next(self, kind: str) -> dict[str, Any]:
         async with asyncio.timeout(8):
@@ -192,7 +209,7 @@ async def test_a_slow_client_gets_one_merged_update_when_it_wakes(world: World, 
     merged = await client.next("priceUpdate")
     assert (first["seq"], merged["seq"], merged["data"]["gold"]["price"]) == (2, 11, 110)
     assert len(merged["changes"]) == 1
-    client.connection.answer('{"type": "marker"}')
+    client.connection.answer(b'{"type": "marker"}')
     assert (await client.inbox.get())["type"] == "marker"
 
 
@@ -207,7 +224,7 @@ async def test_a_quote_that_grows_old_is_sent_again_as_stale(world: World, clien
 async def test_a_price_that_turns_stale_with_a_tick_of_another_metal_is_sent_again(
     rarely: World, client: Client
 ) -> None:
-    client.connection.add(frozenset({"gold"}))
+    await client.see("gold")
     rarely.now += dt.timedelta(minutes=6)
     await rarely.bring(rarely.write(quote("silver", price="5", at=rarely.now)))
     message = await client.next("priceUpdate")
@@ -217,7 +234,7 @@ async def test_a_price_that_turns_stale_with_a_tick_of_another_metal_is_sent_aga
 async def test_a_metal_that_is_switched_off_with_a_tick_of_another_leaves_the_screen_too(
     rarely: World, client: Client
 ) -> None:
-    client.connection.add(frozenset({"gold"}))
+    await client.see("gold")
     rarely.hidden.add(Metal.GOLD)
     rarely.write(quote("silver", price="5"))
     await rarely.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
@@ -229,8 +246,10 @@ async def test_a_client_that_comes_back_before_the_first_reading_is_told_what_it
         world.write(quote(price=price), moved=True)
     client = Client(world.hub)
     world.hub.join(client.connection)
-    client.connection.since = 4
-    client.connection.answer('{"type": "subscribed"}')
+    await world.hub.reach(4)
+    client.connection.subscribe(EVERY_METAL, since=4)
+    client.connection.answer(b'{"type": "subscribed"}')
+    await client.next("subscribed")
     message = await client.next("priceUpdate")
     assert (message["seq"], message["snapshot"], len(message["changes"])) == (5, False, 1)
 
@@ -333,7 +352,7 @@ async def test_a_client_before_the_first_price_is_told_that_the_feed_is_down(wor
 async def test_a_full_hub_takes_nobody_in_until_somebody_leaves(world: World, client: Client) -> None:
     others = [Client(world.hub) for _ in range(3)]
     assert [world.hub.join(other.connection) for other in others] == [True, True, False]
-    await world.hub.leave(client.connection)
+    world.hub.leave(client.connection)
     assert world.hub.join(others[2].connection)
 
 
@@ -361,7 +380,7 @@ async def test_a_database_that_was_emptied_and_grew_past_us_is_believed_by_every
 ) -> None:
     await rarely.bring(rarely.write(quote("silver", price="5")))
     await client.next("priceUpdate")
-    client.connection.add(frozenset({"silver"}))
+    await client.see("silver")
     rarely.ticks[:] = [published(9, 0, quote(price="100"))]
     await rarely.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
     assert (await client.next("priceUpdate"))["data"] == {}

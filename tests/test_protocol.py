@@ -130,7 +130,7 @@ def test_any_text_is_a_command_or_a_client_error(text: str) -> None:
 def test_a_price_update_has_the_contracts_fields_in_decimal_numbers() -> None:
     text = protocol.price_update(
         {"gold": GOLD}, [], [], seq=18231, published_at="2026-09-26T07:57:03.245Z", snapshot=False, currency="INR"
-    )
+    ).decode()
     assert '"price":13221.39,' in text
     assert '"low":13116,' in text
     assert json.loads(text) == {
@@ -194,4 +194,5 @@ def test_close_reasons_are_the_contracts() -> None:
         (1008, "Rate limit exceeded"),
         (1009, "Message too big"),
         (1011, "Internal error"),
+        (1012, "Service restart"),
     ]

@@ -58,6 +58,10 @@ GOOD = {
     "WS_RATE_WINDOW": "1.5m",
     "WS_MAX_MESSAGE_BYTES": "1024",
     "WS_TIMEOUT": "10s",
+    "WS_BATCH_INTERVAL": "0",
+    "WS_COMPRESSION_THRESHOLD": "0",
+    "WS_DRAIN_TIMEOUT": "10s",
+    "WS_RESTART_SPREAD": "1m",
 }
 NUMBERS = ["many", "0", "-1", "1.5", "", "1e3", "9" * 5000]
 DURATIONS = ["soon", "0", "-1", "1 week", "0.4ms", "1e3", "4000d", "9" * 400, "5m 30s", "nan"]
@@ -93,6 +97,10 @@ BAD = {
     "WS_RATE_WINDOW": DURATIONS,
     "WS_MAX_MESSAGE_BYTES": [*NUMBERS, "255"],
     "WS_TIMEOUT": DURATIONS,
+    "WS_BATCH_INTERVAL": [each for each in DURATIONS if each not in ("0", "0.4ms")],
+    "WS_COMPRESSION_THRESHOLD": [each for each in NUMBERS if each != "0"],
+    "WS_DRAIN_TIMEOUT": DURATIONS,
+    "WS_RESTART_SPREAD": DURATIONS,
 }
 
 

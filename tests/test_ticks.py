@@ -61,7 +61,7 @@ def log_of(*ticks: Tick, size: int = 256) -> TickLog:
 
 def told(update: Update | None) -> dict[str, Any]:
     assert update is not None
-    message: dict[str, Any] = json.loads(update.text)
+    message: dict[str, Any] = json.loads(update.frame.payload)
     return message
 
 

@@ -1,10 +1,14 @@
 """`manage.py serve`: one web process, HTTP and WebSocket on one port."""
 
+import socket
 from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+
+# Connections that wait to be taken, as many as the kernel allows (net.core.somaxconn): all clients come back at once.
+_BACKLOG = 65535
 
 
 class Command(BaseCommand):
@@ -16,17 +20,34 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         # Importing Daphne installs Twisted's reactor, which no other command wants.
-        from streaming.server import PriceServer
+        from streaming.server import Limits, PriceServer
         from swarna.asgi import application
 
-        server = PriceServer(
-            application,
-            host=host,
-            port=port,
-            max_message_bytes=settings.WS_MAX_MESSAGE_BYTES,
-            timeout=settings.WS_TIMEOUT.total_seconds(),
-            ready=lambda: self.stdout.write(f"listening on http://{host}:{port}/"),
-        )
-        server.run()
-        if server.failed:
-            raise CommandError(f"cannot listen on {host}:{port}: {server.failed}. Set WEBSOCKET_PORT to a free port.")
+        with listening(host, port) as listener:
+            PriceServer(
+                application,
+                listener=listener,
+                limits=Limits(
+                    max_message_bytes=settings.WS_MAX_MESSAGE_BYTES,
+                    compression_threshold=settings.WS_COMPRESSION_THRESHOLD,
+                    timeout=settings.WS_TIMEOUT.total_seconds(),
+                    drain=settings.WS_DRAIN_TIMEOUT.total_seconds(),
+                ),
+                ready=lambda: self.stdout.write(f"listening on http://{host}:{port}/"),
+            ).run()
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises CommandError."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        raise CommandError(
+            f"cannot listen on {host}:{port}: {error.strerror}. Set WEBSOCKET_PORT to a free port."
+        ) from error
+    return listener

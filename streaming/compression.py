@@ -1,0 +1,54 @@
+"""permessage-deflate (RFC 7692) as this server speaks it: no context is kept between messages. Sans-I/O."""
+
+import re
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+EXTENSION: Final = "permessage-deflate"
+LARGEST_WINDOW: Final = 15
+# zlib makes no raw stream for a window of 256 bytes, which the RFC would allow.
+_SMALLEST_WINDOW = 9
+_LEVEL = 6  # zlib's own default: a tick is compressed once for everybody
+# What ends a block that is flushed; it is left out on the wire (RFC 7692, 7.2.1).
+_FLUSHED = b"\x00\x00\xff\xff"
+
+# An extension's name with its parameters; a parameter without a value is True.
+Offer = tuple[str, Mapping[str, Sequence[str | bool]]]
+
+
+def deflated(payload: bytes, window_bits: int = LARGEST_WINDOW) -> bytes:
+    """A message compressed by itself, for an inflater with a window of `2 ** window_bits` bytes (9 to 15)."""
+    # The memory level follows the window: a small one finds no more in a larger table.
+    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -window_bits, min(window_bits - 6, 9))
+    return (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_FLUSHED)
+
+
+def acceptable(offers: Iterable[Offer]) -> Offer | None:
+    """The first offer that can be kept, with what the client asks of the server in it. Others are declined.
+
+    An offer with an unknown, repeated or ill-formed parameter must be declined, not failed (RFC 7692, 7.1).
+    """
+    for name, parameters in offers:
+        if name == EXTENSION and all(_is_legal(*parameter) for parameter in parameters.items()):
+            wanted = {key: parameters[key] for key in ("server_max_window_bits",) if key in parameters}
+            return name, wanted
+    return None
+
+
+def _is_legal(name: str, values: Sequence[str | bool]) -> bool:
+    if len(values) != 1:
+        return False
+    value = values[0]
+    match name:
+        case "server_no_context_takeover" | "client_no_context_takeover":
+            return value is True
+        case "client_max_window_bits":
+            return value is True or _is_window(value, smallest=8)
+        case "server_max_window_bits":
+            return _is_window(value, smallest=_SMALLEST_WINDOW)
+    return False
+
+
+def _is_window(value: str | bool, smallest: int) -> bool:
+    return isinstance(value, str) and re.fullmatch("[89]|1[0-5]", value) is not None and int(value) >= smallest

@@ -1,0 +1,46 @@
+"""Who is to be looked at when: thousands of deadlines at the price of one timer. Sans-I/O."""
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+T = TypeVar("T", bound=Hashable)
+
+
+class Deadlines(Generic[T]):
+    """Each item's next deadline, known to `grain` seconds: nothing is due early, and at most a grain late."""
+
+    def __init__(self, grain: float) -> None:
+        self.grain = grain
+        self._slots: dict[int, set[T]] = {}
+        self._slot_of: dict[T, int] = {}
+        self._done = 0
+
+    def __len__(self) -> int:
+        return len(self._slot_of)
+
+    def set(self, item: T, at: float) -> None:
+        """The item is due at `at` (seconds of a clock), instead of any time before."""
+        self.discard(item)
+        slot = max(int(at / self.grain) + 1, self._done + 1)
+        self._slots.setdefault(slot, set()).add(item)
+        self._slot_of[item] = slot
+
+    def discard(self, item: T) -> None:
+        """Forget an item. Harmless for one that is not there."""
+        slot = self._slot_of.pop(item, None)
+        if slot is not None:
+            items = self._slots[slot]
+            items.discard(item)
+            if not items:
+                del self._slots[slot]
+
+    def due(self, now: float) -> list[T]:
+        """Take out the items whose deadline has come."""
+        reached = int(now / self.grain)
+        due: list[T] = []
+        for slot in sorted(slot for slot in self._slots if slot <= reached):
+            due.extend(self._slots.pop(slot))
+        for item in due:
+            del self._slot_of[item]
+        self._done = max(self._done, reached)
+        return due
