@@ -1,6 +1,6 @@
 # PYTHON=/path/to/python3 chooses the Python to set up with; ARGS is passed on to pytest.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint
+.PHONY: help setup run demo test lint bench soak
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -32,6 +32,12 @@ lint: .venv/installed-dev ## check style and types
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy .
+
+bench: setup ## measure the stream beside Node's ws and Channels' textbook; ROWS=plain,memory QUICK=1 OUT=page
+	@$(BIN)/python -m bench --rows='$(ROWS)' --out='$(OUT)' $(if $(QUICK),--quick)
+
+soak: setup ## 2,000 clients that come and go, for MINUTES=10: does memory grow?
+	@$(BIN)/python -m bench --soak='$(or $(MINUTES),10)'
 
 # The first Python that is new enough and can make environments; when there is none, the last reason is shown.
 $(BIN)/python:

@@ -111,14 +111,14 @@ class Server:
         self.http_url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/"
         self._log = log
-        self._environment = environment
+        self.environment = environment
         self._process: Process | None = None
         # Ingest is synchronous, and a test may have an event loop in its own thread.
         self._hand = ThreadPoolExecutor(1)
 
     def start(self) -> None:
         self._process = Process(
-            ["manage.py", "serve"], self._log, self._environment | {"WEBSOCKET_PORT": str(self.port)}
+            ["manage.py", "serve"], self._log, self.environment | {"WEBSOCKET_PORT": str(self.port)}
         )
         wait_until(lambda: answers(f"{self.http_url}/healthz"), "the web process to answer")
 

@@ -33,14 +33,19 @@ _SPREAD: Final = Decimal("0.0004")
 def fetch(metal: Metal, *, deadline: float, now: dt.datetime) -> Quote:
     """The simulated price of this second, with a spread around it. Never fails."""
     second = int(now.timestamp())
-    price = price_at(settings.SIMULATED_SEED, metal, second)
+    return quote(metal, step=second, quoted_at=dt.datetime.fromtimestamp(second, dt.UTC))
+
+
+def quote(metal: Metal, *, step: int, quoted_at: dt.datetime) -> Quote:
+    """The price at a step of the walk, whatever time it is quoted at: a market may be hurried through its seconds."""
+    price = price_at(settings.SIMULATED_SEED, metal, step)
     half = rounded(price * _SPREAD / 2)
     return Quote(
         metal=metal,
         price=price,
         currency=settings.BASE_CURRENCY,
         source=SIMULATED,
-        quoted_at=dt.datetime.fromtimestamp(second, dt.UTC),
+        quoted_at=quoted_at,
         bid=price - half,
         ask=price + half,
     )

@@ -1,0 +1,110 @@
+"""The machine that is measured on: its cores, its limits, and what processes use of it. Linux."""
+
+import ctypes
+import datetime as dt
+import os
+import platform
+import resource
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+_TICK = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+# The server under measurement has one core to itself; clients, publisher and Redis share another.
+_CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE = _CORES[0]
+OTHER_CORE = _CORES[1 % len(_CORES)]
+
+
+class MissingError(Exception):
+    """Something that measuring needs is not there; says in one line what to do."""
+
+
+def on_core(core: int) -> Callable[[], None]:
+    """For `preexec_fn`: run on this core alone, and end when the bench does, however it ends."""
+
+    def prepare() -> None:
+        os.sched_setaffinity(0, {core})
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    return prepare
+
+
+def need(program: str, advice: str) -> str:
+    """The path of a program. Raises MissingError with the advice where there is none."""
+    path = shutil.which(program)
+    if path is None:
+        raise MissingError(advice)
+    return path
+
+
+def prepare(connections: int) -> None:
+    """Raise the limit of open files as far as it goes. Raises MissingError where that is not far enough."""
+    if len(_CORES) < 2:
+        raise MissingError("Two cores are needed: one for the server, one for its clients.")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    wanted = connections + 200
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise MissingError(
+            f"{connections} connections need {wanted} open files a process, and {hard} are allowed: "
+            f"raise the hard limit (ulimit -Hn {wanted}), or leave these rows out by ROWS=..."
+        )
+
+
+def _tree(root: int) -> list[int]:
+    """A process and all that descend from it."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended meanwhile
+        children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    tree = [root]
+    for process in tree:
+        tree += children.get(process, [])
+    return tree
+
+
+def cpu_seconds(root: int) -> float:
+    """User and system time that a process and its living descendants have used."""
+    used = 0
+    for process in _tree(root):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        used += int(fields[11]) + int(fields[12])
+    return used / _TICK
+
+
+def resident_bytes(root: int) -> int:
+    """Memory that a process and its descendants occupy."""
+    return sum(int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE for process in _tree(root))
+
+
+def description() -> str:
+    """What the figures depend on, in a line."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    node = shutil.which("node")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout if node else "none"  # noqa: S603
+    return (
+        f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}, "
+        f"Node {version.strip().lstrip('v')}"
+    )
+
+
+def today() -> str:
+    """The date, as results are dated."""
+    return dt.datetime.now(dt.UTC).date().isoformat()

@@ -1,0 +1,176 @@
+"""The meter (meter.c) as Python sees it, and what its log says."""
+
+import json
+import struct
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from bench import machine
+
+SOURCE = Path(__file__).with_name("meter.c")
+SUBSCRIBE = json.dumps({"type": "subscribe", "metals": ["*"]})
+_ARRIVAL = struct.Struct("=QQII")  # struct arrival: at, seq, client, first
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What came of opening clients: those with a first update, those refused, and how long it all took."""
+
+    opened: int
+    failed: int
+    unfinished: int
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        return self.opened / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """How old ticks were when they reached clients, in ms, over every pair of a tick and a client.
+
+    A client that was sent one merged update had each tick in it then. `missing` are pairs that never came.
+    """
+
+    p50: float
+    p99: float
+    worst: float
+    pairs: int
+    missing: int
+
+
+def build(folder: Path) -> tuple[Path, bool]:
+    """Compile the meter; where it is, and whether it can read compressed updates. Raises MissingError without cc."""
+    compiler = machine.need("cc", "There is no C compiler: the meter needs cc (on Debian and Ubuntu: apt install gcc).")
+    binary = folder / "meter"
+    command = [compiler, "-O2", "-o", str(binary), str(SOURCE)]
+    with_zlib = subprocess.run([*command, "-DWITH_ZLIB", "-lz"], capture_output=True, check=False)  # noqa: S603
+    if with_zlib.returncode == 0:
+        return binary, True
+    plain = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if plain.returncode:
+        raise machine.MissingError(f"The meter cannot be compiled: {plain.stderr.partition(chr(10))[0]}")
+    return binary, False
+
+
+class Meter:
+    """Many clients of one server, in a process of their own. A context manager: its end is theirs."""
+
+    def __init__(self, binary: Path, port: int, *, deflate: bool = False, record: Path | None = None) -> None:
+        command = [str(binary), "-m", SUBSCRIBE]
+        command += ["-z"] if deflate else []
+        command += ["-r", str(record)] if record else []
+        self._log = binary.with_suffix(".log")
+        self._process = subprocess.Popen(  # noqa: S603
+            [*command, "127.0.0.1", str(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            preexec_fn=machine.on_core(machine.OTHER_CORE),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def open(self, clients: int, *, in_flight: int) -> Opened:
+        """Open so many more, and return when each has its first update, or when nothing comes for a minute."""
+        return Opened(**self._ask(f"open {clients} {in_flight}"))
+
+    def stall(self, clients: int) -> Opened:
+        """Open so many that subscribe and then never read."""
+        return Opened(**self._ask(f"stall {clients}"))
+
+    def wake(self) -> None:
+        """Let the stalled ones read."""
+        self._ask("wake")
+
+    def storm(self, *, in_flight: int) -> Opened:
+        """Close every reading client at once, and open as many again."""
+        return Opened(**self._ask(f"storm {in_flight}"))
+
+    def churn(self, per_second: float) -> None:
+        """From now on so many clients a second leave, and as many come."""
+        self._ask(f"churn {per_second}")
+
+    def mark(self) -> None:
+        """Count and log from here."""
+        self._ask("mark")
+
+    def report(self) -> dict[str, Any]:
+        """What was counted since the mark."""
+        return self._ask("report")
+
+    def settled(self, *, patience: float = 60.0) -> dict[str, Any]:
+        """The report once nothing more has arrived for a while."""
+        deadline = time.monotonic() + patience
+        seen = self.report()
+        while time.monotonic() < deadline:
+            time.sleep(0.4)
+            now = self.report()
+            if now["updates"] == seen["updates"]:
+                break
+            seen = now
+        return seen
+
+    def arrivals(self) -> list[tuple[int, int, int, bool]]:
+        """Since the mark, in order: when (CLOCK_MONOTONIC, ns), which seq, at which client, and if its first ever."""
+        self._ask(f"report {self._log}")
+        return [
+            (at, seq, client, bool(first)) for at, seq, client, first in _ARRIVAL.iter_unpack(self._log.read_bytes())
+        ]
+
+    def _ask(self, command: str) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(f"{command}\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            raise RuntimeError(f"the meter ended at {command!r}")
+        result: dict[str, Any] = json.loads(answer)
+        return result
+
+
+def ages(arrivals: Sequence[tuple[int, int, int, bool]], stamps: Mapping[int, int], clients: int) -> Ages:
+    """Match what arrived at `clients` with when it was published (seq to ns)."""
+    start = min(stamps) - 1
+    seen: dict[int, int] = {}
+    found: list[int] = []
+    wanted = clients * len(stamps)
+    for at, seq, client, first in arrivals:
+        if first:
+            # A snapshot: it owes nothing to the ticks before it.
+            wanted -= sum(seen.get(client, start) < missed <= seq for missed in stamps)
+        else:
+            ticks = range(seen.get(client, start) + 1, seq + 1)
+            found += [at - stamps[tick] for tick in ticks if tick in stamps]
+        seen[client] = max(seq, seen.get(client, start))
+    found.sort()
+    return Ages(
+        p50=percentile(found, 0.5) / 1e6,
+        p99=percentile(found, 0.99) / 1e6,
+        worst=percentile(found, 1) / 1e6,
+        pairs=len(found),
+        missing=wanted - len(found),
+    )
+
+
+def percentile(ordered: Sequence[int], share: float) -> float:
+    """The value that this share of them does not exceed; 0 where there are none."""
+    return ordered[round((len(ordered) - 1) * share)] if ordered else 0

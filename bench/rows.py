@@ -1,0 +1,409 @@
+"""What is measured: each row starts its servers one after the other, and gives lines of the table."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench import report, servers
+from bench.meter import Ages, Meter, Opened, ages
+from bench.report import Line, figure, ratio, verdict
+from bench.servers import Bare, Node, Server, Surroundings, Swarna, Textbook
+
+KB = 1024
+# Bytes from which updates are compressed, by ours and by Node alike. Four metals are a little more or less than the
+# default of both, 1024: a row must not depend on how many digits a price has today.
+DEFLATE_FROM: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """With what rows are measured. `quick` is a rehearsal: it shows that all works, and its figures mean little."""
+
+    around: Surroundings
+    meter: Path
+    reads_compressed: bool
+    quick: bool
+
+    def of(self, full: int, quick: int) -> int:
+        """A size: the full one, or the rehearsal's."""
+        return quick if self.quick else full
+
+    @property
+    def rounds(self) -> range:
+        return range(self.of(3, 1))
+
+    def swarna(self, **settings: str) -> Swarna:
+        return Swarna(self.around, settings)
+
+    def clients_of(self, server: Server, *, deflate: bool = False) -> Meter:
+        return Meter(self.meter, server.port, deflate=deflate)
+
+    def say(self, text: str) -> None:
+        print(f"  {text}", flush=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """What some ticks cost a server, and when clients had them."""
+
+    cpu_us: float  # of user and system time, for each update that arrived
+    bytes: float  # on the wire, for each update
+    ages: Ages
+
+
+# At once on their way: fewer than stock Daphne's listening queue of 50 holds. Beyond it, a client's kernel waits for a
+# second before it tries again.
+IN_FLIGHT: Final = 40
+
+
+def _open(meter: Meter, clients: int, *, in_flight: int = IN_FLIGHT) -> Opened:
+    """Open clients, all of which have to come."""
+    opened = meter.open(clients, in_flight=in_flight)
+    if opened.opened != clients:
+        raise RuntimeError(f"{clients} clients were to open, and of them: {opened}; {meter.report()}")
+    return opened
+
+
+def _spell(bench: Bench, server: Server, meter: Meter, clients: int, interval_ms: int, ticks: int) -> Spell:
+    meter.mark()
+    before = server.cpu_seconds()
+    stamps = server.ticking(interval_ms, ticks).stamps()
+    counted = meter.settled()
+    used = server.cpu_seconds() - before
+    spell = Spell(
+        cpu_us=used * 1e6 / counted["updates"],
+        bytes=counted["bytes"] / counted["updates"],
+        ages=ages(meter.arrivals(), stamps, clients),
+    )
+    bench.say(
+        f"{type(server).__name__.lower()}: {spell.cpu_us:.1f} µs of CPU an update of {spell.bytes:.0f} bytes; "
+        f"p50 {spell.ages.p50:.1f}, p99 {spell.ages.p99:.1f}, at worst {spell.ages.worst:.1f} ms; "
+        f"{spell.ages.missing} of {spell.ages.pairs + spell.ages.missing} missing"
+    )
+    return spell
+
+
+def _one_spell(
+    bench: Bench, server: Server, clients: int, interval_ms: int, ticks: int, *, deflate: bool = False
+) -> Spell:
+    with server, bench.clients_of(server, deflate=deflate) as meter:
+        _open(meter, clients)
+        return _spell(bench, server, meter, clients, interval_ms, ticks)
+
+
+def _cells(unit: str, *columns: Sequence[float]) -> list[str]:
+    """Figures of Swarna, Node and Channels, as far as there are."""
+    return [figure(values, unit) for values in columns]
+
+
+def plain(bench: Bench) -> Iterator[Line]:
+    clients, ticks = bench.of(1000, 100), bench.of(120, 10)
+    ours, node, textbook = [], [], []
+    for _ in bench.rounds:
+        ours.append(_one_spell(bench, bench.swarna(), clients, 100, ticks))
+        node.append(_one_spell(bench, Node(bench.around), clients, 100, ticks))
+        # It cannot carry ten ticks a second; what an update costs it does not depend on the rate.
+        textbook.append(_one_spell(bench, Textbook(bench.around), clients, 1000, bench.of(10, 3)))
+    name = f"CPU for each update delivered, {clients:,} clients"
+    cpu, node_cpu, textbook_cpu = ([spell.cpu_us for spell in spells] for spells in (ours, node, textbook))
+    words, value = ratio(cpu, node_cpu)
+    yield Line(name, _cells("µs", cpu, node_cpu), words, "≤ 0.9 × Node", verdict(value <= 0.9))
+    _, value = ratio(cpu, textbook_cpu)
+    figures = [figure(cpu, "µs"), "", figure(textbook_cpu, "µs")]
+    yield Line(name, figures, f"1/{1 / value:.0f}", "≤ 1/20 of Channels", verdict(value <= 1 / 20))
+    for share, of in _shares():
+        columns = ([of(spell.ages) for spell in spells] for spells in (ours, node, textbook))
+        yield Line(f"{share} from publication to client, 10 ticks/s (Channels: 1)", _cells("ms", *columns))
+
+
+def _shares() -> tuple[tuple[str, Callable[[Ages], float]], ...]:
+    return ("p50", lambda found: found.p50), ("p99", lambda found: found.p99), ("worst", lambda found: found.worst)
+
+
+def compressed(bench: Bench) -> Iterator[Line]:
+    clients, ticks = bench.of(1000, 100), bench.of(50, 5)
+    ours, uncompressed, node = [], [], []
+    settings = {"WS_COMPRESSION_THRESHOLD": str(DEFLATE_FROM)}
+    for _ in bench.rounds:
+        ours.append(_one_spell(bench, bench.swarna(**settings), clients, 200, ticks, deflate=True))
+        uncompressed.append(_one_spell(bench, bench.swarna(), clients, 200, ticks))
+        # Five ticks a second are more than it can compress for a thousand clients: it is given one.
+        node.append(
+            _one_spell(bench, Node(bench.around, deflate=DEFLATE_FROM), clients, 1000, bench.of(10, 3), deflate=True)
+        )
+    name = f"CPU for each update delivered compressed, {clients:,} clients"
+    cpu, plain_cpu, node_cpu = ([spell.cpu_us for spell in spells] for spells in (ours, uncompressed, node))
+    words, value = ratio(cpu, plain_cpu)
+    beside = f"{name}; uncompressed {figure(plain_cpu, 'µs')}"
+    yield Line(beside, _cells("µs", cpu), words, "≤ 1.3 × uncompressed", verdict(value <= 1.3))
+    words, value = ratio(cpu, node_cpu)
+    yield Line(name, _cells("µs", cpu, node_cpu), words, "≤ 1/5 of Node", verdict(value <= 0.2))
+    size = uncompressed[0].bytes
+    yield Line(
+        f"bytes of an update compressed; uncompressed {size:.0f}",
+        _cells("", *([spell.bytes for spell in spells] for spells in (ours, node))),
+    )
+    if bench.reads_compressed:
+        yield Line(
+            "p99 from publication to client, compressed, 5 ticks/s (Node: 1)",
+            _cells("ms", *([spell.ages.p99 for spell in spells] for spells in (ours, node))),
+        )
+
+
+def ten_thousand(bench: Bench) -> Iterator[Line]:
+    clients, ticks = bench.of(10_000, 500), bench.of(20, 5)
+    ours, node = [], []
+    for _ in bench.rounds:
+        ours.append(_one_spell(bench, bench.swarna(), clients, 1000, ticks))
+        node.append(_one_spell(bench, Node(bench.around), clients, 1000, ticks))
+    for share, of in _shares():
+        figures = [[of(spell.ages) for spell in spells] for spells in (ours, node)]
+        words, value = ratio(*figures)
+        name = f"{share} from publication to client, {clients:,} clients, a tick a second"
+        target, reached = ("≤ 1.2 × Node", verdict(value <= 1.2)) if share == "p99" else ("", "")
+        yield Line(name, _cells("ms", *figures), words, target, reached)
+    figures = [[spell.cpu_us for spell in spells] for spells in (ours, node)]
+    name = f"CPU for each update delivered, {clients:,} clients"
+    yield Line(name, _cells("µs", *figures), ratio(*figures)[0])
+
+
+def _bytes_per_client(bench: Bench, server: Server, clients: int, *, deflate: bool = False) -> float:
+    """Resident memory that each of so many clients adds, once they have subscribed and seen a few ticks."""
+    with server, bench.clients_of(server, deflate=deflate) as meter:
+        _open(meter, 20)
+        server.ticking(100, 5).stamps()
+        meter.settled()
+        before = server.resident_bytes()
+        _open(meter, clients)
+        server.ticking(1000, 3).stamps()
+        meter.settled()
+        time.sleep(bench.of(5, 1))
+        found = (server.resident_bytes() - before) / clients
+    kind = "compressing" if deflate else "plain"
+    bench.say(f"{type(server).__name__.lower()}, {kind}: {found / KB:.1f} KB for each of {clients} clients")
+    return found
+
+
+def memory(bench: Bench) -> Iterator[Line]:
+    clients = bench.of(10_000, 500)
+    # The slow ones and the large ones are asked for fewer: what one client takes does not depend on it.
+    fewer = bench.of(2000, 200)
+    settings = {"WS_COMPRESSION_THRESHOLD": str(DEFLATE_FROM)}
+    ours = _bytes_per_client(bench, bench.swarna(), clients) / KB
+    ours_deflate = _bytes_per_client(bench, bench.swarna(**settings), clients, deflate=True) / KB
+    node = _bytes_per_client(bench, Node(bench.around), clients) / KB
+    node_deflate = _bytes_per_client(bench, Node(bench.around, deflate=DEFLATE_FROM), fewer, deflate=True) / KB
+    textbook = _bytes_per_client(bench, Textbook(bench.around), fewer) / KB
+    yield Line(
+        f"memory of a subscribed client, after {clients:,} (Channels: {fewer:,})",
+        _cells("KB", [ours], [node], [textbook]),
+        report.ratio([ours], [textbook])[0],
+        "≤ 22 KB",
+        verdict(ours <= 22),
+    )
+    more = ours_deflate - ours
+    yield Line(
+        f"what compression adds to it (Node: {fewer:,} clients)",
+        _cells("KB", [more], [node_deflate - node]),
+        target="≤ 2 KB",
+        reached=verdict(more <= 2),
+    )
+
+
+def _connects(bench: Bench, server: Server, clients: int) -> float:
+    with server, bench.clients_of(server) as meter:
+        _open(meter, 20)
+        found = _open(meter, clients).per_second
+    bench.say(f"{type(server).__name__.lower()}: {found:.0f} connects a second")
+    return found
+
+
+def connects(bench: Bench) -> Iterator[Line]:
+    ours, node, textbook, bare = [], [], [], []
+    for _ in bench.rounds:
+        ours.append(_connects(bench, bench.swarna(), bench.of(3000, 200)))
+        textbook.append(_connects(bench, Textbook(bench.around), bench.of(1000, 100)))
+        bare.append(_connects(bench, Bare(bench.around), bench.of(2000, 200)))
+        node.append(_connects(bench, Node(bench.around), bench.of(3000, 200)))
+    name = "connects a second, each with its snapshot, 40 at a time"
+    words, value = ratio(ours, textbook)
+    yield Line(name, _cells("", ours, node, textbook), words, "≥ 5 × Channels", verdict(value >= 5))
+    words, value = ratio(ours, bare)
+    figures = [figure(ours, ""), "", figure(bare, "")]
+    yield Line(f"{name}; Channels without a layer", figures, words, "≥ 1.6 ×", verdict(value >= 1.6))
+
+
+def publishes(bench: Bench) -> Iterator[Line]:
+    ticks = bench.of(20, 5)
+    calls = {}
+    for clients in (1, bench.of(1000, 100)):
+        with bench.swarna() as server, bench.clients_of(server) as meter:
+            _open(meter, clients)
+            before = servers.redis_calls(bench.around.redis_url, "publish")
+            server.ticking(100, ticks).stamps()
+            calls[clients] = (servers.redis_calls(bench.around.redis_url, "publish") - before) / ticks
+    words = ", ".join(f"{value:g} for {clients:,}" for clients, value in calls.items())
+    bench.say(f"publishes a tick: {words} clients")
+    holds = verdict(set(calls.values()) == {1.0})
+    yield Line("Redis publishes a tick, by clients", [words], target="1, whatever their number", reached=holds)
+
+
+def stalled(bench: Bench) -> Iterator[Line]:
+    clients, seconds = bench.of(1000, 100), bench.of(60, 6)
+    # Ours would drop them after WS_TIMEOUT, which is half of the time.
+    settings = {"WS_TIMEOUT": "600000"}
+    found: dict[bool, Ages] = {}
+    with bench.swarna(**settings) as server, bench.clients_of(server) as meter:
+        _open(meter, clients)
+        found[False] = _spell(bench, server, meter, clients, 100, seconds * 10).ages
+    growth = []
+    with bench.swarna(**settings) as server, bench.clients_of(server) as meter:
+        _open(meter, clients)
+        server.ticking(100, 10).stamps()
+        meter.settled()
+        meter.stall(clients)
+        before = server.resident_bytes()
+        meter.mark()
+        ticking = server.ticking(100, seconds * 10)
+        began = time.monotonic()
+        for part in (0.5, 1.0):
+            time.sleep(max(0.0, began + part * seconds - time.monotonic()))
+            growth.append((server.resident_bytes() - before) / clients / KB)
+        stamps = ticking.stamps()
+        meter.settled()
+        lost = meter.report()["closed"]
+        found[True] = ages(meter.arrivals(), stamps, clients)
+        meter.mark()
+        meter.wake()
+        meter.settled()
+        woken: dict[int, list[int]] = {}
+        for _, seq, client, _ in meter.arrivals():
+            woken.setdefault(client, []).append(seq)
+    newest = sum(seqs[-1] == max(stamps) for seqs in woken.values())
+    updates = [len(seqs) for seqs in woken.values()] or [0]
+    bench.say(
+        f"p99 {found[False].p99:.1f} ms without, {found[True].p99:.1f} ms with {clients} stalled, {lost} of them lost; "
+        f"{growth[0]:.1f} KB each at half time, {growth[1]:.1f} at the end; woken: {min(updates)} to {max(updates)} "
+        f"updates, {newest} of {clients} with the newest last"
+    )
+    value = found[True].p99 / found[False].p99
+    yield Line(
+        f"p99 of {clients:,} live clients at 10 ticks/s for {seconds} s beside {clients:,} that never read; "
+        f"without them {found[False].p99:.1f} ms",
+        [f"{found[True].p99:.1f} ms"],
+        ratio=f"{value:.2f} ×",
+        target="≤ 1.2 ×",
+        reached=verdict(value <= 1.2),
+    )
+    yield Line(
+        f"memory for each that never reads, after {seconds // 2} s and {seconds} s",
+        [f"{growth[0]:.1f} KB, {growth[1]:.1f} KB"],
+        target="< 64 KB, not growing",
+        reached=verdict(max(growth) < 64 and growth[1] <= growth[0] + 2),
+    )
+    yield Line(
+        f"of {clients:,} woken, those whose last update is the newest; updates that each got",
+        [f"{newest:,}; {min(updates)}-{max(updates)}"],
+        target="all; one from us",
+        reached=verdict(newest == clients),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Storm:
+    """What a storm did: all clients gone at once, and back."""
+
+    back: Opened
+    usual: Ages
+    during: Ages
+
+
+def _storm(bench: Bench, server: Server, clients: int) -> _Storm:
+    with server, bench.clients_of(server) as meter:
+        _open(meter, clients)
+        usual = _spell(bench, server, meter, clients, 1000, bench.of(15, 3)).ages
+        meter.mark()
+        ticking = server.ticking(1000, bench.of(30, 5))
+        time.sleep(3)  # a tick or two before the cut
+        back = meter.storm(in_flight=clients)
+        stamps = ticking.stamps()
+        meter.settled()
+        during = ages(meter.arrivals(), stamps, clients)
+    bench.say(
+        f"{type(server).__name__.lower()}: {back.opened} back in {back.seconds:.1f} s, {back.failed + back.unfinished} "
+        f"not; usual p99 {usual.p99:.0f} ms, meanwhile p99 {during.p99:.0f} and at worst {during.worst:.0f} ms"
+    )
+    return _Storm(back, usual, during)
+
+
+def storm(bench: Bench) -> Iterator[Line]:
+    clients = bench.of(10_000, 300)
+    ours = _storm(bench, bench.swarna(), clients)
+    node = _storm(bench, Node(bench.around), clients)
+    with Textbook(bench.around) as server, bench.clients_of(server) as meter:
+        accepted = meter.open(clients, in_flight=IN_FLIGHT)
+    bench.say(f"textbook: {accepted.opened} accepted in {accepted.seconds:.1f} s")
+    value = ours.back.seconds / accepted.seconds
+    yield Line(
+        f"{clients:,} clients cut off at once, until all are back with a snapshot (Channels: until it took so many, 40 "
+        "at a time)",
+        [f"{opened.seconds:.1f} s" for opened in (ours.back, node.back, accepted)],
+        f"{value:.2f} ×",
+        "≤ 1/2 of Channels",
+        verdict(value <= 0.5),
+    )
+    lost = [opened.failed + opened.unfinished for opened in (ours.back, node.back, accepted)]
+    yield Line("refused or lost meanwhile", [str(number) for number in lost], "", "0", verdict(lost[0] == 0))
+    value = ours.during.worst / ours.usual.p99
+    yield Line(
+        f"latest tick to any client that was back; usual p99 {ours.usual.p99:.0f} ms (Node: {node.usual.p99:.0f} ms)",
+        [f"{ours.during.worst:.0f} ms", f"{node.during.worst:.0f} ms"],
+        ratio=f"{value:.2f} × usual p99",
+        target="≤ 2 ×",
+        reached=verdict(value <= 2),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table: how it is measured, and how many connections that takes at most."""
+
+    measure: Callable[[Bench], Iterator[Line]]
+    connections: int
+
+
+ROWS: Final[Mapping[str, Row]] = {
+    "plain": Row(plain, 1000),
+    "compressed": Row(compressed, 1000),
+    "10k": Row(ten_thousand, 10_000),
+    "memory": Row(memory, 10_020),
+    "connects": Row(connects, 3020),
+    "publishes": Row(publishes, 1000),
+    "stalled": Row(stalled, 2000),
+    "storm": Row(storm, 10_000),
+}
+
+
+def soak(bench: Bench, minutes: float) -> None:
+    """Two thousand clients, fifty of which leave and come each second: the server's memory, every ten seconds."""
+    clients, seconds = 2000, int(minutes * 60)
+    sampled: list[float] = []
+    with bench.swarna() as server, bench.clients_of(server) as meter:
+        _open(meter, clients)
+        ticking = server.ticking(1000, seconds)
+        meter.churn(50)
+        began = time.monotonic()
+        while (passed := time.monotonic() - began) < seconds:
+            sampled.append(server.resident_bytes() / KB / KB)
+            counted = meter.report()
+            print(f"{passed:5.0f} s  {sampled[-1]:6.1f} MB  {counted['open']} open, {counted['came']} came", flush=True)
+            time.sleep(min(10.0, max(0.1, seconds - passed)))
+        meter.churn(0)
+        ticking.stamps()
+        counted = meter.report()
+    print(
+        f"{minutes:g} minutes, {clients} clients, {counted['came']} came and went, {counted['failed']} failed: "
+        f"first {sampled[0]:.1f} MB, last {sampled[-1]:.1f} MB, at most {max(sampled):.1f} MB"
+    )

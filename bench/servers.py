@@ -1,0 +1,274 @@
+"""The servers that are measured, each started alone, on a core of its own, and told to tick."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, ClassVar, Self
+
+import redis
+
+from bench import machine
+from swarna.valkey import EmbeddedValkey, wait_for_redis
+
+ROOT = Path(__file__).resolve().parent.parent
+NODE = ROOT / "bench" / "node"
+# Everything that is in the way of ten thousand clients of one machine.
+_UNLIMITED = {
+    "WS_MAX_CONNECTIONS": "100000",
+    "WS_MAX_CONNECTIONS_PER_IP": "100000",
+    "WS_RATE_LIMIT": "1000000",
+    "WS_BATCH_INTERVAL": "0",
+    "LOG_LEVEL": "ERROR",
+}
+
+
+@dataclass
+class Surroundings:
+    """What all servers share: a folder, a Valkey, recorded updates."""
+
+    folder: Path
+    redis_url: str
+
+    @property
+    def payloads(self) -> Path:
+        return self.folder / "payloads.jsonl"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The machine's, without any setting of a Swarna that somebody runs on it."""
+        example = (ROOT / ".env.example").read_text().splitlines()
+        known = {line.lstrip("# ").partition("=")[0] for line in example}
+        kept = {name: value for name, value in os.environ.items() if name not in known}
+        return kept | {
+            "SWARNA_ENV_FILE": "",
+            "SWARNA_STATE_DIR": str(self.folder),
+            "REDIS_URL": self.redis_url,
+            "PRICE_PROVIDERS": "simulated",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+
+@contextlib.contextmanager
+def valkey(folder: Path) -> Iterator[str]:
+    """A Valkey on the core of the clients; its address."""
+    embedded = EmbeddedValkey(folder)
+    program = embedded.program()
+    process = subprocess.Popen(  # noqa: S603
+        program.command, stdin=subprocess.PIPE, preexec_fn=machine.on_core(machine.OTHER_CORE)
+    )
+    try:
+        assert process.stdin is not None
+        process.stdin.write(program.stdin)
+        process.stdin.close()
+        wait_for_redis(embedded.url, 10)
+        yield embedded.url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def prepare_database(around: Surroundings) -> None:
+    """An empty database of Swarna's own, as a first start leaves it."""
+    for command in ("migrate", "seed"):
+        subprocess.run(  # noqa: S603
+            [sys.executable, "manage.py", command, "--verbosity=0"], cwd=ROOT, env=around.environment, check=True
+        )
+
+
+class Ticking:
+    """A publisher at work. `stamps` waits for its end."""
+
+    def __init__(self, process: "subprocess.Popen[str]", output: IO[str]) -> None:
+        self._process = process
+        self._output = output
+
+    def stamps(self) -> dict[int, int]:
+        """When each seq was published: CLOCK_MONOTONIC, ns."""
+        found = {}
+        for line in self._output:
+            match line.split():
+                case [seq, at] if seq.isdigit():
+                    found[int(seq)] = int(at)
+                case ["done"]:
+                    break
+        if not found:
+            raise RuntimeError("the publisher published nothing")
+        return found
+
+
+@dataclass
+class Server:
+    """One of the servers. A context manager: started on entry, when it listens; killed on exit."""
+
+    around: Surroundings
+    settings: dict[str, str] = field(default_factory=dict)
+    answers: ClassVar[bool] = False  # whether it is its own publisher, and prints stamps
+    port: int = field(init=False, default=0)
+
+    def command(self) -> list[str]:
+        """What to run."""
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        """What to run it with."""
+        raise NotImplementedError
+
+    def ticking(self, interval_ms: int, count: int) -> Ticking:
+        """Begin to publish `count` ticks, one every `interval_ms`."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self.port = _free_port()
+        self._log = (self.around.folder / f"{type(self).__name__.lower()}.log").open("ab")
+        self._publishers: list[subprocess.Popen[str]] = []
+        self.process = subprocess.Popen(  # noqa: S603
+            self.command(),
+            cwd=ROOT,
+            env=self.environment() | self.settings,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if self.answers else self._log,
+            stderr=self._log,
+            text=True,
+            start_new_session=True,
+            preexec_fn=machine.on_core(machine.SERVER_CORE),
+        )
+        deadline = time.monotonic() + 20
+        while not _listens(self.port):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{type(self).__name__} did not start: see {self._log.name}")
+            time.sleep(0.05)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for publisher in self._publishers:
+            publisher.kill()
+            publisher.communicate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+        self._log.close()
+
+    def cpu_seconds(self) -> float:
+        return machine.cpu_seconds(self.process.pid)
+
+    def resident_bytes(self) -> int:
+        return machine.resident_bytes(self.process.pid)
+
+    def _publisher(self, *command: str) -> Ticking:
+        """A publisher in a process of its own, on the core of the clients."""
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, *command],
+            cwd=ROOT,
+            env=self.environment() | self.settings,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            preexec_fn=machine.on_core(machine.OTHER_CORE),
+        )
+        self._publishers.append(process)
+        assert process.stdout is not None
+        return Ticking(process, process.stdout)
+
+
+class Swarna(Server):
+    """This project: `manage.py serve`, ticked through ingest and Valkey by `manage.py simulate`."""
+
+    def command(self) -> list[str]:
+        return [sys.executable, "manage.py", "serve"]
+
+    def environment(self) -> dict[str, str]:
+        return self.around.environment | _UNLIMITED | {"WEBSOCKET_PORT": str(self.port)}
+
+    def ticking(self, interval_ms: int, count: int) -> Ticking:
+        return self._publisher("manage.py", "simulate", f"--interval-ms={interval_ms}", f"--count={count}", "--stamps")
+
+
+@dataclass
+class Node(Server):
+    """The seed's server; ticks come from a timer of its own. `deflate`: from how many bytes it compresses."""
+
+    answers: ClassVar[bool] = True
+    deflate: int | None = None
+
+    def command(self) -> list[str]:
+        deflate = [] if self.deflate is None else ["--deflate", str(self.deflate)]
+        return ["node", str(NODE / "server.js"), str(self.port), str(self.around.payloads), *deflate]
+
+    def environment(self) -> dict[str, str]:
+        return self.around.environment | _UNLIMITED
+
+    def ticking(self, interval_ms: int, count: int) -> Ticking:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"tick {interval_ms} {count}\n")
+        self.process.stdin.flush()
+        return Ticking(self.process, self.process.stdout)
+
+
+class Bare(Server):
+    """A consumer without a channel layer on stock Daphne, which sends a snapshot and nothing more."""
+
+    def command(self) -> list[str]:
+        place = ["-b", "127.0.0.1", "-p", str(self.port)]
+        return [sys.executable, "-m", "daphne", "-v", "0", *place, "bench.textbook.asgi:application"]
+
+    def environment(self) -> dict[str, str]:
+        return self.around.environment | {
+            "DJANGO_SETTINGS_MODULE": "bench.textbook.settings",
+            "BENCH_PAYLOADS": str(self.around.payloads),
+        }
+
+
+class Textbook(Bare):
+    """The consumer of Channels' tutorial on stock Daphne: each client in a group of the Pub/Sub layer."""
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"BENCH_REDIS_URL": self.around.redis_url}
+
+    def ticking(self, interval_ms: int, count: int) -> Ticking:
+        return self._publisher("-m", "bench.textbook.publish", str(interval_ms), str(count))
+
+
+def redis_calls(url: str, command: str) -> int:
+    """How often Redis was given a command since it started."""
+    with redis.Redis.from_url(url) as client:
+        statistics = client.info("commandstats")
+    return int(statistics.get(f"cmdstat_{command}", {"calls": 0})["calls"])
+
+
+def install_node_packages() -> None:
+    """`npm ci`, where it has not been done for this lock file. Raises MissingError without Node or its packages."""
+    machine.need(
+        "node", "There is no Node to measure against: install Node 18 or newer, or choose other rows by ROWS=..."
+    )
+    lock, installed = NODE / "package-lock.json", NODE / "node_modules" / ".package-lock.json"
+    if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
+        return
+    npm = machine.need("npm", "There is no npm to install the ws package with: install it with Node.")
+    done = subprocess.run(  # noqa: S603
+        [npm, "ci", "--no-audit", "--no-fund", "--silent"], cwd=NODE, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise machine.MissingError(f"npm ci in bench/node failed: {done.stderr.strip().rpartition(chr(10))[2]}")
+    installed.touch()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
