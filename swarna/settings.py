@@ -63,6 +63,14 @@ WS_RATE_WINDOW: dt.timedelta = env.duration("WS_RATE_WINDOW", "60s") or dt.timed
 WS_MAX_MESSAGE_BYTES: int = env.int("WS_MAX_MESSAGE_BYTES", 16 * 1024, validate=Range(min=256)) or 16 * 1024
 WS_TIMEOUT: dt.timedelta = env.duration("WS_TIMEOUT", "30000") or dt.timedelta(seconds=30)
 
+# --- metrics -------------------------------------------------------------------------------------------------------
+# The web processes of one host share it; nothing in it is kept beyond their run.
+METRICS_DIR = (BASE_DIR / (env.str("METRICS_DIR", "") or STATE_DIR / "metrics")).resolve()
+# Who may ask for /metrics: by default this machine and private networks.
+METRICS_ALLOWED_FROM: list[environment.Network] = (
+    env.networks("METRICS_ALLOWED_FROM", "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7") or []
+)
+
 # --- database and Redis --------------------------------------------------------------------------------------------
 DATABASES: dict[str, dict[str, Any]] = {
     "default": (env.database_url("DATABASE_URL") if env.str("DATABASE_URL", "") else None)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,8 @@ GOOD = {
     "WS_RATE_WINDOW": "1.5m",
     "WS_MAX_MESSAGE_BYTES": "1024",
     "WS_TIMEOUT": "10s",
+    "METRICS_ALLOWED_FROM": "192.0.2.7, 2001:db8::/32",
+    "METRICS_DIR": "/tmp/swarna-metrics-somewhere-else",
 }
 NUMBERS = ["many", "0", "-1", "1.5", "", "1e3", "9" * 5000]
 DURATIONS = ["soon", "0", "-1", "1 week", "0.4ms", "1e3", "4000d", "9" * 400, "5m 30s", "nan"]
@@ -93,6 +96,7 @@ BAD = {
     "WS_RATE_WINDOW": DURATIONS,
     "WS_MAX_MESSAGE_BYTES": [*NUMBERS, "255"],
     "WS_TIMEOUT": DURATIONS,
+    "METRICS_ALLOWED_FROM": ["everybody", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8 fc00::/7"],
 }
 
 
@@ -219,6 +223,7 @@ def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -
         "FALLBACK_AFTER": dt.timedelta(days=1),
         "TIME_ZONE": "UTC",
         "WS_RATE_WINDOW": dt.timedelta(seconds=90),
+        "METRICS_ALLOWED_FROM": [ip_network("192.0.2.7"), ip_network("2001:db8::/32")],
         "REDIS_IS_EMBEDDED": False,
         "CELERY_BROKER_URL": GOOD["REDIS_URL"],
     }
