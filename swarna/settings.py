@@ -69,6 +69,14 @@ WS_COMPRESSION_THRESHOLD: int = env.int("WS_COMPRESSION_THRESHOLD", 1024, valida
 WS_DRAIN_TIMEOUT: dt.timedelta = env.duration("WS_DRAIN_TIMEOUT", "2500") or dt.timedelta(milliseconds=2500)
 WS_RESTART_SPREAD: dt.timedelta = env.duration("WS_RESTART_SPREAD", "5000") or dt.timedelta(seconds=5)
 
+# --- metrics -------------------------------------------------------------------------------------------------------
+# The web processes of one host share it; nothing in it is kept beyond their run.
+METRICS_DIR = (BASE_DIR / (env.str("METRICS_DIR", "") or STATE_DIR / "metrics")).resolve()
+# Who may ask for /metrics: by default this machine and private networks.
+METRICS_ALLOWED_FROM: list[environment.Network] = (
+    env.networks("METRICS_ALLOWED_FROM", "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7") or []
+)
+
 # --- database and Redis --------------------------------------------------------------------------------------------
 DATABASES: dict[str, dict[str, Any]] = {
     "default": (env.database_url("DATABASE_URL") if env.str("DATABASE_URL", "") else None)
