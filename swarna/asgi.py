@@ -25,6 +25,6 @@ metrics = Metrics(settings.METRICS_DIR)
 application = ProtocolTypeRouter(
     {
         "http": with_metrics(http, metrics.registry, settings.METRICS_ALLOWED_FROM),
-        "websocket": websocket_application(),
+        "websocket": websocket_application(metrics),
     }
 )
