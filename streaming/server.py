@@ -117,11 +117,13 @@ class PriceTransport(tcp.Server):
         """End the connection if it has used its patience up, and say when to look at it again."""
         server: PriceServer = self.server.factory.server
         patience = server.patience
-        again = now + patience / 2
-        if self.blocked_since is not None and now >= self.blocked_since + patience:
-            self.give_up(Ending.STALLED)
-            return
-        if isinstance(self.protocol, PriceProtocol):
+        if self.blocked_since is not None:
+            # Of silence there is nothing to say: what does not take our answers is not read from.
+            again = self.blocked_since + patience
+            if now >= again:
+                self.give_up(Ending.STALLED)
+                return
+        elif isinstance(self.protocol, PriceProtocol):
             silent = now - self.protocol.heard_at
             if silent >= patience:
                 self.give_up(Ending.SILENT)
@@ -129,11 +131,11 @@ class PriceTransport(tcp.Server):
             if silent >= patience / 2:
                 self.protocol.ping()
             again = self.protocol.heard_at + (patience if silent >= patience / 2 else patience / 2)
-        elif self.waiting_since is not None and now >= self.waiting_since + patience:
-            self.give_up("without a complete request")
-            return
-        if self.blocked_since is not None:
-            again = min(again, self.blocked_since + patience)
+        else:
+            again = (self.waiting_since or now) + patience
+            if now >= again:
+                self.give_up("without a complete request")
+                return
         server.deadlines.set(self, again)
 
     def give_up(self, why: str) -> None:
@@ -271,6 +273,7 @@ class PriceProtocol(WebSocketProtocol):
     def drained(self) -> None:
         """All that was written has left."""
         self.clear = True
+        self.heard_at = time.monotonic()
         if self.state == self.STATE_OPEN:
             self.transport.startReading()
             if self.listener is not None:
