@@ -10,9 +10,12 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
 
 from streaming import protocol
+from streaming.auth import Authenticator, Client, RefusedError
 from streaming.hub import Connection, Hub
-from streaming.limits import RateWindow
+from streaming.limits import Places, RateWindow
 from streaming.protocol import ClientError, Close, ErrorCode, Ping, Subscribe, Unsubscribe
+from swarna import addresses
+from swarna.windows import Windows
 
 logger = logging.getLogger(__name__)
 
@@ -23,18 +26,54 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
     # No channel layer of its own: each would be one more subscription at Redis. The hub has the one that serves all.
     channel_layer_alias = None
 
-    def __init__(self, *, hub: Hub) -> None:
+    def __init__(self, *, hub: Hub, auth: Authenticator, places: Places, user_rates: Windows) -> None:
         super().__init__()
         self.hub = hub
+        self.auth = auth
+        self.places = places
+        self.user_rates = user_rates
+        self.client: Client | None = None
+        self.place: str | None = None
         self.connection = Connection(hub, self.send, partial(self.end, Close.INTERNAL_ERROR))
         self.rate = RateWindow(settings.WS_RATE_LIMIT, settings.WS_RATE_WINDOW.total_seconds())
         self.ended = False
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # However it ended: by a defect, too, or because the server did not wait for it.
+            self.auth.forget(self.client, self.end)
+            if self.place is not None:
+                self.places.leave(self.place)
+
     async def connect(self) -> None:
         offered = self.scope.get("subprotocols", [])
         await self.accept(subprotocol=protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None)
+        if not self.finds_a_place():
+            await self.end(Close.AT_CAPACITY)
+            return
+        try:
+            self.client = await self.auth.identify(self.scope)
+        except RefusedError as refused:
+            await self.end(refused.close)
+            return
         if not self.hub.join(self.connection):
             await self.end(Close.AT_CAPACITY)
+        elif self.client is not None:
+            self.auth.watch(self.client, self.end)
+
+    def finds_a_place(self) -> bool:
+        """Whether there is room for one more connection from where this one comes from."""
+        if not self.places.most:
+            return True
+        address = addresses.of_scope(self.scope, settings.TRUSTED_PROXIES)
+        if address is not None:
+            place = addresses.one_client(address)
+            if not self.places.take(place):
+                return False
+            self.place = place
+        return True
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
         """Answer one message. Everything is counted against the rate; nothing malformed closes the connection."""
@@ -42,7 +81,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
             return  # sent before the client saw our close
         if _size(text_data, bytes_data) > settings.WS_MAX_MESSAGE_BYTES:
             await self.end(Close.TOO_BIG)
-        elif not self.rate.allows(time.monotonic()):
+        elif not await self.is_within_its_rate():
             await self.end(Close.RATE_LIMITED)
         else:
             try:
@@ -52,6 +91,12 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
             except Exception:
                 logger.exception("a defect of ours, met by the client's message %.200r", text_data)
                 await self.end(Close.INTERNAL_ERROR)
+
+    async def is_within_its_rate(self) -> bool:
+        """Count one more message: a user's over all connections; an anonymous one's over this one, without a wait."""
+        if self.client is None:
+            return self.rate.allows(time.monotonic())
+        return (await self.user_rates.acount(str(self.client.user))).number <= settings.WS_RATE_LIMIT
 
     def act_on(self, text: str | None) -> None:
         """Do what a message asks and queue its answer. Raises ClientError."""

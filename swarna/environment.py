@@ -1,6 +1,7 @@
 """How Swarna's environment variables are written: parsers that say what to write instead."""
 
 import datetime as dt
+import ipaddress
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from urllib.parse import SplitResult, urlsplit
 import dj_database_url
 from environs import Env
 from marshmallow import ValidationError
+
+from swarna.addresses import Network
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
 _UNITS = {"": 0.001, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -56,6 +59,14 @@ def http_url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValidationError("write http://HOST or https://HOST")
     return text.rstrip("/")
+
+
+def network(text: str) -> Network:
+    """An address, or a range of them."""
+    try:
+        return ipaddress.ip_network(text.strip())
+    except ValueError as error:
+        raise ValidationError("write addresses or ranges with commas between: 10.0.0.5, 172.16.0.0/12") from error
 
 
 def currency(text: str) -> str:
