@@ -61,10 +61,10 @@ def http_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def network(text: str) -> Network:
-    """An address, or a range of them."""
+def networks(text: str) -> list[Network]:
+    """Addresses and ranges of them, with commas between; none where it is empty."""
     try:
-        return ipaddress.ip_network(text.strip())
+        return [ipaddress.ip_network(each.strip()) for each in text.split(",")] if text.strip() else []
     except ValueError as error:
         raise ValidationError("write addresses or ranges with commas between: 10.0.0.5, 172.16.0.0/12") from error
 
@@ -99,7 +99,7 @@ def reader(file: Path | None) -> Env:
             env.read_env(file, recurse=False)
         except (OSError, ValueError) as error:
             raise SystemExit(f"{file} cannot be read: {error}. Write it as lines of NAME=value, in UTF-8.") from error
-    for parser in (duration, database_url, redis_url, http_url, currency, time_zone):
+    for parser in (duration, database_url, redis_url, http_url, networks, currency, time_zone):
         env.add_parser(parser.__name__, parser)
     return env
 

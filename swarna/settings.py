@@ -37,7 +37,7 @@ ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [], subcast=str.strip) or [
 # A name that this deployment answers to, for asking it about its own health.
 OWN_HOST: str = ALLOWED_HOSTS[0].lstrip("*.") or "localhost"
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [], subcast=str.strip) or []
-TRUSTED_PROXIES: list[Network] = env.list("TRUSTED_PROXIES", [], subcast=environment.network) or []
+TRUSTED_PROXIES: list[Network] = env.networks("TRUSTED_PROXIES", "") or []
 SECRET_KEY: str = env.str("SECRET_KEY", "") or kept_secret(STATE_DIR)
 LOG_LEVEL: int = env.log_level("LOG_LEVEL", logging.INFO) or logging.INFO
 TOKEN_TTL: dt.timedelta = env.duration("TOKEN_TTL", "30d") or dt.timedelta(days=30)

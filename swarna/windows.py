@@ -5,6 +5,7 @@ import datetime as dt
 import logging
 import threading
 import time
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -36,8 +37,16 @@ class Windows:
     away or where there is none (`redis_url` None): then each process has a limit of its own. Never raises.
     """
 
-    def __init__(self, redis_url: str | None, prefix: str, span: dt.timedelta) -> None:
+    def __init__(
+        self,
+        redis_url: str | None,
+        prefix: str,
+        span: dt.timedelta,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._redis_url = redis_url
+        self._clock = clock
         self._prefix = prefix
         self._span = span
         self._own = _OwnWindows(span.total_seconds())
@@ -46,7 +55,7 @@ class Windows:
 
     def count(self, key: str) -> Count:
         """Count one more, in a thread."""
-        own = self._own.count(key, time.monotonic())
+        own = self._own.count(key, self._clock())
         if self._is_on_its_own():
             return own
         try:
@@ -56,7 +65,7 @@ class Windows:
 
     async def acount(self, key: str) -> Count:
         """Count one more, in the event loop."""
-        own = self._own.count(key, time.monotonic())
+        own = self._own.count(key, self._clock())
         if self._is_on_its_own():
             return own
         try:
@@ -80,7 +89,7 @@ class Windows:
         return pipeline
 
     def _is_on_its_own(self) -> bool:
-        return self._redis_url is None or time.monotonic() < self._rests_until
+        return self._redis_url is None or self._clock() < self._rests_until
 
     def _answered(self, answer: list[Any]) -> Count:
         if self._lost:
@@ -90,7 +99,7 @@ class Windows:
         return Count(number, max(milliseconds, 0) / 1000)
 
     def _failed(self, error: Exception, own: Count) -> Count:
-        self._rests_until = time.monotonic() + _REST
+        self._rests_until = self._clock() + _REST
         if not self._lost:
             self._lost = True
             reason = error or type(error).__name__
