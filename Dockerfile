@@ -12,6 +12,7 @@ COPY requirements.txt .
 RUN pip install --no-cache-dir -r requirements.txt
 COPY manage.py .
 COPY swarna swarna
+COPY accounts accounts
 COPY prices prices
 COPY streaming streaming
 COPY templates templates

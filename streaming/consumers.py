@@ -9,15 +9,19 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
 
 from streaming import protocol
+from streaming.auth import Authenticator, Client, RefusedError
 from streaming.hub import Connection, Hub
-from streaming.limits import RateWindow
-from streaming.metrics import Ending, Fault, Inbound
+from streaming.limits import Places, RateWindow
+from streaming.metrics import Ending, Fault, Inbound, Refusal
 from streaming.outlets import FRAMES, SendOutlet
 from streaming.protocol import ClientError, Close, ErrorCode, Ping, Subscribe, Unsubscribe
+from swarna import addresses
+from swarna.windows import Windows
 
 logger = logging.getLogger(__name__)
 
 _ENDINGS = {
+    Close.UNAUTHORIZED: Ending.UNAUTHORIZED,
     Close.RATE_LIMITED: Ending.RATE_LIMITED,
     Close.TOO_BIG: Ending.TOO_BIG,
     Close.INTERNAL_ERROR: Ending.INTERNAL_ERROR,
@@ -30,9 +34,14 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
     # No channel layer of its own: each would be one more subscription at Redis. The hub has the one that serves all.
     channel_layer_alias = None
 
-    def __init__(self, *, hub: Hub) -> None:
+    def __init__(self, *, hub: Hub, auth: Authenticator, places: Places, user_rates: Windows) -> None:
         super().__init__()
         self.hub = hub
+        self.auth = auth
+        self.places = places
+        self.user_rates = user_rates
+        self.client: Client | None = None
+        self.place: str | None = None
         self.rate = RateWindow(settings.WS_RATE_LIMIT, settings.WS_RATE_WINDOW.total_seconds())
         self.ended = False
 
@@ -53,13 +62,41 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
                 else:
                     await self.websocket_receive(event)
         finally:
+            # However it ended: by a defect, too, or because the server did not wait for it.
             self.hub.leave(self.connection, self.connection.ending)
+            self.auth.forget(self.client, self.end)
+            if self.place is not None:
+                self.places.leave(self.place)
 
     async def connect(self) -> None:
         offered = self.scope.get("subprotocols", [])
         await self.accept(subprotocol=protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None)
+        if not self.finds_a_place():
+            self.hub.metrics.refused(Refusal.PER_IP)
+            await self.end(Close.AT_CAPACITY)
+            return
+        try:
+            self.client = await self.auth.identify(self.scope)
+        except RefusedError as refused:
+            self.hub.metrics.refused(Refusal.UNAUTHORIZED)
+            await self.end(refused.close)
+            return
         if not self.hub.join(self.connection):
             await self.end(Close.AT_CAPACITY)
+        elif self.client is not None:
+            self.auth.watch(self.client, self.end)
+
+    def finds_a_place(self) -> bool:
+        """Whether there is room for one more connection from where this one comes from."""
+        if not self.places.most:
+            return True
+        address = addresses.of_scope(self.scope, settings.TRUSTED_PROXIES)
+        if address is not None:
+            place = addresses.one_client(address)
+            if not self.places.take(place):
+                return False
+            self.place = place
+        return True
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
         """Answer one message. Everything is counted against the rate; nothing malformed closes the connection."""
@@ -67,7 +104,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
             return  # sent before the client saw our close
         if _size(text_data, bytes_data) > settings.WS_MAX_MESSAGE_BYTES:
             await self.end(Close.TOO_BIG)
-        elif not self.rate.allows(time.monotonic()):
+        elif not await self.is_within_its_rate():
             await self.end(Close.RATE_LIMITED)
         else:
             try:
@@ -79,6 +116,12 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
                 self.hub.metrics.failed(Fault.MESSAGE)
                 logger.exception("a defect of ours, met by the client's message %.200r", text_data)
                 await self.end(Close.INTERNAL_ERROR)
+
+    async def is_within_its_rate(self) -> bool:
+        """Count one more message: a user's over all connections; an anonymous one's over this one, without a wait."""
+        if self.client is None:
+            return self.rate.allows(time.monotonic())
+        return (await self.user_rates.acount(str(self.client.user))).number <= settings.WS_RATE_LIMIT
 
     async def act_on(self, text: str | None) -> None:
         """Do what a message asks and queue its answer. Raises ClientError."""

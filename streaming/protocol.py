@@ -14,6 +14,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 SUBPROTOCOL: Final = "swarnaai-v1"
+# Offered beside it with a token behind it, where no header can be set; never selected.
+BEARER_SUBPROTOCOL: Final = "swarnaai.bearer."
 METALS: Final = ("gold", "silver", "platinum", "palladium")
 EVERY_METAL: Final = frozenset(METALS)
 # An `interval` beyond a day, or a `since` beyond what an SQL bigint holds, is a mistake in the client.
@@ -26,6 +28,7 @@ Scalar: TypeAlias = str | int | float | bool | None
 class Close(enum.Enum):
     """How the server ends a connection: close code and reason, as sent in the close frame."""
 
+    UNAUTHORIZED = (1008, "Unauthorized")
     AT_CAPACITY = (1008, "Server at capacity")
     RATE_LIMITED = (1008, "Rate limit exceeded")
     TOO_BIG = (1009, "Message too big")

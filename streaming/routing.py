@@ -10,9 +10,12 @@ from django.urls import path, re_path
 from django.utils import timezone
 
 from prices import current
+from streaming import auth
 from streaming.consumers import PriceConsumer
 from streaming.hub import Hub
+from streaming.limits import Places
 from streaming.metrics import Metrics
+from swarna.windows import Windows
 
 
 async def _refuse(scope: Any, receive: Any, send: Any) -> None:
@@ -21,7 +24,7 @@ async def _refuse(scope: Any, receive: Any, send: Any) -> None:
 
 
 def websocket_application(metrics: Metrics) -> URLRouter:
-    """The WebSocket side of this process, with the hub that all its connections share."""
+    """The WebSocket side of this process, with what all its connections share."""
     hub = Hub(
         load=database_sync_to_async(current.standing),
         layer=get_channel_layer,
@@ -32,6 +35,15 @@ def websocket_application(metrics: Metrics) -> URLRouter:
         restart_spread=settings.WS_RESTART_SPREAD,
         metrics=metrics,
     )
-    stream = PriceConsumer.as_asgi(hub=hub)
+    stream = PriceConsumer.as_asgi(
+        hub=hub,
+        auth=auth.Authenticator(
+            look_up=database_sync_to_async(auth.holders),
+            required=settings.WS_AUTH_REQUIRED,
+            recheck=settings.WS_AUTH_RECHECK.total_seconds(),
+        ),
+        places=Places(settings.WS_MAX_CONNECTIONS_PER_IP),
+        user_rates=Windows(settings.REDIS_URL, f"{settings.REDIS_PREFIX}:rate", settings.WS_RATE_WINDOW),
+    )
     elsewhere: Any = _refuse  # an ASGI application, where `re_path` is typed for views
     return URLRouter([path("", stream), path("ws/prices/", stream), re_path("", elsewhere)])

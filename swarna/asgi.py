@@ -24,7 +24,7 @@ metrics = Metrics(settings.METRICS_DIR)
 
 application = ProtocolTypeRouter(
     {
-        "http": with_metrics(http, metrics.registry, settings.METRICS_ALLOWED_FROM),
+        "http": with_metrics(http, metrics.registry, settings.METRICS_ALLOWED_FROM, settings.TRUSTED_PROXIES),
         "websocket": websocket_application(metrics),
     }
 )

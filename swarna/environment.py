@@ -4,14 +4,14 @@ import datetime as dt
 import ipaddress
 import re
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import dj_database_url
 from environs import Env
 from marshmallow import ValidationError
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+from swarna.addresses import Network
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
 _UNITS = {"": 0.001, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -61,6 +61,14 @@ def http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def networks(text: str) -> list[Network]:
+    """Addresses and ranges of them, with commas between; none where it is empty."""
+    try:
+        return [ipaddress.ip_network(each.strip()) for each in text.split(",")] if text.strip() else []
+    except ValueError as error:
+        raise ValidationError("write addresses or ranges with commas between: 10.0.0.5, 172.16.0.0/12") from error
+
+
 def currency(text: str) -> str:
     """An ISO 4217 code in capitals."""
     if not re.fullmatch(r"[A-Za-z]{3}", text.strip()):
@@ -77,16 +85,6 @@ def time_zone(text: str) -> str:
     except (KeyError, ValueError, OSError) as error:
         raise ValidationError("write an IANA time zone such as Asia/Kolkata") from error
     return text
-
-
-def networks(text: str) -> list[Network]:
-    """Addresses and networks with commas between: `127.0.0.1, 10.0.0.0/8, fc00::/7`."""
-    try:
-        return [ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise ValidationError(
-            f"{error}: write addresses and networks, such as 127.0.0.1,10.0.0.0/8, with commas between"
-        ) from error
 
 
 def reader(file: Path | None) -> Env:

@@ -6,19 +6,25 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, make_asgi_app
 
-from swarna.environment import Network
+from swarna import addresses
+from swarna.addresses import Network
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-def with_metrics(http: Application, registry: CollectorRegistry, allowed_from: Sequence[Network]) -> Application:
-    """`http`, with the registry's metrics at /metrics for clients whose address is in one of the networks."""
+def with_metrics(
+    http: Application, registry: CollectorRegistry, allowed_from: Sequence[Network], proxies: Sequence[Network] = ()
+) -> Application:
+    """`http`, with the registry's metrics at /metrics for clients whose address is in one of the networks.
+
+    What a proxy of `proxies` says of a client's address is believed.
+    """
     page: Application = make_asgi_app(registry)
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] != "/metrics":
             await http(scope, receive, send)
-        elif may_read(address := client_address(scope), allowed_from):
+        elif may_read(address := client_address(scope, proxies), allowed_from):
             await page(scope, receive, send)
         else:
             await _refuse(address, send)
@@ -37,14 +43,15 @@ def may_read(address: str | None, allowed_from: Sequence[Network]) -> bool:
     return any(ip in network for network in allowed_from)
 
 
-def client_address(scope: Mapping[str, Any]) -> str | None:
+def client_address(scope: Mapping[str, Any], proxies: Sequence[Network]) -> str | None:
     """The address of the client that asks; None where it cannot be known.
 
-    A proxy on this machine would else lend the whole world its own address, which may read.
+    A proxy on this machine that is not known as one would else lend the whole world its own address, which may read.
     """
-    if any(name in (b"x-forwarded-for", b"forwarded") for name, _ in scope["headers"]):
-        return None
-    return scope["client"][0] if scope.get("client") else None
+    peer = scope["client"][0] if scope.get("client") else None
+    address = str(addresses.of_scope(scope, proxies) or peer)
+    forwarded = any(name in (b"x-forwarded-for", b"forwarded") for name, _ in scope["headers"])
+    return None if forwarded and address == peer else address
 
 
 async def _refuse(address: str | None, send: Any) -> None:

@@ -15,7 +15,9 @@ from environs import EnvValidationError
 from marshmallow.validate import Range
 
 from swarna import environment
+from swarna.addresses import Network
 from swarna.embedded import announced_redis_url, kept_secret
+from swarna.logs import TOKEN_PREFIX
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _env_file = os.environ.get("SWARNA_ENV_FILE", str(BASE_DIR / ".env"))
@@ -36,8 +38,10 @@ ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [], subcast=str.strip) or [
 # A name that this deployment answers to, for asking it about its own health.
 OWN_HOST: str = ALLOWED_HOSTS[0].lstrip("*.") or "localhost"
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [], subcast=str.strip) or []
+TRUSTED_PROXIES: list[Network] = env.networks("TRUSTED_PROXIES", "") or []
 SECRET_KEY: str = env.str("SECRET_KEY", "") or kept_secret(STATE_DIR)
 LOG_LEVEL: int = env.log_level("LOG_LEVEL", logging.INFO) or logging.INFO
+TOKEN_TTL: dt.timedelta = env.duration("TOKEN_TTL", "30d") or dt.timedelta(days=30)
 
 # --- prices --------------------------------------------------------------------------------------------------------
 BASE_CURRENCY: str = env.currency("BASE_CURRENCY", "INR") or "INR"
@@ -59,6 +63,12 @@ PROVIDER_BUDGET: dt.timedelta = env.duration("PROVIDER_BUDGET", "10s") or dt.tim
 
 # --- the stream ----------------------------------------------------------------------------------------------------
 WS_MAX_CONNECTIONS: int = env.int("WS_MAX_CONNECTIONS", 100, validate=Range(min=1)) or 100
+WS_MAX_CONNECTIONS_PER_IP: int = env.int("WS_MAX_CONNECTIONS_PER_IP", 0, validate=Range(min=0)) or 0
+WS_AUTH_REQUIRED: bool = env.bool("WS_AUTH_REQUIRED", False) or False
+# Half a minute at most: a revoked token's connections are to end within one.
+WS_AUTH_RECHECK: dt.timedelta = env.duration(
+    "WS_AUTH_RECHECK", "20s", longest=dt.timedelta(seconds=30)
+) or dt.timedelta(seconds=20)
 WS_RATE_LIMIT: int = env.int("WS_RATE_LIMIT", 10, validate=Range(min=1)) or 10
 WS_RATE_WINDOW: dt.timedelta = env.duration("WS_RATE_WINDOW", "60s") or dt.timedelta(minutes=1)
 WS_MAX_MESSAGE_BYTES: int = env.int("WS_MAX_MESSAGE_BYTES", 16 * 1024, validate=Range(min=256)) or 16 * 1024
@@ -73,7 +83,7 @@ WS_RESTART_SPREAD: dt.timedelta = env.duration("WS_RESTART_SPREAD", "5000") or d
 # The web processes of one host share it; nothing in it is kept beyond their run.
 METRICS_DIR = (BASE_DIR / (env.str("METRICS_DIR", "") or STATE_DIR / "metrics")).resolve()
 # Who may ask for /metrics: by default this machine and private networks.
-METRICS_ALLOWED_FROM: list[environment.Network] = (
+METRICS_ALLOWED_FROM: list[Network] = (
     env.networks("METRICS_ALLOWED_FROM", "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7") or []
 )
 
@@ -152,9 +162,11 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "simple_history",
     "rest_framework",
+    "knox",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "swarna",
+    "accounts",
     "prices",
     "streaming",
 ]
@@ -188,10 +200,15 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.api.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
     "DEFAULT_RENDERER_CLASSES": ["prices.api.renderers.NumberRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
+REST_KNOX = {"TOKEN_TTL": TOKEN_TTL, "TOKEN_PREFIX": TOKEN_PREFIX}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Swarna",
     "DESCRIPTION": "Live precious-metal prices. The live stream itself is a WebSocket: see docs/protocol.md.",
@@ -204,7 +221,9 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {
+        "line": {"()": "swarna.logs.TokenlessFormatter", "format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {

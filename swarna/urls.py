@@ -29,6 +29,7 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=static("streaming/favicon.svg"))),
     path("admin/", admin.site.urls),
     path("api/v1/", include("prices.api.urls")),
+    path("api/v1/auth/", include("accounts.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
 ]

@@ -340,6 +340,8 @@ def test_the_schema_is_valid_and_complete_and_made_without_a_warning(
     call_command("spectacular", "--fail-on-warn", "--validate", "--file", "/dev/null")
     assert capsys.readouterr().err == ""
     assert set(schema(client)["paths"]) == {
+        "/api/v1/auth/token/",
+        "/api/v1/auth/token/{key}/",
         "/api/v1/config/",
         "/api/v1/metals/",
         "/api/v1/prices/",

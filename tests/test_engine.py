@@ -84,9 +84,10 @@ def test_who_comes_back_gets_what_was_missed_in_one_update(engine: Server) -> No
 
 
 def test_a_long_message_is_compressed_for_whom_can_inflate_it(engine: Server) -> None:
-    prices = {"gold": "13221.3912", "silver": "160.4411", "platinum": "4900.8812", "palladium": "4300.7712"}
-    engine.publish(**prices)
+    engine.publish(gold="13221.3912", silver="160.4411", platinum="4900.8812", palladium="4300.7712")
     with connect(engine.ws_url) as client, connect(engine.ws_url, compression=None) as plain:
+        assert client.response is not None
+        assert plain.response is not None
         assert "server_no_context_takeover" in client.response.headers["Sec-WebSocket-Extensions"]
         assert "Sec-WebSocket-Extensions" not in plain.response.headers
         assert update(client)["data"] == update(plain)["data"]

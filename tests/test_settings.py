@@ -1,6 +1,7 @@
 """The settings: what the environment may say, and what is said to whoever wrote something else."""
 
 import datetime as dt
+import ipaddress
 import os
 import re
 import runpy
@@ -37,10 +38,12 @@ GOOD = {
     "BIND_ADDRESS": "0.0.0.0",
     "ALLOWED_HOSTS": "prices.example, .example.org",
     "CSRF_TRUSTED_ORIGINS": "https://prices.example, https://example.org",
+    "TRUSTED_PROXIES": "10.0.0.5, fd00::/8",
     "SECRET_KEY": "something long and random that nobody else knows, as it should be",
     "SWARNA_STATE_DIR": "/tmp/swarna-somewhere-else",
     "DEBUG": "true",
     "LOG_LEVEL": "debug",
+    "TOKEN_TTL": "7d",
     "DATABASE_URL": "postgres://asha:secret@db.example:5432/swarna",
     "REDIS_URL": "rediss://:secret@redis.example:6380/1",
     "REDIS_PREFIX": "swarna-staging",
@@ -55,6 +58,9 @@ GOOD = {
     "FALLBACK_AFTER": "1d",
     "TIME_ZONE": "UTC",
     "WS_MAX_CONNECTIONS": "5000",
+    "WS_MAX_CONNECTIONS_PER_IP": "50",
+    "WS_AUTH_REQUIRED": "true",
+    "WS_AUTH_RECHECK": "5s",
     "WS_RATE_LIMIT": "100",
     "WS_RATE_WINDOW": "1.5m",
     "WS_MAX_MESSAGE_BYTES": "1024",
@@ -72,6 +78,7 @@ DURATIONS = ["soon", "0", "-1", "1 week", "0.4ms", "1e3", "4000d", "9" * 400, "5
 BAD = {
     "WEBSOCKET_PORT": [*NUMBERS, "65536"],
     "WS_PORT": [*NUMBERS, "65536"],
+    "TRUSTED_PROXIES": ["proxy.example", "10.0.0.5/8", "10.0.0.5 10.0.0.6", "10.0.0.5,", "10.0.0.0/33", "*"],
     "DEBUG": ["maybe"],
     "LOG_LEVEL": ["LOUD", "", "getLogger"],
     "DATABASE_URL": [
@@ -97,6 +104,10 @@ BAD = {
     "FALLBACK_AFTER": DURATIONS,
     "TIME_ZONE": ["Bombay", "", "/etc/passwd", "../../etc/passwd", "Asia/", "a\nb"],
     "WS_MAX_CONNECTIONS": NUMBERS,
+    "WS_MAX_CONNECTIONS_PER_IP": [value for value in NUMBERS if value != "0"],
+    "WS_AUTH_REQUIRED": ["perhaps"],
+    "WS_AUTH_RECHECK": [*DURATIONS, "30001"],
+    "TOKEN_TTL": DURATIONS,
     "WS_RATE_LIMIT": NUMBERS,
     "WS_RATE_WINDOW": DURATIONS,
     "WS_MAX_MESSAGE_BYTES": [*NUMBERS, "255"],
@@ -159,7 +170,7 @@ def test_no_other_part_reads_the_environment() -> None:
     named = re.compile(r'environ(?:\.get\(|\[)\s*"(\w+)"|getenv\("(\w+)"')
     readers = {
         (path.name, *match.groups())
-        for folder in ("swarna", "prices", "streaming")
+        for folder in ("swarna", "accounts", "prices", "streaming")
         for path in (ROOT / folder).rglob("*.py")
         for match in named.finditer(path.read_text())
         if path != SETTINGS
@@ -220,6 +231,7 @@ def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -
         "WEBSOCKET_PORT": 8080,
         "ALLOWED_HOSTS": ["prices.example", ".example.org"],
         "CSRF_TRUSTED_ORIGINS": ["https://prices.example", "https://example.org"],
+        "TRUSTED_PROXIES": [ipaddress.ip_network("10.0.0.5"), ipaddress.ip_network("fd00::/8")],
         "DEBUG": True,
         "LOG_LEVEL": 10,
         "BASE_CURRENCY": "USD",

@@ -21,7 +21,7 @@ class _Amount(serializers.DecimalField):
         return Decimal(f"{super().to_representation(value):f}")
 
 
-class _Time(serializers.DateTimeField):
+class Time(serializers.DateTimeField):
     """UTC with milliseconds and `Z`, as on the stream."""
 
     def to_representation(self, value: dt.datetime) -> str:
@@ -54,7 +54,7 @@ class QuoteSerializer(serializers.Serializer):
     low = _Amount(source="day.low")
     open = _Amount(source="day.open")
     previousClose = _Amount(source="day.previous_close", allow_null=True)
-    timestamp = _Time(source="quote.quoted_at", help_text="When the source quoted it, UTC.")
+    timestamp = Time(source="quote.quoted_at", help_text="When the source quoted it, UTC.")
     source = serializers.CharField(  # type: ignore[assignment]  # DRF takes declared fields off the class
         source="quote.source", help_text="A provider, `fallback` or `simulated`."
     )

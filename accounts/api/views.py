@@ -1,0 +1,92 @@
+"""Tokens by REST: issued for a password, listed and revoked by whoever they belong to."""
+
+from typing import Any
+
+from django.contrib.auth import authenticate
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.exceptions import AuthenticationFailed, NotFound, PermissionDenied, Throttled
+from rest_framework.parsers import JSONParser
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import attempts, tokens
+from accounts.api.serializers import CredentialsSerializer, IssuedTokenSerializer, TokenSerializer
+
+
+class TokensView(APIView):
+    """The tokens of one account, for the API and for the stream."""
+
+    parser_classes = [JSONParser]
+
+    def get_permissions(self) -> list[Any]:
+        return [] if self._is_issuing() else [IsAuthenticated()]
+
+    def get_authenticators(self) -> list[Any]:
+        # Whoever asks for a new token may still be sending the old one.
+        return [] if self._is_issuing() else super().get_authenticators()
+
+    def get_authenticate_header(self, request: Request) -> str:
+        return "Bearer"  # with it, a wrong password is 401 and not 403
+
+    def _is_issuing(self) -> bool:
+        return self.request is not None and self.request.method == "POST"
+
+    @extend_schema(responses=TokenSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """One's own live tokens, newest first."""
+        return Response(TokenSerializer(tokens.of(request.user), many=True).data)
+
+    @extend_schema(
+        auth=[],
+        request=CredentialsSerializer,
+        responses={
+            201: IssuedTokenSerializer,
+            401: OpenApiResponse(description="Wrong username or password."),
+            403: OpenApiResponse(description="The account has as many live tokens as it may: revoke one."),
+            429: OpenApiResponse(description="Too many attempts: try again after `Retry-After` seconds."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """A new token for a username and a password. Its text is shown this once."""
+        credentials = CredentialsSerializer(data=request.data)
+        credentials.is_valid(raise_exception=True)
+        wait = attempts.seconds_to_wait(request.META, credentials.validated_data["username"])
+        if wait is not None:
+            raise Throttled(wait)
+        user = authenticate(request._request, **credentials.validated_data)
+        if user is None:
+            raise AuthenticationFailed("Wrong username or password.")
+        try:
+            token, text = tokens.issue(user)
+        except tokens.TooManyTokensError as error:
+            raise PermissionDenied(
+                f"This account has {tokens.MOST_TOKENS} live tokens, as many as it may. "
+                "Revoke one: DELETE auth/token/<key>/, or all: DELETE auth/token/."
+            ) from error
+        token.token = text
+        return Response(
+            IssuedTokenSerializer(token).data, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"}
+        )
+
+    @extend_schema(operation_id="v1_auth_token_destroy_all", responses={204: None})
+    def delete(self, request: Request) -> Response:
+        """Revoke all of one's own tokens, the one that asks for it too."""
+        tokens.of(request.user).delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class TokenView(APIView):
+    """One token of one's own."""
+
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(responses={204: None, 404: OpenApiResponse(description="No live token of yours has this key.")})
+    def delete(self, request: Request, key: str) -> Response:
+        """Revoke the token with this key. Connections that were opened with it are closed within a minute."""
+        revoked, _ = tokens.of(request.user).filter(token_key=key).delete()
+        if not revoked:
+            raise NotFound("No live token of yours has this key. GET auth/token/ lists them.")
+        return Response(status=status.HTTP_204_NO_CONTENT)

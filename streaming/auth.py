@@ -1,0 +1,232 @@
+"""Who a client is: what it presents at the handshake, and whether that still holds while it is connected.
+
+A client that presents nothing costs nothing here: no query, no thread, no wait. What others present is looked up for
+many at once, in a storm as in the sweep that finds what was revoked, has expired or was logged out meanwhile.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.core.handlers.asgi import ASGIRequest
+from django.utils.http import is_same_domain
+
+from accounts import sessions, tokens
+from streaming.protocol import BEARER_SUBPROTOCOL, Close
+
+logger = logging.getLogger(__name__)
+
+# A client that presents something waits for the database so long.
+_PATIENCE = 10.0
+# A database takes so many values in a query, SQLite the least.
+_MOST_IN_A_QUERY = 500
+
+
+class RefusedError(Exception):
+    """A client that is not to be served; `close` says how to tell it."""
+
+    def __init__(self, close: Close) -> None:
+        super().__init__(close.reason)
+        self.close = close
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a client presented: the digest of a token, or the key of a session. Secret enough not to be printed."""
+
+    kind: Literal["token", "session"]
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client that is somebody: the id of its user, and what it presented."""
+
+    user: int
+    credential: Credential
+
+
+End: TypeAlias = Callable[[Close], Awaitable[None]]
+Holders: TypeAlias = Mapping[Credential, int]
+
+
+def holders(credentials: Collection[Credential]) -> Holders:
+    """The ids of the users whose credentials these are; one that does not hold (any more) is left out. Queries."""
+    found: dict[Credential, int] = {}
+    for kind, look_up in (("token", tokens.holders), ("session", sessions.holders)):
+        of_kind = {each.key: each for each in credentials if each.kind == kind}
+        keys = list(of_kind)
+        for start in range(0, len(keys), _MOST_IN_A_QUERY):
+            users = look_up(keys[start : start + _MOST_IN_A_QUERY])
+            found |= {of_kind[key]: user for key, user in users.items()}
+    return found
+
+
+class Authenticator:
+    """Identifies the clients of one process, and ends those whose credentials cease to hold.
+
+    `look_up` is `holders`, to be awaited; it is never called twice at a time. Made outside any event loop.
+    """
+
+    def __init__(
+        self, *, look_up: Callable[[Collection[Credential]], Awaitable[Holders]], required: bool, recheck: float
+    ) -> None:
+        self._look_up = look_up
+        self._required = required
+        self._recheck = recheck
+        self._watched: dict[Client, set[End]] = {}
+        self._asking = asyncio.Lock()
+        self._gathering: set[Credential] | None = None
+        self._answer: asyncio.Task[Holders | None] | None = None
+        self._sweeping: asyncio.Task[None] | None = None
+        self._endings: set[asyncio.Future[None]] = set()
+        self._lost = False
+
+    async def identify(self, scope: Mapping[str, Any]) -> Client | None:
+        """Who is connecting; None for somebody anonymous. Raises RefusedError.
+
+        Waits only where a credential is presented. A token has to hold. A session that does not, or of which a lost
+        database cannot tell, counts as none: browsers send its cookie unasked.
+        """
+        credential = presented(scope)
+        if credential is None:
+            if self._required:
+                raise RefusedError(Close.UNAUTHORIZED)
+            return None
+        found = await self._ask({credential})
+        if found is not None and credential in found:
+            return Client(found[credential], credential)
+        if credential.kind == "session" and not self._required:
+            return None
+        # Where nobody could tell, the client is to come again with the same token: 1008 would have it give up.
+        raise RefusedError(Close.INTERNAL_ERROR if found is None else Close.UNAUTHORIZED)
+
+    def watch(self, client: Client, end: End) -> None:
+        """Call `end(Close.UNAUTHORIZED)` once, should the client's credential cease to hold before `forget`."""
+        self._watched.setdefault(client, set()).add(end)
+        if self._sweeping is None:
+            self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
+
+    def forget(self, client: Client | None, end: End) -> None:
+        """The connection is over. Harmless for one that was never watched."""
+        if client is not None and (ends := self._watched.get(client)):
+            ends.discard(end)
+            if not ends:
+                del self._watched[client]
+
+    async def _sweep(self) -> None:
+        """Look again at the credentials of all open connections, as long as there are any."""
+        try:
+            while self._watched:
+                await asyncio.sleep(self._recheck)
+                watched = list(self._watched)
+                found = await self._ask({client.credential for client in watched}) if watched else None
+                if found is None:
+                    continue  # a lost database is no reason to lose its clients
+                for client in watched:
+                    if found.get(client.credential) != client.user:
+                        self._end(client)
+        finally:
+            self._sweeping = None
+
+    def _end(self, client: Client) -> None:
+        for end in self._watched.pop(client, ()):
+            # Not waited for: one that takes its time holds up neither the others nor the next sweep.
+            ending = asyncio.ensure_future(end(Close.UNAUTHORIZED))
+            self._endings.add(ending)
+            ending.add_done_callback(self._ended)
+
+    def _ended(self, ending: "asyncio.Future[None]") -> None:
+        self._endings.discard(ending)
+        if not ending.cancelled() and (error := ending.exception()):
+            logger.error("a connection that is no longer authorized could not be ended", exc_info=error)
+
+    async def _ask(self, credentials: Collection[Credential]) -> Holders | None:
+        """Whose these are (and others), as of now; None where the database does not say. Never raises.
+
+        What is asked while another answer is on its way is gathered, and asked in one go after it.
+        """
+        if self._gathering is None or self._answer is None:
+            self._gathering = set()
+            self._answer = asyncio.get_running_loop().create_task(self._ask_together())
+        self._gathering.update(credentials)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await asyncio.shield(self._answer)
+        except TimeoutError as error:
+            self._trouble(error)
+            return None
+
+    async def _ask_together(self) -> Holders | None:
+        async with self._asking:
+            gathered, self._gathering = self._gathering or set(), None
+            try:
+                found = await self._look_up(gathered)
+            except Exception as error:
+                # Whatever a database raises: those who are connected stay, and others are told to come again.
+                self._trouble(error)
+                return None
+        if self._lost:
+            self._lost = False
+            logger.warning("credentials can be checked again")
+        return found
+
+    def _trouble(self, error: Exception) -> None:
+        if not self._lost:
+            self._lost = True
+            logger.error("credentials cannot be checked, trying again: %s", error or type(error).__name__)
+
+
+def presented(scope: Mapping[str, Any]) -> Credential | None:
+    """The credential that a handshake brings, not yet checked. Raises RefusedError for a malformed token."""
+    given = _tokens(scope)
+    if given:
+        digest = tokens.digest(given.pop())
+        if digest is None or given:  # not one of ours; two that differ
+            raise RefusedError(Close.UNAUTHORIZED)
+        return Credential("token", digest)
+    key = _session_key(scope)
+    return Credential("session", key) if key else None
+
+
+def _tokens(scope: Mapping[str, Any]) -> set[str]:
+    headers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
+    given = {token for header in headers if (token := tokens.presented(header)) is not None}
+    for offered in scope.get("subprotocols", ()):
+        if offered.startswith(BEARER_SUBPROTOCOL):
+            given.add(offered.removeprefix(BEARER_SUBPROTOCOL))
+    return given
+
+
+def _session_key(scope: Mapping[str, Any]) -> str | None:
+    """The session that a browser brings from a page of ours. Another site's page cannot speak in its user's name."""
+    sent = {name: value for name, value in scope["headers"] if name in (b"cookie", b"origin")}
+    if settings.SESSION_COOKIE_NAME.encode() not in sent.get(b"cookie", b"") or b"origin" not in sent:
+        return None
+    scheme = "https" if scope.get("scheme") == "wss" else "http"
+    request = ASGIRequest({**scope, "method": "GET", "scheme": scheme}, BytesIO())
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    return key if key.isascii() and key.isalnum() and _is_ours(sent[b"origin"].decode("latin-1"), request) else None
+
+
+def _is_ours(origin: str, request: ASGIRequest) -> bool:
+    """Whether Django would take a form that was posted from a page of this origin."""
+    try:
+        if origin == f"{request.scheme}://{request.get_host()}":
+            return True
+        given = urlsplit(origin)
+    except (DisallowedHost, ValueError):
+        return False
+    for trusted in settings.CSRF_TRUSTED_ORIGINS:
+        scheme, _, host = trusted.partition("://")
+        if origin == trusted or (
+            host.startswith("*.") and given.scheme == scheme and is_same_domain(given.netloc, host[1:])
+        ):
+            return True
+    return False

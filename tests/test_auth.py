@@ -1,0 +1,474 @@
+"""Who a client is: what counts as a credential, and what happens to those whose credentials cease to hold."""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.test import Client as Browser
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from accounts import tokens
+from accounts.models import Token
+from streaming.auth import Authenticator, Client, Credential, End, RefusedError, holders, presented
+from streaming.protocol import Close
+from swarna.logs import TOKEN_PREFIX
+
+TOKEN = f"{TOKEN_PREFIX}{'0a1b2c3d' * 8}"
+OTHER = f"{TOKEN_PREFIX}{'ffffffff' * 8}"
+OF_TOKEN = Credential("token", tokens.digest(TOKEN) or "")
+KEY = "0123456789abcdefghijklmnopqrstuv"
+OF_SESSION = Credential("session", KEY)
+COOKIE = f"theme=dark; sessionid={KEY}"
+
+
+def scope(*headers: tuple[str, str], subprotocols: Collection[str] = (), scheme: str = "ws") -> dict[str, Any]:
+    """A handshake at ws://localhost:3001/."""
+    sent = [("host", "localhost:3001"), *headers]
+    return {
+        "type": "websocket",
+        "path": "/",
+        "scheme": scheme,
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent],
+        "subprotocols": list(subprotocols),
+        "client": ["127.0.0.1", 51234],
+        "server": ["127.0.0.1", 3001],
+    }
+
+
+def from_page(origin: str, cookie: str = COOKIE, **options: Any) -> dict[str, Any]:
+    """A handshake of a browser that shows a page of this origin."""
+    return scope(("origin", origin), ("cookie", cookie), **options)
+
+
+# --- what is presented ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "brought",
+    [
+        scope(("authorization", f"Bearer {TOKEN}")),
+        scope(("authorization", f"Token {TOKEN}")),
+        scope(("authorization", f"bearer   {TOKEN} ")),
+        scope(subprotocols=["swarnaai-v1", f"swarnaai.bearer.{TOKEN}"]),
+        scope(subprotocols=[f"swarnaai.bearer.{TOKEN}"]),
+        scope(("authorization", f"Bearer {TOKEN}"), subprotocols=[f"swarnaai.bearer.{TOKEN}"]),
+        scope(("authorization", f"Bearer {TOKEN}"), ("origin", "http://localhost:3001"), ("cookie", COOKIE)),
+        scope(("authorization", "Basic YTpi"), ("authorization", f"Bearer {TOKEN}")),
+    ],
+)
+def test_a_token_is_found_where_it_may_be(brought: dict[str, Any]) -> None:
+    assert presented(brought) == OF_TOKEN
+
+
+@pytest.mark.parametrize(
+    "brought",
+    [
+        scope(("authorization", "Bearer")),
+        scope(("authorization", "Bearer ")),
+        scope(("authorization", f"Bearer {TOKEN[:-1]}")),
+        scope(("authorization", f"Bearer {TOKEN}0")),
+        scope(("authorization", f"Bearer {TOKEN.upper()}")),
+        scope(("authorization", f"Bearer {TOKEN}, Bearer {TOKEN}")),
+        scope(("authorization", "Bearer \xff\x00")),
+        scope(("authorization", f"Bearer {TOKEN}"), ("authorization", f"Bearer {OTHER}")),
+        scope(("authorization", f"Bearer {TOKEN}"), subprotocols=[f"swarnaai.bearer.{OTHER}"]),
+        scope(subprotocols=["swarnaai.bearer."]),
+        scope(subprotocols=["swarnaai.bearer.x"]),
+        # However good the login beside it is.
+        scope(("authorization", "Bearer x"), ("origin", "http://localhost:3001"), ("cookie", COOKIE)),
+    ],
+)
+def test_a_malformed_token_is_refused_without_asking_anybody(brought: dict[str, Any]) -> None:
+    with pytest.raises(RefusedError) as refused:
+        presented(brought)
+    assert refused.value.close is Close.UNAUTHORIZED
+
+
+@pytest.mark.parametrize(
+    "brought",
+    [
+        scope(),
+        scope(("authorization", "Basic YTpi")),
+        scope(("authorization", "")),
+        scope(subprotocols=["swarnaai-v1", "swarnaai.other"]),
+        scope(("origin", "http://localhost:3001")),
+        scope(("origin", "http://localhost:3001"), ("cookie", "theme=dark")),
+        scope(("origin", "http://localhost:3001"), ("cookie", "sessionid=")),
+        scope(("origin", "http://localhost:3001"), ("cookie", "sessionid='; drop")),
+        scope(("origin", "http://localhost:3001"), ("cookie", "sessionid=\xff\xff")),
+    ],
+)
+def test_what_is_no_credential_of_ours_is_none(brought: dict[str, Any]) -> None:
+    assert presented(brought) is None
+
+
+@pytest.mark.parametrize(
+    ("brought", "ours"),
+    [
+        (from_page("http://localhost:3001"), True),
+        (from_page("https://localhost:3001", scheme="wss"), True),
+        (from_page("https://localhost:3001"), False),
+        (from_page("http://localhost:3001", scheme="wss"), False),
+        (from_page("http://localhost"), False),
+        (from_page("http://localhost:3002"), False),
+        (from_page("http://evil.example"), False),
+        (from_page("http://localhost:3001.evil.example"), False),
+        (from_page("null"), False),
+        (from_page(""), False),
+        (from_page("http://["), False),
+        (scope(("cookie", COOKIE)), False),  # no page of a browser's: only those bring cookies unasked
+        (from_page("https://prices.example"), True),
+        (from_page("http://prices.example"), False),
+        (from_page("https://prices.example:8443"), False),
+        (from_page("https://shop.gold.example"), True),
+        (from_page("https://gold.example"), True),  # as Django has it
+        (from_page("http://shop.gold.example"), False),
+        (from_page("https://evilgold.example"), False),
+    ],
+)
+def test_a_login_counts_from_our_own_pages_alone(settings: Settings, brought: dict[str, Any], ours: bool) -> None:
+    settings.CSRF_TRUSTED_ORIGINS = ["https://prices.example", "https://*.gold.example"]
+    assert presented(brought) == (OF_SESSION if ours else None)
+
+
+def test_a_host_that_is_not_ours_makes_no_origin_ours(settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["prices.example"]
+    assert presented(from_page("http://localhost:3001")) is None
+
+
+def test_our_rules_for_origins_are_those_of_django(settings: Settings) -> None:
+    from django.middleware.csrf import CsrfViewMiddleware
+    from django.test import RequestFactory
+
+    settings.CSRF_TRUSTED_ORIGINS = ["https://prices.example", "https://*.gold.example"]
+    for origin in (
+        *("http://localhost:3001", "https://localhost:3001", "https://prices.example", "https://shop.gold.example"),
+        *("https://gold.example", "https://evilgold.example", "http://shop.gold.example", "null", "http://["),
+    ):
+        request = RequestFactory().get("/", headers={"host": "localhost:3001", "origin": origin})
+        of_django = CsrfViewMiddleware(lambda request: None)._origin_verified(request)  # type: ignore[arg-type,attr-defined]
+        assert (presented(from_page(origin)) is not None) == of_django, origin
+
+
+def test_a_credential_is_not_printed() -> None:
+    client = Client(1, OF_SESSION)
+    assert KEY not in f"{client} {client!r} {OF_SESSION!s}"
+
+
+# --- whose it is ---------------------------------------------------------------------------------------------------
+
+
+def session_of(user: User) -> Credential:
+    browser = Browser()
+    browser.force_login(user)
+    return Credential("session", browser.cookies["sessionid"].value)
+
+
+def token_of(user: User) -> Credential:
+    return Credential("token", tokens.issue(user)[0].pk)
+
+
+@pytest.fixture
+def asha(db: None) -> User:
+    return User.objects.create(username="asha")
+
+
+def test_a_token_and_a_login_are_somebodys_and_others_nobodys(asha: User) -> None:
+    ravi = User.objects.create(username="ravi")
+    token, session = token_of(asha), session_of(ravi)
+    strangers = [OF_TOKEN, OF_SESSION, Credential("token", session.key), Credential("session", token.key)]
+    assert holders([token, session, *strangers]) == {token: asha.pk, session: ravi.pk}
+    assert holders([]) == {}
+
+
+def test_thousands_are_looked_up_in_a_few_queries(
+    asha: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    Token.objects.bulk_create(tokens.make(asha, dt.timedelta(days=1))[0] for _ in range(1000))
+    of_tokens = [Credential("token", digest) for digest in Token.objects.values_list("pk", flat=True)]
+    of_sessions = [session_of(asha) for _ in range(10)]
+    with django_assert_num_queries(4):
+        assert holders([*of_tokens, *of_sessions]) == dict.fromkeys([*of_tokens, *of_sessions], asha.pk)
+
+
+def expire(user: User) -> None:
+    Token.objects.update(expiry=timezone.now())
+    Session.objects.update(expire_date=timezone.now())
+
+
+def revoke(user: User) -> None:
+    Token.objects.all().delete()
+    Session.objects.all().delete()
+
+
+def deactivate(user: User) -> None:
+    User.objects.update(is_active=False)
+
+
+def delete(user: User) -> None:
+    user.delete()
+
+
+def change_password(user: User) -> None:
+    user.set_password("another")
+    user.save()
+
+
+@pytest.mark.parametrize("happening", [expire, revoke, deactivate, delete])
+def test_neither_holds_after(asha: User, happening: Callable[[User], None]) -> None:
+    credentials = [token_of(asha), session_of(asha)]
+    assert len(holders(credentials)) == 2
+    happening(asha)
+    assert holders(credentials) == {}
+
+
+def test_a_changed_password_ends_logins_and_not_tokens(asha: User) -> None:
+    token, session = token_of(asha), session_of(asha)
+    change_password(asha)
+    assert holders([token, session]) == {token: asha.pk}
+
+
+def test_a_login_outlives_a_change_of_the_secret_as_django_lets_it(asha: User, settings: Settings) -> None:
+    session = session_of(asha)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another secret"
+    assert holders([session]) == {session: asha.pk}
+    settings.SECRET_KEY_FALLBACKS = []
+    assert holders([session]) == {}
+
+
+def test_a_session_without_a_login_is_nobodys(db: None) -> None:
+    browser = Browser()
+    store = browser.session
+    store["basket"] = "gold"
+    store.save()
+    assert holders([Credential("session", store.session_key or "")]) == {}
+
+
+def test_a_login_by_a_backend_that_is_no_more_is_nobodys(asha: User, settings: Settings) -> None:
+    session = session_of(asha)
+    settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
+    assert holders([session]) == {}
+
+
+# --- at the handshake, and after -----------------------------------------------------------------------------------
+
+
+class Accounts:
+    """A database of credentials that a test can change, hold up and take away; and who was ended."""
+
+    def __init__(self) -> None:
+        self.users = {OF_TOKEN: 1, OF_SESSION: 2}
+        self.broken = False
+        self.asked: list[set[Credential]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.ended: asyncio.Queue[str] = asyncio.Queue()
+
+    async def look_up(self, credentials: Collection[Credential]) -> dict[Credential, int]:
+        self.asked.append(set(credentials))
+        await self.open.wait()
+        if self.broken:
+            raise OSError("the database is away")
+        return {each: user for each, user in self.users.items() if each in credentials}
+
+    def connection(self, name: str) -> End:
+        """What ends a connection of this name."""
+
+        async def end(close: Close) -> None:
+            assert close is Close.UNAUTHORIZED
+            self.ended.put_nowait(name)
+
+        return end
+
+    def auth(self, *, required: bool = False, recheck: float = 0.01) -> Authenticator:
+        return Authenticator(look_up=self.look_up, required=required, recheck=recheck)
+
+
+@pytest.fixture
+async def accounts() -> AsyncIterator[Accounts]:
+    yield Accounts()
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+
+
+WITH_TOKEN = scope(("authorization", f"Bearer {TOKEN}"))
+WITH_OTHER = scope(("authorization", f"Bearer {OTHER}"))
+WITH_SESSION = from_page("http://localhost:3001")
+
+
+async def test_who_presents_nothing_is_served_without_a_wait(accounts: Accounts) -> None:
+    identifying = accounts.auth().identify(scope())
+    with pytest.raises(StopIteration) as done:
+        identifying.send(None)
+    assert done.value.value is None
+    assert accounts.asked == []
+
+
+async def test_who_presents_nothing_is_refused_where_something_is_required(accounts: Accounts) -> None:
+    with pytest.raises(RefusedError, match="Unauthorized"):
+        await accounts.auth(required=True).identify(scope())
+    assert accounts.asked == []
+
+
+@pytest.mark.parametrize("required", [True, False])
+async def test_who_presents_something_good_is_known(accounts: Accounts, required: bool) -> None:
+    auth = accounts.auth(required=required)
+    assert await auth.identify(WITH_TOKEN) == Client(1, OF_TOKEN)
+    assert await auth.identify(WITH_SESSION) == Client(2, OF_SESSION)
+    with pytest.raises(RefusedError, match="Unauthorized"):
+        await auth.identify(WITH_OTHER)
+
+
+async def test_a_login_that_does_not_hold_is_none_and_refused_where_one_is_required(accounts: Accounts) -> None:
+    accounts.users.clear()
+    assert await accounts.auth().identify(WITH_SESSION) is None
+    with pytest.raises(RefusedError, match="Unauthorized"):
+        await accounts.auth(required=True).identify(WITH_SESSION)
+
+
+async def test_while_the_database_is_away_a_token_is_to_come_again_and_a_login_counts_as_none(
+    accounts: Accounts, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+) -> None:
+    listen_to("streaming")
+    accounts.broken = True
+    auth = accounts.auth()
+    for _ in range(3):
+        with pytest.raises(RefusedError, match="Internal error"):
+            await auth.identify(WITH_TOKEN)
+    assert await auth.identify(WITH_SESSION) is None
+    with pytest.raises(RefusedError, match="Internal error"):
+        await accounts.auth(required=True).identify(WITH_SESSION)
+    accounts.broken = False
+    assert await auth.identify(WITH_TOKEN)
+    lines = [record.message for record in caplog.records]
+    assert lines[0] == "credentials cannot be checked, trying again: the database is away"
+    assert lines[-1] == "credentials can be checked again"
+    assert len(lines) == 3  # one of them is the other authenticator's
+
+
+async def test_a_storm_is_asked_about_in_two_goes(accounts: Accounts) -> None:
+    auth = accounts.auth()
+    accounts.open.clear()
+    first = asyncio.create_task(auth.identify(WITH_TOKEN))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert accounts.asked == [{OF_TOKEN}]
+    storm = [asyncio.create_task(auth.identify(each)) for each in (WITH_TOKEN, WITH_SESSION) * 500]
+    await asyncio.sleep(0)
+    storm[0].cancel()  # a client that went away
+    accounts.open.set()
+    assert await first == Client(1, OF_TOKEN)
+    assert (
+        await asyncio.gather(*storm[1:])
+        == [Client(2, OF_SESSION)]
+        + [
+            Client(1, OF_TOKEN),
+            Client(2, OF_SESSION),
+        ]
+        * 499
+    )
+    assert accounts.asked == [{OF_TOKEN}, {OF_TOKEN, OF_SESSION}]
+
+
+async def test_the_connections_of_a_credential_that_ceases_to_hold_are_ended_and_no_others(
+    accounts: Accounts,
+) -> None:
+    auth = accounts.auth()
+    of_token, of_session = await auth.identify(WITH_TOKEN), await auth.identify(WITH_SESSION)
+    assert of_token is not None
+    assert of_session is not None
+    gone = accounts.connection("gone")
+    for name in ("desk", "phone"):
+        auth.watch(of_token, accounts.connection(name))
+    auth.watch(of_token, gone)
+    auth.watch(of_session, accounts.connection("board"))
+    auth.forget(of_token, gone)
+    del accounts.users[OF_TOKEN]
+    assert {await accounts.ended.get(), await accounts.ended.get()} == {"desk", "phone"}
+    asked = len(accounts.asked)
+    while len(accounts.asked) < asked + 3:
+        await asyncio.sleep(0.01)
+    assert accounts.ended.empty()
+    assert accounts.asked[-1] == {OF_SESSION}
+
+
+async def test_a_credential_that_has_become_somebody_elses_does_not_hold(accounts: Accounts) -> None:
+    auth = accounts.auth()
+    client = await auth.identify(WITH_SESSION)
+    assert client is not None
+    auth.watch(client, accounts.connection("board"))
+    accounts.users[OF_SESSION] = 3
+    assert await accounts.ended.get() == "board"
+
+
+async def test_a_lost_database_ends_nobody_and_what_was_revoked_meanwhile_ends_when_it_is_back(
+    accounts: Accounts, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+) -> None:
+    listen_to("streaming")
+    auth = accounts.auth()
+    client = await auth.identify(WITH_TOKEN)
+    assert client is not None
+    auth.watch(client, accounts.connection("desk"))
+    accounts.broken = True
+    accounts.users.clear()
+    while len(accounts.asked) < 5:
+        await asyncio.sleep(0.01)
+    assert accounts.ended.empty()
+    assert caplog.text.count("credentials cannot be checked") == 1
+    accounts.broken = False
+    assert await accounts.ended.get() == "desk"
+
+
+async def test_one_that_cannot_be_ended_is_logged_and_holds_up_nobody(
+    accounts: Accounts, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+) -> None:
+    listen_to("streaming")
+    never = asyncio.Event()
+
+    async def stall(close: Close) -> None:
+        await never.wait()
+
+    async def fail(close: Close) -> None:
+        raise OSError("broken")
+
+    auth = accounts.auth()
+    client = await auth.identify(WITH_TOKEN)
+    assert client is not None
+    for end in (stall, fail, accounts.connection("desk")):
+        auth.watch(client, end)
+    accounts.users.clear()
+    assert await accounts.ended.get() == "desk"
+    other = Client(2, OF_SESSION)
+    auth.watch(other, accounts.connection("board"))
+    assert await accounts.ended.get() == "board"
+    assert "could not be ended" in caplog.text
+
+
+async def test_nothing_is_asked_when_nobody_is_left_to_ask_about(accounts: Accounts) -> None:
+    auth = accounts.auth()
+    client = Client(1, OF_TOKEN)
+    end = accounts.connection("desk")
+    auth.watch(client, end)
+    sweeping = auth._sweeping
+    assert sweeping is not None
+    auth.forget(client, end)
+    await sweeping
+    assert accounts.asked == []
+    assert auth._watched == {}
+    auth.watch(client, end)
+    del accounts.users[OF_TOKEN]
+    assert await accounts.ended.get() == "desk"
+
+
+def test_who_was_never_watched_can_be_forgotten() -> None:
+    auth = Accounts().auth()
+    end = Accounts().connection("nobody")
+    auth.forget(None, end)
+    auth.forget(Client(1, OF_TOKEN), end)

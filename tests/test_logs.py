@@ -1,0 +1,52 @@
+"""What stands in the log, and what must not."""
+
+import logging
+import sys
+from typing import Any
+
+from django.conf import settings
+
+from swarna.logs import TOKEN_PREFIX, without_tokens
+
+TOKEN = f"{TOKEN_PREFIX}0a1b2c3d" + "4e5f6a7b" * 7
+
+
+def logged(message: str, *arguments: object, failing: bool = False) -> str:
+    """The line as the product's own handler would print it."""
+    # Beside it, there are pytest's.
+    handler = next(each for each in logging.getLogger("streaming").handlers if type(each) is logging.StreamHandler)
+    error = None
+    if failing:
+        try:
+            raise ValueError(f"cannot use {TOKEN}")
+        except ValueError:
+            error = sys.exc_info()
+    return handler.format(logging.LogRecord("streaming", logging.ERROR, "", 0, message, arguments, error))
+
+
+def test_a_token_is_cut_down_to_its_key() -> None:
+    assert without_tokens(f"a {TOKEN} b {TOKEN}") == f"a {TOKEN[:15]}… b {TOKEN[:15]}…"
+    assert without_tokens("nothing secret") == "nothing secret"
+
+
+def test_a_clients_message_is_logged_without_the_token_in_it() -> None:
+    line = logged("a defect of ours, met by the client's message %.200r", f'{{"type":"ping","token":"{TOKEN}"}}')
+    assert TOKEN[:15] in line
+    assert TOKEN[:16] not in line
+
+
+def test_one_that_a_limit_has_cut_is_not_logged_either() -> None:
+    assert TOKEN[:16] not in logged("%.40r", TOKEN)
+
+
+def test_a_traceback_is_logged_without_the_token_in_it() -> None:
+    line = logged("a defect", failing=True)
+    assert "Traceback" in line
+    assert TOKEN[:16] not in line
+
+
+def test_every_handler_formats_like_this() -> None:
+    logging: dict[str, Any] = settings.LOGGING
+    formatters = logging["formatters"]
+    for handler in logging["handlers"].values():
+        assert formatters[handler["formatter"]]["()"] == "swarna.logs.TokenlessFormatter"

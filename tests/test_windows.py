@@ -1,0 +1,134 @@
+"""Counting over processes: in a real Valkey, and without one."""
+
+import asyncio
+import datetime as dt
+import itertools
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import redis
+
+from swarna.valkey import EmbeddedValkey
+from swarna.windows import Windows
+from tests.conftest import start
+from tests.product import free_port, wait_until
+
+MINUTE = dt.timedelta(minutes=1)
+_numbers = itertools.count()
+
+
+class Clock:
+    """Time that passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def prefix() -> str:
+    """Keys that no other test has counted by."""
+    return f"test-windows-{os.getpid()}-{next(_numbers)}"
+
+
+def test_processes_count_together_and_keys_apart(valkey: str, prefix: str) -> None:
+    here, there = Windows(valkey, prefix, MINUTE), Windows(valkey, prefix, MINUTE)
+    assert [each.count("asha").number for each in (here, there, here)] == [1, 2, 3]
+    assert here.count("ravi").number == 1
+
+
+async def test_the_event_loop_and_threads_count_together(valkey: str, prefix: str) -> None:
+    windows = Windows(valkey, prefix, MINUTE)
+    assert (await windows.acount("asha")).number == 1
+    assert (await asyncio.to_thread(windows.count, "asha")).number == 2
+    numbers = [count.number for count in await asyncio.gather(*(windows.acount("asha") for _ in range(50)))]
+    assert sorted(numbers) == list(range(3, 53))
+    await windows.aclose()
+
+
+def test_a_window_ends_by_itself_and_is_not_drawn_out_by_more(valkey: str, prefix: str) -> None:
+    windows = Windows(valkey, prefix, dt.timedelta(milliseconds=300))
+    began = time.monotonic()
+    assert windows.count("asha").number == 1
+    wait_until(lambda: windows.count("asha").number == 1, "the next window", seconds=5)
+    assert time.monotonic() - began >= 0.29
+
+
+def test_a_count_says_how_long_its_window_is_open(valkey: str, prefix: str) -> None:
+    windows = Windows(valkey, prefix, MINUTE)
+    assert 59 < windows.count("asha").seconds_left <= 60
+    with redis.Redis.from_url(valkey) as client:
+        assert 59_000 < client.pttl(f"{prefix}:asha") <= 60_000
+
+
+@pytest.mark.parametrize("redis_url", [None, "a port where nobody listens"])
+def test_without_redis_a_process_counts_for_itself(redis_url: str | None, prefix: str) -> None:
+    clock = Clock()
+    windows = Windows(redis_url and f"redis://127.0.0.1:{free_port()}", prefix, MINUTE, clock=clock)
+    assert [windows.count("asha").number for _ in range(3)] == [1, 2, 3]
+    clock.now += 45
+    assert windows.count("asha") == (4, 15)
+    assert windows.count("ravi") == (1, 60)
+    clock.now += 15
+    assert windows.count("asha") == (1, 60)
+
+
+def test_a_process_forgets_whom_it_has_not_counted_for_long(prefix: str) -> None:
+    clock = Clock()
+    windows = Windows(None, prefix, MINUTE, clock=clock)
+    for number in range(1000):
+        windows.count(str(number))
+    clock.now += 60
+    windows.count("asha")
+    assert len(windows._own._open) == 1
+
+
+def test_threads_do_not_lose_a_count(prefix: str) -> None:
+    windows = Windows(None, prefix, MINUTE)
+    with ThreadPoolExecutor(4) as threads:
+        numbers = list(threads.map(lambda _: windows.count("asha").number, range(2000)))
+    assert sorted(numbers) == list(range(1, 2001))
+
+
+@pytest.fixture
+def other_valkey(tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """A Valkey that a test may stop; its address and its process."""
+    valkey = EmbeddedValkey(tmp_path)
+    process = start(valkey)
+    yield valkey.url, process
+    process.kill()
+    process.wait()
+
+
+async def test_a_redis_that_hangs_is_waited_for_once_and_then_left_alone(
+    other_valkey: tuple[str, "subprocess.Popen[bytes]"],
+    prefix: str,
+    caplog: pytest.LogCaptureFixture,
+    listen_to: Callable[[str], None],
+) -> None:
+    listen_to("swarna")
+    url, process = other_valkey
+    clock = Clock()
+    windows = Windows(url, prefix, MINUTE, clock=clock)
+    assert (await windows.acount("asha")).number == 1
+    os.kill(process.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    assert [(await windows.acount("asha")).number for _ in range(100)] == list(range(2, 102))
+    assert time.monotonic() - began < 2
+    assert caplog.text.count("each process counts for itself") == 1
+    clock.now += 5
+    await windows.acount("asha")
+    assert caplog.text.count("each process counts for itself") == 1
+    os.kill(process.pid, signal.SIGCONT)
+    clock.now += 5
+    await windows.acount("asha")
+    assert caplog.text.count("counting in Redis again") == 1
+    await windows.aclose()
