@@ -190,6 +190,7 @@ def test_times_are_utc_with_milliseconds() -> None:
 
 def test_close_reasons_are_the_contracts() -> None:
     assert [(why.code, why.reason) for why in Close] == [
+        (1008, "Unauthorized"),
         (1008, "Server at capacity"),
         (1008, "Rate limit exceeded"),
         (1009, "Message too big"),
