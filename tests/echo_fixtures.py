@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from tests.echo_server import DELIBERATE
 from tests.environment import STATE_DIR
@@ -58,18 +58,22 @@ def echo(run_echo_server: Callable[..., EchoServer]) -> EchoServer:
     return run_echo_server()
 
 
+@pytest.fixture(scope="module")
+def neighbour(echo: EchoServer) -> Iterator[ClientConnection]:
+    """A well-behaved client of the same server."""
+    with connect(echo.ws_url, compression=None) as client:
+        yield client
+
+
 @pytest.fixture
-def undisturbed(echo: EchoServer) -> Iterator[None]:
-    """A well-behaved neighbour gets its echo after whatever a test did, and the server has no traceback to show.
+def undisturbed(echo: EchoServer, neighbour: ClientConnection) -> Iterator[None]:
+    """The neighbour gets its echo after whatever a test did, and the server has no traceback to show.
 
     The server reads what a test sent before it reads the neighbour's words, so its log is complete by then.
     """
     mark = len(echo.process.output)
-    with connect(echo.ws_url, compression=None) as neighbour:
-        neighbour.send("before")
-        assert neighbour.recv(timeout=2) == "before"
-        yield
-        neighbour.send("after")
-        assert neighbour.recv(timeout=2) == "after"
+    yield
+    neighbour.send("still there?")
+    assert neighbour.recv(timeout=1) == "still there?"
     complaints = echo.complaints(mark)
     assert not complaints, complaints

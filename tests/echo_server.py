@@ -4,6 +4,7 @@ Its argument is a JSON object of `port`, `timeout` (seconds) and `handshake_time
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import random
@@ -15,7 +16,9 @@ from typing import Any
 MAX_MESSAGE_BYTES = 16 * 1024
 COMPRESSION_THRESHOLD = 1024
 # What the application does wrong on purpose; any other traceback in the log is the server's.
-DELIBERATE = "RuntimeError: deliberate"
+DELIBERATE = "DeliberateError: as the test wanted"
+
+logger = logging.getLogger(__name__)
 
 # The last messages that the application was given.
 heard: deque[str] = deque(maxlen=1000)
@@ -26,6 +29,10 @@ def varied(length: int) -> str:
     chance = random.Random(length)
     words = ["".join(chance.choices(string.ascii_letters, k=8)) for _ in range(2000)]
     return " ".join(chance.choice(words) for _ in range(length // 9 + 1))[:length]
+
+
+class DeliberateError(Exception):
+    """A defect of the application's."""
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -39,7 +46,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         case ["reject"]:
             await send({"type": "websocket.close"})
         case ["raise"]:
-            raise RuntimeError("deliberate")
+            raise DeliberateError("as the test wanted")
         case ["never"]:
             await receive()
         case ["first"]:
@@ -57,7 +64,7 @@ async def accepted(path: list[str], receive: Any, send: Any) -> None:
     """What an accepted connection at this path does."""
     match path:
         case ["raise-later"]:
-            raise RuntimeError("deliberate")
+            raise DeliberateError("as the test wanted")
         case ["close", code]:
             await send({"type": "websocket.close", "code": int(code)})
         case ["close", code, reason]:
@@ -65,7 +72,8 @@ async def accepted(path: list[str], receive: Any, send: Any) -> None:
         case ["close-when-told", code]:
             await receive()
             await send({"type": "websocket.close", "code": int(code)})
-            await echo(receive, send)
+            with contextlib.suppress(Exception):  # an application that goes on may be told so in any way
+                await echo(receive, send)
         case ["send", length]:
             await send({"type": "websocket.send", "text": varied(int(length))})
             await echo(receive, send)
@@ -93,12 +101,19 @@ async def echo(receive: Any, send: Any) -> None:
             await send({"type": "websocket.send", "bytes": message["bytes"]})
 
 
-async def until_the_client_is_gone(scope: Any, receive: Any, send: Any) -> None:
-    """As ASGI says: a send to a client that is gone may raise OSError, and nothing else."""
+async def watched(scope: Any, receive: Any, send: Any) -> None:
+    """Tell at once what a server raises where it should not; Daphne tells of it a second later, amid another test.
+
+    A send to a client that is gone may raise OSError, says ASGI, and nothing else.
+    """
     try:
         await application(scope, receive, send)
-    except OSError:
-        logging.getLogger(__name__).info("the client was gone")
+    except OSError as error:
+        logger.info("the client was gone: %r", error)
+    except DeliberateError:
+        raise
+    except Exception:
+        logger.exception("the server raised what ASGI does not know")
 
 
 def main() -> None:
@@ -111,7 +126,7 @@ def main() -> None:
     from streaming.server import PriceServer
 
     server = PriceServer(
-        until_the_client_is_gone,
+        watched,
         host="127.0.0.1",
         port=order["port"],
         max_message_bytes=MAX_MESSAGE_BYTES,

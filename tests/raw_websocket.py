@@ -139,7 +139,7 @@ class Peer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self._socket.close()
+        self.close()
 
     def shake(self, data: bytes) -> Response:
         """Send an opening handshake, or what is none, and read its answer."""
@@ -156,6 +156,19 @@ class Peer:
         """Send bytes in one write. What the server no longer takes is no matter: what it said before is to be read."""
         with contextlib.suppress(ConnectionError):
             self._socket.sendall(b"".join(data))
+
+    def send_for(self, seconds: float, data: bytes) -> None:
+        """Send this again and again, for as long; a server that takes no more is no matter."""
+        deadline = time.monotonic() + seconds
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            while (left := deadline - time.monotonic()) > 0:
+                self._socket.settimeout(left)
+                self._socket.sendall(data)
+        self._socket.settimeout(_PATIENCE)
+
+    def close(self) -> None:
+        """Close TCP without a word."""
+        self._socket.close()
 
     def finish(self) -> None:
         """End the sending side of TCP."""

@@ -311,7 +311,7 @@ BLOCKS = [
     pytest.param("f348cdc9c9070000", HELLO, id="7.2.3.4: BFINAL set"),
     pytest.param("f248050000 00ffff cac9c90700", HELLO, id="7.2.3.5: two blocks"),
     pytest.param("00", b"", id="7.2.3.6: an empty message"),
-    pytest.param("0300", b"", id="an empty block with BFINAL set"),
+    pytest.param("030000", b"", id="an empty block with BFINAL set"),
     pytest.param("f348cdc9c90700 f348cdc9c9070000", HELLO * 2, id="7.2.1: two blocks with BFINAL set"),
     pytest.param("f348cdc9c90700 f248cdc9c90700", HELLO * 2, id="7.2.1: a block after one with BFINAL set"),
     pytest.param("000500faff48656c6c6f f248cdc9c90700", HELLO * 2, id="7.2.1: a stored block and a compressed one"),
@@ -468,7 +468,7 @@ def test_a_bomb_is_too_big_and_takes_no_memory(echo: EchoServer, frames: int) ->
     size = len(bomb) // frames + 1
     explosive = fragments(BINARY, [bomb[at * size : at * size + size] for at in range(frames)], rsv=RSV1)
     before = echo.peak_memory
-    for _ in range(5):
+    for _ in range(2):
         with Peer(echo.port) as peer:
             peer.open(sec_websocket_extensions="permessage-deflate")
             ending = peer.end(explosive, frame(TEXT, b"after"))
