@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import random
+import socket
 import string
 import sys
 from collections import deque
@@ -121,29 +122,21 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
 
     # Importing Daphne installs Twisted's reactor, which the tests that import this module do not want.
-    from twisted.logger import globalLogPublisher
+    from streaming.server import Limits, PriceServer
 
-    from streaming.server import PriceServer
-
-    server = PriceServer(
+    listener = socket.create_server(("127.0.0.1", order["port"]))
+    listener.setblocking(False)
+    PriceServer(
         watched,
-        host="127.0.0.1",
-        port=order["port"],
-        max_message_bytes=MAX_MESSAGE_BYTES,
-        timeout=order["timeout"],
+        listener=listener,
+        limits=Limits(
+            max_message_bytes=MAX_MESSAGE_BYTES,
+            compression_threshold=COMPRESSION_THRESHOLD,
+            timeout=order["timeout"],
+            drain=1,
+        ),
         ready=lambda: print("ready", flush=True),
-    )
-    server.websocket_handshake_timeout = order["handshake_timeout"]
-    # Daphne throws away what Twisted has to say, unhandled errors among it.
-    globalLogPublisher.addObserver(tell_of_failures)
-    server.run()
-    sys.exit(server.failed)
-
-
-def tell_of_failures(event: dict[str, Any]) -> None:
-    """Print the traceback of an error that Twisted caught."""
-    if (failure := event.get("log_failure")) is not None:
-        print(failure.getTraceback(), flush=True)
+    ).run()
 
 
 if __name__ == "__main__":
