@@ -52,3 +52,49 @@ def _is_legal(name: str, values: Sequence[str | bool]) -> bool:
 
 def _is_window(value: str | bool, smallest: int) -> bool:
     return isinstance(value, str) and re.fullmatch("[89]|1[0-5]", value) is not None and int(value) >= smallest
+
+
+class CorruptError(Exception):
+    """What a client sent as compressed is not, or goes on after its end."""
+
+
+class TooLargeError(Exception):
+    """A message inflates to more than it may."""
+
+
+class Inflater:
+    """Inflates one message, which may come in pieces and end more than one deflate stream (RFC 7692, 7.2.3.4)."""
+
+    def __init__(self) -> None:
+        self._inflater = zlib.decompressobj(-LARGEST_WINDOW)
+        self._context = b""
+
+    def take(self, data: bytes, most: int) -> bytes:
+        """What more of the message says, of which there may be `most` bytes. Raises CorruptError, TooLargeError."""
+        said = b""
+        while data:
+            try:
+                said += self._inflater.decompress(data, most - len(said) + 1)
+            except zlib.error as error:
+                raise CorruptError(str(error)) from error
+            if len(said) > most:
+                raise TooLargeError
+            data = self._inflater.unused_data
+            if self._inflater.eof:
+                # A block that called itself the last one; what follows may still refer to what was before.
+                context = (self._context + said)[-(1 << LARGEST_WINDOW) :]
+                self._inflater = zlib.decompressobj(-LARGEST_WINDOW, zdict=context)
+        self._context = (self._context + said)[-(1 << LARGEST_WINDOW) :]
+        return said
+
+    def end(self, most: int) -> bytes:
+        """The last of it. Raises CorruptError where the message was broken off within a block."""
+        rest = self.take(_FLUSHED, most)
+        # An empty last block can only be one at the boundary of blocks.
+        try:
+            self._inflater.decompress(b"\x01\x00\x00\xff\xff")
+        except zlib.error as error:
+            raise CorruptError(str(error)) from error
+        if not self._inflater.eof:
+            raise CorruptError("the message ends within a block")
+        return rest

@@ -9,6 +9,7 @@ import asyncio
 import gc
 import logging
 import random
+import re
 import signal
 import socket
 import sys
@@ -24,9 +25,10 @@ if sys.platform != "win32":
     # Daphne makes the loop that its reactor runs on when it is imported.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
+from autobahn.exception import PayloadCorruptError, PayloadExceededError
 from autobahn.twisted.websocket import ConnectionDeny, WebSocketServerProtocol
 from autobahn.websocket.compress import PerMessageDeflateOfferAccept
-from daphne.http_protocol import HTTPFactory
+from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.server import Server, twisted_loop
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from twisted.internet import defer, reactor, tcp
@@ -57,6 +59,12 @@ _PONG = b"\x8a\x80"
 _MOST_UNSENT = 4096
 # Connections taken in one go: those that are connected already have their turn between two goes, also in a storm.
 _MOST_ACCEPTS = 8
+# Headers of a handshake as RFC 6455 writes them (9.1, 4.3), where Autobahn is content with less.
+_VERSION = re.compile("[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]")
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105
+_PARAMETER = rf'[ \t]*;[ \t]*{_TOKEN}(?:[ \t]*=[ \t]*(?:{_TOKEN}|"{_TOKEN}"))?'
+_EXTENSION = rf"[ \t]*(?:{_TOKEN}(?:{_PARAMETER})*)?[ \t]*"
+_EXTENSIONS = re.compile(rf"{_EXTENSION}(?:,{_EXTENSION})*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +183,7 @@ class PriceProtocol(WebSocketProtocol):
     CONFIG_ATTRS = ()
 
     server: Any = None
+    _perMessageCompress: Any
     websocket_extensions: list[compression.Offer]
     listener: Listener | None = None
     clear = True
@@ -182,6 +191,7 @@ class PriceProtocol(WebSocketProtocol):
     # The client's window for compressed messages, as a power of two; 0 where there is no compression.
     window_bits = 0
     heard_at = 0.0
+    _inflation: "_Inflation | None" = None
     _taken: "asyncio.Future[None] | None" = None
 
     # --- from and to the client --------------------------------------------------------------------------------------
@@ -199,6 +209,10 @@ class PriceProtocol(WebSocketProtocol):
             raise ConnectionDeny(503, "This process is ending")
         if not all(text.isascii() for text in (request.path, *request.protocols)):
             raise ConnectionDeny(400, "Non-ASCII characters in the path or in Sec-WebSocket-Protocol")
+        if not _VERSION.fullmatch(request.headers["sec-websocket-version"]):
+            raise ConnectionDeny(400, "Sec-WebSocket-Version is not a number as RFC 6455 writes it")
+        if not _EXTENSIONS.fullmatch(request.headers.get("sec-websocket-extensions", "x")):
+            raise ConnectionDeny(400, "Sec-WebSocket-Extensions is not a list of extensions")
         # Autobahn fails a handshake with an offer that it cannot parse, where the RFC wants it declined.
         offer = compression.acceptable(self.websocket_extensions)
         self.websocket_extensions = [offer] if offer else []
@@ -217,7 +231,7 @@ class PriceProtocol(WebSocketProtocol):
             self.transport.write(_PING)
 
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
-        if code == Close.TOO_BIG.code:
+        if code == Close.TOO_BIG.code and self.failedByMe:
             reasonUtf8 = Close.TOO_BIG.reason.encode()  # Autobahn's own words would be a sentence with the numbers
         super().sendCloseFrame(code, reasonUtf8, isReply)
         if self.failedByMe:
@@ -230,15 +244,24 @@ class PriceProtocol(WebSocketProtocol):
         """Autobahn resets the connection when a client has answered our close frame, as if something were wrong."""
         super().dropConnection(abort and not self.wasClean)
 
-    def onMessageEnd(self) -> None:
-        super().onMessageEnd()
-        if self.window_bits:
-            # 40 KB that the next message has no use for: we asked for `client_no_context_takeover`.
-            self._perMessageCompress._decompressor = None
+    def onMessageFrameBegin(self, length: int) -> None:
+        """End a message that is over the limit before it is read: the frames that it has so far and this one's header.
+
+        Autobahn's own limit would count what is compressed together with what it inflates to.
+        """
+        super().onMessageFrameBegin(length)
+        inflating = self._inflation is not None and self._inflation.is_inflating
+        most = self.server.limits.max_message_bytes
+        # Fragments of nothing cost memory too.
+        if (not inflating and self.message_data_total_length > most) or len(self.message_data) > most:
+            self.failedByMe = True
+            self.sendCloseFrame(Close.TOO_BIG.code)
 
     def onOpen(self) -> None:
         if self._perMessageCompress is not None:
             self.window_bits = self._perMessageCompress.server_max_window_bits
+            # Autobahn's own would keep 40 KB for a next message, and take one that was broken off for whole.
+            self._perMessageCompress = self._inflation = _Inflation(self.server.limits.max_message_bytes)
         super().onOpen()
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
@@ -292,6 +315,12 @@ class PriceProtocol(WebSocketProtocol):
                     self.write(Frame(data, BINARY))
                 case _:
                     raise ValueError("A websocket.send event has either text or bytes")
+        elif message["type"] == "websocket.accept" and message.get("subprotocol") not in (
+            None,
+            *self.websocket_protocols,
+        ):
+            logger.error("the application chose a subprotocol that was not offered: %s", message["subprotocol"])
+            super().handle_reply({**message, "subprotocol": None})
         elif message["type"] == "websocket.close" and self.state != self.STATE_CONNECTING:
             self.end(message.get("code") or 1000, message.get("reason") or "")
         else:
@@ -307,6 +336,9 @@ class PriceProtocol(WebSocketProtocol):
     def end(self, code: int, reason: str) -> None:
         """Send a close frame, with as much of the reason as it holds."""
         if self.state == self.STATE_OPEN:
+            if not _may_be_sent(code):
+                logger.error("the application closes with %s, which is no code for a close frame: 1011 is sent", code)
+                code, reason = Close.INTERNAL_ERROR.code, Close.INTERNAL_ERROR.reason
             cut = reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
             self.sendCloseFrame(code=code, reasonUtf8=cut.encode(), isReply=False)
 
@@ -348,7 +380,7 @@ class PriceServer(Server):
         )
         globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)
         self.connections: dict[Any, dict[str, Any]] = {}
-        self.http_factory = HTTPFactory(self)
+        self.http_factory = PriceHTTPFactory(self)
         self.ws_factory = self._websocket_factory()
         self._port = PricePort._fromListeningDescriptor(
             reactor, self._listener.fileno(), self._listener.family, self.http_factory
@@ -374,7 +406,7 @@ class PriceServer(Server):
             failByDrop=False,
             allowNullOrigin=True,
             openHandshakeTimeout=self.limits.timeout,
-            maxMessagePayloadSize=self.limits.max_message_bytes,
+            echoCloseCodeReason=True,
             perMessageCompressionAccept=_Accepted.of_all,
         )
         options = {name: getattr(factory, name) for name in WebSocketServerProtocol.CONFIG_ATTRS}
@@ -457,6 +489,77 @@ class PriceServer(Server):
                 task.cancel()
             if late:
                 await asyncio.wait(late, timeout=1)
+
+
+class PriceRequest(WebRequest):
+    """An HTTP request, which may ask to become a WebSocket connection."""
+
+    def process(self) -> Any:
+        # Daphne writes the request anew for Autobahn, as HTTP/1.1 and with one Host.
+        headers = self.requestHeaders
+        upgrades = b",".join(headers.getRawHeaders(b"Upgrade", [])).lower().split(b",")
+        if b"websocket" in map(bytes.strip, upgrades):
+            headers.setRawHeaders(b"Upgrade", [b"websocket"])  # of several, the one that Daphne knows
+        if headers.hasHeader(b"Upgrade") and (
+            self.clientproto != b"HTTP/1.1" or len(headers.getRawHeaders(b"Host", [])) > 1
+        ):
+            self.basic_error(400, b"Bad Request", "A WebSocket handshake is HTTP/1.1 and has one Host")
+            return None
+        return super().process()
+
+
+class PriceHTTPFactory(HTTPFactory):
+    """Makes our requests."""
+
+    def buildProtocol(self, addr: Any) -> Any:
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = PriceRequest
+        return protocol
+
+
+def _may_be_sent(code: int) -> bool:
+    """Whether an endpoint may set this code in a close frame (RFC 6455, 7.4, and what was registered since)."""
+    return 3000 <= code <= 4999 or (1000 <= code <= 1014 and code not in (1004, 1005, 1006))
+
+
+class _Inflation:
+    """What Autobahn asks of an extension, for messages from the client; ours are compressed by streaming/frames.py."""
+
+    EXTENSION_NAME = compression.EXTENSION
+
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
+        self._taken = 0
+        self._inflater: compression.Inflater | None = None
+
+    @property
+    def is_inflating(self) -> bool:
+        return self._inflater is not None
+
+    def start_decompress_message(self) -> None:
+        self._inflater, self._left, self._taken = compression.Inflater(), self._most, 0
+
+    def decompress_message_data(self, data: bytes, max_output_len: None) -> bytes:
+        assert self._inflater is not None
+        self._taken += len(data)
+        try:
+            if self._taken > 2 * self._most:  # blocks of nothing, without an end
+                raise compression.TooLargeError
+            said = self._inflater.take(data, self._left)
+            self._left -= len(said)
+            return said
+        except compression.TooLargeError as error:
+            raise PayloadExceededError from error
+        except compression.CorruptError as error:
+            raise PayloadCorruptError(str(error)) from error
+
+    def end_decompress_message(self) -> None:
+        inflater, self._inflater = self._inflater, None
+        assert inflater is not None
+        try:
+            inflater.end(most=0)
+        except (compression.CorruptError, compression.TooLargeError) as error:
+            raise PayloadCorruptError(str(error)) from error
 
 
 class _Accepted(PerMessageDeflateOfferAccept):

@@ -21,10 +21,11 @@ from prices import ingest
 from prices.quotes import Metal, PublishedTick, Quote
 from swarna.valkey import EmbeddedValkey, wait_for_redis
 from tests.browser_fixtures import browser, expected_errors, page
+from tests.echo_fixtures import echo, neighbour, run_echo_server, undisturbed
 from tests.environment import DATABASE, STATE_DIR, VALKEY
 from tests.product import Process, answers, free_port, wait_until
 
-__all__ = ["browser", "expected_errors", "page"]
+__all__ = ["browser", "echo", "expected_errors", "neighbour", "page", "run_echo_server", "undisturbed"]
 
 NOW = dt.datetime(2026, 9, 24, 8, 0, tzinfo=dt.UTC)  # a Thursday, while the market is open
 T = TypeVar("T")

@@ -1,0 +1,143 @@
+"""A process for the tests of streaming/server.py: PriceServer with an application that knows nothing of prices.
+
+Its argument is a JSON object of `port`, `timeout` (seconds) and `handshake_timeout` (seconds).
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import random
+import socket
+import string
+import sys
+from collections import deque
+from typing import Any
+
+MAX_MESSAGE_BYTES = 16 * 1024
+COMPRESSION_THRESHOLD = 1024
+# What the application does wrong on purpose; any other traceback in the log is the server's.
+DELIBERATE = "DeliberateError: as the test wanted"
+
+logger = logging.getLogger(__name__)
+
+# The last messages that the application was given.
+heard: deque[str] = deque(maxlen=1000)
+
+
+def varied(length: int) -> str:
+    """Text that compresses, with repetitions near and as far apart as a window can be."""
+    chance = random.Random(length)
+    words = ["".join(chance.choices(string.ascii_letters, k=8)) for _ in range(2000)]
+    return " ".join(chance.choice(words) for _ in range(length // 9 + 1))[:length]
+
+
+class DeliberateError(Exception):
+    """A defect of the application's."""
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Echo text and bytes; the path asks for something else first."""
+    if scope["type"] != "websocket":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": b"This speaks WebSocket."})
+        return
+    await receive()
+    match scope["path"].strip("/").split("/"):
+        case ["reject"]:
+            await send({"type": "websocket.close"})
+        case ["raise"]:
+            raise DeliberateError("as the test wanted")
+        case ["never"]:
+            await receive()
+        case ["first"]:
+            await send({"type": "websocket.accept", "subprotocol": scope["subprotocols"][0]})
+            await echo(receive, send)
+        case ["unoffered"]:
+            await send({"type": "websocket.accept", "subprotocol": "unoffered"})
+            await echo(receive, send)
+        case path:
+            await send({"type": "websocket.accept"})
+            await accepted(path, receive, send)
+
+
+async def accepted(path: list[str], receive: Any, send: Any) -> None:
+    """What an accepted connection at this path does."""
+    match path:
+        case ["raise-later"]:
+            raise DeliberateError("as the test wanted")
+        case ["close", code]:
+            await send({"type": "websocket.close", "code": int(code)})
+        case ["close", code, reason]:
+            await send({"type": "websocket.close", "code": int(code), "reason": reason})
+        case ["close-when-told", code]:
+            await receive()
+            await send({"type": "websocket.close", "code": int(code)})
+            with contextlib.suppress(Exception):  # an application that goes on may be told so in any way
+                await echo(receive, send)
+        case ["send", length]:
+            await send({"type": "websocket.send", "text": varied(int(length))})
+            await echo(receive, send)
+        case ["send-bytes", length]:
+            await send({"type": "websocket.send", "bytes": varied(int(length)).encode()})
+            await echo(receive, send)
+        case ["flood"]:
+            while True:
+                await send({"type": "websocket.send", "text": varied(10_000)})
+                await asyncio.sleep(0.001)
+        case ["heard"]:
+            await send({"type": "websocket.send", "text": json.dumps(list(heard))})
+            await echo(receive, send)
+        case _:
+            await echo(receive, send)
+
+
+async def echo(receive: Any, send: Any) -> None:
+    """Send back what comes, until the client is gone."""
+    while (message := await receive())["type"] != "websocket.disconnect":
+        heard.append(message.get("text") or repr(message.get("bytes"))[:100])
+        if message.get("text") is not None:
+            await send({"type": "websocket.send", "text": message["text"]})
+        else:
+            await send({"type": "websocket.send", "bytes": message["bytes"]})
+
+
+async def watched(scope: Any, receive: Any, send: Any) -> None:
+    """Tell at once what a server raises where it should not; Daphne tells of it a second later, amid another test.
+
+    A send to a client that is gone may raise OSError, says ASGI, and nothing else.
+    """
+    try:
+        await application(scope, receive, send)
+    except OSError as error:
+        logger.info("the client was gone: %r", error)
+    except DeliberateError:
+        raise
+    except Exception:
+        logger.exception("the server raised what ASGI does not know")
+
+
+def main() -> None:
+    order = json.loads(sys.argv[1])
+    logging.basicConfig(level=logging.INFO)
+
+    # Importing Daphne installs Twisted's reactor, which the tests that import this module do not want.
+    from streaming.server import Limits, PriceServer
+
+    listener = socket.create_server(("127.0.0.1", order["port"]))
+    listener.setblocking(False)
+    PriceServer(
+        watched,
+        listener=listener,
+        limits=Limits(
+            max_message_bytes=MAX_MESSAGE_BYTES,
+            compression_threshold=COMPRESSION_THRESHOLD,
+            timeout=order["timeout"],
+            drain=1,
+        ),
+        ready=lambda: print("ready", flush=True),
+    ).run()
+
+
+if __name__ == "__main__":
+    main()
