@@ -11,10 +11,17 @@ from django.conf import settings
 from streaming import protocol
 from streaming.hub import Connection, Hub
 from streaming.limits import RateWindow
+from streaming.metrics import Ending, Fault, Inbound
 from streaming.outlets import FRAMES, SendOutlet
 from streaming.protocol import ClientError, Close, ErrorCode, Ping, Subscribe, Unsubscribe
 
 logger = logging.getLogger(__name__)
+
+_ENDINGS = {
+    Close.RATE_LIMITED: Ending.RATE_LIMITED,
+    Close.TOO_BIG: Ending.TOO_BIG,
+    Close.INTERNAL_ERROR: Ending.INTERNAL_ERROR,
+}
 
 
 class PriceConsumer(AsyncJsonWebsocketConsumer):
@@ -46,7 +53,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
                 else:
                     await self.websocket_receive(event)
         finally:
-            self.hub.leave(self.connection)
+            self.hub.leave(self.connection, self.connection.ending)
 
     async def connect(self) -> None:
         offered = self.scope.get("subprotocols", [])
@@ -66,8 +73,10 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
             try:
                 await self.act_on(text_data)
             except ClientError as problem:
+                self.hub.metrics.received(Inbound.INVALID, bytes=_size(text_data, bytes_data))
                 self.connection.answer(protocol.error(problem))
             except Exception:
+                self.hub.metrics.failed(Fault.MESSAGE)
                 logger.exception("a defect of ours, met by the client's message %.200r", text_data)
                 await self.end(Close.INTERNAL_ERROR)
 
@@ -76,7 +85,9 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         if text is None:
             raise ClientError(ErrorCode.BINARY_NOT_SUPPORTED, "Send JSON as a text message, not as a binary one.")
         connection = self.connection
-        match protocol.parse(text):
+        command = protocol.parse(text)
+        self.hub.metrics.received(Inbound(type(command).__name__.lower()), bytes=_size(text, None))
+        match command:
             case Subscribe(metals, interval_ms, since, id):
                 if since is not None:
                     await self.hub.reach(since)
@@ -90,13 +101,14 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
 
     async def give_up(self) -> None:
         """End a connection that cannot be sent to."""
+        self.hub.metrics.failed(Fault.SEND)
         await self.end(Close.INTERNAL_ERROR)
 
     async def end(self, why: Close) -> None:
         """Close with a code and a reason that says what the client should do about it."""
         self.ended = True
         logger.info("closing the connection of %s: %s %s", _peer(self.scope), why.code, why.reason)
-        self.hub.leave(self.connection)
+        self.hub.leave(self.connection, _ENDINGS.get(why, Ending.CLIENT))
         await self.close(why.code, why.reason)
 
 

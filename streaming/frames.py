@@ -1,6 +1,6 @@
 """A message as it is on the wire (RFC 6455, 5; RFC 7692, 7): encoded once, shared by all who are sent it. Sans-I/O."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from streaming.compression import deflated
 
@@ -28,6 +28,7 @@ class Frame:
     """
 
     __slots__ = ("_deflated", "opcode", "payload", "plain")
+    compressions: ClassVar[int] = 0  # in this process, for its metrics
 
     def __init__(self, payload: bytes, opcode: int = TEXT) -> None:
         self.payload = payload
@@ -44,6 +45,7 @@ class Frame:
         """The frame for a client that inflates with a window of `2 ** window_bits` bytes."""
         frame = self._deflated.get(window_bits)
         if frame is None:
+            Frame.compressions += 1
             frame = self._deflated[window_bits] = framed(
                 deflated(self.payload, window_bits), self.opcode, compressed=True
             )

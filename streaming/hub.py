@@ -9,6 +9,7 @@ import contextlib
 import datetime as dt
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from prices import market
 from prices.current import TICKS_KEPT, Standing
 from streaming import protocol, publish
 from streaming.frames import Frame
+from streaming.metrics import Ending, Fault, Metrics, Refusal
 from streaming.outlets import Outlet
 from streaming.protocol import EVERY_METAL
 from streaming.ticks import Quoted, Tick, TickLog, overall
@@ -29,6 +31,9 @@ _JUDGE_EVERY = 1.0
 # How often the database is asked for ticks that Redis did not bring: after a restart it loses them without a word.
 _CATCH_UP_EVERY = 5.0
 _RETRY_AFTER = 1.0
+# What may be lost and come back, in the words of the log.
+_REDIS = "the subscription to Redis"
+_DATABASE = "the database"
 
 
 class Connection:
@@ -93,24 +98,30 @@ class Connection:
         self._answers.append(Frame(message))
         self.wake()
 
-    def tell(self) -> int | None:
-        """There may be news: send it, if it is time. The bytes that were sent; None where a slow client has to wait."""
+    def tell(self) -> bool:
+        """There may be news: send it, if it is time. False where a slow client has not taken it, or its last one."""
         if self._interval and not self._interval_is_over():
-            return 0
+            return True
         self._due = True
-        return self.wake() if self._outlet.clear else None
+        self.wake()
+        return self._outlet.clear
 
-    def wake(self) -> int:
-        """Send what there is to send, as long as the client takes it. The bytes that were sent."""
-        outlet, size = self._outlet, 0
+    def wake(self) -> None:
+        """Send what there is to send, as long as the client takes it."""
+        outlet, hub = self._outlet, self._hub
         while outlet.clear and (frame := self._next()):
-            size += outlet.write(frame)
-        return size
+            hub.bytes_out += outlet.write(frame)
+            hub.messages_out += 1
 
     def restart(self) -> None:
         """Tell the client when to come back, and then nothing more."""
         self._outlet.write(Frame(protocol.restart(self._hub.restart_delay())))
-        self.close()
+        self._hub.leave(self, Ending.RESTART)
+
+    @property
+    def ending(self) -> Ending:
+        """Why this connection is over, where the application did not end it."""
+        return Ending(self._outlet.dropped or Ending.CLIENT)
 
     def close(self) -> None:
         """Send nothing more."""
@@ -167,10 +178,14 @@ class Hub:
         max_connections: int,
         batch_interval: dt.timedelta,
         restart_spread: dt.timedelta,
+        metrics: Metrics,
     ) -> None:
         self.log = TickLog(currency=currency, size=TICKS_KEPT)
         self.connections: set[Connection] = set()
         self.status: Frame | None = None
+        self.metrics = metrics
+        # What was sent and not yet told to the metrics: they are told in sums.
+        self.messages_out = self.bytes_out = 0
         self._load = load
         self._layer = layer
         self.now = clock
@@ -179,6 +194,7 @@ class Hub:
         self._restart_spread = restart_spread
         # When the last round was that had news in it, and the one that is to come.
         self._told_at = 0.0
+        self._told_seq = 0
         self._round: asyncio.TimerHandle | None = None
         self._freshness_limit = dt.timedelta.max
         self._shown: tuple[Any, ...] | None = None
@@ -190,17 +206,21 @@ class Hub:
     def join(self, connection: Connection) -> bool:
         """Take a connection in: it is sent the prices in force, the status, and then what changes. False when full."""
         if len(self.connections) >= self._max_connections:
+            self.metrics.refused(Refusal.AT_CAPACITY)
             return False
         self.connections.add(connection)
+        self.metrics.accepted()
         if self._tasks:
             connection.wake()
         else:
             self._start()
         return True
 
-    def leave(self, connection: Connection) -> None:
-        """Forget a connection. Harmless for one that never joined."""
-        self.connections.discard(connection)
+    def leave(self, connection: Connection, why: Ending) -> None:
+        """Forget a connection. Harmless for one that never joined, or has left."""
+        if connection in self.connections:
+            self.connections.remove(connection)
+            self.metrics.closed(why)
         connection.close()
 
     async def reach(self, since: int) -> None:
@@ -233,6 +253,7 @@ class Hub:
             loop.create_task(self._listen()),
             loop.create_task(self._watch_the_database()),
             loop.create_task(self._watch_the_clock()),
+            loop.create_task(self.metrics.log_regularly()),
         ]
 
     async def _listen(self) -> None:
@@ -244,14 +265,14 @@ class Hub:
                     raise ConnectionError("REDIS_URL is not set")
                 channel = await layer.new_channel()
                 await layer.group_add(publish.GROUP, channel)
-                self._mended("the subscription to Redis")
+                self._mended(_REDIS)
                 # What was published before the subscription stood is in the database.
                 await self._catch_up()
                 while True:
                     await self._receive(await layer.receive(channel))
             except Exception as error:
                 # The outermost boundary of this task: whatever a channel layer raises, the stream goes on.
-                self._troubled("the subscription to Redis", error)
+                self._troubled(_REDIS, error)
                 if layer is not None:
                     with contextlib.suppress(Exception):
                         await layer.flush()
@@ -259,14 +280,15 @@ class Hub:
 
     async def _watch_the_database(self) -> None:
         while True:
-            with _going_on("the database's watch"):
+            with self._going_on("the database's watch"):
                 await self._catch_up()
             await asyncio.sleep(_CATCH_UP_EVERY)
 
     async def _watch_the_clock(self) -> None:
         while True:
             await asyncio.sleep(_JUDGE_EVERY)
-            with _going_on("the clock's watch"):
+            with self._going_on("the clock's watch"):
+                self._report()
                 if self._judge():
                     self._tell_all()
 
@@ -296,9 +318,9 @@ class Hub:
                 standing = await self._read()
             except Exception as error:
                 # Whatever a database raises: clients keep what they have, and are told when it grows stale.
-                self._troubled("the database", error)
+                self._troubled(_DATABASE, error)
                 return
-            self._mended("the database")
+            self._mended(_DATABASE)
             if standing is None:
                 return
             self._freshness_limit = standing.freshness_limit
@@ -358,14 +380,40 @@ class Hub:
             self._round = loop.call_later(max(wait, 0.0), self._tell_each)
 
     def _tell_each(self) -> None:
+        self._report()
         self._round = None
-        began = asyncio.get_running_loop().time()
-        size = 0
-        with _going_on("the round to all clients"):
+        began, encoded, compressed = time.monotonic(), self.log.encoded, Frame.compressions
+        skipped = 0
+        with self._going_on("the round to all clients"):
             for connection in tuple(self.connections):
-                size += connection.tell() or 0
-        if size:
-            self._told_at = began
+                skipped += not connection.tell()
+        if not self.messages_out and not skipped:
+            return
+        self._told_at = asyncio.get_running_loop().time()
+        made, sent, size = self.log.encoded - encoded, self.messages_out, self.bytes_out
+        self.messages_out = self.bytes_out = 0
+        self.metrics.framed(plain=made, deflate=Frame.compressions - compressed)
+        self.metrics.fanned_out(
+            sent=sent,
+            skipped=skipped,
+            shared=max(sent - made, 0),
+            bytes=size,
+            seconds=time.monotonic() - began,
+            age_seconds=self._age_of_news(),
+        )
+
+    def _age_of_news(self) -> float | None:
+        """Seconds since the newest tick was published; None where the last round had it already."""
+        if self.log.seq == self._told_seq or self.log.published_at is None:
+            return None
+        self._told_seq = self.log.seq
+        return (self.now() - self.log.published_at).total_seconds()
+
+    def _report(self) -> None:
+        """Tell the metrics what was sent beside the rounds."""
+        if self.messages_out:
+            self.metrics.sent(self.messages_out, bytes=self.bytes_out)
+            self.messages_out = self.bytes_out = 0
 
     def _renew(self, metals: frozenset[str]) -> None:
         """Connections that show one of these metals, and have no update of theirs to come, are sent it once more."""
@@ -376,6 +424,7 @@ class Hub:
     def _troubled(self, what: str, error: Exception) -> None:
         """Log a trouble when it begins."""
         if what not in self._troubles:
+            self.metrics.failed(Fault.DATABASE if what == _DATABASE else Fault.REDIS)
             self._troubles.add(what)
             logger.error("%s is lost, trying again: %s", what, error or type(error).__name__)
 
@@ -385,11 +434,11 @@ class Hub:
             self._troubles.discard(what)
             logger.warning("%s is back", what)
 
-
-@contextlib.contextmanager
-def _going_on(what: str) -> Iterator[None]:
-    """The outermost boundary of a task that must not end: without it no price would ever turn stale again."""
-    try:
-        yield
-    except Exception:
-        logger.exception("a defect of ours in %s", what)
+    @contextlib.contextmanager
+    def _going_on(self, what: str) -> Iterator[None]:
+        """The outermost boundary of a task that must not end: without it no price would ever turn stale again."""
+        try:
+            yield
+        except Exception:
+            self.metrics.failed(Fault.TASK)
+            logger.exception("a defect of ours in %s", what)

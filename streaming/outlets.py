@@ -29,9 +29,13 @@ class Listener(Protocol):
 
 
 class Outlet(Protocol):
-    """One connection's way out. `clear` is false while something that was written waits for a slow client."""
+    """One connection's way out. `clear` is false while something that was written waits for a slow client.
+
+    `dropped` says why the server ended the connection, in the words of `metrics.Ending`; empty where it did not.
+    """
 
     clear: bool
+    dropped: str
     listener: Listener | None
 
     def write(self, frame: Frame) -> int:
@@ -49,6 +53,7 @@ class SendOutlet:
 
     def __init__(self, send: Callable[[str], Awaitable[None]], give_up: Callable[[], Awaitable[None]]) -> None:
         self.clear = True
+        self.dropped = ""
         self.listener: Listener | None = None
         self._send = send
         self._give_up = give_up

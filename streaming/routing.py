@@ -12,6 +12,7 @@ from django.utils import timezone
 from prices import current
 from streaming.consumers import PriceConsumer
 from streaming.hub import Hub
+from streaming.metrics import Metrics
 
 
 async def _refuse(scope: Any, receive: Any, send: Any) -> None:
@@ -19,7 +20,7 @@ async def _refuse(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.close"})
 
 
-def websocket_application() -> URLRouter:
+def websocket_application(metrics: Metrics) -> URLRouter:
     """The WebSocket side of this process, with the hub that all its connections share."""
     hub = Hub(
         load=database_sync_to_async(current.standing),
@@ -29,6 +30,7 @@ def websocket_application() -> URLRouter:
         max_connections=settings.WS_MAX_CONNECTIONS,
         batch_interval=settings.WS_BATCH_INTERVAL,
         restart_spread=settings.WS_RESTART_SPREAD,
+        metrics=metrics,
     )
     stream = PriceConsumer.as_asgi(hub=hub)
     elsewhere: Any = _refuse  # an ASGI application, where `re_path` is typed for views

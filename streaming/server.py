@@ -41,6 +41,7 @@ from twisted.logger import (
 from streaming import compression
 from streaming.deadlines import Deadlines
 from streaming.frames import BINARY, Frame
+from streaming.metrics import Ending
 from streaming.outlets import FRAMES, Listener
 from streaming.protocol import Close
 
@@ -116,28 +117,32 @@ class PriceTransport(tcp.Server):
         """End the connection if it has used its patience up, and say when to look at it again."""
         server: PriceServer = self.server.factory.server
         patience = server.patience
-        again = now + patience / 2
-        if self.blocked_since is not None and now >= self.blocked_since + patience:
-            self.give_up("stalled")
-            return
-        if isinstance(self.protocol, PriceProtocol):
+        if self.blocked_since is not None:
+            # Of silence there is nothing to say: what does not take our answers is not read from.
+            again = self.blocked_since + patience
+            if now >= again:
+                self.give_up(Ending.STALLED)
+                return
+        elif isinstance(self.protocol, PriceProtocol):
             silent = now - self.protocol.heard_at
             if silent >= patience:
-                self.give_up("silent")
+                self.give_up(Ending.SILENT)
                 return
             if silent >= patience / 2:
                 self.protocol.ping()
             again = self.protocol.heard_at + (patience if silent >= patience / 2 else patience / 2)
-        elif self.waiting_since is not None and now >= self.waiting_since + patience:
-            self.give_up("without a request")
-            return
-        if self.blocked_since is not None:
-            again = min(again, self.blocked_since + patience)
+        else:
+            again = (self.waiting_since or now) + patience
+            if now >= again:
+                self.give_up("without a complete request")
+                return
         server.deadlines.set(self, again)
 
     def give_up(self, why: str) -> None:
         """End the connection without a farewell, which would not be heard."""
         logger.info("dropping the connection of %s: %s for too long", self.client[0], why)
+        if isinstance(self.protocol, PriceProtocol):
+            self.protocol.dropped = why
         self.abortConnection()
 
     def connectionLost(self, reason: Any) -> None:
@@ -173,6 +178,7 @@ class PriceProtocol(WebSocketProtocol):
     websocket_extensions: list[compression.Offer]
     listener: Listener | None = None
     clear = True
+    dropped = ""
     # The client's window for compressed messages, as a power of two; 0 where there is no compression.
     window_bits = 0
     heard_at = 0.0
@@ -215,6 +221,7 @@ class PriceProtocol(WebSocketProtocol):
             reasonUtf8 = Close.TOO_BIG.reason.encode()  # Autobahn's own words would be a sentence with the numbers
         super().sendCloseFrame(code, reasonUtf8, isReply)
         if self.failedByMe:
+            self.dropped = Ending.TOO_BIG if code == Close.TOO_BIG.code else Ending.PROTOCOL
             # It may go on sending, and a connection that is closed on unread data is reset, our words lost. So this
             # side ends, and the other has until the closing handshake's time-out.
             self.transport.loseWriteConnection()
@@ -266,6 +273,7 @@ class PriceProtocol(WebSocketProtocol):
     def drained(self) -> None:
         """All that was written has left."""
         self.clear = True
+        self.heard_at = time.monotonic()
         if self.state == self.STATE_OPEN:
             self.transport.startReading()
             if self.listener is not None:

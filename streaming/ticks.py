@@ -97,11 +97,12 @@ class TickLog:
 
     def __init__(self, *, currency: str, size: int) -> None:
         self.seq = 0
+        self.encoded = 0  # updates, since the beginning
         self.latest: dict[str, Quoted] = {}
         self.stale: frozenset[str] = frozenset()
         self._currency = currency
         self._ring: deque[Tick] = deque(maxlen=size)
-        self._published_at: dt.datetime | None = None
+        self.published_at: dt.datetime | None = None
         self._cache: dict[tuple[frozenset[str], int | None], Update | None] = {}
 
     def append(self, tick: Tick) -> bool:
@@ -112,7 +113,7 @@ class TickLog:
         self.latest.update(tick.quotes)
         self.stale -= tick.quotes.keys()
         self._ring.append(tick)
-        self._published_at = tick.published_at
+        self.published_at = tick.published_at
         self._cache.clear()
         return True
 
@@ -122,7 +123,7 @@ class TickLog:
         self.latest = dict(latest)
         self._ring.clear()
         self._ring.extend(ticks)
-        self._published_at = self._ring[-1].published_at if self._ring else None
+        self.published_at = self._ring[-1].published_at if self._ring else None
         self._cache.clear()
 
     def relist(self, latest: Mapping[str, Quoted]) -> None:
@@ -169,17 +170,18 @@ class TickLog:
         return [tick for tick in self._ring if tick.seq > since]
 
     def _encode(self, metals: frozenset[str], changes: Iterable[ChangeData], *, snapshot: bool) -> Update | None:
-        if self._published_at is None:
+        if self.published_at is None:
             return None
         payload = protocol.price_update(
             {metal: quoted.data for metal, quoted in self.latest.items() if metal in metals},
             self.stale,
             changes,
             seq=self.seq,
-            published_at=protocol.wire_time(self._published_at),
+            published_at=protocol.wire_time(self.published_at),
             snapshot=snapshot,
             currency=self._currency,
         )
+        self.encoded += 1
         return Update(Frame(payload), self.seq)
 
     def feeds(self) -> dict[str, Feed]:

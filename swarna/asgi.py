@@ -12,10 +12,19 @@ from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from streaming.metrics import Metrics
 from streaming.routing import websocket_application
+from swarna.metrics_page import with_metrics
 
 if settings.ENVIRONMENT_ERRORS:
     # A server that was started without `manage.py` has not run the checks.
     raise ImproperlyConfigured(f"Run `manage.py check`: {settings.ENVIRONMENT_ERRORS}")
 
-application = ProtocolTypeRouter({"http": http, "websocket": websocket_application()})
+metrics = Metrics(settings.METRICS_DIR)
+
+application = ProtocolTypeRouter(
+    {
+        "http": with_metrics(http, metrics.registry, settings.METRICS_ALLOWED_FROM),
+        "websocket": websocket_application(metrics),
+    }
+)

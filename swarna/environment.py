@@ -1,14 +1,17 @@
 """How Swarna's environment variables are written: parsers that say what to write instead."""
 
 import datetime as dt
+import ipaddress
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 import dj_database_url
 from environs import Env
 from marshmallow import ValidationError
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
 _UNITS = {"": 0.001, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -76,6 +79,16 @@ def time_zone(text: str) -> str:
     return text
 
 
+def networks(text: str) -> list[Network]:
+    """Addresses and networks with commas between: `127.0.0.1, 10.0.0.0/8, fc00::/7`."""
+    try:
+        return [ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise ValidationError(
+            f"{error}: write addresses and networks, such as 127.0.0.1,10.0.0.0/8, with commas between"
+        ) from error
+
+
 def reader(file: Path | None) -> Env:
     """An environment reader that gathers all errors (call `seal()` last) and knows the parsers above.
 
@@ -88,7 +101,7 @@ def reader(file: Path | None) -> Env:
             env.read_env(file, recurse=False)
         except (OSError, ValueError) as error:
             raise SystemExit(f"{file} cannot be read: {error}. Write it as lines of NAME=value, in UTF-8.") from error
-    for parser in (duration, database_url, redis_url, http_url, currency, time_zone):
+    for parser in (duration, database_url, redis_url, http_url, currency, time_zone, networks):
         env.add_parser(parser.__name__, parser)
     return env
 

@@ -30,6 +30,7 @@ WEBSOCKET_PORT: int = (
     or env.int("WS_PORT", None, validate=Range(1, 65535))
     or 3001
 )
+WEB_PROCESSES: int = env.int("WEB_PROCESSES", 1, validate=Range(1, 256)) or 1
 DEBUG: bool = env.bool("DEBUG", False) or False
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [], subcast=str.strip) or ["localhost", "127.0.0.1", "[::1]"]
 # A name that this deployment answers to, for asking it about its own health.
@@ -67,6 +68,14 @@ WS_BATCH_INTERVAL: dt.timedelta = dt.timedelta(seconds=1) if _batch_interval is 
 WS_COMPRESSION_THRESHOLD: int = env.int("WS_COMPRESSION_THRESHOLD", 1024, validate=Range(min=0)) or 0
 WS_DRAIN_TIMEOUT: dt.timedelta = env.duration("WS_DRAIN_TIMEOUT", "2500") or dt.timedelta(milliseconds=2500)
 WS_RESTART_SPREAD: dt.timedelta = env.duration("WS_RESTART_SPREAD", "5000") or dt.timedelta(seconds=5)
+
+# --- metrics -------------------------------------------------------------------------------------------------------
+# The web processes of one host share it; nothing in it is kept beyond their run.
+METRICS_DIR = (BASE_DIR / (env.str("METRICS_DIR", "") or STATE_DIR / "metrics")).resolve()
+# Who may ask for /metrics: by default this machine and private networks.
+METRICS_ALLOWED_FROM: list[environment.Network] = (
+    env.networks("METRICS_ALLOWED_FROM", "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7") or []
+)
 
 # --- database and Redis --------------------------------------------------------------------------------------------
 DATABASES: dict[str, dict[str, Any]] = {
@@ -111,6 +120,8 @@ CHANNEL_LAYERS: dict[str, Any] = (
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{REDIS_PREFIX}:"}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Beat, the only one that publishes tasks, bears the seconds in which a Valkey that died twice is started again.
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 10, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a Redis that is away comes back; giving up would need a person
 # Concerns tasks that are acknowledged late, which ours are not; set, as Celery warns at each reconnect where it is not.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True

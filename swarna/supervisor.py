@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from swarna.console import LONGEST_LINE, Console
 
 GRACE = 3.5  # seconds from SIGTERM to SIGKILL: all of a stop is to take less than 5, on a busy machine too
 STEADY = 10.0  # seconds after which a process counts as started: its death repeats no earlier one
+LONGEST_START = 30.0  # seconds until a new process serves
 LONGEST_PAUSE = 10.0  # seconds until a process that keeps dying is started again
 
 _LIBC = ctypes.CDLL(None)
@@ -33,7 +34,9 @@ _MOURNER = '{ read -r _ < "/dev/fd/$0"; kill -KILL 0; } < /dev/null > /dev/null 
 class Program:
     """What runs under a name. Each process it gets is given `stdin`, which `ps` does not show.
 
-    One that `ends_last` is what the others need: at a stop it is asked to end once they are gone.
+    One that `ends_last` is what the others need: at a stop it is asked to end once they are gone. `fds` are open file
+    descriptors that it inherits, `grace` the seconds that it may take to end. One that prints `ready_line` when it
+    serves can be replaced by a new process while the old one still does (`Supervisor.renew`).
     """
 
     name: str
@@ -41,6 +44,9 @@ class Program:
     env: Mapping[str, str] | None = None
     stdin: bytes = b""
     ends_last: bool = False
+    fds: Sequence[int] = ()
+    grace: float = 0.0
+    ready_line: str = ""
 
 
 class _Process:
@@ -49,6 +55,8 @@ class _Process:
     def __init__(self, program: Program, console: Console, lifeline: int | None) -> None:
         mourner = [] if lifeline is None else ["/bin/sh", "-c", _MOURNER, str(lifeline)]
         self.started = time.monotonic()
+        self.ready = asyncio.Event()
+        self._ready_line = program.ready_line.encode()
         self._print_line = partial(console.line, program.name)
         self._unfinished = b""
         self._popen = subprocess.Popen(  # noqa: S603
@@ -58,7 +66,7 @@ class _Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            pass_fds=() if lifeline is None else (lifeline,),
+            pass_fds=(*program.fds, *(() if lifeline is None else (lifeline,))),
             # Unsafe beside other threads only, and there are none.
             preexec_fn=partial(_die_with, os.getpid()) if lifeline is None else None,
         )
@@ -103,17 +111,25 @@ class _Process:
             lines, self._unfinished = [*lines, self._unfinished], b""
         for line in lines:
             self._print_line(line)
+            if self._ready_line and self._ready_line in line:
+                self.ready.set()
         return bool(received)
 
 
 @dataclass(eq=False)
 class _Child:
-    """A program under supervision; without a process while it waits to be started again."""
+    """A program under supervision; without a process while it waits to be started again.
+
+    One that is `on_trial` is to replace another, one that is `retiring` is replaced: neither is started again.
+    """
 
     program: Program
     process: _Process | None
     early_deaths: int = 0
     asked_to_end: bool = False
+    on_trial: bool = False
+    retiring: bool = False
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Supervisor:
@@ -124,17 +140,19 @@ class Supervisor:
     `mourned`, by a shell in its process group.
     """
 
-    def __init__(self, *, mourned: bool = sys.platform != "linux") -> None:
+    def __init__(self, name: str = "up", *, mourned: bool = sys.platform != "linux") -> None:
+        self._name = name
         self._console = Console()
         self._children: list[_Child] = []
         self._stopping_since: float | None = None
         self._all_ended = asyncio.Event()
+        self._renewal: asyncio.Task[None] | None = None
         # The writing end stays open, and in this process alone, until this process is gone.
         self._lifeline = os.pipe()[0] if mourned else None
 
     def say(self, text: str) -> None:
         """Print a line of the supervisor's own."""
-        self._console.line("up", text.encode())
+        self._console.line(self._name, text.encode())
 
     def start(self, program: Program) -> None:
         """Start the program now. From `run` on, its output is shown and its end noticed."""
@@ -148,12 +166,21 @@ class Supervisor:
         asyncio.run(self._run(alongside))
 
     def stop(self) -> None:
-        """Ask every process to end, and kill what has not after GRACE seconds."""
+        """Ask every process to end, and kill what has not after its grace, which is at least GRACE seconds."""
         if self._stopping_since is None:
             self._stopping_since = time.monotonic()
             self.say("stopping")
-            asyncio.get_running_loop().call_later(GRACE, self._kill_all)
+            grace = max(GRACE, *(child.program.grace for child in self._children))
+            asyncio.get_running_loop().call_later(grace, self._kill_all)
             self._ask_to_end()
+
+    def renew(self) -> None:
+        """Replace the processes of programs with a `ready_line` one by one: the new one serves before the old one ends.
+
+        A new one that ends, or is not ready within LONGEST_START, is given up, and the old ones stay.
+        """
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.get_running_loop().create_task(self._renew_all())
 
     def kill(self) -> None:
         """Kill what still runs and show what it had to say. Needs no loop."""
@@ -168,6 +195,7 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGTERM, self.stop)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
             loop.add_signal_handler(signal.SIGHUP, self.stop)
+        loop.add_signal_handler(signal.SIGUSR1, self.renew)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         for child in self._children:
             if child.process:
@@ -177,6 +205,34 @@ class Supervisor:
         await self._all_ended.wait()
         for task in tasks:
             task.cancel()
+
+    async def _renew_all(self) -> None:
+        for child in [child for child in self._children if child.program.ready_line]:
+            if not await self._renew_one(child):
+                break
+
+    async def _renew_one(self, old: _Child) -> bool:
+        program = old.program
+        self.say(f"replacing {program.name}")
+        new = _Child(program, process := _Process(program, self._console, self._lifeline), on_trial=True)
+        self._children.append(new)
+        asyncio.get_running_loop().add_reader(process.output, self._show, process)
+        signs = [asyncio.create_task(sign.wait()) for sign in (process.ready, new.ended)]
+        await asyncio.wait(signs, timeout=LONGEST_START, return_when=asyncio.FIRST_COMPLETED)
+        for sign in signs:
+            sign.cancel()
+        if new.ended.is_set() or not process.ready.is_set():
+            self.say(f"the new {program.name} does not serve: the old one stays")
+            process.kill()
+            return False
+        new.on_trial, old.retiring = False, True
+        if old.process is not None:
+            old.process.ask_to_end()
+            asyncio.get_running_loop().call_later(max(GRACE, program.grace), self._kill, old)
+            await old.ended.wait()
+        else:
+            self._children.remove(old)
+        return True
 
     def _interrupt(self) -> None:
         # Two at once are one key press: some parents pass the signal on that the terminal gave to all.
@@ -189,7 +245,7 @@ class Supervisor:
             asyncio.get_running_loop().remove_reader(process.output)
 
     def _reap(self) -> None:
-        for child in self._children:
+        for child in tuple(self._children):
             if child.process and child.process.has_ended():
                 self._replace(child, child.process)
         if self._stopping_since:
@@ -199,7 +255,10 @@ class Supervisor:
         asyncio.get_running_loop().remove_reader(process.output)
         how = _how_it_ended(process.end())
         child.process = None
-        if not self._stopping_since:
+        if child.on_trial or child.retiring:
+            self._children.remove(child)
+            child.ended.set()
+        elif not self._stopping_since:
             self._start_later(child, how, early=time.monotonic() - process.started < STEADY)
 
     def _start_later(self, child: _Child, how: str, *, early: bool) -> None:
@@ -210,7 +269,7 @@ class Supervisor:
         asyncio.get_running_loop().call_later(pause, self._start_again, child)
 
     def _start_again(self, child: _Child) -> None:
-        if self._stopping_since:
+        if self._stopping_since or child.retiring:
             return
         try:
             child.process = _Process(child.program, self._console, self._lifeline)
@@ -231,8 +290,11 @@ class Supervisor:
 
     def _kill_all(self) -> None:
         for child in self._children:
-            if child.process:
-                child.process.kill()
+            self._kill(child)
+
+    def _kill(self, child: _Child) -> None:
+        if child.process:
+            child.process.kill()
 
 
 def _die_with(parent: int) -> None:

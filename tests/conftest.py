@@ -3,6 +3,7 @@
 import datetime as dt
 import itertools
 import logging
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -121,6 +122,15 @@ class Server:
             ["manage.py", "serve"], self._log, self.environment | {"WEBSOCKET_PORT": str(self.port)}
         )
         wait_until(lambda: answers(f"{self.http_url}/healthz"), "the web process to answer")
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.popen.send_signal(number)
+
+    def wait(self) -> int:
+        """The exit code of the web process, once it has ended."""
+        assert self._process is not None
+        return self._process.popen.wait(10)
 
     def kill(self) -> None:
         """Take the web process down as a crash would."""

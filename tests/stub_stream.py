@@ -27,11 +27,12 @@ quiet.addHandler(logging.NullHandler())
 
 
 class StubConnection:
-    """One browser's connection; `received` holds its messages in order."""
+    """One browser's connection; `offered` are its subprotocols, `received` holds its messages in order."""
 
     def __init__(self, connection: ServerConnection) -> None:
         self.received: list[dict[str, Any]] = []
         self.subprotocol = connection.subprotocol
+        self.offered = _offered(connection.request)
         self.close_code: int | None = None
         self._connection = connection
         self._news = threading.Condition()
@@ -151,6 +152,12 @@ class StubStream:
         return connection.respond(HTTPStatus.NOT_FOUND, f"no {path}\n")
 
 
+def _offered(request: Request | None) -> list[str]:
+    """The subprotocols that a browser offers, in its order."""
+    assert request is not None
+    return [name.strip() for name in request.headers["Sec-WebSocket-Protocol"].split(",")]
+
+
 def _response(body: bytes, content_type: str, headers: Mapping[str, str]) -> Response:
     about = {"Content-Type": f"{content_type}; charset=utf-8", "Content-Length": str(len(body)), "Connection": "close"}
     return Response(HTTPStatus.OK, "OK", Headers({**about, **headers}), body)
@@ -188,6 +195,18 @@ def price_update(seq: int, **quotes: Any) -> dict[str, Any]:
         "currency": "INR",
         "unit": "gram",
     } | {name: quotes[name] for name in top_level}
+
+
+def move(metal: str, old: float, new: float) -> dict[str, Any]:
+    """An entry in `changes`."""
+    percent = round((new - old) / old * 100, 2)
+    direction = "up" if new > old else "down"
+    return {"metal": metal, "oldPrice": old, "newPrice": new, "changePercent": percent, "direction": direction}
+
+
+def subscribed(*metals: str, interval: int | None = None, id: str | None = None) -> dict[str, Any]:
+    """The answer to a subscribe."""
+    return {"type": "subscribed", "metals": list(metals), "interval": interval} | ({"id": id} if id else {})
 
 
 def status(feed: str = "live", market: str = "open") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import SERVER_GONE
-from tests.stub_stream import StubConnection, StubStream, price_update, quote, status
+from tests.stub_stream import StubConnection, StubStream, move, price_update, quote, status, subscribed
 
 NOW = "2026-11-01T18:31:12.000Z"  # two minutes into 2 November in India
 METALS = ("gold", "silver", "platinum", "palladium")
@@ -245,6 +245,78 @@ def test_the_board_asks_a_full_server_again_by_itself_after_a_while(board: Page,
     expect(board.locator("#connection")).to_contain_text("Connected")
 
 
+def test_a_second_refusal_is_waited_out_in_full(board: Page, stream: StubStream):
+    open_board(board, stream, prices()).close(1008, "Server at capacity")
+    expect(board.locator("#connection")).to_contain_text("Offline")
+    board.clock.run_for(30_000)
+    board.get_by_role("button", name="Reconnect").click()
+    connection = stream.connection()
+    connection.wait_for("subscribe")
+    connection.close(1008, "Rate limit exceeded")
+    expect(board.locator("#connection")).to_contain_text("Offline: Rate limit exceeded")
+    # When the first refusal would have been over, the second is not.
+    board.clock.run_for(64_000)
+    expect(board.locator("#connection")).to_contain_text("Offline: Rate limit exceeded")
+    board.clock.run_for(1_000)
+    expect(board.locator("#connection")).to_contain_text("Connected")
+    assert stream.connection().wait_for("subscribe")
+    assert not stream.has_connection()
+
+
+def test_a_board_that_wants_signing_in_says_so_and_does_not_ask_again(board: Page, stream: StubStream):
+    open_board(board, stream, prices()).close(1008, "Unauthorized")
+    expect(board.get_by_role("status")).to_contain_text("Not signed in. Sign in, then press Reconnect.")
+    expect(board.get_by_role("status")).to_contain_text("do not price sales by them")
+    board.clock.run_for(3_600_000)
+    expect(board.locator("#connection")).to_contain_text("Offline: Unauthorized")
+    assert not stream.has_connection()
+    board.get_by_role("button", name="Reconnect").click()
+    expect(board.locator("#connection")).to_contain_text("Connected")
+
+
+def restart(connection: StubConnection, after_ms: int) -> None:
+    connection.send({"type": "restart", "afterMs": after_ms})
+    connection.close(1012, "Service restart")
+
+
+def test_an_announced_restart_is_said_calmly_while_prices_keep_their_age(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices(timestamp=NOW), status())
+    connection.send({"type": "pong", "timestamp": "2026-11-01T18:31:42.000Z"})
+    restart(connection, 12_000)
+    expect(board.locator("#connection")).to_contain_text("Restarting, back in 12 s")
+    expect(card(board).locator(".marks")).to_have_text("Last known")
+    board.clock.run_for(6_000)
+    expect(board.locator("#connection")).to_contain_text("Restarting, back in 6 s")
+    notice = board.get_by_role("status").locator(".notice")
+    expect(notice).to_contain_text("The server is restarting. New prices follow soon.")
+    expect(notice).to_contain_text("last prices, from 12:00:01 am: do not price sales by them")
+    expect(notice).to_have_attribute("data-tone", "plain")
+    expect(card(board)).to_contain_text("₹100.00")
+    expect(card(board)).to_contain_text("36 s ago")
+    board.clock.run_for(6_000)
+    expect(board.locator("#connection")).to_contain_text("Connected")
+    expect(board.get_by_role("status")).to_be_empty()
+    expect(card(board).locator(".marks")).to_have_text("Live")
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "calm_ms"), [(12_000, 16_000), (120_000, 59_000)], ids=["not back in time", "much too long"]
+)
+def test_a_restart_that_takes_too_long_is_an_interruption_like_any_other(
+    board: Page, stream: StubStream, expected_errors: list[str], after_ms: int, calm_ms: int
+):
+    expected_errors.append(SERVER_GONE)
+    restart(open_board(board, stream, prices()), after_ms)
+    expect(board.locator("#connection")).to_contain_text("Restarting")
+    stream.stop()
+    board.clock.run_for(calm_ms)
+    notice = board.get_by_role("status").locator(".notice")
+    expect(notice).to_have_attribute("data-tone", "plain")
+    board.clock.run_for(2_000)
+    expect(notice).to_contain_text("Not connected.")
+    expect(notice).to_have_attribute("data-tone", "danger")
+
+
 def test_the_board_never_gives_up_by_itself(board: Page, stream: StubStream, expected_errors: list[str]):
     expected_errors.append(SERVER_GONE)
     open_board(board, stream, prices())
@@ -264,15 +336,29 @@ def test_the_last_five_significant_moves_are_listed_newest_first(board: Page, st
     connection = open_board(board, stream, prices())
     expect(board.locator("#nomoves")).to_be_visible()
     for seq in range(2, 9):
-        direction, sign = ("up", 1) if seq % 2 else ("down", -1)
-        move = {"metal": "gold", "oldPrice": 100, "newPrice": 100 + seq, "direction": direction}
-        connection.send(prices(seq) | {"changes": [move | {"changePercent": sign * seq}]})
+        connection.send(prices(seq) | {"changes": [move("gold", 100, 100 + seq if seq % 2 else 100 - seq)]})
     items = board.locator("#moves li")
     expect(items).to_have_count(5)
     expect(items.first).to_contain_text("▼ -8.00%")
-    expect(items.first).to_contain_text("100.00 → 108.00")
+    expect(items.first).to_contain_text("100.00 → 92.00")
     expect(items.last).to_contain_text("-4.00%")
     expect(board.locator("#nomoves")).to_be_hidden()
+
+
+def test_a_move_that_was_missed_is_listed_once_when_the_board_is_back(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices())
+    connection.close(1011)
+    expect(board.locator("#connection")).to_contain_text("Reconnecting in")
+    stream.greeting = [prices(2) | {"snapshot": True}, prices(3) | {"changes": [move("gold", 103, 105)]}]
+    let_it_retry(board)
+    connection = stream.connection()
+    assert connection.wait_for("subscribe")["since"] == 1
+    missed = [move("gold", 100, 103), move("gold", 103, 105)]
+    connection.send(subscribed(*METALS, id="resume"), prices(3) | {"changes": missed})
+    items = board.locator("#moves li")
+    expect(items).to_have_count(2)
+    expect(items.first).to_contain_text("103.00 → 105.00")
+    expect(items.last).to_contain_text("100.00 → 103.00")
 
 
 # --- which metals --------------------------------------------------------------------------------------------------
@@ -326,9 +412,8 @@ def test_only_the_listed_metals_are_on_it(page: Page):
 def test_nothing_sticks_out_at_any_width(board: Page, stream: StubStream, width: int):
     # 640 is 1280 at 200 % zoom, 320 at 400 %.
     board.set_viewport_size({"width": width, "height": 800})
-    move = {"metal": "palladium", "oldPrice": 2e6, "newPrice": 3e6, "direction": "up", "changePercent": 50}
     dear = {metal: quote(2345678.12, source="simulated", stale=True) for metal in METALS}
-    open_board(board, stream, price_update(1, **dear, currency="IDR", changes=[move]))
+    open_board(board, stream, price_update(1, **dear, currency="IDR", changes=[move("palladium", 2e6, 3e6)]))
     expect(card(board)).to_contain_text("23,45,678.12")
     assert board.evaluate("document.documentElement.scrollWidth") <= width
 

@@ -55,6 +55,26 @@ def test_a_client_finds_the_server_again_after_a_crash(server: Any, page: Page, 
     page.wait_for_function("client.prices.gold?.price === 13444.5")
 
 
+def test_a_client_is_told_once_of_the_moves_that_it_missed(server: Any, page: Page, expected_errors: list[str]):
+    expected_errors.append(SERVER_GONE)
+    server.publish(gold="13000")
+    open_client(page, server)
+    page.wait_for_function("client.prices.gold?.price === 13000")
+    server.kill()
+    page.wait_for_function("client.connection.state === 'waiting'")
+    page.evaluate("events.length = 0")
+    server.publish(gold="13300", silver="150")
+    server.publish(gold="13700", silver="170")
+    server.start()
+    page.wait_for_function("client.connected")
+    # This one may come before the server has read what was missed: it is shown then, and told of with the others.
+    server.publish(gold="14000")
+    page.wait_for_function("moves().includes(14000)")
+    server.publish(gold="14300")
+    page.wait_for_function("moves().includes(14300)")
+    assert page.evaluate("moves()") == [13300, 13700, 14000, 14300]
+
+
 # --- the React hook ------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser import SERVER_GONE, open_test_page
-from tests.stub_stream import StubStream, price_update, quote, status
+from tests.stub_stream import StubConnection, StubStream, move, price_update, quote, status, subscribed
 
 
 @pytest.fixture
@@ -46,16 +46,36 @@ def move_on(lab: Page, milliseconds: float) -> None:
     lab.clock.run_for(int(milliseconds))
 
 
+def lose(lab: Page, connection: StubConnection) -> None:
+    connection.close(1011, "Internal error")
+    wait_for_state(lab, "waiting")
+
+
+def retry(lab: Page, stream: StubStream) -> StubConnection:
+    """The connection that a waiting client opens next."""
+    move_on(lab, lab.evaluate("client.connection.delay"))
+    return stream.connection()
+
+
+def moves(lab: Page) -> list[float]:
+    """What all moves that the page was handed so far went to."""
+    return list(lab.evaluate("moves()"))
+
+
+def prices_shown(lab: Page, metal: str = "gold") -> list[float]:
+    """A metal's prices in the order in which the page was handed them."""
+    return list(lab.evaluate("(metal) => eventsOf('prices').map(({ data }) => data[metal]?.price)", metal))
+
+
 # --- prices --------------------------------------------------------------------------------------------------------
 
 
 def test_prices_changes_and_the_whole_message_reach_the_page(lab: Page, stream: StubStream):
-    move = {"metal": "gold", "oldPrice": 13080, "newPrice": 13221.39, "changePercent": 1.08, "direction": "up"}
-    update = price_update(7, gold=quote(13221.39), changes=[move])
+    update = price_update(7, gold=quote(13221.39), changes=[move("gold", 13080, 13221.39)])
     stream.greeting = [update]
     connect(lab)
     [event] = wait_for_events(lab, "prices")
-    assert event == {"data": update["data"], "changes": [move], "message": update}
+    assert event == {"data": update["data"], "changes": update["changes"], "message": update}
     assert lab.evaluate("client.prices") == update["data"]
     assert stream.connection().subprotocol == "swarnaai-v1"
 
@@ -185,7 +205,6 @@ def test_after_a_reconnect_the_choice_is_made_again(
 
 
 def test_a_metal_that_was_not_asked_for_is_not_handed_out(lab: Page, stream: StubStream):
-    move = {"oldPrice": 1, "newPrice": 2, "changePercent": 100, "direction": "up"}
     lab.evaluate("newClient().subscribe(['gold', 'tin']); client.connect()")
     stream.connection().send(
         price_update(
@@ -193,7 +212,7 @@ def test_a_metal_that_was_not_asked_for_is_not_handed_out(lab: Page, stream: Stu
             gold=quote(100),
             silver=quote(2),
             tin=quote(1),
-            changes=[{"metal": "gold", **move}, {"metal": "silver", **move}],
+            changes=[move("gold", 99, 100), move("silver", 1, 2)],
         )
     )
     [event] = wait_for_events(lab, "prices")
@@ -224,6 +243,296 @@ def test_a_choice_that_is_not_a_list_of_names_is_refused(lab: Page, metals: str)
         try {{ newClient().subscribe({metals}) }} catch (error) {{ return error instanceof TypeError }}
     }}"""
     assert lab.evaluate(refusal) is True
+
+
+# --- what was missed -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def away(lab: Page, stream: StubStream) -> Page:
+    """A page whose client for gold saw the update 7, and then lost its connection."""
+    lab.evaluate("newClient().subscribe(['gold']); client.connect()")
+    connection = stream.connection()
+    connection.send(subscribed("gold"), price_update(7, gold=quote(700)))
+    wait_for_events(lab, "prices")
+    lose(lab, connection)
+    return lab
+
+
+def snapshot(seq: int, **quotes: Any) -> dict[str, Any]:
+    return price_update(seq, **quotes, snapshot=True)
+
+
+RESUMED = subscribed("gold", id="resume")
+
+
+def test_what_was_missed_is_handed_out_once_after_the_state_on_connecting(away: Page, stream: StubStream):
+    stream.greeting = [snapshot(9, gold=quote(900))]
+    connection = retry(away, stream)
+    asked = connection.wait_for("subscribe")
+    assert (asked["metals"], asked["since"]) == (["gold"], 7)
+    # The state is worth showing at once; the moves that led to it come with the answer.
+    wait_for_events(away, "prices", 2)
+    missed = [move("gold", 700, 800), move("gold", 800, 900)]
+    connection.send(RESUMED, price_update(9, gold=quote(900), changes=missed))
+    assert wait_for_events(away, "prices", 3)[2]["changes"] == missed
+    assert (prices_shown(away), moves(away)) == ([700, 900, 900], [800, 900])
+
+
+def test_a_move_that_overtakes_the_answer_is_not_handed_out_twice(away: Page, stream: StubStream):
+    stream.greeting = [snapshot(8, gold=quote(800)), price_update(9, gold=quote(900), changes=[move("gold", 800, 900)])]
+    connection = retry(away, stream)
+    connection.send(
+        RESUMED,
+        price_update(9, gold=quote(900), changes=[move("gold", 700, 800), move("gold", 800, 900)]),
+        price_update(10, gold=quote(1000), changes=[move("gold", 900, 1000)]),
+    )
+    wait_for_events(away, "prices", 5)
+    assert (prices_shown(away), moves(away)) == ([700, 800, 900, 900, 1000], [800, 900, 1000])
+
+
+@pytest.mark.parametrize(
+    ("answer", "next_update"),
+    [
+        (RESUMED, snapshot(9, gold=quote(900))),
+        (
+            {"type": "error", "code": "unknown_metal", "message": "", "id": "resume"},
+            price_update(10, gold=quote(900), changes=[]),
+        ),
+    ],
+    ids=["a snapshot instead", "an error"],
+)
+def test_a_move_that_the_answer_does_not_repeat_is_not_lost(
+    away: Page, stream: StubStream, answer: dict[str, Any], next_update: dict[str, Any]
+):
+    stream.greeting = [snapshot(8, gold=quote(800)), price_update(9, gold=quote(900), changes=[move("gold", 800, 900)])]
+    retry(away, stream).send(answer, next_update)
+    wait_for_events(away, "prices", 4)
+    assert moves(away) == [900]
+
+
+def test_where_nothing_was_missed_the_next_move_comes_as_ever(away: Page, stream: StubStream):
+    stream.greeting = [snapshot(7, gold=quote(700))]
+    connection = retry(away, stream)
+    connection.send(RESUMED, price_update(8, gold=quote(800), changes=[move("gold", 700, 800)]))
+    wait_for_events(away, "prices", 3)
+    assert moves(away) == [800]
+
+
+def test_a_connection_lost_before_the_answer_leaves_the_same_to_ask_for(away: Page, stream: StubStream):
+    stream.greeting = [snapshot(8, gold=quote(800)), price_update(9, gold=quote(900), changes=[move("gold", 800, 900)])]
+    connection = retry(away, stream)
+    wait_for_events(away, "prices", 3)
+    lose(away, connection)
+    # This server has not heard of the newest tick yet, but of a move that the page has not.
+    stream.greeting = [snapshot(8, gold=quote(800))]
+    connection = retry(away, stream)
+    assert connection.wait_for("subscribe")["since"] == 7
+    connection.send(
+        RESUMED,
+        price_update(8, gold=quote(800), changes=[move("gold", 700, 800)]),
+        price_update(9, gold=quote(900), changes=[move("gold", 800, 900)]),
+    )
+    wait_for_events(away, "prices", 5)
+    assert (prices_shown(away), moves(away)) == ([700, 800, 900, 900, 900], [800, 900])
+
+
+def test_what_is_no_longer_asked_for_holds_nothing_back(away: Page, stream: StubStream):
+    connection = retry(away, stream)
+    connection.wait_for("subscribe")
+    away.evaluate("client.unsubscribe(['*'])")
+    lose(away, connection)
+    connection = retry(away, stream)
+    connection.wait_for("unsubscribe")
+    wait_for_state(away, "open")
+    away.evaluate("client.subscribe(['gold'])")
+    connection.send(snapshot(9, gold=quote(900)), price_update(10, gold=quote(1000), changes=[move("gold", 900, 1000)]))
+    wait_for_events(away, "prices", 3)
+    assert moves(away) == [1000]
+
+
+def test_a_server_that_lags_behind_does_not_take_prices_back(away: Page, stream: StubStream):
+    stream.greeting = [snapshot(6, gold=quote(600))]
+    retry(away, stream).send(price_update(8, gold=quote(800)))
+    wait_for_events(away, "prices", 2)
+    assert prices_shown(away) == [700, 800]
+
+
+def test_a_server_whose_database_was_put_back_has_the_last_word(away: Page, stream: StubStream):
+    stream.greeting = [snapshot(3, gold=quote(300))]
+    connection = retry(away, stream)
+    connection.send(
+        RESUMED,
+        snapshot(3, gold=quote(300)),
+        price_update(4, gold=quote(400), changes=[move("gold", 300, 400)]),
+    )
+    wait_for_events(away, "prices", 3)
+    assert (prices_shown(away), moves(away)) == ([700, 300, 400], [400])
+    lose(away, connection)
+    assert retry(away, stream).wait_for("subscribe")["since"] == 4
+
+
+def test_an_update_that_comes_twice_brings_its_moves_once(lab: Page, stream: StubStream):
+    update = price_update(7, gold=quote(700), changes=[move("gold", 600, 700)])
+    stream.greeting = [update, update]
+    connect(lab)
+    wait_for_events(lab, "prices", 2)
+    assert moves(lab) == [700]
+
+
+def test_a_metal_added_while_away_is_asked_for_with_the_rest(away: Page, stream: StubStream):
+    stream.greeting = [snapshot(9, gold=quote(900), silver=quote(9))]
+    away.evaluate("client.subscribe(['silver'])")
+    connection = retry(away, stream)
+    asked = connection.wait_for("subscribe")
+    assert (asked["metals"], asked["since"]) == (["gold", "silver"], 7)
+    missed = [move("gold", 700, 900), move("silver", 8, 9)]
+    connection.send(RESUMED, price_update(9, gold=quote(900), silver=quote(9), changes=missed))
+    wait_for_events(away, "prices", 3)
+    assert (moves(away), prices_shown(away, "silver")) == ([900, 9], [None, 9, 9])
+    assert len(connection.all("subscribe")) == 1
+
+
+def test_a_metal_added_while_away_is_not_left_without_a_price(away: Page, stream: StubStream):
+    # A server that has only just started greets with nothing, and resumes with nothing where no tick was missed.
+    away.evaluate("client.subscribe(['silver'])")
+    connection = retry(away, stream)
+    connection.wait_for("subscribe")
+    connection.send(RESUMED)
+    asked = connection.wait_for("subscribe", 2)
+    assert (asked["metals"], "since" in asked) == (["gold", "silver"], False)
+
+
+def test_a_client_that_never_chose_resumes_with_all_metals_and_may_still_choose(lab: Page, stream: StubStream):
+    stream.greeting = [price_update(7, gold=quote(700), silver=quote(7))]
+    connect(lab)
+    wait_for_events(lab, "prices")
+    lose(lab, stream.connection())
+    connection = retry(lab, stream)
+    asked = connection.wait_for("subscribe")
+    assert (asked["metals"], asked["since"]) == (["*"], 7)
+    wait_for_state(lab, "open")
+    lab.evaluate("client.subscribe(['gold']); client.subscribe(['silver'])")
+    connection.wait_for("subscribe", 3)
+    told = [(message["type"], message["metals"]) for message in connection.received if "metals" in message]
+    assert told == [
+        ("subscribe", ["*"]),
+        ("unsubscribe", ["*"]),
+        ("subscribe", ["gold"]),
+        ("subscribe", ["silver"]),
+    ]
+
+
+def test_where_updates_have_no_seq_there_is_nothing_to_resume_from(lab: Page, stream: StubStream):
+    stream.greeting = [{"type": "priceUpdate", "data": {"gold": quote(100)}}]
+    connect(lab)
+    wait_for_events(lab, "prices")
+    lose(lab, stream.connection())
+    connection = retry(lab, stream)
+    connection.wait_for("ping")
+    lab.evaluate("client.subscribe(['gold'])")
+    assert connection.wait_for("subscribe") == {"type": "subscribe", "metals": ["gold"]}
+    assert [message["type"] for message in connection.received] == ["ping", "subscribe"]
+
+
+# --- how often -----------------------------------------------------------------------------------------------------
+
+
+def test_the_interval_goes_with_every_subscribe_and_the_servers_word_is_known(lab: Page, stream: StubStream):
+    connect(lab, {"interval": 5000})
+    connection = stream.connection()
+    assert connection.wait_for("subscribe") == {"type": "subscribe", "metals": ["*"], "interval": 5000}
+    assert lab.evaluate("client.interval") is None
+    answer = subscribed("gold", "silver", interval=6000)
+    connection.send(answer)
+    assert wait_for_events(lab, "subscribed") == [answer]
+    assert lab.evaluate("client.interval") == 6000
+    lab.evaluate("client.subscribe(['*'])")
+    assert connection.wait_for("subscribe", 2)["interval"] == 5000
+    lose(lab, connection)
+    assert lab.evaluate("client.interval") is None
+
+
+@pytest.mark.parametrize("interval", ["-1", "1.5", "NaN", "Infinity", "'5000'"])
+def test_an_interval_that_cannot_be_asked_for_is_refused_at_once(lab: Page, interval: str):
+    refusal = f"() => {{ try {{ newClient({{ interval: {interval} }}) }} catch (error) {{ return String(error) }} }}"
+    assert lab.evaluate(refusal) == "TypeError: interval must be whole milliseconds, 0 or more"
+
+
+# --- the credential ------------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_offered_as_a_subprotocol(lab: Page, stream: StubStream):
+    connect(lab, {"token": "a1.B2-c3_~"})
+    connection = stream.connection()
+    assert connection.offered == ["swarnaai-v1", "swarnaai.bearer.a1.B2-c3_~"]
+    assert connection.subprotocol == "swarnaai-v1"
+
+
+@pytest.mark.parametrize("token", ["", "two words", "a,b", "a/b=", "naïve", 'quo"ted', 17])
+def test_a_token_that_cannot_be_sent_is_refused_without_repeating_it(lab: Page, token: Any):
+    errors = lab.evaluate(
+        """(token) => {
+            const errors = [];
+            try { newClient({ token }) } catch (error) { errors.push(String(error)) }
+            try { newClient().authenticate(token) } catch (error) { errors.push(String(error)) }
+            return errors;
+        }""",
+        token,
+    )
+    assert len(errors) == 2
+    for error in errors:
+        assert error.startswith("TypeError: token must be made of letters, digits and ")
+        assert not token or str(token) not in error
+
+
+def test_without_a_credential_that_is_good_there_is_no_retry(lab: Page, stream: StubStream):
+    connect(lab, {"token": "expired"})
+    stream.connection().close(1008, "Unauthorized")
+    closed = wait_for_state(lab, "closed")
+    assert closed == {"state": "closed", "code": 1008, "reason": "Unauthorized", "why": "unauthorized"}
+    lab.evaluate("dispatchEvent(new Event('online')); client.authenticate('expired')")
+    move_on(lab, 3_600_000)
+    assert lab.evaluate("client.connection.state") == "closed"
+    assert not stream.has_connection()
+
+
+@pytest.mark.parametrize(
+    ("token", "offered"), [("fresh", ["swarnaai-v1", "swarnaai.bearer.fresh"]), (None, ["swarnaai-v1"])]
+)
+def test_with_another_credential_it_connects_again(
+    lab: Page, stream: StubStream, token: str | None, offered: list[str]
+):
+    connect(lab, {"token": "expired"})
+    stream.connection().close(1008, "Unauthorized")
+    wait_for_state(lab, "closed")
+    lab.evaluate("(token) => client.authenticate(token)", token)
+    wait_for_state(lab, "open")
+    assert stream.connection().offered == offered
+
+
+def test_a_page_that_was_signed_in_by_a_cookie_may_connect_again(lab: Page, stream: StubStream):
+    connect(lab)
+    stream.connection().close(1008, "Unauthorized")
+    wait_for_state(lab, "closed")
+    lab.evaluate("client.connect()")
+    wait_for_state(lab, "open")
+
+
+def test_a_token_renewed_in_time_is_used_when_the_old_one_ends(lab: Page, stream: StubStream):
+    connect(lab, {"token": "old"})
+    connection = stream.connection()
+    wait_for_state(lab, "open")
+    lab.evaluate("client.authenticate('new')")
+    connection.close(1008, "Unauthorized")
+    assert stream.connection().offered[1] == "swarnaai.bearer.new"
+    wait_for_state(lab, "open")
+    assert [event["state"] for event in wait_for_events(lab, "connection")] == [
+        "connecting",
+        "open",
+        "connecting",
+        "open",
+    ]
 
 
 # --- the heartbeat -------------------------------------------------------------------------------------------------
@@ -338,6 +647,14 @@ def test_delays_attempts_and_their_limits_are_options(lab: Page, stream: StubStr
     wait_for_state(lab, "closed")
 
 
+def test_an_option_that_is_left_undefined_has_its_default(lab: Page, stream: StubStream):
+    lab.evaluate("newClient({ reconnectDelay: undefined, interval: undefined, token: undefined }).connect()")
+    connection = stream.connection()
+    assert connection.offered == ["swarnaai-v1"]
+    lose(lab, connection)
+    assert lab.evaluate("client.connection.delay") == 1000
+
+
 def test_jitter_only_lengthens_a_wait_and_by_no_more_than_its_share(lab: Page, stream: StubStream):
     delays = []
     for _ in range(10):
@@ -376,7 +693,7 @@ def test_a_server_that_accepts_and_closes_is_not_hammered(lab: Page, stream: Stu
     assert wait_for_state(lab, "waiting")["attempt"] == 1
 
 
-@pytest.mark.parametrize("reason", ["Unauthorized", "Server at capacity", "Rate limit exceeded"])
+@pytest.mark.parametrize("reason", ["Server at capacity", "Rate limit exceeded"])
 def test_a_refusal_is_final_and_says_why(lab: Page, stream: StubStream, reason: str):
     connect(lab)
     stream.connection().close(1008, reason)
@@ -396,18 +713,82 @@ def test_after_a_refusal_the_page_may_connect_again(lab: Page, stream: StubStrea
 
 
 @pytest.mark.parametrize(
-    ("after_ms", "delay"), [(12_345, 12_345), (0, 0), (-1, 1000), ("soon", 1000), (10**12, 300_000)]
+    ("restart", "delay"),
+    [
+        ('{"type":"restart","afterMs":12345}', 12_345),
+        ('{"type":"restart","afterMs":0}', 0),
+        ('{"type":"restart","afterMs":-1}', 1000),
+        ('{"type":"restart","afterMs":"soon"}', 1000),
+        ('{"type":"restart","afterMs":null}', 1000),
+        ('{"type":"restart"}', 1000),
+        ('{"type":"restart","afterMs":1e12}', 300_000),
+        ('{"type":"restart","afterMs":1e999}', 1000),
+    ],
 )
 def test_a_restarting_server_is_left_alone_for_as_long_as_it_says(
-    lab: Page, stream: StubStream, after_ms: Any, delay: int
+    lab: Page, stream: StubStream, restart: str, delay: int
 ):
+    # Where retries are not wanted, this one still is: nothing has failed.
+    connect(lab, {"maxReconnectAttempts": 0})
+    connection = stream.connection()
+    connection.send(restart)
+    connection.close(1012, "Service restart")
+    lab.wait_for_function("waits().length > 0")
+    [waiting] = lab.evaluate("waits()")
+    del waiting["retryAt"]
+    assert waiting == {
+        "state": "waiting",
+        "attempt": 0,
+        "delay": delay,
+        "code": 1012,
+        "reason": "Service restart",
+        "why": "restart",
+    }
+    move_on(lab, delay)
+    wait_for_state(lab, "open")
+
+
+def test_a_restart_whose_time_is_no_number_at_all_ends_like_any_loss(lab: Page, stream: StubStream):
     connect(lab)
     connection = stream.connection()
-    connection.send({"type": "restart", "afterMs": after_ms})
+    connection.send('{"type":"restart","afterMs":NaN}')
     connection.close(1012, "Service restart")
-    lab.wait_for_function("eventsOf('connection').some(({ state }) => state === 'waiting')")
-    [waiting] = [event for event in wait_for_events(lab, "connection") if event["state"] == "waiting"]
-    assert (waiting["delay"], waiting["code"], waiting["reason"]) == (delay, 1012, "Service restart")
+    waiting = wait_for_state(lab, "waiting")
+    assert (waiting["attempt"], waiting["delay"], "why" in waiting) == (1, 1000, False)
+    assert [event["code"] for event in wait_for_events(lab, "error")] == ["unreadable_message"]
+
+
+def test_a_server_that_is_not_back_when_it_said_costs_the_first_attempt(
+    lab: Page, stream: StubStream, expected_errors: list[str]
+):
+    expected_errors.append(SERVER_GONE)
+    stream.greeting = [price_update(1, gold=quote(100))]
+    connect(lab)
+    wait_for_events(lab, "prices")
+    connection = stream.connection()
+    connection.send({"type": "restart", "afterMs": 20_000})
+    connection.close(1012, "Service restart")
+    wait_for_state(lab, "waiting")
+    stream.stop()
+    move_on(lab, 20_000)
+    lab.wait_for_function("client.connection.attempt === 1 && client.connection.state === 'waiting'")
+    waiting = lab.evaluate("client.connection")
+    assert (waiting["delay"], "why" in waiting) == (1000, False)
+
+
+def test_a_server_that_does_nothing_but_restart_is_not_hammered(lab: Page, stream: StubStream):
+    connect(lab)
+    waits = []
+    for count in range(1, 5):
+        connection = stream.connection()
+        if count == 4:
+            connection.send(price_update(1, gold=quote(100)))
+        connection.send({"type": "restart", "afterMs": 500})
+        connection.close(1012, "Service restart")
+        lab.wait_for_function("(count) => waits().length === count", arg=count)
+        waits = lab.evaluate("waits()")
+        move_on(lab, waits[-1]["delay"])
+    assert [(wait["attempt"], wait["delay"]) for wait in waits] == [(0, 500), (1, 1000), (2, 2000), (0, 500)]
 
 
 def test_the_page_may_end_a_wait(lab: Page, stream: StubStream):

@@ -16,6 +16,7 @@ from prices.current import Standing
 from prices.quotes import Change, DayFigures, Metal, PublishedQuote, PublishedTick, Quote
 from streaming import hub, publish
 from streaming.hub import Connection, Hub
+from streaming.metrics import Ending, Metrics
 from streaming.outlets import SendOutlet
 from streaming.protocol import EVERY_METAL
 from streaming.ticks import Tick
@@ -62,6 +63,7 @@ class World:
             max_connections=3,
             batch_interval=batch_interval,
             restart_spread=dt.timedelta(seconds=5),
+            metrics=Metrics(),
         )
 
     async def load(self, since: int) -> Standing:
@@ -352,7 +354,7 @@ async def test_a_client_before_the_first_price_is_told_that_the_feed_is_down(wor
 async def test_a_full_hub_takes_nobody_in_until_somebody_leaves(world: World, client: Client) -> None:
     others = [Client(world.hub) for _ in range(3)]
     assert [world.hub.join(other.connection) for other in others] == [True, True, False]
-    world.hub.leave(client.connection)
+    world.hub.leave(client.connection, Ending.CLIENT)
     assert world.hub.join(others[2].connection)
 
 

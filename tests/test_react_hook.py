@@ -23,8 +23,9 @@ def lab(stream: StubStream, page: Page) -> Page:
     return page
 
 
-def render(lab: Page, url: str = "/ws/prices/") -> None:
-    lab.evaluate("(url) => render(url)", url)
+def render(lab: Page, url: str = "/ws/prices/", **options: Any) -> None:
+    """Without options, in the words of the owner's document: `useWebSocketPrices(url)`."""
+    lab.evaluate("([url, options]) => render(url, options)", [url, options or None])
 
 
 def wait_for(lab: Page, condition: str) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def test_a_lost_connection_is_said_at_once_and_forgotten_when_it_is_back(lab: Pa
     wait_for(lab, "result.status")
     stream.connection().close(1011, "Internal error")
     lost = wait_for(lab, "!result.connected")
-    assert lost["error"] == {"message": "Internal error", "code": 1011}
+    assert lost["error"] == {"message": "Internal error", "code": 1011, "why": None}
     assert (lost["status"], list(lost["prices"])) == (None, ["gold"])
     assert wait_for(lab, "result.connected")["error"] is None
 
@@ -73,7 +74,8 @@ def test_a_lost_connection_is_said_at_once_and_forgotten_when_it_is_back(lab: Pa
 def test_a_refusal_stays_as_the_error(lab: Page, stream: StubStream):
     render(lab)
     stream.connection().close(1008, "Server at capacity")
-    assert wait_for(lab, "result.error")["error"] == {"message": "Server at capacity", "code": 1008}
+    error = wait_for(lab, "result.error")["error"]
+    assert error == {"message": "Server at capacity", "code": 1008, "why": "refused"}
 
 
 def test_what_the_server_rejects_is_an_error_while_connected(lab: Page, stream: StubStream):
@@ -101,6 +103,54 @@ def test_another_url_starts_afresh_and_leaves_the_old_connection(lab: Page, stre
     assert (first["prices"], first["connected"]) == ({}, False)
     stream.connection().wait_until_closed()
     assert list(wait_for(lab, "result.connected && result.prices.silver")["prices"]) == ["silver"]
+
+
+def test_metals_interval_and_token_are_told(lab: Page, stream: StubStream):
+    render(lab, metals=["gold"], interval=5000, token="secret")
+    connection = stream.connection()
+    assert connection.wait_for("subscribe") == {"type": "subscribe", "metals": ["gold"], "interval": 5000}
+    assert connection.offered == ["swarnaai-v1", "swarnaai.bearer.secret"]
+
+
+def test_options_of_the_same_value_keep_the_connection(lab: Page, stream: StubStream):
+    stream.greeting = [price_update(1, gold=quote(100))]
+    for _ in range(3):
+        render(lab, metals=["gold"], token="secret")
+        wait_for(lab, "result.connected && result.prices.gold")
+    stream.connection().wait_for("subscribe")
+    assert not stream.has_connection()
+
+
+def test_with_other_options_it_connects_anew_and_keeps_the_prices_until_then(lab: Page, stream: StubStream):
+    stream.greeting = [price_update(1, gold=quote(100), silver=quote(2))]
+    render(lab, metals=["gold"])
+    wait_for(lab, "result.prices.gold")
+    stream.greeting = []
+    render(lab, metals=["silver"])
+    stream.connection().wait_until_closed()
+    connection = stream.connection()
+    assert connection.wait_for("subscribe")["metals"] == ["silver"]
+    assert list(wait_for(lab, "result.connected")["prices"]) == ["gold"]
+    connection.send(price_update(1, silver=quote(2), snapshot=True))
+    assert list(wait_for(lab, "result.prices.silver")["prices"]) == ["silver"]
+
+
+def test_a_token_that_is_not_good_is_an_error_until_another_is_given(lab: Page, stream: StubStream):
+    render(lab, token="expired")
+    stream.connection().close(1008, "Unauthorized")
+    error = wait_for(lab, "result.error")["error"]
+    assert error == {"message": "Unauthorized", "code": 1008, "why": "unauthorized"}
+    render(lab, token="fresh")
+    assert stream.connection().offered[1] == "swarnaai.bearer.fresh"
+    assert wait_for(lab, "result.connected")["error"] is None
+
+
+@pytest.mark.parametrize("option", [{"token": "two words"}, {"interval": -1}, {"metals": "gold"}])
+def test_an_impossible_option_is_an_error_and_no_crash(lab: Page, stream: StubStream, option: dict[str, Any]):
+    render(lab, **option)
+    [name] = option
+    assert name in wait_for(lab, "result.error")["error"]["message"]
+    assert not stream.has_connection()
 
 
 def test_a_component_that_goes_takes_its_connection_along(lab: Page, stream: StubStream):

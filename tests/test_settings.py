@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,13 @@ GOOD = {
     "WS_RATE_WINDOW": "1.5m",
     "WS_MAX_MESSAGE_BYTES": "1024",
     "WS_TIMEOUT": "10s",
+    "WEB_PROCESSES": "4",
     "WS_BATCH_INTERVAL": "0",
     "WS_COMPRESSION_THRESHOLD": "0",
     "WS_DRAIN_TIMEOUT": "10s",
     "WS_RESTART_SPREAD": "1m",
+    "METRICS_ALLOWED_FROM": "192.0.2.7, 2001:db8::/32",
+    "METRICS_DIR": "/tmp/swarna-metrics-somewhere-else",
 }
 NUMBERS = ["many", "0", "-1", "1.5", "", "1e3", "9" * 5000]
 DURATIONS = ["soon", "0", "-1", "1 week", "0.4ms", "1e3", "4000d", "9" * 400, "5m 30s", "nan"]
@@ -97,10 +101,12 @@ BAD = {
     "WS_RATE_WINDOW": DURATIONS,
     "WS_MAX_MESSAGE_BYTES": [*NUMBERS, "255"],
     "WS_TIMEOUT": DURATIONS,
+    "WEB_PROCESSES": [*NUMBERS, "257"],
     "WS_BATCH_INTERVAL": [each for each in DURATIONS if each not in ("0", "0.4ms")],
     "WS_COMPRESSION_THRESHOLD": [each for each in NUMBERS if each != "0"],
     "WS_DRAIN_TIMEOUT": DURATIONS,
     "WS_RESTART_SPREAD": DURATIONS,
+    "METRICS_ALLOWED_FROM": ["everybody", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8 fc00::/7"],
 }
 
 
@@ -227,6 +233,7 @@ def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -
         "FALLBACK_AFTER": dt.timedelta(days=1),
         "TIME_ZONE": "UTC",
         "WS_RATE_WINDOW": dt.timedelta(seconds=90),
+        "METRICS_ALLOWED_FROM": [ip_network("192.0.2.7"), ip_network("2001:db8::/32")],
         "REDIS_IS_EMBEDDED": False,
         "CELERY_BROKER_URL": GOOD["REDIS_URL"],
     }

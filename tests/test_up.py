@@ -21,8 +21,8 @@ from django.core.management.base import CommandError
 
 from swarna.console import LONGEST_LINE
 from swarna.embedded import announced_redis_url
-from swarna.management.commands.up import free_address
 from swarna.valkey import EmbeddedValkey, RedisUnusableError, wait_for_redis
+from swarna.web import listening
 from tests.product import ROOT, Process, answers, free_port, wait_until
 
 Supervise = Callable[..., Process]
@@ -124,6 +124,30 @@ def test_a_process_that_keeps_dying_is_started_again_after_growing_pauses(superv
 def test_each_new_process_is_given_its_standard_input(supervise: Supervise) -> None:
     process = supervise(web="cat; exit 1", options={"web": {"stdin": "the configuration"}})
     said(process, r"^web    \| the configuration$", times=2)
+
+
+def test_asked_to_renew_it_ends_each_old_process_when_the_new_one_serves(supervise: Supervise) -> None:
+    serves = "echo pid $$; echo serves; exec sleep 60"
+    ready = {"ready_line": "serves"}
+    process = supervise(one=serves, two=serves, other=STAYS, options={"one": ready, "two": ready})
+    old = [pid_of(process, name) for name in ("one", "two", "other")]
+    process.popen.send_signal(signal.SIGUSR1)
+    new = [pid_of(process, name, start=2) for name in ("one", "two")]
+    wait_until(lambda: not is_running(old[0]) and not is_running(old[1]), "the end of both old processes")
+    assert all(map(is_running, [*new, old[2]]))
+    said(process, r"^one    \| serves\nup     \| replacing two$")
+    os.kill(new[0], signal.SIGKILL)
+    assert is_running(pid_of(process, "one", start=3))
+
+
+def test_a_new_process_that_does_not_serve_leaves_the_old_one_in_place(supervise: Supervise, tmp_path: Path) -> None:
+    script = f"mkdir {tmp_path}/taken || exit 1; echo pid $$; echo serves; exec sleep 60"
+    process = supervise(web=script, options={"web": {"ready_line": "serves"}})
+    old = pid_of(process, "web")
+    process.popen.send_signal(signal.SIGUSR1)
+    said(process, r"^up     \| the new web does not serve: the old one stays$")
+    assert is_running(old)
+    assert process.stop(signal.SIGTERM) == 0
 
 
 def test_what_a_dead_process_leaves_behind_is_ended(supervise: Supervise) -> None:
@@ -269,12 +293,12 @@ def test_a_port_that_needs_privilege_is_one_line(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(socket.socket, "bind", refuse)
     with pytest.raises(CommandError, match=r"^This user may not open port 80\. Set WEBSOCKET_PORT"):
-        free_address("127.0.0.1", 80)
+        listening("127.0.0.1", 80)
 
 
 def test_an_address_of_another_machine_is_one_line() -> None:
     with pytest.raises(CommandError, match=r"^'192\.0\.2\.1' is no address of this machine .* Set BIND_ADDRESS"):
-        free_address("192.0.2.1", 3001)
+        listening("192.0.2.1", 3001)
 
 
 def test_a_second_start_names_the_first(tmp_path: Path) -> None:

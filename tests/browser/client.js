@@ -5,11 +5,14 @@ window.newClientAt = (url, options) => {
   const client = new SwarnaClient(url, { jitter: 0, ...options });
   window.client = client;
   window.events = [];
-  for (const type of ["prices", "status", "connection", "error"]) {
+  for (const type of ["prices", "status", "subscribed", "connection", "error"]) {
     client.addEventListener(type, ({ detail }) => window.events.push({ type, detail }));
   }
   return client;
 };
 window.newClient = (options) => window.newClientAt("/ws/prices/", options);
 window.eventsOf = (type) => window.events.filter((event) => event.type === type).map(({ detail }) => detail);
+/** What all moves that the page was handed so far went to. */
+window.moves = () => window.eventsOf("prices").flatMap(({ changes }) => changes.map(({ newPrice }) => newPrice));
+window.waits = () => window.eventsOf("connection").filter(({ state }) => state === "waiting");
 window.ready = true;

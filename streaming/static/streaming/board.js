@@ -10,6 +10,8 @@ import { SwarnaClient } from "./swarna-client.js";
 const SECOND = 1_000;
 /** What mends itself sooner is shown by the indicator and the cards, but is not worth a banner. */
 const SHORT_INTERRUPTION = 5 * SECOND;
+/** An announced restart is nothing to worry about, unless it takes longer than this. */
+const LONG_RESTART = 60 * SECOND;
 const MOVES_LISTED = 5;
 /** A server that is full, or was sent too much, may take the board in again after its rate window. */
 const AFTER_A_REFUSAL = 65 * SECOND;
@@ -24,6 +26,8 @@ const client = new SwarnaClient("/ws/prices/", { maxReconnectAttempts: Infinity 
 
 let lastUpdate = null;
 let connectedUntil = Date.now();
+let restartsUntil = 0;
+let askAgain;
 
 page.prices.replaceChildren(...[...cards.values()].map((card) => card.element));
 page.picker.append(...metals.map(pickerOption));
@@ -33,7 +37,9 @@ page.reconnect.addEventListener("click", () => client.connect());
 client.addEventListener("prices", ({ detail }) => showPrices(detail));
 client.addEventListener("status", tick);
 client.addEventListener("connection", ({ detail }) => {
-  if (detail.why === "refused" && detail.reason !== "Unauthorized") setTimeout(() => client.connect(), AFTER_A_REFUSAL);
+  clearTimeout(askAgain);
+  if (detail.why === "refused") askAgain = setTimeout(() => client.connect(), AFTER_A_REFUSAL);
+  if (detail.why === "restart") restartsUntil = Date.now() + Math.min(detail.delay + SHORT_INTERRUPTION, LONG_RESTART);
   tick();
 });
 client.subscribe([...picked]);
@@ -66,12 +72,14 @@ function showConnection(connection) {
   write(page.connectiontext, connectionText(connection));
 }
 
-function connectionText({ state, retryAt, reason }) {
+function connectionText({ state, retryAt, reason, why }) {
   switch (state) {
     case "open":
       return "Connected";
-    case "waiting":
-      return `Reconnecting in ${Math.max(1, Math.ceil((retryAt - Date.now()) / SECOND))} s`;
+    case "waiting": {
+      const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / SECOND));
+      return why === "restart" ? `Restarting, back in ${seconds} s` : `Reconnecting in ${seconds} s`;
+    }
     case "closed":
       return `Offline: ${reason || "the connection was lost"}`;
     default:
@@ -99,11 +107,16 @@ function marketClosed() {
 }
 
 function interruption() {
-  const mayMend = client.connection.state !== "closed" && Date.now() - connectedUntil < SHORT_INTERRUPTION;
-  if (mayMend) return null;
+  const { state, why } = client.connection;
+  const mends = state !== "closed";
+  if (mends && Date.now() - connectedUntil < SHORT_INTERRUPTION) return null;
   const text = lastUpdate
     ? `These are the last prices, from ${format.timeOfDay(lastUpdate)}: do not price sales by them.`
     : "No prices have come yet.";
+  if (mends && Date.now() < restartsUntil) {
+    return ["plain", "The server is restarting.", `New prices follow soon. ${text}`];
+  }
+  if (why === "unauthorized") return ["danger", "Not signed in.", `Sign in, then press Reconnect. ${text}`];
   return ["danger", "Not connected.", text];
 }
 

@@ -7,11 +7,20 @@
  */
 
 const SUBPROTOCOL = "swarnaai-v1";
+/** Before a token this is a subprotocol too: a browser lets a page set no header of a WebSocket. */
+const BEARER = "swarnaai.bearer.";
+/** What the name of a subprotocol may be made of (RFC 9110, `token`). */
+const SUBPROTOCOL_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 
 /** Close codes of RFC 6455 and one of our own, for a server that has gone silent. */
 const NORMAL = 1000;
 const POLICY = 1008;
 const SILENT = 4000;
+/** The reason for a 1008 that no waiting mends. */
+const UNAUTHORIZED = "Unauthorized";
+
+/** Marks our `subscribe` with `since`, so that its answer is known from others. */
+const RESUME = "resume";
 
 /** The server allows 10 messages a minute; these are for changes of subscription, the rest is for heartbeats. */
 const SUBSCRIPTION_MESSAGES_A_MINUTE = 5;
@@ -22,6 +31,8 @@ const LONGEST_RESTART = 5 * MINUTE;
 
 /**
  * @typedef {object} Options  All times in milliseconds.
+ * @property {string} [token]  Credential that the server is shown; see `authenticate` for another one later.
+ * @property {number} [interval]  At most one update in this time, merged from all that there were; a whole number.
  * @property {number} heartbeatInterval  Silence after which the client sends a `ping`.
  * @property {number} heartbeatTimeout  Silence after the ping that counts as a lost connection.
  * @property {number} connectTimeout  How long a connection may take to open.
@@ -34,6 +45,8 @@ const LONGEST_RESTART = 5 * MINUTE;
 
 /** @type {Options} */
 const DEFAULTS = {
+  token: null,
+  interval: null,
   heartbeatInterval: 30_000,
   heartbeatTimeout: 10_000,
   connectTimeout: 10_000,
@@ -46,22 +59,28 @@ const DEFAULTS = {
 /**
  * @typedef {object} Connection  What `client.connection` and the `connection` event hold.
  * @property {"idle"|"connecting"|"open"|"waiting"|"closed"} state
- * @property {number} [attempt]  `connecting`, `waiting`: which retry this is, from 1; 0 is no retry.
+ * @property {number} [attempt]  `connecting`, `waiting`: which retry this is, from 1; 0 is none, also when the server
+ *   announced its restart.
  * @property {number} [delay]  `waiting`: milliseconds from the start of the wait to the retry.
  * @property {number} [retryAt]  `waiting`: the same as a time, comparable with `Date.now()`.
  * @property {number} [code]  `waiting`, `closed`: the close code; 1006 where the network failed, 4000 where the server
  *   fell silent.
  * @property {string} [reason]  `waiting`, `closed`: the server's words, or ours; may be empty.
- * @property {"page"|"refused"|"gave up"} [why]  `closed`: `close()` was called; the server closed with 1008 and is not
- *   tried again until `connect()`; or the retries are used up, and it resumes when the device comes online or the page
- *   into view.
+ * @property {"restart"|"page"|"unauthorized"|"refused"|"gave up"} [why]  `waiting`: `restart` where the server said
+ *   that it restarts and when to come back. `closed`: `close()` was called; the server wants a credential, or another
+ *   one, and is not tried again until `authenticate()` or `connect()`; it closed with another 1008 and is not tried
+ *   again until `connect()`; or the retries are used up, and it resumes when the device comes online or the page into
+ *   view.
  */
 
 /**
  * Events, each a CustomEvent:
  * - `prices`, detail `{data, changes, message}`: the quotes by metal, complete for what is subscribed; the significant
  *   moves since the last update (often none); and the whole message, with `currency`, `unit`, `timestamp`, `seq`.
+ *   Each move is in `changes` once. After a reconnect they are all that were missed, where the server still holds them:
+ *   where not, `message.snapshot` is true. A metal that was added meanwhile brings those since the loss along.
  * - `status`, detail: the server's `status` message (`feed`, `market`, `metals`, …).
+ * - `subscribed`, detail `{metals, interval, …}`: what the server sends from now on, as it confirmed it.
  * - `connection`, detail: a {@link Connection}.
  * - `error`, detail `{code, message}`: the server rejected a message of ours, or (`unreadable_message`) sent one that
  *   cannot be read. The connection goes on.
@@ -69,6 +88,9 @@ const DEFAULTS = {
 export class SwarnaClient extends EventTarget {
   #url;
   #options;
+  #token;
+  /** The token of this connection, which may be older than `#token`. */
+  #shownToken = null;
   #socket = null;
   #socketEvents = null;
   #pageEvents = null;
@@ -77,25 +99,35 @@ export class SwarnaClient extends EventTarget {
   #connection = Object.freeze({ state: "idle" });
   #attempt = 0;
   #restartDelay = null;
+  /** Whether a restart was waited for since the last price: a server that sends nothing but its restarts is failing. */
+  #restarted = false;
   #heardAt = 0;
   #pinging = false;
   #pingedAt = 0;
   #clockOffset = null;
   #selection = new Selection();
-  #subscriptions = new Subscriptions((message) => this.#send(message));
+  #subscriptions = new Subscriptions((choice) => this.#sendChoice(choice));
+  /** Whether this connection was told to send all metals, though the page has not called `subscribe`. */
+  #toldAll = false;
+  /** Whether the page asked for metals that no snapshot has come for since. */
+  #grown = false;
+  #continuity = new Continuity();
   #prices = {};
   #seq = -Infinity;
   #status = null;
+  #interval = null;
 
   /**
    * @param {string|URL} url  `ws:`, `wss:`, `http:`, `https:`, or relative to the page.
    * @param {Partial<Options>} [options]
-   * @throws {SyntaxError|TypeError} where the URL cannot be a WebSocket's.
+   * @throws {SyntaxError|TypeError} where the URL cannot be a WebSocket's, or the token or interval cannot be sent.
    */
   constructor(url, options = {}) {
     super();
     this.#url = webSocketUrl(url);
-    this.#options = { ...DEFAULTS, ...options };
+    this.#options = { ...DEFAULTS, ...given(options) };
+    this.#token = sendableToken(this.#options.token);
+    requireInterval(this.#options.interval);
   }
 
   /** The latest quote of each subscribed metal. They outlive the connection: show them as live only if `connected`. */
@@ -106,6 +138,11 @@ export class SwarnaClient extends EventTarget {
   /** The server's last `status` message; null while there is none or no connection. */
   get status() {
     return this.#status;
+  }
+
+  /** Milliseconds from one update to the next at least, as the server confirmed it; null while there are none. */
+  get interval() {
+    return this.#interval;
   }
 
   get connected() {
@@ -130,8 +167,20 @@ export class SwarnaClient extends EventTarget {
   connect() {
     if (this.#socket) return;
     this.#attempt = 0;
+    this.#restarted = false;
     this.#watchPage();
     this.#open();
+  }
+
+  /**
+   * Takes another token (null: none) for every connection from now on. Where the server refused the last one, connects
+   * with it at once. Where there is a connection it stays, and is replaced when the server ends it as unauthorized.
+   * @param {string|null} token
+   * @throws {TypeError} where it holds what a subprotocol's name may not.
+   */
+  authenticate(token) {
+    this.#token = sendableToken(token);
+    if (this.#connection.why === "unauthorized" && this.#token !== this.#shownToken) this.connect();
   }
 
   /** Closes, with all timers; no event follows `closed`. May be called at any time, also again; `connect` undoes it. */
@@ -158,13 +207,20 @@ export class SwarnaClient extends EventTarget {
 
   #select(type, metals) {
     requireNames(metals);
+    const narrows = this.#selection.isNarrowedBy(type, metals);
     this.#selection[type](metals);
     this.#prices = this.#selection.of(this.#prices);
-    if (this.connected) this.#subscriptions.change(type, metals);
+    if (type === "subscribe") this.#grown = true;
+    if (!this.connected) return;
+    // To this server that is no first `subscribe`: it would add.
+    if (narrows && this.#toldAll) this.#subscriptions.change("unsubscribe", ["*"]);
+    this.#subscriptions.change(type, metals);
   }
 
   #open() {
-    const socket = new WebSocket(this.#url, [SUBPROTOCOL]);
+    const bearer = this.#token === null ? [] : [BEARER + this.#token];
+    const socket = new WebSocket(this.#url, [SUBPROTOCOL, ...bearer]);
+    this.#shownToken = this.#token;
     this.#socket = socket;
     this.#socketEvents = new AbortController();
     const { signal } = this.#socketEvents;
@@ -180,8 +236,26 @@ export class SwarnaClient extends EventTarget {
     this.#clockOffset = null;
     // Not only to see that someone is there: the answer tells the server's time, which a snapshot does not.
     this.#ping();
-    for (const [type, metals] of this.#selection.toRestore()) this.#subscriptions.change(type, metals);
+    this.#restore();
     this.#enter({ state: "open" });
+  }
+
+  /** Tells a new connection what is wanted, and from where on. */
+  #restore() {
+    const { since } = this.#continuity;
+    const matters = since !== null || this.#options.interval !== null;
+    const choices = this.#selection.toRestore(matters);
+    this.#toldAll = !this.#selection.subscribed && choices.some(([type]) => type === "subscribe");
+    for (const [type, metals] of choices) {
+      const resumes = type === "subscribe" && since !== null;
+      if (resumes) this.#continuity.ask();
+      this.#subscriptions.tell(resumes ? { type, metals, since, id: RESUME } : { type, metals });
+    }
+  }
+
+  #sendChoice(choice) {
+    const { interval } = this.#options;
+    this.#send(choice.type === "subscribe" && interval !== null ? { ...choice, interval } : choice);
   }
 
   /** Any message shows that the server lives; only silence is worth a ping. */
@@ -223,24 +297,48 @@ export class SwarnaClient extends EventTarget {
         this.#emit("status", message);
         break;
       case "restart":
-        this.#restartDelay = restartDelay(message.afterMs);
+        this.#restartDelay = restartDelay(message.afterMs) ?? this.#backoff(1);
+        break;
+      case "subscribed":
+      case "unsubscribed":
+        this.#confirmed(message);
         break;
       case "error":
+        if (message.id === RESUME) this.#continuity.refuse();
         this.#emit("error", message);
         break;
-      // Answers carry nothing to act on, and a newer server may send types that this client does not know.
+      // A pong carries nothing to act on, and a newer server may send types that this client does not know.
     }
   }
 
   #updated(message) {
     // Only now is the connection good for anything: a server that accepts and closes again must not be hammered.
     this.#attempt = 0;
+    this.#restarted = false;
     const { data, changes = [], seq = this.#seq, snapshot = false } = message;
-    if (seq < this.#seq && !snapshot) return;
+    // Prices go back only with a snapshot, since the server's database may have been put back. But one that precedes
+    // the answer to `since` may be that of a server that has not caught up.
+    const isOld = seq < this.#seq && (!snapshot || this.#continuity.asks);
+    const moves = this.#continuity.take(changes, seq, snapshot).filter(({ metal }) => this.#selection.has(metal));
+    if (!isOld) this.#show(data, seq, snapshot);
+    else if (moves.length === 0) return;
+    this.#emit("prices", { data: this.#prices, changes: moves, message });
+  }
+
+  #show(data, seq, snapshot) {
     this.#seq = seq;
     this.#prices = this.#selection.of(data);
-    const moves = changes.filter(({ metal }) => this.#selection.has(metal));
-    this.#emit("prices", { data: this.#prices, changes: moves, message });
+    if (snapshot) this.#grown = false;
+  }
+
+  #confirmed(message) {
+    this.#interval = message.interval ?? null;
+    if (message.id === RESUME) {
+      this.#continuity.answer();
+      // Resumed, a server sends only what is new: not the price of a metal that was added while it was away.
+      if (this.#grown) for (const choice of this.#selection.toRestore(true)) this.#subscriptions.change(...choice);
+    }
+    this.#emit("subscribed", message);
   }
 
   /** Of the messages that are written as they are sent, the least delayed one tells the server's clock best. */
@@ -251,31 +349,45 @@ export class SwarnaClient extends EventTarget {
   }
 
   #lost(code, reason) {
+    const restartDelay = this.#restartDelay;
+    const isRestart = restartDelay !== null && !this.#restarted;
     if (code === POLICY) {
-      this.#finish({ code, reason, why: "refused" });
+      this.#refused(code, reason);
+    } else if (isRestart) {
+      this.#restarted = true;
+      this.#letGo();
+      // What the server names is already spread over its clients.
+      this.#retryAfter(restartDelay, { code, reason, why: "restart" });
     } else if (this.#attempt >= this.#options.maxReconnectAttempts) {
       this.#letGo();
       this.#enter({ state: "closed", code, reason, why: "gave up" });
     } else {
       this.#letGo();
-      this.#retryLater(code, reason);
+      this.#attempt += 1;
+      this.#retryAfter(Math.max(this.#backoff(this.#attempt), restartDelay ?? 0), { code, reason });
     }
   }
 
-  #retryLater(code, reason) {
-    this.#attempt += 1;
-    const delay = this.#retryDelay();
-    this.#after(delay, () => this.#open());
-    const retryAt = Date.now() + delay;
-    this.#enter({ state: "waiting", attempt: this.#attempt, delay, retryAt, code, reason });
+  #refused(code, reason) {
+    if (reason !== UNAUTHORIZED) {
+      this.#finish({ code, reason, why: "refused" });
+    } else if (this.#token === this.#shownToken) {
+      this.#finish({ code, reason, why: "unauthorized" });
+    } else {
+      this.#letGo();
+      this.#open();
+    }
   }
 
-  #retryDelay() {
+  #retryAfter(delay, end) {
+    this.#after(delay, () => this.#open());
+    this.#enter({ state: "waiting", attempt: this.#attempt, delay, retryAt: Date.now() + delay, ...end });
+  }
+
+  #backoff(attempt) {
     const { reconnectDelay, maxReconnectDelay, jitter } = this.#options;
-    // What a restarting server names is already spread over its clients.
-    if (this.#restartDelay !== null && this.#attempt === 1) return this.#restartDelay;
-    const doubled = Math.min(reconnectDelay * 2 ** (this.#attempt - 1), maxReconnectDelay);
-    return Math.max(Math.round(doubled * (1 + jitter * Math.random())), this.#restartDelay ?? 0);
+    const doubled = Math.min(reconnectDelay * 2 ** (attempt - 1), maxReconnectDelay);
+    return Math.round(doubled * (1 + jitter * Math.random()));
   }
 
   #finish(end) {
@@ -289,10 +401,12 @@ export class SwarnaClient extends EventTarget {
   #letGo() {
     clearTimeout(this.#timer);
     this.#subscriptions.reset();
+    this.#continuity.interrupt();
     this.#socketEvents?.abort();
     this.#socket?.close(NORMAL);
     this.#socket = null;
     this.#status = null;
+    this.#interval = null;
   }
 
   #watchPage() {
@@ -330,7 +444,6 @@ export class SwarnaClient extends EventTarget {
 
 /** Which metals the page wants, by the server's rules: all; its first `subscribe` narrows, later ones add. */
 class Selection {
-  #chosen = false;
   #subscribed = false;
   #narrowed = false;
   /** What is wanted when narrowed, else what is not. */
@@ -348,6 +461,16 @@ class Selection {
     this.#mark(metals, !this.#narrowed);
   }
 
+  /** Whether the page has ever called `subscribe`. */
+  get subscribed() {
+    return this.#subscribed;
+  }
+
+  /** Whether this would be the first `subscribe`, and not to all. */
+  isNarrowedBy(type, metals) {
+    return type === "subscribe" && !this.#subscribed && !metals.includes("*");
+  }
+
   has(metal) {
     return this.#metals.has(metal) === this.#narrowed;
   }
@@ -357,12 +480,14 @@ class Selection {
     return Object.fromEntries(Object.entries(byMetal).filter(([metal]) => this.has(metal)));
   }
 
-  /** What a new connection is to be told, as `[type, metals]`, so that later choices mean to it what they mean here. */
-  toRestore() {
-    if (!this.#chosen) return [];
+  /**
+   * What a new connection is to be told, as `[type, metals]`, so that later choices mean to it what they mean here;
+   * with a `subscribe` in any case where the page wants metals and `insist` is true.
+   */
+  toRestore(insist) {
     const listed = [...this.#metals];
     if (this.#narrowed) return [listed.length ? ["subscribe", listed] : ["unsubscribe", ["*"]]];
-    const all = this.#subscribed ? [["subscribe", ["*"]]] : [];
+    const all = this.#subscribed || insist ? [["subscribe", ["*"]]] : [];
     return listed.length ? [...all, ["unsubscribe", listed]] : all;
   }
 
@@ -372,11 +497,64 @@ class Selection {
   }
 
   #mark(metals, listed) {
-    this.#chosen = true;
     for (const metal of metals) {
       if (listed && metal !== "*") this.#metals.add(metal);
       else this.#metals.delete(metal);
     }
+  }
+}
+
+/**
+ * Sees to it that each move is handed out once, whatever happens to the connection.
+ *
+ * A new connection begins with a snapshot, and maybe updates, before the server has read `since`. Their moves are held:
+ * the answer to `since` repeats them, unless it is a snapshot.
+ */
+class Continuity {
+  /** The `seq` up to which every move was handed out, or is beyond reach; null where the server gave none. */
+  #since = null;
+  #question = null;
+
+  get since() {
+    return this.#since;
+  }
+
+  /** Whether the answer to `since` is still to come. */
+  get asks() {
+    return this.#question !== null && !this.#question.isAnswered;
+  }
+
+  /** `since` goes out on this connection. */
+  ask() {
+    this.#question = { held: [], isAnswered: false, isRefused: false };
+  }
+
+  /** The server has read it: its next update holds all that was missed, or is a snapshot. */
+  answer() {
+    if (this.#question) this.#question.isAnswered = true;
+  }
+
+  /** The server will not do it: its updates go on from where the connection began. */
+  refuse() {
+    if (this.#question) Object.assign(this.#question, { isAnswered: true, isRefused: true });
+  }
+
+  /** The connection is gone: what was held is asked for again on the next. */
+  interrupt() {
+    this.#question = null;
+  }
+
+  /** The moves to hand out with an update. */
+  take(changes, seq, snapshot) {
+    if (this.#since !== null && seq <= this.#since && !snapshot) return [];
+    if (this.asks) {
+      this.#question.held.push(...changes);
+      return [];
+    }
+    const question = this.#question;
+    this.#question = null;
+    this.#since = Number.isSafeInteger(seq) ? seq : null;
+    return question && (snapshot || question.isRefused) ? [...question.held, ...changes] : changes;
   }
 }
 
@@ -394,7 +572,13 @@ class Subscriptions {
   change(type, metals) {
     if (metals.includes("*")) this.#untold.clear();
     for (const metal of metals) this.#untold.set(metal, type);
-    this.#tell();
+    this.#tellChanges();
+  }
+
+  /** Sends one message at once, for a connection that was told nothing yet. */
+  tell(message) {
+    this.#send(message);
+    this.#sentAt.push(Date.now());
   }
 
   /** The connection is gone, and with it what it was still to be told. */
@@ -404,19 +588,16 @@ class Subscriptions {
     this.#sentAt = [];
   }
 
-  #tell() {
+  #tellChanges() {
     const now = Date.now();
     this.#sentAt = this.#sentAt.filter((at) => now - at < MINUTE);
     clearTimeout(this.#timer);
     if (this.#sentAt.length >= SUBSCRIPTION_MESSAGES_A_MINUTE) {
-      this.#timer = setTimeout(() => this.#tell(), this.#sentAt[0] + MINUTE - now);
+      this.#timer = setTimeout(() => this.#tellChanges(), this.#sentAt[0] + MINUTE - now);
       return;
     }
     // "*" overrides what came before it, so it is always the first entry and must be told first.
-    for (const [type, metals] of groupedByType(this.#untold)) {
-      this.#send({ type, metals });
-      this.#sentAt.push(now);
-    }
+    for (const [type, metals] of groupedByType(this.#untold)) this.tell({ type, metals });
     this.#untold.clear();
   }
 }
@@ -434,11 +615,29 @@ function webSocketUrl(url) {
   return absolute.href;
 }
 
+/** Without those that a page left undefined: they have their defaults. */
+function given(options) {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
 function requireNames(metals) {
   const named = Array.isArray(metals) && metals.length > 0 && metals.every((metal) => typeof metal === "string");
   if (!named) throw new TypeError("metals must be a non-empty array of names");
 }
 
+/** The token, or null for none. Errors do not repeat it: they end up in logs. */
+function sendableToken(token) {
+  if (token == null) return null;
+  if (typeof token === "string" && SUBPROTOCOL_NAME.test(token)) return token;
+  throw new TypeError("token must be made of letters, digits and !#$%&'*+-.^_`|~, as the server issued it");
+}
+
+function requireInterval(interval) {
+  const sendable = interval === null || (Number.isSafeInteger(interval) && interval >= 0);
+  if (!sendable) throw new TypeError("interval must be whole milliseconds, 0 or more");
+}
+
+/** The wait that a restarting server names; null where it names none that makes sense. */
 function restartDelay(afterMs) {
   return Number.isFinite(afterMs) && afterMs >= 0 ? Math.min(afterMs, LONGEST_RESTART) : null;
 }

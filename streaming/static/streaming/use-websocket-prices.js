@@ -9,23 +9,28 @@ const NOTHING_YET = { prices: {}, connected: false, error: null, status: null };
  *     const { prices, connected, error } = useWebSocketPrices("wss://prices.example/ws/prices/");
  *
  * @param {string} url  As for SwarnaClient. With another url the result starts afresh.
+ * @param {Partial<import("./swarna-client.js").Options> & {metals?: string[]}} [options]  As for SwarnaClient:
+ *   `token`, `interval` and the rest; and `metals`, the names of those wanted, all where absent. They are compared by
+ *   value. Where one changes, another connection is made, and until it is there the prices stay.
  * @returns {{prices: object, connected: boolean, error: Error|null, status: object|null}}
  *   `prices`: the quotes by metal. They stay when the connection is lost: show them as live only while `connected`.
  *   `error`: why there is no connection, or what the server rejected; null again once connected. `error.code` is the
- *   close code or the server's error code. `status`: the server's last `status` message.
+ *   close code or the server's error code; `error.why` is that of the client's `connection`, such as `unauthorized`, on
+ *   which another `token` is due. `status`: the server's last `status` message.
  */
-export function useWebSocketPrices(url) {
+export function useWebSocketPrices(url, options = {}) {
   const [state, setState] = useState({ url, ...NOTHING_YET });
+  const value = JSON.stringify(options);
 
   useEffect(() => {
     const effect = new AbortController();
     const show = (news) => setState((known) => ({ ...(known.url === url ? known : { url, ...NOTHING_YET }), ...news }));
     // StrictMode undoes an effect at once and runs it again: by waiting for that, only one connection is opened.
     Promise.resolve()
-      .then(() => effect.signal.aborted || follow(url, show, effect.signal))
+      .then(() => effect.signal.aborted || follow(url, options, show, effect.signal))
       .catch((error) => show({ error }));
     return () => effect.abort();
-  }, [url]);
+  }, [url, value]);
 
   // What another url brought must not be shown for this one, not even until the effect has run.
   const { prices, connected, error, status } = state.url === url ? state : NOTHING_YET;
@@ -33,8 +38,9 @@ export function useWebSocketPrices(url) {
 }
 
 /** Passes what the server at `url` says to `show`, until `signal` aborts. */
-function follow(url, show, signal) {
-  const client = new SwarnaClient(url);
+function follow(url, { metals, ...options }, show, signal) {
+  const client = new SwarnaClient(url, options);
+  if (metals) client.subscribe(metals);
   client.addEventListener("prices", ({ detail }) => show({ prices: detail.data }), { signal });
   client.addEventListener("status", ({ detail }) => show({ status: detail }), { signal });
   client.addEventListener("error", ({ detail }) => show({ error: problem(detail) }), { signal });
@@ -48,12 +54,12 @@ function asResult(connection) {
     case "open":
       return { connected: true, error: null };
     case "connecting":
-      return { connected: false };
+      return { connected: false, status: null };
     default:
       return { connected: false, status: null, error: problem(connection) };
   }
 }
 
-function problem({ code, message, reason }) {
-  return Object.assign(new Error(message ?? (reason || "The connection was lost")), { code });
+function problem({ code, message, reason, why }) {
+  return Object.assign(new Error(message ?? (reason || "The connection was lost")), { code, why });
 }

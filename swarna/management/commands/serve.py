@@ -1,14 +1,14 @@
-"""`manage.py serve`: one web process, HTTP and WebSocket on one port."""
+"""`manage.py serve`: HTTP and WebSocket on one port, by one process or several."""
 
 import socket
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-# Connections that wait to be taken, as many as the kernel allows (net.core.somaxconn): all clients come back at once.
-_BACKLOG = 65535
+from swarna import web
+from swarna.supervisor import Supervisor
 
 
 class Command(BaseCommand):
@@ -17,37 +17,52 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default=settings.BIND_ADDRESS, help="address to listen on (%(default)s)")
         parser.add_argument("--port", type=int, default=settings.WEBSOCKET_PORT, help="port (%(default)s)")
+        parser.add_argument(
+            "--processes",
+            type=int,
+            default=settings.WEB_PROCESSES,
+            help="web processes (%(default)s), each with WS_MAX_CONNECTIONS; SIGUSR1 replaces them one by one",
+        )
+        parser.add_argument("--socket", type=int, help=SUPPRESS)  # the listening socket that was inherited
 
-    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
-        # Importing Daphne installs Twisted's reactor, which no other command wants.
-        from streaming.server import Limits, PriceServer
-        from swarna.asgi import application
-
-        with listening(host, port) as listener:
-            PriceServer(
-                application,
-                listener=listener,
-                limits=Limits(
-                    max_message_bytes=settings.WS_MAX_MESSAGE_BYTES,
-                    compression_threshold=settings.WS_COMPRESSION_THRESHOLD,
-                    timeout=settings.WS_TIMEOUT.total_seconds(),
-                    drain=settings.WS_DRAIN_TIMEOUT.total_seconds(),
-                ),
-                ready=lambda: self.stdout.write(f"listening on http://{host}:{port}/"),
-            ).run()
+    def handle(self, *args: Any, host: str, port: int, processes: int, **options: Any) -> None:
+        if processes < 1:
+            raise CommandError("--processes must be 1 or more.")
+        if options["socket"] is not None:
+            serve(socket.socket(fileno=options["socket"]))
+        elif processes == 1:
+            serve(web.listening(host, port))
+        else:
+            supervise(web.listening(host, port), processes)
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises CommandError."""
+def serve(listener: socket.socket) -> None:
+    """Be a web process, until SIGTERM or SIGINT."""
+    # Importing Daphne installs Twisted's reactor, which no other command wants.
+    from streaming.server import Limits, PriceServer
+    from swarna.asgi import application
+
+    listener.setblocking(False)
+    host, port = listener.getsockname()[:2]
+    PriceServer(
+        application,
+        listener=listener,
+        limits=Limits(
+            max_message_bytes=settings.WS_MAX_MESSAGE_BYTES,
+            compression_threshold=settings.WS_COMPRESSION_THRESHOLD,
+            timeout=settings.WS_TIMEOUT.total_seconds(),
+            drain=settings.WS_DRAIN_TIMEOUT.total_seconds(),
+        ),
+        ready=lambda: print(f"{web.READY}http://{host}:{port}/", flush=True),
+    ).run()
+
+
+def supervise(listener: socket.socket, processes: int) -> None:
+    """Run as many web processes, until SIGTERM or SIGINT."""
+    supervisor = Supervisor("serve")
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)
-    except OSError as error:
-        raise CommandError(
-            f"cannot listen on {host}:{port}: {error.strerror}. Set WEBSOCKET_PORT to a free port."
-        ) from error
-    return listener
+        for program in web.programs(listener, processes, {"PYTHONUNBUFFERED": "1"}):
+            supervisor.start(program)
+        supervisor.run()
+    finally:
+        supervisor.kill()

@@ -1,12 +1,10 @@
 """`manage.py up`: the whole product on this machine, by one command, until it is told to stop."""
 
 import asyncio
-import errno
 import fcntl
 import os
 import shlex
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -21,6 +19,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from swarna import web
 from swarna.embedded import announce_redis_url, withdraw_redis_url
 from swarna.supervisor import Program, Supervisor
 from swarna.valkey import EmbeddedValkey, RedisUnusableError, wait_for_redis
@@ -50,16 +49,17 @@ def up(parent: int | None) -> None:
 
     Raises CommandError, before any server process has started, when something they need cannot be used.
     """
-    address = free_address(settings.BIND_ADDRESS, settings.WEBSOCKET_PORT)
+    listener = web.listening(settings.BIND_ADDRESS, settings.WEBSOCKET_PORT)
     given_redis = None if settings.REDIS_IS_EMBEDDED else usable_redis()
     staffed = prepare_database()
     supervisor = Supervisor()
     try:
         with nullcontext(given_redis) if given_redis else embedded_valkey(supervisor) as redis_url:
-            for program in programs(redis_url):
+            env = {"REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1"}
+            for program in [*web.programs(listener, settings.WEB_PROCESSES, env), *celery_programs(env)]:
                 supervisor.start(program)
             supervisor.run(
-                partial(greet, supervisor, address, staffed),
+                partial(greet, supervisor, listener.getsockname()[:2], staffed),
                 partial(end_with, supervisor, parent),
             )
     finally:
@@ -90,24 +90,6 @@ def only_one_in(folder: Path) -> Iterator[None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
-
-
-def free_address(host: str, port: int) -> tuple[str, int]:
-    """`host` in numbers, and `port`, at which nobody listens."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
-            probe.bind(address)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            advice = f"Port {port} is in use. Set WEBSOCKET_PORT to another one."
-        elif error.errno == errno.EACCES:
-            advice = f"This user may not open port {port}. Set WEBSOCKET_PORT to 1024 or more."
-        else:
-            advice = f"{host!r} is no address of this machine ({error.strerror}). Set BIND_ADDRESS to one."
-        raise CommandError(advice) from error
-    return str(address[0]), port
 
 
 def prepare_database() -> bool:
@@ -156,18 +138,16 @@ def embedded_valkey(supervisor: Supervisor) -> Iterator[str]:
         withdraw_redis_url(settings.STATE_DIR)
 
 
-def programs(redis_url: str) -> list[Program]:
-    """The server processes."""
-    folder = str(settings.BASE_DIR)
-    env = os.environ | {"REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1"}
+def celery_programs(env: dict[str, str]) -> list[Program]:
+    """The processes that fetch prices."""
     # Celery's warning to root is about pickled tasks, which no worker of ours accepts.
-    worker_env = env | {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+    quiet = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+    folder = str(settings.BASE_DIR)
     celery = [sys.executable, "-m", "celery", "--quiet", "--skip-checks", "--workdir", folder, "-A", "swarna"]
     worker = ["worker", "--concurrency=2", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     return [
-        Program("web", [sys.executable, f"{folder}/manage.py", "serve"], env),
-        Program("worker", [*celery, *worker, "--loglevel=WARNING"], worker_env),
-        Program("beat", [*celery, "beat", "--pidfile=", "--loglevel=WARNING"], env),
+        Program("worker", [*celery, *worker, "--loglevel=WARNING"], os.environ | env | quiet),
+        Program("beat", [*celery, "beat", "--pidfile=", "--loglevel=WARNING"], os.environ | env),
     ]
 
 

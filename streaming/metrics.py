@@ -1,0 +1,260 @@
+"""What one web process counts of its stream, for Prometheus and for a line in the log.
+
+The stream calls the methods of one `Metrics`, made when the process starts (swarna/asgi.py), and knows nothing of
+Prometheus. A call costs a few microseconds: one for each message of a client is fine, one for each client that a price
+goes to is not; so a fan-out reports once, with what it did as arguments.
+"""
+
+import asyncio
+import enum
+import logging
+from pathlib import Path
+from typing import Final, TypeVar
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from swarna.metrics_folder import Place
+
+K = TypeVar("K", bound=enum.StrEnum)
+
+logger = logging.getLogger(__name__)
+
+LOG_EVERY: Final = 30.0  # seconds, as in the seed
+
+# Ten thousand clients are to be reached within a tenth of a second; a second is a server that cannot keep up.
+_FAN_OUT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+# A tick waits for the batch interval, one second unless it is set; what came by the database, up to five.
+_AGE_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
+
+
+class Refusal(enum.StrEnum):
+    """Why a client was turned away before it was served."""
+
+    AT_CAPACITY = "capacity"
+    PER_IP = "per_ip"
+    UNAUTHORIZED = "unauthorized"
+    HANDSHAKE = "handshake"  # no WebSocket handshake, or one that never came to its end
+    RESTART = "restart"  # the process is draining
+
+
+class Ending(enum.StrEnum):
+    """Why a connection that was served has ended."""
+
+    CLIENT = "client"  # it closed, or its network did
+    UNAUTHORIZED = "unauthorized"  # its token has expired or was revoked
+    RATE_LIMITED = "rate_limited"
+    TOO_BIG = "too_big"
+    PROTOCOL = "protocol"  # it broke RFC 6455 or 7692
+    STALLED = "stalled"  # it did not take what it was sent
+    SILENT = "silent"  # it did not answer pings
+    RESTART = "restart"
+    INTERNAL_ERROR = "internal_error"
+
+
+class Inbound(enum.StrEnum):
+    """What a client's message was."""
+
+    SUBSCRIBE = "subscribe"
+    UNSUBSCRIBE = "unsubscribe"
+    PING = "ping"
+    INVALID = "invalid"  # answered with an error
+
+
+class Fault(enum.StrEnum):
+    """What went wrong on our side."""
+
+    REDIS = "redis"
+    DATABASE = "database"
+    SEND = "send"  # a message that could not be sent, for a reason of ours
+    MESSAGE = "message"  # a defect that a client's message met
+    TASK = "task"  # a defect in what the hub does by itself
+
+
+class Metrics:
+    """The counts of this process. Made once, as its numbers go on where a process that ended has left them.
+
+    `folder` is where all web processes of this host keep theirs; None keeps them in memory, and writes nothing.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        # Its place is this process's for as long as this object lives.
+        self._place = place = _place(folder)
+        # Since this process began, while what Prometheus reads may have begun before it.
+        self._active = self._total = self._messages_in = self._messages_out = self._faults = 0
+        # What a scrape shows: all processes of the folder.
+        self.registry: Final = place.everyone
+        with place.making() as registry:
+            self._connections = Gauge(
+                "swarna_connections",
+                "WebSocket connections that are open, by web process of this host.",
+                ["process"],
+                registry=registry,
+                multiprocess_mode="livesum",
+            ).labels(place.number)
+            self._accepted = Counter(
+                "swarna_connections_accepted_total", "WebSocket connections that were served.", registry=registry
+            )
+            self._refused = _by(
+                Refusal,
+                Counter(
+                    "swarna_connections_refused_total",
+                    "WebSocket connections that were turned away before they were served, by reason.",
+                    ["reason"],
+                    registry=registry,
+                ),
+            )
+            self._closed = _by(
+                Ending,
+                Counter(
+                    "swarna_connections_closed_total",
+                    "WebSocket connections that were served and have ended, by reason.",
+                    ["reason"],
+                    registry=registry,
+                ),
+            )
+            self._received = _by(
+                Inbound,
+                Counter(
+                    "swarna_messages_received_total",
+                    "Messages from clients, by type; invalid ones were answered with an error.",
+                    ["type"],
+                    registry=registry,
+                ),
+            )
+            self._sent = Counter(
+                "swarna_messages_sent_total", "Messages to clients, answers and updates alike.", registry=registry
+            )
+            encoded = Counter(
+                "swarna_frames_encoded_total",
+                "Frames that were made, by compression: plain or deflate.",
+                ["compression"],
+                registry=registry,
+            )
+            self._encoded_plain, self._encoded_deflate = encoded.labels("plain"), encoded.labels("deflate")
+            self._shared = Counter(
+                "swarna_frames_shared_total",
+                "Messages that were sent as a frame which was made before, for another client.",
+                registry=registry,
+            )
+            self._bytes_in = Counter(
+                "swarna_received_bytes_total", "Bytes of clients' messages, once inflated.", registry=registry
+            )
+            self._bytes_out = Counter(
+                "swarna_sent_bytes_total", "Bytes of frames to clients, as sent.", registry=registry
+            )
+            self._skipped = Counter(
+                "swarna_updates_skipped_total",
+                "Updates that a slow client was not sent, its last one being still on its way; merged into its next.",
+                registry=registry,
+            )
+            self._fan_out = Histogram(
+                "swarna_fan_out_duration_seconds",
+                "Time to hand one update to all connections of a process.",
+                registry=registry,
+                buckets=_FAN_OUT_SECONDS,
+            )
+            self._age = Histogram(
+                "swarna_update_age_seconds",
+                "Age of a tick, since it was published, when it was handed to a process's connections.",
+                registry=registry,
+                buckets=_AGE_SECONDS,
+            )
+            self._errors = _by(
+                Fault, Counter("swarna_errors_total", "Faults of ours, by kind.", ["kind"], registry=registry)
+            )
+
+    def accepted(self) -> None:
+        """A connection is served from now on. `closed` follows, exactly once."""
+        self._active += 1
+        self._total += 1
+        self._accepted.inc()
+        self._connections.inc()
+
+    def refused(self, why: Refusal) -> None:
+        """A client was turned away; neither `accepted` nor `closed` is called for it."""
+        self._refused[why].inc()
+
+    def closed(self, why: Ending) -> None:
+        """A connection that was accepted has ended, by our first reason for it."""
+        self._active -= 1
+        self._connections.dec()
+        self._closed[why].inc()
+
+    def received(self, what: Inbound, *, bytes: int) -> None:
+        """A client's message."""
+        self._messages_in += 1
+        self._received[what].inc()
+        self._bytes_in.inc(bytes)
+
+    def framed(self, *, plain: int = 0, deflate: int = 0) -> None:
+        """So many frames were made, for however many clients."""
+        if plain:
+            self._encoded_plain.inc(plain)
+        if deflate:
+            self._encoded_deflate.inc(deflate)
+
+    def sent(self, messages: int = 1, *, bytes: int, shared: int = 0) -> None:
+        """Messages went out beside a fan-out: answers, snapshots, what a slow client had missed.
+
+        `bytes` of all of them together; `shared` of them were frames that were made before, for another client.
+        """
+        self._messages_out += messages
+        self._sent.inc(messages)
+        self._bytes_out.inc(bytes)
+        if shared:
+            self._shared.inc(shared)
+
+    def fanned_out(
+        self, *, sent: int, skipped: int, shared: int, bytes: int, seconds: float, age_seconds: float | None
+    ) -> None:
+        """An update was handed to all connections that it concerns, in `seconds`.
+
+        `sent` of them took it, `bytes` in all, `shared` of these by a frame made before for another; `skipped` had
+        their last one still on its way. `age_seconds`: since the newest tick in it was published; None where it was
+        no tick that made the update.
+        """
+        self.sent(sent, bytes=bytes, shared=shared)
+        if skipped:
+            self._skipped.inc(skipped)
+        self._fan_out.observe(seconds)
+        if age_seconds is not None:
+            self._age.observe(max(age_seconds, 0.0))  # where two hosts' clocks differ
+
+    def failed(self, what: Fault) -> None:
+        """A fault of ours, beside the line in the log that tells of it."""
+        self._faults += 1
+        self._errors[what].inc()
+
+    def log_line(self) -> str:
+        """The seed's metrics, of this process since it began."""
+        return (
+            f"WebSocket metrics of process {self._place.number}: activeConnections={self._active} "
+            f"totalConnections={self._total} messagesReceived={self._messages_in} messagesSent={self._messages_out} "
+            f"errors={self._faults}"
+        )
+
+    async def log_regularly(self, every: float = LOG_EVERY) -> None:
+        """Log the line each `every` seconds, until it is cancelled."""
+        while True:
+            await asyncio.sleep(every)
+            logger.info("%s", self.log_line())
+
+
+def _by(kinds: type[K], counter: Counter) -> dict[K, Counter]:
+    """The counter of each kind, made now: a kind that has not occurred shows as 0, so that its first time is seen."""
+    return {kind: counter.labels(kind) for kind in kinds}
+
+
+def _place(folder: Path | None) -> Place:
+    """A place in the folder; in memory, where there is none or it cannot be used: prices matter more than metrics."""
+    if folder is not None:
+        try:
+            return Place.in_folder(folder)
+        except OSError as error:
+            logger.error(
+                "metrics cannot be kept in %s (%s), and /metrics will show one process only: make the folder "
+                "writable, or set METRICS_DIR to one that is, and start again",
+                folder,
+                error,
+            )
+    return Place()

@@ -1,0 +1,52 @@
+"""The web processes: any number of them behind one listening socket.
+
+The socket is opened by the process that starts them and inherited by each. So a port in use is found out in one place,
+and a connection that comes while a process is replaced waits in the socket's queue instead of being refused.
+"""
+
+import errno
+import os
+import socket
+import sys
+from collections.abc import Mapping
+
+from django.conf import settings
+from django.core.management.base import CommandError
+
+from swarna.supervisor import Program
+
+# Connections that wait to be taken, as many as the kernel allows (net.core.somaxconn): after an outage all clients come
+# back at once.
+_BACKLOG = 65535
+READY = "listening on "
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises CommandError, which says what to set instead."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            advice = f"Port {port} is in use. Set WEBSOCKET_PORT to another one."
+        elif error.errno == errno.EACCES:
+            advice = f"This user may not open port {port}. Set WEBSOCKET_PORT to 1024 or more."
+        else:
+            advice = f"{host!r} is no address of this machine ({error.strerror}). Set BIND_ADDRESS to one."
+        raise CommandError(advice) from error
+
+
+def programs(listener: socket.socket, processes: int, env: Mapping[str, str]) -> list[Program]:
+    """The web processes on this socket, for a Supervisor."""
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "serve", "--socket", str(listener.fileno())]
+    return [
+        Program(
+            f"web {number}" if processes > 1 else "web",
+            command,
+            env=os.environ | env,
+            fds=(listener.fileno(),),
+            grace=settings.WS_DRAIN_TIMEOUT.total_seconds() + 1,
+            ready_line=READY,
+        )
+        for number in range(1, processes + 1)
+    ]
