@@ -313,8 +313,8 @@ def stalled(bench: Bench) -> Iterator[Line]:
         reached=verdict(max(growth) < 64 and growth[1] <= growth[0] + 2),
     )
     yield Line(
-        f"of {clients:,} woken, those whose last update is the newest; updates for each, beside at most {max(held)} old "
-        "ones that the kernels held",
+        f"of {clients:,} woken, those whose last update is the newest; updates for each, beside at most {max(held)} "
+        "old ones that the kernels held",
         [f"{newest:,}; {max(fresh)}"],
         target="all; 1",
         reached=verdict(newest == clients and max(fresh) == 1),
