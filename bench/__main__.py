@@ -66,7 +66,9 @@ def measure(bench: Bench, names: list[str], out: Path | None) -> None:
         if not bench.quick:
             KEPT.mkdir(parents=True, exist_ok=True)
             report.keep(store, name, lines)
-    if out and not bench.quick:
+    if bench.quick:
+        print("This was a rehearsal: nothing of it is kept.")
+    elif out:
         report.write(out, report.results(store, ROWS))
         print(f"written to {out}")
 
@@ -79,7 +81,7 @@ def main() -> None:
         sys.exit(f"There is no row {', '.join(unknown)}: choose of {', '.join(ROWS)}.")
     connections = 2000 if options.soak else 1000 if options.quick else max(ROWS[name].connections for name in names)
     try:
-        if not options.soak and names != ["publishes"] and names != ["stalled"]:
+        if not options.soak and any(ROWS[name].node for name in names):
             servers.install_node_packages()
         with ready(options.quick, connections) as bench:
             if options.soak:

@@ -1,10 +1,10 @@
 /* The meter: many WebSocket clients in one thread, which note when each price update arrived.
  *
  *   cc -O2 -o meter meter.c -DWITH_ZLIB -lz        (without the last two: compressed updates are counted, not read)
- *   meter [-u PATH] [-H HEADER]... [-m FIRST-MESSAGE] [-z] [-r FILE] HOST PORT
+ *   meter [-c CORE] [-u PATH] [-H HEADER]... [-m FIRST-MESSAGE] [-z] [-r FILE] HOST PORT
  *
- * -m is sent as soon as a connection is open; -z offers permessage-deflate; -r writes the updates that the first client
- * receives to a file, one a line.
+ * -c is the core to stay on; -m is sent as soon as a connection is open; -z offers permessage-deflate; -r writes the
+ * updates that the first client receives to a file, one a line.
  *
  * It is told what to do on standard input, a command a line, and answers each with one JSON line:
  *
@@ -22,6 +22,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -510,6 +511,13 @@ static void on_command(void) {
 
 /* --- all together ------------------------------------------------------------------------------------------------- */
 
+static void stay_on(int core) {
+    cpu_set_t cores;
+    CPU_ZERO(&cores);
+    CPU_SET(core, &cores);
+    if (sched_setaffinity(0, sizeof cores, &cores)) die("core %d: %s", core, strerror(errno));
+}
+
 static void prepare_request(const char *host) {
     request_size = snprintf(
         request, sizeof request,
@@ -537,7 +545,8 @@ static void prepare_request(const char *host) {
 
 static void read_options(int argc, char **argv) {
     int option;
-    while ((option = getopt(argc, argv, "u:H:m:zr:")) != -1) switch (option) {
+    while ((option = getopt(argc, argv, "c:u:H:m:zr:")) != -1) switch (option) {
+        case 'c': stay_on(atoi(optarg)); break;
         case 'u': options.path = optarg; break;
         case 'm': options.first_message = optarg; break;
         case 'z': options.deflate = 1; break;
@@ -548,7 +557,7 @@ static void read_options(int argc, char **argv) {
             break;
         default: exit(2);
     }
-    if (argc - optind != 2) die("usage: meter [-u PATH] [-H HEADER]... [-m FIRST-MESSAGE] [-z] [-r FILE] HOST PORT");
+    if (argc - optind != 2) die("usage: meter [-c CORE] [-u PATH] [-H HEADER]... [-m FIRST-MESSAGE] [-z] [-r FILE] HOST PORT");
     options.port = atoi(argv[optind + 1]);
     if (inet_pton(AF_INET, argv[optind], &options.host) != 1) die("%s is not an IPv4 address", argv[optind]);
     prepare_request(argv[optind]);

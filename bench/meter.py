@@ -63,7 +63,7 @@ class Meter:
     """Many clients of one server, in a process of their own. A context manager: its end is theirs."""
 
     def __init__(self, binary: Path, port: int, *, deflate: bool = False, record: Path | None = None) -> None:
-        command = [str(binary), "-m", SUBSCRIBE]
+        command = [str(binary), "-c", str(machine.OTHER_CORE), "-m", SUBSCRIBE]
         command += ["-z"] if deflate else []
         command += ["-r", str(record)] if record else []
         self._log = binary.with_suffix(".log")
@@ -73,7 +73,6 @@ class Meter:
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
-            preexec_fn=machine.on_core(machine.OTHER_CORE),
         )
 
     def __enter__(self) -> Self:

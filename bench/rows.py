@@ -1,5 +1,6 @@
 """What is measured: each row starts its servers one after the other, and gives lines of the table."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -250,6 +251,12 @@ def publishes(bench: Bench) -> Iterator[Line]:
     yield Line("Redis publishes a tick, by clients", [words], target="1, whatever their number", reached=holds)
 
 
+def _after_the_gap(seqs: Sequence[int]) -> int:
+    """How many of a woken client's updates came after the longest run of ticks that it was spared."""
+    gaps = [later - seq for seq, later in itertools.pairwise(seqs)]
+    return len(gaps) - gaps.index(max(gaps)) if gaps else len(seqs)
+
+
 def stalled(bench: Bench) -> Iterator[Line]:
     clients, seconds = bench.of(1000, 100), bench.of(60, 6)
     # Ours would drop them after WS_TIMEOUT, which is half of the time.
@@ -282,11 +289,13 @@ def stalled(bench: Bench) -> Iterator[Line]:
         for _, seq, client, _ in meter.arrivals():
             woken.setdefault(client, []).append(seq)
     newest = sum(seqs[-1] == max(stamps) for seqs in woken.values())
-    updates = [len(seqs) for seqs in woken.values()] or [0]
+    # What the kernels held from before their buffers were full comes first; then a gap, and what the server sends.
+    fresh = [_after_the_gap(seqs) for seqs in woken.values()] or [0]
+    held = [len(seqs) - behind for seqs, behind in zip(woken.values(), fresh, strict=False)] or [0]
     bench.say(
         f"p99 {found[False].p99:.1f} ms without, {found[True].p99:.1f} ms with {clients} stalled, {lost} of them lost; "
-        f"{growth[0]:.1f} KB each at half time, {growth[1]:.1f} at the end; woken: {min(updates)} to {max(updates)} "
-        f"updates, {newest} of {clients} with the newest last"
+        f"{growth[0]:.1f} KB each at half time, {growth[1]:.1f} at the end; woken: at most {max(fresh)} "
+        f"updates after {max(held)} that the kernels held, {newest} of {clients} with the newest last"
     )
     value = found[True].p99 / found[False].p99
     yield Line(
@@ -304,10 +313,11 @@ def stalled(bench: Bench) -> Iterator[Line]:
         reached=verdict(max(growth) < 64 and growth[1] <= growth[0] + 2),
     )
     yield Line(
-        f"of {clients:,} woken, those whose last update is the newest; updates that each got",
-        [f"{newest:,}; {min(updates)}-{max(updates)}"],
-        target="all; one from us",
-        reached=verdict(newest == clients),
+        f"of {clients:,} woken, those whose last update is the newest; updates for each, beside at most {max(held)} "
+        "old ones that the kernels held",
+        [f"{newest:,}; {max(fresh)}"],
+        target="all; 1",
+        reached=verdict(newest == clients and max(fresh) == 1),
     )
 
 
@@ -368,10 +378,11 @@ def storm(bench: Bench) -> Iterator[Line]:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the table: how it is measured, and how many connections that takes at most."""
+    """A row of the table: how it is measured, how many connections that takes at most, and whether Node is asked."""
 
     measure: Callable[[Bench], Iterator[Line]]
     connections: int
+    node: bool = True
 
 
 ROWS: Final[Mapping[str, Row]] = {
@@ -380,8 +391,8 @@ ROWS: Final[Mapping[str, Row]] = {
     "10k": Row(ten_thousand, 10_000),
     "memory": Row(memory, 10_020),
     "connects": Row(connects, 3020),
-    "publishes": Row(publishes, 1000),
-    "stalled": Row(stalled, 2000),
+    "publishes": Row(publishes, 1000, node=False),
+    "stalled": Row(stalled, 2000, node=False),
     "storm": Row(storm, 10_000),
 }
 

@@ -62,7 +62,10 @@ def valkey(folder: Path) -> Iterator[str]:
     embedded = EmbeddedValkey(folder)
     program = embedded.program()
     process = subprocess.Popen(  # noqa: S603
-        program.command, stdin=subprocess.PIPE, preexec_fn=machine.on_core(machine.OTHER_CORE)
+        program.command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=machine.on_core(machine.OTHER_CORE),
     )
     try:
         assert process.stdin is not None

@@ -1,0 +1,308 @@
+"""The bench's own pieces: the meter against a server that is not ours, and what is made of its figures."""
+
+import asyncio
+import contextlib
+import json
+import resource
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection, broadcast, serve
+from websockets.exceptions import ConnectionClosedError
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.http11 import Request, Response
+
+from bench import machine, report, rows, servers
+from bench.meter import Ages, Meter, ages, build, percentile
+from bench.report import Line
+
+needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="the meter is C, and there is no compiler")
+PADDING = "x" * 500  # so that an update is worth compressing, and does not fit a short frame
+
+
+@pytest.fixture(scope="session")
+def meter_binary(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bool]:
+    """The meter, and whether it reads what is compressed."""
+    return build(tmp_path_factory.mktemp("meter"))
+
+
+class Ticker:
+    """A WebSocket server that sends a snapshot to whoever comes, and ticks when it is told to."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.seq = 0
+        self.connections: set[ServerConnection] = set()
+        self.received: list[Any] = []
+        self.snapshot_after = 0.0
+        self.close_code: int | None = None
+
+    async def serve(self, connection: ServerConnection) -> None:
+        if self.close_code:
+            await connection.close(self.close_code)
+            return
+        self.connections.add(connection)
+        await connection.send('{"type":"status","feed":"live"}')
+        await asyncio.sleep(self.snapshot_after)
+        await connection.send(self.update())
+        with contextlib.suppress(ConnectionClosedError):  # the meter takes no leave
+            async for message in connection:
+                self.received.append(json.loads(message))
+        self.connections.discard(connection)
+
+    def update(self) -> str:
+        return json.dumps({"type": "priceUpdate", "padding": PADDING, "seq": self.seq})
+
+    def tick(self) -> dict[int, int]:
+        """Send the next update to all, and say when."""
+        self.seq += 1
+        at = time.monotonic_ns()
+        broadcast(self.connections, self.update())
+        return {self.seq: at}
+
+
+Serve = Callable[..., AbstractAsyncContextManager[tuple[Ticker, Meter]]]
+
+
+@pytest.fixture
+def ticking(meter_binary: tuple[Path, bool]) -> Serve:
+    """A ticker with a meter on it."""
+
+    @asynccontextmanager
+    async def start(*, deflate: bool = False, record: Path | None = None, **options: Any) -> AsyncIterator[Any]:
+        ticker = Ticker()
+        options = {"compression": None, "close_timeout": 0.1} | options
+        async with serve(ticker.serve, "127.0.0.1", 0, **options) as server:
+            ticker.port = next(iter(server.sockets)).getsockname()[1]
+            with Meter(meter_binary[0], ticker.port, deflate=deflate, record=record) as meter:
+                yield ticker, meter
+
+    return start
+
+
+async def settled(meter: Meter) -> dict[str, Any]:
+    """What was counted, once nothing more comes; the server goes on meanwhile."""
+    return await asyncio.to_thread(meter.settled)
+
+
+@needs_compiler
+async def test_every_update_is_counted_and_timed_at_every_client(ticking: Serve) -> None:
+    async with ticking() as (ticker, meter):
+        opened = await asyncio.to_thread(meter.open, 20, in_flight=5)
+        assert (opened.opened, opened.failed, opened.unfinished) == (20, 0, 0)
+        meter.mark()
+        stamps: dict[int, int] = {}
+        for _ in range(5):
+            stamps |= ticker.tick()
+            await asyncio.sleep(0.02)
+        counted = await settled(meter)
+        found = ages(meter.arrivals(), stamps, 20)
+    assert (counted["updates"], counted["messages"], counted["open"]) == (100, 100, 20)
+    assert counted["bytes"] == 100 * (len(ticker.update()) + 4)
+    assert (found.pairs, found.missing) == (100, 0)
+    assert 0 < found.p50 <= found.p99 <= found.worst < 1000
+    assert ticker.received == [{"type": "subscribe", "metals": ["*"]}] * 20
+
+
+@needs_compiler
+@pytest.mark.parametrize("fresh", [True, False], ids=["a fresh window for each message", "a window that is kept"])
+async def test_compressed_updates_are_read(ticking: Serve, meter_binary: tuple[Path, bool], fresh: bool) -> None:
+    factory = ServerPerMessageDeflateFactory(server_no_context_takeover=fresh)
+    async with ticking(deflate=True, compression=None, extensions=[factory]) as (ticker, meter):
+        await asyncio.to_thread(meter.open, 4, in_flight=4)
+        meter.mark()
+        seqs = [seq for _ in range(3) for seq in ticker.tick()]
+        counted = await settled(meter)
+        arrivals = meter.arrivals()
+    assert (counted["updates"], counted["compressed"]) == (12, 12)
+    assert counted["bytes"] < 12 * 100
+    if meter_binary[1]:
+        for client in range(4):
+            assert [seq for _, seq, at, _ in arrivals if at == client] == seqs
+
+
+@needs_compiler
+async def test_a_client_has_come_when_it_has_its_first_update(ticking: Serve) -> None:
+    async with ticking() as (ticker, meter):
+        ticker.snapshot_after = 0.2
+        opened = await asyncio.to_thread(meter.open, 6, in_flight=3)
+    assert opened.opened == 6
+    assert 0.4 <= opened.seconds < 2.0
+
+
+@needs_compiler
+async def test_clients_that_are_refused_are_counted_with_the_code(ticking: Serve) -> None:
+    async with ticking() as (ticker, meter):
+        ticker.close_code = 1008
+        opened = await asyncio.to_thread(meter.open, 3, in_flight=3)
+        assert (opened.opened, opened.failed) == (0, 3)
+        assert meter.report()["codes"] == {"1008": 3}
+
+
+@needs_compiler
+async def test_a_handshake_that_is_refused_is_a_failure(ticking: Serve) -> None:
+    def refuse(connection: ServerConnection, request: Request) -> Response:
+        return connection.respond(HTTPStatus.FORBIDDEN, "no")
+
+    async with ticking(process_request=refuse) as (_, meter):
+        opened = await asyncio.to_thread(meter.open, 3, in_flight=3)
+    assert (opened.opened, opened.failed) == (0, 3)
+
+
+@needs_compiler
+async def test_after_a_storm_all_are_back_with_a_snapshot(ticking: Serve) -> None:
+    async with ticking() as (ticker, meter):
+        await asyncio.to_thread(meter.open, 10, in_flight=10)
+        before = set(ticker.connections)
+        meter.mark()
+        back = await asyncio.to_thread(meter.storm, in_flight=10)
+        arrivals = meter.arrivals()
+        assert back.opened == 10
+        assert sorted(client for _, _, client, first in arrivals if first) == list(range(10))
+        assert not before & ticker.connections
+
+
+@needs_compiler
+async def test_stalled_clients_read_only_once_they_are_woken(ticking: Serve) -> None:
+    async with ticking() as (ticker, meter):
+        await asyncio.to_thread(meter.open, 2, in_flight=2)
+        await asyncio.to_thread(meter.stall, 3)
+        meter.mark()
+        ticker.tick()
+        assert (await settled(meter))["updates"] == 2
+        meter.wake()
+        await settled(meter)
+        woken = [(client, seq) for _, seq, client, _ in meter.arrivals() if client >= 2]
+    assert sorted(woken) == [(client, seq) for client in (2, 3, 4) for seq in (0, 1)]
+
+
+@needs_compiler
+async def test_with_churn_clients_leave_and_as_many_come(ticking: Serve) -> None:
+    async with ticking() as (_, meter):
+        await asyncio.to_thread(meter.open, 5, in_flight=5)
+        meter.mark()
+        meter.churn(100)
+        while (counted := meter.report())["came"] < 20:
+            await asyncio.sleep(0.02)
+        meter.churn(0)
+        await settled(meter)
+        assert meter.report()["open"] == 5
+        assert counted["failed"] == 0
+
+
+@needs_compiler
+async def test_pings_are_answered(ticking: Serve) -> None:
+    async with ticking() as (ticker, meter):
+        await asyncio.to_thread(meter.open, 1, in_flight=1)
+        (connection,) = ticker.connections
+        assert await asyncio.wait_for(await connection.ping(), 5) >= 0
+
+
+@needs_compiler
+async def test_updates_are_recorded_as_they_came(ticking: Serve, tmp_path: Path) -> None:
+    async with ticking(record=tmp_path / "updates") as (ticker, meter):
+        await asyncio.to_thread(meter.open, 2, in_flight=2)
+        ticker.tick()
+        await settled(meter)
+    recorded = [json.loads(line)["seq"] for line in (tmp_path / "updates").read_text().splitlines()]
+    assert recorded == [0, 1]
+
+
+# --- what is made of it --------------------------------------------------------------------------------------------
+
+
+def milliseconds(number: int) -> int:
+    return number * 1_000_000
+
+
+def test_ages_are_of_every_tick_at_every_client() -> None:
+    stamps = {7: 0, 8: milliseconds(100)}
+    arrivals = [
+        (milliseconds(2), 7, 0, False),
+        (milliseconds(4), 7, 1, False),
+        (milliseconds(101), 8, 0, False),
+        (milliseconds(103), 8, 1, False),
+    ]
+    assert ages(arrivals, stamps, 2) == Ages(p50=3.0, p99=4.0, worst=4.0, pairs=4, missing=0)
+
+
+def test_a_merged_update_brings_each_tick_that_is_in_it() -> None:
+    found = ages([(milliseconds(250), 9, 0, False)], {7: 0, 8: milliseconds(100), 9: milliseconds(200)}, 1)
+    assert (found.p50, found.worst, found.pairs, found.missing) == (150.0, 250.0, 3, 0)
+
+
+def test_a_tick_that_never_came_is_missing() -> None:
+    assert ages([(milliseconds(1), 7, 0, False)], {7: 0, 8: 0}, 2).missing == 3
+
+
+def test_a_snapshot_is_no_late_tick() -> None:
+    arrivals = [(milliseconds(1), 7, 0, False), (milliseconds(900), 9, 0, True), (milliseconds(901), 10, 0, False)]
+    stamps = {7: 0, 8: milliseconds(100), 9: milliseconds(200), 10: milliseconds(900)}
+    found = ages(arrivals, stamps, 1)
+    assert (found.worst, found.pairs, found.missing) == (1.0, 2, 0)
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 50), (0.99, 99), (1, 100)])
+def test_a_percentile_is_one_of_the_values(share: float, value: int) -> None:
+    assert percentile(range(101), share) == value
+
+
+@pytest.mark.parametrize(("seqs", "after"), [([1, 2, 3, 600], 1), ([1, 2, 500, 501, 600], 3), ([600], 1)])
+def test_a_woken_client_is_owed_one_update_after_the_gap(seqs: list[int], after: int) -> None:
+    assert rows._after_the_gap(seqs) == after
+
+
+def test_a_ratio_is_the_median_of_the_rounds() -> None:
+    words, value = report.ratio([1.0, 2.0, 9.0], [2.0, 2.0, 3.0])
+    assert (words, value) == ("1 (0.5-3) ×", 1.0)
+
+
+def test_rows_that_were_measured_again_replace_their_old_lines_alone(tmp_path: Path) -> None:
+    store, page = tmp_path / "results.json", tmp_path / "performance.md"
+    page.write_text(f"# Performance\n\nHow.\n\n{report.BEGIN}\nold\n{report.END}\n\nAfterwards.\n")
+    report.keep(store, "plain", [Line("CPU", ["2 µs", "3 µs"], "0.67 ×", "≤ 0.9", "yes")])
+    report.keep(store, "memory", [Line("memory", ["30 KB"])])
+    report.keep(store, "memory", [Line("memory", ["20 KB"])])
+    report.write(page, report.results(store, ["memory", "plain"]))
+    text = page.read_text()
+    assert text.startswith(f"# Performance\n\nHow.\n\n{report.BEGIN}\n\n{machine.description()}, {machine.today()}")
+    assert "| memory | 20 KB |  |  |  |  |  |\n| CPU | 2 µs | 3 µs |  | 0.67 × | ≤ 0.9 | yes |\n" in text
+    assert text.endswith(f"{report.END}\n\nAfterwards.\n")
+    assert "old" not in text
+    assert "30 KB" not in text
+
+
+# --- what is missing is said in one line ---------------------------------------------------------------------------
+
+
+def test_without_a_compiler_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(machine.MissingError, match=r"^There is no C compiler: the meter needs cc .*apt install gcc"):
+        build(tmp_path)
+
+
+def test_without_node_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(machine.MissingError, match=r"^There is no Node to measure against: install Node 18 or newer"):
+        servers.install_node_packages()
+
+
+def test_too_few_open_files_are_said_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_CORES", [0, 1])
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, 4096))
+    monkeypatch.setattr(resource, "setrlimit", lambda which, limits: None)
+    machine.prepare(1000)
+    with pytest.raises(machine.MissingError, match=r"^10000 connections need 10200 open files .* 4096 are allowed"):
+        machine.prepare(10_000)
+
+
+def test_one_core_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_CORES", [0])
+    with pytest.raises(machine.MissingError, match=r"^Two cores are needed"):
+        machine.prepare(1)
