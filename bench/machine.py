@@ -98,7 +98,7 @@ def description() -> str:
         platform.machine(),
     )
     node = shutil.which("node")
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout if node else "none"  # noqa: S603
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout if node else "none"
     return (
         f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}, "
         f"Node {version.strip().lstrip('v')}"

@@ -50,10 +50,10 @@ def build(folder: Path) -> tuple[Path, bool]:
     compiler = machine.need("cc", "There is no C compiler: the meter needs cc (on Debian and Ubuntu: apt install gcc).")
     binary = folder / "meter"
     command = [compiler, "-O2", "-o", str(binary), str(SOURCE)]
-    with_zlib = subprocess.run([*command, "-DWITH_ZLIB", "-lz"], capture_output=True, check=False)  # noqa: S603
+    with_zlib = subprocess.run([*command, "-DWITH_ZLIB", "-lz"], capture_output=True, check=False)
     if with_zlib.returncode == 0:
         return binary, True
-    plain = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    plain = subprocess.run(command, capture_output=True, text=True, check=False)
     if plain.returncode:
         raise machine.MissingError(f"The meter cannot be compiled: {plain.stderr.partition(chr(10))[0]}")
     return binary, False
@@ -67,7 +67,7 @@ class Meter:
         command += ["-z"] if deflate else []
         command += ["-r", str(record)] if record else []
         self._log = binary.with_suffix(".log")
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(
             [*command, "127.0.0.1", str(port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +62,7 @@ def valkey(folder: Path) -> Iterator[str]:
     """A Valkey on the core of the clients; its address."""
     embedded = EmbeddedValkey(folder)
     program = embedded.program()
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         program.command,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -81,7 +82,7 @@ def valkey(folder: Path) -> Iterator[str]:
 def prepare_database(around: Surroundings) -> None:
     """An empty database of Swarna's own, as a first start leaves it."""
     for command in ("migrate", "seed"):
-        subprocess.run(  # noqa: S603
+        subprocess.run(
             [sys.executable, "manage.py", command, "--verbosity=0"], cwd=ROOT, env=around.environment, check=True
         )
 
@@ -108,7 +109,7 @@ class Ticking:
 
 
 @dataclass
-class Server:
+class Server(ABC):
     """One of the servers. A context manager: started on entry, when it listens; killed on exit."""
 
     around: Surroundings
@@ -116,23 +117,23 @@ class Server:
     answers: ClassVar[bool] = False  # whether it is its own publisher, and prints stamps
     port: int = field(init=False, default=0)
 
+    @abstractmethod
     def command(self) -> list[str]:
         """What to run."""
-        raise NotImplementedError
 
+    @abstractmethod
     def environment(self) -> dict[str, str]:
         """What to run it with."""
-        raise NotImplementedError
 
     def ticking(self, interval_ms: int, count: int) -> Ticking:
-        """Begin to publish `count` ticks, one every `interval_ms`."""
-        raise NotImplementedError
+        """Begin to publish `count` ticks, one every `interval_ms`. TypeError for a server that has none to send."""
+        raise TypeError(f"{type(self).__name__} sends no ticks: it is measured by its connects alone")
 
     def __enter__(self) -> Self:
         self.port = _free_port()
         self._log = (self.around.folder / f"{type(self).__name__.lower()}.log").open("ab")
         self._publishers: list[subprocess.Popen[str]] = []
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(
             self.command(),
             cwd=ROOT,
             env=self.environment() | self.settings,
@@ -169,7 +170,7 @@ class Server:
 
     def _publisher(self, *command: str) -> Ticking:
         """A publisher in a process of its own, on the core of the clients."""
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             [sys.executable, *command],
             cwd=ROOT,
             env=self.environment() | self.settings,
@@ -258,7 +259,7 @@ def install_node_packages() -> None:
     if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
         return
     npm = machine.need("npm", "There is no npm to install the ws package with: install it with Node.")
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [npm, "ci", "--no-audit", "--no-fund", "--silent"], cwd=NODE, capture_output=True, text=True, check=False
     )
     if done.returncode:

@@ -76,6 +76,10 @@ class Connection:
         What follows is everything that was missed after `since`, or a snapshot without one. An interval stays until
         another one is given; 0 ends it.
         """
+        if since is None and self.since is not None:
+            # Moves that wait for an interval's end, or the next round, would not be in the snapshot.
+            self._due = True
+            self.wake()
         # What it was not sent so far, it has not seen, whatever else it has.
         self.since = since if metals <= self.metals else None
         self.metals = self.metals | metals if self._chosen else metals

@@ -59,7 +59,7 @@ class _Process:
         self._ready_line = program.ready_line.encode()
         self._print_line = partial(console.line, program.name)
         self._unfinished = b""
-        self._popen = subprocess.Popen(  # noqa: S603
+        self._popen = subprocess.Popen(  # noqa: S603  (programs of ours, by lists of words)
             [*mourner, *program.command],
             env=program.env,
             stdin=subprocess.PIPE,

@@ -6,7 +6,7 @@ import logging
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -21,11 +21,11 @@ from prices import ingest
 from prices.quotes import Metal, PublishedTick, Quote
 from swarna.valkey import EmbeddedValkey, wait_for_redis
 from tests.browser_fixtures import browser, expected_errors, page
-from tests.echo_fixtures import echo, neighbour, run_echo_server, undisturbed
+from tests.echo_fixtures import caller, echo, neighbour, run_echo_server, undisturbed
 from tests.environment import DATABASE, STATE_DIR, VALKEY
 from tests.product import Process, answers, free_port, wait_until
 
-__all__ = ["browser", "echo", "expected_errors", "neighbour", "page", "run_echo_server", "undisturbed"]
+__all__ = ["browser", "caller", "echo", "expected_errors", "neighbour", "page", "run_echo_server", "undisturbed"]
 
 NOW = dt.datetime(2026, 9, 24, 8, 0, tzinfo=dt.UTC)  # a Thursday, while the market is open
 T = TypeVar("T")
@@ -106,22 +106,21 @@ def at_once(work: Callable[[int], T], times: int) -> list[T]:
 
 
 class Server:
-    """A web process of the product, and a hand at the prices that it serves."""
+    """A web process of the product, and a hand at the prices that it serves. `{port}` in its command is the port."""
 
-    def __init__(self, log: Path, environment: dict[str, str]) -> None:
+    def __init__(self, log: Path, environment: dict[str, str], command: Iterable[str] = ("manage.py", "serve")) -> None:
         self.port = free_port()
         self.http_url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/"
         self._log = log
         self.environment = environment
+        self.command = [word.format(port=self.port) for word in command]
         self._process: Process | None = None
         # Ingest is synchronous, and a test may have an event loop in its own thread.
         self._hand = ThreadPoolExecutor(1)
 
     def start(self) -> None:
-        self._process = Process(
-            ["manage.py", "serve"], self._log, self.environment | {"WEBSOCKET_PORT": str(self.port)}
-        )
+        self._process = Process(self.command, self._log, self.environment | {"WEBSOCKET_PORT": str(self.port)})
         wait_until(lambda: answers(f"{self.http_url}/healthz"), "the web process to answer")
 
     def signal(self, number: signal.Signals) -> None:
@@ -168,12 +167,12 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="module")
 def run_server(django_db_setup: None, django_db_blocker: Any, valkey: str) -> Iterator[Callable[..., Server]]:
-    """Start web processes on one fresh, seeded database; each takes settings of its own."""
+    """Start web processes on one fresh, seeded database; each takes settings, and may be another server."""
     servers: list[Server] = []
 
-    def start(**environment: str) -> Server:
+    def start(command: Iterable[str] = ("manage.py", "serve"), **environment: str) -> Server:
         log = STATE_DIR / f"server-{next(_numbers)}.log"
-        server = Server(log, {"DATABASE_URL": f"sqlite:///{DATABASE}"} | environment)
+        server = Server(log, {"DATABASE_URL": f"sqlite:///{DATABASE}"} | environment, command)
         servers.append(server)
         server.start()
         return server
@@ -195,8 +194,8 @@ def run_server(django_db_setup: None, django_db_blocker: Any, valkey: str) -> It
 
 @pytest.fixture(scope="module")
 def server(run_server: Callable[..., Server]) -> Server:
-    """A web process that a test may talk to as much as it likes."""
-    return run_server(WS_RATE_LIMIT="1000")
+    """A web process that a test may talk to as much as it likes, and that sends each tick by itself."""
+    return run_server(WS_RATE_LIMIT="1000", WS_BATCH_INTERVAL="0")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from websockets.sync.client import ClientConnection, connect
 from tests.echo_server import DELIBERATE
 from tests.environment import STATE_DIR
 from tests.product import Process, free_port, wait_until
+from tests.raw_websocket import Peer
 
 _numbers = itertools.count()
 
@@ -18,10 +19,10 @@ _numbers = itertools.count()
 class EchoServer:
     """One process of tests/echo_server.py."""
 
-    def __init__(self, *, timeout: float = 30.0, handshake_timeout: float = 5.0) -> None:
+    def __init__(self, *, timeout: float = 30.0) -> None:
         self.port = free_port()
         self.ws_url = f"ws://127.0.0.1:{self.port}/"
-        order = {"port": self.port, "timeout": timeout, "handshake_timeout": handshake_timeout}
+        order = {"port": self.port, "timeout": timeout}
         log = STATE_DIR / f"echo-{next(_numbers)}.log"
         self.process = Process(["-m", "tests.echo_server", json.dumps(order)], log, {})
         wait_until(lambda: "ready" in self.process.output, "the echo server to be ready")
@@ -63,6 +64,13 @@ def neighbour(echo: EchoServer) -> Iterator[ClientConnection]:
     """A well-behaved client of the same server."""
     with connect(echo.ws_url, compression=None) as client:
         yield client
+
+
+@pytest.fixture
+def caller(echo: EchoServer) -> Iterator[Peer]:
+    """A TCP connection without a handshake."""
+    with Peer(echo.port) as peer:
+        yield peer
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A process for the tests of streaming/server.py: PriceServer with an application that knows nothing of prices.
 
-Its argument is a JSON object of `port`, `timeout` (seconds) and `handshake_timeout` (seconds).
+Its argument is a JSON object of `port` and `timeout` (seconds).
 """
 
 import asyncio

@@ -215,6 +215,54 @@ async def test_a_slow_client_gets_one_merged_update_when_it_wakes(world: World, 
     assert (await client.inbox.get())["type"] == "marker"
 
 
+async def test_what_comes_soon_after_an_update_goes_out_merged_at_the_batchs_end(rarely: World) -> None:
+    world = rarely
+    batch = 0.5
+    hub = world.make_hub(dt.timedelta(seconds=batch))
+    world.write(quote(price="100"))
+    client = Client(hub)
+    hub.join(client.connection)
+    await client.next("priceUpdate")
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for price in ("101", "102", "103"):
+        await world.bring(world.write(quote(price=price), moved=True))
+    merged = await client.next("priceUpdate")
+    assert loop.time() - began >= batch * 0.9
+    assert (merged["seq"], len(merged["changes"])) == (4, 3)
+    await hub.stop()
+
+
+async def test_after_a_quiet_batch_interval_an_update_goes_out_at_once(rarely: World) -> None:
+    hub = rarely.make_hub(dt.timedelta(minutes=1))
+    rarely.write(quote(price="100"))
+    client = Client(hub)
+    hub.join(client.connection)
+    await client.next("priceUpdate")
+    hub._told_at -= 60  # a minute passes
+    await rarely.bring(rarely.write(quote(price="101")))
+    assert (await client.next("priceUpdate"))["seq"] == 2
+    await hub.stop()
+
+
+async def test_a_metal_that_is_added_loses_no_move_that_waits_for_an_interval(world: World, client: Client) -> None:
+    client.connection.subscribe(frozenset({"gold"}), interval_ms=60_000)
+    client.connection.wake()
+    await client.next("priceUpdate")
+    swift = Client(world.hub)
+    world.hub.join(swift.connection)
+    await world.bring(world.write(quote(price="105"), moved=True))
+    while (await swift.next("priceUpdate"))["seq"] < 2:
+        pass
+    assert client.inbox.empty()
+    client.connection.subscribe(frozenset({"silver"}))
+    client.connection.answer(b'{"type": "subscribed"}')
+    waited = await client.next("priceUpdate")
+    assert (waited["seq"], len(waited["changes"])) == (2, 1)
+    await client.next("subscribed")
+    assert (await client.next("priceUpdate"))["snapshot"] is True
+
+
 async def test_a_quote_that_grows_old_is_sent_again_as_stale(world: World, client: Client) -> None:
     world.now += dt.timedelta(minutes=6)
     message = await client.next("priceUpdate")

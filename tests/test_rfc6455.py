@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 
 import pytest
 from websockets.sync.client import connect
@@ -34,13 +33,6 @@ pytestmark = pytest.mark.usefixtures("undisturbed")
 
 AFTER = frame(TEXT, b"after")
 EURO = "€".encode()
-
-
-@pytest.fixture
-def caller(echo: EchoServer) -> Iterator[Peer]:
-    """A TCP connection without a handshake."""
-    with Peer(echo.port) as peer:
-        yield peer
 
 
 @pytest.fixture

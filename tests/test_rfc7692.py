@@ -3,7 +3,6 @@
 import json
 import os
 import zlib
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
@@ -99,13 +98,6 @@ def inflated(payload: bytes, bits: int = 15) -> bytes:
     assert inflater.decompress(inflater.unconsumed_tail + LAST_BLOCK) == b""
     assert inflater.eof, "7.2.1: a message MUST end with a whole block"
     return said
-
-
-@pytest.fixture
-def caller(echo: EchoServer) -> Iterator[Peer]:
-    """A TCP connection without a handshake."""
-    with Peer(echo.port) as peer:
-        yield peer
 
 
 @pytest.fixture
