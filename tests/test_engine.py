@@ -1,5 +1,6 @@
 """The streaming engine, by a plain client of a real web process: slow, silent, greedy and returning clients."""
 
+import asyncio
 import contextlib
 import itertools
 import json
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect as aconnect
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -131,6 +133,64 @@ def test_the_metrics_tell_of_connections_and_messages(engine: Server) -> None:
         assert "swarna_fan_out_duration_seconds_count" in text
         open_now = [line for line in text.splitlines() if line.startswith("swarna_connections{")]
         assert float(open_now[0].split()[-1]) >= 1
+
+
+async def test_a_rolling_restart_loses_no_move_for_clients_that_resume(run_server: Callable[..., Server]) -> None:
+    server = run_server(
+        command=["manage.py", "serve", "--processes", "2"],
+        WS_BATCH_INTERVAL="0",
+        WS_RESTART_SPREAD="200",
+        WS_RATE_LIMIT="1000",
+    )
+    published: list[float] = []
+
+    async def move() -> None:
+        """A tick, fifty of them a second: up or down by a tenth, to a price that was not yet."""
+        price = round((100 if len(published) % 2 else 110) + len(published) / 1000, 3)
+        await asyncio.to_thread(server.publish, gold=str(price))
+        published.append(price)
+        await asyncio.sleep(0.02)
+
+    async def follow(heard: list[float]) -> int:
+        """Hear every move until the last one; how often the client was told to come back."""
+        seen: int | None = None
+        restarts = 0
+        while True:
+            with contextlib.suppress(ConnectionClosed):
+                async with aconnect(server.ws_url) as client:
+                    since: dict[str, int] = {} if seen is None else {"since": seen}
+                    await client.send(json.dumps({"type": "subscribe", "metals": ["gold"], "id": 1} | since))
+                    answered = False
+                    async for text in client:
+                        message = json.loads(text)
+                        answered = answered or message["type"] == "subscribed"
+                        restarts += int(message["type"] == "restart")
+                        if answered and message["type"] == "priceUpdate":
+                            assert not (seen is not None and message["snapshot"])
+                            heard += [change["newPrice"] for change in message["changes"]]
+                            seen = message["seq"]
+                            if message["data"]["gold"]["price"] == LAST:
+                                return restarts
+
+    await move()
+    async with asyncio.timeout(40):
+        heard: list[list[float]] = [[] for _ in range(6)]
+        followers = [asyncio.create_task(follow(each)) for each in heard]
+        server.signal(signal.SIGUSR1)
+        while server.output.count("listening on") < 4 or "replacing web 2" not in server.output:
+            await move()
+        for _ in range(5):
+            await move()
+        await asyncio.to_thread(server.publish, gold=str(LAST))
+        restarts = await asyncio.gather(*followers)
+    assert sum(restarts) >= len(followers)
+    for each in heard:
+        # Each began somewhere; from there on it heard all, in order and once.
+        assert each == [*published, LAST][-len(each) :]
+        assert len(each) > 50
+
+
+LAST = 7
 
 
 def test_a_process_that_is_told_to_end_tells_each_client_when_to_come_back(run_server: Callable[..., Server]) -> None:

@@ -1,0 +1,133 @@
+"""TCP as this project's server uses it: Twisted's own classes, which write at once and notice who does not listen."""
+
+import logging
+import random
+import time
+from typing import Any, Protocol
+
+from twisted.internet import tcp
+
+from streaming.metrics import Ending
+
+logger = logging.getLogger(__name__)
+
+# Connections taken in one go: those that are connected already have their turn between two goes, also in a storm.
+_MOST_ACCEPTS = 8
+
+
+class Upgraded(Protocol):
+    """A WebSocket connection, as its transport sees it."""
+
+    heard_at: float  # when something last came, seconds of the monotonic clock
+    dropped: str
+
+    def blocked(self) -> None:
+        """The kernel takes no more for now."""
+
+    def drained(self) -> None:
+        """All that was written has left."""
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+
+
+class PriceTransport(tcp.Server):
+    """A TCP connection that gives its data to the kernel at once and keeps only what that does not take.
+
+    Twisted's own `write` waits for the reactor to find the socket writable: three system calls instead of one.
+    """
+
+    # When the kernel began not to take what was written; None while there is nothing of ours to be sent.
+    blocked_since: float | None = None
+    # The WebSocket connection that this became, if it did.
+    upgraded: "Upgraded | None" = None
+    # Since when a complete request is waited for; None while one is being answered.
+    waiting_since: float | None = None
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.waiting_since = now = time.monotonic()
+        server = self.server.factory.server
+        # Clients that come all at once are not to be asked for signs of life all at once ever after.
+        server.deadlines.set(self, now + server.patience * random.uniform(0.2, 0.5))  # noqa: S311
+
+    def write(self, data: bytes) -> None:
+        if self.blocked_since is None and self.connected:
+            try:
+                sent = self.socket.send(data)
+            except OSError:
+                sent = 0  # nothing more is taken now; if ever, the reactor finds out
+            if sent == len(data):
+                return
+            data = data[sent:]
+            self.blocked_since = time.monotonic()
+            if self.upgraded:
+                self.upgraded.blocked()
+        super().write(data)
+
+    def writeSequence(self, iovec: Any) -> None:
+        self.write(b"".join(iovec))
+
+    def stopWriting(self) -> None:
+        """Twisted calls this when its buffer is empty, and at the connection's end."""
+        super().stopWriting()
+        if self.blocked_since is not None:
+            self.blocked_since = None
+            if self.connected and self.upgraded:
+                self.upgraded.drained()
+
+    def look(self, now: float) -> None:
+        """End the connection if it has used its patience up, and say when to look at it again."""
+        server = self.server.factory.server
+        patience = server.patience
+        if self.blocked_since is not None:
+            # Of silence there is nothing to say: what does not take our answers is not read from.
+            again = self.blocked_since + patience
+            if now >= again:
+                self.give_up(Ending.STALLED)
+                return
+        elif self.upgraded:
+            silent = now - self.upgraded.heard_at
+            if silent >= patience:
+                self.give_up(Ending.SILENT)
+                return
+            if silent >= patience / 2:
+                self.upgraded.ping()
+            again = self.upgraded.heard_at + (patience if silent >= patience / 2 else patience / 2)
+        else:
+            again = (self.waiting_since or now) + patience
+            if now >= again:
+                self.give_up("without a complete request")
+                return
+        server.deadlines.set(self, again)
+
+    def give_up(self, why: str) -> None:
+        """End the connection without a farewell, which would not be heard."""
+        # A browser that keeps a connection for later is nothing to tell of.
+        level = logging.INFO if self.upgraded else logging.DEBUG
+        logger.log(level, "dropping the connection of %s: %s for too long", self.client[0], why)
+        if self.upgraded:
+            self.upgraded.dropped = why
+        self.abortConnection()
+
+    def connectionLost(self, reason: Any) -> None:
+        self.server.factory.server.deadlines.discard(self)
+        super().connectionLost(reason)
+        self.upgraded = None
+
+    __hash__ = object.__hash__
+
+
+class PricePort(tcp.Port):
+    """The listening port, which makes connections of our kind."""
+
+    transport = PriceTransport
+
+    @property
+    def numberAccepts(self) -> int:
+        """How many connections Twisted takes in one go; it would adapt this to a storm."""
+        return _MOST_ACCEPTS
+
+    @numberAccepts.setter
+    def numberAccepts(self, number: int) -> None:
+        pass
