@@ -10,6 +10,8 @@ from prices.quotes import Change, Metal, PublishedQuote, PublishedTick
 
 # As many ticks as a process holds for clients that come back (streaming/ticks.py): four minutes at one a second.
 TICKS_KEPT = 256
+# Readings that may be overtaken by a tick before the last one is taken as it is.
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,15 @@ class Standing:
 
 
 def standing(since: int | None = None) -> Standing:
-    """Read the prices in force as of one moment, and with `since` the ticks after it."""
-    while True:
+    """Read the prices in force as of one moment, and with `since` the ticks after it.
+
+    Where ticks come faster than they can be read, a quote may be newer than `seq`: the tick that brought it is still to
+    come, and says the same.
+    """
+    for _ in range(_ATTEMPTS):
         seq = _newest()
+        ticks = () if since is None else _ticks_after(since, seq)
         quotes = _quotes_in_force()
-        ticks = () if since is None else _ticks_after(since)
-        # A tick that was committed between these reads would be in one of them and not in another.
         if _newest() == seq:
             break
     return Standing(seq=seq, quotes=quotes, ticks=ticks, freshness_limit=freshness_limit())
@@ -58,8 +63,8 @@ def _quotes_in_force() -> dict[Metal, PublishedQuote]:
     return {Metal(name): shown[name].price.published() for name in listed if name in shown}
 
 
-def _ticks_after(since: int) -> tuple[PublishedTick, ...]:
-    newest = Tick.objects.filter(id__gt=since).prefetch_related("prices", "changes")[:TICKS_KEPT]
+def _ticks_after(since: int, until: int) -> tuple[PublishedTick, ...]:
+    newest = Tick.objects.filter(id__gt=since, id__lte=until).prefetch_related("prices", "changes")[:TICKS_KEPT]
     return tuple(_published(tick) for tick in reversed(newest))
 
 

@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -55,6 +56,23 @@ def test_each_metal_has_its_newest_price() -> None:
     assert standing.seq == last.seq
     assert standing.quotes[Metal.GOLD] == last.quotes[0]
     assert standing.quotes[Metal.SILVER].seq == last.previous_seq
+
+
+def test_ticks_that_come_faster_than_they_are_read_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, minutes = current._quotes_in_force, iter(range(1, 60))
+    tick(0, gold="100", silver="10")
+
+    def overtaken() -> Any:
+        minute = next(minutes)
+        tick(minute, gold=str(100 + minute))
+        return read()
+
+    monkeypatch.setattr(current, "_quotes_in_force", overtaken)
+    standing = current.standing(since=0)
+    # The tick that is not among them yet brings the very quote that is.
+    assert standing.ticks[-1].seq == standing.seq
+    assert standing.quotes[Metal.GOLD].seq > standing.seq
+    assert Tick.objects.get(pk=standing.quotes[Metal.GOLD].seq).previous_seq == standing.seq
 
 
 def test_metals_are_in_staffs_order() -> None:
@@ -138,7 +156,7 @@ def test_ticks_of_another_currency_are_there_but_empty(settings: Settings) -> No
 
 
 @pytest.mark.django_db(transaction=True)
-def test_quotes_and_ticks_are_of_one_moment() -> None:
+def test_quotes_are_of_one_moment_and_no_tick_is_beyond_them() -> None:
     tick(0, gold="100", silver="10")
 
     def read_or_write(number: int) -> list[current.Standing]:
@@ -151,7 +169,8 @@ def test_quotes_and_ticks_are_of_one_moment() -> None:
     seen = [standing for standings in at_once(read_or_write, 3) for standing in standings]
     assert len(seen) == 40
     for standing in seen:
-        assert {quote.seq for quote in standing.quotes.values()} == {standing.seq}
+        (of_quotes,) = {quote.seq for quote in standing.quotes.values()}
+        assert of_quotes >= standing.seq
         assert standing.ticks[-1].seq == standing.seq
 
 
