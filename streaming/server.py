@@ -36,10 +36,16 @@ from twisted.logger import (
 
 from streaming.deadlines import Deadlines
 from streaming.outlets import FRAMES
-from streaming.transport import PricePort, PriceTransport
+from streaming.transport import PricePort, PriceTransport, Turnstile
 from streaming.websocket import PriceProtocol, factory_for
 
 logger = logging.getLogger(__name__)
+
+# A look at everything takes half a second at 10,000 connections, and Python would take one at each quarter that they
+# grow by: in a storm. Connections leave nothing to the collector (tests/test_server.py); what else does not die young
+# is looked for now and then.
+_COLLECTOR = (5_000, 10, 1_000_000)
+_COLLECT_EVERY = 600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,7 @@ class PriceServer(Server):
         self.limits = limits
         self.draining = False
         self.deadlines: Deadlines[PriceTransport] = Deadlines(limits.timeout / 60)
+        self.turnstile = Turnstile()
         # Looks come up to two grains late: with this, what is to be noticed within the time-out is.
         self.patience = limits.timeout - 2 * self.deadlines.grain
         self._listener = listener
@@ -91,11 +98,13 @@ class PriceServer(Server):
         # What is there by now stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*_COLLECTOR)
         reactor.run(installSignalHandlers=False)
 
     def _start(self) -> None:
         self._port.startListening()
         self._watch()
+        reactor.callLater(_COLLECT_EVERY, self._collect)
         self._ready()
 
     # --- connections and their applications --------------------------------------------------------------------------
@@ -150,6 +159,10 @@ class PriceServer(Server):
             transport.look(now)
         reactor.callLater(self.deadlines.grain, self._watch)
 
+    def _collect(self) -> None:
+        gc.collect()
+        reactor.callLater(_COLLECT_EVERY, self._collect)
+
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def kill_all_applications(self) -> defer.Deferred[None]:
@@ -179,6 +192,8 @@ class PriceServer(Server):
 class PriceRequest(WebRequest):
     """An HTTP request, which may ask to become a WebSocket connection."""
 
+    channel: Any
+
     def process(self) -> Any:
         # Daphne writes the request anew for Autobahn, as HTTP/1.1 and with one Host.
         headers = self.requestHeaders
@@ -190,7 +205,13 @@ class PriceRequest(WebRequest):
         ):
             self.basic_error(400, b"Bad Request", "A WebSocket handshake is HTTP/1.1 and has one Host")
             return None
-        return super().process()
+        done = super().process()
+        if self.transport is None:
+            # It became a WebSocket connection. The channel and this request would hold each other until the collector
+            # comes, which at thousands of connections costs everybody a pause.
+            self.channel.requests.clear()
+            self.channel = None
+        return done
 
 
 class PriceHTTPFactory(HTTPFactory):

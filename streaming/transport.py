@@ -1,8 +1,10 @@
 """TCP as this project's server uses it: Twisted's own classes, which write at once and notice who does not listen."""
 
+import asyncio
 import logging
 import random
 import time
+from collections import deque
 from typing import Any, Protocol
 
 from twisted.internet import tcp
@@ -11,8 +13,9 @@ from streaming.metrics import Ending
 
 logger = logging.getLogger(__name__)
 
-# Connections taken in one go: those that are connected already have their turn between two goes, also in a storm.
-_MOST_ACCEPTS = 8
+# New connections that are accepted, and whose first request is read, in one turn of the event loop: a few milliseconds.
+# After an outage thousands come at once, and prices for those that are back are not to wait for all of them.
+_MOST_A_TURN = 16
 
 
 class Upgraded(Protocol):
@@ -31,6 +34,39 @@ class Upgraded(Protocol):
         """Ask for a sign of life."""
 
 
+class Turnstile:
+    """Lets in so many new connections a turn of the event loop, in the order they came."""
+
+    def __init__(self, most: int = _MOST_A_TURN) -> None:
+        self._most = self._left = most
+        self._waiting: deque[PriceTransport] = deque()
+        self._is_turning = False
+
+    def admits(self, transport: "PriceTransport") -> bool:
+        """Whether the connection may be read from now; if not, it is not read from until its turn."""
+        if not self._is_turning:
+            self._is_turning = True
+            asyncio.get_running_loop().call_soon(self._turn)
+        if self._left:
+            self._left -= 1
+            return True
+        transport.stopReading()
+        self._waiting.append(transport)
+        return False
+
+    def _turn(self) -> None:
+        self._left = self._most
+        while self._left and self._waiting:
+            transport = self._waiting.popleft()
+            if transport.connected:
+                self._left -= 1
+                transport.is_admitted = True
+                transport.startReading()
+        self._is_turning = self._left < self._most
+        if self._is_turning:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+
 class PriceTransport(tcp.Server):
     """A TCP connection that gives its data to the kernel at once and keeps only what that does not take.
 
@@ -41,6 +77,7 @@ class PriceTransport(tcp.Server):
     blocked_since: float | None = None
     # The WebSocket connection that this became, if it did.
     upgraded: "Upgraded | None" = None
+    is_admitted = False
     # Since when a complete request is waited for; None while one is being answered.
     waiting_since: float | None = None
 
@@ -64,6 +101,13 @@ class PriceTransport(tcp.Server):
             if self.upgraded:
                 self.upgraded.blocked()
         super().write(data)
+
+    def doRead(self) -> Any:
+        if not self.is_admitted:
+            self.is_admitted = self.server.factory.server.turnstile.admits(self)
+            if not self.is_admitted:
+                return None
+        return super().doRead()
 
     def writeSequence(self, iovec: Any) -> None:
         self.write(b"".join(iovec))
@@ -126,7 +170,7 @@ class PricePort(tcp.Port):
     @property
     def numberAccepts(self) -> int:
         """How many connections Twisted takes in one go; it would adapt this to a storm."""
-        return _MOST_ACCEPTS
+        return _MOST_A_TURN
 
     @numberAccepts.setter
     def numberAccepts(self, number: int) -> None:

@@ -131,6 +131,10 @@ class PriceProtocol(WebSocketProtocol):
             super().onClose(wasClean, code, reason)
         self._release()
 
+    def connectionLost(self, reason: Any) -> None:
+        super().connectionLost(reason)
+        self.is_closed = None  # its result is this very object, which only the collector would find
+
     @property
     def is_between_frames(self) -> bool:
         return not self.data and self.current_frame is None

@@ -5,6 +5,7 @@ Its argument is a JSON object of `port` and `timeout` (seconds).
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import random
@@ -85,6 +86,10 @@ async def accepted(path: list[str], receive: Any, send: Any) -> None:
             while True:
                 await send({"type": "websocket.send", "text": varied(10_000)})
                 await asyncio.sleep(0.001)
+        case ["garbage"]:
+            gc.disable()  # what it would find from now on is for the next time that this is asked
+            await send({"type": "websocket.send", "text": str(gc.collect())})
+            await echo(receive, send)
         case ["heard"]:
             await send({"type": "websocket.send", "text": json.dumps(list(heard))})
             await echo(receive, send)
