@@ -7,6 +7,7 @@ last message still waits for its client is not given another; when that is throu
 import asyncio
 import contextlib
 import datetime as dt
+import functools
 import logging
 import random
 import time
@@ -34,6 +35,12 @@ _RETRY_AFTER = 1.0
 # What may be lost and come back, in the words of the log.
 _REDIS = "the subscription to Redis"
 _DATABASE = "the database"
+
+
+@functools.cache
+def _same(metals: frozenset[str]) -> frozenset[str]:
+    """One object for each choice of metals: at every tick, equal ones would be compared metal by metal."""
+    return metals
 
 
 class Connection:
@@ -82,7 +89,7 @@ class Connection:
             self.wake()
         # What it was not sent so far, it has not seen, whatever else it has.
         self.since = since if metals <= self.metals else None
-        self.metals = self.metals | metals if self._chosen else metals
+        self.metals = _same(self.metals | metals if self._chosen else metals)
         self._chosen = True
         self._due = True
         if interval_ms is not None:
@@ -90,7 +97,7 @@ class Connection:
 
     def unsubscribe(self, metals: frozenset[str]) -> None:
         """No more of these; before any `subscribe`, out of all."""
-        self.metals -= metals
+        self.metals = _same(self.metals - metals)
 
     @property
     def interval_ms(self) -> int | None:
@@ -185,7 +192,8 @@ class Hub:
         metrics: Metrics,
     ) -> None:
         self.log = TickLog(currency=currency, size=TICKS_KEPT)
-        self.connections: set[Connection] = set()
+        # In the order in which they came: so they lie in memory, and fairness asks for no other.
+        self.connections: dict[Connection, None] = {}
         self.status: Frame | None = None
         self.metrics = metrics
         # What was sent and not yet told to the metrics: they are told in sums.
@@ -212,7 +220,7 @@ class Hub:
         if len(self.connections) >= self._max_connections:
             self.metrics.refused(Refusal.AT_CAPACITY)
             return False
-        self.connections.add(connection)
+        self.connections[connection] = None
         self.metrics.accepted()
         if self._tasks:
             connection.wake()
@@ -223,7 +231,7 @@ class Hub:
     def leave(self, connection: Connection, why: Ending) -> None:
         """Forget a connection. Harmless for one that never joined, or has left."""
         if connection in self.connections:
-            self.connections.remove(connection)
+            del self.connections[connection]
             self.metrics.closed(why)
         connection.close()
 

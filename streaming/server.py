@@ -113,7 +113,7 @@ class PriceServer(Server):
         if isinstance(protocol, PriceProtocol):
             # As offered: Daphne would undo percent-encoding, and an application choose what was never offered.
             scope["subprotocols"] = list(protocol.websocket_protocols)
-            scope["extensions"] = {FRAMES: protocol}
+            scope["extensions"] = {FRAMES: protocol.outlet}
         queue = super().create_application(protocol, scope)
         details = self.connections[protocol]
         details["application_instance"].add_done_callback(partial(self._application_ended, protocol))

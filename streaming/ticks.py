@@ -148,11 +148,13 @@ class TickLog:
         if since == self.seq:
             return None
         key = (metals, since)
-        if key not in self._cache:
+        try:
+            return self._cache[key]
+        except KeyError:
             if len(self._cache) >= _MOST_CACHED:
                 self._cache.clear()
-            self._cache[key] = self._build(metals, since)
-        return self._cache[key]
+            update = self._cache[key] = self._build(metals, since)
+            return update
 
     def _build(self, metals: frozenset[str], since: int | None) -> Update | None:
         missed = self._after(since)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from twisted.internet import tcp
 
 from streaming.metrics import Ending
+from streaming.outlets import Outlet
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ class Upgraded(Protocol):
     """A WebSocket connection, as its transport sees it."""
 
     heard_at: float  # when something last came, seconds of the monotonic clock
-    dropped: str
+    outlet: Outlet
 
     def blocked(self) -> None:
         """The kernel takes no more for now."""
@@ -89,17 +90,21 @@ class PriceTransport(tcp.Server):
         server.deadlines.set(self, now + server.patience * random.uniform(0.2, 0.5))  # noqa: S311
 
     def write(self, data: bytes) -> None:
-        if self.blocked_since is None and self.connected:
-            try:
-                sent = self.socket.send(data)
-            except OSError:
-                sent = 0  # nothing more is taken now; if ever, the reactor finds out
-            if sent == len(data):
-                return
-            data = data[sent:]
-            self.blocked_since = time.monotonic()
-            if self.upgraded:
-                self.upgraded.blocked()
+        if self.blocked_since is not None or not self.connected:
+            super().write(data)
+            return
+        try:
+            sent = self.socket.send(data)
+        except OSError:
+            sent = 0  # nothing more is taken now; if ever, the reactor finds out
+        if sent < len(data):
+            self.keep(data[sent:])
+
+    def keep(self, data: bytes) -> None:
+        """Hold what the kernel did not take, until it does."""
+        self.blocked_since = time.monotonic()
+        if self.upgraded:
+            self.upgraded.blocked()
         super().write(data)
 
     def doRead(self) -> Any:
@@ -151,7 +156,7 @@ class PriceTransport(tcp.Server):
         level = logging.INFO if self.upgraded else logging.DEBUG
         logger.log(level, "dropping the connection of %s: %s for too long", self.client[0], why)
         if self.upgraded:
-            self.upgraded.dropped = why
+            self.upgraded.outlet.dropped = why
         self.abortConnection()
 
     def connectionLost(self, reason: Any) -> None:

@@ -17,6 +17,7 @@ from streaming.frames import BINARY, Frame
 from streaming.metrics import Ending
 from streaming.outlets import Listener
 from streaming.protocol import Close
+from streaming.transport import PriceTransport
 
 logger = logging.getLogger(__name__)
 
@@ -37,20 +38,16 @@ _EXTENSIONS = re.compile(rf"{_EXTENSION}(?:,{_EXTENSION})*")
 
 
 class PriceProtocol(WebSocketProtocol):
-    """One WebSocket connection, and its application's `Outlet`."""
+    """One WebSocket connection."""
 
     # Autobahn copies its factory's options to every connection, and prints them for a log that nobody keeps: a fifth of
     # a handshake. Here they are attributes of a class: see `factory_for`.
     CONFIG_ATTRS = ()
 
     server: Any = None
+    outlet: "FrameOutlet"
     _perMessageCompress: Any
     websocket_extensions: list[compression.Offer]
-    listener: Listener | None = None
-    clear = True
-    dropped = ""
-    # The client's window for compressed messages, as a power of two; 0 where there is no compression.
-    window_bits = 0
     heard_at = 0.0
     _inflation: "_Inflation | None" = None
     _taken: "asyncio.Future[None] | None" = None
@@ -63,6 +60,7 @@ class PriceProtocol(WebSocketProtocol):
         self.transport.upgraded = self
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             self.transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MOST_UNSENT)
+        self.outlet = FrameOutlet(self.transport, self.factory.server_class.limits.compression_threshold)
         super().connectionMade()
         self.heard_at = time.monotonic()
 
@@ -89,15 +87,16 @@ class PriceProtocol(WebSocketProtocol):
         super().dataReceived(data)
 
     def ping(self) -> None:
-        if self.state == self.STATE_OPEN and self.clear:
+        if self.state == self.STATE_OPEN and self.outlet.clear:
             self.transport.write(_PING)
 
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
         if code == Close.TOO_BIG.code and self.failedByMe:
             reasonUtf8 = Close.TOO_BIG.reason.encode()  # Autobahn's own words would be a sentence with the numbers
         super().sendCloseFrame(code, reasonUtf8, isReply)
+        self.outlet.is_open = False
         if self.failedByMe:
-            self.dropped = Ending.TOO_BIG if code == Close.TOO_BIG.code else Ending.PROTOCOL
+            self.outlet.dropped = Ending.TOO_BIG if code == Close.TOO_BIG.code else Ending.PROTOCOL
             # It may go on sending, and a connection that is closed on unread data is reset, our words lost. So this
             # side ends, and the other has until the closing handshake's time-out.
             self.transport.loseWriteConnection()
@@ -121,9 +120,10 @@ class PriceProtocol(WebSocketProtocol):
 
     def onOpen(self) -> None:
         if self._perMessageCompress is not None:
-            self.window_bits = self._perMessageCompress.server_max_window_bits
+            self.outlet.window_bits = self._perMessageCompress.server_max_window_bits
             # Autobahn's own would keep 40 KB for a next message, and take one that was broken off for whole.
             self._perMessageCompress = self._inflation = _Inflation(self.server.limits.max_message_bytes)
+        self.outlet.is_open = True
         super().onOpen()
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
@@ -132,6 +132,7 @@ class PriceProtocol(WebSocketProtocol):
         self._release()
 
     def connectionLost(self, reason: Any) -> None:
+        self.outlet.is_open = False
         super().connectionLost(reason)
         self.is_closed = None  # its result is this very object, which only the collector would find
 
@@ -139,34 +140,21 @@ class PriceProtocol(WebSocketProtocol):
     def is_between_frames(self) -> bool:
         return not self.data and self.current_frame is None
 
-    # --- the outlet --------------------------------------------------------------------------------------------------
-
-    def write(self, frame: Frame) -> int:
-        if self.state != self.STATE_OPEN:
-            return 0
-        if self.window_bits and len(frame.payload) >= self.server.limits.compression_threshold:
-            data = frame.deflated(self.window_bits)
-        else:
-            data = frame.plain
-        self.transport.write(data)
-        return len(data)
-
-    def stop(self) -> None:
-        self.listener = None
+    # --- back-pressure ------------------------------------------------------------------------------------------------
 
     def blocked(self) -> None:
         """The kernel takes no more for now."""
-        self.clear = False
+        self.outlet.clear = False
         self.transport.stopReading()  # who does not take our answers is not to ask for more
 
     def drained(self) -> None:
         """All that was written has left."""
-        self.clear = True
+        self.outlet.clear = True
         self.heard_at = time.monotonic()
         if self.state == self.STATE_OPEN:
             self.transport.startReading()
-            if self.listener is not None:
-                self.listener.wake()
+            if self.outlet.listener is not None:
+                self.outlet.listener.wake()
         self._release()
 
     # --- from and to the application ---------------------------------------------------------------------------------
@@ -176,9 +164,9 @@ class PriceProtocol(WebSocketProtocol):
         if message["type"] == "websocket.send" and self.state != self.STATE_CONNECTING:
             match message.get("text"), message.get("bytes"):
                 case str(text), None:
-                    self.write(Frame(text.encode()))
+                    self.outlet.write(Frame(text.encode()))
                 case None, bytes(data):
-                    self.write(Frame(data, BINARY))
+                    self.outlet.write(Frame(data, BINARY))
                 case _:
                     raise ValueError("A websocket.send event has either text or bytes")
         elif message["type"] == "websocket.accept" and message.get("subprotocol") not in (
@@ -194,7 +182,7 @@ class PriceProtocol(WebSocketProtocol):
 
     async def taken(self) -> None:
         """Wait until the kernel has taken all that was written, or the connection is lost: back-pressure."""
-        if self.state == self.STATE_OPEN and not self.clear:
+        if self.state == self.STATE_OPEN and not self.outlet.clear:
             if self._taken is None:
                 self._taken = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._taken)
@@ -210,14 +198,57 @@ class PriceProtocol(WebSocketProtocol):
 
     def restart(self) -> None:
         """Say that the process ends: in the application's words first."""
-        if self.listener is not None:
-            self.listener.restart()
+        if self.outlet.listener is not None:
+            self.outlet.listener.restart()
         self.end(Close.RESTART.code, Close.RESTART.reason)
 
     def _release(self) -> None:
         if self._taken is not None:
             self._taken.set_result(None)
             self._taken = None
+
+
+class FrameOutlet:
+    """A connection's `Outlet`: from here a frame goes to the kernel at once.
+
+    Between two connections' turns the kernel's network code has had the processor's caches to itself: what a turn
+    touches lies close together here, not in the large dictionaries of the protocol and the transport.
+    """
+
+    __slots__ = ("_send", "_threshold", "_transport", "clear", "dropped", "is_open", "listener", "window_bits")
+
+    def __init__(self, transport: PriceTransport, threshold: int) -> None:
+        self.clear = True
+        self.dropped = ""
+        self.listener: Listener | None = None
+        # Whether messages may be sent: after the handshake, before the close frame.
+        self.is_open = False
+        # The client's window for compressed messages, as a power of two; 0 where there is no compression.
+        self.window_bits = 0
+        self._transport = transport
+        self._send = transport.socket.send
+        self._threshold = threshold
+
+    def write(self, frame: Frame) -> int:
+        if not self.is_open:
+            return 0
+        if self.window_bits and len(frame.payload) >= self._threshold:
+            data = frame.deflated(self.window_bits)
+        else:
+            data = frame.plain
+        if not self.clear:
+            self._transport.write(data)
+            return len(data)
+        try:
+            sent = self._send(data)
+        except OSError:
+            sent = 0
+        if sent < len(data):
+            self._transport.keep(data[sent:])
+        return len(data)
+
+    def stop(self) -> None:
+        self.listener = None
 
 
 def factory_for(server: Any) -> WebSocketFactory:
