@@ -35,6 +35,7 @@ from twisted.logger import (
 )
 
 from streaming.deadlines import Deadlines
+from streaming.metrics import Refusal
 from streaming.outlets import FRAMES
 from streaming.transport import PricePort, PriceTransport, Turnstile
 from streaming.websocket import PriceProtocol, factory_for
@@ -62,13 +63,21 @@ class Limits:
 class PriceServer(Server):
     """Daphne with this project's protocol and limits, on a socket that listens already.
 
-    `ready` is called in the event loop when the first connection can be taken.
+    `ready` is called in the event loop when the first connection can be taken, `refused` for each handshake that is
+    turned away before the application has accepted it.
     """
 
     def __init__(
-        self, application: Any, *, listener: socket.socket, limits: Limits, ready: Callable[[], object]
+        self,
+        application: Any,
+        *,
+        listener: socket.socket,
+        limits: Limits,
+        ready: Callable[[], object],
+        refused: Callable[[Refusal], object],
     ) -> None:
         self.limits = limits
+        self.refused = refused
         self.draining = False
         self.deadlines: Deadlines[PriceTransport] = Deadlines(limits.timeout / 60)
         self.turnstile = Turnstile()
@@ -203,6 +212,7 @@ class PriceRequest(WebRequest):
         if headers.hasHeader(b"Upgrade") and (
             self.clientproto != b"HTTP/1.1" or len(headers.getRawHeaders(b"Host", [])) > 1
         ):
+            self.server.refused(Refusal.HANDSHAKE)
             self.basic_error(400, b"Bad Request", "A WebSocket handshake is HTTP/1.1 and has one Host")
             return None
         done = super().process()

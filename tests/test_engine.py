@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import itertools
 import json
+import re
 import signal
 import socket
 import time
 import urllib.request
 from collections.abc import Callable
+from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.conftest import Server
 from tests.product import wait_until
+from tests.raw_websocket import CLOSE, KEY, Peer, request
 
 HANDSHAKE = (
     "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -133,6 +137,48 @@ def test_the_metrics_tell_of_connections_and_messages(engine: Server) -> None:
         assert "swarna_fan_out_duration_seconds_count" in text
         open_now = [line for line in text.splitlines() if line.startswith("swarna_connections{")]
         assert float(open_now[0].split()[-1]) >= 1
+
+
+def refusals(server: Server) -> dict[str, float]:
+    """How many were turned away, by reason."""
+    with urllib.request.urlopen(f"{server.http_url}/metrics") as response:
+        text = response.read().decode()
+    counted = re.findall(r'^swarna_connections_refused_total\{reason="(\w+)"\} (\S+)$', text, re.MULTILINE)
+    return {reason: float(number) for reason, number in counted if float(number)}
+
+
+@pytest.mark.parametrize(
+    "handshake",
+    [
+        pytest.param(request(path="/elsewhere"), id="at another path"),
+        pytest.param(request(without="Sec-WebSocket-Key"), id="without a key"),
+        pytest.param(request(version="HTTP/1.0"), id="of another HTTP"),
+    ],
+)
+def test_a_handshake_that_is_turned_away_is_counted_once(engine: Server, handshake: bytes) -> None:
+    before = refusals(engine).get("handshake", 0)
+    with Peer(engine.port) as peer:
+        assert peer.shake(handshake).status in (400, 403)
+    assert refusals(engine) == {"handshake": before + 1}
+
+
+def test_who_asks_a_process_that_ends_is_turned_away_and_counted(
+    run_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    ending, other = (run_server(METRICS_DIR=str(tmp_path)) for _ in range(2))
+    kept = HTTPConnection("127.0.0.1", ending.port, timeout=10)  # the port itself takes nobody in any more
+    kept.request("GET", "/healthz")
+    kept.getresponse().read()
+    with Peer(ending.port) as lingering:
+        lingering.open()
+        ending.signal(signal.SIGTERM)
+        while lingering.receive().opcode != CLOSE:
+            pass  # and does not answer it: the process waits
+        upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+        kept.request("GET", "/", headers=upgrade | {"Sec-WebSocket-Key": KEY})
+        assert kept.getresponse().status == 503
+    kept.close()
+    assert refusals(other) == {"restart": 1}
 
 
 async def test_a_rolling_restart_loses_no_move_for_clients_that_resume(run_server: Callable[..., Server]) -> None:
