@@ -139,14 +139,16 @@ class PriceServer(Server):
         if "transport" in details:
             details["transport"].waiting_since = time.monotonic()
         task = details.get("application_instance")
-        if task is None or task.done():
+        if task is None or "ended" in details:
             del self.connections[protocol]
         else:
+            # One that is done by now is not ended yet: `_application_ended` is on its way, and looks for these details.
             details["patience"] = task.get_loop().call_later(self.application_close_timeout, task.cancel)
 
     def _application_ended(self, protocol: Any, task: "asyncio.Task[None]") -> None:
         """Daphne looks for these once a second among all connections."""
         details = self.connections[protocol]
+        details["ended"] = True
         if "disconnected" in details:
             details["patience"].cancel()
             del self.connections[protocol]
