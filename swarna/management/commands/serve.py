@@ -21,7 +21,7 @@ class Command(BaseCommand):
             "--processes",
             type=int,
             default=settings.WEB_PROCESSES,
-            help="web processes (%(default)s), each with WS_MAX_CONNECTIONS; SIGUSR1 replaces them one by one",
+            help="web processes (%(default)s), each with WS_MAX_CONNECTIONS; SIGUSR1 replaces several one by one",
         )
         parser.add_argument("--socket", type=int, help=SUPPRESS)  # the listening socket that was inherited
 
