@@ -227,7 +227,8 @@ async def test_a_slow_client_gets_one_merged_update_when_it_wakes(world: World, 
     assert (first["seq"], merged["seq"], merged["data"]["gold"]["price"]) == (2, 11, 110)
     assert len(merged["changes"]) == 1
     client.connection.answer(b'{"type": "marker"}')
-    assert (await client.inbox.get())["type"] == "marker"
+    async with asyncio.timeout(8):
+        assert (await client.inbox.get())["type"] == "marker"
 
 
 async def test_what_comes_soon_after_an_update_goes_out_merged_at_the_batchs_end(rarely: World) -> None:
@@ -338,8 +339,9 @@ async def test_a_defect_does_not_end_the_watch_over_the_clock(
     listen_to("streaming")
     now = world.now
     world.now = None  # type: ignore[assignment]
-    while "a defect of ours in the clock's watch" not in caplog.text:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(8):
+        while "a defect of ours in the clock's watch" not in caplog.text:
+            await asyncio.sleep(0.01)
     world.now = now + dt.timedelta(minutes=6)
     assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
 
