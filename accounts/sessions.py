@@ -1,4 +1,7 @@
-"""Sessions of people who are logged in, read without a request: many at a time."""
+"""Sessions of people who are logged in, read without a request: many at a time.
+
+They are read from the database, where SESSION_ENGINE keeps them by default: with another one, nobody is logged in here.
+"""
 
 from collections.abc import Collection
 from typing import Any

@@ -20,6 +20,10 @@ from swarna.windows import Windows
 
 logger = logging.getLogger(__name__)
 
+_REFUSALS = {
+    Close.UNAUTHORIZED: Refusal.UNAUTHORIZED,
+    Close.INTERNAL_ERROR: Refusal.INTERNAL_ERROR,
+}
 _ENDINGS = {
     Close.UNAUTHORIZED: Ending.UNAUTHORIZED,
     Close.RATE_LIMITED: Ending.RATE_LIMITED,
@@ -78,7 +82,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         try:
             self.client = await self.auth.identify(self.scope)
         except RefusedError as refused:
-            self.hub.metrics.refused(Refusal.UNAUTHORIZED)
+            self.hub.metrics.refused(_REFUSALS[refused.close])
             await self.end(refused.close)
             return
         if not self.hub.join(self.connection):

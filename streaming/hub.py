@@ -198,6 +198,8 @@ class Hub:
         self.metrics = metrics
         # What was sent and not yet told to the metrics: they are told in sums.
         self.messages_out = self.bytes_out = 0
+        self._made, self._compressions = Frame.made, Frame.compressions
+        self._unsent = 0  # frames that were made and not sent to anybody yet
         self._load = load
         self._layer = layer
         self.now = clock
@@ -394,7 +396,7 @@ class Hub:
     def _tell_each(self) -> None:
         self._report()
         self._round = None
-        began, encoded, compressed = time.monotonic(), self.log.encoded, Frame.compressions
+        began = time.monotonic()
         skipped = 0
         with self._going_on("the round to all clients"):
             for connection in tuple(self.connections):
@@ -402,16 +404,10 @@ class Hub:
         if not self.messages_out and not skipped:
             return
         self._told_at = asyncio.get_running_loop().time()
-        made, sent, size = self.log.encoded - encoded, self.messages_out, self.bytes_out
-        self.messages_out = self.bytes_out = 0
-        self.metrics.framed(plain=made, deflate=Frame.compressions - compressed)
+        seconds = time.monotonic() - began
+        sent, shared, size = self._take_sums()
         self.metrics.fanned_out(
-            sent=sent,
-            skipped=skipped,
-            shared=max(sent - made, 0),
-            bytes=size,
-            seconds=time.monotonic() - began,
-            age_seconds=self._age_of_news(),
+            sent=sent, skipped=skipped, shared=shared, bytes=size, seconds=seconds, age_seconds=self._age_of_news()
         )
 
     def _age_of_news(self) -> float | None:
@@ -424,8 +420,19 @@ class Hub:
     def _report(self) -> None:
         """Tell the metrics what was sent beside the rounds."""
         if self.messages_out:
-            self.metrics.sent(self.messages_out, bytes=self.bytes_out)
-            self.messages_out = self.bytes_out = 0
+            sent, shared, size = self._take_sums()
+            self.metrics.sent(sent, shared=shared, bytes=size)
+
+    def _take_sums(self) -> tuple[int, int, int]:
+        """What was sent since the last time: messages, those of them that shared another's frame, and bytes."""
+        made, compressions = Frame.made - self._made, Frame.compressions - self._compressions
+        self._made, self._compressions = Frame.made, Frame.compressions
+        self.metrics.framed(plain=made, deflate=compressions)
+        sent, size = self.messages_out, self.bytes_out
+        self.messages_out = self.bytes_out = 0
+        first = min(sent, self._unsent + made)
+        self._unsent += made - first
+        return sent, sent - first, size
 
     def _renew(self, metals: frozenset[str]) -> None:
         """Connections that show one of these metals, and have no update of theirs to come, are sent it once more."""

@@ -33,7 +33,8 @@ class Refusal(enum.StrEnum):
     AT_CAPACITY = "capacity"
     PER_IP = "per_ip"
     UNAUTHORIZED = "unauthorized"
-    HANDSHAKE = "handshake"  # no WebSocket handshake, or one that never came to its end
+    INTERNAL_ERROR = "internal_error"  # the database did not say whose its token is
+    HANDSHAKE = "handshake"  # it was none that RFC 6455 knows, or at a path where no stream is
     RESTART = "restart"  # the process is draining
 
 

@@ -35,6 +35,7 @@ from twisted.logger import (
 )
 
 from streaming.deadlines import Deadlines
+from streaming.metrics import Refusal
 from streaming.outlets import FRAMES
 from streaming.transport import PricePort, PriceTransport, Turnstile
 from streaming.websocket import PriceProtocol, factory_for
@@ -62,13 +63,21 @@ class Limits:
 class PriceServer(Server):
     """Daphne with this project's protocol and limits, on a socket that listens already.
 
-    `ready` is called in the event loop when the first connection can be taken.
+    `ready` is called in the event loop when the first connection can be taken, `refused` for each handshake that is
+    turned away before the application has accepted it.
     """
 
     def __init__(
-        self, application: Any, *, listener: socket.socket, limits: Limits, ready: Callable[[], object]
+        self,
+        application: Any,
+        *,
+        listener: socket.socket,
+        limits: Limits,
+        ready: Callable[[], object],
+        refused: Callable[[Refusal], object],
     ) -> None:
         self.limits = limits
+        self.refused = refused
         self.draining = False
         self.deadlines: Deadlines[PriceTransport] = Deadlines(limits.timeout / 60)
         self.turnstile = Turnstile()
@@ -130,14 +139,16 @@ class PriceServer(Server):
         if "transport" in details:
             details["transport"].waiting_since = time.monotonic()
         task = details.get("application_instance")
-        if task is None or task.done():
+        if task is None or "ended" in details:
             del self.connections[protocol]
         else:
+            # One that is done by now is not ended yet: `_application_ended` is on its way, and looks for these details.
             details["patience"] = task.get_loop().call_later(self.application_close_timeout, task.cancel)
 
     def _application_ended(self, protocol: Any, task: "asyncio.Task[None]") -> None:
         """Daphne looks for these once a second among all connections."""
         details = self.connections[protocol]
+        details["ended"] = True
         if "disconnected" in details:
             details["patience"].cancel()
             del self.connections[protocol]
@@ -203,6 +214,7 @@ class PriceRequest(WebRequest):
         if headers.hasHeader(b"Upgrade") and (
             self.clientproto != b"HTTP/1.1" or len(headers.getRawHeaders(b"Host", [])) > 1
         ):
+            self.server.refused(Refusal.HANDSHAKE)
             self.basic_error(400, b"Bad Request", "A WebSocket handshake is HTTP/1.1 and has one Host")
             return None
         done = super().process()

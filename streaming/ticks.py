@@ -97,7 +97,6 @@ class TickLog:
 
     def __init__(self, *, currency: str, size: int) -> None:
         self.seq = 0
-        self.encoded = 0  # updates, since the beginning
         self.latest: dict[str, Quoted] = {}
         self.stale: frozenset[str] = frozenset()
         self._currency = currency
@@ -183,7 +182,6 @@ class TickLog:
             snapshot=snapshot,
             currency=self._currency,
         )
-        self.encoded += 1
         return Update(Frame(payload), self.seq)
 
     def feeds(self) -> dict[str, Feed]:

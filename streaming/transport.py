@@ -164,8 +164,6 @@ class PriceTransport(tcp.Server):
         super().connectionLost(reason)
         self.upgraded = None
 
-    __hash__ = object.__hash__
-
 
 class PricePort(tcp.Port):
     """The listening port, which makes connections of our kind."""

@@ -14,7 +14,7 @@ from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 
 from streaming import compression
 from streaming.frames import BINARY, Frame
-from streaming.metrics import Ending
+from streaming.metrics import Ending, Refusal
 from streaming.outlets import Listener
 from streaming.protocol import Close
 from streaming.transport import PriceTransport
@@ -77,6 +77,12 @@ class PriceProtocol(WebSocketProtocol):
         offer = compression.acceptable(self.websocket_extensions)
         self.websocket_extensions = [offer] if offer else []
         return super().onConnect(request)
+
+    def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
+        """Every refusal comes by here: Autobahn's, `onConnect`'s and the application's."""
+        server = self.factory.server_class
+        server.refused(Refusal.RESTART if server.draining else Refusal.HANDSHAKE)
+        super().failHandshake(reason, code, responseHeaders)
 
     def dataReceived(self, data: bytes) -> None:
         self.heard_at = time.monotonic()

@@ -26,7 +26,7 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
     """
     client = _address(peer or "")
     hops = [hop for value in forwarded for hop in value.split(",")]
-    while hops and client is not None and _is_in(client, trusted):
+    while hops and client is not None and is_in(client, trusted):
         hop = _address(hops.pop())
         if hop is None:
             break
@@ -53,6 +53,11 @@ def one_client(address: Address) -> str:
     return str(ipaddress.IPv6Network((int(address), _SUBSCRIBER), strict=False))
 
 
+def is_in(address: Address, networks: Sequence[Network]) -> bool:
+    """Whether the address is in one of the networks."""
+    return any(address in network for network in networks)
+
+
 def _address(text: str) -> Address | None:
     """An address, with or without a port; an IPv4 address that is written as an IPv6 one is taken as what it is."""
     match = _HOP.fullmatch(text.strip())
@@ -66,7 +71,3 @@ def _address(text: str) -> Address | None:
         # By its number: a zone (`%eth0`) is this host's own name for an interface.
         return address.ipv4_mapped or ipaddress.IPv6Address(int(address))
     return address
-
-
-def _is_in(address: Address, networks: Sequence[Network]) -> bool:
-    return any(address in network for network in networks)

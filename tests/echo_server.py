@@ -141,6 +141,7 @@ def main() -> None:
             drain=1,
         ),
         ready=lambda: print("ready", flush=True),
+        refused=lambda why: logger.info("refused: %s", why),
     ).run()
 
 

@@ -278,6 +278,17 @@ class Accounts:
             raise OSError("the database is away")
         return {each: user for each, user in self.users.items() if each in credentials}
 
+    async def next_ended(self) -> str:
+        """The name of the connection that is ended next."""
+        async with asyncio.timeout(10):
+            return await self.ended.get()
+
+    async def have_been_asked(self, times: int) -> None:
+        """Wait until they have been asked so often in all."""
+        async with asyncio.timeout(10):
+            while len(self.asked) < times:
+                await asyncio.sleep(0.01)
+
     def connection(self, name: str) -> End:
         """What ends a connection of this name."""
 
@@ -391,10 +402,8 @@ async def test_the_connections_of_a_credential_that_ceases_to_hold_are_ended_and
     auth.watch(of_session, accounts.connection("board"))
     auth.forget(of_token, gone)
     del accounts.users[OF_TOKEN]
-    assert {await accounts.ended.get(), await accounts.ended.get()} == {"desk", "phone"}
-    asked = len(accounts.asked)
-    while len(accounts.asked) < asked + 3:
-        await asyncio.sleep(0.01)
+    assert {await accounts.next_ended(), await accounts.next_ended()} == {"desk", "phone"}
+    await accounts.have_been_asked(len(accounts.asked) + 3)
     assert accounts.ended.empty()
     assert accounts.asked[-1] == {OF_SESSION}
 
@@ -405,7 +414,7 @@ async def test_a_credential_that_has_become_somebody_elses_does_not_hold(account
     assert client is not None
     auth.watch(client, accounts.connection("board"))
     accounts.users[OF_SESSION] = 3
-    assert await accounts.ended.get() == "board"
+    assert await accounts.next_ended() == "board"
 
 
 async def test_a_lost_database_ends_nobody_and_what_was_revoked_meanwhile_ends_when_it_is_back(
@@ -418,12 +427,11 @@ async def test_a_lost_database_ends_nobody_and_what_was_revoked_meanwhile_ends_w
     auth.watch(client, accounts.connection("desk"))
     accounts.broken = True
     accounts.users.clear()
-    while len(accounts.asked) < 5:
-        await asyncio.sleep(0.01)
+    await accounts.have_been_asked(5)
     assert accounts.ended.empty()
     assert caplog.text.count("credentials cannot be checked") == 1
     accounts.broken = False
-    assert await accounts.ended.get() == "desk"
+    assert await accounts.next_ended() == "desk"
 
 
 async def test_one_that_cannot_be_ended_is_logged_and_holds_up_nobody(
@@ -444,10 +452,10 @@ async def test_one_that_cannot_be_ended_is_logged_and_holds_up_nobody(
     for end in (stall, fail, accounts.connection("desk")):
         auth.watch(client, end)
     accounts.users.clear()
-    assert await accounts.ended.get() == "desk"
+    assert await accounts.next_ended() == "desk"
     other = Client(2, OF_SESSION)
     auth.watch(other, accounts.connection("board"))
-    assert await accounts.ended.get() == "board"
+    assert await accounts.next_ended() == "board"
     assert "could not be ended" in caplog.text
 
 
@@ -464,7 +472,7 @@ async def test_nothing_is_asked_when_nobody_is_left_to_ask_about(accounts: Accou
     assert auth._watched == {}
     auth.watch(client, end)
     del accounts.users[OF_TOKEN]
-    assert await accounts.ended.get() == "desk"
+    assert await accounts.next_ended() == "desk"
 
 
 def test_who_was_never_watched_can_be_forgotten() -> None:

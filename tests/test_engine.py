@@ -5,24 +5,23 @@ import contextlib
 import itertools
 import json
 import signal
-import socket
 import time
 import urllib.request
 from collections.abc import Callable
-from typing import Any
+from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect as aconnect
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from tests.conftest import Server
 from tests.product import wait_until
+from tests.raw_websocket import CLOSE, KEY, Peer, request
+from tests.stream_client import ask, receive
 
-HANDSHAKE = (
-    "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
+LAST = 7  # a price that ends a stream of them
 
 
 @pytest.fixture(scope="module")
@@ -31,56 +30,30 @@ def engine(run_server: Callable[..., Server]) -> Server:
     return run_server(WS_RATE_LIMIT="1000", WS_BATCH_INTERVAL="0", WS_TIMEOUT="1500", LOG_LEVEL="INFO")
 
 
-def update(client: ClientConnection) -> dict[str, Any]:
-    """The next priceUpdate."""
-    while (message := json.loads(client.recv(timeout=10)))["type"] != "priceUpdate":
-        pass
-    return dict(message)
-
-
-def tell(client: ClientConnection, **message: Any) -> dict[str, Any]:
-    """Send a message; its answer."""
-    client.send(json.dumps(message | {"id": "asked"}))
-    while (answer := json.loads(client.recv(timeout=10))).get("id") != "asked":
-        pass
-    return dict(answer)
-
-
-def silent(server: Server, receive_buffer: int | None = None) -> socket.socket:
-    """A client that has shaken hands and says nothing more."""
-    peer = socket.socket()
-    if receive_buffer:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    peer.connect(("127.0.0.1", server.port))
-    peer.sendall(HANDSHAKE.encode())
-    assert b" 101 " in peer.recv(100)
-    return peer
-
-
 def test_an_interval_merges_what_comes_within_it(engine: Server) -> None:
     engine.publish(gold="100")
     with connect(engine.ws_url) as client:
-        assert tell(client, type="subscribe", metals=["gold"], interval=700)["interval"] == 700
+        assert ask(client, type="subscribe", metals=["gold"], interval=700)["interval"] == 700
         began = time.monotonic()
-        assert update(client)["snapshot"] is True
+        assert receive(client, "priceUpdate")["snapshot"] is True
         engine.publish(gold="102")
         engine.publish(gold="105")
-        merged = update(client)
+        merged = receive(client, "priceUpdate")
         assert time.monotonic() - began >= 0.6
         assert merged["data"]["gold"]["price"] == 105
         assert [change["newPrice"] for change in merged["changes"]] == [102, 105]
-        assert tell(client, type="subscribe", metals=["gold"], interval=0)["interval"] is None
+        assert ask(client, type="subscribe", metals=["gold"], interval=0)["interval"] is None
 
 
 def test_who_comes_back_gets_what_was_missed_in_one_update(engine: Server) -> None:
     engine.publish(gold="200")
     with connect(engine.ws_url) as client:
-        seen = update(client)["seq"]
+        seen = receive(client, "priceUpdate")["seq"]
     engine.publish(gold="210")
     engine.publish(gold="220")
     with connect(engine.ws_url) as client:
-        tell(client, type="subscribe", metals=["gold"], since=seen)
-        missed = update(client)
+        ask(client, type="subscribe", metals=["gold"], since=seen)
+        missed = receive(client, "priceUpdate")
         assert (missed["snapshot"], missed["data"]["gold"]["price"]) == (False, 220)
         assert [change["newPrice"] for change in missed["changes"]] == [210, 220]
 
@@ -92,47 +65,89 @@ def test_a_long_message_is_compressed_for_whom_can_inflate_it(engine: Server) ->
         assert plain.response is not None
         assert "server_no_context_takeover" in client.response.headers["Sec-WebSocket-Extensions"]
         assert "Sec-WebSocket-Extensions" not in plain.response.headers
-        assert update(client)["data"] == update(plain)["data"]
+        assert receive(client, "priceUpdate")["data"] == receive(plain, "priceUpdate")["data"]
 
 
 def test_a_client_that_says_nothing_at_all_is_dropped(engine: Server) -> None:
-    with silent(engine) as peer, connect(engine.ws_url) as neighbour:
-        peer.settimeout(10)
-        began = time.monotonic()
-        with contextlib.suppress(ConnectionResetError):
-            while peer.recv(65536):  # a snapshot and a ping; not answered
-                pass
-        assert time.monotonic() - began < 2.5
-        assert tell(neighbour, type="ping")["type"] == "pong"
+    with Peer(engine.port) as peer, connect(engine.ws_url) as neighbour:
+        peer.open()
+        assert peer.ends_within(10)  # after a snapshot and a ping; by default it would be half a minute
+        assert ask(neighbour, type="ping")["type"] == "pong"
     wait_until(lambda: "silent for too long" in engine.output, "the reason in the log")
 
 
 def test_a_client_that_takes_nothing_is_dropped_and_others_notice_nothing(engine: Server) -> None:
-    with silent(engine, receive_buffer=4096), connect(engine.ws_url) as neighbour:
-        update(neighbour)
+    with Peer(engine.port, receive_buffer=4096) as peer, connect(engine.ws_url) as neighbour:
+        peer.open()
+        receive(neighbour, "priceUpdate")
         deadline = time.monotonic() + 15
         for price in itertools.count(1000):
             engine.publish(gold=str(price), silver=str(price), platinum=str(price), palladium=str(price))
-            assert update(neighbour)["data"]["gold"]["price"] == price
+            assert receive(neighbour, "priceUpdate")["data"]["gold"]["price"] == price
             if "stalled for too long" in engine.output:
                 break
             assert time.monotonic() < deadline
 
 
-def test_the_metrics_tell_of_connections_and_messages(engine: Server) -> None:
-    def metrics() -> str:
-        with urllib.request.urlopen(f"{engine.http_url}/metrics") as response:
-            return str(response.read().decode())
+def metrics(server: Server) -> dict[str, float]:
+    """What /metrics shows, without what is 0: `name{label="value"}`."""
+    with urllib.request.urlopen(f"{server.http_url}/metrics") as response:
+        lines = [line.split() for line in response.read().decode().splitlines() if not line.startswith("#")]
+    return {name: float(number) for name, number in lines if float(number)}
 
+
+def refusals(server: Server) -> dict[str, float]:
+    """How many were turned away, by reason."""
+    name = "swarna_connections_refused_total"
+    shown = metrics(server).items()
+    return {key.split('"')[1]: number for key, number in shown if key.startswith(f"{name}{{")}
+
+
+def test_the_metrics_tell_of_connections_and_messages(engine: Server) -> None:
     with connect(engine.ws_url) as client:
-        tell(client, type="ping")
+        ask(client, type="ping")
+        before = metrics(engine)
+        assert before['swarna_connections{process="0"}'] >= 1
+        ask(client, type="ping")
         engine.publish(gold="321")
-        update(client)
-        text = metrics()
-        assert 'swarna_messages_received_total{type="ping"}' in text
-        assert "swarna_fan_out_duration_seconds_count" in text
-        open_now = [line for line in text.splitlines() if line.startswith("swarna_connections{")]
-        assert float(open_now[0].split()[-1]) >= 1
+        receive(client, "priceUpdate")
+        after = metrics(engine)
+    for name in ('swarna_messages_received_total{type="ping"}', "swarna_fan_out_duration_seconds_count"):
+        assert after[name] > before.get(name, 0), name
+
+
+@pytest.mark.parametrize(
+    "handshake",
+    [
+        pytest.param(request(path="/elsewhere"), id="at another path"),
+        pytest.param(request(without="Sec-WebSocket-Key"), id="without a key"),
+        pytest.param(request(version="HTTP/1.0"), id="of another HTTP"),
+    ],
+)
+def test_a_handshake_that_is_turned_away_is_counted_once(engine: Server, handshake: bytes) -> None:
+    before = refusals(engine).get("handshake", 0)
+    with Peer(engine.port) as peer:
+        assert peer.shake(handshake).status in (400, 403)
+    assert refusals(engine) == {"handshake": before + 1}
+
+
+def test_who_asks_a_process_that_ends_is_turned_away_and_counted(
+    run_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    ending, other = (run_server(METRICS_DIR=str(tmp_path)) for _ in range(2))
+    kept = HTTPConnection("127.0.0.1", ending.port, timeout=10)  # the port itself takes nobody in any more
+    kept.request("GET", "/healthz")
+    kept.getresponse().read()
+    with Peer(ending.port) as lingering:
+        lingering.open()
+        ending.signal(signal.SIGTERM)
+        while lingering.receive().opcode != CLOSE:
+            pass  # and does not answer it: the process waits
+        upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+        kept.request("GET", "/", headers=upgrade | {"Sec-WebSocket-Key": KEY})
+        assert kept.getresponse().status == 503
+    kept.close()
+    assert refusals(other) == {"restart": 1}
 
 
 async def test_a_rolling_restart_loses_no_move_for_clients_that_resume(run_server: Callable[..., Server]) -> None:
@@ -190,9 +205,6 @@ async def test_a_rolling_restart_loses_no_move_for_clients_that_resume(run_serve
         assert len(each) > 50
 
 
-LAST = 7
-
-
 def test_a_process_that_is_told_to_end_tells_each_client_when_to_come_back(run_server: Callable[..., Server]) -> None:
     server = run_server(WS_RESTART_SPREAD="5000")
     server.publish(gold="100")
@@ -200,7 +212,7 @@ def test_a_process_that_is_told_to_end_tells_each_client_when_to_come_back(run_s
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connect(server.ws_url)) for _ in range(5)]
         for client in clients:
-            update(client)
+            receive(client, "priceUpdate")
         server.signal(signal.SIGTERM)
         for client in clients:
             while (message := json.loads(client.recv(timeout=10)))["type"] != "restart":

@@ -161,6 +161,21 @@ async def test_a_tick_that_redis_brings_goes_out_without_the_database(world: Wor
     assert (message["data"]["gold"]["price"], message["seq"], message["snapshot"]) == (101, 2, False)
 
 
+async def test_clients_that_join_are_counted_as_sharing_their_snapshot(rarely: World, client: Client) -> None:
+    others = [Client(rarely.hub) for _ in range(2)]
+    for other in others:
+        rarely.hub.join(other.connection)
+        await other.next("status")
+    await rarely.bring(rarely.write(quote(price="101")))
+    for each in (client, *others):
+        assert (await each.next("priceUpdate"))["seq"] == 2
+    counted = rarely.hub.metrics.registry.get_sample_value
+    # Three snapshots and three statuses of one frame each, and then three updates of one.
+    assert counted("swarna_messages_sent_total") == 9
+    assert counted("swarna_frames_encoded_total", {"compression": "plain"}) == 3
+    assert counted("swarna_frames_shared_total") == 6
+
+
 async def test_a_tick_that_redis_lost_is_filled_in_from_the_database(world: World, client: Client) -> None:
     world.write(quote(price="150"), moved=True)
     await world.bring(world.write(quote(price="151")))
@@ -212,7 +227,8 @@ async def test_a_slow_client_gets_one_merged_update_when_it_wakes(world: World, 
     assert (first["seq"], merged["seq"], merged["data"]["gold"]["price"]) == (2, 11, 110)
     assert len(merged["changes"]) == 1
     client.connection.answer(b'{"type": "marker"}')
-    assert (await client.inbox.get())["type"] == "marker"
+    async with asyncio.timeout(8):
+        assert (await client.inbox.get())["type"] == "marker"
 
 
 async def test_what_comes_soon_after_an_update_goes_out_merged_at_the_batchs_end(rarely: World) -> None:
@@ -323,8 +339,9 @@ async def test_a_defect_does_not_end_the_watch_over_the_clock(
     listen_to("streaming")
     now = world.now
     world.now = None  # type: ignore[assignment]
-    while "a defect of ours in the clock's watch" not in caplog.text:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(8):
+        while "a defect of ours in the clock's watch" not in caplog.text:
+            await asyncio.sleep(0.01)
     world.now = now + dt.timedelta(minutes=6)
     assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
 

@@ -76,17 +76,20 @@ def test_an_age_is_never_negative_and_only_a_ticks(age: float | None, times: int
     assert metrics.registry.get_sample_value("swarna_update_age_seconds_sum") == 0
 
 
+KINDS = {
+    "swarna_connections_refused_total": Refusal,
+    "swarna_connections_closed_total": Ending,
+    "swarna_messages_received_total": Inbound,
+    "swarna_errors_total": Fault,
+    "swarna_frames_encoded_total": ("plain", "deflate"),
+}
+
+
 def test_what_has_not_happened_yet_shows_as_zero_so_that_its_first_time_is_seen() -> None:
     shown = {
         (sample.name, *sample.labels.values()) for family in Metrics().registry.collect() for sample in family.samples
     }
-    for name, kinds in {
-        "swarna_connections_refused_total": Refusal,
-        "swarna_connections_closed_total": Ending,
-        "swarna_messages_received_total": Inbound,
-        "swarna_errors_total": Fault,
-        "swarna_frames_encoded_total": ("plain", "deflate"),
-    }.items():
+    for name, kinds in KINDS.items():
         assert {kind for first, *rest in shown if first == name for kind in rest} == {str(kind) for kind in kinds}
 
 
@@ -99,6 +102,13 @@ def test_names_follow_prometheus_and_each_is_explained_to_operators() -> None:
         names.add(f"{family.name}_total" if family.type == "counter" else family.name)
     assert all(re.fullmatch(r"swarna_[a-z_]+", name) for name in names)
     assert names == explained
+
+
+def test_every_kind_is_named_to_operators() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    for name, kinds in KINDS.items():
+        (explanation,) = re.findall(rf"^\| `{name}` \| (.*) \|$", page, re.MULTILINE)
+        assert {kind for kind in kinds if f"`{kind}`" not in explanation} == set(), name
 
 
 def test_the_log_line_has_the_seeds_numbers() -> None:

@@ -2,6 +2,7 @@
 
 import urllib.request
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -12,6 +13,7 @@ from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
 from streaming.metrics import Metrics
+from swarna.addresses import client_address
 from swarna.environment import networks
 from swarna.metrics_page import may_read, with_metrics
 from tests.conftest import Server
@@ -44,8 +46,9 @@ async def test_any_other_is_told_which_setting_decides() -> None:
 
 
 @pytest.mark.parametrize("header", ["x_forwarded_for", "forwarded"])
-async def test_a_proxy_does_not_lend_its_address_to_whom_it_forwards(header: str) -> None:
-    status, text = await ask(("10.1.2.3", 50000), **{header: "192.0.2.7"})
+@pytest.mark.parametrize("proxy", ["10.1.2.3", "::ffff:10.1.2.3"])
+async def test_a_proxy_does_not_lend_its_address_to_whom_it_forwards(proxy: str, header: str) -> None:
+    status, text = await ask((proxy, 50000), **{header: "192.0.2.7"})
     assert status == 403
     assert "METRICS_ALLOWED_FROM" in text
 
@@ -82,11 +85,11 @@ async def test_every_other_path_is_djangos(path: str) -> None:
     ],
 )
 def test_by_default_this_machine_and_private_networks_may_read(address: str | None, may: bool) -> None:
-    assert may_read(address, settings.METRICS_ALLOWED_FROM) is may
+    assert may_read(client_address(address, [], []), settings.METRICS_ALLOWED_FROM) is may
 
 
 def test_where_nothing_is_listed_nobody_may() -> None:
-    assert not may_read("127.0.0.1", networks(""))
+    assert not may_read(ip_address("127.0.0.1"), networks(""))
 
 
 # --- with real web processes ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tests.conftest import Server
-from tests.test_stream import ask, end_of, receive
+from tests.stream_client import ask, end_of, receive
 
 COMMANDS = {
     "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", "swarna.asgi:application"],

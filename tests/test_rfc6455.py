@@ -32,7 +32,6 @@ from tests.raw_websocket import (
 pytestmark = pytest.mark.usefixtures("undisturbed")
 
 AFTER = frame(TEXT, b"after")
-EURO = "€".encode()
 
 
 @pytest.fixture

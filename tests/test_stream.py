@@ -7,7 +7,6 @@ import json
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -15,11 +14,8 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tests.conftest import Server
-
-HANDSHAKE = (
-    "GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
+from tests.raw_websocket import request
+from tests.stream_client import ask, end_of, receive
 
 
 def read_until(peer: socket.socket, words: bytes) -> None:
@@ -42,32 +38,6 @@ def client(server: Server) -> Iterator[ClientConnection]:
     with connect(server.ws_url) as connection:
         receive(connection, "status")
         yield connection
-
-
-def receive(client: ClientConnection, kind: str | None = None) -> dict[str, Any]:
-    """The next message, or the next one of a kind."""
-    while True:
-        message: dict[str, Any] = json.loads(client.recv(timeout=10))
-        if kind in (None, message["type"]):
-            return message
-
-
-def ask(client: ClientConnection, **message: Any) -> dict[str, Any]:
-    """Send a message and return its answer."""
-    client.send(json.dumps({**message, "id": "asked"}))
-    while True:
-        answer = receive(client)
-        if answer.get("id") == "asked":
-            return answer
-
-
-def end_of(client: ClientConnection) -> tuple[int, str]:
-    """Code and reason with which the server closes."""
-    try:
-        while True:
-            client.recv(timeout=10)
-    except ConnectionClosed as closed:
-        return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "no close frame")
 
 
 @pytest.mark.parametrize("path", ["", "ws/prices/"])
@@ -218,7 +188,7 @@ def test_a_message_of_the_largest_size_is_taken_and_a_larger_one_closes(
 
 def test_a_huge_or_fragmented_message_closes_before_it_is_all_there(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port)) as peer:
-        peer.sendall(HANDSHAKE.format(port=server.port).encode())
+        peer.sendall(request())
         read_until(peer, b"priceUpdate")
         # The header of a masked text frame of 5 MB, and not a byte of it.
         peer.sendall(b"\x81\xff" + (5_000_000).to_bytes(8, "big") + b"mask")

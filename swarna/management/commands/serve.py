@@ -21,7 +21,7 @@ class Command(BaseCommand):
             "--processes",
             type=int,
             default=settings.WEB_PROCESSES,
-            help="web processes (%(default)s), each with WS_MAX_CONNECTIONS; SIGUSR1 replaces them one by one",
+            help="web processes (%(default)s), each with WS_MAX_CONNECTIONS; SIGUSR1 replaces several one by one",
         )
         parser.add_argument("--socket", type=int, help=SUPPRESS)  # the listening socket that was inherited
 
@@ -40,7 +40,7 @@ def serve(listener: socket.socket) -> None:
     """Be a web process, until SIGTERM or SIGINT."""
     # Importing Daphne installs Twisted's reactor, which no other command wants.
     from streaming.server import Limits, PriceServer
-    from swarna.asgi import application
+    from swarna.asgi import application, metrics
 
     listener.setblocking(False)
     host, port = listener.getsockname()[:2]
@@ -54,6 +54,7 @@ def serve(listener: socket.socket) -> None:
             drain=settings.WS_DRAIN_TIMEOUT.total_seconds(),
         ),
         ready=lambda: print(f"{web.READY}http://{host}:{port}/", flush=True),
+        refused=metrics.refused,
     ).run()
 
 

@@ -1,0 +1,33 @@
+"""What tests say to the stream, and hear from it, by a plain `websockets` client."""
+
+import json
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
+
+
+def receive(client: ClientConnection, kind: str | None = None) -> dict[str, Any]:
+    """The next message, or the next one of a kind."""
+    while True:
+        message: dict[str, Any] = json.loads(client.recv(timeout=10))
+        if kind in (None, message["type"]):
+            return message
+
+
+def ask(client: ClientConnection, **message: Any) -> dict[str, Any]:
+    """Send a message and return its answer."""
+    client.send(json.dumps({**message, "id": "asked"}))
+    while True:
+        answer = receive(client)
+        if answer.get("id") == "asked":
+            return answer
+
+
+def end_of(client: ClientConnection) -> tuple[int, str]:
+    """Code and reason with which the server closes."""
+    try:
+        while True:
+            client.recv(timeout=10)
+    except ConnectionClosed as closed:
+        return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "no close frame")
