@@ -10,6 +10,9 @@ LARGEST_WINDOW: Final = 15
 # zlib makes no raw stream for a window of 256 bytes, which the RFC would allow.
 _SMALLEST_WINDOW = 9
 _LEVEL = 6  # zlib's own default: a tick is compressed once for everybody
+# Streams that end within one message. Each costs a new inflater, and takes two bytes: a message of nothing else would
+# hold the event loop up for a tenth of a second.
+_MOST_STREAMS = 256
 # What ends a block that is flushed; it is left out on the wire (RFC 7692, 7.2.1).
 _FLUSHED = b"\x00\x00\xff\xff"
 
@@ -59,7 +62,7 @@ class CorruptError(Exception):
 
 
 class TooLargeError(Exception):
-    """A message inflates to more than it may."""
+    """A message inflates to more than it may, or is made of more streams."""
 
 
 class Inflater:
@@ -68,6 +71,7 @@ class Inflater:
     def __init__(self) -> None:
         self._inflater = zlib.decompressobj(-LARGEST_WINDOW)
         self._context = b""
+        self._streams = 1
 
     def take(self, data: bytes, most: int) -> bytes:
         """What more of the message says, of which there may be `most` bytes. Raises CorruptError, TooLargeError."""
@@ -82,6 +86,9 @@ class Inflater:
             data = self._inflater.unused_data
             if self._inflater.eof:
                 # A block that called itself the last one; what follows may still refer to what was before.
+                self._streams += 1
+                if self._streams > _MOST_STREAMS:
+                    raise TooLargeError
                 context = (self._context + said)[-(1 << LARGEST_WINDOW) :]
                 self._inflater = zlib.decompressobj(-LARGEST_WINDOW, zdict=context)
         self._context = (self._context + said)[-(1 << LARGEST_WINDOW) :]

@@ -73,7 +73,7 @@ class Connection:
         self._due = True
         # Seconds between updates, as the client asked for; 0 for as they come. Then: when the next one may go.
         self._interval = 0.0
-        self._not_before = 0.0
+        self._not_before = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
         outlet.listener = self
 
@@ -93,6 +93,8 @@ class Connection:
         self._chosen = True
         self._due = True
         if interval_ms is not None:
+            # The one that runs since the last update ends by the new measure.
+            self._not_before += interval_ms / 1000 - self._interval
             self._interval = interval_ms / 1000
 
     def unsubscribe(self, metals: frozenset[str]) -> None:
@@ -111,9 +113,9 @@ class Connection:
 
     def tell(self) -> bool:
         """There may be news: send it, if it is time. False where a slow client has not taken it, or its last one."""
-        if self._interval and not self._interval_is_over():
-            return True
-        self._due = True
+        # A status is no update, and waits for no interval: silence is not to be ambiguous.
+        if not self._interval or self._interval_is_over():
+            self._due = True
         self.wake()
         return self._outlet.clear
 

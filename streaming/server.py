@@ -176,13 +176,18 @@ class PriceServer(Server):
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
+    def stop(self) -> None:
+        """Begin to end; to be told so twice is nothing more."""
+        if not self.draining:
+            self.draining = True
+            super().stop()
+
     def kill_all_applications(self) -> defer.Deferred[None]:
         """Daphne calls this when it is to end, and waits for what it returns."""
         return defer.Deferred.fromFuture(asyncio.ensure_future(self._drain()))
 
     async def _drain(self) -> None:
         """Take nobody in any more, tell everybody, and let them go by themselves for as long as there is time."""
-        self.draining = True
         self._port.stopListening()
         for protocol in tuple(self.connections):
             if isinstance(protocol, PriceProtocol) and protocol.state == protocol.STATE_OPEN:

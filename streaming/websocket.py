@@ -29,6 +29,9 @@ _PONG = b"\x8a\x80"
 # The kernel takes no more of us than this beyond what it has sent: what a client has not read yet is to stay ours,
 # where the newest price can still replace it. (What is under way to a distant client does not count.)
 _MOST_UNSENT = 4096
+# Seconds that a client has to answer our close frame; Autobahn rounds the end down to a whole second of the clock, so
+# that its own 1 would be any time from none.
+_CLOSING = 2
 # Headers of a handshake as RFC 6455 writes them (9.1, 4.3), where Autobahn is content with less.
 _VERSION = re.compile("[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]")
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105
@@ -265,6 +268,7 @@ def factory_for(server: Any) -> WebSocketFactory:
         failByDrop=False,
         allowNullOrigin=True,
         openHandshakeTimeout=server.limits.timeout,
+        closeHandshakeTimeout=_CLOSING,
         echoCloseCodeReason=True,
         perMessageCompressionAccept=_Accepted.of_all,
     )

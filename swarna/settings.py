@@ -72,7 +72,10 @@ WS_AUTH_RECHECK: dt.timedelta = env.duration(
 WS_RATE_LIMIT: int = env.int("WS_RATE_LIMIT", 10, validate=Range(min=1)) or 10
 WS_RATE_WINDOW: dt.timedelta = env.duration("WS_RATE_WINDOW", "60s") or dt.timedelta(minutes=1)
 WS_MAX_MESSAGE_BYTES: int = env.int("WS_MAX_MESSAGE_BYTES", 16 * 1024, validate=Range(min=256)) or 16 * 1024
-WS_TIMEOUT: dt.timedelta = env.duration("WS_TIMEOUT", "30000") or dt.timedelta(seconds=30)
+# Less is a slip: 30 would be milliseconds, and drop whoever comes.
+WS_TIMEOUT: dt.timedelta = env.duration("WS_TIMEOUT", "30000", shortest=dt.timedelta(seconds=1)) or dt.timedelta(
+    seconds=30
+)
 _batch_interval = env.duration("WS_BATCH_INTERVAL", "1000", shortest=dt.timedelta(0))
 WS_BATCH_INTERVAL: dt.timedelta = dt.timedelta(seconds=1) if _batch_interval is None else _batch_interval
 WS_COMPRESSION_THRESHOLD: int = env.int("WS_COMPRESSION_THRESHOLD", 1024, validate=Range(min=0)) or 0

@@ -230,6 +230,13 @@ def test_a_peer_that_answers_no_ping_is_dropped_and_one_that_does_is_not(impatie
         assert alive.recv(timeout=1) == "still there?"
 
 
+def test_a_peer_far_away_has_a_second_to_answer_a_close_frame(caller: Peer) -> None:
+    caller.open("/close/4000")
+    assert caller.receive().opcode == CLOSE
+    assert not caller.ends_within(0.95)
+    assert caller.end(close_frame(4000)).orderly
+
+
 def test_a_peer_that_reads_nothing_is_dropped(impatient: EchoServer) -> None:
     with Peer(impatient.port, receive_buffer=4096) as peer:
         peer.open("/flood")

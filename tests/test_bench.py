@@ -173,6 +173,8 @@ async def test_stalled_clients_read_only_once_they_are_woken(ticking: Serve) -> 
     async with ticking() as (ticker, meter):
         await asyncio.to_thread(meter.open, 2, in_flight=2)
         await asyncio.to_thread(meter.stall, 3)
+        while len(ticker.received) < 5:  # what each says first is read once it has been sent its snapshot
+            await asyncio.sleep(0.01)
         meter.mark()
         ticker.tick()
         assert (await settled(meter))["updates"] == 2

@@ -225,3 +225,25 @@ def test_a_process_that_is_told_to_end_tells_each_client_when_to_come_back(run_s
     assert all(0 <= delay <= 5000 for delay in delays)
     assert server.wait() == 0
     assert "Traceback" not in server.output
+
+
+def test_a_process_that_is_told_to_end_twice_ends_once(run_server: Callable[..., Server]) -> None:
+    server = run_server(WS_DRAIN_TIMEOUT="2000")
+    with Peer(server.port) as peer:  # answers no close frame, and so makes the process wait for a second at least
+        peer.open()
+        server.signal(signal.SIGTERM)
+        while peer.receive().opcode != CLOSE:
+            pass
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+    assert "Traceback" not in server.output
+
+
+def test_a_lone_process_that_is_asked_to_be_replaced_stays(run_server: Callable[..., Server]) -> None:
+    server = run_server()
+    server.publish(gold="100")
+    with connect(server.ws_url) as client:
+        receive(client, "priceUpdate")
+        server.signal(signal.SIGUSR1)
+        assert ask(client, type="ping")["type"] == "pong"
+    wait_until(lambda: "this process stays" in server.output, "it to say so")

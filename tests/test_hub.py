@@ -279,6 +279,27 @@ async def test_a_metal_that_is_added_loses_no_move_that_waits_for_an_interval(wo
     assert (await client.next("priceUpdate"))["snapshot"] is True
 
 
+async def test_a_new_interval_counts_from_the_last_update_also_where_nothing_was_missed(
+    world: World, client: Client
+) -> None:
+    client.connection.subscribe(frozenset({"gold"}), interval_ms=86_400_000)
+    client.connection.wake()
+    await client.next("priceUpdate")
+    client.connection.subscribe(frozenset({"gold"}), since=1, interval_ms=100)
+    client.connection.wake()
+    await world.bring(world.write(quote(price="101")))
+    assert (await client.next("priceUpdate"))["seq"] == 2
+
+
+async def test_a_status_does_not_wait_for_an_interval(world: World, client: Client) -> None:
+    client.connection.subscribe(frozenset({"gold"}), interval_ms=86_400_000)
+    client.connection.wake()
+    await client.next("priceUpdate")
+    world.now += dt.timedelta(minutes=6)
+    assert (await client.next("status"))["feed"] == "stale"
+    assert client.inbox.empty()
+
+
 async def test_a_quote_that_grows_old_is_sent_again_as_stale(world: World, client: Client) -> None:
     world.now += dt.timedelta(minutes=6)
     message = await client.next("priceUpdate")

@@ -308,6 +308,7 @@ BLOCKS = [
     pytest.param("f348cdc9c90700 f248cdc9c90700", HELLO * 2, id="7.2.1: a block after one with BFINAL set"),
     pytest.param("000500faff48656c6c6f f248cdc9c90700", HELLO * 2, id="7.2.1: a stored block and a compressed one"),
     pytest.param("000000ffff" * 100 + "f248cdc9c90700", HELLO, id="7.2.1: a hundred empty blocks before"),
+    pytest.param("0300" * 100 + "f248cdc9c90700", HELLO, id="7.2.1: a hundred blocks with BFINAL set before"),
 ]
 
 
@@ -466,3 +467,8 @@ def test_a_bomb_is_too_big_and_takes_no_memory(echo: EchoServer, frames: int) ->
             ending = peer.end(explosive, frame(TEXT, b"after"))
             assert (ending.code, ending.before) == (1009, [])
     assert echo.peak_memory - before < BOMB // 8
+
+
+def test_a_message_of_last_blocks_without_end_is_too_big(peer: Peer) -> None:
+    ending = peer.end(frame(TEXT, b"\x03\x00" * (MAX_MESSAGE_BYTES // 2 - 1) + b"\x00", rsv=RSV1))
+    assert (ending.code, ending.before) == (1009, [])

@@ -111,7 +111,7 @@ BAD = {
     "WS_RATE_LIMIT": NUMBERS,
     "WS_RATE_WINDOW": DURATIONS,
     "WS_MAX_MESSAGE_BYTES": [*NUMBERS, "255"],
-    "WS_TIMEOUT": DURATIONS,
+    "WS_TIMEOUT": [*DURATIONS, "30", "999ms"],
     "WEB_PROCESSES": [*NUMBERS, "257"],
     "WS_BATCH_INTERVAL": [each for each in DURATIONS if each not in ("0", "0.4ms")],
     "WS_COMPRESSION_THRESHOLD": [each for each in NUMBERS if each != "0"],

@@ -113,8 +113,9 @@ def test_a_market_that_was_held_up_goes_on_at_its_pace(
 @pytest.mark.parametrize(
     ("arguments", "refusal"),
     [
-        (["--interval-ms", "0"], "--interval-ms is the milliseconds between ticks: 1 or more."),
-        (["--interval-ms", "-5"], "--interval-ms is the milliseconds between ticks: 1 or more."),
+        (["--interval-ms", "0"], "--interval-ms is the milliseconds between ticks: from 1 to 86400000, a day."),
+        (["--interval-ms", "-5"], "--interval-ms is the milliseconds between ticks: from 1 to 86400000, a day."),
+        (["--interval-ms", "9" * 20], "--interval-ms is the milliseconds between ticks: from 1 to 86400000, a day."),
         (["--interval-ms", "fast"], "Error: argument --interval-ms: invalid int value: 'fast'"),
         (["--count", "-1"], "--count is a number of ticks: 1 or more, or 0 to go on until Ctrl-C."),
     ],

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import redis
+from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from swarna.console import LONGEST_LINE
@@ -299,6 +300,12 @@ def test_a_port_that_needs_privilege_is_one_line(monkeypatch: pytest.MonkeyPatch
 def test_an_address_of_another_machine_is_one_line() -> None:
     with pytest.raises(CommandError, match=r"^'192\.0\.2\.1' is no address of this machine .* Set BIND_ADDRESS"):
         listening("192.0.2.1", 3001)
+
+
+@pytest.mark.parametrize("port", [-1, 65536, 10**12])
+def test_a_port_beyond_the_last_is_one_line(port: int) -> None:
+    with pytest.raises(CommandError, match=r"^--port must be from 1 to 65535"):
+        call_command("serve", port=port, skip_checks=True)
 
 
 def test_a_second_start_names_the_first(tmp_path: Path) -> None:

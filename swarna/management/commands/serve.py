@@ -1,5 +1,7 @@
 """`manage.py serve`: HTTP and WebSocket on one port, by one process or several."""
 
+import logging
+import signal
 import socket
 from argparse import SUPPRESS, ArgumentParser
 from typing import Any
@@ -9,6 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from swarna import web
 from swarna.supervisor import Supervisor
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -28,6 +32,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, host: str, port: int, processes: int, **options: Any) -> None:
         if processes < 1:
             raise CommandError("--processes must be 1 or more.")
+        if not 0 <= port <= 65535:  # the resolver would take it modulo 65536
+            raise CommandError("--port must be from 1 to 65535, or 0 for any that is free.")
         if options["socket"] is not None:
             serve(socket.socket(fileno=options["socket"]))
         elif processes == 1:
@@ -42,6 +48,11 @@ def serve(listener: socket.socket) -> None:
     from streaming.server import Limits, PriceServer
     from swarna.asgi import application, metrics
 
+    # It would end the process, without a word to its clients.
+    signal.signal(
+        signal.SIGUSR1,
+        lambda *_: logger.warning("SIGUSR1 is for manage.py up, or serve --processes 2 or more: this process stays"),
+    )
     listener.setblocking(False)
     host, port = listener.getsockname()[:2]
     PriceServer(

@@ -3,7 +3,7 @@
 import signal
 import threading
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -12,6 +12,8 @@ from django.db import Error as DatabaseError
 from prices import simulation
 from prices.models import ListedMetal
 from prices.quotes import SIMULATED
+
+LONGEST_MS: Final = 86_400_000
 
 
 class Command(BaseCommand):
@@ -27,8 +29,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, interval_ms: int, count: int, stamps: bool, **options: Any) -> None:
-        if interval_ms < 1:
-            raise CommandError("--interval-ms is the milliseconds between ticks: 1 or more.")
+        if not 1 <= interval_ms <= LONGEST_MS:
+            raise CommandError(f"--interval-ms is the milliseconds between ticks: from 1 to {LONGEST_MS}, a day.")
         if count < 0:
             raise CommandError("--count is a number of ticks: 1 or more, or 0 to go on until Ctrl-C.")
         if SIMULATED not in settings.PRICE_PROVIDERS:
