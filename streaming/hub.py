@@ -218,6 +218,8 @@ class Hub:
         self._reading = asyncio.Lock()
         self._next_reading: asyncio.Task[None] | None = None
         self._troubles: set[str] = set()
+        # The newest tick that has come by Redis, or had when the subscription began.
+        self._heard_seq = 0
 
     def join(self, connection: Connection) -> bool:
         """Take a connection in: it is sent the prices in force, the status, and then what changes. False when full."""
@@ -281,11 +283,14 @@ class Hub:
                     raise ConnectionError("REDIS_URL is not set")
                 channel = await layer.new_channel()
                 await layer.group_add(publish.GROUP, channel)
-                self._mended(_REDIS)
                 # What was published before the subscription stood is in the database.
                 await self._catch_up()
+                self._heard_seq = self.log.seq
+                self._mended(_REDIS)
                 while True:
                     await self._receive(await layer.receive(channel))
+                    self._heard_seq = self.log.seq
+                    self._mended(_REDIS)
             except Exception as error:
                 # The outermost boundary of this task: whatever a channel layer raises, the stream goes on.
                 self._troubled(_REDIS, error)
@@ -295,9 +300,14 @@ class Hub:
                 await asyncio.sleep(_RETRY_AFTER)
 
     async def _watch_the_database(self) -> None:
+        known = 0
         while True:
             with self._going_on("the database's watch"):
                 await self._catch_up()
+                # The layer tells nobody when its connection breaks. What was known a look ago has had time to come.
+                if known > self._heard_seq and _REDIS not in self._troubles:
+                    self._troubled(_REDIS, ConnectionError("ticks come by the database alone"))
+                known = self.log.seq
             await asyncio.sleep(_CATCH_UP_EVERY)
 
     async def _watch_the_clock(self) -> None:

@@ -396,6 +396,26 @@ async def test_a_new_freshness_limit_is_in_force_at_once(rarely: World, client: 
     assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
 
 
+async def test_a_redis_that_falls_silent_is_said_once_and_so_is_its_return(
+    world: World, client: Client, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+) -> None:
+    listen_to("streaming")
+    for price in ("101", "102"):
+        world.write(quote(price=price))
+        await client.next("priceUpdate")
+    async with asyncio.timeout(8):
+        while not caplog.records:
+            await asyncio.sleep(0.05)
+    await world.bring(world.write(quote(price="103")))
+    await client.next("priceUpdate")
+    async with asyncio.timeout(8):
+        while len(caplog.records) < 2:
+            await asyncio.sleep(0.05)
+    lost, back = (record.getMessage() for record in caplog.records)
+    assert lost == "the subscription to Redis is lost, trying again: ticks come by the database alone"
+    assert back == "the subscription to Redis is back"
+
+
 async def test_without_redis_prices_come_by_the_database_and_it_is_said_once(
     world: World, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
 ) -> None:
