@@ -254,7 +254,7 @@ class Hub:
 
     def restart_delay(self) -> int:
         """Milliseconds after which a client is to come back when this process ends: not all at once."""
-        return random.randint(0, self._restart_spread // dt.timedelta(milliseconds=1))  # noqa: S311
+        return random.randint(0, self._restart_spread // dt.timedelta(milliseconds=1))  # noqa: S311  (no secret)
 
     async def stop(self) -> None:
         """End the hub's own tasks, for whoever does not end the process with it."""

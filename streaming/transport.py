@@ -87,7 +87,7 @@ class PriceTransport(tcp.Server):
         self.waiting_since = now = time.monotonic()
         server = self.server.factory.server
         # Clients that come all at once are not to be asked for signs of life all at once ever after.
-        server.deadlines.set(self, now + server.patience * random.uniform(0.2, 0.5))  # noqa: S311
+        server.deadlines.set(self, now + server.patience * random.uniform(0.2, 0.5))  # noqa: S311  (no secret)
 
     def write(self, data: bytes) -> None:
         if self.blocked_since is not None or not self.connected:

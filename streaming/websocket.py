@@ -34,7 +34,7 @@ _MOST_UNSENT = 4096
 _CLOSING = 2
 # Headers of a handshake as RFC 6455 writes them (9.1, 4.3), where Autobahn is content with less.
 _VERSION = re.compile("[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]")
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105  (a grammar, not a password)
 _PARAMETER = rf'[ \t]*;[ \t]*{_TOKEN}(?:[ \t]*=[ \t]*(?:{_TOKEN}|"{_TOKEN}"))?'
 _EXTENSION = rf"[ \t]*(?:{_TOKEN}(?:{_PARAMETER})*)?[ \t]*"
 _EXTENSIONS = re.compile(rf"{_EXTENSION}(?:,{_EXTENSION})*")

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-SECRET_KEY = "nothing is signed here"  # noqa: S105
+SECRET_KEY = "nothing is signed here"  # noqa: S105  (a server of the bench)
 INSTALLED_APPS = ["channels"]
 ALLOWED_HOSTS = ["127.0.0.1"]
 PAYLOADS = os.environ["BENCH_PAYLOADS"]
