@@ -23,7 +23,7 @@ from streaming.frames import Frame
 from streaming.metrics import Ending, Fault, Metrics, Refusal
 from streaming.outlets import Outlet
 from streaming.protocol import EVERY_METAL
-from streaming.ticks import Quoted, Tick, TickLog, overall
+from streaming.ticks import Quoted, Tick, TickLog, Update, overall
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,8 @@ class Connection:
         self._hub = hub
         self._outlet = outlet
         self._chosen = False
-        self._answers: list[Frame] = []
+        # Few, and mostly none: then all connections share one tuple, and looking costs no cache line each.
+        self._answers: tuple[Frame, ...] = ()
         self._status: Frame | None = None
         # Whether an update may go out now, rather than with the next round.
         self._due = True
@@ -108,7 +109,7 @@ class Connection:
 
     def answer(self, message: bytes) -> None:
         """Send the answer to a message of the client's: answers go before prices, in order."""
-        self._answers.append(Frame(message))
+        self._answers += (Frame(message),)
         self.wake()
 
     def tell(self) -> bool:
@@ -120,9 +121,18 @@ class Connection:
         return self._outlet.clear
 
     def wake(self) -> None:
-        """Send what there is to send, as long as the client takes it."""
+        """Send what there is to send, as long as the client takes it: answers, then what changed, then the status."""
         outlet, hub = self._outlet, self._hub
-        while outlet.clear and (frame := self._next()):
+        while outlet.clear:
+            if self._answers:
+                frame, *rest = self._answers
+                self._answers = tuple(rest)
+            elif self._due and (update := self._update()):
+                frame = update.frame
+            elif hub.status and hub.status is not self._status:
+                self._status = frame = hub.status
+            else:
+                return
             hub.bytes_out += outlet.write(frame)
             hub.messages_out += 1
 
@@ -142,25 +152,19 @@ class Connection:
             self._timer.cancel()
         self._outlet.stop()
 
-    def _next(self) -> Frame | None:
-        """An answer, else what changed since the last update, else a status that the client has not seen; or None."""
-        if self._answers:
-            return self._answers.pop(0)
+    def _update(self) -> Update | None:
+        """What changed since the last update, which is news until the next round."""
+        self._due = False
         hub = self._hub
-        if self._due:
-            self._due = False
-            if update := hub.log.update(self.metals, self.since):
-                self.since = update.seq
-                if self._interval:
-                    self._not_before = asyncio.get_running_loop().time() + self._interval
-                return update.frame
-            if self.since is not None:
-                # Not backwards: before the first reading, the log knows less than a client that has come back.
-                self.since = max(self.since, hub.log.seq)
-        if self._status is not hub.status:
-            self._status = hub.status
-            return self._status
-        return None
+        update = hub.log.update(self.metals, self.since)
+        if update:
+            self.since = update.seq
+            if self._interval:
+                self._not_before = asyncio.get_running_loop().time() + self._interval
+        elif self.since is not None:
+            # Not backwards: before the first reading, the log knows less than a client that has come back.
+            self.since = max(self.since, hub.log.seq)
+        return update
 
     def _interval_is_over(self) -> bool:
         """Whether the client's interval is over; if not, it is told when it is."""

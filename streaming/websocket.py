@@ -248,13 +248,14 @@ class FrameOutlet:
         if not self.clear:
             self._transport.write(data)
             return len(data)
+        send, size = self._send, len(data)
         try:
-            sent = self._send(data)
+            sent = send(data)
         except OSError:
             sent = 0
-        if sent < len(data):
+        if sent < size:
             self._transport.keep(data[sent:])
-        return len(data)
+        return size
 
     def stop(self) -> None:
         self.listener = None

@@ -40,7 +40,7 @@ class Place:
         self.own = self.everyone = CollectorRegistry()
         self._folder: Path | None = None
         self._lock: IO[str] | None = None
-        self._pid = os.getpid()
+        self._was_forked = False
         self._value_class: Any = values.MutexValue
 
     @classmethod
@@ -60,6 +60,7 @@ class Place:
         place.everyone = CollectorRegistry()
         place.everyone.register(_Everyone(folder))
         place._folder = folder
+        os.register_at_fork(after_in_child=place._forked)
         place._value_class = values.MultiProcessValue(place._identify)  # type: ignore[no-untyped-call]
         return place
 
@@ -79,9 +80,12 @@ class Place:
             values.ValueClass = before
             os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # no business of whatever this process starts
 
+    def _forked(self) -> None:
+        self._was_forked = True
+
     def _identify(self) -> str:
         """What the names of this process's files end in. Asked for at each change of a value."""
-        if os.getpid() != self._pid:
+        if self._was_forked:
             raise RuntimeError("A process that was forked counts into its parent's files: let it take its own Place.")
         return str(self.number)
 
