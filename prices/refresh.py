@@ -30,9 +30,11 @@ def refresh(clock: Callable[[], dt.datetime] = timezone.now) -> None:
     """
     ingest.fall_back_where_due(now=clock(), unpriced_only=True)
     metals = [Metal(name) for name in ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)]
-    for outcome in chain.ask(_awake(clock()), metals, budget=settings.PROVIDER_BUDGET, now=clock()):
-        ingest.record(outcome.quotes, now=clock())
-        _remember(outcome, clock())
+    sources = dict.fromkeys(_awake(clock()))
+    for outcome in chain.one_after_the_other(sources, metals, budget=settings.PROVIDER_BUDGET, now=clock()):
+        ingest.record(outcome.fresh, now=clock())
+        if outcome.is_over:
+            _remember(outcome, clock())
     ingest.fall_back_where_due(now=clock())
 
 
@@ -50,5 +52,5 @@ def _remember(outcome: chain.Outcome, now: dt.datetime) -> None:
         state |= {"last_error_at": now, "last_error": outcome.complaint}
     if outcome.retry_after:
         state["rests_until"] = now + outcome.retry_after
-        logger.warning("%s rests for %s, as it asked", outcome.provider, outcome.retry_after)
-    ProviderState.objects.update_or_create(name=outcome.provider, defaults=state)
+        logger.warning("%s rests for %s, as it asked", outcome.source, outcome.retry_after)
+    ProviderState.objects.update_or_create(name=outcome.source, defaults=state)

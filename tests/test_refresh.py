@@ -8,7 +8,8 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -16,11 +17,11 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from prices import current
+from prices import current, providers
 from prices.models import FallbackPrice, LatestPrice, ListedMetal, ProviderState, Tick
-from prices.providers import chain, simulated
+from prices.providers import PROVIDERS, chain
 from prices.providers.errors import TemporaryError
-from prices.providers.http import LARGEST_BODY
+from prices.providers.http import LARGEST_BODY, Client
 from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, PublishedTick, Quote, per_gram
 from prices.refresh import refresh, refresh_if_due
 from prices.tasks import refresh_prices
@@ -393,13 +394,16 @@ def test_a_hang_costs_no_more_than_the_budget(source: Source, settings: Settings
 def test_each_source_may_use_its_share_of_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     deadlines: list[float] = []
 
-    def has_nothing(metal: Metal, *, deadline: float, now: dt.datetime) -> Quote:
-        deadlines.append(deadline)
+    def has_nothing(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
+        deadlines.append(client.deadline)
         raise TemporaryError("has nothing")
 
-    monkeypatch.setattr("prices.providers.chain.PROVIDERS", dict.fromkeys("abc", has_nothing))
+    monkeypatch.setattr(
+        "prices.providers.chain.PROVIDERS", {name: providers.Source(name=name, fetch=has_nothing) for name in "abc"}
+    )
     started = time.monotonic()
-    for _ in chain.ask("abc", [Metal.GOLD], budget=dt.timedelta(seconds=60), now=NOW):
+    budget = dt.timedelta(seconds=60)
+    for _ in chain.one_after_the_other(dict.fromkeys("abc"), [Metal.GOLD], budget=budget, now=NOW):
         pass
     assert [deadline - started for deadline in deadlines] == pytest.approx([20, 30, 60], abs=5)
 
@@ -407,10 +411,10 @@ def test_each_source_may_use_its_share_of_what_is_left(monkeypatch: pytest.Monke
 def test_a_defect_in_one_sources_code_does_not_keep_the_next_from_being_asked(
     source: Source, settings: Settings, monkeypatch: pytest.MonkeyPatch, log: Callable[[], list[str]]
 ) -> None:
-    def broken(*args: object, **options: object) -> Quote:
+    def broken(*args: object, **options: object) -> dict[Metal, Quote]:
         raise KeyError("price")
 
-    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {LIVE: broken, SIMULATED: simulated.fetch})
+    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {**PROVIDERS, LIVE: replace(PROVIDERS[LIVE], fetch=broken)})
     settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
     refresh_at(NOW)
     assert sources_shown() == {SIMULATED}

@@ -1,20 +1,41 @@
 """Where prices come from. One module a vendor: a `fetch` (I/O) around a pure `parse`; its shape ends at `Quote`."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from prices.providers import gold_api_com, simulated
-from prices.quotes import Metal, Quote
+from prices.providers.errors import ProviderError
+from prices.providers.http import Client
+from prices.quotes import SIMULATED, Metal, Quote
 
 
 class Fetch(Protocol):
-    """One metal's quote from a source. Raises ProviderError. `deadline` is a `time.monotonic()`."""
+    """What a source says of each of these metals. Raises ProviderError for what concerns all of them."""
 
-    def __call__(self, metal: Metal, *, deadline: float, now: dt.datetime) -> Quote: ...
+    def __call__(
+        self, metals: Sequence[Metal], *, client: Client, now: dt.datetime
+    ) -> Mapping[Metal, Quote | ProviderError]: ...
 
 
-PROVIDERS: Final[Mapping[str, Fetch]] = {
-    gold_api_com.NAME: gold_api_com.fetch,
-    "simulated": simulated.fetch,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A vendor. `brings_all`: one call for all metals; else `fetch` is called with one metal at a time, side by side.
+
+    `includes_premium`: its prices hold duty and the like already.
+    """
+
+    name: str
+    fetch: Fetch
+    brings_all: bool = False
+    includes_premium: bool = False
+
+
+PROVIDERS: Final[Mapping[str, Source]] = {
+    source.name: source
+    for source in (
+        Source(name=gold_api_com.NAME, fetch=gold_api_com.fetch),
+        Source(name=SIMULATED, fetch=simulated.fetch, brings_all=True),
+    )
 }

@@ -3,31 +3,43 @@
 import datetime as dt
 import logging
 import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from prices.providers import PROVIDERS, Fetch
+from prices.providers import PROVIDERS, Source
 from prices.providers.errors import ProviderError, TemporaryError
+from prices.providers.http import Client
 from prices.quotes import Metal, Quote
 
 logger = logging.getLogger(__name__)
 
+# Seconds that a good answer waits for others, to go out with them.
+_GATHER = 0.3
+
 
 @dataclass(slots=True)
 class Outcome:
-    """What one source gave: quotes, and for each metal without one the reason."""
+    """What one source gave so far: quotes, of which `fresh` have come since the last look, and errors by metal.
 
-    provider: str
+    `held` are metals whose quotes whoever judged them did not publish: for them the next source is asked too.
+    """
+
+    source: str
+    fresh: list[Quote] = field(default_factory=list)
     quotes: list[Quote] = field(default_factory=list)
     errors: dict[Metal, ProviderError] = field(default_factory=dict)
+    held: set[Metal] = field(default_factory=set)
+    is_over: bool = False
+    calls: int = 0
+    seconds: float = 0.0
 
     @property
     def complaint(self) -> str:
         """The errors in one line, metals with the same trouble together; empty where all went well."""
         troubles: dict[str, list[Metal]] = {}
-        for metal, error in self.errors.items():
-            troubles.setdefault(str(error), []).append(metal)
+        for metal in filter(self.errors.__contains__, Metal):
+            troubles.setdefault(str(self.errors[metal]), []).append(metal)
         return "; ".join(f"{', '.join(metals)}: {trouble}" for trouble, metals in troubles.items())
 
     @property
@@ -37,46 +49,111 @@ class Outcome:
         return max((rest for rest in asked if rest), default=None)
 
 
-def ask(
-    providers: Sequence[str], metals: Iterable[Metal], *, budget: dt.timedelta, now: dt.datetime
-) -> Iterable[Outcome]:
-    """Ask each source in turn for the metals that those before it did not give; yields each source's outcome at once.
+def one_after_the_other(
+    sources: Mapping[str, int | None], metals: Iterable[Metal], *, budget: dt.timedelta, now: dt.datetime
+) -> Iterator[Outcome]:
+    """Ask each source in turn for the metals that those before it did not give.
 
-    A source may use its share of what is left of `budget`, so that one that hangs leaves time for the next.
+    `sources` are names with the calls that their quotas leave (None: any number). A source may use its share of what is
+    left of `budget`, so that one that hangs leaves time for the next. Yields a source's outcome whenever there are
+    fresh quotes in it, and when it is over.
     """
     missing = list(metals)
     deadline = time.monotonic() + budget.total_seconds()
-    for position, name in enumerate(providers):
+    for position, (name, most_calls) in enumerate(sources.items()):
         if not missing:
             return
-        now_monotonic = time.monotonic()
-        share = max(0.0, deadline - now_monotonic) / (len(providers) - position)
-        outcome = _ask_one(name, PROVIDERS[name], missing, now_monotonic + share, now)
-        if outcome.errors:
-            logger.warning("%s gave no price: %s", name, outcome.complaint)
-        given = {quote.metal for quote in outcome.quotes}
+        share = max(0.0, deadline - time.monotonic()) / (len(sources) - position)
+        asking = _Asking(PROVIDERS[name], missing, deadline=time.monotonic() + share, most_calls=most_calls, now=now)
+        yield from asking.outcomes()
+        given = {quote.metal for quote in asking.outcome.quotes} - asking.outcome.held
         missing = [metal for metal in missing if metal not in given]
-        yield outcome
 
 
-def _ask_one(name: str, fetch: Fetch, metals: Sequence[Metal], deadline: float, now: dt.datetime) -> Outcome:
-    """All metals side by side. What has not answered by the deadline is left behind, not waited for."""
-    outcome = Outcome(name)
-    pool = ThreadPoolExecutor(len(metals), thread_name_prefix=name)
-    calls: dict[Metal, Future[Quote]] = {
-        metal: pool.submit(fetch, metal, deadline=deadline, now=now) for metal in metals
-    }
-    wait(calls.values(), timeout=max(0.0, deadline - time.monotonic()) + 0.05)
-    pool.shutdown(wait=False, cancel_futures=True)
-    for metal, call in calls.items():
-        if not call.done():
-            outcome.errors[metal] = TemporaryError("no answer in time")
-            continue
+def side_by_side(
+    sources: Mapping[str, int | None], metals: Sequence[Metal], *, budget: dt.timedelta, now: dt.datetime
+) -> Iterator[Outcome]:
+    """Ask all sources at once for all metals; yields as `one_after_the_other` does, in the order of the answers."""
+    deadline = time.monotonic() + budget.total_seconds()
+    askings = [
+        _Asking(PROVIDERS[name], metals, deadline=deadline, most_calls=most_calls, now=now)
+        for name, most_calls in sources.items()
+    ]
+    while askings:
+        wait([call for asking in askings for call in asking.pending], _left(deadline), return_when=FIRST_COMPLETED)
+        for asking in list(askings):
+            if asking.settle() or _left(deadline) == 0.0:
+                yield asking.outcome
+            if asking.outcome.is_over:
+                askings.remove(asking)
+
+
+class _Asking:
+    """The calls to one source, side by side. What has not answered by the deadline is left behind, not waited for."""
+
+    def __init__(
+        self, source: Source, metals: Sequence[Metal], *, deadline: float, most_calls: int | None, now: dt.datetime
+    ) -> None:
+        self.outcome = Outcome(source.name)
+        self._deadline = deadline
+        self._began = time.monotonic()
+        self._client = Client(deadline=deadline, most_calls=most_calls)
+        together = [tuple(metals)] if source.brings_all else [(metal,) for metal in metals]
+        pool = ThreadPoolExecutor(len(together), thread_name_prefix=source.name)
+        self.pending: dict[Future[Mapping[Metal, Quote | ProviderError]], tuple[Metal, ...]] = {
+            pool.submit(source.fetch, asked, client=self._client, now=now): asked for asked in together
+        }
+        pool.shutdown(wait=False)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """The outcome, each time that there are fresh quotes in it, and at the end."""
+        while not self.outcome.is_over:
+            wait(self.pending, _left(self._deadline), return_when=FIRST_COMPLETED)
+            wait(self.pending, min(_GATHER, _left(self._deadline)))
+            if self.settle():
+                yield self.outcome
+
+    def settle(self) -> bool:
+        """Take the answers that have come. Whether that is news: something is fresh, or it is over."""
+        self.outcome.fresh = []
+        for call in [call for call in self.pending if call.done()]:
+            self._take(self.pending.pop(call), call)
+        if self.pending and _left(self._deadline) == 0.0:
+            for metals in self.pending.values():
+                self._fail(metals, TemporaryError("no answer in time"))
+            self.pending.clear()
+        self.outcome.quotes += self.outcome.fresh
+        if not self.pending:
+            self.outcome.is_over = True
+            self.outcome.calls = self._client.calls
+            self.outcome.seconds = time.monotonic() - self._began
+            if self.outcome.errors:
+                logger.warning("%s gave no price: %s", self.outcome.source, self.outcome.complaint)
+        return bool(self.outcome.fresh) or self.outcome.is_over
+
+    def _take(self, metals: tuple[Metal, ...], call: Future[Mapping[Metal, Quote | ProviderError]]) -> None:
         try:
-            outcome.quotes.append(call.result())
+            answers = call.result()
         except ProviderError as error:
-            outcome.errors[metal] = error
+            self._fail(metals, error)
+            return
         except Exception as error:  # a defect in one source's code must not keep the others from being asked
-            logger.exception("%s failed on %s", name, metal)
-            outcome.errors[metal] = TemporaryError(f"failed ({type(error).__name__})")
-    return outcome
+            logger.exception("%s failed on %s", self.outcome.source, ", ".join(metals))
+            self._fail(metals, TemporaryError(f"failed ({type(error).__name__})"))
+            return
+        for metal in metals:
+            match answers.get(metal):
+                case Quote() as quote:
+                    self.outcome.fresh.append(quote)
+                case ProviderError() as trouble:
+                    self._fail((metal,), trouble)
+                case None:
+                    self._fail((metal,), TemporaryError("is not in the answer"))
+
+    def _fail(self, metals: Iterable[Metal], error: ProviderError) -> None:
+        self.outcome.errors.update(dict.fromkeys(metals, error))
+
+
+def _left(deadline: float) -> float:
+    """Seconds until the deadline, and a moment for those who keep it themselves."""
+    return max(0.0, deadline + 0.05 - time.monotonic())

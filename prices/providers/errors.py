@@ -2,6 +2,7 @@
 
 ProviderError
 ├── TemporaryError   the next refresh may fare better (time-out, 429, 5xx, a garbled answer)
+├── QuotaError       it will once the source's quota begins anew: the vendor's own, or ours, which ends before it
 └── PermanentError   it will not until a person acts (a bad key, an unknown currency)
 """
 
@@ -13,11 +14,19 @@ class ProviderError(Exception):
 
 
 class TemporaryError(ProviderError):
-    """`retry_after` is how long the source asked to be left alone, where it did."""
+    """`retry_after` is how long the source asked to be left alone, where it did.
 
-    def __init__(self, message: str, *, retry_after: dt.timedelta | None = None) -> None:
+    `is_brief`: a second try a moment later is worth it.
+    """
+
+    def __init__(self, message: str, *, retry_after: dt.timedelta | None = None, is_brief: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.is_brief = is_brief
+
+
+class QuotaError(ProviderError):
+    """No more calls in this month or day."""
 
 
 class PermanentError(ProviderError):

@@ -4,22 +4,24 @@
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 
 from prices.providers.errors import PermanentError, TemporaryError
-from prices.providers.http import get_json
+from prices.providers.http import Client
 from prices.providers.parsing import fields, positive_decimal, quote_time, shown
 from prices.quotes import Metal, Quote, per_gram
 
 NAME = "gold_api_com"
 
 
-def fetch(metal: Metal, *, deadline: float, now: dt.datetime) -> Quote:
-    """Ask for one metal in the base currency. Raises ProviderError. `deadline` is a `time.monotonic()`."""
+def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
+    """Ask for one metal in the base currency. Raises ProviderError."""
+    (metal,) = metals
     url = f"{settings.GOLD_API_COM_URL}/price/{metal.symbol}/{settings.BASE_CURRENCY}"
-    return parse(get_json(url, deadline=deadline), metal=metal, currency=settings.BASE_CURRENCY, now=now)
+    return {metal: parse(client.get_json(url), metal=metal, currency=settings.BASE_CURRENCY, now=now)}
 
 
 def parse(answer: Any, *, metal: Metal, currency: str, now: dt.datetime) -> Quote:

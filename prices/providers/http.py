@@ -2,7 +2,10 @@
 
 import datetime as dt
 import json
+import random
+import threading
 import time
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -11,13 +14,16 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from prices.providers.errors import PermanentError, TemporaryError
+from prices.providers.errors import PermanentError, QuotaError, TemporaryError
 from prices.providers.parsing import shown
 
 LARGEST_BODY = 256 * 1024  # the largest known answer is under 10 KB
 _CONNECT_TIMEOUT = 3.05
 _LONGEST_REST = dt.timedelta(hours=1)
 _PERMANENT = {400, 401, 403, 404, 410, 422}
+# Of a server in trouble, where it does not say when to come back.
+_BRIEF = {500, 502, 504}
+_BEFORE_ANOTHER_TRY = (0.1, 0.4)  # seconds
 
 
 class _Session(requests.Session):
@@ -29,33 +35,67 @@ class _Session(requests.Session):
         return None
 
 
-def get_json(url: str, *, deadline: float) -> Any:
-    """The JSON answer of `url`, its numbers as Decimal. `deadline` is a `time.monotonic()`.
+class Client:
+    """The calls to one source in one refresh, which share a deadline (a `time.monotonic()`) and are counted.
 
-    Raises ProviderError for everything else: no answer in time, a redirect, a status other than 200, a huge body, no
-    JSON, NaN. A GET is not repeated here: the next source, or the next refresh, is the better second try.
+    `most_calls` is what the source's quota leaves; None where it has none. May be used by several threads.
     """
-    try:
-        with (
-            _Session() as session,
-            session.get(
-                url,
-                headers={"Accept": "application/json", "User-Agent": "swarna"},
-                timeout=(min(_CONNECT_TIMEOUT, _left(deadline)), _left(deadline)),
-                allow_redirects=False,
-                stream=True,
-            ) as response,
-        ):
-            if response.is_redirect:
-                raise PermanentError(f"redirects to {_host(response.headers['Location'])}")
-            if response.status_code != 200:
-                raise _refusal(response, deadline)
-            body = _read(response, deadline)
-    except (requests.Timeout, ReadTimeoutError) as error:
-        raise TemporaryError("no answer in time") from error
-    except (requests.RequestException, HTTPError) as error:
-        raise TemporaryError(f"cannot be reached ({type(error).__name__})") from error
-    return _decoded(body)
+
+    def __init__(self, *, deadline: float, most_calls: int | None = None) -> None:
+        self.calls = 0
+        self.deadline = deadline
+        self._most_calls = most_calls
+        self._counting = threading.Lock()
+
+    def get_json(
+        self, url: str, *, headers: Mapping[str, str] | None = None, params: Mapping[str, str] | None = None
+    ) -> Any:
+        """The JSON answer of `url`, its numbers as Decimal. A brief trouble gets a second try, if there is time.
+
+        Raises ProviderError for everything else: no answer in time, a redirect, a status other than 200, a huge body,
+        no JSON, NaN, a quota that is used up.
+        """
+        try:
+            return self._get_json_once(url, headers, params)
+        except TemporaryError as error:
+            # Not all at the same moment: whoever fails under load is not helped by four calls in step.
+            pause = random.uniform(*_BEFORE_ANOTHER_TRY)  # noqa: S311  (no secret)
+            if not error.is_brief or time.monotonic() + 2 * pause > self.deadline:
+                raise
+            time.sleep(pause)
+            return self._get_json_once(url, headers, params)
+
+    def _get_json_once(self, url: str, headers: Mapping[str, str] | None, params: Mapping[str, str] | None) -> Any:
+        left = _left(self.deadline)
+        self._count()
+        try:
+            with (
+                _Session() as session,
+                session.get(
+                    url,
+                    params=params,
+                    headers={"Accept": "application/json", "User-Agent": "swarna"} | dict(headers or {}),
+                    timeout=(min(_CONNECT_TIMEOUT, left), left),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
+                if response.is_redirect:
+                    raise PermanentError(f"redirects to {_host(response.headers['Location'])}")
+                if response.status_code != 200:
+                    raise _refusal(response, self.deadline)
+                body = _read(response, self.deadline)
+        except (requests.Timeout, ReadTimeoutError) as error:
+            raise TemporaryError("no answer in time") from error
+        except (requests.RequestException, HTTPError) as error:
+            raise TemporaryError(f"cannot be reached ({type(error).__name__})", is_brief=True) from error
+        return _decoded(body)
+
+    def _count(self) -> None:
+        with self._counting:
+            if self._most_calls is not None and self.calls >= self._most_calls:
+                raise QuotaError("the quota that is set for it is used up")
+            self.calls += 1
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:
@@ -106,7 +146,8 @@ def _refusal(response: requests.Response, deadline: float) -> TemporaryError | P
     message = f"answers HTTP {response.status_code}{reason}"
     if response.status_code in _PERMANENT:
         return PermanentError(message)
-    return TemporaryError(message, retry_after=_retry_after(response.headers.get("Retry-After")))
+    rest = _retry_after(response.headers.get("Retry-After"))
+    return TemporaryError(message, retry_after=rest, is_brief=rest is None and response.status_code in _BRIEF)
 
 
 def _reason(body: bytes) -> str:

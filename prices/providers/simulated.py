@@ -7,12 +7,13 @@ second by second, with a jump above 1 % now and then. So any number of workers, 
 import datetime as dt
 import functools
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
 from django.conf import settings
 
+from prices.providers.http import Client
 from prices.quotes import SIMULATED, Metal, Quote, rounded
 
 # Per gram, of the order that these metals have in INR.
@@ -30,10 +31,11 @@ _JUMP: Final = (0.012, 0.02)
 _SPREAD: Final = Decimal("0.0004")
 
 
-def fetch(metal: Metal, *, deadline: float, now: dt.datetime) -> Quote:
-    """The simulated price of this second, with a spread around it. Never fails."""
+def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
+    """The simulated prices of this second, with a spread around them. Never fails."""
     second = int(now.timestamp())
-    return quote(metal, step=second, quoted_at=dt.datetime.fromtimestamp(second, dt.UTC))
+    at = dt.datetime.fromtimestamp(second, dt.UTC)
+    return {metal: quote(metal, step=second, quoted_at=at) for metal in metals}
 
 
 def quote(metal: Metal, *, step: int, quoted_at: dt.datetime) -> Quote:
