@@ -6,8 +6,10 @@ become visible and "the price before" means the same to everyone.
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -15,15 +17,19 @@ from django.conf import settings
 from django.db import transaction
 
 from prices.changes import significant_change
+from prices.holding import Judge, bands
 from prices.models import (
     Configuration,
     FallbackPrice,
+    HeldPrice,
     LatestPrice,
     ListedMetal,
+    Premium,
     Price,
     SignificantChange,
     Tick,
 )
+from prices.providers import PROVIDERS
 from prices.quotes import (
     FALLBACK,
     Change,
@@ -50,6 +56,50 @@ def record(quotes: Iterable[Quote], *, now: dt.datetime) -> PublishedTick | None
         return ledger.write(quotes, now)
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What became of quotes that were offered: the tick, where there was news, and the metals whose quotes are held."""
+
+    tick: PublishedTick | None
+    held: frozenset[Metal]
+
+
+def offer(quotes: Iterable[Quote], *, now: dt.datetime) -> Offered:
+    """Write the quotes that can be believed, as `record` does, and hold the others (prices/holding.py)."""
+    with _one_at_a_time() as ledger:
+        judge = ledger.judge(now)
+        believed = [quote for quote in ledger.in_time(quotes) if quote.lane is not Lane.LIVE or judge.admits(quote)]
+        return Offered(ledger.write(believed, now), frozenset(judge.held))
+
+
+def hold_for_disagreement(quotes: Sequence[Quote], *, now: dt.datetime) -> None:
+    """Record what the sources of one metal say that do not agree: staff may decide between them."""
+    with _one_at_a_time() as ledger:
+        ledger.judge(now).hold_for_disagreement(list(ledger.in_time(quotes)), settings.CONSENSUS_SOURCES)
+
+
+def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> PublishedTick | None:
+    """Staff's word on a price that is held: publish it, or not. Raises ValueError where it was decided meanwhile, or
+    where a newer price is out.
+    """
+    with _one_at_a_time() as ledger:
+        held = HeldPrice.objects.select_for_update().get(pk=held_id)
+        if held.decision != HeldPrice.Decision.PENDING:
+            raise ValueError(f"it was {held.decision} by {held.decided_by} already")
+        if approve and not list(ledger.in_time([held.quote()])):
+            raise ValueError("a newer price of this metal is out")
+        held.decision = HeldPrice.Decision.APPROVED if approve else HeldPrice.Decision.REJECTED
+        held.decided_at, held.decided_by = now, by
+        held.save(update_fields=["decision", "decided_at", "decided_by"])
+        return ledger.write([held.quote()], now) if approve else None
+
+
+def apply_premiums(*, now: dt.datetime) -> PublishedTick | None:
+    """Publish the live prices once more where the premium in force at `now` is not the one that they went out with."""
+    with _one_at_a_time() as ledger:
+        return ledger.write(ledger.live_at_spot(), now)
+
+
 def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> PublishedTick | None:
     """Publish staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever.
 
@@ -74,13 +124,31 @@ class _Ledger:
     """Where every metal stands, for the length of one transaction that holds the lock."""
 
     def __init__(self, configuration: Configuration) -> None:
-        self.threshold = configuration.threshold_percent
+        self.configuration = configuration
         self.lanes = shown_lanes(settings.PRICE_PROVIDERS)
         self.listed = set(ListedMetal.objects.filter(enabled=True).values_list("name", flat=True))
         self.latest: dict[tuple[str, str], LatestPrice] = {
             (latest.metal_id, latest.lane): latest
             for latest in LatestPrice.objects.filter(currency=settings.BASE_CURRENCY).select_related("price")
         }
+
+    def judge(self, now: dt.datetime) -> Judge:
+        """Who says which quotes can be believed."""
+        return Judge(
+            last=self._last_at_spot,
+            bands=bands(settings.BASE_CURRENCY),
+            max_jump_percent=self.configuration.jump_percent,
+            now=now,
+        )
+
+    def _last_at_spot(self, metal: Metal) -> Quote | None:
+        live = self.latest.get((metal, Lane.LIVE))
+        return live.price.quote().at_spot() if live else None
+
+    def live_at_spot(self) -> list[Quote]:
+        """The live quotes that are shown, before any premium."""
+        shown = [self.in_force(Metal(name)) for name in self.listed]
+        return [price.quote().at_spot() for price in shown if price and lane_of(price.source) is Lane.LIVE]
 
     def in_force(self, metal: Metal) -> Price | None:
         """The price that screens show: the one that was published last, of all lanes that are shown here."""
@@ -113,7 +181,11 @@ class _Ledger:
         ]
 
     def write(self, quotes: Iterable[Quote], now: dt.datetime) -> PublishedTick | None:
-        listed = [quote for quote in quotes if quote.metal in self.listed and self._is_in_time(quote)]
+        premiums = Premium.in_force(now)
+        listed = [
+            quote.with_premium(premiums.get(quote.metal, Decimal(1))) if _is_spot(quote) else quote
+            for quote in self.in_time(quotes)
+        ]
         news = [quote for quote in listed if not self._is_shown(quote)]
         self._confirm([quote for quote in listed if quote not in news], now)
         if not news:
@@ -157,6 +229,10 @@ class _Ledger:
         transaction.on_commit(partial(publish.tick, result))
         return result
 
+    def in_time(self, quotes: Iterable[Quote]) -> Iterator[Quote]:
+        """Those of listed metals that are not older than the newest of their lane."""
+        return (quote for quote in quotes if quote.metal in self.listed and self._is_in_time(quote))
+
     def _last(self, quote: Quote) -> Price | None:
         """The price before this one in its own lane."""
         latest = self.latest.get((quote.metal, quote.lane))
@@ -196,7 +272,7 @@ class _Ledger:
         last = self._last(quote)
         if last is None:
             return None
-        return significant_change(quote.metal, last.price, quote.price, threshold=self.threshold)
+        return significant_change(quote.metal, last.price, quote.price, threshold=self.configuration.threshold_percent)
 
     def _day(self, quote: Quote) -> DayFigures:
         last = self._last(quote)
@@ -220,6 +296,7 @@ class _Ledger:
             high=day.high,
             low=day.low,
             previous_close=day.previous_close,
+            spot=quote.spot,
             source=quote.source,
             quoted_at=quote.quoted_at,
         )
@@ -235,7 +312,14 @@ def _as_stored(quote: Quote) -> Quote:
         quoted_at=quote.quoted_at,
         bid=quote.bid,
         ask=quote.ask,
+        spot=quote.spot,
     )
+
+
+def _is_spot(quote: Quote) -> bool:
+    """Whether a premium belongs on it: not on what staff or a vendor give with everything in it."""
+    vendor = PROVIDERS.get(quote.source)
+    return quote.lane is not Lane.FALLBACK and not (vendor and vendor.includes_premium)
 
 
 def _trading_day(at: dt.datetime) -> dt.date:

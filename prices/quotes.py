@@ -46,7 +46,7 @@ PERCENT_STEP: Final = Decimal("0.01")
 # for which a decimal is a float of fifteen digits. One that it rounded up may not even be read back.
 LARGEST_PRICE: Final = Decimal("99999999999.9999")
 
-_QUOTED_AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "previous_close")
+_QUOTED_AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "previous_close", "spot")
 
 FALLBACK: Final = "fallback"
 SIMULATED: Final = "simulated"
@@ -96,7 +96,8 @@ class Quote:
     """One metal's price as a source gave it, in `currency` per gram of fine metal.
 
     `quoted_at` is the source's own time. `bid`, `ask` and the day's figures are None where the source does not give
-    them. Raises ValueError when the numbers cannot be a price.
+    them. `spot` is the source's own price where the others hold a premium; else None. Raises ValueError when the
+    numbers cannot be a price.
     """
 
     metal: Metal
@@ -110,6 +111,7 @@ class Quote:
     high: Decimal | None = None
     low: Decimal | None = None
     previous_close: Decimal | None = None
+    spot: Decimal | None = None
 
     def __post_init__(self) -> None:
         for name in _QUOTED_AMOUNTS:
@@ -130,6 +132,38 @@ class Quote:
     @property
     def lane(self) -> Lane:
         return lane_of(self.source)
+
+    def with_premium(self, multiplier: Decimal) -> "Quote":
+        """The same quote with duty, tax and the like on it. Raises ValueError where that cannot be a price."""
+        if multiplier == 1:
+            return self
+
+        def of(amount: Decimal | None) -> Decimal | None:
+            return None if amount is None else amount * multiplier
+
+        return replace(
+            self,
+            price=self.price * multiplier,
+            bid=of(self.bid),
+            ask=of(self.ask),
+            open=of(self.open),
+            high=of(self.high),
+            low=of(self.low),
+            previous_close=of(self.previous_close),
+            spot=self.price,
+        )
+
+    def at_spot(self) -> "Quote":
+        """The quote as its source gave it: the price alone, where it was changed."""
+        if self.spot is None:
+            return self
+        return Quote(
+            metal=self.metal,
+            price=self.spot,
+            currency=self.currency,
+            source=self.source,
+            quoted_at=self.quoted_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from typing import Any
 from environs import EnvValidationError
 from marshmallow.validate import Range
 
+from prices.quota import Quota
 from swarna import environment
 from swarna.addresses import Network
 from swarna.embedded import announced_redis_url, kept_secret
@@ -60,6 +61,21 @@ CHANGE_THRESHOLD_PERCENT: Decimal = env.decimal(
 FALLBACK_AFTER: dt.timedelta = env.duration("FALLBACK_AFTER", "1h") or dt.timedelta(hours=1)
 # All sources together may take this long in one refresh; one that hangs costs no more.
 PROVIDER_BUDGET: dt.timedelta = env.duration("PROVIDER_BUDGET", "10s") or dt.timedelta(seconds=10)
+# A price further than this from the last one is held until it is confirmed.
+MAX_JUMP_PERCENT: Decimal = env.decimal(
+    "MAX_JUMP_PERCENT", Decimal(5), validate=Range(min=0, max=1000, min_inclusive=False)
+) or Decimal(5)
+# How many sources have to agree on a price; 0: the first that answers is believed.
+CONSENSUS_SOURCES: int = env.int("CONSENSUS_SOURCES", 0, validate=Range(min=0, max=20)) or 0
+CONSENSUS_TOLERANCE_PERCENT: Decimal = env.decimal(
+    "CONSENSUS_TOLERANCE_PERCENT", Decimal(1), validate=Range(min=0, max=100, min_inclusive=False)
+) or Decimal(1)
+# Calls that we allow ourselves, by source; the free plans' where there are such.
+GOLD_API_COM_QUOTA: Quota | None = env.quota("GOLD_API_COM_QUOTA", "none")
+GOLDAPI_IO_QUOTA: Quota | None = env.quota("GOLDAPI_IO_QUOTA", "100/month")
+METALS_DEV_QUOTA: Quota | None = env.quota("METALS_DEV_QUOTA", "100/month")
+METALPRICEAPI_QUOTA: Quota | None = env.quota("METALPRICEAPI_QUOTA", "100/month")
+SWISSQUOTE_QUOTA: Quota | None = env.quota("SWISSQUOTE_QUOTA", "none")
 
 # --- the stream ----------------------------------------------------------------------------------------------------
 WS_MAX_CONNECTIONS: int = env.int("WS_MAX_CONNECTIONS", 100, validate=Range(min=1)) or 100

@@ -73,6 +73,19 @@ def seeded(db: None) -> None:
     call_command("seed")
 
 
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
+    """The warnings of `prices` so far; its logger does not pass them on to pytest's own."""
+    logger = logging.getLogger("prices")
+    logger.addHandler(caplog.handler)
+    yield lambda: [
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("prices") and record.levelno >= logging.WARNING
+    ]
+    logger.removeHandler(caplog.handler)
+
+
 def quote(
     metal: str = "gold",
     price: str = "13221.39",

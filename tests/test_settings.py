@@ -21,6 +21,7 @@ from marshmallow import ValidationError
 
 from prices import schedule
 from prices.providers import PROVIDERS
+from prices.quota import Quota
 from swarna import environment
 from tests.environment import DATABASE
 from tests.product import ROOT
@@ -50,6 +51,14 @@ GOOD = {
     "BASE_CURRENCY": "usd",
     "PRICE_PROVIDERS": "simulated, gold_api_com",
     "GOLD_API_COM_URL": "http://127.0.0.1:8000/gold/",
+    "GOLD_API_COM_QUOTA": "5000/day",
+    "GOLDAPI_IO_QUOTA": " 1000 / month ",
+    "METALS_DEV_QUOTA": "none",
+    "METALPRICEAPI_QUOTA": "1/day",
+    "SWISSQUOTE_QUOTA": "7/month",
+    "MAX_JUMP_PERCENT": "2.5",
+    "CONSENSUS_SOURCES": "2",
+    "CONSENSUS_TOLERANCE_PERCENT": "0.5",
     "SIMULATED_SEED": "7",
     "PRICE_UPDATE_INTERVAL": "100",
     "PROVIDER_BUDGET": "2500ms",
@@ -74,6 +83,7 @@ GOOD = {
     "METRICS_DIR": "/tmp/swarna-metrics-somewhere-else",
 }
 NUMBERS = ["many", "0", "-1", "1.5", "", "1e3", "9" * 5000]
+QUOTAS = ["100", "100/week", "0/day", "-1/day", "many/day", "1.5/day", "9999999999/day"]
 DURATIONS = ["soon", "0", "-1", "1 week", "0.4ms", "1e3", "4000d", "9" * 400, "5m 30s", "nan"]
 BAD = {
     "WEBSOCKET_PORT": [*NUMBERS, "65536"],
@@ -96,6 +106,14 @@ BAD = {
     ],
     "BASE_CURRENCY": ["rupees", "₹", "", "12$", "IN"],
     "GOLD_API_COM_URL": ["api.gold-api.com", "", "ftp://host", "http://", "http://[", "http://host:port", "//host"],
+    "GOLD_API_COM_QUOTA": QUOTAS,
+    "GOLDAPI_IO_QUOTA": QUOTAS,
+    "METALS_DEV_QUOTA": QUOTAS,
+    "METALPRICEAPI_QUOTA": QUOTAS,
+    "SWISSQUOTE_QUOTA": QUOTAS,
+    "MAX_JUMP_PERCENT": ["one", "0", "-1", "NaN", "5%", ""],
+    "CONSENSUS_SOURCES": ["two", "-1", "1.5", "21", ""],
+    "CONSENSUS_TOLERANCE_PERCENT": ["one", "0", "-1", "NaN", "101", ""],
     "SIMULATED_SEED": ["lucky", "1.5"],
     "PRICE_UPDATE_INTERVAL": [*DURATIONS, "99", "99ms", "86401s"],
     "PROVIDER_BUDGET": DURATIONS,
@@ -237,6 +255,14 @@ def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -
         "BASE_CURRENCY": "USD",
         "PRICE_PROVIDERS": ["simulated", "gold_api_com"],
         "GOLD_API_COM_URL": "http://127.0.0.1:8000/gold",
+        "GOLD_API_COM_QUOTA": Quota(5000, "day"),
+        "GOLDAPI_IO_QUOTA": Quota(1000, "month"),
+        "METALS_DEV_QUOTA": None,
+        "METALPRICEAPI_QUOTA": Quota(1, "day"),
+        "SWISSQUOTE_QUOTA": Quota(7, "month"),
+        "MAX_JUMP_PERCENT": Decimal("2.5"),
+        "CONSENSUS_SOURCES": 2,
+        "CONSENSUS_TOLERANCE_PERCENT": Decimal("0.5"),
         "SIMULATED_SEED": 7,
         "PRICE_UPDATE_INTERVAL": dt.timedelta(milliseconds=100),
         "PROVIDER_BUDGET": dt.timedelta(seconds=2.5),
