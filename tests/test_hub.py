@@ -15,7 +15,8 @@ from channels.layers import InMemoryChannelLayer
 from prices.current import Standing
 from prices.quotes import Change, DayFigures, Metal, PublishedQuote, PublishedTick, Quote
 from streaming import hub, publish
-from streaming.hub import Connection, Hub
+from streaming.connection import Connection
+from streaming.hub import Hub
 from streaming.metrics import Ending, Metrics
 from streaming.outlets import SendOutlet
 from streaming.protocol import EVERY_METAL
