@@ -44,11 +44,15 @@ class Judge:
     max_jump_percent: Decimal
     now: dt.datetime
     held: set[Metal] = field(default_factory=set)
+    _pending: list[HeldPrice] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pending = list(HeldPrice.objects.filter(decision=HeldPrice.Decision.PENDING))
 
     def admits(self, quote: Quote) -> bool:
         """Whether a quote may be published now. One that may not is recorded, once."""
         trouble = self._doubted(quote)
-        pending = self._pending(quote)
+        pending = self._pending_of(quote)
         if trouble and not self._is_confirmed(quote, trouble, pending):
             self.held.add(quote.metal)
             self._hold(quote, trouble, pending)
@@ -63,12 +67,15 @@ class Judge:
         for quote in quotes:
             self.held.add(quote.metal)
             trouble = Doubted(Doubt.AGREEMENT, f"fewer than {minimum} fresh sources agree: {words}"[:_LONGEST_WORDS])
-            self._hold(quote, trouble, self._pending(quote))
+            self._hold(quote, trouble, self._pending_of(quote))
 
-    def _pending(self, quote: Quote) -> list[HeldPrice]:
-        return list(
-            HeldPrice.objects.filter(metal=quote.metal, currency=quote.currency, decision=HeldPrice.Decision.PENDING)
-        )
+    def _pending_of(self, quote: Quote) -> list[HeldPrice]:
+        return [
+            held
+            for held in self._pending
+            if (held.metal_id, held.currency, held.decision)
+            == (quote.metal, quote.currency, HeldPrice.Decision.PENDING)
+        ]
 
     def _doubted(self, quote: Quote) -> Doubted | None:
         trouble = doubted(
@@ -105,7 +112,7 @@ class Judge:
             if held.quote() == _without_figures(quote):
                 return  # the same over again
             self._decide(held, HeldPrice.Decision.OVERTAKEN, quote.source)
-        HeldPrice.objects.create(
+        new = HeldPrice.objects.create(
             metal_id=quote.metal,
             currency=quote.currency,
             price=quote.price,
@@ -117,6 +124,7 @@ class Judge:
             doubt=trouble.doubt,
             words=trouble.words,
         )
+        self._pending.append(new)
         if not any(held.doubt == trouble.doubt for held in pending):
             logger.warning("%s: %s of %s is held: %s", quote.source, quote.metal, quote.currency, trouble.words)
 

@@ -115,9 +115,12 @@ def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> Pub
 
 @contextmanager
 def _one_at_a_time() -> Iterator["_Ledger"]:
-    Configuration.load()
     with transaction.atomic():
-        yield _Ledger(Configuration.objects.select_for_update().get())
+        configuration = Configuration.objects.select_for_update().first()
+        if configuration is None:
+            Configuration.load()
+            configuration = Configuration.objects.select_for_update().get()
+        yield _Ledger(configuration)
 
 
 class _Ledger:
