@@ -258,7 +258,6 @@ def test_good_prices_are_out_at_once_though_something_hangs(
     world.refresh()
     assert time.monotonic() - began < 3 + 1
     assert LatestPrice.shown().filter(lane=Lane.LIVE).count() == 4
-    assert out[0] < min(answered)  # the fallback of a first start
     for at in answered[0], answered[-1]:
         assert any(0 <= published - at < 2 for published in out)
 
