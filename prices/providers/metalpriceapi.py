@@ -13,7 +13,17 @@ from django.conf import settings
 
 from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client
-from prices.providers.parsing import each, expect_currency, fields, part, positive_decimal, quote, quote_time, shown
+from prices.providers.parsing import (
+    code,
+    each,
+    expect_currency,
+    fields,
+    part,
+    positive_decimal,
+    quote,
+    quote_time,
+    shown,
+)
 from prices.quotes import Metal, Quote
 
 NAME = "metalpriceapi"
@@ -43,11 +53,11 @@ def failure(answer: Any) -> ProviderError | None:
         return None
     said = answer.get("error")
     said = said if isinstance(said, Mapping) else {"message": said}
-    code = str(said.get("statusCode"))
-    message = f"answers with failure {shown(code)}: {shown(said.get('message'))}"
-    if code == _QUOTA:
+    number = code(said, "statusCode")
+    message = f"answers with failure {shown(number)}: {shown(said.get('message'))}"
+    if number == _QUOTA:
         return QuotaError(message)
-    return PermanentError(message) if code.startswith(_FOR_A_PERSON) else TemporaryError(message)
+    return PermanentError(message) if number.startswith(_FOR_A_PERSON) else TemporaryError(message)
 
 
 def parse(

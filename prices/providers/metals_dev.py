@@ -13,7 +13,17 @@ from django.conf import settings
 
 from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client
-from prices.providers.parsing import each, expect_currency, fields, part, positive_decimal, quote, quote_time, shown
+from prices.providers.parsing import (
+    code,
+    each,
+    expect_currency,
+    fields,
+    part,
+    positive_decimal,
+    quote,
+    quote_time,
+    shown,
+)
 from prices.quotes import GRAMS_PER_TROY_OUNCE, Metal, Quote
 
 NAME = "metals_dev"
@@ -40,11 +50,11 @@ def failure(answer: Any) -> ProviderError | None:
     """What a failure means, which may come with any status, 200 too; None for an answer that is none."""
     if not isinstance(answer, Mapping) or answer.get("status") != "failure":
         return None
-    code = str(answer.get("error_code"))
-    message = f"answers with failure {shown(code)}: {shown(answer.get('error_message'))}"
-    if code == _QUOTA:
+    number = code(answer, "error_code")
+    message = f"answers with failure {shown(number)}: {shown(answer.get('error_message'))}"
+    if number == _QUOTA:
         return QuotaError(message)
-    return PermanentError(message) if code.startswith(_FOR_A_PERSON) else TemporaryError(message)
+    return PermanentError(message) if number.startswith(_FOR_A_PERSON) else TemporaryError(message)
 
 
 def parse(

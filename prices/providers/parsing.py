@@ -27,6 +27,12 @@ def fields(answer: Any) -> Mapping[str, Any]:
     return answer
 
 
+def code(answer: Mapping[str, Any], name: str) -> str:
+    """A vendor's code for a failure, whether it is written as a number or as a text; else what is there instead."""
+    given = answer.get(name)
+    return str(given) if isinstance(given, Decimal | str) else shown(given)
+
+
 def part(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """An object inside an answer. Raises ProviderError when it is another thing, or missing."""
     given = answer.get(name)
