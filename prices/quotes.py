@@ -270,11 +270,11 @@ def day_figures(quote: Quote, last: Quote | None, last_day: DayFigures | None, *
     )
 
 
-def per_gram(price_per_ounce: Decimal) -> Decimal:
-    """From per troy ounce, as vendors quote, to per gram, as we publish; rounded to what is published."""
+def per_gram(price: Decimal, grams: Decimal = GRAMS_PER_TROY_OUNCE) -> Decimal:
+    """From a price for so many grams, a troy ounce with most vendors, to per gram; rounded to what is published."""
     with localcontext() as context:
         context.prec = 40
-        return rounded(price_per_ounce / GRAMS_PER_TROY_OUNCE)
+        return rounded(price / grams)
 
 
 def converted(price: Decimal, *, unit: str = "gram", purity: str = "24k") -> Decimal:
