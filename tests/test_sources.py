@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from prices import providers, sources
 from prices.breaker import State
-from prices.models import HeldPrice, LatestPrice, ProviderState
+from prices.models import HeldPrice, LatestPrice, Premium, ProviderState
 from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client
 from prices.quota import Quota
@@ -217,6 +217,19 @@ def test_a_source_that_went_mad_is_fallen_back_from(world: World, settings: Sett
     assert world.gold() == "13200 from a"
     world.refresh()
     assert world.gold() == "9223 from fallback"
+
+
+# --- premiums ------------------------------------------------------------------------------------------------------
+
+
+def test_a_premium_takes_effect_when_its_time_has_come_though_no_source_answers(world: World) -> None:
+    world.refresh()
+    Premium.objects.create(metal_id="gold", multiplier=2, effective_from=world.now + 2 * MINUTE)
+    world.says = dict.fromkeys("abc", TemporaryError("is away"))
+    world.refresh()
+    assert world.gold() == "13200 from a"
+    world.refresh()
+    assert world.gold() == "26400 from a"
 
 
 # --- consensus -----------------------------------------------------------------------------------------------------
