@@ -31,7 +31,6 @@ from prices.models import (
 )
 from prices.providers import PROVIDERS
 from prices.quotes import (
-    FALLBACK,
     Change,
     DayFigures,
     Lane,
@@ -86,6 +85,8 @@ def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> Publish
         held = HeldPrice.objects.select_for_update().get(pk=held_id)
         if held.decision != HeldPrice.Decision.PENDING:
             raise ValueError(f"it was {held.decision} by {held.decided_by} already")
+        if approve and held.currency != settings.BASE_CURRENCY:
+            raise ValueError(f"it is in {held.currency}, and prices are shown in {settings.BASE_CURRENCY} now")
         if approve and not list(ledger.in_time([held.quote()])):
             raise ValueError("a newer price of this metal is out")
         held.decision = HeldPrice.Decision.APPROVED if approve else HeldPrice.Decision.REJECTED
@@ -188,13 +189,7 @@ class _Ledger:
             for name in self.listed
         }
         return [
-            Quote(
-                metal=Metal(fallback.metal_id),
-                price=fallback.price,
-                currency=fallback.currency,
-                source=FALLBACK,
-                quoted_at=fallback.as_of,
-            )
+            fallback.quote()
             for fallback in FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY, metal__in=self.listed)
             if (at := confirmed[fallback.metal_id]) is None
             or (not unpriced_only and now - at >= settings.FALLBACK_AFTER)

@@ -199,7 +199,7 @@ def test_a_premium_that_ends_leaves_spot() -> None:
     premium.delete()
     ingest.apply_premiums(now=NOW + MINUTE)
     row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price
-    assert (row.price, row.spot) == (10000, None)
+    assert (row.price, row.spot) == (Decimal(10000), None)
 
 
 def test_a_premium_does_not_keep_a_dead_source_alive(settings: Settings) -> None:

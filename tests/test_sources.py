@@ -1,66 +1,21 @@
 """Which sources are asked, in whose order, and what is known of each: one worker's knowledge is every worker's."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 import pytest
 from pytest_django import Settings
 
-from prices import providers, sources
+from prices import sources
 from prices.breaker import State
 from prices.models import HeldPrice, LatestPrice, Premium, ProviderState
-from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
-from prices.providers.http import Client
+from prices.providers.errors import PermanentError, QuotaError, TemporaryError
 from prices.quota import Quota
-from prices.quotes import Lane, Metal, Quote
-from prices.refresh import refresh
-from tests.conftest import NOW, at_once, quote
+from prices.quotes import Lane, Metal
+from tests.conftest import NOW, at_once
+from tests.world import MINUTE, PRICES, World
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("seeded")]
-
-MINUTE = dt.timedelta(minutes=1)
-PRICES = {Metal.GOLD: "13200", Metal.SILVER: "165", Metal.PLATINUM: "4900", Metal.PALLADIUM: "4300"}
-Said = Mapping[Metal, str] | ProviderError
-
-
-class World:
-    """Sources a, b and c, which say what they are told to say, and the time."""
-
-    def __init__(self) -> None:
-        self.says: dict[str, Said] = dict.fromkeys("abc", PRICES)
-        self.asked: list[str] = []
-        self.now = NOW
-
-    def source(self, name: str) -> providers.Source:
-        def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
-            self.asked.append(name)
-            client.calls += 1
-            said = self.says[name]
-            if isinstance(said, ProviderError):
-                raise said
-            return {metal: quote(metal, said[metal], at=self.now, source=name) for metal in metals if metal in said}
-
-        return providers.Source(name=name, fetch=fetch, brings_all=True)
-
-    def refresh(self, minutes: float = 1) -> list[str]:
-        """Let so many minutes go by, and refresh. Which sources were asked."""
-        self.now += minutes * MINUTE
-        self.asked.clear()
-        refresh(lambda: self.now)
-        return list(self.asked)
-
-    def gold(self) -> str:
-        """What is shown of gold, and from where."""
-        shown = LatestPrice.shown().filter(metal="gold")[0].price
-        return f"{shown.price:.0f} from {shown.source}"
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> World:
-    world = World()
-    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {name: world.source(name) for name in "abc"})
-    settings.PRICE_PROVIDERS = ["a", "b", "c"]
-    return world
 
 
 def state(name: str) -> ProviderState:
