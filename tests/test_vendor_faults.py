@@ -316,6 +316,21 @@ TABLE = [
 ]
 
 
+def row(vendor: Vendor, name: str, errors: dict[Metal, ProviderError]) -> str:
+    """A line of docs/sources.md: what a fault costs, what is shown then, and how that is marked."""
+    standing = current.standing()
+    shown: dict[str, list[str]] = {}
+    for metal, each in standing.quotes.items():
+        marked = "stale" if standing.is_stale(each, NOW) else each.quote.lane.value
+        shown.setdefault(f"{each.quote.source}, {marked}", []).append(metal)
+    what = "; ".join(
+        f"{', '.join(metals) if len(metals) < len(Metal) else 'all'} from {by}" for by, metals in shown.items()
+    )
+    error = errors[Metal.GOLD]
+    cells = vendor.name, name, type(error).__name__.removesuffix("Error").lower(), str(error), what
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
 Breaking: TypeAlias = Callable[[Vendor, str, Fault], None]
 
 
@@ -360,11 +375,14 @@ def test_a_fault_is_of_its_kind_is_told_and_passes_on_to_the_next_source(
     settings: Settings,
     errors: dict[str, dict[Metal, ProviderError]],
     log: Callable[[], list[str]],
+    in_matrix: Callable[[str], None],
+    request: pytest.FixtureRequest,
 ) -> None:
     next_one = next_is_well(vendor, market)
     settings.PRICE_PROVIDERS = [vendor.name, next_one]
     break_it(vendor, vendor.name, fault)
     refresh_at(NOW)
+    in_matrix(row(vendor, request.node.callspec.id.partition(": ")[2], errors[vendor.name]))
 
     costs_all = fault.costs == "all" or (fault.costs == "its answer" and vendor.brings_all)
     lost = list(Metal) if costs_all else [Metal.GOLD]
