@@ -11,8 +11,8 @@ from decimal import Decimal
 
 from prices.consensus import CONSENSUS
 from prices.guards import Band, Doubt, Doubted, confirms, doubted
-from prices.models import FallbackPrice, HeldPrice, SanityBand
-from prices.quotes import Metal, Quote
+from prices.models import FallbackPrice, HeldPrice, LatestPrice, SanityBand
+from prices.quotes import Lane, Metal, Quote
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,12 @@ def bands(currency: str) -> dict[Metal, Band]:
     for band in SanityBand.objects.filter(currency=currency):
         found[Metal(band.metal_id)] = Band(band.lowest, band.highest)
     return found
+
+
+def last_live(metal: Metal, currency: str) -> Quote | None:
+    """The live quote that was accepted last, before any premium."""
+    latest = LatestPrice.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).select_related("price").first()
+    return latest.price.quote().at_spot() if latest else None
 
 
 @dataclass(slots=True)

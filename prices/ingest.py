@@ -6,7 +6,7 @@ become visible and "the price before" means the same to everyone.
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -31,7 +31,6 @@ from prices.models import (
 )
 from prices.providers import PROVIDERS
 from prices.quotes import (
-    FALLBACK,
     Change,
     DayFigures,
     Lane,
@@ -86,6 +85,8 @@ def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> Publish
         held = HeldPrice.objects.select_for_update().get(pk=held_id)
         if held.decision != HeldPrice.Decision.PENDING:
             raise ValueError(f"it was {held.decision} by {held.decided_by} already")
+        if approve and held.currency != settings.BASE_CURRENCY:
+            raise ValueError(f"it is in {held.currency}, and prices are shown in {settings.BASE_CURRENCY} now")
         if approve and not list(ledger.in_time([held.quote()])):
             raise ValueError("a newer price of this metal is out")
         held.decision = HeldPrice.Decision.APPROVED if approve else HeldPrice.Decision.REJECTED
@@ -95,9 +96,25 @@ def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> Publish
 
 
 def apply_premiums(*, now: dt.datetime) -> PublishedTick | None:
-    """Publish the live prices once more where the premium in force at `now` is not the one that they went out with."""
+    """Publish the shown prices once more where the premium in force at `now` is not the one that they went out with.
+
+    That confirms no source. It may be called at any time by any process; where nothing has changed it takes no lock.
+    """
+    if not _Ledger(Configuration.load()).under_other_premiums(now):
+        return None
     with _one_at_a_time() as ledger:
-        return ledger.write(ledger.live_at_spot(), now)
+        return ledger.write(ledger.under_other_premiums(now), now, confirms=False)
+
+
+def with_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
+    """A quote as it goes out: with its metal's premium on it, unless staff or a vendor gave it with everything in it.
+
+    Raises ValueError where that cannot be a price.
+    """
+    vendor = PROVIDERS.get(quote.source)
+    if quote.lane is Lane.FALLBACK or (vendor and vendor.includes_premium):
+        return quote
+    return quote.with_premium(premiums.get(quote.metal, Decimal(1)))
 
 
 def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> PublishedTick | None:
@@ -148,10 +165,11 @@ class _Ledger:
         live = self.latest.get((metal, Lane.LIVE))
         return live.price.quote().at_spot() if live else None
 
-    def live_at_spot(self) -> list[Quote]:
-        """The live quotes that are shown, before any premium."""
-        shown = [self.in_force(Metal(name)) for name in self.listed]
-        return [price.quote().at_spot() for price in shown if price and lane_of(price.source) is Lane.LIVE]
+    def under_other_premiums(self, now: dt.datetime) -> list[Quote]:
+        """The quotes that are shown with another premium than the one in force at `now`, before any."""
+        premiums = Premium.in_force(now)
+        shown = [price.quote() for name in self.listed if (price := self.in_force(Metal(name)))]
+        return [quote.at_spot() for quote in shown if with_premium(quote.at_spot(), premiums).price != quote.price]
 
     def in_force(self, metal: Metal) -> Price | None:
         """The price that screens show: the one that was published last, of all lanes that are shown here."""
@@ -171,26 +189,19 @@ class _Ledger:
             for name in self.listed
         }
         return [
-            Quote(
-                metal=Metal(fallback.metal_id),
-                price=fallback.price,
-                currency=fallback.currency,
-                source=FALLBACK,
-                quoted_at=fallback.as_of,
-            )
+            fallback.quote()
             for fallback in FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY, metal__in=self.listed)
             if (at := confirmed[fallback.metal_id]) is None
             or (not unpriced_only and now - at >= settings.FALLBACK_AFTER)
         ]
 
-    def write(self, quotes: Iterable[Quote], now: dt.datetime) -> PublishedTick | None:
+    def write(self, quotes: Iterable[Quote], now: dt.datetime, *, confirms: bool = True) -> PublishedTick | None:
+        """Write and publish what is new of spot quotes; `confirms`: they are what sources say now."""
         premiums = Premium.in_force(now)
-        listed = [
-            quote.with_premium(premiums.get(quote.metal, Decimal(1))) if _is_spot(quote) else quote
-            for quote in self.in_time(quotes)
-        ]
+        listed = [with_premium(quote, premiums) for quote in self.in_time(quotes)]
         news = [quote for quote in listed if not self._is_shown(quote)]
-        self._confirm([quote for quote in listed if quote not in news], now)
+        if confirms:
+            self._confirm([quote for quote in listed if quote not in news], now)
         if not news:
             return None
         previous = Tick.objects.order_by("-id").values_list("id", flat=True).first() or 0
@@ -214,7 +225,7 @@ class _Ledger:
                     lane=lane_of(row.source),
                     currency=row.currency,
                     price=row,
-                    confirmed_at=now,
+                    confirmed_at=now if confirms else self.latest[row.metal_id, lane_of(row.source)].confirmed_at,
                 )
                 for row in rows
             ),
@@ -317,12 +328,6 @@ def _as_stored(quote: Quote) -> Quote:
         ask=quote.ask,
         spot=quote.spot,
     )
-
-
-def _is_spot(quote: Quote) -> bool:
-    """Whether a premium belongs on it: not on what staff or a vendor give with everything in it."""
-    vendor = PROVIDERS.get(quote.source)
-    return quote.lane is not Lane.FALLBACK and not (vendor and vendor.includes_premium)
 
 
 def _trading_day(at: dt.datetime) -> dt.date:

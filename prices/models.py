@@ -14,6 +14,7 @@ from prices.breaker import Breaker
 from prices.guards import Doubt
 from prices.quota import Quota
 from prices.quotes import (
+    FALLBACK,
     LARGEST_PRICE,
     PRICE_STEP,
     DayFigures,
@@ -209,6 +210,16 @@ class FallbackPrice(models.Model):
     def __str__(self) -> str:
         return f"{self.metal_id} {self.price} {self.currency}/g"
 
+    def quote(self) -> Quote:
+        """This price as it goes out."""
+        return Quote(
+            metal=Metal(self.metal_id),
+            price=self.price,
+            currency=self.currency,
+            source=FALLBACK,
+            quoted_at=self.as_of,
+        )
+
 
 class Configuration(models.Model):
     """What staff set at run time. An empty field means: as deployed (swarna/settings.py). There is one row.
@@ -387,8 +398,13 @@ class Premium(models.Model):
     @classmethod
     def in_force(cls, at: dt.datetime) -> dict[str, Decimal]:
         """The multiplier of each metal that has one at `at`."""
+        return {metal: premium.multiplier for metal, premium in cls.rows_in_force(at).items()}
+
+    @classmethod
+    def rows_in_force(cls, at: dt.datetime) -> "dict[str, Premium]":
+        """The premium of each metal that has one at `at`."""
         in_order = cls.objects.filter(effective_from__lte=at).order_by("effective_from", "pk")
-        return dict(in_order.values_list("metal_id", "multiplier"))
+        return {premium.metal_id: premium for premium in in_order}
 
 
 class HeldPrice(models.Model):

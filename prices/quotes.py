@@ -157,7 +157,7 @@ class Quote:
         )
 
     def at_spot(self) -> "Quote":
-        """The quote as its source gave it: the price alone, where it was changed."""
+        """The quote as its source gave it, without the day's figures where a premium changed it."""
         if self.spot is None:
             return self
         return Quote(
@@ -166,6 +166,8 @@ class Quote:
             currency=self.currency,
             source=self.source,
             quoted_at=self.quoted_at,
+            bid=None if self.bid is None else self.bid * self.spot / self.price,
+            ask=None if self.ask is None else self.ask * self.spot / self.price,
         )
 
 

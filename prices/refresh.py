@@ -36,6 +36,7 @@ def refresh(clock: Callable[[], dt.datetime] = timezone.now) -> None:
         _by_consensus(metals, clock)
     else:
         _by_the_first(metals, clock)
+    ingest.apply_premiums(now=clock())  # one may have come into force where no source has a new price
     ingest.fall_back_where_due(now=clock())
 
 

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
 from prices import ingest, schedule
-from prices.models import Configuration, ListedMetal, Tick
+from prices.models import Configuration, ListedMetal, Premium, SanityBand, Tick
 from prices.quotes import LARGEST_PRICE, PURITIES, UNITS, Metal, PublishedTick
 from streaming import protocol, publish, ticks
 from tests.conftest import NOW, quote
@@ -248,18 +249,36 @@ def test_config_says_what_is_in_force(client: Client, settings: Settings) -> Non
         "freshnessLimitMs": 300000,
         "fallbackAfterMs": 3600000,
         "providers": ["gold_api_com"],
+        "consensusSources": 0,
+        "maxJumpPercent": 5,
+        "premiums": {metal.value: {"multiplier": 1, "effectiveFrom": None, "note": ""} for metal in Metal},
+        "bands": {
+            "gold": {"lowest": 2305.829, "highest": 36893.2648},
+            "silver": {"lowest": 26.2615, "highest": 420.1844},
+            "platinum": {"lowest": 956.1153, "highest": 15297.8448},
+            "palladium": {"lowest": 824.7739, "highest": 13196.382},
+        },
         "maxConnections": 100,
         "rateLimit": 10,
         "rateWindowMs": 60000,
         "maxMessageBytes": 16384,
     }
     schedule.set_interval(dt.timedelta(seconds=2))
-    Configuration.objects.update(change_threshold_percent=Decimal("0.250"))
+    Configuration.objects.update(change_threshold_percent=Decimal("0.250"), max_jump_percent=Decimal(8))
+    SanityBand.objects.create(metal_id="gold", lowest=Decimal(9000), highest=Decimal(20000))
+    for multiplier, at in (("1.06", NOW), ("1.15", timezone.now() + dt.timedelta(days=1))):
+        Premium.objects.create(metal_id="gold", multiplier=Decimal(multiplier), effective_from=at, note="duty, GST")
     settings.PRICE_PROVIDERS = ["simulated", "gold_api_com"]
     config = get(client, "/api/v1/config/")
     assert (config["updateIntervalMs"], config["freshnessLimitMs"]) == (2000, 10000)
-    assert config["changeThresholdPercent"] == 0.25
-    assert config["providers"] == ["simulated", "gold_api_com"]
+    assert (config["changeThresholdPercent"], config["maxJumpPercent"]) == (0.25, 8)
+    assert config["bands"]["gold"] == {"lowest": 9000, "highest": 20000}
+    assert config["premiums"]["gold"] == {
+        "multiplier": 1.06,
+        "effectiveFrom": "2026-09-24T08:00:00.000Z",
+        "note": "duty, GST",
+    }
+    assert config["providers"] == ["gold_api_com", "simulated"]
 
 
 # --- mistakes ------------------------------------------------------------------------------------------------------
@@ -367,6 +386,7 @@ def test_the_schema_is_valid_and_complete_and_made_without_a_warning(
         "/api/v1/metals/",
         "/api/v1/prices/",
         "/api/v1/prices/{metal}/",
+        "/api/v1/providers/",
     }
 
 

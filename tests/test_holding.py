@@ -183,6 +183,35 @@ def test_a_premium_goes_out_with_the_price_that_is_shown() -> None:
     assert ingest.apply_premiums(now=NOW + 2 * MINUTE) is None
 
 
+def test_bid_and_ask_go_along_with_a_premium_that_changes() -> None:
+    premium = Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW)
+    offer("10000", 0, bid="9990", ask="10010")
+    premium.multiplier = Decimal("1.1")
+    premium.save()
+    ingest.apply_premiums(now=NOW + MINUTE)
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price
+    assert (row.price, row.bid, row.ask, row.spot) == tuple(map(Decimal, (11000, 10989, 11011, 10000)))
+
+
+def test_a_premium_that_ends_leaves_spot() -> None:
+    premium = Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW)
+    offer("10000", 0)
+    premium.delete()
+    ingest.apply_premiums(now=NOW + MINUTE)
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price
+    assert (row.price, row.spot) == (Decimal(10000), None)
+
+
+def test_a_premium_does_not_keep_a_dead_source_alive(settings: Settings) -> None:
+    offer("10000", 0)
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW)
+    for minutes in range(1, 60):
+        ingest.apply_premiums(now=NOW + minutes * MINUTE)
+    ingest.fall_back_where_due(now=NOW + settings.FALLBACK_AFTER)
+    assert LatestPrice.shown().filter(metal="gold")[0].lane == Lane.FALLBACK
+    assert ingest.apply_premiums(now=NOW + 2 * settings.FALLBACK_AFTER) is None
+
+
 def test_of_several_premiums_the_newest_in_force_counts() -> None:
     for days, multiplier in ((3, "1.15"), (-10, "1.06"), (-2, "1.1")):
         Premium.objects.create(

@@ -10,60 +10,16 @@ from pytest_django import Settings
 
 from prices import providers, sources
 from prices.breaker import State
-from prices.models import HeldPrice, LatestPrice, ProviderState
+from prices.models import HeldPrice, LatestPrice, Premium, ProviderState
 from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client
 from prices.quota import Quota
 from prices.quotes import Lane, Metal, Quote
-from prices.refresh import refresh
 from streaming import publish
-from tests.conftest import NOW, at_once, quote
+from tests.conftest import NOW, at_once
+from tests.world import MINUTE, PRICES, World
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("seeded")]
-
-MINUTE = dt.timedelta(minutes=1)
-PRICES = {Metal.GOLD: "13200", Metal.SILVER: "165", Metal.PLATINUM: "4900", Metal.PALLADIUM: "4300"}
-Said = Mapping[Metal, str] | ProviderError
-
-
-class World:
-    """Sources a, b and c, which say what they are told to say, and the time."""
-
-    def __init__(self) -> None:
-        self.says: dict[str, Said] = dict.fromkeys("abc", PRICES)
-        self.asked: list[str] = []
-        self.now = NOW
-
-    def source(self, name: str) -> providers.Source:
-        def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
-            self.asked.append(name)
-            client.calls += 1
-            said = self.says[name]
-            if isinstance(said, ProviderError):
-                raise said
-            return {metal: quote(metal, said[metal], at=self.now, source=name) for metal in metals if metal in said}
-
-        return providers.Source(name=name, fetch=fetch, brings_all=True)
-
-    def refresh(self, minutes: float = 1) -> list[str]:
-        """Let so many minutes go by, and refresh. Which sources were asked."""
-        self.now += minutes * MINUTE
-        self.asked.clear()
-        refresh(lambda: self.now)
-        return list(self.asked)
-
-    def gold(self) -> str:
-        """What is shown of gold, and from where."""
-        shown = LatestPrice.shown().filter(metal="gold")[0].price
-        return f"{shown.price:.0f} from {shown.source}"
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> World:
-    world = World()
-    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {name: world.source(name) for name in "abc"})
-    settings.PRICE_PROVIDERS = ["a", "b", "c"]
-    return world
 
 
 def state(name: str) -> ProviderState:
@@ -260,6 +216,19 @@ def test_good_prices_are_out_at_once_though_something_hangs(
     assert LatestPrice.shown().filter(lane=Lane.LIVE).count() == 4
     for at in answered[0], answered[-1]:
         assert any(0 <= published - at < 2 for published in out)
+
+
+# --- premiums ------------------------------------------------------------------------------------------------------
+
+
+def test_a_premium_takes_effect_when_its_time_has_come_though_no_source_answers(world: World) -> None:
+    world.refresh()
+    Premium.objects.create(metal_id="gold", multiplier=2, effective_from=world.now + 2 * MINUTE)
+    world.says = dict.fromkeys("abc", TemporaryError("is away"))
+    world.refresh()
+    assert world.gold() == "13200 from a"
+    world.refresh()
+    assert world.gold() == "26400 from a"
 
 
 # --- consensus -----------------------------------------------------------------------------------------------------

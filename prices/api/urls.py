@@ -7,4 +7,5 @@ urlpatterns = [
     path("prices/", views.PricesView.as_view(), name="prices"),
     path("prices/<str:metal>/", views.PriceView.as_view(), name="price"),
     path("config/", views.ConfigView.as_view(), name="config"),
+    path("providers/", views.ProvidersView.as_view(), name="providers"),
 ]

@@ -75,6 +75,8 @@ def side_by_side(
     sources: Mapping[str, int | None], metals: Sequence[Metal], *, budget: dt.timedelta, now: dt.datetime
 ) -> Iterator[list[Outcome]]:
     """Ask all sources at once for all metals; yields those with fresh quotes, or that are over, as answers come."""
+    if not metals:
+        return
     deadline = time.monotonic() + budget.total_seconds()
     askings = [
         _Asking(PROVIDERS[name], metals, deadline=deadline, most_calls=most_calls, now=now)
