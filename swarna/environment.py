@@ -11,6 +11,7 @@ import dj_database_url
 from environs import Env
 from marshmallow import ValidationError
 
+from prices.market import Calendar
 from swarna.addresses import Network
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
@@ -76,6 +77,14 @@ def currency(text: str) -> str:
     return text.strip().upper()
 
 
+def market_calendar(text: str) -> Calendar:
+    """The market's hours, less these holidays: New York dates with commas between; none where it is empty."""
+    try:
+        return Calendar.parse(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+
+
 def time_zone(text: str) -> str:
     """A name of the IANA time zone database."""
     from zoneinfo import ZoneInfo
@@ -99,7 +108,7 @@ def reader(file: Path | None) -> Env:
             env.read_env(file, recurse=False)
         except (OSError, ValueError) as error:
             raise SystemExit(f"{file} cannot be read: {error}. Write it as lines of NAME=value, in UTF-8.") from error
-    for parser in (duration, database_url, redis_url, http_url, currency, time_zone, networks):
+    for parser in (duration, database_url, redis_url, http_url, currency, time_zone, networks, market_calendar):
         env.add_parser(parser.__name__, parser)
     return env
 

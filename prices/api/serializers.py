@@ -58,7 +58,9 @@ class QuoteSerializer(serializers.Serializer):
     source = serializers.CharField(  # type: ignore[assignment]  # DRF takes declared fields off the class
         source="quote.source", help_text="A provider, `fallback` or `simulated`."
     )
-    stale = serializers.SerializerMethodField(help_text="Older than the freshness limit.")
+    stale = serializers.SerializerMethodField(
+        help_text="Older than the freshness limit, by the hours in which its market is open."
+    )
     bid = _Amount(source="quote.bid", required=False, help_text="Absent where the source gives none.")
     ask = _Amount(source="quote.ask", required=False, help_text="Absent where the source gives none.")
 
@@ -95,6 +97,14 @@ class MetalSerializer(serializers.Serializer):
     purities = serializers.ListField(child=serializers.CharField(), help_text="For `&purity=`.")
 
 
+class MarketSerializer(serializers.Serializer):
+    """Whether spot metals trade now: Sunday 18:00 to Friday 17:00 New York, less an hour a day, and holidays."""
+
+    market = serializers.ChoiceField(["open", "closed"])
+    nextChange = Time(help_text="When it closes or opens next, UTC.")
+    timestamp = Time(help_text="When this was true, UTC.")
+
+
 class ConfigSerializer(serializers.Serializer):
     """What is in force now. Times in milliseconds."""
 
@@ -103,6 +113,7 @@ class ConfigSerializer(serializers.Serializer):
     changeThresholdPercent = _Amount()
     updateIntervalMs = serializers.IntegerField()
     freshnessLimitMs = serializers.IntegerField()
+    closedUpdateIntervalMs = serializers.IntegerField(help_text="While the market is closed.")
     fallbackAfterMs = serializers.IntegerField()
     providers = serializers.ListField(child=serializers.CharField(), help_text="In the order they are asked.")
     maxConnections = serializers.IntegerField(help_text="For each web process.")

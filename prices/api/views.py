@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from prices import current, schedule
 from prices.api.serializers import (
     ConfigSerializer,
+    MarketSerializer,
     MetalSerializer,
     PriceSerializer,
     PricesSerializer,
@@ -82,6 +83,23 @@ class PriceView(APIView):
         )
 
 
+class MarketView(APIView):
+    """Whether the market is open, and until when; as in the stream's `status`."""
+
+    @extend_schema(responses=MarketSerializer)
+    def get(self, request: Request) -> Response:
+        calendar, now = settings.MARKET_CALENDAR, timezone.now()
+        return Response(
+            MarketSerializer(
+                {
+                    "market": "open" if calendar.is_open(now) else "closed",
+                    "nextChange": calendar.next_change(now),
+                    "timestamp": now,
+                }
+            ).data
+        )
+
+
 class ConfigView(APIView):
     """What is in force now."""
 
@@ -97,6 +115,7 @@ class ConfigView(APIView):
                     "changeThresholdPercent": configuration.threshold_percent,
                     "updateIntervalMs": _milliseconds(interval),
                     "freshnessLimitMs": _milliseconds(configuration.freshness_limit(interval)),
+                    "closedUpdateIntervalMs": _milliseconds(schedule.closed_interval(interval)),
                     "fallbackAfterMs": _milliseconds(settings.FALLBACK_AFTER),
                     "providers": settings.PRICE_PROVIDERS,
                     "maxConnections": settings.WS_MAX_CONNECTIONS,
