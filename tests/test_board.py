@@ -201,6 +201,51 @@ def test_simulated_prices_are_not_said_to_stand_while_the_real_market_is_closed(
     expect(board.get_by_role("status")).not_to_contain_text("Market closed")
 
 
+# --- the market ----------------------------------------------------------------------------------------------------
+
+
+def test_the_market_says_when_it_changes_in_the_readers_own_time(board: Page, stream: StubStream):
+    # A minute into Monday in India. New York closes on Monday at 17:00, which is 22:00 UTC.
+    connection = open_board(board, stream, prices(), status(nextChange="2026-11-02T22:00:00.000Z"))
+    expect(board.locator("#market")).to_have_text("Market open · closes Tue, 3:30 am")
+    connection.send(status(market="closed", nextChange="2026-11-02T23:00:00.000Z"))
+    expect(board.locator("#market")).to_have_text("Market closed · opens Tue, 4:30 am")
+    connection.send(status(nextChange="2026-11-03T22:00:00.000Z"))
+    expect(board.locator("#market")).to_have_text("Market open · closes Wed, 3:30 am")
+
+
+def test_why_prices_stand_still_is_said_while_the_market_is_closed(board: Page, stream: StubStream):
+    closed = status(market="closed", nextChange="2026-11-02T23:00:00.000Z")
+    connection = open_board(board, stream, prices(), closed)
+    notice = board.get_by_role("status").locator(".notice")
+    expect(notice).to_have_text("Market closed. Nothing is traded, so prices stand still until Tue, 4:30 am.")
+    expect(notice).to_have_attribute("data-tone", "plain")
+    connection.send(status(nextChange="2026-11-03T22:00:00.000Z"))
+    expect(board.get_by_role("status")).to_be_empty()
+
+
+def test_a_change_a_week_away_has_its_date(board: Page, stream: StubStream):
+    open_board(board, stream, status(market="closed", nextChange="2026-11-08T23:00:00.000Z"))
+    expect(board.locator("#market")).to_have_text("Market closed · opens 9 Nov 2026, 4:30 am")
+
+
+def test_a_server_that_does_not_say_when_is_understood_too(board: Page, stream: StubStream):
+    open_board(board, stream, prices(), status(market="closed"))
+    expect(board.locator("#market")).to_have_text("Market closed")
+    expect(board.get_by_role("status")).to_contain_text("prices stand still until trading resumes.")
+
+
+def test_nothing_is_said_of_the_market_without_a_connection(
+    board: Page, stream: StubStream, expected_errors: list[str]
+):
+    expected_errors.append(SERVER_GONE)
+    open_board(board, stream, prices(), status(nextChange="2026-11-02T22:00:00.000Z"))
+    expect(board.locator("#market")).to_contain_text("closes")
+    stream.stop()
+    expect(board.locator("#connection")).to_contain_text("Reconnecting in")
+    expect(board.locator("#market")).to_be_empty()
+
+
 # --- the connection ------------------------------------------------------------------------------------------------
 
 
@@ -413,7 +458,8 @@ def test_nothing_sticks_out_at_any_width(board: Page, stream: StubStream, width:
     # 640 is 1280 at 200 % zoom, 320 at 400 %.
     board.set_viewport_size({"width": width, "height": 800})
     dear = {metal: quote(2345678.12, source="simulated", stale=True) for metal in METALS}
-    open_board(board, stream, price_update(1, **dear, currency="IDR", changes=[move("palladium", 2e6, 3e6)]))
+    update = price_update(1, **dear, currency="IDR", changes=[move("palladium", 2e6, 3e6)])
+    open_board(board, stream, update, status("stale", market="closed", nextChange="2026-11-08T23:00:00.000Z"))
     expect(card(board)).to_contain_text("23,45,678.12")
     assert board.evaluate("document.documentElement.scrollWidth") <= width
 

@@ -19,6 +19,8 @@ const percentage = new Intl.NumberFormat(undefined, {
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const weekTime = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "numeric", minute: "2-digit" });
+const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const list = new Intl.ListFormat("en");
 
 /** An amount per gram with its currency, such as "₹13,221.39"; a dash for none. */
@@ -59,6 +61,12 @@ export function age(time, now) {
 
 export function timeOfDay(time) {
   return clock.format(time);
+}
+
+/** A moment soon, such as "Fri 17:00"; with its date where there may be another such day before it. */
+export function weekdayAndTime(iso, now) {
+  const time = Date.parse(iso);
+  return (time - now < 6 * DAY ? weekTime : dateTime).format(time);
 }
 
 export function dateAndTime(time) {

@@ -60,8 +60,21 @@ function tick() {
   if (client.connected) connectedUntil = Date.now();
   for (const card of cards.values()) card.tick(client.serverTime, client.connected);
   showConnection(client.connection);
-  write(page.market, { open: "Market open", closed: "Market closed" }[client.status?.market] ?? "");
+  write(page.market, marketText(client.status));
   showNotices(notices());
+}
+
+// --- the market ------------------------------------------------------------------------------------------------------
+
+function marketText(status) {
+  const [now, then] = { open: ["Market open", "closes"], closed: ["Market closed", "opens"] }[status?.market] ?? [];
+  if (!now) return "";
+  return status.nextChange ? `${now} · ${then} ${format.weekdayAndTime(status.nextChange, client.serverTime)}` : now;
+}
+
+function closedNotice({ nextChange }) {
+  const until = nextChange ? format.weekdayAndTime(nextChange, client.serverTime) : "trading resumes";
+  return ["plain", "Market closed.", `Nothing is traded, so prices stand still until ${until}.`];
 }
 
 // --- the connection --------------------------------------------------------------------------------------------------
@@ -97,7 +110,7 @@ function notices() {
     marked("fallback", "warning", "No live source answers. Staff set these prices: do not price sales by them."),
     marked("simulated", "warning", "A made-up market for trying things out: do not price sales by it."),
     marked("stale", "warning", "The source has not confirmed these prices for a while: do not price sales by them."),
-    marketClosed() && ["plain", "Market closed.", "Prices stand until trading resumes."],
+    marketClosed() && closedNotice(client.status),
   ].filter(Boolean);
 }
 
