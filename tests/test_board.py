@@ -456,7 +456,7 @@ def test_only_the_listed_metals_are_on_it(page: Page):
 
 
 def express(board: Page, unit: str = "gram", purity: str = "24k") -> None:
-    board.get_by_label("Per", exact=True).select_option(unit)
+    board.get_by_role("combobox", name="Per", exact=True).select_option(unit)
     board.get_by_label("Purity").select_option(purity)
 
 
@@ -546,12 +546,12 @@ def test_moves_are_listed_in_the_unit_that_was_picked_also_those_from_before(boa
 
 def test_a_unit_is_picked_by_keyboard_and_remembered(board: Page, stream: StubStream):
     open_board(board, stream, prices())
-    board.get_by_label("Per", exact=True).press("ArrowDown")
+    board.get_by_role("combobox", name="Per", exact=True).press("ArrowDown")
     board.get_by_label("Purity").press("End")
     expect(card(board)).to_contain_text("₹585.00")
     board.reload()
     expect(card(board)).to_contain_text("₹585.00")
-    expect(board.get_by_label("Per", exact=True)).to_have_value("10gram")
+    expect(board.get_by_role("combobox", name="Per", exact=True)).to_have_value("10gram")
     expect(board.get_by_label("Purity")).to_have_value("585")
 
 
