@@ -62,6 +62,14 @@ def http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def api_key(text: str) -> str:
+    """A vendor's key, or nothing. It goes into a header, and is looked for in each log line: no blanks, not short."""
+    key = text.strip()
+    if key and not re.fullmatch(r"[\x21-\x7e]{8,200}", key):
+        raise ValidationError("write the key alone, as the vendor gave it: 8 to 200 letters, digits and signs")
+    return key
+
+
 def networks(text: str) -> list[Network]:
     """Addresses and ranges of them, with commas between; none where it is empty."""
     try:
@@ -110,7 +118,7 @@ def reader(file: Path | None) -> Env:
             env.read_env(file, recurse=False)
         except (OSError, ValueError) as error:
             raise SystemExit(f"{file} cannot be read: {error}. Write it as lines of NAME=value, in UTF-8.") from error
-    for parser in (duration, database_url, redis_url, http_url, currency, time_zone, networks, quota):
+    for parser in (duration, database_url, redis_url, http_url, api_key, currency, time_zone, networks, quota):
         env.add_parser(parser.__name__, parser)
     return env
 

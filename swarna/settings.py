@@ -48,6 +48,16 @@ TOKEN_TTL: dt.timedelta = env.duration("TOKEN_TTL", "30d") or dt.timedelta(days=
 BASE_CURRENCY: str = env.currency("BASE_CURRENCY", "INR") or "INR"
 PRICE_PROVIDERS: list[str] = env.list("PRICE_PROVIDERS", [], subcast=str.strip) or ["gold_api_com"]
 GOLD_API_COM_URL: str = env.http_url("GOLD_API_COM_URL", "https://api.gold-api.com") or ""
+GOLDAPI_IO_URL: str = env.http_url("GOLDAPI_IO_URL", "https://www.goldapi.io") or ""
+GOLDAPI_IO_KEY: str = env.api_key("GOLDAPI_IO_KEY", "") or ""
+METALS_DEV_URL: str = env.http_url("METALS_DEV_URL", "https://api.metals.dev") or ""
+METALS_DEV_KEY: str = env.api_key("METALS_DEV_KEY", "") or ""
+METALPRICEAPI_URL: str = env.http_url("METALPRICEAPI_URL", "https://api.metalpriceapi.com") or ""
+METALPRICEAPI_KEY: str = env.api_key("METALPRICEAPI_KEY", "") or ""
+SWISSQUOTE_URL: str = env.http_url("SWISSQUOTE_URL", "https://forex-data-feed.swissquote.com") or ""
+# Exchange rates, for sources that quote only US dollars.
+FRANKFURTER_URL: str = env.http_url("FRANKFURTER_URL", "https://api.frankfurter.dev") or ""
+OPEN_ER_API_URL: str = env.http_url("OPEN_ER_API_URL", "https://open.er-api.com") or ""
 SIMULATED_SEED: int = env.int("SIMULATED_SEED", 1) or 0
 # What follows is how Swarna is deployed; staff may set another threshold, freshness limit and interval in the admin.
 # As short and as long as the schedule can keep: prices/schedule.py.

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import re
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from prices.models import Configuration, ListedMetal, Premium, SanityBand, Tick
 from prices.quotes import LARGEST_PRICE, PURITIES, UNITS, Metal, PublishedTick
 from streaming import protocol, publish, ticks
 from tests.conftest import NOW, quote
+from tests.measures import PAIRS, factor, published_digits
 
 pytestmark = pytest.mark.django_db
 
@@ -183,6 +185,25 @@ def test_every_unit_and_purity_that_is_offered_is_served(client: Client, publish
     for unit in UNITS:
         for purity in PURITIES:
             assert get(client, f"/api/v1/prices/silver/?unit={unit}&purity={purity}")["price"] > 0
+
+
+@pytest.mark.parametrize("price", ["0.0001", "0.0006", "31.25", "13221.3917", str(LARGEST_PRICE)])
+def test_a_price_is_right_to_the_last_digit_in_every_unit_and_purity(client: Client, price: str) -> None:
+    ingest.record([quote(price=price)], now=NOW)
+    for unit, purity in PAIRS:
+        text = client.get(f"/api/v1/prices/gold/?unit={unit}&purity={purity}").content
+        expected = published_digits(Fraction(price) * factor(unit, purity))
+        assert json.loads(text, parse_float=Decimal, parse_int=Decimal)["price"] == expected
+
+
+def test_a_metal_has_moved_by_the_same_share_in_any_unit(client: Client) -> None:
+    for day, price in (("2026-09-23", "0.0002"), ("2026-09-24", "0.0003")):
+        at = dt.datetime.fromisoformat(f"{day}T07:00Z")
+        ingest.record([quote("silver", price, at=at)], now=at)
+    silver = get(client, "/api/v1/prices/silver/?purity=585")
+    # The share of these two, which were rounded, would be 100 %.
+    assert (silver["price"], silver["previousClose"], silver["change"]) == (0.0002, 0.0001, 0.0001)
+    assert silver["changePercent"] == 50
 
 
 def test_even_a_kilogram_of_the_dearest_metal_has_a_price(client: Client) -> None:

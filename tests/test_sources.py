@@ -1,17 +1,21 @@
 """Which sources are asked, in whose order, and what is known of each: one worker's knowledge is every worker's."""
 
 import datetime as dt
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from pytest_django import Settings
 
-from prices import sources
+from prices import providers, sources
 from prices.breaker import State
 from prices.models import HeldPrice, LatestPrice, Premium, ProviderState
-from prices.providers.errors import PermanentError, QuotaError, TemporaryError
+from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
+from prices.providers.http import Client
 from prices.quota import Quota
-from prices.quotes import Lane, Metal
+from prices.quotes import Lane, Metal, Quote
+from streaming import publish
 from tests.conftest import NOW, at_once
 from tests.world import MINUTE, PRICES, World
 
@@ -185,6 +189,46 @@ def test_a_premium_takes_effect_when_its_time_has_come_though_no_source_answers(
     assert world.gold() == "13200 from a"
     world.refresh()
     assert world.gold() == "26400 from a"
+
+
+# --- a source that hangs --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("together", [0, 2], ids=["one after the other", "side by side"])
+@pytest.mark.parametrize("hanging", ["a source", "one metal of a source"])
+def test_good_prices_are_out_at_once_though_something_hangs(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch, together: int, hanging: str
+) -> None:
+    """Four metals, three sources, within the budget."""
+    settings.CONSENSUS_SOURCES = together
+    settings.PROVIDER_BUDGET = dt.timedelta(seconds=3)
+    answered: list[float] = []
+    out: list[float] = []
+    monkeypatch.setattr(publish, "tick", lambda tick: out.append(time.monotonic()))
+
+    def source(name: str) -> providers.Source:
+        well = world.source(name).fetch
+
+        def fetch(
+            metals: Sequence[Metal], *, client: Client, now: dt.datetime
+        ) -> Mapping[Metal, Quote | ProviderError]:
+            if name == "a" and (hanging == "a source" or metals == (Metal.GOLD,)):
+                threading.Event().wait(client.deadline - time.monotonic())
+                raise TemporaryError("no answer in time")
+            said = well(metals, client=client, now=now)
+            answered.append(time.monotonic())
+            return said
+
+        return providers.Source(name=name, fetch=fetch, brings_all=name != "a")
+
+    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {name: source(name) for name in "abc"})
+    began = time.monotonic()
+    world.refresh()
+    assert time.monotonic() - began < 3 + 1
+    assert LatestPrice.shown().filter(lane=Lane.LIVE).count() == 4
+    for at in answered[0], answered[-1]:
+        assert any(0 <= published - at < 2 for published in out)
 
 
 # --- consensus -----------------------------------------------------------------------------------------------------
