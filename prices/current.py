@@ -4,6 +4,8 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from prices import schedule
 from prices.models import Configuration, LatestPrice, ListedMetal, Tick
 from prices.quotes import Change, Metal, PublishedQuote, PublishedTick
@@ -27,8 +29,9 @@ class Standing:
     freshness_limit: dt.timedelta
 
     def is_stale(self, published: PublishedQuote, now: dt.datetime) -> bool:
-        """Whether a quote is older than the freshness limit, by its source's own time."""
-        return now - published.quote.quoted_at > self.freshness_limit
+        """Whether a quote is older than the freshness limit, by its source's own time and the market's hours."""
+        quote = published.quote
+        return settings.MARKET_CALENDAR.age(quote.source, quote.quoted_at, now) > self.freshness_limit
 
 
 def standing(since: int | None = None) -> Standing:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import transaction
 
+from prices import schedule
 from prices.changes import significant_change
 from prices.holding import Judge, bands
 from prices.models import (
@@ -120,6 +121,8 @@ def with_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
 def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> PublishedTick | None:
     """Publish staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever.
 
+    Time in which nobody was to ask, since the market is closed, does not count.
+
     With `unpriced_only`, of those alone that no source has ever confirmed: after a night switched off, the last live
     price is shown until the sources were asked.
 
@@ -188,11 +191,12 @@ class _Ledger:
             )
             for name in self.listed
         }
+        every = schedule.interval()
         return [
             fallback.quote()
             for fallback in FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY, metal__in=self.listed)
             if (at := confirmed[fallback.metal_id]) is None
-            or (not unpriced_only and now - at >= settings.FALLBACK_AFTER)
+            or (not unpriced_only and now - schedule.asked_again(at, every) >= settings.FALLBACK_AFTER)
         ]
 
     def write(self, quotes: Iterable[Quote], now: dt.datetime, *, confirms: bool = True) -> PublishedTick | None:

@@ -10,9 +10,9 @@ from django.utils import timezone
 from prices import ingest, schedule, sources
 from prices.consensus import Agreement, agreement
 from prices.current import freshness_limit
-from prices.models import ListedMetal
+from prices.models import LatestPrice, ListedMetal
 from prices.providers import chain
-from prices.quotes import Metal, Quote
+from prices.quotes import FALLBACK, Metal, Quote
 
 logger = logging.getLogger(__name__)
 
@@ -28,16 +28,33 @@ def refresh_if_due() -> None:
 def refresh(clock: Callable[[], dt.datetime] = timezone.now) -> None:
     """Fetch every listed metal and publish what is new, each source's prices as soon as it has answered.
 
-    A metal without any price gets its fallback first, so that nobody waits for a source's time-out.
+    A metal without any price gets its fallback first, so that nobody waits for a source's time-out. While the market is
+    closed, one whose price was confirmed a short while ago is left out.
     """
     ingest.fall_back_where_due(now=clock(), unpriced_only=True)
-    metals = [Metal(name) for name in ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)]
-    if settings.CONSENSUS_SOURCES:
+    metals = _to_ask_for(clock())
+    if not metals:
+        logger.debug("the market is closed, and every price was confirmed a short while ago")
+    elif settings.CONSENSUS_SOURCES:
         _by_consensus(metals, clock)
     else:
         _by_the_first(metals, clock)
     ingest.apply_premiums(now=clock())  # one may have come into force where no source has a new price
     ingest.fall_back_where_due(now=clock())
+
+
+def _to_ask_for(now: dt.datetime) -> list[Metal]:
+    """The listed metals, less those that are left alone while the market is closed (prices/schedule.py)."""
+    listed = ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)
+    confirmed = dict(
+        LatestPrice.shown().exclude(lane=FALLBACK).order_by("confirmed_at").values_list("metal", "confirmed_at")
+    )
+    every = schedule.interval()
+    # A source takes its time to answer, and tasks may come early: the last refresh seems a little less long ago.
+    soon = now + every / 4
+    return [
+        Metal(name) for name in listed if name not in confirmed or schedule.asked_again(confirmed[name], every) <= soon
+    ]
 
 
 def _by_the_first(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None:
@@ -63,7 +80,7 @@ def _by_consensus(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None
                 list(said[metal].values()),
                 minimum=settings.CONSENSUS_SOURCES,
                 tolerance_percent=tolerances.__getitem__,
-                is_fresh=lambda quote: now - quote.quoted_at <= limit,
+                is_fresh=lambda quote: settings.MARKET_CALENDAR.age(quote.source, quote.quoted_at, now) <= limit,
             )
         ingest.offer(filter(None, (agreements[metal].quote for metal in metals if metal in agreements)), now=clock())
         for outcome in outcomes:

@@ -7,6 +7,7 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from prices.models import Configuration, RefreshSlot
+from prices.quotes import SIMULATED
 
 TASK_NAME = "refresh-prices"
 SHORTEST_INTERVAL = dt.timedelta(milliseconds=100)
@@ -85,6 +86,24 @@ def is_on_time(now: dt.datetime) -> bool:
     every = interval()
     # A slot that lies further ahead was claimed under a longer interval.
     return slot is not None and now < min(slot.due_at, now + every) + 2 * every
+
+
+def closed_interval(every: dt.timedelta) -> dt.timedelta:
+    """How often each metal is asked for while the market is closed, given the update interval in force."""
+    # A simulated market never closes.
+    return every if SIMULATED in settings.PRICE_PROVIDERS else max(every, settings.CLOSED_UPDATE_INTERVAL)
+
+
+def asked_again(confirmed_at: dt.datetime, every: dt.timedelta) -> dt.datetime:
+    """From when on each refresh asks for a metal again that a source confirmed at this time; `every` is their interval.
+
+    At once, where the market is open when the next one is due: then prices move. While it is closed they stand still,
+    and one that was confirmed is left alone for the closed market's interval, or until the market opens.
+    """
+    market, due, rest = settings.MARKET_CALENDAR, confirmed_at + every, closed_interval(every)
+    if rest == every or market.is_open(due):
+        return confirmed_at
+    return min(confirmed_at + rest, market.next_change(due))
 
 
 def next_slot(due: dt.datetime, now: dt.datetime, every: dt.timedelta) -> dt.datetime | None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from prices import market
 from prices.current import TICKS_KEPT, Standing
+from prices.market import Calendar
 from streaming import protocol, publish
 from streaming.connection import Connection
 from streaming.frames import Frame
@@ -44,6 +44,7 @@ class Hub:
         load: Callable[[int], Awaitable[Standing]],
         layer: Callable[[], Any],
         clock: Callable[[], dt.datetime],
+        calendar: Calendar,
         currency: str,
         max_connections: int,
         batch_interval: dt.timedelta,
@@ -62,6 +63,7 @@ class Hub:
         self._load = load
         self._layer = layer
         self.now = clock
+        self._calendar = calendar
         self._max_connections = max_connections
         self._batch_interval = batch_interval.total_seconds()
         self._restart_spread = restart_spread
@@ -239,19 +241,31 @@ class Hub:
 
     def _judge(self) -> bool:
         """Look at what is shown by the time it is now; whether there is news in it, without any tick."""
-        now = self.now()
-        old = {metal for metal, quoted in self.log.latest.items() if now - quoted.quoted_at > self._freshness_limit}
+        now, market = self.now(), self._calendar
+        old = {
+            metal
+            for metal, quoted in self.log.latest.items()
+            if market.age(quoted.data.source, quoted.quoted_at, now) > self._freshness_limit
+        }
         turned = self.log.mark_stale(frozenset(old))
         self._renew(turned)
         feeds = self.log.feeds()
         feed = overall(feeds.values())
         source = next((self.log.latest[metal].data.source for metal in feeds if feeds[metal] == feed), None)
-        shown = (feed, feeds, market.is_open(now), source)
+        is_open, next_change = market.is_open(now), market.next_change(now)
+        shown = (feed, feeds, is_open, next_change, source)
         if shown == self._shown:
             return bool(turned)
         self._shown = shown
         self.status = Frame(
-            protocol.status(feed, feeds, market_open=shown[2], source=source, timestamp=protocol.wire_time(now))
+            protocol.status(
+                feed,
+                feeds,
+                market_open=is_open,
+                next_change=protocol.wire_time(next_change),
+                source=source,
+                timestamp=protocol.wire_time(now),
+            )
         )
         return True
 

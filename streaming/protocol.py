@@ -265,13 +265,22 @@ def unsubscribed(metals: Iterable[str], interval_ms: int | None, id: Scalar) -> 
     return _encode({"type": "unsubscribed", "metals": _in_order(metals), "interval": interval_ms, **_echo(id)})
 
 
-def status(feed: Feed, feeds: Mapping[str, Feed], *, market_open: bool, source: str | None, timestamp: str) -> bytes:
-    """What is being shown: of all metals together, and of each."""
+def status(
+    feed: Feed,
+    feeds: Mapping[str, Feed],
+    *,
+    market_open: bool,
+    next_change: str,
+    source: str | None,
+    timestamp: str,
+) -> bytes:
+    """What is being shown: of all metals together, and of each; and when the market opens or closes next."""
     return _encode(
         {
             "type": "status",
             "feed": feed,
             "market": "open" if market_open else "closed",
+            "nextChange": next_change,
             "source": source,
             "metals": dict(feeds),
             "timestamp": timestamp,

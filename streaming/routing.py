@@ -29,6 +29,7 @@ def websocket_application(metrics: Metrics) -> URLRouter:
         load=database_sync_to_async(current.standing),
         layer=get_channel_layer,
         clock=timezone.now,
+        calendar=settings.MARKET_CALENDAR,
         currency=settings.BASE_CURRENCY,
         max_connections=settings.WS_MAX_CONNECTIONS,
         batch_interval=settings.WS_BATCH_INTERVAL,

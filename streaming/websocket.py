@@ -92,6 +92,7 @@ class PriceProtocol(WebSocketProtocol):
         super().failHandshake(reason, code, responseHeaders)
 
     def onOpenHandshakeTimeout(self) -> None:
+        # Or the transport gives it up for silent, whichever clock is first: see `connectionLost`.
         if self.state == self.STATE_CONNECTING:
             self.factory.server_class.refused(Refusal.HANDSHAKE)
         super().onOpenHandshakeTimeout()
@@ -168,6 +169,8 @@ class PriceProtocol(WebSocketProtocol):
         self._release()
 
     def connectionLost(self, reason: Any) -> None:
+        if self.state == self.STATE_CONNECTING and self.outlet.dropped:
+            self.factory.server_class.refused(Refusal.HANDSHAKE)
         self.outlet.is_open = False
         super().connectionLost(reason)
         self.is_closed = None  # its result is this very object, which only the collector would find

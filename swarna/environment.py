@@ -11,6 +11,7 @@ import dj_database_url
 from environs import Env
 from marshmallow import ValidationError
 
+from prices.market import Calendar
 from prices.quota import Quota
 from swarna.addresses import Network
 
@@ -95,6 +96,14 @@ def quota(text: str) -> Quota | None:
         raise ValidationError(f"{error}, or none") from error
 
 
+def market_calendar(text: str) -> Calendar:
+    """The market's hours, less these holidays: New York dates with commas between; none where it is empty."""
+    try:
+        return Calendar.parse(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+
+
 def time_zone(text: str) -> str:
     """A name of the IANA time zone database."""
     from zoneinfo import ZoneInfo
@@ -118,7 +127,18 @@ def reader(file: Path | None) -> Env:
             env.read_env(file, recurse=False)
         except (OSError, ValueError) as error:
             raise SystemExit(f"{file} cannot be read: {error}. Write it as lines of NAME=value, in UTF-8.") from error
-    for parser in (duration, database_url, redis_url, http_url, api_key, currency, time_zone, networks, quota):
+    for parser in (
+        duration,
+        database_url,
+        redis_url,
+        http_url,
+        api_key,
+        currency,
+        time_zone,
+        networks,
+        quota,
+        market_calendar,
+    ):
         env.add_parser(parser.__name__, parser)
     return env
 

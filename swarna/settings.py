@@ -14,6 +14,7 @@ from typing import Any
 from environs import EnvValidationError
 from marshmallow.validate import Range
 
+from prices.market import Calendar
 from prices.quota import Quota
 from swarna import environment
 from swarna.addresses import Network
@@ -68,6 +69,9 @@ FRESHNESS_LIMIT: dt.timedelta | None = env.duration("FRESHNESS_LIMIT") if env.st
 CHANGE_THRESHOLD_PERCENT: Decimal = env.decimal(
     "CHANGE_THRESHOLD_PERCENT", Decimal(1), validate=Range(min=0, max=1000, min_inclusive=False)
 ) or Decimal(1)
+# When spot metals trade: only then do quotes age, and are sources asked at each update interval.
+MARKET_CALENDAR: Calendar = env.market_calendar("MARKET_HOLIDAYS", "") or Calendar()
+CLOSED_UPDATE_INTERVAL: dt.timedelta = env.duration("CLOSED_UPDATE_INTERVAL", "15m") or dt.timedelta(minutes=15)
 FALLBACK_AFTER: dt.timedelta = env.duration("FALLBACK_AFTER", "1h") or dt.timedelta(hours=1)
 # All sources together may take this long in one refresh; one that hangs costs no more.
 PROVIDER_BUDGET: dt.timedelta = env.duration("PROVIDER_BUDGET", "10s") or dt.timedelta(seconds=10)

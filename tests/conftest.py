@@ -25,6 +25,7 @@ from tests.browser_fixtures import browser, expected_errors, page
 from tests.desk_fixtures import boss, desk, save, staff, told
 from tests.echo_fixtures import caller, echo, neighbour, run_echo_server, undisturbed
 from tests.environment import DATABASE, STATE_DIR, VALKEY
+from tests.fault_matrix import in_matrix, pytest_addoption, pytest_runtest_logreport, pytest_sessionfinish
 from tests.product import Process, answers, free_port, wait_until
 from tests.world import World
 
@@ -35,8 +36,12 @@ __all__ = [
     "desk",
     "echo",
     "expected_errors",
+    "in_matrix",
     "neighbour",
     "page",
+    "pytest_addoption",
+    "pytest_runtest_logreport",
+    "pytest_sessionfinish",
     "run_echo_server",
     "save",
     "staff",

@@ -18,7 +18,18 @@ def decoded(text: str) -> Any:
 
 def changed(answer: Any, path: str, value: Any) -> Any:
     """The answer with another value at a path such as `rates.XAU` or `0.ts`, or with none where that is `...`."""
-    return _with(answer, tuple(int(step) if step.isdecimal() else step for step in path.split(".")), value)
+    return _with(answer, _steps(path), value)
+
+
+def at(answer: Any, path: str) -> Any:
+    """What stands at such a path."""
+    for step in _steps(path):
+        answer = answer[step]
+    return answer
+
+
+def _steps(path: str) -> Path:
+    return tuple(int(step) if step.isdecimal() else step for step in path.split("."))
 
 
 def nested(depth: int) -> Any:

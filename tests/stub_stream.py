@@ -209,6 +209,6 @@ def subscribed(*metals: str, interval: int | None = None, id: str | None = None)
     return {"type": "subscribed", "metals": list(metals), "interval": interval} | ({"id": id} if id else {})
 
 
-def status(feed: str = "live", market: str = "open") -> dict[str, Any]:
-    """A status message."""
-    return {"type": "status", "feed": feed, "market": market, "source": "gold_api_com", "metals": {}}
+def status(feed: str = "live", market: str = "open", **fields: Any) -> dict[str, Any]:
+    """A status message; other arguments are added to its fields."""
+    return {"type": "status", "feed": feed, "market": market, "source": "gold_api_com", "metals": {}} | fields

@@ -354,7 +354,8 @@ def test_an_edit_waits_while_a_live_price_is_on_the_screen(
     assert saved(save(address_of(), price="9300", confirm="on"))
     assert told.ticks == []
     assert current.standing().quotes[Metal.GOLD].quote.price == 100
-    ingest.fall_back_where_due(now=timezone.now() + settings.FALLBACK_AFTER)
+    # While the market is closed, that long after the next time that anybody would ask.
+    ingest.fall_back_where_due(now=timezone.now() + settings.CLOSED_UPDATE_INTERVAL + settings.FALLBACK_AFTER)
     assert current.standing().quotes[Metal.GOLD].quote.price == 9300
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from prices import ingest, schedule
+from prices.market import Calendar
 from prices.models import Configuration, ListedMetal, Premium, SanityBand, Tick
 from prices.quotes import LARGEST_PRICE, PURITIES, UNITS, Metal, PublishedTick
 from streaming import protocol, publish, ticks
@@ -129,7 +130,8 @@ def test_one_metals_price_is_the_same_with_its_name(client: Client, published: P
 
 def test_a_fresh_price_is_not_stale(client: Client) -> None:
     now = dt.datetime.now(dt.UTC)
-    ingest.record([quote("gold", at=now), quote("silver", at=now - 6 * MINUTE)], now=now)
+    # In any four days the market is open for more than the limit.
+    ingest.record([quote("gold", at=now), quote("silver", at=now - dt.timedelta(days=4))], now=now)
     data = get(client, "/api/v1/prices/")["data"]
     assert (data["gold"]["stale"], data["silver"]["stale"]) == (False, True)
 
@@ -247,6 +249,7 @@ def test_config_says_what_is_in_force(client: Client, settings: Settings) -> Non
         "changeThresholdPercent": 1,
         "updateIntervalMs": 60000,
         "freshnessLimitMs": 300000,
+        "closedUpdateIntervalMs": 900000,
         "fallbackAfterMs": 3600000,
         "providers": ["gold_api_com"],
         "consensusSources": 0,
@@ -271,6 +274,7 @@ def test_config_says_what_is_in_force(client: Client, settings: Settings) -> Non
     settings.PRICE_PROVIDERS = ["simulated", "gold_api_com"]
     config = get(client, "/api/v1/config/")
     assert (config["updateIntervalMs"], config["freshnessLimitMs"]) == (2000, 10000)
+    assert config["closedUpdateIntervalMs"] == 2000  # a simulated market never closes
     assert (config["changeThresholdPercent"], config["maxJumpPercent"]) == (0.25, 8)
     assert config["bands"]["gold"] == {"lowest": 9000, "highest": 20000}
     assert config["premiums"]["gold"] == {
@@ -279,6 +283,45 @@ def test_config_says_what_is_in_force(client: Client, settings: Settings) -> Non
         "note": "duty, GST",
     }
     assert config["providers"] == ["gold_api_com", "simulated"]
+
+
+# --- the market ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("now", "market", "next_change"),
+    [
+        (NOW, "open", "2026-09-24T21:00:00.000Z"),
+        (NOW + dt.timedelta(days=2), "closed", "2026-09-27T22:00:00.000Z"),
+        (dt.datetime(2026, 11, 26, 12, 0, tzinfo=dt.UTC), "closed", "2026-11-26T23:00:00.000Z"),
+    ],
+    ids=["on a working day", "on a weekend", "on a holiday"],
+)
+def test_the_market_is_open_or_closed_until_it_changes(
+    client: Client,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    now: dt.datetime,
+    market: str,
+    next_change: str,
+) -> None:
+    settings.MARKET_CALENDAR = Calendar.parse("2026-11-26")
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    assert get(client, "/api/v1/market/") == {
+        "market": market,
+        "nextChange": next_change,
+        "timestamp": protocol.wire_time(now),
+    }
+
+
+def test_a_price_of_the_close_is_fresh_while_the_market_is_closed(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = dt.datetime(2026, 9, 25, 21, 0, tzinfo=dt.UTC)
+    ingest.record([quote("gold", at=close - MINUTE), quote("silver", at=close - 6 * MINUTE)], now=close)
+    monkeypatch.setattr(timezone, "now", lambda: close + dt.timedelta(days=1))
+    data = get(client, "/api/v1/prices/")["data"]
+    assert (data["gold"]["stale"], data["silver"]["stale"]) == (False, True)
 
 
 # --- mistakes ------------------------------------------------------------------------------------------------------
@@ -334,7 +377,7 @@ def test_no_path_or_query_breaks_the_server(client: Client, metal: str, unit: st
     assert response.status_code in (400, 404)
 
 
-@pytest.mark.parametrize("path", ["metals/", "prices/", "prices/gold/", "config/"])
+@pytest.mark.parametrize("path", ["metals/", "prices/", "prices/gold/", "market/", "config/"])
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
 def test_nothing_can_be_written(client: Client, method: str, path: str) -> None:
     response = getattr(client, method)(f"/api/v1/{path}", "{}", content_type="application/json")
@@ -343,7 +386,7 @@ def test_nothing_can_be_written(client: Client, method: str, path: str) -> None:
     assert method.upper() in response.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["metals/", "prices/", "prices/gold/", "config/"])
+@pytest.mark.parametrize("path", ["metals/", "prices/", "prices/gold/", "market/", "config/"])
 def test_an_endpoint_describes_itself(client: Client, path: str) -> None:
     response = client.options(f"/api/v1/{path}")
     assert response.status_code == 200
@@ -383,6 +426,7 @@ def test_the_schema_is_valid_and_complete_and_made_without_a_warning(
         "/api/v1/auth/token/",
         "/api/v1/auth/token/{key}/",
         "/api/v1/config/",
+        "/api/v1/market/",
         "/api/v1/metals/",
         "/api/v1/prices/",
         "/api/v1/prices/{metal}/",
@@ -407,6 +451,7 @@ def test_the_schema_describes_what_is_answered(client: Client, published: Publis
     check(get(client, "/api/v1/prices/silver/"), "Price")
     check(get(client, "/api/v1/metals/")[0], "Metal")
     check(get(client, "/api/v1/config/"), "Config")
+    check(get(client, "/api/v1/market/"), "Market")
 
 
 def test_the_schema_is_openapi_3_in_yaml_too(client: Client) -> None:

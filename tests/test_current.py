@@ -10,6 +10,7 @@ from django.core.management import call_command
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from prices import current, ingest, schedule
+from prices.market import Calendar
 from prices.models import Configuration, ListedMetal, Tick
 from prices.quotes import SIMULATED, Metal, PublishedTick
 from streaming import publish
@@ -192,6 +193,31 @@ def test_a_quote_is_stale_once_it_is_older_than_the_limit() -> None:
     assert standing.freshness_limit == 5 * MINUTE
     assert not standing.is_stale(published, NOW + 5 * MINUTE)
     assert standing.is_stale(published, NOW + 5 * MINUTE + dt.timedelta(microseconds=1))
+
+
+def test_a_price_of_fridays_close_is_fresh_until_the_market_has_been_open_for_the_limit() -> None:
+    friday = dt.datetime(2026, 9, 25, 20, 58, tzinfo=dt.UTC)
+    published = tick((friday - NOW) // MINUTE, gold="100").quotes[0]
+    standing = current.standing()
+    sunday = dt.datetime(2026, 9, 27, 22, 0, tzinfo=dt.UTC)
+    assert not standing.is_stale(published, sunday + 3 * MINUTE)
+    assert standing.is_stale(published, sunday + 4 * MINUTE)
+
+
+def test_a_price_that_was_old_at_the_close_is_stale_all_weekend() -> None:
+    friday = dt.datetime(2026, 9, 25, 20, 54, tzinfo=dt.UTC)
+    published = tick((friday - NOW) // MINUTE, gold="100").quotes[0]
+    assert current.standing().is_stale(published, friday + dt.timedelta(days=1))
+
+
+def test_the_configured_holidays_count(settings: Settings) -> None:
+    settings.MARKET_CALENDAR = Calendar.parse("2026-09-25")
+    published = tick(0, gold="100").quotes[0]  # on the Thursday whose evening is that holiday's
+    close = dt.datetime(2026, 9, 24, 21, 0, tzinfo=dt.UTC)
+    standing = current.standing()
+    assert standing.is_stale(published, close)
+    published = tick((close - NOW) // MINUTE, gold="101").quotes[0]
+    assert not standing.is_stale(published, close + dt.timedelta(days=3))
 
 
 def test_the_limit_is_staffs_or_else_the_deployments_or_else_five_intervals(settings: Settings) -> None:

@@ -13,8 +13,9 @@ import pytest
 from channels.layers import InMemoryChannelLayer
 
 from prices.current import Standing
+from prices.market import Calendar
 from prices.quotes import Change, DayFigures, Metal, PublishedQuote, PublishedTick, Quote
-from streaming import hub, publish
+from streaming import hub, protocol, publish
 from streaming.connection import Connection
 from streaming.hub import Hub
 from streaming.metrics import Ending, Metrics
@@ -53,6 +54,7 @@ class World:
         self.layer: Any = InMemoryChannelLayer()
         self.now = NOW
         self.freshness_limit = dt.timedelta(minutes=5)
+        self.calendar = Calendar.parse("2026-11-26")
         self.hub = self.make_hub()
 
     def make_hub(self, batch_interval: dt.timedelta = dt.timedelta(0)) -> Hub:
@@ -60,6 +62,7 @@ class World:
             load=self.load,
             layer=lambda: self.layer,
             clock=lambda: self.now,
+            calendar=self.calendar,
             currency="INR",
             max_connections=3,
             batch_interval=batch_interval,
@@ -373,13 +376,6 @@ async def test_a_stale_price_never_looks_fresh_on_its_way_in(world: World, clien
     assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
 
 
-async def test_the_status_says_when_the_market_closes(world: World, client: Client) -> None:
-    world.now += dt.timedelta(days=2)
-    while (status := await client.next("status"))["market"] != "closed":
-        pass
-    assert status["feed"] == "stale"
-
-
 async def test_a_metal_that_staff_switch_off_leaves_the_screen(rarely: World, client: Client) -> None:
     world = rarely
     await world.bring(world.write(quote("silver", price="5")))
@@ -493,3 +489,79 @@ async def test_a_database_that_was_emptied_and_grew_past_us_is_believed_by_every
     rarely.ticks[:] = [published(9, 0, quote(price="100"))]
     await rarely.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
     assert (await client.next("priceUpdate"))["data"] == {}
+
+
+# --- the market's hours ----------------------------------------------------------------------------------------------
+
+CLOSES = dt.datetime(2026, 9, 25, 21, 0, tzinfo=dt.UTC)  # on the Friday after NOW
+OPENS = dt.datetime(2026, 9, 27, 22, 0, tzinfo=dt.UTC)
+MINUTE = dt.timedelta(minutes=1)
+
+
+async def quoted_at(world: World, client: Client, at: dt.datetime, price: str = "102") -> None:
+    """It is `at`, and the client has been sent a gold price of that moment."""
+    world.now = at
+    await world.bring(world.write(quote(price=price, at=at)))
+    while (await client.next("priceUpdate"))["seq"] < world.ticks[-1].seq:
+        pass
+
+
+async def test_each_change_of_the_market_is_a_status_that_names_the_next(world: World, client: Client) -> None:
+    seen: list[tuple[str, str]] = []
+    for at in (CLOSES - MINUTE, CLOSES, OPENS):
+        await quoted_at(world, client, at, str(103 + len(seen)))
+        status = await client.next("status")
+        while (status["feed"], status["timestamp"]) != ("live", protocol.wire_time(at)):
+            status = await client.next("status")
+        seen.append((status["market"], status["nextChange"]))
+    assert seen == [
+        ("open", "2026-09-25T21:00:00.000Z"),
+        ("closed", "2026-09-27T22:00:00.000Z"),
+        ("open", "2026-09-28T21:00:00.000Z"),
+    ]
+
+
+async def test_the_configured_holidays_are_kept(world: World, client: Client) -> None:
+    world.now = dt.datetime(2026, 11, 26, 12, 0, tzinfo=dt.UTC)
+    while (status := await client.next("status"))["market"] != "closed":
+        pass
+    assert status["nextChange"] == "2026-11-26T23:00:00.000Z"
+
+
+async def test_a_price_of_the_close_stays_fresh_over_the_weekend_and_ages_from_the_opening(
+    rarely: World, client: Client
+) -> None:
+    await quoted_at(rarely, client, CLOSES - 2 * MINUTE)
+    stale: dict[dt.datetime, Any] = {}
+    for now in (CLOSES + dt.timedelta(days=1), OPENS, OPENS + 3 * MINUTE, OPENS + 4 * MINUTE):
+        rarely.now = now
+        # A look at the time, and a client that comes then.
+        await rarely.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
+        await rarely.bring(rarely.write(quote("silver", price=str(len(stale) + 1), at=now)))
+        while (message := await client.next("priceUpdate"))["seq"] < rarely.ticks[-1].seq:
+            pass
+        stale[now] = message["data"]["gold"]["stale"]
+    assert list(stale.values()) == [False, False, False, True]
+
+
+async def test_a_price_that_was_old_at_the_close_stays_stale(world: World, client: Client) -> None:
+    await quoted_at(world, client, CLOSES - 6 * MINUTE)
+    world.now = CLOSES - dt.timedelta(seconds=30)
+    assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
+    world.now = CLOSES + dt.timedelta(days=1)
+    while (status := await client.next("status"))["market"] != "closed":
+        pass
+    assert status["metals"] == {"gold": "stale"}
+
+
+@pytest.mark.parametrize("source", ["simulated", "fallback"])
+async def test_a_closed_market_keeps_nothing_fresh_that_is_not_its_own(
+    world: World, client: Client, source: str
+) -> None:
+    world.now = CLOSES + dt.timedelta(days=1)
+    await world.bring(world.write(quote(price="103", at=world.now, source=source)))
+    while (await client.next("priceUpdate"))["seq"] < 2:
+        pass
+    world.now += 6 * MINUTE
+    message = await client.next("priceUpdate")
+    assert (message["data"]["gold"]["source"], message["data"]["gold"]["stale"]) == (source, True)

@@ -170,6 +170,7 @@ def test_the_status_names_the_feed_of_all_and_of_each_metal() -> None:
         Feed.FALLBACK,
         {"gold": Feed.FALLBACK},
         market_open=False,
+        next_change="2026-09-27T22:00:00.000Z",
         source="fallback",
         timestamp="2026-09-26T07:57:03.245Z",
     )
@@ -177,6 +178,7 @@ def test_the_status_names_the_feed_of_all_and_of_each_metal() -> None:
         "type": "status",
         "feed": "fallback",
         "market": "closed",
+        "nextChange": "2026-09-27T22:00:00.000Z",
         "source": "fallback",
         "metals": {"gold": "fallback"},
         "timestamp": "2026-09-26T07:57:03.245Z",

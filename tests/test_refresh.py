@@ -17,7 +17,8 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from prices import current, providers
+from prices import current, ingest, providers, schedule
+from prices.market import Calendar
 from prices.models import FallbackPrice, LatestPrice, ListedMetal, ProviderState, Tick
 from prices.providers import PROVIDERS, chain
 from prices.providers.errors import TemporaryError
@@ -286,7 +287,7 @@ def test_a_compressed_answer_is_read(source: Source) -> None:
     assert sources_shown() == {LIVE}
 
 
-def test_a_weekends_old_quote_stays_and_is_marked_stale(source: Source) -> None:
+def test_a_weekends_quote_stays_and_turns_stale_only_once_the_market_is_open_again(source: Source) -> None:
     friday = dt.datetime(2026, 9, 25, 20, 59, tzinfo=dt.UTC)
     source.answer = quoting(friday)
     refresh_at(friday)
@@ -296,8 +297,9 @@ def test_a_weekends_old_quote_stays_and_is_marked_stale(source: Source) -> None:
     standing = current.standing()
     assert sources_shown() == {LIVE}
     assert Tick.objects.count() == ticks
-    assert all(standing.is_stale(quote, sunday) for quote in standing.quotes.values())
-    assert not any(standing.is_stale(quote, friday) for quote in standing.quotes.values())
+    assert not any(standing.is_stale(quote, sunday) for quote in standing.quotes.values())
+    an_hour_later = sunday + 2 * HOUR  # it opened in between
+    assert all(standing.is_stale(quote, an_hour_later) for quote in standing.quotes.values())
 
 
 def test_a_repeated_quote_confirms_but_is_not_news(source: Source) -> None:
@@ -597,6 +599,119 @@ def test_a_source_that_answers_again_replaces_the_fallback(source: Source, quote
     source.answer = quoting(quoted_again_at)
     refresh_at(NOW + 2 * HOUR)
     assert shown() == live
+
+
+# --- while the market is closed ------------------------------------------------------------------------------------
+
+CLOSES = dt.datetime(2026, 9, 25, 21, 0, tzinfo=dt.UTC)  # the Friday after NOW
+OPENS = dt.datetime(2026, 9, 27, 22, 0, tzinfo=dt.UTC)
+METALS = 4
+
+
+def minutes_asked(source: Source, since: dt.datetime, until: dt.datetime, every: dt.timedelta = MINUTE) -> list[float]:
+    """Refresh that often; the minutes after `since` of the refreshes that asked the source."""
+    asked = []
+    for number in range((until - since) // every):
+        before = len(source.asked)
+        refresh_at(since + number * every)
+        if len(source.asked) > before:
+            asked.append(number * every / MINUTE)
+    return asked
+
+
+def test_sources_are_asked_more_rarely_while_the_market_is_closed(source: Source) -> None:
+    assert minutes_asked(source, CLOSES - 3 * MINUTE, CLOSES + 46 * MINUTE) == [0, 1, 2, 17, 32, 47]
+    assert len(source.asked) == 6 * METALS
+
+
+def test_the_first_refresh_after_the_opening_asks_and_so_does_each_that_follows(source: Source) -> None:
+    refresh_at(OPENS - 4 * MINUTE)
+    assert minutes_asked(source, OPENS - 3 * MINUTE, OPENS + 5 * MINUTE) == [3, 4, 5, 6, 7]
+
+
+def test_a_holiday_is_as_quiet_as_a_weekend(source: Source, settings: Settings) -> None:
+    settings.MARKET_CALENDAR = Calendar.parse("2026-09-24")
+    assert minutes_asked(source, NOW, NOW + 40 * MINUTE) == [0, 15, 30]
+
+
+def test_the_closed_markets_interval_is_never_shorter_than_the_one_in_force(source: Source, settings: Settings) -> None:
+    settings.CLOSED_UPDATE_INTERVAL = MINUTE
+    schedule.set_interval(5 * MINUTE)
+    assert minutes_asked(source, CLOSES, CLOSES + HOUR, 5 * MINUTE) == [5.0 * number for number in range(12)]
+
+
+def test_a_simulated_market_is_never_left_alone(source: Source, settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = [SIMULATED]
+    for minute in range(5):
+        refresh_at(CLOSES + minute * MINUTE)
+    assert Tick.objects.filter(prices__source=SIMULATED).distinct().count() == 5
+    assert sources_shown() == {SIMULATED}
+
+
+def test_nor_is_any_source_where_one_is_simulated(source: Source, settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
+    assert minutes_asked(source, CLOSES, CLOSES + 3 * MINUTE) == [0, 1, 2]
+
+
+def test_a_start_while_it_is_closed_shows_prices_at_once(source: Source) -> None:
+    refresh_at(CLOSES + HOUR)
+    assert sources_shown() == {LIVE}
+
+
+def test_a_metal_without_a_live_price_is_asked_for_at_every_refresh_and_it_alone(source: Source) -> None:
+    source.answer = without_palladium(CLOSES)
+    refresh_at(CLOSES)
+    source.asked.clear()
+    refresh_at(CLOSES + MINUTE)
+    assert source.symbols_asked == ["XPD"]
+    source.answer = quoting(CLOSES)
+    refresh_at(CLOSES + 2 * MINUTE)
+    assert sources_shown() == {LIVE}
+    assert minutes_asked(source, CLOSES + 3 * MINUTE, CLOSES + 10 * MINUTE) == []
+
+
+def test_nobody_falls_back_merely_since_nobody_asked(source: Source, settings: Settings) -> None:
+    settings.FALLBACK_AFTER = HOUR
+    settings.CLOSED_UPDATE_INTERVAL = 6 * HOUR
+    refresh_at(CLOSES)
+    source.answer = said(HTML, status=503)
+    for minutes in range(1, 6 * 60 + 59, 7):
+        refresh_at(CLOSES + minutes * MINUTE)
+        ingest.fall_back_where_due(now=CLOSES + minutes * MINUTE)  # as after an edit of a fallback
+        assert sources_shown() == {LIVE}, minutes
+    refresh_at(CLOSES + 7 * HOUR)
+    assert sources_shown() == {FALLBACK}
+
+
+def test_one_failure_at_the_opening_is_no_outage_of_a_weekend(source: Source, settings: Settings) -> None:
+    settings.CLOSED_UPDATE_INTERVAL = dt.timedelta(days=7)
+    refresh_at(CLOSES)
+    source.answer = said(HTML, status=503)
+    refresh_at(OPENS)
+    refresh_at(OPENS + HOUR - MINUTE)
+    assert sources_shown() == {LIVE}
+    refresh_at(OPENS + HOUR)
+    assert sources_shown() == {FALLBACK}
+
+
+def test_an_outage_that_began_before_the_close_falls_back_as_always(source: Source) -> None:
+    refresh_at(CLOSES - 10 * MINUTE)
+    source.answer = said(HTML, status=503)
+    assert minutes_asked(source, CLOSES - 9 * MINUTE, CLOSES + 3 * MINUTE) == [float(minute) for minute in range(12)]
+    refresh_at(CLOSES + 49 * MINUTE)
+    assert sources_shown() == {LIVE}
+    refresh_at(CLOSES + 50 * MINUTE)
+    assert sources_shown() == {FALLBACK}
+
+
+def test_refreshes_are_on_time_though_they_ask_nobody(source: Source) -> None:
+    for minute in range(10):
+        now = CLOSES + minute * MINUTE
+        assert schedule.claim(now)
+        refresh_at(now)
+        assert schedule.is_on_time(now + 2 * MINUTE)
+    assert len(source.asked) == METALS
+    assert not schedule.is_on_time(now + 3 * MINUTE)
 
 
 # --- whose turn it is ----------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from marshmallow import ValidationError
 from pytest_django import Settings
 
 from prices import schedule
+from prices.market import Calendar
 from prices.providers import PROVIDERS
 from prices.quota import Quota
 from swarna import checks, environment
@@ -75,6 +76,8 @@ GOOD = {
     "FRESHNESS_LIMIT": "2m",
     "CHANGE_THRESHOLD_PERCENT": "0.25",
     "FALLBACK_AFTER": "1d",
+    "MARKET_HOLIDAYS": "2026-12-25, 2026-11-26T14:30",
+    "CLOSED_UPDATE_INTERVAL": "1h",
     "TIME_ZONE": "UTC",
     "WS_MAX_CONNECTIONS": "5000",
     "WS_MAX_CONNECTIONS_PER_IP": "50",
@@ -141,6 +144,8 @@ BAD = {
     "FRESHNESS_LIMIT": DURATIONS,
     "CHANGE_THRESHOLD_PERCENT": ["one", "0", "-1", "NaN", "Infinity", "1%", ""],
     "FALLBACK_AFTER": DURATIONS,
+    "MARKET_HOLIDAYS": ["Christmas", "2026-12-32", "2026-12-25T17:00", "2026-12-25, 2026-12-25", "2026-12-25T14"],
+    "CLOSED_UPDATE_INTERVAL": DURATIONS,
     "TIME_ZONE": ["Bombay", "", "/etc/passwd", "../../etc/passwd", "Asia/", "a\nb"],
     "WS_MAX_CONNECTIONS": NUMBERS,
     "WS_MAX_CONNECTIONS_PER_IP": [value for value in NUMBERS if value != "0"],
@@ -294,6 +299,8 @@ def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -
         "FRESHNESS_LIMIT": dt.timedelta(minutes=2),
         "CHANGE_THRESHOLD_PERCENT": Decimal("0.25"),
         "FALLBACK_AFTER": dt.timedelta(days=1),
+        "MARKET_CALENDAR": Calendar({dt.date(2026, 12, 25): None, dt.date(2026, 11, 26): dt.time(14, 30)}),
+        "CLOSED_UPDATE_INTERVAL": dt.timedelta(hours=1),
         "TIME_ZONE": "UTC",
         "WS_RATE_WINDOW": dt.timedelta(seconds=90),
         "METRICS_ALLOWED_FROM": [ip_network("192.0.2.7"), ip_network("2001:db8::/32")],

@@ -178,19 +178,6 @@ def test_a_source_that_went_mad_is_fallen_back_from(world: World, settings: Sett
     assert world.gold() == "9223 from fallback"
 
 
-# --- premiums ------------------------------------------------------------------------------------------------------
-
-
-def test_a_premium_takes_effect_when_its_time_has_come_though_no_source_answers(world: World) -> None:
-    world.refresh()
-    Premium.objects.create(metal_id="gold", multiplier=2, effective_from=world.now + 2 * MINUTE)
-    world.says = dict.fromkeys("abc", TemporaryError("is away"))
-    world.refresh()
-    assert world.gold() == "13200 from a"
-    world.refresh()
-    assert world.gold() == "26400 from a"
-
-
 # --- a source that hangs --------------------------------------------------------------------------------------------
 
 
@@ -229,6 +216,19 @@ def test_good_prices_are_out_at_once_though_something_hangs(
     assert LatestPrice.shown().filter(lane=Lane.LIVE).count() == 4
     for at in answered[0], answered[-1]:
         assert any(0 <= published - at < 2 for published in out)
+
+
+# --- premiums ------------------------------------------------------------------------------------------------------
+
+
+def test_a_premium_takes_effect_when_its_time_has_come_though_no_source_answers(world: World) -> None:
+    world.refresh()
+    Premium.objects.create(metal_id="gold", multiplier=2, effective_from=world.now + 2 * MINUTE)
+    world.says = dict.fromkeys("abc", TemporaryError("is away"))
+    world.refresh()
+    assert world.gold() == "13200 from a"
+    world.refresh()
+    assert world.gold() == "26400 from a"
 
 
 # --- consensus -----------------------------------------------------------------------------------------------------

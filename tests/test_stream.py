@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from prices.market import Calendar
 from tests.conftest import Server
 from tests.raw_websocket import request
 from tests.stream_client import ask, end_of, receive
@@ -219,6 +220,7 @@ def test_too_many_messages_close_the_connection_and_the_seeds_ten_a_minute_do_no
         assert end_of(client) == (1008, "Rate limit exceeded")
 
 
+@pytest.mark.skipif(not Calendar().is_open(dt.datetime.now(dt.UTC)), reason="the market is closed: no price grows old")
 def test_an_old_price_is_marked_stale_by_the_clock_alone(run_server: Callable[..., Server]) -> None:
     server = run_server(FRESHNESS_LIMIT="2s")
     server.publish(gold="13000")

@@ -60,7 +60,9 @@ class QuoteSerializer(serializers.Serializer):
     source = serializers.CharField(  # type: ignore[assignment]  # DRF takes declared fields off the class
         source="quote.source", help_text="A provider, `fallback` or `simulated`."
     )
-    stale = serializers.SerializerMethodField(help_text="Older than the freshness limit.")
+    stale = serializers.SerializerMethodField(
+        help_text="Older than the freshness limit, by the hours in which its market is open."
+    )
     bid = _Amount(source="quote.bid", required=False, help_text="Absent where the source gives none.")
     ask = _Amount(source="quote.ask", required=False, help_text="Absent where the source gives none.")
 
@@ -112,6 +114,14 @@ class BandSerializer(serializers.Serializer):
     highest = _Amount()
 
 
+class MarketSerializer(serializers.Serializer):
+    """Whether spot metals trade now: Sunday 18:00 to Friday 17:00 New York, less an hour a day, and holidays."""
+
+    market = serializers.ChoiceField(["open", "closed"])
+    nextChange = Time(help_text="When it closes or opens next, UTC.")
+    timestamp = Time(help_text="When this was true, UTC.")
+
+
 class ConfigSerializer(serializers.Serializer):
     """What is in force now. Times in milliseconds."""
 
@@ -120,6 +130,7 @@ class ConfigSerializer(serializers.Serializer):
     changeThresholdPercent = _Amount()
     updateIntervalMs = serializers.IntegerField()
     freshnessLimitMs = serializers.IntegerField()
+    closedUpdateIntervalMs = serializers.IntegerField(help_text="While the market is closed.")
     fallbackAfterMs = serializers.IntegerField()
     providers = serializers.ListField(child=serializers.CharField(), help_text="In the order they are asked.")
     consensusSources = serializers.IntegerField(

@@ -6,6 +6,7 @@ urlpatterns = [
     path("metals/", views.MetalsView.as_view(), name="metals"),
     path("prices/", views.PricesView.as_view(), name="prices"),
     path("prices/<str:metal>/", views.PriceView.as_view(), name="price"),
+    path("market/", views.MarketView.as_view(), name="market"),
     path("config/", views.ConfigView.as_view(), name="config"),
     path("providers/", views.ProvidersView.as_view(), name="providers"),
 ]

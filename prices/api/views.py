@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from prices import current, schedule, sources
 from prices.api.serializers import (
     ConfigSerializer,
+    MarketSerializer,
     MetalSerializer,
     PriceSerializer,
     PricesSerializer,
@@ -87,6 +88,23 @@ class PriceView(APIView):
         )
 
 
+class MarketView(APIView):
+    """Whether the market is open, and until when; as in the stream's `status`."""
+
+    @extend_schema(responses=MarketSerializer)
+    def get(self, request: Request) -> Response:
+        calendar, now = settings.MARKET_CALENDAR, timezone.now()
+        return Response(
+            MarketSerializer(
+                {
+                    "market": "open" if calendar.is_open(now) else "closed",
+                    "nextChange": calendar.next_change(now),
+                    "timestamp": now,
+                }
+            ).data
+        )
+
+
 class ConfigView(APIView):
     """What is in force now."""
 
@@ -102,6 +120,7 @@ class ConfigView(APIView):
                     "changeThresholdPercent": configuration.threshold_percent,
                     "updateIntervalMs": _milliseconds(interval),
                     "freshnessLimitMs": _milliseconds(configuration.freshness_limit(interval)),
+                    "closedUpdateIntervalMs": _milliseconds(schedule.closed_interval(interval)),
                     "fallbackAfterMs": _milliseconds(settings.FALLBACK_AFTER),
                     "providers": [source.name for source in sources.in_order() if source.enabled],
                     "consensusSources": settings.CONSENSUS_SOURCES,

@@ -79,7 +79,7 @@ const DEFAULTS = {
  *   moves since the last update (often none); and the whole message, with `currency`, `unit`, `timestamp`, `seq`.
  *   Each move is in `changes` once. After a reconnect they are all that were missed, where the server still holds them:
  *   where not, `message.snapshot` is true. A metal that was added meanwhile brings those since the loss along.
- * - `status`, detail: the server's `status` message (`feed`, `market`, `metals`, …).
+ * - `status`, detail: the server's `status` message (`feed`, `market`, `nextChange`, `metals`, …).
  * - `subscribed`, detail `{metals, interval, …}`: what the server sends from now on, as it confirmed it.
  * - `connection`, detail: a {@link Connection}.
  * - `error`, detail `{code, message}`: the server rejected a message of ours, or (`unreadable_message`) sent one that
