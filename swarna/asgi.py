@@ -8,10 +8,13 @@ from django.core.asgi import get_asgi_application
 
 http = get_asgi_application()  # sets Django up, which the imports below need
 
+from channels.db import database_sync_to_async
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
 
+from prices.metrics import metrics as of_sources
 from streaming.metrics import Metrics
 from streaming.routing import websocket_application
 from swarna.metrics_page import with_metrics
@@ -24,7 +27,13 @@ metrics = Metrics(settings.METRICS_DIR)
 
 application = ProtocolTypeRouter(
     {
-        "http": with_metrics(http, metrics.registry, settings.METRICS_ALLOWED_FROM, settings.TRUSTED_PROXIES),
+        "http": with_metrics(
+            http,
+            metrics.registry,
+            settings.METRICS_ALLOWED_FROM,
+            settings.TRUSTED_PROXIES,
+            more=database_sync_to_async(lambda: of_sources(timezone.now()), thread_sensitive=False),
+        ),
         "websocket": websocket_application(metrics),
     }
 )

@@ -1,34 +1,75 @@
 """GET /metrics: what Prometheus reads, for those who may; answered before Django, which would ask for a known host."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, make_asgi_app
+from prometheus_client import CollectorRegistry, Metric, make_asgi_app
 
 from swarna import addresses
 from swarna.addresses import Address, Network
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
+Read = Callable[[], Awaitable[Iterable[Metric]]]
+
+logger = logging.getLogger(__name__)
+
+# Prometheus gives up after ten seconds, and would have nothing then.
+_PATIENCE: Final = 3.0  # seconds
 
 
 def with_metrics(
-    http: Application, registry: CollectorRegistry, allowed_from: Sequence[Network], proxies: Sequence[Network] = ()
+    http: Application,
+    registry: CollectorRegistry,
+    allowed_from: Sequence[Network],
+    proxies: Sequence[Network] = (),
+    *,
+    more: Read | None = None,
+    patience: float = _PATIENCE,
 ) -> Application:
     """`http`, with the registry's metrics at /metrics for clients whose address is in one of the networks.
 
-    What a proxy of `proxies` says of a client's address is believed.
+    What a proxy of `proxies` says of a client's address is believed. `more` reads metrics that are kept elsewhere;
+    where it fails, or takes longer than `patience` seconds, the page does without them.
     """
-    page: Application = make_asgi_app(registry)
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] != "/metrics":
             await http(scope, receive, send)
         elif may_read(address := _client_address(scope, proxies), allowed_from):
+            page: Application = make_asgi_app(_Together(registry, await _within(patience, more) if more else ()))
             await page(scope, receive, send)
         else:
             await _refuse(address, send)
 
     return application
+
+
+class _Together:
+    """A registry's metrics, and more that have been read."""
+
+    def __init__(self, registry: CollectorRegistry, more: Iterable[Metric]) -> None:
+        self._registry, self._more = registry, more
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._registry.collect()
+        yield from self._more
+
+    def restricted_registry(self, names: Iterable[str]) -> "_Together":
+        """All of them: `?name[]=` asks for some, which saves nothing where the files are read as a whole."""
+        return self
+
+
+async def _within(patience: float, read: Read) -> Iterable[Metric]:
+    """What is read, or nothing: the database that is away must not take what the processes counted with it."""
+    try:
+        return await asyncio.wait_for(read(), patience)
+    except TimeoutError:
+        logger.error("/metrics does without the price sources: the database did not answer in %s s", patience)
+    except Exception as error:  # whatever a database's driver raises
+        logger.error("/metrics does without the price sources: %s", str(error).partition("\n")[0])
+    return ()
 
 
 def may_read(address: Address | None, allowed_from: Sequence[Network]) -> bool:

@@ -9,15 +9,16 @@ from prices import ingest
 from prices.admin.pages import ReadOnlyAdmin
 from prices.models import HeldPrice, LatestPrice, Premium
 from prices.quotes import Quote, percent
-from prices.words import to_the_second
+from prices.words import moment
 
 
 @admin.register(HeldPrice)
 class HeldPriceAdmin(ReadOnlyAdmin):
     """Those that wait come first, each beside the price that is shown now."""
 
-    list_display = ["held", "metal", "price", "shown_now", "off_by", "source", "quoted", "words", "decided"]
-    list_filter = ["decision", "metal", "source"]
+    list_display = ["metal", "price_per_gram", "shown_now", "off_by", "source", "words", "quoted", "held", "decided"]
+    # Not list_filter, whose column would leave the list too little room.
+    search_fields = ["metal__name", "source", "decision", "decided_by"]
     list_select_related = ["metal"]
     list_per_page = 50
     sortable_by = ()
@@ -28,20 +29,24 @@ class HeldPriceAdmin(ReadOnlyAdmin):
         """The permission to change one: to decide is the only change there is."""
         return request.user.has_perm("prices.change_heldprice")
 
-    @admin.display(description="held at")
-    def held(self, held: HeldPrice) -> str:
-        return to_the_second(held.held_at)
+    @admin.display(description="price per gram")
+    def price_per_gram(self, held: HeldPrice) -> str:
+        return f"{held.price:,}"
 
     @admin.display(description="quoted at")
     def quoted(self, held: HeldPrice) -> str:
-        return to_the_second(held.quoted_at)
+        return moment(held.quoted_at, timezone.now())
+
+    @admin.display(description="held at")
+    def held(self, held: HeldPrice) -> str:
+        return moment(held.held_at, timezone.now())
 
     @admin.display(description="shown now")
     def shown_now(self, held: HeldPrice) -> str:
         shown = _shown(held)
         return f"{shown.price:,} from {shown.source}" if shown else "—"
 
-    @admin.display(description="it would move by")
+    @admin.display(description="would move by")
     def off_by(self, held: HeldPrice) -> str:
         """How far the screens would move, any premium included."""
         shown = _shown(held)

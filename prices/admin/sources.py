@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -14,8 +16,8 @@ from prices.health import in_words, quota_left
 from prices.models import ProviderState
 from prices.words import moment
 
-_STAFFS = ["position", "enabled", "tolerance_percent"]
-_ITS_OWN = ["health", "breaker", "success", "error", "latency", "quota", "disagreed"]
+_STAFFS = ["position", "enabled"]
+_ITS_OWN = ["health", "breaker", "success", "latency", "error", "quota", "disagreed"]
 
 
 @admin.register(ProviderState)
@@ -25,8 +27,12 @@ class ProviderStateAdmin(admin.ModelAdmin):
     list_display = ["name", *_STAFFS, *_ITS_OWN]
     list_editable = _STAFFS
     sortable_by = ()
-    fields = ["name", *_STAFFS, *_ITS_OWN, "rests", "counts"]
+    fields = ["name", *_STAFFS, "tolerance_percent", *_ITS_OWN, "rests", "counts"]
     readonly_fields = ["name", *_ITS_OWN, "rests", "counts"]
+    # So narrow that the list fits a desk's screen.
+    formfield_overrides = {
+        models.PositiveSmallIntegerField: {"widget": forms.NumberInput(attrs={"style": "width: 2em"})}
+    }
     actions = ["probe", "switch_off", "switch_on", "reset"]
     actions_on_bottom = True
 
@@ -55,33 +61,33 @@ class ProviderStateAdmin(admin.ModelAdmin):
     def breaker(self, source: ProviderState) -> str:
         return source.breaker.state(timezone.now())
 
-    @admin.display(description="last success", empty_value="never")
-    def success(self, source: ProviderState) -> str | None:
-        return moment(source.last_success_at, timezone.now()) if source.last_success_at else None
-
-    @admin.display(description="last error")
-    def error(self, source: ProviderState) -> str | None:
-        if source.last_error_at is None:
-            return source.last_error or None
-        return f"{moment(source.last_error_at, timezone.now())}: {source.last_error}"
+    @admin.display(description="last success")
+    def success(self, source: ProviderState) -> str:
+        return moment(source.last_success_at, timezone.now()) if source.last_success_at else "never"
 
     @admin.display(description="latency")
-    def latency(self, source: ProviderState) -> str | None:
-        return None if source.latency_ms is None else f"{source.latency_ms} ms"
+    def latency(self, source: ProviderState) -> str:
+        return "—" if source.latency_ms is None else f"{source.latency_ms} ms"
 
-    @admin.display(description="quota left", empty_value="no quota")
-    def quota(self, source: ProviderState) -> str | None:
-        return quota_left(source, timezone.now()) or None
+    @admin.display(description="last error")
+    def error(self, source: ProviderState) -> str:
+        if source.last_error_at is None:
+            return "none"
+        return f"{moment(source.last_error_at, timezone.now())}: {source.last_error}"
 
-    @admin.display(description="disagreement")
-    def disagreed(self, source: ProviderState) -> str | None:
+    @admin.display(description="quota left")
+    def quota(self, source: ProviderState) -> str:
+        return quota_left(source, timezone.now()) or "—"
+
+    @admin.display(description="set aside")
+    def disagreed(self, source: ProviderState) -> str:
         if source.disagreed_at is None:
-            return None
+            return "none"
         return f"{moment(source.disagreed_at, timezone.now())}: {source.disagreement}"
 
-    @admin.display(description="rests until", empty_value="it did not ask to be left alone")
-    def rests(self, source: ProviderState) -> str | None:
-        return moment(source.rests_until, timezone.now()) if source.rests_until else None
+    @admin.display(description="rests until")
+    def rests(self, source: ProviderState) -> str:
+        return moment(source.rests_until, timezone.now()) if source.rests_until else "—"
 
     @admin.display(description="so far")
     def counts(self, source: ProviderState) -> str:
@@ -100,7 +106,7 @@ class ProviderStateAdmin(admin.ModelAdmin):
             level = messages.WARNING if outcome.quotes else messages.ERROR
             if not outcome.errors:
                 level = messages.SUCCESS
-            messages.add_message(request, level, f"{name}: {words}")
+            messages.add_message(request, level, f"Asked {name}: {words}")
             self.log_change(request, chosen[name], f"Probed: {words}")
 
     @admin.action(description="Switch off", permissions=["change"])

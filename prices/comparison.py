@@ -1,0 +1,223 @@
+"""What each source says now, side by side: for an operator who wants to see what is wrong. Publishes nothing."""
+
+import datetime as dt
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+from statistics import median
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from prices import ingest, sources
+from prices.asking import ask
+from prices.current import standing
+from prices.guards import doubted
+from prices.health import quota_left
+from prices.holding import bands, last_live
+from prices.models import Configuration, ListedMetal, Premium, ProviderState
+from prices.providers.chain import Outcome
+from prices.quotes import PERCENT_STEP, Lane, Metal, PublishedQuote, Quote, percent
+from prices.words import span
+
+_LONGEST_ERROR = 18  # characters in a cell; whole below the table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What sources said at `at`, beside what screens show.
+
+    `states` are the sources in staff's order, as they are after they were asked. `premiums` and `doubts` are by metal,
+    the latter by source too: why a quote would be held.
+    """
+
+    at: dt.datetime
+    metals: Sequence[Metal]
+    outcomes: Mapping[str, Outcome]
+    states: Mapping[str, ProviderState]
+    shown: Mapping[Metal, PublishedQuote]
+    premiums: Mapping[str, Decimal]
+    tolerances: Mapping[str, Decimal]
+    doubts: Mapping[tuple[Metal, str], str]
+
+    @property
+    def missing(self) -> list[Metal]:
+        """The metals that no source has a price of."""
+        return [metal for metal in self.metals if not self.quotes(metal)]
+
+    def quotes(self, metal: Metal) -> dict[str, Quote]:
+        """What the sources said of a metal."""
+        return {
+            name: quote for name, outcome in self.outcomes.items() for quote in outcome.quotes if quote.metal == metal
+        }
+
+    def median(self, metal: Metal) -> Decimal | None:
+        """Of the prices as they would go out: of those that hold a premium and those that do not, only that is fair."""
+        prices = [self._out(quote).price for quote in self.quotes(metal).values()]
+        return median(prices) if prices else None
+
+    def deviation(self, quote: Quote) -> Decimal:
+        """How far a quote is from the median, in percent."""
+        middle = self.median(quote.metal)
+        assert middle is not None
+        return percent(self._out(quote).price - middle, middle).quantize(PERCENT_STEP, ROUND_HALF_EVEN) + 0
+
+    def _out(self, quote: Quote) -> Quote:
+        return ingest.with_premium(quote, self.premiums)
+
+    # --- for people ------------------------------------------------------------------------------------------------
+
+    def table(self) -> str:
+        """What sources say, and beneath it how that compares; within 100 columns for three sources."""
+        parts = [
+            _aligned([*self._said(), *self._took()]),
+            _aligned(self._compared()),
+            "\n".join(self._complaints()) or "Nobody complains.",
+        ]
+        return "\n\n".join(parts)
+
+    def _said(self) -> list[list[str]]:
+        return [
+            [f"{settings.BASE_CURRENCY} per gram", *self.outcomes],
+            *([metal.value, *(self._cell(metal, name) for name in self.outcomes)] for metal in self.metals),
+        ]
+
+    def _cell(self, metal: Metal, name: str) -> str:
+        quote = self.quotes(metal).get(name)
+        if quote is None:
+            error = str(self.outcomes[name].errors.get(metal, "was not asked"))
+            return error if len(error) <= _LONGEST_ERROR else f"{error[: _LONGEST_ERROR - 1]}…"
+        return f"{quote.price:,} {span((self.at - quote.quoted_at).total_seconds())}"
+
+    def _took(self) -> list[list[str]]:
+        outcomes, states = self.outcomes.values(), self.states.values()
+        return [
+            ["took", *(f"{outcome.seconds * 1000:.0f} ms" for outcome in outcomes)],
+            ["calls", *(str(outcome.calls) for outcome in outcomes)],
+            ["quota left", *(quota_left(state, self.at) or "—" for state in states)],
+            ["enabled", *("yes" if state.enabled else "no" for state in states)],
+        ]
+
+    def _compared(self) -> list[list[str]]:
+        rows = [["from the median", *self.outcomes, "on screen now"]]
+        for metal in self.metals:
+            quotes = self.quotes(metal)
+            shown = self.shown.get(metal)
+            rows.append(
+                [
+                    f"{metal} {middle:,.2f}" if (middle := self.median(metal)) else metal.value,
+                    *(self._off(quotes[name]) if name in quotes else "—" for name in self.outcomes),
+                    f"{shown.quote.price:,} {shown.quote.source}" if shown else "nothing",
+                ]
+            )
+        return rows
+
+    def _off(self, quote: Quote) -> str:
+        off = self.deviation(quote)
+        return f"{off:+} %{' !' if abs(off) > self.tolerances[quote.source] else ''}"
+
+    def _complaints(self) -> list[str]:
+        lines = [f"{name}: {outcome.complaint}" for name, outcome in self.outcomes.items() if outcome.errors]
+        lines += [f"{name}: {metal} would be held: {words}" for (metal, name), words in self.doubts.items()]
+        if any(abs(self.deviation(quote)) > self.tolerances[quote.source] for quote in self._all()):
+            lines.append("!: further from the median than is tolerated.")
+        lines += [
+            f"{metal}: × {self.premiums[metal].normalize():f} before it is shown and compared."
+            for metal in self.metals
+            if self.premiums.get(metal, 1) != 1
+        ]
+        return lines
+
+    def _all(self) -> list[Quote]:
+        return [quote for outcome in self.outcomes.values() for quote in outcome.quotes]
+
+    # --- for programs ----------------------------------------------------------------------------------------------
+
+    def data(self) -> dict[str, Any]:
+        """The same as JSON data, with the names that the API uses; prices per gram as sources gave them."""
+        return {
+            "at": _time(self.at),
+            "currency": settings.BASE_CURRENCY,
+            "unit": "gram",
+            "metals": {metal.value: self._metal(metal) for metal in self.metals},
+            "providers": {name: self._provider(name) for name in self.outcomes},
+        }
+
+    def _metal(self, metal: Metal) -> dict[str, Any]:
+        shown = self.shown.get(metal)
+        return {
+            "prices": {
+                name: {
+                    "price": quote.price,
+                    "timestamp": _time(quote.quoted_at),
+                    "deviationPercent": self.deviation(quote),
+                    "wouldBeHeld": self.doubts.get((metal, name)),
+                }
+                for name, quote in self.quotes(metal).items()
+            },
+            "errors": {
+                name: str(outcome.errors[metal]) for name, outcome in self.outcomes.items() if metal in outcome.errors
+            },
+            "premium": self.premiums.get(metal, Decimal(1)),
+            "median": self.median(metal),
+            "onScreen": shown
+            and {
+                "price": shown.quote.price,
+                "source": shown.quote.source,
+                "timestamp": _time(shown.quote.quoted_at),
+            },
+        }
+
+    def _provider(self, name: str) -> dict[str, Any]:
+        outcome, state = self.outcomes[name], self.states[name]
+        return {
+            "enabled": state.enabled,
+            "latencyMs": round(outcome.seconds * 1000),
+            "calls": outcome.calls,
+            "quotaLeft": state.calls_left(self.at),
+            "complaint": outcome.complaint,
+        }
+
+
+def compare(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.now) -> Comparison:
+    """Ask these sources, once, and put what they say side by side (prices/asking.py: it counts against quotas)."""
+    outcomes = ask(names, clock)
+    now = clock()
+    in_force, largest_jump = bands(settings.BASE_CURRENCY), Configuration.load().jump_percent
+    doubts = {
+        (quote.metal, name): trouble.words
+        for name, outcome in outcomes.items()
+        for quote in outcome.quotes
+        if quote.lane is Lane.LIVE
+        and (
+            trouble := doubted(
+                quote,
+                last_live(quote.metal, quote.currency),
+                band=in_force.get(quote.metal),
+                max_jump_percent=largest_jump,
+            )
+        )
+    }
+    return Comparison(
+        at=now,
+        metals=[Metal(name) for name in ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)],
+        outcomes=outcomes,
+        states={source.name: source for source in sources.in_order() if source.name in outcomes},
+        shown=standing().quotes,
+        premiums=Premium.in_force(now),
+        tolerances=sources.tolerances(),
+        doubts=doubts,
+    )
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    """Rows of cells as text, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _time(at: dt.datetime) -> str:
+    return at.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
