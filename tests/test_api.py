@@ -242,6 +242,9 @@ def test_config_says_what_is_in_force(client: Client, settings: Settings) -> Non
     config = get(client, "/api/v1/config/")
     assert (config["updateIntervalMs"], config["freshnessLimitMs"]) == (2000, 10000)
     assert config["closedUpdateIntervalMs"] == 2000  # a simulated market never closes
+    settings.PRICE_PROVIDERS = ["gold_api_com"]
+    schedule.set_interval(dt.timedelta(hours=1))
+    assert get(client, "/api/v1/config/")["closedUpdateIntervalMs"] == 3_600_000  # never shorter
     assert config["changeThresholdPercent"] == 0.25
     assert config["providers"] == ["simulated", "gold_api_com"]
 

@@ -506,7 +506,7 @@ async def quoted_at(world: World, client: Client, at: dt.datetime, price: str = 
 
 
 async def test_each_change_of_the_market_is_a_status_that_names_the_next(world: World, client: Client) -> None:
-    seen = []
+    seen: list[tuple[str, str]] = []
     for at in (CLOSES - MINUTE, CLOSES, OPENS):
         await quoted_at(world, client, at, str(103 + len(seen)))
         status = await client.next("status")
@@ -531,7 +531,7 @@ async def test_a_price_of_the_close_stays_fresh_over_the_weekend_and_ages_from_t
     rarely: World, client: Client
 ) -> None:
     await quoted_at(rarely, client, CLOSES - 2 * MINUTE)
-    stale = {}
+    stale: dict[dt.datetime, bool] = {}
     for now in (CLOSES + dt.timedelta(days=1), OPENS, OPENS + 3 * MINUTE, OPENS + 4 * MINUTE):
         rarely.now = now
         # A look at the time, and a client that comes then.
