@@ -376,6 +376,33 @@ def storm(bench: Bench) -> Iterator[Line]:
     )
 
 
+def upstream(bench: Bench) -> Iterator[Line]:
+    clients, ticks = 100, bench.of(200, 10)
+    with bench.swarna() as server, bench.clients_of(server) as meter:
+        _open(meter, clients)
+        meter.mark()
+        refreshing = server.refreshing(100, ticks)
+        stamps = refreshing.stamps()
+        meter.settled()
+        took = ages(meter.arrivals(), stamps, clients)
+        commit, commit_p99, publish, publish_p99 = map(float, refreshing.last_words().split())
+    bench.say(
+        f"from the answer to a client: p50 {took.p50:.1f}, p99 {took.p99:.1f}, at worst {took.worst:.1f} ms; "
+        f"commit p50 {commit:.2f}, p99 {commit_p99:.2f} ms; publish p50 {publish:.2f}, p99 {publish_p99:.2f} ms"
+    )
+    floor = commit_p99 + publish_p99
+    value = took.p99 / floor
+    yield Line(
+        f"p99 from a source's last answer to the client's update, {clients} clients; a tick's rows committed "
+        f"{commit_p99:.2f} ms, a publication {publish_p99:.2f} ms (p99, by hand)",
+        [f"{took.p99:.1f} ms"],
+        f"{value:.1f} × both",
+        "≤ 3 × both",
+        verdict(value <= 3),
+    )
+    yield Line("p50 of the same", [f"{took.p50:.1f} ms"], f"{took.p50 / (commit + publish):.1f} × both")
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A row of the table: how it is measured, how many connections that takes at most, and whether Node is asked."""
@@ -393,6 +420,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "connects": Row(connects, 3020),
     "publishes": Row(publishes, 1000, node=False),
     "stalled": Row(stalled, 2000, node=False),
+    "upstream": Row(upstream, 100, node=False),
     "storm": Row(storm, 10_000),
 }
 

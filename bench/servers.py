@@ -107,6 +107,10 @@ class Ticking:
             raise RuntimeError("the publisher published nothing")
         return found
 
+    def last_words(self) -> str:
+        """The line that follows the stamps."""
+        return self._output.readline()
+
 
 @dataclass
 class Server(ABC):
@@ -185,7 +189,7 @@ class Server(ABC):
 
 
 class Swarna(Server):
-    """This project: `manage.py serve`, ticked through ingest and Valkey by `manage.py simulate`."""
+    """This project: `manage.py serve`, ticked through ingest and Valkey by `manage.py simulate`, or by refreshes."""
 
     def command(self) -> list[str]:
         return [sys.executable, "manage.py", "serve"]
@@ -195,6 +199,10 @@ class Swarna(Server):
 
     def ticking(self, interval_ms: int, count: int) -> Ticking:
         return self._publisher("manage.py", "simulate", f"--interval-ms={interval_ms}", f"--count={count}", "--stamps")
+
+    def refreshing(self, interval_ms: int, count: int) -> Ticking:
+        """As `ticking`, by refreshes from a source. What follows the stamps: bench/upstream.py."""
+        return self._publisher("-m", "bench.upstream", str(count), str(interval_ms))
 
 
 @dataclass

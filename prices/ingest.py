@@ -6,8 +6,10 @@ become visible and "the price before" means the same to everyone.
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -16,17 +18,20 @@ from django.db import transaction
 
 from prices import schedule
 from prices.changes import significant_change
+from prices.holding import Judge, bands
 from prices.models import (
     Configuration,
     FallbackPrice,
+    HeldPrice,
     LatestPrice,
     ListedMetal,
+    Premium,
     Price,
     SignificantChange,
     Tick,
 )
+from prices.providers import PROVIDERS
 from prices.quotes import (
-    FALLBACK,
     Change,
     DayFigures,
     Lane,
@@ -51,6 +56,68 @@ def record(quotes: Iterable[Quote], *, now: dt.datetime) -> PublishedTick | None
         return ledger.write(quotes, now)
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What became of quotes that were offered: the tick, where there was news, and the metals whose quotes are held."""
+
+    tick: PublishedTick | None
+    held: frozenset[Metal]
+
+
+def offer(quotes: Iterable[Quote], *, now: dt.datetime) -> Offered:
+    """Write the quotes that can be believed, as `record` does, and hold the others (prices/holding.py)."""
+    with _one_at_a_time() as ledger:
+        judge = ledger.judge(now)
+        believed = [quote for quote in ledger.in_time(quotes) if quote.lane is not Lane.LIVE or judge.admits(quote)]
+        return Offered(ledger.write(believed, now), frozenset(judge.held))
+
+
+def hold_for_disagreement(quotes: Sequence[Quote], *, now: dt.datetime) -> None:
+    """Record what the sources of one metal say that do not agree: staff may decide between them."""
+    with _one_at_a_time() as ledger:
+        ledger.judge(now).hold_for_disagreement(list(ledger.in_time(quotes)), settings.CONSENSUS_SOURCES)
+
+
+def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> PublishedTick | None:
+    """Staff's word on a price that is held: publish it, or not. Raises ValueError where it was decided meanwhile, or
+    where a newer price is out.
+    """
+    with _one_at_a_time() as ledger:
+        held = HeldPrice.objects.select_for_update().get(pk=held_id)
+        if held.decision != HeldPrice.Decision.PENDING:
+            raise ValueError(f"it was {held.decision} by {held.decided_by} already")
+        if approve and held.currency != settings.BASE_CURRENCY:
+            raise ValueError(f"it is in {held.currency}, and prices are shown in {settings.BASE_CURRENCY} now")
+        if approve and not list(ledger.in_time([held.quote()])):
+            raise ValueError("a newer price of this metal is out")
+        held.decision = HeldPrice.Decision.APPROVED if approve else HeldPrice.Decision.REJECTED
+        held.decided_at, held.decided_by = now, by
+        held.save(update_fields=["decision", "decided_at", "decided_by"])
+        return ledger.write([held.quote()], now) if approve else None
+
+
+def apply_premiums(*, now: dt.datetime) -> PublishedTick | None:
+    """Publish the shown prices once more where the premium in force at `now` is not the one that they went out with.
+
+    That confirms no source. It may be called at any time by any process; where nothing has changed it takes no lock.
+    """
+    if not _Ledger(Configuration.load()).under_other_premiums(now):
+        return None
+    with _one_at_a_time() as ledger:
+        return ledger.write(ledger.under_other_premiums(now), now, confirms=False)
+
+
+def with_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
+    """A quote as it goes out: with its metal's premium on it, unless staff or a vendor gave it with everything in it.
+
+    Raises ValueError where that cannot be a price.
+    """
+    vendor = PROVIDERS.get(quote.source)
+    if quote.lane is Lane.FALLBACK or (vendor and vendor.includes_premium):
+        return quote
+    return quote.with_premium(premiums.get(quote.metal, Decimal(1)))
+
+
 def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> PublishedTick | None:
     """Publish staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever.
 
@@ -68,22 +135,44 @@ def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> Pub
 
 @contextmanager
 def _one_at_a_time() -> Iterator["_Ledger"]:
-    Configuration.load()
     with transaction.atomic():
-        yield _Ledger(Configuration.objects.select_for_update().get())
+        configuration = Configuration.objects.select_for_update().first()
+        if configuration is None:
+            Configuration.load()
+            configuration = Configuration.objects.select_for_update().get()
+        yield _Ledger(configuration)
 
 
 class _Ledger:
     """Where every metal stands, for the length of one transaction that holds the lock."""
 
     def __init__(self, configuration: Configuration) -> None:
-        self.threshold = configuration.threshold_percent
+        self.configuration = configuration
         self.lanes = shown_lanes(settings.PRICE_PROVIDERS)
         self.listed = set(ListedMetal.objects.filter(enabled=True).values_list("name", flat=True))
         self.latest: dict[tuple[str, str], LatestPrice] = {
             (latest.metal_id, latest.lane): latest
             for latest in LatestPrice.objects.filter(currency=settings.BASE_CURRENCY).select_related("price")
         }
+
+    def judge(self, now: dt.datetime) -> Judge:
+        """Who says which quotes can be believed."""
+        return Judge(
+            last=self._last_at_spot,
+            bands=bands(settings.BASE_CURRENCY),
+            max_jump_percent=self.configuration.jump_percent,
+            now=now,
+        )
+
+    def _last_at_spot(self, metal: Metal) -> Quote | None:
+        live = self.latest.get((metal, Lane.LIVE))
+        return live.price.quote().at_spot() if live else None
+
+    def under_other_premiums(self, now: dt.datetime) -> list[Quote]:
+        """The quotes that are shown with another premium than the one in force at `now`, before any."""
+        premiums = Premium.in_force(now)
+        shown = [price.quote() for name in self.listed if (price := self.in_force(Metal(name)))]
+        return [quote.at_spot() for quote in shown if with_premium(quote.at_spot(), premiums).price != quote.price]
 
     def in_force(self, metal: Metal) -> Price | None:
         """The price that screens show: the one that was published last, of all lanes that are shown here."""
@@ -104,22 +193,19 @@ class _Ledger:
         }
         every = schedule.interval()
         return [
-            Quote(
-                metal=Metal(fallback.metal_id),
-                price=fallback.price,
-                currency=fallback.currency,
-                source=FALLBACK,
-                quoted_at=fallback.as_of,
-            )
+            fallback.quote()
             for fallback in FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY, metal__in=self.listed)
             if (at := confirmed[fallback.metal_id]) is None
             or (not unpriced_only and now - schedule.asked_again(at, every) >= settings.FALLBACK_AFTER)
         ]
 
-    def write(self, quotes: Iterable[Quote], now: dt.datetime) -> PublishedTick | None:
-        listed = [quote for quote in quotes if quote.metal in self.listed and self._is_in_time(quote)]
+    def write(self, quotes: Iterable[Quote], now: dt.datetime, *, confirms: bool = True) -> PublishedTick | None:
+        """Write and publish what is new of spot quotes; `confirms`: they are what sources say now."""
+        premiums = Premium.in_force(now)
+        listed = [with_premium(quote, premiums) for quote in self.in_time(quotes)]
         news = [quote for quote in listed if not self._is_shown(quote)]
-        self._confirm([quote for quote in listed if quote not in news], now)
+        if confirms:
+            self._confirm([quote for quote in listed if quote not in news], now)
         if not news:
             return None
         previous = Tick.objects.order_by("-id").values_list("id", flat=True).first() or 0
@@ -143,7 +229,7 @@ class _Ledger:
                     lane=lane_of(row.source),
                     currency=row.currency,
                     price=row,
-                    confirmed_at=now,
+                    confirmed_at=now if confirms else self.latest[row.metal_id, lane_of(row.source)].confirmed_at,
                 )
                 for row in rows
             ),
@@ -160,6 +246,10 @@ class _Ledger:
         )
         transaction.on_commit(partial(publish.tick, result))
         return result
+
+    def in_time(self, quotes: Iterable[Quote]) -> Iterator[Quote]:
+        """Those of listed metals that are not older than the newest of their lane."""
+        return (quote for quote in quotes if quote.metal in self.listed and self._is_in_time(quote))
 
     def _last(self, quote: Quote) -> Price | None:
         """The price before this one in its own lane."""
@@ -200,7 +290,7 @@ class _Ledger:
         last = self._last(quote)
         if last is None:
             return None
-        return significant_change(quote.metal, last.price, quote.price, threshold=self.threshold)
+        return significant_change(quote.metal, last.price, quote.price, threshold=self.configuration.threshold_percent)
 
     def _day(self, quote: Quote) -> DayFigures:
         last = self._last(quote)
@@ -224,6 +314,7 @@ class _Ledger:
             high=day.high,
             low=day.low,
             previous_close=day.previous_close,
+            spot=quote.spot,
             source=quote.source,
             quoted_at=quote.quoted_at,
         )
@@ -239,6 +330,7 @@ def _as_stored(quote: Quote) -> Quote:
         quoted_at=quote.quoted_at,
         bid=quote.bid,
         ask=quote.ask,
+        spot=quote.spot,
     )
 
 

@@ -10,7 +10,11 @@ from django.db import models
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
+from prices.breaker import Breaker
+from prices.guards import Doubt
+from prices.quota import Quota
 from prices.quotes import (
+    FALLBACK,
     LARGEST_PRICE,
     PRICE_STEP,
     DayFigures,
@@ -81,6 +85,9 @@ class Price(models.Model):
     high = models.DecimalField("high", **_AMOUNT)
     low = models.DecimalField("low", **_AMOUNT)
     previous_close = models.DecimalField("previous close", null=True, **_AMOUNT)
+    spot = models.DecimalField(
+        "spot per gram", null=True, help_text="As the source gave it, where the price holds a premium.", **_AMOUNT
+    )
     source = models.CharField(max_length=40)
     quoted_at = models.DateTimeField(help_text="When the source quoted it.")
 
@@ -110,6 +117,7 @@ class Price(models.Model):
             quoted_at=self.quoted_at,
             bid=self.bid,
             ask=self.ask,
+            spot=self.spot,
         )
 
     def day(self) -> DayFigures:
@@ -202,6 +210,16 @@ class FallbackPrice(models.Model):
     def __str__(self) -> str:
         return f"{self.metal_id} {self.price} {self.currency}/g"
 
+    def quote(self) -> Quote:
+        """This price as it goes out."""
+        return Quote(
+            metal=Metal(self.metal_id),
+            price=self.price,
+            currency=self.currency,
+            source=FALLBACK,
+            quoted_at=self.as_of,
+        )
+
 
 class Configuration(models.Model):
     """What staff set at run time. An empty field means: as deployed (swarna/settings.py). There is one row.
@@ -225,6 +243,15 @@ class Configuration(models.Model):
         validators=[MinValueValidator(1000), MaxValueValidator(31_536_000_000)],  # a second; a year
         help_text="A quote older than this is marked stale. Empty: as deployed, or five update intervals.",
     )
+    max_jump_percent = models.DecimalField(
+        "largest jump, %",
+        max_digits=6,
+        decimal_places=3,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal("0.001"))],
+        help_text="A price further than this from the last one is held until it is confirmed.",
+    )
     deployed_interval_ms = models.PositiveBigIntegerField(
         editable=False, default=0, help_text="PRICE_UPDATE_INTERVAL when it was last applied."
     )
@@ -247,6 +274,11 @@ class Configuration(models.Model):
         """The threshold in force, in percent."""
         return self.change_threshold_percent or settings.CHANGE_THRESHOLD_PERCENT
 
+    @property
+    def jump_percent(self) -> Decimal:
+        """The largest jump in force, in percent."""
+        return self.max_jump_percent or settings.MAX_JUMP_PERCENT
+
     def freshness_limit(self, interval: dt.timedelta) -> dt.timedelta:
         """The freshness limit in force, given the update interval in force."""
         if self.freshness_limit_ms:
@@ -264,17 +296,162 @@ class RefreshSlot(models.Model):
 
 
 class ProviderState(models.Model):
-    """How a price source has been doing, for staff and for its own rest after a Retry-After."""
+    """A price source as staff order it, and how it has been doing, for all workers alike."""
 
     name = models.CharField(primary_key=True, max_length=40)
-    last_success_at = models.DateTimeField(null=True)
-    last_error_at = models.DateTimeField(null=True)
-    last_error = models.TextField(blank=True)
-    rests_until = models.DateTimeField(null=True, help_text="The source asked not to be called before this.")
+    position = models.PositiveSmallIntegerField(default=0, help_text="Smaller is asked first.")
+    enabled = models.BooleanField(default=True, help_text="Off: not asked.")
+    tolerance_percent = models.DecimalField(
+        "tolerance, %",
+        max_digits=6,
+        decimal_places=3,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal("0.001"))],
+        help_text="How far from the sources' median it may be, where several are asked. Empty: as deployed.",
+    )
+    last_success_at = models.DateTimeField(null=True, editable=False)
+    last_error_at = models.DateTimeField(null=True, editable=False)
+    last_error = models.TextField(blank=True, editable=False)
+    latency_ms = models.PositiveIntegerField("latency, ms", null=True, editable=False)
+    rests_until = models.DateTimeField(
+        null=True, editable=False, help_text="The source asked not to be called before this."
+    )
+    failures = models.PositiveIntegerField(default=0, editable=False, help_text="In a row.")
+    open_until = models.DateTimeField(null=True, editable=False, help_text="Left alone until then, for its failures.")
+    calls = models.PositiveIntegerField(default=0, editable=False, help_text="In this period of its quota.")
+    calls_since = models.DateField(null=True, editable=False)
+    refreshes_total = models.PositiveBigIntegerField(default=0, editable=False)
+    failures_total = models.PositiveBigIntegerField(default=0, editable=False)
+    calls_total = models.PositiveBigIntegerField(default=0, editable=False)
+    set_aside_total = models.PositiveBigIntegerField(default=0, editable=False)
+    disagreement = models.TextField(blank=True, editable=False, help_text="Where it was last set aside, and how far.")
+    disagreed_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name = "price source"
-        ordering = ["name"]
+        ordering = ["position", "name"]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def breaker(self) -> Breaker:
+        return Breaker(self.failures, self.open_until)
+
+    @property
+    def quota(self) -> Quota | None:
+        """The quota that this deployment sets for it."""
+        return getattr(settings, f"{self.name.upper()}_QUOTA", None)
+
+    def calls_left(self, now: dt.datetime) -> int | None:
+        """What its quota leaves; None where it has none."""
+        return self.quota.left(self.calls, self.calls_since, now) if self.quota else None
+
+
+class SanityBand(models.Model):
+    """Between which prices a metal can be at all. Without one: a quarter to four times staff's fallback price."""
+
+    metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="bands")
+    currency = models.CharField(max_length=3, default=_base_currency)
+    lowest = models.DecimalField("lowest per gram", validators=[MinValueValidator(PRICE_STEP)], **_AMOUNT)
+    highest = models.DecimalField("highest per gram", validators=[MaxValueValidator(LARGEST_PRICE)], **_AMOUNT)
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["metal__position", "currency"]
+        constraints = [
+            models.UniqueConstraint(fields=["metal", "currency"], name="one_band_per_metal_and_currency"),
+            models.CheckConstraint(
+                condition=models.Q(lowest__gt=0, lowest__lt=models.F("highest")), name="band_has_two_ends"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.metal_id} {self.lowest} to {self.highest} {self.currency}/g"
+
+
+class Premium(models.Model):
+    """What is added to spot from a moment on: duty, tax, a local premium, as one multiplier. Without one it is 1."""
+
+    metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="premiums")
+    multiplier = models.DecimalField(
+        max_digits=9,
+        decimal_places=6,
+        validators=[MinValueValidator(Decimal("0.1")), MaxValueValidator(Decimal(10))],
+        help_text="1 is spot; 1.06 is 6 % more.",
+    )
+    effective_from = models.DateTimeField(default=timezone.now)
+    note = models.CharField(max_length=200, blank=True, help_text="What it is made of.")
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["metal__position", "-effective_from"]
+        constraints = [
+            models.UniqueConstraint(fields=["metal", "effective_from"], name="one_premium_per_metal_and_moment"),
+            models.CheckConstraint(condition=models.Q(multiplier__gt=0), name="premium_is_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.metal_id} × {self.multiplier} from {self.effective_from:%Y-%m-%d %H:%M}"
+
+    @classmethod
+    def in_force(cls, at: dt.datetime) -> dict[str, Decimal]:
+        """The multiplier of each metal that has one at `at`."""
+        return {metal: premium.multiplier for metal, premium in cls.rows_in_force(at).items()}
+
+    @classmethod
+    def rows_in_force(cls, at: dt.datetime) -> "dict[str, Premium]":
+        """The premium of each metal that has one at `at`."""
+        in_order = cls.objects.filter(effective_from__lte=at).order_by("effective_from", "pk")
+        return {premium.metal_id: premium for premium in in_order}
+
+
+class HeldPrice(models.Model):
+    """A price that was not believed, and what became of it: confirmed by another, decided by staff, or overtaken."""
+
+    class Decision(models.TextChoices):
+        PENDING = "pending"
+        CONFIRMED = "confirmed"
+        APPROVED = "approved"
+        REJECTED = "rejected"
+        OVERTAKEN = "overtaken"
+
+    metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="held_prices")
+    currency = models.CharField(max_length=3)
+    price = models.DecimalField("price per gram", **_AMOUNT)
+    bid = models.DecimalField("bid", null=True, **_AMOUNT)
+    ask = models.DecimalField("ask", null=True, **_AMOUNT)
+    source = models.CharField(max_length=40)
+    quoted_at = models.DateTimeField(help_text="When the source quoted it.")
+    held_at = models.DateTimeField()
+    doubt = models.CharField(max_length=10, choices=[(doubt.value, doubt.value) for doubt in Doubt])
+    words = models.CharField("why", max_length=300)
+    decision = models.CharField(max_length=10, choices=Decision.choices, default=Decision.PENDING)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.CharField(max_length=150, blank=True, help_text="A source, or a member of staff.")
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["metal", "currency", "source"],
+                condition=models.Q(decision="pending"),
+                name="one_pending_held_price_per_metal_currency_and_source",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.metal_id} {self.price} {self.currency}/g from {self.source}: {self.words}"
+
+    def quote(self) -> Quote:
+        """The quote that is held: spot, as its source gave it."""
+        return Quote(
+            metal=Metal(self.metal_id),
+            price=self.price,
+            currency=self.currency,
+            source=self.source,
+            quoted_at=self.quoted_at,
+            bid=self.bid,
+            ask=self.ask,
+        )

@@ -10,32 +10,35 @@ from collections.abc import Collection, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from fractions import Fraction
 from typing import Final
 
 GRAMS_PER_TROY_OUNCE: Final = Decimal("31.1034768")
 GRAMS_PER_TOLA: Final = Decimal("11.6638038")
 
-# Grams in one unit, by the name the API knows it by.
-UNITS: Final[Mapping[str, Decimal]] = {
-    "gram": Decimal(1),
-    "10gram": Decimal(10),
-    "tola": GRAMS_PER_TOLA,
-    "kg": Decimal(1000),
-    "troy_ounce": GRAMS_PER_TROY_OUNCE,
+# Grams in one unit, by the name the API knows it by. Fractions, here and below: 14/24 has no last decimal, and by any
+# that is cut off, what lies halfway between two published prices goes to the wrong one. The browser has the same tables
+# (streaming/static/streaming/units.js).
+UNITS: Final[Mapping[str, Fraction]] = {
+    "gram": Fraction(1),
+    "10gram": Fraction(10),
+    "tola": Fraction(GRAMS_PER_TOLA),
+    "kg": Fraction(1000),
+    "troy_ounce": Fraction(GRAMS_PER_TROY_OUNCE),
 }
 
 # Parts of fine metal in one part of alloy. Karat k is k/24; a fineness is parts per thousand, and 999 is what the trade
 # calls fine: the very metal that prices are quoted for.
-PURITIES: Final[Mapping[str, Decimal]] = {
-    "24k": Decimal(1),
-    "22k": Decimal(22) / 24,
-    "18k": Decimal(18) / 24,
-    "14k": Decimal(14) / 24,
-    "999": Decimal(1),
-    "995": Decimal("0.995"),
-    "916": Decimal("0.916"),
-    "750": Decimal("0.750"),
-    "585": Decimal("0.585"),
+PURITIES: Final[Mapping[str, Fraction]] = {
+    "24k": Fraction(1),
+    "22k": Fraction(22, 24),
+    "18k": Fraction(18, 24),
+    "14k": Fraction(14, 24),
+    "999": Fraction(1),
+    "995": Fraction(995, 1000),
+    "916": Fraction(916, 1000),
+    "750": Fraction(750, 1000),
+    "585": Fraction(585, 1000),
 }
 
 # Everything published has at most four decimals; everything stored has exactly four, so that what is read back from any
@@ -46,7 +49,7 @@ PERCENT_STEP: Final = Decimal("0.01")
 # for which a decimal is a float of fifteen digits. One that it rounded up may not even be read back.
 LARGEST_PRICE: Final = Decimal("99999999999.9999")
 
-_QUOTED_AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "previous_close")
+_QUOTED_AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "previous_close", "spot")
 
 FALLBACK: Final = "fallback"
 SIMULATED: Final = "simulated"
@@ -96,7 +99,8 @@ class Quote:
     """One metal's price as a source gave it, in `currency` per gram of fine metal.
 
     `quoted_at` is the source's own time. `bid`, `ask` and the day's figures are None where the source does not give
-    them. Raises ValueError when the numbers cannot be a price.
+    them. `spot` is the source's own price where the others hold a premium; else None. Raises ValueError when the
+    numbers cannot be a price.
     """
 
     metal: Metal
@@ -110,6 +114,7 @@ class Quote:
     high: Decimal | None = None
     low: Decimal | None = None
     previous_close: Decimal | None = None
+    spot: Decimal | None = None
 
     def __post_init__(self) -> None:
         for name in _QUOTED_AMOUNTS:
@@ -131,6 +136,40 @@ class Quote:
     def lane(self) -> Lane:
         return lane_of(self.source)
 
+    def with_premium(self, multiplier: Decimal) -> "Quote":
+        """The same quote with duty, tax and the like on it. Raises ValueError where that cannot be a price."""
+        if multiplier == 1:
+            return self
+
+        def of(amount: Decimal | None) -> Decimal | None:
+            return None if amount is None else amount * multiplier
+
+        return replace(
+            self,
+            price=self.price * multiplier,
+            bid=of(self.bid),
+            ask=of(self.ask),
+            open=of(self.open),
+            high=of(self.high),
+            low=of(self.low),
+            previous_close=of(self.previous_close),
+            spot=self.price,
+        )
+
+    def at_spot(self) -> "Quote":
+        """The quote as its source gave it, without the day's figures where a premium changed it."""
+        if self.spot is None:
+            return self
+        return Quote(
+            metal=self.metal,
+            price=self.spot,
+            currency=self.currency,
+            source=self.source,
+            quoted_at=self.quoted_at,
+            bid=None if self.bid is None else self.bid * self.spot / self.price,
+            ask=None if self.ask is None else self.ask * self.spot / self.price,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayFigures:
@@ -146,15 +185,22 @@ class DayFigures:
 class PublishedQuote:
     """A quote as it was published: `seq` is the tick's. All amounts are in the base currency per gram.
 
-    `change` and `change_percent` are against the previous close, and 0 while there is none.
+    `change` and `change_percent` are against the previous close, and 0 while there is none. `percent_per_gram` is None
+    but in a quote that `in_units` made.
     """
 
     seq: int
     quote: Quote
     day: DayFigures
+    percent_per_gram: Decimal | None = None
 
     def in_units(self, *, unit: str, purity: str) -> "PublishedQuote":
-        """The same quote per `unit` of metal of `purity`. Raises KeyError for an unknown one."""
+        """The same quote per `unit` of metal of `purity`, from one per gram. Raises KeyError for an unknown one.
+
+        Each amount is converted by itself, so bid ≤ ask and low ≤ price ≤ high still hold. `change` is the difference
+        of the two figures that are shown, which add up then; converted by itself it could be a step (0.0001) off.
+        `change_percent` stays what it is per gram: a metal has risen by the same share in whatever it is weighed.
+        """
 
         def of(amount: Decimal | None) -> Decimal | None:
             return None if amount is None else converted(amount, unit=unit, purity=purity)
@@ -163,7 +209,12 @@ class PublishedQuote:
         for name in _QUOTED_AMOUNTS:
             object.__setattr__(quote, name, of(getattr(quote, name)))
         day = {name: of(getattr(self.day, name)) for name in ("open", "high", "low", "previous_close")}
-        return replace(self, quote=quote, day=DayFigures(**day))  # type: ignore[arg-type]  # None stays None only
+        return replace(
+            self,
+            quote=quote,
+            day=DayFigures(**day),  # type: ignore[arg-type]  # None stays None only
+            percent_per_gram=self.change_percent,
+        )
 
     @property
     def change(self) -> Decimal:
@@ -171,6 +222,8 @@ class PublishedQuote:
 
     @property
     def change_percent(self) -> Decimal:
+        if self.percent_per_gram is not None:
+            return self.percent_per_gram
         return percent(self.change, self.day.previous_close).quantize(PERCENT_STEP, ROUND_HALF_EVEN) + 0  # never -0
 
 
@@ -219,16 +272,20 @@ def day_figures(quote: Quote, last: Quote | None, last_day: DayFigures | None, *
     )
 
 
-def per_gram(price_per_ounce: Decimal) -> Decimal:
-    """From per troy ounce, as vendors quote, to per gram, as we publish; rounded to what is published."""
+def per_gram(price: Decimal, grams: Decimal = GRAMS_PER_TROY_OUNCE) -> Decimal:
+    """From a price for so many grams, a troy ounce with most vendors, to per gram; rounded to what is published."""
     with localcontext() as context:
         context.prec = 40
-        return rounded(price_per_ounce / GRAMS_PER_TROY_OUNCE)
+        return rounded(price / grams)
 
 
 def converted(price: Decimal, *, unit: str = "gram", purity: str = "24k") -> Decimal:
-    """A price per gram of fine metal as one per `unit` of metal of `purity`. Raises KeyError for an unknown one."""
-    return rounded(price * UNITS[unit] * PURITIES[purity])
+    """A price per gram of fine metal as one per `unit` of metal of `purity`, to the four decimals that are published.
+
+    Rounded once, half to even, from the exact product. Raises KeyError for an unknown unit or purity.
+    """
+    exact = Fraction(price) * UNITS[unit] * PURITIES[purity]
+    return round(exact / Fraction(PRICE_STEP)) * PRICE_STEP
 
 
 def rounded(price: Decimal) -> Decimal:

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from django.conf import settings
 from django.utils import timezone
 
-from prices import ingest, schedule
-from prices.models import LatestPrice, ListedMetal, ProviderState
+from prices import ingest, schedule, sources
+from prices.consensus import Agreement, agreement
+from prices.current import freshness_limit
+from prices.models import LatestPrice, ListedMetal
 from prices.providers import chain
-from prices.quotes import FALLBACK, Metal
+from prices.quotes import FALLBACK, Metal, Quote
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +35,11 @@ def refresh(clock: Callable[[], dt.datetime] = timezone.now) -> None:
     metals = _to_ask_for(clock())
     if not metals:
         logger.debug("the market is closed, and every price was confirmed a short while ago")
-        return
-    sources = dict.fromkeys(_awake(clock()))
-    for outcome in chain.one_after_the_other(sources, metals, budget=settings.PROVIDER_BUDGET, now=clock()):
-        ingest.record(outcome.fresh, now=clock())
-        if outcome.is_over:
-            _remember(outcome, clock())
+    elif settings.CONSENSUS_SOURCES:
+        _by_consensus(metals, clock)
+    else:
+        _by_the_first(metals, clock)
+    ingest.apply_premiums(now=clock())  # one may have come into force where no source has a new price
     ingest.fall_back_where_due(now=clock())
 
 
@@ -56,19 +57,36 @@ def _to_ask_for(now: dt.datetime) -> list[Metal]:
     ]
 
 
-def _awake(now: dt.datetime) -> list[str]:
-    """The configured sources, less those that asked to be left alone for now."""
-    resting = set(ProviderState.objects.filter(rests_until__gt=now).values_list("name", flat=True))
-    return [name for name in settings.PRICE_PROVIDERS if name not in resting]
+def _by_the_first(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None:
+    """Each metal from the first source that has it. For one that is held the next source is asked, and may confirm."""
+    now = clock()
+    for outcome in chain.one_after_the_other(sources.to_ask(now), metals, budget=settings.PROVIDER_BUDGET, now=now):
+        outcome.held |= ingest.offer(outcome.fresh, now=clock()).held
+        if outcome.is_over:
+            sources.remember(outcome, clock())
 
 
-def _remember(outcome: chain.Outcome, now: dt.datetime) -> None:
-    state: dict[str, object] = {}
-    if outcome.quotes:
-        state["last_success_at"] = now
-    if outcome.errors:
-        state |= {"last_error_at": now, "last_error": outcome.complaint}
-    if outcome.retry_after:
-        state["rests_until"] = now + outcome.retry_after
-        logger.warning("%s rests for %s, as it asked", outcome.source, outcome.retry_after)
-    ProviderState.objects.update_or_create(name=outcome.source, defaults=state)
+def _by_consensus(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None:
+    """Each metal as enough sources agree on it, as soon as they do, and again when another one has its say."""
+    now, limit, tolerances = clock(), freshness_limit(), sources.tolerances()
+    said: dict[Metal, dict[str, Quote]] = {}
+    agreements: dict[Metal, Agreement] = {}
+    for outcomes in chain.side_by_side(sources.to_ask(now), metals, budget=settings.PROVIDER_BUDGET, now=now):
+        fresh = [quote for outcome in outcomes for quote in outcome.fresh]
+        for quote in fresh:
+            said.setdefault(quote.metal, {})[quote.source] = quote
+        for metal in {quote.metal for quote in fresh}:
+            agreements[metal] = agreement(
+                list(said[metal].values()),
+                minimum=settings.CONSENSUS_SOURCES,
+                tolerance_percent=tolerances.__getitem__,
+                is_fresh=lambda quote: settings.MARKET_CALENDAR.age(quote.source, quote.quoted_at, now) <= limit,
+            )
+        ingest.offer(filter(None, (agreements[metal].quote for metal in metals if metal in agreements)), now=clock())
+        for outcome in outcomes:
+            if outcome.is_over:
+                sources.remember(outcome, clock())
+    for metal, found in agreements.items():
+        sources.remember_agreement(metal, found, clock())
+        if found.quote is None:
+            ingest.hold_for_disagreement(list(said[metal].values()), now=clock())

@@ -10,7 +10,8 @@ from django.conf import settings
 
 from streaming import protocol
 from streaming.auth import Authenticator, Client, RefusedError
-from streaming.hub import Connection, Hub
+from streaming.connection import Connection
+from streaming.hub import Hub
 from streaming.limits import Places, RateWindow
 from streaming.metrics import Ending, Fault, Inbound, Refusal
 from streaming.outlets import FRAMES, SendOutlet

@@ -32,6 +32,9 @@ _MOST_UNSENT = 4096
 # Seconds that a client has to answer our close frame; Autobahn rounds the end down to a whole second of the clock, so
 # that its own 1 would be any time from none.
 _CLOSING = 2
+# A client's messages that may wait for the application, and how soon it is looked at again whether they still do.
+_MOST_UNANSWERED = 64
+_LOOK_AGAIN = 0.05
 # Headers of a handshake as RFC 6455 writes them (9.1, 4.3), where Autobahn is content with less.
 _VERSION = re.compile("[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]")
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105  (a grammar, not a password)
@@ -54,6 +57,7 @@ class PriceProtocol(WebSocketProtocol):
     heard_at = 0.0
     _inflation: "_Inflation | None" = None
     _taken: "asyncio.Future[None] | None" = None
+    _is_waiting = False
 
     # --- from and to the client --------------------------------------------------------------------------------------
 
@@ -86,6 +90,30 @@ class PriceProtocol(WebSocketProtocol):
         server = self.factory.server_class
         server.refused(Refusal.RESTART if server.draining else Refusal.HANDSHAKE)
         super().failHandshake(reason, code, responseHeaders)
+
+    def onOpenHandshakeTimeout(self) -> None:
+        # Or the transport gives it up for silent, whichever clock is first: see `connectionLost`.
+        if self.state == self.STATE_CONNECTING:
+            self.factory.server_class.refused(Refusal.HANDSHAKE)
+        super().onOpenHandshakeTimeout()
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        super().onMessage(payload, isBinary)
+        if self.application_queue.qsize() > _MOST_UNANSWERED and not self._is_waiting:
+            self._is_waiting = True
+            self._wait_for_the_application()
+
+    def _wait_for_the_application(self) -> None:
+        """Read nothing more until the application has taken what was read: it may be waiting for a database."""
+        if self.state != self.STATE_OPEN:
+            return
+        if self.application_queue.qsize() > _MOST_UNANSWERED:
+            self.transport.stopReading()
+            asyncio.get_running_loop().call_later(_LOOK_AGAIN, self._wait_for_the_application)
+        else:
+            self._is_waiting = False
+            if self.outlet.clear:
+                self.transport.startReading()
 
     def dataReceived(self, data: bytes) -> None:
         self.heard_at = time.monotonic()
@@ -141,6 +169,8 @@ class PriceProtocol(WebSocketProtocol):
         self._release()
 
     def connectionLost(self, reason: Any) -> None:
+        if self.state == self.STATE_CONNECTING and self.outlet.dropped:
+            self.factory.server_class.refused(Refusal.HANDSHAKE)
         self.outlet.is_open = False
         super().connectionLost(reason)
         self.is_closed = None  # its result is this very object, which only the collector would find
@@ -161,7 +191,8 @@ class PriceProtocol(WebSocketProtocol):
         self.outlet.clear = True
         self.heard_at = time.monotonic()
         if self.state == self.STATE_OPEN:
-            self.transport.startReading()
+            if not self._is_waiting:
+                self.transport.startReading()
             if self.outlet.listener is not None:
                 self.outlet.listener.wake()
         self._release()

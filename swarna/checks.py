@@ -34,3 +34,17 @@ def providers_exist(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Ch
         for name in settings.PRICE_PROVIDERS
         if name not in PROVIDERS
     ]
+
+
+@register
+def providers_have_their_keys(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """swarna.E003: PRICE_PROVIDERS names a source that needs a key, and there is none."""
+    return [
+        Error(
+            f"PRICE_PROVIDERS names {name!r}, which needs a key, and {source.key} is empty.",
+            hint=f"Set {source.key} in the environment or in .env, or take {name} out of PRICE_PROVIDERS.",
+            id="swarna.E003",
+        )
+        for name in dict.fromkeys(settings.PRICE_PROVIDERS)
+        if (source := PROVIDERS.get(name)) and source.key and not getattr(settings, source.key)
+    ]

@@ -12,6 +12,7 @@ from environs import Env
 from marshmallow import ValidationError
 
 from prices.market import Calendar
+from prices.quota import Quota
 from swarna.addresses import Network
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
@@ -62,6 +63,14 @@ def http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def api_key(text: str) -> str:
+    """A vendor's key, or nothing. It goes into a header, and is looked for in each log line: no blanks, not short."""
+    key = text.strip()
+    if key and not re.fullmatch(r"[\x21-\x7e]{8,200}", key):
+        raise ValidationError("write the key alone, as the vendor gave it: 8 to 200 letters, digits and signs")
+    return key
+
+
 def networks(text: str) -> list[Network]:
     """Addresses and ranges of them, with commas between; none where it is empty."""
     try:
@@ -75,6 +84,16 @@ def currency(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z]{3}", text.strip()):
         raise ValidationError("write a three-letter ISO 4217 code such as INR")
     return text.strip().upper()
+
+
+def quota(text: str) -> Quota | None:
+    """`100/month`, `1000/day`, or `none`, also where it is empty."""
+    if text.strip().lower() in ("", "none"):
+        return None
+    try:
+        return Quota.parse(text)
+    except ValueError as error:
+        raise ValidationError(f"{error}, or none") from error
 
 
 def market_calendar(text: str) -> Calendar:
@@ -108,7 +127,18 @@ def reader(file: Path | None) -> Env:
             env.read_env(file, recurse=False)
         except (OSError, ValueError) as error:
             raise SystemExit(f"{file} cannot be read: {error}. Write it as lines of NAME=value, in UTF-8.") from error
-    for parser in (duration, database_url, redis_url, http_url, currency, time_zone, networks, market_calendar):
+    for parser in (
+        duration,
+        database_url,
+        redis_url,
+        http_url,
+        api_key,
+        currency,
+        time_zone,
+        networks,
+        quota,
+        market_calendar,
+    ):
         env.add_parser(parser.__name__, parser)
     return env
 

@@ -15,6 +15,7 @@ from environs import EnvValidationError
 from marshmallow.validate import Range
 
 from prices.market import Calendar
+from prices.quota import Quota
 from swarna import environment
 from swarna.addresses import Network
 from swarna.embedded import announced_redis_url, kept_secret
@@ -48,6 +49,16 @@ TOKEN_TTL: dt.timedelta = env.duration("TOKEN_TTL", "30d") or dt.timedelta(days=
 BASE_CURRENCY: str = env.currency("BASE_CURRENCY", "INR") or "INR"
 PRICE_PROVIDERS: list[str] = env.list("PRICE_PROVIDERS", [], subcast=str.strip) or ["gold_api_com"]
 GOLD_API_COM_URL: str = env.http_url("GOLD_API_COM_URL", "https://api.gold-api.com") or ""
+GOLDAPI_IO_URL: str = env.http_url("GOLDAPI_IO_URL", "https://www.goldapi.io") or ""
+GOLDAPI_IO_KEY: str = env.api_key("GOLDAPI_IO_KEY", "") or ""
+METALS_DEV_URL: str = env.http_url("METALS_DEV_URL", "https://api.metals.dev") or ""
+METALS_DEV_KEY: str = env.api_key("METALS_DEV_KEY", "") or ""
+METALPRICEAPI_URL: str = env.http_url("METALPRICEAPI_URL", "https://api.metalpriceapi.com") or ""
+METALPRICEAPI_KEY: str = env.api_key("METALPRICEAPI_KEY", "") or ""
+SWISSQUOTE_URL: str = env.http_url("SWISSQUOTE_URL", "https://forex-data-feed.swissquote.com") or ""
+# Exchange rates, for sources that quote only US dollars.
+FRANKFURTER_URL: str = env.http_url("FRANKFURTER_URL", "https://api.frankfurter.dev") or ""
+OPEN_ER_API_URL: str = env.http_url("OPEN_ER_API_URL", "https://open.er-api.com") or ""
 SIMULATED_SEED: int = env.int("SIMULATED_SEED", 1) or 0
 # What follows is how Swarna is deployed; staff may set another threshold, freshness limit and interval in the admin.
 # As short and as long as the schedule can keep: prices/schedule.py.
@@ -64,6 +75,21 @@ CLOSED_UPDATE_INTERVAL: dt.timedelta = env.duration("CLOSED_UPDATE_INTERVAL", "1
 FALLBACK_AFTER: dt.timedelta = env.duration("FALLBACK_AFTER", "1h") or dt.timedelta(hours=1)
 # All sources together may take this long in one refresh; one that hangs costs no more.
 PROVIDER_BUDGET: dt.timedelta = env.duration("PROVIDER_BUDGET", "10s") or dt.timedelta(seconds=10)
+# A price further than this from the last one is held until it is confirmed.
+MAX_JUMP_PERCENT: Decimal = env.decimal(
+    "MAX_JUMP_PERCENT", Decimal(5), validate=Range(min=0, max=1000, min_inclusive=False)
+) or Decimal(5)
+# How many sources have to agree on a price; 0: the first that answers is believed.
+CONSENSUS_SOURCES: int = env.int("CONSENSUS_SOURCES", 0, validate=Range(min=0, max=20)) or 0
+CONSENSUS_TOLERANCE_PERCENT: Decimal = env.decimal(
+    "CONSENSUS_TOLERANCE_PERCENT", Decimal(1), validate=Range(min=0, max=100, min_inclusive=False)
+) or Decimal(1)
+# Calls that we allow ourselves, by source; the free plans' where there are such.
+GOLD_API_COM_QUOTA: Quota | None = env.quota("GOLD_API_COM_QUOTA", "none")
+GOLDAPI_IO_QUOTA: Quota | None = env.quota("GOLDAPI_IO_QUOTA", "100/month")
+METALS_DEV_QUOTA: Quota | None = env.quota("METALS_DEV_QUOTA", "100/month")
+METALPRICEAPI_QUOTA: Quota | None = env.quota("METALPRICEAPI_QUOTA", "100/month")
+SWISSQUOTE_QUOTA: Quota | None = env.quota("SWISSQUOTE_QUOTA", "none")
 
 # --- the stream ----------------------------------------------------------------------------------------------------
 WS_MAX_CONNECTIONS: int = env.int("WS_MAX_CONNECTIONS", 100, validate=Range(min=1)) or 100

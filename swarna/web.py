@@ -6,6 +6,7 @@ and a connection that comes while a process is replaced waits in the socket's qu
 
 import errno
 import os
+import resource
 import socket
 import sys
 from collections.abc import Mapping
@@ -19,6 +20,20 @@ from swarna.supervisor import Program
 # back at once.
 _BACKLOG = 65535
 READY = "listening on "
+# Files that a web process has open beside its connections: modules, the database, Redis, metrics, logs.
+_OTHER_FILES = 100
+
+
+def open_files(connections: int) -> str:
+    """Let this process open as many files as it may; in words, where those are fewer than the connections it takes."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if most == resource.RLIM_INFINITY or most >= connections + _OTHER_FILES:
+        return ""
+    return (
+        f"WS_MAX_CONNECTIONS is {connections}, but this process may open {most} files: raise its limit "
+        f"(ulimit -n, LimitNOFILE of systemd, ulimits of Docker) to {connections + _OTHER_FILES}"
+    )
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -16,16 +16,38 @@ import hypothesis
 import pytest
 from django.core.management import call_command
 from django.db import connection, connections
+from pytest_django import Settings
 
 from prices import ingest
 from prices.quotes import Metal, PublishedTick, Quote
 from swarna.valkey import EmbeddedValkey, wait_for_redis
 from tests.browser_fixtures import browser, expected_errors, page
+from tests.desk_fixtures import boss, desk, save, staff, told
 from tests.echo_fixtures import caller, echo, neighbour, run_echo_server, undisturbed
 from tests.environment import DATABASE, STATE_DIR, VALKEY
+from tests.fault_matrix import in_matrix, pytest_addoption, pytest_runtest_logreport, pytest_sessionfinish
 from tests.product import Process, answers, free_port, wait_until
+from tests.world import World
 
-__all__ = ["browser", "caller", "echo", "expected_errors", "neighbour", "page", "run_echo_server", "undisturbed"]
+__all__ = [
+    "boss",
+    "browser",
+    "caller",
+    "desk",
+    "echo",
+    "expected_errors",
+    "in_matrix",
+    "neighbour",
+    "page",
+    "pytest_addoption",
+    "pytest_runtest_logreport",
+    "pytest_sessionfinish",
+    "run_echo_server",
+    "save",
+    "staff",
+    "told",
+    "undisturbed",
+]
 
 NOW = dt.datetime(2026, 9, 24, 8, 0, tzinfo=dt.UTC)  # a Thursday, while the market is open
 T = TypeVar("T")
@@ -71,6 +93,28 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
 def seeded(db: None) -> None:
     """A database as a first start leaves it."""
     call_command("seed")
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
+    """The warnings of `prices` so far; its logger does not pass them on to pytest's own."""
+    logger = logging.getLogger("prices")
+    logger.addHandler(caplog.handler)
+    yield lambda: [
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("prices") and record.levelno >= logging.WARNING
+    ]
+    logger.removeHandler(caplog.handler)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> World:
+    """Sources a, b and c in the place of the real ones."""
+    world = World(NOW)
+    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {name: world.source(name) for name in "abc"})
+    settings.PRICE_PROVIDERS = ["a", "b", "c"]
+    return world
 
 
 def quote(

@@ -90,6 +90,10 @@ async def accepted(path: list[str], receive: Any, send: Any) -> None:
             gc.disable()  # what it would find from now on is for the next time that this is asked
             await send({"type": "websocket.send", "text": str(gc.collect())})
             await echo(receive, send)
+        case ["busy"]:
+            while len(heard) < 2 or heard[-1] != "go on":  # which another connection says
+                await asyncio.sleep(0.01)
+            await echo(receive, send)
         case ["heard"]:
             await send({"type": "websocket.send", "text": json.dumps(list(heard))})
             await echo(receive, send)

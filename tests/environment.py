@@ -24,7 +24,18 @@ os.environ |= {
     "SWARNA_STATE_DIR": str(STATE_DIR),
     "REDIS_URL": VALKEY.url,
     # Nobody listens there: a test that reaches for the network without saying so fails at once.
-    "GOLD_API_COM_URL": "http://127.0.0.1:9",
+    **{
+        f"{source}_URL": "http://127.0.0.1:9"
+        for source in (
+            "GOLD_API_COM",
+            "GOLDAPI_IO",
+            "METALS_DEV",
+            "METALPRICEAPI",
+            "SWISSQUOTE",
+            "FRANKFURTER",
+            "OPEN_ER_API",
+        )
+    },
     # Where tests/test_postgresql.py runs other tests once more.
     "DATABASE_URL": os.environ.get("SWARNA_TESTS_DATABASE_URL", ""),
 }

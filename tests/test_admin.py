@@ -5,13 +5,11 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
@@ -21,119 +19,33 @@ from prices import current, ingest, schedule
 from prices.models import (
     Configuration,
     FallbackPrice,
+    HeldPrice,
     ListedMetal,
+    Premium,
     Price,
     ProviderState,
+    SanityBand,
     SignificantChange,
-    Tick,
 )
-from prices.quotes import FALLBACK, Metal, PublishedTick
-from streaming import publish
-from tests.conftest import quote
+from prices.quotes import FALLBACK, Metal
+from tests.conftest import NOW, quote
+from tests.desk_fixtures import Told, errors, saved, user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("told")]
 
 GOLD = "/admin/prices/fallbackprice/{}/change/"
 CONFIGURATION = "/admin/prices/configuration/1/change/"
-MODELS = ["configuration", "fallbackprice", "listedmetal", "price", "providerstate", "significantchange"]
-
-
-class Told:
-    """What web processes were told."""
-
-    def __init__(self) -> None:
-        self.ticks: list[PublishedTick] = []
-        self.reloads = 0
-
-    def reload(self) -> None:
-        self.reloads += 1
-
-
-@pytest.fixture(autouse=True)
-def told(monkeypatch: pytest.MonkeyPatch, db: None) -> Told:
-    """A database with metals, fallback prices and a schedule, and without any tick."""
-    told = Told()
-    monkeypatch.setattr(publish, "tick", told.ticks.append)
-    monkeypatch.setattr(publish, "reload", told.reload)
-    call_command("seed")
-    Tick.objects.all().delete()
-    told.ticks.clear()
-    return told
-
-
-def user(name: str, *, permissions: str | None = None, **options: Any) -> User:
-    """A user who has those permissions on prices whose codename fits."""
-    made: User = User.objects.create(username=name, **options)
-    if permissions:
-        fitting = Permission.objects.filter(content_type__app_label="prices", codename__regex=permissions)
-        made.user_permissions.set(fitting)
-    return made
-
-
-@pytest.fixture
-def staff() -> User:
-    return user("asha", is_staff=True, permissions=".*")
-
-
-@pytest.fixture
-def desk(staff: User) -> Client:
-    """A browser in which a member of staff has logged in."""
-    client = Client()
-    client.force_login(staff)
-    return client
-
-
-@pytest.fixture
-def boss() -> Client:
-    """A superuser's browser."""
-    client = Client()
-    client.force_login(user("boss", is_staff=True, is_superuser=True))
-    return client
-
-
-class FormFields(HTMLParser):
-    """What a browser would post of a page's forms, hidden fields and all."""
-
-    def __init__(self, page: bytes) -> None:
-        super().__init__()
-        self.values: dict[str, str] = {}
-        self._select = ""
-        self.feed(page.decode())
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        given = dict(attributes)
-        name, value = given.get("name"), given.get("value") or ""
-        if tag == "select":
-            self._select = name or ""
-        elif tag == "option" and self._select and "selected" in given:
-            self.values[self._select] = value
-        elif tag == "input" and name and given.get("type") == "checkbox":
-            if "checked" in given:
-                self.values[name] = value or "on"
-        elif tag == "input" and name and given.get("type") not in ("submit", "button"):
-            self.values[name] = value
-
-
-@pytest.fixture
-def save(desk: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks) -> Callable[..., Any]:
-    """Open a form, change some of its fields, and save it as a browser does; returns the response."""
-
-    def save(address: str, **changed: str) -> Any:
-        fields = FormFields(desk.get(address).content).values | changed
-        with django_capture_on_commit_callbacks(execute=True):
-            return desk.post(address, fields)
-
-    return save
-
-
-def saved(response: HttpResponse) -> bool:
-    return response.status_code == 302
-
-
-def errors(response: Any) -> dict[str, list[str]]:
-    """The errors of a form that was not saved, by field."""
-    assert response.status_code == 200
-    return {field: list(messages) for field, messages in response.context["adminform"].form.errors.items()}
+MODELS = [
+    "configuration",
+    "fallbackprice",
+    "heldprice",
+    "listedmetal",
+    "premium",
+    "price",
+    "providerstate",
+    "sanityband",
+    "significantchange",
+]
 
 
 def fallback(metal: str = "gold") -> FallbackPrice:
@@ -198,11 +110,16 @@ def test_who_may_only_look_cannot_save(client: Client, told: Told) -> None:
 
 
 @pytest.fixture
-def history() -> None:
+def history(told: Told) -> None:
     """Something on every page."""
     go_live(gold="13000", silver="165")
     go_live(gold="13500")
-    ProviderState.objects.create(name="gold_api_com", last_error="gold: <script>alert(1)</script>")
+    ProviderState.objects.create(
+        name="gold_api_com", last_error="gold: <script>alert(1)</script>", last_error_at=timezone.now()
+    )
+    ingest.offer([quote("gold", "20000", at=timezone.now())], now=timezone.now())
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW)
+    SanityBand.objects.create(metal_id="gold", lowest=Decimal(9000), highest=Decimal(50000))
 
 
 def title(page: Any) -> str:
@@ -220,13 +137,18 @@ def title(page: Any) -> str:
         ("/admin/prices/fallbackprice/", "Select fallback price to change | Swarna"),
         ("/admin/prices/fallbackprice/add/", "Add fallback price | Swarna"),
         ("/admin/prices/listedmetal/", "Select metal to change | Swarna"),
+        ("/admin/prices/heldprice/", "Select held price to view | Swarna"),
+        ("/admin/prices/premium/", "Select premium to change | Swarna"),
+        ("/admin/prices/premium/add/", "Add premium | Swarna"),
         ("/admin/prices/price/", "Select price to view | Swarna"),
         ("/admin/prices/price/?metal__name__exact=gold&source=gold_api_com", "Select price to view | Swarna"),
-        ("/admin/prices/providerstate/", "Select price source to view | Swarna"),
+        ("/admin/prices/providerstate/", "Select price source to change | Swarna"),
+        ("/admin/prices/sanityband/", "Select sanity band to change | Swarna"),
+        ("/admin/prices/sanityband/add/", "Add sanity band | Swarna"),
         ("/admin/prices/significantchange/", "Select significant change to view | Swarna"),
         ("/admin/prices/listedmetal/gold/change/", "Gold | Change metal | Swarna"),
         ("/admin/prices/listedmetal/gold/history/", "Change history: Gold | Swarna"),
-        ("/admin/prices/providerstate/gold_5Fapi_5Fcom/change/", "gold_api_com | View price source | Swarna"),
+        ("/admin/prices/providerstate/gold_5Fapi_5Fcom/change/", "gold_api_com | Change price source | Swarna"),
         ("/admin/prices/configuration/1/history/", "Change history: Configuration | Swarna"),
     ],
 )
@@ -244,6 +166,8 @@ def test_every_row_opens_and_says_what_it_is(desk: Client) -> None:
         (Price.objects.first(), "gold 13500.0000 INR/g from gold_api_com | View price | Swarna"),
         (SignificantChange.objects.get(), "gold +3.85 % | View significant change | Swarna"),
         (fallback(), "gold 9223.3162 INR/g | Change fallback price | Swarna"),
+        (Premium.objects.get(), "gold × 1.060000 from 2026-09-24 08:00 | Change premium | Swarna"),
+        (SanityBand.objects.get(), "gold 9000.0000 to 50000.0000 INR/g | Change sanity band | Swarna"),
     ]
     for row, expected in rows:
         assert row is not None
@@ -271,7 +195,7 @@ def test_what_a_source_said_is_shown_as_text(desk: Client) -> None:
 
 
 @pytest.mark.usefixtures("history")
-@pytest.mark.parametrize("model", [Price, SignificantChange, ProviderState])
+@pytest.mark.parametrize("model", [Price, SignificantChange, HeldPrice])
 def test_history_is_only_read_even_by_a_superuser(boss: Client, model: type[Price]) -> None:
     rows = list(model.objects.values())
     base = f"/admin/prices/{model._meta.model_name}"
@@ -342,17 +266,17 @@ def test_what_cannot_be_a_price_is_refused(save: Callable[..., Any], told: Told,
     assert told.ticks == []
 
 
-@pytest.mark.parametrize("slip", ["92233.162", "922.3316", "8300.9", "10145.7"])
+@pytest.mark.parametrize("slip", ["92233.162", "922.3316", "8762", "9684.6"])
 def test_a_slip_is_asked_about_and_taken_when_it_was_checked(save: Callable[..., Any], slip: str) -> None:
     (complaint,) = errors(save(address_of(), price=slip))["price"]
-    assert "away from the last known 9,223.3162 per gram" in complaint
+    assert "Prices are per gram of fine metal" in complaint
     assert fallback().price == Decimal("9223.3162")
     assert saved(save(address_of(), price=slip, confirm="on"))
     assert fallback().price == Decimal(slip)
 
 
-@pytest.mark.parametrize("price", ["8300.9847", "10145.6478"])
-def test_a_tenth_more_or_less_is_no_slip(save: Callable[..., Any], price: str) -> None:
+@pytest.mark.parametrize("price", ["8762.1504", "9684.482"])
+def test_what_would_be_believed_of_a_source_is_no_slip(save: Callable[..., Any], price: str) -> None:
     assert saved(save(address_of(), price=price))
 
 
@@ -360,6 +284,25 @@ def test_a_slip_is_one_from_the_live_price_where_there_is_one(save: Callable[...
     go_live(gold="13221.39")
     assert "13,221.3900" in errors(save(address_of(), price="9300"))["price"][0]
     assert saved(save(address_of(), price="13000"))
+
+
+def test_how_far_is_a_slip_is_for_the_configuration_to_say(save: Callable[..., Any]) -> None:
+    assert "-13.3 % from 9,223.3162, the last one accepted" in errors(save(address_of(), price="8000"))["price"][0]
+    save(CONFIGURATION, max_jump_percent="15")
+    assert saved(save(address_of(), price="8000"))
+
+
+def test_what_is_outside_staffs_band_is_a_slip(save: Callable[..., Any]) -> None:
+    SanityBand.objects.create(metal_id="gold", lowest=Decimal(9000), highest=Decimal(9400))
+    assert "its sanity band" in errors(save(address_of(), price="9401"))["price"][0]
+    assert saved(save(address_of(), price="9401", confirm="on"))
+
+
+def test_a_slip_is_one_from_what_is_shown_with_its_premium(save: Callable[..., Any]) -> None:
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.2"), effective_from=NOW)
+    go_live(gold="10000")
+    assert "12,000.0000" in errors(save(address_of(), price="10000"))["price"][0]
+    assert saved(save(address_of(), price="12100"))
 
 
 def test_a_new_price_is_as_of_now(save: Callable[..., Any]) -> None:
@@ -480,10 +423,11 @@ def test_the_configuration_is_in_force_when_it_is_saved(
 
 def test_what_is_left_empty_is_as_deployed(save: Callable[..., Any], client: Client, settings: Settings) -> None:
     settings.CHANGE_THRESHOLD_PERCENT = Decimal("1.5")
-    save(CONFIGURATION, change_threshold_percent="3", freshness_limit_ms="1000")
-    save(CONFIGURATION, change_threshold_percent="", freshness_limit_ms="")
+    save(CONFIGURATION, change_threshold_percent="3", freshness_limit_ms="1000", max_jump_percent="20")
+    save(CONFIGURATION, change_threshold_percent="", freshness_limit_ms="", max_jump_percent="")
     config = client.get("/api/v1/config/").json()
     assert (config["changeThresholdPercent"], config["freshnessLimitMs"]) == (1.5, 300_000)
+    assert config["maxJumpPercent"] == 5
 
 
 def test_the_interval_outlives_a_restart(save: Callable[..., Any]) -> None:
@@ -500,6 +444,7 @@ def test_the_interval_outlives_a_restart(save: Callable[..., Any]) -> None:
         ("change_threshold_percent", "NaN", "Enter a number"),
         ("change_threshold_percent", "1000", "no more than 3 digits before"),
         ("change_threshold_percent", "0.0001", "no more than 3 decimal places"),
+        ("max_jump_percent", "0", "greater than or equal to 0.001"),
         ("freshness_limit_ms", "999", "greater than or equal to 1000"),
         ("freshness_limit_ms", "-1", "greater than or equal to"),
         ("freshness_limit_ms", "1m", "Enter a whole number"),

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import re
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -17,10 +18,11 @@ from pytest_django import Settings
 
 from prices import ingest, schedule
 from prices.market import Calendar
-from prices.models import Configuration, ListedMetal, Tick
+from prices.models import Configuration, ListedMetal, Premium, SanityBand, Tick
 from prices.quotes import LARGEST_PRICE, PURITIES, UNITS, Metal, PublishedTick
 from streaming import protocol, publish, ticks
 from tests.conftest import NOW, quote
+from tests.measures import PAIRS, factor, published_digits
 
 pytestmark = pytest.mark.django_db
 
@@ -187,6 +189,25 @@ def test_every_unit_and_purity_that_is_offered_is_served(client: Client, publish
             assert get(client, f"/api/v1/prices/silver/?unit={unit}&purity={purity}")["price"] > 0
 
 
+@pytest.mark.parametrize("price", ["0.0001", "0.0006", "31.25", "13221.3917", str(LARGEST_PRICE)])
+def test_a_price_is_right_to_the_last_digit_in_every_unit_and_purity(client: Client, price: str) -> None:
+    ingest.record([quote(price=price)], now=NOW)
+    for unit, purity in PAIRS:
+        text = client.get(f"/api/v1/prices/gold/?unit={unit}&purity={purity}").content
+        expected = published_digits(Fraction(price) * factor(unit, purity))
+        assert json.loads(text, parse_float=Decimal, parse_int=Decimal)["price"] == expected
+
+
+def test_a_metal_has_moved_by_the_same_share_in_any_unit(client: Client) -> None:
+    for day, price in (("2026-09-23", "0.0002"), ("2026-09-24", "0.0003")):
+        at = dt.datetime.fromisoformat(f"{day}T07:00Z")
+        ingest.record([quote("silver", price, at=at)], now=at)
+    silver = get(client, "/api/v1/prices/silver/?purity=585")
+    # The share of these two, which were rounded, would be 100 %.
+    assert (silver["price"], silver["previousClose"], silver["change"]) == (0.0002, 0.0001, 0.0001)
+    assert silver["changePercent"] == 50
+
+
 def test_even_a_kilogram_of_the_dearest_metal_has_a_price(client: Client) -> None:
     ingest.record([quote(price=str(LARGEST_PRICE))], now=NOW)
     text = client.get("/api/v1/prices/gold/?unit=kg").content.decode()
@@ -231,22 +252,40 @@ def test_config_says_what_is_in_force(client: Client, settings: Settings) -> Non
         "closedUpdateIntervalMs": 900000,
         "fallbackAfterMs": 3600000,
         "providers": ["gold_api_com"],
+        "consensusSources": 0,
+        "maxJumpPercent": 5,
+        "premiums": {metal.value: {"multiplier": 1, "effectiveFrom": None, "note": ""} for metal in Metal},
+        "bands": {
+            "gold": {"lowest": 2305.829, "highest": 36893.2648},
+            "silver": {"lowest": 26.2615, "highest": 420.1844},
+            "platinum": {"lowest": 956.1153, "highest": 15297.8448},
+            "palladium": {"lowest": 824.7739, "highest": 13196.382},
+        },
         "maxConnections": 100,
         "rateLimit": 10,
         "rateWindowMs": 60000,
         "maxMessageBytes": 16384,
     }
     schedule.set_interval(dt.timedelta(seconds=2))
-    Configuration.objects.update(change_threshold_percent=Decimal("0.250"))
+    Configuration.objects.update(change_threshold_percent=Decimal("0.250"), max_jump_percent=Decimal(8))
+    SanityBand.objects.create(metal_id="gold", lowest=Decimal(9000), highest=Decimal(20000))
+    for multiplier, at in (("1.06", NOW), ("1.15", timezone.now() + dt.timedelta(days=1))):
+        Premium.objects.create(metal_id="gold", multiplier=Decimal(multiplier), effective_from=at, note="duty, GST")
     settings.PRICE_PROVIDERS = ["simulated", "gold_api_com"]
     config = get(client, "/api/v1/config/")
     assert (config["updateIntervalMs"], config["freshnessLimitMs"]) == (2000, 10000)
     assert config["closedUpdateIntervalMs"] == 2000  # a simulated market never closes
+    assert (config["changeThresholdPercent"], config["maxJumpPercent"]) == (0.25, 8)
+    assert config["bands"]["gold"] == {"lowest": 9000, "highest": 20000}
+    assert config["premiums"]["gold"] == {
+        "multiplier": 1.06,
+        "effectiveFrom": "2026-09-24T08:00:00.000Z",
+        "note": "duty, GST",
+    }
+    assert config["providers"] == ["gold_api_com", "simulated"]
     settings.PRICE_PROVIDERS = ["gold_api_com"]
     schedule.set_interval(dt.timedelta(hours=1))
     assert get(client, "/api/v1/config/")["closedUpdateIntervalMs"] == 3_600_000  # never shorter
-    assert config["changeThresholdPercent"] == 0.25
-    assert config["providers"] == ["simulated", "gold_api_com"]
 
 
 # --- the market ----------------------------------------------------------------------------------------------------
@@ -394,6 +433,7 @@ def test_the_schema_is_valid_and_complete_and_made_without_a_warning(
         "/api/v1/metals/",
         "/api/v1/prices/",
         "/api/v1/prices/{metal}/",
+        "/api/v1/providers/",
     }
 
 

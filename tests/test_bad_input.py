@@ -15,6 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 from tests.conftest import Server
 from tests.echo_fixtures import EchoServer
 from tests.echo_server import MAX_MESSAGE_BYTES
+from tests.product import wait_until
 from tests.raw_websocket import (
     BINARY,
     CLOSE,
@@ -110,6 +111,15 @@ def test_a_handshake_that_is_never_finished_ends_within_the_limit(impatient: Ech
     with Peer(impatient.port) as peer:
         peer.send(sent)
         assert peer.ends_within(TIMEOUT + SLACK)
+
+
+def test_a_handshake_that_the_application_never_answers_is_counted(impatient: EchoServer) -> None:
+    before = impatient.process.output.count("refused: handshake")
+    with Peer(impatient.port) as peer:
+        peer.send(request(path="/never"))
+        with pytest.raises(EndedError):
+            peer.response()
+    wait_until(lambda: impatient.process.output.count("refused: handshake") == before + 1, "the count")
 
 
 def test_a_handshake_a_byte_at_a_time_ends_within_the_limit(impatient: EchoServer) -> None:

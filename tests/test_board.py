@@ -4,12 +4,14 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
 from django.template.loader import render_to_string
 from playwright.sync_api import Locator, Page, expect
 
+from prices.quotes import PURITIES, UNITS, converted
 from tests.browser import SERVER_GONE
 from tests.stub_stream import StubConnection, StubStream, move, price_update, quote, status, subscribed
 
@@ -450,17 +452,166 @@ def test_only_the_listed_metals_are_on_it(page: Page):
         assert page.get_by_role("checkbox").count() == 2
 
 
+# --- per what ------------------------------------------------------------------------------------------------------
+
+
+def express(board: Page, unit: str = "gram", purity: str = "24k") -> None:
+    board.get_by_label("Per", exact=True).select_option(unit)
+    board.get_by_label("Purity").select_option(purity)
+
+
+def figures(board: Page, metal: str = "gold") -> list[str]:
+    """A card's price, change, low, high, open and previous close."""
+    return card(board, metal).locator(".amount, .difference, dd").all_inner_texts()
+
+
+def test_all_figures_of_a_card_follow_the_unit_and_the_purity(board: Page, stream: StubStream):
+    gold = quote(13221.39, change=20.21, high=13274.1, low=13116, open=13178.4, previousClose=13201.18)
+    open_board(board, stream, price_update(1, gold=gold), status())
+    express(board, "10gram", "22k")
+    per_gram = ("13221.39", "13116", "13274.1", "13178.4", "13201.18")
+    price, low, high, opened, close = (converted(Decimal(each), unit="10gram", purity="22k") for each in per_gram)
+    assert [Decimal(re.sub("[₹,+]", "", text)) for text in figures(board)] == [
+        amount.quantize(Decimal("0.01"), ROUND_HALF_UP) for amount in (price, price - close, low, high, opened, close)
+    ]
+    expect(card(board).locator(".price")).to_contain_text("/ 10 g · 22k")
+    expect(card(board).locator(".price .spoken")).to_have_text("per 10 grams of 22 carat")
+    expect(card(board)).to_contain_text("+0.15%")
+
+
+def test_a_new_price_comes_in_the_unit_that_was_picked(board: Page, stream: StubStream):
+    connection = open_board(board, stream, price_update(1, gold=quote(100)))
+    express(board, "kg", "916")
+    connection.send(price_update(2, gold=quote(101)))
+    expect(card(board)).to_contain_text("₹92,516.00")
+    assert [card(board).get_attribute("data-flash"), figures(board)[2]] == ["up", "916.00"]
+
+
+def test_another_unit_is_no_move_of_the_price(board: Page, stream: StubStream):
+    open_board(board, stream, price_update(1, gold=quote(100)))
+    express(board, "kg", "585")
+    expect(card(board)).to_contain_text("₹58,500.00")
+    expect(card(board)).not_to_have_attribute("data-flash", re.compile(".*"))
+
+
+@pytest.mark.parametrize(
+    ("purity", "gold", "silver", "gold_per", "silver_per"),
+    [
+        ("24k", "₹100.00", "₹200.00", "/ tola", "/ tola"),
+        ("22k", "₹91.67", "₹200.00", "/ tola · 22k", "/ tola · fine"),
+        ("916", "₹91.60", "₹183.20", "/ tola · 916", "/ tola · 916"),
+        ("999", "₹100.00", "₹200.00", "/ tola", "/ tola"),
+    ],
+)
+def test_a_carat_is_of_gold_and_a_fineness_of_any_metal(
+    board: Page, stream: StubStream, purity: str, gold: str, silver: str, gold_per: str, silver_per: str
+):
+    open_board(board, stream, prices())
+    express(board, "gram", purity)
+    assert (figures(board)[0], figures(board, "silver")[0]) == (gold, silver)
+    express(board, "tola", purity)
+    expect(card(board).locator(".unit")).to_have_text(gold_per)
+    expect(card(board, "silver").locator(".unit")).to_have_text(silver_per)
+
+
+@pytest.mark.parametrize(
+    ("unit", "purity", "sentence"),
+    [
+        ("gram", "24k", "Prices are per gram of fine (24 carat, 999) metal."),
+        ("10gram", "999", "Prices are per 10 grams of fine (24 carat, 999) metal."),
+        ("tola", "24k", "Prices are per tola (11.6638038 g) of fine (24 carat, 999) metal."),
+        ("kg", "18k", "Prices are per kilogram of 18 carat gold (18 parts fine in 24); other metals are fine (999)."),
+        (
+            "troy_ounce",
+            "995",
+            "Prices are per troy ounce (31.1034768 g) of metal of fineness 995 (995 parts fine in 1,000).",
+        ),
+    ],
+)
+def test_the_foot_says_what_prices_are_per(board: Page, stream: StubStream, unit: str, purity: str, sentence: str):
+    open_board(board, stream, prices())
+    express(board, unit, purity)
+    expect(board.get_by_role("contentinfo").get_by_role("paragraph")).to_have_text(sentence)
+
+
+def test_moves_are_listed_in_the_unit_that_was_picked_also_those_from_before(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices() | {"changes": [move("gold", 100, 102)]})
+    expect(board.locator("#moves li")).to_contain_text("100.00 → 102.00")
+    express(board, "10gram", "18k")
+    expect(board.locator("#moves li")).to_contain_text("750.00 → 765.00")
+    connection.send(prices(2) | {"changes": [move("silver", 200, 210)]})
+    expect(board.locator("#moves li").first).to_contain_text("2,000.00 → 2,100.00")
+    expect(board.locator("#moves li")).to_have_count(2)
+
+
+def test_a_unit_is_picked_by_keyboard_and_remembered(board: Page, stream: StubStream):
+    open_board(board, stream, prices())
+    board.get_by_label("Per", exact=True).press("ArrowDown")
+    board.get_by_label("Purity").press("End")
+    expect(card(board)).to_contain_text("₹585.00")
+    board.reload()
+    expect(card(board)).to_contain_text("₹585.00")
+    expect(board.get_by_label("Per", exact=True)).to_have_value("10gram")
+    expect(board.get_by_label("Purity")).to_have_value("585")
+
+
+def test_every_unit_and_purity_of_the_server_is_offered(board: Page, stream: StubStream):
+    open_board(board, stream, prices())
+    assert board.locator("#unit option").evaluate_all("(all) => all.map(({ value }) => value)") == list(UNITS)
+    assert board.locator("#purity option").evaluate_all("(all) => all.map(({ value }) => value)") == list(PURITIES)
+    assert board.locator("#unit option").all_inner_texts() == ["gram", "10 grams", "tola", "kilogram", "troy ounce"]
+
+
+def test_a_remembered_unit_that_there_is_not_is_forgotten(board: Page, stream: StubStream):
+    board.add_init_script("localStorage.setItem('swarna.unit', 'stone'); localStorage.setItem('swarna.purity', '')")
+    open_board(board, stream, prices())
+    expect(card(board)).to_contain_text("₹100.00")
+    expect(card(board).locator(".unit")).to_have_text("/ g")
+
+
+@pytest.mark.parametrize(
+    "forbid",
+    [
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError') } })",
+        "Object.defineProperty(window, 'localStorage', { value: null })",
+        "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') }",
+    ],
+    ids=["forbidden", "none", "full"],
+)
+def test_where_nothing_can_be_remembered_the_choice_still_holds(board: Page, stream: StubStream, forbid: str):
+    board.add_init_script(forbid)
+    open_board(board, stream, prices())
+    express(board, "10gram", "916")
+    board.get_by_role("checkbox", name="Silver").uncheck()
+    expect(card(board)).to_contain_text("₹916.00")
+    expect(card(board, "silver")).to_be_hidden()
+
+
 # --- every reader --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("width", [320, 375, 640, 1150, 1280])
+def test_a_kilogram_of_gold_is_written_in_one_line(board: Page, stream: StubStream, width: int):
+    board.set_viewport_size({"width": width, "height": 800})
+    gold = quote(13221.39, high=13274.1, low=13116, open=13178.4, previousClose=13201.18)
+    open_board(board, stream, price_update(1, gold=gold))
+    express(board, "kg")
+    expect(card(board)).to_contain_text("₹1,32,21,390.00")
+    lines = "(parts) => parts.map((part) => { const r = document.createRange(); r.selectNodeContents(part);"
+    lines += " return r.getClientRects().length })"
+    assert set(card(board).locator(".amount, .unit, dd").evaluate_all(lines)) == {1}
+
+
+@pytest.mark.parametrize("unit", ["gram", "kg"])
 @pytest.mark.parametrize("width", [320, 360, 390, 640, 1280])
-def test_nothing_sticks_out_at_any_width(board: Page, stream: StubStream, width: int):
+def test_nothing_sticks_out_at_any_width(board: Page, stream: StubStream, width: int, unit: str):
     # 640 is 1280 at 200 % zoom, 320 at 400 %.
     board.set_viewport_size({"width": width, "height": 800})
     dear = {metal: quote(2345678.12, source="simulated", stale=True) for metal in METALS}
     update = price_update(1, **dear, currency="IDR", changes=[move("palladium", 2e6, 3e6)])
     open_board(board, stream, update, status("stale", market="closed", nextChange="2026-11-08T23:00:00.000Z"))
     expect(card(board)).to_contain_text("23,45,678.12")
+    express(board, unit, "22k")
     assert board.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -468,10 +619,10 @@ def test_everything_is_reached_by_tab_in_the_order_it_is_read(board: Page, strea
     open_board(board, stream, prices()).close(1008, "Server at capacity")
     expect(board.get_by_role("button", name="Reconnect")).to_be_visible()
     reached = []
-    for _ in range(7):
+    for _ in range(9):
         board.keyboard.press("Tab")
         reached.append(board.evaluate("document.activeElement.name || document.activeElement.textContent"))
-    assert reached == ["Reconnect", *METALS, "API", "Staff"]
+    assert reached == ["Reconnect", *METALS, "unit", "purity", "API", "Staff"]
 
 
 def test_without_scripts_it_says_where_the_prices_are(browser: Any, stream: StubStream):
@@ -479,4 +630,4 @@ def test_without_scripts_it_says_where_the_prices_are(browser: Any, stream: Stub
         page = context.new_page()
         page.goto(stream.http_url)
         expect(page.locator("noscript .notice")).to_be_visible()
-        expect(page.locator(".picker")).to_be_hidden()
+        expect(page.locator(".choices")).to_be_hidden()

@@ -76,6 +76,28 @@ def test_a_client_is_told_once_of_the_moves_that_it_missed(server: Any, page: Pa
     assert page.evaluate("moves()") == [13300, 13700, 14000, 14300]
 
 
+def test_a_price_in_other_units_is_what_the_api_says_to_the_last_digit(server: Any, page: Page):
+    server.publish(gold="13201.1867")
+    server.publish(gold="13221.3917")
+    open_client(page, server)
+    page.wait_for_function("client.prices.gold?.price === 13221.3917")
+    differences = page.evaluate("""async () => {
+      const { convertQuote, PURITIES, UNITS } = await import("/static/streaming/units.js");
+      const amounts = ["price", "change", "high", "low", "open", "changePercent"];
+      const digits = (json, name) => json.match(`"${name}":([^,}]+)`)[1];
+      const found = [];
+      for (const unit of UNITS) for (const purity of PURITIES) {
+        const answer = await (await fetch(`/api/v1/prices/gold/?unit=${unit}&purity=${purity}`)).text();
+        const ours = convertQuote(client.prices.gold, { unit, purity });
+        for (const name of amounts) {
+          if (digits(answer, name) !== String(ours[name])) found.push([unit, purity, name, answer, ours[name]]);
+        }
+      }
+      return found;
+    }""")
+    assert differences == []
+
+
 # --- the React hook ------------------------------------------------------------------------------------------------
 
 

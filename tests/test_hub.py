@@ -16,7 +16,8 @@ from prices.current import Standing
 from prices.market import Calendar
 from prices.quotes import Change, DayFigures, Metal, PublishedQuote, PublishedTick, Quote
 from streaming import hub, protocol, publish
-from streaming.hub import Connection, Hub
+from streaming.connection import Connection
+from streaming.hub import Hub
 from streaming.metrics import Ending, Metrics
 from streaming.outlets import SendOutlet
 from streaming.protocol import EVERY_METAL
@@ -531,7 +532,7 @@ async def test_a_price_of_the_close_stays_fresh_over_the_weekend_and_ages_from_t
     rarely: World, client: Client
 ) -> None:
     await quoted_at(rarely, client, CLOSES - 2 * MINUTE)
-    stale: dict[dt.datetime, bool] = {}
+    stale: dict[dt.datetime, Any] = {}
     for now in (CLOSES + dt.timedelta(days=1), OPENS, OPENS + 3 * MINUTE, OPENS + 4 * MINUTE):
         rarely.now = now
         # A look at the time, and a client that comes then.

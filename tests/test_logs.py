@@ -4,9 +4,11 @@ import logging
 import sys
 from typing import Any
 
+import pytest
 from django.conf import settings
+from pytest_django import Settings
 
-from swarna.logs import TOKEN_PREFIX, without_tokens
+from swarna.logs import KEYS, TOKEN_PREFIX, without_secrets, without_tokens
 
 TOKEN = f"{TOKEN_PREFIX}0a1b2c3d" + "4e5f6a7b" * 7
 
@@ -50,3 +52,21 @@ def test_every_handler_formats_like_this() -> None:
     formatters = logging["formatters"]
     for handler in logging["handlers"].values():
         assert formatters[handler["formatter"]]["()"] == "swarna.logs.TokenlessFormatter"
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_vendors_key_is_taken_out_however_it_is_written(name: str, settings: Settings) -> None:
+    setattr(settings, name, "not+a/key")
+    said = "a not+a/key b NOT+A/KEY c ?api_key=not%2Ba%2fkey&d"
+    assert without_secrets(said) == "a … b … c ?api_key=…&d"
+    assert logged("%s", said) == without_secrets(logged("%s", said))
+    assert without_secrets(TOKEN) == without_tokens(TOKEN)
+
+
+def test_of_two_keys_of_which_one_begins_the_other_nothing_is_left(settings: Settings) -> None:
+    settings.GOLDAPI_IO_KEY, settings.METALS_DEV_KEY = "not-a-key", "not-a-key-at-all"
+    assert without_secrets("a not-a-key-at-all b not-a-key c") == "a … b … c"
+
+
+def test_without_keys_a_text_stays_as_it_is() -> None:
+    assert without_secrets("nothing secret, nor anything empty") == "nothing secret, nor anything empty"

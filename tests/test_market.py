@@ -43,14 +43,17 @@ def trades(calendar: Calendar, at: dt.datetime) -> bool:
 
 
 # Whole minutes around the changes of New York's clocks, 2026-03-08 and 2026-11-01, and around the holidays.
-moments = st.one_of(
-    st.integers(0, 14 * 24 * 60).map(lambda minutes, start=start: start + minutes * MINUTE)  # type: ignore[misc]
-    for start in (
-        dt.datetime(2026, 3, 1, tzinfo=dt.UTC),
-        dt.datetime(2026, 10, 25, tzinfo=dt.UTC),
-        dt.datetime(2026, 11, 20, tzinfo=dt.UTC),
-        dt.datetime(2026, 12, 18, tzinfo=dt.UTC),
-    )
+moments = st.builds(
+    lambda start, minutes: start + minutes * MINUTE,
+    st.sampled_from(
+        [
+            dt.datetime(2026, 3, 1, tzinfo=dt.UTC),
+            dt.datetime(2026, 10, 25, tzinfo=dt.UTC),
+            dt.datetime(2026, 11, 20, tzinfo=dt.UTC),
+            dt.datetime(2026, 12, 18, tzinfo=dt.UTC),
+        ]
+    ),
+    st.integers(0, 14 * 24 * 60),
 )
 any_time = st.timedeltas(ZERO, dt.timedelta(days=100 * 365)).map(
     lambda since: dt.datetime(2000, 1, 1, tzinfo=dt.UTC) + since

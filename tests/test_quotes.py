@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -24,8 +25,8 @@ from prices.quotes import (
     per_gram,
 )
 from tests.conftest import NOW, quote
+from tests.measures import FINE, GRAMS, PAIRS, STEP, factor, pairs, prices, prices_halfway, published_digits
 
-prices = st.decimals(PRICE_STEP, LARGEST_PRICE, places=4)
 everyday_prices = st.decimals("0.01", "10000000", places=4)
 # A price, or a figure that the source does not give.
 figures = st.none() | everyday_prices
@@ -82,10 +83,80 @@ def test_an_ounce_survives_the_way_through_the_gram(per_ounce: Decimal) -> None:
     assert abs(per_gram(per_ounce) * GRAMS_PER_TROY_OUNCE - per_ounce) <= PRICE_STEP / 2 * GRAMS_PER_TROY_OUNCE
 
 
-@given(everyday_prices, st.sampled_from(list(UNITS)), st.sampled_from(list(PURITIES)))
-def test_a_conversion_can_be_taken_back_to_within_a_step(price: Decimal, unit: str, purity: str) -> None:
-    factor = UNITS[unit] * PURITIES[purity]
-    assert abs(converted(price, unit=unit, purity=purity) / factor - price) <= PRICE_STEP / factor
+def test_units_and_purities_are_what_the_trade_means_by_them() -> None:
+    assert (dict(UNITS), dict(PURITIES)) == (GRAMS, FINE)
+
+
+@given(prices, pairs)
+def test_a_conversion_is_right_to_the_last_published_digit(price: Decimal, pair: tuple[str, str]) -> None:
+    unit, purity = pair
+    shown = converted(price, unit=unit, purity=purity)
+    assert shown == published_digits(Fraction(price) * factor(unit, purity))
+    assert shown.as_tuple().exponent == -4
+
+
+@pytest.mark.parametrize(("unit", "purity"), PAIRS)
+def test_the_largest_price_is_converted_to_the_last_digit(unit: str, purity: str) -> None:
+    exact = Fraction(LARGEST_PRICE) * factor(unit, purity)
+    assert converted(LARGEST_PRICE, unit=unit, purity=purity) == published_digits(exact)
+
+
+def test_fourteen_karat_of_an_everyday_price_is_rounded_to_the_even_digit() -> None:
+    # Exactly 89.11455, which 28 digits of 14/24 put just below it.
+    assert converted(Decimal("152.7678"), purity="14k") == Decimal("89.1146")
+
+
+def test_what_is_halfway_is_rounded_to_the_even_digit() -> None:
+    tried = 0
+    for unit, purity in PAIRS:
+        for price in prices_halfway(unit, purity):
+            tried += 1
+            shown = Fraction(converted(price, unit=unit, purity=purity))
+            assert abs(shown - Fraction(price) * factor(unit, purity)) == STEP / 2
+            assert shown / STEP % 2 == 0
+    assert tried > 50
+
+
+@given(prices, pairs)
+def test_a_price_comes_back_from_any_unit(price: Decimal, pair: tuple[str, str]) -> None:
+    there = Fraction(converted(price, unit=pair[0], purity=pair[1]))
+    back = published_digits(there / factor(*pair))
+    # A gram of alloy has fewer steps than one of fine metal, and some of them are lost; whatever weighs more has more.
+    assert abs(back - price) <= (PRICE_STEP if factor(*pair) < 1 else 0)
+
+
+@given(prices, prices, pairs)
+def test_a_dearer_price_is_dearer_in_any_unit(one: Decimal, other: Decimal, pair: tuple[str, str]) -> None:
+    low, high = (converted(price, unit=pair[0], purity=pair[1]) for price in sorted((one, other)))
+    assert 0 < low <= high
+
+
+@given(st.lists(prices, min_size=3, max_size=3).map(sorted), prices, st.none() | prices, pairs)
+def test_a_quote_is_in_order_and_adds_up_in_any_unit(
+    in_order: list[Decimal], opened: Decimal, close: Decimal | None, pair: tuple[str, str]
+) -> None:
+    low, middle, high = in_order
+    per_gram_of_fine = PublishedQuote(
+        seq=1,
+        quote=quote(price=str(middle), bid=str(low), ask=str(high)),
+        day=DayFigures(open=opened, high=high, low=low, previous_close=close),
+    )
+    shown = per_gram_of_fine.in_units(unit=pair[0], purity=pair[1])
+    assert shown.quote.bid is not None
+    assert shown.quote.ask is not None
+    assert shown.quote.bid <= shown.quote.price <= shown.quote.ask
+    assert shown.day.low <= shown.quote.price <= shown.day.high
+    assert shown.change == (0 if shown.day.previous_close is None else shown.quote.price - shown.day.previous_close)
+    # Two figures were rounded, so their difference may be that of a step from the difference converted.
+    exact = Fraction(per_gram_of_fine.change) * factor(*pair)
+    assert abs(Fraction(shown.change) - exact) <= STEP
+    assert shown.change_percent == per_gram_of_fine.change_percent
+
+
+def test_a_share_is_the_same_in_any_unit_even_where_the_figures_are_coarse() -> None:
+    cheap = published("0.0003", previous_close="0.0002").in_units(unit="gram", purity="585")
+    assert (cheap.quote.price, cheap.day.previous_close) == (Decimal("0.0002"), Decimal("0.0001"))
+    assert (cheap.change, cheap.change_percent) == (Decimal("0.0001"), Decimal("50.00"))
 
 
 @given(st.sampled_from(["unit", "purity"]), st.text())

@@ -1,13 +1,18 @@
 """What streaming/server.py does for everybody when many come at once."""
 
 import asyncio
+import resource
+import subprocess
+import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from websockets.sync.client import connect
 
 from streaming.transport import Turnstile
 from tests.echo_fixtures import EchoServer
+from tests.raw_websocket import Peer, frame
 
 
 class Newcomer:
@@ -54,3 +59,39 @@ def test_a_connection_that_has_ended_leaves_nothing_to_the_collector(
             client.recv()
     # One object in a cycle a connection would make 40, and a connection has a hundred.
     assert uncollected() < 20
+
+
+def test_what_waits_for_a_busy_application_waits_with_the_client(run_echo_server: Callable[..., EchoServer]) -> None:
+    """While a token is looked up in a database that hangs, say."""
+    server = run_echo_server()
+    before = server.peak_memory
+    message = frame(1, b"x" * 10_000)
+    with Peer(server.port) as peer:
+        peer.open("/busy")
+        peer.send_for(0.5, message * 10)  # hundreds of megabytes, to whoever would take them
+        assert server.peak_memory - before < 30_000_000
+        with connect(server.ws_url, compression=None) as other:
+            for word in ("and", "go on"):
+                other.send(word)
+                assert other.recv(timeout=5) == word
+        for _ in range(100):
+            assert len(peer.read().payload) == 10_000
+
+
+def test_a_web_process_opens_as_many_files_as_it_may_and_says_when_those_are_too_few() -> None:
+    look = (
+        "import resource; from swarna import web;"
+        "print(web.open_files(1000)); print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+    for most, words in ((300, "this process may open 300 files: raise its limit"), (1100, "")):
+        ran = subprocess.run(
+            [sys.executable, "-c", look],
+            capture_output=True,
+            text=True,
+            check=True,
+            preexec_fn=partial(resource.setrlimit, resource.RLIMIT_NOFILE, (64, most)),
+        )
+        said, soft = ran.stdout.splitlines()
+        assert soft == str(most)
+        assert words in said
+        assert bool(said) == bool(words)

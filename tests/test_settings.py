@@ -18,11 +18,13 @@ from django.core.management import call_command
 from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
+from pytest_django import Settings
 
 from prices import schedule
 from prices.market import Calendar
 from prices.providers import PROVIDERS
-from swarna import environment
+from prices.quota import Quota
+from swarna import checks, environment
 from tests.environment import DATABASE
 from tests.product import ROOT
 
@@ -51,6 +53,23 @@ GOOD = {
     "BASE_CURRENCY": "usd",
     "PRICE_PROVIDERS": "simulated, gold_api_com",
     "GOLD_API_COM_URL": "http://127.0.0.1:8000/gold/",
+    "GOLD_API_COM_QUOTA": "5000/day",
+    "GOLDAPI_IO_QUOTA": " 1000 / month ",
+    "METALS_DEV_QUOTA": "none",
+    "METALPRICEAPI_QUOTA": "1/day",
+    "SWISSQUOTE_QUOTA": "7/month",
+    "MAX_JUMP_PERCENT": "2.5",
+    "CONSENSUS_SOURCES": "2",
+    "CONSENSUS_TOLERANCE_PERCENT": "0.5",
+    "GOLDAPI_IO_URL": "http://127.0.0.1:8000/goldapi/",
+    "GOLDAPI_IO_KEY": "not-a-key-of-goldapi",
+    "METALS_DEV_URL": "http://127.0.0.1:8000/metals/",
+    "METALS_DEV_KEY": "NOT0A1KEY2OF3METALS+/=",
+    "METALPRICEAPI_URL": "http://127.0.0.1:8000/metalprice/",
+    "METALPRICEAPI_KEY": " not-a-key-of-metalpriceapi ",
+    "SWISSQUOTE_URL": "http://127.0.0.1:8000/swissquote",
+    "FRANKFURTER_URL": "https://rates.example",
+    "OPEN_ER_API_URL": "https://rates.example/er/",
     "SIMULATED_SEED": "7",
     "PRICE_UPDATE_INTERVAL": "100",
     "PROVIDER_BUDGET": "2500ms",
@@ -77,6 +96,9 @@ GOOD = {
     "METRICS_DIR": "/tmp/swarna-metrics-somewhere-else",
 }
 NUMBERS = ["many", "0", "-1", "1.5", "", "1e3", "9" * 5000]
+QUOTAS = ["100", "100/week", "0/day", "-1/day", "many/day", "1.5/day", "9999999999/day"]
+ADDRESSES = ["api.gold-api.com", "", "ftp://host", "http://", "http://[", "http://host:port", "//host"]
+KEYS = ["hunter2", "hunter2 hunter2", "hunter2\thunter2", "hunter2hunter2→", "hunter2" * 100]
 DURATIONS = ["soon", "0", "-1", "1 week", "0.4ms", "1e3", "4000d", "9" * 400, "5m 30s", "nan"]
 BAD = {
     "WEBSOCKET_PORT": [*NUMBERS, "65536"],
@@ -98,7 +120,24 @@ BAD = {
         "redis://:hunter2@localhost:port",
     ],
     "BASE_CURRENCY": ["rupees", "₹", "", "12$", "IN"],
-    "GOLD_API_COM_URL": ["api.gold-api.com", "", "ftp://host", "http://", "http://[", "http://host:port", "//host"],
+    "GOLD_API_COM_QUOTA": QUOTAS,
+    "GOLDAPI_IO_QUOTA": QUOTAS,
+    "METALS_DEV_QUOTA": QUOTAS,
+    "METALPRICEAPI_QUOTA": QUOTAS,
+    "SWISSQUOTE_QUOTA": QUOTAS,
+    "MAX_JUMP_PERCENT": ["one", "0", "-1", "NaN", "5%", ""],
+    "CONSENSUS_SOURCES": ["two", "-1", "1.5", "21", ""],
+    "CONSENSUS_TOLERANCE_PERCENT": ["one", "0", "-1", "NaN", "101", ""],
+    "GOLD_API_COM_URL": ADDRESSES,
+    "GOLDAPI_IO_URL": ADDRESSES,
+    "GOLDAPI_IO_KEY": KEYS,
+    "METALS_DEV_URL": ADDRESSES,
+    "METALS_DEV_KEY": KEYS,
+    "METALPRICEAPI_URL": ADDRESSES,
+    "METALPRICEAPI_KEY": KEYS,
+    "SWISSQUOTE_URL": ADDRESSES,
+    "FRANKFURTER_URL": ADDRESSES,
+    "OPEN_ER_API_URL": ADDRESSES,
     "SIMULATED_SEED": ["lucky", "1.5"],
     "PRICE_UPDATE_INTERVAL": [*DURATIONS, "99", "99ms", "86401s"],
     "PROVIDER_BUDGET": DURATIONS,
@@ -242,6 +281,18 @@ def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -
         "BASE_CURRENCY": "USD",
         "PRICE_PROVIDERS": ["simulated", "gold_api_com"],
         "GOLD_API_COM_URL": "http://127.0.0.1:8000/gold",
+        "GOLD_API_COM_QUOTA": Quota(5000, "day"),
+        "GOLDAPI_IO_QUOTA": Quota(1000, "month"),
+        "METALS_DEV_QUOTA": None,
+        "METALPRICEAPI_QUOTA": Quota(1, "day"),
+        "SWISSQUOTE_QUOTA": Quota(7, "month"),
+        "MAX_JUMP_PERCENT": Decimal("2.5"),
+        "CONSENSUS_SOURCES": 2,
+        "CONSENSUS_TOLERANCE_PERCENT": Decimal("0.5"),
+        "GOLDAPI_IO_URL": "http://127.0.0.1:8000/goldapi",
+        "GOLDAPI_IO_KEY": "not-a-key-of-goldapi",
+        "METALS_DEV_KEY": "NOT0A1KEY2OF3METALS+/=",
+        "METALPRICEAPI_KEY": "not-a-key-of-metalpriceapi",
         "SIMULATED_SEED": 7,
         "PRICE_UPDATE_INTERVAL": dt.timedelta(milliseconds=100),
         "PROVIDER_BUDGET": dt.timedelta(seconds=2.5),
@@ -345,6 +396,33 @@ def test_check_reports_everything_that_is_wrong_at_once_with_a_hint(tmp_path: Pa
     assert f"HINT: Choose from: {', '.join(sorted(PROVIDERS))}." in checked.stderr
     assert f"{len(worst) + 1} issues" in checked.stderr
     assert "hunter2" not in checked.stderr
+
+
+NEEDING_KEYS = {"goldapi_io": "GOLDAPI_IO_KEY", "metals_dev": "METALS_DEV_KEY", "metalpriceapi": "METALPRICEAPI_KEY"}
+
+
+def test_a_source_without_its_key_is_reported_with_a_hint(tmp_path: Path) -> None:
+    checked = manage("check", state=tmp_path, PRICE_PROVIDERS=",".join(["gold_api_com", "swissquote", *NEEDING_KEYS]))
+    assert checked.returncode == 1
+    for name, key in NEEDING_KEYS.items():
+        assert f"(swarna.E003) PRICE_PROVIDERS names {name!r}, which needs a key, and {key} is empty." in checked.stderr
+        assert f"HINT: Set {key} in the environment or in .env, or take {name} out of" in checked.stderr
+    assert "3 issues" in checked.stderr
+
+
+def test_a_source_with_its_key_is_in_order(settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = [*NEEDING_KEYS, "metals_dev"]
+    for key in NEEDING_KEYS.values():
+        setattr(settings, key, "not-a-key")
+    assert checks.providers_have_their_keys(None) == []
+    settings.METALS_DEV_KEY = ""
+    (error,) = checks.providers_have_their_keys(None)
+    assert error.id == "swarna.E003"
+
+
+def test_a_key_of_a_source_that_is_not_asked_may_be_absent(settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = ["gold_api_com", "no such source"]
+    assert checks.providers_have_their_keys(None) == []
 
 
 def test_no_server_starts_with_a_malformed_variable(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from prices.breaker import State
+from prices.health import Health
 from prices.quotes import PURITIES, UNITS, PublishedQuote
 
 
@@ -97,6 +99,21 @@ class MetalSerializer(serializers.Serializer):
     purities = serializers.ListField(child=serializers.CharField(), help_text="For `&purity=`.")
 
 
+class PremiumSerializer(serializers.Serializer):
+    """What a metal's spot price is multiplied by; 1 where staff set nothing."""
+
+    multiplier = _Amount()
+    effectiveFrom = Time(allow_null=True)
+    note = serializers.CharField(help_text="What it is made of.")
+
+
+class BandSerializer(serializers.Serializer):
+    """Between which prices a metal can be at all, before any premium. Others are held until staff decide."""
+
+    lowest = _Amount()
+    highest = _Amount()
+
+
 class MarketSerializer(serializers.Serializer):
     """Whether spot metals trade now: Sunday 18:00 to Friday 17:00 New York, less an hour a day, and holidays."""
 
@@ -116,7 +133,47 @@ class ConfigSerializer(serializers.Serializer):
     closedUpdateIntervalMs = serializers.IntegerField(help_text="While the market is closed.")
     fallbackAfterMs = serializers.IntegerField()
     providers = serializers.ListField(child=serializers.CharField(), help_text="In the order they are asked.")
+    consensusSources = serializers.IntegerField(
+        help_text="How many of them have to agree on a price; 0: the first that answers is believed."
+    )
+    maxJumpPercent = _Amount(help_text="A price further than this from the last one is held until it is confirmed.")
+    premiums = serializers.DictField(child=PremiumSerializer(), help_text="By metal.")
+    bands = serializers.DictField(child=BandSerializer(), help_text="By metal.")
     maxConnections = serializers.IntegerField(help_text="For each web process.")
     rateLimit = serializers.IntegerField(help_text="Messages from one client in `rateWindowMs`.")
     rateWindowMs = serializers.IntegerField()
     maxMessageBytes = serializers.IntegerField()
+
+
+class QuotaSerializer(serializers.Serializer):
+    """Calls that are allowed in each period, which begins at midnight UTC."""
+
+    calls = serializers.IntegerField()
+    period = serializers.CharField(help_text="`day` or `month`.")
+    left = serializers.IntegerField()
+
+
+class ProviderSerializer(serializers.Serializer):
+    """A price source, and how it has been doing."""
+
+    name = serializers.CharField()
+    position = serializers.IntegerField(help_text="Smaller is asked first.")
+    enabled = serializers.BooleanField()
+    tolerancePercent = _Amount(help_text="How far from the sources' median it may be, where several are asked.")
+    health = serializers.ChoiceField([health.value for health in Health])
+    healthInWords = serializers.CharField()
+    breaker = serializers.ChoiceField([state.value for state in State], help_text="Not closed: it fails.")
+    lastSuccessAt = Time(allow_null=True)
+    lastErrorAt = Time(allow_null=True)
+    lastError = serializers.CharField()
+    latencyMs = serializers.IntegerField(allow_null=True)
+    quota = QuotaSerializer(allow_null=True)
+    restsUntil = Time(allow_null=True, help_text="It asked not to be called before this.")
+    openUntil = Time(allow_null=True, help_text="When its breaker lets it be tried again.")
+    failures = serializers.IntegerField(help_text="Refreshes in a row without any price.")
+    disagreement = serializers.CharField(help_text="Where it was last set aside, and how far.")
+    disagreedAt = Time(allow_null=True)
+    refreshesTotal = serializers.IntegerField()
+    failuresTotal = serializers.IntegerField()
+    callsTotal = serializers.IntegerField()
+    setAsideTotal = serializers.IntegerField()

@@ -8,4 +8,5 @@ urlpatterns = [
     path("prices/<str:metal>/", views.PriceView.as_view(), name="price"),
     path("market/", views.MarketView.as_view(), name="market"),
     path("config/", views.ConfigView.as_view(), name="config"),
+    path("providers/", views.ProvidersView.as_view(), name="providers"),
 ]

@@ -1,28 +1,33 @@
 """The API's endpoints."""
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
+from rest_framework.permissions import IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from prices import current, schedule
+from prices import current, schedule, sources
 from prices.api.serializers import (
     ConfigSerializer,
     MarketSerializer,
     MetalSerializer,
     PriceSerializer,
     PricesSerializer,
+    ProviderSerializer,
     QuerySerializer,
     QuoteSerializer,
 )
-from prices.models import Configuration, ListedMetal
-from prices.quotes import PURITIES, UNITS, Metal, PublishedQuote
+from prices.health import health, in_words
+from prices.holding import bands
+from prices.models import Configuration, ListedMetal, Premium, ProviderState
+from prices.quotes import PURITIES, UNITS, Metal, PublishedQuote, rounded
 
 
 class MetalsView(APIView):
@@ -117,7 +122,14 @@ class ConfigView(APIView):
                     "freshnessLimitMs": _milliseconds(configuration.freshness_limit(interval)),
                     "closedUpdateIntervalMs": _milliseconds(schedule.closed_interval(interval)),
                     "fallbackAfterMs": _milliseconds(settings.FALLBACK_AFTER),
-                    "providers": settings.PRICE_PROVIDERS,
+                    "providers": [source.name for source in sources.in_order() if source.enabled],
+                    "consensusSources": settings.CONSENSUS_SOURCES,
+                    "maxJumpPercent": configuration.jump_percent,
+                    "premiums": _premiums(),
+                    "bands": {
+                        metal.value: {"lowest": rounded(band.lowest), "highest": rounded(band.highest)}
+                        for metal, band in bands(settings.BASE_CURRENCY).items()
+                    },
                     "maxConnections": settings.WS_MAX_CONNECTIONS,
                     "rateLimit": settings.WS_RATE_LIMIT,
                     "rateWindowMs": _milliseconds(settings.WS_RATE_WINDOW),
@@ -125,6 +137,59 @@ class ConfigView(APIView):
                 }
             ).data
         )
+
+
+class ProvidersView(APIView):
+    """The price sources, in staff's order, and how they have been doing: for staff."""
+
+    permission_classes = [IsAdminUser]
+
+    @extend_schema(responses=ProviderSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        now, tolerances = timezone.now(), sources.tolerances()
+        return Response(
+            ProviderSerializer(
+                [_provider(source, tolerances[source.name], now) for source in sources.in_order()], many=True
+            ).data
+        )
+
+
+def _premiums() -> dict[str, Any]:
+    in_force = Premium.rows_in_force(timezone.now())
+    none = {"multiplier": 1, "effectiveFrom": None, "note": ""}
+    return {
+        metal: {"multiplier": premium.multiplier, "effectiveFrom": premium.effective_from, "note": premium.note}
+        if (premium := in_force.get(metal))
+        else none
+        for metal in ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)
+    }
+
+
+def _provider(source: ProviderState, tolerance: Decimal, now: dt.datetime) -> dict[str, Any]:
+    quota = source.quota
+    return {
+        "name": source.name,
+        "position": source.position,
+        "enabled": source.enabled,
+        "tolerancePercent": tolerance,
+        "health": health(source, now),
+        "healthInWords": in_words(source, now),
+        "breaker": source.breaker.state(now),
+        "lastSuccessAt": source.last_success_at,
+        "lastErrorAt": source.last_error_at,
+        "lastError": source.last_error,
+        "latencyMs": source.latency_ms,
+        "quota": quota and {"calls": quota.calls, "period": quota.period, "left": source.calls_left(now)},
+        "restsUntil": source.rests_until,
+        "openUntil": source.open_until,
+        "failures": source.failures,
+        "disagreement": source.disagreement,
+        "disagreedAt": source.disagreed_at,
+        "refreshesTotal": source.refreshes_total,
+        "failuresTotal": source.failures_total,
+        "callsTotal": source.calls_total,
+        "setAsideTotal": source.set_aside_total,
+    }
 
 
 def _asked(request: Request) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from prices.providers import gold_api_com, simulated
+from prices.providers import gold_api_com, goldapi_io, metalpriceapi, metals_dev, simulated, swissquote
 from prices.providers.errors import ProviderError
 from prices.providers.http import Client
 from prices.quotes import SIMULATED, Metal, Quote
@@ -23,19 +23,24 @@ class Fetch(Protocol):
 class Source:
     """A vendor. `brings_all`: one call for all metals; else `fetch` is called with one metal at a time, side by side.
 
-    `includes_premium`: its prices hold duty and the like already.
+    `includes_premium`: its prices hold duty and the like already. `key`: the setting with its key, where it needs one.
     """
 
     name: str
     fetch: Fetch
     brings_all: bool = False
     includes_premium: bool = False
+    key: str = ""
 
 
 PROVIDERS: Final[Mapping[str, Source]] = {
     source.name: source
     for source in (
         Source(name=gold_api_com.NAME, fetch=gold_api_com.fetch),
+        Source(name=goldapi_io.NAME, fetch=goldapi_io.fetch, key="GOLDAPI_IO_KEY"),
+        Source(name=metals_dev.NAME, fetch=metals_dev.fetch, brings_all=True, key="METALS_DEV_KEY"),
+        Source(name=metalpriceapi.NAME, fetch=metalpriceapi.fetch, brings_all=True, key="METALPRICEAPI_KEY"),
+        Source(name=swissquote.NAME, fetch=swissquote.fetch),
         Source(name=SIMULATED, fetch=simulated.fetch, brings_all=True),
     )
 }

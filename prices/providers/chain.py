@@ -3,9 +3,10 @@
 import datetime as dt
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 from prices.providers import PROVIDERS, Source
 from prices.providers.errors import ProviderError, TemporaryError
@@ -72,20 +73,19 @@ def one_after_the_other(
 
 def side_by_side(
     sources: Mapping[str, int | None], metals: Sequence[Metal], *, budget: dt.timedelta, now: dt.datetime
-) -> Iterator[Outcome]:
-    """Ask all sources at once for all metals; yields as `one_after_the_other` does, in the order of the answers."""
+) -> Iterator[list[Outcome]]:
+    """Ask all sources at once for all metals; yields those with fresh quotes, or that are over, as answers come."""
+    if not metals:
+        return
     deadline = time.monotonic() + budget.total_seconds()
     askings = [
         _Asking(PROVIDERS[name], metals, deadline=deadline, most_calls=most_calls, now=now)
         for name, most_calls in sources.items()
     ]
     while askings:
-        wait([call for asking in askings for call in asking.pending], _left(deadline), return_when=FIRST_COMPLETED)
-        for asking in list(askings):
-            if asking.settle() or _left(deadline) == 0.0:
-                yield asking.outcome
-            if asking.outcome.is_over:
-                askings.remove(asking)
+        _gather([call for asking in askings for call in asking.pending], deadline)
+        yield [asking.outcome for asking in askings if asking.settle()]
+        askings = [asking for asking in askings if not asking.outcome.is_over]
 
 
 class _Asking:
@@ -108,8 +108,7 @@ class _Asking:
     def outcomes(self) -> Iterator[Outcome]:
         """The outcome, each time that there are fresh quotes in it, and at the end."""
         while not self.outcome.is_over:
-            wait(self.pending, _left(self._deadline), return_when=FIRST_COMPLETED)
-            wait(self.pending, min(_GATHER, _left(self._deadline)))
+            _gather(self.pending, self._deadline)
             if self.settle():
                 yield self.outcome
 
@@ -152,6 +151,12 @@ class _Asking:
 
     def _fail(self, metals: Iterable[Metal], error: ProviderError) -> None:
         self.outcome.errors.update(dict.fromkeys(metals, error))
+
+
+def _gather(calls: Collection[Future[Any]], deadline: float) -> None:
+    """Wait for the first of the calls, and for those that are nearly as quick."""
+    wait(calls, _left(deadline), return_when=FIRST_COMPLETED)
+    wait(calls, min(_GATHER, _left(deadline)))
 
 
 def _left(deadline: float) -> float:

@@ -9,10 +9,9 @@ from typing import Any
 
 from django.conf import settings
 
-from prices.providers.errors import PermanentError, TemporaryError
 from prices.providers.http import Client
-from prices.providers.parsing import fields, positive_decimal, quote_time, shown
-from prices.quotes import Metal, Quote, per_gram
+from prices.providers.parsing import expect_currency, expect_symbol, fields, positive_decimal, quote, quote_time
+from prices.quotes import Metal, Quote
 
 NAME = "gold_api_com"
 
@@ -30,18 +29,13 @@ def parse(answer: Any, *, metal: Metal, currency: str, now: dt.datetime) -> Quot
     Raises ProviderError when there is none, or when it is for another metal or currency than was asked for.
     """
     given = fields(answer)
-    if (symbol := given.get("symbol")) != metal.symbol:
-        raise TemporaryError(f"answers for {shown(symbol)} where {metal.symbol} was asked")
+    expect_symbol(given.get("symbol"), metal)
     # Without a currency field the answer is one of the older ones, which knew US dollars only.
-    if (said := given.get("currency", "USD")) != currency:
-        raise PermanentError(f"quotes in {shown(said)} where {currency} was asked")
-    try:
-        return Quote(
-            metal=metal,
-            price=per_gram(positive_decimal(given, "price")),
-            currency=currency,
-            source=NAME,
-            quoted_at=quote_time(given, "updatedAt", now=now),
-        )
-    except ValueError as error:
-        raise TemporaryError(f"gives a price that cannot be: {error}") from error
+    expect_currency(given.get("currency", "USD"), currency)
+    return quote(
+        metal=metal,
+        price=positive_decimal(given, "price"),
+        currency=currency,
+        source=NAME,
+        quoted_at=quote_time(given, "updatedAt", now=now),
+    )

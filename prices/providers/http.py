@@ -5,16 +5,16 @@ import json
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from prices.providers.errors import PermanentError, QuotaError, TemporaryError
+from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.parsing import shown
 
 LARGEST_BODY = 256 * 1024  # the largest known answer is under 10 KB
@@ -24,6 +24,9 @@ _PERMANENT = {400, 401, 403, 404, 410, 422}
 # Of a server in trouble, where it does not say when to come back.
 _BRIEF = {500, 502, 504}
 _BEFORE_ANOTHER_TRY = (0.1, 0.4)  # seconds
+
+# What a vendor's own words for a failure mean; None where an answer holds none.
+Explain: TypeAlias = Callable[[Any], ProviderError | None]
 
 
 class _Session(requests.Session):
@@ -48,24 +51,32 @@ class Client:
         self._counting = threading.Lock()
 
     def get_json(
-        self, url: str, *, headers: Mapping[str, str] | None = None, params: Mapping[str, str] | None = None
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        explain: Explain = lambda answer: None,
     ) -> Any:
         """The JSON answer of `url`, its numbers as Decimal. A brief trouble gets a second try, if there is time.
 
+        `explain` is asked first what came with a status other than 200: a vendor's code says more than that status.
         Raises ProviderError for everything else: no answer in time, a redirect, a status other than 200, a huge body,
         no JSON, NaN, a quota that is used up.
         """
         try:
-            return self._get_json_once(url, headers, params)
+            return self._get_json_once(url, headers, params, explain)
         except TemporaryError as error:
             # Not all at the same moment: whoever fails under load is not helped by four calls in step.
             pause = random.uniform(*_BEFORE_ANOTHER_TRY)  # noqa: S311  (no secret)
             if not error.is_brief or time.monotonic() + 2 * pause > self.deadline:
                 raise
             time.sleep(pause)
-            return self._get_json_once(url, headers, params)
+            return self._get_json_once(url, headers, params, explain)
 
-    def _get_json_once(self, url: str, headers: Mapping[str, str] | None, params: Mapping[str, str] | None) -> Any:
+    def _get_json_once(
+        self, url: str, headers: Mapping[str, str] | None, params: Mapping[str, str] | None, explain: Explain
+    ) -> Any:
         left = _left(self.deadline)
         self._count()
         try:
@@ -83,7 +94,7 @@ class Client:
                 if response.is_redirect:
                     raise PermanentError(f"redirects to {_host(response.headers['Location'])}")
                 if response.status_code != 200:
-                    raise _refusal(response, self.deadline)
+                    raise _refusal(response, self.deadline, explain)
                 body = _read(response, self.deadline)
         except (requests.Timeout, ReadTimeoutError) as error:
             raise TemporaryError("no answer in time") from error
@@ -137,26 +148,27 @@ def _not_a_number(text: str) -> Any:
     raise TemporaryError(f"gives {text} as a number")
 
 
-def _refusal(response: requests.Response, deadline: float) -> TemporaryError | PermanentError:
+def _refusal(response: requests.Response, deadline: float, explain: Explain) -> ProviderError:
     """What a status other than 200 means; a body that cannot be read does not change it."""
     try:
-        reason = _reason(_read(response, deadline))
-    except (TemporaryError, HTTPError):
-        reason = ""
-    message = f"answers HTTP {response.status_code}{reason}"
+        said = _decoded(_read(response, deadline))
+    except (ProviderError, HTTPError):
+        said = None
+    rest = _retry_after(response.headers.get("Retry-After"))
+    if explained := explain(said):
+        if isinstance(explained, TemporaryError):
+            explained.retry_after = rest
+        return explained
+    message = f"answers HTTP {response.status_code}{_reason(said)}"
     if response.status_code in _PERMANENT:
         return PermanentError(message)
-    rest = _retry_after(response.headers.get("Retry-After"))
     return TemporaryError(message, retry_after=rest, is_brief=rest is None and response.status_code in _BRIEF)
 
 
-def _reason(body: bytes) -> str:
-    """What a JSON error body says, if it says anything short."""
-    try:
-        said = json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
-    return f": {shown(said)}" if isinstance(said, str) else ""
+def _reason(said: Any) -> str:
+    """What an error's body says, if it says anything short."""
+    words = (said.get(name) for name in ("error", "message")) if isinstance(said, Mapping) else ()
+    return next((f": {shown(text)}" for text in words if isinstance(text, str)), "")
 
 
 def _host(location: str) -> str:

@@ -1,17 +1,21 @@
-"""What every vendor's parser needs: numbers and times out of untrusted JSON. Pure."""
+"""What every vendor's parser needs: numbers, times and quotes out of untrusted JSON. Pure."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from prices.providers.errors import TemporaryError
+from prices.providers.errors import PermanentError, ProviderError, TemporaryError
+from prices.quotes import GRAMS_PER_TROY_OUNCE, LARGEST_PRICE, Metal, Quote, per_gram
+from swarna.logs import without_secrets
 
 # A source's clock may run ahead of ours by this much; a quote from further ahead would never go stale.
 CLOCK_SKEW = dt.timedelta(minutes=2)
 _EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _MILLISECONDS_FROM = 10**11  # as seconds this is the year 5138
 _ABSURD = Decimal(10) ** 18  # no amount in any currency and unit; arithmetic with more may fail
+# No market moves like this in a day: such a figure is of another unit, metal or currency than the price beside it.
+_STRAYS = 2
 
 
 def fields(answer: Any) -> Mapping[str, Any]:
@@ -21,6 +25,79 @@ def fields(answer: Any) -> Mapping[str, Any]:
     if answer.get("error"):
         raise TemporaryError(f"answers with an error: {shown(answer['error'])}")
     return answer
+
+
+def code(answer: Mapping[str, Any], name: str) -> str:
+    """A vendor's code for a failure, whether it is written as a number or as a text; else what is there instead."""
+    given = answer.get(name)
+    return str(given) if isinstance(given, Decimal | str) else shown(given)
+
+
+def part(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An object inside an answer. Raises ProviderError when it is another thing, or missing."""
+    given = answer.get(name)
+    if not isinstance(given, Mapping):
+        raise TemporaryError(f"gives {shown(given)} as {name}")
+    return given
+
+
+def expect_currency(said: Any, asked: str) -> None:
+    """Raises ProviderError for a currency other than the one asked for: its price would be a wrong number."""
+    if said != asked:
+        raise PermanentError(f"quotes in {shown(said)} where {asked} was asked")
+
+
+def expect_symbol(said: Any, metal: Metal) -> None:
+    """Raises ProviderError for another metal than the one asked for."""
+    if said != metal.symbol:
+        raise TemporaryError(f"answers for {shown(said)} where {metal.symbol} was asked")
+
+
+def each(metals: Iterable[Metal], parse: Callable[[Metal], Quote]) -> dict[Metal, Quote | ProviderError]:
+    """What an answer for all metals says of each: one that it lacks must not cost the others."""
+    found: dict[Metal, Quote | ProviderError] = {}
+    for metal in metals:
+        try:
+            found[metal] = parse(metal)
+        except ProviderError as error:
+            found[metal] = error
+    return found
+
+
+def quote(
+    *,
+    metal: Metal,
+    price: Decimal,
+    currency: str,
+    source: str,
+    quoted_at: dt.datetime,
+    grams: Decimal = GRAMS_PER_TROY_OUNCE,
+    **figures: Any,
+) -> Quote:
+    """A quote out of a vendor's `price` for so many `grams`. Raises ProviderError when that cannot be a price.
+
+    `figures` are the others that it gives with it, for as many grams, as they stand in its JSON: `bid` and `ask`,
+    `open`, `high`, `low`, `previous_close`. The price is good without them, so what is wrong with them is left out: one
+    that is no amount or far from the price, a bid above its ask, a high below its low, an open outside of these.
+    """
+    fine = per_gram(price, grams)
+    beside = {name: _beside(fine, given, grams) for name, given in figures.items()}
+    for lower, upper in (("bid", "ask"), ("low", "high"), ("low", "open"), ("open", "high")):
+        if (least := beside.get(lower)) and (most := beside.get(upper)) and least > most:
+            beside |= {"open": None} if "open" in (lower, upper) else {lower: None, upper: None}
+    try:
+        return Quote(metal=metal, price=fine, currency=currency, source=source, quoted_at=quoted_at, **beside)
+    except ValueError as error:
+        raise TemporaryError(f"gives a price that cannot be: {error}") from error
+
+
+def _beside(price: Decimal, given: Any, grams: Decimal) -> Decimal | None:
+    """A figure per gram, where it can stand beside this price per gram."""
+    try:
+        amount = per_gram(positive_decimal({"figure": given}, "figure"), grams)
+    except ProviderError:
+        return None
+    return amount if price / _STRAYS <= amount <= min(price * _STRAYS, LARGEST_PRICE) else None
 
 
 def positive_decimal(answer: Mapping[str, Any], name: str) -> Decimal:
@@ -65,9 +142,12 @@ def _time(given: Any) -> dt.datetime:
 
 
 def shown(given: Any) -> str:
-    """A source's own words for a log: short, quoted, in one line. What is nested is named, for its text may be huge."""
+    """A source's own words for a log: short, quoted, in one line, and without our key, which it may repeat to us.
+
+    What is nested is named, for its text may be huge.
+    """
     if given is None:
         return "nothing"
     if isinstance(given, Mapping | list):
         return "an object" if isinstance(given, Mapping) else "a list"
-    return repr(str(given)[:100])
+    return repr(without_secrets(str(given))[:100])  # cut afterwards: half a key would not be known as one

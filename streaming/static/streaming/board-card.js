@@ -1,6 +1,8 @@
 /** One metal on the board. */
 
 import * as format from "./board-format.js";
+import { measureOf } from "./board-measure.js";
+import { convertQuote } from "./units.js";
 
 /** What may be said of a price, from the worst; a card carries those that apply. */
 export const MARKS = {
@@ -16,13 +18,17 @@ const ARROWS = { down: "▼", none: "", up: "▲" };
 
 export class Card {
   #parts;
+  /** As it came over the wire: per gram of fine metal. */
   #quote = null;
+  #currency;
+  #measure;
 
   /**
    * @param {string} metal  Its name on the wire.
    * @param {HTMLTemplateElement} template  Its first element becomes the card; `data-part` names what this fills in.
+   * @param {import("./board-measure.js").Measure} measure
    */
-  constructor(metal, template) {
+  constructor(metal, template, measure) {
     this.element = template.content.firstElementChild.cloneNode(true);
     this.element.dataset.metal = metal;
     const parts = [...this.element.querySelectorAll("[data-part]")];
@@ -30,6 +36,7 @@ export class Card {
     this.#parts.name.textContent = format.metalName(metal);
     this.#parts.symbol.textContent = format.metalSymbol(metal);
     this.#parts.amount.addEventListener("animationend", () => delete this.element.dataset.flash);
+    this.express(measure);
   }
 
   /** The marks that the price's own data calls for: `fallback`, `simulated`, `stale`, or none. */
@@ -45,8 +52,24 @@ export class Card {
   show(quote, currency) {
     this.#flash(quote);
     this.#quote = quote;
+    this.#currency = currency;
+    this.#showFigures();
+  }
+
+  /** Shows all figures in another measure, as far as it is one for this metal. */
+  express(measure) {
+    this.#measure = measureOf(this.element.dataset.metal, measure);
+    const [unit, spokenUnit] = format.per(this.#measure, measure.purity);
+    this.#write({ unit, spokenUnit });
+    this.#showFigures();
+  }
+
+  #showFigures() {
+    const quote = this.#quote && convertQuote(this.#quote, this.#measure);
+    const amount = format.money(quote?.price, this.#currency);
+    this.element.style.setProperty("--length", amount.length);
     this.#write({
-      amount: format.money(quote?.price, currency),
+      amount,
       open: format.amount(quote?.open),
       high: format.amount(quote?.high),
       low: format.amount(quote?.low),

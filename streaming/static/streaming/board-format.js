@@ -7,6 +7,15 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 const SYMBOLS = { gold: "XAU", silver: "XAG", platinum: "XPT", palladium: "XPD" };
+const UNITS = {
+  gram: ["g", "gram"],
+  "10gram": ["10 g", "10 grams"],
+  tola: ["tola", "tola"],
+  kg: ["kg", "kilogram"],
+  troy_ounce: ["troy oz", "troy ounce"],
+};
+/** What a reader may not know by heart. */
+const WEIGHTS = { tola: " (11.6638038 g)", troy_ounce: " (31.1034768 g)" };
 const SOURCES = { fallback: "set by staff", simulated: "from a simulated market" };
 
 const signed = { signDisplay: "exceptZero" };
@@ -23,12 +32,12 @@ const weekTime = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "n
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const list = new Intl.ListFormat("en");
 
-/** An amount per gram with its currency, such as "₹13,221.39"; a dash for none. */
+/** An amount with its currency, such as "₹13,221.39"; a dash for none. */
 export function money(amount, currency) {
   return amount == null ? NOTHING : decimal(amount, { style: "currency", currency, currencyDisplay: "narrowSymbol" });
 }
 
-/** An amount per gram without its currency. */
+/** An amount without its currency. */
 export function amount(value) {
   return value == null ? NOTHING : decimal(value, {});
 }
@@ -88,6 +97,45 @@ export function metalNames(metals) {
 /** The ISO 4217 code of a metal; empty for one that this page does not know. */
 export function metalSymbol(metal) {
   return SYMBOLS[metal] ?? "";
+}
+
+/** A unit in full, such as "troy ounce"; its own name for one that this page does not know. */
+export function unitName(unit) {
+  return UNITS[unit]?.[1] ?? unit;
+}
+
+export function isCarat(purity) {
+  return purity.endsWith("k");
+}
+
+function isFine(purity) {
+  return purity === "24k" || purity === "999";
+}
+
+/**
+ * What a card's price is per, as a pair: to be read, "/ 10 g · 22k", and to be spoken, "per 10 grams of 22 carat". Fine
+ * metal is named only where the reader picked another purity.
+ */
+export function per({ unit, purity }, picked) {
+  const [short, name] = UNITS[unit] ?? [unit, unit];
+  if (isFine(picked)) return [`/ ${short}`, `per ${name}`];
+  if (isFine(purity)) return [`/ ${short} · fine`, `per ${name} of fine metal`];
+  return [`/ ${short} · ${purity}`, `per ${name} of ${purityName(purity)}`];
+}
+
+/** What all prices are per, in a sentence. */
+export function measure({ unit, purity }) {
+  return `Prices are per ${unitName(unit)}${WEIGHTS[unit] ?? ""} of ${metalOf(purity)}.`;
+}
+
+function metalOf(purity) {
+  if (isFine(purity)) return "fine (24 carat, 999) metal";
+  if (isCarat(purity)) return `${purityName(purity)} gold (${parseInt(purity)} parts fine in 24); other metals are fine (999)`;
+  return `metal of ${purityName(purity)} (${purity} parts fine in 1,000)`;
+}
+
+function purityName(purity) {
+  return isCarat(purity) ? `${parseInt(purity)} carat` : `fineness ${purity}`;
 }
 
 /** Where a price comes from, in words: "gold_api_com" is "from gold-api.com". */

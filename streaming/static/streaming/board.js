@@ -5,7 +5,10 @@
 
 import { Card, write } from "./board-card.js";
 import * as format from "./board-format.js";
+import { measureOf, offerMeasures } from "./board-measure.js";
+import { recall, remember } from "./board-memory.js";
 import { SwarnaClient } from "./swarna-client.js";
+import { convert } from "./units.js";
 
 const SECOND = 1_000;
 /** What mends itself sooner is shown by the indicator and the cards, but is not worth a banner. */
@@ -19,11 +22,14 @@ const PICK = "swarna.metals";
 
 const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
 const metals = page.prices.dataset.metals.split(" ").filter(Boolean);
-const cards = new Map(metals.map((metal) => [metal, new Card(metal, page.card)]));
+let measure = offerMeasures(page.unit, page.purity, express);
+const cards = new Map(metals.map((metal) => [metal, new Card(metal, page.card, measure)]));
 const picked = new Set(rememberedPick());
 // A board on a wall has nobody who would press a button: it does not give up.
 const client = new SwarnaClient("/ws/prices/", { maxReconnectAttempts: Infinity });
 
+/** The newest first, each with the time it was published at. */
+let moves = [];
 let lastUpdate = null;
 let connectedUntil = Date.now();
 let restartsUntil = 0;
@@ -33,6 +39,7 @@ page.prices.replaceChildren(...[...cards.values()].map((card) => card.element));
 page.picker.append(...metals.map(pickerOption));
 showPicked();
 clearPrices();
+showMeasure();
 page.reconnect.addEventListener("click", () => client.connect());
 client.addEventListener("prices", ({ detail }) => showPrices(detail));
 client.addEventListener("status", tick);
@@ -49,9 +56,10 @@ setInterval(tick, SECOND);
 function showPrices({ data, changes, message }) {
   lastUpdate = Date.parse(message.timestamp);
   for (const [metal, card] of cards) card.show(data[metal] ?? null, message.currency);
-  page.moves.prepend(...changes.map((change) => moveItem(change, lastUpdate)).reverse());
-  while (page.moves.children.length > MOVES_LISTED) page.moves.lastElementChild.remove();
-  page.nomoves.hidden = page.moves.children.length > 0;
+  if (changes.length) {
+    moves = [...changes.map((change) => [change, lastUpdate]).reverse(), ...moves].slice(0, MOVES_LISTED);
+    showMoves();
+  }
   tick();
 }
 
@@ -156,9 +164,15 @@ function noticeItem([tone, headline, text]) {
 
 // --- significant moves -----------------------------------------------------------------------------------------------
 
+function showMoves() {
+  page.moves.replaceChildren(...moves.map(([change, at]) => moveItem(change, at)));
+  page.nomoves.hidden = moves.length > 0;
+}
+
 function moveItem({ metal, oldPrice, newPrice, changePercent, direction }, at) {
   const arrow = element("span", "arrow", direction === "down" ? "▼" : "▲");
   arrow.ariaHidden = "true";
+  const shown = (price) => format.amount(convert(price, measureOf(metal, measure)));
   const time = element("time", "", format.timeOfDay(at));
   time.dateTime = new Date(at).toISOString();
   const item = element(
@@ -167,10 +181,23 @@ function moveItem({ metal, oldPrice, newPrice, changePercent, direction }, at) {
     time,
     element("span", "move-metal", format.metalName(metal)),
     element("span", "move-percent", arrow, ` ${format.percent(changePercent)}`),
-    element("span", "move-prices", `${format.amount(oldPrice)} → ${format.amount(newPrice)}`),
+    element("span", "move-prices", `${shown(oldPrice)} → ${shown(newPrice)}`),
   );
   item.dataset.direction = direction;
   return item;
+}
+
+// --- per what --------------------------------------------------------------------------------------------------------
+
+function express(picked) {
+  measure = picked;
+  for (const card of cards.values()) card.express(measure);
+  showMoves();
+  showMeasure();
+}
+
+function showMeasure() {
+  write(page.measure, format.measure(measure));
 }
 
 // --- which metals are watched ----------------------------------------------------------------------------------------
@@ -210,21 +237,12 @@ function clearPrices() {
 
 /** The metals picked last time that are still listed; all of them where there are none. */
 function rememberedPick() {
-  const remembered = (storage()?.getItem(PICK) ?? "").split(" ").filter((metal) => metals.includes(metal));
+  const remembered = (recall(PICK) ?? "").split(" ").filter((metal) => metals.includes(metal));
   return remembered.length ? remembered : metals;
 }
 
 function rememberPick() {
-  storage()?.setItem(PICK, [...picked].join(" "));
-}
-
-/** The browser's storage; null where the reader has forbidden it. */
-function storage() {
-  try {
-    return localStorage;
-  } catch {
-    return null;
-  }
+  remember(PICK, [...picked].join(" "));
 }
 
 function element(name, className, ...children) {

@@ -53,6 +53,8 @@ def serve(listener: socket.socket) -> None:
         signal.SIGUSR1,
         lambda *_: logger.warning("SIGUSR1 is for manage.py up, or serve --processes 2 or more: this process stays"),
     )
+    if too_few := web.open_files(settings.WS_MAX_CONNECTIONS):
+        logger.warning(too_few)
     listener.setblocking(False)
     host, port = listener.getsockname()[:2]
     PriceServer(

@@ -1,0 +1,131 @@
+"""`python -m bench.upstream COUNT INTERVAL_MS`: refreshes from a source of its own, as a worker does them.
+
+Prints, of each tick, its seq and when the source's last answer for it was sent (CLOCK_MONOTONIC, ns); then `done`;
+then, in ms, the median and the p99 of what cannot be had for less on this machine: one transaction that commits a
+tick's rows, written by hand, and one publication to Redis.
+"""
+
+import itertools
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+_PER_OUNCE = {"XAU": 411227.25, "XAG": 5150.5, "XPT": 152400.0, "XPD": 133745.125}
+_STAMP = 8  # bytes
+
+
+def serve(server: ThreadingHTTPServer, stamps: int) -> None:
+    """Be gold-api.com: another price at each call. Writes when each answer was sent to a pipe."""
+    called = 0
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            nonlocal called
+            called += 1
+            _, _, symbol, currency = self.path.split("/")
+            fields = {
+                "symbol": symbol,
+                "currency": currency,
+                "price": _PER_OUNCE[symbol] * (1 + called % 100 / 1e5),
+                "updatedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            }
+            body = json.dumps(fields).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            os.write(stamps, time.monotonic_ns().to_bytes(_STAMP, "big"))
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    server.RequestHandlerClass = Answers
+    server.serve_forever()
+
+
+def timed(work: Callable[[], object], times: int = 500) -> tuple[float, float]:
+    """The median and the p99 of what a piece of work takes, in ms."""
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        taken.append((time.perf_counter() - began) * 1000)
+    taken.sort()
+    return taken[times // 2], taken[times * 99 // 100]
+
+
+def main() -> None:
+    count, interval = int(sys.argv[1]), int(sys.argv[2]) / 1000
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    reading, writing = os.pipe()
+    source = os.fork()
+    if not source:
+        serve(server, writing)
+    try:
+        publish(count, interval, server.server_port, reading)
+    finally:
+        os.kill(source, signal.SIGKILL)
+
+
+def publish(count: int, interval: float, port: int, stamps: int) -> None:
+    """Refresh so many times, and measure what it is compared with. `stamps`: when each answer was sent."""
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "swarna.settings",
+        "PRICE_PROVIDERS": "gold_api_com",
+        "GOLD_API_COM_URL": f"http://127.0.0.1:{port}",
+    }
+    import django
+
+    django.setup()
+    from prices.models import Tick
+    from prices.refresh import refresh
+
+    due = time.monotonic()
+    for _ in range(count):
+        refresh()
+        answered = max(int.from_bytes(os.read(stamps, _STAMP), "big") for _ in _PER_OUNCE)
+        print(Tick.objects.values_list("id", flat=True).first(), answered)
+        due += interval
+        time.sleep(max(0.0, due - time.monotonic()))
+    print("done")
+    print(*timed(commit_a_tick()), *timed(publish_a_tick()), flush=True)
+
+
+def commit_a_tick() -> Callable[[], object]:
+    """The rows of a tick of four metals, by the database's own driver, in tables of their own without an index."""
+    from django.db import connection, transaction
+
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE bench_tick (id bigint PRIMARY KEY, at text)")
+        cursor.execute("CREATE TABLE bench_price (tick bigint, metal text, price numeric, figures text)")
+        cursor.execute("CREATE TABLE bench_latest (metal text PRIMARY KEY, price numeric)")
+        cursor.executemany("INSERT INTO bench_latest VALUES (%s, 0)", [[symbol] for symbol in _PER_OUNCE])
+    ids = itertools.count()
+
+    def commit() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            tick = next(ids)
+            cursor.execute("INSERT INTO bench_tick VALUES (%s, %s)", [tick, "2026-09-24T08:00:00Z"])
+            rows = [(str(tick), symbol, str(price), "x" * 60) for symbol, price in _PER_OUNCE.items()]
+            cursor.executemany("INSERT INTO bench_price VALUES (%s, %s, %s, %s)", rows)
+            latest = [(str(price), symbol) for symbol, price in _PER_OUNCE.items()]
+            cursor.executemany("UPDATE bench_latest SET price = %s WHERE metal = %s", latest)
+
+    return commit
+
+
+def publish_a_tick() -> Callable[[], object]:
+    """As many bytes as a tick has, to a channel that nobody listens to."""
+    import redis
+    from django.conf import settings
+
+    client = redis.Redis.from_url(settings.REDIS_URL or "")
+    return lambda: client.publish("bench", b"x" * 1200)
+
+
+if __name__ == "__main__":
+    main()

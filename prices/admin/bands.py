@@ -1,0 +1,60 @@
+"""Between which prices a metal can be at all."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest
+from simple_history.admin import SimpleHistoryAdmin
+
+from prices.admin.pages import AuditedForm
+from prices.holding import last_live
+from prices.models import SanityBand
+from prices.quotes import Metal
+
+
+class SanityBandForm(AuditedForm):
+    class Meta:
+        model = SanityBand
+        fields = ["metal", "currency", "lowest", "highest"]
+        help_texts = {
+            "lowest": "Per gram of fine metal, before any premium. A source's price below it is held until you decide.",
+            "highest": "A price above it is held too. Leave room for years: this is for what cannot be true.",
+        }
+
+    def clean_currency(self) -> str:
+        currency: str = self.cleaned_data["currency"].upper()
+        return currency
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        lowest, highest = data.get("lowest"), data.get("highest")
+        if lowest is not None and highest is not None and lowest >= highest:
+            self.add_error("highest", f"This has to be above the lowest, {lowest:,}.")
+        return data
+
+
+@admin.register(SanityBand)
+class SanityBandAdmin(SimpleHistoryAdmin):
+    """Without a band: a quarter to four times staff's fallback price."""
+
+    form = SanityBandForm
+    fields = ["metal", "currency", "lowest", "highest", "version"]
+    list_display = ["metal", "currency", "lowest", "highest", "last_spot"]
+    list_select_related = ["metal"]
+    sortable_by = ()
+    history_list_display = ["lowest", "highest"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["metal", "currency"] if obj else []
+
+    @admin.display(description="last live price, at spot")
+    def last_spot(self, band: SanityBand) -> str:
+        last = last_live(Metal(band.metal_id), band.currency)
+        return f"{last.price:,}" if last else "—"
+
+    def save_model(self, request: HttpRequest, obj: SanityBand, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        last = last_live(Metal(obj.metal_id), obj.currency)
+        if last and not obj.lowest <= last.price <= obj.highest:
+            words = f"The last live price of {obj.metal}, {last.price:,}, is outside this band: its like will be held."
+            messages.warning(request, words)

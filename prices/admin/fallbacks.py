@@ -1,0 +1,150 @@
+"""What is shown when no source answers."""
+
+import datetime as dt
+import re
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from simple_history.admin import SimpleHistoryAdmin
+
+from prices import ingest
+from prices.admin.pages import AuditedForm
+from prices.guards import Doubted, doubted
+from prices.holding import bands
+from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal
+from prices.quotes import FALLBACK, Lane, Metal, Quote
+
+_EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+
+
+def _show_fallbacks() -> None:
+    ingest.fall_back_where_due(now=timezone.now())
+
+
+class FallbackPriceForm(AuditedForm):
+    """Asks once more before it takes a price that would be held if a source gave it."""
+
+    confirm = forms.BooleanField(
+        required=False,
+        label="I checked it",
+        help_text="Needed only for a price that would not be believed of a source: "
+        "far from the last one known, or outside its sanity band.",
+    )
+
+    class Meta:
+        model = FallbackPrice
+        fields = ["metal", "currency", "price", "as_of", "note"]
+        help_texts = {
+            "price": "Per gram of fine (24 carat, 999) metal. Not per 10 g, tola, kilogram or ounce. "
+            "It goes out as you write it: no premium is put on it."
+        }
+
+    def clean_currency(self) -> str:
+        currency: str = self.cleaned_data["currency"].upper()
+        if not re.fullmatch("[A-Z]{3}", currency):
+            raise ValidationError("Write a three-letter ISO 4217 code such as INR.")
+        return currency
+
+    def clean_as_of(self) -> dt.datetime:
+        as_of: dt.datetime = self.cleaned_data["as_of"]
+        if as_of > timezone.now() + dt.timedelta(minutes=2):
+            raise ValidationError("This is in the future. Give the time at which the price was true.")
+        if as_of < _EARLIEST:
+            raise ValidationError(f"This is before {_EARLIEST:%Y}. Give the time at which the price was true.")
+        return as_of
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        trouble = None if data.get("confirm") else self._doubted(data)
+        if trouble:
+            self.add_error(
+                "price",
+                f"{trouble.words}. Prices are per gram of fine metal. "
+                "If it is right, tick “I checked it” and save again.",
+            )
+        return data
+
+    def _doubted(self, data: dict[str, Any]) -> Doubted | None:
+        """What would speak against the price if a source gave it now."""
+        metal = data.get("metal") or getattr(self.instance, "metal", None)
+        currency = data.get("currency") or self.instance.currency
+        if metal is None:
+            return None
+        try:
+            quote = Quote(
+                metal=Metal(metal.name),
+                price=data.get("price") or Decimal(0),
+                currency=currency,
+                source=FALLBACK,
+                quoted_at=timezone.now(),
+            )
+        except ValueError:
+            return None  # it is no price at all, as the field's own validators say
+        return doubted(
+            quote,
+            self._last_known(metal, currency),
+            band=bands(currency).get(quote.metal),
+            max_jump_percent=Configuration.load().jump_percent,
+        )
+
+    def _last_known(self, metal: ListedMetal, currency: str) -> Quote | None:
+        """The newest live price of this metal, or else the fallback that is being replaced.
+
+        With any premium on it, unlike what a source is measured by: a fallback goes out with everything in it.
+        """
+        if live := _latest(metal, currency).filter(lane=Lane.LIVE).first():
+            return live.price.quote()
+        replaced = FallbackPrice.objects.filter(pk=self.instance.pk).first()
+        return replaced.quote() if replaced else None
+
+
+@admin.register(FallbackPrice)
+class FallbackPriceAdmin(SimpleHistoryAdmin):
+    """Edited in a hurry, so it says per what, shows the live price beside it, and tells whether it is on screen now."""
+
+    form = FallbackPriceForm
+    fields = ["metal", "currency", "price", "as_of", "note", "confirm", "version"]
+    list_display = ["metal", "price", "on_screen", "last_live", "as_of", "currency"]
+    sortable_by = ()
+    list_select_related = ["metal"]
+    history_list_display = ["price", "as_of", "note"]
+    history_list_per_page = 50
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # without it a screen would have nothing to fall back on
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["metal", "currency"] if obj else []
+
+    @admin.display(description="last live price")
+    def last_live(self, fallback: FallbackPrice) -> str:
+        live = _latest(fallback.metal, fallback.currency).filter(lane=Lane.LIVE).first()
+        return f"{live.price.price:,.4f}" if live else "—"
+
+    @admin.display(description="on screen now", boolean=True)
+    def on_screen(self, fallback: FallbackPrice) -> bool:
+        shown = (
+            LatestPrice.shown().filter(metal=fallback.metal, currency=fallback.currency, metal__enabled=True).first()
+        )
+        return shown is not None and shown.lane == Lane.FALLBACK
+
+    def save_model(self, request: HttpRequest, obj: FallbackPrice, form: Any, change: bool) -> None:
+        if change and "price" in form.changed_data and "as_of" not in form.changed_data:
+            # A new price is as of now, unless staff say otherwise: else it would go out under the old one's date.
+            obj.as_of = timezone.now()
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(_show_fallbacks)
+
+
+def _latest(metal: ListedMetal | None, currency: str) -> QuerySet[LatestPrice]:
+    """Where a metal's lanes stand, the one that is shown first."""
+    return (
+        LatestPrice.objects.filter(metal=metal, currency=currency).select_related("price").order_by("-price__tick_id")
+    )

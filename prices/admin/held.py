@@ -1,0 +1,89 @@
+"""Prices that were not believed, for staff to decide."""
+
+from django.contrib import admin, messages
+from django.db.models import Case, QuerySet, When
+from django.http import HttpRequest
+from django.utils import timezone
+
+from prices import ingest
+from prices.admin.pages import ReadOnlyAdmin
+from prices.models import HeldPrice, LatestPrice, Premium
+from prices.quotes import Quote, percent
+from prices.words import to_the_second
+
+
+@admin.register(HeldPrice)
+class HeldPriceAdmin(ReadOnlyAdmin):
+    """Those that wait come first, each beside the price that is shown now."""
+
+    list_display = ["held", "metal", "price", "shown_now", "off_by", "source", "quoted", "words", "decided"]
+    list_filter = ["decision", "metal", "source"]
+    list_select_related = ["metal"]
+    list_per_page = 50
+    sortable_by = ()
+    ordering = [Case(When(decision=HeldPrice.Decision.PENDING, then=0), default=1), "-pk"]
+    actions = ["approve", "reject"]
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        """The permission to change one: to decide is the only change there is."""
+        return request.user.has_perm("prices.change_heldprice")
+
+    @admin.display(description="held at")
+    def held(self, held: HeldPrice) -> str:
+        return to_the_second(held.held_at)
+
+    @admin.display(description="quoted at")
+    def quoted(self, held: HeldPrice) -> str:
+        return to_the_second(held.quoted_at)
+
+    @admin.display(description="shown now")
+    def shown_now(self, held: HeldPrice) -> str:
+        shown = _shown(held)
+        return f"{shown.price:,} from {shown.source}" if shown else "—"
+
+    @admin.display(description="it would move by")
+    def off_by(self, held: HeldPrice) -> str:
+        """How far the screens would move, any premium included."""
+        shown = _shown(held)
+        if shown is None:
+            return "—"
+        then = ingest.with_premium(held.quote(), Premium.in_force(timezone.now()))
+        return f"{percent(then.price - shown.price, shown.price):+.2f} %"
+
+    @admin.display(description="decision")
+    def decided(self, held: HeldPrice) -> str:
+        if held.decision == HeldPrice.Decision.PENDING:
+            return "waits"
+        return f"{held.decision} by {held.decided_by}"
+
+    @admin.action(description="Approve: publish it now", permissions=["decide"])
+    def approve(self, request: HttpRequest, queryset: QuerySet[HeldPrice]) -> None:
+        chosen = [held.metal_id for held in queryset]
+        if len(chosen) != len(set(chosen)):
+            messages.error(request, "Choose one price of each metal to approve.")
+            return
+        self._decide(request, queryset, approve=True)
+
+    @admin.action(description="Reject: keep what is shown", permissions=["decide"])
+    def reject(self, request: HttpRequest, queryset: QuerySet[HeldPrice]) -> None:
+        self._decide(request, queryset, approve=False)
+
+    def _decide(self, request: HttpRequest, queryset: QuerySet[HeldPrice], *, approve: bool) -> None:
+        word = "Approved" if approve else "Rejected"
+        for held in queryset:
+            name = f"{held.metal_id} {held.price:,} from {held.source}"
+            try:
+                ingest.decide(held.pk, approve=approve, by=request.user.get_username(), now=timezone.now())
+            except ValueError as trouble:
+                messages.error(request, f"{name} was not {word.lower()}: {trouble}.")
+                continue
+            self.log_change(request, held, f"{word}.")
+            messages.success(request, f"{word}: {name}.")
+
+
+def _shown(held: HeldPrice) -> Quote | None:
+    """What is shown of a metal whose price waits; nothing beside one that was decided, for it is another's time."""
+    if held.decision != HeldPrice.Decision.PENDING:
+        return None
+    latest = LatestPrice.shown().filter(metal=held.metal_id, currency=held.currency).first()
+    return latest.price.quote() if latest else None

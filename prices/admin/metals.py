@@ -1,0 +1,35 @@
+"""Which metals there are, in which order."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+
+from prices import ingest
+from prices.models import ListedMetal
+from streaming import publish
+
+
+def _show_listed() -> None:
+    """Show a metal that was switched on at once, if need be with its fallback, and drop one that was switched off."""
+    ingest.fall_back_where_due(now=timezone.now(), unpriced_only=True)
+    publish.reload()
+
+
+@admin.register(ListedMetal)
+class ListedMetalAdmin(admin.ModelAdmin):
+    list_display = ["display_name", "name", "symbol", "enabled", "position"]
+    list_editable = ["enabled", "position"]
+    readonly_fields = ["name"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # the metals are those that the sources quote and the code knows
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # its history would go with it: switch it off
+
+    def save_model(self, request: HttpRequest, obj: ListedMetal, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(_show_listed)

@@ -1,0 +1,47 @@
+"""What several pages of the desk are built on."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Nobody adds, changes or deletes here: what is shown was written by the product itself."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class AuditedForm(forms.ModelForm):
+    """Refuses to overwrite what somebody else has saved since this form was opened."""
+
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.initial["version"] = self._version()
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        opened = data.get("version")
+        if opened is not None and opened != self._version():
+            now_it_is = type(self.instance)._default_manager.get(pk=self.instance.pk)
+            raise ValidationError(
+                f"Somebody has saved this since you opened it; it is now: {now_it_is}. "
+                "Open it again and make your change to that."
+            )
+        return data
+
+    def _version(self) -> int | None:
+        """The newest entry of the audit."""
+        newest = self.instance.history.order_by("-history_id").first() if self.instance.pk else None
+        return newest.history_id if newest else None

@@ -1,0 +1,135 @@
+"""What is added to spot."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from simple_history.admin import SimpleHistoryAdmin
+
+from prices import ingest
+from prices.admin.pages import AuditedForm
+from prices.models import Configuration, LatestPrice, ListedMetal, Premium
+from prices.quotes import Quote, percent
+from prices.words import moment
+
+
+def _shown(metal: ListedMetal) -> Quote | None:
+    """What screens show of a metal."""
+    latest = LatestPrice.shown().filter(metal=metal).first()
+    return latest.price.quote() if latest else None
+
+
+def _with(quote: Quote, multiplier: Decimal) -> Quote:
+    """A shown quote as it would be under another premium."""
+    return ingest.with_premium(quote.at_spot(), {quote.metal: multiplier})
+
+
+def _in_words(quote: Quote, multiplier: Decimal) -> str:
+    """What becomes of a shown quote under a premium."""
+    spot, then = quote.at_spot().price, _with(quote, multiplier).price
+    if spot == then != spot * multiplier:
+        return f"{quote.metal} is shown as {quote.source} gives it, {spot:,}: no premium is put on that"
+    return f"{quote.metal} is {spot:,} × {multiplier.normalize():f} = {then:,} {quote.currency} per gram"
+
+
+class PremiumForm(AuditedForm):
+    """Says what the shown price becomes, and asks once more where that is a jump."""
+
+    confirm = forms.BooleanField(
+        required=False, label="I checked it", help_text="Needed only where the shown price would jump."
+    )
+
+    class Meta:
+        model = Premium
+        fields = ["metal", "multiplier", "effective_from", "note"]
+        help_texts = {"note": "What it is made of. Anybody can read it in the API's config."}
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "multiplier" in self.fields:
+            self.fields["multiplier"].help_text += f" Now {self._now()}."
+
+    def _now(self) -> str:
+        """What the shown prices are made of; of all metals, where none is chosen yet."""
+        premiums = Premium.in_force(timezone.now())
+        chosen = ListedMetal.objects.filter(enabled=True)
+        if self.instance.pk:
+            chosen = chosen.filter(pk=self.instance.metal_id)
+        shown = [
+            _in_words(quote, premiums.get(quote.metal, Decimal(1))) for metal in chosen if (quote := _shown(metal))
+        ]
+        return "; ".join(shown) or "it has no price"
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        metal, multiplier = data.get("metal") or getattr(self.instance, "metal", None), data.get("multiplier")
+        shown = _shown(metal) if metal else None
+        if shown and multiplier and 0 < multiplier < 1000 and not data.get("confirm"):
+            moved = percent(_with(shown, multiplier).price - shown.price, shown.price)
+            if abs(moved) > Configuration.load().jump_percent:
+                self.add_error(
+                    "multiplier",
+                    f"With it {_in_words(shown, multiplier)}, {moved:+.1f} % from the {shown.price:,} that is shown "
+                    "now. If it is right, tick “I checked it” and save again.",
+                )
+        return data
+
+
+@admin.register(Premium)
+class PremiumAdmin(SimpleHistoryAdmin):
+    """Goes out at once, or when its time has come (prices/refresh.py)."""
+
+    form = PremiumForm
+    fields = ["metal", "multiplier", "effective_from", "note", "confirm", "version"]
+    list_display = ["metal", "multiplier", "effective_from", "is_in_force", "note"]
+    list_filter = ["metal"]
+    list_select_related = ["metal"]
+    sortable_by = ()
+    history_list_display = ["multiplier", "effective_from", "note"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["metal"] if obj else []
+
+    @admin.display(description="in force", boolean=True)
+    def is_in_force(self, premium: Premium) -> bool:
+        return Premium.rows_in_force(timezone.now()).get(premium.metal_id) == premium
+
+    def save_model(self, request: HttpRequest, obj: Premium, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        self._publish(request, [obj.metal])
+        now = timezone.now()
+        if obj.effective_from > now:
+            shown = _shown(obj.metal)
+            becomes = f": at today's spot, {_in_words(shown, obj.multiplier)}" if shown else ""
+            messages.info(request, f"From {moment(obj.effective_from, now)} on it is put on{becomes}.")
+        elif not self.is_in_force(obj):
+            messages.warning(request, "It has no effect: a later one is in force.")
+
+    def delete_model(self, request: HttpRequest, obj: Premium) -> None:
+        super().delete_model(request, obj)
+        self._publish(request, [obj.metal])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Premium]) -> None:
+        metals = list(ListedMetal.objects.filter(premiums__in=queryset).distinct())
+        for premium in queryset:  # one by one, so that each is audited
+            premium.delete()
+        self._publish(request, metals)
+
+    def _publish(self, request: HttpRequest, metals: list[ListedMetal]) -> None:
+        """Let the screens show it when the request ends, and say what they will show."""
+        now = timezone.now()
+        transaction.on_commit(lambda: _apply(now))
+        premiums = Premium.in_force(now)
+        for metal in metals:
+            if shown := _shown(metal):
+                messages.info(request, f"Now {_in_words(shown, premiums.get(shown.metal, Decimal(1)))}.")
+
+
+def _apply(now: dt.datetime) -> None:
+    ingest.apply_premiums(now=max(now, timezone.now()))

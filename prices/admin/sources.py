@@ -1,0 +1,128 @@
+"""Whom prices come from: in which order they are asked, how they have been doing, and what can be done about it."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from prices import sources
+from prices.asking import ask
+from prices.health import in_words, quota_left
+from prices.models import ProviderState
+from prices.words import moment
+
+_STAFFS = ["position", "enabled", "tolerance_percent"]
+_ITS_OWN = ["health", "breaker", "success", "error", "latency", "quota", "disagreed"]
+
+
+@admin.register(ProviderState)
+class ProviderStateAdmin(admin.ModelAdmin):
+    """The sources that PRICE_PROVIDERS names. Order, tolerance and whether one is asked are staff's."""
+
+    list_display = ["name", *_STAFFS, *_ITS_OWN]
+    list_editable = _STAFFS
+    sortable_by = ()
+    fields = ["name", *_STAFFS, *_ITS_OWN, "rests", "counts"]
+    readonly_fields = ["name", *_ITS_OWN, "rests", "counts"]
+    actions = ["probe", "switch_off", "switch_on", "reset"]
+    actions_on_bottom = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderState]:
+        return super().get_queryset(request).filter(name__in=settings.PRICE_PROVIDERS)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        sources.in_order()  # makes the rows of those that were never asked
+        return super().changelist_view(request, extra_context)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # PRICE_PROVIDERS names them
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # what was called would be forgotten, while the vendor counts on
+
+    def save_model(self, request: HttpRequest, obj: ProviderState, form: Any, change: bool) -> None:
+        """Only what staff changed: a worker may write down how the source does meanwhile."""
+        obj.save(update_fields=form.changed_data)
+
+    @admin.display(description="health")
+    def health(self, source: ProviderState) -> str:
+        return in_words(source, timezone.now())
+
+    @admin.display(description="breaker")
+    def breaker(self, source: ProviderState) -> str:
+        return source.breaker.state(timezone.now())
+
+    @admin.display(description="last success", empty_value="never")
+    def success(self, source: ProviderState) -> str | None:
+        return moment(source.last_success_at, timezone.now()) if source.last_success_at else None
+
+    @admin.display(description="last error")
+    def error(self, source: ProviderState) -> str | None:
+        if source.last_error_at is None:
+            return source.last_error or None
+        return f"{moment(source.last_error_at, timezone.now())}: {source.last_error}"
+
+    @admin.display(description="latency")
+    def latency(self, source: ProviderState) -> str | None:
+        return None if source.latency_ms is None else f"{source.latency_ms} ms"
+
+    @admin.display(description="quota left", empty_value="no quota")
+    def quota(self, source: ProviderState) -> str | None:
+        return quota_left(source, timezone.now()) or None
+
+    @admin.display(description="disagreement")
+    def disagreed(self, source: ProviderState) -> str | None:
+        if source.disagreed_at is None:
+            return None
+        return f"{moment(source.disagreed_at, timezone.now())}: {source.disagreement}"
+
+    @admin.display(description="rests until", empty_value="it did not ask to be left alone")
+    def rests(self, source: ProviderState) -> str | None:
+        return moment(source.rests_until, timezone.now()) if source.rests_until else None
+
+    @admin.display(description="so far")
+    def counts(self, source: ProviderState) -> str:
+        return (
+            f"{source.refreshes_total} times asked in {source.calls_total} calls, {source.failures_total} times without"
+            f" any price, {source.set_aside_total} times set aside"
+        )
+
+    @admin.action(description="Probe now: ask, and publish nothing", permissions=["change"])
+    def probe(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> None:
+        chosen = {source.name: source for source in queryset}
+        for name, outcome in ask(list(chosen)).items():
+            said = ", ".join(f"{quote.metal} {quote.price:,}" for quote in outcome.quotes)
+            calls = f"{outcome.calls} call{'' if outcome.calls == 1 else 's'}"
+            words = f"{'; '.join(filter(None, (said, outcome.complaint)))} ({outcome.seconds * 1000:.0f} ms, {calls})"
+            level = messages.WARNING if outcome.quotes else messages.ERROR
+            if not outcome.errors:
+                level = messages.SUCCESS
+            messages.add_message(request, level, f"{name}: {words}")
+            self.log_change(request, chosen[name], f"Probed: {words}")
+
+    @admin.action(description="Switch off", permissions=["change"])
+    def switch_off(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> None:
+        self._switch(request, queryset, enabled=False)
+
+    @admin.action(description="Switch on", permissions=["change"])
+    def switch_on(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> None:
+        self._switch(request, queryset, enabled=True)
+
+    def _switch(self, request: HttpRequest, queryset: QuerySet[ProviderState], *, enabled: bool) -> None:
+        word = "on" if enabled else "off"
+        for source in queryset.exclude(enabled=enabled):
+            ProviderState.objects.filter(pk=source.pk).update(enabled=enabled)
+            self.log_change(request, source, f"Switched {word}.")
+            messages.success(request, f"{source} is switched {word}.")
+        if not any(source.enabled for source in sources.in_order()):
+            messages.warning(request, "No source is asked any more: fallback prices will be shown.")
+
+    @admin.action(description="Reset: forget its failures and its rest", permissions=["change"])
+    def reset(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> None:
+        for source in queryset:
+            sources.reset(source.name)
+            self.log_change(request, source, "Reset.")
+            messages.success(request, f"{source} is asked again at the next refresh.")

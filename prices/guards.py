@@ -1,0 +1,71 @@
+"""Whether a price can be believed: pure. What cannot is held until it is confirmed (prices/holding.py)."""
+
+import enum
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from prices.quotes import Quote, percent
+
+# A source's price may lie this far outside the day's range that it gives itself: it renews the one before the other.
+_BESIDE_ITS_RANGE: Final = Decimal("0.1")
+
+
+class Doubt(enum.StrEnum):
+    """What is wrong with a price."""
+
+    BAND = "band"
+    JUMP = "jump"
+    RANGE = "range"
+    AGREEMENT = "agreement"
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Between which prices per gram a metal can be, in one currency, whatever the market does."""
+
+    lowest: Decimal
+    highest: Decimal
+
+    @classmethod
+    def around(cls, price: Decimal, times: int) -> "Band":
+        """From a price divided by `times` to the price times it."""
+        return cls(price / times, price * times)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """A doubt, and what it rests on, for staff."""
+
+    doubt: Doubt
+    words: str
+
+
+def doubted(quote: Quote, last: Quote | None, *, band: Band | None, max_jump_percent: Decimal) -> Doubted | None:
+    """Why a quote is not to be published as it comes; None where nothing speaks against it.
+
+    `last` is the quote of this metal that was accepted last, before any premium, in the same currency.
+    """
+    if band and not band.lowest <= quote.price <= band.highest:
+        return Doubted(
+            Doubt.BAND, f"{quote.price:,} is outside {band.lowest:,.4f} to {band.highest:,.4f}, its sanity band"
+        )
+    if quote.low is not None and quote.high is not None and not _is_in_range(quote.price, quote.low, quote.high):
+        return Doubted(Doubt.RANGE, f"{quote.price:,} is not in its own day's range, {quote.low:,} to {quote.high:,}")
+    if last and abs(moved := percent(quote.price - last.price, last.price)) > max_jump_percent:
+        return Doubted(Doubt.JUMP, f"{quote.price:,} is {moved:+.1f} % from {last.price:,}, the last one accepted")
+    return None
+
+
+def confirms(quote: Quote, held: Quote, *, max_jump_percent: Decimal) -> bool:
+    """Whether a quote says the same as one that is held, from another source, or later from the same one.
+
+    The same quote over again, which a source may have in its cache, says nothing new.
+    """
+    speaks_again = quote.source != held.source or quote.quoted_at > held.quoted_at
+    return speaks_again and abs(percent(quote.price - held.price, held.price)) <= max_jump_percent
+
+
+def _is_in_range(price: Decimal, low: Decimal, high: Decimal) -> bool:
+    slack = price * _BESIDE_ITS_RANGE / 100
+    return low <= high and low - slack <= price <= high + slack

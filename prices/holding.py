@@ -1,0 +1,159 @@
+"""Prices that are not believed: held, and shown to staff, until another one confirms them or staff decide.
+
+All of it happens within the transaction of prices/ingest.py, one at a time.
+"""
+
+import datetime as dt
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from prices.consensus import CONSENSUS
+from prices.guards import Band, Doubt, Doubted, confirms, doubted
+from prices.models import FallbackPrice, HeldPrice, LatestPrice, SanityBand
+from prices.quotes import Lane, Metal, Quote
+
+logger = logging.getLogger(__name__)
+
+# Without a band of staff's own: from staff's fallback price divided by it to that price times it. Prices of years ago
+# fit in; one per ounce for one per gram, or in another currency's amounts, does not.
+_BAND_TIMES = 4
+# What staff have rejected is not confirmed by its source's saying it again for so long.
+_REJECTED_FOR = dt.timedelta(hours=24)
+_LONGEST_WORDS = 300  # as HeldPrice.words holds
+
+
+def bands(currency: str) -> dict[Metal, Band]:
+    """The sanity band of each metal that has one in this currency, per gram."""
+    found = {
+        Metal(fallback.metal_id): Band.around(fallback.price, _BAND_TIMES)
+        for fallback in FallbackPrice.objects.filter(currency=currency)
+    }
+    for band in SanityBand.objects.filter(currency=currency):
+        found[Metal(band.metal_id)] = Band(band.lowest, band.highest)
+    return found
+
+
+def last_live(metal: Metal, currency: str) -> Quote | None:
+    """The live quote that was accepted last, before any premium."""
+    latest = LatestPrice.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).select_related("price").first()
+    return latest.price.quote().at_spot() if latest else None
+
+
+@dataclass(slots=True)
+class Judge:
+    """Lets through the quotes that can be believed, and holds the others. `last` gives the one accepted before."""
+
+    last: Callable[[Metal], Quote | None]
+    bands: Mapping[Metal, Band]
+    max_jump_percent: Decimal
+    now: dt.datetime
+    held: set[Metal] = field(default_factory=set)
+    _pending: list[HeldPrice] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pending = list(HeldPrice.objects.filter(decision=HeldPrice.Decision.PENDING))
+
+    def admits(self, quote: Quote) -> bool:
+        """Whether a quote may be published now. One that may not is recorded, once."""
+        trouble = self._doubted(quote)
+        pending = self._pending_of(quote)
+        if trouble and not self._is_confirmed(quote, trouble, pending):
+            self.held.add(quote.metal)
+            self._hold(quote, trouble, pending)
+            return False
+        for held in pending:
+            self._settle(held, quote)
+        return True
+
+    def hold_for_disagreement(self, quotes: Sequence[Quote], minimum: int) -> None:
+        """Record what one metal's sources say of whom fewer than `minimum` agree."""
+        words = ", ".join(f"{quote.source} {quote.price:,}" for quote in quotes)
+        for quote in quotes:
+            self.held.add(quote.metal)
+            trouble = Doubted(Doubt.AGREEMENT, f"fewer than {minimum} fresh sources agree: {words}"[:_LONGEST_WORDS])
+            self._hold(quote, trouble, self._pending_of(quote))
+
+    def _pending_of(self, quote: Quote) -> list[HeldPrice]:
+        return [
+            held
+            for held in self._pending
+            if (held.metal_id, held.currency, held.decision)
+            == (quote.metal, quote.currency, HeldPrice.Decision.PENDING)
+        ]
+
+    def _doubted(self, quote: Quote) -> Doubted | None:
+        trouble = doubted(
+            quote, self.last(quote.metal), band=self.bands.get(quote.metal), max_jump_percent=self.max_jump_percent
+        )
+        # Sources that agree have confirmed one another; but a band is for what no number of sources can make true.
+        return None if trouble and quote.source == CONSENSUS and trouble.doubt is not Doubt.BAND else trouble
+
+    def _is_confirmed(self, quote: Quote, trouble: Doubted, pending: list[HeldPrice]) -> bool:
+        if trouble.doubt is Doubt.BAND:
+            return False  # a source that changed its unit would confirm itself for ever
+        if any(self._is_same(quote, rejected) for rejected in self._rejected(quote)):
+            return False
+        return any(confirms(quote, held.quote(), max_jump_percent=self.max_jump_percent) for held in pending)
+
+    def _rejected(self, quote: Quote) -> list[HeldPrice]:
+        return list(
+            HeldPrice.objects.filter(
+                metal=quote.metal,
+                currency=quote.currency,
+                source=quote.source,
+                decision=HeldPrice.Decision.REJECTED,
+                decided_at__gt=self.now - _REJECTED_FOR,
+            )
+        )
+
+    def _is_same(self, quote: Quote, held: HeldPrice) -> bool:
+        return abs(quote.price - held.price) / held.price * 100 <= self.max_jump_percent
+
+    def _hold(self, quote: Quote, trouble: Doubted, pending: list[HeldPrice]) -> None:
+        for held in pending:
+            if held.source != quote.source:
+                continue
+            if held.quote() == _without_figures(quote):
+                return  # the same over again
+            self._decide(held, HeldPrice.Decision.OVERTAKEN, quote.source)
+        new = HeldPrice.objects.create(
+            metal_id=quote.metal,
+            currency=quote.currency,
+            price=quote.price,
+            bid=quote.bid,
+            ask=quote.ask,
+            source=quote.source,
+            quoted_at=quote.quoted_at,
+            held_at=self.now,
+            doubt=trouble.doubt,
+            words=trouble.words,
+        )
+        self._pending.append(new)
+        if not any(held.doubt == trouble.doubt for held in pending):
+            logger.warning("%s: %s of %s is held: %s", quote.source, quote.metal, quote.currency, trouble.words)
+
+    def _settle(self, held: HeldPrice, quote: Quote) -> None:
+        """What a published quote makes of one that is held."""
+        if self._is_same(quote, held):
+            self._decide(held, HeldPrice.Decision.CONFIRMED, quote.source)
+            logger.warning("%s of %s is confirmed by %s: %s", held.metal_id, held.source, quote.source, held.price)
+        else:
+            self._decide(held, HeldPrice.Decision.OVERTAKEN, quote.source)
+
+    def _decide(self, held: HeldPrice, decision: HeldPrice.Decision, by: str) -> None:
+        held.decision, held.decided_at, held.decided_by = decision, self.now, by
+        held.save(update_fields=["decision", "decided_at", "decided_by"])
+
+
+def _without_figures(quote: Quote) -> Quote:
+    return Quote(
+        metal=quote.metal,
+        price=quote.price,
+        currency=quote.currency,
+        source=quote.source,
+        quoted_at=quote.quoted_at,
+        bid=quote.bid,
+        ask=quote.ask,
+    )

@@ -1,0 +1,171 @@
+"""What a currency is in another one, for sources that quote only US dollars. Neither vendor needs a key.
+
+- Frankfurter: the European Central Bank's rates of working days, published about 16:00 CET.
+- open.er-api.com: daily; asks for a link to https://www.exchangerate-api.com wherever its rates are shown.
+
+A rate is kept in the process's memory for an hour, and asked for by one thread at a time.
+"""
+
+import datetime as dt
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+from django.conf import settings
+
+from prices.providers.errors import PermanentError, ProviderError, TemporaryError
+from prices.providers.http import Client
+from prices.providers.parsing import fields, part, positive_decimal, quote_time, shown
+
+logger = logging.getLogger(__name__)
+
+# The longest that the ECB leaves between two rates is from the Thursday before Easter until the Tuesday after it: five
+# days and sixteen hours, counted from the beginning of that Thursday, for a date is all that is given.
+OLDEST: Final = dt.timedelta(days=6)
+_KEPT: Final = dt.timedelta(hours=1)
+# How long a vendor that has just failed is left alone, so that four metals do not wait for it one after the other.
+_REST: Final = dt.timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`value` of the one currency is worth one of the other, as of a time that the vendor gives, at the earliest."""
+
+    value: Decimal
+    as_of: dt.datetime
+    source: str
+
+
+def rate(base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate:
+    """How much of `quote` one `base` is. Raises ProviderError where nobody knows, or in the time that `client` has.
+
+    The calls are none of the client's own: they are not to count against the quota of whoever needs the rate.
+    """
+    if base == quote:
+        return Rate(Decimal(1), now, "par")
+    return _desk.rate(base, quote, deadline=client.deadline, now=now)
+
+
+def frankfurter(answer: Any, *, base: str, quote: str, now: dt.datetime) -> Rate:
+    """The rate in one answer of Frankfurter's, `{"amount":1.0,"base":"USD","date":"2026-09-24","rates":{"INR":95.96}}`.
+
+    Raises ProviderError when there is none, or when it is of another currency.
+    """
+    given = fields(answer)
+    _expect_base(given.get("base"), base)
+    if (amount := given.get("amount", Decimal(1))) != 1:
+        raise TemporaryError(f"gives {shown(amount)} as amount")
+    return Rate(positive_decimal(part(given, "rates"), quote), quote_time(given, "date", now=now), "frankfurter")
+
+
+def open_er_api(answer: Any, *, base: str, quote: str, now: dt.datetime) -> Rate:
+    """The rate in one answer of open.er-api.com's, `{"result":"success","time_last_update_unix":1736726552,…}`.
+
+    Raises ProviderError when there is none, or when it is of another currency.
+    """
+    if trouble := _failure(answer):
+        raise trouble
+    given = fields(answer)
+    _expect_base(given.get("base_code"), base)
+    as_of = quote_time(given, "time_last_update_unix", now=now)
+    return Rate(positive_decimal(part(given, "rates"), quote), as_of, "open_er_api")
+
+
+def _failure(answer: Any) -> ProviderError | None:
+    if not isinstance(answer, Mapping) or answer.get("result") != "error":
+        return None
+    kind = answer.get("error-type")
+    message = f"answers with an error: {shown(kind)}"
+    return PermanentError(message) if kind == "unsupported-code" else TemporaryError(message)
+
+
+def _expect_base(said: Any, asked: str) -> None:
+    if said != asked:
+        raise TemporaryError(f"answers for {shown(said)} where {asked} was asked")
+
+
+def _ask_frankfurter(base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate:
+    answer = client.get_json(f"{settings.FRANKFURTER_URL}/v1/latest", params={"base": base, "symbols": quote})
+    return frankfurter(answer, base=base, quote=quote, now=now)
+
+
+def _ask_open_er_api(base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate:
+    answer = client.get_json(f"{settings.OPEN_ER_API_URL}/v6/latest/{base}", explain=_failure)
+    return open_er_api(answer, base=base, quote=quote, now=now)
+
+
+class _Ask(Protocol):
+    def __call__(self, base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate: ...
+
+
+_VENDORS: Final[Mapping[str, _Ask]] = {"frankfurter": _ask_frankfurter, "open_er_api": _ask_open_er_api}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    rate: Rate
+    since: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    error: ProviderError
+    until: dt.datetime
+
+
+class Desk:
+    """The rates that a process knows, and whom it has just asked for others in vain."""
+
+    def __init__(self) -> None:
+        self._asking = threading.Lock()
+        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._troubles: dict[str, _Trouble] = {}
+
+    def rate(self, base: str, quote: str, *, deadline: float, now: dt.datetime) -> Rate:
+        """As the function `rate`; `deadline` is a `time.monotonic()`."""
+        if not self._asking.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise TemporaryError(f"no rate of {base} in {quote} in time")
+        try:
+            kept = self._kept.get((base, quote))
+            if kept and abs(now - kept.since) < _KEPT:
+                return kept.rate
+            try:
+                rate = self._ask(base, quote, deadline=deadline, now=now)
+            except ProviderError:
+                # One of some hours ago serves as well, while nobody has another.
+                if kept and now - kept.rate.as_of <= OLDEST:
+                    return kept.rate
+                raise
+            self._kept[base, quote] = _Kept(rate, now)
+            return rate
+        finally:
+            self._asking.release()
+
+    def _ask(self, base: str, quote: str, *, deadline: float, now: dt.datetime) -> Rate:
+        """The first vendor's rate that has one. Each may use its share of the time, and leaves one to the caller."""
+        errors: dict[str, ProviderError] = {}
+        for position, (name, ask) in enumerate(_VENDORS.items()):
+            if (trouble := self._troubles.get(name)) and now < trouble.until:
+                errors[name] = trouble.error
+                continue
+            share = max(0.0, deadline - time.monotonic()) / (len(_VENDORS) - position + 1)
+            try:
+                rate = ask(base, quote, client=Client(deadline=time.monotonic() + share), now=now)
+                if now - rate.as_of > OLDEST:
+                    raise TemporaryError(f"gives a rate of {rate.as_of:%Y-%m-%d}, which is too old")
+                return rate
+            except ProviderError as error:
+                errors[name] = error
+                rest = (error.retry_after if isinstance(error, TemporaryError) else None) or _REST
+                self._troubles[name] = _Trouble(error, now + rest)
+                logger.warning("%s gave no rate of %s in %s: %s", name, base, quote, error)
+        words = "; ".join(f"{name} {error}" for name, error in errors.items())
+        kind = PermanentError if all(isinstance(error, PermanentError) for error in errors.values()) else TemporaryError
+        raise kind(f"no rate of {base} in {quote}: {words}")
+
+
+_desk = Desk()

@@ -1,0 +1,85 @@
+"""Swissquote's public quotes: no key, one call a metal, bid and ask in US dollars per troy ounce; still at weekends.
+
+`GET /public-quotes/bboquotes/instrument/{XAU|XAG|XPT|XPD}/USD`: a list of trading platforms, each with its bid and ask
+for several kinds of client. It is documented nowhere, and no terms of use were found: asked only where
+`PRICE_PROVIDERS` names it. Into another base currency its dollars are turned by prices/providers/fx.py.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from django.conf import settings
+
+from prices.providers import fx
+from prices.providers.errors import ProviderError, TemporaryError
+from prices.providers.http import Client
+from prices.providers.parsing import fields, positive_decimal, quote, quote_time, shown
+from prices.quotes import Metal, Quote
+
+NAME = "swissquote"
+
+# As a part of the ask: a market has a hundredth of this; with more between them, their middle is nobody's price.
+_WIDEST: Final = Decimal("0.1")
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    quoted_at: dt.datetime
+    bid: Decimal
+    ask: Decimal
+
+
+def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
+    """Ask for one metal in dollars, and for what a dollar is in the base currency. Raises ProviderError."""
+    (metal,) = metals
+    rate = fx.rate("USD", settings.BASE_CURRENCY, client=client, now=now)
+    url = f"{settings.SWISSQUOTE_URL}/public-quotes/bboquotes/instrument/{metal.symbol}/USD"
+    answer = client.get_json(url)
+    return {metal: parse(answer, metal=metal, currency=settings.BASE_CURRENCY, per_dollar=rate.value, now=now)}
+
+
+def parse(answer: Any, *, metal: Metal, currency: str, per_dollar: Decimal, now: dt.datetime) -> Quote:
+    """The quote in one answer, at `per_dollar` of the currency for a dollar: the middle of bid and ask, and these.
+
+    Of several, the newest counts, and of these the one with the least between bid and ask: what others add to it is
+    the vendor's margin. Raises ProviderError when there is none.
+    """
+    if not isinstance(answer, list):
+        raise TemporaryError(f"answers with a {type(answer).__name__} where a list was expected")
+    offers: list[_Offer] = []
+    trouble: ProviderError = TemporaryError("gives no bid and ask")
+    for platform in answer:
+        try:
+            offers += _offers(fields(platform), now)
+        except ProviderError as error:
+            trouble = error
+    if not offers:
+        raise trouble
+    best = max(offers, key=lambda offer: (offer.quoted_at, offer.bid - offer.ask))
+    bid, ask = best.bid * per_dollar, best.ask * per_dollar
+    return quote(
+        metal=metal,
+        price=(bid + ask) / 2,
+        currency=currency,
+        source=NAME,
+        quoted_at=best.quoted_at,
+        bid=bid,
+        ask=ask,
+    )
+
+
+def _offers(platform: Mapping[str, Any], now: dt.datetime) -> Iterator[_Offer]:
+    """What one platform offers. Raises ProviderError, at what is no offer."""
+    quoted_at = quote_time(platform, "ts", now=now)
+    profiles = platform.get("spreadProfilePrices")
+    if not isinstance(profiles, list):
+        raise TemporaryError(f"gives {shown(profiles)} as spreadProfilePrices")
+    for profile in profiles:
+        given = fields(profile)
+        bid, ask = positive_decimal(given, "bid"), positive_decimal(given, "ask")
+        if not bid <= ask <= bid / (1 - _WIDEST):
+            raise TemporaryError(f"gives {shown(bid)} as bid and {shown(ask)} as ask")
+        yield _Offer(quoted_at, bid, ask)

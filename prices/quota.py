@@ -1,0 +1,35 @@
+"""How many calls a source allows in a month or a day: pure. We stop before the vendor does."""
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+
+_WRITTEN = re.compile(r"([1-9]\d{0,8})\s*/\s*(day|month)")
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """`calls` in each `period`, `day` or `month`, which begin at midnight UTC."""
+
+    calls: int
+    period: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Quota":
+        """`100/month` or `1000/day`. Raises ValueError for anything else."""
+        match = _WRITTEN.fullmatch(text.strip())
+        if match is None:
+            raise ValueError("write a number of calls and a period: 100/month or 1000/day")
+        return cls(int(match[1]), match[2])
+
+    def begins(self, at: dt.datetime) -> dt.date:
+        """The first day of the period that `at` is in."""
+        day = at.astimezone(dt.UTC).date()
+        return day if self.period == "day" else day.replace(day=1)
+
+    def left(self, used: int, since: dt.date | None, at: dt.datetime) -> int:
+        """Calls that are left at `at`, of which `used` were made in the period that began on `since`."""
+        return self.calls if since != self.begins(at) else max(0, self.calls - used)
+
+    def __str__(self) -> str:
+        return f"{self.calls}/{self.period}"

@@ -1,0 +1,122 @@
+"""The price sources as staff order them, and how each has been doing: which are to be asked now, and what for."""
+
+import datetime as dt
+import logging
+from collections.abc import Mapping
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from prices.breaker import State
+from prices.consensus import Agreement
+from prices.models import ProviderState
+from prices.providers.chain import Outcome
+from prices.providers.errors import PermanentError, QuotaError
+from prices.quotes import Metal
+
+logger = logging.getLogger(__name__)
+
+
+def in_order() -> list[ProviderState]:
+    """The sources of this deployment, in staff's order; at first in the deployment's own."""
+    names = settings.PRICE_PROVIDERS
+    known = set(ProviderState.objects.filter(name__in=names).values_list("name", flat=True))
+    if missing := [name for name in names if name not in known]:
+        ProviderState.objects.bulk_create(
+            (ProviderState(name=name, position=names.index(name)) for name in missing), ignore_conflicts=True
+        )
+    return list(ProviderState.objects.filter(name__in=names))
+
+
+def to_ask(now: dt.datetime) -> dict[str, int | None]:
+    """The sources that are to be asked now, in order, with the calls that their quotas leave (None: any number).
+
+    Left out are those that staff switched off, that asked to be left alone, whose quota is used up, and whose breaker
+    is open. Of these last one is asked all the same where nobody else is left: a breaker spares time that another
+    source can use better, and here there is none.
+    """
+    may = [
+        source
+        for source in in_order()
+        if source.enabled and (source.rests_until is None or source.rests_until <= now) and source.calls_left(now) != 0
+    ]
+    asked = [source for source in may if source.breaker.state(now) is State.CLOSED or _is_probe(source, now)]
+    return {source.name: source.calls_left(now) for source in asked or may[:1]}
+
+
+def _is_probe(source: ProviderState, now: dt.datetime) -> bool:
+    """Whether this refresh is the one that tries a source again whose breaker is half open; of several, one is."""
+    breaker = source.breaker
+    if breaker.state(now) is not State.HALF_OPEN:
+        return False
+    waiting = ProviderState.objects.filter(name=source.name, open_until=breaker.open_until)
+    return waiting.update(open_until=now + settings.PROVIDER_BUDGET) == 1
+
+
+def remember(outcome: Outcome, now: dt.datetime) -> None:
+    """Write down how a source did in one refresh."""
+    with transaction.atomic():
+        source, _ = ProviderState.objects.select_for_update().get_or_create(name=outcome.source)
+        source.refreshes_total += 1
+        if outcome.quotes:
+            source.last_success_at, source.failures, source.open_until = now, 0, None
+            source.latency_ms = round(outcome.seconds * 1000)
+        if outcome.errors:
+            source.last_error_at, source.last_error = now, outcome.complaint
+        if outcome.retry_after:
+            source.rests_until = now + outcome.retry_after
+            logger.warning("%s rests for %s, as it asked", outcome.source, outcome.retry_after)
+        if outcome.errors and not outcome.quotes:
+            _fail(source, outcome, now)
+        _count_calls(source, outcome.calls, now)
+        source.save()
+
+
+def _fail(source: ProviderState, outcome: Outcome, now: dt.datetime) -> None:
+    source.failures_total += 1
+    was = source.breaker
+    for_good = all(isinstance(error, PermanentError | QuotaError) for error in outcome.errors.values())
+    breaker = was.failed(now, for_good=for_good)
+    source.failures, source.open_until = breaker.failures, breaker.open_until
+    if breaker.open_until and not was.open_until:
+        logger.warning(
+            "%s is left alone until %s, after %d refreshes without a price",
+            source.name,
+            f"{breaker.open_until:%H:%M:%SZ}",
+            was.failures + 1,
+        )
+
+
+def _count_calls(source: ProviderState, calls: int, now: dt.datetime) -> None:
+    source.calls_total += calls
+    if source.quota is None:
+        return
+    before = source.calls_left(now)
+    begins = source.quota.begins(now)
+    if source.calls_since != begins:
+        source.calls, source.calls_since = 0, begins
+    source.calls += calls
+    if before and source.calls_left(now) == 0:
+        logger.warning("%s is not asked again before its quota of %s begins anew", source.name, source.quota)
+
+
+def tolerances() -> Mapping[str, Decimal]:
+    """How far from the median each source may be, in percent."""
+    return {source.name: source.tolerance_percent or settings.CONSENSUS_TOLERANCE_PERCENT for source in in_order()}
+
+
+def remember_agreement(metal: Metal, agreement: Agreement, now: dt.datetime) -> None:
+    """Write down, and log, which sources were set aside."""
+    for name in agreement.set_aside:
+        words = f"{metal}: {agreement.deviations[name]:+.2f} % from the median of {len(agreement.deviations)}"
+        logger.warning("%s is set aside for %s", name, words)
+        ProviderState.objects.filter(name=name).update(
+            disagreement=words, disagreed_at=now, set_aside_total=F("set_aside_total") + 1
+        )
+
+
+def reset(name: str) -> None:
+    """Forget what speaks against a source: its failures and its rest. Not its quota, which is the vendor's too."""
+    ProviderState.objects.filter(name=name).update(failures=0, open_until=None, rests_until=None)

@@ -1,0 +1,160 @@
+"""One client of the stream, and what it is to be sent next.
+
+It is only `(metals, since)`: the tick log says what such a client is to be sent. Latest wins: one whose last message
+still waits for its client is not given another; when that is through, it gets whatever is newest then.
+"""
+
+import asyncio
+import functools
+from typing import TYPE_CHECKING
+
+from streaming import protocol
+from streaming.frames import Frame
+from streaming.metrics import Ending
+from streaming.outlets import Outlet
+from streaming.protocol import EVERY_METAL
+from streaming.ticks import Update
+
+if TYPE_CHECKING:
+    from streaming.hub import Hub
+
+
+@functools.cache
+def _same(metals: frozenset[str]) -> frozenset[str]:
+    """One object for each choice of metals: at every tick, equal ones would be compared metal by metal."""
+    return metals
+
+
+class Connection:
+    """One client: what it wants, what it has seen, and its way out."""
+
+    __slots__ = (
+        "_answers",
+        "_chosen",
+        "_due",
+        "_hub",
+        "_interval",
+        "_not_before",
+        "_outlet",
+        "_status",
+        "_timer",
+        "metals",
+        "since",
+    )
+
+    def __init__(self, hub: "Hub", outlet: Outlet) -> None:
+        self.metals = EVERY_METAL
+        # The newest tick that this client has seen; None for one that needs a snapshot.
+        self.since: int | None = None
+        self._hub = hub
+        self._outlet = outlet
+        self._chosen = False
+        # Few, and mostly none: then all connections share one tuple, and looking costs no cache line each.
+        self._answers: tuple[Frame, ...] = ()
+        self._status: Frame | None = None
+        # Whether an update may go out now, rather than with the next round.
+        self._due = True
+        # Seconds between updates, as the client asked for; 0 for as they come. Then: when the next one may go.
+        self._interval = 0.0
+        self._not_before = float("-inf")
+        self._timer: asyncio.TimerHandle | None = None
+        outlet.listener = self
+
+    def subscribe(self, metals: frozenset[str], since: int | None = None, interval_ms: int | None = None) -> None:
+        """The first call narrows the default set of all metals to exactly its own; later ones add.
+
+        What follows is everything that was missed after `since`, or a snapshot without one. An interval stays until
+        another one is given; 0 ends it.
+        """
+        if since is None and self.since is not None:
+            # Moves that wait for an interval's end, or the next round, would not be in the snapshot.
+            self._due = True
+            self.wake()
+        # What it was not sent so far, it has not seen, whatever else it has.
+        self.since = since if metals <= self.metals else None
+        self.metals = _same(self.metals | metals if self._chosen else metals)
+        self._chosen = True
+        self._due = True
+        if interval_ms is not None:
+            # The one that runs since the last update ends by the new measure.
+            self._not_before += interval_ms / 1000 - self._interval
+            self._interval = interval_ms / 1000
+
+    def unsubscribe(self, metals: frozenset[str]) -> None:
+        """No more of these; before any `subscribe`, out of all."""
+        self.metals = _same(self.metals - metals)
+
+    @property
+    def interval_ms(self) -> int | None:
+        """Milliseconds between two updates, where the client asked for an interval."""
+        return round(self._interval * 1000) or None
+
+    def answer(self, message: bytes) -> None:
+        """Send the answer to a message of the client's: answers go before prices, in order."""
+        self._answers += (Frame(message),)
+        self.wake()
+
+    def tell(self) -> bool:
+        """There may be news: send it, if it is time. False where a slow client has not taken it, or its last one."""
+        # A status is no update, and waits for no interval: silence is not to be ambiguous.
+        if not self._interval or self._interval_is_over():
+            self._due = True
+        self.wake()
+        return self._outlet.clear
+
+    def wake(self) -> None:
+        """Send what there is to send, as long as the client takes it: answers, then what changed, then the status."""
+        outlet, hub = self._outlet, self._hub
+        while outlet.clear:
+            if self._answers:
+                frame, *rest = self._answers
+                self._answers = tuple(rest)
+            elif self._due and (update := self._update()):
+                frame = update.frame
+            elif hub.status and hub.status is not self._status:
+                self._status = frame = hub.status
+            else:
+                return
+            hub.bytes_out += outlet.write(frame)
+            hub.messages_out += 1
+
+    def restart(self) -> None:
+        """Tell the client when to come back, and then nothing more."""
+        self._outlet.write(Frame(protocol.restart(self._hub.restart_delay())))
+        self._hub.leave(self, Ending.RESTART)
+
+    @property
+    def ending(self) -> Ending:
+        """Why this connection is over, where the application did not end it."""
+        return Ending(self._outlet.dropped or Ending.CLIENT)
+
+    def close(self) -> None:
+        """Send nothing more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._outlet.stop()
+
+    def _update(self) -> Update | None:
+        """What changed since the last update, which is news until the next round."""
+        self._due = False
+        hub = self._hub
+        update = hub.log.update(self.metals, self.since)
+        if update:
+            self.since = update.seq
+            if self._interval:
+                self._not_before = asyncio.get_running_loop().time() + self._interval
+        elif self.since is not None:
+            # Not backwards: before the first reading, the log knows less than a client that has come back.
+            self.since = max(self.since, hub.log.seq)
+        return update
+
+    def _interval_is_over(self) -> bool:
+        """Whether the client's interval is over; if not, it is told when it is."""
+        loop = asyncio.get_running_loop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if loop.time() >= self._not_before:
+            return True
+        self._timer = loop.call_at(self._not_before, self.tell)
+        return False

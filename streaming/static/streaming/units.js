@@ -1,0 +1,109 @@
+/**
+ * Prices per gram of fine metal, as the stream sends them, in other units and purities: the very digits that the REST
+ * API gives (`?unit=10gram&purity=22k`), without asking it.
+ *
+ *     convert(13221.39, { unit: "10gram", purity: "22k" }); // "121196.075"
+ *
+ * Whole numbers (BigInt) all the way, rounded once. The results are strings, because numbers could not hold them all:
+ * a kilogram of what is dearest has up to eighteen digits, and a number keeps fifteen. `Intl.NumberFormat` takes them as they
+ * are; `Number(…)` makes the nearest number of one, exact up to 99,999,999,999.9999.
+ */
+
+/** Grams in a unit, as a numerator and a denominator; prices/quotes.py has the same. */
+const GRAMS = new Map([
+  ["gram", [1n, 1n]],
+  ["10gram", [10n, 1n]],
+  ["tola", [116_638_038n, 10_000_000n]],
+  ["kg", [1000n, 1n]],
+  ["troy_ounce", [311_034_768n, 10_000_000n]],
+]);
+
+/** Parts of fine metal in parts of alloy. What the trade calls 999 is the fine metal that prices are quoted for. */
+const FINE = new Map([
+  ["24k", [24n, 24n]],
+  ["22k", [22n, 24n]],
+  ["18k", [18n, 24n]],
+  ["14k", [14n, 24n]],
+  ["999", [1n, 1n]],
+  ["995", [995n, 1000n]],
+  ["916", [916n, 1000n]],
+  ["750", [750n, 1000n]],
+  ["585", [585n, 1000n]],
+]);
+
+/** The names of what `convert` knows, as the REST API has them. */
+export const UNITS = Object.freeze([...GRAMS.keys()]);
+export const PURITIES = Object.freeze([...FINE.keys()]);
+
+/** In what the stream's prices are. */
+const AS_STREAMED = { unit: "gram", purity: "24k" };
+const AMOUNTS = ["price", "high", "low", "open", "previousClose", "bid", "ask"];
+const STEPS = 10_000n; // four decimals
+
+/**
+ * A price per gram of fine metal as one per `unit` of metal of `purity`.
+ * @param {number|string} price  As on the wire, or a string of such digits. May be a difference, below zero.
+ * @param {{unit?: string, purity?: string}} [measure]  Of `UNITS` and `PURITIES`; as streamed where one is absent.
+ * @returns {string}  A decimal number with four decimals at most, half to even, and no zeros at its end.
+ * @throws {RangeError} for an unknown unit or purity, and a price that is not a plain decimal number.
+ */
+export function convert(price, measure) {
+  return written(steps(price, measure));
+}
+
+/**
+ * A quote (an entry of `data` in a `priceUpdate`) as it is per `unit` of metal of `purity`; with its amounts as strings,
+ * like `convert`'s, and otherwise as it was.
+ *
+ * Each amount is converted by itself, but `change`, which stays the difference of `price` and `previousClose`; and
+ * `changePercent`, which is the same in all units.
+ * @param {object} quote  Per gram of fine metal. What it does not have is not added.
+ * @param {{unit?: string, purity?: string}} [measure]  As for `convert`.
+ * @returns {object}
+ * @throws {RangeError} as `convert`.
+ */
+export function convertQuote(quote, measure) {
+  const converted = { ...quote };
+  for (const name of AMOUNTS) if (quote[name] != null) converted[name] = convert(quote[name], measure);
+  if (quote.change != null) converted.change = written(difference(quote, measure));
+  return converted;
+}
+
+function difference({ change, price, previousClose }, measure) {
+  // The seed's own server sends no previous close.
+  return previousClose == null ? steps(change, measure) : steps(price, measure) - steps(previousClose, measure);
+}
+
+/** The converted price in steps of what is published: 0.0001. */
+function steps(price, { unit = AS_STREAMED.unit, purity = AS_STREAMED.purity } = AS_STREAMED) {
+  const [isBelowZero, digits, ofOne] = decimal(price);
+  const [grams, ofGrams] = known(GRAMS, unit, "unit");
+  const [fine, ofFine] = known(FINE, purity, "purity");
+  const magnitude = rounded(digits * grams * fine * STEPS, ofOne * ofGrams * ofFine);
+  return isBelowZero ? -magnitude : magnitude;
+}
+
+/** A number's sign, its digits, and by what these are to be divided. */
+function decimal(price) {
+  const [text, sign, whole, decimals = ""] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(price) ?? [];
+  if (text === undefined) throw new RangeError(`${price} is not a price: give a number such as 13221.39`);
+  return [sign === "-", BigInt(whole + decimals), 10n ** BigInt(decimals.length)];
+}
+
+function known(table, name, kind) {
+  if (!table.has(name)) throw new RangeError(`Unknown ${kind} ${name}. Choose from ${[...table.keys()].join(", ")}`);
+  return table.get(name);
+}
+
+/** A fraction that is not below zero as the nearest whole number; halfway, as the even one. */
+function rounded(part, whole) {
+  const down = part / whole;
+  const twice = (part % whole) * 2n;
+  return twice > whole || (twice === whole && down % 2n === 1n) ? down + 1n : down;
+}
+
+function written(steps) {
+  const [sign, magnitude] = steps < 0n ? ["-", -steps] : ["", steps];
+  const decimals = String(magnitude % STEPS).padStart(4, "0").replace(/0+$/, "");
+  return `${sign}${magnitude / STEPS}${decimals && `.${decimals}`}`;
+}

@@ -1,0 +1,93 @@
+"""Which prices are believed, and what confirms one that is not."""
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prices.guards import Band, Doubt, confirms, doubted
+from prices.quotes import LARGEST_PRICE, Quote
+from tests.conftest import NOW, quote
+
+FIVE = Decimal(5)
+BAND = Band.around(Decimal(100), 4)
+MINUTE = dt.timedelta(minutes=1)
+amounts = st.decimals(Decimal("0.0001"), LARGEST_PRICE, places=4)
+
+
+def doubt_of(given: Quote, last: Quote | None = None, band: Band | None = BAND) -> Doubt | None:
+    found = doubted(given, last, band=band, max_jump_percent=FIVE)
+    return found.doubt if found else None
+
+
+@pytest.mark.parametrize(
+    ("price", "doubt"),
+    [
+        ("24.9999", Doubt.BAND),
+        ("25", None),
+        ("100", None),
+        ("400", None),
+        ("400.0001", Doubt.BAND),
+        ("3110.3477", Doubt.BAND),
+    ],
+)
+def test_a_price_is_within_its_metals_band(price: str, doubt: Doubt | None) -> None:
+    assert doubt_of(quote(price=price)) is doubt
+    assert doubt_of(quote(price=price), band=None) is None
+
+
+@pytest.mark.parametrize(
+    ("price", "doubt"),
+    [("94.9999", Doubt.JUMP), ("95", None), ("105", None), ("105.0001", Doubt.JUMP)],
+)
+def test_a_price_jumps_no_further_than_is_allowed(price: str, doubt: Doubt | None) -> None:
+    assert doubt_of(quote(price=price), last=quote(price="100")) is doubt
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "doubt"),
+    [
+        ("99", "101", None),
+        ("100", "100", None),
+        ("100.09", "101", None),
+        ("100.11", "101", Doubt.RANGE),
+        ("98", "99.95", None),
+        ("98", "99.8", Doubt.RANGE),
+        ("101", "99", Doubt.RANGE),
+    ],
+)
+def test_a_price_is_in_the_days_range_that_comes_with_it(low: str, high: str, doubt: Doubt | None) -> None:
+    assert doubt_of(quote(price="100", low=low, high=high)) is doubt
+
+
+def test_a_doubt_says_what_it_rests_on() -> None:
+    found = doubted(quote(price="110"), quote(price="100"), band=None, max_jump_percent=FIVE)
+    assert found is not None
+    assert found.words == "110.0000 is +10.0 % from 100.0000, the last one accepted"
+
+
+@given(last=amounts, price=amounts)
+def test_whatever_is_believed_is_near_the_last_one(last: Decimal, price: Decimal) -> None:
+    believed = doubt_of(quote(price=str(price)), last=quote(price=str(last)), band=None) is None
+    assert believed == (abs(price - last) * 100 <= last * 5)
+
+
+@pytest.mark.parametrize(
+    ("price", "source", "later", "confirmed"),
+    [
+        ("120", "gold_api_com", True, True),
+        ("120", "gold_api_com", False, False),  # out of its cache
+        ("120", "metals_dev", False, True),
+        ("126", "metals_dev", False, True),
+        ("127", "metals_dev", False, False),
+        ("100", "gold_api_com", True, False),
+    ],
+)
+def test_a_second_source_or_the_same_one_later_confirms_a_price(
+    price: str, source: str, later: bool, confirmed: bool
+) -> None:
+    held = quote(price="120")
+    said = quote(price=price, source=source, at=NOW + MINUTE * later)
+    assert confirms(said, held, max_jump_percent=FIVE) is confirmed

@@ -1,0 +1,229 @@
+"""Prices that are held: never published by themselves, and what lets them out."""
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from pytest_django import Settings
+
+from prices import ingest
+from prices.models import Configuration, FallbackPrice, HeldPrice, LatestPrice, Premium, SanityBand, Tick
+from prices.quotes import Lane, Metal
+from tests.conftest import NOW, quote
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("seeded")]
+
+MINUTE = dt.timedelta(minutes=1)
+PENDING, CONFIRMED, APPROVED, REJECTED, OVERTAKEN = HeldPrice.Decision
+
+
+def offer(price: str, minutes: int, source: str = "gold_api_com", **figures: str) -> bool:
+    """Offer a price of gold of so many minutes after the start. Whether it was held."""
+    at = NOW + minutes * MINUTE
+    return Metal.GOLD in ingest.offer([quote(price=price, at=at, source=source, **figures)], now=at).held
+
+
+def live() -> Decimal | None:
+    found = LatestPrice.objects.filter(metal="gold", lane=Lane.LIVE).first()
+    return found.price.price if found else None
+
+
+def decisions() -> list[tuple[Decimal, str, str]]:
+    """Each held price, oldest first: what became of it, and by whom."""
+    return [(held.price, held.decision, held.decided_by) for held in HeldPrice.objects.order_by("pk")]
+
+
+def test_a_price_like_the_last_one_goes_out() -> None:
+    assert not offer("10000", 0)
+    assert not offer("10400", 1)
+    assert live() == 10400
+    assert decisions() == []
+
+
+def test_a_jump_is_held_and_told_once(log: Callable[[], list[str]]) -> None:
+    offer("10000", 0)
+    ticks = Tick.objects.count()
+    assert offer("11000", 1)
+    assert ingest.offer([quote(price="11000", at=NOW + MINUTE)], now=NOW + 2 * MINUTE).held == {Metal.GOLD}
+    assert (live(), Tick.objects.count()) == (Decimal(10000), ticks)
+    assert decisions() == [(Decimal(11000), PENDING, "")]
+    assert log() == [
+        "gold_api_com: gold of INR is held: 11,000.0000 is +10.0 % from 10,000.0000, the last one accepted"
+    ]
+
+
+def test_the_same_source_later_confirms_a_jump() -> None:
+    offer("10000", 0)
+    offer("11000", 1)
+    assert not offer("11050", 2)
+    assert live() == 11050
+    assert decisions() == [(Decimal(11000), CONFIRMED, "gold_api_com")]
+
+
+def test_a_second_source_confirms_a_jump_at_once() -> None:
+    offer("10000", 0)
+    offer("11000", 1)
+    assert not offer("11050", 1, "metals_dev")
+    assert live() == 11050
+    assert decisions() == [(Decimal(11000), CONFIRMED, "metals_dev")]
+
+
+def test_a_second_source_that_does_not_confirm_a_jump_shows_it_for_what_it_was() -> None:
+    offer("10000", 0)
+    offer("11000", 1)
+    assert not offer("10010", 1, "metals_dev")
+    assert live() == 10010
+    assert decisions() == [(Decimal(11000), OVERTAKEN, "metals_dev")]
+
+
+def test_two_sources_that_jump_apart_are_both_held() -> None:
+    offer("10000", 0)
+    assert offer("11000", 1)
+    assert offer("9000", 1, "metals_dev")
+    assert live() == 10000
+    assert [price for price, *_ in decisions()] == [11000, 9000]
+
+
+def test_a_price_beyond_its_band_is_for_staff_alone_to_let_out() -> None:
+    """A source that gives ounces for grams says so again and again."""
+    offer("10000", 0)
+    for minutes in range(1, 5):
+        assert offer("311034.768", minutes)
+    assert offer("311034.768", 5, "metals_dev")
+    assert live() == 10000
+
+
+def test_a_first_price_is_held_to_the_band_around_staffs_fallback() -> None:
+    assert FallbackPrice.objects.get(metal="gold").price == Decimal("9223.3162")
+    assert offer("286877.2", 0)
+    assert live() is None
+
+
+def test_staffs_own_band_counts_for_more() -> None:
+    SanityBand.objects.create(metal_id="gold", lowest=Decimal(9000), highest=Decimal(9500))
+    assert offer("9600", 0)
+    assert not offer("9400", 0)
+
+
+def test_staff_may_allow_a_larger_jump() -> None:
+    Configuration.load()
+    Configuration.objects.update(max_jump_percent=Decimal(20))
+    offer("10000", 0)
+    assert not offer("11000", 1)
+
+
+def test_a_price_that_staff_approve_goes_out() -> None:
+    offer("10000", 0)
+    offer("45000", 1)
+    ingest.decide(HeldPrice.objects.get().pk, approve=True, by="asha", now=NOW + 2 * MINUTE)
+    assert live() == 45000
+    assert decisions() == [(Decimal(45000), APPROVED, "asha")]
+
+
+def test_a_price_that_staff_reject_is_not_confirmed_by_its_source() -> None:
+    offer("10000", 0)
+    offer("11000", 1)
+    ingest.decide(HeldPrice.objects.get().pk, approve=False, by="asha", now=NOW + 2 * MINUTE)
+    assert offer("11010", 3)
+    assert offer("11020", 4)
+    assert live() == 10000
+    assert not offer("10010", 5)
+    assert live() == 10010
+
+
+def test_what_was_decided_is_not_decided_again() -> None:
+    offer("10000", 0)
+    offer("11000", 1)
+    held = HeldPrice.objects.get().pk
+    offer("11000", 2)
+    with pytest.raises(ValueError, match="it was confirmed by gold_api_com already"):
+        ingest.decide(held, approve=True, by="asha", now=NOW + 3 * MINUTE)
+
+
+def test_a_held_price_is_not_published_over_a_newer_one() -> None:
+    offer("10000", 0)
+    offer("11000", 1)
+    ingest.record([quote(price="10020", at=NOW + 5 * MINUTE)], now=NOW + 5 * MINUTE)
+    with pytest.raises(ValueError, match="a newer price of this metal is out"):
+        ingest.decide(HeldPrice.objects.get().pk, approve=True, by="asha", now=NOW + 6 * MINUTE)
+
+
+def test_a_jump_back_is_a_jump_too() -> None:
+    offer("10000", 0)
+    offer("11000", 1)
+    offer("11000", 2)
+    assert offer("10000", 3)
+
+
+def test_a_simulated_market_may_jump() -> None:
+    assert not offer("10000", 0, "simulated")
+    assert not offer("90000", 1, "simulated")
+
+
+def test_a_premium_is_no_jump_and_spot_is_kept_apart(settings: Settings) -> None:
+    offer("10000", 0)
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.2"), effective_from=NOW + MINUTE)
+    assert not offer("10100", 2)
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price
+    assert (row.price, row.spot) == (Decimal(12120), Decimal(10100))
+    assert not offer("10200", 3)
+    assert live() == 12240
+
+
+def test_a_premium_goes_out_with_the_price_that_is_shown() -> None:
+    offer("10000", 0)
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW + MINUTE)
+    assert ingest.apply_premiums(now=NOW) is None
+    tick = ingest.apply_premiums(now=NOW + MINUTE)
+    assert tick is not None
+    assert [(each.quote.price, each.quote.spot, each.quote.quoted_at) for each in tick.quotes] == [
+        (Decimal(10600), Decimal(10000), NOW)
+    ]
+    assert ingest.apply_premiums(now=NOW + 2 * MINUTE) is None
+
+
+def test_bid_and_ask_go_along_with_a_premium_that_changes() -> None:
+    premium = Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW)
+    offer("10000", 0, bid="9990", ask="10010")
+    premium.multiplier = Decimal("1.1")
+    premium.save()
+    ingest.apply_premiums(now=NOW + MINUTE)
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price
+    assert (row.price, row.bid, row.ask, row.spot) == tuple(map(Decimal, (11000, 10989, 11011, 10000)))
+
+
+def test_a_premium_that_ends_leaves_spot() -> None:
+    premium = Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW)
+    offer("10000", 0)
+    premium.delete()
+    ingest.apply_premiums(now=NOW + MINUTE)
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price
+    assert (row.price, row.spot) == (Decimal(10000), None)
+
+
+def test_a_premium_does_not_keep_a_dead_source_alive(settings: Settings) -> None:
+    offer("10000", 0)
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW)
+    for minutes in range(1, 60):
+        ingest.apply_premiums(now=NOW + minutes * MINUTE)
+    ingest.fall_back_where_due(now=NOW + settings.FALLBACK_AFTER)
+    assert LatestPrice.shown().filter(metal="gold")[0].lane == Lane.FALLBACK
+    assert ingest.apply_premiums(now=NOW + 2 * settings.FALLBACK_AFTER) is None
+
+
+def test_of_several_premiums_the_newest_in_force_counts() -> None:
+    for days, multiplier in ((3, "1.15"), (-10, "1.06"), (-2, "1.1")):
+        Premium.objects.create(
+            metal_id="gold", multiplier=Decimal(multiplier), effective_from=NOW + dt.timedelta(days=days)
+        )
+    offer("10000", 0, bid="9990", ask="10010")
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price
+    assert (row.price, row.bid, row.ask, row.spot) == tuple(map(Decimal, (11000, 10989, 11011, 10000)))
+
+
+def test_staffs_fallback_goes_out_as_they_wrote_it() -> None:
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW)
+    ingest.fall_back_where_due(now=NOW + MINUTE)
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.FALLBACK).price
+    assert (row.price, row.spot) == (Decimal("9223.3162"), None)

@@ -1,0 +1,52 @@
+"""A world of price sources that say what a test tells them to say, and its clock."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from prices import providers
+from prices.models import LatestPrice
+from prices.providers.errors import ProviderError
+from prices.providers.http import Client
+from prices.quotes import Metal, Quote
+from prices.refresh import refresh
+
+MINUTE = dt.timedelta(minutes=1)
+PRICES = {Metal.GOLD: "13200", Metal.SILVER: "165", Metal.PLATINUM: "4900", Metal.PALLADIUM: "4300"}
+Said = Mapping[Metal, str] | ProviderError
+
+
+class World:
+    """Sources a, b and c, which say what they are told to say, and the time."""
+
+    def __init__(self, now: dt.datetime) -> None:
+        self.says: dict[str, Said] = dict.fromkeys("abc", PRICES)
+        self.asked: list[str] = []
+        self.now = now
+
+    def source(self, name: str) -> providers.Source:
+        def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
+            self.asked.append(name)
+            client.calls += 1
+            said = self.says[name]
+            if isinstance(said, ProviderError):
+                raise said
+            return {
+                metal: Quote(metal=metal, price=Decimal(said[metal]), currency="INR", source=name, quoted_at=self.now)
+                for metal in metals
+                if metal in said
+            }
+
+        return providers.Source(name=name, fetch=fetch, brings_all=True)
+
+    def refresh(self, minutes: float = 1) -> list[str]:
+        """Let so many minutes go by, and refresh. Which sources were asked."""
+        self.now += minutes * MINUTE
+        self.asked.clear()
+        refresh(lambda: self.now)
+        return list(self.asked)
+
+    def gold(self) -> str:
+        """What is shown of gold, and from where."""
+        shown = LatestPrice.shown().filter(metal="gold")[0].price
+        return f"{shown.price:.0f} from {shown.source}"
