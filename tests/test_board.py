@@ -488,6 +488,8 @@ def test_a_new_price_comes_in_the_unit_that_was_picked(board: Page, stream: Stub
 
 
 def test_another_unit_is_no_move_of_the_price(board: Page, stream: StubStream):
+    # Where nothing moves, the mark of a move is not taken off again at the movement's end.
+    board.emulate_media(reduced_motion="reduce")
     open_board(board, stream, price_update(1, gold=quote(100)))
     express(board, "kg", "585")
     expect(card(board)).to_contain_text("₹58,500.00")
