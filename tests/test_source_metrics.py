@@ -77,6 +77,8 @@ def test_each_source_has_its_numbers(world: World, settings: Settings) -> None:
         "swarna_source_latency_seconds": 0.25,
     }
     assert ("swarna_source_seconds_since_success", "c") not in said
+    while_left_alone = samples(metrics(world.now))
+    assert while_left_alone["swarna_source_breaker_open", "a"] == 1
 
 
 @pytest.mark.django_db
