@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from prices.metrics import metrics as of_sources
 from streaming.metrics import Ending, Fault, Inbound, Metrics, Refusal
 from tests.product import ROOT
 
@@ -93,11 +95,12 @@ def test_what_has_not_happened_yet_shows_as_zero_so_that_its_first_time_is_seen(
         assert {kind for first, *rest in shown if first == name for kind in rest} == {str(kind) for kind in kinds}
 
 
+@pytest.mark.django_db
 def test_names_follow_prometheus_and_each_is_explained_to_operators() -> None:
     page = generate_latest(Metrics().registry).decode()
     explained = set(re.findall(r"^\| `(swarna_\w+)`", (ROOT / "docs/operations.md").read_text(), re.MULTILINE))
     names = set()
-    for family in text_string_to_metric_families(page):
+    for family in [*text_string_to_metric_families(page), *of_sources(timezone.now())]:
         assert family.documentation.endswith(".")
         names.add(f"{family.name}_total" if family.type == "counter" else family.name)
     assert all(re.fullmatch(r"swarna_[a-z_]+", name) for name in names)
