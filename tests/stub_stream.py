@@ -168,14 +168,15 @@ def _response(body: bytes, content_type: str, headers: Mapping[str, str]) -> Res
 
 def quote(price: float, **fields: Any) -> dict[str, Any]:
     """A metal's entry in `data`, quoted at the start of 2026-11-02 in India unless said otherwise."""
+    change = fields.get("change", 20.21)
     return {
         "price": price,
-        "change": 20.21,
+        "change": change,
         "changePercent": 0.15,
         "high": price + 60,
         "low": price - 100,
         "open": price - 40,
-        "previousClose": price - 20.21,
+        "previousClose": round(price - change, 4),
         "timestamp": "2026-11-01T18:30:00.000Z",
         "source": "gold_api_com",
         "stale": False,

@@ -283,6 +283,9 @@ def test_config_says_what_is_in_force(client: Client, settings: Settings) -> Non
         "note": "duty, GST",
     }
     assert config["providers"] == ["gold_api_com", "simulated"]
+    settings.PRICE_PROVIDERS = ["gold_api_com"]
+    schedule.set_interval(dt.timedelta(hours=1))
+    assert get(client, "/api/v1/config/")["closedUpdateIntervalMs"] == 3_600_000  # never shorter
 
 
 # --- the market ----------------------------------------------------------------------------------------------------

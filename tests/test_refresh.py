@@ -629,6 +629,15 @@ def test_the_first_refresh_after_the_opening_asks_and_so_does_each_that_follows(
     assert minutes_asked(source, OPENS - 3 * MINUTE, OPENS + 5 * MINUTE) == [3, 4, 5, 6, 7]
 
 
+def test_a_source_that_took_its_time_is_asked_again_no_later_for_it(source: Source) -> None:
+    refresh_at(CLOSES + dt.timedelta(seconds=9))  # when a source answered that was asked at the close
+    source.asked.clear()
+    refresh_at(CLOSES + 14 * MINUTE)
+    assert source.asked == []
+    refresh_at(CLOSES + 15 * MINUTE)
+    assert len(source.asked) == METALS
+
+
 def test_a_holiday_is_as_quiet_as_a_weekend(source: Source, settings: Settings) -> None:
     settings.MARKET_CALENDAR = Calendar.parse("2026-09-24")
     assert minutes_asked(source, NOW, NOW + 40 * MINUTE) == [0, 15, 30]
