@@ -24,18 +24,15 @@ from tests.conftest import Server
 from tests.world import MINUTE, PRICES, World
 
 
-class Collector:
-    def __init__(self, families: Iterable[Metric]) -> None:
-        self.families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self.families
-
-
 def samples(families: Iterable[Metric]) -> dict[tuple[str, str], float]:
     """Each sample as Prometheus reads it, by its name and its one label."""
+
+    class Collector:
+        def collect(self) -> Iterable[Metric]:
+            return families
+
     registry = CollectorRegistry()
-    registry.register(Collector(list(families)))
+    registry.register(Collector())
     return read(generate_latest(registry).decode())
 
 
