@@ -59,7 +59,8 @@ def test_a_vendors_key_is_taken_out_however_it_is_written(name: str, settings: S
     setattr(settings, name, "not+a/key")
     said = "a not+a/key b NOT+A/KEY c ?api_key=not%2Ba%2fkey&d"
     assert without_secrets(said) == "a … b … c ?api_key=…&d"
-    assert logged("%s", said) == without_secrets(logged("%s", said))
+    line = logged("%s", said)
+    assert line == without_secrets(line)
     assert without_secrets(TOKEN) == without_tokens(TOKEN)
 
 
