@@ -41,8 +41,9 @@ BANDS = "/admin/prices/sanityband/"
 
 
 @pytest.fixture
-def world(world: World) -> World:
-    """It is now in it, as it is for the admin."""
+def world(world: World, settings: Settings) -> World:
+    """It is now in it, as it is for the admin, and sources are asked whatever day that is."""
+    settings.CLOSED_UPDATE_INTERVAL = settings.PRICE_UPDATE_INTERVAL
     world.now = timezone.now() - MINUTE
     return world
 

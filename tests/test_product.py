@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from playwright.sync_api import Page, expect
 from pytest_httpserver import HTTPServer
 from websockets.sync.client import ClientConnection, connect
 from werkzeug import Request, Response
 
-from prices.market import Calendar
 from tests.product import ROOT, Process, answers, free_port, wait_until
 
 # What the market quotes, per gram; upstream says it per troy ounce.
@@ -213,7 +213,7 @@ def test_an_outage_keeps_the_last_price_marks_it_stale_falls_back_and_recovers(m
         with connect(product.ws_url) as client:
             update(client, live)
             market.open = False
-            if Calendar().is_open(dt.datetime.now(dt.UTC)):  # while it is closed no price grows old
+            if settings.MARKET_CALENDAR.is_open(dt.datetime.now(dt.UTC)):  # while it is closed no price grows old
                 old = update(client, lambda message: message["data"]["gold"]["stale"])
                 assert old["data"]["gold"]["source"] == "gold_api_com"
             fallback = update(client, lambda message: message["data"]["gold"]["source"] == "fallback")

@@ -9,11 +9,11 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.conf import settings
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from prices.market import Calendar
 from tests.conftest import Server
 from tests.raw_websocket import request
 from tests.stream_client import ask, end_of, receive
@@ -220,7 +220,9 @@ def test_too_many_messages_close_the_connection_and_the_seeds_ten_a_minute_do_no
         assert end_of(client) == (1008, "Rate limit exceeded")
 
 
-@pytest.mark.skipif(not Calendar().is_open(dt.datetime.now(dt.UTC)), reason="the market is closed: no price grows old")
+@pytest.mark.skipif(
+    not settings.MARKET_CALENDAR.is_open(dt.datetime.now(dt.UTC)), reason="the market is closed: no price grows old"
+)
 def test_an_old_price_is_marked_stale_by_the_clock_alone(run_server: Callable[..., Server]) -> None:
     server = run_server(FRESHNESS_LIMIT="2s")
     server.publish(gold="13000")
