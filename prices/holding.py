@@ -115,7 +115,7 @@ class Judge:
         for held in pending:
             if held.source != quote.source:
                 continue
-            if held.quote() == _without_figures(quote):
+            if held.quote() == quote.without_figures():
                 return  # the same over again
             self._decide(held, HeldPrice.Decision.OVERTAKEN, quote.source)
         new = HeldPrice.objects.create(
@@ -145,15 +145,3 @@ class Judge:
     def _decide(self, held: HeldPrice, decision: HeldPrice.Decision, by: str) -> None:
         held.decision, held.decided_at, held.decided_by = decision, self.now, by
         held.save(update_fields=["decision", "decided_at", "decided_by"])
-
-
-def _without_figures(quote: Quote) -> Quote:
-    return Quote(
-        metal=quote.metal,
-        price=quote.price,
-        currency=quote.currency,
-        source=quote.source,
-        quoted_at=quote.quoted_at,
-        bid=quote.bid,
-        ask=quote.ask,
-    )

@@ -90,10 +90,17 @@ def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> Publish
             raise ValueError(f"it is in {held.currency}, and prices are shown in {settings.BASE_CURRENCY} now")
         if approve and not list(ledger.in_time([held.quote()])):
             raise ValueError("a newer price of this metal is out")
-        held.decision = HeldPrice.Decision.APPROVED if approve else HeldPrice.Decision.REJECTED
-        held.decided_at, held.decided_by = now, by
-        held.save(update_fields=["decision", "decided_at", "decided_by"])
-        return ledger.write([held.quote()], now) if approve else None
+        decided = {"decided_at": now, "decided_by": by}
+        pending = HeldPrice.objects.filter(decision=HeldPrice.Decision.PENDING)
+        if not approve:
+            pending.filter(pk=held.pk).update(decision=HeldPrice.Decision.REJECTED, **decided)
+            return None
+        pending.filter(pk=held.pk).update(decision=HeldPrice.Decision.APPROVED, **decided)
+        # Staff have said which of the metal's prices is right.
+        pending.filter(metal=held.metal_id, currency=held.currency).update(
+            decision=HeldPrice.Decision.OVERTAKEN, **decided
+        )
+        return ledger.write([held.quote()], now)
 
 
 def apply_premiums(*, now: dt.datetime) -> PublishedTick | None:
@@ -276,7 +283,7 @@ class _Ledger:
         return (
             last is not None
             and last == self.in_force(quote.metal)
-            and last.quote() == _as_stored(quote)
+            and last.quote() == quote.without_figures()
             and last.day() == self._day(quote)
         )
 
@@ -318,20 +325,6 @@ class _Ledger:
             source=quote.source,
             quoted_at=quote.quoted_at,
         )
-
-
-def _as_stored(quote: Quote) -> Quote:
-    """A quote without the day's figures, which rows keep apart: to compare with one that was read back."""
-    return Quote(
-        metal=quote.metal,
-        price=quote.price,
-        currency=quote.currency,
-        source=quote.source,
-        quoted_at=quote.quoted_at,
-        bid=quote.bid,
-        ask=quote.ask,
-        spot=quote.spot,
-    )
 
 
 def _trading_day(at: dt.datetime) -> dt.date:

@@ -255,6 +255,9 @@ class Configuration(models.Model):
     deployed_interval_ms = models.PositiveBigIntegerField(
         editable=False, default=0, help_text="PRICE_UPDATE_INTERVAL when it was last applied."
     )
+    deployed_providers = models.CharField(
+        editable=False, default="", max_length=400, help_text="PRICE_PROVIDERS when it was last applied."
+    )
     history = HistoricalRecords()
 
     class Meta:

@@ -136,6 +136,10 @@ class Quote:
     def lane(self) -> Lane:
         return lane_of(self.source)
 
+    def without_figures(self) -> "Quote":
+        """The same quote without the day's figures, which rows keep apart: to compare with one that was read back."""
+        return replace(self, open=None, high=None, low=None, previous_close=None)
+
     def with_premium(self, multiplier: Decimal) -> "Quote":
         """The same quote with duty, tax and the like on it. Raises ValueError where that cannot be a price."""
         if multiplier == 1:
@@ -212,7 +216,7 @@ class PublishedQuote:
         return replace(
             self,
             quote=quote,
-            day=DayFigures(**day),  # type: ignore[arg-type]  # None stays None only
+            day=DayFigures(**day),  # type: ignore[arg-type]  # `of` gives None for None alone
             percent_per_gram=self.change_percent,
         )
 

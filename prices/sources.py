@@ -11,7 +11,7 @@ from django.db.models import F
 
 from prices.breaker import State
 from prices.consensus import Agreement
-from prices.models import ProviderState
+from prices.models import Configuration, ProviderState
 from prices.providers.chain import Outcome
 from prices.providers.errors import PermanentError, QuotaError
 from prices.quotes import Metal
@@ -20,13 +20,20 @@ logger = logging.getLogger(__name__)
 
 
 def in_order() -> list[ProviderState]:
-    """The sources of this deployment, in staff's order; at first in the deployment's own."""
-    names = settings.PRICE_PROVIDERS
-    known = set(ProviderState.objects.filter(name__in=names).values_list("name", flat=True))
-    if missing := [name for name in names if name not in known]:
+    """The sources of this deployment, in staff's order; or in that of PRICE_PROVIDERS, where it changed since then.
+
+    So the last word counts, whether it was an operator's or a member of staff's.
+    """
+    names: list[str] = settings.PRICE_PROVIDERS
+    deployed = ",".join(names)
+    if Configuration.load().deployed_providers != deployed:
         ProviderState.objects.bulk_create(
-            (ProviderState(name=name, position=names.index(name)) for name in missing), ignore_conflicts=True
+            (ProviderState(name=name, position=position) for position, name in enumerate(names)),
+            update_conflicts=True,
+            unique_fields=["name"],
+            update_fields=["position"],
         )
+        Configuration.objects.update(deployed_providers=deployed)
     return list(ProviderState.objects.filter(name__in=names))
 
 

@@ -282,7 +282,7 @@ def test_config_says_what_is_in_force(client: Client, settings: Settings) -> Non
         "effectiveFrom": "2026-09-24T08:00:00.000Z",
         "note": "duty, GST",
     }
-    assert config["providers"] == ["gold_api_com", "simulated"]
+    assert config["providers"] == ["simulated", "gold_api_com"]
     settings.PRICE_PROVIDERS = ["gold_api_com"]
     schedule.set_interval(dt.timedelta(hours=1))
     assert get(client, "/api/v1/config/")["closedUpdateIntervalMs"] == 3_600_000  # never shorter

@@ -121,6 +121,14 @@ def test_a_price_that_staff_approve_goes_out() -> None:
     assert decisions() == [(Decimal(45000), APPROVED, "asha")]
 
 
+def test_with_one_price_of_a_metal_that_staff_approve_its_others_are_decided() -> None:
+    offer("10000", 0)
+    offer("45000", 1)
+    offer("1000", 1, "metals_dev")
+    ingest.decide(HeldPrice.objects.get(source="gold_api_com").pk, approve=True, by="asha", now=NOW + 2 * MINUTE)
+    assert decisions() == [(Decimal(45000), APPROVED, "asha"), (Decimal(1000), OVERTAKEN, "asha")]
+
+
 def test_a_price_that_staff_reject_is_not_confirmed_by_its_source() -> None:
     offer("10000", 0)
     offer("11000", 1)

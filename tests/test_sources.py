@@ -45,6 +45,18 @@ def test_staff_order_the_sources_and_switch_them_off(world: World) -> None:
     assert world.refresh() == ["c", "a"]
 
 
+def test_an_order_that_is_deployed_anew_counts_for_more_than_staffs_before(world: World, settings: Settings) -> None:
+    sources.in_order()
+    ProviderState.objects.filter(name="c").update(position=0)
+    ProviderState.objects.filter(name="a").update(position=2, enabled=False)
+    assert [source.name for source in sources.in_order()] == ["c", "b", "a"]
+    settings.PRICE_PROVIDERS = ["b", "a", "c"]
+    assert [source.name for source in sources.in_order()] == ["b", "a", "c"]
+    assert not state("a").enabled  # which is not the deployment's to say
+    ProviderState.objects.filter(name="b").update(position=9)
+    assert [source.name for source in sources.in_order()] == ["a", "c", "b"]
+
+
 def test_a_source_that_the_deployment_no_longer_names_is_not_asked(world: World, settings: Settings) -> None:
     world.refresh()
     settings.PRICE_PROVIDERS = ["b"]
