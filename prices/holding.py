@@ -115,8 +115,8 @@ class Judge:
         for held in pending:
             if held.source != quote.source:
                 continue
-            if held.quote() == quote.without_figures():
-                return  # the same over again
+            if held.doubt == trouble.doubt and self._is_same(quote, held):
+                return  # much the same over again: what staff are about to decide is not to change beneath them
             self._decide(held, HeldPrice.Decision.OVERTAKEN, quote.source)
         new = HeldPrice.objects.create(
             metal_id=quote.metal,

@@ -92,6 +92,24 @@ def test_a_price_beyond_its_band_is_for_staff_alone_to_let_out() -> None:
         assert offer("311034.768", minutes)
     assert offer("311034.768", 5, "metals_dev")
     assert live() == 10000
+    assert decisions() == [(Decimal("311034.768"), PENDING, "")] * 2  # one to decide, however often it is said
+
+
+def test_a_source_that_says_much_the_same_leaves_staff_what_they_are_deciding() -> None:
+    offer("10000", 0)
+    offer("45000", 1)
+    seen = HeldPrice.objects.get().pk
+    offer("45010", 2)
+    ingest.decide(seen, approve=True, by="asha", now=NOW + 3 * MINUTE)
+    assert live() == 45000
+    assert HeldPrice.objects.count() == 1
+
+
+def test_a_source_that_says_something_else_is_held_anew() -> None:
+    offer("10000", 0)
+    offer("45000", 1)
+    offer("60000", 2)
+    assert decisions() == [(Decimal(45000), OVERTAKEN, "gold_api_com"), (Decimal(60000), PENDING, "")]
 
 
 def test_a_first_price_is_held_to_the_band_around_staffs_fallback() -> None:
