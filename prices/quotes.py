@@ -247,10 +247,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedTick:
-    """One publication. `previous_seq` is the tick before it (0 for the first): whoever knows another has a gap."""
+    """One publication. Ticks have numbers without gaps, from 1 on: whoever does not know the one before has a gap."""
 
     seq: int
-    previous_seq: int
     published_at: dt.datetime
     quotes: tuple[PublishedQuote, ...]
     changes: tuple[Change, ...]

@@ -58,7 +58,6 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     """One publication, as it travels between processes: the metals whose quotes were new, and significant moves."""
 
     seq: int
-    previous_seq: int
     published_at: dt.datetime
     quotes: dict[str, Quoted]
     changes: list[ChangeData]
@@ -68,7 +67,6 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
         """A published tick in the words of the wire."""
         return cls(
             seq=published.seq,
-            previous_seq=published.previous_seq,
             published_at=published.published_at,
             quotes={quoted.quote.metal.value: Quoted.of(quoted) for quoted in published.quotes},
             changes=[
@@ -106,7 +104,7 @@ class TickLog:
 
     def append(self, tick: Tick) -> bool:
         """Take the next tick. False, and nothing taken, when it does not follow the newest: then a tick is missing."""
-        if tick.previous_seq != self.seq:
+        if tick.seq != self.seq + 1:
             return False
         self.seq = tick.seq
         self.latest.update(tick.quotes)
@@ -166,7 +164,7 @@ class TickLog:
 
     def _after(self, since: int | None) -> list[Tick] | None:
         """The ticks after `since`, or None where they are not all held."""
-        if since is None or since > self.seq or not self._ring or since < self._ring[0].previous_seq:
+        if since is None or since > self.seq or not self._ring or since < self._ring[0].seq - 1:
             return None
         return [tick for tick in self._ring if tick.seq > since]
 

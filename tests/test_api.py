@@ -18,11 +18,12 @@ from pytest_django import Settings
 
 from prices import ingest, schedule
 from prices.market import Calendar
-from prices.models import Configuration, ListedMetal, Premium, SanityBand, Tick
+from prices.models import Configuration, ListedMetal, Premium, SanityBand
 from prices.quotes import LARGEST_PRICE, PURITIES, UNITS, Metal, PublishedTick
 from streaming import protocol, publish, ticks
 from tests.conftest import NOW, quote
 from tests.measures import PAIRS, factor, published_digits
+from tests.world import forget_prices
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +36,7 @@ def _seeded(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     """A database with metals and without any tick, and nobody to tell."""
     monkeypatch.setattr(publish, "tick", lambda tick: None)
     call_command("seed")
-    Tick.objects.all().delete()
+    forget_prices()
 
 
 @pytest.fixture

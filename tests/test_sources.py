@@ -66,7 +66,7 @@ def test_a_source_that_the_deployment_no_longer_names_is_not_asked(world: World,
 def test_a_source_that_lacks_one_metal_does_not_lose_the_others(world: World) -> None:
     world.says["a"] = {Metal.GOLD: "13300"}
     assert world.refresh() == ["a", "b"]
-    sources_shown = {latest.metal_id: latest.price.source for latest in LatestPrice.shown().filter(lane=Lane.LIVE)}
+    sources_shown = {latest.metal_id: latest.source for latest in LatestPrice.shown().filter(lane=Lane.LIVE)}
     assert sources_shown == {"gold": "a", "silver": "b", "platinum": "b", "palladium": "b"}
     assert state("a").last_error == "silver, platinum, palladium: is not in the answer"
     assert state("a").breaker.state(world.now) is State.CLOSED

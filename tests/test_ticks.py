@@ -34,10 +34,9 @@ def quoted(seq: int, price: int = 100, source: str = "gold_api_com") -> Quoted:
     )
 
 
-def tick(seq: int, *metals: str, previous: int | None = None, moved: tuple[str, ...] = ()) -> Tick:
+def tick(seq: int, *metals: str, moved: tuple[str, ...] = ()) -> Tick:
     return Tick(
         seq=seq,
-        previous_seq=seq - 1 if previous is None else previous,
         published_at=AT,
         quotes={metal: quoted(seq, price=1000 + seq) for metal in metals or METALS},
         changes=[
@@ -105,11 +104,6 @@ def test_a_tick_that_does_not_follow_is_not_taken() -> None:
     log = log_of(tick(1))
     assert not log.append(tick(3))
     assert log.seq == 1
-
-
-def test_ids_may_have_gaps_where_the_chain_has_none() -> None:
-    log = log_of(tick(1), tick(7, previous=1))
-    assert told(log.update(EVERY_METAL, 1))["snapshot"] is False
 
 
 def test_clients_in_step_share_one_text() -> None:
