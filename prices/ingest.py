@@ -8,7 +8,7 @@ import datetime as dt
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 
@@ -141,6 +141,15 @@ def with_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
     return quote.with_premium(premiums.get(quote.metal, Decimal(1)))
 
 
+def before_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
+    """A quote as it is to be compared with others: less the premium that its vendor gave it with."""
+    vendor = PROVIDERS.get(quote.source)
+    if not (vendor and vendor.includes_premium):
+        return quote
+    spot = quote.price / premiums.get(quote.metal, Decimal(1))
+    return replace(quote.without_figures(), price=spot, bid=None, ask=None)
+
+
 def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> PublishedTick | None:
     """Publish staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever.
 
@@ -169,6 +178,7 @@ class _Ledger:
     def __init__(self, head: Head, configuration: Configuration) -> None:
         self.head = head
         self.configuration = configuration
+        self.premiums: Mapping[str, Decimal] = {}  # those that are written with
         self.lanes = shown_lanes(settings.PRICE_PROVIDERS)
         self.listed = set(ListedMetal.objects.filter(enabled=True).values_list("name", flat=True))
         self.latest: dict[tuple[str, str], LatestPrice] = {
@@ -222,8 +232,8 @@ class _Ledger:
 
     def write(self, quotes: Iterable[Quote], now: dt.datetime, *, confirms: bool = True) -> PublishedTick | None:
         """Write and publish what is new of spot quotes; `confirms`: they are what sources say now."""
-        premiums = Premium.in_force(now)
-        listed = [with_premium(quote, premiums) for quote in self.in_time(quotes)]
+        self.premiums = Premium.in_force(now)
+        listed = [with_premium(quote, self.premiums) for quote in self.in_time(quotes)]
         news = [quote for quote in listed if not self._is_shown(quote)]
         if confirms:
             self._confirm([quote for quote in listed if quote not in news], now)
@@ -307,17 +317,30 @@ class _Ledger:
 
     def _change(self, quote: Quote) -> Change | None:
         """The move within the quote's own lane: that a fallback is shown, or no longer, moves no market."""
-        last = self._last(quote)
+        last, _ = self._before(quote)
         if last is None:
             return None
         return significant_change(quote.metal, last.price, quote.price, threshold=self.configuration.threshold_percent)
 
+    def _before(self, quote: Quote) -> tuple[Quote, DayFigures] | tuple[None, None]:
+        """The price before this one in its own lane and its day, as both would be under the premium that is written
+        with: that staff change one moves no market either.
+        """
+        row = self._last(quote)
+        if row is None:
+            return None, None
+        last = row.quote()
+        restated = with_premium(last.at_spot(), self.premiums)
+        if restated.price == last.price:
+            return last, row.day()
+        return restated, row.day().times(restated.price / last.price)
+
     def _day(self, quote: Quote) -> DayFigures:
-        last = self._last(quote)
+        last, day = self._before(quote)
         return day_figures(
             quote,
-            last.quote() if last else None,
-            last.day() if last else None,
+            last,
+            day,
             same_day=last is not None and _trading_day(last.quoted_at) == _trading_day(quote.quoted_at),
         )
 

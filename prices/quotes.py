@@ -184,6 +184,15 @@ class DayFigures:
     low: Decimal
     previous_close: Decimal | None
 
+    def times(self, factor: Decimal) -> "DayFigures":
+        """The same day under another premium."""
+        return DayFigures(
+            open=rounded(self.open * factor),
+            high=rounded(self.high * factor),
+            low=rounded(self.low * factor),
+            previous_close=None if self.previous_close is None else rounded(self.previous_close * factor),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedQuote:

@@ -251,7 +251,13 @@ class Hub:
         }
         turned = self.log.mark_stale(frozenset(old))
         self._renew(turned)
-        feeds = self.log.feeds()
+        feeds = self.log.feeds(
+            {
+                metal
+                for metal, quoted in self.log.latest.items()
+                if not market.is_of_now(quoted.quoted_at, now, self._freshness_limit)
+            }
+        )
         feed = overall(feeds.values())
         source = next((self.log.latest[metal].data.source for metal in feeds if feeds[metal] == feed), None)
         is_open, next_change = market.is_open(now), market.next_change(now)

@@ -8,7 +8,7 @@ this one question.
 
 import datetime as dt
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -182,14 +182,14 @@ class TickLog:
         )
         return Update(Frame(payload), self.seq)
 
-    def feeds(self) -> dict[str, Feed]:
-        """What kind of price each metal shows."""
-        return {metal: self._feed(metal, quoted.data.source) for metal, quoted in self.latest.items()}
-
-    def _feed(self, metal: str, source: str) -> Feed:
-        if source in (Feed.SIMULATED, Feed.FALLBACK):
-            return Feed(source)
-        return Feed.STALE if metal in self.stale else Feed.LIVE
+    def feeds(self, past: Container[str]) -> dict[str, Feed]:
+        """What kind of price each metal shows; those of `past` are no prices of now, whether stale or of the close."""
+        return {
+            metal: Feed(source)
+            if (source := quoted.data.source) in (Feed.SIMULATED, Feed.FALLBACK)
+            else (Feed.STALE if metal in past else Feed.LIVE)
+            for metal, quoted in self.latest.items()
+        }
 
 
 def overall(feeds: Iterable[Feed]) -> Feed:

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Sequence
 
 import pytest
+from django.conf import settings
 from pytest_django import Settings
 
 from prices import current, providers, schedule
@@ -43,10 +44,12 @@ def told(now: dt.datetime) -> str:
     standing = current.standing()
     log = TickLog(currency="INR", size=1)
     log.relist({metal.value: Quoted.of(published) for metal, published in standing.quotes.items()})
-    log.mark_stale(
-        frozenset(metal.value for metal, published in standing.quotes.items() if standing.is_stale(published, now))
-    )
-    return overall(log.feeds().values())
+    past = {
+        metal.value
+        for metal, published in standing.quotes.items()
+        if not settings.MARKET_CALENDAR.is_of_now(published.quote.quoted_at, now, standing.freshness_limit)
+    }
+    return overall(log.feeds(past).values())
 
 
 def test_a_day_without_sources_is_told_on_every_screen_ends_by_itself_and_is_in_the_history(

@@ -219,6 +219,30 @@ def test_bid_and_ask_go_along_with_a_premium_that_changes() -> None:
     assert (row.price, row.bid, row.ask, row.spot) == tuple(map(Decimal, (11000, 10989, 11011, 10000)))
 
 
+def test_a_premium_that_changes_is_no_move_of_the_market_nor_of_its_day() -> None:
+    offer("10000", -26 * 60)
+    offer("10300", 0)
+    offer("10200", 1)
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=NOW + 2 * MINUTE)
+    tick = ingest.apply_premiums(now=NOW + 2 * MINUTE)
+    assert tick is not None
+    assert tick.changes == ()
+    (gold,) = tick.quotes
+    day = gold.day
+    assert (gold.quote.price, day.open, day.high, day.low) == tuple(map(Decimal, (11220, 11330, 11330, 11220)))
+    assert (day.previous_close, gold.change_percent) == (Decimal(11000), Decimal("2.00"))
+
+
+def test_the_days_after_a_premium_changed_compare_with_a_close_under_it() -> None:
+    offer("10000", -26 * 60)
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=NOW)
+    offer("10300", 0)
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price
+    assert (row.price, row.low, row.previous_close) == tuple(map(Decimal, (11330, 11330, 11000)))
+    move = row.tick.changes.get()
+    assert (move.old_price, move.new_price, move.change_percent) == tuple(map(Decimal, (11000, 11330, 3)))
+
+
 def test_a_premium_that_ends_leaves_spot() -> None:
     premium = Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW)
     offer("10000", 0)

@@ -15,12 +15,12 @@ from channels.layers import InMemoryChannelLayer
 from prices.current import Standing
 from prices.market import Calendar
 from prices.quotes import Change, DayFigures, Metal, PublishedQuote, PublishedTick, Quote
-from streaming import hub, protocol, publish
+from streaming import hub, publish
 from streaming.connection import Connection
 from streaming.hub import Hub
 from streaming.metrics import Ending, Metrics
 from streaming.outlets import SendOutlet
-from streaming.protocol import EVERY_METAL
+from streaming.protocol import EVERY_METAL, wire_time
 from streaming.ticks import Tick
 from tests.conftest import NOW, quote
 
@@ -510,10 +510,10 @@ async def quoted_at(world: World, client: Client, at: dt.datetime, price: str = 
 
 async def test_each_change_of_the_market_is_a_status_that_names_the_next(world: World, client: Client) -> None:
     seen: list[tuple[str, str]] = []
-    for at in (CLOSES - MINUTE, CLOSES, OPENS):
+    for at, feed in ((CLOSES - MINUTE, "live"), (CLOSES, "stale"), (OPENS, "live")):
         await quoted_at(world, client, at, str(103 + len(seen)))
         status = await client.next("status")
-        while (status["feed"], status["timestamp"]) != ("live", protocol.wire_time(at)):
+        while (status["feed"], status["timestamp"]) != (feed, wire_time(at)):
             status = await client.next("status")
         seen.append((status["market"], status["nextChange"]))
     assert seen == [
@@ -528,6 +528,19 @@ async def test_the_configured_holidays_are_kept(world: World, client: Client) ->
     while (status := await client.next("status"))["market"] != "closed":
         pass
     assert status["nextChange"] == "2026-11-26T23:00:00.000Z"
+
+
+async def test_nothing_is_live_while_the_market_is_closed_nor_after_it_opens_before_somebody_quotes(
+    world: World, client: Client
+) -> None:
+    await quoted_at(world, client, CLOSES - MINUTE)
+    for now, market in ((CLOSES, "closed"), (OPENS, "open")):
+        world.now = now
+        while (status := await client.next("status"))["market"] != market or status["timestamp"] < wire_time(now):
+            pass
+        assert (status["feed"], status["metals"]) == ("stale", {"gold": "stale"})
+    await quoted_at(world, client, OPENS + MINUTE, "103")
+    assert (await client.next("status"))["feed"] == "live"
 
 
 async def test_a_price_of_the_close_stays_fresh_over_the_weekend_and_ages_from_the_opening(

@@ -4,6 +4,8 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from pytest_django import Settings
@@ -250,6 +252,17 @@ def test_a_premium_takes_effect_when_its_time_has_come_though_no_source_answers(
 def consensus(world: World, settings: Settings) -> World:
     settings.CONSENSUS_SOURCES = 2
     return world
+
+
+def test_a_source_that_holds_duty_already_is_compared_at_spot(
+    consensus: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prices.ingest.PROVIDERS", {"b": replace(consensus.source("b"), includes_premium=True)})
+    consensus.says |= {"b": {Metal.GOLD: "14520"}, "c": TemporaryError("is away")}
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=consensus.now)
+    consensus.refresh()
+    assert consensus.gold() == "14520 from consensus"
+    assert not ProviderState.objects.filter(set_aside_total__gt=0).exists()
 
 
 def test_the_median_of_all_sources_goes_out(consensus: World) -> None:

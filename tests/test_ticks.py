@@ -144,8 +144,8 @@ def test_a_feed_is_only_as_real_as_its_least_real_metal() -> None:
 def test_each_metal_shows_what_kind_of_price_it_has() -> None:
     log = TickLog(currency="INR", size=8)
     log.replace(1, {"gold": quoted(1), "silver": quoted(1, source="fallback"), "platinum": quoted(1)}, [tick(1)])
-    log.mark_stale(frozenset({"silver", "platinum"}))
-    assert log.feeds() == {"gold": Feed.LIVE, "silver": Feed.FALLBACK, "platinum": Feed.STALE}
+    feeds = log.feeds(past={"silver", "platinum"})
+    assert feeds == {"gold": Feed.LIVE, "silver": Feed.FALLBACK, "platinum": Feed.STALE}
 
 
 metal_sets = st.frozensets(st.sampled_from(METALS), min_size=1)
