@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from prices import candles
 from prices.candles import Counted, Interval
 from prices.models import Candle, Head, Price
-from prices.quotes import FALLBACK, SIMULATED, Lane, lane_of
+from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, lane_of, shown_lanes
 
 _KEY = ("metal", "currency", "lane", "interval", "start")
 _FIGURES = ("open", "high", "low", "close", "ticks", "first_at", "last_at", "seq")
@@ -117,6 +117,26 @@ def take(prices: Iterable[Price], *, corrected: Collection[str] = ()) -> list[Ca
             ]
     put(remade)
     return add(added) + remade
+
+
+def by_metal(rows: Iterable[Candle]) -> dict[Metal, list[tuple[candles.Candle, dt.datetime]]]:
+    """Rows as candles, each with its end."""
+    local = zone()
+    found: dict[Metal, list[tuple[candles.Candle, dt.datetime]]] = {}
+    for row in rows:
+        candle = row.value()
+        found.setdefault(Metal(row.metal), []).append((candle, candle.interval.end(candle.start, local)))
+    return found
+
+
+def changed_since(seq: int, start: dt.datetime) -> list[Candle]:
+    """The candles that are shown here and that ticks after `seq` are in, which all were at `start` or later."""
+    local = zone()
+    begins = Q(
+        *(Q(interval=interval, start__gte=interval.start(start, local)) for interval in Interval), _connector=Q.OR
+    )
+    lanes = shown_lanes(settings.PRICE_PROVIDERS)
+    return list(Candle.objects.filter(begins, currency=settings.BASE_CURRENCY, lane__in=lanes, seq__gt=seq))
 
 
 def add(rows: Sequence[Candle]) -> list[Candle]:
