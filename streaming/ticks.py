@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from prices.quotes import PublishedQuote, PublishedTick
+from prices.quotes import DayFigures, Metal, PublishedQuote, PublishedTick, Quote
 from streaming import protocol
 from streaming.frames import Frame
 from streaming.protocol import ChangeData, Feed, PriceData
@@ -51,6 +51,23 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
                 bid=msgspec.UNSET if quote.bid is None else number(quote.bid),
                 ask=msgspec.UNSET if quote.ask is None else number(quote.ask),
             ),
+        )
+
+    def published(self, metal: Metal, currency: str) -> PublishedQuote:
+        """The quote again: what `of` was given, but for a spot price, which is on no wire."""
+        data = self.data
+        return PublishedQuote(
+            seq=self.seq,
+            quote=Quote(
+                metal=metal,
+                price=data.price,
+                currency=currency,
+                source=data.source,
+                quoted_at=self.quoted_at,
+                bid=None if data.bid is msgspec.UNSET else data.bid,
+                ask=None if data.ask is msgspec.UNSET else data.ask,
+            ),
+            day=DayFigures(open=data.open, high=data.high, low=data.low, previous_close=data.previousClose),
         )
 
 
@@ -102,6 +119,7 @@ class TickLog:
         self._currency = currency
         self._ring: deque[Tick] = deque(maxlen=size)
         self.published_at: dt.datetime | None = None
+        self.version = 0  # another one: what is shown has changed
         self._cache: dict[tuple[frozenset[str], int | None], Update | None] = {}
 
     def append(self, tick: Tick) -> bool:
@@ -113,7 +131,7 @@ class TickLog:
         self.stale -= tick.quotes.keys()
         self._ring.append(tick)
         self.published_at = tick.published_at
-        self._cache.clear()
+        self._changed()
         return True
 
     def replace(self, seq: int, latest: Mapping[str, Quoted], ticks: Iterable[Tick]) -> None:
@@ -123,19 +141,19 @@ class TickLog:
         self._ring.clear()
         self._ring.extend(ticks)
         self.published_at = self._ring[-1].published_at if self._ring else None
-        self._cache.clear()
+        self._changed()
 
     def relist(self, latest: Mapping[str, Quoted]) -> None:
         """Show these and no others, in this order: staff switched a metal on or off, or what is shown here changed."""
         self.latest = dict(latest)
-        self._cache.clear()
+        self._changed()
 
     def mark_stale(self, metals: frozenset[str]) -> frozenset[str]:
         """Say which metals' quotes are older than the freshness limit now; returns those for which that is news."""
         news = self.stale ^ metals
         if news:
             self.stale = metals
-            self._cache.clear()
+            self._changed()
         return news
 
     def update(self, metals: frozenset[str], since: int | None) -> Update | None:
@@ -154,6 +172,10 @@ class TickLog:
                 self._cache.clear()
             update = self._cache[key] = self._build(metals, since)
             return update
+
+    def _changed(self) -> None:
+        self.version += 1
+        self._cache.clear()
 
     def _build(self, metals: frozenset[str], since: int | None) -> Update | None:
         missed = self._after(since)
