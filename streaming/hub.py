@@ -72,6 +72,7 @@ class Hub:
         self._told_at = 0.0
         self._told_seq = 0
         self._round: asyncio.TimerHandle | None = None
+        self._began_at: dt.datetime | None = None
         self._freshness_limit: dt.timedelta | None = None  # until the database has been read
         self._currency = currency
         self._shown: tuple[Any, ...] | None = None
@@ -135,7 +136,13 @@ class Hub:
             return None
         currency = self._currency
         quotes = {Metal(metal): quoted.published(Metal(metal), currency) for metal, quoted in self.log.latest.items()}
-        return Standing(seq=self.log.seq, quotes=quotes, ticks=(), freshness_limit=self._freshness_limit)
+        return Standing(
+            seq=self.log.seq,
+            began_at=self._began_at,
+            quotes=quotes,
+            ticks=(),
+            freshness_limit=self._freshness_limit,
+        )
 
     async def stop(self) -> None:
         """End the hub's own tasks, for whoever does not end the process with it."""
@@ -224,9 +231,10 @@ class Hub:
             self._freshness_limit = standing.freshness_limit
             ticks = [Tick.of(tick) for tick in standing.ticks]
             latest = {metal.value: Quoted.of(published) for metal, published in standing.quotes.items()}
-            # Also one that was emptied and has since grown past us: its chain begins before where we stand.
-            begins_anew = bool(self.log.seq and ticks and ticks[0].previous_seq < self.log.seq)
-            if standing.seq < self.log.seq or begins_anew:
+            # One that was emptied, or put back, even if it has since grown past us.
+            counts_anew = standing.began_at != self._began_at and self.log.seq
+            self._began_at = standing.began_at
+            if standing.seq < self.log.seq or counts_anew:
                 self.log.replace(standing.seq, latest, ticks)
                 for connection in self.connections:
                     connection.since = None  # what it has seen is no more
@@ -263,7 +271,9 @@ class Hub:
         }
         turned = self.log.mark_stale(frozenset(old))
         self._renew(turned)
-        feeds = self.log.feeds()
+        feeds = self.log.feeds(
+            {metal for metal, quoted in self.log.latest.items() if not market.is_of_now(quoted.quoted_at, now, limit)}
+        )
         feed = overall(feeds.values())
         source = next((self.log.latest[metal].data.source for metal in feeds if feeds[metal] == feed), None)
         is_open, next_change = market.is_open(now), market.next_change(now)

@@ -21,6 +21,7 @@ from django.http.request import split_domain_port, validate_host
 from prices.api import answers
 from prices.api.renderers import NumberRenderer
 from prices.quotes import PURITIES, UNITS, Metal
+from streaming.frames import Frame
 from streaming.hub import Hub
 from swarna import addresses
 from swarna.addresses import Network
@@ -80,7 +81,7 @@ class Quick:
         self._manners = manners
         self._windows = Windows(None, "", manners.rate_window)
         self._bodies: dict[_Asked, _Body | None] = {}
-        self._version = -1
+        self._shown: tuple[int, Frame | None] | None = None
         self._is_ours = lru_cache(64)(lambda host: validate_host(split_domain_port(host)[0], manners.hosts))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -113,8 +114,10 @@ class Quick:
         asked = _asked(scope["path"], scope["query_string"])
         if asked is None:
             return None
-        if self._version != self._hub.log.version:
-            self._version = self._hub.log.version
+        # The status is another one when the market opens or closes.
+        shown = (self._hub.log.version, self._hub.status)
+        if self._shown != shown:
+            self._shown = shown
             self._bodies.clear()
         if asked not in self._bodies:
             if len(self._bodies) >= _MOST_KEPT:

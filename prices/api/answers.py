@@ -27,6 +27,7 @@ def prices(standing: current.Standing, asked: Mapping[str, str], now: dt.datetim
     return {
         "data": {metal.value: _quote(published, standing, asked, now) for metal, published in standing.quotes.items()},
         "seq": standing.seq,
+        "market": market(now),
         "currency": settings.BASE_CURRENCY,
         **asked,
     }
@@ -40,9 +41,14 @@ def price(standing: current.Standing, metal: str, asked: Mapping[str, str], now:
     return {
         "metal": metal,
         **_quote(published, standing, asked, now),
+        "market": market(now),
         "currency": settings.BASE_CURRENCY,
         **asked,
     }
+
+
+def market(now: dt.datetime) -> str:
+    return "open" if settings.MARKET_CALENDAR.is_open(now) else "closed"
 
 
 def _quote(

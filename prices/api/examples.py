@@ -18,7 +18,7 @@ _QUOTE: Final[dict[str, Any]] = {
     "bid": 13220,
     "ask": 13222.5,
 }
-_PER: Final = {"currency": "INR", "unit": "gram", "purity": "24k"}
+_PER: Final = {"market": "open", "currency": "INR", "unit": "gram", "purity": "24k"}
 
 
 def _answer(name: str, value: Any) -> OpenApiExample:

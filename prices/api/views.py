@@ -103,7 +103,7 @@ class MarketView(StrictView):
         return Response(
             MarketSerializer(
                 {
-                    "market": "open" if calendar.is_open(now) else "closed",
+                    "market": answers.market(now),
                     "nextChange": calendar.next_change(now),
                     "timestamp": now,
                 }
