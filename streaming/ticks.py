@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from prices.quotes import PublishedQuote, PublishedTick
+from prices.quotes import DayFigures, Metal, PublishedQuote, PublishedTick, Quote
 from streaming import protocol
 from streaming.candles import CandleLog, CandlesByMetal, CandleUpdate
 from streaming.frames import Frame
@@ -52,6 +52,23 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
                 bid=msgspec.UNSET if quote.bid is None else number(quote.bid),
                 ask=msgspec.UNSET if quote.ask is None else number(quote.ask),
             ),
+        )
+
+    def published(self, metal: Metal, currency: str) -> PublishedQuote:
+        """The quote again: what `of` was given, but for a spot price, which is on no wire."""
+        data = self.data
+        return PublishedQuote(
+            seq=self.seq,
+            quote=Quote(
+                metal=metal,
+                price=data.price,
+                currency=currency,
+                source=data.source,
+                quoted_at=self.quoted_at,
+                bid=None if data.bid is msgspec.UNSET else data.bid,
+                ask=None if data.ask is msgspec.UNSET else data.ask,
+            ),
+            day=DayFigures(open=data.open, high=data.high, low=data.low, previous_close=data.previousClose),
         )
 
 
@@ -106,6 +123,7 @@ class TickLog:
         self._currency = currency
         self._ring: deque[Tick] = deque(maxlen=size)
         self.published_at: dt.datetime | None = None
+        self.version = 0  # another one: what is shown has changed
         self._candles = CandleLog()
         self._cache: dict[tuple[frozenset[str], int | None, frozenset[str]], Update | None] = {}
 
@@ -119,7 +137,7 @@ class TickLog:
         self._ring.append(tick)
         self._take_candles(tick)
         self.published_at = tick.published_at
-        self._cache.clear()
+        self._changed()
         return True
 
     def replace(self, seq: int, latest: Mapping[str, Quoted], ticks: Iterable[Tick]) -> None:
@@ -132,19 +150,19 @@ class TickLog:
         for tick in self._ring:
             self._take_candles(tick)
         self.published_at = self._ring[-1].published_at if self._ring else None
-        self._cache.clear()
+        self._changed()
 
     def relist(self, latest: Mapping[str, Quoted]) -> None:
         """Show these and no others, in this order: staff switched a metal on or off, or what is shown here changed."""
         self.latest = dict(latest)
-        self._cache.clear()
+        self._changed()
 
     def mark_stale(self, metals: frozenset[str]) -> frozenset[str]:
         """Say which metals' quotes are older than the freshness limit now; returns those for which that is news."""
         news = self.stale ^ metals
         if news:
             self.stale = metals
-            self._cache.clear()
+            self._changed()
         return news
 
     def _take_candles(self, tick: Tick) -> None:
@@ -168,6 +186,10 @@ class TickLog:
                 self._cache.clear()
             update = self._cache[key] = self._build(metals, since, candles)
             return update
+
+    def _changed(self) -> None:
+        self.version += 1
+        self._cache.clear()
 
     def _build(self, metals: frozenset[str], since: int | None, candles: frozenset[str]) -> Update | None:
         missed = self._after(since)

@@ -79,6 +79,19 @@ def networks(text: str) -> list[Network]:
         raise ValidationError("write addresses or ranges with commas between: 10.0.0.5, 172.16.0.0/12") from error
 
 
+def origins(text: str) -> list[str]:
+    """Web origins with commas between, or `*` for any; none where it is empty."""
+    given = [each.strip() for each in text.split(",") if each.strip()]
+    for each in given:
+        parts = _parts(each)
+        bare = (
+            parts.scheme in ("http", "https") and parts.hostname and not (parts.path or parts.query or parts.fragment)
+        )
+        if each != "*" and not (bare and parts.username is None):
+            raise ValidationError("write origins with commas between, such as https://shop.example, or * for any")
+    return given
+
+
 def currency(text: str) -> str:
     """An ISO 4217 code in capitals."""
     if not re.fullmatch(r"[A-Za-z]{3}", text.strip()):
@@ -136,6 +149,7 @@ def reader(file: Path | None) -> Env:
         currency,
         time_zone,
         networks,
+        origins,
         quota,
         market_calendar,
     ):

@@ -22,6 +22,11 @@ def board(request: HttpRequest) -> HttpResponse:
     return render(request, "board.html", {"metals": list(metals)})
 
 
+handler400 = "swarna.problems.bad_request"
+handler403 = "swarna.problems.permission_denied"
+handler404 = "swarna.problems.not_found"
+handler500 = "swarna.problems.server_error"
+
 urlpatterns = [
     path("", board, name="board"),
     path("healthz", healthz, name="healthz"),

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from prices.breaker import State
 from prices.health import Health
 from prices.quotes import PURITIES, UNITS, PublishedQuote
+from swarna.requests import StrictSerializer
 
 _MARKET = ["open", "closed"]
 
@@ -41,7 +42,7 @@ class _Choice(serializers.ChoiceField):
         super().__init__(names, error_messages={"invalid_choice": message}, **options)
 
 
-class QuerySerializer(serializers.Serializer):
+class QuerySerializer(StrictSerializer):
     """How a price is to be expressed; as streamed where nothing is asked for."""
 
     unit = _Choice(UNITS, default="gram")
@@ -147,6 +148,45 @@ class ConfigSerializer(serializers.Serializer):
     rateLimit = serializers.IntegerField(help_text="Messages from one client in `rateWindowMs`.")
     rateWindowMs = serializers.IntegerField()
     maxMessageBytes = serializers.IntegerField()
+
+
+class ConfigChangesSerializer(StrictSerializer):
+    """What staff may change at run time; null is: as deployed. What is left out stays."""
+
+    changeThresholdPercent = serializers.DecimalField(
+        None, None, required=False, allow_null=True, coerce_to_string=False, help_text="Above 0."
+    )
+    updateIntervalMs = serializers.IntegerField(required=False)
+    freshnessLimitMs = serializers.IntegerField(required=False, allow_null=True)
+    maxJumpPercent = serializers.DecimalField(
+        None, None, required=False, allow_null=True, coerce_to_string=False, help_text="Above 0."
+    )
+
+
+class FallbackPriceSerializer(serializers.Serializer):
+    """What is shown for a metal when no source answers."""
+
+    metal = serializers.CharField(source="metal_id")
+    currency = serializers.CharField()
+    price = _Amount(help_text="Per gram of fine metal.")
+    asOf = Time(source="as_of", help_text="When it was true.")
+    note = serializers.CharField(help_text="Where it comes from.")
+    onScreen = serializers.BooleanField(source="on_screen", help_text="Whether it is what is shown now.")
+    version = serializers.IntegerField(
+        allow_null=True, help_text="Send it with a change, which is refused then where somebody was quicker."
+    )
+
+
+class FallbackChangesSerializer(StrictSerializer):
+    """A change to a fallback price. What is left out stays; a new price without `asOf` is as of now."""
+
+    price = serializers.DecimalField(None, None, required=False, coerce_to_string=False)
+    asOf = serializers.DateTimeField(required=False)
+    note = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    version = serializers.IntegerField(required=False)
+    confirm = serializers.BooleanField(
+        required=False, help_text="True: this was checked, though it is far from the last price or out of its band."
+    )
 
 
 class QuotaSerializer(serializers.Serializer):

@@ -8,5 +8,7 @@ urlpatterns = [
     path("prices/<str:metal>/", views.PriceView.as_view(), name="price"),
     path("market/", views.MarketView.as_view(), name="market"),
     path("config/", views.ConfigView.as_view(), name="config"),
+    path("fallback-prices/", views.FallbackPricesView.as_view(), name="fallback-prices"),
+    path("fallback-prices/<str:metal>/", views.FallbackPriceView.as_view(), name="fallback-price"),
     path("providers/", views.ProvidersView.as_view(), name="providers"),
 ]
