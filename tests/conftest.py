@@ -1,4 +1,5 @@
-"""What tests share: a real Valkey, a database in a file that other processes can open, and a real web process."""
+"""What tests share: a real Valkey, a real PostgreSQL, a database in a file that other processes can open, and a real
+web process."""
 
 import datetime as dt
 import itertools
@@ -26,6 +27,7 @@ from tests.desk_fixtures import boss, desk, save, staff, told
 from tests.echo_fixtures import caller, echo, neighbour, run_echo_server, undisturbed
 from tests.environment import DATABASE, STATE_DIR, VALKEY
 from tests.fault_matrix import in_matrix, pytest_addoption, pytest_runtest_logreport, pytest_sessionfinish
+from tests.postgresql import Cluster, running
 from tests.product import Process, answers, free_port, wait_until
 from tests.world import World
 
@@ -75,6 +77,13 @@ def valkey() -> Iterator[str]:
     yield VALKEY.url
     process.terminate()
     process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A real PostgreSQL for as long as the tests run; each who wants a database makes one."""
+    with running() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
