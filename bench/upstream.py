@@ -5,6 +5,7 @@ then, in ms, the median and the p99 of what cannot be had for less on this machi
 tick's rows, written by hand, and one publication to Redis.
 """
 
+import datetime as dt
 import itertools
 import json
 import os
@@ -31,7 +32,7 @@ def serve(server: ThreadingHTTPServer, stamps: int) -> None:
                 "symbol": symbol,
                 "currency": currency,
                 "price": _PER_OUNCE[symbol] * (1 + called % 100 / 1e5),
-                "updatedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "updatedAt": dt.datetime.now(dt.UTC).isoformat(),
             }
             body = json.dumps(fields).encode()
             self.send_response(200)
@@ -81,14 +82,14 @@ def publish(count: int, interval: float, port: int, stamps: int) -> None:
     import django
 
     django.setup()
-    from prices.models import Tick
+    from prices.models import Head
     from prices.refresh import refresh
 
     due = time.monotonic()
     for _ in range(count):
         refresh()
         answered = max(int.from_bytes(os.read(stamps, _STAMP), "big") for _ in _PER_OUNCE)
-        print(Tick.objects.values_list("id", flat=True).first(), answered)
+        print(Head.newest(), answered)
         due += interval
         time.sleep(max(0.0, due - time.monotonic()))
     print("done")

@@ -3,12 +3,13 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from django.conf import settings
 
 from prices import schedule
-from prices.models import Configuration, LatestPrice, ListedMetal, Tick
-from prices.quotes import Change, Metal, PublishedQuote, PublishedTick
+from prices.models import Configuration, Head, LatestPrice, ListedMetal, Price, SignificantChange
+from prices.quotes import Metal, PublishedQuote, PublishedTick
 
 # As many ticks as a process holds for clients that come back (streaming/ticks.py): four minutes at one a second.
 TICKS_KEPT = 256
@@ -20,10 +21,11 @@ _ATTEMPTS = 5
 class Standing:
     """Every listed metal's published quote, in staff's order, and the ticks after the one that was asked for.
 
-    `seq` is the newest tick; `ticks` are oldest first and at most `TICKS_KEPT`, the newest.
+    `seq` is the newest tick, counted since `began_at`; `ticks` are oldest first and at most `TICKS_KEPT`, the newest.
     """
 
     seq: int
+    began_at: dt.datetime | None
     quotes: Mapping[Metal, PublishedQuote]
     ticks: tuple[PublishedTick, ...]
     freshness_limit: dt.timedelta
@@ -41,12 +43,12 @@ def standing(since: int | None = None) -> Standing:
     come, and says the same.
     """
     for _ in range(_ATTEMPTS):
-        seq = _newest()
+        seq, began_at = Head.standing()
         ticks = () if since is None else _ticks_after(since, seq)
         quotes = _quotes_in_force()
-        if _newest() == seq:
+        if Head.standing() == (seq, began_at):
             break
-    return Standing(seq=seq, quotes=quotes, ticks=ticks, freshness_limit=freshness_limit())
+    return Standing(seq=seq, began_at=began_at, quotes=quotes, ticks=ticks, freshness_limit=freshness_limit())
 
 
 def freshness_limit() -> dt.timedelta:
@@ -54,38 +56,35 @@ def freshness_limit() -> dt.timedelta:
     return Configuration.load().freshness_limit(schedule.interval())
 
 
-def _newest() -> int:
-    return Tick.objects.order_by("-id").values_list("id", flat=True).first() or 0
-
-
 def _quotes_in_force() -> dict[Metal, PublishedQuote]:
     shown: dict[str, LatestPrice] = {}
     for latest in LatestPrice.shown():
         shown.setdefault(latest.metal_id, latest)
     listed = ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)
-    return {Metal(name): shown[name].price.published() for name in listed if name in shown}
+    return {Metal(name): shown[name].published() for name in listed if name in shown}
 
 
 def _ticks_after(since: int, until: int) -> tuple[PublishedTick, ...]:
-    newest = Tick.objects.filter(id__gt=since, id__lte=until).prefetch_related("prices", "changes")[:TICKS_KEPT]
-    return tuple(_published(tick) for tick in reversed(newest))
+    """The ticks that are kept of those after `since`, at most `TICKS_KEPT`, oldest first."""
+    after = max(since, until - TICKS_KEPT)
+    span = {"seq__gt": after, "seq__lte": until}
+    prices = groupby(Price.objects.filter(**span).order_by("seq", "id"), key=lambda price: price.seq)
+    changes: dict[int, list[SignificantChange]] = {}
+    for change in SignificantChange.objects.filter(**span).order_by("id"):
+        changes.setdefault(change.seq, []).append(change)
+    return tuple(_published(list(of_tick), changes.get(seq, [])) for seq, of_tick in prices)
 
 
-def _published(tick: Tick) -> PublishedTick:
-    prices = [price for price in tick.prices.all() if price.is_shown]
+def _published(prices: list[Price], changes: list[SignificantChange]) -> PublishedTick:
+    """A tick of these prices. One whose prices are none of this deployment's is a link of the chain all the same."""
+    first = prices[0]
+    assert first.seq is not None
+    assert first.published_at is not None
+    shown = [price for price in prices if price.is_shown]
+    metals = {price.metal_id for price in shown}
     return PublishedTick(
-        seq=tick.pk,
-        previous_seq=tick.previous_seq,
-        published_at=tick.published_at,
-        quotes=tuple(price.published() for price in prices),
-        changes=tuple(
-            Change(
-                metal=Metal(change.metal_id),
-                old_price=change.old_price,
-                new_price=change.new_price,
-                change_percent=change.change_percent,
-            )
-            for change in tick.changes.all()
-            if any(price.metal_id == change.metal_id for price in prices)
-        ),
+        seq=first.seq,
+        published_at=first.published_at,
+        quotes=tuple(price.published() for price in shown),
+        changes=tuple(change.value() for change in changes if change.metal_id in metals),
     )

@@ -37,8 +37,8 @@ def bands(currency: str) -> dict[Metal, Band]:
 
 def last_live(metal: Metal, currency: str) -> Quote | None:
     """The live quote that was accepted last, before any premium."""
-    latest = LatestPrice.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).select_related("price").first()
-    return latest.price.quote().at_spot() if latest else None
+    latest = LatestPrice.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).first()
+    return latest.quote().at_spot() if latest else None
 
 
 @dataclass(slots=True)

@@ -1,34 +1,33 @@
 """The only writer of ticks: quotes in, one transaction, one publication after its commit.
 
-Ticks are written one at a time (a row lock; SQLite's write lock), so that their ids rise in the order in which they
-become visible and "the price before" means the same to everyone.
+Ticks are written one at a time (a row lock; SQLite's write lock), so that their numbers rise without a gap in the order
+in which they become visible, and "the price before" means the same to everyone.
 """
 
 import datetime as dt
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
 
-from prices import schedule
+from prices import history, partitions, schedule
 from prices.changes import significant_change
 from prices.holding import Judge, bands
 from prices.models import (
     Configuration,
     FallbackPrice,
+    Head,
     HeldPrice,
     LatestPrice,
     ListedMetal,
     Premium,
     Price,
     SignificantChange,
-    Tick,
 )
 from prices.providers import PROVIDERS
 from prices.quotes import (
@@ -45,6 +44,23 @@ from prices.quotes import (
 from streaming import publish
 
 logger = logging.getLogger(__name__)
+
+# What a row of the latest prices has from the price.
+_PUBLISHED = (
+    "price",
+    "bid",
+    "ask",
+    "open",
+    "high",
+    "low",
+    "previous_close",
+    "spot",
+    "source",
+    "quoted_at",
+    "at",
+    "seq",
+    "published_at",
+)
 
 
 def record(quotes: Iterable[Quote], *, now: dt.datetime) -> PublishedTick | None:
@@ -108,7 +124,7 @@ def apply_premiums(*, now: dt.datetime) -> PublishedTick | None:
 
     That confirms no source. It may be called at any time by any process; where nothing has changed it takes no lock.
     """
-    if not _Ledger(Configuration.load()).under_other_premiums(now):
+    if not _Ledger(Head(), Configuration.load()).under_other_premiums(now):
         return None
     with _one_at_a_time() as ledger:
         return ledger.write(ledger.under_other_premiums(now), now, confirms=False)
@@ -123,6 +139,15 @@ def with_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
     if quote.lane is Lane.FALLBACK or (vendor and vendor.includes_premium):
         return quote
     return quote.with_premium(premiums.get(quote.metal, Decimal(1)))
+
+
+def before_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
+    """A quote as it is to be compared with others: less the premium that its vendor gave it with."""
+    vendor = PROVIDERS.get(quote.source)
+    if not (vendor and vendor.includes_premium):
+        return quote
+    spot = quote.price / premiums.get(quote.metal, Decimal(1))
+    return replace(quote.without_figures(), price=spot, bid=None, ask=None)
 
 
 def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> PublishedTick | None:
@@ -143,23 +168,22 @@ def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> Pub
 @contextmanager
 def _one_at_a_time() -> Iterator["_Ledger"]:
     with transaction.atomic():
-        configuration = Configuration.objects.select_for_update().first()
-        if configuration is None:
-            Configuration.load()
-            configuration = Configuration.objects.select_for_update().get()
-        yield _Ledger(configuration)
+        head = Head.locked()
+        yield _Ledger(head, Configuration.load())
 
 
 class _Ledger:
     """Where every metal stands, for the length of one transaction that holds the lock."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, head: Head, configuration: Configuration) -> None:
+        self.head = head
         self.configuration = configuration
+        self.premiums: Mapping[str, Decimal] = {}  # those that are written with
         self.lanes = shown_lanes(settings.PRICE_PROVIDERS)
         self.listed = set(ListedMetal.objects.filter(enabled=True).values_list("name", flat=True))
         self.latest: dict[tuple[str, str], LatestPrice] = {
             (latest.metal_id, latest.lane): latest
-            for latest in LatestPrice.objects.filter(currency=settings.BASE_CURRENCY).select_related("price")
+            for latest in LatestPrice.objects.filter(currency=settings.BASE_CURRENCY)
         }
 
     def judge(self, now: dt.datetime) -> Judge:
@@ -173,18 +197,18 @@ class _Ledger:
 
     def _last_at_spot(self, metal: Metal) -> Quote | None:
         live = self.latest.get((metal, Lane.LIVE))
-        return live.price.quote().at_spot() if live else None
+        return live.quote().at_spot() if live else None
 
     def under_other_premiums(self, now: dt.datetime) -> list[Quote]:
         """The quotes that are shown with another premium than the one in force at `now`, before any."""
         premiums = Premium.in_force(now)
-        shown = [price.quote() for name in self.listed if (price := self.in_force(Metal(name)))]
+        shown = [latest.quote() for name in self.listed if (latest := self.in_force(Metal(name)))]
         return [quote.at_spot() for quote in shown if with_premium(quote.at_spot(), premiums).price != quote.price]
 
-    def in_force(self, metal: Metal) -> Price | None:
+    def in_force(self, metal: Metal) -> LatestPrice | None:
         """The price that screens show: the one that was published last, of all lanes that are shown here."""
-        prices = [latest.price for (name, lane), latest in self.latest.items() if name == metal and lane in self.lanes]
-        return max(prices, key=lambda price: price.tick_id, default=None)
+        prices = [latest for (name, lane), latest in self.latest.items() if name == metal and lane in self.lanes]
+        return max(prices, key=lambda latest: latest.seq or 0, default=None)
 
     def fallbacks_due(self, now: dt.datetime, unpriced_only: bool) -> list[Quote]:
         confirmed = {
@@ -208,20 +232,23 @@ class _Ledger:
 
     def write(self, quotes: Iterable[Quote], now: dt.datetime, *, confirms: bool = True) -> PublishedTick | None:
         """Write and publish what is new of spot quotes; `confirms`: they are what sources say now."""
-        premiums = Premium.in_force(now)
-        listed = [with_premium(quote, premiums) for quote in self.in_time(quotes)]
+        self.premiums = Premium.in_force(now)
+        listed = [with_premium(quote, self.premiums) for quote in self.in_time(quotes)]
         news = [quote for quote in listed if not self._is_shown(quote)]
         if confirms:
             self._confirm([quote for quote in listed if quote not in news], now)
         if not news:
             return None
-        previous = Tick.objects.order_by("-id").values_list("id", flat=True).first() or 0
-        tick = Tick.objects.create(previous_seq=previous, published_at=now)
+        self.head.seq += 1
+        self.head.save(update_fields=["seq"])
         changes = [change for quote in news if (change := self._change(quote))]
-        rows = Price.objects.bulk_create(self._row(tick, quote) for quote in news)
+        rows = [self._row(quote, now, confirms=confirms) for quote in news]
+        partitions.ensure(row.at for row in rows)
+        Price.objects.bulk_create(rows)
         SignificantChange.objects.bulk_create(
             SignificantChange(
-                tick=tick,
+                seq=self.head.seq,
+                published_at=now,
                 metal_id=change.metal,
                 old_price=change.old_price,
                 new_price=change.new_price,
@@ -229,24 +256,21 @@ class _Ledger:
             )
             for change in changes
         )
+        # A moment that has a tick already is that of a correction: nothing else comes again at the same.
+        corrected = {
+            row.metal_id
+            for row in rows
+            if (last := self.latest.get((row.metal_id, lane_of(row.source)))) and last.at == row.at
+        }
+        history.take(rows, corrected=corrected)
         LatestPrice.objects.bulk_create(
-            (
-                LatestPrice(
-                    metal_id=row.metal_id,
-                    lane=lane_of(row.source),
-                    currency=row.currency,
-                    price=row,
-                    confirmed_at=now if confirms else self.latest[row.metal_id, lane_of(row.source)].confirmed_at,
-                )
-                for row in rows
-            ),
+            (self._latest(row, now, confirms=confirms) for row in rows),
             update_conflicts=True,
             unique_fields=["metal", "lane", "currency"],
-            update_fields=["price", "confirmed_at"],
+            update_fields=[*_PUBLISHED, "confirmed_at"],
         )
         result = PublishedTick(
-            seq=tick.pk,
-            previous_seq=previous,
+            seq=self.head.seq,
             published_at=now,
             quotes=tuple(row.published() for row in rows),
             changes=tuple(changes),
@@ -258,10 +282,9 @@ class _Ledger:
         """Those of listed metals that are not older than the newest of their lane."""
         return (quote for quote in quotes if quote.metal in self.listed and self._is_in_time(quote))
 
-    def _last(self, quote: Quote) -> Price | None:
+    def _last(self, quote: Quote) -> LatestPrice | None:
         """The price before this one in its own lane."""
-        latest = self.latest.get((quote.metal, quote.lane))
-        return latest.price if latest else None
+        return self.latest.get((quote.metal, quote.lane))
 
     def _is_in_time(self, quote: Quote) -> bool:
         """Whether its lane has no newer quote. Only staff may go back in time."""
@@ -294,24 +317,39 @@ class _Ledger:
 
     def _change(self, quote: Quote) -> Change | None:
         """The move within the quote's own lane: that a fallback is shown, or no longer, moves no market."""
-        last = self._last(quote)
+        last, _ = self._before(quote)
         if last is None:
             return None
         return significant_change(quote.metal, last.price, quote.price, threshold=self.configuration.threshold_percent)
 
+    def _before(self, quote: Quote) -> tuple[Quote, DayFigures] | tuple[None, None]:
+        """The price before this one in its own lane and its day, as both would be under the premium that is written
+        with: that staff change one moves no market either.
+        """
+        row = self._last(quote)
+        if row is None:
+            return None, None
+        last = row.quote()
+        restated = with_premium(last.at_spot(), self.premiums)
+        if restated.price == last.price:
+            return last, row.day()
+        return restated, row.day().times(restated.price / last.price)
+
     def _day(self, quote: Quote) -> DayFigures:
-        last = self._last(quote)
+        last, day = self._before(quote)
         return day_figures(
             quote,
-            last.quote() if last else None,
-            last.day() if last else None,
+            last,
+            day,
             same_day=last is not None and _trading_day(last.quoted_at) == _trading_day(quote.quoted_at),
         )
 
-    def _row(self, tick: Tick, quote: Quote) -> Price:
+    def _row(self, quote: Quote, now: dt.datetime, *, confirms: bool) -> Price:
         day = self._day(quote)
         return Price(
-            tick=tick,
+            seq=self.head.seq,
+            published_at=now,
+            at=self._at(quote, now, confirms=confirms),
             metal_id=quote.metal,
             currency=quote.currency,
             price=quote.price,
@@ -326,6 +364,22 @@ class _Ledger:
             quoted_at=quote.quoted_at,
         )
 
+    def _at(self, quote: Quote, now: dt.datetime, *, confirms: bool) -> dt.datetime:
+        """From when on a quote is the price. Where staff made it so, or another premium, that is now."""
+        if quote.lane is Lane.FALLBACK or not confirms:
+            return now
+        last = self._last(quote)
+        return max(quote.quoted_at, last.at) if last else quote.quoted_at
+
+    def _latest(self, row: Price, now: dt.datetime, *, confirms: bool) -> LatestPrice:
+        lane = lane_of(row.source)
+        return LatestPrice(
+            metal_id=row.metal_id,
+            lane=lane,
+            confirmed_at=now if confirms else self.latest[row.metal_id, lane].confirmed_at,
+            **{name: getattr(row, name) for name in ("currency", *_PUBLISHED)},
+        )
+
 
 def _trading_day(at: dt.datetime) -> dt.date:
-    return at.astimezone(ZoneInfo(settings.TIME_ZONE)).date()
+    return at.astimezone(history.zone()).date()

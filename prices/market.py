@@ -89,6 +89,14 @@ class Calendar:
         """
         return self.open_time(quoted_at, now) if lane_of(source) is Lane.LIVE else now - quoted_at
 
+    def is_of_now(self, quoted_at: dt.datetime, now: dt.datetime, limit: dt.timedelta) -> bool:
+        """Whether a live quote says what the market pays now: it is open, and the quote within `limit` by the clock.
+
+        Not so the price of a close, until one comes that was quoted after the opening: however good it was, and though
+        nobody could have given a newer one (`age`), what is paid now may be another.
+        """
+        return self.is_open(now) and now - quoted_at <= limit
+
     def _length(self, date: dt.date) -> dt.timedelta:
         """How long the session of this date is; nothing where there is none."""
         if date not in self.holidays:

@@ -1,4 +1,4 @@
-"""What the database keeps. Rows of ticks and prices are written by prices/ingest.py alone, and never changed."""
+"""What the database keeps. Prices are written by prices/ingest.py alone (and backfilled), and never changed."""
 
 import datetime as dt
 from decimal import Decimal
@@ -10,13 +10,16 @@ from django.db import models
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
+from prices import candles
 from prices.breaker import Breaker
+from prices.candles import Interval
 from prices.guards import Doubt
 from prices.quota import Quota
 from prices.quotes import (
     FALLBACK,
     LARGEST_PRICE,
     PRICE_STEP,
+    Change,
     DayFigures,
     Metal,
     PublishedQuote,
@@ -57,26 +60,43 @@ class ListedMetal(models.Model):
         return Metal(self.name).symbol
 
 
-class Tick(models.Model):
-    """One publication: the metals whose quotes were new, together. Its id is the `seq` of the stream."""
+class Head(models.Model):
+    """How far the stream is. There is one row, and whoever writes a tick holds it locked meanwhile."""
 
-    previous_seq = models.BigIntegerField(
-        help_text="The tick before this one; 0 for the first. Ids may have gaps, this chain has none."
+    seq = models.BigIntegerField(default=0, help_text="The newest tick's number; 0 while there is none.")
+    began_at = models.DateTimeField(
+        default=timezone.now, help_text="Since when ticks are counted: a database that was emptied counts anew."
     )
-    published_at = models.DateTimeField(db_index=True)
 
     class Meta:
-        ordering = ["-id"]
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="there_is_one_head")]
 
     def __str__(self) -> str:
-        return f"tick {self.pk}"
+        return f"tick {self.seq}"
+
+    @classmethod
+    def locked(cls) -> "Head":
+        """The one row, made when it is missing, for the caller's transaction alone."""
+        head = cls.objects.select_for_update().first()
+        if head is None:
+            cls.objects.get_or_create(pk=1)
+            head = cls.objects.select_for_update().get()
+        return head
+
+    @classmethod
+    def newest(cls) -> int:
+        """The newest tick's number."""
+        return cls.standing()[0]
+
+    @classmethod
+    def standing(cls) -> tuple[int, dt.datetime | None]:
+        """The newest tick's number, and since when ticks are counted."""
+        return cls.objects.values_list("seq", "began_at").first() or (0, None)
 
 
-class Price(models.Model):
-    """One metal's published quote in one tick, with the day's figures as they stood."""
+class _Published(models.Model):
+    """One metal's quote as it was published, with the day's figures as they stood. Amounts per gram."""
 
-    tick = models.ForeignKey(Tick, on_delete=models.CASCADE, related_name="prices")
-    metal = models.ForeignKey(ListedMetal, on_delete=models.PROTECT, related_name="prices")
     currency = models.CharField(max_length=3)
     price = models.DecimalField("price per gram", **_AMOUNT)
     bid = models.DecimalField("bid", null=True, **_AMOUNT)
@@ -90,22 +110,17 @@ class Price(models.Model):
     )
     source = models.CharField(max_length=40)
     quoted_at = models.DateTimeField(help_text="When the source quoted it.")
+    at = models.DateTimeField(
+        help_text="From when on it was the price: when it was quoted, but not before a premium that is on it came into "
+        "force; staff's fallback from when it was shown."
+    )
+    seq = models.BigIntegerField(null=True, help_text="The tick that brought it. Ticks have numbers without gaps.")
+    published_at = models.DateTimeField(null=True, help_text="When that was.")
 
     class Meta:
-        ordering = ["-tick_id"]
-        constraints = [
-            models.UniqueConstraint(fields=["metal", "tick"], name="one_price_per_metal_and_tick"),
-            models.CheckConstraint(condition=models.Q(price__gt=0), name="price_is_positive"),
-        ]
+        abstract = True
 
-    def __str__(self) -> str:
-        return f"{self.metal_id} {self.price} {self.currency}/g from {self.source}"
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether this deployment may show it; see `LatestPrice.shown`."""
-        lanes = shown_lanes(settings.PRICE_PROVIDERS)
-        return self.currency == settings.BASE_CURRENCY and lane_of(self.source) in lanes
+    metal_id: str
 
     def quote(self) -> Quote:
         """This row as the quote that it was made from."""
@@ -126,26 +141,108 @@ class Price(models.Model):
 
     def published(self) -> PublishedQuote:
         """This row as it was published."""
-        return PublishedQuote(seq=self.tick_id, quote=self.quote(), day=self.day())
+        return PublishedQuote(seq=self.seq or 0, quote=self.quote(), day=self.day())
+
+
+class Price(_Published):
+    """History: one metal's quote in one tick, or one that was filled in later, which has no number on the stream.
+
+    On PostgreSQL the table is partitioned by month (prices/partitions.py). What is older than TICKS_KEPT_FOR goes.
+    """
+
+    metal = models.ForeignKey(
+        ListedMetal, on_delete=models.PROTECT, related_name="prices", db_constraint=False, db_index=False
+    )
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [
+            models.Index("metal", "currency", models.F("at").desc(), models.F("id").desc(), name="price_history"),
+            models.Index(fields=["seq"], name="price_seq"),
+        ]
+        constraints = [models.CheckConstraint(condition=models.Q(price__gt=0), name="price_is_positive")]
+
+    def __str__(self) -> str:
+        return f"{self.metal_id} {self.price} {self.currency}/g from {self.source}"
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether this deployment may show it; see `LatestPrice.shown`."""
+        lanes = shown_lanes(settings.PRICE_PROVIDERS)
+        return self.currency == settings.BASE_CURRENCY and lane_of(self.source) in lanes
+
+
+class Candle(models.Model):
+    """What a metal's price did in one interval (prices/candles.py), in one lane. Kept for good.
+
+    Kept by prices/history.py with each tick, and made of ticks that are no more.
+    """
+
+    pk = models.CompositePrimaryKey("metal", "currency", "lane", "interval", "start")
+    metal = models.CharField(max_length=20, choices=[(metal.value, metal.value) for metal in Metal])
+    currency = models.CharField(max_length=3)
+    lane = models.CharField(max_length=10)
+    interval = models.CharField(max_length=3, choices=[(interval.value, interval.value) for interval in Interval])
+    start = models.DateTimeField()
+    open = models.DecimalField(**_AMOUNT)
+    high = models.DecimalField(**_AMOUNT)
+    low = models.DecimalField(**_AMOUNT)
+    close = models.DecimalField(**_AMOUNT)
+    ticks = models.PositiveIntegerField()
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    seq = models.BigIntegerField(help_text="The newest tick in it; 0 where none was streamed.")
+    source = models.CharField(max_length=40, default="", help_text="The vendor that gave it whole; else empty.")
+
+    class Meta:
+        ordering = ["start"]
+
+    def __str__(self) -> str:
+        return f"{self.metal} {self.interval} from {self.start:%Y-%m-%d %H:%M}"
+
+    def value(self) -> candles.Candle:
+        """This row as a candle."""
+        return candles.Candle(
+            interval=Interval(self.interval),
+            start=self.start,
+            open=self.open,
+            high=self.high,
+            low=self.low,
+            close=self.close,
+            ticks=self.ticks,
+            first_at=self.first_at,
+            last_at=self.last_at,
+            seq=self.seq,
+        )
 
 
 class SignificantChange(models.Model):
-    """A move beyond the threshold between two consecutive published prices."""
+    """A move beyond the threshold between two consecutive published prices. Kept for good."""
 
-    tick = models.ForeignKey(Tick, on_delete=models.CASCADE, related_name="changes")
+    seq = models.BigIntegerField(db_index=True, help_text="The tick that brought it.")
+    published_at = models.DateTimeField(db_index=True)
     metal = models.ForeignKey(ListedMetal, on_delete=models.PROTECT, related_name="changes")
     old_price = models.DecimalField("old price", **_AMOUNT)
     new_price = models.DecimalField("new price", **_AMOUNT)
     change_percent = models.DecimalField(max_digits=20, decimal_places=2)  # holds a move from 0.0001 to LARGEST_PRICE
 
     class Meta:
-        ordering = ["-tick_id"]
+        ordering = ["-seq", "-id"]
 
     def __str__(self) -> str:
         return f"{self.metal_id} {self.change_percent:+} %"
 
+    def value(self) -> Change:
+        """This row as a move."""
+        return Change(
+            metal=Metal(self.metal_id),
+            old_price=self.old_price,
+            new_price=self.new_price,
+            change_percent=self.change_percent,
+        )
 
-class LatestPrice(models.Model):
+
+class LatestPrice(_Published):
     """Where a metal's history stands in one lane, so that ingest reads four rows and not a history.
 
     `confirmed_at` is when a source last gave this quote or a newer one: an upstream that repeats an unchanged quote is
@@ -154,8 +251,6 @@ class LatestPrice(models.Model):
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="latest")
     lane = models.CharField(max_length=10)
-    currency = models.CharField(max_length=3)
-    price = models.ForeignKey(Price, on_delete=models.CASCADE, related_name="+")
     confirmed_at = models.DateTimeField()
 
     class Meta:
@@ -171,11 +266,8 @@ class LatestPrice(models.Model):
     @classmethod
     def shown(cls) -> "models.QuerySet[LatestPrice]":
         """Those that this deployment may show; of a metal's, the first is the one in force."""
-        return (
-            cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=shown_lanes(settings.PRICE_PROVIDERS))
-            .select_related("price")
-            .order_by("-price__tick_id")
-        )
+        lanes = shown_lanes(settings.PRICE_PROVIDERS)
+        return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=lanes).order_by("-seq")
 
 
 class FallbackPrice(models.Model):

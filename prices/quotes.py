@@ -184,6 +184,15 @@ class DayFigures:
     low: Decimal
     previous_close: Decimal | None
 
+    def times(self, factor: Decimal) -> "DayFigures":
+        """The same day under another premium."""
+        return DayFigures(
+            open=rounded(self.open * factor),
+            high=rounded(self.high * factor),
+            low=rounded(self.low * factor),
+            previous_close=None if self.previous_close is None else rounded(self.previous_close * factor),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedQuote:
@@ -247,10 +256,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedTick:
-    """One publication. `previous_seq` is the tick before it (0 for the first): whoever knows another has a gap."""
+    """One publication. Ticks have numbers without gaps, from 1 on: whoever does not know the one before has a gap."""
 
     seq: int
-    previous_seq: int
     published_at: dt.datetime
     quotes: tuple[PublishedQuote, ...]
     changes: tuple[Change, ...]

@@ -71,6 +71,7 @@ class Hub:
         self._told_at = 0.0
         self._told_seq = 0
         self._round: asyncio.TimerHandle | None = None
+        self._began_at: dt.datetime | None = None
         self._freshness_limit = dt.timedelta.max
         self._shown: tuple[Any, ...] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -211,9 +212,10 @@ class Hub:
             self._freshness_limit = standing.freshness_limit
             ticks = [Tick.of(tick) for tick in standing.ticks]
             latest = {metal.value: Quoted.of(published) for metal, published in standing.quotes.items()}
-            # Also one that was emptied and has since grown past us: its chain begins before where we stand.
-            begins_anew = bool(self.log.seq and ticks and ticks[0].previous_seq < self.log.seq)
-            if standing.seq < self.log.seq or begins_anew:
+            # One that was emptied, or put back, even if it has since grown past us.
+            counts_anew = standing.began_at != self._began_at and self.log.seq
+            self._began_at = standing.began_at
+            if standing.seq < self.log.seq or counts_anew:
                 self.log.replace(standing.seq, latest, ticks)
                 for connection in self.connections:
                     connection.since = None  # what it has seen is no more
@@ -249,7 +251,13 @@ class Hub:
         }
         turned = self.log.mark_stale(frozenset(old))
         self._renew(turned)
-        feeds = self.log.feeds()
+        feeds = self.log.feeds(
+            {
+                metal
+                for metal, quoted in self.log.latest.items()
+                if not market.is_of_now(quoted.quoted_at, now, self._freshness_limit)
+            }
+        )
         feed = overall(feeds.values())
         source = next((self.log.latest[metal].data.source for metal in feeds if feeds[metal] == feed), None)
         is_open, next_change = market.is_open(now), market.next_change(now)

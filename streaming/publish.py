@@ -21,7 +21,7 @@ RELOAD = "prices.reload"
 def tick(published: PublishedTick) -> None:
     """Tell every web process of a tick. Call it after the tick is committed.
 
-    Delivered at most once, and almost always in order: a hub sees by `previous_seq` that it missed one and reads the
+    Delivered at most once, and almost always in order: a hub sees by `seq` that it missed one and reads the
     database. Redis being away is therefore logged and not raised: what called us did its work.
     """
     _send({"type": TICK, "tick": msgspec.msgpack.encode(Tick.of(published))})

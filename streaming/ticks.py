@@ -8,7 +8,7 @@ this one question.
 
 import datetime as dt
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -58,7 +58,6 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     """One publication, as it travels between processes: the metals whose quotes were new, and significant moves."""
 
     seq: int
-    previous_seq: int
     published_at: dt.datetime
     quotes: dict[str, Quoted]
     changes: list[ChangeData]
@@ -68,7 +67,6 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
         """A published tick in the words of the wire."""
         return cls(
             seq=published.seq,
-            previous_seq=published.previous_seq,
             published_at=published.published_at,
             quotes={quoted.quote.metal.value: Quoted.of(quoted) for quoted in published.quotes},
             changes=[
@@ -106,7 +104,7 @@ class TickLog:
 
     def append(self, tick: Tick) -> bool:
         """Take the next tick. False, and nothing taken, when it does not follow the newest: then a tick is missing."""
-        if tick.previous_seq != self.seq:
+        if tick.seq != self.seq + 1:
             return False
         self.seq = tick.seq
         self.latest.update(tick.quotes)
@@ -166,7 +164,7 @@ class TickLog:
 
     def _after(self, since: int | None) -> list[Tick] | None:
         """The ticks after `since`, or None where they are not all held."""
-        if since is None or since > self.seq or not self._ring or since < self._ring[0].previous_seq:
+        if since is None or since > self.seq or not self._ring or since < self._ring[0].seq - 1:
             return None
         return [tick for tick in self._ring if tick.seq > since]
 
@@ -184,14 +182,14 @@ class TickLog:
         )
         return Update(Frame(payload), self.seq)
 
-    def feeds(self) -> dict[str, Feed]:
-        """What kind of price each metal shows."""
-        return {metal: self._feed(metal, quoted.data.source) for metal, quoted in self.latest.items()}
-
-    def _feed(self, metal: str, source: str) -> Feed:
-        if source in (Feed.SIMULATED, Feed.FALLBACK):
-            return Feed(source)
-        return Feed.STALE if metal in self.stale else Feed.LIVE
+    def feeds(self, past: Container[str]) -> dict[str, Feed]:
+        """What kind of price each metal shows; those of `past` are no prices of now, whether stale or of the close."""
+        return {
+            metal: Feed(source)
+            if (source := quoted.data.source) in (Feed.SIMULATED, Feed.FALLBACK)
+            else (Feed.STALE if metal in past else Feed.LIVE)
+            for metal, quoted in self.latest.items()
+        }
 
 
 def overall(feeds: Iterable[Feed]) -> Feed:

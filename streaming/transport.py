@@ -3,6 +3,9 @@
 import asyncio
 import logging
 import random
+import socket
+import struct
+import sys
 import time
 from collections import deque
 from typing import Any, Protocol
@@ -17,6 +20,10 @@ logger = logging.getLogger(__name__)
 # New connections that are accepted, and whose first request is read, in one turn of the event loop: a few milliseconds.
 # After an outage thousands come at once, and prices for those that are back are not to wait for all of them.
 _MOST_A_TURN = 16
+# How often one that does not take all is looked at while its patience runs.
+_LOOKS = 10
+# Of Linux's tcp_info: the bytes that the peer's machine has acknowledged, and those that ours has not sent yet.
+_TCP_INFO = struct.Struct("=120xQ16xI")
 
 
 class Upgraded(Protocol):
@@ -74,8 +81,11 @@ class PriceTransport(tcp.Server):
     Twisted's own `write` waits for the reactor to find the socket writable: three system calls instead of one.
     """
 
-    # When the kernel began not to take what was written; None while there is nothing of ours to be sent.
-    blocked_since: float | None = None
+    # When the client was last seen to take something of what waits for it here; None while nothing does.
+    stalled_since: float | None = None
+    # How much it had taken by the last look, and when that was.
+    _taken = 0
+    _looked_at = 0.0
     # The WebSocket connection that this became, if it did.
     upgraded: "Upgraded | None" = None
     is_admitted = False
@@ -90,7 +100,7 @@ class PriceTransport(tcp.Server):
         server.deadlines.set(self, now + server.patience * random.uniform(0.2, 0.5))  # noqa: S311  (no secret)
 
     def write(self, data: bytes) -> None:
-        if self.blocked_since is not None or not self.connected:
+        if self.stalled_since is not None or not self.connected:
             super().write(data)
             return
         try:
@@ -102,7 +112,11 @@ class PriceTransport(tcp.Server):
 
     def keep(self, data: bytes) -> None:
         """Hold what the kernel did not take, until it does."""
-        self.blocked_since = time.monotonic()
+        self.stalled_since = self._looked_at = time.monotonic()
+        self._taken, _ = self._delivery()
+        # Who is not stalled is looked at seldom.
+        server = self.server.factory.server
+        server.deadlines.set(self, self.stalled_since + server.patience / _LOOKS)
         if self.upgraded:
             self.upgraded.blocked()
         super().write(data)
@@ -120,8 +134,8 @@ class PriceTransport(tcp.Server):
     def stopWriting(self) -> None:
         """Twisted calls this when its buffer is empty, and at the connection's end."""
         super().stopWriting()
-        if self.blocked_since is not None:
-            self.blocked_since = None
+        if self.stalled_since is not None:
+            self.stalled_since = None
             if self.connected and self.upgraded:
                 self.upgraded.drained()
 
@@ -129,13 +143,19 @@ class PriceTransport(tcp.Server):
         """End the connection if it has used its patience up, and say when to look at it again."""
         server = self.server.factory.server
         patience = server.patience
-        if self.blocked_since is not None:
+        taken, unsent = self._delivery()
+        progress = taken != self._taken
+        if self.stalled_since is not None:
             # Of silence there is nothing to say: what does not take our answers is not read from.
-            again = self.blocked_since + patience
-            if now >= again:
+            if progress:
+                self.stalled_since = self._looked_at  # or any time since
+            if now >= self.stalled_since + patience:
                 self.give_up(Ending.STALLED)
                 return
+            again = min(self.stalled_since + patience, now + patience / _LOOKS)
         elif self.upgraded:
+            if unsent and progress:
+                self.upgraded.heard_at = now  # a ping would still be here, behind what it takes so slowly
             silent = now - self.upgraded.heard_at
             if silent >= patience:
                 self.give_up(Ending.SILENT)
@@ -148,7 +168,18 @@ class PriceTransport(tcp.Server):
             if now >= again:
                 self.give_up("without a complete request")
                 return
+        self._taken, self._looked_at = taken, now
         server.deadlines.set(self, again)
+
+    def _delivery(self) -> tuple[int, int]:
+        """How many bytes the client's machine has acknowledged, and how many our kernel has not sent yet.
+
+        Zeros where the kernel does not tell: then a client has to take all that waits for it within its patience.
+        """
+        if sys.platform != "linux":
+            return 0, 0
+        taken, unsent = _TCP_INFO.unpack(self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))
+        return taken, unsent
 
     def give_up(self, why: str) -> None:
         """End the connection without a farewell, which would not be heard."""

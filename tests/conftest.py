@@ -225,7 +225,8 @@ def run_server(django_db_setup: None, django_db_blocker: Any, valkey: str) -> It
 
     def start(command: Iterable[str] = ("manage.py", "serve"), **environment: str) -> Server:
         log = STATE_DIR / f"server-{next(_numbers)}.log"
-        server = Server(log, {"DATABASE_URL": f"sqlite:///{DATABASE}"} | environment, command)
+        ours = {"DATABASE_URL": f"sqlite:///{DATABASE}", "DJANGO_SETTINGS_MODULE": "tests.always_open"}
+        server = Server(log, ours | environment, command)
         servers.append(server)
         server.start()
         return server

@@ -11,9 +11,9 @@ from django.http import HttpResponse
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from prices.models import Tick
 from prices.quotes import PublishedTick
 from streaming import publish
+from tests.world import forget_prices
 
 
 class Told:
@@ -34,7 +34,7 @@ def told(monkeypatch: pytest.MonkeyPatch, db: None) -> Told:
     monkeypatch.setattr(publish, "tick", told.ticks.append)
     monkeypatch.setattr(publish, "reload", told.reload)
     call_command("seed")
-    Tick.objects.all().delete()
+    forget_prices()
     told.ticks.clear()
     return told
 

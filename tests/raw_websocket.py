@@ -259,9 +259,13 @@ class Peer:
         taken, self._buffer = self._buffer[:count], self._buffer[count:]
         return taken
 
-    def _more(self) -> None:
+    def sip(self, most: int) -> None:
+        """Take a little of what has come, to be read later. Raises EndedError."""
+        self._more(most)
+
+    def _more(self, most: int = 65536) -> None:
         try:
-            received = self._socket.recv(65536)
+            received = self._socket.recv(most)
         except ConnectionError:
             raise EndedError(orderly=False) from None
         if not received:

@@ -18,11 +18,12 @@ from pytest_django import Settings
 
 from prices import ingest, schedule
 from prices.market import Calendar
-from prices.models import Configuration, ListedMetal, Premium, SanityBand, Tick
+from prices.models import Configuration, ListedMetal, Premium, SanityBand
 from prices.quotes import LARGEST_PRICE, PURITIES, UNITS, Metal, PublishedTick
 from streaming import protocol, publish, ticks
 from tests.conftest import NOW, quote
 from tests.measures import PAIRS, factor, published_digits
+from tests.world import forget_prices
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +36,7 @@ def _seeded(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     """A database with metals and without any tick, and nobody to tell."""
     monkeypatch.setattr(publish, "tick", lambda tick: None)
     call_command("seed")
-    Tick.objects.all().delete()
+    forget_prices()
 
 
 @pytest.fixture
@@ -97,6 +98,7 @@ def test_a_price_has_the_fields_of_the_stream(client: Client, published: Publish
             },
         },
         "seq": published.seq,
+        "market": get(client, "/api/v1/market/")["market"],
         "currency": "INR",
         "unit": "gram",
         "purity": "24k",
@@ -122,6 +124,7 @@ def test_one_metals_price_is_the_same_with_its_name(client: Client, published: P
     assert get(client, "/api/v1/prices/gold/") == {
         "metal": "gold",
         **of_all["data"]["gold"],
+        "market": of_all["market"],
         "currency": "INR",
         "unit": "gram",
         "purity": "24k",
@@ -317,14 +320,15 @@ def test_the_market_is_open_or_closed_until_it_changes(
     }
 
 
-def test_a_price_of_the_close_is_fresh_while_the_market_is_closed(
+def test_a_price_of_the_close_is_fresh_and_beside_it_is_said_that_the_market_is_closed(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     close = dt.datetime(2026, 9, 25, 21, 0, tzinfo=dt.UTC)
     ingest.record([quote("gold", at=close - MINUTE), quote("silver", at=close - 6 * MINUTE)], now=close)
     monkeypatch.setattr(timezone, "now", lambda: close + dt.timedelta(days=1))
-    data = get(client, "/api/v1/prices/")["data"]
-    assert (data["gold"]["stale"], data["silver"]["stale"]) == (False, True)
+    said = get(client, "/api/v1/prices/")
+    assert (said["data"]["gold"]["stale"], said["data"]["silver"]["stale"], said["market"]) == (False, True, "closed")
+    assert get(client, "/api/v1/prices/gold/")["market"] == "closed"
 
 
 # --- mistakes ------------------------------------------------------------------------------------------------------

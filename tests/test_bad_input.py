@@ -253,6 +253,17 @@ def test_a_peer_that_reads_nothing_is_dropped(impatient: EchoServer) -> None:
         assert peer.is_reset_within(2 * TIMEOUT + SLACK)
 
 
+def test_a_peer_that_reads_slowly_is_not_dropped_however_long_a_message_takes_it(impatient: EchoServer) -> None:
+    with Peer(impatient.port, receive_buffer=4096) as peer:
+        peer.open("/send/80000")
+        began = time.monotonic()
+        for _ in range(80):
+            time.sleep(0.05)  # it is a slow one: 20 KB a second
+            peer.sip(1000)
+        assert time.monotonic() - began > 3 * TIMEOUT
+        assert len(peer.read().payload) == 80_000
+
+
 def test_a_peer_that_closes_and_reads_nothing_is_dropped(impatient: EchoServer) -> None:
     with Peer(impatient.port, receive_buffer=4096) as peer:
         peer.open("/send/4000000")

@@ -226,6 +226,30 @@ def test_why_prices_stand_still_is_said_while_the_market_is_closed(board: Page, 
     expect(board.get_by_role("status")).to_be_empty()
 
 
+@pytest.mark.parametrize("market", ["closed", "open"], ids=["while it is closed", "until somebody quotes"])
+def test_a_price_of_the_close_is_not_called_live_and_says_of_when_it_is(board: Page, stream: StubStream, market: str):
+    friday = "2026-10-30T20:59:00.000Z"  # on Saturday in India
+    feeds = dict.fromkeys(METALS, "stale")
+    connection = open_board(board, stream, prices(timestamp=friday), status("stale", market, metals=feeds))
+    expect(card(board).locator(".marks")).to_have_text("Last close")
+    expect(card(board)).to_contain_text("as of Sat, 2:29 am")
+    connection.send(prices(2), status(metals=dict.fromkeys(METALS, "live")))
+    expect(card(board).locator(".marks")).to_have_text("Live")
+    expect(card(board)).not_to_contain_text("as of")
+
+
+def test_what_is_worse_than_old_is_said_while_the_market_is_closed_too(board: Page, stream: StubStream):
+    closed = status("fallback", "closed", metals={"gold": "stale", "silver": "fallback"})
+    open_board(board, stream, price_update(1, gold=quote(1, stale=True), silver=quote(2, source="fallback")), closed)
+    expect(card(board).locator(".marks")).to_have_text("Stale")
+    expect(card(board, "silver").locator(".marks")).to_have_text("Fallback")
+
+
+def test_the_close_of_a_week_ago_has_its_date(board: Page, stream: StubStream):
+    open_board(board, stream, prices(timestamp="2026-10-23T20:59:00.000Z"), status(market="closed"))
+    expect(card(board)).to_contain_text("as of 24 Oct 2026, 2:29 am")
+
+
 def test_a_change_a_week_away_has_its_date(board: Page, stream: StubStream):
     open_board(board, stream, status(market="closed", nextChange="2026-11-08T23:00:00.000Z"))
     expect(board.locator("#market")).to_have_text("Market closed · opens 9 Nov 2026, 4:30 am")

@@ -24,13 +24,12 @@ from prices.models import (
     Price,
     ProviderState,
     SanityBand,
-    Tick,
 )
 from prices.providers.errors import PermanentError, TemporaryError
 from prices.quota import Quota
 from prices.quotes import Lane, Metal
 from tests.desk_fixtures import Told, errors, saved, user
-from tests.world import MINUTE, PRICES, World
+from tests.world import MINUTE, PRICES, World, forget_prices
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("told")]
 
@@ -91,7 +90,7 @@ def logged() -> list[tuple[str, str, str]]:
 
 def gold() -> str:
     """What is shown of gold, and from where."""
-    price = LatestPrice.shown().filter(metal="gold")[0].price
+    price = LatestPrice.shown().filter(metal="gold")[0]
     return f"{price.price:.0f} from {price.source}"
 
 
@@ -529,7 +528,7 @@ def test_a_fallback_is_shown_without_premium_and_the_form_says_so(desk: Client, 
 
 
 def test_a_premium_of_a_metal_without_any_price_can_be_saved(save: Callable[..., Any]) -> None:
-    Tick.objects.all().delete()
+    forget_prices()
     assert saved(save(f"{PREMIUMS}add/", metal="gold", multiplier="1.04"))
 
 
@@ -587,4 +586,4 @@ def test_the_config_names_those_that_are_asked_in_order(world: World, client: Cl
 
 def test_prices_that_wait_are_in_no_answer(held: HeldPrice, client: Client) -> None:
     assert client.get("/api/v1/prices/gold/").json()["price"] == 13200
-    assert LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price.price == 13200
+    assert LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price == 13200

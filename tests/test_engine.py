@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 
 from tests.conftest import Server
 from tests.product import wait_until
-from tests.raw_websocket import CLOSE, KEY, Peer, request
+from tests.raw_websocket import CLOSE, KEY, TEXT, Peer, frame, request
 from tests.stream_client import ask, receive
 
 LAST = 7  # a price that ends a stream of them
@@ -87,6 +87,24 @@ def test_a_client_that_takes_nothing_is_dropped_and_others_notice_nothing(engine
             if "stalled for too long" in engine.output:
                 break
             assert time.monotonic() < deadline
+
+
+def test_a_client_that_reads_slowly_but_steadily_stays_and_gets_the_newest_price(engine: Server) -> None:
+    with Peer(engine.port, receive_buffer=4096) as peer:
+        peer.open()
+        # Long answers in short order: at its pace, each takes longer than a client may take nothing at all.
+        peer.send(frame(TEXT, json.dumps({"type": "ping", "id": "x" * 14_000}).encode()) * 4)
+        for price in range(2000, 2120):
+            time.sleep(0.05)
+            peer.sip(350)
+            engine.publish(gold=str(price))
+        pongs, updates = 0, [0.0]
+        while updates[-1] < 2119:
+            message = json.loads(peer.receive().payload)
+            pongs += message["type"] == "pong"
+            updates += [message["data"]["gold"]["price"]] if message["type"] == "priceUpdate" else []
+        assert pongs == 4
+        assert len(updates) < 40  # of 120: what it was too slow for came merged
 
 
 def metrics(server: Server) -> dict[str, float]:

@@ -8,7 +8,16 @@ import pytest
 from pytest_django import Settings
 
 from prices import ingest
-from prices.models import Configuration, FallbackPrice, HeldPrice, LatestPrice, Premium, SanityBand, Tick
+from prices.models import (
+    Configuration,
+    FallbackPrice,
+    Head,
+    HeldPrice,
+    LatestPrice,
+    Premium,
+    SanityBand,
+    SignificantChange,
+)
 from prices.quotes import Lane, Metal
 from tests.conftest import NOW, quote
 
@@ -26,7 +35,7 @@ def offer(price: str, minutes: int, source: str = "gold_api_com", **figures: str
 
 def live() -> Decimal | None:
     found = LatestPrice.objects.filter(metal="gold", lane=Lane.LIVE).first()
-    return found.price.price if found else None
+    return found.price if found else None
 
 
 def decisions() -> list[tuple[Decimal, str, str]]:
@@ -43,10 +52,10 @@ def test_a_price_like_the_last_one_goes_out() -> None:
 
 def test_a_jump_is_held_and_told_once(log: Callable[[], list[str]]) -> None:
     offer("10000", 0)
-    ticks = Tick.objects.count()
+    ticks = Head.newest()
     assert offer("11000", 1)
     assert ingest.offer([quote(price="11000", at=NOW + MINUTE)], now=NOW + 2 * MINUTE).held == {Metal.GOLD}
-    assert (live(), Tick.objects.count()) == (Decimal(10000), ticks)
+    assert (live(), Head.newest()) == (Decimal(10000), ticks)
     assert decisions() == [(Decimal(11000), PENDING, "")]
     assert log() == [
         "gold_api_com: gold of INR is held: 11,000.0000 is +10.0 % from 10,000.0000, the last one accepted"
@@ -191,7 +200,7 @@ def test_a_premium_is_no_jump_and_spot_is_kept_apart(settings: Settings) -> None
     offer("10000", 0)
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.2"), effective_from=NOW + MINUTE)
     assert not offer("10100", 2)
-    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
     assert (row.price, row.spot) == (Decimal(12120), Decimal(10100))
     assert not offer("10200", 3)
     assert live() == 12240
@@ -215,8 +224,32 @@ def test_bid_and_ask_go_along_with_a_premium_that_changes() -> None:
     premium.multiplier = Decimal("1.1")
     premium.save()
     ingest.apply_premiums(now=NOW + MINUTE)
-    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
     assert (row.price, row.bid, row.ask, row.spot) == tuple(map(Decimal, (11000, 10989, 11011, 10000)))
+
+
+def test_a_premium_that_changes_is_no_move_of_the_market_nor_of_its_day() -> None:
+    offer("10000", -26 * 60)
+    offer("10300", 0)
+    offer("10200", 1)
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=NOW + 2 * MINUTE)
+    tick = ingest.apply_premiums(now=NOW + 2 * MINUTE)
+    assert tick is not None
+    assert tick.changes == ()
+    (gold,) = tick.quotes
+    day = gold.day
+    assert (gold.quote.price, day.open, day.high, day.low) == tuple(map(Decimal, (11220, 11330, 11330, 11220)))
+    assert (day.previous_close, gold.change_percent) == (Decimal(11000), Decimal("2.00"))
+
+
+def test_the_days_after_a_premium_changed_compare_with_a_close_under_it() -> None:
+    offer("10000", -26 * 60)
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=NOW)
+    offer("10300", 0)
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+    assert (row.price, row.low, row.previous_close) == tuple(map(Decimal, (11330, 11330, 11000)))
+    move = SignificantChange.objects.get(seq=row.seq or 0)
+    assert (move.old_price, move.new_price, move.change_percent) == tuple(map(Decimal, (11000, 11330, 3)))
 
 
 def test_a_premium_that_ends_leaves_spot() -> None:
@@ -224,7 +257,7 @@ def test_a_premium_that_ends_leaves_spot() -> None:
     offer("10000", 0)
     premium.delete()
     ingest.apply_premiums(now=NOW + MINUTE)
-    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
     assert (row.price, row.spot) == (Decimal(10000), None)
 
 
@@ -244,12 +277,12 @@ def test_of_several_premiums_the_newest_in_force_counts() -> None:
             metal_id="gold", multiplier=Decimal(multiplier), effective_from=NOW + dt.timedelta(days=days)
         )
     offer("10000", 0, bid="9990", ask="10010")
-    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
     assert (row.price, row.bid, row.ask, row.spot) == tuple(map(Decimal, (11000, 10989, 11011, 10000)))
 
 
 def test_staffs_fallback_goes_out_as_they_wrote_it() -> None:
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW)
     ingest.fall_back_where_due(now=NOW + MINUTE)
-    row = LatestPrice.objects.get(metal="gold", lane=Lane.FALLBACK).price
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.FALLBACK)
     assert (row.price, row.spot) == (Decimal("9223.3162"), None)

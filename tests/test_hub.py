@@ -15,20 +15,19 @@ from channels.layers import InMemoryChannelLayer
 from prices.current import Standing
 from prices.market import Calendar
 from prices.quotes import Change, DayFigures, Metal, PublishedQuote, PublishedTick, Quote
-from streaming import hub, protocol, publish
+from streaming import hub, publish
 from streaming.connection import Connection
 from streaming.hub import Hub
 from streaming.metrics import Ending, Metrics
 from streaming.outlets import SendOutlet
-from streaming.protocol import EVERY_METAL
+from streaming.protocol import EVERY_METAL, wire_time
 from streaming.ticks import Tick
 from tests.conftest import NOW, quote
 
 
-def published(seq: int, previous: int, *quotes: Quote, moved: bool = False) -> PublishedTick:
+def published(seq: int, *quotes: Quote, moved: bool = False) -> PublishedTick:
     return PublishedTick(
         seq=seq,
-        previous_seq=previous,
         published_at=NOW,
         quotes=tuple(
             PublishedQuote(
@@ -49,6 +48,7 @@ class World:
 
     def __init__(self) -> None:
         self.ticks: list[PublishedTick] = []
+        self.began_at = NOW
         self.hidden: set[Metal] = set()
         self.broken = False
         self.layer: Any = InMemoryChannelLayer()
@@ -77,6 +77,7 @@ class World:
         for tick in self.ticks:
             quotes |= {each.quote.metal: each for each in tick.quotes}
         return Standing(
+            began_at=self.began_at,
             seq=self.ticks[-1].seq if self.ticks else 0,
             quotes={metal: each for metal, each in quotes.items() if metal not in self.hidden},
             ticks=tuple(tick for tick in self.ticks if tick.seq > since),
@@ -86,7 +87,7 @@ class World:
     def write(self, *quotes: Quote, seq: int | None = None, moved: bool = False) -> PublishedTick:
         """A tick in the database that Redis has not brought."""
         previous = self.ticks[-1].seq if self.ticks else 0
-        tick = published(seq or previous + 1, previous, *quotes, moved=moved)
+        tick = published(seq or previous + 1, *quotes, moved=moved)
         self.ticks.append(tick)
         return tick
 
@@ -203,7 +204,7 @@ async def test_a_tick_that_comes_twice_goes_out_once(world: World, client: Clien
 
 async def test_a_gap_that_cannot_be_filled_is_a_snapshot_never_continuity(world: World, client: Client) -> None:
     world.ticks.clear()
-    world.ticks.append(published(900, 899, quote(price="175")))
+    world.ticks.append(published(900, quote(price="175")))
     await world.bring(world.ticks[-1])
     message = await client.next("priceUpdate")
     assert (message["seq"], message["snapshot"]) == (900, True)
@@ -212,7 +213,7 @@ async def test_a_gap_that_cannot_be_filled_is_a_snapshot_never_continuity(world:
 async def test_a_database_that_was_put_back_is_believed(world: World, client: Client) -> None:
     await world.bring(world.write(quote(price="101"), seq=500))
     await client.next("priceUpdate")
-    world.ticks[:] = [published(7, 6, quote(price="99"))]
+    world.ticks[:] = [published(7, quote(price="99"))]
     message = await client.next("priceUpdate")
     assert (message["data"]["gold"]["price"], message["seq"], message["snapshot"]) == (99, 7, True)
 
@@ -486,7 +487,8 @@ async def test_a_database_that_was_emptied_and_grew_past_us_is_believed_by_every
     await rarely.bring(rarely.write(quote("silver", price="5")))
     await client.next("priceUpdate")
     await client.see("silver")
-    rarely.ticks[:] = [published(9, 0, quote(price="100"))]
+    rarely.ticks[:] = [published(seq, quote(price="100")) for seq in range(1, 10)]
+    rarely.began_at += dt.timedelta(hours=1)
     await rarely.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
     assert (await client.next("priceUpdate"))["data"] == {}
 
@@ -508,10 +510,10 @@ async def quoted_at(world: World, client: Client, at: dt.datetime, price: str = 
 
 async def test_each_change_of_the_market_is_a_status_that_names_the_next(world: World, client: Client) -> None:
     seen: list[tuple[str, str]] = []
-    for at in (CLOSES - MINUTE, CLOSES, OPENS):
+    for at, feed in ((CLOSES - MINUTE, "live"), (CLOSES, "stale"), (OPENS, "live")):
         await quoted_at(world, client, at, str(103 + len(seen)))
         status = await client.next("status")
-        while (status["feed"], status["timestamp"]) != ("live", protocol.wire_time(at)):
+        while (status["feed"], status["timestamp"]) != (feed, wire_time(at)):
             status = await client.next("status")
         seen.append((status["market"], status["nextChange"]))
     assert seen == [
@@ -526,6 +528,19 @@ async def test_the_configured_holidays_are_kept(world: World, client: Client) ->
     while (status := await client.next("status"))["market"] != "closed":
         pass
     assert status["nextChange"] == "2026-11-26T23:00:00.000Z"
+
+
+async def test_nothing_is_live_while_the_market_is_closed_nor_after_it_opens_before_somebody_quotes(
+    world: World, client: Client
+) -> None:
+    await quoted_at(world, client, CLOSES - MINUTE)
+    for now, market in ((CLOSES, "closed"), (OPENS, "open")):
+        world.now = now
+        while (status := await client.next("status"))["market"] != market or status["timestamp"] < wire_time(now):
+            pass
+        assert (status["feed"], status["metals"]) == ("stale", {"gold": "stale"})
+    await quoted_at(world, client, OPENS + MINUTE, "103")
+    assert (await client.next("status"))["feed"] == "live"
 
 
 async def test_a_price_of_the_close_stays_fresh_over_the_weekend_and_ages_from_the_opening(

@@ -16,15 +16,16 @@ from prices import current, ingest
 from prices.models import (
     Configuration,
     FallbackPrice,
+    Head,
     LatestPrice,
     ListedMetal,
     Price,
     SignificantChange,
-    Tick,
 )
 from prices.quotes import FALLBACK, LARGEST_PRICE, PRICE_STEP, SIMULATED, DayFigures, Metal, PublishedTick, Quote
 from streaming import publish
 from tests.conftest import NOW, at_once, quote
+from tests.world import forget_prices
 
 pytestmark = pytest.mark.django_db
 committed = pytest.mark.django_db(transaction=True)
@@ -48,9 +49,9 @@ def prices_of_gold(*prices: str, source: str = "gold_api_com") -> list[Published
     ]
 
 
-def chain_of_ticks() -> list[tuple[int, int]]:
-    """Each tick's `previous_seq` and `seq`, oldest first."""
-    return list(Tick.objects.order_by("id").values_list("previous_seq", "id"))
+def chain_of_ticks() -> list[int | None]:
+    """Each tick's number, oldest first."""
+    return list(Price.objects.order_by("seq").values_list("seq", flat=True).distinct())
 
 
 tell_web_processes = publish.tick
@@ -62,7 +63,7 @@ def published(monkeypatch: pytest.MonkeyPatch, db: None) -> list[PublishedTick]:
     ticks: list[PublishedTick] = []
     monkeypatch.setattr(publish, "tick", ticks.append)
     call_command("seed")
-    Tick.objects.all().delete()
+    forget_prices()
     ticks.clear()
     return ticks
 
@@ -78,10 +79,10 @@ def test_a_tick_is_what_the_database_holds_of_it() -> None:
         now=NOW + MINUTE,
     )
     standing = current.standing(since=0)
-    assert standing.seq == tick.seq == Tick.objects.get(pk=tick.seq).pk
+    assert standing.seq == tick.seq == Head.newest()
     assert set(standing.ticks[-1].quotes) == set(tick.quotes) == set(standing.quotes.values())
     assert standing.ticks[-1].changes == tick.changes
-    assert (tick.published_at, tick.previous_seq) == (NOW + MINUTE, standing.ticks[0].seq)
+    assert (tick.published_at, tick.seq - 1) == (NOW + MINUTE, standing.ticks[0].seq)
 
 
 @pytest.mark.parametrize("price", [str(PRICE_STEP), "0.3333", "13221.3900", "1234567.8912", str(LARGEST_PRICE)])
@@ -95,7 +96,7 @@ def test_a_price_comes_back_from_the_database_as_it_went_in(price: str) -> None:
 def test_a_repeated_quote_confirms_but_is_not_news() -> None:
     record(quote())
     assert ingest.record([quote()], now=NOW + MINUTE) is None
-    assert Tick.objects.count() == 1
+    assert Head.newest() == 1
     assert LatestPrice.objects.get().confirmed_at == NOW + MINUTE
 
 
@@ -132,7 +133,7 @@ def test_only_the_news_are_in_the_tick() -> None:
 
 def test_nothing_is_no_tick() -> None:
     assert ingest.record([], now=NOW) is None
-    assert Tick.objects.count() == 0
+    assert Head.newest() == 0
 
 
 def test_a_metal_that_is_switched_off_is_not_written() -> None:
@@ -167,7 +168,7 @@ def test_what_fails_in_the_middle_leaves_nothing(
     assert LatestPrice.objects.get().confirmed_at == NOW
     assert published == told
     after = record(quote(price="200", at=NOW + MINUTE), now=NOW + MINUTE)
-    assert after.previous_seq == before[-1][1]
+    assert before == [after.seq - 1]
     assert after.changes[0].old_price == 100
 
 
@@ -189,7 +190,7 @@ def test_a_tick_that_was_taken_back_is_never_told(published: list[PublishedTick]
     with pytest.raises(RuntimeError):
         regret()
     assert published == []
-    assert Tick.objects.count() == 0
+    assert Head.newest() == 0
 
 
 @committed
@@ -230,8 +231,7 @@ def test_concurrent_writers_make_one_chain(published: list[PublishedTick]) -> No
     ticks = list(itertools.chain.from_iterable(at_once(write, 4)))
     links = chain_of_ticks()
     assert len(ticks) == len(links) == len(published) == 32
-    assert [previous for previous, _ in links] == [0, *(seq for _, seq in links[:-1])]
-    assert sorted((tick.previous_seq, tick.seq) for tick in ticks) == links
+    assert sorted(tick.seq for tick in ticks) == links == list(range(1, 33))
 
 
 @committed
@@ -243,8 +243,8 @@ def test_concurrent_writers_agree_on_the_price_before(published: list[PublishedT
             ingest.record([quote(price=str(10 ** (writer + 1) + number))], now=NOW)
 
     at_once(write, 4)
-    prices = list(Price.objects.order_by("tick_id").values_list("price", flat=True))
-    changes = SignificantChange.objects.order_by("tick_id").values_list("old_price", "new_price")
+    prices = list(Price.objects.order_by("seq").values_list("price", flat=True))
+    changes = SignificantChange.objects.order_by("seq").values_list("old_price", "new_price")
     moves = [(old, new) for old, new in itertools.pairwise(prices) if abs(new - old) * 100 > old]
     assert list(changes) == moves
 

@@ -249,6 +249,28 @@ def test_what_is_no_market_price_ages_by_the_clock(source: str) -> None:
     assert USUAL.age(source, new_york("2026-09-25T16:58"), new_york("2026-09-25T18:58")) == 2 * HOUR
 
 
+@pytest.mark.parametrize(
+    ("now", "is_of_now"),
+    [
+        ("2026-09-25T16:58", True),
+        ("2026-09-25T16:59", True),
+        ("2026-09-25T17:00", False),  # the market closes
+        ("2026-09-26T12:00", False),
+        ("2026-09-27T18:00", False),  # it opens, and nobody has quoted yet
+    ],
+)
+def test_a_price_of_the_close_is_no_price_of_now_though_it_does_not_age(now: str, is_of_now: bool) -> None:
+    quoted_at = new_york("2026-09-25T16:58")
+    assert USUAL.is_of_now(quoted_at, new_york(now), 5 * MINUTE) is is_of_now
+    assert USUAL.age("gold_api_com", quoted_at, new_york(now)) <= 5 * MINUTE
+
+
+def test_a_price_of_now_is_no_older_than_the_limit() -> None:
+    quoted_at = new_york("2026-09-25T12:00")
+    assert USUAL.is_of_now(quoted_at, quoted_at + 5 * MINUTE, 5 * MINUTE)
+    assert not USUAL.is_of_now(quoted_at, quoted_at + 6 * MINUTE, 5 * MINUTE)
+
+
 # --- holidays as they are written ----------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from tests.postgresql import Cluster
 from tests.product import ROOT, Process, free_port, wait_until
 
 # What writes or locks, or leans on how a database counts, sorts and rounds.
-TESTS = ["test_ingest.py", "test_current.py", "test_schedule.py"]
+TESTS = ["test_ingest.py", "test_current.py", "test_history.py", "test_schedule.py"]
 
 
 def test_what_holds_on_sqlite_holds_on_postgresql(postgresql: Cluster) -> None:
@@ -48,9 +48,9 @@ def test_the_product_runs_on_postgresql(postgresql: Cluster, tmp_path: Path) -> 
     try:
         wait_until(lambda: b'"simulated"' in answer(f"http://127.0.0.1:{port}/api/v1/prices/"), "a price", 60)
         with psycopg.connect(address) as database:
-            chain = database.execute("SELECT previous_seq, id FROM prices_tick ORDER BY id").fetchall()
+            chain = database.execute("SELECT DISTINCT seq FROM prices_price ORDER BY seq").fetchall()
         assert len(chain) >= 2
-        assert [previous for previous, _ in chain] == [0, *(seq for _, seq in chain[:-1])]
+        assert [seq for (seq,) in chain] == list(range(1, len(chain) + 1))
     finally:
         assert product.stop() == 0, product.output
     assert "Traceback" not in product.output

@@ -19,7 +19,7 @@ from werkzeug import Response
 
 from prices import current, ingest, providers, schedule
 from prices.market import Calendar
-from prices.models import FallbackPrice, LatestPrice, ListedMetal, ProviderState, Tick
+from prices.models import FallbackPrice, Head, LatestPrice, ListedMetal, Price, ProviderState
 from prices.providers import PROVIDERS, chain
 from prices.providers.errors import TemporaryError
 from prices.providers.http import LARGEST_BODY, Client
@@ -192,7 +192,7 @@ def test_a_fault_leaves_the_last_good_price_in_force_is_told_in_one_line_and_pas
     fault: str, source: Source, broken: Callable[[str], None], settings: Settings, log: Callable[[], list[str]]
 ) -> None:
     refresh_at(NOW)
-    before, ticks = shown(), Tick.objects.count()
+    before, ticks = shown(), Head.newest()
     assert sources_shown() == {LIVE}
     assert log() == []
 
@@ -200,7 +200,7 @@ def test_a_fault_leaves_the_last_good_price_in_force_is_told_in_one_line_and_pas
     refresh_at(NOW + MINUTE)
 
     assert shown() == before
-    assert Tick.objects.count() == ticks
+    assert Head.newest() == ticks
     # The metals have one trouble each, or the same one together.
     line, *more = log()
     assert [" is left alone until " in words for words in more] in ([], [True])  # what no second try would mend
@@ -291,12 +291,12 @@ def test_a_weekends_quote_stays_and_turns_stale_only_once_the_market_is_open_aga
     friday = dt.datetime(2026, 9, 25, 20, 59, tzinfo=dt.UTC)
     source.answer = quoting(friday)
     refresh_at(friday)
-    ticks = Tick.objects.count()
+    ticks = Head.newest()
     sunday = friday + dt.timedelta(days=2)
     refresh_at(sunday)
     standing = current.standing()
     assert sources_shown() == {LIVE}
-    assert Tick.objects.count() == ticks
+    assert Head.newest() == ticks
     assert not any(standing.is_stale(quote, sunday) for quote in standing.quotes.values())
     an_hour_later = sunday + 2 * HOUR  # it opened in between
     assert all(standing.is_stale(quote, an_hour_later) for quote in standing.quotes.values())
@@ -304,19 +304,19 @@ def test_a_weekends_quote_stays_and_turns_stale_only_once_the_market_is_open_aga
 
 def test_a_repeated_quote_confirms_but_is_not_news(source: Source) -> None:
     refresh_at(NOW)
-    ticks = Tick.objects.count()
+    ticks = Head.newest()
     refresh_at(NOW + MINUTE)
-    assert Tick.objects.count() == ticks
+    assert Head.newest() == ticks
     assert last_confirmed() == {NOW + MINUTE}
 
 
 def test_an_older_quote_is_not_news(source: Source) -> None:
     refresh_at(NOW)
-    before, ticks = shown(), Tick.objects.count()
+    before, ticks = shown(), Head.newest()
     source.answer = quoting(NOW - MINUTE, price=400000)
     refresh_at(NOW + MINUTE)
     assert shown() == before
-    assert Tick.objects.count() == ticks
+    assert Head.newest() == ticks
     assert last_confirmed() == {NOW}
 
 
@@ -533,7 +533,7 @@ def test_a_first_start_shows_the_fallback_before_any_source_is_asked(
     assert {quote.quote.source for quote in fallback.quotes} == {FALLBACK}
     assert {quote.quote.source for quote in live.quotes} == {LIVE}
     assert fallback_at < min(at for _, at in source.asked) < live_at
-    assert (fallback.previous_seq, live.previous_seq) == (0, fallback.seq)
+    assert (fallback.seq, live.seq) == (1, 2)
 
 
 def test_without_any_source_the_fallback_is_shown_as_such(source: Source, settings: Settings) -> None:
@@ -549,7 +549,7 @@ def test_the_fallback_is_shown_once_only(source: Source) -> None:
     source.answer = said(HTML, status=503)
     for minute in range(3):
         refresh_at(NOW + minute * MINUTE)
-    assert Tick.objects.count() == 1
+    assert Head.newest() == 1
 
 
 def test_the_last_live_price_stays_until_fallback_after(source: Source, settings: Settings) -> None:
@@ -583,7 +583,7 @@ def test_only_the_metal_that_no_source_has_falls_back(source: Source) -> None:
 def test_after_a_night_switched_off_the_last_live_price_stays_until_the_sources_were_asked(source: Source) -> None:
     refresh_at(NOW)
     refresh_at(NOW + 8 * HOUR)
-    assert Tick.objects.filter(prices__source=FALLBACK).distinct().count() == 1  # the one of the first start
+    assert Price.objects.filter(source=FALLBACK).values("seq").distinct().count() == 1  # the one of the first start
     source.answer = said(HTML, status=503)
     refresh_at(NOW + 20 * HOUR)
     assert sources_shown() == {FALLBACK}
@@ -653,7 +653,7 @@ def test_a_simulated_market_is_never_left_alone(source: Source, settings: Settin
     settings.PRICE_PROVIDERS = [SIMULATED]
     for minute in range(5):
         refresh_at(CLOSES + minute * MINUTE)
-    assert Tick.objects.filter(prices__source=SIMULATED).distinct().count() == 5
+    assert Price.objects.filter(source=SIMULATED).values("seq").distinct().count() == 5
     assert sources_shown() == {SIMULATED}
 
 

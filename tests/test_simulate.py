@@ -18,7 +18,7 @@ from pytest_django import Settings
 from websockets.sync.client import connect
 
 from prices import simulation
-from prices.models import Tick
+from prices.models import Price
 from prices.quotes import SIMULATED, Metal, PublishedTick
 from streaming import publish
 from tests.conftest import Server
@@ -54,7 +54,7 @@ def test_each_tick_moves_all_four_metals(published: list[tuple[PublishedTick, in
     assert [{quoted.quote.metal for quoted in tick.quotes} for tick in ticks] == [set(Metal)] * 5
     assert {quoted.quote.source for tick in ticks for quoted in tick.quotes} == {SIMULATED}
     assert len({quoted.quote.price for tick in ticks for quoted in tick.quotes}) == 20
-    assert all(after.previous_seq == before.seq for before, after in itertools.pairwise(ticks))
+    assert all(after.seq == before.seq + 1 for before, after in itertools.pairwise(ticks))
 
 
 @pytest.mark.usefixtures("market")
@@ -63,14 +63,14 @@ def test_a_stamp_is_taken_between_the_commit_and_the_publication(
 ) -> None:
     stamps: dict[int, int] = {}
     committed_at: list[int] = []
-    create = Tick.objects.create
+    create = Price.objects.bulk_create
 
-    def create_and_note(**fields: Any) -> Tick:
-        tick = create(**fields)
+    def create_and_note(rows: list[Price]) -> list[Price]:
+        created = create(rows)
         committed_at.append(time.monotonic_ns())
-        return tick
+        return created
 
-    monkeypatch.setattr(Tick.objects, "create", create_and_note)
+    monkeypatch.setattr(Price.objects, "bulk_create", create_and_note)
     run(0.001, 3, stamped=stamps.__setitem__)
     assert list(stamps) == [tick.seq for tick, _ in published]
     for written, (seq, stamp), (_, called) in zip(committed_at, stamps.items(), published, strict=True):
@@ -124,7 +124,7 @@ def test_a_bad_number_is_refused_in_one_line(arguments: list[str], refusal: str)
     with pytest.raises(CommandError) as refused:
         call_command("simulate", *arguments)
     assert str(refused.value) == refusal
-    assert not Tick.objects.filter(prices__source=SIMULATED).exists()
+    assert not Price.objects.filter(source=SIMULATED).exists()
 
 
 @pytest.mark.usefixtures("market")
@@ -160,7 +160,9 @@ def simulated_server(run_server: Callable[..., Server]) -> Server:
 
 def test_it_says_at_the_end_how_many_went_out(simulated_server: Server) -> None:
     output, _ = simulate(simulated_server, "--interval-ms", "100", "--count", "3").communicate(timeout=30)
-    assert re.fullmatch(r"3 ticks in 0\.\d s, one each 100 ms\n", output)
+    assert re.fullmatch(
+        r"3 ticks in \d\.\d s, one each 100 ms(, \d+ left out: this machine could not keep up)?\n", output
+    )
 
 
 def test_it_says_when_it_could_not_keep_up(simulated_server: Server) -> None:

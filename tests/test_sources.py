@@ -4,6 +4,8 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from pytest_django import Settings
@@ -66,7 +68,7 @@ def test_a_source_that_the_deployment_no_longer_names_is_not_asked(world: World,
 def test_a_source_that_lacks_one_metal_does_not_lose_the_others(world: World) -> None:
     world.says["a"] = {Metal.GOLD: "13300"}
     assert world.refresh() == ["a", "b"]
-    sources_shown = {latest.metal_id: latest.price.source for latest in LatestPrice.shown().filter(lane=Lane.LIVE)}
+    sources_shown = {latest.metal_id: latest.source for latest in LatestPrice.shown().filter(lane=Lane.LIVE)}
     assert sources_shown == {"gold": "a", "silver": "b", "platinum": "b", "palladium": "b"}
     assert state("a").last_error == "silver, platinum, palladium: is not in the answer"
     assert state("a").breaker.state(world.now) is State.CLOSED
@@ -250,6 +252,17 @@ def test_a_premium_takes_effect_when_its_time_has_come_though_no_source_answers(
 def consensus(world: World, settings: Settings) -> World:
     settings.CONSENSUS_SOURCES = 2
     return world
+
+
+def test_a_source_that_holds_duty_already_is_compared_at_spot(
+    consensus: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prices.ingest.PROVIDERS", {"b": replace(consensus.source("b"), includes_premium=True)})
+    consensus.says |= {"b": {Metal.GOLD: "14520"}, "c": TemporaryError("is away")}
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=consensus.now)
+    consensus.refresh()
+    assert consensus.gold() == "14520 from consensus"
+    assert not ProviderState.objects.filter(set_aside_total__gt=0).exists()
 
 
 def test_the_median_of_all_sources_goes_out(consensus: World) -> None:

@@ -233,7 +233,9 @@ def test_an_old_price_is_marked_stale_by_the_clock_alone(run_server: Callable[..
 def test_the_status_keeps_the_holidays_that_are_configured(run_server: Callable[..., Server]) -> None:
     now = dt.datetime.now(dt.UTC)
     holidays = [f"{now.date() + dt.timedelta(days=day)}" for day in range(-1, 12)]
-    with connect(run_server(MARKET_HOLIDAYS=",".join(holidays)).ws_url) as client:
+    with connect(
+        run_server(MARKET_HOLIDAYS=",".join(holidays), DJANGO_SETTINGS_MODULE="swarna.settings").ws_url
+    ) as client:
         status = receive(client, "status")
     assert status["market"] == "closed"
     assert dt.datetime.fromisoformat(status["nextChange"]) > now + dt.timedelta(days=9)

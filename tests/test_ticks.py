@@ -34,10 +34,9 @@ def quoted(seq: int, price: int = 100, source: str = "gold_api_com") -> Quoted:
     )
 
 
-def tick(seq: int, *metals: str, previous: int | None = None, moved: tuple[str, ...] = ()) -> Tick:
+def tick(seq: int, *metals: str, moved: tuple[str, ...] = ()) -> Tick:
     return Tick(
         seq=seq,
-        previous_seq=seq - 1 if previous is None else previous,
         published_at=AT,
         quotes={metal: quoted(seq, price=1000 + seq) for metal in metals or METALS},
         changes=[
@@ -107,11 +106,6 @@ def test_a_tick_that_does_not_follow_is_not_taken() -> None:
     assert log.seq == 1
 
 
-def test_ids_may_have_gaps_where_the_chain_has_none() -> None:
-    log = log_of(tick(1), tick(7, previous=1))
-    assert told(log.update(EVERY_METAL, 1))["snapshot"] is False
-
-
 def test_clients_in_step_share_one_text() -> None:
     log = log_of(tick(1), tick(2))
     first, second = log.update(EVERY_METAL, 1), log.update(frozenset(METALS), 1)
@@ -150,8 +144,8 @@ def test_a_feed_is_only_as_real_as_its_least_real_metal() -> None:
 def test_each_metal_shows_what_kind_of_price_it_has() -> None:
     log = TickLog(currency="INR", size=8)
     log.replace(1, {"gold": quoted(1), "silver": quoted(1, source="fallback"), "platinum": quoted(1)}, [tick(1)])
-    log.mark_stale(frozenset({"silver", "platinum"}))
-    assert log.feeds() == {"gold": Feed.LIVE, "silver": Feed.FALLBACK, "platinum": Feed.STALE}
+    feeds = log.feeds(past={"silver", "platinum"})
+    assert feeds == {"gold": Feed.LIVE, "silver": Feed.FALLBACK, "platinum": Feed.STALE}
 
 
 metal_sets = st.frozensets(st.sampled_from(METALS), min_size=1)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from prices import providers
-from prices.models import LatestPrice
+from prices.models import Candle, Head, LatestPrice, Price, SignificantChange
 from prices.providers.errors import ProviderError
 from prices.providers.http import Client
 from prices.quotes import Metal, Quote
@@ -14,6 +14,12 @@ from prices.refresh import refresh
 MINUTE = dt.timedelta(minutes=1)
 PRICES = {Metal.GOLD: "13200", Metal.SILVER: "165", Metal.PLATINUM: "4900", Metal.PALLADIUM: "4300"}
 Said = Mapping[Metal, str] | ProviderError
+
+
+def forget_prices() -> None:
+    """A database that has never seen a tick."""
+    for table in (Candle, Head, LatestPrice, Price, SignificantChange):
+        table.objects.all().delete()
 
 
 class World:
@@ -48,5 +54,5 @@ class World:
 
     def gold(self) -> str:
         """What is shown of gold, and from where."""
-        shown = LatestPrice.shown().filter(metal="gold")[0].price
+        shown = LatestPrice.shown().filter(metal="gold")[0]
         return f"{shown.price:.0f} from {shown.source}"

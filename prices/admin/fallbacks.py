@@ -100,7 +100,7 @@ class FallbackPriceForm(AuditedForm):
         With any premium on it, unlike what a source is measured by: a fallback goes out with everything in it.
         """
         if live := _latest(metal, currency).filter(lane=Lane.LIVE).first():
-            return live.price.quote()
+            return live.quote()
         replaced = FallbackPrice.objects.filter(pk=self.instance.pk).first()
         return replaced.quote() if replaced else None
 
@@ -126,7 +126,7 @@ class FallbackPriceAdmin(SimpleHistoryAdmin):
     @admin.display(description="last live price")
     def last_live(self, fallback: FallbackPrice) -> str:
         live = _latest(fallback.metal, fallback.currency).filter(lane=Lane.LIVE).first()
-        return f"{live.price.price:,.4f}" if live else "—"
+        return f"{live.price:,.4f}" if live else "—"
 
     @admin.display(description="on screen now", boolean=True)
     def on_screen(self, fallback: FallbackPrice) -> bool:
@@ -145,6 +145,4 @@ class FallbackPriceAdmin(SimpleHistoryAdmin):
 
 def _latest(metal: ListedMetal | None, currency: str) -> QuerySet[LatestPrice]:
     """Where a metal's lanes stand, the one that is shown first."""
-    return (
-        LatestPrice.objects.filter(metal=metal, currency=currency).select_related("price").order_by("-price__tick_id")
-    )
+    return LatestPrice.objects.filter(metal=metal, currency=currency).order_by("-seq")

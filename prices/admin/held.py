@@ -91,4 +91,4 @@ def _shown(held: HeldPrice) -> Quote | None:
     if held.decision != HeldPrice.Decision.PENDING:
         return None
     latest = LatestPrice.shown().filter(metal=held.metal_id, currency=held.currency).first()
-    return latest.price.quote() if latest else None
+    return latest.quote() if latest else None

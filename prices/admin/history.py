@@ -9,16 +9,16 @@ from prices.words import to_the_second
 
 @admin.register(Price)
 class PriceAdmin(ReadOnlyAdmin):
-    """What was published, newest first."""
+    """What was the price, newest first."""
 
-    list_display = ["published_at", "metal", "price", "currency", "source", "quoted", "tick_id"]
-    list_filter = ["metal", "source", "tick__published_at"]
-    list_select_related = ["metal", "tick"]
+    list_display = ["since", "metal", "price", "currency", "source", "quoted", "seq"]
+    list_filter = ["metal", "source", "at"]
+    list_select_related = ["metal"]
     show_full_result_count = False
 
-    @admin.display(ordering="tick_id")
-    def published_at(self, price: Price) -> str:
-        return to_the_second(price.tick.published_at)
+    @admin.display(ordering="at", description="from")
+    def since(self, price: Price) -> str:
+        return to_the_second(price.at)
 
     @admin.display(ordering="quoted_at", description="quoted at")
     def quoted(self, price: Price) -> str:
@@ -27,10 +27,10 @@ class PriceAdmin(ReadOnlyAdmin):
 
 @admin.register(SignificantChange)
 class SignificantChangeAdmin(ReadOnlyAdmin):
-    list_display = ["published_at", "metal", "old_price", "new_price", "change_percent"]
+    list_display = ["published", "metal", "old_price", "new_price", "change_percent"]
     list_filter = ["metal"]
-    list_select_related = ["metal", "tick"]
+    list_select_related = ["metal"]
 
-    @admin.display(ordering="tick_id")
-    def published_at(self, change: SignificantChange) -> str:
-        return to_the_second(change.tick.published_at)
+    @admin.display(ordering="seq", description="published at")
+    def published(self, change: SignificantChange) -> str:
+        return to_the_second(change.published_at)

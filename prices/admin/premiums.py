@@ -22,7 +22,7 @@ from prices.words import moment
 def _shown(metal: ListedMetal) -> Quote | None:
     """What screens show of a metal."""
     latest = LatestPrice.shown().filter(metal=metal).first()
-    return latest.price.quote() if latest else None
+    return latest.quote() if latest else None
 
 
 def _with(quote: Quote, multiplier: Decimal) -> Quote:

@@ -11,6 +11,8 @@ from prices.breaker import State
 from prices.health import Health
 from prices.quotes import PURITIES, UNITS, PublishedQuote
 
+_MARKET = ["open", "closed"]
+
 
 class _Amount(serializers.DecimalField):
     """An amount as a JSON number, without the zeros that the database pads it with."""
@@ -75,6 +77,7 @@ class PricesSerializer(serializers.Serializer):
 
     data = serializers.DictField(child=QuoteSerializer())  # type: ignore[assignment]  # as above
     seq = serializers.IntegerField(help_text="The newest tick: give it to the stream as `since`.")
+    market = serializers.ChoiceField(_MARKET, help_text="While it is closed, prices are those of the close.")
     currency = serializers.CharField()
     unit = serializers.CharField()
     purity = serializers.CharField()
@@ -84,6 +87,7 @@ class PriceSerializer(QuoteSerializer):
     """One metal's current quote, and what it is expressed in."""
 
     metal = serializers.CharField()
+    market = serializers.ChoiceField(_MARKET, help_text="While it is closed, prices are those of the close.")
     currency = serializers.CharField()
     unit = serializers.CharField()
     purity = serializers.CharField()
@@ -117,7 +121,7 @@ class BandSerializer(serializers.Serializer):
 class MarketSerializer(serializers.Serializer):
     """Whether spot metals trade now: Sunday 18:00 to Friday 17:00 New York, less an hour a day, and holidays."""
 
-    market = serializers.ChoiceField(["open", "closed"])
+    market = serializers.ChoiceField(_MARKET)
     nextChange = Time(help_text="When it closes or opens next, UTC.")
     timestamp = Time(help_text="When this was true, UTC.")
 

@@ -61,6 +61,7 @@ class PricesView(APIView):
                     metal.value: _quote(published, standing, asked) for metal, published in standing.quotes.items()
                 },
                 "seq": standing.seq,
+                "market": _market(timezone.now()),
                 "currency": settings.BASE_CURRENCY,
                 **asked,
             }
@@ -82,6 +83,7 @@ class PriceView(APIView):
             {
                 "metal": metal,
                 **_quote(published, standing, asked),
+                "market": _market(timezone.now()),
                 "currency": settings.BASE_CURRENCY,
                 **asked,
             }
@@ -97,7 +99,7 @@ class MarketView(APIView):
         return Response(
             MarketSerializer(
                 {
-                    "market": "open" if calendar.is_open(now) else "closed",
+                    "market": _market(now),
                     "nextChange": calendar.next_change(now),
                     "timestamp": now,
                 }
@@ -152,6 +154,10 @@ class ProvidersView(APIView):
                 [_provider(source, tolerances[source.name], now) for source in sources.in_order()], many=True
             ).data
         )
+
+
+def _market(now: dt.datetime) -> str:
+    return "open" if settings.MARKET_CALENDAR.is_open(now) else "closed"
 
 
 def _premiums() -> dict[str, Any]:

@@ -10,6 +10,7 @@ export const MARKS = {
   fallback: "Fallback",
   simulated: "Simulated",
   stale: "Stale",
+  close: "Last close",
   live: "Live",
 };
 
@@ -80,19 +81,22 @@ export class Card {
     this.#showRange(quote);
   }
 
-  /** Says how old the price is and what is to be known about it. `now` is the server's clock. */
-  tick(now, connected) {
-    this.#showAge(now);
+  /**
+   * Says how old the price is and what is to be known about it. `now` is the server's clock; `ofTheClose` says that
+   * the market has closed since a price that nothing else is to be said of.
+   */
+  tick(now, connected, ofTheClose) {
     const marks = connected ? this.marks : ["unconnected", ...this.marks];
-    const shown = this.#quote ? (marks.length ? marks : ["live"]) : [];
+    const shown = this.#quote ? (marks.length ? marks : [ofTheClose ? "close" : "live"]) : [];
+    this.#showAge(now, shown[0] === "close" ? format.asOf : format.age);
     this.element.dataset.trust = shown[0] ?? "none";
     this.#write({ marks: shown.map((mark) => MARKS[mark]).join(" · ") });
   }
 
-  #showAge(now) {
+  #showAge(now, inWords) {
     const quotedAt = Date.parse(this.#quote?.timestamp);
     const known = !Number.isNaN(quotedAt);
-    this.#write({ age: known ? format.age(quotedAt, now) : this.#quote ? "" : "Waiting for a price" });
+    this.#write({ age: known ? inWords(quotedAt, now) : this.#quote ? "" : "Waiting for a price" });
     this.#parts.age.dateTime = known ? this.#quote.timestamp : "";
     this.#parts.age.title = known ? `Quoted ${format.dateAndTime(quotedAt)}` : "";
   }

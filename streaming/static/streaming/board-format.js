@@ -72,10 +72,14 @@ export function timeOfDay(time) {
   return clock.format(time);
 }
 
-/** A moment soon, such as "Fri 17:00"; with its date where there may be another such day before it. */
-export function weekdayAndTime(iso, now) {
-  const time = Date.parse(iso);
-  return (time - now < 6 * DAY ? weekTime : dateTime).format(time);
+/** A moment near by, such as "Fri 17:00"; with its date where there may be another such day before it. */
+export function weekdayAndTime(time, now) {
+  return (Math.abs(time - now) < 6 * DAY ? weekTime : dateTime).format(time);
+}
+
+/** When a price was quoted that stands since then. */
+export function asOf(time, now) {
+  return `as of ${weekdayAndTime(time, now)}`;
 }
 
 export function dateAndTime(time) {

@@ -66,7 +66,7 @@ function showPrices({ data, changes, message }) {
 /** Brings up to date what depends on the time or the connection. */
 function tick() {
   if (client.connected) connectedUntil = Date.now();
-  for (const card of cards.values()) card.tick(client.serverTime, client.connected);
+  for (const [metal, card] of cards) card.tick(client.serverTime, client.connected, isOfTheClose(metal));
   showConnection(client.connection);
   write(page.market, marketText(client.status));
   showNotices(notices());
@@ -77,11 +77,12 @@ function tick() {
 function marketText(status) {
   const [now, then] = { open: ["Market open", "closes"], closed: ["Market closed", "opens"] }[status?.market] ?? [];
   if (!now) return "";
-  return status.nextChange ? `${now} · ${then} ${format.weekdayAndTime(status.nextChange, client.serverTime)}` : now;
+  if (!status.nextChange) return now;
+  return `${now} · ${then} ${format.weekdayAndTime(Date.parse(status.nextChange), client.serverTime)}`;
 }
 
 function closedNotice({ nextChange }) {
-  const until = nextChange ? format.weekdayAndTime(nextChange, client.serverTime) : "trading resumes";
+  const until = nextChange ? format.weekdayAndTime(Date.parse(nextChange), client.serverTime) : "trading resumes";
   return ["plain", "Market closed.", `Nothing is traded, so prices stand still until ${until}.`];
 }
 
@@ -125,6 +126,11 @@ function notices() {
 /** Whether that is why prices stand; a simulated market never closes. */
 function marketClosed() {
   return client.status?.market === "closed" && client.status.feed !== "simulated";
+}
+
+/** Whether a metal's price, where it is not marked stale, is that of the close: until one comes after the opening. */
+function isOfTheClose(metal) {
+  return client.status?.market === "closed" || client.status?.metals?.[metal] === "stale";
 }
 
 function interruption() {

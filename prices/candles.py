@@ -1,0 +1,155 @@
+"""Candles: the open, high, low and close of a metal's ticks in one interval. Pure; imports no Django.
+
+A tick counts at the moment from which its price was true. Two ticks of the same source at the same moment are one: the
+later of them corrects the other.
+"""
+
+import datetime as dt
+import enum
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class Interval(enum.StrEnum):
+    """How long a candle is; the value is its name on the wire."""
+
+    MINUTE = "1m"
+    FIVE_MINUTES = "5m"
+    QUARTER = "15m"
+    HOUR = "1h"
+    DAY = "1d"
+
+    def start(self, at: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
+        """When the candle that holds `at` begins, in UTC: a day at midnight of `zone`, others at multiples in UTC."""
+        if self is Interval.DAY:
+            return _midnight(at.astimezone(zone).date(), zone)
+        return at - (at - _EPOCH) % _LENGTHS[self]
+
+    def end(self, start: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
+        """When the candle that begins at `start` ends, and the next begins, in UTC. A day may have 23 or 25 hours."""
+        if self is Interval.DAY:
+            return _midnight(start.astimezone(zone).date() + dt.timedelta(days=1), zone)
+        return start + _LENGTHS[self]
+
+
+_LENGTHS: Final = {
+    Interval.MINUTE: dt.timedelta(minutes=1),
+    Interval.FIVE_MINUTES: dt.timedelta(minutes=5),
+    Interval.QUARTER: dt.timedelta(minutes=15),
+    Interval.HOUR: dt.timedelta(hours=1),
+}
+
+
+def _midnight(day: dt.date, zone: dt.tzinfo) -> dt.datetime:
+    """When a day begins. Where clocks leap over midnight, that is when they leap; where it comes twice, the first."""
+    return dt.datetime.combine(day, dt.time(), zone).astimezone(dt.UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candle:
+    """What a metal's price did in one interval from `start` on; amounts in the base currency per gram.
+
+    `ticks` is how many it was made of, `first_at` and `last_at` when the first and the last of them were, and `seq`
+    the newest of them on the stream (0 where none was streamed).
+    """
+
+    interval: Interval
+    start: dt.datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    ticks: int
+    first_at: dt.datetime
+    last_at: dt.datetime
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """A tick as candles count it. `order` tells which of two ticks was recorded later."""
+
+    at: dt.datetime
+    source: str
+    price: Decimal
+    order: int
+    seq: int
+
+
+def effective(ticks: Iterable[Counted]) -> list[Counted]:
+    """The ticks that count, in the order of their moments: of those that are one, the one that was recorded last."""
+    by_key = {(tick.source, tick.at): tick for tick in sorted(ticks, key=lambda tick: tick.order)}
+    return sorted(by_key.values(), key=lambda tick: (tick.at, tick.order))
+
+
+def fold(ticks: Iterable[Counted], interval: Interval, zone: dt.tzinfo) -> Iterator[Candle]:
+    """The candles of ticks that count, oldest first, which come as `effective` orders them; oldest candle first."""
+    made: Candle | None = None
+    end = _EPOCH
+    for tick in ticks:
+        if made is not None and tick.at < end:
+            made = merged(made, of_tick(tick, interval, made.start))
+            continue
+        if made is not None:
+            yield made
+        start = interval.start(tick.at, zone)
+        end = interval.end(start, zone)
+        made = of_tick(tick, interval, start)
+    if made is not None:
+        yield made
+
+
+def of_tick(tick: Counted, interval: Interval, start: dt.datetime) -> Candle:
+    """The candle of a tick alone."""
+    return Candle(
+        interval=interval,
+        start=start,
+        open=tick.price,
+        high=tick.price,
+        low=tick.price,
+        close=tick.price,
+        ticks=1,
+        first_at=tick.at,
+        last_at=tick.at,
+        seq=tick.seq,
+    )
+
+
+def merged(candle: Candle, more: Candle) -> Candle:
+    """The candle of the ticks of both, of which none is in both; where the moments are the same, `more` came later."""
+    return Candle(
+        interval=candle.interval,
+        start=candle.start,
+        open=more.open if more.first_at < candle.first_at else candle.open,
+        high=max(candle.high, more.high),
+        low=min(candle.low, more.low),
+        close=more.close if more.last_at >= candle.last_at else candle.close,
+        ticks=candle.ticks + more.ticks,
+        first_at=min(candle.first_at, more.first_at),
+        last_at=max(candle.last_at, more.last_at),
+        seq=max(candle.seq, more.seq),
+    )
+
+
+def widened(candles: Iterable[Candle], interval: Interval, start: dt.datetime) -> Candle:
+    """One candle of a longer interval out of all shorter ones in it, oldest first, at least one."""
+    first, *others = candles
+    made = Candle(
+        interval=interval,
+        start=start,
+        open=first.open,
+        high=first.high,
+        low=first.low,
+        close=first.close,
+        ticks=first.ticks,
+        first_at=first.first_at,
+        last_at=first.last_at,
+        seq=first.seq,
+    )
+    for other in others:
+        made = merged(made, other)
+    return made

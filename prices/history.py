@@ -1,0 +1,220 @@
+"""Candles in the database: kept with each tick, in its transaction, and made anew from ticks.
+
+Whoever writes candles holds the lock of `Head`, so that no tick is added to what is being made anew.
+"""
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
+
+from prices import candles
+from prices.candles import Counted, Interval
+from prices.models import Candle, Head, Price
+from prices.quotes import FALLBACK, SIMULATED, Lane, lane_of
+
+_KEY = ("metal", "currency", "lane", "interval", "start")
+_FIGURES = ("open", "high", "low", "close", "ticks", "first_at", "last_at", "seq")
+_COLUMNS = (*_KEY, *_FIGURES, "source")
+_FIELDS: Mapping[str, Any] = {field.name: field for field in Candle._meta.concrete_fields}
+# As candles.merged, by the database, which spares a reading at each tick.
+_ADD = f"""
+INSERT INTO prices_candle AS had ({", ".join(_COLUMNS)}) VALUES {{rows}}
+ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET
+    open = CASE WHEN excluded.first_at < had.first_at THEN excluded.open ELSE had.open END,
+    high = CASE WHEN excluded.high > had.high THEN excluded.high ELSE had.high END,
+    low = CASE WHEN excluded.low < had.low THEN excluded.low ELSE had.low END,
+    close = CASE WHEN excluded.last_at >= had.last_at THEN excluded.close ELSE had.close END,
+    ticks = had.ticks + excluded.ticks,
+    first_at = CASE WHEN excluded.first_at < had.first_at THEN excluded.first_at ELSE had.first_at END,
+    last_at = CASE WHEN excluded.last_at > had.last_at THEN excluded.last_at ELSE had.last_at END,
+    seq = CASE WHEN excluded.seq > had.seq THEN excluded.seq ELSE had.seq END
+RETURNING {", ".join(_COLUMNS)}
+"""  # noqa: S608  (of names above alone)
+# SQLite takes 32,766 values in a statement.
+_MOST_ROWS = 1000
+_HOUR = dt.timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Whose candles: a metal's, in one currency and lane. A fallback makes none: staff's price is no market's."""
+
+    metal: str
+    currency: str
+    lane: Lane
+
+    @classmethod
+    def of(cls, price: Price) -> "Series":
+        """The series that a price belongs to."""
+        return cls(price.metal_id, price.currency, lane_of(price.source))
+
+    def ticks(self, start: dt.datetime, end: dt.datetime) -> QuerySet[Price]:
+        """The prices that are its ticks from `start` on until before `end`, of those that are kept."""
+        others = [FALLBACK, SIMULATED]
+        mine = ~Q(source__in=others) if self.lane is Lane.LIVE else Q(source=self.lane)
+        return Price.objects.filter(mine, metal=self.metal, currency=self.currency, at__gte=start, at__lt=end)
+
+    def kept(self, interval: Interval, start: dt.datetime, end: dt.datetime) -> QuerySet[Candle]:
+        """Its candles that begin from `start` on until before `end`, oldest first."""
+        return Candle.objects.filter(
+            metal=self.metal,
+            currency=self.currency,
+            lane=self.lane,
+            interval=interval,
+            start__gte=start,
+            start__lt=end,
+        ).order_by("start")
+
+    def row(self, candle: candles.Candle, source: str = "") -> Candle:
+        """A candle of it as the database keeps it."""
+        figures = {name: getattr(candle, name) for name in _FIGURES}
+        return Candle(
+            metal=self.metal,
+            currency=self.currency,
+            lane=self.lane,
+            interval=candle.interval,
+            start=candle.start,
+            source=source,
+            **figures,
+        )
+
+
+def zone() -> ZoneInfo:
+    """Where the day of day candles begins."""
+    return ZoneInfo(settings.TIME_ZONE)
+
+
+def counted(price: Price) -> Counted:
+    """A price as candles count it."""
+    return Counted(at=price.at, source=price.source, price=price.price, order=price.pk, seq=price.seq or 0)
+
+
+def take(prices: Iterable[Price], *, corrected: Collection[str] = ()) -> list[Candle]:
+    """Count new prices, one a metal, in the candles of all intervals; returns these as they are now.
+
+    For metals in `corrected` the price's moment may have a tick already: their candles are made anew, for a high that
+    was a slip does not go by itself.
+    """
+    local = zone()
+    added: list[Candle] = []
+    remade: list[Candle] = []
+    for price in prices:
+        series = Series.of(price)
+        if series.lane is Lane.FALLBACK:
+            continue
+        if price.metal_id in corrected:
+            remade += _recounted(series, price.at, local)
+        else:
+            tick = counted(price)
+            added += [
+                series.row(candles.of_tick(tick, interval, interval.start(price.at, local))) for interval in Interval
+            ]
+    put(remade)
+    return add(added) + remade
+
+
+def add(rows: Sequence[Candle]) -> list[Candle]:
+    """Merge candles, no two of one key, with those that are there; returns what has become of them."""
+    fields = [_FIELDS[name] for name in _COLUMNS]
+    place = f"({', '.join(['%s'] * len(fields))})"
+    merged: list[Candle] = []
+    for begin in range(0, len(rows), _MOST_ROWS):
+        some = rows[begin : begin + _MOST_ROWS]
+        values = [field.get_db_prep_save(getattr(row, field.attname), connection) for row in some for field in fields]
+        with connection.cursor() as cursor:
+            cursor.execute(_ADD.format(rows=", ".join([place] * len(some))), values)
+            merged += map(_read, cursor.fetchall())
+    return merged
+
+
+def _read(values: Sequence[Any]) -> Candle:
+    """A row as Django would read it: not every database gives decimals and times as such."""
+    row = Candle()
+    for name, value in zip(_COLUMNS, values, strict=True):
+        column = _FIELDS[name].cached_col
+        for convert in (*connection.ops.get_db_converters(column), *column.get_db_converters(connection)):
+            value = convert(value, column, connection)
+        setattr(row, name, value)
+    return row
+
+
+def put(rows: Sequence[Candle]) -> None:
+    """Write candles in the place of those that are there."""
+    Candle.objects.bulk_create(
+        rows, batch_size=_MOST_ROWS, update_conflicts=True, unique_fields=_KEY, update_fields=[*_FIGURES, "source"]
+    )
+
+
+def rebuild(series: Series, start: dt.datetime, end: dt.datetime) -> Iterator[dt.datetime]:
+    """Make the candles of whole days anew, from the one that holds `start` to the one that holds `end`.
+
+    Minutes come from ticks, where there are any (older ones may be gone), and all else from minutes. What a vendor gave
+    whole stays. Yields how far it is. Meanwhile ticks go on: each step is a short transaction of its own.
+    """
+    local = zone()
+    end = Interval.DAY.end(Interval.DAY.start(end, local), local)
+    day = Interval.DAY.start(start, local)
+    while day < end:
+        next_day = Interval.DAY.end(day, local)
+        hour = day
+        while hour < next_day:
+            until = min(hour + _HOUR, next_day)
+            with transaction.atomic():
+                Head.locked()
+                put([series.row(minute) for minute in _minutes_of_ticks(series, hour, until, local)])
+            hour = until
+        with transaction.atomic():
+            Head.locked()
+            _rebuild_from_minutes(series, day, next_day, local)
+        yield next_day
+        day = next_day
+
+
+def _recounted(series: Series, at: dt.datetime, local: ZoneInfo) -> list[Candle]:
+    """The candles of a moment, made anew: the minute's from its ticks, the others from the minutes."""
+    minute = Interval.MINUTE.start(at, local)
+    made = list(_minutes_of_ticks(series, minute, Interval.MINUTE.end(minute, local), local))
+    spans = {
+        interval: (start := interval.start(at, local), interval.end(start, local))
+        for interval in Interval
+        if interval is not Interval.MINUTE
+    }
+    begin, end = min(start for start, _ in spans.values()), max(end for _, end in spans.values())
+    others = series.kept(Interval.MINUTE, begin, end).exclude(start=minute)
+    minutes = sorted([*made, *(row.value() for row in others)], key=lambda candle: candle.start)
+    for interval, (start, until) in spans.items():
+        made.append(candles.widened([each for each in minutes if start <= each.start < until], interval, start))
+    return [series.row(candle) for candle in made]
+
+
+def _minutes_of_ticks(
+    series: Series, start: dt.datetime, end: dt.datetime, local: ZoneInfo
+) -> Iterator[candles.Candle]:
+    ticks = candles.effective(counted(price) for price in series.ticks(start, end).order_by())
+    return candles.fold(ticks, Interval.MINUTE, local)
+
+
+def _rebuild_from_minutes(series: Series, start: dt.datetime, end: dt.datetime, local: ZoneInfo) -> None:
+    """All longer candles that begin in a day, and those that the day begins in: an hour may hold midnight."""
+    begin = start - _HOUR
+    minutes = [row.value() for row in series.kept(Interval.MINUTE, begin, end + _HOUR)]
+    for interval in Interval:
+        if interval is Interval.MINUTE:
+            continue
+        by_start: dict[dt.datetime, list[candles.Candle]] = {}
+        for minute in minutes:
+            by_start.setdefault(interval.start(minute.start, local), []).append(minute)
+        whole = {
+            at: within
+            for at, within in by_start.items()
+            if begin <= at and interval.end(at, local) > start and interval.end(at, local) <= end + _HOUR
+        }
+        # One that no minute is left for was made for another time zone.
+        series.kept(interval, start, end).filter(source="").exclude(start__in=whole).delete()
+        put([series.row(candles.widened(within, interval, at)) for at, within in whole.items()])
