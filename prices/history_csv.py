@@ -62,9 +62,7 @@ class CsvError(ValueError):
         self.column = column
 
 
-def read(
-    lines: Iterable[str], *, currency: str, zone: dt.tzinfo, now: dt.datetime
-) -> Iterator[tuple[int, Tick | Bar]]:
+def read(lines: Iterable[str], *, currency: str, zone: dt.tzinfo, now: dt.datetime) -> Iterator[tuple[int, Tick | Bar]]:
     """Each row of a file with the number of its line, as it comes; none is kept.
 
     Prices are in `currency`, and days begin at midnight of `zone`. Raises CsvError for the first line that cannot be

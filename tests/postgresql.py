@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dj_database_url
 import psycopg
+from django.db import connections
 from psycopg import sql
 
 from tests.product import wait_until
@@ -115,3 +117,18 @@ def _readable(programs: Path, folder: Path, user: dict[str, Any]) -> Path:
         shutil.copytree(programs.parent.with_name(libraries), folder / libraries)
         return folder / "package/pginstall"
     return programs
+
+
+@contextlib.contextmanager
+def in_place_of_sqlite(address: str) -> Iterator[None]:
+    """Django's database is the one at this address until the end of the block, for all threads."""
+    sqlite, before = connections["default"], connections.settings["default"]
+    connections.close_all()
+    connections.settings["default"] = before | dj_database_url.parse(address) | {"OPTIONS": {}}
+    connections["default"] = connections.create_connection("default")
+    try:
+        yield
+    finally:
+        connections.close_all()
+        connections.settings["default"] = before
+        connections["default"] = sqlite
