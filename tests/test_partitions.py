@@ -14,6 +14,7 @@ from pytest_django import Settings
 
 from prices import ingest, partitions, retention
 from prices.models import Price
+from streaming import publish
 from tests.conftest import NOW, at_once, quote
 
 JUNE, JULY, AUGUST, SEPTEMBER, OCTOBER, NOVEMBER = (dt.date(2026, month, 1) for month in range(6, 12))
@@ -152,7 +153,10 @@ def test_ticks_that_are_kept_for_good_stay(on_postgresql: str, settings: Setting
     assert stored() == [moment(dt.date(1970, 1, 1))]
 
 
-def test_a_month_whose_going_was_interrupted_is_gone_the_next_time(on_postgresql: str) -> None:
+def test_a_month_whose_going_was_interrupted_is_gone_the_next_time(
+    on_postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "_PATIENCE", "100ms")
     store(moment(JUNE), moment(JULY), moment(SEPTEMBER))
     with psycopg.connect(on_postgresql) as reader:
         reader.execute("SELECT count(*) FROM prices_price")
@@ -189,8 +193,12 @@ def test_no_month_is_dropped_in_a_transaction(on_postgresql: str) -> None:
         partitions.drop_before(NOW)
 
 
-def test_ingest_goes_on_while_months_come_and_go(on_postgresql: str, settings: Settings) -> None:
+def test_ingest_goes_on_while_months_come_and_go(
+    on_postgresql: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No tick waits, even for a month whose dropping waits itself, for a reader."""
+    monkeypatch.setattr(partitions, "_PATIENCE", "60s")
+    monkeypatch.setattr(publish, "tick", lambda tick: None)
     settings.TICKS_KEPT_FOR = NOW - moment(JULY)
     store(moment(JUNE), moment(SEPTEMBER))
     with psycopg.connect(on_postgresql) as reader:
