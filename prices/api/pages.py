@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
@@ -14,6 +15,7 @@ _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LARGEST: Final = 2**63 - 1
 
 
+@extend_schema_field(str)
 class CursorField(serializers.Field):
     """Two whole numbers, that clients need not understand. Raises ValidationError for what we did not make."""
 
