@@ -126,7 +126,7 @@ _origins: list[str] = env.origins("CORS_ALLOWED_ORIGINS", "") or []
 CORS_ALLOW_ALL_ORIGINS: bool = "*" in _origins
 CORS_ALLOWED_ORIGINS: list[str] = [origin for origin in _origins if origin != "*"]
 CORS_URLS_REGEX = r"^/api/"
-CORS_EXPOSE_HEADERS = ["ETag", "Retry-After"]
+CORS_EXPOSE_HEADERS = ["ETag", "Link", "Retry-After"]
 
 # --- metrics -------------------------------------------------------------------------------------------------------
 # The web processes of one host share it; nothing in it is kept beyond their run.

@@ -433,6 +433,7 @@ def test_the_schema_is_valid_and_complete_and_made_without_a_warning(
     assert set(schema(client)["paths"]) == {
         "/api/v1/auth/token/",
         "/api/v1/auth/token/{key}/",
+        "/api/v1/changes/",
         "/api/v1/config/",
         "/api/v1/fallback-prices/",
         "/api/v1/fallback-prices/{metal}/",
@@ -440,6 +441,8 @@ def test_the_schema_is_valid_and_complete_and_made_without_a_warning(
         "/api/v1/metals/",
         "/api/v1/prices/",
         "/api/v1/prices/{metal}/",
+        "/api/v1/prices/{metal}/candles/",
+        "/api/v1/prices/{metal}/history/",
         "/api/v1/providers/",
     }
 

@@ -25,6 +25,10 @@ def _answer(name: str, value: Any) -> OpenApiExample:
     return OpenApiExample(name, value, response_only=True, status_codes=["200"])
 
 
+def _table(name: str, text: str) -> OpenApiExample:
+    return OpenApiExample(name, text, response_only=True, status_codes=["200"], media_type="text/csv")
+
+
 METAL: Final = _answer(
     "Gold",
     {
@@ -104,4 +108,81 @@ PROVIDER: Final = _answer(
         "callsTotal": 4812,
         "setAsideTotal": 0,
     },
+)
+
+_SERIES: Final = {"metal": "gold", "currency": "INR", "unit": "gram", "purity": "24k"}
+HISTORY: Final = _answer(
+    "Ticks",
+    {
+        **_SERIES,
+        "data": [
+            {
+                "metal": "gold",
+                "price": 13221.39,
+                "bid": 13220,
+                "ask": 13222.5,
+                "source": "gold_api_com",
+                "timestamp": "2026-09-24T08:00:00.120Z",
+                "publishedAt": "2026-09-24T08:00:01.004Z",
+                "seq": 18231,
+                "at": "2026-09-24T08:00:00.120Z",
+            }
+        ],
+        "next": None,
+    },
+)
+CANDLES: Final = _answer(
+    "Candles",
+    {
+        **_SERIES,
+        "interval": "1h",
+        "lane": "live",
+        "data": [
+            {
+                "start": "2026-09-24T08:00:00.000Z",
+                "end": "2026-09-24T09:00:00.000Z",
+                "open": 13221.39,
+                "high": 13240,
+                "low": 13210.5,
+                "close": 13233.1,
+                "ticks": 60,
+                "closed": True,
+            }
+        ],
+        "next": None,
+    },
+)
+CHANGES: Final = _answer(
+    "Moves",
+    {
+        "currency": "INR",
+        "unit": "gram",
+        "data": [
+            {
+                "metal": "gold",
+                "oldPrice": 13080,
+                "newPrice": 13221.39,
+                "changePercent": 1.08,
+                "direction": "up",
+                "timestamp": "2026-09-24T08:00:01.004Z",
+                "seq": 18231,
+            }
+        ],
+        "next": None,
+    },
+)
+HISTORY_CSV: Final = _table(
+    "Ticks",
+    "metal,price,source,timestamp,publishedAt,seq,at\r\n"
+    "gold,13221.39,gold_api_com,2026-09-24T08:00:00.120Z,2026-09-24T08:00:01.004Z,18231,2026-09-24T08:00:00.120Z\r\n",
+)
+CANDLES_CSV: Final = _table(
+    "Candles",
+    "start,end,open,high,low,close,ticks,closed\r\n"
+    "2026-09-24T08:00:00.000Z,2026-09-24T09:00:00.000Z,13221.39,13240,13210.5,13233.1,60,true\r\n",
+)
+CHANGES_CSV: Final = _table(
+    "Moves",
+    "metal,oldPrice,newPrice,changePercent,direction,timestamp,seq\r\n"
+    "gold,13080,13221.39,1.08,up,2026-09-24T08:00:01.004Z,18231\r\n",
 )
