@@ -344,7 +344,7 @@ class Hub:
     def _renew(self, metals: frozenset[str]) -> None:
         """Connections that show one of these metals, and have no update of theirs to come, are sent it once more."""
         for connection in self.connections if metals else ():
-            if connection.metals & metals and self.log.update(connection.metals, connection.since) is None:
+            if connection.metals & metals and not connection.has_news():
                 connection.since = None
 
     def _troubled(self, what: str, error: Exception) -> None:

@@ -6,7 +6,7 @@ JSON in UTF-8. Nothing here knows Django, a socket or a clock. docs/protocol.md 
 
 import datetime as dt
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -18,6 +18,7 @@ SUBPROTOCOL: Final = "swarnaai-v1"
 BEARER_SUBPROTOCOL: Final = "swarnaai.bearer."
 METALS: Final = ("gold", "silver", "platinum", "palladium")
 EVERY_METAL: Final = frozenset(METALS)
+CANDLES: Final = ("1m", "5m", "15m", "1h", "1d")
 # An `interval` beyond a day, or a `since` beyond what an SQL bigint holds, is a mistake in the client.
 LONGEST_INTERVAL_MS: Final = 86_400_000
 LARGEST_SEQ: Final = 2**63 - 1
@@ -69,12 +70,13 @@ class ClientError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Add `metals`; `interval_ms` and `since` as sent, None where absent."""
+    """Add `metals`; `interval_ms`, `since` and `candles` as sent, None where absent."""
 
     metals: frozenset[str]
     interval_ms: int | None
     since: int | None
     id: Scalar
+    candles: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class SubscribeMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="typ
     metals: list[Literal["gold", "silver", "platinum", "palladium", "*"]]
     interval: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_INTERVAL_MS)] | None = None
     since: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_SEQ)] | None = None
+    candles: list[Literal["1m", "5m", "15m", "1h", "1d"]] | None = None
     id: Scalar = None
 
 
@@ -138,7 +141,7 @@ def parse(text: str) -> Command:
 def _command(message: Mapping[str, Any], id: Scalar) -> Command:
     match message.get("type"):
         case "subscribe":
-            return Subscribe(_metals(message), _interval(message), _since(message), id)
+            return Subscribe(_metals(message), _interval(message), _since(message), id, _candles(message))
         case "unsubscribe":
             return Unsubscribe(_metals(message), id)
         case "ping":
@@ -194,6 +197,18 @@ def _since(message: Mapping[str, Any]) -> int | None:
     return given
 
 
+def _candles(message: Mapping[str, Any]) -> frozenset[str] | None:
+    given = message.get("candles")
+    if given is None:
+        return None
+    if not isinstance(given, list) or not all(isinstance(name, str) and name in CANDLES for name in given):
+        raise ClientError(
+            ErrorCode.INVALID_MESSAGE,
+            f'Give "candles" as a list of {", ".join(CANDLES)}, as [] for none, or leave it out.',
+        )
+    return frozenset(given)
+
+
 def _clipped(text: str) -> str:
     """Enough of a client's own word to recognise it by."""
     return text if len(text) <= 40 else f"{text[:40]}…"
@@ -229,6 +244,19 @@ class ChangeData(msgspec.Struct, frozen=True, kw_only=True):
     direction: str
 
 
+class CandleData(msgspec.Struct, frozen=True, kw_only=True):
+    """A candle in `candles`; amounts per gram. The one that is not `closed` goes on."""
+
+    start: str
+    end: str
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    ticks: int
+    closed: bool
+
+
 class Feed(enum.StrEnum):
     """What kind of prices a client is looking at."""
 
@@ -248,6 +276,7 @@ class PriceUpdate(_Message, frozen=True, kw_only=True, tag="priceUpdate"):
 
     data: dict[str, PriceData]
     changes: list[ChangeData]
+    candles: Mapping[str, Mapping[str, Sequence[CandleData]]] | msgspec.UnsetType = msgspec.UNSET
     timestamp: str
     seq: int
     snapshot: bool
@@ -267,6 +296,7 @@ class Subscribed(_Message, frozen=True, kw_only=True, tag="subscribed"):
 
     metals: list[str]
     interval: int | None
+    candles: list[str] | msgspec.UnsetType = msgspec.UNSET
     id: Scalar | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -316,8 +346,9 @@ def price_update(
     published_at: str,
     snapshot: bool,
     currency: str,
+    candles: Mapping[str, Mapping[str, Sequence[CandleData]]] | None = None,
 ) -> bytes:
-    """A `priceUpdate`: every metal in `data`, those in `stale` marked so."""
+    """A `priceUpdate`: every metal in `data`, those in `stale` marked so; `candles` where the client asked for some."""
     old = frozenset(stale)
     return _encode(
         PriceUpdate(
@@ -326,6 +357,7 @@ def price_update(
                 for metal, price in data.items()
             },
             changes=list(changes),
+            candles=msgspec.UNSET if candles is None else candles,
             timestamp=published_at,
             seq=seq,
             snapshot=snapshot,
@@ -339,9 +371,12 @@ def pong(id: Scalar, timestamp: str) -> bytes:
     return _encode(Pong(id=_echo(id), timestamp=timestamp))
 
 
-def subscribed(metals: Iterable[str], interval_ms: int | None, id: Scalar) -> bytes:
-    """The answer to a subscribe: the connection's full set after it."""
-    return _encode(Subscribed(metals=_in_order(metals), interval=interval_ms, id=_echo(id)))
+def subscribed(
+    metals: Iterable[str], interval_ms: int | None, id: Scalar, candles: Collection[str] = frozenset()
+) -> bytes:
+    """The answer to a subscribe: the connection's full set after it, and its candles where it has some."""
+    chosen = [name for name in CANDLES if name in candles] or msgspec.UNSET
+    return _encode(Subscribed(metals=_in_order(metals), interval=interval_ms, candles=chosen, id=_echo(id)))
 
 
 def unsubscribed(metals: Iterable[str], interval_ms: int | None, id: Scalar) -> bytes:

@@ -20,6 +20,7 @@ _UNITS = {"": 0.001, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 _SHORTEST = dt.timedelta(milliseconds=1)
+_A_DAY = dt.timedelta(days=1)
 _LONGEST = dt.timedelta(days=3650)  # more is a slip, and beyond what a thread can wait
 
 
@@ -32,6 +33,13 @@ def duration(text: str, *, shortest: dt.timedelta = _SHORTEST, longest: dt.timed
     if not shortest.total_seconds() <= seconds <= longest.total_seconds():
         raise ValidationError(f"must be from {_milliseconds(shortest)} ms to {_milliseconds(longest)} ms")
     return dt.timedelta(seconds=seconds)
+
+
+def retention(text: str) -> dt.timedelta | None:
+    """How long something is kept, in days or longer words: `400d`; None for `0`, which is for good."""
+    if text.strip() == "0":
+        return None
+    return duration(text, shortest=_A_DAY)
 
 
 def database_url(text: str) -> dict[str, Any]:
@@ -142,6 +150,7 @@ def reader(file: Path | None) -> Env:
             raise SystemExit(f"{file} cannot be read: {error}. Write it as lines of NAME=value, in UTF-8.") from error
     for parser in (
         duration,
+        retention,
         database_url,
         redis_url,
         http_url,

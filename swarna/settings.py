@@ -69,6 +69,8 @@ FRESHNESS_LIMIT: dt.timedelta | None = env.duration("FRESHNESS_LIMIT") if env.st
 CHANGE_THRESHOLD_PERCENT: Decimal = env.decimal(
     "CHANGE_THRESHOLD_PERCENT", Decimal(1), validate=Range(min=0, max=1000, min_inclusive=False)
 ) or Decimal(1)
+# How long ticks are kept; candles are kept for good. None: ticks are too.
+TICKS_KEPT_FOR: dt.timedelta | None = env.retention("TICKS_KEPT_FOR", "400d")
 # When spot metals trade: only then do quotes age, and are sources asked at each update interval.
 MARKET_CALENDAR: Calendar = env.market_calendar("MARKET_HOLIDAYS", "") or Calendar()
 CLOSED_UPDATE_INTERVAL: dt.timedelta = env.duration("CLOSED_UPDATE_INTERVAL", "15m") or dt.timedelta(minutes=15)

@@ -4,6 +4,7 @@
 """
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,10 +16,22 @@ from streaming.protocol import ClientError, ErrorCode, Feed
 from tests.product import ROOT
 
 TIME = "2026-09-24T08:00:00.120Z"
+CANDLE = protocol.CandleData(
+    start=TIME,
+    end=TIME,
+    open=Decimal("1.5"),
+    high=Decimal(2),
+    low=Decimal(1),
+    close=Decimal(2),
+    ticks=3,
+    closed=False,
+)
 SAID = {
-    "PriceUpdate": protocol.price_update({}, [], [], seq=1, published_at=TIME, snapshot=True, currency="INR"),
+    "PriceUpdate": protocol.price_update(
+        {}, [], [], seq=1, published_at=TIME, snapshot=True, currency="INR", candles={"gold": {"1m": [CANDLE]}}
+    ),
     "Pong": protocol.pong("x", TIME),
-    "Subscribed": protocol.subscribed(["gold"], None, 1),
+    "Subscribed": protocol.subscribed(["gold"], None, 1, {"1m"}),
     "Unsubscribed": protocol.unsubscribed([], 100, None),
     "Status": protocol.status(
         Feed.LIVE, {"gold": Feed.LIVE}, market_open=True, next_change=TIME, source=None, timestamp=TIME
@@ -27,7 +40,10 @@ SAID = {
     "Error": protocol.error(ClientError(ErrorCode.INVALID_JSON, "Send JSON.")),
 }
 TAKEN: dict[str, list[dict[str, Any]]] = {
-    "SubscribeMessage": [{"metals": ["gold"], "interval": 1, "since": 0, "id": None}, {"metals": ["*"]}],
+    "SubscribeMessage": [
+        {"metals": ["gold"], "interval": 1, "since": 0, "id": None, "candles": ["1m", "1d"]},
+        {"metals": ["*"]},
+    ],
     "UnsubscribeMessage": [{"metals": [], "id": "x"}],
     "PingMessage": [{}, {"id": 1.5}],
 }
@@ -37,6 +53,7 @@ REFUSED: dict[str, list[dict[str, Any]]] = {
         {"metals": "gold"},
         {"metals": ["copper"]},
         {"metals": [], "interval": -1},
+        {"metals": [], "candles": ["2m"]},
         {"metals": [], "since": 2**63},
         {"metals": [], "id": []},
     ],

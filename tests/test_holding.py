@@ -248,7 +248,7 @@ def test_the_days_after_a_premium_changed_compare_with_a_close_under_it() -> Non
     offer("10300", 0)
     row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
     assert (row.price, row.low, row.previous_close) == tuple(map(Decimal, (11330, 11330, 11000)))
-    move = SignificantChange.objects.get(seq=row.seq)
+    move = SignificantChange.objects.get(seq=row.seq or 0)
     assert (move.old_price, move.new_price, move.change_percent) == tuple(map(Decimal, (11000, 11330, 3)))
 
 
