@@ -83,7 +83,7 @@ def missing_days(
     dates = [first + number * _A_DAY for number in range((last - first).days + 1)]
     missing = {date: set(metals) for date in dates if _is_open(date)}
     local = history.zone()
-    begin, end = _midnight(first), _midnight(last + _A_DAY)
+    begin, end = history.midnight(first), history.midnight(last + _A_DAY)
     for metal in metals:
         kept = _series(metal).kept(Interval.DAY, begin, end)
         for start in (kept.filter(source=archive.source) if replace else kept).values_list("start", flat=True):
@@ -124,11 +124,6 @@ def _series(metal: str, source: str = "") -> Series:
     return Series(metal, settings.BASE_CURRENCY, lane_of(source))
 
 
-def _midnight(date: dt.date) -> dt.datetime:
-    local = history.zone()
-    return Interval.DAY.start(dt.datetime.combine(date, dt.time(12), local), local)
-
-
 def _is_open(date: dt.date) -> bool:
     """Whether the market was open for a moment of this day of UTC's."""
     begins = dt.datetime.combine(date, dt.time(), dt.UTC)
@@ -137,7 +132,7 @@ def _is_open(date: dt.date) -> bool:
 
 def _day(date: dt.date, said: Quote, source: str) -> Candle:
     """A vendor's day as the candle of the day of that date here, with the premium that was in force at its end."""
-    start, last = _midnight(date), _midnight(date + _A_DAY) - _INSTANT
+    start, last = history.midnight(date), history.midnight(date + _A_DAY) - _INSTANT
     quote = with_premium(said, Premium.in_force(last))
     figures = day_figures(quote, None, None, same_day=False)
     whole = candles.Candle(

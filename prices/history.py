@@ -100,6 +100,20 @@ def zone() -> ZoneInfo:
     return ZoneInfo(settings.TIME_ZONE)
 
 
+def midnight(date: dt.date) -> dt.datetime:
+    """When a day begins there."""
+    local = zone()
+    return Interval.DAY.start(dt.datetime.combine(date, dt.time(12), local), local)
+
+
+def oldest(series: Series) -> dt.datetime | None:
+    """The moment of the oldest tick or minute of a series; None where it has none."""
+    any_time = (dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC))
+    tick = series.ticks(*any_time).order_by("at").values_list("at", flat=True).first()
+    minute = series.kept(Interval.MINUTE, *any_time).values_list("start", flat=True).first()
+    return min((at for at in (tick, minute) if at), default=None)
+
+
 def counted(price: Price) -> Counted:
     """A price as candles count it."""
     return Counted(at=price.at, source=price.source, price=price.price, order=price.pk, seq=price.seq or 0)

@@ -259,12 +259,15 @@ def test_a_vendor_that_refuses_is_quoted_without_the_key(
         (("--provider=swissquote",), "invalid choice: 'swissquote'"),
         (("--provider=metals_dev",), "Say which days"),
         (("--provider=metals_dev", "--from=2026-02-30", "--to=2026-03-01"), "'2026-02-30' is no date: write it as"),
-        (("--provider=metals_dev", "--from=0001-01-01", "--to=2026-03-01"), "is too early"),
+        (
+            ("--provider=metals_dev", "--from=0001-01-01", "--to=2026-03-01"),
+            "0001-01-01 is no day of prices: from 1900-01-01",
+        ),
         (
             ("--provider=metals_dev", "--from=2026-03-02", "--to=2026-03-01"),
             "--from 2026-03-02 is after --to 2026-03-01",
         ),
-        (("--provider=metals_dev", "--from=2026-03-02", "--to=9999-12-31"), f"so {YESTERDAY} at most"),
+        (("--provider=metals_dev", "--from=2026-03-02", "--to=2999-12-31"), f"so {YESTERDAY} at most"),
         (("--provider=metals_dev", "--from=2026-09-24", "--to=2026-09-24"), f"so {YESTERDAY} at most"),
         (("--provider=metals_dev", "--from=2026-09-01", "--to=2026-09-02", "--metal=lead"), "invalid choice: 'lead'"),
         (("--provider=metals_dev", "--from=2026-09-01", "--to=2026-09-02", "--days-per-call=31"), "from 1 to 30"),

@@ -3,7 +3,7 @@
 import contextlib
 import datetime as dt
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -18,20 +18,7 @@ from prices.backfill import Filled, QuotaEndsError
 from prices.history_csv import CsvError
 from prices.providers import ARCHIVES, PROVIDERS
 from prices.providers.errors import ProviderError, QuotaError
-from prices.quotes import Metal
-
-_EARLIEST = dt.date(1900, 1, 1)
-
-
-def date(text: str) -> dt.date:
-    """A day, as `--from` and `--to` are given."""
-    try:
-        day = dt.date.fromisoformat(text)
-    except ValueError as error:
-        raise ArgumentTypeError(f"{text!r} is no date: write it as 2026-09-24") from error
-    if day < _EARLIEST:
-        raise ArgumentTypeError(f"{day} is too early: the first is {_EARLIEST}")
-    return day
+from swarna import arguments
 
 
 class Command(BaseCommand):
@@ -43,11 +30,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--provider", choices=list(ARCHIVES), help="whose past days")
-        parser.add_argument("--from", dest="first", type=date, metavar="DATE", help="the first day, such as 2026-01-01")
-        parser.add_argument("--to", dest="last", type=date, metavar="DATE", help="the last day; yesterday at most")
-        parser.add_argument(
-            "--metal", action="append", choices=[metal.value for metal in Metal], help="one of them; may be repeated"
-        )
+        arguments.add_days(parser, "of UTC", "yesterday at most")
+        arguments.add_metal(parser)
         parser.add_argument(
             "--days-per-call", type=int, metavar="N", help="where the plan allows fewer than the vendor does"
         )
@@ -70,7 +54,7 @@ class Command(BaseCommand):
 
     def _from_csv(self, name: str, replace: bool) -> Filled:
         try:
-            with _opened(name) as file, _bar(Path(name).stat().st_size if name != "-" else None, "B") as bar:
+            with _opened(name) as file, _sized(name) as bar:
                 return backfill.from_csv(_counted(file, bar), replace=replace, now=timezone.now())
         except CsvError as error:
             raise CommandError(f"{name}, {error} What comes before it is filled in.") from error
@@ -94,11 +78,11 @@ class Command(BaseCommand):
         key = PROVIDERS[archive.source].key
         if not getattr(settings, key):
             raise CommandError(f"{key} is empty: {archive.source} gives nothing without its key.")
-        metals = [metal for metal in Metal if metal in (options["metal"] or Metal)]
+        metals = arguments.metals(options["metal"])
         missing = backfill.missing_days(archive, metals, first, last, replace=options["replace"])
         asks = list(backfill.plan(missing, days_per_call=per_call, brings_all=archive.brings_all))
         filled = Filled(there=sum(len(metals) - len(without) for without in missing.values()))
-        with _bar(len(asks), "call") as bar:
+        with arguments.bar(len(asks), "call") as bar:
             for asked in asks:
                 try:
                     some = backfill.ask(archive, asked, leave=options["leave"], replace=options["replace"], now=now)
@@ -121,9 +105,8 @@ class Command(BaseCommand):
         return filled
 
 
-def _bar(total: int | None, unit: str) -> "tqdm[Any]":
-    """A bar that is seen on a terminal alone."""
-    return tqdm(total=total, unit=unit, unit_scale=unit == "B", disable=None)
+def _sized(name: str) -> "tqdm[Any]":
+    return arguments.bar(None if name == "-" else Path(name).stat().st_size, "B", scaled=True)
 
 
 @contextlib.contextmanager
