@@ -20,7 +20,8 @@ from bench.servers import Swarna
 if TYPE_CHECKING:
     from bench.rows import Bench
 
-# As a server of this size is set up whose disk is no spinning one; and no query by several processes, which would be quicker alone than in company.
+# As a server of this size is set up whose disk is no spinning one; and no query by several processes, which would be
+# quicker alone than in company.
 _SETTINGS: Final = (
     "shared_buffers=1GB",
     "max_wal_size=8GB",
