@@ -229,8 +229,12 @@ class Ingesting:
     """Ticks of four metals, a second apart, each with another price than the last."""
 
     def __init__(self) -> None:
+        from prices.models import LatestPrice
+
         self._number = 0
-        self._now = dt.datetime.now(dt.UTC)
+        # After the last that is there: an older one would be no news, and cost nothing.
+        newest = LatestPrice.objects.order_by("-quoted_at").values_list("quoted_at", flat=True).first()
+        self._now = max(dt.datetime.now(dt.UTC), newest or BEGIN)
 
     def tick(self) -> float:
         """Write the next; how long it took, in ms."""
@@ -245,8 +249,11 @@ class Ingesting:
             for name in METALS
         ]
         began = time.perf_counter()
-        ingest.record(quotes, now=at)
-        return (time.perf_counter() - began) * 1000
+        tick = ingest.record(quotes, now=at)
+        took = (time.perf_counter() - began) * 1000
+        if tick is None or len(tick.quotes) != len(METALS):
+            raise RuntimeError("a tick was no news")
+        return took
 
     def bare(self) -> float:
         """The rows of a tick, four prices and twenty candles, by psycopg in one commit, in the same tables."""
