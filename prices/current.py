@@ -2,12 +2,12 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from django.conf import settings
 
-from prices import schedule
+from prices import history, schedule
 from prices.models import Configuration, Head, LatestPrice, ListedMetal, Price, SignificantChange
 from prices.quotes import Metal, PublishedQuote, PublishedTick
 
@@ -68,11 +68,18 @@ def _ticks_after(since: int, until: int) -> tuple[PublishedTick, ...]:
     """The ticks that are kept of those after `since`, at most `TICKS_KEPT`, oldest first."""
     after = max(since, until - TICKS_KEPT)
     span = {"seq__gt": after, "seq__lte": until}
-    prices = groupby(Price.objects.filter(**span).order_by("seq", "id"), key=lambda price: price.seq)
+    prices = list(Price.objects.filter(**span).order_by("seq", "id"))
     changes: dict[int, list[SignificantChange]] = {}
     for change in SignificantChange.objects.filter(**span).order_by("id"):
         changes.setdefault(change.seq, []).append(change)
-    return tuple(_published(list(of_tick), changes.get(seq, [])) for seq, of_tick in prices)
+    ticks = [
+        _published(list(of_tick), changes.get(seq or 0, []))
+        for seq, of_tick in groupby(prices, key=lambda price: price.seq)
+    ]
+    if ticks:
+        rows = history.changed_since(after, min(price.at for price in prices))
+        ticks[-1] = replace(ticks[-1], candles=history.by_metal(rows))
+    return tuple(ticks)
 
 
 def _published(prices: list[Price], changes: list[SignificantChange]) -> PublishedTick:

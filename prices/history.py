@@ -16,15 +16,14 @@ from django.db.models import Q, QuerySet
 from prices import candles
 from prices.candles import Counted, Interval
 from prices.models import Candle, Head, Price
-from prices.quotes import FALLBACK, SIMULATED, Lane, lane_of
+from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, lane_of, shown_lanes
 
 _KEY = ("metal", "currency", "lane", "interval", "start")
 _FIGURES = ("open", "high", "low", "close", "ticks", "first_at", "last_at", "seq")
 _COLUMNS = (*_KEY, *_FIGURES, "source")
 _FIELDS: Mapping[str, Any] = {field.name: field for field in Candle._meta.concrete_fields}
 # As candles.merged, by the database, which spares a reading at each tick.
-_ADD = f"""
-INSERT INTO prices_candle AS had ({", ".join(_COLUMNS)}) VALUES {{rows}}
+_MERGED = f"""
 ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET
     open = CASE WHEN excluded.first_at < had.first_at THEN excluded.open ELSE had.open END,
     high = CASE WHEN excluded.high > had.high THEN excluded.high ELSE had.high END,
@@ -35,6 +34,17 @@ ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET
     last_at = CASE WHEN excluded.last_at > had.last_at THEN excluded.last_at ELSE had.last_at END,
     seq = CASE WHEN excluded.seq > had.seq THEN excluded.seq ELSE had.seq END
 RETURNING {", ".join(_COLUMNS)}
+"""
+_ADD = f"INSERT INTO prices_candle AS had ({', '.join(_COLUMNS)}) VALUES {{rows}}{_MERGED}"  # noqa: S608  (names above)
+# A tick is a candle of itself. Each value is sent once, for all intervals: they are what a statement costs most by.
+_COUNT = f"""
+WITH tick (metal, currency, lane, price, at, seq) AS (VALUES {{ticks}}),
+     begin (metal, interval, start) AS (VALUES {{starts}})
+INSERT INTO prices_candle AS had ({", ".join(_COLUMNS)})
+SELECT tick.metal, tick.currency, tick.lane, begin.interval, begin.start,
+       tick.price, tick.price, tick.price, tick.price, 1, tick.at, tick.at, tick.seq, ''
+FROM tick JOIN begin ON begin.metal = tick.metal
+WHERE true{_MERGED}
 """  # noqa: S608  (of names above alone)
 # SQLite takes 32,766 values in a statement.
 _MOST_ROWS = 1000
@@ -90,6 +100,20 @@ def zone() -> ZoneInfo:
     return ZoneInfo(settings.TIME_ZONE)
 
 
+def midnight(date: dt.date) -> dt.datetime:
+    """When a day begins there."""
+    local = zone()
+    return Interval.DAY.start(dt.datetime.combine(date, dt.time(12), local), local)
+
+
+def oldest(series: Series) -> dt.datetime | None:
+    """The moment of the oldest tick or minute of a series; None where it has none."""
+    any_time = (dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC))
+    tick = series.ticks(*any_time).order_by("at").values_list("at", flat=True).first()
+    minute = series.kept(Interval.MINUTE, *any_time).values_list("start", flat=True).first()
+    return min((at for at in (tick, minute) if at), default=None)
+
+
 def counted(price: Price) -> Counted:
     """A price as candles count it."""
     return Counted(at=price.at, source=price.source, price=price.price, order=price.pk, seq=price.seq or 0)
@@ -102,7 +126,7 @@ def take(prices: Iterable[Price], *, corrected: Collection[str] = ()) -> list[Ca
     was a slip does not go by itself.
     """
     local = zone()
-    added: list[Candle] = []
+    new: list[Price] = []
     remade: list[Candle] = []
     for price in prices:
         series = Series.of(price)
@@ -111,37 +135,86 @@ def take(prices: Iterable[Price], *, corrected: Collection[str] = ()) -> list[Ca
         if price.metal_id in corrected:
             remade += _recounted(series, price.at, local)
         else:
-            tick = counted(price)
-            added += [
-                series.row(candles.of_tick(tick, interval, interval.start(price.at, local))) for interval in Interval
-            ]
+            new.append(price)
     put(remade)
-    return add(added) + remade
+    return _count(new, local) + remade
+
+
+def _count(prices: Sequence[Price], local: ZoneInfo) -> list[Candle]:
+    """Add ticks, of one metal each, to the candles that they belong to."""
+    if not prices:
+        return []
+    ticks = [
+        (price.metal_id, price.currency, lane_of(price.source).value, price.price, price.at, price.seq or 0)
+        for price in prices
+    ]
+    starts = [
+        (price.metal_id, interval.value, interval.start(price.at, local)) for price in prices for interval in Interval
+    ]
+    statement = _COUNT.format(ticks=_places(ticks), starts=_places(starts))
+    names = [
+        *("metal", "currency", "lane", "close", "last_at", "seq") * len(ticks),
+        *("metal", "interval", "start") * len(starts),
+    ]
+    return _run(statement, names, [value for row in (*ticks, *starts) for value in row])
+
+
+def by_metal(rows: Iterable[Candle]) -> dict[Metal, list[tuple[candles.Candle, dt.datetime]]]:
+    """Rows as candles, each with its end."""
+    local = zone()
+    found: dict[Metal, list[tuple[candles.Candle, dt.datetime]]] = {}
+    for row in rows:
+        candle = row.value()
+        found.setdefault(Metal(row.metal), []).append((candle, candle.interval.end(candle.start, local)))
+    return found
+
+
+def changed_since(seq: int, start: dt.datetime) -> list[Candle]:
+    """The candles that are shown here and that ticks after `seq` are in, which all were at `start` or later."""
+    local = zone()
+    begins = Q(
+        *(Q(interval=interval, start__gte=interval.start(start, local)) for interval in Interval), _connector=Q.OR
+    )
+    lanes = shown_lanes(settings.PRICE_PROVIDERS)
+    return list(Candle.objects.filter(begins, currency=settings.BASE_CURRENCY, lane__in=lanes, seq__gt=seq))
 
 
 def add(rows: Sequence[Candle]) -> list[Candle]:
     """Merge candles, no two of one key, with those that are there; returns what has become of them."""
-    fields = [_FIELDS[name] for name in _COLUMNS]
-    place = f"({', '.join(['%s'] * len(fields))})"
     merged: list[Candle] = []
     for begin in range(0, len(rows), _MOST_ROWS):
-        some = rows[begin : begin + _MOST_ROWS]
-        values = [field.get_db_prep_save(getattr(row, field.attname), connection) for row in some for field in fields]
-        with connection.cursor() as cursor:
-            cursor.execute(_ADD.format(rows=", ".join([place] * len(some))), values)
-            merged += map(_read, cursor.fetchall())
+        some = [[getattr(row, name) for name in _COLUMNS] for row in rows[begin : begin + _MOST_ROWS]]
+        values = [value for row in some for value in row]
+        merged += _run(_ADD.format(rows=_places(some)), _COLUMNS * len(some), values)
     return merged
 
 
-def _read(values: Sequence[Any]) -> Candle:
-    """A row as Django would read it: not every database gives decimals and times as such."""
-    row = Candle()
-    for name, value in zip(_COLUMNS, values, strict=True):
-        column = _FIELDS[name].cached_col
-        for convert in (*connection.ops.get_db_converters(column), *column.get_db_converters(connection)):
-            value = convert(value, column, connection)
-        setattr(row, name, value)
-    return row
+def _places(rows: Sequence[Sequence[object]]) -> str:
+    """Where the values of rows go in a statement."""
+    return ", ".join([f"({', '.join(['%s'] * len(rows[0]))})"] * len(rows))
+
+
+def _run(statement: str, names: Sequence[str], values: Sequence[object]) -> list[Candle]:
+    """Run a statement with values of the columns of these names, and read the candles that it returns.
+
+    Both as Django would: not every database takes and gives decimals and times as such.
+    """
+    prepared = [_FIELDS[name].get_db_prep_save(value, connection) for name, value in zip(names, values, strict=True)]
+    columns = [_FIELDS[name].cached_col for name in _COLUMNS]
+    converters = [
+        (*connection.ops.get_db_converters(column), *column.get_db_converters(connection)) for column in columns
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, prepared)
+        found = cursor.fetchall()
+    made: list[Candle] = []
+    for row in found:
+        read = list(row)
+        for place, converts in enumerate(converters):
+            for convert in converts:
+                read[place] = convert(read[place], columns[place], connection)
+        made.append(Candle(**dict(zip(_COLUMNS, read, strict=True))))
+    return made
 
 
 def put(rows: Sequence[Candle]) -> None:

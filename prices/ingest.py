@@ -262,7 +262,7 @@ class _Ledger:
             for row in rows
             if (last := self.latest.get((row.metal_id, lane_of(row.source)))) and last.at == row.at
         }
-        history.take(rows, corrected=corrected)
+        candles = history.take(rows, corrected=corrected)
         LatestPrice.objects.bulk_create(
             (self._latest(row, now, confirms=confirms) for row in rows),
             update_conflicts=True,
@@ -274,6 +274,7 @@ class _Ledger:
             published_at=now,
             quotes=tuple(row.published() for row in rows),
             changes=tuple(changes),
+            candles=history.by_metal(candles),
         )
         transaction.on_commit(partial(publish.tick, result))
         return result

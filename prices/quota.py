@@ -27,6 +27,13 @@ class Quota:
         day = at.astimezone(dt.UTC).date()
         return day if self.period == "day" else day.replace(day=1)
 
+    def begins_anew(self, at: dt.datetime) -> dt.date:
+        """The first day of the period after the one that `at` is in."""
+        begins = self.begins(at)
+        return (
+            begins + dt.timedelta(days=1) if self.period == "day" else (begins + dt.timedelta(days=31)).replace(day=1)
+        )
+
     def left(self, used: int, since: dt.date | None, at: dt.datetime) -> int:
         """Calls that are left at `at`, of which `used` were made in the period that began on `since`."""
         return self.calls if since != self.begins(at) else max(0, self.calls - used)

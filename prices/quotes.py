@@ -6,12 +6,14 @@ it went out: with the day's figures, which come from our own history where the s
 
 import datetime as dt
 import enum
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
 from typing import Final
+
+from prices.candles import Candle
 
 GRAMS_PER_TROY_OUNCE: Final = Decimal("31.1034768")
 GRAMS_PER_TOLA: Final = Decimal("11.6638038")
@@ -256,12 +258,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedTick:
-    """One publication. Ticks have numbers without gaps, from 1 on: whoever does not know the one before has a gap."""
+    """One publication. Ticks have numbers without gaps, from 1 on: whoever does not know the one before has a gap.
+
+    `candles` are those that it changed, as they are now, by metal, each with its end. Of several ticks that are read
+    together the last one holds them all.
+    """
 
     seq: int
     published_at: dt.datetime
     quotes: tuple[PublishedQuote, ...]
     changes: tuple[Change, ...]
+    candles: Mapping[Metal, Sequence[tuple[Candle, dt.datetime]]] = field(default_factory=dict, compare=False)
 
 
 def day_figures(quote: Quote, last: Quote | None, last_day: DayFigures | None, *, same_day: bool) -> DayFigures:

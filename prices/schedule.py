@@ -4,12 +4,13 @@ import datetime as dt
 
 from django.conf import settings
 from django.utils import timezone
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from prices.models import Configuration, RefreshSlot
 from prices.quotes import SIMULATED
 
 TASK_NAME = "refresh-prices"
+HISTORY_TASK_NAME = "keep-history"
 SHORTEST_INTERVAL = dt.timedelta(milliseconds=100)
 
 
@@ -31,6 +32,22 @@ def apply_deployment() -> None:
     if configuration.deployed_interval_ms != deployed or not PeriodicTask.objects.filter(name=TASK_NAME).exists():
         set_interval(settings.PRICE_UPDATE_INTERVAL)
         Configuration.objects.filter(pk=configuration.pk).update(deployed_interval_ms=deployed)
+    _look_after_history()
+
+
+def _look_after_history() -> None:
+    """Once a day, in India's small hours; staff may choose another time in beat's own admin."""
+    if not PeriodicTask.objects.filter(name=HISTORY_TASK_NAME).exists():
+        nightly, _ = CrontabSchedule.objects.get_or_create(minute="20", hour="22", timezone="UTC")
+        PeriodicTask.objects.get_or_create(
+            name=HISTORY_TASK_NAME,
+            defaults={
+                "crontab": nightly,
+                "task": "prices.tasks.keep_history",
+                "expire_seconds": 3600,
+                "description": "Makes months of history ahead, and drops ticks that are older than TICKS_KEPT_FOR.",
+            },
+        )
 
 
 def set_interval(every: dt.timedelta) -> None:

@@ -81,6 +81,14 @@ def remember(outcome: Outcome, now: dt.datetime) -> None:
         source.save()
 
 
+def count_calls(name: str, calls: int, now: dt.datetime) -> None:
+    """Write down calls to a source that were no refresh: its quota holds them too."""
+    with transaction.atomic():
+        source, _ = ProviderState.objects.select_for_update().get_or_create(name=name)
+        _count_calls(source, calls, now)
+        source.save(update_fields=["calls", "calls_since", "calls_total"])
+
+
 def _fail(source: ProviderState, outcome: Outcome, now: dt.datetime) -> None:
     source.failures_total += 1
     was = source.breaker

@@ -4,8 +4,10 @@ import logging
 
 from celery import shared_task
 from django.db import Error as DatabaseError
+from django.utils import timezone
 
 from prices.refresh import refresh_if_due
+from prices.retention import keep_history as make_and_drop
 
 logger = logging.getLogger(__name__)
 
@@ -18,3 +20,12 @@ def refresh_prices() -> None:
     except DatabaseError as error:
         # The next refresh may fare better; a traceback a second, meanwhile, would tell nobody more.
         logger.error("no refresh: the database cannot be used: %s", str(error).partition("\n")[0])
+
+
+@shared_task(time_limit=3600)  # where rows are deleted one by one, a first time may take long
+def keep_history() -> None:
+    """Make the months of history that are to come, and take away what is older than ticks are kept."""
+    try:
+        make_and_drop(now=timezone.now())
+    except DatabaseError as error:
+        logger.error("history is not looked after, and will be tomorrow: %s", str(error).partition("\n")[0])

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 @functools.cache
-def _same(metals: frozenset[str]) -> frozenset[str]:
-    """One object for each choice of metals: at every tick, equal ones would be compared metal by metal."""
-    return metals
+def _same(names: frozenset[str]) -> frozenset[str]:
+    """One object for each choice of metals, or candles: at every tick, equal ones would be compared name by name."""
+    return names
 
 
 class Connection:
@@ -38,12 +38,15 @@ class Connection:
         "_outlet",
         "_status",
         "_timer",
+        "candles",
         "metals",
         "since",
     )
 
     def __init__(self, hub: "Hub", outlet: Outlet) -> None:
         self.metals = EVERY_METAL
+        # The intervals of which it wants candles too.
+        self.candles: frozenset[str] = frozenset()
         # The newest tick that this client has seen; None for one that needs a snapshot.
         self.since: int | None = None
         self._hub = hub
@@ -60,11 +63,17 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         outlet.listener = self
 
-    def subscribe(self, metals: frozenset[str], since: int | None = None, interval_ms: int | None = None) -> None:
+    def subscribe(
+        self,
+        metals: frozenset[str],
+        since: int | None = None,
+        interval_ms: int | None = None,
+        candles: frozenset[str] | None = None,
+    ) -> None:
         """The first call narrows the default set of all metals to exactly its own; later ones add.
 
         What follows is everything that was missed after `since`, or a snapshot without one. An interval stays until
-        another one is given; 0 ends it.
+        another one is given; 0 ends it. So do the intervals of candles; an empty set ends them.
         """
         if since is None and self.since is not None:
             # Moves that wait for an interval's end, or the next round, would not be in the snapshot.
@@ -75,6 +84,8 @@ class Connection:
         self.metals = _same(self.metals | metals if self._chosen else metals)
         self._chosen = True
         self._due = True
+        if candles is not None:
+            self.candles = _same(candles)
         if interval_ms is not None:
             # The one that runs since the last update ends by the new measure.
             self._not_before += interval_ms / 1000 - self._interval
@@ -134,11 +145,15 @@ class Connection:
             self._timer.cancel()
         self._outlet.stop()
 
+    def has_news(self) -> bool:
+        """Whether there is an update that it has not been sent."""
+        return self._hub.log.update(self.metals, self.since, self.candles) is not None
+
     def _update(self) -> Update | None:
         """What changed since the last update, which is news until the next round."""
         self._due = False
         hub = self._hub
-        update = hub.log.update(self.metals, self.since)
+        update = hub.log.update(self.metals, self.since, self.candles)
         if update:
             self.since = update.seq
             if self._interval:

@@ -137,11 +137,13 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         command = protocol.parse(text)
         self.hub.metrics.received(Inbound(type(command).__name__.lower()), bytes=size)
         match command:
-            case Subscribe(metals, interval_ms, since, id):
+            case Subscribe(metals, interval_ms, since, id, candles):
                 if since is not None:
                     await self.hub.reach(since)
-                connection.subscribe(metals, since, interval_ms)
-                connection.answer(protocol.subscribed(connection.metals, connection.interval_ms, id))
+                connection.subscribe(metals, since, interval_ms, candles)
+                connection.answer(
+                    protocol.subscribed(connection.metals, connection.interval_ms, id, connection.candles)
+                )
             case Unsubscribe(metals, id):
                 connection.unsubscribe(metals)
                 connection.answer(protocol.unsubscribed(connection.metals, connection.interval_ms, id))

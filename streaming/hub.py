@@ -13,6 +13,7 @@ import msgspec
 
 from prices.current import TICKS_KEPT, Standing
 from prices.market import Calendar
+from prices.quotes import Metal
 from streaming import protocol, publish
 from streaming.connection import Connection
 from streaming.frames import Frame
@@ -72,7 +73,8 @@ class Hub:
         self._told_seq = 0
         self._round: asyncio.TimerHandle | None = None
         self._began_at: dt.datetime | None = None
-        self._freshness_limit = dt.timedelta.max
+        self._freshness_limit: dt.timedelta | None = None  # until the database has been read
+        self._currency = currency
         self._shown: tuple[Any, ...] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._reading = asyncio.Lock()
@@ -91,7 +93,7 @@ class Hub:
         if self._tasks:
             connection.wake()
         else:
-            self._start()
+            self.start()
         return True
 
     def leave(self, connection: Connection, why: Ending) -> None:
@@ -116,6 +118,32 @@ class Hub:
         """Milliseconds after which a client is to come back when this process ends: not all at once."""
         return random.randint(0, self._restart_spread // dt.timedelta(milliseconds=1))  # noqa: S311  (no secret)
 
+    def start(self) -> None:
+        """Begin to keep the prices, in the event loop that runs; nothing where that has begun."""
+        if self._tasks:
+            return
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._listen()),
+            loop.create_task(self._watch_the_database()),
+            loop.create_task(self._watch_the_clock()),
+            loop.create_task(self.metrics.log_regularly()),
+        ]
+
+    def standing(self) -> Standing | None:
+        """The prices in force, from memory; None until the database has been read."""
+        if self._freshness_limit is None:
+            return None
+        currency = self._currency
+        quotes = {Metal(metal): quoted.published(Metal(metal), currency) for metal, quoted in self.log.latest.items()}
+        return Standing(
+            seq=self.log.seq,
+            began_at=self._began_at,
+            quotes=quotes,
+            ticks=(),
+            freshness_limit=self._freshness_limit,
+        )
+
     async def stop(self) -> None:
         """End the hub's own tasks, for whoever does not end the process with it."""
         for task in self._tasks:
@@ -124,15 +152,6 @@ class Hub:
         self._tasks.clear()
 
     # --- what the hub does by itself ---------------------------------------------------------------------------------
-
-    def _start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._tasks = [
-            loop.create_task(self._listen()),
-            loop.create_task(self._watch_the_database()),
-            loop.create_task(self._watch_the_clock()),
-            loop.create_task(self.metrics.log_regularly()),
-        ]
 
     async def _listen(self) -> None:
         """Take ticks from the channel layer for ever; while it is away, the database is the way."""
@@ -244,19 +263,16 @@ class Hub:
     def _judge(self) -> bool:
         """Look at what is shown by the time it is now; whether there is news in it, without any tick."""
         now, market = self.now(), self._calendar
+        limit = self._freshness_limit or dt.timedelta.max
         old = {
             metal
             for metal, quoted in self.log.latest.items()
-            if market.age(quoted.data.source, quoted.quoted_at, now) > self._freshness_limit
+            if market.age(quoted.data.source, quoted.quoted_at, now) > limit
         }
         turned = self.log.mark_stale(frozenset(old))
         self._renew(turned)
         feeds = self.log.feeds(
-            {
-                metal
-                for metal, quoted in self.log.latest.items()
-                if not market.is_of_now(quoted.quoted_at, now, self._freshness_limit)
-            }
+            {metal for metal, quoted in self.log.latest.items() if not market.is_of_now(quoted.quoted_at, now, limit)}
         )
         feed = overall(feeds.values())
         source = next((self.log.latest[metal].data.source for metal in feeds if feeds[metal] == feed), None)
@@ -328,7 +344,7 @@ class Hub:
     def _renew(self, metals: frozenset[str]) -> None:
         """Connections that show one of these metals, and have no update of theirs to come, are sent it once more."""
         for connection in self.connections if metals else ():
-            if connection.metals & metals and self.log.update(connection.metals, connection.since) is None:
+            if connection.metals & metals and not connection.has_news():
                 connection.since = None
 
     def _troubled(self, what: str, error: Exception) -> None:

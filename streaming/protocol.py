@@ -6,10 +6,10 @@ JSON in UTF-8. Nothing here knows Django, a socket or a clock. docs/protocol.md 
 
 import datetime as dt
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -18,6 +18,7 @@ SUBPROTOCOL: Final = "swarnaai-v1"
 BEARER_SUBPROTOCOL: Final = "swarnaai.bearer."
 METALS: Final = ("gold", "silver", "platinum", "palladium")
 EVERY_METAL: Final = frozenset(METALS)
+CANDLES: Final = ("1m", "5m", "15m", "1h", "1d")
 # An `interval` beyond a day, or a `since` beyond what an SQL bigint holds, is a mistake in the client.
 LONGEST_INTERVAL_MS: Final = 86_400_000
 LARGEST_SEQ: Final = 2**63 - 1
@@ -69,12 +70,13 @@ class ClientError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Add `metals`; `interval_ms` and `since` as sent, None where absent."""
+    """Add `metals`; `interval_ms`, `since` and `candles` as sent, None where absent."""
 
     metals: frozenset[str]
     interval_ms: int | None
     since: int | None
     id: Scalar
+    candles: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,29 @@ class Ping:
     """Answer with a pong."""
 
     id: Scalar
+
+
+class SubscribeMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribe"):
+    """A subscribe as it is written; the answer is `subscribed`, and then the prices."""
+
+    metals: list[Literal["gold", "silver", "platinum", "palladium", "*"]]
+    interval: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_INTERVAL_MS)] | None = None
+    since: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_SEQ)] | None = None
+    candles: list[Literal["1m", "5m", "15m", "1h", "1d"]] | None = None
+    id: Scalar = None
+
+
+class UnsubscribeMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="unsubscribe"):
+    """An unsubscribe as it is written; the answer is `unsubscribed`."""
+
+    metals: list[Literal["gold", "silver", "platinum", "palladium", "*"]]
+    id: Scalar = None
+
+
+class PingMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ping"):
+    """A ping as it is written; the answer is `pong`."""
+
+    id: Scalar = None
 
 
 Command: TypeAlias = Subscribe | Unsubscribe | Ping
@@ -116,7 +141,7 @@ def parse(text: str) -> Command:
 def _command(message: Mapping[str, Any], id: Scalar) -> Command:
     match message.get("type"):
         case "subscribe":
-            return Subscribe(_metals(message), _interval(message), _since(message), id)
+            return Subscribe(_metals(message), _interval(message), _since(message), id, _candles(message))
         case "unsubscribe":
             return Unsubscribe(_metals(message), id)
         case "ping":
@@ -172,6 +197,18 @@ def _since(message: Mapping[str, Any]) -> int | None:
     return given
 
 
+def _candles(message: Mapping[str, Any]) -> frozenset[str] | None:
+    given = message.get("candles")
+    if given is None:
+        return None
+    if not isinstance(given, list) or not all(isinstance(name, str) and name in CANDLES for name in given):
+        raise ClientError(
+            ErrorCode.INVALID_MESSAGE,
+            f'Give "candles" as a list of {", ".join(CANDLES)}, as [] for none, or leave it out.',
+        )
+    return frozenset(given)
+
+
 def _clipped(text: str) -> str:
     """Enough of a client's own word to recognise it by."""
     return text if len(text) <= 40 else f"{text[:40]}…"
@@ -207,6 +244,19 @@ class ChangeData(msgspec.Struct, frozen=True, kw_only=True):
     direction: str
 
 
+class CandleData(msgspec.Struct, frozen=True, kw_only=True):
+    """A candle in `candles`; amounts per gram. The one that is not `closed` goes on."""
+
+    start: str
+    end: str
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    ticks: int
+    closed: bool
+
+
 class Feed(enum.StrEnum):
     """What kind of prices a client is looking at."""
 
@@ -215,6 +265,72 @@ class Feed(enum.StrEnum):
     FALLBACK = "fallback"
     SIMULATED = "simulated"
     DOWN = "down"
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    pass
+
+
+class PriceUpdate(_Message, frozen=True, kw_only=True, tag="priceUpdate"):
+    """Every metal that the client is subscribed to and that has a price: on connect, on subscribe, on each change."""
+
+    data: dict[str, PriceData]
+    changes: list[ChangeData]
+    candles: Mapping[str, Mapping[str, Sequence[CandleData]]] | msgspec.UnsetType = msgspec.UNSET
+    timestamp: str
+    seq: int
+    snapshot: bool
+    currency: str
+    unit: str = "gram"
+
+
+class Pong(_Message, frozen=True, kw_only=True, tag="pong"):
+    """The answer to a ping."""
+
+    id: Scalar | msgspec.UnsetType = msgspec.UNSET
+    timestamp: str
+
+
+class Subscribed(_Message, frozen=True, kw_only=True, tag="subscribed"):
+    """The connection's full set after a subscribe."""
+
+    metals: list[str]
+    interval: int | None
+    candles: list[str] | msgspec.UnsetType = msgspec.UNSET
+    id: Scalar | msgspec.UnsetType = msgspec.UNSET
+
+
+class Unsubscribed(_Message, frozen=True, kw_only=True, tag="unsubscribed"):
+    """What is left after an unsubscribe."""
+
+    metals: list[str]
+    interval: int | None
+    id: Scalar | msgspec.UnsetType = msgspec.UNSET
+
+
+class Status(_Message, frozen=True, kw_only=True, tag="status"):
+    """What is being shown, of all metals together and of each; and when the market opens or closes next."""
+
+    feed: Feed
+    market: Literal["open", "closed"]
+    nextChange: str
+    source: str | None
+    metals: dict[str, Feed]
+    timestamp: str
+
+
+class Restart(_Message, frozen=True, kw_only=True, tag="restart"):
+    """This process ends: come back after so many milliseconds."""
+
+    afterMs: int
+
+
+class Error(_Message, frozen=True, kw_only=True, tag="error"):
+    """Why a client's message was not acted upon, and what to send instead. The connection stays."""
+
+    code: ErrorCode
+    message: str
+    id: Scalar | msgspec.UnsetType = msgspec.UNSET
 
 
 # JSON numbers, not strings; Decimal all the way, so that no float ever rounds a price.
@@ -230,39 +346,42 @@ def price_update(
     published_at: str,
     snapshot: bool,
     currency: str,
+    candles: Mapping[str, Mapping[str, Sequence[CandleData]]] | None = None,
 ) -> bytes:
-    """A `priceUpdate`: every metal in `data`, those in `stale` marked so."""
+    """A `priceUpdate`: every metal in `data`, those in `stale` marked so; `candles` where the client asked for some."""
     old = frozenset(stale)
     return _encode(
-        {
-            "type": "priceUpdate",
-            "data": {
+        PriceUpdate(
+            data={
                 metal: price if price.stale == (metal in old) else msgspec.structs.replace(price, stale=metal in old)
                 for metal, price in data.items()
             },
-            "changes": list(changes),
-            "timestamp": published_at,
-            "seq": seq,
-            "snapshot": snapshot,
-            "currency": currency,
-            "unit": "gram",
-        }
+            changes=list(changes),
+            candles=msgspec.UNSET if candles is None else candles,
+            timestamp=published_at,
+            seq=seq,
+            snapshot=snapshot,
+            currency=currency,
+        )
     )
 
 
 def pong(id: Scalar, timestamp: str) -> bytes:
     """The answer to a ping."""
-    return _encode({"type": "pong", **_echo(id), "timestamp": timestamp})
+    return _encode(Pong(id=_echo(id), timestamp=timestamp))
 
 
-def subscribed(metals: Iterable[str], interval_ms: int | None, id: Scalar) -> bytes:
-    """The answer to a subscribe: the connection's full set after it."""
-    return _encode({"type": "subscribed", "metals": _in_order(metals), "interval": interval_ms, **_echo(id)})
+def subscribed(
+    metals: Iterable[str], interval_ms: int | None, id: Scalar, candles: Collection[str] = frozenset()
+) -> bytes:
+    """The answer to a subscribe: the connection's full set after it, and its candles where it has some."""
+    chosen = [name for name in CANDLES if name in candles] or msgspec.UNSET
+    return _encode(Subscribed(metals=_in_order(metals), interval=interval_ms, candles=chosen, id=_echo(id)))
 
 
 def unsubscribed(metals: Iterable[str], interval_ms: int | None, id: Scalar) -> bytes:
     """The answer to an unsubscribe: what is left."""
-    return _encode({"type": "unsubscribed", "metals": _in_order(metals), "interval": interval_ms, **_echo(id)})
+    return _encode(Unsubscribed(metals=_in_order(metals), interval=interval_ms, id=_echo(id)))
 
 
 def status(
@@ -276,26 +395,25 @@ def status(
 ) -> bytes:
     """What is being shown: of all metals together, and of each; and when the market opens or closes next."""
     return _encode(
-        {
-            "type": "status",
-            "feed": feed,
-            "market": "open" if market_open else "closed",
-            "nextChange": next_change,
-            "source": source,
-            "metals": dict(feeds),
-            "timestamp": timestamp,
-        }
+        Status(
+            feed=feed,
+            market="open" if market_open else "closed",
+            nextChange=next_change,
+            source=source,
+            metals=dict(feeds),
+            timestamp=timestamp,
+        )
     )
 
 
 def restart(after_ms: int) -> bytes:
     """This process ends: come back after so many milliseconds."""
-    return _encode({"type": "restart", "afterMs": after_ms})
+    return _encode(Restart(afterMs=after_ms))
 
 
 def error(problem: ClientError) -> bytes:
     """Why a client's message was not acted upon, and what to send instead."""
-    return _encode({"type": "error", "code": problem.code, "message": str(problem), **_echo(problem.id)})
+    return _encode(Error(code=problem.code, message=str(problem), id=_echo(problem.id)))
 
 
 def wire_time(at: dt.datetime) -> str:
@@ -309,8 +427,8 @@ def wire_number(amount: Decimal) -> Decimal:
     return Decimal(text.rstrip("0").rstrip(".") if "." in text else text) + 0  # + 0: there is no -0 on the wire
 
 
-def _echo(id: Scalar) -> dict[str, Scalar]:
-    return {} if id is None else {"id": id}
+def _echo(id: Scalar) -> Scalar | msgspec.UnsetType:
+    return msgspec.UNSET if id is None else id
 
 
 def _in_order(metals: Iterable[str]) -> list[str]:

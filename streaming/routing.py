@@ -23,9 +23,9 @@ async def _refuse(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.close"})
 
 
-def websocket_application(metrics: Metrics) -> URLRouter:
-    """The WebSocket side of this process, with what all its connections share."""
-    hub = Hub(
+def hub_of_this_process(metrics: Metrics) -> Hub:
+    """What keeps the prices for this process's clients, not yet started."""
+    return Hub(
         load=database_sync_to_async(current.standing),
         layer=get_channel_layer,
         clock=timezone.now,
@@ -36,6 +36,10 @@ def websocket_application(metrics: Metrics) -> URLRouter:
         restart_spread=settings.WS_RESTART_SPREAD,
         metrics=metrics,
     )
+
+
+def websocket_application(hub: Hub) -> URLRouter:
+    """The WebSocket side of this process, with what all its connections share."""
     stream = PriceConsumer.as_asgi(
         hub=hub,
         auth=auth.Authenticator(

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from prices.quotes import PublishedQuote, PublishedTick
+from prices.quotes import DayFigures, Metal, PublishedQuote, PublishedTick, Quote
 from streaming import protocol
+from streaming.candles import CandleLog, CandlesByMetal, CandleUpdate
 from streaming.frames import Frame
 from streaming.protocol import ChangeData, Feed, PriceData
 
@@ -53,6 +54,23 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
             ),
         )
 
+    def published(self, metal: Metal, currency: str) -> PublishedQuote:
+        """The quote again: what `of` was given, but for a spot price, which is on no wire."""
+        data = self.data
+        return PublishedQuote(
+            seq=self.seq,
+            quote=Quote(
+                metal=metal,
+                price=data.price,
+                currency=currency,
+                source=data.source,
+                quoted_at=self.quoted_at,
+                bid=None if data.bid is msgspec.UNSET else data.bid,
+                ask=None if data.ask is msgspec.UNSET else data.ask,
+            ),
+            day=DayFigures(open=data.open, high=data.high, low=data.low, previous_close=data.previousClose),
+        )
+
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
     """One publication, as it travels between processes: the metals whose quotes were new, and significant moves."""
@@ -61,6 +79,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     published_at: dt.datetime
     quotes: dict[str, Quoted]
     changes: list[ChangeData]
+    candles: dict[str, list[CandleUpdate]] = {}
 
     @classmethod
     def of(cls, published: PublishedTick) -> "Tick":
@@ -79,6 +98,10 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
                 )
                 for change in published.changes
             ],
+            candles={
+                metal.value: [CandleUpdate.of(candle, end) for candle, end in of_metal]
+                for metal, of_metal in published.candles.items()
+            },
         )
 
 
@@ -100,7 +123,9 @@ class TickLog:
         self._currency = currency
         self._ring: deque[Tick] = deque(maxlen=size)
         self.published_at: dt.datetime | None = None
-        self._cache: dict[tuple[frozenset[str], int | None], Update | None] = {}
+        self.version = 0  # another one: what is shown has changed
+        self._candles = CandleLog()
+        self._cache: dict[tuple[frozenset[str], int | None, frozenset[str]], Update | None] = {}
 
     def append(self, tick: Tick) -> bool:
         """Take the next tick. False, and nothing taken, when it does not follow the newest: then a tick is missing."""
@@ -110,8 +135,9 @@ class TickLog:
         self.latest.update(tick.quotes)
         self.stale -= tick.quotes.keys()
         self._ring.append(tick)
+        self._take_candles(tick)
         self.published_at = tick.published_at
-        self._cache.clear()
+        self._changed()
         return True
 
     def replace(self, seq: int, latest: Mapping[str, Quoted], ticks: Iterable[Tick]) -> None:
@@ -120,47 +146,59 @@ class TickLog:
         self.latest = dict(latest)
         self._ring.clear()
         self._ring.extend(ticks)
+        self._candles.clear()
+        for tick in self._ring:
+            self._take_candles(tick)
         self.published_at = self._ring[-1].published_at if self._ring else None
-        self._cache.clear()
+        self._changed()
 
     def relist(self, latest: Mapping[str, Quoted]) -> None:
         """Show these and no others, in this order: staff switched a metal on or off, or what is shown here changed."""
         self.latest = dict(latest)
-        self._cache.clear()
+        self._changed()
 
     def mark_stale(self, metals: frozenset[str]) -> frozenset[str]:
         """Say which metals' quotes are older than the freshness limit now; returns those for which that is news."""
         news = self.stale ^ metals
         if news:
             self.stale = metals
-            self._cache.clear()
+            self._changed()
         return news
 
-    def update(self, metals: frozenset[str], since: int | None) -> Update | None:
-        """What to send to a client of `metals` that has seen everything up to `since`.
+    def _take_candles(self, tick: Tick) -> None:
+        for metal, updates in tick.candles.items():
+            self._candles.take(metal, updates)
+        self._candles.forget_before(self._ring[0].seq)
+
+    def update(self, metals: frozenset[str], since: int | None, candles: frozenset[str] = frozenset()) -> Update | None:
+        """What to send to a client of `metals`, and their `candles`, that has seen everything up to `since`.
 
         None when none of its metals has a new quote. A snapshot when `since` is None, older than what is held, or
         newer than anything known; else the latest quotes with every significant move after `since`.
         """
         if since == self.seq:
             return None
-        key = (metals, since)
+        key = (metals, since, candles)
         try:
             return self._cache[key]
         except KeyError:
             if len(self._cache) >= _MOST_CACHED:
                 self._cache.clear()
-            update = self._cache[key] = self._build(metals, since)
+            update = self._cache[key] = self._build(metals, since, candles)
             return update
 
-    def _build(self, metals: frozenset[str], since: int | None) -> Update | None:
+    def _changed(self) -> None:
+        self.version += 1
+        self._cache.clear()
+
+    def _build(self, metals: frozenset[str], since: int | None, candles: frozenset[str]) -> Update | None:
         missed = self._after(since)
         if missed is None:
-            return self._encode(metals, [], snapshot=True)
+            return self._encode(metals, [], self._chosen(metals, candles, None), snapshot=True)
         if not any(quoted.seq > (since or 0) for metal, quoted in self.latest.items() if metal in metals):
             return None
         changes = [change for tick in missed for change in tick.changes if change.metal in metals]
-        return self._encode(metals, changes, snapshot=False)
+        return self._encode(metals, changes, self._chosen(metals, candles, since), snapshot=False)
 
     def _after(self, since: int | None) -> list[Tick] | None:
         """The ticks after `since`, or None where they are not all held."""
@@ -168,7 +206,20 @@ class TickLog:
             return None
         return [tick for tick in self._ring if tick.seq > since]
 
-    def _encode(self, metals: frozenset[str], changes: Iterable[ChangeData], *, snapshot: bool) -> Update | None:
+    def _chosen(self, metals: frozenset[str], candles: frozenset[str], since: int | None) -> CandlesByMetal | None:
+        """What goes out of candles; None for a client that asked for none."""
+        if not candles:
+            return None
+        return self._candles.changed([metal for metal in self.latest if metal in metals], candles, since)
+
+    def _encode(
+        self,
+        metals: frozenset[str],
+        changes: Iterable[ChangeData],
+        candles: CandlesByMetal | None,
+        *,
+        snapshot: bool,
+    ) -> Update | None:
         if self.published_at is None:
             return None
         payload = protocol.price_update(
@@ -179,6 +230,7 @@ class TickLog:
             published_at=protocol.wire_time(self.published_at),
             snapshot=snapshot,
             currency=self._currency,
+            candles=candles,
         )
         return Update(Frame(payload), self.seq)
 

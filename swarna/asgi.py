@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from prices.metrics import metrics as of_sources
 from streaming.metrics import Metrics
-from streaming.routing import websocket_application
+from streaming.quick import Manners, Quick
+from streaming.routing import hub_of_this_process, websocket_application
 from swarna.metrics_page import with_metrics
 
 if settings.ENVIRONMENT_ERRORS:
@@ -24,16 +25,26 @@ if settings.ENVIRONMENT_ERRORS:
     raise ImproperlyConfigured(f"Run `manage.py check`: {settings.ENVIRONMENT_ERRORS}")
 
 metrics = Metrics(settings.METRICS_DIR)
+hub = hub_of_this_process(metrics)
+manners = Manners(
+    hosts=settings.ALLOWED_HOSTS,
+    proxies=settings.TRUSTED_PROXIES,
+    rate_limit=settings.API_RATE_LIMIT,
+    rate_window=settings.API_RATE_WINDOW,
+    any_origin=settings.CORS_ALLOW_ALL_ORIGINS,
+    origins=settings.CORS_ALLOWED_ORIGINS,
+    exposed=settings.CORS_EXPOSE_HEADERS,
+)
 
 application = ProtocolTypeRouter(
     {
         "http": with_metrics(
-            http,
+            Quick(http, hub, manners),
             metrics.registry,
             settings.METRICS_ALLOWED_FROM,
             settings.TRUSTED_PROXIES,
             more=database_sync_to_async(lambda: of_sources(timezone.now()), thread_sensitive=False),
         ),
-        "websocket": websocket_application(metrics),
+        "websocket": websocket_application(hub),
     }
 )

@@ -20,6 +20,7 @@ _UNITS = {"": 0.001, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 _SHORTEST = dt.timedelta(milliseconds=1)
+_A_DAY = dt.timedelta(days=1)
 _LONGEST = dt.timedelta(days=3650)  # more is a slip, and beyond what a thread can wait
 
 
@@ -32,6 +33,13 @@ def duration(text: str, *, shortest: dt.timedelta = _SHORTEST, longest: dt.timed
     if not shortest.total_seconds() <= seconds <= longest.total_seconds():
         raise ValidationError(f"must be from {_milliseconds(shortest)} ms to {_milliseconds(longest)} ms")
     return dt.timedelta(seconds=seconds)
+
+
+def retention(text: str) -> dt.timedelta | None:
+    """How long something is kept, in days or longer words: `400d`; None for `0`, which is for good."""
+    if text.strip() == "0":
+        return None
+    return duration(text, shortest=_A_DAY)
 
 
 def database_url(text: str) -> dict[str, Any]:
@@ -77,6 +85,19 @@ def networks(text: str) -> list[Network]:
         return [ipaddress.ip_network(each.strip()) for each in text.split(",")] if text.strip() else []
     except ValueError as error:
         raise ValidationError("write addresses or ranges with commas between: 10.0.0.5, 172.16.0.0/12") from error
+
+
+def origins(text: str) -> list[str]:
+    """Web origins with commas between, or `*` for any; none where it is empty."""
+    given = [each.strip() for each in text.split(",") if each.strip()]
+    for each in given:
+        parts = _parts(each)
+        bare = (
+            parts.scheme in ("http", "https") and parts.hostname and not (parts.path or parts.query or parts.fragment)
+        )
+        if each != "*" and not (bare and parts.username is None):
+            raise ValidationError("write origins with commas between, such as https://shop.example, or * for any")
+    return given
 
 
 def currency(text: str) -> str:
@@ -129,6 +150,7 @@ def reader(file: Path | None) -> Env:
             raise SystemExit(f"{file} cannot be read: {error}. Write it as lines of NAME=value, in UTF-8.") from error
     for parser in (
         duration,
+        retention,
         database_url,
         redis_url,
         http_url,
@@ -136,6 +158,7 @@ def reader(file: Path | None) -> Env:
         currency,
         time_zone,
         networks,
+        origins,
         quota,
         market_calendar,
     ):

@@ -69,6 +69,8 @@ FRESHNESS_LIMIT: dt.timedelta | None = env.duration("FRESHNESS_LIMIT") if env.st
 CHANGE_THRESHOLD_PERCENT: Decimal = env.decimal(
     "CHANGE_THRESHOLD_PERCENT", Decimal(1), validate=Range(min=0, max=1000, min_inclusive=False)
 ) or Decimal(1)
+# How long ticks are kept; candles are kept for good. None: ticks are too.
+TICKS_KEPT_FOR: dt.timedelta | None = env.retention("TICKS_KEPT_FOR", "400d")
 # When spot metals trade: only then do quotes age, and are sources asked at each update interval.
 MARKET_CALENDAR: Calendar = env.market_calendar("MARKET_HOLIDAYS", "") or Calendar()
 CLOSED_UPDATE_INTERVAL: dt.timedelta = env.duration("CLOSED_UPDATE_INTERVAL", "15m") or dt.timedelta(minutes=15)
@@ -111,6 +113,20 @@ WS_BATCH_INTERVAL: dt.timedelta = dt.timedelta(seconds=1) if _batch_interval is 
 WS_COMPRESSION_THRESHOLD: int = env.int("WS_COMPRESSION_THRESHOLD", 1024, validate=Range(min=0)) or 0
 WS_DRAIN_TIMEOUT: dt.timedelta = env.duration("WS_DRAIN_TIMEOUT", "2500") or dt.timedelta(milliseconds=2500)
 WS_RESTART_SPREAD: dt.timedelta = env.duration("WS_RESTART_SPREAD", "5000") or dt.timedelta(seconds=5)
+
+# --- the API -------------------------------------------------------------------------------------------------------
+# Requests in API_RATE_WINDOW from one address, or of one user; 0 is any number.
+API_RATE_LIMIT: int = 0 if (_limit := env.int("API_RATE_LIMIT", 600, validate=Range(min=0))) is None else _limit
+API_USER_RATE_LIMIT: int = (
+    0 if (_limit := env.int("API_USER_RATE_LIMIT", 1200, validate=Range(min=0))) is None else _limit
+)
+API_RATE_WINDOW: dt.timedelta = env.duration("API_RATE_WINDOW", "60s") or dt.timedelta(minutes=1)
+# Pages of these origins may read the API; `*` is any. Never with a login: a token says who asks.
+_origins: list[str] = env.origins("CORS_ALLOWED_ORIGINS", "") or []
+CORS_ALLOW_ALL_ORIGINS: bool = "*" in _origins
+CORS_ALLOWED_ORIGINS: list[str] = [origin for origin in _origins if origin != "*"]
+CORS_URLS_REGEX = r"^/api/"
+CORS_EXPOSE_HEADERS = ["ETag", "Link", "Retry-After"]
 
 # --- metrics -------------------------------------------------------------------------------------------------------
 # The web processes of one host share it; nothing in it is kept beyond their run.
@@ -194,6 +210,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_celery_beat",
     "simple_history",
+    "corsheaders",
     "rest_framework",
     "knox",
     "drf_spectacular",
@@ -206,6 +223,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "swarna.caching.ApiGZipMiddleware",
+    "swarna.caching.ApiConditionalGetMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -239,13 +259,19 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
     "DEFAULT_RENDERER_CLASSES": ["prices.api.renderers.NumberRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["swarna.parsers.BoundedJSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["swarna.throttles.ClientThrottle"],
+    "DEFAULT_SCHEMA_CLASS": "swarna.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "swarna.problems.of_exception",
+    # `?format=csv` is a parameter like others: an unknown one is told what there is, where DRF's own is not found.
+    "URL_FORMAT_OVERRIDE": None,
 }
 REST_KNOX = {"TOKEN_TTL": TOKEN_TTL, "TOKEN_PREFIX": TOKEN_PREFIX}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Swarna",
     "DESCRIPTION": "Live precious-metal prices. The live stream itself is a WebSocket: see docs/protocol.md.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     # The page's own files, so that it works without a network.
     "SWAGGER_UI_DIST": "SIDECAR",

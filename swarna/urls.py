@@ -1,7 +1,7 @@
 """HTTP: the board, the API, the admin, health."""
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import include, path
@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from prices.models import ListedMetal
+from streaming import asyncapi
 
 
 async def healthz(request: HttpRequest) -> HttpResponse:
@@ -22,6 +23,17 @@ def board(request: HttpRequest) -> HttpResponse:
     return render(request, "board.html", {"metals": list(metals)})
 
 
+handler400 = "swarna.problems.bad_request"
+handler403 = "swarna.problems.permission_denied"
+handler404 = "swarna.problems.not_found"
+handler500 = "swarna.problems.server_error"
+
+
+def asyncapi_document(request: HttpRequest) -> HttpResponse:
+    """The stream, described for machines."""
+    return JsonResponse(asyncapi.document())
+
+
 urlpatterns = [
     path("", board, name="board"),
     path("healthz", healthz, name="healthz"),
@@ -31,5 +43,6 @@ urlpatterns = [
     path("api/v1/", include("prices.api.urls")),
     path("api/v1/auth/", include("accounts.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/asyncapi.json", asyncapi_document, name="asyncapi"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
 ]

@@ -1,4 +1,5 @@
-"""What tests share: a real Valkey, a database in a file that other processes can open, and a real web process."""
+"""What tests share: a real Valkey, a real PostgreSQL, a database in a file that other processes can open, and a real
+web process."""
 
 import datetime as dt
 import itertools
@@ -26,6 +27,7 @@ from tests.desk_fixtures import boss, desk, save, staff, told
 from tests.echo_fixtures import caller, echo, neighbour, run_echo_server, undisturbed
 from tests.environment import DATABASE, STATE_DIR, VALKEY
 from tests.fault_matrix import in_matrix, pytest_addoption, pytest_runtest_logreport, pytest_sessionfinish
+from tests.postgresql import Cluster, in_place_of_sqlite, running
 from tests.product import Process, answers, free_port, wait_until
 from tests.world import World
 
@@ -51,6 +53,7 @@ __all__ = [
 
 NOW = dt.datetime(2026, 9, 24, 8, 0, tzinfo=dt.UTC)  # a Thursday, while the market is open
 T = TypeVar("T")
+_numbers = itertools.count()
 
 # On a busy machine a single example may take any time; the run as a whole has its own limit.
 hypothesis.settings.register_profile("swarna", deadline=None)
@@ -75,6 +78,32 @@ def valkey() -> Iterator[str]:
     yield VALKEY.url
     process.terminate()
     process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A real PostgreSQL for as long as the tests run; each who wants a database makes one."""
+    with running() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def migrated(postgresql: Cluster, django_db_blocker: Any) -> str:
+    """The name of a database on PostgreSQL as a first start leaves it, to make copies of."""
+    with in_place_of_sqlite(postgresql.create("migrated")), django_db_blocker.unblock():
+        call_command("migrate", verbosity=0)
+        call_command("seed", verbosity=0)
+    return "migrated"
+
+
+@pytest.fixture
+def on_postgresql(postgresql: Cluster, migrated: str, django_db_blocker: Any) -> Iterator[str]:
+    """Django on a seeded PostgreSQL database of the test's own, which other threads see too; its address."""
+    name = f"test_{next(_numbers)}"
+    address = postgresql.create(name, template=migrated)
+    with in_place_of_sqlite(address), django_db_blocker.unblock():
+        yield address
+    postgresql.drop(name)
 
 
 @pytest.fixture(scope="session")
@@ -204,9 +233,6 @@ class Server:
     @property
     def output(self) -> str:
         return self._log.read_text()
-
-
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,9 @@ os.environ |= {
     "SWARNA_ENV_FILE": "",
     "SWARNA_STATE_DIR": str(STATE_DIR),
     "REDIS_URL": VALKEY.url,
+    # All tests are one client; those of the limit set one.
+    "API_RATE_LIMIT": "0",
+    "API_USER_RATE_LIMIT": "0",
     # Nobody listens there: a test that reaches for the network without saying so fails at once.
     **{
         f"{source}_URL": "http://127.0.0.1:9"

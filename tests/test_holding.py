@@ -8,7 +8,16 @@ import pytest
 from pytest_django import Settings
 
 from prices import ingest
-from prices.models import Configuration, FallbackPrice, Head, HeldPrice, LatestPrice, Premium, SanityBand
+from prices.models import (
+    Configuration,
+    FallbackPrice,
+    Head,
+    HeldPrice,
+    LatestPrice,
+    Premium,
+    SanityBand,
+    SignificantChange,
+)
 from prices.quotes import Lane, Metal
 from tests.conftest import NOW, quote
 
@@ -237,9 +246,9 @@ def test_the_days_after_a_premium_changed_compare_with_a_close_under_it() -> Non
     offer("10000", -26 * 60)
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=NOW)
     offer("10300", 0)
-    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
     assert (row.price, row.low, row.previous_close) == tuple(map(Decimal, (11330, 11330, 11000)))
-    move = row.tick.changes.get()
+    move = SignificantChange.objects.get(seq=row.seq or 0)
     assert (move.old_price, move.new_price, move.change_percent) == tuple(map(Decimal, (11000, 11330, 3)))
 
 

@@ -229,3 +229,18 @@ def test_slots_of_a_crontab_are_as_long_as_the_deployments(settings: Settings) -
     crontab = CrontabSchedule.objects.create()
     PeriodicTask.objects.filter(name=schedule.TASK_NAME).update(interval=None, crontab=crontab)
     assert schedule.interval() == MINUTE
+
+
+# --- history -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_history_is_looked_after_once_a_day_at_an_hour_that_staff_may_change(settings: Settings) -> None:
+    deploy(settings, MINUTE)
+    task = PeriodicTask.objects.get(name=schedule.HISTORY_TASK_NAME)
+    assert task.task in celery_app.tasks
+    assert (task.crontab.minute, task.crontab.hour, task.crontab.day_of_week) == ("20", "22", "*")
+    noon = CrontabSchedule.objects.create(minute="0", hour="12", timezone="UTC")
+    PeriodicTask.objects.filter(pk=task.pk).update(crontab=noon)
+    deploy(settings, MINUTE)
+    assert PeriodicTask.objects.get(name=schedule.HISTORY_TASK_NAME).crontab == noon

@@ -78,11 +78,16 @@ GOOD = {
     "FALLBACK_AFTER": "1d",
     "MARKET_HOLIDAYS": "2026-12-25, 2026-11-26T14:30",
     "CLOSED_UPDATE_INTERVAL": "1h",
+    "TICKS_KEPT_FOR": "90d",
     "TIME_ZONE": "UTC",
     "WS_MAX_CONNECTIONS": "5000",
     "WS_MAX_CONNECTIONS_PER_IP": "50",
     "WS_AUTH_REQUIRED": "true",
     "WS_AUTH_RECHECK": "5s",
+    "API_RATE_LIMIT": "100",
+    "API_USER_RATE_LIMIT": "0",
+    "API_RATE_WINDOW": "1h",
+    "CORS_ALLOWED_ORIGINS": "https://shop.example, http://localhost:5173",
     "WS_RATE_LIMIT": "100",
     "WS_RATE_WINDOW": "1.5m",
     "WS_MAX_MESSAGE_BYTES": "1024",
@@ -146,12 +151,17 @@ BAD = {
     "FALLBACK_AFTER": DURATIONS,
     "MARKET_HOLIDAYS": ["Christmas", "2026-12-32", "2026-12-25T17:00", "2026-12-25, 2026-12-25", "2026-12-25T14"],
     "CLOSED_UPDATE_INTERVAL": DURATIONS,
+    "TICKS_KEPT_FOR": ["forever", "-1d", "90", "23h", "00"],
     "TIME_ZONE": ["Bombay", "", "/etc/passwd", "../../etc/passwd", "Asia/", "a\nb"],
     "WS_MAX_CONNECTIONS": NUMBERS,
     "WS_MAX_CONNECTIONS_PER_IP": [value for value in NUMBERS if value != "0"],
     "WS_AUTH_REQUIRED": ["perhaps"],
     "WS_AUTH_RECHECK": [*DURATIONS, "30001"],
     "TOKEN_TTL": DURATIONS,
+    "API_RATE_LIMIT": [value for value in NUMBERS if value != "0"],
+    "API_USER_RATE_LIMIT": [value for value in NUMBERS if value != "0"],
+    "API_RATE_WINDOW": DURATIONS,
+    "CORS_ALLOWED_ORIGINS": ["shop.example", "https://shop.example/path", "https://", "ftp://shop.example"],
     "WS_RATE_LIMIT": NUMBERS,
     "WS_RATE_WINDOW": DURATIONS,
     "WS_MAX_MESSAGE_BYTES": [*NUMBERS, "255"],
@@ -301,6 +311,7 @@ def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -
         "FALLBACK_AFTER": dt.timedelta(days=1),
         "MARKET_CALENDAR": Calendar({dt.date(2026, 12, 25): None, dt.date(2026, 11, 26): dt.time(14, 30)}),
         "CLOSED_UPDATE_INTERVAL": dt.timedelta(hours=1),
+        "TICKS_KEPT_FOR": dt.timedelta(days=90),
         "TIME_ZONE": "UTC",
         "WS_RATE_WINDOW": dt.timedelta(seconds=90),
         "METRICS_ALLOWED_FROM": [ip_network("192.0.2.7"), ip_network("2001:db8::/32")],
@@ -511,3 +522,7 @@ def test_a_file_that_cannot_be_read_is_one_line(
 @pytest.mark.django_db
 def test_the_migrations_are_of_these_models() -> None:
     call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
+
+def test_ticks_are_kept_for_good_where_they_are_kept_for_0(load: Callable[..., dict[str, Any]]) -> None:
+    assert load(TICKS_KEPT_FOR="0")["TICKS_KEPT_FOR"] is None

@@ -3,9 +3,10 @@
 from rest_framework import serializers
 
 from prices.api.serializers import Time
+from swarna.requests import StrictSerializer
 
 
-class CredentialsSerializer(serializers.Serializer):
+class CredentialsSerializer(StrictSerializer):
     """Whose token it is to be."""
 
     username = serializers.CharField(max_length=150)

@@ -6,20 +6,19 @@ from django.contrib.auth import authenticate
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import AuthenticationFailed, NotFound, PermissionDenied, Throttled
-from rest_framework.parsers import JSONParser
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts import attempts, tokens
+from accounts.api import examples
 from accounts.api.serializers import CredentialsSerializer, IssuedTokenSerializer, TokenSerializer
+from swarna import requests
+from swarna.requests import StrictView
 
 
-class TokensView(APIView):
+class TokensView(StrictView):
     """The tokens of one account, for the API and for the stream."""
-
-    parser_classes = [JSONParser]
 
     def get_permissions(self) -> list[Any]:
         return [] if self._is_issuing() else [IsAuthenticated()]
@@ -34,7 +33,7 @@ class TokensView(APIView):
     def _is_issuing(self) -> bool:
         return self.request is not None and self.request.method == "POST"
 
-    @extend_schema(responses=TokenSerializer(many=True))
+    @extend_schema(responses=TokenSerializer(many=True), examples=[examples.TOKEN])
     def get(self, request: Request) -> Response:
         """One's own live tokens, newest first."""
         return Response(TokenSerializer(tokens.of(request.user), many=True).data)
@@ -42,6 +41,7 @@ class TokensView(APIView):
     @extend_schema(
         auth=[],
         request=CredentialsSerializer,
+        examples=[examples.CREDENTIALS, examples.ISSUED],
         responses={
             201: IssuedTokenSerializer,
             401: OpenApiResponse(description="Wrong username or password."),
@@ -51,12 +51,11 @@ class TokensView(APIView):
     )
     def post(self, request: Request) -> Response:
         """A new token for a username and a password. Its text is shown this once."""
-        credentials = CredentialsSerializer(data=request.data)
-        credentials.is_valid(raise_exception=True)
-        wait = attempts.seconds_to_wait(request.META, credentials.validated_data["username"])
+        credentials = requests.body(request, CredentialsSerializer)
+        wait = attempts.seconds_to_wait(request.META, credentials["username"])
         if wait is not None:
             raise Throttled(wait)
-        user = authenticate(request._request, **credentials.validated_data)
+        user = authenticate(request._request, **credentials)
         if user is None:
             raise AuthenticationFailed("Wrong username or password.")
         try:
@@ -78,7 +77,7 @@ class TokensView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class TokenView(APIView):
+class TokenView(StrictView):
     """One token of one's own."""
 
     permission_classes = [IsAuthenticated]

@@ -67,7 +67,7 @@ class FallbackPriceForm(AuditedForm):
             self.add_error(
                 "price",
                 f"{trouble.words}. Prices are per gram of fine metal. "
-                "If it is right, tick “I checked it” and save again.",
+                'If it is right, tick “I checked it” and save again; by the API, send "confirm": true.',
             )
         return data
 

@@ -1,10 +1,12 @@
-"""How the API writes JSON."""
+"""How the API writes JSON and CSV."""
 
+import csv
+import io
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 
 
 def _plain(value: Any) -> Any:
@@ -28,3 +30,31 @@ class NumberRenderer(JSONRenderer):
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         return b"" if data is None else self._encode(data)
+
+
+class CsvRenderer(BaseRenderer):
+    """The rows of a page as CSV (RFC 4180), under the names that they have in JSON; problems stay JSON."""
+
+    media_type = "text/csv"
+    format = "csv"
+    charset = "utf-8"
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        if "data" not in data:
+            return NumberRenderer().render(data)
+        rows = data["data"]
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO()
+        table = csv.DictWriter(text, columns, restval="")
+        table.writeheader()
+        table.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+        return text.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value

@@ -1,5 +1,6 @@
 """What the API shows, in the stream's own words: a price has the fields of `data` in a `priceUpdate`."""
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal
@@ -7,11 +8,19 @@ from typing import Any
 
 from rest_framework import serializers
 
+from prices.api.pages import CursorField
 from prices.breaker import State
+from prices.candles import Interval
 from prices.health import Health
-from prices.quotes import PURITIES, UNITS, PublishedQuote
+from prices.quotes import PURITIES, UNITS, Metal, PublishedQuote
+from swarna.requests import StrictSerializer
 
 _MARKET = ["open", "closed"]
+
+
+def plain(amount: Decimal) -> Decimal:
+    """Without the zeros that a database pads it with, and never in exponent form."""
+    return Decimal(f"{amount.normalize():f}")
 
 
 class _Amount(serializers.DecimalField):
@@ -22,7 +31,7 @@ class _Amount(serializers.DecimalField):
 
     def to_representation(self, value: Decimal) -> Any:
         # Normalized, 13000 is 1.3E+4: a JSON number too, but not one that people read.
-        return Decimal(f"{super().to_representation(value):f}")
+        return plain(Decimal(super().to_representation(value)))
 
 
 class Time(serializers.DateTimeField):
@@ -41,11 +50,150 @@ class _Choice(serializers.ChoiceField):
         super().__init__(names, error_messages={"invalid_choice": message}, **options)
 
 
-class QuerySerializer(serializers.Serializer):
+class QuerySerializer(StrictSerializer):
     """How a price is to be expressed; as streamed where nothing is asked for."""
 
     unit = _Choice(UNITS, default="gram")
     purity = _Choice(PURITIES, default="24k")
+
+
+class _Moment(serializers.DateTimeField):
+    """A time that prices can be of. A date alone, and a time without a zone, are TIME_ZONE's."""
+
+    default_error_messages = {
+        "date": "Write a time as 2026-09-24T08:00:00Z, or a date alone.",
+        "invalid": "Write a time as 2026-09-24T08:00:00Z, or a date alone.",
+        "range": "Write a time between the years 1970 and 2999.",
+    }
+
+    def to_internal_value(self, value: Any) -> dt.datetime:
+        with contextlib.suppress(TypeError, ValueError):
+            value = dt.datetime.combine(dt.date.fromisoformat(value), dt.time())
+        try:
+            at: dt.datetime = super().to_internal_value(value)
+        except OverflowError:  # in some zone it is before the year 1
+            self.fail("range")
+        if not 1970 <= at.year <= 2999:
+            self.fail("range")
+        return at
+
+
+class _RangeSerializer(StrictSerializer):
+    """`from`, which is in it, and `to`, which is not: pages by time."""
+
+    def get_fields(self) -> Any:
+        # `from` is no name in Python.
+        return {
+            "from": _Moment(required=False, help_text="From this time on."),
+            "to": _Moment(required=False, help_text="Until before this time."),
+            **super().get_fields(),
+        }
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "from" in attrs and "to" in attrs and attrs["from"] >= attrs["to"]:
+            raise serializers.ValidationError({"to": ["This is not after `from`: write the earlier time there."]})
+        return attrs
+
+
+class HistoryQuerySerializer(_RangeSerializer, QuerySerializer):
+    """Which ticks."""
+
+    source = serializers.CharField(required=False, max_length=40, help_text="Of this source alone.")  # type: ignore[assignment]  # as below
+    limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
+    cursor = CursorField(required=False, help_text="From `next`.")
+    format = _Choice(["json", "csv"], required=False, help_text="Else as `Accept` says.")
+
+
+class CandleQuerySerializer(_RangeSerializer, QuerySerializer):
+    """Which candles."""
+
+    interval = _Choice([interval.value for interval in Interval], default="1h")
+    lane = _Choice(["live", "simulated"], required=False, help_text="By default the market's.")
+    limit = serializers.IntegerField(min_value=1, max_value=1000, default=500)
+    format = _Choice(["json", "csv"], required=False, help_text="Else as `Accept` says.")
+
+
+class ChangeQuerySerializer(_RangeSerializer):
+    """Which moves."""
+
+    metal = _Choice([metal.value for metal in Metal], required=False)
+    direction = _Choice(["up", "down"], required=False)
+    limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
+    cursor = CursorField(required=False, help_text="From `next`.")
+    format = _Choice(["json", "csv"], required=False, help_text="Else as `Accept` says.")
+
+
+class TickSerializer(serializers.Serializer):
+    """One published quote of a metal."""
+
+    metal = serializers.CharField(source="metal_id")
+    price = _Amount()
+    bid = _Amount(required=False, help_text="Absent where the source gave none.")
+    ask = _Amount(required=False, help_text="Absent where the source gave none.")
+    source = serializers.CharField()  # type: ignore[assignment]  # DRF takes declared fields off the class
+    timestamp = Time(source="quoted_at", help_text="When the source quoted it.")
+    publishedAt = Time(source="published_at", allow_null=True, help_text="Null where it was filled in later.")
+    seq = serializers.IntegerField(allow_null=True, help_text="Its number on the stream; null where it was not on it.")
+    at = Time(help_text="From when on it was true.")
+
+
+class _PageSerializer(serializers.Serializer):
+    next = serializers.URLField(allow_null=True, help_text="The rest; in the `Link` header too.")
+
+
+class HistoryPageSerializer(_PageSerializer):
+    """Ticks, newest first."""
+
+    metal = serializers.CharField()
+    currency = serializers.CharField()
+    unit = serializers.CharField()
+    purity = serializers.CharField()
+    data = TickSerializer(many=True)  # type: ignore[assignment]  # as above
+
+
+class CandleSerializer(serializers.Serializer):
+    """What a price did in one interval."""
+
+    start = Time()
+    end = Time()
+    open = _Amount()
+    high = _Amount()
+    low = _Amount()
+    close = _Amount()
+    ticks = serializers.IntegerField(help_text="Of how many it was made.")
+    closed = serializers.BooleanField(help_text="Whether its time is over.")
+
+
+class CandlePageSerializer(_PageSerializer):
+    """Candles, oldest first."""
+
+    metal = serializers.CharField()
+    currency = serializers.CharField()
+    unit = serializers.CharField()
+    purity = serializers.CharField()
+    interval = serializers.CharField()
+    lane = serializers.CharField()
+    data = CandleSerializer(many=True)  # type: ignore[assignment]  # as above
+
+
+class ChangeSerializer(serializers.Serializer):
+    """A significant move."""
+
+    metal = serializers.CharField()
+    oldPrice = _Amount(source="old_price")
+    newPrice = _Amount(source="new_price")
+    changePercent = _Amount(source="change_percent")
+    direction = serializers.CharField(help_text="`up` or `down`.")
+    timestamp = Time(source="published_at", help_text="When it was published.")
+    seq = serializers.IntegerField(help_text="The tick that brought it.")
+
+
+class ChangePageSerializer(_PageSerializer):
+    """Moves, newest first."""
+
+    currency = serializers.CharField()
+    unit = serializers.CharField()
+    data = ChangeSerializer(many=True)  # type: ignore[assignment]  # as above
 
 
 class QuoteSerializer(serializers.Serializer):
@@ -147,6 +295,45 @@ class ConfigSerializer(serializers.Serializer):
     rateLimit = serializers.IntegerField(help_text="Messages from one client in `rateWindowMs`.")
     rateWindowMs = serializers.IntegerField()
     maxMessageBytes = serializers.IntegerField()
+
+
+class ConfigChangesSerializer(StrictSerializer):
+    """What staff may change at run time; null is: as deployed. What is left out stays."""
+
+    changeThresholdPercent = serializers.DecimalField(
+        None, None, required=False, allow_null=True, coerce_to_string=False, help_text="Above 0."
+    )
+    updateIntervalMs = serializers.IntegerField(required=False)
+    freshnessLimitMs = serializers.IntegerField(required=False, allow_null=True)
+    maxJumpPercent = serializers.DecimalField(
+        None, None, required=False, allow_null=True, coerce_to_string=False, help_text="Above 0."
+    )
+
+
+class FallbackPriceSerializer(serializers.Serializer):
+    """What is shown for a metal when no source answers."""
+
+    metal = serializers.CharField(source="metal_id")
+    currency = serializers.CharField()
+    price = _Amount(help_text="Per gram of fine metal.")
+    asOf = Time(source="as_of", help_text="When it was true.")
+    note = serializers.CharField(help_text="Where it comes from.")
+    onScreen = serializers.BooleanField(source="on_screen", help_text="Whether it is what is shown now.")
+    version = serializers.IntegerField(
+        allow_null=True, help_text="Send it with a change, which is refused then where somebody was quicker."
+    )
+
+
+class FallbackChangesSerializer(StrictSerializer):
+    """A change to a fallback price. What is left out stays; a new price without `asOf` is as of now."""
+
+    price = serializers.DecimalField(None, None, required=False, coerce_to_string=False)
+    asOf = _Moment(required=False)
+    note = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    version = serializers.IntegerField(required=False)
+    confirm = serializers.BooleanField(
+        required=False, help_text="True: this was checked, though it is far from the last price or out of its band."
+    )
 
 
 class QuotaSerializer(serializers.Serializer):

@@ -2,38 +2,54 @@
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
+from django.contrib import admin
+from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from prices import current, schedule, sources
+from prices import schedule, sources
+from prices.api import answers, desk, examples
 from prices.api.serializers import (
+    ConfigChangesSerializer,
     ConfigSerializer,
+    FallbackChangesSerializer,
+    FallbackPriceSerializer,
     MarketSerializer,
     MetalSerializer,
     PriceSerializer,
     PricesSerializer,
     ProviderSerializer,
     QuerySerializer,
-    QuoteSerializer,
 )
 from prices.health import health, in_words
 from prices.holding import bands
-from prices.models import Configuration, ListedMetal, Premium, ProviderState
-from prices.quotes import PURITIES, UNITS, Metal, PublishedQuote, rounded
+from prices.models import Configuration, FallbackPrice, ListedMetal, Premium, ProviderState
+from prices.quotes import PURITIES, UNITS, Metal, rounded
+from swarna import requests
+from swarna.requests import StrictView
+
+# The fields of the admin's forms by their name here.
+_OF_CONFIGURATION: Final = {
+    "changeThresholdPercent": "change_threshold_percent",
+    "updateIntervalMs": "update_interval_ms",
+    "freshnessLimitMs": "freshness_limit_ms",
+    "maxJumpPercent": "max_jump_percent",
+}
+_OF_FALLBACK: Final = {"price": "price", "asOf": "as_of", "note": "note", "version": "version", "confirm": "confirm"}
 
 
-class MetalsView(APIView):
+class MetalsView(StrictView):
     """The listed metals, in staff's order."""
 
-    @extend_schema(responses=MetalSerializer(many=True))
+    @extend_schema(responses=MetalSerializer(many=True), examples=[examples.METAL])
     def get(self, request: Request) -> Response:
         listed = [
             {
@@ -48,58 +64,46 @@ class MetalsView(APIView):
         return Response(MetalSerializer(listed, many=True).data)
 
 
-class PricesView(APIView):
+class PricesView(StrictView):
     """Every listed metal's current quote, as on the stream."""
 
-    @extend_schema(operation_id="v1_prices_list", parameters=[QuerySerializer], responses=PricesSerializer)
+    query_serializer = QuerySerializer
+
+    @extend_schema(
+        operation_id="v1_prices_list",
+        parameters=[QuerySerializer],
+        responses=PricesSerializer,
+        examples=[examples.PRICES],
+    )
     def get(self, request: Request) -> Response:
-        asked = _asked(request)
-        standing = current.standing()
-        return Response(
-            {
-                "data": {
-                    metal.value: _quote(published, standing, asked) for metal, published in standing.quotes.items()
-                },
-                "seq": standing.seq,
-                "market": _market(timezone.now()),
-                "currency": settings.BASE_CURRENCY,
-                **asked,
-            }
-        )
+        return Response(answers.prices(answers.standing_of(request), self.asked, timezone.now()))
 
 
-class PriceView(APIView):
+class PriceView(StrictView):
     """One metal's current quote."""
 
-    @extend_schema(parameters=[QuerySerializer], responses=PriceSerializer)
+    query_serializer = QuerySerializer
+
+    @extend_schema(parameters=[QuerySerializer], responses=PriceSerializer, examples=[examples.PRICE])
     def get(self, request: Request, metal: str) -> Response:
-        asked = _asked(request)
-        standing = current.standing()
-        published = standing.quotes.get(Metal(metal)) if metal in set(Metal) else None
-        if published is None:
+        standing = answers.standing_of(request)
+        price = answers.price(standing, metal, self.asked, timezone.now())
+        if price is None:
             known = ", ".join(standing.quotes) or "none yet"
             raise NotFound(f"There is no price of {metal[:40]!r}. Metals with a price: {known}.")
-        return Response(
-            {
-                "metal": metal,
-                **_quote(published, standing, asked),
-                "market": _market(timezone.now()),
-                "currency": settings.BASE_CURRENCY,
-                **asked,
-            }
-        )
+        return Response(price)
 
 
-class MarketView(APIView):
+class MarketView(StrictView):
     """Whether the market is open, and until when; as in the stream's `status`."""
 
-    @extend_schema(responses=MarketSerializer)
+    @extend_schema(responses=MarketSerializer, examples=[examples.MARKET])
     def get(self, request: Request) -> Response:
         calendar, now = settings.MARKET_CALENDAR, timezone.now()
         return Response(
             MarketSerializer(
                 {
-                    "market": _market(now),
+                    "market": answers.market(now),
                     "nextChange": calendar.next_change(now),
                     "timestamp": now,
                 }
@@ -107,46 +111,102 @@ class MarketView(APIView):
         )
 
 
-class ConfigView(APIView):
+class ConfigView(StrictView):
     """What is in force now."""
 
-    @extend_schema(responses=ConfigSerializer)
+    @extend_schema(responses=ConfigSerializer, examples=[examples.CONFIG])
     def get(self, request: Request) -> Response:
+        return Response(self._in_force())
+
+    @extend_schema(
+        request=ConfigChangesSerializer,
+        responses=ConfigSerializer,
+        examples=[examples.CONFIG, examples.CONFIG_CHANGES],
+    )
+    def patch(self, request: Request) -> Response:
+        """Change what is in force, as the admin does: for staff, audited, told to every web process at once."""
+        with transaction.atomic():
+            Configuration.load()
+            configuration = Configuration.objects.select_for_update().get()
+            desk.may_edit(request, configuration)
+            desk.save(request, configuration, requests.body(request, ConfigChangesSerializer), _OF_CONFIGURATION)
+        return Response(self._in_force())
+
+    def _in_force(self) -> Any:
         configuration = Configuration.load()
         interval = schedule.interval()
-        return Response(
-            ConfigSerializer(
-                {
-                    "baseCurrency": settings.BASE_CURRENCY,
-                    "unit": "gram",
-                    "changeThresholdPercent": configuration.threshold_percent,
-                    "updateIntervalMs": _milliseconds(interval),
-                    "freshnessLimitMs": _milliseconds(configuration.freshness_limit(interval)),
-                    "closedUpdateIntervalMs": _milliseconds(schedule.closed_interval(interval)),
-                    "fallbackAfterMs": _milliseconds(settings.FALLBACK_AFTER),
-                    "providers": [source.name for source in sources.in_order() if source.enabled],
-                    "consensusSources": settings.CONSENSUS_SOURCES,
-                    "maxJumpPercent": configuration.jump_percent,
-                    "premiums": _premiums(),
-                    "bands": {
-                        metal.value: {"lowest": rounded(band.lowest), "highest": rounded(band.highest)}
-                        for metal, band in bands(settings.BASE_CURRENCY).items()
-                    },
-                    "maxConnections": settings.WS_MAX_CONNECTIONS,
-                    "rateLimit": settings.WS_RATE_LIMIT,
-                    "rateWindowMs": _milliseconds(settings.WS_RATE_WINDOW),
-                    "maxMessageBytes": settings.WS_MAX_MESSAGE_BYTES,
-                }
-            ).data
-        )
+        return ConfigSerializer(
+            {
+                "baseCurrency": settings.BASE_CURRENCY,
+                "unit": "gram",
+                "changeThresholdPercent": configuration.threshold_percent,
+                "updateIntervalMs": _milliseconds(interval),
+                "freshnessLimitMs": _milliseconds(configuration.freshness_limit(interval)),
+                "closedUpdateIntervalMs": _milliseconds(schedule.closed_interval(interval)),
+                "fallbackAfterMs": _milliseconds(settings.FALLBACK_AFTER),
+                "providers": [source.name for source in sources.in_order() if source.enabled],
+                "consensusSources": settings.CONSENSUS_SOURCES,
+                "maxJumpPercent": configuration.jump_percent,
+                "premiums": _premiums(),
+                "bands": {
+                    metal.value: {"lowest": rounded(band.lowest), "highest": rounded(band.highest)}
+                    for metal, band in bands(settings.BASE_CURRENCY).items()
+                },
+                "maxConnections": settings.WS_MAX_CONNECTIONS,
+                "rateLimit": settings.WS_RATE_LIMIT,
+                "rateWindowMs": _milliseconds(settings.WS_RATE_WINDOW),
+                "maxMessageBytes": settings.WS_MAX_MESSAGE_BYTES,
+            }
+        ).data
 
 
-class ProvidersView(APIView):
+class FallbackPricesView(StrictView):
+    """What is shown when no source answers, in the base currency: for staff."""
+
+    permission_classes = [IsAdminUser]
+
+    @extend_schema(
+        operation_id="v1_fallback_prices_list",
+        responses=FallbackPriceSerializer(many=True),
+        examples=[examples.FALLBACK],
+    )
+    def get(self, request: Request) -> Response:
+        rows = FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY).select_related("metal")
+        return Response([_fallback(row) for row in rows])
+
+
+class FallbackPriceView(StrictView):
+    """What is shown for one metal when no source answers."""
+
+    permission_classes = [IsAdminUser]
+
+    @extend_schema(responses=FallbackPriceSerializer, examples=[examples.FALLBACK])
+    def get(self, request: Request, metal: str) -> Response:
+        return Response(_fallback(_fallback_row(FallbackPrice.objects.all(), metal)))
+
+    @extend_schema(
+        request=FallbackChangesSerializer,
+        responses=FallbackPriceSerializer,
+        examples=[examples.FALLBACK, examples.FALLBACK_CHANGES],
+    )
+    def patch(self, request: Request, metal: str) -> Response:
+        """Change it, as the admin does: audited, and on screen at once where it is what is shown.
+
+        A price that would not be believed of a source is refused until it comes with `"confirm": true`.
+        """
+        with transaction.atomic():
+            row = _fallback_row(FallbackPrice.objects.select_for_update(of=("self",)), metal)
+            desk.may_edit(request, row)
+            desk.save(request, row, requests.body(request, FallbackChangesSerializer), _OF_FALLBACK)
+        return Response(_fallback(_fallback_row(FallbackPrice.objects.all(), metal)))
+
+
+class ProvidersView(StrictView):
     """The price sources, in staff's order, and how they have been doing: for staff."""
 
     permission_classes = [IsAdminUser]
 
-    @extend_schema(responses=ProviderSerializer(many=True))
+    @extend_schema(responses=ProviderSerializer(many=True), examples=[examples.PROVIDER])
     def get(self, request: Request) -> Response:
         now, tolerances = timezone.now(), sources.tolerances()
         return Response(
@@ -156,8 +216,25 @@ class ProvidersView(APIView):
         )
 
 
-def _market(now: dt.datetime) -> str:
-    return "open" if settings.MARKET_CALENDAR.is_open(now) else "closed"
+def _fallback_row(rows: QuerySet[FallbackPrice], metal: str) -> FallbackPrice:
+    """Raises NotFound, which names those that there are."""
+    of_ours = rows.filter(currency=settings.BASE_CURRENCY)
+    row = of_ours.filter(metal=metal).first() if metal in set(Metal) else None
+    if row is None:
+        known = ", ".join(of_ours.values_list("metal", flat=True)) or "none"
+        raise NotFound(
+            f"There is no fallback price of {metal[:40]!r} in {settings.BASE_CURRENCY}. There are: {known}. "
+            "Staff add others in the admin."
+        )
+    return row
+
+
+def _fallback(row: FallbackPrice) -> Any:
+    newest = row.history.order_by("-history_id").first()
+    # Derived here and shown beside the row's own fields.
+    row.on_screen = admin.site.get_model_admin(FallbackPrice).on_screen(row)  # type: ignore[attr-defined]
+    row.version = newest and newest.history_id  # type: ignore[attr-defined]
+    return FallbackPriceSerializer(row).data
 
 
 def _premiums() -> dict[str, Any]:
@@ -196,18 +273,6 @@ def _provider(source: ProviderState, tolerance: Decimal, now: dt.datetime) -> di
         "callsTotal": source.calls_total,
         "setAsideTotal": source.set_aside_total,
     }
-
-
-def _asked(request: Request) -> dict[str, str]:
-    """The unit and purity asked for. Raises ValidationError, which names the choices."""
-    query = QuerySerializer(data=request.query_params)
-    query.is_valid(raise_exception=True)
-    return dict(query.validated_data)
-
-
-def _quote(published: PublishedQuote, standing: current.Standing, asked: dict[str, str]) -> dict[str, Any]:
-    data = QuoteSerializer(published.in_units(**asked), context={"standing": standing, "now": timezone.now()}).data
-    return {name: value for name, value in data.items() if value is not None or name == "previousClose"}
 
 
 def _milliseconds(span: dt.timedelta) -> int:

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from prices.providers import gold_api_com, goldapi_io, metalpriceapi, metals_dev, simulated, swissquote
 from prices.providers.errors import ProviderError
 from prices.providers.http import Client
+from prices.providers.parsing import Days
 from prices.quotes import SIMULATED, Metal, Quote
 
 
@@ -43,4 +44,44 @@ PROVIDERS: Final[Mapping[str, Source]] = {
         Source(name=swissquote.NAME, fetch=swissquote.fetch),
         Source(name=SIMULATED, fetch=simulated.fetch, brings_all=True),
     )
+}
+
+
+class FetchDays(Protocol):
+    """What a vendor says of these metals on the days from `first` to `last`, both with them, of UTC.
+
+    Raises ProviderError for what concerns all of them.
+    """
+
+    def __call__(
+        self, metals: Sequence[Metal], first: dt.date, last: dt.date, *, client: Client, now: dt.datetime
+    ) -> Days: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """Where a vendor keeps its past days. `source` is the vendor, whose key and quota it shares.
+
+    `days_per_call` is the most that one call may ask for; `brings_all`: of all metals, else `fetch` is called with one.
+    """
+
+    source: str
+    fetch: FetchDays
+    days_per_call: int = 1
+    brings_all: bool = False
+
+
+ARCHIVES: Final[Mapping[str, Archive]] = {
+    "goldapi_io": Archive(source=goldapi_io.NAME, fetch=goldapi_io.fetch_days),
+    "metals_dev": Archive(
+        source=metals_dev.NAME, fetch=metals_dev.fetch_days, days_per_call=metals_dev.MOST_DAYS, brings_all=True
+    ),
+    "metalpriceapi": Archive(
+        source=metalpriceapi.NAME,
+        fetch=metalpriceapi.fetch_days,
+        days_per_call=metalpriceapi.MOST_DAYS,
+        brings_all=True,
+    ),
+    # The day's figures in place of its last price, for as many calls as there are metals and days.
+    "metalpriceapi_ohlc": Archive(source=metalpriceapi.NAME, fetch=metalpriceapi.fetch_ohlc),
 }

@@ -3,6 +3,7 @@
 ProviderError
 ├── TemporaryError   the next refresh may fare better (time-out, 429, 5xx, a garbled answer)
 ├── QuotaError       it will once the source's quota begins anew: the vendor's own, or ours, which ends before it
+├── NoDataError      there is none of the days that were asked for: no failure
 └── PermanentError   it will not until a person acts (a bad key, an unknown currency)
 """
 
@@ -27,6 +28,10 @@ class TemporaryError(ProviderError):
 
 class QuotaError(ProviderError):
     """No more calls in this month or day."""
+
+
+class NoDataError(ProviderError):
+    """Of a past day: the market was closed, or the vendor's history does not go back so far."""
 
 
 class PermanentError(ProviderError):

@@ -2,6 +2,9 @@
 
 `GET /api/{XAU|XAG|XPT|XPD}/{CCY}`, the key in `x-access-token`. What another family of answers (`/api/price/…`) renames
 is not used here, so that both are read alike.
+
+Past days: `GET /api/{XAU|XAG|XPT|XPD}/{CCY}/{YYYYMMDD}`, one metal and one day a call, in the same shape, with times in
+milliseconds. A price of zero, or an error in words, stands for a date without data.
 """
 
 import datetime as dt
@@ -10,13 +13,17 @@ from typing import Any
 
 from django.conf import settings
 
-from prices.providers.errors import PermanentError, ProviderError, QuotaError
+from prices.providers.errors import NoDataError, PermanentError, ProviderError, QuotaError
 from prices.providers.http import Client
 from prices.providers.parsing import (
+    Days,
+    dates_between,
     expect_currency,
+    expect_date,
     expect_symbol,
     fields,
     positive_decimal,
+    price_of_day,
     quote,
     quote_time,
     shown,
@@ -72,3 +79,39 @@ def parse(answer: Any, *, metal: Metal, currency: str, now: dt.datetime) -> Quot
         low=given.get("low_price"),
         previous_close=given.get("prev_close_price"),
     )
+
+
+def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client: Client, now: dt.datetime) -> Days:
+    """Ask for one metal's figures of one day. Raises ProviderError."""
+    (metal,) = metals
+    (date,) = dates_between(first, last)
+    try:
+        answer = client.get_json(
+            f"{settings.GOLDAPI_IO_URL}/api/{metal.symbol}/{settings.BASE_CURRENCY}/{date:%Y%m%d}",
+            headers={"x-access-token": settings.GOLDAPI_IO_KEY},
+            explain=_failure_of_day,
+        )
+        return {(date, metal): parse_day(answer, date=date, metal=metal, currency=settings.BASE_CURRENCY, now=now)}
+    except NoDataError:
+        return {}
+
+
+def _failure_of_day(answer: Any) -> ProviderError | None:
+    """As `failure`; that there is no data is none."""
+    said = answer.get("error") if isinstance(answer, Mapping) else None
+    if isinstance(said, str) and "no data" in said.lower():
+        return NoDataError(f"answers with an error: {shown(said)}")
+    return failure(answer)
+
+
+def parse_day(answer: Any, *, date: dt.date, metal: Metal, currency: str, now: dt.datetime) -> Quote:
+    """The quote in an answer for a past day: its price is the day's close. Raises NoDataError where there is none.
+
+    Raises ProviderError when it is no quote, or of another metal, day or currency than was asked for.
+    """
+    if trouble := _failure_of_day(answer):
+        raise trouble
+    price_of_day(fields(answer), "price")
+    said = parse(answer, metal=metal, currency=currency, now=now)
+    expect_date(said.quoted_at, date)
+    return said

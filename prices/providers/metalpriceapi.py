@@ -2,6 +2,9 @@
 
 `GET /v1/latest?base=INR&currencies=XAU,XAG,XPT,XPD`, the key in `X-API-KEY`. `rates` holds `INRXAU`, which is INR per
 ounce, and `XAU`, its reciprocal; some answers hold the reciprocal alone.
+
+Past days: `GET /v1/timeframe?start_date=&end_date=` and `/v1/{YYYY-MM-DD}` have each day's last price in the same
+shape, `/v1/ohlc?base=XAU&currency=INR&date=` one metal's figures of one day, the right way round.
 """
 
 import datetime as dt
@@ -11,15 +14,23 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
+from prices.providers.errors import NoDataError, PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client
 from prices.providers.parsing import (
+    Days,
+    close_of,
     code,
+    dates_between,
     each,
+    each_day,
     expect_currency,
+    expect_date,
+    expect_symbol,
     fields,
     part,
     positive_decimal,
+    precise_decimal,
+    price_of_day,
     quote,
     quote_time,
     shown,
@@ -27,13 +38,12 @@ from prices.providers.parsing import (
 from prices.quotes import Metal, Quote
 
 NAME = "metalpriceapi"
+MOST_DAYS: Final = 365  # of the past, in one call; in smaller plans fewer
 
 _QUOTA: Final = "105"
 # No key, a bad one, one that is not active; and from 201 on, what was asked for.
 _FOR_A_PERSON: Final = ("101", "102", "103", "2")
-# A reciprocal of fewer digits may be wrong by more than 0.05 %; and no currency buys less than this.
-_FEWEST_DIGITS: Final = 4
-_LEAST: Final = Decimal("1e-15")
+_NO_DATA: Final = "300"
 
 
 def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote | ProviderError]:
@@ -100,9 +110,127 @@ def _per_ounce(rates: Mapping[str, Any], symbol: str, currency: str) -> Decimal:
 
 
 def _inverted(rates: Mapping[str, Any], symbol: str) -> Decimal:
-    ounces = positive_decimal(rates, symbol)
-    if ounces < _LEAST or len(ounces.normalize().as_tuple().digits) < _FEWEST_DIGITS:
-        raise TemporaryError(f"gives {shown(ounces)} as {symbol}, which has too few digits for a price")
+    ounces = precise_decimal(rates, symbol)
     with localcontext() as context:
         context.prec = 40
         return positive_decimal({symbol: 1 / ounces}, symbol)
+
+
+def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client: Client, now: dt.datetime) -> Days:
+    """Ask for the last price of each day, of all metals in one call. Raises ProviderError.
+
+    A single day is asked for by its own address, which is in every plan; several by `timeframe`, which is not.
+    """
+    single = first == last
+    dates = {} if single else {"start_date": first.isoformat(), "end_date": last.isoformat()}
+    try:
+        answer = client.get_json(
+            f"{settings.METALPRICEAPI_URL}/v1/{first.isoformat() if single else 'timeframe'}",
+            headers={"X-API-KEY": settings.METALPRICEAPI_KEY},
+            params=dates | {"base": settings.BASE_CURRENCY, "currencies": ",".join(metal.symbol for metal in metals)},
+            explain=_failure_of_days,
+        )
+        if single:
+            return parse_day(answer, date=first, metals=metals, currency=settings.BASE_CURRENCY, now=now)
+        return parse_days(answer, first=first, last=last, metals=metals, currency=settings.BASE_CURRENCY)
+    except NoDataError:
+        return {}
+
+
+def fetch_ohlc(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client: Client, now: dt.datetime) -> Days:
+    """Ask for a day's figures, of one metal and one day in a call. Raises ProviderError."""
+    (metal,) = metals
+    (date,) = dates_between(first, last)
+    try:
+        answer = client.get_json(
+            f"{settings.METALPRICEAPI_URL}/v1/ohlc",
+            headers={"X-API-KEY": settings.METALPRICEAPI_KEY},
+            params={"base": metal.symbol, "currency": settings.BASE_CURRENCY, "date": date.isoformat()},
+            explain=_failure_of_days,
+        )
+        return {(date, metal): parse_ohlc(answer, date=date, metal=metal, currency=settings.BASE_CURRENCY, now=now)}
+    except NoDataError:
+        return {}
+
+
+def _failure_of_days(answer: Any) -> ProviderError | None:
+    """As `failure`; that there is no result is none."""
+    trouble = failure(answer)
+    if trouble and isinstance(answer["error"], Mapping) and code(answer["error"], "statusCode") == _NO_DATA:
+        return NoDataError(str(trouble))
+    return trouble
+
+
+def _successful(answer: Any) -> Mapping[str, Any]:
+    if trouble := _failure_of_days(answer):
+        raise trouble
+    given = fields(answer)
+    if given.get("success") is not True:
+        raise TemporaryError(f"gives {shown(given.get('success'))} as success")
+    return given
+
+
+def parse_day(answer: Any, *, date: dt.date, metals: Sequence[Metal], currency: str, now: dt.datetime) -> Days:
+    """The quotes in an answer for one day, and why there is none of a metal. A metal without a price is left out.
+
+    Raises ProviderError when there are none, or when they are of another day or currency than was asked for.
+    """
+    given = _successful(answer)
+    expect_currency(given.get("base"), currency)
+    quoted_at = quote_time(given, "timestamp", now=now)
+    expect_date(quoted_at, date)
+    rates = part(given, "rates")
+    return each_day([date], metals, lambda _, metal: _quote_of_day(rates, metal, currency, quoted_at))
+
+
+def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[Metal], currency: str) -> Days:
+    """The quotes in an answer of `timeframe`, each as of its day's end, and why there is none of a metal and day.
+
+    Days and metals without a price are left out. Raises ProviderError when there are none, or when they are in another
+    currency than was asked for.
+    """
+    given = _successful(answer)
+    expect_currency(given.get("base"), currency)
+    rates = part(given, "rates")
+
+    def of_day(date: dt.date, metal: Metal) -> Quote:
+        if rates.get(date.isoformat()) is None:
+            raise NoDataError(f"gives nothing as {date}")
+        return _quote_of_day(part(rates, date.isoformat()), metal, currency, close_of(date))
+
+    return each_day(dates_between(first, last), metals, of_day)
+
+
+def parse_ohlc(answer: Any, *, date: dt.date, metal: Metal, currency: str, now: dt.datetime) -> Quote:
+    """The quote in an answer of `ohlc`: its price is the day's close.
+
+    Raises ProviderError when there is none, or when it is of another metal, day or currency than was asked for.
+    """
+    given = _successful(answer)
+    expect_symbol(given.get("base"), metal)
+    expect_currency(given.get("quote"), currency)
+    quoted_at = quote_time(given, "timestamp", now=now)
+    expect_date(quoted_at, date)
+    rate = part(given, "rate")
+    return quote(
+        metal=metal,
+        price=price_of_day(rate, "close"),
+        currency=currency,
+        source=NAME,
+        quoted_at=quoted_at,
+        open=rate.get("open"),
+        high=rate.get("high"),
+        low=rate.get("low"),
+    )
+
+
+def _quote_of_day(rates: Mapping[str, Any], metal: Metal, currency: str, quoted_at: dt.datetime) -> Quote:
+    pair = currency + metal.symbol
+    price_of_day(rates, pair if rates.get(pair) is not None else metal.symbol)
+    return quote(
+        metal=metal,
+        price=_per_ounce(rates, metal.symbol, currency),
+        currency=currency,
+        source=NAME,
+        quoted_at=quoted_at,
+    )

@@ -2,24 +2,34 @@
 
 `GET /v1/latest?api_key=&currency=INR&unit=g`. The key goes into the query: no header for it is documented. (Bid and ask
 are in another call, one a metal, which the free plan's hundred a month do not bear.)
+
+Past days: `GET /v1/timeseries?api_key=&start_date=&end_date=` has a price of each day, for at most thirty. Nothing says
+that it knows a currency and a unit, and known answers are in dollars per ounce, with each day's exchange rates beside;
+it is asked for ours all the same, and whichever comes is read.
 """
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any, Final
 
 from django.conf import settings
 
-from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
+from prices.providers.errors import NoDataError, PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client
 from prices.providers.parsing import (
+    Days,
+    close_of,
     code,
+    dates_between,
     each,
+    each_day,
     expect_currency,
     fields,
     part,
     positive_decimal,
+    precise_decimal,
+    price_of_day,
     quote,
     quote_time,
     shown,
@@ -27,6 +37,7 @@ from prices.providers.parsing import (
 from prices.quotes import GRAMS_PER_TROY_OUNCE, Metal, Quote
 
 NAME = "metals_dev"
+MOST_DAYS: Final = 30  # of the past, in one call
 
 # Grams in the unit that an answer is in, whichever was asked for.
 _GRAMS: Final = {"g": Decimal(1), "toz": GRAMS_PER_TROY_OUNCE, "kg": Decimal(1000), "mt": Decimal(1_000_000)}
@@ -64,15 +75,8 @@ def parse(
 
     Raises ProviderError when there are none, or when they are in another currency than was asked for.
     """
-    if trouble := failure(answer):
-        raise trouble
-    given = fields(answer)
-    if given.get("status") != "success":
-        raise TemporaryError(f"gives {shown(given.get('status'))} as status")
+    given, grams = _successful(answer)
     expect_currency(given.get("currency"), currency)
-    unit = given.get("unit")
-    if not isinstance(unit, str) or unit not in _GRAMS:
-        raise TemporaryError(f"gives {shown(unit)} as unit")
     prices = part(given, "metals")
     quoted_at = quote_time(part(given, "timestamps"), "metal", now=now)
     return each(
@@ -80,9 +84,69 @@ def parse(
         lambda metal: quote(
             metal=metal,
             price=positive_decimal(prices, metal.value),
-            grams=_GRAMS[unit],
+            grams=grams,
             currency=currency,
             source=NAME,
             quoted_at=quoted_at,
         ),
     )
+
+
+def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client: Client, now: dt.datetime) -> Days:
+    """Ask for the price of each day, of all metals. Raises ProviderError."""
+    answer = client.get_json(
+        f"{settings.METALS_DEV_URL}/v1/timeseries",
+        params={
+            "api_key": settings.METALS_DEV_KEY,
+            "currency": settings.BASE_CURRENCY,
+            "unit": "g",
+            "start_date": first.isoformat(),
+            "end_date": last.isoformat(),
+        },
+        explain=failure,
+    )
+    return parse_days(answer, first=first, last=last, metals=metals, currency=settings.BASE_CURRENCY)
+
+
+def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[Metal], currency: str) -> Days:
+    """The quotes in an answer for several days, each as of its day's end, and why there is none of a metal and day.
+
+    Prices in another currency are converted by the rate that stands beside them. Days and metals without a price are
+    left out. Raises ProviderError when there are none.
+    """
+    given, grams = _successful(answer)
+    said = given.get("currency")
+    days = part(given, "rates")
+
+    def of_day(date: dt.date, metal: Metal) -> Quote:
+        if days.get(date.isoformat()) is None:
+            raise NoDataError(f"gives nothing as {date}")
+        day = part(days, date.isoformat())
+        if day.get("date", date.isoformat()) != date.isoformat():
+            raise TemporaryError(f"gives {shown(day['date'])} as {date}")
+        price = price_of_day(part(day, "metals"), metal.value)
+        if said != currency:
+            price = _converted(price, part(day, "currencies"), currency)
+        return quote(metal=metal, price=price, grams=grams, currency=currency, source=NAME, quoted_at=close_of(date))
+
+    return each_day(dates_between(first, last), metals, of_day)
+
+
+def _converted(price: Decimal, rates: Mapping[str, Any], currency: str) -> Decimal:
+    """A price in `currency`, by what one of it is in the currency that the price is in."""
+    with localcontext() as context:
+        context.prec = 40
+        return positive_decimal({currency: price / precise_decimal(rates, currency)}, currency)
+
+
+def _successful(answer: Any) -> tuple[Mapping[str, Any], Decimal]:
+    """An answer that is none of a failure, and the grams of the unit that it is in."""
+    if trouble := failure(answer):
+        raise trouble
+    given = fields(answer)
+    if given.get("status") != "success":
+        raise TemporaryError(f"gives {shown(given.get('status'))} as status")
+    unit = given.get("unit")
+    if not isinstance(unit, str) or unit not in _GRAMS:
+        raise TemporaryError(f"gives {shown(unit)} as unit")
+    return given, _GRAMS[unit]

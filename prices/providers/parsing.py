@@ -3,9 +3,9 @@
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeAlias
 
-from prices.providers.errors import PermanentError, ProviderError, TemporaryError
+from prices.providers.errors import NoDataError, PermanentError, ProviderError, TemporaryError
 from prices.quotes import GRAMS_PER_TROY_OUNCE, LARGEST_PRICE, Metal, Quote, per_gram
 from swarna.logs import without_secrets
 
@@ -14,8 +14,15 @@ CLOCK_SKEW = dt.timedelta(minutes=2)
 _EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _MILLISECONDS_FROM = 10**11  # as seconds this is the year 5138
 _ABSURD = Decimal(10) ** 18  # no amount in any currency and unit; arithmetic with more may fail
+# A rate of fewer digits, as which a reciprocal may be written, may be wrong by more than 0.05 %.
+_FEWEST_DIGITS = 4
+_LEAST_RATE = Decimal("1e-15")  # no currency buys less of a metal than this
 # No market moves like this in a day: such a figure is of another unit, metal or currency than the price beside it.
 _STRAYS = 2
+
+# What a vendor says of past days, which are UTC's. A day of which it has nothing is not there. A quote's price is the
+# day's close or, without figures beside it, the one price that the vendor gives.
+Days: TypeAlias = dict[tuple[dt.date, Metal], Quote | ProviderError]
 
 
 def fields(answer: Any) -> Mapping[str, Any]:
@@ -98,6 +105,51 @@ def _beside(price: Decimal, given: Any, grams: Decimal) -> Decimal | None:
     except ProviderError:
         return None
     return amount if price / _STRAYS <= amount <= min(price * _STRAYS, LARGEST_PRICE) else None
+
+
+def each_day(dates: Iterable[dt.date], metals: Iterable[Metal], parse: Callable[[dt.date, Metal], Quote]) -> Days:
+    """What an answer for several days says of each: one that cannot be read must not cost the others."""
+    found: Days = {}
+    asked = [(date, metal) for date in dates for metal in metals]
+    for date, metal in asked:
+        try:
+            found[date, metal] = parse(date, metal)
+        except NoDataError:
+            continue
+        except ProviderError as error:
+            found[date, metal] = error
+    return found
+
+
+def dates_between(first: dt.date, last: dt.date) -> list[dt.date]:
+    """All dates from the first to the last, both with them."""
+    return [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def close_of(date: dt.date) -> dt.datetime:
+    """The last second of a day of UTC's, for a price of which nothing but its date is given."""
+    return dt.datetime.combine(date, dt.time(23, 59, 59), dt.UTC)
+
+
+def expect_date(at: dt.datetime, asked: dt.date) -> None:
+    """Raises ProviderError for another day than the one asked for, whose price would be a wrong one."""
+    if at.date() != asked:
+        raise TemporaryError(f"answers for {at.date()} where {asked} was asked")
+
+
+def price_of_day(answer: Mapping[str, Any], name: str) -> Decimal:
+    """A positive number. Raises NoDataError for none, null and zero, which stand for a day without a price."""
+    if (given := answer.get(name)) in (None, 0, "", "0"):
+        raise NoDataError(f"gives {shown(given)} as {name}")
+    return positive_decimal(answer, name)
+
+
+def precise_decimal(answer: Mapping[str, Any], name: str) -> Decimal:
+    """A positive number to divide by. Raises ProviderError for one of too few digits for that."""
+    rate = positive_decimal(answer, name)
+    if rate < _LEAST_RATE or len(rate.normalize().as_tuple().digits) < _FEWEST_DIGITS:
+        raise TemporaryError(f"gives {shown(rate)} as {name}, which has too few digits for a price")
+    return rate
 
 
 def positive_decimal(answer: Mapping[str, Any], name: str) -> Decimal:

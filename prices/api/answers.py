@@ -1,0 +1,58 @@
+"""What the API says of the prices in force: the same whether they were read from the database or from memory."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from django.conf import settings
+from rest_framework.request import Request
+
+from prices import current
+from prices.api.serializers import QuoteSerializer
+from prices.quotes import Metal, PublishedQuote
+
+# In the ASGI scope of a process that has the prices in memory: what gives them, or None while it does not.
+STANDING: Final = "swarna.standing"
+
+
+def standing_of(request: Request) -> current.Standing:
+    """The prices in force: from this process's memory where it has them, else from the database."""
+    remembered: Callable[[], current.Standing | None] | None
+    remembered = getattr(request._request, "scope", {}).get(STANDING)
+    return (remembered() if remembered else None) or current.standing()
+
+
+def prices(standing: current.Standing, asked: Mapping[str, str], now: dt.datetime) -> dict[str, Any]:
+    """Every listed metal's quote, in the unit and purity that were asked for."""
+    return {
+        "data": {metal.value: _quote(published, standing, asked, now) for metal, published in standing.quotes.items()},
+        "seq": standing.seq,
+        "market": market(now),
+        "currency": settings.BASE_CURRENCY,
+        **asked,
+    }
+
+
+def price(standing: current.Standing, metal: str, asked: Mapping[str, str], now: dt.datetime) -> dict[str, Any] | None:
+    """One metal's; None where it has no price."""
+    published = standing.quotes.get(Metal(metal)) if metal in set(Metal) else None
+    if published is None:
+        return None
+    return {
+        "metal": metal,
+        **_quote(published, standing, asked, now),
+        "market": market(now),
+        "currency": settings.BASE_CURRENCY,
+        **asked,
+    }
+
+
+def market(now: dt.datetime) -> str:
+    return "open" if settings.MARKET_CALENDAR.is_open(now) else "closed"
+
+
+def _quote(
+    published: PublishedQuote, standing: current.Standing, asked: Mapping[str, str], now: dt.datetime
+) -> dict[str, Any]:
+    data = QuoteSerializer(published.in_units(**asked), context={"standing": standing, "now": now}).data
+    return {name: value for name, value in data.items() if value is not None or name == "previousClose"}

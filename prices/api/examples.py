@@ -1,0 +1,188 @@
+"""Examples for the API's page, one for each endpoint."""
+
+from typing import Any, Final
+
+from drf_spectacular.utils import OpenApiExample
+
+_QUOTE: Final[dict[str, Any]] = {
+    "price": 13221.39,
+    "change": 20.21,
+    "changePercent": 0.15,
+    "high": 13274.1,
+    "low": 13116,
+    "open": 13178.4,
+    "previousClose": 13201.18,
+    "timestamp": "2026-09-24T08:00:00.120Z",
+    "source": "gold_api_com",
+    "stale": False,
+    "bid": 13220,
+    "ask": 13222.5,
+}
+_PER: Final = {"market": "open", "currency": "INR", "unit": "gram", "purity": "24k"}
+
+
+def _answer(name: str, value: Any) -> OpenApiExample:
+    return OpenApiExample(name, value, response_only=True, status_codes=["200"])
+
+
+def _table(name: str, text: str) -> OpenApiExample:
+    return OpenApiExample(name, text, response_only=True, status_codes=["200"], media_type="text/csv")
+
+
+METAL: Final = _answer(
+    "Gold",
+    {
+        "name": "gold",
+        "displayName": "Gold",
+        "symbol": "XAU",
+        "units": ["gram", "10gram", "tola", "kg", "troy_ounce"],
+        "purities": ["24k", "22k", "18k", "14k", "999", "995", "916", "750", "585"],
+    },
+)
+PRICES: Final = _answer("Prices", {"data": {"gold": _QUOTE}, "seq": 18231, **_PER})
+PRICE: Final = _answer("Price", {"metal": "gold", **_QUOTE, **_PER})
+MARKET: Final = _answer(
+    "Open", {"market": "open", "nextChange": "2026-09-24T21:00:00.000Z", "timestamp": "2026-09-24T08:00:00.000Z"}
+)
+CONFIG: Final = _answer(
+    "Config",
+    {
+        "baseCurrency": "INR",
+        "unit": "gram",
+        "changeThresholdPercent": 1,
+        "updateIntervalMs": 60000,
+        "freshnessLimitMs": 300000,
+        "closedUpdateIntervalMs": 900000,
+        "fallbackAfterMs": 3600000,
+        "providers": ["gold_api_com"],
+        "consensusSources": 0,
+        "maxJumpPercent": 5,
+        "premiums": {"gold": {"multiplier": 1.06, "effectiveFrom": "2026-09-24T08:00:00.000Z", "note": "duty"}},
+        "bands": {"gold": {"lowest": 2305.829, "highest": 36893.2648}},
+        "maxConnections": 100,
+        "rateLimit": 10,
+        "rateWindowMs": 60000,
+        "maxMessageBytes": 16384,
+    },
+)
+CONFIG_CHANGES: Final = OpenApiExample(
+    "Every two minutes", {"updateIntervalMs": 120000, "changeThresholdPercent": 0.5}, request_only=True
+)
+FALLBACK: Final = _answer(
+    "Gold",
+    {
+        "metal": "gold",
+        "currency": "INR",
+        "price": 13200,
+        "asOf": "2026-09-24T08:00:00.000Z",
+        "note": "the association's rate of this morning",
+        "onScreen": False,
+        "version": 7,
+    },
+)
+FALLBACK_CHANGES: Final = OpenApiExample(
+    "A new price", {"price": 13250, "note": "the association's rate", "version": 7}, request_only=True
+)
+PROVIDER: Final = _answer(
+    "A source",
+    {
+        "name": "gold_api_com",
+        "position": 0,
+        "enabled": True,
+        "tolerancePercent": 1,
+        "health": "well",
+        "healthInWords": "works",
+        "breaker": "closed",
+        "lastSuccessAt": "2026-09-24T08:00:00.000Z",
+        "lastErrorAt": None,
+        "lastError": "",
+        "latencyMs": 210,
+        "quota": None,
+        "restsUntil": None,
+        "openUntil": None,
+        "failures": 0,
+        "disagreement": "",
+        "disagreedAt": None,
+        "refreshesTotal": 1200,
+        "failuresTotal": 3,
+        "callsTotal": 4812,
+        "setAsideTotal": 0,
+    },
+)
+
+_SERIES: Final = {"metal": "gold", "currency": "INR", "unit": "gram", "purity": "24k"}
+HISTORY: Final = _answer(
+    "Ticks",
+    {
+        **_SERIES,
+        "data": [
+            {
+                "metal": "gold",
+                "price": 13221.39,
+                "bid": 13220,
+                "ask": 13222.5,
+                "source": "gold_api_com",
+                "timestamp": "2026-09-24T08:00:00.120Z",
+                "publishedAt": "2026-09-24T08:00:01.004Z",
+                "seq": 18231,
+                "at": "2026-09-24T08:00:00.120Z",
+            }
+        ],
+        "next": None,
+    },
+)
+CANDLES: Final = _answer(
+    "Candles",
+    {
+        **_SERIES,
+        "interval": "1h",
+        "lane": "live",
+        "data": [
+            {
+                "start": "2026-09-24T08:00:00.000Z",
+                "end": "2026-09-24T09:00:00.000Z",
+                "open": 13221.39,
+                "high": 13240,
+                "low": 13210.5,
+                "close": 13233.1,
+                "ticks": 60,
+                "closed": True,
+            }
+        ],
+        "next": None,
+    },
+)
+CHANGES: Final = _answer(
+    "Moves",
+    {
+        "currency": "INR",
+        "unit": "gram",
+        "data": [
+            {
+                "metal": "gold",
+                "oldPrice": 13080,
+                "newPrice": 13221.39,
+                "changePercent": 1.08,
+                "direction": "up",
+                "timestamp": "2026-09-24T08:00:01.004Z",
+                "seq": 18231,
+            }
+        ],
+        "next": None,
+    },
+)
+HISTORY_CSV: Final = _table(
+    "Ticks",
+    "metal,price,source,timestamp,publishedAt,seq,at\r\n"
+    "gold,13221.39,gold_api_com,2026-09-24T08:00:00.120Z,2026-09-24T08:00:01.004Z,18231,2026-09-24T08:00:00.120Z\r\n",
+)
+CANDLES_CSV: Final = _table(
+    "Candles",
+    "start,end,open,high,low,close,ticks,closed\r\n"
+    "2026-09-24T08:00:00.000Z,2026-09-24T09:00:00.000Z,13221.39,13240,13210.5,13233.1,60,true\r\n",
+)
+CHANGES_CSV: Final = _table(
+    "Moves",
+    "metal,oldPrice,newPrice,changePercent,direction,timestamp,seq\r\n"
+    "gold,13080,13221.39,1.08,up,2026-09-24T08:00:01.004Z,18231\r\n",
+)

@@ -1,0 +1,245 @@
+"""What was: ticks, candles and significant moves, of what this deployment shows."""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+from prices import history
+from prices.api import examples, pages
+from prices.api.renderers import CsvRenderer, NumberRenderer
+from prices.api.serializers import (
+    CandlePageSerializer,
+    CandleQuerySerializer,
+    CandleSerializer,
+    ChangePageSerializer,
+    ChangeQuerySerializer,
+    ChangeSerializer,
+    HistoryPageSerializer,
+    HistoryQuerySerializer,
+    TickSerializer,
+    plain,
+)
+from prices.candles import Interval
+from prices.history import Series
+from prices.models import ListedMetal, Price, SignificantChange
+from prices.quotes import FALLBACK, SIMULATED, Lane, converted, shown_lanes
+from swarna.requests import StrictView
+
+# A range that ended so long ago is as good as closed: sources are late by minutes at most.
+_SETTLED: Final = dt.timedelta(hours=1)
+_AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "close")
+
+
+def _either(page: type[Serializer]) -> dict[Any, Any]:
+    """The schema of a page as JSON or as CSV."""
+    return {(200, "application/json"): page, (200, "text/csv"): str}
+
+
+class _PagesView(StrictView):
+    """A list in pages, as JSON or CSV."""
+
+    renderer_classes = [NumberRenderer, CsvRenderer]
+
+    def initial(self, request: Request, *args: Any, **options: Any) -> None:
+        super().initial(request, *args, **options)
+        if wanted := self.asked.get("format"):
+            renderer = next(each() for each in self.renderer_classes if each.format == wanted)
+            request.accepted_renderer, request.accepted_media_type = renderer, renderer.media_type
+
+    def page(self, said: Mapping[str, Any], *, settled: bool) -> Response:
+        """An answer with `next` as a header too, which CSV has no other place for."""
+        headers = {"Cache-Control": "public, max-age=3600"} if settled else {}
+        if said["next"]:
+            headers["Link"] = f'<{said["next"]}>; rel="next"'
+        return Response(said, headers=headers)
+
+    def is_settled(self, now: dt.datetime) -> bool:
+        """Whether what was asked for is of a time that is over."""
+        return self.asked.get("to") is not None and self.asked["to"] <= now - _SETTLED
+
+
+class HistoryView(_PagesView):
+    """A metal's published quotes, newest first."""
+
+    query_serializer = HistoryQuerySerializer
+
+    @extend_schema(
+        operation_id="v1_prices_history",
+        parameters=[HistoryQuerySerializer],
+        responses=_either(HistoryPageSerializer),
+        examples=[examples.HISTORY, examples.HISTORY_CSV],
+    )
+    def get(self, request: Request, metal: str) -> Response:
+        asked, limit = self.asked, self.asked["limit"]
+        rows = Price.objects.filter(_shown(), metal=_listed(metal)).order_by("-at", "-id")
+        rows = rows.filter(**_range("at", asked))
+        if asked.get("source"):
+            rows = rows.filter(source=asked["source"])
+        if asked.get("cursor"):
+            at, number = pages.moment(asked["cursor"][0]), asked["cursor"][1]
+            # The first condition says no more than the second, but the index understands it.
+            rows = rows.filter(Q(at__lte=at), Q(at__lt=at) | Q(id__lt=number))
+        found = list(rows[: limit + 1])
+        more = len(found) > limit
+        found = found[:limit]
+        ending = pages.cursor(pages.microseconds(found[-1].at), found[-1].pk) if more else None
+        data = [_in_units(TickSerializer(row).data, asked) for row in found]
+        return self.page(
+            {
+                **_per(metal, asked),
+                "data": data,
+                "next": ending and pages.link(request, {"cursor": ending}),
+            },
+            settled=self.is_settled(timezone.now()),
+        )
+
+
+class CandlesView(_PagesView):
+    """A metal's candles, oldest first; without `from` the newest. The last one may still grow: it is not `closed`."""
+
+    query_serializer = CandleQuerySerializer
+
+    @extend_schema(
+        operation_id="v1_prices_candles",
+        parameters=[CandleQuerySerializer],
+        responses=_either(CandlePageSerializer),
+        examples=[examples.CANDLES, examples.CANDLES_CSV],
+    )
+    def get(self, request: Request, metal: str) -> Response:
+        asked, limit, now, zone = self.asked, self.asked["limit"], timezone.now(), history.zone()
+        interval = Interval(asked["interval"])
+        lane = Lane(asked["lane"]) if asked.get("lane") else _usual_lane()
+        series = Series(_listed(metal), settings.BASE_CURRENCY, lane)
+        begin = asked.get("from") or pages.moment(0)
+        rows = series.kept(interval, begin, asked.get("to") or interval.end(now, zone))
+        if lane not in shown_lanes(settings.PRICE_PROVIDERS):
+            rows = rows.none()
+        newest = reversed(rows.order_by("-start")[:limit])
+        found = list(rows[: limit + 1] if asked.get("from") else newest)
+        following = found[limit].start if len(found) > limit else None
+        data = [
+            _in_units(
+                CandleSerializer(
+                    {
+                        **{name: getattr(row, name) for name in ("start", "open", "high", "low", "close", "ticks")},
+                        "end": (end := interval.end(row.start, zone)),
+                        "closed": end <= now,
+                    }
+                ).data,
+                asked,
+            )
+            for row in found[:limit]
+        ]
+        return self.page(
+            {
+                **_per(metal, asked),
+                "interval": interval.value,
+                "lane": lane.value,
+                "data": data,
+                "next": following and pages.link(request, {"from": following.isoformat().replace("+00:00", "Z")}),
+            },
+            settled=self.is_settled(now) and all(candle["closed"] for candle in data),
+        )
+
+
+class ChangesView(_PagesView):
+    """Significant moves, newest first: as in the stream's `changes`, per gram of fine metal."""
+
+    query_serializer = ChangeQuerySerializer
+
+    @extend_schema(
+        operation_id="v1_changes",
+        parameters=[ChangeQuerySerializer],
+        responses=_either(ChangePageSerializer),
+        examples=[examples.CHANGES, examples.CHANGES_CSV],
+    )
+    def get(self, request: Request) -> Response:
+        asked, limit = self.asked, self.asked["limit"]
+        # Moves do not say whose they are; their ticks do, for as long as they are kept.
+        others = Price.objects.filter(~_shown(), seq=OuterRef("seq"), metal=OuterRef("metal"))
+        rows = SignificantChange.objects.filter(~Exists(others), **_range("published_at", asked))
+        if asked.get("metal"):
+            rows = rows.filter(metal=asked["metal"])
+        if asked.get("direction"):
+            rows = rows.filter(**{f"change_percent__{'gt' if asked['direction'] == 'up' else 'lt'}": 0})
+        if asked.get("cursor"):
+            seq, number = asked["cursor"]
+            rows = rows.filter(Q(seq__lte=seq), Q(seq__lt=seq) | Q(id__lt=number))
+        found = list(rows.order_by("-seq", "-id")[: limit + 1])
+        more = len(found) > limit
+        found = found[:limit]
+        ending = pages.cursor(found[-1].seq, found[-1].pk) if more else None
+        data = [
+            ChangeSerializer(
+                {
+                    "metal": row.metal_id,
+                    "old_price": row.old_price,
+                    "new_price": row.new_price,
+                    "change_percent": row.change_percent,
+                    "direction": row.value().direction,
+                    "published_at": row.published_at,
+                    "seq": row.seq,
+                }
+            ).data
+            for row in found
+        ]
+        return self.page(
+            {
+                "currency": settings.BASE_CURRENCY,
+                "unit": "gram",
+                "data": data,
+                "next": ending and pages.link(request, {"cursor": ending}),
+            },
+            settled=self.is_settled(timezone.now()),
+        )
+
+
+def _listed(metal: str) -> str:
+    """Raises NotFound, which names the metals that there are."""
+    listed = list(ListedMetal.objects.filter(enabled=True).values_list("name", flat=True))
+    if metal not in listed:
+        raise NotFound(f"There is no metal {metal[:40]!r}. There are: {', '.join(listed) or 'none'}.")
+    return metal
+
+
+def _shown() -> Q:
+    """Prices that this deployment may show; as `Price.is_shown`."""
+    hidden = {SIMULATED, FALLBACK} - {lane.value for lane in shown_lanes(settings.PRICE_PROVIDERS)}
+    return Q(currency=settings.BASE_CURRENCY) & ~Q(source__in=hidden)
+
+
+def _usual_lane() -> Lane:
+    """The market's, unless nothing but a simulated one is shown here."""
+    return Lane.SIMULATED if set(settings.PRICE_PROVIDERS) == {SIMULATED} else Lane.LIVE
+
+
+def _range(field: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    ends = {f"{field}__gte": asked.get("from"), f"{field}__lt": asked.get("to")}
+    return {name: at for name, at in ends.items() if at is not None}
+
+
+def _per(metal: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "metal": metal,
+        "currency": settings.BASE_CURRENCY,
+        "unit": asked["unit"],
+        "purity": asked["purity"],
+    }
+
+
+def _in_units(row: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The same row per the unit and purity that were asked for; without a bid or ask that there is not."""
+    return {
+        name: plain(converted(value, unit=asked["unit"], purity=asked["purity"])) if name in _AMOUNTS else value
+        for name, value in row.items()
+        if value is not None or name not in ("bid", "ask")
+    }

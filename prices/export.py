@@ -1,0 +1,48 @@
+"""History on its way into a file, row by row, whatever its length: see prices/history_csv.py."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from django.conf import settings
+from django.db import transaction
+
+from prices import history, history_csv
+from prices.candles import Interval
+from prices.history_csv import Bar, Tick
+from prices.models import Price
+from prices.quotes import SIMULATED, Lane, Metal, shown_lanes
+
+_CHUNK: Final = 2000  # rows in memory
+
+
+def ticks(metals: Sequence[Metal], start: dt.datetime, end: dt.datetime) -> Iterator[str]:
+    """Lines of all that was shown from `start` on until before `end`, metal by metal, oldest first."""
+    return history_csv.ticks(_ticks(metals, start, end), currency=settings.BASE_CURRENCY)
+
+
+def candles(metals: Sequence[Metal], interval: Interval, start: dt.datetime, end: dt.datetime) -> Iterator[str]:
+    """Lines of the candles that begin from `start` on until before `end`, metal by metal, oldest first."""
+    return history_csv.bars(_bars(metals, interval, start, end), currency=settings.BASE_CURRENCY)
+
+
+def _ticks(metals: Iterable[Metal], start: dt.datetime, end: dt.datetime) -> Iterator[Tick]:
+    shown = Price.objects.filter(currency=settings.BASE_CURRENCY, at__gte=start, at__lt=end).order_by("at", "id")
+    if Lane.SIMULATED not in shown_lanes(settings.PRICE_PROVIDERS):
+        shown = shown.exclude(source=SIMULATED)
+    # In a transaction, PostgreSQL sends rows from a cursor; outside of one it would gather them all first.
+    with transaction.atomic():
+        for metal in metals:
+            rows = shown.filter(metal=metal).values_list("at", "price", "bid", "ask", "source")
+            for at, price, bid, ask, source in rows.iterator(_CHUNK):
+                yield Tick(metal=metal, at=at, price=price, bid=bid, ask=ask, source=source)
+
+
+def _bars(metals: Iterable[Metal], interval: Interval, start: dt.datetime, end: dt.datetime) -> Iterator[Bar]:
+    lane = Lane.SIMULATED if settings.PRICE_PROVIDERS == [SIMULATED] else Lane.LIVE
+    with transaction.atomic():
+        for metal in metals:
+            kept = history.Series(metal, settings.BASE_CURRENCY, lane).kept(interval, start, end)
+            rows = kept.values_list("start", "open", "high", "low", "close")
+            for begins, opened, high, low, close in rows.iterator(_CHUNK):
+                yield Bar(metal=metal, interval=interval, start=begins, open=opened, high=high, low=low, close=close)

@@ -1,0 +1,256 @@
+"""History as CSV: what `manage.py export` writes and `manage.py backfill --csv` reads. Knows no file and no Django.
+
+Ticks:   metal,at,price[,bid,ask,source,currency]
+Candles: metal,interval,start,open,high,low,close[,currency]
+
+The first line names the columns, in any order, and so which of the two it is. Amounts are per gram, as published.
+"""
+
+import csv
+import datetime as dt
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Final, Protocol, TypeVar
+
+from prices.candles import Interval
+from prices.quotes import LARGEST_PRICE, Metal, rounded
+
+# The source of what comes from a file that names none.
+CSV: Final = "csv"
+EARLIEST: Final = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
+_TICK: Final = ("metal", "at", "price")
+_BESIDE_TICK: Final = ("bid", "ask", "source", "currency")
+_CANDLE: Final = ("metal", "interval", "start", "open", "high", "low", "close")
+_BESIDE_CANDLE: Final = ("currency",)
+_SOURCE: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """One line of ticks: from `at` on this was the price of a metal, as `source` gave it. Amounts per gram."""
+
+    metal: Metal
+    at: dt.datetime
+    price: Decimal
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    source: str = CSV
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One line of candles. Amounts per gram."""
+
+    metal: Metal
+    interval: Interval
+    start: dt.datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+
+
+class CsvError(ValueError):
+    """Says on which line and in which column something cannot be read, and what to write instead."""
+
+    def __init__(self, line: int, column: str, trouble: str) -> None:
+        super().__init__(f"line {line}, {f'column {column}: ' if column else ''}{trouble}")
+        self.line = line
+        self.column = column
+
+
+def read(lines: Iterable[str], *, currency: str, zone: dt.tzinfo, now: dt.datetime) -> Iterator[tuple[int, Tick | Bar]]:
+    """Each row of a file with the number of its line, as it comes; none is kept.
+
+    Prices are in `currency`, and days begin at midnight of `zone`. Raises CsvError for the first line that cannot be
+    read; what came before it has been given.
+    """
+    rows = csv.reader(lines, strict=True)
+    try:
+        columns = _columns(next(rows, []))
+        parse = _bar if "interval" in columns else _tick
+        for row in rows:
+            if row:
+                yield rows.line_num, parse(_Line(rows.line_num, columns, row, currency, zone, now))
+    except csv.Error as error:
+        raise CsvError(rows.line_num, "", f"is no CSV: {error}") from error
+
+
+def ticks(rows: Iterable[Tick], *, currency: str) -> Iterator[str]:
+    """Lines of a file of ticks, its first with the names of the columns."""
+    yield _written((*_TICK, *_BESIDE_TICK))
+    for row in rows:
+        amounts = (_amount(amount) for amount in (row.price, row.bid, row.ask))
+        yield _written((row.metal, _time(row.at), *amounts, row.source, currency))
+
+
+def bars(rows: Iterable[Bar], *, currency: str) -> Iterator[str]:
+    """Lines of a file of candles, its first with the names of the columns."""
+    yield _written((*_CANDLE, *_BESIDE_CANDLE))
+    for row in rows:
+        amounts = (_amount(amount) for amount in (row.open, row.high, row.low, row.close))
+        yield _written((row.metal, row.interval, _time(row.start), *amounts, currency))
+
+
+class _Lines(Protocol):
+    def writerow(self, row: Iterable[str], /) -> str: ...
+
+
+class _Echo:
+    """A file for csv.writer that gives back what it is given, which is what `writerow` returns then."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+_lines: Final[_Lines] = csv.writer(_Echo(), lineterminator="\n")
+
+
+def _written(row: Sequence[str]) -> str:
+    return _lines.writerow(row)
+
+
+def _amount(amount: Decimal | None) -> str:
+    return "" if amount is None else f"{amount:f}"
+
+
+def _time(at: dt.datetime) -> str:
+    """In full: two moments a microsecond apart are two."""
+    return at.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _columns(names: list[str]) -> Mapping[str, int]:
+    """Where each column is."""
+    known = [name.strip().lstrip("\ufeff").lower() for name in names]
+    needed, beside = (_CANDLE, _BESIDE_CANDLE) if "interval" in known else (_TICK, _BESIDE_TICK)
+    advice = f"The first line names the columns, with commas between: {','.join(_TICK)} or {','.join(_CANDLE)}"
+    for name in needed:
+        if name not in known:
+            raise CsvError(1, name, f"is missing. {advice}.")
+    for name in known:
+        if name not in (*needed, *beside):
+            raise CsvError(1, name[:40], f"is not known. {advice}; and, where wanted, {', '.join(beside)}.")
+        if known.count(name) > 1:
+            raise CsvError(1, name, "is there twice.")
+    return {name: position for position, name in enumerate(known)}
+
+
+class _Line:
+    """One line, read column by column."""
+
+    def __init__(
+        self,
+        number: int,
+        columns: Mapping[str, int],
+        row: list[str],
+        currency: str,
+        zone: dt.tzinfo,
+        now: dt.datetime,
+    ) -> None:
+        if len(row) != len(columns):
+            raise CsvError(number, "", f"has {len(row)} values, and the first line names {len(columns)} columns.")
+        self.number = number
+        self._given = {name: row[position].strip() for name, position in columns.items()}
+        self._zone = zone
+        self._now = now
+        if (self._given.get("currency") or currency) != currency:
+            raise self.error("currency", f"prices here are in {currency} (BASE_CURRENCY), and these in another.")
+
+    def error(self, column: str, trouble: str) -> CsvError:
+        given = self._given.get(column, "")
+        return CsvError(self.number, column, f"{given[:40]!r}: {trouble}" if given else trouble)
+
+    def metal(self) -> Metal:
+        try:
+            return Metal(self._given["metal"].lower())
+        except ValueError as error:
+            raise self.error("metal", f"write one of {', '.join(Metal)}.") from error
+
+    def interval(self) -> Interval:
+        try:
+            return Interval(self._given["interval"])
+        except ValueError as error:
+            raise self.error("interval", f"write one of {', '.join(Interval)}.") from error
+
+    def source(self) -> str:
+        given = self._given.get("source") or CSV
+        if not _SOURCE.fullmatch(given):
+            raise self.error("source", "write a name of small letters, digits, _ . and -, 40 at most.")
+        return given
+
+    def amount(self, column: str) -> Decimal:
+        try:
+            amount = Decimal(self._given[column])
+            if not amount.is_finite() or not 0 < amount <= LARGEST_PRICE or not (amount := rounded(amount)):
+                raise InvalidOperation
+        except InvalidOperation as error:
+            raise self.error(column, "write a positive price per gram, such as 9223.3162.") from error
+        return amount
+
+    def amount_if_any(self, column: str) -> Decimal | None:
+        return self.amount(column) if self._given.get(column) else None
+
+    def time(self, column: str) -> dt.datetime:
+        try:
+            at = dt.datetime.fromisoformat(self._given[column])
+            if at.tzinfo is None:
+                raise ValueError
+            at = at.astimezone(dt.UTC)
+        except (ValueError, OverflowError) as error:
+            raise self.error(column, "write a time with its zone, such as 2026-09-24T08:00:00Z.") from error
+        if not EARLIEST <= at <= self._now:
+            raise self.error(column, f"write a time from {EARLIEST.year} until now.")
+        return at
+
+    def start(self, interval: Interval) -> dt.datetime:
+        """When a candle begins. A day may be written as its date."""
+        try:
+            date = dt.date.fromisoformat(self._given["start"]) if interval is Interval.DAY else None
+        except ValueError:
+            date = None
+        if date is not None:
+            self._given["start"] = dt.datetime.combine(date, dt.time(12), dt.UTC).isoformat()
+            noon = self.time("start")
+            return interval.start(noon.replace(tzinfo=self._zone), self._zone)
+        at = self.time("start")
+        if (begins := interval.start(at, self._zone)) != at:
+            raise self.error(
+                "start", f"no {interval} candle begins then; the one that holds it does at {_time(begins)}."
+            )
+        return at
+
+
+def _tick(line: _Line) -> Tick:
+    tick = Tick(
+        metal=line.metal(),
+        at=line.time("at"),
+        price=line.amount("price"),
+        bid=line.amount_if_any("bid"),
+        ask=line.amount_if_any("ask"),
+        source=line.source(),
+    )
+    if tick.bid and tick.ask and tick.bid > tick.ask:
+        raise line.error("bid", f"it is above the ask, {tick.ask}.")
+    return tick
+
+
+def _bar(line: _Line) -> Bar:
+    bar = Bar(
+        metal=line.metal(),
+        interval=(interval := line.interval()),
+        start=line.start(interval),
+        open=line.amount("open"),
+        high=line.amount("high"),
+        low=line.amount("low"),
+        close=line.amount("close"),
+    )
+    for column, wrong in (
+        ("low", bar.low > min(bar.open, bar.close, bar.high)),
+        ("high", bar.high < max(bar.open, bar.close)),
+    ):
+        if wrong:
+            raise line.error(column, "open and close have to lie between low and high.")
+    return bar

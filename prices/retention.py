@@ -1,0 +1,41 @@
+"""How long ticks are kept. Candles and significant moves are kept for good."""
+
+import datetime as dt
+import logging
+from typing import Final
+
+from django.conf import settings
+from django.db import connection
+
+from prices import partitions
+from prices.models import Price
+
+logger = logging.getLogger(__name__)
+
+# In one statement, where rows are deleted: other writers wait for that long.
+BATCH: Final = 2000
+
+
+def keep_history(*, now: dt.datetime) -> int:
+    """Make room for the ticks to come and take away those that are older than `TICKS_KEPT_FOR`.
+
+    Returns how many months, or elsewhere than on PostgreSQL how many rows, are gone. A month goes when all of it is
+    old. Safe at any time and by any number of workers; one that was interrupted is gone on with the next time.
+    """
+    partitions.create_ahead(now)
+    if settings.TICKS_KEPT_FOR is None:
+        return 0
+    before = now - settings.TICKS_KEPT_FOR
+    if connection.vendor == "postgresql":
+        return len(partitions.drop_before(before) or [])
+    return _delete_before(before)
+
+
+def _delete_before(at: dt.datetime) -> int:
+    """In short transactions, between which ticks are written."""
+    gone = 0
+    while batch := list(Price.objects.filter(at__lt=at).order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        gone += Price.objects.filter(pk__in=batch).delete()[0]
+    if gone:
+        logger.info("deleted %d ticks from before %s", gone, f"{at:%Y-%m-%d %H:%M}Z")
+    return gone

@@ -1,0 +1,217 @@
+"""GET prices/ and prices/<metal>/ from this process's memory, before Django: encoded once a tick, not per request.
+
+What is not plain about a request goes to Django, which answers the same: one with a token, to be looked up; one that
+is in error; any while the hub has not read the database yet. A cookie is not looked at, for the answer does not depend
+on who asks. Requests are counted by address in this process alone: a word with Redis would cost more than the answer.
+"""
+
+import datetime as dt
+import gzip
+import hashlib
+import json
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl
+
+from django.http.request import split_domain_port, validate_host
+
+from prices.api import answers
+from prices.api.renderers import NumberRenderer
+from prices.quotes import PURITIES, UNITS, Metal
+from streaming.frames import Frame
+from streaming.hub import Hub
+from swarna import addresses
+from swarna.addresses import Network
+from swarna.problems import CONTENT_TYPE, problem
+from swarna.windows import Windows
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+PATH: Final = "/api/v1/prices/"
+# All that can be asked for: each metal and all of them, in each unit and purity.
+_MOST_KEPT: Final = (len(Metal) + 1) * len(UNITS) * len(PURITIES)
+# What Django's middleware puts on its answers.
+_ALWAYS: Final[Headers] = [
+    (b"cache-control", b"no-cache"),
+    (b"vary", b"Accept-Encoding, origin"),
+    (b"x-frame-options", b"DENY"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+# Headers that decide what is answered; one that comes twice is for Django to judge.
+_READ: Final = frozenset({b"host", b"authorization", b"accept", b"accept-encoding", b"if-none-match", b"origin"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manners:
+    """What the API's settings say of any request; `rate_limit` requests in `rate_window`, 0 for any number."""
+
+    hosts: Sequence[str]
+    proxies: Sequence[Network]
+    rate_limit: int
+    rate_window: dt.timedelta
+    any_origin: bool
+    origins: Sequence[str]
+    exposed: Sequence[str]
+
+
+class _Asked(NamedTuple):
+    metal: str | None  # None: all
+    unit: str
+    purity: str
+
+
+class _Body(NamedTuple):
+    etag: bytes
+    plain: bytes
+    small: bytes
+
+
+class Quick:
+    """`http`, with what is asked most answered before it."""
+
+    def __init__(self, http: Application, hub: Hub, manners: Manners) -> None:
+        self._http = http
+        self._hub = hub
+        self._manners = manners
+        self._windows = Windows(None, "", manners.rate_window)
+        self._bodies: dict[_Asked, _Body | None] = {}
+        self._shown: tuple[int, Frame | None] | None = None
+        self._is_ours = lru_cache(64)(lambda host: validate_host(split_domain_port(host)[0], manners.hosts))
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if not scope["path"].startswith(PATH):
+            await self._http(scope, receive, send)
+            return
+        self._hub.start()
+        given = _headers(scope["headers"])
+        body = None
+        if scope["method"] in ("GET", "HEAD") and given is not None and self._is_plain(given):
+            body = self._body(scope)
+        if body is None or given is None:
+            await self._http({**scope, answers.STANDING: self._hub.standing}, receive, send)
+            return
+        status, headers, content = self._too_many(scope) or self._answer(body, given)
+        headers = [*headers, *self._for_origin(given.get(b"origin"))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
+
+    def _is_plain(self, given: Mapping[bytes, bytes]) -> bool:
+        accept = given.get(b"accept", b"*/*")
+        return (
+            b"authorization" not in given
+            and (b"*/*" in accept or b"application/json" in accept)
+            and self._is_ours(given.get(b"host", b"").decode("latin-1"))
+        )
+
+    def _body(self, scope: Mapping[str, Any]) -> _Body | None:
+        """What is asked for, from memory; None where it is not there."""
+        asked = _asked(scope["path"], scope["query_string"])
+        if asked is None:
+            return None
+        # The status is another one when the market opens or closes.
+        shown = (self._hub.log.version, self._hub.status)
+        if self._shown != shown:
+            self._shown = shown
+            self._bodies.clear()
+        if asked not in self._bodies:
+            if len(self._bodies) >= _MOST_KEPT:
+                self._bodies.clear()
+            self._bodies[asked] = self._encoded(asked)
+        return self._bodies[asked]
+
+    def _encoded(self, asked: _Asked) -> _Body | None:
+        standing = self._hub.standing()
+        if standing is None:
+            return None
+        per = {"unit": asked.unit, "purity": asked.purity}
+        now = self._hub.now()
+        if asked.metal is None:
+            said: Mapping[str, Any] | None = answers.prices(standing, per, now)
+        else:
+            said = answers.price(standing, asked.metal, per, now)
+        if said is None:
+            return None
+        plain = NumberRenderer().render(said)
+        etag = b'"%s"' % hashlib.sha256(plain).hexdigest()[:32].encode()
+        return _Body(etag, plain, gzip.compress(plain, compresslevel=6, mtime=0))
+
+    def _answer(self, body: _Body, given: Mapping[bytes, bytes]) -> tuple[int, Headers, bytes]:
+        if _has(given.get(b"if-none-match"), body.etag):
+            return 304, [(b"etag", body.etag), *_ALWAYS], b""
+        content, etag, kind = body.plain, body.etag, [(b"content-type", b"application/json")]
+        encodings = given.get(b"accept-encoding", b"").replace(b" ", b"")
+        if b"gzip" in encodings and b"gzip;q=0" not in encodings:
+            content, etag = body.small, b"W/" + etag
+            kind.append((b"content-encoding", b"gzip"))
+        length = (b"content-length", str(len(content)).encode())
+        return 200, [*kind, length, (b"etag", etag), *_ALWAYS], content
+
+    def _too_many(self, scope: Mapping[str, Any]) -> tuple[int, Headers, bytes] | None:
+        """The refusal of one request too many of an address."""
+        if not self._manners.rate_limit:
+            return None
+        address = addresses.of_scope(scope, self._manners.proxies)
+        count = self._windows.count(addresses.one_client(address) if address else "")
+        if count.number <= self._manners.rate_limit:
+            return None
+        wait = math.ceil(count.seconds_left) or 1
+        said = json.dumps(problem(429, f"Request was throttled. Expected available in {wait} seconds.")).encode()
+        return (
+            429,
+            [
+                (b"content-type", CONTENT_TYPE.encode()),
+                (b"content-length", str(len(said)).encode()),
+                (b"retry-after", str(wait).encode()),
+                (b"cache-control", b"no-store"),
+                *_ALWAYS[1:],
+            ],
+            said,
+        )
+
+    def _for_origin(self, origin: bytes | None) -> Headers:
+        """What lets a page of another origin read the answer, as django-cors-headers does on Django's."""
+        if origin is None:
+            return []
+        if self._manners.any_origin:
+            allowed = b"*"
+        elif origin.decode("latin-1") in self._manners.origins:
+            allowed = origin
+        else:
+            return []
+        exposed = ", ".join(self._manners.exposed).encode()
+        return [(b"access-control-allow-origin", allowed), (b"access-control-expose-headers", exposed)]
+
+
+def _headers(given: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
+    """The headers that matter; None where one comes twice."""
+    read = [(name, value) for name, value in given if name in _READ]
+    named = dict(read)
+    return named if len(named) == len(read) else None
+
+
+@lru_cache(1024)
+def _asked(path: str, query: bytes) -> _Asked | None:
+    """What a path and a query ask for; None where they are in error, and Django says so."""
+    metal = path[len(PATH) :].removesuffix("/") or None
+    if not path.endswith("/") or (metal is not None and metal not in set(Metal)):
+        return None
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    asked = {"unit": "gram", "purity": "24k"} | dict(pairs)
+    if len(dict(pairs)) < len(pairs) or len(asked) > 2 or asked["unit"] not in UNITS or asked["purity"] not in PURITIES:
+        return None
+    return _Asked(metal, asked["unit"], asked["purity"])
+
+
+def _has(if_none_match: bytes | None, etag: bytes) -> bool:
+    """Whether a client has this already, by weak comparison (RFC 9110, 13.1.2)."""
+    if if_none_match is None:
+        return False
+    return if_none_match.strip() == b"*" or etag in (
+        each.strip().removeprefix(b"W/") for each in if_none_match.split(b",")
+    )

@@ -1,0 +1,124 @@
+"""`manage.py backfill`: fill history in from a vendor's past days, or from a file."""
+
+import contextlib
+import datetime as dt
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from tqdm import tqdm
+
+from prices import backfill
+from prices.backfill import Filled, QuotaEndsError
+from prices.history_csv import CsvError
+from prices.providers import ARCHIVES, PROVIDERS
+from prices.providers.errors import ProviderError, QuotaError
+from swarna import arguments
+
+
+class Command(BaseCommand):
+    help = (
+        "Fill history in from a vendor's past days, which become day candles, or from a file of ticks or candles as "
+        "manage.py export writes it. What is there stays, so a run that was interrupted is gone on with by the same "
+        "command. Nothing is published. A vendor's calls count against its quota, and some are left for refreshes."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--provider", choices=list(ARCHIVES), help="whose past days")
+        arguments.add_days(parser, "of UTC", "yesterday at most")
+        arguments.add_metal(parser)
+        parser.add_argument(
+            "--days-per-call", type=int, metavar="N", help="where the plan allows fewer than the vendor does"
+        )
+        parser.add_argument(
+            "--leave", type=int, default=10, metavar="N", help="calls of the quota that are left alone (%(default)s)"
+        )
+        parser.add_argument("--csv", metavar="FILE", help="a file, or - for what is piped in, instead of a provider")
+        parser.add_argument("--replace", action="store_true", help="write over candles that are there, our own too")
+
+    def handle(self, *args: Any, provider: str | None, csv: str | None, **options: Any) -> None:
+        if (provider is None) == (csv is None):
+            raise CommandError("Say where from: --provider NAME --from DATE --to DATE, or --csv FILE.")
+        if csv is not None:
+            filled = self._from_csv(csv, options["replace"])
+        else:
+            filled = self._from_vendor(str(provider), options)
+        self.stdout.write(f"{filled.written} written, {filled.there} there already, {len(filled.troubles)} unusable")
+        for trouble in filled.troubles[:10]:
+            self.stderr.write(trouble)
+
+    def _from_csv(self, name: str, replace: bool) -> Filled:
+        try:
+            with _opened(name) as file, _sized(name) as bar:
+                return backfill.from_csv(_counted(file, bar), replace=replace, now=timezone.now())
+        except CsvError as error:
+            raise CommandError(f"{name}, {error} What comes before it is filled in.") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"{name} cannot be read: {error}. It has to be a file in UTF-8.") from error
+
+    def _from_vendor(self, name: str, options: dict[str, Any]) -> Filled:
+        archive, now = ARCHIVES[name], timezone.now()
+        first, last, per_call = options["first"], options["last"], options["days_per_call"] or archive.days_per_call
+        yesterday = now.astimezone(dt.UTC).date() - dt.timedelta(days=1)
+        if first is None or last is None:
+            raise CommandError("Say which days: --from DATE --to DATE.")
+        if first > last:
+            raise CommandError(f"--from {first} is after --to {last}.")
+        if last > yesterday:
+            raise CommandError(f"--to {last}: a day is filled in when it is over in UTC, so {yesterday} at most.")
+        if not 1 <= per_call <= archive.days_per_call:
+            raise CommandError(f"--days-per-call: from 1 to {archive.days_per_call} for {name}.")
+        if options["leave"] < 0:
+            raise CommandError("--leave is a number of calls: 0 or more.")
+        key = PROVIDERS[archive.source].key
+        if not getattr(settings, key):
+            raise CommandError(f"{key} is empty: {archive.source} gives nothing without its key.")
+        metals = arguments.metals(options["metal"])
+        missing = backfill.missing_days(archive, metals, first, last, replace=options["replace"])
+        asks = list(backfill.plan(missing, days_per_call=per_call, brings_all=archive.brings_all))
+        filled = Filled(there=sum(len(metals) - len(without) for without in missing.values()))
+        with arguments.bar(len(asks), "call") as bar:
+            for asked in asks:
+                try:
+                    some = backfill.ask(archive, asked, leave=options["leave"], replace=options["replace"], now=now)
+                except QuotaEndsError as error:
+                    raise CommandError(f"{filled.written} days written. {error}.") from error
+                except QuotaError as error:
+                    raise CommandError(
+                        f"{filled.written} days written. {name} {error}: give the same command when its quota begins "
+                        "anew, and it goes on."
+                    ) from error
+                except ProviderError as error:
+                    raise CommandError(
+                        f"{filled.written} days written, until {asked.first}. {name} {error}. The same command goes on "
+                        "from there."
+                    ) from error
+                filled.written += some.written
+                filled.there += some.there
+                filled.troubles += some.troubles
+                bar.update()
+        return filled
+
+
+def _sized(name: str) -> "tqdm[Any]":
+    return arguments.bar(None if name == "-" else Path(name).stat().st_size, "B", scaled=True)
+
+
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[IO[str]]:
+    if name == "-":
+        yield sys.stdin
+        return
+    with Path(name).open(encoding="utf-8-sig", newline="") as file:
+        yield file
+
+
+def _counted(file: IO[str], bar: "tqdm[Any]") -> Iterator[str]:
+    for line in file:
+        yield line
+        bar.update(len(line.encode()))

@@ -1,0 +1,47 @@
+"""`manage.py candles rebuild`: candles made anew from ticks."""
+
+import datetime as dt
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from prices import history
+from prices.history import Series
+from prices.quotes import Lane
+from swarna import arguments
+
+
+class Command(BaseCommand):
+    help = (
+        "Make candles anew: minutes from the ticks that are kept, all others from minutes. Needed after TIME_ZONE "
+        "changed, or whoever wrote ticks by hand. Prices go on meanwhile."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("what", choices=["rebuild"])
+        arguments.add_days(parser, "else the oldest there is", "else today")
+        arguments.add_metal(parser)
+
+    def handle(
+        self, *args: Any, first: dt.date | None, last: dt.date | None, metal: list[str] | None, **options: Any
+    ) -> None:
+        if first and last and first > last:
+            raise CommandError(f"--from {first} is after --to {last}.")
+        end = history.midnight(last) if last else timezone.now()
+        days = 0
+        for name in arguments.metals(metal):
+            for lane in (Lane.LIVE, Lane.SIMULATED):
+                series = Series(name, settings.BASE_CURRENCY, lane)
+                oldest = history.oldest(series)
+                if oldest is None:
+                    continue
+                start = max(oldest, history.midnight(first)) if first else oldest
+                with arguments.bar(max(0, (end - start).days + 1), "day") as bar:
+                    bar.set_description(f"{name}, {lane}")
+                    for _ in history.rebuild(series, start, end):
+                        bar.update()
+                        days += 1
+        self.stdout.write(f"{days} days made anew")

@@ -1,0 +1,16 @@
+"""How the API reads JSON."""
+
+from typing import Any
+
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
+
+
+class BoundedJSONParser(JSONParser):
+    """DRF's, for which JSON that is nested too deeply is a defect of the server."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError as error:
+            raise ParseError("This JSON is nested too deeply. Send one object with plain values.") from error

@@ -1,0 +1,56 @@
+"""What the API asks of every request: that it names nothing which the endpoint does not know."""
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+
+class StrictSerializer(serializers.Serializer):
+    """Refuses what it has no field for, and says which fields there are: a slip must not pass for a wish."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        known = [name for name, field in self.fields.items() if not field.read_only]
+        if hasattr(data, "keys") and (unknown := [name for name in data if name not in known]):
+            there_is = f"Known here: {', '.join(known)}." if known else "This takes none."
+            raise serializers.ValidationError(
+                {clipped(str(name)): [f"Unknown. {there_is}"] for name in sorted(map(str, unknown))[:10]}
+            )
+        return super().to_internal_value(data)
+
+
+class NothingSerializer(StrictSerializer):
+    """No query parameter at all."""
+
+
+def query(request: Request, serializer: type[StrictSerializer]) -> dict[str, Any]:
+    """The query parameters, checked. Raises ValidationError, which names the parameter and what is allowed."""
+    if twice := sorted(name for name, values in request.query_params.lists() if len(values) > 1):
+        raise serializers.ValidationError({clipped(name): ["Give it once."] for name in twice[:10]})
+    asked = serializer(data=request.query_params.dict())
+    asked.is_valid(raise_exception=True)
+    return dict(asked.validated_data)
+
+
+def body(request: Request, serializer: type[StrictSerializer]) -> dict[str, Any]:
+    """The body, checked likewise."""
+    given = serializer(data=request.data)
+    given.is_valid(raise_exception=True)
+    return dict(given.validated_data)
+
+
+def clipped(text: str) -> str:
+    """Enough of a client's own word to recognise it by."""
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+class StrictView(APIView):
+    """An endpoint that checks its query parameters before anything else is done; they are in `asked` then."""
+
+    query_serializer: type[StrictSerializer] = NothingSerializer
+    asked: dict[str, Any]
+
+    def initial(self, request: Request, *args: Any, **options: Any) -> None:
+        super().initial(request, *args, **options)
+        self.asked = query(request, self.query_serializer) if request.method != "OPTIONS" else {}

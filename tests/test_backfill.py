@@ -1,0 +1,408 @@
+"""`manage.py backfill`: what it fills in, what it leaves alone, and how it goes on after it was interrupted."""
+
+import datetime as dt
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.management import CommandError, call_command
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_django import Settings
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from prices import backfill, ingest, partitions
+from prices.backfill import Ask
+from prices.candles import Interval
+from prices.models import Candle, Head, LatestPrice, Premium, Price, ProviderState
+from prices.quota import Quota
+from prices.quotes import Metal
+from streaming import publish
+from tests.conftest import NOW, quote
+
+MONDAY = dt.date(2026, 9, 14)
+SUNDAY = dt.date(2026, 9, 20)
+YESTERDAY = NOW.date() - dt.timedelta(days=1)
+PER_GRAM = {"gold": 9223.3162, "silver": 105.0461, "platinum": 3824.4612, "palladium": 3299.0955}
+ALL = tuple(Metal)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Both databases that Swarna runs on, seeded; the test runs on each."""
+    request.getfixturevalue("seeded" if request.param == "sqlite" else "on_postgresql")
+    partitions._known.clear()
+    with time_machine.travel(NOW, tick=False):
+        yield
+    partitions._known.clear()
+
+
+class MetalsDev:
+    """metals.dev as a real server with a price for each day but `silent` ones; `asked` has the days of each call."""
+
+    def __init__(self, server: HTTPServer) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.silent: set[str] = set()
+        self.refuses: Any = None
+        server.expect_request("/v1/timeseries").respond_with_handler(self._respond)
+
+    def _respond(self, request: Request) -> Response:
+        first, last = (dt.date.fromisoformat(request.args[name]) for name in ("start_date", "end_date"))
+        self.asked.append((f"{first:%m-%d}", f"{last:%m-%d}"))
+        if self.refuses is not None:
+            return Response(json.dumps(self.refuses), content_type="application/json")
+        days = [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
+        rates = {
+            day.isoformat(): {"date": day.isoformat(), "metals": PER_GRAM, "currencies": {"INR": 1}}
+            for day in days
+            if f"{day:%m-%d}" not in self.silent
+        }
+        answer = {"status": "success", "currency": "INR", "unit": "g", "rates": rates}
+        return Response(json.dumps(answer), content_type="application/json")
+
+
+@pytest.fixture
+def metals_dev(httpserver: HTTPServer, settings: Settings) -> MetalsDev:
+    settings.METALS_DEV_URL, settings.METALS_DEV_KEY = httpserver.url_for("").rstrip("/"), "k3y-of-metals-dev"
+    settings.METALS_DEV_QUOTA = Quota(100, "month")
+    return MetalsDev(httpserver)
+
+
+def run(*words: str) -> str:
+    """What the command says."""
+    out = io.StringIO()
+    call_command("backfill", *words, stdout=out, stderr=out)
+    return out.getvalue()
+
+
+def days(*words: str, first: dt.date = MONDAY, last: dt.date = SUNDAY) -> str:
+    return run("--provider=metals_dev", f"--from={first}", f"--to={last}", *words)
+
+
+def refusal(*words: str) -> str:
+    with pytest.raises(CommandError) as refused:
+        run(*words)
+    return str(refused.value)
+
+
+def candles(metal: str = "gold", interval: str = "1d") -> list[tuple[dt.datetime, str, str]]:
+    """When each candle begins, its close and its source."""
+    rows = Candle.objects.filter(metal=metal, interval=interval).order_by("start")
+    return [(row.start, str(row.close), row.source) for row in rows]
+
+
+def midnight(date: dt.date) -> dt.datetime:
+    """Of India, in UTC."""
+    return dt.datetime.combine(date, dt.time(), dt.UTC) - dt.timedelta(hours=5, minutes=30)
+
+
+def everything() -> list[Any]:
+    """All of history that the database holds."""
+    return [*Candle.objects.order_by("pk").values(), *Price.objects.order_by("pk").values()]
+
+
+# --- which calls are made --------------------------------------------------------------------------------------------
+
+missing = st.dictionaries(st.dates(MONDAY, MONDAY + dt.timedelta(days=60)), st.sets(st.sampled_from(Metal)))
+
+
+@given(missing, st.integers(1, 40), st.booleans())
+def test_calls_bring_all_that_is_missing_and_none_asks_for_too_many_days(
+    missing: dict[dt.date, set[Metal]], most: int, brings_all: bool
+) -> None:
+    asks = list(backfill.plan(missing, days_per_call=most if brings_all else 1, brings_all=brings_all))
+    brought = {
+        (asked.first + dt.timedelta(days=number), metal)
+        for asked in asks
+        for number in range((asked.last - asked.first).days + 1)
+        for metal in asked.metals
+    }
+    assert {(date, metal) for date, metals in missing.items() for metal in metals} <= brought
+    assert all((asked.last - asked.first).days < most for asked in asks if brings_all)
+    assert all(len(asked.metals) == 1 and asked.first == asked.last for asked in asks if not brings_all)
+
+
+def test_nothing_is_asked_for_where_nothing_is_missing() -> None:
+    assert list(backfill.plan({MONDAY: set()}, days_per_call=30, brings_all=True)) == []
+    assert list(backfill.plan({MONDAY: {Metal.GOLD}}, days_per_call=30, brings_all=True)) == [
+        Ask((Metal.GOLD,), MONDAY, MONDAY)
+    ]
+
+
+# --- a vendor's days -------------------------------------------------------------------------------------------------
+
+
+def test_each_day_becomes_a_candle_that_names_its_vendor(database: None, metals_dev: MetalsDev) -> None:
+    said = days()
+    assert metals_dev.asked == [("09-14", "09-20")]
+    open_days = [MONDAY + dt.timedelta(days=number) for number in range(7) if number != 5]  # a Saturday has no market
+    written = [each for each in candles() if each[2]]
+    assert [start for start, *_ in written] == [midnight(date) for date in open_days]
+    assert {(close, source) for _, close, source in written} == {("9223.3162", "metals_dev")}
+    assert "24 written, 0 there already, 0 unusable" in said
+
+
+def test_days_that_are_there_are_not_asked_for_again(database: None, metals_dev: MetalsDev) -> None:
+    days(last=MONDAY + dt.timedelta(days=2))
+    before = everything()
+    days(last=MONDAY + dt.timedelta(days=2))
+    assert metals_dev.asked == [("09-14", "09-16")]
+    assert everything() == before
+    days(last=MONDAY + dt.timedelta(days=4))
+    assert metals_dev.asked[1:] == [("09-17", "09-18")]
+
+
+def test_what_was_interrupted_goes_on(database: None, metals_dev: MetalsDev, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = backfill.ask
+    calls = iter(range(10))
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(backfill, "ask", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        days("--days-per-call=1", last=MONDAY + dt.timedelta(days=3))
+    days("--days-per-call=1", last=MONDAY + dt.timedelta(days=3))
+    assert metals_dev.asked == [(f"09-{day}", f"09-{day}") for day in (14, 15, 16, 17)]
+
+
+def test_a_candle_of_our_own_ticks_stays_unless_it_is_to_be_replaced(database: None, metals_dev: MetalsDev) -> None:
+    at = dt.datetime(2026, 9, 14, 8, tzinfo=dt.UTC)
+    ingest.record([quote("gold", "9000", at=at)], now=at)
+    days(last=MONDAY)
+    assert (midnight(MONDAY), "9000.0000", "") in candles()
+    assert (midnight(MONDAY), "105.0461", "metals_dev") in candles("silver")
+    days("--replace", last=MONDAY)
+    assert (midnight(MONDAY), "9223.3162", "metals_dev") in candles()
+    assert metals_dev.asked == [("09-14", "09-14")] * 2
+    days("--replace", last=MONDAY)
+    assert len(metals_dev.asked) == 2
+
+
+def test_a_premium_is_on_the_days_that_it_was_in_force(database: None, metals_dev: MetalsDev) -> None:
+    Premium.objects.create(
+        metal_id="gold", multiplier=Decimal(2), effective_from=midnight(MONDAY + dt.timedelta(days=1))
+    )
+    days(last=MONDAY + dt.timedelta(days=1))
+    assert [close for start, close, _ in candles() if start <= midnight(MONDAY + dt.timedelta(days=1))] == [
+        "9223.3162",
+        "18446.6324",
+    ]
+
+
+def test_nothing_is_published_and_no_price_in_force_changes(
+    database: None, metals_dev: MetalsDev, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published: list[Any] = []
+    monkeypatch.setattr(publish, "tick", published.append)
+    ingest.record([quote("gold", "9000", at=NOW)], now=NOW)
+    published.clear()
+    before = [list(LatestPrice.objects.order_by("pk").values()), list(Head.objects.values())]
+    days()
+    file = tmp_path / "ticks.csv"
+    file.write_text(f"metal,at,price\ngold,{(NOW - dt.timedelta(minutes=1)).isoformat()},1\n")
+    run(f"--csv={file}")
+    assert [list(LatestPrice.objects.order_by("pk").values()), list(Head.objects.values())] == before
+    assert published == []
+
+
+def test_it_stops_before_the_quota_ends_and_says_when_to_go_on(
+    database: None, metals_dev: MetalsDev, settings: Settings
+) -> None:
+    settings.METALS_DEV_QUOTA = Quota(12, "month")
+    with pytest.raises(CommandError) as stopped:
+        days("--days-per-call=1", last=MONDAY + dt.timedelta(days=4))
+    assert str(stopped.value) == (
+        "8 days written. 10 calls are left of metals_dev's 12/month, and 10 are for its refreshes. "
+        "It begins anew on 2026-10-01: give the same command then, and it goes on."
+    )
+    assert ProviderState.objects.get(name="metals_dev").calls == 2
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (
+            {"status": "failure", "error_code": 1203, "error_message": "k3y-of-metals-dev is used up"},
+            "give the same command when its quota begins anew",
+        ),
+        ({"status": "failure", "error_code": 1101, "error_message": "No."}, "The same command goes on from there."),
+        ({}, "gives nothing as status. The same command goes on from there."),
+    ],
+)
+def test_a_vendor_that_refuses_is_quoted_without_the_key(
+    seeded: None, metals_dev: MetalsDev, failure: Any, said: str
+) -> None:
+    metals_dev.refuses = failure
+    with time_machine.travel(NOW), pytest.raises(CommandError) as refused:
+        days()
+    assert str(refused.value).startswith("0 days written")
+    assert said in str(refused.value)
+    assert "k3y" not in str(refused.value)
+    assert ProviderState.objects.get(name="metals_dev").calls == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "Say where from"),
+        (("--provider=metals_dev", "--csv=x"), "Say where from"),
+        (("--provider=swissquote",), "invalid choice: 'swissquote'"),
+        (("--provider=metals_dev",), "Say which days"),
+        (("--provider=metals_dev", "--from=2026-02-30", "--to=2026-03-01"), "'2026-02-30' is no date: write it as"),
+        (
+            ("--provider=metals_dev", "--from=0001-01-01", "--to=2026-03-01"),
+            "0001-01-01 is no day of prices: from 1900-01-01",
+        ),
+        (
+            ("--provider=metals_dev", "--from=2026-03-02", "--to=2026-03-01"),
+            "--from 2026-03-02 is after --to 2026-03-01",
+        ),
+        (("--provider=metals_dev", "--from=2026-03-02", "--to=2999-12-31"), f"so {YESTERDAY} at most"),
+        (("--provider=metals_dev", "--from=2026-09-24", "--to=2026-09-24"), f"so {YESTERDAY} at most"),
+        (("--provider=metals_dev", "--from=2026-09-01", "--to=2026-09-02", "--metal=lead"), "invalid choice: 'lead'"),
+        (("--provider=metals_dev", "--from=2026-09-01", "--to=2026-09-02", "--days-per-call=31"), "from 1 to 30"),
+        (("--provider=metals_dev", "--from=2026-09-01", "--to=2026-09-02", "--leave=-1"), "0 or more"),
+        (("--provider=metals_dev", "--from=2026-09-01", "--to=2026-09-02"), "METALS_DEV_KEY is empty"),
+        (("--csv=/nowhere/at.csv",), "/nowhere/at.csv cannot be read"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_words(seeded: None, words: tuple[str, ...], said: str) -> None:
+    with time_machine.travel(NOW):
+        assert said in refusal(*words)
+
+
+# --- a file ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[str], str]:
+    """Write a file; the word that names it."""
+
+    def write(text: str) -> str:
+        path = tmp_path / "history.csv"
+        path.write_text(text)
+        return f"--csv={path}"
+
+    return write
+
+
+TICKS = """metal,at,price,source
+gold,2026-09-14T08:00:10Z,9000,shop
+gold,2026-09-14T08:00:50Z,9003,shop
+silver,2026-09-14T08:00:50Z,105,shop
+gold,2026-09-14T08:59:00Z,8990,shop
+gold,2026-09-15T08:00:00Z,9010,shop
+"""
+
+
+def figures(interval: str, metal: str = "gold") -> list[tuple[str, ...]]:
+    rows = Candle.objects.filter(metal=metal, interval=interval, start__lt=NOW).order_by("start")
+    return [
+        (
+            f"{row.start:%m-%d %H:%M}",
+            *(f"{amount:.0f}" for amount in (row.open, row.high, row.low, row.close)),
+            str(row.ticks),
+        )
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize("kept_for", [dt.timedelta(days=400), None, dt.timedelta(days=1)], ids=str)
+def test_ticks_become_candles_of_all_intervals_and_rows_where_they_are_young_enough(
+    database: None, file: Callable[[str], str], settings: Settings, kept_for: dt.timedelta | None
+) -> None:
+    settings.TICKS_KEPT_FOR = kept_for
+    assert "5 written, 0 there already" in run(file(TICKS))
+    assert figures("1m") == [
+        ("09-14 08:00", "9000", "9003", "9000", "9003", "2"),
+        ("09-14 08:59", "8990", "8990", "8990", "8990", "1"),
+        ("09-15 08:00", "9010", "9010", "9010", "9010", "1"),
+    ]
+    assert figures("1h")[0] == ("09-14 08:00", "9000", "9003", "8990", "8990", "3")
+    assert figures("1d") == [
+        ("09-13 18:30", "9000", "9003", "8990", "8990", "3"),
+        ("09-14 18:30", "9010", "9010", "9010", "9010", "1"),
+    ]
+    assert figures("5m", "silver") == [("09-14 08:00", "105", "105", "105", "105", "1")]
+    stored = Price.objects.filter(source="shop")
+    assert stored.count() == (0 if kept_for == dt.timedelta(days=1) else 5)
+    assert not stored.exclude(seq=None, published_at=None).exists()
+    before = everything()
+    assert "0 written, 5 there already" in run(file(TICKS))
+    assert everything() == before
+
+
+def test_minutes_of_our_own_ticks_stay_unless_they_are_to_be_replaced(
+    database: None, file: Callable[[str], str]
+) -> None:
+    at = dt.datetime(2026, 9, 14, 8, 0, 30, tzinfo=dt.UTC)
+    ingest.record([quote("gold", "9001", at=at)], now=at)
+    run(file(TICKS))
+    assert figures("1m")[0] == ("09-14 08:00", "9001", "9001", "9001", "9001", "1")
+    assert figures("1d")[0] == ("09-13 18:30", "9001", "9001", "9001", "9001", "1")
+    run(file(TICKS), "--replace")
+    assert figures("1m")[0] == ("09-14 08:00", "9000", "9003", "9000", "9003", "3")
+    assert figures("1d")[0] == ("09-13 18:30", "9000", "9003", "8990", "8990", "4")
+
+
+def test_a_correction_takes_the_place_of_a_slip_when_it_is_to(database: None, file: Callable[[str], str]) -> None:
+    run(file(TICKS))
+    corrected = file(TICKS.replace(",9003,", ",9002,"))
+    run(corrected)
+    assert figures("1d")[0][2] == "9003"
+    run(corrected, "--replace")
+    assert figures("1d")[0] == ("09-13 18:30", "9000", "9002", "8990", "8990", "3")
+
+
+def test_candles_of_a_file_stay_where_others_are(database: None, file: Callable[[str], str]) -> None:
+    text = (
+        "metal,interval,start,open,high,low,close\ngold,1d,2026-09-14,2,3,1,2\ngold,1h,2026-09-14T08:00:00Z,2,3,1,2\n"
+    )
+    assert "2 written" in run(file(text))
+    assert "0 written, 2 there already" in run(file(text))
+    assert candles()[0] == (midnight(MONDAY), "2.0000", "csv")
+    run(file(text.replace("2,3,1,2", "2,4,1,2")))
+    assert figures("1d")[0][2] == "3"
+    run(file(text.replace("2,3,1,2", "2,4,1,2")), "--replace")
+    assert figures("1d")[0][2] == "4"
+
+
+def test_a_line_that_cannot_be_read_is_named_and_what_comes_before_it_is_filled_in(
+    database: None, file: Callable[[str], str]
+) -> None:
+    broken = file(TICKS + "gold,2026-09-16T08:00:00Z,-1,shop\ngold,2026-09-16T08:00:01Z,9000,shop\n")
+    assert re.search(r"line 7, column price: '-1': .* What comes before it is filled in\.", refusal(broken))
+    assert Price.objects.filter(source="shop").count() == 5
+    assert len(figures("1d")) == 2
+
+
+def test_ticks_that_are_out_of_order_are_refused(database: None, file: Callable[[str], str]) -> None:
+    lines = TICKS.splitlines(keepends=True)
+    assert "line 3, column at: " in refusal(file("".join([lines[0], lines[5], lines[1]])))
+
+
+def test_a_large_file_is_filled_in_by_many_transactions_as_by_one(
+    database: None, file: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = dt.datetime(2026, 9, 14, 8, tzinfo=dt.UTC)
+    lines = [f"gold,{(begin + dt.timedelta(seconds=17 * n)).isoformat()},{9000 + n % 13}\n" for n in range(300)]
+    text = "".join(["metal,at,price\n", *lines])
+    monkeypatch.setattr(backfill, "_BATCH", 7)
+    run(file(text))
+    in_parts = {interval: figures(interval) for interval in Interval}
+    Candle.objects.all().delete()
+    Price.objects.filter(source="csv").delete()
+    monkeypatch.setattr(backfill, "_BATCH", 10_000)
+    run(file(text))
+    assert {interval: figures(interval) for interval in Interval} == in_parts
+    assert sum(int(each[-1]) for each in in_parts[Interval.MINUTE]) == 300

@@ -1,0 +1,131 @@
+"""Candles on the stream: which of them a client is sent, and when one is closed."""
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from websockets.sync.client import connect
+
+from prices.candles import Counted, Interval, of_tick
+from streaming.candles import CandleLog, CandleUpdate
+from streaming.protocol import CANDLES, ClientError, ErrorCode, parse
+from tests.conftest import NOW, Server
+from tests.stream_client import ask, receive
+
+MINUTE = dt.timedelta(minutes=1)
+ONE = frozenset({"1m"})
+
+
+def candle(minute: int, seq: int, price: int = 100, interval: Interval = Interval.MINUTE) -> CandleUpdate:
+    start = NOW + minute * MINUTE
+    tick = Counted(at=start, source="a", price=Decimal(price), order=seq, seq=seq)
+    return CandleUpdate.of(of_tick(tick, interval, start), start + MINUTE)
+
+
+def log_of(*updates: CandleUpdate) -> CandleLog:
+    log = CandleLog()
+    for update in updates:
+        log.take("gold", [update])
+    return log
+
+
+def told(log: CandleLog, since: int | None) -> list[tuple[str, int, bool]]:
+    """Start, close and whether it is closed of the minutes of gold."""
+    minutes = log.changed(["gold"], ONE, since)["gold"]["1m"]
+    return [(each.start[14:16], int(each.close), each.closed) for each in minutes]
+
+
+def test_a_snapshot_holds_the_live_candle_alone() -> None:
+    assert told(log_of(candle(0, 1), candle(1, 2, 101)), None) == [("01", 101, False)]
+
+
+def test_a_candle_closes_when_the_next_one_begins() -> None:
+    log = log_of(candle(0, 1), candle(1, 2, 101))
+    assert told(log, 1) == [("00", 100, True), ("01", 101, False)]
+    assert told(log, 2) == [("01", 101, False)]
+
+
+def test_a_client_that_missed_some_is_told_all_that_closed_meanwhile() -> None:
+    log = log_of(*(candle(minute, minute + 1, 100 + minute) for minute in range(4)))
+    assert told(log, 1) == [("00", 100, True), ("01", 101, True), ("02", 102, True), ("03", 103, False)]
+
+
+def test_a_closed_candle_that_is_corrected_is_told_again() -> None:
+    log = log_of(candle(0, 1), candle(1, 2), candle(0, 3, 99))
+    assert told(log, 2) == [("00", 99, True), ("01", 100, False)]
+
+
+def test_candles_that_closed_before_all_that_is_held_are_let_go() -> None:
+    log = log_of(*(candle(minute, minute + 1) for minute in range(4)))
+    log.forget_before(4)
+    assert told(log, 0) == [("02", 100, True), ("03", 100, False)]
+
+
+def test_only_the_intervals_that_were_asked_for_are_told() -> None:
+    log = log_of(candle(0, 1), candle(0, 1, interval=Interval.DAY))
+    assert list(log.changed(["gold", "silver"], frozenset({"1d"}), None)["gold"]) == ["1d"]
+    assert log.changed(["silver"], ONE, None) == {"silver": {}}
+
+
+@pytest.mark.parametrize("given", ['"1m"', "[1]", '["2m"]', "{}", '[["1m"]]'])
+def test_candles_are_a_list_of_known_intervals(given: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        parse(f'{{"type":"subscribe","metals":["gold"],"candles":{given}}}')
+    assert caught.value.code is ErrorCode.INVALID_MESSAGE
+    assert all(name in str(caught.value) for name in CANDLES)
+
+
+def subscribe(client: Any, **more: Any) -> dict[str, Any]:
+    """Subscribe to gold; the update that follows the answer."""
+    answer = ask(client, type="subscribe", metals=["gold"], **more)
+    assert answer["type"] == "subscribed", answer
+    return receive(client, "priceUpdate")
+
+
+@pytest.fixture
+def at_ten(server: Server) -> dt.datetime:
+    """A moment some minutes ago at which a minute begins."""
+    now = dt.datetime.now(dt.UTC)
+    return now.replace(second=0, microsecond=0) - 3 * MINUTE
+
+
+def test_a_client_follows_the_candles_that_it_asked_for(server: Server, at_ten: dt.datetime) -> None:
+    server.publish(gold="13000", silver="165", quoted_at=at_ten)
+    with connect(server.ws_url) as client, connect(server.ws_url) as other:
+        snapshot = subscribe(client, candles=["1m", "1d"])
+        assert list(snapshot["candles"]) == ["gold"]
+        assert list(snapshot["candles"]["gold"]) == ["1m", "1d"]
+        assert snapshot["candles"]["gold"]["1m"][-1]["closed"] is False
+        assert "candles" not in subscribe(other)
+
+        server.publish(gold="13050", quoted_at=at_ten + dt.timedelta(seconds=30))
+        (live,) = receive(client, "priceUpdate")["candles"]["gold"]["1m"]
+        assert (live["open"], live["high"], live["close"], live["ticks"], live["closed"]) == (
+            13000,
+            13050,
+            13050,
+            2,
+            False,
+        )
+
+        server.publish(gold="13020", quoted_at=at_ten + MINUTE)
+        closed, live = receive(client, "priceUpdate")["candles"]["gold"]["1m"]
+        assert closed["closed"] is True
+        assert (closed["close"], closed["end"], live["open"]) == (13050, live["start"], 13020)
+
+        assert "candles" not in subscribe(client, candles=[])
+
+
+def test_a_web_process_that_starts_later_knows_the_candles(
+    server: Server, run_server: Callable[..., Server], at_ten: dt.datetime
+) -> None:
+    server.publish(platinum="4900", quoted_at=at_ten)
+    server.publish(platinum="4910", quoted_at=at_ten + MINUTE)
+    with connect(run_server().ws_url) as client:
+        ask(client, type="subscribe", metals=["platinum"], candles=["1m"])
+        (live,) = receive(client, "priceUpdate")["candles"]["platinum"]["1m"]
+    assert (live["open"], live["closed"]) == (4910, False)
+    assert json.dumps(live["start"]).endswith('Z"')
