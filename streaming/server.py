@@ -231,6 +231,7 @@ class PriceRequest(WebRequest):
         """
         if body_bytes > self.server.limits.max_body_bytes and not self._is_too_long:
             self._is_too_long = True
+            self.requestHeaders.removeHeader(b"Expect")  # which Twisted would answer with 100 Continue
             self.channel.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             self.channel.transport.loseWriteConnection()
 

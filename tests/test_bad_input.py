@@ -254,6 +254,14 @@ def test_a_body_that_is_too_long_is_refused_and_takes_no_memory(
     assert echo.peak_memory - before < 4_000_000
 
 
+def test_who_asks_whether_to_send_a_body_that_is_too_long_is_told_so_and_nothing_else(caller: Peer) -> None:
+    size = str(MAX_BODY_BYTES + 1)
+    asked = request(method="POST", without="upgrade", content_length=size, expect="100-continue")
+    assert caller.shake(asked).status == 413
+    with pytest.raises(EndedError):
+        caller.response()
+
+
 def test_a_body_of_the_longest_is_the_applications(caller: Peer) -> None:
     caller.send(request(method="POST", without="upgrade", content_length=str(MAX_BODY_BYTES)), b"x" * MAX_BODY_BYTES)
     assert caller.response().status == 200
