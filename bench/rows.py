@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import report, servers
+from bench.history import history, rest
 from bench.meter import Ages, Meter, Opened, ages
 from bench.report import Line, figure, ratio, verdict
 from bench.servers import Bare, Node, Server, Surroundings, Swarna, Textbook
@@ -422,6 +423,8 @@ ROWS: Final[Mapping[str, Row]] = {
     "stalled": Row(stalled, 2000, node=False),
     "upstream": Row(upstream, 100, node=False),
     "storm": Row(storm, 10_000),
+    "history": Row(history, 0, node=False),
+    "rest": Row(rest, 20, node=False),
 }
 
 

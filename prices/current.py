@@ -70,7 +70,7 @@ def _ticks_after(since: int, until: int) -> tuple[PublishedTick, ...]:
     span = {"seq__gt": after, "seq__lte": until}
     prices = list(Price.objects.filter(**span).order_by("seq", "id"))
     changes: dict[int, list[SignificantChange]] = {}
-    for change in SignificantChange.objects.filter(**span).order_by("id"):
+    for change in SignificantChange.shown().filter(**span).order_by("id"):
         changes.setdefault(change.seq, []).append(change)
     ticks = [
         _published(list(of_tick), changes.get(seq or 0, []))
@@ -88,10 +88,9 @@ def _published(prices: list[Price], changes: list[SignificantChange]) -> Publish
     assert first.seq is not None
     assert first.published_at is not None
     shown = [price for price in prices if price.is_shown]
-    metals = {price.metal_id for price in shown}
     return PublishedTick(
         seq=first.seq,
         published_at=first.published_at,
         quotes=tuple(price.published() for price in shown),
-        changes=tuple(change.value() for change in changes if change.metal_id in metals),
+        changes=tuple(change.value() for change in changes),
     )

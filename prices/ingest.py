@@ -241,7 +241,7 @@ class _Ledger:
             return None
         self.head.seq += 1
         self.head.save(update_fields=["seq"])
-        changes = [change for quote in news if (change := self._change(quote))]
+        moved = [(quote, change) for quote in news if (change := self._change(quote))]
         rows = [self._row(quote, now, confirms=confirms) for quote in news]
         partitions.ensure(row.at for row in rows)
         Price.objects.bulk_create(rows)
@@ -250,11 +250,13 @@ class _Ledger:
                 seq=self.head.seq,
                 published_at=now,
                 metal_id=change.metal,
+                currency=quote.currency,
+                lane=quote.lane,
                 old_price=change.old_price,
                 new_price=change.new_price,
                 change_percent=change.change_percent,
             )
-            for change in changes
+            for quote, change in moved
         )
         # A moment that has a tick already is that of a correction: nothing else comes again at the same.
         corrected = {
@@ -273,7 +275,7 @@ class _Ledger:
             seq=self.head.seq,
             published_at=now,
             quotes=tuple(row.published() for row in rows),
-            changes=tuple(changes),
+            changes=tuple(change for _, change in moved),
             candles=history.by_metal(candles),
         )
         transaction.on_commit(partial(publish.tick, result))

@@ -222,6 +222,8 @@ class SignificantChange(models.Model):
     seq = models.BigIntegerField(db_index=True, help_text="The tick that brought it.")
     published_at = models.DateTimeField(db_index=True)
     metal = models.ForeignKey(ListedMetal, on_delete=models.PROTECT, related_name="changes")
+    currency = models.CharField(max_length=3)
+    lane = models.CharField(max_length=10)
     old_price = models.DecimalField("old price", **_AMOUNT)
     new_price = models.DecimalField("new price", **_AMOUNT)
     change_percent = models.DecimalField(max_digits=20, decimal_places=2)  # holds a move from 0.0001 to LARGEST_PRICE
@@ -231,6 +233,11 @@ class SignificantChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.metal_id} {self.change_percent:+} %"
+
+    @classmethod
+    def shown(cls) -> "models.QuerySet[SignificantChange]":
+        """Those that this deployment may show, newest first."""
+        return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=shown_lanes(settings.PRICE_PROVIDERS))
 
     def value(self) -> Change:
         """This row as a move."""

@@ -5,8 +5,10 @@ import contextlib
 import json
 import resource
 import shutil
+import socketserver
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -18,7 +20,7 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.http11 import Request, Response
 
-from bench import machine, report, rows, servers
+from bench import http, machine, report, rows, servers
 from bench.meter import Ages, Meter, ages, build, percentile
 from bench.report import Line
 
@@ -309,3 +311,42 @@ def test_one_core_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_CORES", [0])
     with pytest.raises(machine.MissingError, match=r"^Two cores are needed"):
         machine.prepare(1)
+
+
+# --- requests ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[bytes], int]]:
+    """Servers that answer each request alike, on connections that are kept; each gives its port."""
+    with contextlib.ExitStack() as servers:
+
+        def start(answer: bytes) -> int:
+            class Handler(socketserver.StreamRequestHandler):
+                def handle(self) -> None:
+                    with contextlib.suppress(ConnectionError):
+                        while self.rfile.readline():
+                            while self.rfile.readline().strip():
+                                pass
+                            self.wfile.write(answer)
+
+            server = servers.enter_context(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler))
+            server.daemon_threads = True
+            threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+            servers.callback(server.shutdown)
+            return int(server.server_address[1])
+
+        yield start
+
+
+def test_answers_are_counted_once_they_are_whole(answering: Callable[[bytes], int]) -> None:
+    port = answering(b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: "a"\r\n\r\nhello')
+    assert http.rate(port, "/", seconds=0.2) > 16
+    unchanged = answering(b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n')
+    assert http.rate(unchanged, "/", seconds=0.2, status=304, If_None_Match='"a"') > 16
+
+
+def test_an_answer_of_another_status_is_none(answering: Callable[[bytes], int]) -> None:
+    port = answering(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n")
+    with pytest.raises(RuntimeError, match="/prices/ answers .*429"):
+        http.rate(port, "/prices/", seconds=0.2)

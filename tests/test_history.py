@@ -149,7 +149,8 @@ said = st.lists(
     max_size=12,
 )
 # Each example begins with what the one before left, unless it clears it away.
-by_many_examples = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+by_many_examples = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+by_some_examples = settings(by_many_examples, max_examples=15)
 
 
 @by_many_examples
@@ -160,7 +161,7 @@ def test_candles_are_right_however_late_repeated_or_corrected_ticks_come(said: l
     assert found() == expected()
 
 
-@by_many_examples
+@by_some_examples
 @given(said=said)
 def test_a_rebuild_makes_the_same_candles_from_ticks_alone(said: list[tuple[int, str, int]]) -> None:
     forget_prices()

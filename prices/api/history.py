@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
@@ -164,9 +164,7 @@ class ChangesView(_PagesView):
     )
     def get(self, request: Request) -> Response:
         asked, limit = self.asked, self.asked["limit"]
-        # Moves do not say whose they are; their ticks do, for as long as they are kept.
-        others = Price.objects.filter(~_shown(), seq=OuterRef("seq"), metal=OuterRef("metal"))
-        rows = SignificantChange.objects.filter(~Exists(others), **_range("published_at", asked))
+        rows = SignificantChange.shown().filter(**_range("published_at", asked))
         if asked.get("metal"):
             rows = rows.filter(metal=asked["metal"])
         if asked.get("direction"):

@@ -109,8 +109,11 @@ def move(apps, schema_editor):
         for old in model("OldLatest").select_related("price__tick")
     )
     for change in model("SignificantChange").select_related("tick"):
+        price = model("OldPrice").get(tick=change.tick_id, metal=change.metal_id)
         change.seq, change.published_at = change.tick_id, change.tick.published_at
-        change.save(update_fields=["seq", "published_at"])
+        change.currency = price.currency
+        change.lane = price.source if price.source in ("fallback", "simulated") else "live"
+        change.save(update_fields=["seq", "published_at", "currency", "lane"])
 
 
 class Migration(migrations.Migration):
@@ -211,6 +214,8 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField("SignificantChange", "seq", models.BigIntegerField(null=True)),
         migrations.AddField("SignificantChange", "published_at", models.DateTimeField(null=True)),
+        migrations.AddField("SignificantChange", "currency", models.CharField(max_length=3, null=True)),
+        migrations.AddField("SignificantChange", "lane", models.CharField(max_length=10, null=True)),
         migrations.RunPython(move, migrations.RunPython.noop),
         migrations.AlterModelOptions("SignificantChange", {"ordering": ["-seq", "-id"]}),
         migrations.RemoveField("SignificantChange", "tick"),
@@ -220,6 +225,8 @@ class Migration(migrations.Migration):
             models.BigIntegerField(db_index=True, help_text="The tick that brought it."),
         ),
         migrations.AlterField("SignificantChange", "published_at", models.DateTimeField(db_index=True)),
+        migrations.AlterField("SignificantChange", "currency", models.CharField(max_length=3)),
+        migrations.AlterField("SignificantChange", "lane", models.CharField(max_length=10)),
         migrations.DeleteModel("OldLatest"),
         migrations.DeleteModel("OldPrice"),
         migrations.DeleteModel("Tick"),

@@ -1,0 +1,372 @@
+"""`python -m bench.history_work candles|ticks|queries|index|ingest|retention …`: parts of the row `history`, in Django.
+
+They work in the migrated database that DATABASE_URL names, and print what they measured as one line of JSON.
+"""
+
+import contextlib
+import datetime as dt
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final
+from unittest import mock
+
+import django
+
+METALS: Final = ("gold", "silver", "platinum", "palladium")
+# A year that ends with the month before this one's begin, so that it fits into whole months.
+END: Final = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+BEGIN: Final = END - dt.timedelta(days=365)
+COUNT: Final = 1000
+_AN_HOUR: Final = "at >= '2026-09-15' AND at < '2026-09-15 01:00'"
+_PRICE: Final = "9000 + 500 * sin(n / 5000.0)"
+_CANDLES: Final = (
+    "metal, currency, lane, interval, start, open, high, low, close, ticks, first_at, last_at, seq, source"
+)
+
+
+@contextlib.contextmanager
+def cursor() -> Iterator[Any]:
+    from django.db import connection
+
+    with connection.cursor() as opened:
+        yield opened
+
+
+# --- filling ---------------------------------------------------------------------------------------------------------
+
+
+def fill_candles(days: int) -> None:
+    """Candles of four metals, in the order in which time brings them, and the minutes once more by number."""
+    with cursor() as database:
+        database.execute(
+            f"""INSERT INTO prices_candle ({_CANDLES})
+            SELECT metal, 'INR', 'live', '1m', at, {_PRICE}, {_PRICE} + 5, {_PRICE} - 5, {_PRICE} + 1, 4,
+                at, at + interval '59 s', n, ''
+            FROM generate_series(0, %s) n, unnest(%s::text[]) metal,
+                LATERAL (SELECT %s::timestamptz + n * interval '1 minute' AS at) t
+            ORDER BY n, metal""",
+            [days * 1440 - 1, list(METALS), END - dt.timedelta(days=days)],
+        )
+        for name, length in (("5m", "5 min"), ("15m", "15 min"), ("1h", "1 hour"), ("1d", "1 day")):
+            database.execute(
+                f"""INSERT INTO prices_candle ({_CANDLES})
+                SELECT metal, 'INR', 'live', %s, bin, (array_agg(open ORDER BY start))[1], max(high), min(low),
+                    (array_agg(close ORDER BY start DESC))[1], sum(ticks), min(first_at), max(last_at), max(seq), ''
+                FROM prices_candle, LATERAL (SELECT date_bin(%s::interval, start, '2000-01-01 18:30+00') AS bin) b
+                WHERE interval = '1m' GROUP BY metal, bin ORDER BY bin, metal""",
+                [name, length],
+            )
+        database.execute("CREATE TABLE bench_plain (LIKE prices_candle, id bigserial PRIMARY KEY)")
+        database.execute(
+            f"INSERT INTO bench_plain ({_CANDLES}) SELECT {_CANDLES} FROM prices_candle"
+            " WHERE interval = '1m' ORDER BY start, metal"
+        )
+        database.execute("VACUUM ANALYZE prices_candle, bench_plain")
+
+
+def fill_ticks(first: int, count: int, every: int) -> None:
+    """Of `count` ticks over the year, every `every`-th where `first`, and else all others."""
+    from prices import partitions
+
+    month = BEGIN
+    while month <= END + dt.timedelta(days=62):
+        partitions.ensure([month])
+        month += dt.timedelta(days=27)
+    # All indexes but the primary key, which rows are filled in without.
+    with cursor() as database:
+        database.execute(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'prices_price' AND indexname !~ 'pkey'"
+        )
+        indexes = database.fetchall()
+        for name, _ in indexes:
+            database.execute(f"DROP INDEX {name}")
+        database.execute(
+            f"""INSERT INTO prices_price
+                (currency, price, bid, ask, open, high, low, source, quoted_at, at, seq, published_at, metal_id)
+            SELECT 'INR', {_PRICE}, {_PRICE} - 1, {_PRICE} + 1, 9000, 9500, 8500, 'gold_api_com', at, at, n / 4, at,
+                metal
+            FROM (SELECT n, %s::timestamptz + n / 4 * %s::interval AS at, (%s::text[])[n %% 4 + 1] AS metal
+                FROM generate_series(0, %s) n WHERE (n / 4) %% %s {"=" if first else "<>"} 0) t""",
+            [BEGIN, (END - BEGIN) / (count / 4), list(METALS), count - 1, every],
+        )
+        for _, definition in indexes:
+            database.execute(definition.replace(" ON ONLY ", " ON "))
+        database.execute("VACUUM ANALYZE prices_price")
+
+
+# --- queries ---------------------------------------------------------------------------------------------------------
+
+
+def median_ms(queries: Mapping[str, Callable[[], tuple[str, Sequence[Any]]]], times: int) -> dict[str, float]:
+    """What each query takes until its rows are here, in turns, on one connection."""
+    taken: dict[str, list[float]] = {name: [] for name in queries}
+    with cursor() as database:
+        for number in range(times + 3):
+            for name, make in queries.items():
+                words, values = make()
+                began = time.perf_counter()
+                database.execute(words, values)
+                database.fetchall()
+                if number >= 3:
+                    taken[name].append((time.perf_counter() - began) * 1000)
+    return {name: statistics.median(each) for name, each in taken.items()}
+
+
+def _candles(interval: str, days: int) -> tuple[str, Sequence[Any]]:
+    from prices.candles import Interval
+    from prices.history import Series
+    from prices.quotes import Lane
+
+    length = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "1d": 1440}[interval] * dt.timedelta(minutes=1)
+    year = dt.timedelta(days=days)
+    span = min(COUNT * length, year)
+    start = END - year + random.random() * (year - span)
+    kept = Series(random.choice(METALS), "INR", Lane.LIVE).kept(Interval(interval), start, start + span)
+    return kept[:COUNT].query.sql_with_params()
+
+
+def _by_key(rows: int, days: int) -> tuple[str, Sequence[Any]]:
+    begin = random.randrange(1, len(METALS) * days * 1440 - COUNT)
+    return f"SELECT {_CANDLES} FROM bench_plain WHERE id BETWEEN %s AND %s ORDER BY id", [begin, begin + rows - 1]
+
+
+def _grouped(interval: str) -> tuple[str, Sequence[Any]]:
+    """What a request costs where there are no candles."""
+    length = {"1m": "1 min", "1h": "1 hour", "1d": "1 day"}[interval]
+    minutes = {"1m": 1, "1h": 60, "1d": 1440}[interval]
+    span = min(COUNT * minutes * dt.timedelta(minutes=1), END - BEGIN)
+    start = BEGIN + random.random() * (END - BEGIN - span)
+    return (
+        """SELECT date_bin(%s::interval, at, '2000-01-01 18:30+00') AS start, (array_agg(price ORDER BY at))[1],
+            max(price), min(price), (array_agg(price ORDER BY at DESC))[1], count(*)
+        FROM prices_price WHERE metal_id = %s AND currency = 'INR' AND at >= %s AND at < %s GROUP BY 1 ORDER BY 1""",
+        [length, random.choice(METALS), start, start + span],
+    )
+
+
+def _page(at: dt.datetime | None) -> Callable[[], tuple[str, Sequence[Any]]]:
+    """A page of a metal's history, as the API asks for it, from a cursor on."""
+    from django.db.models import Q
+
+    from prices.models import Price
+
+    def make() -> tuple[str, Sequence[Any]]:
+        shown = Q(currency="INR") & ~Q(source__in={"simulated"})
+        rows = Price.objects.filter(shown, metal=random.choice(METALS)).order_by("-at", "-id")
+        if at is not None:
+            rows = rows.filter(Q(at__lte=at), Q(at__lt=at) | Q(id__lt=10**9))
+        return rows[:101].query.sql_with_params()
+
+    return make
+
+
+def queries(days: int, times: int) -> dict[str, float]:
+    """All of them, in turns."""
+    intervals = ("1m", "5m", "15m", "1h", "1d")
+    rows = {interval: min(days, COUNT) if interval == "1d" else COUNT for interval in intervals}
+    found = median_ms(
+        {
+            **{f"candles {interval}": partial(_candles, interval, days) for interval in intervals},
+            **{f"by key {rows[interval]}": partial(_by_key, rows[interval], days) for interval in intervals},
+            "first page": _page(None),
+            "deepest page": _page(BEGIN + dt.timedelta(hours=1)),
+        },
+        times,
+    )
+    few = max(3, times // 40)
+    return found | median_ms({f"grouped {name}": partial(_grouped, name) for name in ("1m", "1h", "1d")}, few)
+
+
+def index_kinds(times: int) -> dict[str, float]:
+    """One month in a table of its own with the btree, and in one with a BRIN on `at`: pages, ranges, and size."""
+    found: dict[str, float] = {}
+    kinds = {"btree": "btree (metal_id, currency, at DESC, id DESC)", "brin": "brin (at)"}
+    with cursor() as database:
+        for kind, definition in kinds.items():
+            database.execute(f"CREATE TABLE bench_{kind} AS SELECT * FROM prices_price_2026_09 ORDER BY at, id")
+            database.execute(f"CREATE INDEX bench_{kind}_index ON bench_{kind} USING {definition}")
+            database.execute(f"VACUUM ANALYZE bench_{kind}")
+            database.execute(f"SELECT pg_relation_size('bench_{kind}_index')")
+            found[f"{kind} bytes"] = float(database.fetchone()[0])
+    wanted = {"page": "ORDER BY at DESC, id DESC LIMIT 101", "hour": f"AND {_AN_HOUR} ORDER BY at"}
+    pages = {
+        f"{kind} {name}": partial(_of_gold, f"bench_{kind}", words) for kind in kinds for name, words in wanted.items()
+    }
+    return found | median_ms(pages, max(5, times // 5))
+
+
+def _of_gold(table: str, words: str) -> tuple[str, Sequence[Any]]:
+    return f"SELECT * FROM {table} WHERE metal_id = 'gold' AND currency = 'INR' {words}", []
+
+
+# --- ingest ----------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def nobody_listens() -> Iterator[None]:
+    """What a publication costs is not the database's."""
+    with mock.patch("streaming.publish.tick"):
+        yield
+
+
+class Ingesting:
+    """Ticks of four metals, a second apart, each with another price than the last."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._now = dt.datetime.now(dt.UTC)
+
+    def tick(self) -> float:
+        """Write the next; how long it took, in ms."""
+        from prices import ingest
+        from prices.quotes import Metal, Quote
+
+        self._number += 1
+        at = self._now + dt.timedelta(seconds=self._number)
+        price = Decimal(9000) + self._number % 100
+        quotes = [
+            Quote(metal=Metal(name), price=price, currency="INR", source="gold_api_com", quoted_at=at)
+            for name in METALS
+        ]
+        began = time.perf_counter()
+        ingest.record(quotes, now=at)
+        return (time.perf_counter() - began) * 1000
+
+    def bare(self) -> float:
+        """The rows of a tick, four prices and twenty candles, by psycopg in one commit, in the same tables."""
+        from django.db import connection
+
+        self._number += 1
+        at = self._now + dt.timedelta(seconds=self._number)
+        hour = at.replace(minute=0, second=0, microsecond=0)
+        prices = [
+            value
+            for metal in METALS
+            for value in ("XTS", 9000, 9000, 9000, 9000, "bench", at, at, self._number, at, metal)
+        ]
+        candles = [
+            value
+            for metal in METALS
+            for interval in ("1m", "5m", "15m", "1h", "1d")
+            for value in (metal, "XTS", "live", interval, hour, 9000, 9000, 9000, 9000, 1, at, at, self._number, "")
+        ]
+        one, candle = (f"({', '.join(['%s'] * count)})" for count in (11, 14))
+        connection.ensure_connection()
+        psycopg = connection.connection
+        began = time.perf_counter()
+        with psycopg.transaction():
+            psycopg.execute(
+                "INSERT INTO prices_price (currency, price, open, high, low, source, quoted_at, at, seq, published_at,"
+                f" metal_id) VALUES {', '.join([one] * 4)}",
+                prices,
+            )
+            psycopg.execute(
+                f"INSERT INTO prices_candle ({_CANDLES}) VALUES {', '.join([candle] * 20)}"
+                " ON CONFLICT (metal, currency, lane, interval, start) DO UPDATE SET close = excluded.close,"
+                " ticks = prices_candle.ticks + 1, last_at = excluded.last_at, seq = excluded.seq",
+                candles,
+            )
+        return (time.perf_counter() - began) * 1000
+
+
+def ingest(times: int) -> dict[str, float]:
+    """With candles, without, and the bare rows, in turns."""
+    work = Ingesting()
+    taken: dict[str, list[float]] = {"with": [], "without": [], "bare": []}
+    with nobody_listens():
+        work.tick()
+        work.bare()
+        for _ in range(times):
+            taken["with"].append(work.tick())
+            with mock.patch("prices.ingest.history.take", return_value=[]):
+                taken["without"].append(work.tick())
+            taken["bare"].append(work.bare())
+    return {name: statistics.median(each) for name, each in taken.items()}
+
+
+def beside() -> dict[str, float]:
+    """Ticks without a pause until nobody listens any more to standard input; when each longest one began."""
+    work = Ingesting()
+    spells: list[tuple[float, float]] = []
+    reading = os.fdopen(0, "rb", buffering=0)
+    os.set_blocking(0, False)
+    marks: list[float] = []
+    with nobody_listens():
+        work.tick()
+        print("ready", flush=True)
+        while (said := reading.read(1)) != b"":
+            if said:
+                marks.append(time.monotonic())
+            spells.append((time.monotonic(), work.tick()))
+    begin, end = marks
+    usual = sorted(took for at, took in spells if at < begin)
+    during = sorted(took for at, took in spells if at + took / 1000 >= begin and at <= end)
+    return {
+        "ticks": len(during),
+        "usual p50": usual[len(usual) // 2],
+        "usual worst": usual[-1],
+        "worst": during[-1],
+        "p50": during[len(during) // 2],
+    }
+
+
+def retention(seconds: float) -> dict[str, float]:
+    """Make months ahead and drop the oldest, with ingest beside, in a process of its own."""
+    from prices import partitions
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.history_work", "beside"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(seconds)
+    process.stdin.write(b".")
+    process.stdin.flush()
+    began = time.perf_counter()
+    partitions.create_ahead(END + dt.timedelta(days=120))
+    made = time.perf_counter()
+    oldest = partitions.next_month(partitions.month_of(BEGIN))
+    dropped = partitions.drop_before(dt.datetime.combine(oldest, dt.time(), dt.UTC))
+    took = time.perf_counter() - made
+    time.sleep(1)  # whoever waits has waited by then
+    process.stdin.write(b".")
+    process.stdin.flush()
+    time.sleep(0.2)
+    process.stdin.close()
+    (words,) = process.stdout.read().splitlines()
+    process.wait()
+    if len(dropped or []) != 1:
+        raise RuntimeError(f"one month was to go, and not {dropped}")
+    found: dict[str, float] = json.loads(words)
+    return found | {"create s": made - began, "drop s": took}
+
+
+def main() -> None:
+    part, *arguments = sys.argv[1:]
+    os.environ["DJANGO_SETTINGS_MODULE"] = "swarna.settings"
+    os.environ["PRICE_PROVIDERS"] = "gold_api_com"
+    django.setup()
+    numbers = list(map(int, arguments))
+    parts: Mapping[str, Callable[..., Any]] = {
+        "candles": fill_candles,
+        "ticks": fill_ticks,
+        "queries": queries,
+        "index": index_kinds,
+        "ingest": ingest,
+        "beside": beside,
+        "retention": retention,
+    }
+    print(json.dumps(parts[part](*numbers)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
