@@ -1,1 +1,1 @@
-"""A view that does nothing but answer, on our server and with our middleware: what REST is measured against."""
+"""A view that does nothing but answer, on our server and without middleware: what REST is measured against."""

@@ -30,7 +30,9 @@ _BODY: Final = {
 
 
 async def bare(request: HttpRequest) -> HttpResponse:
-    return JsonResponse(_BODY)
+    response = JsonResponse(_BODY)
+    response["Content-Length"] = str(len(response.content))  # which a middleware would write
+    return response
 
 
 async def alive(request: HttpRequest) -> HttpResponse:
