@@ -19,8 +19,8 @@ from prices import candles, history, history_csv, partitions, sources
 from prices.candles import Counted, Interval
 from prices.history import Series
 from prices.history_csv import Bar, CsvError
-from prices.ingest import with_premium
 from prices.models import Candle, Head, Premium, Price, ProviderState
+from prices.premiums import with_premium
 from prices.providers import Archive
 from prices.providers.errors import ProviderError
 from prices.providers.http import Client

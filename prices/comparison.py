@@ -10,13 +10,13 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from prices import ingest, sources
+from prices import sources
 from prices.asking import ask
 from prices.current import standing
-from prices.guards import doubted
 from prices.health import quota_left
-from prices.holding import bands, last_live
+from prices.holding import bands, doubted_at_spot, last_live
 from prices.models import Configuration, ListedMetal, Premium, ProviderState
+from prices.premiums import with_premium
 from prices.providers.chain import Outcome
 from prices.quotes import PERCENT_STEP, Lane, Metal, PublishedQuote, Quote, percent
 from prices.words import span
@@ -64,7 +64,7 @@ class Comparison:
         return percent(self._out(quote).price - middle, middle).quantize(PERCENT_STEP, ROUND_HALF_EVEN) + 0
 
     def _out(self, quote: Quote) -> Quote:
-        return ingest.with_premium(quote, self.premiums)
+        return with_premium(quote, self.premiums)
 
     # --- for people ------------------------------------------------------------------------------------------------
 
@@ -184,6 +184,7 @@ def compare(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.
     """Ask these sources, once, and put what they say side by side (prices/asking.py: it counts against quotas)."""
     outcomes = ask(names, clock)
     now = clock()
+    premiums = Premium.in_force(now)
     in_force, largest_jump = bands(settings.BASE_CURRENCY), Configuration.load().jump_percent
     doubts = {
         (quote.metal, name): trouble.words
@@ -191,11 +192,12 @@ def compare(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.
         for quote in outcome.quotes
         if quote.lane is Lane.LIVE
         and (
-            trouble := doubted(
+            trouble := doubted_at_spot(
                 quote,
-                last_live(quote.metal, quote.currency),
+                last_live(quote.metal, quote.currency, premiums),
                 band=in_force.get(quote.metal),
                 max_jump_percent=largest_jump,
+                premiums=premiums,
             )
         )
     }
@@ -205,7 +207,7 @@ def compare(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.
         outcomes=outcomes,
         states={source.name: source for source in sources.in_order() if source.name in outcomes},
         shown=standing().quotes,
-        premiums=Premium.in_force(now),
+        premiums=premiums,
         tolerances=sources.tolerances(),
         doubts=doubts,
     )

@@ -12,7 +12,8 @@ from decimal import Decimal
 from prices.consensus import CONSENSUS
 from prices.guards import Band, Doubt, Doubted, confirms, doubted
 from prices.models import FallbackPrice, HeldPrice, LatestPrice, SanityBand
-from prices.quotes import Lane, Metal, Quote
+from prices.premiums import before_premium
+from prices.quotes import Lane, Metal, Quote, percent
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +36,26 @@ def bands(currency: str) -> dict[Metal, Band]:
     return found
 
 
-def last_live(metal: Metal, currency: str) -> Quote | None:
+def last_live(metal: Metal, currency: str, premiums: Mapping[str, Decimal]) -> Quote | None:
     """The live quote that was accepted last, before any premium."""
     latest = LatestPrice.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).first()
-    return latest.quote().at_spot() if latest else None
+    return before_premium(latest.quote(), premiums) if latest else None
+
+
+def doubted_at_spot(
+    quote: Quote,
+    last: Quote | None,
+    *,
+    band: Band | None,
+    max_jump_percent: Decimal,
+    premiums: Mapping[str, Decimal],
+) -> Doubted | None:
+    """As `doubted`, of a quote as its source gave it, which may hold a premium; `last` holds none."""
+    spot = before_premium(quote, premiums)
+    trouble = doubted(spot, last, band=band, max_jump_percent=max_jump_percent)
+    if trouble and spot.price != quote.price:
+        return Doubted(trouble.doubt, f"less its premium, {trouble.words}")
+    return trouble
 
 
 @dataclass(slots=True)
@@ -48,6 +65,7 @@ class Judge:
     last: Callable[[Metal], Quote | None]
     bands: Mapping[Metal, Band]
     max_jump_percent: Decimal
+    premiums: Mapping[str, Decimal]
     now: dt.datetime
     held: set[Metal] = field(default_factory=set)
     _pending: list[HeldPrice] = field(init=False)
@@ -69,7 +87,7 @@ class Judge:
 
     def hold_for_disagreement(self, quotes: Sequence[Quote], minimum: int) -> None:
         """Record what one metal's sources say of whom fewer than `minimum` agree."""
-        words = ", ".join(f"{quote.source} {quote.price:,}" for quote in quotes)
+        words = ", ".join(f"{quote.source} {self._spot(quote):,}" for quote in quotes)
         for quote in quotes:
             self.held.add(quote.metal)
             trouble = Doubted(Doubt.AGREEMENT, f"fewer than {minimum} fresh sources agree: {words}"[:_LONGEST_WORDS])
@@ -84,8 +102,12 @@ class Judge:
         ]
 
     def _doubted(self, quote: Quote) -> Doubted | None:
-        trouble = doubted(
-            quote, self.last(quote.metal), band=self.bands.get(quote.metal), max_jump_percent=self.max_jump_percent
+        trouble = doubted_at_spot(
+            quote,
+            self.last(quote.metal),
+            band=self.bands.get(quote.metal),
+            max_jump_percent=self.max_jump_percent,
+            premiums=self.premiums,
         )
         # Sources that agree have confirmed one another; but a band is for what no number of sources can make true.
         return None if trouble and quote.source == CONSENSUS and trouble.doubt is not Doubt.BAND else trouble
@@ -95,7 +117,11 @@ class Judge:
             return False  # a source that changed its unit would confirm itself for ever
         if any(self._is_same(quote, rejected) for rejected in self._rejected(quote)):
             return False
-        return any(confirms(quote, held.quote(), max_jump_percent=self.max_jump_percent) for held in pending)
+        spot = before_premium(quote, self.premiums)
+        return any(
+            confirms(spot, before_premium(held.quote(), self.premiums), max_jump_percent=self.max_jump_percent)
+            for held in pending
+        )
 
     def _rejected(self, quote: Quote) -> list[HeldPrice]:
         return list(
@@ -109,7 +135,11 @@ class Judge:
         )
 
     def _is_same(self, quote: Quote, held: HeldPrice) -> bool:
-        return abs(quote.price - held.price) / held.price * 100 <= self.max_jump_percent
+        before = self._spot(held.quote())
+        return abs(percent(self._spot(quote) - before, before)) <= self.max_jump_percent
+
+    def _spot(self, quote: Quote) -> Decimal:
+        return before_premium(quote, self.premiums).price
 
     def _hold(self, quote: Quote, trouble: Doubted, pending: list[HeldPrice]) -> None:
         for held in pending:

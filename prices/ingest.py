@@ -8,7 +8,7 @@ import datetime as dt
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
@@ -29,7 +29,7 @@ from prices.models import (
     Price,
     SignificantChange,
 )
-from prices.providers import PROVIDERS
+from prices.premiums import before_premium, with_premium
 from prices.quotes import (
     Change,
     DayFigures,
@@ -130,26 +130,6 @@ def apply_premiums(*, now: dt.datetime) -> PublishedTick | None:
         return ledger.write(ledger.under_other_premiums(now), now, confirms=False)
 
 
-def with_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
-    """A quote as it goes out: with its metal's premium on it, unless staff or a vendor gave it with everything in it.
-
-    Raises ValueError where that cannot be a price.
-    """
-    vendor = PROVIDERS.get(quote.source)
-    if quote.lane is Lane.FALLBACK or (vendor and vendor.includes_premium):
-        return quote
-    return quote.with_premium(premiums.get(quote.metal, Decimal(1)))
-
-
-def before_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
-    """A quote as it is to be compared with others: less the premium that its vendor gave it with."""
-    vendor = PROVIDERS.get(quote.source)
-    if not (vendor and vendor.includes_premium):
-        return quote
-    spot = quote.price / premiums.get(quote.metal, Decimal(1))
-    return replace(quote.without_figures(), price=spot, bid=None, ask=None)
-
-
 def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> PublishedTick | None:
     """Publish staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever.
 
@@ -188,16 +168,18 @@ class _Ledger:
 
     def judge(self, now: dt.datetime) -> Judge:
         """Who says which quotes can be believed."""
+        premiums = Premium.in_force(now)
         return Judge(
-            last=self._last_at_spot,
+            last=partial(self._last_live, premiums=premiums),
             bands=bands(settings.BASE_CURRENCY),
             max_jump_percent=self.configuration.jump_percent,
+            premiums=premiums,
             now=now,
         )
 
-    def _last_at_spot(self, metal: Metal) -> Quote | None:
+    def _last_live(self, metal: Metal, premiums: Mapping[str, Decimal]) -> Quote | None:
         live = self.latest.get((metal, Lane.LIVE))
-        return live.quote().at_spot() if live else None
+        return before_premium(live.quote(), premiums) if live else None
 
     def under_other_premiums(self, now: dt.datetime) -> list[Quote]:
         """The quotes that are shown with another premium than the one in force at `now`, before any."""

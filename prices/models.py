@@ -544,7 +544,7 @@ class HeldPrice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.metal_id} {self.price} {self.currency}/g from {self.source}: {self.words}"
+        return f"{self.metal_id} {self.price} {self.currency}/g from {self.source}"
 
     def quote(self) -> Quote:
         """The quote that is held: spot, as its source gave it."""

@@ -11,6 +11,7 @@ from prices import ingest, schedule, sources
 from prices.consensus import Agreement, agreement
 from prices.current import freshness_limit
 from prices.models import LatestPrice, ListedMetal, Premium
+from prices.premiums import before_premium
 from prices.providers import chain
 from prices.quotes import FALLBACK, Metal, Quote
 
@@ -78,7 +79,7 @@ def _by_consensus(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None
             said.setdefault(quote.metal, {})[quote.source] = quote
         for metal in {quote.metal for quote in fresh}:
             agreements[metal] = agreement(
-                [ingest.before_premium(quote, premiums) for quote in said[metal].values()],
+                [before_premium(quote, premiums) for quote in said[metal].values()],
                 minimum=settings.CONSENSUS_SOURCES,
                 tolerance_percent=tolerances.__getitem__,
                 is_fresh=lambda quote: settings.MARKET_CALENDAR.age(quote.source, quote.quoted_at, now) <= limit,

@@ -51,10 +51,12 @@ _COLLECT_EVERY = 600.0  # seconds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one connection may cost. `timeout` (seconds): how long a client may be silent or stalled, a request
-    incomplete, and a handshake unanswered. `drain` (seconds): how long the end of the process may take."""
+    """What one connection may cost. `max_body_bytes`: of an HTTP request. `timeout` (seconds): how long a client may be
+    silent or stalled, a request incomplete, and a handshake unanswered. `drain` (seconds): how long the end of the
+    process may take."""
 
     max_message_bytes: int
+    max_body_bytes: int
     compression_threshold: int
     timeout: float
     drain: float
@@ -209,23 +211,53 @@ class PriceRequest(WebRequest):
     """An HTTP request, which may ask to become a WebSocket connection."""
 
     channel: Any
+    _is_too_long = False
+    _body_bytes = 0
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(length)
+        self._limit_to(length or 0)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._body_bytes += len(data)
+        self._limit_to(self._body_bytes)
+        if not self._is_too_long:
+            super().handleContentChunk(data)
+
+    def _limit_to(self, body_bytes: int) -> None:
+        """Refuse a body of so many bytes if that is too much: Daphne would hold all of it in memory.
+
+        Who goes on sending is heard no more, but not reset before it can read this; its time is that of any request.
+        """
+        if body_bytes > self.server.limits.max_body_bytes and not self._is_too_long:
+            self._is_too_long = True
+            self.requestHeaders.removeHeader(b"Expect")  # which Twisted would answer with 100 Continue
+            self.channel.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            self.channel.transport.loseWriteConnection()
 
     def process(self) -> Any:
+        if self._is_too_long:
+            self.channel.loseConnection()
+            return None
         # Daphne writes the request anew for Autobahn, as HTTP/1.1 and with one Host.
         headers = self.requestHeaders
         upgrades = b",".join(headers.getRawHeaders(b"Upgrade", [])).lower().split(b",")
         if b"websocket" in map(bytes.strip, upgrades):
             headers.setRawHeaders(b"Upgrade", [b"websocket"])  # of several, the one that Daphne knows
         if headers.hasHeader(b"Upgrade") and (
-            self.clientproto != b"HTTP/1.1" or len(headers.getRawHeaders(b"Host", [])) > 1
+            self.clientproto != b"HTTP/1.1" or len(headers.getRawHeaders(b"Host", [])) > 1 or self.content.read(1)
         ):
             self.server.refused(Refusal.HANDSHAKE)
-            self.basic_error(400, b"Bad Request", "A WebSocket handshake is HTTP/1.1 and has one Host")
+            self.basic_error(400, b"Bad Request", "A WebSocket handshake is HTTP/1.1, with one Host and without a body")
             return None
+        transport = self.transport
         done = super().process()
         if self.transport is None:
-            # It became a WebSocket connection. The channel and this request would hold each other until the collector
-            # comes, which at thousands of connections costs everybody a pause.
+            # It became a WebSocket connection. What came with its handshake would stay with the channel.
+            if early := self.channel.clearLineBuffer():
+                transport.protocol.dataReceived(early)
+            # The channel and this request would hold each other until the collector comes, which at thousands of
+            # connections costs everybody a pause.
             self.channel.requests.clear()
             self.channel = None
         return done
@@ -236,5 +268,6 @@ class PriceHTTPFactory(HTTPFactory):
 
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)
-        protocol.requestFactory = PriceRequest
+        # Twisted would parse forms in the event loop, where prices would wait for it, and nobody asks for the result.
+        protocol.requestFactory = partial(PriceRequest, parsePOSTFormSubmission=False)
         return protocol

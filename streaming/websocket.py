@@ -104,8 +104,11 @@ class PriceProtocol(WebSocketProtocol):
             self._wait_for_the_application()
 
     def _wait_for_the_application(self) -> None:
-        """Read nothing more until the application has taken what was read: it may be waiting for a database."""
-        if self.state != self.STATE_OPEN:
+        """Read nothing more until the application has taken what was read: it may be waiting for a database.
+
+        After a close frame of ours too: a connection that is closed on unread data is reset, our words lost.
+        """
+        if self.state == self.STATE_CLOSED:
             return
         if self.application_queue.qsize() > _MOST_UNANSWERED:
             self.transport.stopReading()
@@ -119,6 +122,9 @@ class PriceProtocol(WebSocketProtocol):
         self.heard_at = time.monotonic()
         if self.failedByMe:
             return  # whatever a client says that has broken the protocol (RFC 6455, 7.1.7)
+        if self.state == self.STATE_CONNECTING and len(self.data) > self.factory.server_class.limits.max_message_bytes:
+            self.failHandshake("Wait for the answer to the handshake before you send more")
+            return
         if len(data) == 6 and data.startswith(_PONG) and self.state == self.STATE_OPEN and self.is_between_frames:
             return  # at 10,000 connections most of what comes in, and Autobahn takes its time
         super().dataReceived(data)

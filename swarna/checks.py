@@ -48,3 +48,19 @@ def providers_have_their_keys(app_configs: Sequence[Any] | None, **kwargs: Any) 
         for name in dict.fromkeys(settings.PRICE_PROVIDERS)
         if (source := PROVIDERS.get(name)) and source.key and not getattr(settings, source.key)
     ]
+
+
+@register
+def as_many_sources_as_have_to_agree(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """swarna.E004: more sources have to agree than there are, so that no price would ever go out."""
+    names = set(settings.PRICE_PROVIDERS)
+    if len(names) >= settings.CONSENSUS_SOURCES:
+        return []
+    return [
+        Error(
+            f"CONSENSUS_SOURCES asks for {settings.CONSENSUS_SOURCES} sources to agree, and PRICE_PROVIDERS names "
+            f"{len(names)}: no price would ever go out.",
+            hint="Name more sources in PRICE_PROVIDERS, or lower CONSENSUS_SOURCES; 0 believes the first that answers.",
+            id="swarna.E004",
+        )
+    ]

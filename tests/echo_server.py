@@ -16,6 +16,7 @@ from collections import deque
 from typing import Any
 
 MAX_MESSAGE_BYTES = 16 * 1024
+MAX_BODY_BYTES = 1_000_000
 COMPRESSION_THRESHOLD = 1024
 # What the application does wrong on purpose; any other traceback in the log is the server's.
 DELIBERATE = "DeliberateError: as the test wanted"
@@ -140,6 +141,7 @@ def main() -> None:
         listener=listener,
         limits=Limits(
             max_message_bytes=MAX_MESSAGE_BYTES,
+            max_body_bytes=MAX_BODY_BYTES,
             compression_threshold=COMPRESSION_THRESHOLD,
             timeout=order["timeout"],
             drain=1,

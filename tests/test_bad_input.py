@@ -14,13 +14,14 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.conftest import Server
 from tests.echo_fixtures import EchoServer
-from tests.echo_server import MAX_MESSAGE_BYTES
+from tests.echo_server import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
 from tests.product import wait_until
 from tests.raw_websocket import (
     BINARY,
     CLOSE,
     CONTINUATION,
     PING,
+    PONG,
     TEXT,
     EndedError,
     Peer,
@@ -218,6 +219,65 @@ def test_strange_request_lines_get_an_ordinary_answer(caller: Peer, line: bytes)
     assert answer.status in (101, 200, 505) or 400 <= answer.status < 500
 
 
+def test_what_comes_with_a_handshake_is_read_after_it(caller: Peer) -> None:
+    early = frame(PING, b"early") + frame(TEXT, b"too")
+    assert caller.shake(request() + early[:3]).status == 101
+    assert caller.echo(early[3:]) == (PONG, b"early", True, 0)
+    assert caller.receive().payload == b"too"
+
+
+def test_who_sends_and_sends_before_its_handshake_is_answered_takes_no_memory(echo: EchoServer, caller: Peer) -> None:
+    before = echo.peak_memory
+    caller.send(request(path="/never"))
+    caller.send_for(0.5, frame(BINARY, b"x" * 60_000))
+    assert caller.response().status == 400
+    assert echo.peak_memory - before < 4_000_000
+
+
+# --- HTTP beside it --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("without", ["", "upgrade"], ids=["a handshake", "a request"])
+@pytest.mark.parametrize("length", ["content_length", "transfer_encoding"])
+def test_a_body_that_is_too_long_is_refused_and_takes_no_memory(
+    echo: EchoServer, caller: Peer, without: str, length: str
+) -> None:
+    before = echo.peak_memory
+    size = 50 * MAX_BODY_BYTES
+    head = {"content_length": str(size)} if length == "content_length" else {"transfer_encoding": "chunked"}
+    caller.send(request(method="POST", without=without, **head))
+    part = b"x" * MAX_BODY_BYTES
+    for _ in range(size // MAX_BODY_BYTES):
+        caller.send(part if length == "content_length" else b"%x\r\n%b\r\n" % (len(part), part))
+    assert caller.response().status == 413
+    assert caller.ends_within(1)
+    assert echo.peak_memory - before < 4_000_000
+
+
+def test_who_asks_whether_to_send_a_body_that_is_too_long_is_told_so_and_nothing_else(caller: Peer) -> None:
+    size = str(MAX_BODY_BYTES + 1)
+    asked = request(method="POST", without="upgrade", content_length=size, expect="100-continue")
+    assert caller.shake(asked).status == 413
+    with pytest.raises(EndedError):
+        caller.response()
+
+
+def test_a_body_of_the_longest_is_the_applications(caller: Peer) -> None:
+    caller.send(request(method="POST", without="upgrade", content_length=str(MAX_BODY_BYTES)), b"x" * MAX_BODY_BYTES)
+    assert caller.response().status == 200
+
+
+def test_a_handshake_with_a_body_is_refused(caller: Peer) -> None:
+    text = frame(TEXT, b"a message?")
+    assert caller.shake(request(content_length=str(len(text))) + text).status == 400
+
+
+def test_a_form_is_the_applications_to_read_however_broken(caller: Peer) -> None:
+    """Twisted would do so in the event loop, a second for some megabytes, and answer 400 to this one."""
+    form = request(method="POST", without="upgrade", content_length="5", content_type="multipart/form-data")
+    assert caller.shake(form + b"--x\r\n").status == 200
+
+
 def test_hundreds_of_connections_that_say_nothing_keep_nobody_out(echo: EchoServer) -> None:
     silent = [Peer(echo.port) for _ in range(300)]
     try:
@@ -379,7 +439,7 @@ def test_thousands_of_subscribes_in_one_write_meet_the_rate_limit(
     with connect(strict.ws_url) as neighbour, Peer(strict.port) as peer:
         peer.open()
         ending = peer.end(frame(TEXT, b'{"type":"subscribe","metals":["gold"]}') * 5000)
-        assert (ending.code, ending.reason) == (1008, "Rate limit exceeded")
+        assert (ending.code, ending.reason, ending.orderly) == (1008, "Rate limit exceeded", True)
         assert sum(b'"subscribed"' in got.payload for got in ending.before) <= 10
         tick = strict.publish(gold=str(13000 + next_price()))
         assert tick is not None

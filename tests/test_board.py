@@ -177,7 +177,7 @@ def test_a_price_that_is_not_live_says_so_on_its_card_and_in_a_banner(
 
 def test_a_banner_names_the_metals_that_it_is_about(board: Page, stream: StubStream):
     update = price_update(1, gold=quote(1, stale=True), silver=quote(2, stale=True), platinum=quote(3))
-    open_board(board, stream, update)
+    open_board(board, stream, update, status())
     expect(board.get_by_role("status")).to_contain_text("Stale: Gold and Silver.")
     expect(card(board, "platinum").locator(".marks")).to_have_text("Live")
 
@@ -224,6 +224,15 @@ def test_why_prices_stand_still_is_said_while_the_market_is_closed(board: Page, 
     expect(notice).to_have_attribute("data-tone", "plain")
     connection.send(status(nextChange="2026-11-03T22:00:00.000Z"))
     expect(board.get_by_role("status")).to_be_empty()
+
+
+def test_a_price_is_not_called_live_before_the_status_says_so(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices())
+    expect(card(board).locator(".amount")).to_contain_text("100")
+    expect(card(board).locator(".marks")).to_be_empty()
+    expect(card(board)).to_have_attribute("data-trust", "none")
+    connection.send(status(market="closed"))
+    expect(card(board).locator(".marks")).to_have_text("Last close")
 
 
 @pytest.mark.parametrize("market", ["closed", "open"], ids=["while it is closed", "until somebody quotes"])

@@ -261,10 +261,35 @@ def test_a_source_is_switched_off_and_on(world: World, act: Act) -> None:
     assert logged() == [("asha", "a", "Switched off."), ("asha", "a", "Switched on.")]
 
 
-def test_staff_are_told_when_nobody_is_left_to_ask(world: World, act: Act) -> None:
+NOBODY = "No source is asked any more: prices turn stale, and after 60 min fallback prices are shown."
+
+
+def test_staff_are_told_when_they_switch_off_the_last_source(world: World, act: Act) -> None:
     sources.in_order()
-    assert (
-        act(SOURCES, "switch_off", "a", "b", "c")[-1] == "No source is asked any more: fallback prices will be shown."
+    assert NOBODY not in act(SOURCES, "switch_off", "a", "b")
+    assert act(SOURCES, "switch_off", "c")[-1] == NOBODY
+
+
+def test_staff_are_told_when_they_untick_the_last_source_in_the_list(world: World, desk: Client) -> None:
+    off = {"enabled": False}
+    assert NOBODY not in said(order(desk, b=off, c=off))
+    assert NOBODY not in said(order(desk, a=off, c={"enabled": True}))
+    assert said(order(desk, c=off))[-1] == NOBODY
+
+
+def test_staff_are_told_when_they_untick_the_last_source_on_its_page(world: World, save: Callable[..., Any]) -> None:
+    sources.in_order()
+    ProviderState.objects.exclude(name="a").update(enabled=False)
+    assert NOBODY not in said(save(f"{SOURCES}a/change/", tolerance_percent="2"))
+    assert NOBODY in said(save(f"{SOURCES}a/change/", enabled=""))
+
+
+def test_staff_are_told_when_fewer_are_left_than_have_to_agree(world: World, act: Act, settings: Settings) -> None:
+    settings.CONSENSUS_SOURCES = 2
+    sources.in_order()
+    assert act(SOURCES, "switch_off", "a") == ["a is switched off."]
+    assert act(SOURCES, "switch_off", "b")[-1] == NOBODY.replace(
+        "No source", "Only 1 of the 2 sources that have to agree"
     )
 
 
@@ -493,7 +518,23 @@ def test_a_premium_that_a_later_one_has_replaced_says_so(world: World, save: Cal
     yesterday = at(timezone.now() - dt.timedelta(days=1))
     response = save(f"{PREMIUMS}add/", metal="gold", multiplier="1.02", **yesterday)
     assert said(response)[1] == "It has no effect: a later one is in force."
+    assert saved(save(f"{PREMIUMS}add/", metal="gold", multiplier="9", **at(timezone.now() - 2 * MINUTE)))
     assert gold() == "13728 from a"
+
+
+def test_a_premium_that_is_put_off_is_asked_about_where_the_one_before_it_is_a_jump(
+    world: World, save: Callable[..., Any]
+) -> None:
+    world.refresh()
+    Premium.objects.create(metal_id="gold", multiplier=2, effective_from=world.now - 2 * MINUTE)
+    save(f"{PREMIUMS}add/", metal="gold", multiplier="1.04")
+    newest = f"{PREMIUMS}{Premium.objects.get(multiplier='1.04').pk}/change/"
+    tomorrow = at(timezone.now() + dt.timedelta(days=1))
+    (complaint,) = errors(save(newest, **tomorrow))["multiplier"]
+    assert complaint.startswith("With it gold is 13,200.0000 × 2 = 26,400.0000 INR per gram, +92.3 % from")
+    assert gold() == "13728 from a"
+    assert saved(save(newest, confirm="on", **tomorrow))
+    assert gold() == "26400 from a"
 
 
 def test_a_premium_is_taken_off_when_it_is_deleted(

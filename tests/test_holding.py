@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -18,6 +19,7 @@ from prices.models import (
     SanityBand,
     SignificantChange,
 )
+from prices.providers import PROVIDERS
 from prices.quotes import Lane, Metal
 from tests.conftest import NOW, quote
 
@@ -286,3 +288,65 @@ def test_staffs_fallback_goes_out_as_they_wrote_it() -> None:
     ingest.fall_back_where_due(now=NOW + MINUTE)
     row = LatestPrice.objects.get(metal="gold", lane=Lane.FALLBACK)
     assert (row.price, row.spot) == (Decimal("9223.3162"), None)
+
+
+# --- a source whose prices hold duty already: metals_dev, with 10 % ---------------------------------------------------
+
+
+@pytest.fixture
+def duty(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_duty = replace(PROVIDERS["metals_dev"], includes_premium=True)
+    monkeypatch.setattr("prices.premiums.PROVIDERS", {**PROVIDERS, "metals_dev": with_duty})
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=NOW)
+
+
+@pytest.mark.usefixtures("duty")
+def test_duty_is_no_jump() -> None:
+    offer("10000", 0)
+    assert not offer("11000", 1, "metals_dev")
+    assert live() == 11000
+    assert not offer("10010", 2)
+    assert live() == 11011
+
+
+@pytest.mark.usefixtures("duty")
+def test_a_jump_is_one_before_duty(log: Callable[[], list[str]]) -> None:
+    offer("10000", 0)
+    assert offer("10000", 1, "metals_dev")
+    assert live() == 11000
+    words = "less its premium, 9,090.9091 is -9.1 % from 10,000.0000, the last one accepted"
+    assert log() == [f"metals_dev: gold of INR is held: {words}"]
+
+
+@pytest.mark.usefixtures("duty")
+def test_a_band_is_of_prices_before_duty() -> None:
+    SanityBand.objects.create(metal_id="gold", lowest=9000, highest=10500)
+    assert not offer("11000", 0, "metals_dev")
+    assert offer("11600", 1, "metals_dev")
+
+
+@pytest.mark.usefixtures("duty")
+def test_what_comes_with_duty_is_in_the_days_range_that_comes_with_it() -> None:
+    assert not offer("11000", 0, "metals_dev", low="10900", high="11100")
+    assert offer("11000", 1, "metals_dev", low="11050", high="11100")
+
+
+@pytest.mark.usefixtures("duty")
+def test_a_source_with_duty_confirms_one_without_and_the_other_way_round() -> None:
+    offer("10000", 0)
+    assert offer("12000", 1)
+    assert not offer("13200", 1, "metals_dev")
+    assert live() == 13200
+    assert offer("11000", 2, "metals_dev")
+    assert not offer("10000", 2)
+    assert live() == 11000
+    assert [decision for _, decision, _ in decisions()] == [CONFIRMED, CONFIRMED]
+
+
+@pytest.mark.usefixtures("duty")
+def test_a_price_with_duty_that_staff_approve_goes_out_as_it_came() -> None:
+    offer("10000", 0)
+    offer("49500", 1, "metals_dev", bid="49400", ask="49600")
+    ingest.decide(HeldPrice.objects.get().pk, approve=True, by="asha", now=NOW + 2 * MINUTE)
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+    assert (row.price, row.bid, row.ask, row.spot) == (Decimal(49500), Decimal(49400), Decimal(49600), None)

@@ -153,11 +153,13 @@ def test_as_json_it_says_the_same(world: World) -> None:
 def test_a_source_that_holds_the_premium_is_not_taken_for_one_that_disagrees(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prices.ingest.PROVIDERS", {"b": type("Vendor", (), {"includes_premium": True})})
+    monkeypatch.setattr("prices.premiums.PROVIDERS", {"b": type("Vendor", (), {"includes_premium": True})})
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=world.now)
     world.says["b"] = PRICES | {Metal.GOLD: "13992"}
     gold = data()["metals"]["gold"]
     assert [price["deviationPercent"] for price in gold["prices"].values()] == [0, 0, 0]
+    world.refresh(0)  # from a, at spot
+    assert data()["metals"]["gold"]["prices"]["b"]["wouldBeHeld"] is None
     assert "gold: × 1.06 before it is shown and compared." in run()[0]
 
 

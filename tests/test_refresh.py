@@ -23,6 +23,7 @@ from prices.models import FallbackPrice, Head, LatestPrice, ListedMetal, Price, 
 from prices.providers import PROVIDERS, chain
 from prices.providers.errors import TemporaryError
 from prices.providers.http import LARGEST_BODY, Client
+from prices.quota import Quota
 from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, PublishedTick, Quote, per_gram
 from prices.refresh import refresh, refresh_if_due
 from prices.tasks import refresh_prices
@@ -425,6 +426,55 @@ def test_a_source_that_hangs_leaves_the_next_its_share(
         assert 0.5 <= took < 5
         # And it leaves no thread behind to wait for it.
         wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith(LIVE)], "the end")
+
+
+# --- a brief trouble -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_a_brief_trouble_gets_a_second_try_a_moment_later(
+    source: Source, log: Callable[[], list[str]], status: int
+) -> None:
+    def well_the_second_time(symbol: str) -> Response:
+        asked_before = source.symbols_asked.count(symbol) > 1
+        return quoting(NOW)(symbol) if asked_before else Response(status=status)
+
+    source.answer = well_the_second_time
+    refresh_at(NOW)
+    assert sources_shown() == {LIVE}
+    assert log() == []
+    assert ProviderState.objects.get(name=LIVE).calls_total == 8
+    times = [at for symbol, at in source.asked if symbol == "XAU"]
+    assert times[1] - times[0] >= 0.1
+
+
+@pytest.mark.parametrize(("status", "tries"), [(502, 2), (503, 1), (429, 1), (401, 1)])
+def test_a_second_try_is_the_last_and_for_what_is_brief_alone(source: Source, status: int, tries: int) -> None:
+    source.answer = said("", status=status)
+    refresh_at(NOW)
+    assert source.symbols_asked == sorted(["XAG", "XAU", "XPD", "XPT"] * tries)
+
+
+def test_nobody_waits_for_a_second_try_without_the_time_for_it(
+    source: Source, settings: Settings, monkeypatch: pytest.MonkeyPatch, log: Callable[[], list[str]]
+) -> None:
+    monkeypatch.setattr("prices.providers.http._BEFORE_ANOTHER_TRY", (5, 5))
+    settings.PROVIDER_BUDGET = dt.timedelta(seconds=5)
+    source.answer = said("", status=502)
+    refresh_at(NOW)
+    assert log() == [f"{LIVE} gave no price: {ALL}: answers HTTP 502"]
+
+
+def test_a_quota_may_end_in_the_middle_of_a_refresh(
+    source: Source, settings: Settings, log: Callable[[], list[str]]
+) -> None:
+    settings.GOLD_API_COM_QUOTA = Quota(2, "month")
+    settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
+    refresh_at(NOW)
+    assert len(source.asked) == 2
+    assert sorted(source for source, _ in shown().values()) == [LIVE] * 2 + [SIMULATED] * 2
+    assert "the quota that is set for it is used up" in log()[0]
+    assert log()[-1] == f"{LIVE} is not asked again before its quota of 2/month begins anew"
 
 
 # --- a source that asks to be left alone ---------------------------------------------------------------------------

@@ -436,6 +436,14 @@ def test_a_key_of_a_source_that_is_not_asked_may_be_absent(settings: Settings) -
     assert checks.providers_have_their_keys(None) == []
 
 
+def test_more_sources_cannot_have_to_agree_than_there_are(tmp_path: Path, settings: Settings) -> None:
+    checked = manage("check", state=tmp_path, PRICE_PROVIDERS="gold_api_com,swissquote", CONSENSUS_SOURCES="3")
+    assert checked.returncode == 1
+    assert "(swarna.E004) CONSENSUS_SOURCES asks for 3 sources to agree, and PRICE_PROVIDERS names 2:" in checked.stderr
+    settings.PRICE_PROVIDERS, settings.CONSENSUS_SOURCES = ["gold_api_com", "swissquote"], 2
+    assert checks.as_many_sources_as_have_to_agree(None) == []
+
+
 def test_no_server_starts_with_a_malformed_variable(tmp_path: Path) -> None:
     served = manage("serve", state=tmp_path, WS_RATE_LIMIT="many")
     assert served.returncode == 1

@@ -257,7 +257,7 @@ def consensus(world: World, settings: Settings) -> World:
 def test_a_source_that_holds_duty_already_is_compared_at_spot(
     consensus: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prices.ingest.PROVIDERS", {"b": replace(consensus.source("b"), includes_premium=True)})
+    monkeypatch.setattr("prices.premiums.PROVIDERS", {"b": replace(consensus.source("b"), includes_premium=True)})
     consensus.says |= {"b": {Metal.GOLD: "14520"}, "c": TemporaryError("is away")}
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=consensus.now)
     consensus.refresh()
@@ -288,6 +288,26 @@ def test_staff_may_tolerate_more_of_one_source(consensus: World, settings: Setti
     ProviderState.objects.update(tolerance_percent=2)
     consensus.refresh()
     assert consensus.gold() == "13350 from consensus"
+
+
+def test_a_source_that_is_stale_does_not_count(
+    consensus: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PRICE_PROVIDERS = ["a", "b"]
+    fresh = consensus.source("b").fetch
+
+    def an_hour_old(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
+        said = fresh(metals, client=client, now=now)
+        return {
+            metal: replace(quote, quoted_at=quote.quoted_at - 60 * MINUTE)
+            for metal, quote in said.items()
+            if isinstance(quote, Quote)
+        }
+
+    old = replace(consensus.source("b"), fetch=an_hour_old)
+    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {"a": consensus.source("a"), "b": old})
+    consensus.refresh()
+    assert consensus.gold() == "9223 from fallback"
 
 
 def test_where_too_few_agree_the_price_stays_and_staff_see_why(consensus: World) -> None:

@@ -4,12 +4,13 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest
+from django.utils import timezone
 from simple_history.admin import SimpleHistoryAdmin
 
 from prices.admin.pages import AuditedForm
 from prices.holding import last_live
-from prices.models import SanityBand
-from prices.quotes import Metal
+from prices.models import Premium, SanityBand
+from prices.quotes import Metal, Quote
 
 
 class SanityBandForm(AuditedForm):
@@ -49,12 +50,16 @@ class SanityBandAdmin(SimpleHistoryAdmin):
 
     @admin.display(description="last live price, at spot")
     def last_spot(self, band: SanityBand) -> str:
-        last = last_live(Metal(band.metal_id), band.currency)
+        last = _last_at_spot(band)
         return f"{last.price:,}" if last else "—"
 
     def save_model(self, request: HttpRequest, obj: SanityBand, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        last = last_live(Metal(obj.metal_id), obj.currency)
+        last = _last_at_spot(obj)
         if last and not obj.lowest <= last.price <= obj.highest:
             words = f"The last live price of {obj.metal}, {last.price:,}, is outside this band: its like will be held."
             messages.warning(request, words)
+
+
+def _last_at_spot(band: SanityBand) -> Quote | None:
+    return last_live(Metal(band.metal_id), band.currency, Premium.in_force(timezone.now()))

@@ -8,6 +8,7 @@ from django.utils import timezone
 from prices import ingest
 from prices.admin.pages import ReadOnlyAdmin
 from prices.models import HeldPrice, LatestPrice, Premium
+from prices.premiums import with_premium
 from prices.quotes import Quote, percent
 from prices.words import moment
 
@@ -52,7 +53,7 @@ class HeldPriceAdmin(ReadOnlyAdmin):
         shown = _shown(held)
         if shown is None:
             return "—"
-        then = ingest.with_premium(held.quote(), Premium.in_force(timezone.now()))
+        then = with_premium(held.quote(), Premium.in_force(timezone.now()))
         return f"{percent(then.price - shown.price, shown.price):+.2f} %"
 
     @admin.display(description="decision")

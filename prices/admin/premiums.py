@@ -15,6 +15,7 @@ from simple_history.admin import SimpleHistoryAdmin
 from prices import ingest
 from prices.admin.pages import AuditedForm
 from prices.models import Configuration, LatestPrice, ListedMetal, Premium
+from prices.premiums import with_premium
 from prices.quotes import Quote, percent
 from prices.words import moment
 
@@ -27,7 +28,7 @@ def _shown(metal: ListedMetal) -> Quote | None:
 
 def _with(quote: Quote, multiplier: Decimal) -> Quote:
     """A shown quote as it would be under another premium."""
-    return ingest.with_premium(quote.at_spot(), {quote.metal: multiplier})
+    return with_premium(quote.at_spot(), {quote.metal: multiplier})
 
 
 def _in_words(quote: Quote, multiplier: Decimal) -> str:
@@ -70,15 +71,28 @@ class PremiumForm(AuditedForm):
         data = super().clean() or self.cleaned_data
         metal, multiplier = data.get("metal") or getattr(self.instance, "metal", None), data.get("multiplier")
         shown = _shown(metal) if metal else None
-        if shown and multiplier and 0 < multiplier < 1000 and not data.get("confirm"):
-            moved = percent(_with(shown, multiplier).price - shown.price, shown.price)
-            if abs(moved) > Configuration.load().jump_percent:
-                self.add_error(
-                    "multiplier",
-                    f"With it {_in_words(shown, multiplier)}, {moved:+.1f} % from the {shown.price:,} that is shown "
-                    "now. If it is right, tick “I checked it” and save again.",
-                )
+        begins = data.get("effective_from")
+        if metal and shown and begins and multiplier and 0 < multiplier < 1000 and not data.get("confirm"):
+            for becomes in self._becomes(metal, multiplier, begins):
+                moved = percent(_with(shown, becomes).price - shown.price, shown.price)
+                if abs(moved) > Configuration.load().jump_percent:
+                    self.add_error(
+                        "multiplier",
+                        f"With it {_in_words(shown, becomes)}, {moved:+.1f} % from the {shown.price:,} that is shown "
+                        "now. If it is right, tick “I checked it” and save again.",
+                    )
         return data
+
+    def _becomes(self, metal: ListedMetal, multiplier: Decimal, begins: dt.datetime) -> list[Decimal]:
+        """The premiums that this one brings into force: itself, unless a later one is; and where it waits for its time,
+        which it may not have done before, the one until then.
+        """
+        now = timezone.now()
+        others = Premium.objects.filter(metal=metal, effective_from__lte=now).exclude(pk=self.instance.pk)
+        newest = others.order_by("effective_from").last()
+        if begins > now:
+            return [newest.multiplier if newest else Decimal(1), multiplier]
+        return [newest.multiplier if newest and newest.effective_from > begins else multiplier]
 
 
 @admin.register(Premium)

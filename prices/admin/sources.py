@@ -14,7 +14,7 @@ from prices import sources
 from prices.asking import ask
 from prices.health import in_words, quota_left
 from prices.models import ProviderState
-from prices.words import moment
+from prices.words import moment, span
 
 _STAFFS = ["position", "enabled"]
 _ITS_OWN = ["health", "breaker", "success", "latency", "error", "quota", "disagreed"]
@@ -41,7 +41,14 @@ class ProviderStateAdmin(admin.ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         sources.in_order()  # makes the rows of those that were never asked
-        return super().changelist_view(request, extra_context)
+        response = super().changelist_view(request, extra_context)
+        if request.method == "POST":  # an action, or edits of several rows, of which only all together tell
+            _warn_where_too_few_are_asked(request)
+        return response
+
+    def response_change(self, request: HttpRequest, obj: ProviderState) -> HttpResponse:
+        _warn_where_too_few_are_asked(request)
+        return super().response_change(request, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # PRICE_PROVIDERS names them
@@ -123,8 +130,6 @@ class ProviderStateAdmin(admin.ModelAdmin):
             ProviderState.objects.filter(pk=source.pk).update(enabled=enabled)
             self.log_change(request, source, f"Switched {word}.")
             messages.success(request, f"{source} is switched {word}.")
-        if not any(source.enabled for source in sources.in_order()):
-            messages.warning(request, "No source is asked any more: fallback prices will be shown.")
 
     @admin.action(description="Reset: forget its failures and its rest", permissions=["change"])
     def reset(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> None:
@@ -132,3 +137,15 @@ class ProviderStateAdmin(admin.ModelAdmin):
             sources.reset(source.name)
             self.log_change(request, source, "Reset.")
             messages.success(request, f"{source} is asked again at the next refresh.")
+
+
+def _warn_where_too_few_are_asked(request: HttpRequest) -> None:
+    """Where no price can go out, since nobody is asked, or fewer than have to agree."""
+    asked = sum(source.enabled for source in sources.in_order())
+    if asked >= max(settings.CONSENSUS_SOURCES, 1):
+        return
+    trouble = f"Only {asked} of the {settings.CONSENSUS_SOURCES} sources that have to agree" if asked else "No source"
+    after = span(settings.FALLBACK_AFTER.total_seconds())
+    messages.warning(
+        request, f"{trouble} is asked any more: prices turn stale, and after {after} fallback prices are shown."
+    )

@@ -82,12 +82,12 @@ export class Card {
   }
 
   /**
-   * Says how old the price is and what is to be known about it. `now` is the server's clock; `ofTheClose` says that
-   * the market has closed since a price that nothing else is to be said of.
+   * Says how old the price is and what is to be known about it. `now` is the server's clock; `atBest` is the mark of a
+   * price that nothing else is to be said of: `live`, `close`, or null while it is not known which.
    */
-  tick(now, connected, ofTheClose) {
+  tick(now, connected, atBest) {
     const marks = connected ? this.marks : ["unconnected", ...this.marks];
-    const shown = this.#quote ? (marks.length ? marks : [ofTheClose ? "close" : "live"]) : [];
+    const shown = this.#quote ? (marks.length ? marks : [atBest].filter(Boolean)) : [];
     this.#showAge(now, shown[0] === "close" ? format.asOf : format.age);
     this.element.dataset.trust = shown[0] ?? "none";
     this.#write({ marks: shown.map((mark) => MARKS[mark]).join(" · ") });

@@ -66,7 +66,7 @@ function showPrices({ data, changes, message }) {
 /** Brings up to date what depends on the time or the connection. */
 function tick() {
   if (client.connected) connectedUntil = Date.now();
-  for (const [metal, card] of cards) card.tick(client.serverTime, client.connected, isOfTheClose(metal));
+  for (const [metal, card] of cards) card.tick(client.serverTime, client.connected, markAtBest(metal));
   showConnection(client.connection);
   write(page.market, marketText(client.status));
   showNotices(notices());
@@ -128,9 +128,14 @@ function marketClosed() {
   return client.status?.market === "closed" && client.status.feed !== "simulated";
 }
 
-/** Whether a metal's price, where it is not marked stale, is that of the close: until one comes after the opening. */
-function isOfTheClose(metal) {
-  return client.status?.market === "closed" || client.status?.metals?.[metal] === "stale";
+/**
+ * What a metal's price is, where nothing is wrong with it: that of the close, until one comes after the opening; else
+ * live. The first prices come before the status that tells which: until then it is null.
+ */
+function markAtBest(metal) {
+  const { status } = client;
+  if (!status) return null;
+  return status.market === "closed" || status.metals?.[metal] === "stale" ? "close" : "live";
 }
 
 function interruption() {

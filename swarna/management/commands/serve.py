@@ -62,6 +62,7 @@ def serve(listener: socket.socket) -> None:
         listener=listener,
         limits=Limits(
             max_message_bytes=settings.WS_MAX_MESSAGE_BYTES,
+            max_body_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
             compression_threshold=settings.WS_COMPRESSION_THRESHOLD,
             timeout=settings.WS_TIMEOUT.total_seconds(),
             drain=settings.WS_DRAIN_TIMEOUT.total_seconds(),
