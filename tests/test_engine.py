@@ -269,3 +269,18 @@ def test_a_lone_process_that_is_asked_to_be_replaced_stays(run_server: Callable[
         server.signal(signal.SIGUSR1)
         assert ask(client, type="ping")["type"] == "pong"
     wait_until(lambda: "this process stays" in server.output, "it to say so")
+
+
+def test_what_comes_within_the_batch_interval_is_merged_at_its_end(run_server: Callable[..., Server]) -> None:
+    server = run_server(WS_BATCH_INTERVAL="2000")
+    server.publish(gold="13000")
+    with connect(server.ws_url) as client:
+        receive(client, "status")
+        server.publish(gold="13200")  # at once: nothing was sent to anybody lately
+        first = receive(client, "priceUpdate")
+        server.publish(gold="13400")
+        server.publish(gold="13600")
+        merged = receive(client, "priceUpdate")
+    assert (first["data"]["gold"]["price"], merged["data"]["gold"]["price"]) == (13200, 13600)
+    assert merged["seq"] == first["seq"] + 2
+    assert [move["newPrice"] for move in merged["changes"]] == [13400, 13600]

@@ -1,6 +1,6 @@
 """Ours, but for the one view."""
 
-from swarna.settings import *  # noqa: F403
+from swarna.settings import *  # noqa: F403  (settings are made to be taken whole)
 
 ROOT_URLCONF = "bench.bare.urls"
 # Nothing between the server and the view: ours from memory has nothing in between either.
