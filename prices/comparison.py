@@ -49,7 +49,7 @@ class Comparison:
     def quotes(self, metal: Metal) -> dict[str, Quote]:
         """What the sources said of a metal."""
         return {
-            name: quote for name, outcome in self.outcomes.items() for quote in outcome.quotes if quote.metal == metal
+            name: quote for name, outcome in self.outcomes.items() for quote in outcome.said if quote.metal == metal
         }
 
     def median(self, metal: Metal) -> Decimal | None:
@@ -130,7 +130,7 @@ class Comparison:
         return lines
 
     def _all(self) -> list[Quote]:
-        return [quote for outcome in self.outcomes.values() for quote in outcome.quotes]
+        return [quote for outcome in self.outcomes.values() for quote in outcome.said]
 
     # --- for programs ----------------------------------------------------------------------------------------------
 
@@ -189,7 +189,7 @@ def compare(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.
     doubts = {
         (quote.metal, name): trouble.words
         for name, outcome in outcomes.items()
-        for quote in outcome.quotes
+        for quote in outcome.said
         if quote.lane is Lane.LIVE
         and (
             trouble := doubted_at_spot(

@@ -275,6 +275,9 @@ FAULTS = {
     "a time of another world": Fault(
         times(0), TemporaryError, r"gives 1970-01-01T00:00:00Z as \w+, which cannot be when .*", "its answer"
     ),
+    "a time of last week": Fault(
+        times(FRIDAY.isoformat()), TemporaryError, "gives a price of 2026-09-18T20:59:00Z, which is stale", "its answer"
+    ),
     "a time ahead": Fault(
         times("2026-09-24T09:00:00Z"),
         TemporaryError,
@@ -405,13 +408,15 @@ def test_a_fault_is_of_its_kind_is_told_and_passes_on_to_the_next_source(
         for metal in Metal
     }
 
-    line = next(line for line in log() if line.startswith(f"{vendor.name} gave no price: "))
-    for trouble in line.removeprefix(f"{vendor.name} gave no price: ").split("; "):
+    line = next(line for line in log() if line.startswith(f"{vendor.name} gave no fresh price: "))
+    for trouble in line.removeprefix(f"{vendor.name} gave no fresh price: ").split("; "):
         named, _, cause = trouble.partition(": ")
         assert set(named.split(", ")) <= set(lost)
         assert re.fullmatch(fault.cause, cause), cause
     assert all(metal in line for metal in lost)
-    assert ProviderState.objects.get(name=vendor.name).last_error == line.removeprefix(f"{vendor.name} gave no price: ")
+    assert ProviderState.objects.get(name=vendor.name).last_error == line.removeprefix(
+        f"{vendor.name} gave no fresh price: "
+    )
     assert KEY.lower() not in " ".join(log()).lower()
 
 
@@ -512,7 +517,7 @@ def test_without_any_rate_dollars_are_not_published_and_the_next_source_is_asked
     market.answers["open_er_api"] = says("", 429, Retry_After="1200")(vendor, market)
     refresh_at(NOW)
     cause = "no rate of USD in INR: frankfurter answers HTTP 503; open_er_api answers HTTP 429"
-    assert f"swissquote gave no price: gold, silver, platinum, palladium: {cause}" in log()
+    assert f"swissquote gave no fresh price: gold, silver, platinum, palladium: {cause}" in log()
     assert {type(error) for error in errors["swissquote"].values()} == {TemporaryError}
     assert published() == {metal: ("gold_api_com", price) for metal, price in NEXT_PUBLISHED.items()}
     # It was not the source of the prices that asked to be left alone.
@@ -559,7 +564,7 @@ def test_a_key_that_a_vendor_repeats_to_us_is_seen_nowhere(
     market.answers[vendor.name] = ECHOES[echo](vendor, market)
     refresh_at(NOW)
     lines = [TokenlessFormatter("%(name)s %(message)s").format(record) for record in caplog.records]
-    assert any(f"{vendor.name} gave no price" in line for line in lines)
+    assert any(f"{vendor.name} gave no fresh price" in line for line in lines)
     told = [str(error) for error in errors[vendor.name].values()]
     state = ProviderState.objects.get(name=vendor.name).last_error
     page = admin_client.get("/admin/prices/providerstate/")
