@@ -439,6 +439,14 @@ def test_a_band_needs_two_ends(save: Callable[..., Any], lowest: str, highest: s
     assert not SanityBand.objects.exists()
 
 
+@pytest.mark.parametrize("currency", ["RS", "12$", "₹"])
+def test_a_band_in_what_is_no_currency_is_refused_for_it_would_bind_nothing(
+    save: Callable[..., Any], currency: str
+) -> None:
+    refused = errors(save(f"{BANDS}add/", metal="gold", currency=currency, lowest="1", highest="2"))
+    assert refused == {"currency": ["Write a three-letter ISO 4217 code such as INR."]}
+
+
 def test_staff_are_told_of_a_band_that_leaves_the_live_price_out(
     world: World, desk: Client, save: Callable[..., Any]
 ) -> None:
