@@ -41,8 +41,8 @@ def to_ask(now: dt.datetime) -> dict[str, int | None]:
     """The sources that are to be asked now, in order, with the calls that their quotas leave (None: any number).
 
     Left out are those that staff switched off, that asked to be left alone, whose quota is used up, and whose breaker
-    is open. Of these last one is asked all the same where nobody else is left: a breaker spares time that another
-    source can use better, and here there is none.
+    is open. Of these last, the first are asked all the same where nobody else is left, or too few to agree: a breaker
+    spares time that another source can use better, and here there is none.
     """
     may = [
         source
@@ -50,7 +50,9 @@ def to_ask(now: dt.datetime) -> dict[str, int | None]:
         if source.enabled and (source.rests_until is None or source.rests_until <= now) and source.calls_left(now) != 0
     ]
     asked = [source for source in may if source.breaker.state(now) is State.CLOSED or _is_probe(source, now)]
-    return {source.name: source.calls_left(now) for source in asked or may[:1]}
+    lacking = max(settings.CONSENSUS_SOURCES, 1) - len(asked)
+    asked += [source for source in may if source not in asked][: max(lacking, 0)]
+    return {source.name: source.calls_left(now) for source in may if source in asked}
 
 
 def _is_probe(source: ProviderState, now: dt.datetime) -> bool:
