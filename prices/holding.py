@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from prices import sources
 from prices.consensus import CONSENSUS
 from prices.guards import Band, Doubt, Doubted, confirms, doubted
 from prices.models import FallbackPrice, HeldPrice, LatestPrice, SanityBand
@@ -181,8 +182,11 @@ class Judge:
         if self._is_same(quote, held):
             self._decide(held, HeldPrice.Decision.CONFIRMED, quote.source)
             logger.warning("%s of %s is confirmed by %s: %s", held.metal_id, held.source, quote.source, held.price)
-        else:
-            self._decide(held, HeldPrice.Decision.OVERTAKEN, quote.source)
+            return
+        self._decide(held, HeldPrice.Decision.OVERTAKEN, quote.source)
+        if quote.source != held.source:
+            off = percent(self._spot(held.quote()) - self._spot(quote), self._spot(quote))
+            sources.set_aside(held.source, f"{held.metal_id}: {off:+.2f} % from {quote.source}", self.now)
 
     def _decide(self, held: HeldPrice, decision: HeldPrice.Decision, by: str) -> None:
         held.decision, held.decided_at, held.decided_by = decision, self.now, by

@@ -2,8 +2,9 @@
 
 import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TypeVar
 
 from django.conf import settings
 from django.utils import timezone
@@ -17,6 +18,8 @@ from prices.providers import chain
 from prices.quotes import FALLBACK, Metal, Quote
 
 logger = logging.getLogger(__name__)
+
+_News = TypeVar("_News")
 
 
 def refresh_if_due() -> None:
@@ -59,22 +62,20 @@ def _to_ask_for(now: dt.datetime) -> list[Metal]:
     ]
 
 
+def _asked(way: Callable[..., Iterator[_News]], metals: list[Metal], now: dt.datetime) -> Iterator[_News]:
+    """What those say who are to be asked now, in one of the chain's ways."""
+    stale = partial(is_stale, now=now, limit=freshness_limit())
+    return way(sources.to_ask(now), metals, budget=settings.PROVIDER_BUDGET, now=now, is_stale=stale)
+
+
 def _by_the_first(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None:
     """Each metal from the first source that has a fresh price. For one that is held the next is asked, and may confirm.
 
     A stale price goes out, as what it is, where nobody has a fresh one.
     """
-    now = clock()
-    outcomes = chain.one_after_the_other(
-        sources.to_ask(now),
-        metals,
-        budget=settings.PROVIDER_BUDGET,
-        now=now,
-        is_stale=partial(is_stale, now=now, limit=freshness_limit()),
-    )
     fresh: set[Metal] = set()
     stale: list[Quote] = []
-    for outcome in outcomes:
+    for outcome in _asked(chain.one_after_the_other, metals, clock()):
         fresh |= {quote.metal for quote in outcome.fresh}
         outcome.held |= ingest.offer(outcome.fresh, now=clock()).held
         if outcome.is_over:
@@ -91,14 +92,7 @@ def _by_consensus(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None
     premiums = Premium.in_force(now)
     said: dict[Metal, dict[str, Quote]] = {}
     agreements: dict[Metal, Agreement] = {}
-    answers = chain.side_by_side(
-        sources.to_ask(now),
-        metals,
-        budget=settings.PROVIDER_BUDGET,
-        now=now,
-        is_stale=partial(is_stale, now=now, limit=freshness_limit()),
-    )
-    for outcomes in answers:
+    for outcomes in _asked(chain.side_by_side, metals, now):
         fresh = [quote for outcome in outcomes for quote in outcome.fresh]
         for quote in fresh:
             said.setdefault(quote.metal, {})[quote.source] = quote

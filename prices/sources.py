@@ -99,10 +99,11 @@ def _fail(source: ProviderState, outcome: Outcome, now: dt.datetime) -> None:
     source.failures, source.open_until = breaker.failures, breaker.open_until
     if breaker.open_until and not was.open_until:
         logger.warning(
-            "%s is left alone until %s, after %d refreshes without a price",
+            "%s is left alone until %s, after %d refresh%s without a fresh price",
             source.name,
             f"{breaker.open_until:%H:%M:%SZ}",
             was.failures + 1,
+            "es" if was.failures else "",
         )
 
 
@@ -129,9 +130,14 @@ def remember_agreement(metal: Metal, agreement: Agreement, now: dt.datetime) -> 
     for name in agreement.set_aside:
         words = f"{metal}: {agreement.deviations[name]:+.2f} % from the median of {len(agreement.deviations)}"
         logger.warning("%s is set aside for %s", name, words)
-        ProviderState.objects.filter(name=name).update(
-            disagreement=words, disagreed_at=now, set_aside_total=F("set_aside_total") + 1
-        )
+        set_aside(name, words, now)
+
+
+def set_aside(name: str, words: str, now: dt.datetime) -> None:
+    """Write down that others gainsaid a source, and in which `words`."""
+    ProviderState.objects.filter(name=name).update(
+        disagreement=words, disagreed_at=now, set_aside_total=F("set_aside_total") + 1
+    )
 
 
 def reset(name: str) -> None:

@@ -112,7 +112,7 @@ def test_each_source_says_how_it_does(world: World, desk: Client, settings: Sett
     settings.A_QUOTA = Quota(100, "month")
     world.says |= {"a": TemporaryError("is away"), "b": {Metal.GOLD: "13200"}}
     world.refresh(0)
-    assert column(desk, SOURCES, "health") == ["failing: no price ever", "well, but not for all metals", "well"]
+    assert column(desk, SOURCES, "health") == ["failing: no fresh price ever", "well, but not for all metals", "well"]
     assert column(desk, SOURCES, "breaker") == ["closed"] * 3
     assert column(desk, SOURCES, "quota") == ["99 of 100/month", "—", "—"]
     assert "gold, silver, platinum, palladium: is away" in column(desk, SOURCES, "error")[0]
@@ -128,11 +128,11 @@ def test_each_source_says_how_it_does(world: World, desk: Client, settings: Sett
         ({"rests_until": dt.datetime(2026, 9, 24, 8, 5, tzinfo=dt.UTC)}, "rests until 13:35:00, as it asked"),
         (
             {"failures": 3, "open_until": dt.datetime(2026, 9, 24, 8, 5, tzinfo=dt.UTC)},
-            "left alone until 13:35:00, after 3 failures",
+            "left alone until 13:35:00, for its failures",
         ),
         (
             {"failures": 4, "open_until": dt.datetime(2026, 9, 24, 7, 59, tzinfo=dt.UTC)},
-            "failing: no price since 2026-09-23 12:30:00",
+            "failing: no fresh price since 2026-09-23 12:30:00",
         ),
         ({"refreshes_total": 0}, "never asked"),
         ({"last_error_at": dt.datetime(2026, 9, 23, 6, 0, tzinfo=dt.UTC)}, "well"),

@@ -131,7 +131,7 @@ def test_a_source_that_fails_three_times_in_a_row_is_left_alone(world: World, lo
     assert [world.refresh() for _ in range(3)] == [["a", "b"]] * 3
     assert world.refresh(0.5) == ["b"]
     assert [line for line in log() if "left alone" in line] == [
-        f"a is left alone until {NOW + 4 * MINUTE:%H:%M:%SZ}, after 3 refreshes without a price"
+        f"a is left alone until {NOW + 4 * MINUTE:%H:%M:%SZ}, after 3 refreshes without a fresh price"
     ]
 
 
@@ -236,6 +236,7 @@ def test_a_slip_that_is_shown_for_one_again_and_again_is_told_and_listed_once_a_
     for _ in range(3):
         assert world.refresh() == ["a", "b"]
     assert world.gold() == "13200 from b"
+    assert (state("a").disagreement, state("a").set_aside_total) == ("gold: +9.85 % from b", 3)
     held = HeldPrice.objects.get()
     assert (held.decision, held.decided_by, held.held_at) == (HeldPrice.Decision.OVERTAKEN, "b", NOW + 2 * MINUTE)
     assert len(log()) == 1
