@@ -179,6 +179,20 @@ def test_without_any_metal_it_says_what_to_do(world: World) -> None:
         run()
 
 
+def test_without_its_tables_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ListedMetal._meta, "db_table", "nowhere")
+    with pytest.raises(CommandError, match=r"The database cannot be used: .*nowhere.*\. Run manage.py migrate and"):
+        run()
+
+
+def test_a_source_that_froze_is_shown_with_its_age_and_named_so(world: World) -> None:
+    world.froze_at["b"] = timezone.now() - 61 * MINUTE
+    table, _ = run()
+    gold = next(line for line in table.splitlines() if line.startswith("gold"))
+    assert "13,200.0000 61 min" in gold
+    assert f"b: gold, silver, platinum, palladium: gives a price of {world.froze_at['b']:%Y-%m-%dT%H:%M:%SZ}" in table
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(-3, "0 s"), (0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (7200, "2 h"), (172_800, "2 d")],

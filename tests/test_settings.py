@@ -366,6 +366,11 @@ def test_durations_are_milliseconds_or_have_a_unit(text: str, seconds: float) ->
     assert environment.duration(text) == dt.timedelta(seconds=seconds)
 
 
+def test_one_who_wrote_seconds_without_a_unit_is_told(load: Callable[..., dict[str, Any]]) -> None:
+    (told,) = load(PROVIDER_BUDGET="10")["ENVIRONMENT_ERRORS"]["PROVIDER_BUDGET"]
+    assert told == "must be from 1000 ms to 315360000000 ms; without a unit it is milliseconds"
+
+
 @given(st.text())
 def test_any_other_text_is_no_duration(text: str) -> None:
     try:
