@@ -88,7 +88,10 @@ class Comparison:
         if quote is None:
             error = str(self.outcomes[name].errors.get(metal, "was not asked"))
             return error if len(error) <= _LONGEST_ERROR else f"{error[: _LONGEST_ERROR - 1]}…"
-        return f"{quote.price:,} {span((self.at - quote.quoted_at).total_seconds())}"
+        return f"{quote.price:,} {self._age(quote)}"
+
+    def _age(self, quote: Quote) -> str:
+        return span((self.at - quote.quoted_at).total_seconds())
 
     def _took(self) -> list[list[str]]:
         outcomes, states = self.outcomes.values(), self.states.values()
@@ -108,7 +111,7 @@ class Comparison:
                 [
                     f"{metal} {middle:,.2f}" if (middle := self.median(metal)) else metal.value,
                     *(self._off(quotes[name]) if name in quotes else "—" for name in self.outcomes),
-                    f"{shown.quote.price:,} {shown.quote.source}" if shown else "nothing",
+                    f"{shown.quote.price:,} {shown.quote.source} {self._age(shown.quote)}" if shown else "nothing",
                 ]
             )
         return rows
