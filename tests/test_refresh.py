@@ -6,13 +6,16 @@ import gzip
 import logging
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+import trustme
 from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
@@ -253,6 +256,23 @@ def test_a_source_that_comes_back_is_live_again(source: Source, log: Callable[[]
 
 
 # --- what is only strange ------------------------------------------------------------------------------------------
+
+
+def test_a_source_is_asked_by_https_and_by_its_certificate_alone(
+    source: Source, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, log: Callable[[], list[str]]
+) -> None:
+    authority, certified = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(certified)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    with HTTPServer(threaded=True, ssl_context=certified) as server:
+        settings.GOLD_API_COM_URL = Source(server, quoting(NOW)).url
+        assert settings.GOLD_API_COM_URL.startswith("https://")
+        refresh_at(NOW)
+        assert sources_shown() == {FALLBACK}
+        assert log() == [f"{LIVE} gave no fresh price: {ALL}: cannot be reached (SSLError)"]
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+        refresh_at(NOW)
+    assert sources_shown() == {LIVE}
 
 
 def test_prices_go_out_per_gram(source: Source) -> None:
