@@ -115,7 +115,7 @@ class PremiumForm(AuditedForm):
 
 @admin.register(Premium)
 class PremiumAdmin(SimpleHistoryAdmin):
-    """Goes out at once, or when its time has come (prices/refresh.py)."""
+    """Goes out at once, or when its time has come (prices/schedule.py)."""
 
     form = PremiumForm
     fields = ["metal", "multiplier", "effective_from", "note", "confirm", "version"]
