@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 
 import pytest
 import requests
@@ -101,7 +102,7 @@ def premiums(server: Server) -> Iterator[dt.datetime]:
 
 def test_a_premium_goes_out_at_its_time(server: Server, client: ClientConnection, premiums: dt.datetime) -> None:
     for now, price in ((dt.datetime.now(dt.UTC), 13780), (premiums, 14950)):
-        tick = server.do(lambda now=now: ingest.apply_premiums(now=now))
+        tick = server.do(partial(ingest.apply_premiums, now=now))
         while (update := receive(client, "priceUpdate"))["seq"] < tick.seq:
             pass
         assert (update["data"]["gold"]["price"], update["changes"]) == (price, [])

@@ -150,7 +150,7 @@ class PremiumAdmin(SimpleHistoryAdmin):
             for _, of_metal in groupby(gone, key=lambda premium: premium.metal_id):
                 for words in _without(list(of_metal), timezone.now()):
                     messages.warning(request, words)
-        return super().get_deleted_objects(objs, request)  # type: ignore[arg-type]  # typed for querysets of any model
+        return super().get_deleted_objects(objs, request)
 
     def delete_model(self, request: HttpRequest, obj: Premium) -> None:
         super().delete_model(request, obj)
