@@ -220,6 +220,14 @@ def test_a_premium_goes_out_with_the_price_that_is_shown() -> None:
     assert ingest.apply_premiums(now=NOW + 2 * MINUTE) is None
 
 
+def test_a_premium_is_on_the_days_figures_that_a_source_gives() -> None:
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=NOW)
+    offer("10000", 0, open="9900", high="10100", low="9800", previous_close="9700")
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+    figures = (row.price, row.open, row.high, row.low, row.previous_close)
+    assert figures == tuple(map(Decimal, (11000, 10890, 11110, 10780, 10670)))
+
+
 def test_bid_and_ask_go_along_with_a_premium_that_changes() -> None:
     premium = Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW)
     offer("10000", 0, bid="9990", ask="10010")
