@@ -377,10 +377,10 @@ def test_a_change_of_duty_is_no_jump_no_move_and_no_high() -> None:
 
 @pytest.mark.usefixtures("dearer")
 def test_a_change_of_duty_makes_no_quote_that_is_repeated_news() -> None:
-    offer("11000.0001", 1, "metals_dev")
+    offer("11000.0005", 1, "metals_dev")
     ticks = Head.newest()
     for minutes in (2, 3):
-        repeated = [quote(price="11000.0001", at=NOW + MINUTE, source="metals_dev")]
+        repeated = [quote(price="11000.0005", at=NOW + MINUTE, source="metals_dev")]
         ingest.offer(repeated, now=NOW + minutes * MINUTE)
     assert Head.newest() == ticks
 
