@@ -65,7 +65,7 @@ class Board:
     def __init__(self, page: Page, url: str) -> None:
         self._page = page
         self.statuses: list[dict[str, Any]] = []
-        page.on("websocket", lambda socket: self._listen(socket))
+        page.on("websocket", self._listen)
         page.goto(url)
 
     def _listen(self, socket: WebSocket) -> None:
