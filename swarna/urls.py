@@ -1,15 +1,20 @@
 """HTTP: the board, the API, the admin, health."""
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.templatetags.static import static
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
+from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from prices.models import ListedMetal
 from streaming import asyncapi
+from swarna.problems import unknown_address
+from swarna.requests import StrictView
 
 
 async def healthz(request: HttpRequest) -> HttpResponse:
@@ -25,13 +30,15 @@ def board(request: HttpRequest) -> HttpResponse:
 
 handler400 = "swarna.problems.bad_request"
 handler403 = "swarna.problems.permission_denied"
-handler404 = "swarna.problems.not_found"
 handler500 = "swarna.problems.server_error"
 
 
-def asyncapi_document(request: HttpRequest) -> HttpResponse:
+class AsyncApiView(StrictView):
     """The stream, described for machines."""
-    return JsonResponse(asyncapi.document())
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        return Response(asyncapi.document())
 
 
 urlpatterns = [
@@ -43,6 +50,7 @@ urlpatterns = [
     path("api/v1/", include("prices.api.urls")),
     path("api/v1/auth/", include("accounts.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/asyncapi.json", asyncapi_document, name="asyncapi"),
+    path("api/asyncapi.json", AsyncApiView.as_view(), name="asyncapi"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    re_path("^api/", unknown_address),
 ]
