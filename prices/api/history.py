@@ -1,6 +1,5 @@
 """What was: ticks, candles and significant moves, of what this deployment shows."""
 
-import datetime as dt
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -34,8 +33,6 @@ from prices.models import ListedMetal, Price, SignificantChange
 from prices.quotes import FALLBACK, SIMULATED, Lane, converted, shown_lanes
 from swarna.requests import StrictView
 
-# A range that ended so long ago is as good as closed: sources are late by minutes at most.
-_SETTLED: Final = dt.timedelta(hours=1)
 _AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "close")
 
 
@@ -55,16 +52,10 @@ class _PagesView(StrictView):
             renderer = next(each() for each in self.renderer_classes if each.format == wanted)
             request.accepted_renderer, request.accepted_media_type = renderer, renderer.media_type
 
-    def page(self, said: Mapping[str, Any], *, settled: bool) -> Response:
+    def page(self, said: Mapping[str, Any]) -> Response:
         """An answer with `next` as a header too, which CSV has no other place for."""
-        headers = {"Cache-Control": "public, max-age=3600"} if settled else {}
-        if said["next"]:
-            headers["Link"] = f'<{said["next"]}>; rel="next"'
+        headers = {"Link": f'<{said["next"]}>; rel="next"'} if said["next"] else {}
         return Response(said, headers=headers)
-
-    def is_settled(self, now: dt.datetime) -> bool:
-        """Whether what was asked for is of a time that is over."""
-        return self.asked.get("to") is not None and self.asked["to"] <= now - _SETTLED
 
 
 class HistoryView(_PagesView):
@@ -99,7 +90,6 @@ class HistoryView(_PagesView):
                 "data": data,
                 "next": ending and pages.link(request, {"cursor": ending}),
             },
-            settled=self.is_settled(timezone.now()),
         )
 
 
@@ -147,7 +137,6 @@ class CandlesView(_PagesView):
                 "data": data,
                 "next": following and pages.link(request, {"from": following.isoformat().replace("+00:00", "Z")}),
             },
-            settled=self.is_settled(now) and all(candle["closed"] for candle in data),
         )
 
 
@@ -197,7 +186,6 @@ class ChangesView(_PagesView):
                 "data": data,
                 "next": ending and pages.link(request, {"cursor": ending}),
             },
-            settled=self.is_settled(timezone.now()),
         )
 
 
