@@ -2,10 +2,11 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from prices import history, history_csv
 from prices.candles import Interval
@@ -26,12 +27,19 @@ def candles(metals: Sequence[Metal], interval: Interval, start: dt.datetime, end
     return history_csv.bars(_bars(metals, interval, start, end), currency=settings.BASE_CURRENCY)
 
 
+def _row_by_row() -> AbstractContextManager[Any]:
+    """In a transaction, PostgreSQL sends rows from a cursor; outside of one it would gather them all first.
+
+    SQLite reads them one by one anyway, and in a transaction of ours would let nobody else write meanwhile: no tick.
+    """
+    return transaction.atomic() if connection.vendor == "postgresql" else nullcontext()
+
+
 def _ticks(metals: Iterable[Metal], start: dt.datetime, end: dt.datetime) -> Iterator[Tick]:
     shown = Price.objects.filter(currency=settings.BASE_CURRENCY, at__gte=start, at__lt=end).order_by("at", "id")
     if Lane.SIMULATED not in shown_lanes(settings.PRICE_PROVIDERS):
         shown = shown.exclude(source=SIMULATED)
-    # In a transaction, PostgreSQL sends rows from a cursor; outside of one it would gather them all first.
-    with transaction.atomic():
+    with _row_by_row():
         for metal in metals:
             rows = shown.filter(metal=metal).values_list("at", "price", "bid", "ask", "source")
             for at, price, bid, ask, source in rows.iterator(_CHUNK):
@@ -40,7 +48,7 @@ def _ticks(metals: Iterable[Metal], start: dt.datetime, end: dt.datetime) -> Ite
 
 def _bars(metals: Iterable[Metal], interval: Interval, start: dt.datetime, end: dt.datetime) -> Iterator[Bar]:
     lane = Lane.SIMULATED if settings.PRICE_PROVIDERS == [SIMULATED] else Lane.LIVE
-    with transaction.atomic():
+    with _row_by_row():
         for metal in metals:
             kept = history.Series(metal, settings.BASE_CURRENCY, lane).kept(interval, start, end)
             rows = kept.values_list("start", "open", "high", "low", "close")
