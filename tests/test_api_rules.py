@@ -68,6 +68,16 @@ def test_what_nobody_can_write_says_so_in_the_one_shape(path: str, status: int) 
     refused(Client(enforce_csrf_checks=True).post(f"/api/{path}", "{}", content_type="application/json"), status)
 
 
+@pytest.mark.parametrize("query", ["version=a%0d%0aX-B:1", "lang=%00", "colour=red"])
+def test_the_schema_takes_no_parameters(client: Client, query: str) -> None:
+    refused(client.get(f"/api/schema/?{query}"), 400)
+
+
+def test_the_page_of_the_api_is_only_to_be_read(client: Client) -> None:
+    assert client.get("/api/docs/").status_code == 200
+    refused(client.options("/api/docs/"), 405)
+
+
 def test_an_unknown_page_is_still_a_page(client: Client) -> None:
     assert client.get("/nowhere")["Content-Type"].startswith("text/html")
 
@@ -380,7 +390,7 @@ def test_every_answer_with_a_body_has_an_example(client: Client) -> None:
     for path, operations in schema(client)["paths"].items():
         for method, operation in operations.items():
             said = {status: answer.get("content", {}) for status, answer in operation["responses"].items()}
-            assert {"400", "401", "429"} <= set(said), (path, method)
+            assert {"400", "401", "429", "503"} <= set(said), (path, method)
             for status, content in said.items():
                 for kind, described in content.items():
                     assert described.get("examples"), (path, method, status, kind)
