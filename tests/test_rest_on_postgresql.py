@@ -4,6 +4,10 @@ import csv
 import datetime as dt
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,9 +21,11 @@ import pytest
 from django.contrib.auth.models import Permission, User
 
 from accounts import tokens
+from accounts.models import Token
 from prices import ingest
+from prices.models import Configuration, FallbackPrice
 from tests.conftest import Server, quote
-from tests.product import wait_until
+from tests.product import ROOT, wait_until
 
 MINUTE = dt.timedelta(minutes=1)
 
@@ -145,6 +151,8 @@ def test_all_that_the_api_reads_and_writes(run_shop: Callable[..., Shop]) -> Non
     fallback = shop.ask("fallback-prices/silver/", "PATCH", {"price": 106.5, "note": "by hand"}, **staff)
     assert (fallback.status, fallback.json()["price"], fallback.json()["onScreen"]) == (200, 106.5, True)
     wait_until(lambda: shop.ask("prices/silver/").json()["price"] == 106.5, "staff's price")
+    for edited in (Configuration.objects.get, partial(FallbackPrice.objects.get, metal="silver")):
+        assert shop.do(lambda edited=edited: edited().history.latest().history_user.username) == "asha"
     for path, body, field in (
         ("config/", {"changeThresholdPercent": 10**15}, "changeThresholdPercent"),
         ("config/", {"freshnessLimitMs": 10**30}, "freshnessLimitMs"),
@@ -157,8 +165,28 @@ def test_all_that_the_api_reads_and_writes(run_shop: Callable[..., Shop]) -> Non
         refusal = shop.ask(path, "PATCH", body, **staff)
         assert (refusal.status, list(refusal.json()["errors"])) == (400, [field]), body
 
+    assert shop.ask("auth/token/%00/", "DELETE", **staff).status == 404
     assert shop.ask(f"auth/token/{token.json()['key']}/", "DELETE", **staff).status == 204
     assert shop.ask("auth/token/", **staff).status == 401
+
+
+def test_what_the_documents_tell_to_type_works(run_shop: Callable[..., Shop], tmp_path: Path) -> None:
+    shop = run_shop()
+    shop.do(lambda: User.objects.create_user("asha", password="correct horse battery"))
+    shop.publish(gold="13221.39")
+    page = (ROOT / "docs/api.md").read_text()
+    typed, program = (re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)[0] for kind in ("sh", "python"))
+    assert "http://127.0.0.1:3001" in typed
+    for command in (
+        ["bash", "-euo", "pipefail", "-c", typed.replace("http://127.0.0.1:3001", shop.http_url)],
+        [sys.executable, "-c", program],
+    ):
+        environment = os.environ | {"API": f"{shop.http_url}/api/v1"}
+        ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30)
+        assert ran.returncode == 0, ran.stderr
+        assert "problem" not in ran.stdout
+    assert [len((tmp_path / name).read_text().splitlines()) for name in ("gold.csv", "gold-minutes.csv")] == [2, 2]
+    assert shop.do(lambda: Token.objects.count()) == 1  # the Python one's: the other was revoked
 
 
 def test_a_crowd_shares_few_connections(run_shop: Callable[..., Shop], on_postgresql: str) -> None:
