@@ -1,7 +1,7 @@
 """History on its way into a file, row by row, whatever its length: see prices/history_csv.py."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
@@ -17,12 +17,12 @@ from prices.quotes import SIMULATED, Lane, Metal, shown_lanes
 _CHUNK: Final = 2000  # rows in memory
 
 
-def ticks(metals: Sequence[Metal], start: dt.datetime, end: dt.datetime) -> Iterator[str]:
+def ticks(metals: Sequence[Metal], start: dt.datetime, end: dt.datetime) -> Generator[str]:
     """Lines of all that was shown from `start` on until before `end`, metal by metal, oldest first."""
     return history_csv.ticks(_ticks(metals, start, end), currency=settings.BASE_CURRENCY)
 
 
-def candles(metals: Sequence[Metal], interval: Interval, start: dt.datetime, end: dt.datetime) -> Iterator[str]:
+def candles(metals: Sequence[Metal], interval: Interval, start: dt.datetime, end: dt.datetime) -> Generator[str]:
     """Lines of the candles that begin from `start` on until before `end`, metal by metal, oldest first."""
     return history_csv.bars(_bars(metals, interval, start, end), currency=settings.BASE_CURRENCY)
 

@@ -2,6 +2,9 @@
 
 import datetime as dt
 import io
+import os
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from decimal import Decimal
@@ -20,6 +23,8 @@ from prices.models import Candle, Price
 from prices.quotes import Metal
 from streaming import publish
 from tests.conftest import NOW, at_once, quote
+from tests.environment import DATABASE
+from tests.product import ROOT
 
 
 @pytest.fixture(params=["sqlite", "postgresql"], autouse=True)
@@ -196,6 +201,16 @@ def test_nothing_is_made_of_nothing_and_a_reversed_range_is_refused() -> None:
     assert run("candles", "rebuild") == "0 days made anew\n"
     with pytest.raises(CommandError, match="--from 2026-09-02 is after --to 2026-09-01"):
         run("candles", "rebuild", "--from=2026-09-02", "--to=2026-09-01")
+
+
+def test_who_has_read_enough_is_no_failure() -> None:
+    end, beginning = os.pipe()
+    os.close(end)
+    command = [sys.executable, "manage.py", "export", "--from=2026-09-23", "--to=2026-09-24"]
+    environment = os.environ | {"DATABASE_URL": f"sqlite:///{DATABASE}", "PYTHONUNBUFFERED": ""}
+    stopped = subprocess.run(command, cwd=ROOT, env=environment, stdout=beginning, stderr=subprocess.PIPE, text=True)
+    os.close(beginning)
+    assert (stopped.returncode, stopped.stderr) == (141, "")
 
 
 @pytest.mark.django_db(transaction=True)
