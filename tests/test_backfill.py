@@ -228,6 +228,17 @@ def test_it_stops_before_the_quota_ends_and_says_when_to_go_on(
     assert ProviderState.objects.get(name="metals_dev").calls == 2
 
 
+def test_a_day_that_a_vendor_knows_nothing_of_is_no_failure(
+    seeded: None, httpserver: HTTPServer, settings: Settings
+) -> None:
+    settings.GOLDAPI_IO_URL, settings.GOLDAPI_IO_KEY = httpserver.url_for("").rstrip("/"), "k3y-of-goldapi-io"
+    httpserver.expect_request(re.compile("/api/.*")).respond_with_json({"error": "No data available for this date."})
+    with time_machine.travel(NOW):
+        said = run("--provider=goldapi_io", f"--from={MONDAY}", f"--to={MONDAY}", "--metal=gold")
+    assert "0 written, 0 there already, 0 unusable" in said
+    assert ProviderState.objects.get(name="goldapi_io").calls_total == 1
+
+
 @pytest.mark.parametrize(
     ("failure", "said"),
     [
