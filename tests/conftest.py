@@ -18,6 +18,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, connections
 from pytest_django import Settings
+from pytest_httpserver import HTTPServer
 
 from prices import ingest
 from prices.quotes import Metal, PublishedTick, Quote
@@ -135,6 +136,14 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
         if record.name.startswith("prices") and record.levelno >= logging.WARNING
     ]
     logger.removeHandler(caplog.handler)
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[HTTPServer]:
+    """A real server for the vendors' addresses, which answers several calls at a time; rules are each test's own."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with HTTPServer(threaded=True) as server:
+        yield server
 
 
 @pytest.fixture
