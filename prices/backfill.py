@@ -22,7 +22,7 @@ from prices.history_csv import Bar, CsvError
 from prices.models import Candle, Head, Premium, Price, ProviderState, SilentDay
 from prices.premiums import with_premium
 from prices.providers import Archive
-from prices.providers.errors import ProviderError
+from prices.providers.errors import NoDataError, ProviderError
 from prices.providers.http import Client
 from prices.providers.parsing import dates_between
 from prices.quotes import Lane, Metal, Quote, day_figures, lane_of
@@ -119,6 +119,8 @@ def ask(archive: Archive, asked: Ask, *, leave: int, replace: bool, now: dt.date
     client = Client(deadline=time.monotonic() + settings.PROVIDER_BUDGET.total_seconds(), most_calls=left)
     try:
         found = archive.fetch(asked.metals, asked.first, asked.last, client=client, now=now)
+    except NoDataError:
+        found = {}
     finally:
         sources.count_calls(archive.source, client.calls, now)
     filled = Filled(unknown=_remember_silence(archive, asked, found, now))
@@ -162,22 +164,35 @@ def _is_open(date: dt.date) -> bool:
 
 def _day(date: dt.date, said: Quote, source: str) -> Candle:
     """A vendor's day as the candle of the day of that date here, with the premium that was in force at its end."""
-    start, last = history.midnight(date), history.midnight(date + _A_DAY) - _INSTANT
-    quote = with_premium(said, Premium.in_force(last))
+    quote = with_premium(said, Premium.in_force(history.midnight(date + _A_DAY) - _INSTANT))
     figures = day_figures(quote, None, None, same_day=False)
-    whole = candles.Candle(
+    bar = Bar(
+        metal=quote.metal,
         interval=Interval.DAY,
-        start=start,
+        start=history.midnight(date),
         open=figures.open,
         high=figures.high,
         low=figures.low,
         close=quote.price,
-        ticks=0,  # of ours
-        first_at=start,
-        last_at=last,
+    )
+    return _given_whole(bar, source)
+
+
+def _given_whole(bar: Bar, source: str) -> Candle:
+    """A candle that was not made of ticks of ours."""
+    whole = candles.Candle(
+        interval=bar.interval,
+        start=bar.start,
+        open=bar.open,
+        high=bar.high,
+        low=bar.low,
+        close=bar.close,
+        ticks=0,
+        first_at=bar.start,
+        last_at=bar.interval.end(bar.start, history.zone()) - _INSTANT,
         seq=0,
     )
-    return _series(quote.metal).row(whole, source)
+    return _series(bar.metal).row(whole, source)
 
 
 def _write(rows: Sequence[Candle], *, replace: bool) -> int:
@@ -233,7 +248,7 @@ class _Filling:
 
     def take(self, line: int, row: history_csv.Tick | Bar) -> None:
         if isinstance(row, Bar):
-            self._bars.append(_series(row.metal).row(self._whole(row), history_csv.CSV))
+            self._bars.append(_given_whole(row, history_csv.CSV))
             if len(self._bars) == _BATCH:
                 self._write_bars()
             return
@@ -256,20 +271,6 @@ class _Filling:
         for series, last in self._last.items():
             self._write_ticks(series)
             self._lengthen(series, Interval.DAY.start(last, self._local))
-
-    def _whole(self, bar: Bar) -> candles.Candle:
-        return candles.Candle(
-            interval=bar.interval,
-            start=bar.start,
-            open=bar.open,
-            high=bar.high,
-            low=bar.low,
-            close=bar.close,
-            ticks=0,
-            first_at=bar.start,
-            last_at=bar.interval.end(bar.start, self._local) - _INSTANT,
-            seq=0,
-        )
 
     def _write_bars(self) -> None:
         written = _write(self._bars, replace=self._replace)

@@ -32,9 +32,6 @@ from prices.quotes import (
 _AMOUNT: Final[dict[str, Any]] = {"max_digits": 18, "decimal_places": 4}
 
 
-LONGEST_FRESHNESS: Final = dt.timedelta(days=366)
-
-
 def _base_currency() -> str:
     return str(settings.BASE_CURRENCY)
 
@@ -58,6 +55,11 @@ class ListedMetal(models.Model):
     def symbol(self) -> str:
         """The ISO 4217 code, such as XAU."""
         return Metal(self.name).symbol
+
+    @classmethod
+    def metals(cls) -> list[Metal]:
+        """Those that are switched on, in staff's order."""
+        return [Metal(name) for name in cls.objects.filter(enabled=True).values_list("name", flat=True)]
 
 
 class Head(models.Model):

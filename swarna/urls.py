@@ -28,8 +28,7 @@ async def healthz(request: HttpRequest) -> HttpResponse:
 
 def board(request: HttpRequest) -> HttpResponse:
     """The board: a page that draws what the stream sends it, with a place for each listed metal."""
-    metals = ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)
-    return render(request, "board.html", {"metals": list(metals)})
+    return render(request, "board.html", {"metals": ListedMetal.metals()})
 
 
 handler400 = "swarna.problems.bad_request"

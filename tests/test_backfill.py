@@ -34,10 +34,9 @@ PER_GRAM = {"gold": 9223.3162, "silver": 105.0461, "platinum": 3824.4612, "palla
 ALL = tuple(Metal)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Both databases that Swarna runs on, seeded; the test runs on each."""
-    request.getfixturevalue("seeded" if request.param == "sqlite" else "on_postgresql")
+@pytest.fixture
+def database(either_database: None) -> Iterator[None]:
+    """A seeded database whose months nobody has looked at yet, and a clock that stands."""
     partitions._known.clear()
     with time_machine.travel(NOW, tick=False):
         yield
@@ -251,6 +250,17 @@ def test_it_stops_before_the_quota_ends_and_says_when_to_go_on(
         "It begins anew on 2026-10-01: give the same command then, and it goes on."
     )
     assert ProviderState.objects.get(name="metals_dev").calls == 2
+
+
+def test_a_day_that_a_vendor_knows_nothing_of_is_no_failure(
+    seeded: None, httpserver: HTTPServer, settings: Settings
+) -> None:
+    settings.GOLDAPI_IO_URL, settings.GOLDAPI_IO_KEY = httpserver.url_for("").rstrip("/"), "k3y-of-goldapi-io"
+    httpserver.expect_request(re.compile("/api/.*")).respond_with_json({"error": "No data available for this date."})
+    with time_machine.travel(NOW):
+        said = run("--provider=goldapi_io", f"--from={MONDAY}", f"--to={MONDAY}", "--metal=gold")
+    assert "0 written, 0 there already, 0 unusable" in said
+    assert ProviderState.objects.get(name="goldapi_io").calls_total == 1
 
 
 @pytest.mark.parametrize(

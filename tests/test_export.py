@@ -27,10 +27,9 @@ from tests.environment import DATABASE
 from tests.product import ROOT
 
 
-@pytest.fixture(params=["sqlite", "postgresql"], autouse=True)
-def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Both databases that Swarna runs on, seeded; each test runs on each."""
-    request.getfixturevalue("seeded" if request.param == "sqlite" else "on_postgresql")
+@pytest.fixture(autouse=True)
+def database(either_database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A seeded database whose months nobody has looked at yet, and a clock that stands."""
     monkeypatch.setattr(publish, "tick", lambda tick: None)
     partitions._known.clear()
     with time_machine.travel(NOW, tick=False):

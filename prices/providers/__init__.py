@@ -50,7 +50,7 @@ PROVIDERS: Final[Mapping[str, Source]] = {
 class FetchDays(Protocol):
     """What a vendor says of these metals on the days from `first` to `last`, both with them, of UTC.
 
-    Raises ProviderError for what concerns all of them.
+    Raises NoDataError where it has nothing of any of them, and other ProviderErrors for what concerns all of them.
     """
 
     def __call__(
