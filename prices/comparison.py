@@ -201,7 +201,7 @@ def compare(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.
     }
     return Comparison(
         at=now,
-        metals=[Metal(name) for name in ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)],
+        metals=ListedMetal.metals(),
         outcomes=outcomes,
         states={source.name: source for source in sources.in_order() if source.name in outcomes},
         shown=standing().quotes,

@@ -3,7 +3,6 @@
 import contextlib
 import datetime as dt
 import gzip
-import logging
 import re
 import socket
 import threading
@@ -41,13 +40,6 @@ ALL = "gold, silver, platinum, palladium"
 HTML = "<html><body><h1>Sorry</h1></body></html>"
 # Not long to wait for a source that hangs; those that answer have ten seconds, for the machine may be busy.
 SHORT = dt.timedelta(seconds=0.2)
-
-
-@pytest.fixture(scope="module")
-def http() -> Iterator[HTTPServer]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    with HTTPServer(threaded=True) as server:
-        yield server
 
 
 @pytest.fixture
