@@ -34,8 +34,11 @@ _INTERVALS: Final = ("1m", "5m", "15m", "1h", "1d")
 
 
 @contextlib.contextmanager
-def database() -> Iterator[str]:
-    """An empty PostgreSQL database of the row's own; its address. Raises MissingError where there is none to be had."""
+def database(*settings: str) -> Iterator[str]:
+    """An empty PostgreSQL database of the row's own; its address. Raises MissingError where there is none to be had.
+
+    `settings` are such as `fsync=on`, for a server that the row starts.
+    """
     if given := os.environ.get("BENCH_DATABASE_URL"):
         with _beside(given) as address:
             yield address
@@ -44,10 +47,10 @@ def database() -> Iterator[str]:
         from tests import postgresql
     except ModuleNotFoundError as error:
         raise machine.MissingError(
-            f"{error}: the row history needs what tests need (pip install -r requirements-dev.txt)"
+            f"{error}: rows on PostgreSQL need what tests need (pip install -r requirements-dev.txt)"
         ) from error
     try:
-        with postgresql.running(*_SETTINGS) as cluster:
+        with postgresql.running(*_SETTINGS, *settings) as cluster:
             yield cluster.create("bench")
     except ModuleNotFoundError as error:
         raise machine.MissingError(f"{error}, or name a PostgreSQL by BENCH_DATABASE_URL") from error

@@ -80,12 +80,11 @@ def valkey(folder: Path) -> Iterator[str]:
         process.wait()
 
 
-def prepare_database(around: Surroundings) -> None:
+def prepare_database(around: Surroundings, **settings: str) -> None:
     """An empty database of Swarna's own, as a first start leaves it."""
+    environment = around.environment | settings
     for command in ("migrate", "seed"):
-        subprocess.run(
-            [sys.executable, "manage.py", command, "--verbosity=0"], cwd=ROOT, env=around.environment, check=True
-        )
+        subprocess.run([sys.executable, "manage.py", command, "--verbosity=0"], cwd=ROOT, env=environment, check=True)
 
 
 class Ticking:

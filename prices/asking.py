@@ -13,7 +13,6 @@ from prices.models import ListedMetal
 from prices.providers import chain
 from prices.providers.chain import Outcome
 from prices.providers.errors import QuotaError
-from prices.quotes import Metal
 
 
 def ask(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.now) -> dict[str, Outcome]:
@@ -23,7 +22,7 @@ def ask(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.now)
     off, but not beyond its quota. Its calls are counted and its outcome is written down, as in a refresh.
     """
     now = clock()
-    metals = [Metal(name) for name in ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)]
+    metals = ListedMetal.metals()
     asked = [source for source in sources.in_order() if source.name in names]
     outcomes = {source.name: Outcome(source.name, is_over=True) for source in asked}
     for source in asked:

@@ -7,8 +7,9 @@ later of them corrects the other.
 import datetime as dt
 import enum
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import reduce
 from typing import Final
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -138,18 +139,4 @@ def merged(candle: Candle, more: Candle) -> Candle:
 def widened(candles: Iterable[Candle], interval: Interval, start: dt.datetime) -> Candle:
     """One candle of a longer interval out of all shorter ones in it, oldest first, at least one."""
     first, *others = candles
-    made = Candle(
-        interval=interval,
-        start=start,
-        open=first.open,
-        high=first.high,
-        low=first.low,
-        close=first.close,
-        ticks=first.ticks,
-        first_at=first.first_at,
-        last_at=first.last_at,
-        seq=first.seq,
-    )
-    for other in others:
-        made = merged(made, other)
-    return made
+    return reduce(merged, others, replace(first, interval=interval, start=start))

@@ -187,7 +187,6 @@ def compare(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.
     """Ask these sources, once, and put what they say side by side (prices/asking.py: it counts against quotas)."""
     outcomes = ask(names, clock)
     now = clock()
-    premiums = Premium.in_force(now)
     in_force, largest_jump = bands(settings.BASE_CURRENCY), Configuration.load().jump_percent
     doubts = {
         (quote.metal, name): trouble.words
@@ -197,20 +196,19 @@ def compare(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.
         and (
             trouble := doubted_at_spot(
                 quote,
-                last_live(quote.metal, quote.currency, premiums),
+                last_live(quote.metal, quote.currency),
                 band=in_force.get(quote.metal),
                 max_jump_percent=largest_jump,
-                premiums=premiums,
             )
         )
     }
     return Comparison(
         at=now,
-        metals=[Metal(name) for name in ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)],
+        metals=ListedMetal.metals(),
         outcomes=outcomes,
         states={source.name: source for source in sources.in_order() if source.name in outcomes},
         shown=standing().quotes,
-        premiums=premiums,
+        premiums=Premium.in_force(now),
         tolerances=sources.tolerances(),
         doubts=doubts,
     )

@@ -64,8 +64,7 @@ def _quotes_in_force() -> dict[Metal, PublishedQuote]:
     shown: dict[str, LatestPrice] = {}
     for latest in LatestPrice.shown():
         shown.setdefault(latest.metal_id, latest)
-    listed = ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)
-    return {Metal(name): shown[name].published() for name in listed if name in shown}
+    return {metal: shown[metal].published() for metal in ListedMetal.metals() if metal in shown}
 
 
 def _ticks_after(since: int, until: int) -> tuple[PublishedTick, ...]:

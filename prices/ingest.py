@@ -6,10 +6,9 @@ in which they become visible, and "the price before" means the same to everyone.
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
 
 from django.conf import settings
@@ -29,7 +28,7 @@ from prices.models import (
     Price,
     SignificantChange,
 )
-from prices.premiums import before_premium, with_premium
+from prices.premiums import before_premium, restated, with_premium
 from prices.quotes import (
     Change,
     DayFigures,
@@ -68,8 +67,8 @@ def record(quotes: Iterable[Quote], *, now: dt.datetime) -> PublishedTick | None
 
     A repeated quote only confirms that its source is alive. One older than the lane's latest is not news.
     """
-    with _one_at_a_time() as ledger:
-        return ledger.write(quotes, now)
+    with _one_at_a_time(now) as ledger:
+        return ledger.write(quotes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +81,23 @@ class Offered:
 
 def offer(quotes: Iterable[Quote], *, now: dt.datetime) -> Offered:
     """Write the quotes that can be believed, as `record` does, and hold the others (prices/holding.py)."""
-    with _one_at_a_time() as ledger:
-        judge = ledger.judge(now)
+    with _one_at_a_time(now) as ledger:
+        judge = ledger.judge()
         believed = [quote for quote in ledger.in_time(quotes) if quote.lane is not Lane.LIVE or judge.admits(quote)]
-        return Offered(ledger.write(believed, now), frozenset(judge.held))
+        return Offered(ledger.write(believed), frozenset(judge.held))
 
 
 def hold_for_disagreement(quotes: Sequence[Quote], *, now: dt.datetime) -> None:
     """Record what the sources of one metal say that do not agree: staff may decide between them."""
-    with _one_at_a_time() as ledger:
-        ledger.judge(now).hold_for_disagreement(list(ledger.in_time(quotes)), settings.CONSENSUS_SOURCES)
+    with _one_at_a_time(now) as ledger:
+        ledger.judge().hold_for_disagreement(list(ledger.in_time(quotes)), settings.CONSENSUS_SOURCES)
 
 
 def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> PublishedTick | None:
     """Staff's word on a price that is held: publish it, or not. Raises ValueError where it was decided meanwhile, or
     where it cannot be shown: a newer price is out, the currency or the metal is no longer shown.
     """
-    with _one_at_a_time() as ledger:
+    with _one_at_a_time(now) as ledger:
         held = HeldPrice.objects.select_for_update().get(pk=held_id)
         if held.decision != HeldPrice.Decision.PENDING:
             raise ValueError(f"it was {held.decision} by {held.decided_by} already")
@@ -118,7 +117,7 @@ def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> Publish
         pending.filter(metal=held.metal_id, currency=held.currency).update(
             decision=HeldPrice.Decision.OVERTAKEN, **decided
         )
-        return ledger.write([held.quote()], now)
+        return ledger.write([held.quote()])
 
 
 def apply_premiums(*, now: dt.datetime) -> PublishedTick | None:
@@ -126,10 +125,10 @@ def apply_premiums(*, now: dt.datetime) -> PublishedTick | None:
 
     That confirms no source. It may be called at any time by any process; where nothing has changed it takes no lock.
     """
-    if not _Ledger(Head(), Configuration.load()).under_other_premiums(now):
+    if not _Ledger(Head(), now).under_other_premiums():
         return None
-    with _one_at_a_time() as ledger:
-        return ledger.write(ledger.under_other_premiums(now), now, confirms=False)
+    with _one_at_a_time(now) as ledger:
+        return ledger.write(ledger.under_other_premiums(), confirms=False)
 
 
 def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> PublishedTick | None:
@@ -143,24 +142,24 @@ def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> Pub
     Idempotent: what is already shown is not published again, so it may be called at any time by any process, and
     after each edit of a fallback price.
     """
-    with _one_at_a_time() as ledger:
-        return ledger.write(ledger.fallbacks_due(now, unpriced_only), now)
+    with _one_at_a_time(now) as ledger:
+        return ledger.write(ledger.fallbacks_due(unpriced_only))
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator["_Ledger"]:
+def _one_at_a_time(now: dt.datetime) -> Iterator["_Ledger"]:
     with transaction.atomic():
-        head = Head.locked()
-        yield _Ledger(head, Configuration.load())
+        yield _Ledger(Head.locked(), now)
 
 
 class _Ledger:
-    """Where every metal stands, for the length of one transaction that holds the lock."""
+    """Where every metal stands at `now`, for the length of one transaction that holds the lock."""
 
-    def __init__(self, head: Head, configuration: Configuration) -> None:
+    def __init__(self, head: Head, now: dt.datetime) -> None:
         self.head = head
-        self.configuration = configuration
-        self.premiums: Mapping[str, Decimal] = {}  # those that are written with
+        self.now = now
+        self.configuration = Configuration.load()
+        self.premiums = Premium.in_force(now)
         self.lanes = shown_lanes(settings.PRICE_PROVIDERS)
         self.listed = set(ListedMetal.objects.filter(enabled=True).values_list("name", flat=True))
         self.latest: dict[tuple[str, str], LatestPrice] = {
@@ -168,33 +167,31 @@ class _Ledger:
             for latest in LatestPrice.objects.filter(currency=settings.BASE_CURRENCY)
         }
 
-    def judge(self, now: dt.datetime) -> Judge:
+    def judge(self) -> Judge:
         """Who says which quotes can be believed."""
-        premiums = Premium.in_force(now)
         return Judge(
-            last=partial(self._last_live, premiums=premiums),
+            last=self._last_live,
             bands=bands(settings.BASE_CURRENCY),
             max_jump_percent=self.configuration.jump_percent,
-            premiums=premiums,
-            now=now,
+            now=self.now,
         )
 
-    def _last_live(self, metal: Metal, premiums: Mapping[str, Decimal]) -> Quote | None:
+    def _last_live(self, metal: Metal) -> Quote | None:
         live = self.latest.get((metal, Lane.LIVE))
-        return before_premium(live.quote(), premiums) if live else None
+        return before_premium(live.quote()) if live else None
 
-    def under_other_premiums(self, now: dt.datetime) -> list[Quote]:
-        """The quotes that are shown with another premium than the one in force at `now`, before any."""
-        premiums = Premium.in_force(now)
+    def under_other_premiums(self) -> list[Quote]:
+        """The quotes that are shown with another premium than the one in force, before any."""
         shown = [latest.quote() for name in self.listed if (latest := self.in_force(Metal(name)))]
-        return [quote.at_spot() for quote in shown if with_premium(quote.at_spot(), premiums).price != quote.price]
+        return [quote.at_spot() for quote in shown if with_premium(quote.at_spot(), self.premiums).price != quote.price]
 
     def in_force(self, metal: Metal) -> LatestPrice | None:
         """The price that screens show: the one that was published last, of all lanes that are shown here."""
         prices = [latest for (name, lane), latest in self.latest.items() if name == metal and lane in self.lanes]
         return max(prices, key=lambda latest: latest.seq or 0, default=None)
 
-    def fallbacks_due(self, now: dt.datetime, unpriced_only: bool) -> list[Quote]:
+    def fallbacks_due(self, unpriced_only: bool) -> list[Quote]:
+        """Staff's price of each metal that no source has confirmed for long enough, or ever."""
         confirmed = {
             name: max(
                 (
@@ -211,28 +208,27 @@ class _Ledger:
             fallback.quote()
             for fallback in FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY, metal__in=self.listed)
             if (at := confirmed[fallback.metal_id]) is None
-            or (not unpriced_only and now - schedule.asked_again(at, every) >= settings.FALLBACK_AFTER)
+            or (not unpriced_only and self.now - schedule.asked_again(at, every) >= settings.FALLBACK_AFTER)
         ]
 
-    def write(self, quotes: Iterable[Quote], now: dt.datetime, *, confirms: bool = True) -> PublishedTick | None:
+    def write(self, quotes: Iterable[Quote], *, confirms: bool = True) -> PublishedTick | None:
         """Write and publish what is new of spot quotes; `confirms`: they are what sources say now."""
-        self.premiums = Premium.in_force(now)
         listed = [with_premium(quote, self.premiums) for quote in self.in_time(quotes)]
         news = [quote for quote in listed if not self._is_shown(quote)]
         if confirms:
-            self._confirm([quote for quote in listed if quote not in news], now)
+            self._confirm([quote for quote in listed if quote not in news])
         if not news:
             return None
         self.head.seq += 1
         self.head.save(update_fields=["seq"])
         moved = [(quote, change) for quote in news if (change := self._change(quote))]
-        rows = [self._row(quote, now, confirms=confirms) for quote in news]
+        rows = [self._row(quote, confirms=confirms) for quote in news]
         partitions.ensure(row.at for row in rows)
         Price.objects.bulk_create(rows)
         SignificantChange.objects.bulk_create(
             SignificantChange(
                 seq=self.head.seq,
-                published_at=now,
+                published_at=self.now,
                 metal_id=change.metal,
                 currency=quote.currency,
                 lane=quote.lane,
@@ -250,14 +246,14 @@ class _Ledger:
         }
         candles = history.take(rows, corrected=corrected)
         LatestPrice.objects.bulk_create(
-            (self._latest(row, now, confirms=confirms) for row in rows),
+            (self._latest(row, confirms=confirms) for row in rows),
             update_conflicts=True,
             unique_fields=["metal", "lane", "currency"],
             update_fields=[*_PUBLISHED, "confirmed_at"],
         )
         result = PublishedTick(
             seq=self.head.seq,
-            published_at=now,
+            published_at=self.now,
             quotes=tuple(row.published() for row in rows),
             changes=tuple(change for _, change in moved),
             candles=history.by_metal(candles),
@@ -297,10 +293,10 @@ class _Ledger:
             and last.day() == self._day(quote)
         )
 
-    def _confirm(self, quotes: Iterable[Quote], now: dt.datetime) -> None:
+    def _confirm(self, quotes: Iterable[Quote]) -> None:
         repeated = [self.latest[quote.metal, quote.lane].pk for quote in quotes]
         if repeated:
-            LatestPrice.objects.filter(pk__in=repeated).update(confirmed_at=now)
+            LatestPrice.objects.filter(pk__in=repeated).update(confirmed_at=self.now)
 
     def _change(self, quote: Quote) -> Change | None:
         """The move within the quote's own lane: that a fallback is shown, or no longer, moves no market."""
@@ -310,17 +306,17 @@ class _Ledger:
         return significant_change(quote.metal, last.price, quote.price, threshold=self.configuration.threshold_percent)
 
     def _before(self, quote: Quote) -> tuple[Quote, DayFigures] | tuple[None, None]:
-        """The price before this one in its own lane and its day, as both would be under the premium that is written
-        with: that staff change one moves no market either.
+        """The price before this one in its own lane and its day, as both would be under the premium that it goes out
+        with: that one changes moves no market either.
         """
         row = self._last(quote)
         if row is None:
             return None, None
         last = row.quote()
-        restated = with_premium(last.at_spot(), self.premiums)
-        if restated.price == last.price:
+        then = restated(last, quote, self.premiums)
+        if then.price == last.price:
             return last, row.day()
-        return restated, row.day().times(restated.price / last.price)
+        return then, row.day().times(then.price / last.price)
 
     def _day(self, quote: Quote) -> DayFigures:
         last, day = self._before(quote)
@@ -331,12 +327,12 @@ class _Ledger:
             same_day=last is not None and _trading_day(last.quoted_at) == _trading_day(quote.quoted_at),
         )
 
-    def _row(self, quote: Quote, now: dt.datetime, *, confirms: bool) -> Price:
+    def _row(self, quote: Quote, *, confirms: bool) -> Price:
         day = self._day(quote)
         return Price(
             seq=self.head.seq,
-            published_at=now,
-            at=self._at(quote, now, confirms=confirms),
+            published_at=self.now,
+            at=self._at(quote, confirms=confirms),
             metal_id=quote.metal,
             currency=quote.currency,
             price=quote.price,
@@ -351,19 +347,19 @@ class _Ledger:
             quoted_at=quote.quoted_at,
         )
 
-    def _at(self, quote: Quote, now: dt.datetime, *, confirms: bool) -> dt.datetime:
+    def _at(self, quote: Quote, *, confirms: bool) -> dt.datetime:
         """From when on a quote is the price. Where staff made it so, or another premium, that is now."""
         if quote.lane is Lane.FALLBACK or not confirms:
-            return now
+            return self.now
         last = self._last(quote)
         return max(quote.quoted_at, last.at) if last else quote.quoted_at
 
-    def _latest(self, row: Price, now: dt.datetime, *, confirms: bool) -> LatestPrice:
+    def _latest(self, row: Price, *, confirms: bool) -> LatestPrice:
         lane = lane_of(row.source)
         return LatestPrice(
             metal_id=row.metal_id,
             lane=lane,
-            confirmed_at=now if confirms else self.latest[row.metal_id, lane].confirmed_at,
+            confirmed_at=self.now if confirms else self.latest[row.metal_id, lane].confirmed_at,
             **{name: getattr(row, name) for name in ("currency", *_PUBLISHED)},
         )
 

@@ -32,9 +32,6 @@ from prices.quotes import (
 _AMOUNT: Final[dict[str, Any]] = {"max_digits": 18, "decimal_places": 4}
 
 
-LONGEST_FRESHNESS: Final = dt.timedelta(days=366)
-
-
 def _base_currency() -> str:
     return str(settings.BASE_CURRENCY)
 
@@ -58,6 +55,11 @@ class ListedMetal(models.Model):
     def symbol(self) -> str:
         """The ISO 4217 code, such as XAU."""
         return Metal(self.name).symbol
+
+    @classmethod
+    def metals(cls) -> list[Metal]:
+        """Those that are switched on, in staff's order."""
+        return [Metal(name) for name in cls.objects.filter(enabled=True).values_list("name", flat=True)]
 
 
 class Head(models.Model):
@@ -214,6 +216,25 @@ class Candle(models.Model):
             last_at=self.last_at,
             seq=self.seq,
         )
+
+
+class SilentDay(models.Model):
+    """A day that a vendor's archive knew nothing of when it was long over: not worth a call again."""
+
+    archive = models.CharField(max_length=40)
+    metal = models.CharField(max_length=20, choices=[(metal.value, metal.value) for metal in Metal])
+    currency = models.CharField(max_length=3)
+    date = models.DateField(help_text="Of UTC.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["archive", "metal", "currency", "date"], name="one_silent_day_per_archive_metal_and_currency"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.archive} on {self.date}: no {self.metal}"
 
 
 class SignificantChange(models.Model):

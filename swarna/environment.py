@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo
 
 import dj_database_url
 from environs import Env
@@ -17,8 +18,6 @@ from swarna.addresses import Network
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
 _UNITS = {"": 0.001, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
 _SHORTEST = dt.timedelta(milliseconds=1)
 _A_DAY = dt.timedelta(days=1)
 _LONGEST = dt.timedelta(days=3650)  # more is a slip, and beyond what a thread can wait
@@ -130,8 +129,6 @@ def market_calendar(text: str) -> Calendar:
 
 def time_zone(text: str) -> str:
     """A name of the IANA time zone database."""
-    from zoneinfo import ZoneInfo
-
     try:
         ZoneInfo(text)
     except (KeyError, ValueError, OSError) as error:

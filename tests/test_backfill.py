@@ -34,10 +34,9 @@ PER_GRAM = {"gold": 9223.3162, "silver": 105.0461, "platinum": 3824.4612, "palla
 ALL = tuple(Metal)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Both databases that Swarna runs on, seeded; the test runs on each."""
-    request.getfixturevalue("seeded" if request.param == "sqlite" else "on_postgresql")
+@pytest.fixture
+def database(either_database: None) -> Iterator[None]:
+    """A seeded database whose months nobody has looked at yet, and a clock that stands."""
     partitions._known.clear()
     with time_machine.travel(NOW, tick=False):
         yield
@@ -159,6 +158,31 @@ def test_days_that_are_there_are_not_asked_for_again(database: None, metals_dev:
     assert metals_dev.asked[1:] == [("09-17", "09-18")]
 
 
+def test_a_day_that_the_vendor_knows_nothing_of_costs_one_call_once_it_is_long_over(
+    database: None, metals_dev: MetalsDev
+) -> None:
+    metals_dev.silent = {"09-15", "09-18"}  # nine and six days ago
+    assert "4 that metals_dev knows nothing of" in days("--days-per-call=1", "--metal=gold", "--metal=silver")
+    metals_dev.asked.clear()
+    assert "4 that metals_dev knows nothing of" in days("--days-per-call=1", "--metal=gold", "--metal=silver")
+    assert metals_dev.asked == [("09-18", "09-18")]
+    metals_dev.asked.clear()
+    metals_dev.silent = set()
+    assert "1 written, 4 there already, 0 unusable, 1 that" in days("--metal=silver")
+    assert "2 written" in days("--again", "--metal=gold")
+    assert candles()[1] == (midnight(dt.date(2026, 9, 15)), "9223.3162", "metals_dev")
+
+
+def test_that_a_vendor_has_nothing_of_several_days_is_not_believed_for_good(
+    database: None, metals_dev: MetalsDev
+) -> None:
+    metals_dev.silent = {"09-01", "09-02", "09-03", "09-04"}
+    first, last = dt.date(2026, 9, 1), dt.date(2026, 9, 4)
+    days(first=first, last=last)
+    metals_dev.silent = set()
+    assert "16 written" in days(first=first, last=last)
+
+
 def test_what_was_interrupted_goes_on(database: None, metals_dev: MetalsDev, monkeypatch: pytest.MonkeyPatch) -> None:
     real = backfill.ask
     calls = iter(range(10))
@@ -226,6 +250,17 @@ def test_it_stops_before_the_quota_ends_and_says_when_to_go_on(
         "It begins anew on 2026-10-01: give the same command then, and it goes on."
     )
     assert ProviderState.objects.get(name="metals_dev").calls == 2
+
+
+def test_a_day_that_a_vendor_knows_nothing_of_is_no_failure(
+    seeded: None, httpserver: HTTPServer, settings: Settings
+) -> None:
+    settings.GOLDAPI_IO_URL, settings.GOLDAPI_IO_KEY = httpserver.url_for("").rstrip("/"), "k3y-of-goldapi-io"
+    httpserver.expect_request(re.compile("/api/.*")).respond_with_json({"error": "No data available for this date."})
+    with time_machine.travel(NOW):
+        said = run("--provider=goldapi_io", f"--from={MONDAY}", f"--to={MONDAY}", "--metal=gold")
+    assert "0 written, 0 there already, 0 unusable" in said
+    assert ProviderState.objects.get(name="goldapi_io").calls_total == 1
 
 
 @pytest.mark.parametrize(

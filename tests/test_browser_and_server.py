@@ -38,6 +38,14 @@ def test_a_client_is_sent_only_what_it_asked_for(server: Any, page: Page):
     assert page.evaluate("eventsOf('error')") == []
 
 
+def test_a_client_that_asks_for_candles_is_sent_the_live_one_with_each_price(server: Any, page: Page):
+    open_test_page(page, server.http_url, "client.html")
+    page.evaluate("(url) => newClientAt(url, { candles: ['1d'] }).connect()", server.ws_url)
+    page.wait_for_function("client.connected")
+    server.publish(gold="13555.5")
+    page.wait_for_function("eventsOf('prices').at(-1)?.candles.gold?.['1d'].at(-1).close === 13555.5")
+
+
 def test_a_client_learns_the_servers_time(server: Any, page: Page):
     page.clock.install(time="2001-01-01")
     open_client(page, server)

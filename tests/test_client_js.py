@@ -82,7 +82,7 @@ def test_prices_changes_and_the_whole_message_reach_the_page(lab: Page, stream: 
     stream.greeting = [update]
     connect(lab)
     [event] = wait_for_events(lab, "prices")
-    assert event == {"data": update["data"], "changes": update["changes"], "message": update}
+    assert event == {"data": update["data"], "changes": update["changes"], "candles": {}, "message": update}
     assert lab.evaluate("client.prices") == update["data"]
     assert stream.connection().subprotocol == "swarnaai-v1"
 
@@ -464,6 +464,39 @@ def test_the_interval_goes_with_every_subscribe_and_the_servers_word_is_known(la
 def test_an_interval_that_cannot_be_asked_for_is_refused_at_once(lab: Page, interval: str):
     refusal = f"() => {{ try {{ newClient({{ interval: {interval} }}) }} catch (error) {{ return String(error) }} }}"
     assert lab.evaluate(refusal) == "TypeError: interval must be whole milliseconds, 0 or more"
+
+
+# --- candles -------------------------------------------------------------------------------------------------------
+
+
+def test_candles_are_asked_for_with_every_subscribe_and_handed_out_with_their_update(lab: Page, stream: StubStream):
+    connect(lab, {"candles": ["1m"]})
+    connection = stream.connection()
+    assert connection.wait_for("subscribe") == {"type": "subscribe", "metals": ["*"], "candles": ["1m"]}
+    minute = {"start": "2026-11-01T18:31:00.000Z", "close": 13221.39, "closed": False}
+    connection.send(price_update(7, gold=quote(13221.39)) | {"candles": {"gold": {"1m": [minute]}}})
+    assert wait_for_events(lab, "prices")[0]["candles"] == {"gold": {"1m": [minute]}}
+    lab.evaluate("client.subscribe(['gold'])")
+    assert connection.wait_for("subscribe", 2)["candles"] == ["1m"]
+
+
+def test_candles_of_metals_that_are_not_wanted_and_of_older_updates_are_not_handed_out(lab: Page, stream: StubStream):
+    lab.evaluate("newClient({ candles: ['1m'] }).subscribe(['gold']); client.connect()")
+    drawn = {"candles": {"gold": {"1m": [{"close": 1}]}, "silver": {"1m": [{"close": 2}]}}}
+    stream.connection().send(
+        price_update(7, gold=quote(700)) | drawn,
+        price_update(6, gold=quote(600), changes=[move("gold", 1, 2)]) | drawn,
+        price_update(8, gold=quote(800)),
+    )
+    first, *later = wait_for_events(lab, "prices", 2)
+    assert first["candles"] == {"gold": {"1m": [{"close": 1}]}}
+    assert [event["candles"] for event in later] == [{}]
+
+
+@pytest.mark.parametrize("candles", ["'1m'", "[60]", "{}"])
+def test_candles_that_cannot_be_asked_for_are_refused_at_once(lab: Page, candles: str):
+    refusal = f"() => {{ try {{ newClient({{ candles: {candles} }}) }} catch (error) {{ return String(error) }} }}"
+    assert lab.evaluate(refusal) == 'TypeError: candles must be an array of intervals, such as ["1m"]'
 
 
 # --- the credential ------------------------------------------------------------------------------------------------

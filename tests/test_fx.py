@@ -1,7 +1,6 @@
 """What a dollar is in another currency: who is asked, how long an answer is kept, and when it is too old."""
 
 import datetime as dt
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -136,13 +135,6 @@ class Vendors:
         self.asked.append(name)
         assert self.may_answer.wait(10)
         return self.answers[name]
-
-
-@pytest.fixture(scope="module")
-def http() -> Iterator[HTTPServer]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    with HTTPServer(threaded=True) as server:
-        yield server
 
 
 @pytest.fixture

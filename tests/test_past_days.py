@@ -368,11 +368,12 @@ def test_each_archive_is_asked_in_its_own_words(
         ("metalpriceapi_ohlc", {"success": False, "error": {"statusCode": 300, "message": "No results."}}),
     ],
 )
-def test_a_day_that_a_vendor_knows_nothing_of_is_empty_whatever_the_status(
+def test_a_day_that_a_vendor_knows_nothing_of_is_told_whatever_the_status(
     vendors: Vendors, archive: str, answer: Any, status: int
 ) -> None:
     vendors.answer, vendors.status = answer, status
-    assert fetch(archive) == {}
+    with pytest.raises(NoDataError):
+        fetch(archive)
 
 
 @pytest.mark.parametrize(

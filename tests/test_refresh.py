@@ -3,7 +3,6 @@
 import contextlib
 import datetime as dt
 import gzip
-import logging
 import re
 import socket
 import ssl
@@ -22,14 +21,14 @@ from werkzeug import Response
 
 from prices import current, ingest, providers, schedule
 from prices.market import Calendar
-from prices.models import FallbackPrice, Head, LatestPrice, ListedMetal, Price, ProviderState
+from prices.models import FallbackPrice, Head, LatestPrice, ListedMetal, Premium, Price, ProviderState
 from prices.providers import PROVIDERS, chain
 from prices.providers.errors import TemporaryError
 from prices.providers.http import LARGEST_BODY, Client
 from prices.quota import Quota
 from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, PublishedTick, Quote, per_gram
 from prices.refresh import refresh, refresh_if_due
-from prices.tasks import refresh_prices
+from prices.tasks import apply_premiums, refresh_prices
 from streaming import publish
 from tests.conftest import NOW
 from tests.product import wait_until
@@ -44,13 +43,6 @@ ALL = "gold, silver, platinum, palladium"
 HTML = "<html><body><h1>Sorry</h1></body></html>"
 # Not long to wait for a source that hangs; those that answer have ten seconds, for the machine may be busy.
 SHORT = dt.timedelta(seconds=0.2)
-
-
-@pytest.fixture(scope="module")
-def http() -> Iterator[HTTPServer]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    with HTTPServer(threaded=True) as server:
-        yield server
 
 
 @pytest.fixture
@@ -818,3 +810,10 @@ def test_the_task_refreshes(source: Source) -> None:
     source.answer = quoting(dt.datetime.now(dt.UTC))
     refresh_prices()
     assert sources_shown() == {LIVE}
+
+
+def test_a_premium_whose_time_has_come_does_not_wait_for_the_next_refresh(source: Source) -> None:
+    refresh_at(NOW)
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=dt.datetime.now(dt.UTC))
+    apply_premiums()
+    assert shown()["gold"] == (LIVE, Decimal("14014.5389"))  # 13,221.2631 by 1.06

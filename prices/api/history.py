@@ -1,7 +1,6 @@
 """What was: ticks, candles and significant moves, of what this deployment shows."""
 
-import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.conf import settings
@@ -34,8 +33,6 @@ from prices.models import ListedMetal, Price, SignificantChange
 from prices.quotes import FALLBACK, SIMULATED, Lane, converted, shown_lanes
 from swarna.requests import StrictView
 
-# A range that ended so long ago is as good as closed: sources are late by minutes at most.
-_SETTLED: Final = dt.timedelta(hours=1)
 _AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "close")
 
 
@@ -55,16 +52,13 @@ class _PagesView(StrictView):
             renderer = next(each() for each in self.renderer_classes if each.format == wanted)
             request.accepted_renderer, request.accepted_media_type = renderer, renderer.media_type
 
-    def page(self, said: Mapping[str, Any], *, settled: bool) -> Response:
-        """An answer with `next` as a header too, which CSV has no other place for."""
-        headers = {"Cache-Control": "public, max-age=3600"} if settled else {}
-        if said["next"]:
-            headers["Link"] = f'<{said["next"]}>; rel="next"'
-        return Response(said, headers=headers)
-
-    def is_settled(self, now: dt.datetime) -> bool:
-        """Whether what was asked for is of a time that is over."""
-        return self.asked.get("to") is not None and self.asked["to"] <= now - _SETTLED
+    def page(self, about: Mapping[str, Any], data: Sequence[Any], following: Mapping[str, str] | None) -> Response:
+        """An answer. `following` are the parameters that ask for the rest, where there is one: `next`, as a header too,
+        which CSV has no other place for.
+        """
+        address = pages.link(self.request, following) if following else None
+        headers = {"Link": f'<{address}>; rel="next"'} if address else {}
+        return Response({**about, "data": data, "next": address}, headers=headers)
 
 
 class HistoryView(_PagesView):
@@ -79,27 +73,19 @@ class HistoryView(_PagesView):
         examples=[examples.HISTORY, examples.HISTORY_CSV],
     )
     def get(self, request: Request, metal: str) -> Response:
-        asked, limit = self.asked, self.asked["limit"]
-        rows = Price.objects.filter(_shown(), metal=_listed(metal)).order_by("-at", "-id")
-        rows = rows.filter(**_range("at", asked))
+        asked = self.asked
+        rows = Price.objects.filter(_shown(), metal=_listed(metal), **_range("at", asked))
         if asked.get("source"):
             rows = rows.filter(source=asked["source"])
+        after = None
         if asked.get("cursor"):
-            at, number = pages.moment(asked["cursor"][0]), asked["cursor"][1]
-            # The first condition says no more than the second, but the index understands it.
-            rows = rows.filter(Q(at__lte=at), Q(at__lt=at) | Q(id__lt=number))
-        found = list(rows[: limit + 1])
-        more = len(found) > limit
-        found = found[:limit]
-        ending = pages.cursor(pages.microseconds(found[-1].at), found[-1].pk) if more else None
-        data = [_in_units(TickSerializer(row).data, asked) for row in found]
+            at, number = asked["cursor"]
+            after = pages.moment(at), number
+        found, more = pages.newest_first(rows, "at", after, asked["limit"])
         return self.page(
-            {
-                **_per(metal, asked),
-                "data": data,
-                "next": ending and pages.link(request, {"cursor": ending}),
-            },
-            settled=self.is_settled(timezone.now()),
+            _per(metal, asked),
+            [_in_units(TickSerializer(row).data, asked) for row in found],
+            {"cursor": pages.cursor(pages.microseconds(found[-1].at), found[-1].pk)} if more else None,
         )
 
 
@@ -125,7 +111,6 @@ class CandlesView(_PagesView):
             rows = rows.none()
         newest = reversed(rows.order_by("-start")[:limit])
         found = list(rows[: limit + 1] if asked.get("from") else newest)
-        following = found[limit].start if len(found) > limit else None
         data = [
             _in_units(
                 CandleSerializer(
@@ -140,14 +125,9 @@ class CandlesView(_PagesView):
             for row in found[:limit]
         ]
         return self.page(
-            {
-                **_per(metal, asked),
-                "interval": interval.value,
-                "lane": lane.value,
-                "data": data,
-                "next": following and pages.link(request, {"from": following.isoformat().replace("+00:00", "Z")}),
-            },
-            settled=self.is_settled(now) and all(candle["closed"] for candle in data),
+            {**_per(metal, asked), "interval": interval.value, "lane": lane.value},
+            data,
+            {"from": found[limit].start.isoformat().replace("+00:00", "Z")} if len(found) > limit else None,
         )
 
 
@@ -163,47 +143,23 @@ class ChangesView(_PagesView):
         examples=[examples.CHANGES, examples.CHANGES_CSV],
     )
     def get(self, request: Request) -> Response:
-        asked, limit = self.asked, self.asked["limit"]
+        asked = self.asked
         rows = SignificantChange.shown().filter(**_range("published_at", asked))
         if asked.get("metal"):
             rows = rows.filter(metal=asked["metal"])
         if asked.get("direction"):
             rows = rows.filter(**{f"change_percent__{'gt' if asked['direction'] == 'up' else 'lt'}": 0})
-        if asked.get("cursor"):
-            seq, number = asked["cursor"]
-            rows = rows.filter(Q(seq__lte=seq), Q(seq__lt=seq) | Q(id__lt=number))
-        found = list(rows.order_by("-seq", "-id")[: limit + 1])
-        more = len(found) > limit
-        found = found[:limit]
-        ending = pages.cursor(found[-1].seq, found[-1].pk) if more else None
-        data = [
-            ChangeSerializer(
-                {
-                    "metal": row.metal_id,
-                    "old_price": row.old_price,
-                    "new_price": row.new_price,
-                    "change_percent": row.change_percent,
-                    "direction": row.value().direction,
-                    "published_at": row.published_at,
-                    "seq": row.seq,
-                }
-            ).data
-            for row in found
-        ]
+        found, more = pages.newest_first(rows, "seq", asked.get("cursor"), asked["limit"])
         return self.page(
-            {
-                "currency": settings.BASE_CURRENCY,
-                "unit": "gram",
-                "data": data,
-                "next": ending and pages.link(request, {"cursor": ending}),
-            },
-            settled=self.is_settled(timezone.now()),
+            {"currency": settings.BASE_CURRENCY, "unit": "gram"},
+            [ChangeSerializer(row).data for row in found],
+            {"cursor": pages.cursor(found[-1].seq, found[-1].pk)} if more else None,
         )
 
 
 def _listed(metal: str) -> str:
     """Raises NotFound, which names the metals that there are."""
-    listed = list(ListedMetal.objects.filter(enabled=True).values_list("name", flat=True))
+    listed = ListedMetal.metals()
     if metal not in listed:
         raise NotFound(f"There is no metal {metal[:40]!r}. There are: {', '.join(listed) or 'none'}.")
     return metal

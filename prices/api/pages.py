@@ -4,15 +4,20 @@ import base64
 import binascii
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
+from django.db.models import Model, Q, QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+from prices.history_csv import EARLIEST
+
+# Nothing is older: prices/history_csv.py takes no file that says so.
+_EPOCH: Final = EARLIEST
 _LARGEST: Final = 2**63 - 1
+Row = TypeVar("Row", bound=Model)
 
 
 @extend_schema_field(str)
@@ -30,6 +35,19 @@ class CursorField(serializers.Field):
                 "This is no cursor of ours. Follow `next`, or leave it out to begin anew."
             )
         return numbers
+
+
+def newest_first(rows: QuerySet[Row], by: str, after: tuple[Any, int] | None, limit: int) -> tuple[list[Row], bool]:
+    """A page of rows, the largest `by` and then the largest id first; and whether there are more.
+
+    It begins behind the row that `after` names by both, where the last page ended.
+    """
+    if after:
+        value, number = after
+        # The first condition says no more than the second, but the index understands it.
+        rows = rows.filter(Q((f"{by}__lte", value)), Q((f"{by}__lt", value)) | Q(id__lt=number))
+    found = list(rows.order_by(f"-{by}", "-id")[: limit + 1])
+    return found[:limit], len(found) > limit
 
 
 def cursor(first: int, second: int) -> str:

@@ -63,7 +63,7 @@ class _Moment(serializers.DateTimeField):
     default_error_messages = {
         "date": "Write a time as 2026-09-24T08:00:00Z, or a date alone.",
         "invalid": "Write a time as 2026-09-24T08:00:00Z, or a date alone.",
-        "range": "Write a time between the years 1970 and 2999.",
+        "range": "Write a time between the years 1900 and 2999.",
     }
 
     def to_internal_value(self, value: Any) -> dt.datetime:
@@ -73,13 +73,15 @@ class _Moment(serializers.DateTimeField):
             at: dt.datetime = super().to_internal_value(value)
         except OverflowError:  # in some zone it is before the year 1
             self.fail("range")
-        if not 1970 <= at.year <= 2999:
+        if not 1900 <= at.year <= 2999:
             self.fail("range")
         return at
 
 
 class _RangeSerializer(StrictSerializer):
-    """`from`, which is in it, and `to`, which is not: pages by time."""
+    """`from`, which is in it, and `to`, which is not: pages by time, as JSON or CSV."""
+
+    format = _Choice(["json", "csv"], required=False, help_text="Else as `Accept` says.")
 
     def get_fields(self) -> Any:
         # `from` is no name in Python.
@@ -101,7 +103,6 @@ class HistoryQuerySerializer(_RangeSerializer, QuerySerializer):
     source = serializers.CharField(required=False, max_length=40, help_text="Of this source alone.")  # type: ignore[assignment]  # as below
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
     cursor = CursorField(required=False, help_text="From `next`.")
-    format = _Choice(["json", "csv"], required=False, help_text="Else as `Accept` says.")
 
 
 class CandleQuerySerializer(_RangeSerializer, QuerySerializer):
@@ -110,7 +111,6 @@ class CandleQuerySerializer(_RangeSerializer, QuerySerializer):
     interval = _Choice([interval.value for interval in Interval], default="1h")
     lane = _Choice(["live", "simulated"], required=False, help_text="By default the market's.")
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=500)
-    format = _Choice(["json", "csv"], required=False, help_text="Else as `Accept` says.")
 
 
 class ChangeQuerySerializer(_RangeSerializer):
@@ -120,7 +120,6 @@ class ChangeQuerySerializer(_RangeSerializer):
     direction = _Choice(["up", "down"], required=False)
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
     cursor = CursorField(required=False, help_text="From `next`.")
-    format = _Choice(["json", "csv"], required=False, help_text="Else as `Accept` says.")
 
 
 class TickSerializer(serializers.Serializer):
@@ -141,13 +140,16 @@ class _PageSerializer(serializers.Serializer):
     next = serializers.URLField(allow_null=True, help_text="The rest; in the `Link` header too.")
 
 
-class HistoryPageSerializer(_PageSerializer):
-    """Ticks, newest first."""
-
+class _MetalPageSerializer(_PageSerializer):
     metal = serializers.CharField()
     currency = serializers.CharField()
     unit = serializers.CharField()
     purity = serializers.CharField()
+
+
+class HistoryPageSerializer(_MetalPageSerializer):
+    """Ticks, newest first."""
+
     data = TickSerializer(many=True)  # type: ignore[assignment]  # as above
 
 
@@ -164,13 +166,9 @@ class CandleSerializer(serializers.Serializer):
     closed = serializers.BooleanField(help_text="Whether its time is over.")
 
 
-class CandlePageSerializer(_PageSerializer):
+class CandlePageSerializer(_MetalPageSerializer):
     """Candles, oldest first."""
 
-    metal = serializers.CharField()
-    currency = serializers.CharField()
-    unit = serializers.CharField()
-    purity = serializers.CharField()
     interval = serializers.CharField()
     lane = serializers.CharField()
     data = CandleSerializer(many=True)  # type: ignore[assignment]  # as above
@@ -179,11 +177,11 @@ class CandlePageSerializer(_PageSerializer):
 class ChangeSerializer(serializers.Serializer):
     """A significant move."""
 
-    metal = serializers.CharField()
+    metal = serializers.CharField(source="metal_id")
     oldPrice = _Amount(source="old_price")
     newPrice = _Amount(source="new_price")
     changePercent = _Amount(source="change_percent")
-    direction = serializers.CharField(help_text="`up` or `down`.")
+    direction = serializers.CharField(source="value.direction", help_text="`up` or `down`.")
     timestamp = Time(source="published_at", help_text="When it was published.")
     seq = serializers.IntegerField(help_text="The tick that brought it.")
 

@@ -244,7 +244,7 @@ def _premiums() -> dict[str, Any]:
         metal: {"multiplier": premium.multiplier, "effectiveFrom": premium.effective_from, "note": premium.note}
         if (premium := in_force.get(metal))
         else none
-        for metal in ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)
+        for metal in ListedMetal.metals()
     }
 
 

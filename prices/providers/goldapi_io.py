@@ -85,15 +85,12 @@ def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client
     """Ask for one metal's figures of one day. Raises ProviderError."""
     (metal,) = metals
     (date,) = dates_between(first, last)
-    try:
-        answer = client.get_json(
-            f"{settings.GOLDAPI_IO_URL}/api/{metal.symbol}/{settings.BASE_CURRENCY}/{date:%Y%m%d}",
-            headers={"x-access-token": settings.GOLDAPI_IO_KEY},
-            explain=_failure_of_day,
-        )
-        return {(date, metal): parse_day(answer, date=date, metal=metal, currency=settings.BASE_CURRENCY, now=now)}
-    except NoDataError:
-        return {}
+    answer = client.get_json(
+        f"{settings.GOLDAPI_IO_URL}/api/{metal.symbol}/{settings.BASE_CURRENCY}/{date:%Y%m%d}",
+        headers={"x-access-token": settings.GOLDAPI_IO_KEY},
+        explain=_failure_of_day,
+    )
+    return {(date, metal): parse_day(answer, date=date, metal=metal, currency=settings.BASE_CURRENCY, now=now)}
 
 
 def _failure_of_day(answer: Any) -> ProviderError | None:

@@ -8,7 +8,7 @@ shape, `/v1/ohlc?base=XAU&currency=INR&date=` one metal's figures of one day, th
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, localcontext
 from typing import Any, Final
 
@@ -77,11 +77,7 @@ def parse(
 
     Raises ProviderError when there are none, or when they are in another currency than was asked for.
     """
-    if trouble := failure(answer):
-        raise trouble
-    given = fields(answer)
-    if given.get("success") is not True:
-        raise TemporaryError(f"gives {shown(given.get('success'))} as success")
+    given = _successful(answer, failure)
     expect_currency(given.get("base"), currency)
     rates = part(given, "rates")
     quoted_at = quote_time(given, "timestamp", now=now)
@@ -123,34 +119,28 @@ def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client
     """
     single = first == last
     dates = {} if single else {"start_date": first.isoformat(), "end_date": last.isoformat()}
-    try:
-        answer = client.get_json(
-            f"{settings.METALPRICEAPI_URL}/v1/{first.isoformat() if single else 'timeframe'}",
-            headers={"X-API-KEY": settings.METALPRICEAPI_KEY},
-            params=dates | {"base": settings.BASE_CURRENCY, "currencies": ",".join(metal.symbol for metal in metals)},
-            explain=_failure_of_days,
-        )
-        if single:
-            return parse_day(answer, date=first, metals=metals, currency=settings.BASE_CURRENCY, now=now)
-        return parse_days(answer, first=first, last=last, metals=metals, currency=settings.BASE_CURRENCY)
-    except NoDataError:
-        return {}
+    answer = client.get_json(
+        f"{settings.METALPRICEAPI_URL}/v1/{first.isoformat() if single else 'timeframe'}",
+        headers={"X-API-KEY": settings.METALPRICEAPI_KEY},
+        params=dates | {"base": settings.BASE_CURRENCY, "currencies": ",".join(metal.symbol for metal in metals)},
+        explain=_failure_of_days,
+    )
+    if single:
+        return parse_day(answer, date=first, metals=metals, currency=settings.BASE_CURRENCY, now=now)
+    return parse_days(answer, first=first, last=last, metals=metals, currency=settings.BASE_CURRENCY)
 
 
 def fetch_ohlc(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client: Client, now: dt.datetime) -> Days:
     """Ask for a day's figures, of one metal and one day in a call. Raises ProviderError."""
     (metal,) = metals
     (date,) = dates_between(first, last)
-    try:
-        answer = client.get_json(
-            f"{settings.METALPRICEAPI_URL}/v1/ohlc",
-            headers={"X-API-KEY": settings.METALPRICEAPI_KEY},
-            params={"base": metal.symbol, "currency": settings.BASE_CURRENCY, "date": date.isoformat()},
-            explain=_failure_of_days,
-        )
-        return {(date, metal): parse_ohlc(answer, date=date, metal=metal, currency=settings.BASE_CURRENCY, now=now)}
-    except NoDataError:
-        return {}
+    answer = client.get_json(
+        f"{settings.METALPRICEAPI_URL}/v1/ohlc",
+        headers={"X-API-KEY": settings.METALPRICEAPI_KEY},
+        params={"base": metal.symbol, "currency": settings.BASE_CURRENCY, "date": date.isoformat()},
+        explain=_failure_of_days,
+    )
+    return {(date, metal): parse_ohlc(answer, date=date, metal=metal, currency=settings.BASE_CURRENCY, now=now)}
 
 
 def _failure_of_days(answer: Any) -> ProviderError | None:
@@ -161,8 +151,8 @@ def _failure_of_days(answer: Any) -> ProviderError | None:
     return trouble
 
 
-def _successful(answer: Any) -> Mapping[str, Any]:
-    if trouble := _failure_of_days(answer):
+def _successful(answer: Any, explain: Callable[[Any], ProviderError | None]) -> Mapping[str, Any]:
+    if trouble := explain(answer):
         raise trouble
     given = fields(answer)
     if given.get("success") is not True:
@@ -175,7 +165,7 @@ def parse_day(answer: Any, *, date: dt.date, metals: Sequence[Metal], currency: 
 
     Raises ProviderError when there are none, or when they are of another day or currency than was asked for.
     """
-    given = _successful(answer)
+    given = _successful(answer, _failure_of_days)
     expect_currency(given.get("base"), currency)
     quoted_at = quote_time(given, "timestamp", now=now)
     expect_date(quoted_at, date)
@@ -189,7 +179,7 @@ def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[M
     Days and metals without a price are left out. Raises ProviderError when there are none, or when they are in another
     currency than was asked for.
     """
-    given = _successful(answer)
+    given = _successful(answer, _failure_of_days)
     expect_currency(given.get("base"), currency)
     rates = part(given, "rates")
 
@@ -206,7 +196,7 @@ def parse_ohlc(answer: Any, *, date: dt.date, metal: Metal, currency: str, now: 
 
     Raises ProviderError when there is none, or when it is of another metal, day or currency than was asked for.
     """
-    given = _successful(answer)
+    given = _successful(answer, _failure_of_days)
     expect_symbol(given.get("base"), metal)
     expect_currency(given.get("quote"), currency)
     quoted_at = quote_time(given, "timestamp", now=now)

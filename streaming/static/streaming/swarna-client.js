@@ -33,6 +33,7 @@ const LONGEST_RESTART = 5 * MINUTE;
  * @typedef {object} Options  All times in milliseconds.
  * @property {string} [token]  Credential that the server is shown; see `authenticate` for another one later.
  * @property {number} [interval]  At most one update in this time, merged from all that there were; a whole number.
+ * @property {string[]} [candles]  Intervals of candles that come with each update, such as `["1m", "1d"]`.
  * @property {number} heartbeatInterval  Silence after which the client sends a `ping`.
  * @property {number} heartbeatTimeout  Silence after the ping that counts as a lost connection.
  * @property {number} connectTimeout  How long a connection may take to open.
@@ -47,6 +48,7 @@ const LONGEST_RESTART = 5 * MINUTE;
 const DEFAULTS = {
   token: null,
   interval: null,
+  candles: null,
   heartbeatInterval: 30_000,
   heartbeatTimeout: 10_000,
   connectTimeout: 10_000,
@@ -75,10 +77,12 @@ const DEFAULTS = {
 
 /**
  * Events, each a CustomEvent:
- * - `prices`, detail `{data, changes, message}`: the quotes by metal, complete for what is subscribed; the significant
- *   moves since the last update (often none); and the whole message, with `currency`, `unit`, `timestamp`, `seq`.
+ * - `prices`, detail `{data, changes, candles, message}`: the quotes by metal, complete for what is subscribed; the
+ *   significant moves since the last update (often none); candles by metal and interval, where the options ask for any;
+ *   and the whole message, with `currency`, `unit`, `timestamp`, `seq`.
  *   Each move is in `changes` once. After a reconnect they are all that were missed, where the server still holds them:
  *   where not, `message.snapshot` is true. A metal that was added meanwhile brings those since the loss along.
+ *   The last candle of each interval is live: put each one in the place of the one that you have with its `start`.
  * - `status`, detail: the server's `status` message (`feed`, `market`, `nextChange`, `metals`, …).
  * - `subscribed`, detail `{metals, interval, …}`: what the server sends from now on, as it confirmed it.
  * - `connection`, detail: a {@link Connection}.
@@ -120,7 +124,7 @@ export class SwarnaClient extends EventTarget {
   /**
    * @param {string|URL} url  `ws:`, `wss:`, `http:`, `https:`, or relative to the page.
    * @param {Partial<Options>} [options]
-   * @throws {SyntaxError|TypeError} where the URL cannot be a WebSocket's, or the token or interval cannot be sent.
+   * @throws {SyntaxError|TypeError} where the URL cannot be a WebSocket's, or an option cannot be sent.
    */
   constructor(url, options = {}) {
     super();
@@ -128,6 +132,7 @@ export class SwarnaClient extends EventTarget {
     this.#options = { ...DEFAULTS, ...given(options) };
     this.#token = sendableToken(this.#options.token);
     requireInterval(this.#options.interval);
+    requireCandles(this.#options.candles);
   }
 
   /** The latest quote of each subscribed metal. They outlive the connection: show them as live only if `connected`. */
@@ -243,7 +248,7 @@ export class SwarnaClient extends EventTarget {
   /** Tells a new connection what is wanted, and from where on. */
   #restore() {
     const { since } = this.#continuity;
-    const matters = since !== null || this.#options.interval !== null;
+    const matters = since !== null || this.#options.interval !== null || this.#options.candles !== null;
     const choices = this.#selection.toRestore(matters);
     this.#toldAll = !this.#selection.subscribed && choices.some(([type]) => type === "subscribe");
     for (const [type, metals] of choices) {
@@ -254,8 +259,9 @@ export class SwarnaClient extends EventTarget {
   }
 
   #sendChoice(choice) {
-    const { interval } = this.#options;
-    this.#send(choice.type === "subscribe" && interval !== null ? { ...choice, interval } : choice);
+    const { interval, candles } = this.#options;
+    const how = { ...(interval !== null && { interval }), ...(candles !== null && { candles }) };
+    this.#send(choice.type === "subscribe" ? { ...choice, ...how } : choice);
   }
 
   /** Any message shows that the server lives; only silence is worth a ping. */
@@ -315,14 +321,15 @@ export class SwarnaClient extends EventTarget {
     // Only now is the connection good for anything: a server that accepts and closes again must not be hammered.
     this.#attempt = 0;
     this.#restarted = false;
-    const { data, changes = [], seq = this.#seq, snapshot = false } = message;
+    const { data, changes = [], candles = {}, seq = this.#seq, snapshot = false } = message;
     // Prices go back only with a snapshot, since the server's database may have been put back. But one that precedes
     // the answer to `since` may be that of a server that has not caught up.
     const isOld = seq < this.#seq && (!snapshot || this.#continuity.asks);
     const moves = this.#continuity.take(changes, seq, snapshot).filter(({ metal }) => this.#selection.has(metal));
     if (!isOld) this.#show(data, seq, snapshot);
     else if (moves.length === 0) return;
-    this.#emit("prices", { data: this.#prices, changes: moves, message });
+    const drawn = isOld ? {} : this.#selection.of(candles);
+    this.#emit("prices", { data: this.#prices, changes: moves, candles: drawn, message });
   }
 
   #show(data, seq, snapshot) {
@@ -637,6 +644,11 @@ function requireInterval(interval) {
   if (!sendable) throw new TypeError("interval must be whole milliseconds, 0 or more");
 }
 
+function requireCandles(intervals) {
+  const named = Array.isArray(intervals) && intervals.every((interval) => typeof interval === "string");
+  if (intervals !== null && !named) throw new TypeError('candles must be an array of intervals, such as ["1m"]');
+}
+
 /** The wait that a restarting server names; null where it names none that makes sense. */
 function restartDelay(afterMs) {
   return Number.isFinite(afterMs) && afterMs >= 0 ? Math.min(afterMs, LONGEST_RESTART) : null;
@@ -653,8 +665,9 @@ function parsed(text) {
   }
 }
 
-function isUpdate({ data, changes = [] }) {
-  return isRecord(data) && Object.values(data).every(isRecord) && Array.isArray(changes) && changes.every(isRecord);
+function isUpdate({ data, changes = [], candles = {} }) {
+  const byMetal = [data, candles].every((part) => isRecord(part) && Object.values(part).every(isRecord));
+  return byMetal && Array.isArray(changes) && changes.every(isRecord);
 }
 
 function isRecord(value) {
