@@ -66,7 +66,6 @@ class Judge:
     bands: Mapping[Metal, Band]
     max_jump_percent: Decimal
     now: dt.datetime
-    held: set[Metal] = field(default_factory=set)
     _pending: list[HeldPrice] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,7 +76,6 @@ class Judge:
         trouble = self._doubted(quote)
         pending = self._pending_of(quote)
         if trouble and not self._is_confirmed(quote, trouble, pending):
-            self.held.add(quote.metal)
             self._hold(quote, trouble, pending)
             return False
         for held in pending:
@@ -88,7 +86,6 @@ class Judge:
         """Record what one metal's sources say of whom fewer than `minimum` agree."""
         words = ", ".join(f"{quote.source} {before_premium(quote).price:,}" for quote in quotes)
         for quote in quotes:
-            self.held.add(quote.metal)
             trouble = Doubted(Doubt.AGREEMENT, f"fewer than {minimum} fresh sources agree: {words}"[:_LONGEST_WORDS])
             self._hold(quote, trouble, self._pending_of(quote))
 

@@ -8,7 +8,6 @@ import datetime as dt
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 
 from django.conf import settings
@@ -71,20 +70,16 @@ def record(quotes: Iterable[Quote], *, now: dt.datetime) -> PublishedTick | None
         return ledger.write(quotes)
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """What became of quotes that were offered: the tick, where there was news, and the metals whose quotes are held."""
-
-    tick: PublishedTick | None
-    held: frozenset[Metal]
-
-
-def offer(quotes: Iterable[Quote], *, now: dt.datetime) -> Offered:
-    """Write the quotes that can be believed, as `record` does, and hold the others (prices/holding.py)."""
+def offer(quotes: Iterable[Quote], *, now: dt.datetime) -> set[Metal]:
+    """Write the quotes that can be believed, as `record` does, and hold the others (prices/holding.py), whose metals it
+    returns.
+    """
     with _one_at_a_time(now) as ledger:
         judge = ledger.judge()
-        believed = [quote for quote in ledger.in_time(quotes) if quote.lane is not Lane.LIVE or judge.admits(quote)]
-        return Offered(ledger.write(believed), frozenset(judge.held))
+        offered = list(ledger.in_time(quotes))
+        believed = [quote for quote in offered if quote.lane is not Lane.LIVE or judge.admits(quote)]
+        ledger.write(believed)
+        return {quote.metal for quote in offered if quote not in believed}
 
 
 def hold_for_disagreement(quotes: Sequence[Quote], *, now: dt.datetime) -> None:

@@ -77,7 +77,7 @@ def _by_the_first(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None
     stale: list[Quote] = []
     for outcome in _asked(chain.one_after_the_other, metals, clock()):
         fresh |= {quote.metal for quote in outcome.fresh}
-        outcome.held |= ingest.offer(outcome.fresh, now=clock()).held
+        outcome.held |= ingest.offer(outcome.fresh, now=clock())
         if outcome.is_over:
             stale += outcome.stale
             sources.remember(outcome, clock())
