@@ -69,7 +69,7 @@ class Judge:
     _pending: list[HeldPrice] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._pending = list(HeldPrice.objects.filter(decision=HeldPrice.Decision.PENDING))
+        self._pending = list(HeldPrice.pending())
 
     def admits(self, quote: Quote) -> bool:
         """Whether a quote may be published now. One that may not is recorded, once."""
@@ -138,7 +138,7 @@ class Judge:
                 continue
             if held.doubt == trouble.doubt and self._is_same(quote, held):
                 return  # much the same over again: what staff are about to decide is not to change beneath them
-            self._decide(held, HeldPrice.Decision.OVERTAKEN, quote.source)
+            held.decide(HeldPrice.Decision.OVERTAKEN, by=quote.source, at=self.now)
         gainsaid = self._gainsaid(quote, trouble)
         held = gainsaid or HeldPrice(
             metal_id=quote.metal, currency=quote.currency, source=quote.source, held_at=self.now
@@ -166,15 +166,11 @@ class Judge:
     def _settle(self, held: HeldPrice, quote: Quote) -> None:
         """What a published quote makes of one that is held."""
         if self._is_same(quote, held):
-            self._decide(held, HeldPrice.Decision.CONFIRMED, quote.source)
+            held.decide(HeldPrice.Decision.CONFIRMED, by=quote.source, at=self.now)
             logger.warning("%s of %s is confirmed by %s: %s", held.metal_id, held.source, quote.source, held.price)
             return
-        self._decide(held, HeldPrice.Decision.OVERTAKEN, quote.source)
+        held.decide(HeldPrice.Decision.OVERTAKEN, by=quote.source, at=self.now)
         if quote.source != held.source:
             spot = before_premium(quote).price
             off = percent(before_premium(held.quote()).price - spot, spot)
             sources.set_aside(held.source, f"{held.metal_id}: {off:+.2f} % from {quote.source}", self.now)
-
-    def _decide(self, held: HeldPrice, decision: HeldPrice.Decision, by: str) -> None:
-        held.decision, held.decided_at, held.decided_by = decision, self.now, by
-        held.save(update_fields=["decision", "decided_at", "decided_by"])

@@ -96,22 +96,19 @@ def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> Publish
         held = HeldPrice.objects.select_for_update().get(pk=held_id)
         if held.decision != HeldPrice.Decision.PENDING:
             raise ValueError(f"it was {held.decision} by {held.decided_by} already")
-        if approve and held.currency != settings.BASE_CURRENCY:
-            raise ValueError(f"it is in {held.currency}, and prices are shown in {settings.BASE_CURRENCY} now")
-        if approve and held.metal_id not in ledger.listed:
-            raise ValueError("the metal is switched off")
-        if approve and not list(ledger.in_time([held.quote()])):
-            raise ValueError("a newer price of this metal is out")
-        decided = {"decided_at": now, "decided_by": by}
-        pending = HeldPrice.objects.filter(decision=HeldPrice.Decision.PENDING)
         if not approve:
-            pending.filter(pk=held.pk).update(decision=HeldPrice.Decision.REJECTED, **decided)
+            held.decide(HeldPrice.Decision.REJECTED, by=by, at=now)
             return None
-        pending.filter(pk=held.pk).update(decision=HeldPrice.Decision.APPROVED, **decided)
+        if held.currency != settings.BASE_CURRENCY:
+            raise ValueError(f"it is in {held.currency}, and prices are shown in {settings.BASE_CURRENCY} now")
+        if held.metal_id not in ledger.listed:
+            raise ValueError("the metal is switched off")
+        if not list(ledger.in_time([held.quote()])):
+            raise ValueError("a newer price of this metal is out")
+        held.decide(HeldPrice.Decision.APPROVED, by=by, at=now)
         # Staff have said which of the metal's prices is right.
-        pending.filter(metal=held.metal_id, currency=held.currency).update(
-            decision=HeldPrice.Decision.OVERTAKEN, **decided
-        )
+        for other in HeldPrice.pending().filter(metal=held.metal_id, currency=held.currency):
+            other.decide(HeldPrice.Decision.OVERTAKEN, by=by, at=now)
         return ledger.write([held.quote()])
 
 

@@ -567,6 +567,16 @@ class HeldPrice(models.Model):
     def __str__(self) -> str:
         return f"{self.metal_id} {self.price} {self.currency}/g from {self.source}"
 
+    @classmethod
+    def pending(cls) -> "models.QuerySet[HeldPrice]":
+        """Those that wait for a decision."""
+        return cls.objects.filter(decision=cls.Decision.PENDING)
+
+    def decide(self, decision: Decision, *, by: str, at: dt.datetime) -> None:
+        """Write down what became of it, and by whom: a source, or a member of staff."""
+        self.decision, self.decided_by, self.decided_at = decision, by, at
+        self.save(update_fields=["decision", "decided_by", "decided_at"])
+
     def quote(self) -> Quote:
         """The quote that is held: spot, as its source gave it."""
         return Quote(
