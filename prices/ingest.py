@@ -153,7 +153,7 @@ class _Ledger:
         self.configuration = Configuration.load()
         self.premiums = Premium.in_force(now)
         self.lanes = shown_lanes(settings.PRICE_PROVIDERS)
-        self.listed = set(ListedMetal.objects.filter(enabled=True).values_list("name", flat=True))
+        self.listed = ListedMetal.metals()
         self.latest: dict[tuple[str, str], LatestPrice] = {
             (latest.metal_id, latest.lane): latest
             for latest in LatestPrice.objects.filter(currency=settings.BASE_CURRENCY)
@@ -174,7 +174,7 @@ class _Ledger:
 
     def under_other_premiums(self) -> list[Quote]:
         """The quotes that are shown with another premium than the one in force, before any."""
-        shown = [latest.quote() for name in self.listed if (latest := self.in_force(Metal(name)))]
+        shown = [latest.quote() for metal in self.listed if (latest := self.in_force(metal))]
         return [quote.at_spot() for quote in shown if with_premium(quote.at_spot(), self.premiums).price != quote.price]
 
     def in_force(self, metal: Metal) -> LatestPrice | None:
@@ -184,22 +184,11 @@ class _Ledger:
 
     def fallbacks_due(self, unpriced_only: bool) -> list[Quote]:
         """Staff's price of each metal that no source has confirmed for long enough, or ever."""
-        confirmed = {
-            name: max(
-                (
-                    entry.confirmed_at
-                    for (metal, lane), entry in self.latest.items()
-                    if metal == name and lane in self.lanes - {Lane.FALLBACK}
-                ),
-                default=None,
-            )
-            for name in self.listed
-        }
-        every = schedule.interval()
+        confirmed, every = LatestPrice.confirmed(), schedule.interval()
         return [
             fallback.quote()
             for fallback in FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY, metal__in=self.listed)
-            if (at := confirmed[fallback.metal_id]) is None
+            if (at := confirmed.get(fallback.metal_id)) is None
             or (not unpriced_only and self.now - schedule.asked_again(at, every) >= settings.FALLBACK_AFTER)
         ]
 

@@ -297,6 +297,12 @@ class LatestPrice(_Published):
         lanes = shown_lanes(settings.PRICE_PROVIDERS)
         return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=lanes).order_by("-seq")
 
+    @classmethod
+    def confirmed(cls) -> dict[str, dt.datetime]:
+        """When a source last confirmed a price that may be shown of each metal, where one ever did."""
+        by_sources = cls.shown().exclude(lane=FALLBACK).order_by("confirmed_at")
+        return dict(by_sources.values_list("metal", "confirmed_at"))
+
 
 class FallbackPrice(models.Model):
     """What staff want shown for a metal when no source answers. Edits are audited and go out at once if shown."""

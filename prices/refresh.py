@@ -15,7 +15,7 @@ from prices.current import freshness_limit, is_stale
 from prices.models import LatestPrice, ListedMetal
 from prices.premiums import before_premium
 from prices.providers import chain
-from prices.quotes import FALLBACK, Metal, Quote
+from prices.quotes import Metal, Quote
 
 logger = logging.getLogger(__name__)
 
@@ -50,15 +50,13 @@ def refresh(clock: Callable[[], dt.datetime] = timezone.now) -> None:
 
 def _to_ask_for(now: dt.datetime) -> list[Metal]:
     """The listed metals, less those that are left alone while the market is closed (prices/schedule.py)."""
-    listed = ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)
-    confirmed = dict(
-        LatestPrice.shown().exclude(lane=FALLBACK).order_by("confirmed_at").values_list("metal", "confirmed_at")
-    )
-    every = schedule.interval()
+    confirmed, every = LatestPrice.confirmed(), schedule.interval()
     # A source takes its time to answer, and tasks may come early: the last refresh seems a little less long ago.
     soon = now + every / 4
     return [
-        Metal(name) for name in listed if name not in confirmed or schedule.asked_again(confirmed[name], every) <= soon
+        metal
+        for metal in ListedMetal.metals()
+        if metal not in confirmed or schedule.asked_again(confirmed[metal], every) <= soon
     ]
 
 
