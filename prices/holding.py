@@ -47,20 +47,12 @@ def last_live(metal: Metal, currency: str) -> Quote | None:
     return before_premium(latest.quote()) if latest else None
 
 
-def doubted_at_spot(
-    quote: Quote, last: Quote | None, *, band: Band | None, max_jump_percent: Decimal
-) -> Doubted | None:
-    """As `doubted`, of a quote as its source gave it, which may hold a premium; `last` holds none."""
-    spot = before_premium(quote)
-    trouble = doubted(spot, last, band=band, max_jump_percent=max_jump_percent)
-    if trouble and spot.price != quote.price:
-        return Doubted(trouble.doubt, f"less its premium, {trouble.words}")
-    return trouble
-
-
 @dataclass(slots=True)
 class Judge:
-    """Lets through the quotes that can be believed, and holds the others. `last` gives the one accepted before."""
+    """Lets through the quotes that can be believed, and holds the others.
+
+    `last` gives the live quote of a metal that was accepted before, less any premium.
+    """
 
     last: Callable[[Metal], Quote | None]
     bands: Mapping[Metal, Band]
@@ -71,9 +63,20 @@ class Judge:
     def __post_init__(self) -> None:
         self._pending = list(HeldPrice.pending())
 
+    def doubts(self, quote: Quote) -> Doubted | None:
+        """What speaks against a quote, which may hold its source's premium; None where nothing does."""
+        spot = before_premium(quote)
+        trouble = doubted(
+            spot, self.last(quote.metal), band=self.bands.get(quote.metal), max_jump_percent=self.max_jump_percent
+        )
+        # Sources that agree have confirmed one another; but a band is for what no number of sources can make true.
+        if trouble is None or (quote.source == CONSENSUS and trouble.doubt is not Doubt.BAND):
+            return None
+        return trouble if spot.price == quote.price else Doubted(trouble.doubt, f"less its premium, {trouble.words}")
+
     def admits(self, quote: Quote) -> bool:
         """Whether a quote may be published now. One that may not is recorded, once."""
-        trouble = self._doubted(quote)
+        trouble = self.doubts(quote)
         pending = self._pending_of(quote)
         if trouble and not self._is_confirmed(quote, trouble, pending):
             self._hold(quote, trouble, pending)
@@ -96,16 +99,6 @@ class Judge:
             if (held.metal_id, held.currency, held.decision)
             == (quote.metal, quote.currency, HeldPrice.Decision.PENDING)
         ]
-
-    def _doubted(self, quote: Quote) -> Doubted | None:
-        trouble = doubted_at_spot(
-            quote,
-            self.last(quote.metal),
-            band=self.bands.get(quote.metal),
-            max_jump_percent=self.max_jump_percent,
-        )
-        # Sources that agree have confirmed one another; but a band is for what no number of sources can make true.
-        return None if trouble and quote.source == CONSENSUS and trouble.doubt is not Doubt.BAND else trouble
 
     def _is_confirmed(self, quote: Quote, trouble: Doubted, pending: list[HeldPrice]) -> bool:
         if trouble.doubt is Doubt.BAND:
