@@ -41,10 +41,10 @@ def bands(currency: str) -> dict[Metal, Band]:
     return found
 
 
-def last_live(metal: Metal, currency: str) -> Quote | None:
+def last_live(metal: str, currency: str) -> Quote | None:
     """The live quote that was accepted last, before any premium."""
-    latest = LatestPrice.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).first()
-    return before_premium(latest.quote()) if latest else None
+    live = LatestPrice.live(metal, currency)
+    return before_premium(live.quote()) if live else None
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from prices.quotes import (
     PRICE_STEP,
     Change,
     DayFigures,
+    Lane,
     Metal,
     PublishedQuote,
     Quote,
@@ -296,6 +297,11 @@ class LatestPrice(_Published):
         """Those that this deployment may show; of a metal's, the first is the one in force."""
         lanes = shown_lanes(settings.PRICE_PROVIDERS)
         return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=lanes).order_by("-seq")
+
+    @classmethod
+    def live(cls, metal: str, currency: str) -> "LatestPrice | None":
+        """Where a metal's live prices stand in a currency, if it has any."""
+        return cls.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).first()
 
     @classmethod
     def confirmed(cls) -> dict[str, dt.datetime]:
