@@ -128,7 +128,7 @@ class Comparison:
         lines += [
             f"{metal}: × {self.premiums[metal].normalize():f} before it is shown and compared."
             for metal in self.metals
-            if self.premiums.get(metal, 1) != 1
+            if self.premiums[metal] != 1
         ]
         return lines
 
@@ -162,7 +162,7 @@ class Comparison:
             "errors": {
                 name: str(outcome.errors[metal]) for name, outcome in self.outcomes.items() if metal in outcome.errors
             },
-            "premium": self.premiums.get(metal, Decimal(1)),
+            "premium": self.premiums[metal],
             "median": self.median(metal),
             "onScreen": shown
             and {

@@ -532,8 +532,9 @@ class Premium(models.Model):
 
     @classmethod
     def in_force(cls, at: dt.datetime) -> dict[str, Decimal]:
-        """The multiplier of each metal that has one at `at`."""
-        return {metal: premium.multiplier for metal, premium in cls.rows_in_force(at).items()}
+        """The multiplier of every metal at `at`; 1 where it has none."""
+        multipliers = {metal: premium.multiplier for metal, premium in cls.rows_in_force(at).items()}
+        return dict.fromkeys(Metal, Decimal(1)) | multipliers
 
     @classmethod
     def rows_in_force(cls, at: dt.datetime) -> "dict[str, Premium]":
