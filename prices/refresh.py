@@ -2,24 +2,20 @@
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import TypeVar
+from collections.abc import Callable
 
 from django.conf import settings
 from django.utils import timezone
 
 from prices import ingest, schedule, sources
+from prices.asking import asked
 from prices.consensus import Agreement, agreement
-from prices.current import freshness_limit, is_stale
 from prices.models import LatestPrice, ListedMetal
 from prices.premiums import before_premium
 from prices.providers import chain
 from prices.quotes import Metal, Quote
 
 logger = logging.getLogger(__name__)
-
-_News = TypeVar("_News")
 
 
 def refresh_if_due() -> None:
@@ -60,12 +56,6 @@ def _to_ask_for(now: dt.datetime) -> list[Metal]:
     ]
 
 
-def _asked(way: Callable[..., Iterator[_News]], metals: list[Metal], now: dt.datetime) -> Iterator[_News]:
-    """What those say who are to be asked now, in one of the chain's ways."""
-    stale = partial(is_stale, now=now, limit=freshness_limit())
-    return way(sources.to_ask(now), metals, budget=settings.PROVIDER_BUDGET, now=now, is_stale=stale)
-
-
 def _by_the_first(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None:
     """Each metal from the first source that has a fresh price. For one that is held the next is asked, and may confirm.
 
@@ -73,7 +63,8 @@ def _by_the_first(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None
     """
     fresh: set[Metal] = set()
     stale: list[Quote] = []
-    for outcome in _asked(chain.one_after_the_other, metals, clock()):
+    now = clock()
+    for outcome in asked(chain.one_after_the_other, sources.to_ask(now), metals, now):
         fresh |= {quote.metal for quote in outcome.fresh}
         outcome.held |= ingest.offer(outcome.fresh, now=clock())
         if outcome.is_over:
@@ -89,7 +80,7 @@ def _by_consensus(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None
     now, tolerances = clock(), sources.tolerances()
     said: dict[Metal, dict[str, Quote]] = {}
     agreements: dict[Metal, Agreement] = {}
-    for outcomes in _asked(chain.side_by_side, metals, now):
+    for outcomes in asked(chain.side_by_side, sources.to_ask(now), metals, now):
         fresh = [quote for outcome in outcomes for quote in outcome.fresh]
         for quote in fresh:
             said.setdefault(quote.metal, {})[quote.source] = quote
