@@ -1,7 +1,7 @@
 """Asking sources: for a refresh, and beside the refreshes for staff and operators, where nothing is published."""
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -20,11 +20,11 @@ _News = TypeVar("_News")
 
 
 def asked(
-    way: Callable[..., Iterator[_News]], may: Mapping[str, int | None], metals: Sequence[Metal], now: dt.datetime
+    way: Callable[..., Iterator[_News]], names: Sequence[str], metals: Sequence[Metal], now: dt.datetime
 ) -> Iterator[_News]:
-    """What sources say, in one of the chain's ways, within PROVIDER_BUDGET; `may` are they, as the chain takes them."""
-    stale = partial(is_stale, now=now, limit=freshness_limit())
-    return way(may, metals, budget=settings.PROVIDER_BUDGET, now=now, is_stale=stale)
+    """What sources say, in one of the chain's ways, within PROVIDER_BUDGET and what their quotas leave."""
+    stale, book = partial(is_stale, now=now, limit=freshness_limit()), partial(sources.book, now=now)
+    return way(names, metals, budget=settings.PROVIDER_BUDGET, now=now, is_stale=stale, book=book)
 
 
 def ask(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.now) -> dict[str, Outcome]:
@@ -41,7 +41,7 @@ def ask(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.now)
         if source.calls_left(now) == 0:
             # Not written down: it did not fail.
             outcomes[source.name].errors = dict.fromkeys(metals, QuotaError(f"its quota of {source.quota} is used up"))
-    may = {source.name: source.calls_left(now) for source in named if source.calls_left(now) != 0}
+    may = [source.name for source in named if source.calls_left(now) != 0]
     for news in asked(chain.side_by_side, may, metals, now):
         for outcome in news:
             if outcome.is_over:

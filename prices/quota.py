@@ -40,3 +40,11 @@ class Quota:
 
     def __str__(self) -> str:
         return f"{self.calls}/{self.period}"
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """Calls of the period that began on `since`, which count as used until it is known how many were made."""
+
+    calls: int
+    since: dt.date

@@ -15,6 +15,7 @@ from prices.health import Health, health
 from prices.models import Configuration, ProviderState
 from prices.providers.chain import Outcome
 from prices.providers.errors import PermanentError, QuotaError
+from prices.quota import Booking
 from prices.quotes import Metal
 
 logger = logging.getLogger(__name__)
@@ -40,8 +41,8 @@ def in_order() -> list[ProviderState]:
     return list(ProviderState.objects.filter(name__in=names))
 
 
-def to_ask(now: dt.datetime) -> dict[str, int | None]:
-    """The sources that are to be asked now, in order, with the calls that their quotas leave (None: any number).
+def to_ask(now: dt.datetime) -> list[str]:
+    """The sources that are to be asked now, in order.
 
     Left out are those that staff switched off, that asked to be left alone, whose quota is used up, and whose breaker
     is open. Of these last, the first are asked all the same where nobody else is left, or too few to agree: a breaker
@@ -51,7 +52,7 @@ def to_ask(now: dt.datetime) -> dict[str, int | None]:
     asked = [source for source in may if source.breaker.state(now) is State.CLOSED or _is_probe(source, now)]
     lacking = max(settings.CONSENSUS_SOURCES, 1) - len(asked)
     asked += [source for source in may if source not in asked][: max(lacking, 0)]
-    return {source.name: source.calls_left(now) for source in may if source in asked}
+    return [source.name for source in may if source in asked]
 
 
 def _is_probe(source: ProviderState, now: dt.datetime) -> bool:
@@ -61,6 +62,23 @@ def _is_probe(source: ProviderState, now: dt.datetime) -> bool:
         return False
     waiting = ProviderState.objects.filter(name=source.name, open_until=breaker.open_until)
     return waiting.update(open_until=now + settings.PROVIDER_BUDGET) == 1
+
+
+def book(name: str, calls: int, now: dt.datetime) -> Booking | None:
+    """Take so many calls out of a source's quota before they are made, or those that are left; None where it has none.
+
+    So nobody who asks it meanwhile makes the same ones. `remember` gives back those that were not made.
+    """
+    quota = ProviderState(name=name).quota
+    if quota is None:
+        return None
+    with transaction.atomic():
+        source, _ = ProviderState.objects.select_for_update().get_or_create(name=name)
+        booking = Booking(min(calls, quota.left(source.calls, source.calls_since, now)), quota.begins(now))
+        _begin_period(source, booking.since)
+        source.calls += booking.calls
+        source.save(update_fields=["calls", "calls_since"])
+    return booking
 
 
 def remember(outcome: Outcome, now: dt.datetime) -> None:
@@ -78,7 +96,7 @@ def remember(outcome: Outcome, now: dt.datetime) -> None:
             logger.warning("%s rests for %s, as it asked", outcome.source, outcome.retry_after)
         if outcome.errors and not outcome.quotes:
             _fail(source, outcome, now)
-        _count_calls(source, outcome.calls, now)
+        _count_calls(source, outcome.calls, now, outcome.booking)
         source.save()
 
 
@@ -106,17 +124,21 @@ def _fail(source: ProviderState, outcome: Outcome, now: dt.datetime) -> None:
         )
 
 
-def _count_calls(source: ProviderState, calls: int, now: dt.datetime) -> None:
+def _count_calls(source: ProviderState, calls: int, now: dt.datetime, booking: Booking | None = None) -> None:
     source.calls_total += calls
     if source.quota is None:
         return
-    before = source.calls_left(now)
-    begins = source.quota.begins(now)
-    if source.calls_since != begins:
-        source.calls, source.calls_since = 0, begins
+    _begin_period(source, source.quota.begins(now))
+    if booking and booking.since == source.calls_since:
+        source.calls -= booking.calls
     source.calls += calls
-    if before and source.calls_left(now) == 0:
+    if calls and source.calls_left(now) == 0:
         logger.warning("%s is not asked again before its quota of %s begins anew", source.name, source.quota)
+
+
+def _begin_period(source: ProviderState, since: dt.date) -> None:
+    if source.calls_since != since:
+        source.calls, source.calls_since = 0, since
 
 
 def tolerances() -> Mapping[str, Decimal]:

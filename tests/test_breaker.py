@@ -1,12 +1,17 @@
 """When a source that fails is left alone, and when it is tried again; and how many calls it is asked for."""
 
 import datetime as dt
+from collections.abc import Callable
 
 import pytest
+from pytest_django import Settings
 
+from prices import sources
 from prices.breaker import FAILURES, Breaker, State
+from prices.models import ProviderState
+from prices.providers.chain import Outcome
 from prices.quota import Quota
-from tests.conftest import NOW
+from tests.conftest import NOW, at_once
 
 MINUTE = dt.timedelta(minutes=1)
 
@@ -66,3 +71,25 @@ def test_a_period_begins_at_midnight_utc() -> None:
     in_india = dt.datetime(2026, 10, 1, 5, 0, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=30)))
     assert Quota.parse("1/month").begins(in_india) == dt.date(2026, 9, 1)
     assert Quota.parse("1/day").begins(in_india) == dt.date(2026, 9, 30)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def used(request: pytest.FixtureRequest, transactional_db: None, settings: Settings) -> Callable[[], int]:
+    """How much source a has used of its 20 calls, in a database of each kind that all workers see."""
+    if request.param == "postgresql":
+        request.getfixturevalue("on_postgresql")
+    settings.A_QUOTA = Quota(20, "month")
+    return lambda: ProviderState.objects.get(name="a").calls
+
+
+def test_workers_at_once_do_not_book_one_call_twice(used: Callable[[], int]) -> None:
+    bookings = at_once(lambda worker: sources.book("a", 8, NOW), 4)
+    assert sorted(booking.calls for booking in bookings if booking) == [0, 4, 8, 8]
+    assert used() == 20
+
+
+@pytest.mark.parametrize("late", [dt.timedelta(0), dt.timedelta(days=30)], ids=["at once", "in the next month"])
+def test_what_was_booked_and_not_called_is_given_back(used: Callable[[], int], late: dt.timedelta) -> None:
+    booking = sources.book("a", 8, NOW)
+    sources.remember(Outcome("a", booking=booking, calls=3), NOW + late)
+    assert used() == 3

@@ -30,7 +30,7 @@ from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, PublishedTick, Quote
 from prices.refresh import refresh, refresh_if_due
 from prices.tasks import apply_premiums, refresh_prices
 from streaming import publish
-from tests.conftest import NOW
+from tests.conftest import NOW, at_once
 from tests.product import wait_until
 from tests.sources import PER_OUNCE, Answer, Behaviour, Source, drips, hangs, quoting, raw_source, said, sends
 
@@ -407,7 +407,7 @@ def test_each_source_may_use_its_share_of_what_is_left(monkeypatch: pytest.Monke
     started = time.monotonic()
     budget = dt.timedelta(seconds=60)
     asked = chain.one_after_the_other(
-        dict.fromkeys("abc"), [Metal.GOLD], budget=budget, now=NOW, is_stale=lambda quote: False
+        "abc", [Metal.GOLD], budget=budget, now=NOW, is_stale=lambda quote: False, book=lambda name, calls: None
     )
     for _ in asked:
         pass
@@ -498,6 +498,29 @@ def test_a_quota_may_end_in_the_middle_of_a_refresh(
     assert sorted(source for source, _ in shown().values()) == [LIVE] * 2 + [SIMULATED] * 2
     assert "the quota that is set for it is used up" in log()[0]
     assert log()[-1] == f"{LIVE} is not asked again before its quota of 2/month begins anew"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("published")
+def test_two_refreshes_at_once_do_not_use_one_call_twice(source: Source, settings: Settings) -> None:
+    settings.GOLD_API_COM_QUOTA = Quota(6, "month")
+    settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
+    settings.PROVIDER_BUDGET = dt.timedelta(seconds=4)
+    answering = threading.Event()
+
+    def slowly(symbol: str) -> Response:
+        answering.wait(10)
+        return quoting(NOW)(symbol)
+
+    def refresh_too() -> None:
+        wait_until(lambda: len(source.asked) == METALS, "the first to ask")
+        refresh_at(NOW)
+        answering.set()
+
+    source.answer = slowly
+    at_once(lambda worker: refresh_too() if worker else refresh_at(NOW), 2)
+    assert len(source.asked) == METALS
+    assert ProviderState.objects.get(name=LIVE).calls_left(NOW) == 2
 
 
 # --- a source that asks to be left alone ---------------------------------------------------------------------------

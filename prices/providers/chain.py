@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 from prices.providers import PROVIDERS, Source
 from prices.providers.errors import ProviderError, TemporaryError
-from prices.providers.http import Client
+from prices.providers.http import TRIES, Client
+from prices.quota import Booking
 from prices.quotes import Metal, Quote
 
 logger = logging.getLogger(__name__)
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 _GATHER = 0.3
 
 IsStale: TypeAlias = Callable[[Quote], bool]
+# Takes a source's name and how many calls it may need; what its quota grants of them, None where it has no quota.
+Book: TypeAlias = Callable[[str, int], Booking | None]
 
 
 @dataclass(slots=True)
@@ -36,6 +39,7 @@ class Outcome:
     errors: dict[Metal, ProviderError] = field(default_factory=dict)
     held: set[Metal] = field(default_factory=set)
     is_over: bool = False
+    booking: Booking | None = None
     calls: int = 0
     seconds: float = 0.0
 
@@ -60,47 +64,47 @@ class Outcome:
 
 
 def one_after_the_other(
-    sources: Mapping[str, int | None],
+    names: Sequence[str],
     metals: Iterable[Metal],
     *,
     budget: dt.timedelta,
     now: dt.datetime,
     is_stale: IsStale,
+    book: Book,
 ) -> Iterator[Outcome]:
     """Ask each source in turn for the metals that those before it did not give, or gave a stale quote of.
 
-    `sources` are names with the calls that their quotas leave (None: any number). A source may use its share of what is
-    left of `budget`, so that one that hangs leaves time for the next. Yields a source's outcome whenever there are
-    fresh quotes in it, and when it is over.
+    A source may use its share of what is left of `budget`, so that one that hangs leaves time for the next. Yields a
+    source's outcome whenever there are fresh quotes in it, and when it is over.
     """
     missing = list(metals)
     deadline = time.monotonic() + budget.total_seconds()
-    for position, (name, most_calls) in enumerate(sources.items()):
+    for position, name in enumerate(names):
         if not missing:
             return
-        share = max(0.0, deadline - time.monotonic()) / (len(sources) - position)
+        share = max(0.0, deadline - time.monotonic()) / (len(names) - position)
         until = time.monotonic() + share
-        asking = _Asking(PROVIDERS[name], missing, deadline=until, most_calls=most_calls, now=now, is_stale=is_stale)
+        asking = _Asking(PROVIDERS[name], missing, deadline=until, now=now, is_stale=is_stale, book=book)
         yield from asking.outcomes()
         given = {quote.metal for quote in asking.outcome.quotes} - asking.outcome.held
         missing = [metal for metal in missing if metal not in given]
 
 
 def side_by_side(
-    sources: Mapping[str, int | None],
+    names: Sequence[str],
     metals: Sequence[Metal],
     *,
     budget: dt.timedelta,
     now: dt.datetime,
     is_stale: IsStale,
+    book: Book,
 ) -> Iterator[list[Outcome]]:
     """Ask all sources at once for all metals; yields those with fresh quotes, or that are over, as answers come."""
     if not metals:
         return
     deadline = time.monotonic() + budget.total_seconds()
     askings = [
-        _Asking(PROVIDERS[name], metals, deadline=deadline, most_calls=most_calls, now=now, is_stale=is_stale)
-        for name, most_calls in sources.items()
+        _Asking(PROVIDERS[name], metals, deadline=deadline, now=now, is_stale=is_stale, book=book) for name in names
     ]
     while askings:
         _gather([call for asking in askings for call in asking.pending], deadline)
@@ -117,16 +121,17 @@ class _Asking:
         metals: Sequence[Metal],
         *,
         deadline: float,
-        most_calls: int | None,
         now: dt.datetime,
         is_stale: IsStale,
+        book: Book,
     ) -> None:
-        self.outcome = Outcome(source.name)
+        together = [tuple(metals)] if source.brings_all else [(metal,) for metal in metals]
+        booking = book(source.name, TRIES * len(together))
+        self.outcome = Outcome(source.name, booking=booking)
         self._is_stale = is_stale
         self._deadline = deadline
         self._began = time.monotonic()
-        self._client = Client(deadline=deadline, most_calls=most_calls)
-        together = [tuple(metals)] if source.brings_all else [(metal,) for metal in metals]
+        self._client = Client(deadline=deadline, most_calls=booking.calls if booking else None)
         pool = ThreadPoolExecutor(len(together), thread_name_prefix=source.name)
         self.pending: dict[Future[Mapping[Metal, Quote | ProviderError]], tuple[Metal, ...]] = {
             pool.submit(source.fetch, asked, client=self._client, now=now): asked for asked in together

@@ -22,6 +22,7 @@ from prices.providers.errors import PermanentError, ProviderError, QuotaError, T
 from prices.providers.parsing import shown
 
 LARGEST_BODY = 256 * 1024  # the largest known answer is under 10 KB
+TRIES = 2  # at most, for one answer
 _CONNECT_TIMEOUT = 3.05
 _LONGEST_REST = dt.timedelta(hours=1)
 _PERMANENT = {400, 401, 403, 404, 410, 422}
