@@ -81,16 +81,12 @@ def parse(
     expect_currency(given.get("base"), currency)
     rates = part(given, "rates")
     quoted_at = quote_time(given, "timestamp", now=now)
-    return each(
-        metals,
-        lambda metal: quote(
-            metal=metal,
-            price=_per_ounce(rates, metal.symbol, currency),
-            currency=currency,
-            source=NAME,
-            quoted_at=quoted_at,
-        ),
-    )
+    return each(metals, lambda metal: _quote(rates, metal, currency, quoted_at))
+
+
+def _quote(rates: Mapping[str, Any], metal: Metal, currency: str, quoted_at: dt.datetime) -> Quote:
+    price = _per_ounce(rates, metal.symbol, currency)
+    return quote(metal=metal, price=price, currency=currency, source=NAME, quoted_at=quoted_at)
 
 
 def _per_ounce(rates: Mapping[str, Any], symbol: str, currency: str) -> Decimal:
@@ -217,10 +213,4 @@ def parse_ohlc(answer: Any, *, date: dt.date, metal: Metal, currency: str, now: 
 def _quote_of_day(rates: Mapping[str, Any], metal: Metal, currency: str, quoted_at: dt.datetime) -> Quote:
     pair = currency + metal.symbol
     price_of_day(rates, pair if rates.get(pair) is not None else metal.symbol)
-    return quote(
-        metal=metal,
-        price=_per_ounce(rates, metal.symbol, currency),
-        currency=currency,
-        source=NAME,
-        quoted_at=quoted_at,
-    )
+    return _quote(rates, metal, currency, quoted_at)
