@@ -117,13 +117,16 @@ class Comparison:
         return rows
 
     def _off(self, quote: Quote) -> str:
-        off = self.deviation(quote)
-        return f"{off:+} %{' !' if abs(off) > self.tolerances[quote.source] else ''}"
+        return f"{self.deviation(quote):+} %{' !' if self._is_off(quote) else ''}"
+
+    def _is_off(self, quote: Quote) -> bool:
+        """Whether a quote is further from the median than is tolerated."""
+        return abs(self.deviation(quote)) > self.tolerances[quote.source]
 
     def _complaints(self) -> list[str]:
         lines = [f"{name}: {outcome.complaint}" for name, outcome in self.outcomes.items() if outcome.errors]
         lines += [f"{name}: {metal} would be held: {words}" for (metal, name), words in self.doubts.items()]
-        if any(abs(self.deviation(quote)) > self.tolerances[quote.source] for quote in self._all()):
+        if any(self._is_off(quote) for outcome in self.outcomes.values() for quote in outcome.said):
             lines.append("!: further from the median than is tolerated.")
         lines += [
             f"{metal}: × {self.premiums[metal].normalize():f} before it is shown and compared."
@@ -131,9 +134,6 @@ class Comparison:
             if self.premiums[metal] != 1
         ]
         return lines
-
-    def _all(self) -> list[Quote]:
-        return [quote for outcome in self.outcomes.values() for quote in outcome.said]
 
     # --- for programs ----------------------------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 
 from prices.comparison import compare
-from prices.quotes import Metal
 
 
 class Command(BaseCommand):
@@ -46,8 +45,4 @@ class Command(BaseCommand):
         else:
             self.stdout.write(compared.table())
         if compared.missing:
-            raise CommandError(f"No source has a price of {_listed(compared.missing)}.")
-
-
-def _listed(metals: list[Metal]) -> str:
-    return ", ".join(metals)
+            raise CommandError(f"No source has a price of {', '.join(compared.missing)}.")
