@@ -43,22 +43,8 @@ from streaming import publish
 
 logger = logging.getLogger(__name__)
 
-# What a row of the latest prices has from the price.
-_PUBLISHED = (
-    "price",
-    "bid",
-    "ask",
-    "open",
-    "high",
-    "low",
-    "previous_close",
-    "spot",
-    "source",
-    "quoted_at",
-    "at",
-    "seq",
-    "published_at",
-)
+# What a row of the latest prices has from the price: all but whose it is.
+_PUBLISHED = [field.name for field in Price._meta.fields if field.name not in ("id", "metal")]
 
 
 def record(quotes: Iterable[Quote], *, now: dt.datetime) -> PublishedTick | None:
@@ -194,10 +180,10 @@ class _Ledger:
 
     def write(self, quotes: Iterable[Quote], *, confirms: bool = True) -> PublishedTick | None:
         """Write and publish what is new of spot quotes; `confirms`: they are what sources say now."""
-        listed = [with_premium(quote, self.premiums) for quote in self.in_time(quotes)]
-        news = [quote for quote in listed if not self._is_shown(quote)]
+        outgoing = [with_premium(quote, self.premiums) for quote in self.in_time(quotes)]
+        news = [quote for quote in outgoing if not self._is_shown(quote)]
         if confirms:
-            self._confirm([quote for quote in listed if quote not in news])
+            self._confirm([quote for quote in outgoing if quote not in news])
         if not news:
             return None
         self.head.seq += 1
@@ -341,7 +327,7 @@ class _Ledger:
             metal_id=row.metal_id,
             lane=lane,
             confirmed_at=self.now if confirms else self.latest[row.metal_id, lane].confirmed_at,
-            **{name: getattr(row, name) for name in ("currency", *_PUBLISHED)},
+            **{name: getattr(row, name) for name in _PUBLISHED},
         )
 
 
