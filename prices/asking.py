@@ -41,7 +41,7 @@ def ask(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.now)
         if source.calls_left(now) == 0:
             # Not written down: it did not fail.
             outcomes[source.name].errors = dict.fromkeys(metals, QuotaError(f"its quota of {source.quota} is used up"))
-    may = [source.name for source in named if source.calls_left(now) != 0]
+    may = [name for name, outcome in outcomes.items() if not outcome.errors]
     for news in asked(chain.side_by_side, may, metals, now):
         for outcome in news:
             if outcome.is_over:

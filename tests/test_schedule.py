@@ -231,7 +231,7 @@ def test_slots_of_a_crontab_are_as_long_as_the_deployments(settings: Settings) -
     assert schedule.interval() == MINUTE
 
 
-# --- history -------------------------------------------------------------------------------------------------------
+# --- what is done by the clock -------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
