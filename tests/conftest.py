@@ -4,6 +4,7 @@ web process."""
 import datetime as dt
 import itertools
 import logging
+import os
 import signal
 import subprocess
 import threading
@@ -59,6 +60,12 @@ _numbers = itertools.count()
 # On a busy machine a single example may take any time; the run as a whole has its own limit.
 hypothesis.settings.register_profile("swarna", deadline=None)
 hypothesis.settings.load_profile("swarna")
+
+
+@pytest.hookimpl(optionalhook=True)  # xdist's
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: more than there are cores, as many a test waits for what it has started."""
+    return 3 * (os.cpu_count() or 1) // 2
 
 
 def start(valkey: EmbeddedValkey) -> "subprocess.Popen[bytes]":
