@@ -18,6 +18,10 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except KeyboardInterrupt:
         sys.exit(130)  # as a shell has it for Ctrl-C; a traceback would tell nobody anything
+    except BrokenPipeError:
+        # Whoever reads this has enough, as `head` has; what is left is not to be tried again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ was interrupted is gone on with by doing it again.
 
 import datetime as dt
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -19,15 +19,18 @@ from prices import candles, history, history_csv, partitions, sources
 from prices.candles import Counted, Interval
 from prices.history import Series
 from prices.history_csv import Bar, CsvError
-from prices.models import Candle, Head, Premium, Price, ProviderState
+from prices.models import Candle, Head, Premium, Price, ProviderState, SilentDay
 from prices.premiums import with_premium
 from prices.providers import Archive
 from prices.providers.errors import NoDataError, ProviderError
 from prices.providers.http import Client
+from prices.providers.parsing import dates_between
 from prices.quotes import Lane, Metal, Quote, day_figures, lane_of
 
 _LONGER: Final = [interval for interval in Interval if interval is not Interval.MINUTE]
 _A_DAY: Final = dt.timedelta(days=1)
+# After so long, a day that a vendor knows nothing of stays so.
+_SETTLED: Final = dt.timedelta(days=7)
 _INSTANT: Final = dt.timedelta(microseconds=1)
 # In one transaction, for whose length no tick is written.
 _BATCH: Final = 500
@@ -35,10 +38,12 @@ _BATCH: Final = 500
 
 @dataclass(slots=True)
 class Filled:
-    """What became of it: days, candles or ticks that were written, that were there, and what could not be had."""
+    """What became of it: days, candles or ticks that were written, that were there, that the vendor knows nothing of,
+    and what could not be had."""
 
     written: int = 0
     there: int = 0
+    unknown: int = 0
     troubles: list[str] = field(default_factory=list)
 
 
@@ -80,8 +85,7 @@ def missing_days(
 
     To `replace` candles, those that this vendor did not give are missing too.
     """
-    dates = [first + number * _A_DAY for number in range((last - first).days + 1)]
-    missing = {date: set(metals) for date in dates if _is_open(date)}
+    missing = {date: set(metals) for date in dates_between(first, last) if _is_open(date)}
     local = history.zone()
     begin, end = history.midnight(first), history.midnight(last + _A_DAY)
     for metal in metals:
@@ -89,6 +93,15 @@ def missing_days(
         for start in (kept.filter(source=archive.source) if replace else kept).values_list("start", flat=True):
             missing.get(start.astimezone(local).date(), set()).discard(metal)
     return missing
+
+
+def leave_out_silent(archive: Archive, missing: Mapping[dt.date, set[Metal]]) -> int:
+    """Take out of what is missing what the vendor was asked for before and knew nothing of; returns how many."""
+    silent = SilentDay.objects.filter(archive=archive.name, currency=settings.BASE_CURRENCY)
+    known = [(date, metal) for date, metal in silent.values_list("date", "metal") if metal in missing.get(date, ())]
+    for date, metal in known:
+        missing[date].discard(Metal(metal))
+    return len(known)
 
 
 def ask(archive: Archive, asked: Ask, *, leave: int, replace: bool, now: dt.datetime) -> Filled:
@@ -110,7 +123,7 @@ def ask(archive: Archive, asked: Ask, *, leave: int, replace: bool, now: dt.date
         found = {}
     finally:
         sources.count_calls(archive.source, client.calls, now)
-    filled = Filled()
+    filled = Filled(unknown=_remember_silence(archive, asked, found, now))
     rows = []
     for (date, metal), said in found.items():
         if isinstance(said, ProviderError):
@@ -120,6 +133,23 @@ def ask(archive: Archive, asked: Ask, *, leave: int, replace: bool, now: dt.date
     filled.written = _write(rows, replace=replace)
     filled.there = len(rows) - filled.written
     return filled
+
+
+def _remember_silence(archive: Archive, asked: Ask, found: Collection[tuple[dt.date, Metal]], now: dt.datetime) -> int:
+    """Remember the days of a call that the vendor knows nothing of, where they are long over; returns how many those
+    and the others are. That it has nothing of several days at all may as well be a defect of its own."""
+    dates = [date for date in dates_between(asked.first, asked.last) if _is_open(date)]
+    silent = [(date, metal) for date in dates for metal in asked.metals if (date, metal) not in found]
+    if found or asked.first == asked.last:
+        SilentDay.objects.bulk_create(
+            (
+                SilentDay(archive=archive.name, metal=metal, currency=settings.BASE_CURRENCY, date=date)
+                for date, metal in silent
+                if now.date() - date > _SETTLED
+            ),
+            ignore_conflicts=True,
+        )
+    return len(silent)
 
 
 def _series(metal: str, source: str = "") -> Series:

@@ -184,7 +184,6 @@ def compare(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.
     """Ask these sources, once, and put what they say side by side (prices/asking.py: it counts against quotas)."""
     outcomes = ask(names, clock)
     now = clock()
-    premiums = Premium.in_force(now)
     in_force, largest_jump = bands(settings.BASE_CURRENCY), Configuration.load().jump_percent
     doubts = {
         (quote.metal, name): trouble.words
@@ -194,10 +193,9 @@ def compare(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.
         and (
             trouble := doubted_at_spot(
                 quote,
-                last_live(quote.metal, quote.currency, premiums),
+                last_live(quote.metal, quote.currency),
                 band=in_force.get(quote.metal),
                 max_jump_percent=largest_jump,
-                premiums=premiums,
             )
         )
     }
@@ -207,7 +205,7 @@ def compare(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.
         outcomes=outcomes,
         states={source.name: source for source in sources.in_order() if source.name in outcomes},
         shown=standing().quotes,
-        premiums=premiums,
+        premiums=Premium.in_force(now),
         tolerances=sources.tolerances(),
         doubts=doubts,
     )

@@ -1,11 +1,12 @@
 """History on its way into a file, row by row, whatever its length: see prices/history_csv.py."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from prices import history, history_csv
 from prices.candles import Interval
@@ -16,22 +17,29 @@ from prices.quotes import SIMULATED, Lane, Metal, shown_lanes
 _CHUNK: Final = 2000  # rows in memory
 
 
-def ticks(metals: Sequence[Metal], start: dt.datetime, end: dt.datetime) -> Iterator[str]:
+def ticks(metals: Sequence[Metal], start: dt.datetime, end: dt.datetime) -> Generator[str]:
     """Lines of all that was shown from `start` on until before `end`, metal by metal, oldest first."""
     return history_csv.ticks(_ticks(metals, start, end), currency=settings.BASE_CURRENCY)
 
 
-def candles(metals: Sequence[Metal], interval: Interval, start: dt.datetime, end: dt.datetime) -> Iterator[str]:
+def candles(metals: Sequence[Metal], interval: Interval, start: dt.datetime, end: dt.datetime) -> Generator[str]:
     """Lines of the candles that begin from `start` on until before `end`, metal by metal, oldest first."""
     return history_csv.bars(_bars(metals, interval, start, end), currency=settings.BASE_CURRENCY)
+
+
+def _row_by_row() -> AbstractContextManager[Any]:
+    """In a transaction, PostgreSQL sends rows from a cursor; outside of one it would gather them all first.
+
+    SQLite reads them one by one anyway, and in a transaction of ours would let nobody else write meanwhile: no tick.
+    """
+    return transaction.atomic() if connection.vendor == "postgresql" else nullcontext()
 
 
 def _ticks(metals: Iterable[Metal], start: dt.datetime, end: dt.datetime) -> Iterator[Tick]:
     shown = Price.objects.filter(currency=settings.BASE_CURRENCY, at__gte=start, at__lt=end).order_by("at", "id")
     if Lane.SIMULATED not in shown_lanes(settings.PRICE_PROVIDERS):
         shown = shown.exclude(source=SIMULATED)
-    # In a transaction, PostgreSQL sends rows from a cursor; outside of one it would gather them all first.
-    with transaction.atomic():
+    with _row_by_row():
         for metal in metals:
             rows = shown.filter(metal=metal).values_list("at", "price", "bid", "ask", "source")
             for at, price, bid, ask, source in rows.iterator(_CHUNK):
@@ -40,7 +48,7 @@ def _ticks(metals: Iterable[Metal], start: dt.datetime, end: dt.datetime) -> Ite
 
 def _bars(metals: Iterable[Metal], interval: Interval, start: dt.datetime, end: dt.datetime) -> Iterator[Bar]:
     lane = Lane.SIMULATED if settings.PRICE_PROVIDERS == [SIMULATED] else Lane.LIVE
-    with transaction.atomic():
+    with _row_by_row():
         for metal in metals:
             kept = history.Series(metal, settings.BASE_CURRENCY, lane).kept(interval, start, end)
             rows = kept.values_list("start", "open", "high", "low", "close")

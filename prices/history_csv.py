@@ -9,7 +9,7 @@ The first line names the columns, in any order, and so which of the two it is. A
 import csv
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final, Protocol, TypeVar
@@ -79,7 +79,7 @@ def read(lines: Iterable[str], *, currency: str, zone: dt.tzinfo, now: dt.dateti
         raise CsvError(rows.line_num, "", f"is no CSV: {error}") from error
 
 
-def ticks(rows: Iterable[Tick], *, currency: str) -> Iterator[str]:
+def ticks(rows: Iterable[Tick], *, currency: str) -> Generator[str]:
     """Lines of a file of ticks, its first with the names of the columns."""
     yield _written((*_TICK, *_BESIDE_TICK))
     for row in rows:
@@ -87,7 +87,7 @@ def ticks(rows: Iterable[Tick], *, currency: str) -> Iterator[str]:
         yield _written((row.metal, _time(row.at), *amounts, row.source, currency))
 
 
-def bars(rows: Iterable[Bar], *, currency: str) -> Iterator[str]:
+def bars(rows: Iterable[Bar], *, currency: str) -> Generator[str]:
     """Lines of a file of candles, its first with the names of the columns."""
     yield _written((*_CANDLE, *_BESIDE_CANDLE))
     for row in rows:

@@ -36,22 +36,17 @@ def bands(currency: str) -> dict[Metal, Band]:
     return found
 
 
-def last_live(metal: Metal, currency: str, premiums: Mapping[str, Decimal]) -> Quote | None:
+def last_live(metal: Metal, currency: str) -> Quote | None:
     """The live quote that was accepted last, before any premium."""
     latest = LatestPrice.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).first()
-    return before_premium(latest.quote(), premiums) if latest else None
+    return before_premium(latest.quote()) if latest else None
 
 
 def doubted_at_spot(
-    quote: Quote,
-    last: Quote | None,
-    *,
-    band: Band | None,
-    max_jump_percent: Decimal,
-    premiums: Mapping[str, Decimal],
+    quote: Quote, last: Quote | None, *, band: Band | None, max_jump_percent: Decimal
 ) -> Doubted | None:
     """As `doubted`, of a quote as its source gave it, which may hold a premium; `last` holds none."""
-    spot = before_premium(quote, premiums)
+    spot = before_premium(quote)
     trouble = doubted(spot, last, band=band, max_jump_percent=max_jump_percent)
     if trouble and spot.price != quote.price:
         return Doubted(trouble.doubt, f"less its premium, {trouble.words}")
@@ -65,7 +60,6 @@ class Judge:
     last: Callable[[Metal], Quote | None]
     bands: Mapping[Metal, Band]
     max_jump_percent: Decimal
-    premiums: Mapping[str, Decimal]
     now: dt.datetime
     held: set[Metal] = field(default_factory=set)
     _pending: list[HeldPrice] = field(init=False)
@@ -87,7 +81,7 @@ class Judge:
 
     def hold_for_disagreement(self, quotes: Sequence[Quote], minimum: int) -> None:
         """Record what one metal's sources say of whom fewer than `minimum` agree."""
-        words = ", ".join(f"{quote.source} {self._spot(quote):,}" for quote in quotes)
+        words = ", ".join(f"{quote.source} {before_premium(quote).price:,}" for quote in quotes)
         for quote in quotes:
             self.held.add(quote.metal)
             trouble = Doubted(Doubt.AGREEMENT, f"fewer than {minimum} fresh sources agree: {words}"[:_LONGEST_WORDS])
@@ -107,7 +101,6 @@ class Judge:
             self.last(quote.metal),
             band=self.bands.get(quote.metal),
             max_jump_percent=self.max_jump_percent,
-            premiums=self.premiums,
         )
         # Sources that agree have confirmed one another; but a band is for what no number of sources can make true.
         return None if trouble and quote.source == CONSENSUS and trouble.doubt is not Doubt.BAND else trouble
@@ -117,10 +110,9 @@ class Judge:
             return False  # a source that changed its unit would confirm itself for ever
         if any(self._is_same(quote, rejected) for rejected in self._rejected(quote)):
             return False
-        spot = before_premium(quote, self.premiums)
+        spot = before_premium(quote)
         return any(
-            confirms(spot, before_premium(held.quote(), self.premiums), max_jump_percent=self.max_jump_percent)
-            for held in pending
+            confirms(spot, before_premium(held.quote()), max_jump_percent=self.max_jump_percent) for held in pending
         )
 
     def _rejected(self, quote: Quote) -> list[HeldPrice]:
@@ -135,11 +127,8 @@ class Judge:
         )
 
     def _is_same(self, quote: Quote, held: HeldPrice) -> bool:
-        before = self._spot(held.quote())
-        return abs(percent(self._spot(quote) - before, before)) <= self.max_jump_percent
-
-    def _spot(self, quote: Quote) -> Decimal:
-        return before_premium(quote, self.premiums).price
+        before = before_premium(held.quote()).price
+        return abs(percent(before_premium(quote).price - before, before)) <= self.max_jump_percent
 
     def _hold(self, quote: Quote, trouble: Doubted, pending: list[HeldPrice]) -> None:
         for held in pending:

@@ -218,6 +218,25 @@ class Candle(models.Model):
         )
 
 
+class SilentDay(models.Model):
+    """A day that a vendor's archive knew nothing of when it was long over: not worth a call again."""
+
+    archive = models.CharField(max_length=40)
+    metal = models.CharField(max_length=20, choices=[(metal.value, metal.value) for metal in Metal])
+    currency = models.CharField(max_length=3)
+    date = models.DateField(help_text="Of UTC.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["archive", "metal", "currency", "date"], name="one_silent_day_per_archive_metal_and_currency"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.archive} on {self.date}: no {self.metal}"
+
+
 class SignificantChange(models.Model):
     """A move beyond the threshold between two consecutive published prices. Kept for good."""
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from prices import ingest, schedule, sources
 from prices.consensus import Agreement, agreement
 from prices.current import freshness_limit
-from prices.models import LatestPrice, ListedMetal, Premium
+from prices.models import LatestPrice, ListedMetal
 from prices.premiums import before_premium
 from prices.providers import chain
 from prices.quotes import FALLBACK, Metal, Quote
@@ -70,7 +70,6 @@ def _by_the_first(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None
 def _by_consensus(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None:
     """Each metal as enough sources agree on it, as soon as they do, and again when another one has its say."""
     now, limit, tolerances = clock(), freshness_limit(), sources.tolerances()
-    premiums = Premium.in_force(now)
     said: dict[Metal, dict[str, Quote]] = {}
     agreements: dict[Metal, Agreement] = {}
     for outcomes in chain.side_by_side(sources.to_ask(now), metals, budget=settings.PROVIDER_BUDGET, now=now):
@@ -79,7 +78,7 @@ def _by_consensus(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None
             said.setdefault(quote.metal, {})[quote.source] = quote
         for metal in {quote.metal for quote in fresh}:
             agreements[metal] = agreement(
-                [before_premium(quote, premiums) for quote in said[metal].values()],
+                [before_premium(quote) for quote in said[metal].values()],
                 minimum=settings.CONSENSUS_SOURCES,
                 tolerance_percent=tolerances.__getitem__,
                 is_fresh=lambda quote: settings.MARKET_CALENDAR.age(quote.source, quote.quoted_at, now) <= limit,

@@ -6,6 +6,7 @@ Any ASGI application can be served by it.
 """
 
 import asyncio
+import faulthandler
 import gc
 import logging
 import signal
@@ -53,13 +54,14 @@ _COLLECT_EVERY = 600.0  # seconds
 class Limits:
     """What one connection may cost. `max_body_bytes`: of an HTTP request. `timeout` (seconds): how long a client may be
     silent or stalled, a request incomplete, and a handshake unanswered. `drain` (seconds): how long the end of the
-    process may take."""
+    process may take. `standstill` (seconds): after how long an event loop that does not turn ends its process."""
 
     max_message_bytes: int
     max_body_bytes: int
     compression_threshold: int
     timeout: float
     drain: float
+    standstill: float
 
 
 class PriceServer(Server):
@@ -167,6 +169,9 @@ class PriceServer(Server):
     # --- time --------------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
+        # While the loop stands nobody is served, and nothing of ours could tell. So a thread of the interpreter's own
+        # ends the process then, with a traceback of where it stands, and whoever started it starts it again.
+        faulthandler.dump_traceback_later(self.limits.standstill, exit=True)
         now = time.monotonic()
         for transport in self.deadlines.due(now):
             transport.look(now)
@@ -261,6 +266,12 @@ class PriceRequest(WebRequest):
             self.channel.requests.clear()
             self.channel = None
         return done
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        if self.method == b"HEAD" and "body" in message:
+            # Of a body in several parts Daphne would write all but the first, as if they were the next answer.
+            message = message | {"body": b""}
+        super().handle_reply(message)
 
 
 class PriceHTTPFactory(HTTPFactory):

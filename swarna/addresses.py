@@ -46,6 +46,15 @@ def of_meta(meta: Mapping[str, Any], trusted: Sequence[Network]) -> Address | No
     return client_address(meta.get("REMOTE_ADDR"), [meta.get("HTTP_X_FORWARDED_FOR", "")], trusted)
 
 
+def scheme_of_scope(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
+    """Whether the client asked by `https` or `http`, from an ASGI scope: where a trusted proxy says so, as it says."""
+    peer = _address((scope.get("client") or [""])[0] or "")
+    said: str = dict(scope["headers"]).get(b"x-forwarded-proto", b"").decode("latin-1").strip().lower()
+    if said in ("http", "https") and peer is not None and is_in(peer, trusted):
+        return said
+    return str(scope.get("scheme", "http"))
+
+
 def one_client(address: Address) -> str:
     """What limits count as one client: an IPv4 address, or the /64 network around an IPv6 address."""
     if address.version == 4:

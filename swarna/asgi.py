@@ -1,6 +1,7 @@
 """HTTP and WebSocket of one web process, for any ASGI server; `manage.py serve` runs it on ours."""
 
 import os
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "swarna.settings")
 
@@ -12,17 +13,31 @@ from channels.db import database_sync_to_async
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 from django.utils import timezone
 
 from prices.metrics import metrics as of_sources
 from streaming.metrics import Metrics
 from streaming.quick import Manners, Quick
 from streaming.routing import hub_of_this_process, websocket_application
+from swarna import addresses
 from swarna.metrics_page import with_metrics
 
 if settings.ENVIRONMENT_ERRORS:
     # A server that was started without `manage.py` has not run the checks.
     raise ImproperlyConfigured(f"Run `manage.py check`: {settings.ENVIRONMENT_ERRORS}")
+
+if connection.vendor == "postgresql":
+    # Django answers each request in a thread of its own, which would open a connection for it: a crowd would use up
+    # what the server has. (Not so in a worker, where Celery would open and close a pool with each task.)
+    connection.settings_dict["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 10, "timeout": 3}
+    connection.settings_dict["CONN_HEALTH_CHECKS"] = True  # one that the server ended is noticed before it is used
+
+
+async def behind_proxies(scope: Any, receive: Any, send: Any) -> None:
+    """Django, which is to know that a client asked by https, though the proxy before us asks by http."""
+    await http({**scope, "scheme": addresses.scheme_of_scope(scope, settings.TRUSTED_PROXIES)}, receive, send)
+
 
 metrics = Metrics(settings.METRICS_DIR)
 hub = hub_of_this_process(metrics)
@@ -39,7 +54,7 @@ manners = Manners(
 application = ProtocolTypeRouter(
     {
         "http": with_metrics(
-            Quick(http, hub, manners),
+            Quick(behind_proxies, hub, manners),
             metrics.registry,
             settings.METRICS_ALLOWED_FROM,
             settings.TRUSTED_PROXIES,

@@ -32,6 +32,7 @@ _EXAMPLES: Final[dict[int, dict[str, Any]]] = {
     404: problem(404, "There is no price of 'rhodium'. Metals with a price: gold, silver."),
     415: problem(415, 'Unsupported media type "text/plain" in request.'),
     429: problem(429, "Request was throttled. Expected available in 7 seconds."),
+    503: problem(503, "The database cannot be asked now. Try again in a few seconds."),
 }
 
 
@@ -52,7 +53,7 @@ class AutoSchema(openapi.AutoSchema):
         return bodies
 
     def _refusals(self) -> list[int]:
-        statuses = [400, 401, 429]
+        statuses = [400, 401, 429, 503]
         if any(not isinstance(permission, AllowAny) for permission in self.view.get_permissions()):
             statuses.append(403)
         if "{" in self.path:

@@ -7,10 +7,13 @@ from rest_framework.parsers import JSONParser
 
 
 class BoundedJSONParser(JSONParser):
-    """DRF's, for which JSON that is nested too deeply is a defect of the server."""
+    """DRF's, for which JSON that is nested too deeply is a defect of the server, and so is a codec that is no charset.
+
+    JSON is UTF-8, whatever charset a header claims (RFC 8259).
+    """
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         try:
-            return super().parse(stream, media_type, parser_context)
+            return super().parse(stream, media_type, {**(parser_context or {}), "encoding": "utf-8"})
         except RecursionError as error:
             raise ParseError("This JSON is nested too deeply. Send one object with plain values.") from error

@@ -3,20 +3,34 @@
 `errors` names each field that is at fault, with what is wrong with it; it is there where a field is.
 """
 
+import logging
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
+from django.urls import resolve
 from django.views import defaults
-from rest_framework.exceptions import ValidationError
+from django.views.decorators.common import no_append_slash
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
-from rest_framework.views import exception_handler
+from rest_framework.views import APIView, exception_handler
 
 CONTENT_TYPE: Final = "application/problem+json"
 API: Final = "/api/"
 
 Errors = dict[str, list[str]]
+logger = logging.getLogger(__name__)
+
+
+class _NoDatabaseError(APIException):
+    """It is away, or all connections to it are in use: nobody's mistake, and over in a while."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = "The database cannot be asked now. Try again in a few seconds."
+    wait = 5  # DRF makes Retry-After of it
 
 
 def problem(status: int, detail: str, errors: Errors | None = None) -> dict[str, Any]:
@@ -32,6 +46,9 @@ def problem(status: int, detail: str, errors: Errors | None = None) -> dict[str,
 
 def of_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: any refusal as a problem. None for a defect, which Django handles."""
+    if isinstance(error, OperationalError):
+        logger.error("the database cannot be asked: %s", str(error).partition("\n")[0])
+        error = _NoDatabaseError()
     response = exception_handler(error, context)
     if response is None:
         return None
@@ -42,6 +59,9 @@ def of_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     else:
         response.data = problem(response.status_code, str(response.data["detail"]))
     response.content_type = CONTENT_TYPE
+    # Whatever was asked for: a table, a page and YAML have no place for a problem.
+    context["request"].accepted_renderer = APIView.renderer_classes[0]()  # JSON's
+    context["request"].accepted_media_type = CONTENT_TYPE
     return response
 
 
@@ -64,11 +84,19 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     return defaults.permission_denied(request, exception)
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler404: an address that there is not."""
-    if request.path.startswith(API):
+@csrf_exempt
+@no_append_slash
+def unknown_address(request: HttpRequest) -> HttpResponse:
+    """Whatever else is asked for under /api/; a view, as Django's handler404 has no say where DEBUG is on.
+
+    An address that lacks the slash at its end is shown with it: a reader by a redirect, on whose way a body would be
+    lost, a writer in words.
+    """
+    if request.path.endswith("/") or resolve(f"{request.path_info}/").func is unknown_address:
         return answer(404, "There is nothing at this address. /api/docs/ shows what there is.")
-    return defaults.page_not_found(request, exception)
+    if request.method in ("GET", "HEAD"):
+        return HttpResponsePermanentRedirect(request.get_full_path(force_append_slash=True))
+    return answer(404, "This address ends with a slash: send the same to it with one. Nothing was done.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

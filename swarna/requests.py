@@ -3,6 +3,7 @@
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.permissions import SAFE_METHODS, AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -51,6 +52,24 @@ class StrictView(APIView):
     query_serializer: type[StrictSerializer] = NothingSerializer
     asked: dict[str, Any]
 
+    def perform_authentication(self, request: Request) -> None:
+        """Counts who is refused too: each token that is unknown costs a look into the database."""
+        try:
+            super().perform_authentication(request)
+        finally:
+            super().check_throttles(request)
+
+    def check_throttles(self, request: Request) -> None:
+        """Done, with the authentication."""
+
     def initial(self, request: Request, *args: Any, **options: Any) -> None:
         super().initial(request, *args, **options)
         self.asked = query(request, self.query_serializer) if request.method != "OPTIONS" else {}
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **options: Any) -> Any:
+        """What everybody may read is the same whoever asks, and may be kept to be asked for again."""
+        response = super().finalize_response(request, response, *args, **options)
+        is_for_all = all(isinstance(permission, AllowAny) for permission in self.get_permissions())
+        if is_for_all and request.method in SAFE_METHODS and response.status_code < 400:
+            response.setdefault("Cache-Control", "no-cache")
+        return response

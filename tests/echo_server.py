@@ -1,6 +1,6 @@
 """A process for the tests of streaming/server.py: PriceServer with an application that knows nothing of prices.
 
-Its argument is a JSON object of `port` and `timeout` (seconds).
+Its argument is a JSON object of `port`, `timeout` and `standstill` (both in seconds).
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import random
 import socket
 import string
 import sys
+import time
 from collections import deque
 from typing import Any
 
@@ -91,6 +92,8 @@ async def accepted(path: list[str], receive: Any, send: Any) -> None:
             gc.disable()  # what it would find from now on is for the next time that this is asked
             await send({"type": "websocket.send", "text": str(gc.collect())})
             await echo(receive, send)
+        case ["stand"]:
+            time.sleep(60)
         case ["busy"]:
             while len(heard) < 2 or heard[-1] != "go on":  # which another connection says
                 await asyncio.sleep(0.01)
@@ -145,6 +148,7 @@ def main() -> None:
             compression_threshold=COMPRESSION_THRESHOLD,
             timeout=order["timeout"],
             drain=1,
+            standstill=order["standstill"],
         ),
         ready=lambda: print("ready", flush=True),
         refused=lambda why: logger.info("refused: %s", why),

@@ -92,3 +92,19 @@ def test_a_scope_and_a_request_tell_the_same() -> None:
     assert of_scope == addresses.of_meta(request.META, PROXIES) == ipaddress.ip_address("198.51.100.7")
     assert addresses.of_scope({"headers": []}, PROXIES) is None
     assert addresses.of_scope({"client": None, "headers": []}, PROXIES) is None
+
+
+@pytest.mark.parametrize(
+    ("peer", "said", "scheme"),
+    [
+        ("10.0.0.1", b"https", "https"),
+        ("10.0.0.1", b"HTTPS ", "https"),
+        ("10.0.0.1", b"", "http"),
+        ("10.0.0.1", b"gopher\xff", "http"),
+        ("192.0.2.1", b"https", "http"),
+        (None, b"https", "http"),
+    ],
+)
+def test_only_a_trusted_proxy_says_that_the_client_asked_by_https(peer: str | None, said: bytes, scheme: str) -> None:
+    scope = {"client": [peer, 1] if peer else None, "scheme": "http", "headers": [(b"x-forwarded-proto", said)]}
+    assert addresses.scheme_of_scope(scope, PROXIES) == scheme

@@ -45,6 +45,39 @@ def test_an_unknown_address_is_a_problem_too(client: Client, path: str) -> None:
     assert "/api/docs/" in refused(client.get(path), 404)["detail"]
 
 
+def test_debugging_shows_no_page_for_a_problem(client: Client, settings: Settings) -> None:
+    settings.DEBUG = True
+    refused(client.get("/api/nowhere/"), 404)
+    refused(client.post("/api/v1/config"), 404)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/config", "/api/v1/fallback-prices/gold", "/api/v1/auth/token", "/api/docs"])
+def test_only_readers_are_sent_on_to_the_address_with_its_slash(client: Client, path: str) -> None:
+    sent_on = client.get(f"{path}?a=1")
+    assert (sent_on.status_code, sent_on["Location"]) == (301, f"{path}/?a=1")
+    strict = Client(enforce_csrf_checks=True)  # as browsers meet it
+    for write in (strict.post, strict.patch, strict.put, strict.delete):
+        assert "with a slash" in refused(write(path, "{}", content_type="application/json"), 404)["detail"]
+    assert "slash" not in refused(strict.post("/api/v1/nowhere"), 404)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("schema/", 405), ("docs/", 405), ("asyncapi.json", 405), ("v1/prices/", 405), ("v1/x/", 404)]
+)
+def test_what_nobody_can_write_says_so_in_the_one_shape(path: str, status: int) -> None:
+    refused(Client(enforce_csrf_checks=True).post(f"/api/{path}", "{}", content_type="application/json"), status)
+
+
+@pytest.mark.parametrize("query", ["version=a%0d%0aX-B:1", "lang=%00", "colour=red"])
+def test_the_schema_takes_no_parameters(client: Client, query: str) -> None:
+    refused(client.get(f"/api/schema/?{query}"), 400)
+
+
+def test_the_page_of_the_api_is_only_to_be_read(client: Client) -> None:
+    assert client.get("/api/docs/").status_code == 200
+    refused(client.options("/api/docs/"), 405)
+
+
 def test_an_unknown_page_is_still_a_page(client: Client) -> None:
     assert client.get("/nowhere")["Content-Type"].startswith("text/html")
 
@@ -80,6 +113,13 @@ def test_what_is_no_json_object_is_a_problem(desk: Client, told: Told, body: str
         refused(response, 400)
     else:
         assert response.status_code == 200  # nothing to change
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16", "zlib", "hex", "rot13", "bz2", "undefined", "none-such", ""])
+def test_json_is_utf_8_whatever_charset_is_claimed(desk: Client, told: Told, charset: str) -> None:
+    kind = f"application/json; charset={charset}"
+    response = desk.generic("PATCH", CONFIG, '{"maxJumpPercent": 8}', content_type=kind)
+    assert (response.status_code, response.json()["maxJumpPercent"]) == (200, 8)
 
 
 @pytest.mark.parametrize("path", ["metals/", "prices/", "prices/gold/", "market/", "config/"])
@@ -123,6 +163,14 @@ def test_a_user_has_a_limit_of_their_own_wherever_they_are(limited: None, staff:
         for host in range(4)
     ]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+
+
+@pytest.mark.parametrize("path", ["metals/", "auth/token/", "providers/"])
+def test_who_is_refused_is_counted_too(client: Client, limited: None, path: str) -> None:
+    unknown = {"Authorization": f"Bearer swarna_{'0' * 64}"}
+    answers = [client.get(f"/api/v1/{path}", headers=unknown) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [401, 401, 429]
+    assert 0 < int(answers[-1]["Retry-After"]) <= 60
 
 
 def test_only_a_trusted_proxy_says_who_is_behind_it(client: Client, limited: None, settings: Settings) -> None:
@@ -189,6 +237,15 @@ def test_who_has_an_answer_already_is_told_so(client: Client, seeded: None, path
     assert first["Cache-Control"] == "no-cache"
     again = client.get(f"/api/v1/{path}", headers={"If-None-Match": f'"other", {first["ETag"]}'})
     assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
+
+
+@pytest.mark.parametrize("path", ["metals/", "prices/", "config/", "prices/gold/candles/"])
+def test_what_is_everybodys_is_the_same_with_a_token(client: Client, seeded: None, staff: User, path: str) -> None:
+    mine = {"Authorization": f"Bearer {tokens.issue(staff)[1]}"}
+    first = client.get(f"/api/v1/{path}", headers=mine)
+    assert first["Cache-Control"] == "no-cache"
+    assert client.get(f"/api/v1/{path}", headers=mine | {"If-None-Match": first["ETag"]}).status_code == 304
+    assert first.content == client.get(f"/api/v1/{path}").content
 
 
 @pytest.mark.parametrize("path", ["prices/", "prices/gold/"])
@@ -270,7 +327,7 @@ def test_an_edit_is_on_screen_at_once_and_audited(patch: Patch, desk: Client, to
 
 
 def test_a_price_that_would_not_be_believed_needs_a_word(patch: Patch) -> None:
-    assert "confirm" in refused(patch(GOLD, price=92), 400)["errors"]["price"][0]
+    assert refused(patch(GOLD, price=92), 400)["errors"]["price"][0].endswith('If it is right, send "confirm": true.')
     assert patch(GOLD, price=92, confirm=True).json()["price"] == 92
 
 
@@ -333,7 +390,7 @@ def test_every_answer_with_a_body_has_an_example(client: Client) -> None:
     for path, operations in schema(client)["paths"].items():
         for method, operation in operations.items():
             said = {status: answer.get("content", {}) for status, answer in operation["responses"].items()}
-            assert {"400", "401", "429"} <= set(said), (path, method)
+            assert {"400", "401", "429", "503"} <= set(said), (path, method)
             for status, content in said.items():
                 for kind, described in content.items():
                     assert described.get("examples"), (path, method, status, kind)

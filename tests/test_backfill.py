@@ -158,6 +158,31 @@ def test_days_that_are_there_are_not_asked_for_again(database: None, metals_dev:
     assert metals_dev.asked[1:] == [("09-17", "09-18")]
 
 
+def test_a_day_that_the_vendor_knows_nothing_of_costs_one_call_once_it_is_long_over(
+    database: None, metals_dev: MetalsDev
+) -> None:
+    metals_dev.silent = {"09-15", "09-18"}  # nine and six days ago
+    assert "4 that metals_dev knows nothing of" in days("--days-per-call=1", "--metal=gold", "--metal=silver")
+    metals_dev.asked.clear()
+    assert "4 that metals_dev knows nothing of" in days("--days-per-call=1", "--metal=gold", "--metal=silver")
+    assert metals_dev.asked == [("09-18", "09-18")]
+    metals_dev.asked.clear()
+    metals_dev.silent = set()
+    assert "1 written, 4 there already, 0 unusable, 1 that" in days("--metal=silver")
+    assert "2 written" in days("--again", "--metal=gold")
+    assert candles()[1] == (midnight(dt.date(2026, 9, 15)), "9223.3162", "metals_dev")
+
+
+def test_that_a_vendor_has_nothing_of_several_days_is_not_believed_for_good(
+    database: None, metals_dev: MetalsDev
+) -> None:
+    metals_dev.silent = {"09-01", "09-02", "09-03", "09-04"}
+    first, last = dt.date(2026, 9, 1), dt.date(2026, 9, 4)
+    days(first=first, last=last)
+    metals_dev.silent = set()
+    assert "16 written" in days(first=first, last=last)
+
+
 def test_what_was_interrupted_goes_on(database: None, metals_dev: MetalsDev, monkeypatch: pytest.MonkeyPatch) -> None:
     real = backfill.ask
     calls = iter(range(10))

@@ -537,6 +537,49 @@ def test_a_premium_that_is_put_off_is_asked_about_where_the_one_before_it_is_a_j
     assert gold() == "26400 from a"
 
 
+def test_before_a_premium_is_deleted_the_page_says_what_will_be_shown(
+    world: World, desk: Client, save: Callable[..., Any]
+) -> None:
+    world.refresh()
+    for multiplier, hours in (("1.02", -2), ("1.04", 0), ("1.05", 24)):
+        begins = timezone.now() + dt.timedelta(hours=hours)
+        save(f"{PREMIUMS}add/", metal="gold", multiplier=multiplier, **at(begins))
+    earlier, shown, to_come = Premium.objects.order_by("effective_from")
+
+    def said_before(premium: Premium) -> list[str]:
+        return [str(each) for each in desk.get(f"{PREMIUMS}{premium.pk}/delete/").context["messages"]]
+
+    desk.get(PREMIUMS)  # shows what was said so far
+    now = "gold is 13,200.0000 × 1.04 = 13,728.0000 INR per gram"
+    assert said_before(earlier) == [f"With or without it {now}."]
+    assert said_before(shown) == [
+        "Without it gold is 13,200.0000 × 1.02 = 13,464.0000 INR per gram, -1.9 % from the 13,728.0000 that is shown "
+        "now."
+    ]
+    when = f"{timezone.localtime(to_come.effective_from):%Y-%m-%d %H:%M:%S}"
+    assert said_before(to_come) == [
+        f"With or without it {now}.",
+        f"From {when} on it would not be put on: at today's spot, {now}.",
+    ]
+    assert gold() == "13728 from a"
+
+
+def test_before_several_are_deleted_the_page_says_it_of_each_metal(
+    world: World, desk: Client, save: Callable[..., Any]
+) -> None:
+    world.refresh()
+    for metal, multiplier, hours in (("gold", "1.02", -2), ("gold", "1.04", 0), ("silver", "1.04", 0)):
+        begins = timezone.now() + dt.timedelta(hours=hours)
+        save(f"{PREMIUMS}add/", metal=metal, multiplier=multiplier, **at(begins))
+    desk.get(PREMIUMS)
+    keys = list(Premium.objects.values_list("pk", flat=True))
+    page = desk.post(PREMIUMS, {"action": "delete_selected", "_selected_action": keys})
+    assert [str(each) for each in page.context["messages"]] == [
+        "Without it gold is 13,200.0000 × 1 = 13,200.0000 INR per gram, -3.8 % from the 13,728.0000 that is shown now.",
+        "Without it silver is 165.0000 × 1 = 165.0000 INR per gram, -3.8 % from the 171.6000 that is shown now.",
+    ]
+
+
 def test_a_premium_is_taken_off_when_it_is_deleted(
     world: World, desk: Client, save: Callable[..., Any], django_capture_on_commit_callbacks: Any
 ) -> None:

@@ -284,3 +284,13 @@ def test_what_comes_within_the_batch_interval_is_merged_at_its_end(run_server: C
     assert (first["data"]["gold"]["price"], merged["data"]["gold"]["price"]) == (13200, 13600)
     assert merged["seq"] == first["seq"] + 2
     assert [move["newPrice"] for move in merged["changes"]] == [13400, 13600]
+
+
+def test_a_head_has_no_body_that_the_next_answer_would_be_lost_behind(server: Server) -> None:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("HEAD", "/api/schema/")  # longer than what Django hands on at once
+    answer = connection.getresponse()
+    assert (int(answer.headers["Content-Length"]) > 65536, answer.read()) == (True, b"")
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().read() == b"ok"
+    connection.close()

@@ -2,6 +2,9 @@
 
 import datetime as dt
 import io
+import os
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from decimal import Decimal
@@ -19,7 +22,9 @@ from prices import ingest, partitions
 from prices.models import Candle, Price
 from prices.quotes import Metal
 from streaming import publish
-from tests.conftest import NOW, quote
+from tests.conftest import NOW, at_once, quote
+from tests.environment import DATABASE
+from tests.product import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -195,6 +200,31 @@ def test_nothing_is_made_of_nothing_and_a_reversed_range_is_refused() -> None:
     assert run("candles", "rebuild") == "0 days made anew\n"
     with pytest.raises(CommandError, match="--from 2026-09-02 is after --to 2026-09-01"):
         run("candles", "rebuild", "--from=2026-09-02", "--to=2026-09-01")
+
+
+def test_who_has_read_enough_is_no_failure() -> None:
+    end, beginning = os.pipe()
+    os.close(end)
+    command = [sys.executable, "manage.py", "export", "--from=2026-09-23", "--to=2026-09-24"]
+    environment = os.environ | {"DATABASE_URL": f"sqlite:///{DATABASE}", "PYTHONUNBUFFERED": ""}
+    stopped = subprocess.run(command, cwd=ROOT, env=environment, stdout=beginning, stderr=subprocess.PIPE, text=True)
+    os.close(beginning)
+    assert (stopped.returncode, stopped.stderr) == (141, "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_prices_go_on_while_somebody_reads_an_export_slowly() -> None:
+    publish_some()
+    lines = export_lines.ticks([Metal.GOLD], NOW - dt.timedelta(days=10), NOW)
+    assert [next(lines)[:5] for _ in range(2)] == ["metal", "gold,"]
+
+    def publish_another(_: int) -> bool:
+        if connection.vendor == "sqlite":
+            connection.cursor().execute("PRAGMA busy_timeout = 100")
+        return ingest.record([quote("gold", "9111", at=NOW)], now=NOW) is not None
+
+    assert at_once(publish_another, 1) == [True]
+    assert len(list(lines)) == 2
 
 
 def test_postgresql_sends_rows_from_a_cursor() -> None:

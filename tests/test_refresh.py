@@ -18,14 +18,14 @@ from werkzeug import Response
 
 from prices import current, ingest, providers, schedule
 from prices.market import Calendar
-from prices.models import FallbackPrice, Head, LatestPrice, ListedMetal, Price, ProviderState
+from prices.models import FallbackPrice, Head, LatestPrice, ListedMetal, Premium, Price, ProviderState
 from prices.providers import PROVIDERS, chain
 from prices.providers.errors import TemporaryError
 from prices.providers.http import LARGEST_BODY, Client
 from prices.quota import Quota
 from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, PublishedTick, Quote, per_gram
 from prices.refresh import refresh, refresh_if_due
-from prices.tasks import refresh_prices
+from prices.tasks import apply_premiums, refresh_prices
 from streaming import publish
 from tests.conftest import NOW
 from tests.product import wait_until
@@ -778,3 +778,10 @@ def test_the_task_refreshes(source: Source) -> None:
     source.answer = quoting(dt.datetime.now(dt.UTC))
     refresh_prices()
     assert sources_shown() == {LIVE}
+
+
+def test_a_premium_whose_time_has_come_does_not_wait_for_the_next_refresh(source: Source) -> None:
+    refresh_at(NOW)
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=dt.datetime.now(dt.UTC))
+    apply_premiums()
+    assert shown()["gold"] == (LIVE, Decimal("14014.5389"))  # 13,221.2631 by 1.06

@@ -95,3 +95,11 @@ def test_a_web_process_opens_as_many_files_as_it_may_and_says_when_those_are_too
         assert soft == str(most)
         assert words in said
         assert bool(said) == bool(words)
+
+
+def test_a_process_that_stands_still_says_where_and_ends(run_echo_server: Callable[..., EchoServer]) -> None:
+    server = run_echo_server(standstill=1)
+    with connect(server.ws_url + "stand", compression=None):
+        assert server.process.popen.wait(20) == 1
+    assert 'tests/echo_server.py", line' in server.process.output
+    assert " in accepted" in server.process.output

@@ -155,10 +155,13 @@ def test_a_time_is_read_as_it_is_written(written: str, vendor: Vendor, market: M
 
 
 @pytest.mark.parametrize("vendor", VENDORS.values(), ids=list(VENDORS))
-def test_a_weekends_old_quote_is_shown_as_old(vendor: Vendor, market: Market, settings: Settings) -> None:
+def test_a_weekends_old_quote_is_shown_as_old(
+    vendor: Vendor, market: Market, settings: Settings, in_matrix: Callable[[str], None]
+) -> None:
     settings.PRICE_PROVIDERS = [vendor.name]
     market.answers[vendor.name] = market.well(vendor.name, FRIDAY)
     refresh_at(NOW)
+    in_matrix(row(vendor, "a weekend's old quote", None))
     standing = current.standing()
     assert published() == {metal: (vendor.name, price) for metal, price in vendor.published.items()}
     assert {each.quote.quoted_at for each in standing.quotes.values()} == {FRIDAY}
@@ -310,8 +313,8 @@ TABLE = [
 ]
 
 
-def row(vendor: Vendor, name: str, errors: dict[Metal, ProviderError]) -> str:
-    """A line of docs/sources.md: what a fault costs, what is shown then, and how that is marked."""
+def row(vendor: Vendor, name: str, error: ProviderError | None) -> str:
+    """A line of docs/sources.md: gold's error, what is shown then, and how that is marked."""
     standing = current.standing()
     shown: dict[str, list[str]] = {}
     for metal, each in standing.quotes.items():
@@ -320,8 +323,8 @@ def row(vendor: Vendor, name: str, errors: dict[Metal, ProviderError]) -> str:
     what = "; ".join(
         f"{', '.join(metals) if len(metals) < len(Metal) else 'all'} from {by}" for by, metals in shown.items()
     )
-    error = errors[Metal.GOLD]
-    cells = vendor.name, name, type(error).__name__.removesuffix("Error").lower(), str(error), what
+    kind, said = (type(error).__name__.removesuffix("Error").lower(), str(error)) if error else ("none", "nothing")
+    cells = vendor.name, name, kind, said, what
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
@@ -388,7 +391,7 @@ def test_a_fault_is_of_its_kind_is_told_and_passes_on_to_the_next_source(
     settings.PRICE_PROVIDERS = [vendor.name, next_one]
     break_it(vendor, vendor.name, fault)
     refresh_at(NOW)
-    in_matrix(row(vendor, request.node.callspec.id.partition(": ")[2], errors[vendor.name]))
+    in_matrix(row(vendor, request.node.callspec.id.partition(": ")[2], errors[vendor.name][Metal.GOLD]))
 
     costs_all = fault.costs == "all" or (fault.costs == "its answer" and vendor.brings_all)
     lost = list(Metal) if costs_all else [Metal.GOLD]

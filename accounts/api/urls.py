@@ -4,5 +4,5 @@ from accounts.api import views
 
 urlpatterns = [
     path("token/", views.TokensView.as_view(), name="tokens"),
-    path("token/<str:key>/", views.TokenView.as_view(), name="token"),
+    path("token/<slug:key>/", views.TokenView.as_view(), name="token"),
 ]

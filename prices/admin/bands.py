@@ -4,12 +4,11 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest
-from django.utils import timezone
 from simple_history.admin import SimpleHistoryAdmin
 
 from prices.admin.pages import AuditedForm
 from prices.holding import last_live
-from prices.models import Premium, SanityBand
+from prices.models import SanityBand
 from prices.quotes import Metal, Quote
 
 
@@ -62,4 +61,4 @@ class SanityBandAdmin(SimpleHistoryAdmin):
 
 
 def _last_at_spot(band: SanityBand) -> Quote | None:
-    return last_live(Metal(band.metal_id), band.currency, Premium.in_force(timezone.now()))
+    return last_live(Metal(band.metal_id), band.currency)

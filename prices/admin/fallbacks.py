@@ -66,8 +66,7 @@ class FallbackPriceForm(AuditedForm):
         if trouble:
             self.add_error(
                 "price",
-                f"{trouble.words}. Prices are per gram of fine metal. "
-                'If it is right, tick “I checked it” and save again; by the API, send "confirm": true.',
+                f"{trouble.words}. Prices are per gram of fine metal. If it is right, {self.to_confirm}.",
             )
         return data
 

@@ -24,6 +24,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 class AuditedForm(forms.ModelForm):
     """Refuses to overwrite what somebody else has saved since this form was opened."""
 
+    # How a doubt is answered, in words, where a form has `confirm`; the API tells its callers their own way.
+    to_confirm = "tick “I checked it” and save again"
+
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **options: Any) -> None:

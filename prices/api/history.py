@@ -1,6 +1,5 @@
 """What was: ticks, candles and significant moves, of what this deployment shows."""
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -34,8 +33,6 @@ from prices.models import ListedMetal, Price, SignificantChange
 from prices.quotes import FALLBACK, SIMULATED, Lane, converted, shown_lanes
 from swarna.requests import StrictView
 
-# A range that ended so long ago is as good as closed: sources are late by minutes at most.
-_SETTLED: Final = dt.timedelta(hours=1)
 _AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "close")
 
 
@@ -55,23 +52,12 @@ class _PagesView(StrictView):
             renderer = next(each() for each in self.renderer_classes if each.format == wanted)
             request.accepted_renderer, request.accepted_media_type = renderer, renderer.media_type
 
-    def page(
-        self,
-        about: Mapping[str, Any],
-        data: Sequence[Any],
-        following: Mapping[str, str] | None,
-        *,
-        complete: bool = True,
-    ) -> Response:
+    def page(self, about: Mapping[str, Any], data: Sequence[Any], following: Mapping[str, str] | None) -> Response:
         """An answer. `following` are the parameters that ask for the rest, where there is one: `next`, as a header too,
-        which CSV has no other place for. `complete`: none of `data` can still grow.
+        which CSV has no other place for.
         """
-        headers = {}
-        if complete and self.asked.get("to") and self.asked["to"] <= timezone.now() - _SETTLED:
-            headers["Cache-Control"] = "public, max-age=3600"
         address = pages.link(self.request, following) if following else None
-        if address:
-            headers["Link"] = f'<{address}>; rel="next"'
+        headers = {"Link": f'<{address}>; rel="next"'} if address else {}
         return Response({**about, "data": data, "next": address}, headers=headers)
 
 
@@ -142,7 +128,6 @@ class CandlesView(_PagesView):
             {**_per(metal, asked), "interval": interval.value, "lane": lane.value},
             data,
             {"from": found[limit].start.isoformat().replace("+00:00", "Z")} if len(found) > limit else None,
-            complete=all(candle["closed"] for candle in data),
         )
 
 

@@ -12,7 +12,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+from prices.history_csv import EARLIEST
+
+# Nothing is older: prices/history_csv.py takes no file that says so.
+_EPOCH: Final = EARLIEST
 _LARGEST: Final = 2**63 - 1
 Row = TypeVar("Row", bound=Model)
 

@@ -33,7 +33,7 @@ class NumberRenderer(JSONRenderer):
 
 
 class CsvRenderer(BaseRenderer):
-    """The rows of a page as CSV (RFC 4180), under the names that they have in JSON; problems stay JSON."""
+    """The rows of a page as CSV (RFC 4180), under the names that they have in JSON."""
 
     media_type = "text/csv"
     format = "csv"
@@ -45,8 +45,6 @@ class CsvRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        if "data" not in data:
-            return NumberRenderer().render(data)
         rows = data["data"]
         columns = list(dict.fromkeys(name for row in rows for name in row))
         text = io.StringIO()

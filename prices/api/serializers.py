@@ -63,7 +63,7 @@ class _Moment(serializers.DateTimeField):
     default_error_messages = {
         "date": "Write a time as 2026-09-24T08:00:00Z, or a date alone.",
         "invalid": "Write a time as 2026-09-24T08:00:00Z, or a date alone.",
-        "range": "Write a time between the years 1970 and 2999.",
+        "range": "Write a time between the years 1900 and 2999.",
     }
 
     def to_internal_value(self, value: Any) -> dt.datetime:
@@ -73,7 +73,7 @@ class _Moment(serializers.DateTimeField):
             at: dt.datetime = super().to_internal_value(value)
         except OverflowError:  # in some zone it is before the year 1
             self.fail("range")
-        if not 1970 <= at.year <= 2999:
+        if not 1900 <= at.year <= 2999:
             self.fail("range")
         return at
 

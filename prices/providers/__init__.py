@@ -60,11 +60,12 @@ class FetchDays(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """Where a vendor keeps its past days. `source` is the vendor, whose key and quota it shares.
+    """Where a vendor keeps its past days, by its name. `source` is the vendor, whose key and quota it shares.
 
     `days_per_call` is the most that one call may ask for; `brings_all`: of all metals, else `fetch` is called with one.
     """
 
+    name: str
     source: str
     fetch: FetchDays
     days_per_call: int = 1
@@ -72,16 +73,24 @@ class Archive:
 
 
 ARCHIVES: Final[Mapping[str, Archive]] = {
-    "goldapi_io": Archive(source=goldapi_io.NAME, fetch=goldapi_io.fetch_days),
-    "metals_dev": Archive(
-        source=metals_dev.NAME, fetch=metals_dev.fetch_days, days_per_call=metals_dev.MOST_DAYS, brings_all=True
-    ),
-    "metalpriceapi": Archive(
-        source=metalpriceapi.NAME,
-        fetch=metalpriceapi.fetch_days,
-        days_per_call=metalpriceapi.MOST_DAYS,
-        brings_all=True,
-    ),
-    # The day's figures in place of its last price, for as many calls as there are metals and days.
-    "metalpriceapi_ohlc": Archive(source=metalpriceapi.NAME, fetch=metalpriceapi.fetch_ohlc),
+    archive.name: archive
+    for archive in (
+        Archive(name="goldapi_io", source=goldapi_io.NAME, fetch=goldapi_io.fetch_days),
+        Archive(
+            name="metals_dev",
+            source=metals_dev.NAME,
+            fetch=metals_dev.fetch_days,
+            days_per_call=metals_dev.MOST_DAYS,
+            brings_all=True,
+        ),
+        Archive(
+            name="metalpriceapi",
+            source=metalpriceapi.NAME,
+            fetch=metalpriceapi.fetch_days,
+            days_per_call=metalpriceapi.MOST_DAYS,
+            brings_all=True,
+        ),
+        # The day's figures in place of its last price, for as many calls as there are metals and days.
+        Archive(name="metalpriceapi_ohlc", source=metalpriceapi.NAME, fetch=metalpriceapi.fetch_ohlc),
+    )
 }

@@ -38,6 +38,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--leave", type=int, default=10, metavar="N", help="calls of the quota that are left alone (%(default)s)"
         )
+        parser.add_argument("--again", action="store_true", help="ask also for days that the vendor knew nothing of")
         parser.add_argument("--csv", metavar="FILE", help="a file, or - for what is piped in, instead of a provider")
         parser.add_argument("--replace", action="store_true", help="write over candles that are there, our own too")
 
@@ -48,7 +49,10 @@ class Command(BaseCommand):
             filled = self._from_csv(csv, options["replace"])
         else:
             filled = self._from_vendor(str(provider), options)
-        self.stdout.write(f"{filled.written} written, {filled.there} there already, {len(filled.troubles)} unusable")
+        unknown = f", {filled.unknown} that {provider} knows nothing of" if filled.unknown else ""
+        self.stdout.write(
+            f"{filled.written} written, {filled.there} there already, {len(filled.troubles)} unusable{unknown}"
+        )
         for trouble in filled.troubles[:10]:
             self.stderr.write(trouble)
 
@@ -80,8 +84,10 @@ class Command(BaseCommand):
             raise CommandError(f"{key} is empty: {archive.source} gives nothing without its key.")
         metals = arguments.metals(options["metal"])
         missing = backfill.missing_days(archive, metals, first, last, replace=options["replace"])
-        asks = list(backfill.plan(missing, days_per_call=per_call, brings_all=archive.brings_all))
         filled = Filled(there=sum(len(metals) - len(without) for without in missing.values()))
+        if not options["again"]:
+            filled.unknown = backfill.leave_out_silent(archive, missing)
+        asks = list(backfill.plan(missing, days_per_call=per_call, brings_all=archive.brings_all))
         with arguments.bar(len(asks), "call") as bar:
             for asked in asks:
                 try:
@@ -100,6 +106,7 @@ class Command(BaseCommand):
                     ) from error
                 filled.written += some.written
                 filled.there += some.there
+                filled.unknown += some.unknown
                 filled.troubles += some.troubles
                 bar.update()
         return filled

@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 from argparse import ArgumentParser
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,13 @@ class Command(BaseCommand):
             if interval == TICKS
             else export.candles(metals, Interval(interval), start, end)
         )
-        if out is not None:
-            self._write(Path(out), lines)
-            return
-        for line in lines:
-            self.stdout.write(line, ending="")
+        with closing(lines):
+            if out is not None:
+                self._write(Path(out), lines)
+                return
+            for line in lines:
+                self.stdout.write(line, ending="")
+            self.stdout.flush()
 
     def _write(self, out: Path, lines: Iterable[str]) -> None:
         """Under another name until it is whole, so that nobody takes a part for all of it."""

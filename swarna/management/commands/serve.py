@@ -14,6 +14,8 @@ from swarna.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
+_STANDSTILL = 30.0  # seconds
+
 
 class Command(BaseCommand):
     help = "Serve the board, the API and the stream on one port. `manage.py up` runs this beside everything else."
@@ -66,6 +68,7 @@ def serve(listener: socket.socket) -> None:
             compression_threshold=settings.WS_COMPRESSION_THRESHOLD,
             timeout=settings.WS_TIMEOUT.total_seconds(),
             drain=settings.WS_DRAIN_TIMEOUT.total_seconds(),
+            standstill=_STANDSTILL,
         ),
         ready=lambda: print(f"{web.READY}http://{host}:{port}/", flush=True),
         refused=metrics.refused,
