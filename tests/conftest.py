@@ -144,8 +144,14 @@ def seeded_on_postgresql(postgresql: Cluster, migrated: str, django_db_blocker: 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def either_database(request: pytest.FixtureRequest) -> None:
-    """A seeded database of each kind that Swarna runs on: the test runs on both."""
-    request.getfixturevalue("seeded" if request.param == "sqlite" else "seeded_on_postgresql")
+    """A seeded database of each kind that Swarna runs on: the test runs on both.
+
+    What it writes other threads see where the test is marked with `transaction=True`.
+    """
+    mark = request.node.get_closest_marker("django_db")
+    is_seen = mark is not None and mark.kwargs.get("transaction", False)
+    fixtures = {"sqlite": "seeded", "postgresql": "on_postgresql" if is_seen else "seeded_on_postgresql"}
+    request.getfixturevalue(fixtures[request.param])
 
 
 @pytest.fixture
