@@ -95,7 +95,7 @@ def hold_for_disagreement(quotes: Sequence[Quote], *, now: dt.datetime) -> None:
 
 def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> PublishedTick | None:
     """Staff's word on a price that is held: publish it, or not. Raises ValueError where it was decided meanwhile, or
-    where a newer price is out.
+    where it cannot be shown: a newer price is out, the currency or the metal is no longer shown.
     """
     with _one_at_a_time(now) as ledger:
         held = HeldPrice.objects.select_for_update().get(pk=held_id)
@@ -103,6 +103,8 @@ def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> Publish
             raise ValueError(f"it was {held.decision} by {held.decided_by} already")
         if approve and held.currency != settings.BASE_CURRENCY:
             raise ValueError(f"it is in {held.currency}, and prices are shown in {settings.BASE_CURRENCY} now")
+        if approve and held.metal_id not in ledger.listed:
+            raise ValueError("the metal is switched off")
         if approve and not list(ledger.in_time([held.quote()])):
             raise ValueError("a newer price of this metal is out")
         decided = {"decided_at": now, "decided_by": by}

@@ -112,7 +112,7 @@ def test_each_source_says_how_it_does(world: World, desk: Client, settings: Sett
     settings.A_QUOTA = Quota(100, "month")
     world.says |= {"a": TemporaryError("is away"), "b": {Metal.GOLD: "13200"}}
     world.refresh(0)
-    assert column(desk, SOURCES, "health") == ["failing: no price ever", "well, but not for all metals", "well"]
+    assert column(desk, SOURCES, "health") == ["failing: no fresh price ever", "well, but not for all metals", "well"]
     assert column(desk, SOURCES, "breaker") == ["closed"] * 3
     assert column(desk, SOURCES, "quota") == ["99 of 100/month", "—", "—"]
     assert "gold, silver, platinum, palladium: is away" in column(desk, SOURCES, "error")[0]
@@ -128,11 +128,11 @@ def test_each_source_says_how_it_does(world: World, desk: Client, settings: Sett
         ({"rests_until": dt.datetime(2026, 9, 24, 8, 5, tzinfo=dt.UTC)}, "rests until 13:35:00, as it asked"),
         (
             {"failures": 3, "open_until": dt.datetime(2026, 9, 24, 8, 5, tzinfo=dt.UTC)},
-            "left alone until 13:35:00, after 3 failures",
+            "left alone until 13:35:00, for its failures",
         ),
         (
             {"failures": 4, "open_until": dt.datetime(2026, 9, 24, 7, 59, tzinfo=dt.UTC)},
-            "failing: no price since 2026-09-23 12:30:00",
+            "failing: no fresh price since 2026-09-23 12:30:00",
         ),
         ({"refreshes_total": 0}, "never asked"),
         ({"last_error_at": dt.datetime(2026, 9, 23, 6, 0, tzinfo=dt.UTC)}, "well"),
@@ -437,6 +437,14 @@ def test_a_band_needs_two_ends(save: Callable[..., Any], lowest: str, highest: s
     refused = errors(save(f"{BANDS}add/", metal="gold", currency="INR", lowest=lowest, highest=highest))
     assert complaint in refused[field][0]
     assert not SanityBand.objects.exists()
+
+
+@pytest.mark.parametrize("currency", ["RS", "12$", "₹"])
+def test_a_band_in_what_is_no_currency_is_refused_for_it_would_bind_nothing(
+    save: Callable[..., Any], currency: str
+) -> None:
+    refused = errors(save(f"{BANDS}add/", metal="gold", currency=currency, lowest="1", highest="2"))
+    assert refused == {"currency": ["Write a three-letter ISO 4217 code such as INR."]}
 
 
 def test_staff_are_told_of_a_band_that_leaves_the_live_price_out(

@@ -15,6 +15,7 @@ from prices.models import (
     Head,
     HeldPrice,
     LatestPrice,
+    ListedMetal,
     Premium,
     SanityBand,
     SignificantChange,
@@ -129,6 +130,15 @@ def test_a_first_price_is_held_to_the_band_around_staffs_fallback() -> None:
     assert live() is None
 
 
+def test_without_staffs_fallback_the_band_is_around_the_last_live_price() -> None:
+    """As in any currency that no staff have written a fallback price in."""
+    FallbackPrice.objects.all().delete()
+    assert not offer("10000", 0)
+    for minutes in range(1, 4):
+        assert offer("311034.768", minutes)
+    assert live() == 10000
+
+
 def test_staffs_own_band_counts_for_more() -> None:
     SanityBand.objects.create(metal_id="gold", lowest=Decimal(9000), highest=Decimal(9500))
     assert offer("9600", 0)
@@ -176,6 +186,14 @@ def test_what_was_decided_is_not_decided_again() -> None:
     offer("11000", 2)
     with pytest.raises(ValueError, match="it was confirmed by gold_api_com already"):
         ingest.decide(held, approve=True, by="asha", now=NOW + 3 * MINUTE)
+
+
+def test_a_price_of_a_metal_that_is_switched_off_is_not_published() -> None:
+    offer("10000", 0)
+    offer("11000", 1)
+    ListedMetal.objects.filter(name="gold").update(enabled=False)
+    with pytest.raises(ValueError, match="the metal is switched off"):
+        ingest.decide(HeldPrice.objects.get().pk, approve=True, by="asha", now=NOW + 2 * MINUTE)
 
 
 def test_a_held_price_is_not_published_over_a_newer_one() -> None:

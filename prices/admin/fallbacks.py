@@ -1,7 +1,6 @@
 """What is shown when no source answers."""
 
 import datetime as dt
-import re
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +14,7 @@ from django.utils import timezone
 from simple_history.admin import SimpleHistoryAdmin
 
 from prices import ingest
-from prices.admin.pages import AuditedForm
+from prices.admin.pages import InACurrencyForm
 from prices.guards import Doubted, doubted
 from prices.holding import bands
 from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal
@@ -28,7 +27,7 @@ def _show_fallbacks() -> None:
     ingest.fall_back_where_due(now=timezone.now())
 
 
-class FallbackPriceForm(AuditedForm):
+class FallbackPriceForm(InACurrencyForm):
     """Asks once more before it takes a price that would be held if a source gave it."""
 
     confirm = forms.BooleanField(
@@ -45,12 +44,6 @@ class FallbackPriceForm(AuditedForm):
             "price": "Per gram of fine (24 carat, 999) metal. Not per 10 g, tola, kilogram or ounce. "
             "It goes out as you write it: no premium is put on it."
         }
-
-    def clean_currency(self) -> str:
-        currency: str = self.cleaned_data["currency"].upper()
-        if not re.fullmatch("[A-Z]{3}", currency):
-            raise ValidationError("Write a three-letter ISO 4217 code such as INR.")
-        return currency
 
     def clean_as_of(self) -> dt.datetime:
         as_of: dt.datetime = self.cleaned_data["as_of"]
