@@ -204,13 +204,14 @@ def test_a_crowd_shares_few_connections(run_shop: Callable[..., Shop], on_postgr
 
 def test_a_postgresql_that_goes_and_comes_back(run_shop: Callable[..., Shop], on_postgresql: str) -> None:
     shop = run_shop()
-    assert shop.ask("metals/").status == 200
+    wait_until(lambda: "Cookie" not in shop.ask("prices/").headers["Vary"], "the prices in memory")
     name = on_postgresql.rpartition("/")[2]
     with psycopg.connect(on_postgresql.removesuffix(name) + "postgres", autocommit=True) as database:
         database.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
         away = shop.ask("metals/")
         assert (away.status, away.headers["Retry-After"], away.json()["status"]) == (503, "5", 503)
+        assert shop.ask("prices/").status == 200
         database.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     wait_until(lambda: shop.ask("metals/").status == 200, "the database to be asked again")
 
