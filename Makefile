@@ -18,6 +18,7 @@ demo: export SWARNA_STATE_DIR = var/demo
 demo: export DATABASE_URL =
 demo: export REDIS_URL =
 demo: export PRICE_PROVIDERS = simulated
+demo: export CONSENSUS_SOURCES = 0
 demo: export PRICE_UPDATE_INTERVAL = 1000
 demo: setup ## the same with a simulated market, one tick a second, and a state folder of its own
 	@exec $(BIN)/python manage.py up --with-parent $$PPID

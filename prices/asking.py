@@ -2,11 +2,13 @@
 
 import datetime as dt
 from collections.abc import Callable, Collection
+from functools import partial
 
 from django.conf import settings
 from django.utils import timezone
 
 from prices import sources
+from prices.current import freshness_limit, is_stale
 from prices.models import ListedMetal
 from prices.providers import chain
 from prices.providers.chain import Outcome
@@ -28,7 +30,8 @@ def ask(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.now)
             # Not written down: it did not fail.
             outcomes[source.name].errors = dict.fromkeys(metals, QuotaError(f"its quota of {source.quota} is used up"))
     may = {source.name: source.calls_left(now) for source in asked if source.calls_left(now) != 0}
-    for news in chain.side_by_side(may, metals, budget=settings.PROVIDER_BUDGET, now=now):
+    stale = partial(is_stale, now=now, limit=freshness_limit())
+    for news in chain.side_by_side(may, metals, budget=settings.PROVIDER_BUDGET, now=now, is_stale=stale):
         for outcome in news:
             if outcome.is_over:
                 sources.remember(outcome, clock())

@@ -49,7 +49,7 @@ class Comparison:
     def quotes(self, metal: Metal) -> dict[str, Quote]:
         """What the sources said of a metal."""
         return {
-            name: quote for name, outcome in self.outcomes.items() for quote in outcome.quotes if quote.metal == metal
+            name: quote for name, outcome in self.outcomes.items() for quote in outcome.said if quote.metal == metal
         }
 
     def median(self, metal: Metal) -> Decimal | None:
@@ -88,7 +88,10 @@ class Comparison:
         if quote is None:
             error = str(self.outcomes[name].errors.get(metal, "was not asked"))
             return error if len(error) <= _LONGEST_ERROR else f"{error[: _LONGEST_ERROR - 1]}…"
-        return f"{quote.price:,} {span((self.at - quote.quoted_at).total_seconds())}"
+        return f"{quote.price:,} {self._age(quote)}"
+
+    def _age(self, quote: Quote) -> str:
+        return span((self.at - quote.quoted_at).total_seconds())
 
     def _took(self) -> list[list[str]]:
         outcomes, states = self.outcomes.values(), self.states.values()
@@ -108,7 +111,7 @@ class Comparison:
                 [
                     f"{metal} {middle:,.2f}" if (middle := self.median(metal)) else metal.value,
                     *(self._off(quotes[name]) if name in quotes else "—" for name in self.outcomes),
-                    f"{shown.quote.price:,} {shown.quote.source}" if shown else "nothing",
+                    f"{shown.quote.price:,} {shown.quote.source} {self._age(shown.quote)}" if shown else "nothing",
                 ]
             )
         return rows
@@ -130,7 +133,7 @@ class Comparison:
         return lines
 
     def _all(self) -> list[Quote]:
-        return [quote for outcome in self.outcomes.values() for quote in outcome.quotes]
+        return [quote for outcome in self.outcomes.values() for quote in outcome.said]
 
     # --- for programs ----------------------------------------------------------------------------------------------
 
@@ -184,20 +187,18 @@ def compare(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.
     """Ask these sources, once, and put what they say side by side (prices/asking.py: it counts against quotas)."""
     outcomes = ask(names, clock)
     now = clock()
-    premiums = Premium.in_force(now)
     in_force, largest_jump = bands(settings.BASE_CURRENCY), Configuration.load().jump_percent
     doubts = {
         (quote.metal, name): trouble.words
         for name, outcome in outcomes.items()
-        for quote in outcome.quotes
+        for quote in outcome.said
         if quote.lane is Lane.LIVE
         and (
             trouble := doubted_at_spot(
                 quote,
-                last_live(quote.metal, quote.currency, premiums),
+                last_live(quote.metal, quote.currency),
                 band=in_force.get(quote.metal),
                 max_jump_percent=largest_jump,
-                premiums=premiums,
             )
         )
     }
@@ -207,7 +208,7 @@ def compare(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.
         outcomes=outcomes,
         states={source.name: source for source in sources.in_order() if source.name in outcomes},
         shown=standing().quotes,
-        premiums=premiums,
+        premiums=Premium.in_force(now),
         tolerances=sources.tolerances(),
         doubts=doubts,
     )

@@ -30,21 +30,17 @@ def agreement(
     *,
     minimum: int,
     tolerance_percent: Callable[[str], Decimal],
-    is_fresh: Callable[[Quote], bool],
 ) -> Agreement:
-    """The median of one metal's fresh quotes, of those sources that are within their tolerance of it.
+    """The median of one metal's quotes, at least one, of those sources that are within their tolerance of it.
 
     Its time is that of the newest quote that agrees: were it an older one's, a slow source that joins in would put the
     price back before the one that is out already. Bid and ask and the day's figures are left out: of different sources
     they are no market.
     """
-    fresh = [quote for quote in quotes if is_fresh(quote)]
-    if not fresh:
-        return Agreement(None, {}, ())
-    middle = median(quote.price for quote in fresh)
-    deviations = {quote.source: percent(quote.price - middle, middle) for quote in fresh}
-    agreeing = [quote for quote in fresh if abs(deviations[quote.source]) <= tolerance_percent(quote.source)]
-    set_aside = tuple(quote.source for quote in fresh if quote not in agreeing)
+    middle = median(quote.price for quote in quotes)
+    deviations = {quote.source: percent(quote.price - middle, middle) for quote in quotes}
+    agreeing = [quote for quote in quotes if abs(deviations[quote.source]) <= tolerance_percent(quote.source)]
+    set_aside = tuple(quote.source for quote in quotes if quote not in agreeing)
     if len(agreeing) < minimum:
         return Agreement(None, deviations, set_aside)
     return Agreement(

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from prices import history, schedule
 from prices.models import Configuration, Head, LatestPrice, ListedMetal, Price, SignificantChange
-from prices.quotes import Metal, PublishedQuote, PublishedTick
+from prices.quotes import Metal, PublishedQuote, PublishedTick, Quote
 
 # As many ticks as a process holds for clients that come back (streaming/ticks.py): four minutes at one a second.
 TICKS_KEPT = 256
@@ -31,9 +31,8 @@ class Standing:
     freshness_limit: dt.timedelta
 
     def is_stale(self, published: PublishedQuote, now: dt.datetime) -> bool:
-        """Whether a quote is older than the freshness limit, by its source's own time and the market's hours."""
-        quote = published.quote
-        return settings.MARKET_CALENDAR.age(quote.source, quote.quoted_at, now) > self.freshness_limit
+        """Whether a quote is older than the freshness limit that is in force."""
+        return is_stale(published.quote, now=now, limit=self.freshness_limit)
 
 
 def standing(since: int | None = None) -> Standing:
@@ -49,6 +48,11 @@ def standing(since: int | None = None) -> Standing:
         if Head.standing() == (seq, began_at):
             break
     return Standing(seq=seq, began_at=began_at, quotes=quotes, ticks=ticks, freshness_limit=freshness_limit())
+
+
+def is_stale(quote: Quote, *, now: dt.datetime, limit: dt.timedelta) -> bool:
+    """Whether a quote is older than the limit, by its source's own time and the market's hours."""
+    return settings.MARKET_CALENDAR.age(quote.source, quote.quoted_at, now) > limit
 
 
 def freshness_limit() -> dt.timedelta:

@@ -44,10 +44,10 @@ def in_words(source: ProviderState, now: dt.datetime) -> str:
             return f"rests until {moment(source.rests_until, now)}, as it asked"
         case Health.LEFT_ALONE:
             assert source.open_until
-            return f"left alone until {moment(source.open_until, now)}, after {source.failures} failures"
+            return f"left alone until {moment(source.open_until, now)}, for its failures"
         case Health.FAILING:
             since = f"since {moment(source.last_success_at, now)}" if source.last_success_at else "ever"
-            return f"failing: no price {since}"
+            return f"failing: no fresh price {since}"
         case Health.QUOTA_USED_UP:
             return f"quota of {source.quota} used up"
         case Health.PARTLY:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from prices import sources
 from prices.consensus import CONSENSUS
 from prices.guards import Band, Doubt, Doubted, confirms, doubted
 from prices.models import FallbackPrice, HeldPrice, LatestPrice, SanityBand
@@ -17,11 +18,12 @@ from prices.quotes import Lane, Metal, Quote, percent
 
 logger = logging.getLogger(__name__)
 
-# Without a band of staff's own: from staff's fallback price divided by it to that price times it. Prices of years ago
-# fit in; one per ounce for one per gram, or in another currency's amounts, does not.
+# Without a band of staff's own: from staff's fallback price, or else the last live price, divided by it to that price
+# times it. Prices of years ago fit in; one per ounce for one per gram, or in another currency's amounts, does not.
 _BAND_TIMES = 4
-# What staff have rejected is not confirmed by its source's saying it again for so long.
-_REJECTED_FOR = dt.timedelta(hours=24)
+# For so long, what staff have rejected is not confirmed by its source's saying it again; and what another source
+# gainsays, each time that it is said, is not listed and logged anew.
+_REMEMBERED_FOR = dt.timedelta(hours=24)
 _LONGEST_WORDS = 300  # as HeldPrice.words holds
 
 
@@ -33,25 +35,23 @@ def bands(currency: str) -> dict[Metal, Band]:
     }
     for band in SanityBand.objects.filter(currency=currency):
         found[Metal(band.metal_id)] = Band(band.lowest, band.highest)
+    if lacking := set(Metal) - found.keys():
+        for live in LatestPrice.objects.filter(metal__in=lacking, lane=Lane.LIVE, currency=currency):
+            found[Metal(live.metal_id)] = Band.around(live.quote().at_spot().price, _BAND_TIMES)
     return found
 
 
-def last_live(metal: Metal, currency: str, premiums: Mapping[str, Decimal]) -> Quote | None:
+def last_live(metal: Metal, currency: str) -> Quote | None:
     """The live quote that was accepted last, before any premium."""
     latest = LatestPrice.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).first()
-    return before_premium(latest.quote(), premiums) if latest else None
+    return before_premium(latest.quote()) if latest else None
 
 
 def doubted_at_spot(
-    quote: Quote,
-    last: Quote | None,
-    *,
-    band: Band | None,
-    max_jump_percent: Decimal,
-    premiums: Mapping[str, Decimal],
+    quote: Quote, last: Quote | None, *, band: Band | None, max_jump_percent: Decimal
 ) -> Doubted | None:
     """As `doubted`, of a quote as its source gave it, which may hold a premium; `last` holds none."""
-    spot = before_premium(quote, premiums)
+    spot = before_premium(quote)
     trouble = doubted(spot, last, band=band, max_jump_percent=max_jump_percent)
     if trouble and spot.price != quote.price:
         return Doubted(trouble.doubt, f"less its premium, {trouble.words}")
@@ -65,7 +65,6 @@ class Judge:
     last: Callable[[Metal], Quote | None]
     bands: Mapping[Metal, Band]
     max_jump_percent: Decimal
-    premiums: Mapping[str, Decimal]
     now: dt.datetime
     held: set[Metal] = field(default_factory=set)
     _pending: list[HeldPrice] = field(init=False)
@@ -87,7 +86,7 @@ class Judge:
 
     def hold_for_disagreement(self, quotes: Sequence[Quote], minimum: int) -> None:
         """Record what one metal's sources say of whom fewer than `minimum` agree."""
-        words = ", ".join(f"{quote.source} {self._spot(quote):,}" for quote in quotes)
+        words = ", ".join(f"{quote.source} {before_premium(quote).price:,}" for quote in quotes)
         for quote in quotes:
             self.held.add(quote.metal)
             trouble = Doubted(Doubt.AGREEMENT, f"fewer than {minimum} fresh sources agree: {words}"[:_LONGEST_WORDS])
@@ -107,7 +106,6 @@ class Judge:
             self.last(quote.metal),
             band=self.bands.get(quote.metal),
             max_jump_percent=self.max_jump_percent,
-            premiums=self.premiums,
         )
         # Sources that agree have confirmed one another; but a band is for what no number of sources can make true.
         return None if trouble and quote.source == CONSENSUS and trouble.doubt is not Doubt.BAND else trouble
@@ -117,10 +115,9 @@ class Judge:
             return False  # a source that changed its unit would confirm itself for ever
         if any(self._is_same(quote, rejected) for rejected in self._rejected(quote)):
             return False
-        spot = before_premium(quote, self.premiums)
+        spot = before_premium(quote)
         return any(
-            confirms(spot, before_premium(held.quote(), self.premiums), max_jump_percent=self.max_jump_percent)
-            for held in pending
+            confirms(spot, before_premium(held.quote()), max_jump_percent=self.max_jump_percent) for held in pending
         )
 
     def _rejected(self, quote: Quote) -> list[HeldPrice]:
@@ -130,16 +127,13 @@ class Judge:
                 currency=quote.currency,
                 source=quote.source,
                 decision=HeldPrice.Decision.REJECTED,
-                decided_at__gt=self.now - _REJECTED_FOR,
+                decided_at__gt=self.now - _REMEMBERED_FOR,
             )
         )
 
     def _is_same(self, quote: Quote, held: HeldPrice) -> bool:
-        before = self._spot(held.quote())
-        return abs(percent(self._spot(quote) - before, before)) <= self.max_jump_percent
-
-    def _spot(self, quote: Quote) -> Decimal:
-        return before_premium(quote, self.premiums).price
+        before = before_premium(held.quote()).price
+        return abs(percent(before_premium(quote).price - before, before)) <= self.max_jump_percent
 
     def _hold(self, quote: Quote, trouble: Doubted, pending: list[HeldPrice]) -> None:
         for held in pending:
@@ -148,29 +142,41 @@ class Judge:
             if held.doubt == trouble.doubt and self._is_same(quote, held):
                 return  # much the same over again: what staff are about to decide is not to change beneath them
             self._decide(held, HeldPrice.Decision.OVERTAKEN, quote.source)
-        new = HeldPrice.objects.create(
-            metal_id=quote.metal,
-            currency=quote.currency,
-            price=quote.price,
-            bid=quote.bid,
-            ask=quote.ask,
-            source=quote.source,
-            quoted_at=quote.quoted_at,
-            held_at=self.now,
-            doubt=trouble.doubt,
-            words=trouble.words,
+        gainsaid = self._gainsaid(quote, trouble)
+        held = gainsaid or HeldPrice(
+            metal_id=quote.metal, currency=quote.currency, source=quote.source, held_at=self.now
         )
-        self._pending.append(new)
-        if not any(held.doubt == trouble.doubt for held in pending):
+        held.price, held.bid, held.ask, held.quoted_at = quote.price, quote.bid, quote.ask, quote.quoted_at
+        held.doubt, held.words = trouble.doubt, trouble.words
+        held.decision, held.decided_at, held.decided_by = HeldPrice.Decision.PENDING, None, ""
+        held.save()
+        self._pending.append(held)
+        if not gainsaid and not any(held.doubt == trouble.doubt for held in pending):
             logger.warning("%s: %s of %s is held: %s", quote.source, quote.metal, quote.currency, trouble.words)
+
+    def _gainsaid(self, quote: Quote, trouble: Doubted) -> HeldPrice | None:
+        """The row of much the same price from the same source, where another source has overtaken it of late."""
+        last = HeldPrice.objects.filter(metal=quote.metal, currency=quote.currency, source=quote.source).first()
+        is_it = (
+            last is not None
+            and last.decision == HeldPrice.Decision.OVERTAKEN
+            and last.doubt == trouble.doubt
+            and last.held_at > self.now - _REMEMBERED_FOR
+            and self._is_same(quote, last)
+        )
+        return last if is_it else None
 
     def _settle(self, held: HeldPrice, quote: Quote) -> None:
         """What a published quote makes of one that is held."""
         if self._is_same(quote, held):
             self._decide(held, HeldPrice.Decision.CONFIRMED, quote.source)
             logger.warning("%s of %s is confirmed by %s: %s", held.metal_id, held.source, quote.source, held.price)
-        else:
-            self._decide(held, HeldPrice.Decision.OVERTAKEN, quote.source)
+            return
+        self._decide(held, HeldPrice.Decision.OVERTAKEN, quote.source)
+        if quote.source != held.source:
+            spot = before_premium(quote).price
+            off = percent(before_premium(held.quote()).price - spot, spot)
+            sources.set_aside(held.source, f"{held.metal_id}: {off:+.2f} % from {quote.source}", self.now)
 
     def _decide(self, held: HeldPrice, decision: HeldPrice.Decision, by: str) -> None:
         held.decision, held.decided_at, held.decided_by = decision, self.now, by

@@ -28,7 +28,7 @@ from prices.models import (
     Price,
     SignificantChange,
 )
-from prices.premiums import before_premium, with_premium
+from prices.premiums import before_premium, restated, with_premium
 from prices.quotes import (
     Change,
     DayFigures,
@@ -95,7 +95,7 @@ def hold_for_disagreement(quotes: Sequence[Quote], *, now: dt.datetime) -> None:
 
 def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> PublishedTick | None:
     """Staff's word on a price that is held: publish it, or not. Raises ValueError where it was decided meanwhile, or
-    where a newer price is out.
+    where it cannot be shown: a newer price is out, the currency or the metal is no longer shown.
     """
     with _one_at_a_time(now) as ledger:
         held = HeldPrice.objects.select_for_update().get(pk=held_id)
@@ -103,6 +103,8 @@ def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> Publish
             raise ValueError(f"it was {held.decision} by {held.decided_by} already")
         if approve and held.currency != settings.BASE_CURRENCY:
             raise ValueError(f"it is in {held.currency}, and prices are shown in {settings.BASE_CURRENCY} now")
+        if approve and held.metal_id not in ledger.listed:
+            raise ValueError("the metal is switched off")
         if approve and not list(ledger.in_time([held.quote()])):
             raise ValueError("a newer price of this metal is out")
         decided = {"decided_at": now, "decided_by": by}
@@ -171,13 +173,12 @@ class _Ledger:
             last=self._last_live,
             bands=bands(settings.BASE_CURRENCY),
             max_jump_percent=self.configuration.jump_percent,
-            premiums=self.premiums,
             now=self.now,
         )
 
     def _last_live(self, metal: Metal) -> Quote | None:
         live = self.latest.get((metal, Lane.LIVE))
-        return before_premium(live.quote(), self.premiums) if live else None
+        return before_premium(live.quote()) if live else None
 
     def under_other_premiums(self) -> list[Quote]:
         """The quotes that are shown with another premium than the one in force, before any."""
@@ -305,17 +306,17 @@ class _Ledger:
         return significant_change(quote.metal, last.price, quote.price, threshold=self.configuration.threshold_percent)
 
     def _before(self, quote: Quote) -> tuple[Quote, DayFigures] | tuple[None, None]:
-        """The price before this one in its own lane and its day, as both would be under the premium that is written
-        with: that staff change one moves no market either.
+        """The price before this one in its own lane and its day, as both would be under the premium that it goes out
+        with: that one changes moves no market either.
         """
         row = self._last(quote)
         if row is None:
             return None, None
         last = row.quote()
-        restated = with_premium(last.at_spot(), self.premiums)
-        if restated.price == last.price:
+        then = restated(last, quote, self.premiums)
+        if then.price == last.price:
             return last, row.day()
-        return restated, row.day().times(restated.price / last.price)
+        return then, row.day().times(then.price / last.price)
 
     def _day(self, quote: Quote) -> DayFigures:
         last, day = self._before(quote)

@@ -12,7 +12,7 @@ from prices.models import HeldPrice, ListedMetal, ProviderState
 
 _COUNTERS = {
     "refreshes_total": ("swarna_source_refreshes", "Times that a source was asked."),
-    "failures_total": ("swarna_source_failures", "Times that a source was asked and gave no price at all."),
+    "failures_total": ("swarna_source_failures", "Times that a source was asked and gave no fresh price at all."),
     "calls_total": ("swarna_source_calls", "Calls to a source."),
     "set_aside_total": ("swarna_source_set_aside", "Times that a source's price was too far from the others'."),
 }
@@ -43,7 +43,7 @@ def _gauges(sources: list[ProviderState], now: dt.datetime) -> list[Metric]:
     )
     age = GaugeMetricFamily(
         "swarna_source_seconds_since_success",
-        "Since a source last gave a price; +Inf where it was asked and never did.",
+        "Since a source last gave a fresh price; +Inf where it was asked and never did.",
         labels=["source"],
     )
     latency = GaugeMetricFamily(

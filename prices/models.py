@@ -473,7 +473,7 @@ class ProviderState(models.Model):
 
 
 class SanityBand(models.Model):
-    """Between which prices a metal can be at all. Without one: a quarter to four times staff's fallback price."""
+    """Between which prices a metal can be at all. Without one: see prices/holding.py."""
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="bands")
     currency = models.CharField(max_length=3, default=_base_currency)

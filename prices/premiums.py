@@ -1,9 +1,10 @@
-"""What a premium does to a quote, and what a quote is without it: pure, apart from what is known of the vendors."""
+"""What a premium does to a quote, and what a quote is without it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
+from prices.models import Premium
 from prices.providers import PROVIDERS
 from prices.quotes import Lane, Quote
 
@@ -18,14 +19,29 @@ def with_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
     return quote.with_premium(premiums.get(quote.metal, Decimal(1)))
 
 
-def before_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
+def before_premium(quote: Quote) -> Quote:
     """A quote as it is to be compared with others: less the premium that it went out with, or that its vendor gave it
-    with, who is taken to charge what is in force here.
+    with, who is taken to charge what was in force here when it quoted. So a change of duty is no jump.
     """
     quote = quote.at_spot()
     if not _holds_premium(quote):
         return quote
-    return replace(quote.with_premium(1 / premiums.get(quote.metal, Decimal(1))), spot=None)
+    return replace(quote.with_premium(1 / _charged(quote)), spot=None)
+
+
+def restated(published: Quote, quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
+    """A published quote as it would be under the premium that `quote`, of the same metal and lane, goes out with."""
+    if quote.lane is Lane.FALLBACK:
+        return published
+    then = _charged(quote) if _holds_premium(quote) else premiums.get(quote.metal, Decimal(1))
+    if _holds_premium(published) and _charged(published) == then:
+        return published
+    return before_premium(published).with_premium(then)
+
+
+def _charged(quote: Quote) -> Decimal:
+    """The premium that is in a quote of a vendor who gives it with one."""
+    return Premium.in_force(quote.quoted_at).get(quote.metal, Decimal(1))
 
 
 def _holds_premium(quote: Quote) -> bool:

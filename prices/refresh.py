@@ -2,20 +2,24 @@
 
 import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeVar
 
 from django.conf import settings
 from django.utils import timezone
 
 from prices import ingest, schedule, sources
 from prices.consensus import Agreement, agreement
-from prices.current import freshness_limit
-from prices.models import LatestPrice, ListedMetal, Premium
+from prices.current import freshness_limit, is_stale
+from prices.models import LatestPrice, ListedMetal
 from prices.premiums import before_premium
 from prices.providers import chain
 from prices.quotes import FALLBACK, Metal, Quote
 
 logger = logging.getLogger(__name__)
+
+_News = TypeVar("_News")
 
 
 def refresh_if_due() -> None:
@@ -58,31 +62,44 @@ def _to_ask_for(now: dt.datetime) -> list[Metal]:
     ]
 
 
+def _asked(way: Callable[..., Iterator[_News]], metals: list[Metal], now: dt.datetime) -> Iterator[_News]:
+    """What those say who are to be asked now, in one of the chain's ways."""
+    stale = partial(is_stale, now=now, limit=freshness_limit())
+    return way(sources.to_ask(now), metals, budget=settings.PROVIDER_BUDGET, now=now, is_stale=stale)
+
+
 def _by_the_first(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None:
-    """Each metal from the first source that has it. For one that is held the next source is asked, and may confirm."""
-    now = clock()
-    for outcome in chain.one_after_the_other(sources.to_ask(now), metals, budget=settings.PROVIDER_BUDGET, now=now):
+    """Each metal from the first source that has a fresh price. For one that is held the next is asked, and may confirm.
+
+    A stale price goes out, as what it is, where nobody has a fresh one.
+    """
+    fresh: set[Metal] = set()
+    stale: list[Quote] = []
+    for outcome in _asked(chain.one_after_the_other, metals, clock()):
+        fresh |= {quote.metal for quote in outcome.fresh}
         outcome.held |= ingest.offer(outcome.fresh, now=clock()).held
         if outcome.is_over:
+            stale += outcome.stale
             sources.remember(outcome, clock())
+    newest = {quote.metal: quote for quote in sorted(stale, key=lambda quote: quote.quoted_at)}
+    if not newest.keys() <= fresh:
+        ingest.offer([quote for metal, quote in newest.items() if metal not in fresh], now=clock())
 
 
 def _by_consensus(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None:
     """Each metal as enough sources agree on it, as soon as they do, and again when another one has its say."""
-    now, limit, tolerances = clock(), freshness_limit(), sources.tolerances()
-    premiums = Premium.in_force(now)
+    now, tolerances = clock(), sources.tolerances()
     said: dict[Metal, dict[str, Quote]] = {}
     agreements: dict[Metal, Agreement] = {}
-    for outcomes in chain.side_by_side(sources.to_ask(now), metals, budget=settings.PROVIDER_BUDGET, now=now):
+    for outcomes in _asked(chain.side_by_side, metals, now):
         fresh = [quote for outcome in outcomes for quote in outcome.fresh]
         for quote in fresh:
             said.setdefault(quote.metal, {})[quote.source] = quote
         for metal in {quote.metal for quote in fresh}:
             agreements[metal] = agreement(
-                [before_premium(quote, premiums) for quote in said[metal].values()],
+                [before_premium(quote) for quote in said[metal].values()],
                 minimum=settings.CONSENSUS_SOURCES,
                 tolerance_percent=tolerances.__getitem__,
-                is_fresh=lambda quote: settings.MARKET_CALENDAR.age(quote.source, quote.quoted_at, now) <= limit,
             )
         ingest.offer(filter(None, (agreements[metal].quote for metal in metals if metal in agreements)), now=clock())
         for outcome in outcomes:

@@ -1,6 +1,7 @@
 """When prices are refreshed. The interval is Celery beat's own; a slot is fetched by whoever claims it first."""
 
 import datetime as dt
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -11,6 +12,7 @@ from prices.quotes import SIMULATED
 
 TASK_NAME = "refresh-prices"
 HISTORY_TASK_NAME = "keep-history"
+PREMIUMS_TASK_NAME = "apply-premiums"
 SHORTEST_INTERVAL = dt.timedelta(milliseconds=100)
 
 
@@ -32,22 +34,27 @@ def apply_deployment() -> None:
     if configuration.deployed_interval_ms != deployed or not PeriodicTask.objects.filter(name=TASK_NAME).exists():
         set_interval(settings.PRICE_UPDATE_INTERVAL)
         Configuration.objects.filter(pk=configuration.pk).update(deployed_interval_ms=deployed)
-    _look_after_history()
+    _by_the_clock(
+        HISTORY_TASK_NAME,
+        CrontabSchedule(minute="20", hour="22"),  # India's small hours
+        task="prices.tasks.keep_history",
+        expire_seconds=3600,
+        description="Makes months of history ahead, and drops ticks that are older than TICKS_KEPT_FOR.",
+    )
+    _by_the_clock(
+        PREMIUMS_TASK_NAME,
+        CrontabSchedule(),  # each minute
+        task="prices.tasks.apply_premiums",
+        expire_seconds=60,
+        description="Puts premiums on the screens whose time has come, however rarely prices are fetched.",
+    )
 
 
-def _look_after_history() -> None:
-    """Once a day, in India's small hours; staff may choose another time in beat's own admin."""
-    if not PeriodicTask.objects.filter(name=HISTORY_TASK_NAME).exists():
-        nightly, _ = CrontabSchedule.objects.get_or_create(minute="20", hour="22", timezone="UTC")
-        PeriodicTask.objects.get_or_create(
-            name=HISTORY_TASK_NAME,
-            defaults={
-                "crontab": nightly,
-                "task": "prices.tasks.keep_history",
-                "expire_seconds": 3600,
-                "description": "Makes months of history ahead, and drops ticks that are older than TICKS_KEPT_FOR.",
-            },
-        )
+def _by_the_clock(name: str, times: CrontabSchedule, **task: Any) -> None:
+    """A task at times of UTC's, where it is missing; staff may choose others in beat's own admin."""
+    if not PeriodicTask.objects.filter(name=name).exists():
+        crontab, _ = CrontabSchedule.objects.get_or_create(minute=times.minute, hour=times.hour, timezone="UTC")
+        PeriodicTask.objects.get_or_create(name=name, defaults={"crontab": crontab, **task})
 
 
 def set_interval(every: dt.timedelta) -> None:

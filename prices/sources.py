@@ -41,8 +41,8 @@ def to_ask(now: dt.datetime) -> dict[str, int | None]:
     """The sources that are to be asked now, in order, with the calls that their quotas leave (None: any number).
 
     Left out are those that staff switched off, that asked to be left alone, whose quota is used up, and whose breaker
-    is open. Of these last one is asked all the same where nobody else is left: a breaker spares time that another
-    source can use better, and here there is none.
+    is open. Of these last, the first are asked all the same where nobody else is left, or too few to agree: a breaker
+    spares time that another source can use better, and here there is none.
     """
     may = [
         source
@@ -50,7 +50,9 @@ def to_ask(now: dt.datetime) -> dict[str, int | None]:
         if source.enabled and (source.rests_until is None or source.rests_until <= now) and source.calls_left(now) != 0
     ]
     asked = [source for source in may if source.breaker.state(now) is State.CLOSED or _is_probe(source, now)]
-    return {source.name: source.calls_left(now) for source in asked or may[:1]}
+    lacking = max(settings.CONSENSUS_SOURCES, 1) - len(asked)
+    asked += [source for source in may if source not in asked][: max(lacking, 0)]
+    return {source.name: source.calls_left(now) for source in may if source in asked}
 
 
 def _is_probe(source: ProviderState, now: dt.datetime) -> bool:
@@ -97,10 +99,11 @@ def _fail(source: ProviderState, outcome: Outcome, now: dt.datetime) -> None:
     source.failures, source.open_until = breaker.failures, breaker.open_until
     if breaker.open_until and not was.open_until:
         logger.warning(
-            "%s is left alone until %s, after %d refreshes without a price",
+            "%s is left alone until %s, after %d refresh%s without a fresh price",
             source.name,
             f"{breaker.open_until:%H:%M:%SZ}",
             was.failures + 1,
+            "es" if was.failures else "",
         )
 
 
@@ -127,9 +130,14 @@ def remember_agreement(metal: Metal, agreement: Agreement, now: dt.datetime) -> 
     for name in agreement.set_aside:
         words = f"{metal}: {agreement.deviations[name]:+.2f} % from the median of {len(agreement.deviations)}"
         logger.warning("%s is set aside for %s", name, words)
-        ProviderState.objects.filter(name=name).update(
-            disagreement=words, disagreed_at=now, set_aside_total=F("set_aside_total") + 1
-        )
+        set_aside(name, words, now)
+
+
+def set_aside(name: str, words: str, now: dt.datetime) -> None:
+    """Write down that others gainsaid a source, and in which `words`."""
+    ProviderState.objects.filter(name=name).update(
+        disagreement=words, disagreed_at=now, set_aside_total=F("set_aside_total") + 1
+    )
 
 
 def reset(name: str) -> None:

@@ -6,6 +6,7 @@ from celery import shared_task
 from django.db import Error as DatabaseError
 from django.utils import timezone
 
+from prices import ingest
 from prices.refresh import refresh_if_due
 from prices.retention import keep_history as make_and_drop
 
@@ -20,6 +21,15 @@ def refresh_prices() -> None:
     except DatabaseError as error:
         # The next refresh may fare better; a traceback a second, meanwhile, would tell nobody more.
         logger.error("no refresh: the database cannot be used: %s", str(error).partition("\n")[0])
+
+
+@shared_task
+def apply_premiums() -> None:
+    """Publish the shown prices with the premiums whose time has come: the next refresh may be hours away."""
+    try:
+        ingest.apply_premiums(now=timezone.now())
+    except DatabaseError as error:
+        logger.error("premiums are not looked at, and will be in a minute: %s", str(error).partition("\n")[0])
 
 
 @shared_task(time_limit=3600)  # where rows are deleted one by one, a first time may take long

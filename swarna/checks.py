@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
 from prices.providers import PROVIDERS
+from prices.quotes import SIMULATED
 
 
 @register
@@ -47,6 +48,21 @@ def providers_have_their_keys(app_configs: Sequence[Any] | None, **kwargs: Any) 
         )
         for name in dict.fromkeys(settings.PRICE_PROVIDERS)
         if (source := PROVIDERS.get(name)) and source.key and not getattr(settings, source.key)
+    ]
+
+
+@register
+def a_simulated_market_agrees_with_nobody(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """swarna.E005: a random walk would have its say in a price that goes out as the market's."""
+    if not settings.CONSENSUS_SOURCES or SIMULATED not in settings.PRICE_PROVIDERS:
+        return []
+    return [
+        Error(
+            f"CONSENSUS_SOURCES asks for sources that agree, and PRICE_PROVIDERS names {SIMULATED!r}, "
+            "which is no market.",
+            hint=f"Take {SIMULATED} out of PRICE_PROVIDERS, or set CONSENSUS_SOURCES to 0.",
+            id="swarna.E005",
+        )
     ]
 
 

@@ -30,7 +30,10 @@ def duration(text: str, *, shortest: dt.timedelta = _SHORTEST, longest: dt.timed
         raise ValidationError("write milliseconds (60000) or a number with a unit: 500ms, 60s, 5m, 1h, 1d")
     seconds = float(match[1]) * _UNITS[match[2]]
     if not shortest.total_seconds() <= seconds <= longest.total_seconds():
-        raise ValidationError(f"must be from {_milliseconds(shortest)} ms to {_milliseconds(longest)} ms")
+        raise ValidationError(
+            f"must be from {_milliseconds(shortest)} ms to {_milliseconds(longest)} ms; "
+            "without a unit it is milliseconds"
+        )
     return dt.timedelta(seconds=seconds)
 
 

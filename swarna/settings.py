@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from environs import EnvValidationError
-from marshmallow.validate import Range
+from marshmallow.validate import NoneOf, Range
 
 from prices.market import Calendar
 from prices.quota import Quota
@@ -47,7 +47,7 @@ TOKEN_TTL: dt.timedelta = env.duration("TOKEN_TTL", "30d") or dt.timedelta(days=
 
 # --- prices --------------------------------------------------------------------------------------------------------
 BASE_CURRENCY: str = env.currency("BASE_CURRENCY", "INR") or "INR"
-PRICE_PROVIDERS: list[str] = env.list("PRICE_PROVIDERS", [], subcast=str.strip) or ["gold_api_com"]
+PRICE_PROVIDERS: list[str] = list(dict.fromkeys(env.list("PRICE_PROVIDERS", [], subcast=str.strip) or ["gold_api_com"]))
 GOLD_API_COM_URL: str = env.http_url("GOLD_API_COM_URL", "https://api.gold-api.com") or ""
 GOLDAPI_IO_URL: str = env.http_url("GOLDAPI_IO_URL", "https://www.goldapi.io") or ""
 GOLDAPI_IO_KEY: str = env.api_key("GOLDAPI_IO_KEY", "") or ""
@@ -65,7 +65,11 @@ SIMULATED_SEED: int = env.int("SIMULATED_SEED", 1) or 0
 PRICE_UPDATE_INTERVAL: dt.timedelta = env.duration(
     "PRICE_UPDATE_INTERVAL", "60000", shortest=dt.timedelta(milliseconds=100), longest=dt.timedelta(days=1)
 ) or dt.timedelta(minutes=1)
-FRESHNESS_LIMIT: dt.timedelta | None = env.duration("FRESHNESS_LIMIT") if env.str("FRESHNESS_LIMIT", "") else None
+# Less than a second, here and below, is a slip: 60 would be milliseconds.
+_A_SECOND = dt.timedelta(seconds=1)
+FRESHNESS_LIMIT: dt.timedelta | None = (
+    env.duration("FRESHNESS_LIMIT", shortest=_A_SECOND) if env.str("FRESHNESS_LIMIT", "") else None
+)
 CHANGE_THRESHOLD_PERCENT: Decimal = env.decimal(
     "CHANGE_THRESHOLD_PERCENT", Decimal(1), validate=Range(min=0, max=1000, min_inclusive=False)
 ) or Decimal(1)
@@ -74,15 +78,22 @@ TICKS_KEPT_FOR: dt.timedelta | None = env.retention("TICKS_KEPT_FOR", "400d")
 # When spot metals trade: only then do quotes age, and are sources asked at each update interval.
 MARKET_CALENDAR: Calendar = env.market_calendar("MARKET_HOLIDAYS", "") or Calendar()
 CLOSED_UPDATE_INTERVAL: dt.timedelta = env.duration("CLOSED_UPDATE_INTERVAL", "15m") or dt.timedelta(minutes=15)
-FALLBACK_AFTER: dt.timedelta = env.duration("FALLBACK_AFTER", "1h") or dt.timedelta(hours=1)
+FALLBACK_AFTER: dt.timedelta = env.duration("FALLBACK_AFTER", "1h", shortest=_A_SECOND) or dt.timedelta(hours=1)
 # All sources together may take this long in one refresh; one that hangs costs no more.
-PROVIDER_BUDGET: dt.timedelta = env.duration("PROVIDER_BUDGET", "10s") or dt.timedelta(seconds=10)
+PROVIDER_BUDGET: dt.timedelta = env.duration("PROVIDER_BUDGET", "10s", shortest=_A_SECOND) or dt.timedelta(seconds=10)
 # A price further than this from the last one is held until it is confirmed.
 MAX_JUMP_PERCENT: Decimal = env.decimal(
     "MAX_JUMP_PERCENT", Decimal(5), validate=Range(min=0, max=1000, min_inclusive=False)
 ) or Decimal(5)
 # How many sources have to agree on a price; 0: the first that answers is believed.
-CONSENSUS_SOURCES: int = env.int("CONSENSUS_SOURCES", 0, validate=Range(min=0, max=20)) or 0
+CONSENSUS_SOURCES: int = (
+    env.int(
+        "CONSENSUS_SOURCES",
+        0,
+        validate=[Range(min=0, max=20), NoneOf([1], error="Nobody agrees with one alone: write 0, or 2 and more.")],
+    )
+    or 0
+)
 CONSENSUS_TOLERANCE_PERCENT: Decimal = env.decimal(
     "CONSENSUS_TOLERANCE_PERCENT", Decimal(1), validate=Range(min=0, max=100, min_inclusive=False)
 ) or Decimal(1)
@@ -105,9 +116,7 @@ WS_RATE_LIMIT: int = env.int("WS_RATE_LIMIT", 10, validate=Range(min=1)) or 10
 WS_RATE_WINDOW: dt.timedelta = env.duration("WS_RATE_WINDOW", "60s") or dt.timedelta(minutes=1)
 WS_MAX_MESSAGE_BYTES: int = env.int("WS_MAX_MESSAGE_BYTES", 16 * 1024, validate=Range(min=256)) or 16 * 1024
 # Less is a slip: 30 would be milliseconds, and drop whoever comes.
-WS_TIMEOUT: dt.timedelta = env.duration("WS_TIMEOUT", "30000", shortest=dt.timedelta(seconds=1)) or dt.timedelta(
-    seconds=30
-)
+WS_TIMEOUT: dt.timedelta = env.duration("WS_TIMEOUT", "30000", shortest=_A_SECOND) or dt.timedelta(seconds=30)
 _batch_interval = env.duration("WS_BATCH_INTERVAL", "1000", shortest=dt.timedelta(0))
 WS_BATCH_INTERVAL: dt.timedelta = dt.timedelta(seconds=1) if _batch_interval is None else _batch_interval
 WS_COMPRESSION_THRESHOLD: int = env.int("WS_COMPRESSION_THRESHOLD", 1024, validate=Range(min=0)) or 0

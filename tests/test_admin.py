@@ -287,7 +287,10 @@ def test_a_slip_is_one_from_the_live_price_where_there_is_one(save: Callable[...
 
 
 def test_how_far_is_a_slip_is_for_the_configuration_to_say(save: Callable[..., Any]) -> None:
-    assert "-13.3 % from 9,223.3162, the last one accepted" in errors(save(address_of(), price="8000"))["price"][0]
+    assert errors(save(address_of(), price="8000"))["price"] == [
+        "8,000.0000 is -13.3 % from 9,223.3162, the last one accepted. Prices are per gram of fine metal. "
+        "If it is right, tick “I checked it” and save again."
+    ]
     save(CONFIGURATION, max_jump_percent="15")
     assert saved(save(address_of(), price="8000"))
 

@@ -192,12 +192,20 @@ def test_every_unit_and_purity_that_is_offered_is_served(client: Client, publish
             assert get(client, f"/api/v1/prices/silver/?unit={unit}&purity={purity}")["price"] > 0
 
 
-@pytest.mark.parametrize("price", ["0.0001", "0.0006", "31.25", "13221.3917", str(LARGEST_PRICE)])
-def test_a_price_is_right_to_the_last_digit_in_every_unit_and_purity(client: Client, price: str) -> None:
+@pytest.mark.parametrize(
+    ("price", "premium"),
+    [
+        *((price, "1") for price in ("0.0001", "0.0006", "31.25", "13221.3917", str(LARGEST_PRICE))),
+        *((price, "1.092727") for price in ("0.0006", "31.25", "13221.3917")),
+    ],
+)
+def test_a_price_is_right_to_the_last_digit_in_every_unit_and_purity(client: Client, price: str, premium: str) -> None:
+    Premium.objects.create(metal_id="gold", multiplier=Decimal(premium), effective_from=NOW)
     ingest.record([quote(price=price)], now=NOW)
+    per_gram = published_digits(Fraction(price) * Fraction(premium))
     for unit, purity in PAIRS:
         text = client.get(f"/api/v1/prices/gold/?unit={unit}&purity={purity}").content
-        expected = published_digits(Fraction(price) * factor(unit, purity))
+        expected = published_digits(Fraction(per_gram) * factor(unit, purity))
         assert json.loads(text, parse_float=Decimal, parse_int=Decimal)["price"] == expected
 
 

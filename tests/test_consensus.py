@@ -13,18 +13,13 @@ from tests.conftest import NOW, quote
 MINUTE = dt.timedelta(minutes=1)
 
 
-def agreed(*prices: str, minimum: int = 2, tolerance: str = "1", stale: tuple[int, ...] = ()) -> Agreement:
-    """What sources a, b, c, … agree on, one of which may have a stale quote."""
+def agreed(*prices: str, minimum: int = 2, tolerance: str = "1") -> Agreement:
+    """What sources a, b, c, … agree on."""
     quotes = [
-        quote(price=price, source=source, at=NOW - (60 * MINUTE if position in stale else position * MINUTE))
+        quote(price=price, source=source, at=NOW - position * MINUTE)
         for position, (source, price) in enumerate(zip("abcdef", prices, strict=False))
     ]
-    return agreement(
-        quotes,
-        minimum=minimum,
-        tolerance_percent=lambda source: Decimal(tolerance),
-        is_fresh=lambda quote: quote.quoted_at > NOW - 30 * MINUTE,
-    )
+    return agreement(quotes, minimum=minimum, tolerance_percent=lambda source: Decimal(tolerance))
 
 
 @pytest.mark.parametrize(
@@ -49,15 +44,6 @@ def test_an_agreed_price_says_so_and_is_as_new_as_the_newest_that_agrees() -> No
     found = agreed("3110", "100", "100.4").quote
     assert found is not None
     assert (found.source, found.quoted_at, found.bid, found.high) == (CONSENSUS, NOW - MINUTE, None, None)
-
-
-def test_a_stale_quote_has_no_say() -> None:
-    assert agreed("100", "90", "90", stale=(1, 2)).quote is None
-    assert agreed("100", "90", "100", stale=(1,)).set_aside == ()
-
-
-def test_nobody_agrees_on_nothing() -> None:
-    assert agreed() == Agreement(None, {}, ())
 
 
 @given(st.lists(st.decimals(Decimal(1), Decimal(10**6), places=4), min_size=1, max_size=6), st.integers(1, 4))

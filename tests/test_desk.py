@@ -112,7 +112,7 @@ def test_each_source_says_how_it_does(world: World, desk: Client, settings: Sett
     settings.A_QUOTA = Quota(100, "month")
     world.says |= {"a": TemporaryError("is away"), "b": {Metal.GOLD: "13200"}}
     world.refresh(0)
-    assert column(desk, SOURCES, "health") == ["failing: no price ever", "well, but not for all metals", "well"]
+    assert column(desk, SOURCES, "health") == ["failing: no fresh price ever", "well, but not for all metals", "well"]
     assert column(desk, SOURCES, "breaker") == ["closed"] * 3
     assert column(desk, SOURCES, "quota") == ["99 of 100/month", "—", "—"]
     assert "gold, silver, platinum, palladium: is away" in column(desk, SOURCES, "error")[0]
@@ -128,11 +128,11 @@ def test_each_source_says_how_it_does(world: World, desk: Client, settings: Sett
         ({"rests_until": dt.datetime(2026, 9, 24, 8, 5, tzinfo=dt.UTC)}, "rests until 13:35:00, as it asked"),
         (
             {"failures": 3, "open_until": dt.datetime(2026, 9, 24, 8, 5, tzinfo=dt.UTC)},
-            "left alone until 13:35:00, after 3 failures",
+            "left alone until 13:35:00, for its failures",
         ),
         (
             {"failures": 4, "open_until": dt.datetime(2026, 9, 24, 7, 59, tzinfo=dt.UTC)},
-            "failing: no price since 2026-09-23 12:30:00",
+            "failing: no fresh price since 2026-09-23 12:30:00",
         ),
         ({"refreshes_total": 0}, "never asked"),
         ({"last_error_at": dt.datetime(2026, 9, 23, 6, 0, tzinfo=dt.UTC)}, "well"),
@@ -439,6 +439,14 @@ def test_a_band_needs_two_ends(save: Callable[..., Any], lowest: str, highest: s
     assert not SanityBand.objects.exists()
 
 
+@pytest.mark.parametrize("currency", ["RS", "12$", "₹"])
+def test_a_band_in_what_is_no_currency_is_refused_for_it_would_bind_nothing(
+    save: Callable[..., Any], currency: str
+) -> None:
+    refused = errors(save(f"{BANDS}add/", metal="gold", currency=currency, lowest="1", highest="2"))
+    assert refused == {"currency": ["Write a three-letter ISO 4217 code such as INR."]}
+
+
 def test_staff_are_told_of_a_band_that_leaves_the_live_price_out(
     world: World, desk: Client, save: Callable[..., Any]
 ) -> None:
@@ -535,6 +543,49 @@ def test_a_premium_that_is_put_off_is_asked_about_where_the_one_before_it_is_a_j
     assert gold() == "13728 from a"
     assert saved(save(newest, confirm="on", **tomorrow))
     assert gold() == "26400 from a"
+
+
+def test_before_a_premium_is_deleted_the_page_says_what_will_be_shown(
+    world: World, desk: Client, save: Callable[..., Any]
+) -> None:
+    world.refresh()
+    for multiplier, hours in (("1.02", -2), ("1.04", 0), ("1.05", 24)):
+        begins = timezone.now() + dt.timedelta(hours=hours)
+        save(f"{PREMIUMS}add/", metal="gold", multiplier=multiplier, **at(begins))
+    earlier, shown, to_come = Premium.objects.order_by("effective_from")
+
+    def said_before(premium: Premium) -> list[str]:
+        return [str(each) for each in desk.get(f"{PREMIUMS}{premium.pk}/delete/").context["messages"]]
+
+    desk.get(PREMIUMS)  # shows what was said so far
+    now = "gold is 13,200.0000 × 1.04 = 13,728.0000 INR per gram"
+    assert said_before(earlier) == [f"With or without it {now}."]
+    assert said_before(shown) == [
+        "Without it gold is 13,200.0000 × 1.02 = 13,464.0000 INR per gram, -1.9 % from the 13,728.0000 that is shown "
+        "now."
+    ]
+    when = f"{timezone.localtime(to_come.effective_from):%Y-%m-%d %H:%M:%S}"
+    assert said_before(to_come) == [
+        f"With or without it {now}.",
+        f"From {when} on it would not be put on: at today's spot, {now}.",
+    ]
+    assert gold() == "13728 from a"
+
+
+def test_before_several_are_deleted_the_page_says_it_of_each_metal(
+    world: World, desk: Client, save: Callable[..., Any]
+) -> None:
+    world.refresh()
+    for metal, multiplier, hours in (("gold", "1.02", -2), ("gold", "1.04", 0), ("silver", "1.04", 0)):
+        begins = timezone.now() + dt.timedelta(hours=hours)
+        save(f"{PREMIUMS}add/", metal=metal, multiplier=multiplier, **at(begins))
+    desk.get(PREMIUMS)
+    keys = list(Premium.objects.values_list("pk", flat=True))
+    page = desk.post(PREMIUMS, {"action": "delete_selected", "_selected_action": keys})
+    assert [str(each) for each in page.context["messages"]] == [
+        "Without it gold is 13,200.0000 × 1 = 13,200.0000 INR per gram, -3.8 % from the 13,728.0000 that is shown now.",
+        "Without it silver is 165.0000 × 1 = 165.0000 INR per gram, -3.8 % from the 171.6000 that is shown now.",
+    ]
 
 
 def test_a_premium_is_taken_off_when_it_is_deleted(

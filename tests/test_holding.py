@@ -15,6 +15,7 @@ from prices.models import (
     Head,
     HeldPrice,
     LatestPrice,
+    ListedMetal,
     Premium,
     SanityBand,
     SignificantChange,
@@ -129,6 +130,15 @@ def test_a_first_price_is_held_to_the_band_around_staffs_fallback() -> None:
     assert live() is None
 
 
+def test_without_staffs_fallback_the_band_is_around_the_last_live_price() -> None:
+    """As in any currency that no staff have written a fallback price in."""
+    FallbackPrice.objects.all().delete()
+    assert not offer("10000", 0)
+    for minutes in range(1, 4):
+        assert offer("311034.768", minutes)
+    assert live() == 10000
+
+
 def test_staffs_own_band_counts_for_more() -> None:
     SanityBand.objects.create(metal_id="gold", lowest=Decimal(9000), highest=Decimal(9500))
     assert offer("9600", 0)
@@ -178,6 +188,14 @@ def test_what_was_decided_is_not_decided_again() -> None:
         ingest.decide(held, approve=True, by="asha", now=NOW + 3 * MINUTE)
 
 
+def test_a_price_of_a_metal_that_is_switched_off_is_not_published() -> None:
+    offer("10000", 0)
+    offer("11000", 1)
+    ListedMetal.objects.filter(name="gold").update(enabled=False)
+    with pytest.raises(ValueError, match="the metal is switched off"):
+        ingest.decide(HeldPrice.objects.get().pk, approve=True, by="asha", now=NOW + 2 * MINUTE)
+
+
 def test_a_held_price_is_not_published_over_a_newer_one() -> None:
     offer("10000", 0)
     offer("11000", 1)
@@ -218,6 +236,14 @@ def test_a_premium_goes_out_with_the_price_that_is_shown() -> None:
         (Decimal(10600), Decimal(10000), NOW)
     ]
     assert ingest.apply_premiums(now=NOW + 2 * MINUTE) is None
+
+
+def test_a_premium_is_on_the_days_figures_that_a_source_gives() -> None:
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=NOW)
+    offer("10000", 0, open="9900", high="10100", low="9800", previous_close="9700")
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+    figures = (row.price, row.open, row.high, row.low, row.previous_close)
+    assert figures == tuple(map(Decimal, (11000, 10890, 11110, 10780, 10670)))
 
 
 def test_bid_and_ask_go_along_with_a_premium_that_changes() -> None:
@@ -350,3 +376,53 @@ def test_a_price_with_duty_that_staff_approve_goes_out_as_it_came() -> None:
     ingest.decide(HeldPrice.objects.get().pk, approve=True, by="asha", now=NOW + 2 * MINUTE)
     row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
     assert (row.price, row.bid, row.ask, row.spot) == (Decimal(49500), Decimal(49400), Decimal(49600), None)
+
+
+@pytest.fixture
+def dearer(duty: None) -> None:
+    """From the second minute on duty is 20 %."""
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.2"), effective_from=NOW + 2 * MINUTE)
+
+
+@pytest.mark.usefixtures("dearer")
+def test_a_change_of_duty_is_no_jump_no_move_and_no_high() -> None:
+    offer("11000", 1, "metals_dev")
+    assert not offer("12000", 2, "metals_dev")
+    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+    assert (row.price, row.low, row.high) == (Decimal(12000), Decimal(12000), Decimal(12000))
+    assert not SignificantChange.objects.exists()
+
+
+@pytest.mark.usefixtures("dearer")
+def test_a_change_of_duty_makes_no_quote_that_is_repeated_news() -> None:
+    offer("11000.0005", 1, "metals_dev")
+    ticks = Head.newest()
+    for minutes in (2, 3):
+        repeated = [quote(price="11000.0005", at=NOW + MINUTE, source="metals_dev")]
+        ingest.offer(repeated, now=NOW + minutes * MINUTE)
+    assert Head.newest() == ticks
+
+
+@pytest.mark.usefixtures("dearer")
+def test_a_source_that_does_not_know_yet_of_a_change_of_duty_is_held_and_the_next_one_counts() -> None:
+    offer("11000", 1, "metals_dev")
+    assert offer("11000", 2, "metals_dev")
+    assert not offer("10000", 2)
+    assert live() == 12000
+
+
+@pytest.mark.usefixtures("dearer")
+def test_a_change_of_duty_does_not_let_a_wrong_price_pass_for_right() -> None:
+    offer("11000", 1, "metals_dev")
+    assert offer("9170", 2)  # as if 11,000 held the new duty
+    assert live() == 11000
+
+
+@pytest.mark.usefixtures("dearer")
+def test_what_staff_rejected_before_a_change_of_duty_is_rejected_after_it() -> None:
+    offer("10000", 0)
+    offer("13200", 1, "metals_dev")
+    ingest.decide(HeldPrice.objects.get().pk, approve=False, by="asha", now=NOW + MINUTE)
+    assert offer("14400", 2, "metals_dev")
+    assert offer("14400", 3, "metals_dev")
+    assert live() == 10000 * Decimal("1.1")

@@ -12,7 +12,7 @@ from tests.postgresql import Cluster
 from tests.product import ROOT, Process, free_port, wait_until
 
 # What writes or locks, or leans on how a database counts, sorts and rounds.
-TESTS = ["test_ingest.py", "test_current.py", "test_history.py", "test_schedule.py"]
+TESTS = ["test_ingest.py", "test_holding.py", "test_current.py", "test_history.py", "test_schedule.py"]
 
 
 def test_what_holds_on_sqlite_holds_on_postgresql(postgresql: Cluster) -> None:

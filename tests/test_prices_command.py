@@ -62,10 +62,10 @@ def test_the_table_shows_at_a_glance_what_is_wrong(world: World) -> None:
             "enabled       yes               yes                 yes",
             "",
             "from the median     a          b  c          on screen now",
-            "gold 13,860.00      -4.76 % !  —  +4.76 % !  13,200.0000 a",
-            "silver 165.00       +0.00 %    —  +0.00 %    165.0000 a",
-            "platinum 4,900.00   +0.00 %    —  +0.00 %    4,900.0000 a",
-            "palladium 4,300.00  +0.00 %    —  +0.00 %    4,300.0000 a",
+            "gold 13,860.00      -4.76 % !  —  +4.76 % !  13,200.0000 a 90 s",
+            "silver 165.00       +0.00 %    —  +0.00 %    165.0000 a 90 s",
+            "platinum 4,900.00   +0.00 %    —  +0.00 %    4,900.0000 a 90 s",
+            "palladium 4,300.00  +0.00 %    —  +0.00 %    4,300.0000 a 90 s",
             "",
             "b: gold, silver, platinum, palladium: answers HTTP 503: 'the service is closed'",
             "c: gold would be held: 14,520.0000 is +10.0 % from 13,200.0000, the last one accepted",
@@ -177,6 +177,20 @@ def test_without_any_metal_it_says_what_to_do(world: World) -> None:
     ListedMetal.objects.update(enabled=False)
     with pytest.raises(CommandError, match="run manage.py seed"):
         run()
+
+
+def test_without_its_tables_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ListedMetal._meta, "db_table", "nowhere")
+    with pytest.raises(CommandError, match=r"The database cannot be used: .*nowhere.*\. Run manage.py migrate and"):
+        run()
+
+
+def test_a_source_that_froze_is_shown_with_its_age_and_named_so(world: World) -> None:
+    world.froze_at["b"] = timezone.now() - 61 * MINUTE
+    table, _ = run()
+    gold = next(line for line in table.splitlines() if line.startswith("gold"))
+    assert "13,200.0000 61 min" in gold
+    assert f"b: gold, silver, platinum, palladium: gives a price of {world.froze_at['b']:%Y-%m-%dT%H:%M:%SZ}" in table
 
 
 @pytest.mark.parametrize(

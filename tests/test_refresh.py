@@ -5,27 +5,30 @@ import datetime as dt
 import gzip
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+import trustme
 from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from prices import current, ingest, providers, schedule
 from prices.market import Calendar
-from prices.models import FallbackPrice, Head, LatestPrice, ListedMetal, Price, ProviderState
+from prices.models import FallbackPrice, Head, LatestPrice, ListedMetal, Premium, Price, ProviderState
 from prices.providers import PROVIDERS, chain
 from prices.providers.errors import TemporaryError
 from prices.providers.http import LARGEST_BODY, Client
 from prices.quota import Quota
 from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, PublishedTick, Quote, per_gram
 from prices.refresh import refresh, refresh_if_due
-from prices.tasks import refresh_prices
+from prices.tasks import apply_premiums, refresh_prices
 from streaming import publish
 from tests.conftest import NOW
 from tests.product import wait_until
@@ -197,7 +200,7 @@ def test_a_fault_leaves_the_last_good_price_in_force_is_told_in_one_line_and_pas
     # The metals have one trouble each, or the same one together.
     line, *more = log()
     assert [" is left alone until " in words for words in more] in ([], [True])  # what no second try would mend
-    metals, troubles = line.removeprefix(f"{LIVE} gave no price: "), FAULTS[fault][1]
+    metals, troubles = line.removeprefix(f"{LIVE} gave no fresh price: "), FAULTS[fault][1]
     for trouble in metals.split("; "):
         named, _, reason = trouble.partition(": ")
         assert set(named.split(", ")) <= set(ALL.split(", "))
@@ -221,7 +224,7 @@ def test_a_source_that_nobody_serves_is_one_more_fault(
 ) -> None:
     settings.GOLD_API_COM_URL = "http://127.0.0.1:9"
     refresh_at(NOW)
-    assert log() == [f"{LIVE} gave no price: {ALL}: cannot be reached (ConnectionError)"]
+    assert log() == [f"{LIVE} gave no fresh price: {ALL}: cannot be reached (ConnectionError)"]
 
 
 def test_a_redirect_is_not_followed(source: Source, http: HTTPServer) -> None:
@@ -245,6 +248,23 @@ def test_a_source_that_comes_back_is_live_again(source: Source, log: Callable[[]
 
 
 # --- what is only strange ------------------------------------------------------------------------------------------
+
+
+def test_a_source_is_asked_by_https_and_by_its_certificate_alone(
+    source: Source, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, log: Callable[[], list[str]]
+) -> None:
+    authority, certified = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(certified)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    with HTTPServer(threaded=True, ssl_context=certified) as server:
+        settings.GOLD_API_COM_URL = Source(server, quoting(NOW)).url
+        assert settings.GOLD_API_COM_URL.startswith("https://")
+        refresh_at(NOW)
+        assert sources_shown() == {FALLBACK}
+        assert log() == [f"{LIVE} gave no fresh price: {ALL}: cannot be reached (SSLError)"]
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+        refresh_at(NOW)
+    assert sources_shown() == {LIVE}
 
 
 def test_prices_go_out_per_gram(source: Source) -> None:
@@ -333,7 +353,7 @@ def test_a_metal_that_one_source_lacks_comes_from_the_next(
         "platinum": LIVE,
         "palladium": SIMULATED,
     }
-    assert log() == [f"{LIVE} gave no price: palladium: answers HTTP 404: 'Symbol not found'"]
+    assert log() == [f"{LIVE} gave no fresh price: palladium: answers HTTP 404: 'Symbol not found'"]
 
 
 def test_a_metal_that_no_source_has_keeps_its_last_price(source: Source) -> None:
@@ -386,7 +406,10 @@ def test_each_source_may_use_its_share_of_what_is_left(monkeypatch: pytest.Monke
     )
     started = time.monotonic()
     budget = dt.timedelta(seconds=60)
-    for _ in chain.one_after_the_other(dict.fromkeys("abc"), [Metal.GOLD], budget=budget, now=NOW):
+    asked = chain.one_after_the_other(
+        dict.fromkeys("abc"), [Metal.GOLD], budget=budget, now=NOW, is_stale=lambda quote: False
+    )
+    for _ in asked:
         pass
     assert [deadline - started for deadline in deadlines] == pytest.approx([20, 30, 60], abs=5)
 
@@ -401,10 +424,18 @@ def test_a_defect_in_one_sources_code_does_not_keep_the_next_from_being_asked(
     settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
     refresh_at(NOW)
     assert sources_shown() == {SIMULATED}
-    assert log()[-1] == f"{LIVE} gave no price: {ALL}: failed (KeyError)"
+    assert log()[-1] == f"{LIVE} gave no fresh price: {ALL}: failed (KeyError)"
 
 
-@pytest.mark.parametrize("behaviour", [hangs, drips(OK + b"Content-Length: 90000\r\n\r\n", b" ")], ids=["hang", "drip"])
+DRIPS = {
+    "a body": drips(OK + b"Content-Length: 90000\r\n\r\n", b" "),
+    "headers": drips(OK + b"X-Drops: ", b"x"),
+    "one status after another": drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a file's name before its text": drips(OK + b"Content-Encoding: gzip\r\n\r\n\x1f\x8b\x08\x08" + b"\0" * 6, b"x"),
+}
+
+
+@pytest.mark.parametrize("behaviour", [hangs, *DRIPS.values()], ids=["a hang", *DRIPS])
 def test_a_source_that_hangs_leaves_the_next_its_share(
     source: Source, settings: Settings, behaviour: Behaviour
 ) -> None:
@@ -454,7 +485,7 @@ def test_nobody_waits_for_a_second_try_without_the_time_for_it(
     settings.PROVIDER_BUDGET = dt.timedelta(seconds=5)
     source.answer = said("", status=502)
     refresh_at(NOW)
-    assert log() == [f"{LIVE} gave no price: {ALL}: answers HTTP 502"]
+    assert log() == [f"{LIVE} gave no fresh price: {ALL}: answers HTTP 502"]
 
 
 def test_a_quota_may_end_in_the_middle_of_a_refresh(
@@ -481,7 +512,7 @@ def test_a_source_that_says_when_to_come_back_is_not_called_until_then(
     assert source.symbols_asked == ["XAG", "XAU", "XPD", "XPT"]
     assert ProviderState.objects.get(name=LIVE).rests_until == NOW + 2 * MINUTE
     assert log() == [
-        f"{LIVE} gave no price: {ALL}: answers HTTP {status}",
+        f"{LIVE} gave no fresh price: {ALL}: answers HTTP {status}",
         f"{LIVE} rests for 0:02:00, as it asked",
     ]
 
@@ -532,6 +563,7 @@ def test_while_one_source_rests_the_next_is_asked(source: Source, settings: Sett
         ("Thu, 01 Jan 2026 00:00:00 GMT", None),  # over
         ("Thu, 01 Jan 2026 00:00:00 -0000", None),
         ("Thu, 99 Foo 2026 00:00:00 +99999999999999999999", None),
+        ("Thu, 01 Jan 99999999999999999999 00:00:00 GMT", None),
         ("7.5", None),
         ("60", MINUTE),
         ("3601", HOUR),
@@ -778,3 +810,10 @@ def test_the_task_refreshes(source: Source) -> None:
     source.answer = quoting(dt.datetime.now(dt.UTC))
     refresh_prices()
     assert sources_shown() == {LIVE}
+
+
+def test_a_premium_whose_time_has_come_does_not_wait_for_the_next_refresh(source: Source) -> None:
+    refresh_at(NOW)
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=dt.datetime.now(dt.UTC))
+    apply_premiums()
+    assert shown()["gold"] == (LIVE, Decimal("14014.5389"))  # 13,221.2631 by 1.06

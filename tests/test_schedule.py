@@ -235,6 +235,14 @@ def test_slots_of_a_crontab_are_as_long_as_the_deployments(settings: Settings) -
 
 
 @pytest.mark.django_db
+def test_premiums_are_looked_at_each_minute(settings: Settings) -> None:
+    deploy(settings, dt.timedelta(hours=1))
+    task = PeriodicTask.objects.get(name=schedule.PREMIUMS_TASK_NAME)
+    assert task.task in celery_app.tasks
+    assert (task.crontab.minute, task.crontab.hour, task.crontab.day_of_week) == ("*", "*", "*")
+
+
+@pytest.mark.django_db
 def test_history_is_looked_after_once_a_day_at_an_hour_that_staff_may_change(settings: Settings) -> None:
     deploy(settings, MINUTE)
     task = PeriodicTask.objects.get(name=schedule.HISTORY_TASK_NAME)

@@ -131,7 +131,7 @@ BAD = {
     "METALPRICEAPI_QUOTA": QUOTAS,
     "SWISSQUOTE_QUOTA": QUOTAS,
     "MAX_JUMP_PERCENT": ["one", "0", "-1", "NaN", "5%", ""],
-    "CONSENSUS_SOURCES": ["two", "-1", "1.5", "21", ""],
+    "CONSENSUS_SOURCES": ["two", "-1", "1", "1.5", "21", ""],
     "CONSENSUS_TOLERANCE_PERCENT": ["one", "0", "-1", "NaN", "101", ""],
     "GOLD_API_COM_URL": ADDRESSES,
     "GOLDAPI_IO_URL": ADDRESSES,
@@ -145,10 +145,10 @@ BAD = {
     "OPEN_ER_API_URL": ADDRESSES,
     "SIMULATED_SEED": ["lucky", "1.5"],
     "PRICE_UPDATE_INTERVAL": [*DURATIONS, "99", "99ms", "86401s"],
-    "PROVIDER_BUDGET": DURATIONS,
-    "FRESHNESS_LIMIT": DURATIONS,
+    "PROVIDER_BUDGET": [*DURATIONS, "10", "999ms"],
+    "FRESHNESS_LIMIT": [*DURATIONS, "300", "999ms"],
     "CHANGE_THRESHOLD_PERCENT": ["one", "0", "-1", "NaN", "Infinity", "1%", ""],
-    "FALLBACK_AFTER": DURATIONS,
+    "FALLBACK_AFTER": [*DURATIONS, "60", "999ms"],
     "MARKET_HOLIDAYS": ["Christmas", "2026-12-32", "2026-12-25T17:00", "2026-12-25, 2026-12-25", "2026-12-25T14"],
     "CLOSED_UPDATE_INTERVAL": DURATIONS,
     "TICKS_KEPT_FOR": ["forever", "-1d", "90", "23h", "00"],
@@ -366,6 +366,11 @@ def test_durations_are_milliseconds_or_have_a_unit(text: str, seconds: float) ->
     assert environment.duration(text) == dt.timedelta(seconds=seconds)
 
 
+def test_one_who_wrote_seconds_without_a_unit_is_told(load: Callable[..., dict[str, Any]]) -> None:
+    (told,) = load(PROVIDER_BUDGET="10")["ENVIRONMENT_ERRORS"]["PROVIDER_BUDGET"]
+    assert told == "must be from 1000 ms to 315360000000 ms; without a unit it is milliseconds"
+
+
 @given(st.text())
 def test_any_other_text_is_no_duration(text: str) -> None:
     try:
@@ -442,6 +447,23 @@ def test_more_sources_cannot_have_to_agree_than_there_are(tmp_path: Path, settin
     assert "(swarna.E004) CONSENSUS_SOURCES asks for 3 sources to agree, and PRICE_PROVIDERS names 2:" in checked.stderr
     settings.PRICE_PROVIDERS, settings.CONSENSUS_SOURCES = ["gold_api_com", "swissquote"], 2
     assert checks.as_many_sources_as_have_to_agree(None) == []
+
+
+def test_a_simulated_market_has_no_say_in_what_sources_agree_on(tmp_path: Path, settings: Settings) -> None:
+    checked = manage("check", state=tmp_path, PRICE_PROVIDERS="gold_api_com,simulated", CONSENSUS_SOURCES="2")
+    assert checked.returncode == 1
+    assert "(swarna.E005) CONSENSUS_SOURCES asks for sources that agree, and PRICE_PROVIDERS names 'simulated'" in (
+        checked.stderr
+    )
+    settings.PRICE_PROVIDERS, settings.CONSENSUS_SOURCES = ["gold_api_com", "simulated"], 0
+    assert checks.a_simulated_market_agrees_with_nobody(None) == []
+
+
+def test_a_source_that_is_named_twice_is_one(load: Callable[..., dict[str, Any]]) -> None:
+    assert load(PRICE_PROVIDERS="swissquote,gold_api_com,swissquote")["PRICE_PROVIDERS"] == [
+        "swissquote",
+        "gold_api_com",
+    ]
 
 
 def test_no_server_starts_with_a_malformed_variable(tmp_path: Path) -> None:

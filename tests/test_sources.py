@@ -74,6 +74,55 @@ def test_a_source_that_lacks_one_metal_does_not_lose_the_others(world: World) ->
     assert state("a").breaker.state(world.now) is State.CLOSED
 
 
+# --- a source that froze -------------------------------------------------------------------------------------------
+
+
+def test_where_a_source_froze_the_next_is_asked_and_staff_see_why(world: World, log: Callable[[], list[str]]) -> None:
+    world.refresh()
+    world.froze_at["a"] = world.now
+    world.says["b"] = PRICES | {Metal.GOLD: "13300"}
+    assert [world.refresh() for _ in range(5)] == [["a"]] * 5
+    assert world.refresh() == ["a", "b"]
+    assert world.gold() == "13300 from b"
+    assert (
+        state("a").last_error
+        == "gold, silver, platinum, palladium: gives a price of 2026-09-24T08:01:00Z, which is stale"
+    )
+    assert log() == [f"a gave no fresh price: {state('a').last_error}"]
+    assert state("a").last_success_at == world.now - MINUTE
+
+
+def test_a_frozen_price_is_shown_as_of_when_it_froze_where_nobody_has_a_fresh_one(
+    world: World, settings: Settings
+) -> None:
+    world.froze_at = {"a": world.now - 90 * MINUTE, "b": world.now - 60 * MINUTE}
+    world.says |= {"b": PRICES | {Metal.GOLD: "13300"}, "c": TemporaryError("is away")}
+    world.refresh()
+    assert world.gold() == "13300 from b"
+    assert {latest.quoted_at for latest in LatestPrice.shown().filter(lane=Lane.LIVE)} == {world.froze_at["b"]}
+
+
+def test_a_close_is_not_frozen_at_a_weekend(world: World) -> None:
+    world.froze_at = dict.fromkeys("abc", dt.datetime(2026, 9, 25, 20, 59, tzinfo=dt.UTC))
+    world.now = dt.datetime(2026, 9, 26, 12, tzinfo=dt.UTC)
+    assert world.refresh() == ["a"]
+    world.now = dt.datetime(2026, 9, 27, 22, 3, tzinfo=dt.UTC)  # three minutes after the opening
+    assert world.refresh() == ["a"]
+    assert world.refresh() == ["a", "b", "c"]
+
+
+def test_a_frozen_source_does_not_gainsay_a_jump(world: World, settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = ["a", "b"]
+    world.says["a"] = TemporaryError("is away")
+    world.refresh()
+    world.froze_at["b"] = world.now
+    world.says["a"] = PRICES | {Metal.GOLD: "14500"}
+    world.refresh(10)
+    assert world.gold() == "13200 from b"
+    world.refresh()
+    assert world.gold() == "14500 from a"
+
+
 # --- the breaker ---------------------------------------------------------------------------------------------------
 
 
@@ -82,7 +131,7 @@ def test_a_source_that_fails_three_times_in_a_row_is_left_alone(world: World, lo
     assert [world.refresh() for _ in range(3)] == [["a", "b"]] * 3
     assert world.refresh(0.5) == ["b"]
     assert [line for line in log() if "left alone" in line] == [
-        f"a is left alone until {NOW + 4 * MINUTE:%H:%M:%SZ}, after 3 refreshes without a price"
+        f"a is left alone until {NOW + 4 * MINUTE:%H:%M:%SZ}, after 3 refreshes without a fresh price"
     ]
 
 
@@ -117,6 +166,15 @@ def test_where_nobody_else_is_left_a_source_is_asked_however_it_fails(world: Wor
     settings.PRICE_PROVIDERS = ["a"]
     world.says["a"] = TemporaryError("is away")
     assert [world.refresh(0.1) for _ in range(6)] == [["a"]] * 6
+
+
+def test_where_too_few_are_left_to_agree_so_is_one_that_fails(world: World, settings: Settings) -> None:
+    settings.PRICE_PROVIDERS, settings.CONSENSUS_SOURCES = ["a", "b"], 2
+    world.says["b"] = TemporaryError("is away")
+    assert [sorted(world.refresh(0.1)) for _ in range(6)] == [["a", "b"]] * 6
+    world.says["b"] = PRICES
+    world.refresh(0.1)
+    assert world.gold() == "13200 from consensus"
 
 
 def test_a_bad_key_is_not_tried_again_and_again(world: World) -> None:
@@ -168,6 +226,33 @@ def test_or_show_it_for_a_slip(world: World) -> None:
     world.says["a"] = PRICES | {Metal.GOLD: "132000"}
     assert world.refresh() == ["a", "b"]
     assert world.gold() == "13200 from b"
+
+
+def test_a_slip_that_is_shown_for_one_again_and_again_is_told_and_listed_once_a_day(
+    world: World, log: Callable[[], list[str]]
+) -> None:
+    world.refresh()
+    world.says["a"] = PRICES | {Metal.GOLD: "14500"}
+    for _ in range(3):
+        assert world.refresh() == ["a", "b"]
+    assert world.gold() == "13200 from b"
+    assert (state("a").disagreement, state("a").set_aside_total) == ("gold: +9.85 % from b", 3)
+    held = HeldPrice.objects.get()
+    assert (held.decision, held.decided_by, held.held_at) == (HeldPrice.Decision.OVERTAKEN, "b", NOW + 2 * MINUTE)
+    assert len(log()) == 1
+    world.refresh(24 * 60)
+    assert HeldPrice.objects.count() == 2
+
+
+def test_a_slip_that_nobody_shows_for_one_any_more_is_confirmed_as_any_other(world: World) -> None:
+    world.refresh()
+    world.says["a"] = PRICES | {Metal.GOLD: "14500"}
+    world.refresh()
+    world.says |= dict.fromkeys("bc", TemporaryError("is away"))
+    world.refresh()
+    assert world.gold() == "13200 from b"
+    world.refresh()
+    assert world.gold() == "14500 from a"
 
 
 def test_with_one_source_a_jump_goes_out_when_it_is_said_again(world: World, settings: Settings) -> None:
@@ -290,24 +375,12 @@ def test_staff_may_tolerate_more_of_one_source(consensus: World, settings: Setti
     assert consensus.gold() == "13350 from consensus"
 
 
-def test_a_source_that_is_stale_does_not_count(
-    consensus: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings.PRICE_PROVIDERS = ["a", "b"]
-    fresh = consensus.source("b").fetch
-
-    def an_hour_old(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
-        said = fresh(metals, client=client, now=now)
-        return {
-            metal: replace(quote, quoted_at=quote.quoted_at - 60 * MINUTE)
-            for metal, quote in said.items()
-            if isinstance(quote, Quote)
-        }
-
-    old = replace(consensus.source("b"), fetch=an_hour_old)
-    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {"a": consensus.source("a"), "b": old})
+def test_a_source_that_is_stale_does_not_count(consensus: World) -> None:
+    consensus.froze_at = dict.fromkeys("bc", consensus.now - 60 * MINUTE)
+    consensus.says |= dict.fromkeys("bc", PRICES | {Metal.GOLD: "13300"})
     consensus.refresh()
     assert consensus.gold() == "9223 from fallback"
+    assert state("b").last_error.endswith(": gives a price of 2026-09-24T07:00:00Z, which is stale")
 
 
 def test_where_too_few_agree_the_price_stays_and_staff_see_why(consensus: World) -> None:

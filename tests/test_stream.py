@@ -7,12 +7,17 @@ import json
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from functools import partial
 
 import pytest
+import requests
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from prices import ingest
+from prices.models import Premium
 from tests.conftest import Server
 from tests.raw_websocket import request
 from tests.stream_client import ask, end_of, receive
@@ -81,6 +86,29 @@ def test_a_new_price_goes_out_with_its_significant_move(server: Server, client: 
     assert update["changes"] == [
         {"metal": "gold", "oldPrice": 13000.5, "newPrice": 13221.39, "changePercent": 1.7, "direction": "up"}
     ]
+
+
+@pytest.fixture
+def premiums(server: Server) -> Iterator[dt.datetime]:
+    """Gold at 13,000 with 6 % from now on, and with 15 % from tomorrow on; when that is."""
+    server.publish(gold="13000")
+    tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+    for multiplier, begins in (("1.06", tomorrow - dt.timedelta(days=1)), ("1.15", tomorrow)):
+        new = Premium(metal_id="gold", multiplier=Decimal(multiplier), effective_from=begins)
+        server.do(new.save)
+    yield tomorrow
+    server.do(Premium.objects.all().delete)
+
+
+def test_a_premium_goes_out_at_its_time(server: Server, client: ClientConnection, premiums: dt.datetime) -> None:
+    for now, price in ((dt.datetime.now(dt.UTC), 13780), (premiums, 14950)):
+        tick = server.do(partial(ingest.apply_premiums, now=now))
+        while (update := receive(client, "priceUpdate"))["seq"] < tick.seq:
+            pass
+        assert (update["data"]["gold"]["price"], update["changes"]) == (price, [])
+        assert requests.get(f"{server.http_url}/api/v1/prices/gold/", timeout=10).json()["price"] == price
+    config = requests.get(f"{server.http_url}/api/v1/config/", timeout=10).json()
+    assert config["premiums"]["gold"]["multiplier"] == 1.06
 
 
 def test_the_first_subscribe_narrows_and_later_ones_add(client: ClientConnection) -> None:

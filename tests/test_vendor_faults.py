@@ -162,10 +162,17 @@ def test_a_time_is_read_as_it_is_written(written: str, vendor: Vendor, market: M
 
 
 @pytest.mark.parametrize("vendor", VENDORS.values(), ids=list(VENDORS))
-def test_a_weekends_old_quote_is_shown_as_old(vendor: Vendor, market: Market, settings: Settings) -> None:
+def test_a_weekends_old_quote_is_shown_as_old_where_nobody_has_a_fresh_one(
+    vendor: Vendor,
+    market: Market,
+    settings: Settings,
+    errors: dict[str, dict[Metal, ProviderError]],
+    in_matrix: Callable[[str], None],
+) -> None:
     settings.PRICE_PROVIDERS = [vendor.name]
     market.answers[vendor.name] = market.well(vendor.name, FRIDAY)
     refresh_at(NOW)
+    in_matrix(row(vendor, "a time of last week, and nobody to ask next", errors[vendor.name][Metal.GOLD]))
     standing = current.standing()
     assert published() == {metal: (vendor.name, price) for metal, price in vendor.published.items()}
     assert {each.quote.quoted_at for each in standing.quotes.values()} == {FRIDAY}
@@ -275,6 +282,9 @@ FAULTS = {
     "a time of another world": Fault(
         times(0), TemporaryError, r"gives 1970-01-01T00:00:00Z as \w+, which cannot be when .*", "its answer"
     ),
+    "a time of last week": Fault(
+        times(FRIDAY.isoformat()), TemporaryError, "gives a price of 2026-09-18T20:59:00Z, which is stale", "its answer"
+    ),
     "a time ahead": Fault(
         times("2026-09-24T09:00:00Z"),
         TemporaryError,
@@ -317,8 +327,8 @@ TABLE = [
 ]
 
 
-def row(vendor: Vendor, name: str, errors: dict[Metal, ProviderError]) -> str:
-    """A line of docs/sources.md: what a fault costs, what is shown then, and how that is marked."""
+def row(vendor: Vendor, name: str, error: ProviderError) -> str:
+    """A line of docs/sources.md: gold's error, what is shown then, and how that is marked."""
     standing = current.standing()
     shown: dict[str, list[str]] = {}
     for metal, each in standing.quotes.items():
@@ -327,7 +337,6 @@ def row(vendor: Vendor, name: str, errors: dict[Metal, ProviderError]) -> str:
     what = "; ".join(
         f"{', '.join(metals) if len(metals) < len(Metal) else 'all'} from {by}" for by, metals in shown.items()
     )
-    error = errors[Metal.GOLD]
     cells = vendor.name, name, type(error).__name__.removesuffix("Error").lower(), str(error), what
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
@@ -395,7 +404,7 @@ def test_a_fault_is_of_its_kind_is_told_and_passes_on_to_the_next_source(
     settings.PRICE_PROVIDERS = [vendor.name, next_one]
     break_it(vendor, vendor.name, fault)
     refresh_at(NOW)
-    in_matrix(row(vendor, request.node.callspec.id.partition(": ")[2], errors[vendor.name]))
+    in_matrix(row(vendor, request.node.callspec.id.partition(": ")[2], errors[vendor.name][Metal.GOLD]))
 
     costs_all = fault.costs == "all" or (fault.costs == "its answer" and vendor.brings_all)
     lost = list(Metal) if costs_all else [Metal.GOLD]
@@ -405,13 +414,15 @@ def test_a_fault_is_of_its_kind_is_told_and_passes_on_to_the_next_source(
         for metal in Metal
     }
 
-    line = next(line for line in log() if line.startswith(f"{vendor.name} gave no price: "))
-    for trouble in line.removeprefix(f"{vendor.name} gave no price: ").split("; "):
+    line = next(line for line in log() if line.startswith(f"{vendor.name} gave no fresh price: "))
+    for trouble in line.removeprefix(f"{vendor.name} gave no fresh price: ").split("; "):
         named, _, cause = trouble.partition(": ")
         assert set(named.split(", ")) <= set(lost)
         assert re.fullmatch(fault.cause, cause), cause
     assert all(metal in line for metal in lost)
-    assert ProviderState.objects.get(name=vendor.name).last_error == line.removeprefix(f"{vendor.name} gave no price: ")
+    assert ProviderState.objects.get(name=vendor.name).last_error == line.removeprefix(
+        f"{vendor.name} gave no fresh price: "
+    )
     assert KEY.lower() not in " ".join(log()).lower()
 
 
@@ -512,7 +523,7 @@ def test_without_any_rate_dollars_are_not_published_and_the_next_source_is_asked
     market.answers["open_er_api"] = says("", 429, Retry_After="1200")(vendor, market)
     refresh_at(NOW)
     cause = "no rate of USD in INR: frankfurter answers HTTP 503; open_er_api answers HTTP 429"
-    assert f"swissquote gave no price: gold, silver, platinum, palladium: {cause}" in log()
+    assert f"swissquote gave no fresh price: gold, silver, platinum, palladium: {cause}" in log()
     assert {type(error) for error in errors["swissquote"].values()} == {TemporaryError}
     assert published() == {metal: ("gold_api_com", price) for metal, price in NEXT_PUBLISHED.items()}
     # It was not the source of the prices that asked to be left alone.
@@ -559,7 +570,7 @@ def test_a_key_that_a_vendor_repeats_to_us_is_seen_nowhere(
     market.answers[vendor.name] = ECHOES[echo](vendor, market)
     refresh_at(NOW)
     lines = [TokenlessFormatter("%(name)s %(message)s").format(record) for record in caplog.records]
-    assert any(f"{vendor.name} gave no price" in line for line in lines)
+    assert any(f"{vendor.name} gave no fresh price" in line for line in lines)
     told = [str(error) for error in errors[vendor.name].values()]
     state = ProviderState.objects.get(name=vendor.name).last_error
     page = admin_client.get("/admin/prices/providerstate/")

@@ -23,11 +23,12 @@ def forget_prices() -> None:
 
 
 class World:
-    """Sources a, b and c, which say what they are told to say, and the time."""
+    """Sources a, b and c, which say what they are told to say, and the time. One that froze says it as of then."""
 
     def __init__(self, now: dt.datetime) -> None:
         self.says: dict[str, Said] = dict.fromkeys("abc", PRICES)
         self.asked: list[str] = []
+        self.froze_at: dict[str, dt.datetime] = {}
         self.now = now
 
     def source(self, name: str) -> providers.Source:
@@ -37,8 +38,9 @@ class World:
             said = self.says[name]
             if isinstance(said, ProviderError):
                 raise said
+            at = self.froze_at.get(name, self.now)
             return {
-                metal: Quote(metal=metal, price=Decimal(said[metal]), currency="INR", source=name, quoted_at=self.now)
+                metal: Quote(metal=metal, price=Decimal(said[metal]), currency="INR", source=name, quoted_at=at)
                 for metal in metals
                 if metal in said
             }

@@ -4,16 +4,15 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest
-from django.utils import timezone
 from simple_history.admin import SimpleHistoryAdmin
 
-from prices.admin.pages import AuditedForm
+from prices.admin.pages import InACurrencyForm
 from prices.holding import last_live
-from prices.models import Premium, SanityBand
+from prices.models import SanityBand
 from prices.quotes import Metal, Quote
 
 
-class SanityBandForm(AuditedForm):
+class SanityBandForm(InACurrencyForm):
     class Meta:
         model = SanityBand
         fields = ["metal", "currency", "lowest", "highest"]
@@ -21,10 +20,6 @@ class SanityBandForm(AuditedForm):
             "lowest": "Per gram of fine metal, before any premium. A source's price below it is held until you decide.",
             "highest": "A price above it is held too. Leave room for years: this is for what cannot be true.",
         }
-
-    def clean_currency(self) -> str:
-        currency: str = self.cleaned_data["currency"].upper()
-        return currency
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
@@ -36,7 +31,7 @@ class SanityBandForm(AuditedForm):
 
 @admin.register(SanityBand)
 class SanityBandAdmin(SimpleHistoryAdmin):
-    """Without a band: a quarter to four times staff's fallback price."""
+    """Without a band: a quarter to four times staff's fallback price, or else the last live price."""
 
     form = SanityBandForm
     fields = ["metal", "currency", "lowest", "highest", "version"]
@@ -62,4 +57,4 @@ class SanityBandAdmin(SimpleHistoryAdmin):
 
 
 def _last_at_spot(band: SanityBand) -> Quote | None:
-    return last_live(Metal(band.metal_id), band.currency, Premium.in_force(timezone.now()))
+    return last_live(Metal(band.metal_id), band.currency)

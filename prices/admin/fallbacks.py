@@ -1,7 +1,6 @@
 """What is shown when no source answers."""
 
 import datetime as dt
-import re
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +14,7 @@ from django.utils import timezone
 from simple_history.admin import SimpleHistoryAdmin
 
 from prices import ingest
-from prices.admin.pages import AuditedForm
+from prices.admin.pages import InACurrencyForm
 from prices.guards import Doubted, doubted
 from prices.holding import bands
 from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal
@@ -28,7 +27,7 @@ def _show_fallbacks() -> None:
     ingest.fall_back_where_due(now=timezone.now())
 
 
-class FallbackPriceForm(AuditedForm):
+class FallbackPriceForm(InACurrencyForm):
     """Asks once more before it takes a price that would be held if a source gave it."""
 
     confirm = forms.BooleanField(
@@ -46,12 +45,6 @@ class FallbackPriceForm(AuditedForm):
             "It goes out as you write it: no premium is put on it."
         }
 
-    def clean_currency(self) -> str:
-        currency: str = self.cleaned_data["currency"].upper()
-        if not re.fullmatch("[A-Z]{3}", currency):
-            raise ValidationError("Write a three-letter ISO 4217 code such as INR.")
-        return currency
-
     def clean_as_of(self) -> dt.datetime:
         as_of: dt.datetime = self.cleaned_data["as_of"]
         if as_of > timezone.now() + dt.timedelta(minutes=2):
@@ -66,8 +59,7 @@ class FallbackPriceForm(AuditedForm):
         if trouble:
             self.add_error(
                 "price",
-                f"{trouble.words}. Prices are per gram of fine metal. "
-                'If it is right, tick “I checked it” and save again; by the API, send "confirm": true.',
+                f"{trouble.words}. Prices are per gram of fine metal. If it is right, {self.to_confirm}.",
             )
         return data
 

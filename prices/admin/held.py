@@ -26,6 +26,9 @@ class HeldPriceAdmin(ReadOnlyAdmin):
     ordering = [Case(When(decision=HeldPrice.Decision.PENDING, then=0), default=1), "-pk"]
     actions = ["approve", "reject"]
 
+    class Media:
+        css = {"all": ["prices/held-prices.css"]}
+
     def has_decide_permission(self, request: HttpRequest) -> bool:
         """The permission to change one: to decide is the only change there is."""
         return request.user.has_perm("prices.change_heldprice")

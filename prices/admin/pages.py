@@ -1,5 +1,6 @@
 """What several pages of the desk are built on."""
 
+import re
 from typing import Any
 
 from django import forms
@@ -24,6 +25,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 class AuditedForm(forms.ModelForm):
     """Refuses to overwrite what somebody else has saved since this form was opened."""
 
+    # How a doubt is answered, in words, where a form has `confirm`; the API tells its callers their own way.
+    to_confirm = "tick “I checked it” and save again"
+
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -45,3 +49,13 @@ class AuditedForm(forms.ModelForm):
         """The newest entry of the audit."""
         newest = self.instance.history.order_by("-history_id").first() if self.instance.pk else None
         return newest.history_id if newest else None
+
+
+class InACurrencyForm(AuditedForm):
+    """Of what is in a currency, whose code may be written in small letters."""
+
+    def clean_currency(self) -> str:
+        currency: str = self.cleaned_data["currency"].upper()
+        if not re.fullmatch("[A-Z]{3}", currency):
+            raise ValidationError("Write a three-letter ISO 4217 code such as INR.")
+        return currency

@@ -1,7 +1,9 @@
 """What is added to spot."""
 
 import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from django import forms
@@ -39,6 +41,27 @@ def _in_words(quote: Quote, multiplier: Decimal) -> str:
     return f"{quote.metal} is {spot:,} × {multiplier.normalize():f} = {then:,} {quote.currency} per gram"
 
 
+def _moved(quote: Quote, multiplier: Decimal) -> Decimal:
+    """How far a shown quote would move under a premium, in percent."""
+    return percent(_with(quote, multiplier).price - quote.price, quote.price)
+
+
+def _beside_now(quote: Quote, multiplier: Decimal) -> str:
+    """What becomes of a shown quote under a premium, and how far that is from what it is."""
+    moved = f"{_moved(quote, multiplier):+.1f} %"
+    return f"{_in_words(quote, multiplier)}, {moved} from the {quote.price:,} that is shown now"
+
+
+def _in_force(metal: ListedMetal, at: dt.datetime, without: Iterable[Premium]) -> Premium | None:
+    """A metal's premium in force at `at`, or the one that would be `without` some."""
+    others = Premium.objects.filter(metal=metal, effective_from__lte=at).exclude(pk__in=[each.pk for each in without])
+    return others.order_by("effective_from").last()
+
+
+def _multiplier(premium: Premium | None) -> Decimal:
+    return premium.multiplier if premium else Decimal(1)
+
+
 class PremiumForm(AuditedForm):
     """Says what the shown price becomes, and asks once more where that is a jump."""
 
@@ -74,13 +97,9 @@ class PremiumForm(AuditedForm):
         begins = data.get("effective_from")
         if metal and shown and begins and multiplier and 0 < multiplier < 1000 and not data.get("confirm"):
             for becomes in self._becomes(metal, multiplier, begins):
-                moved = percent(_with(shown, becomes).price - shown.price, shown.price)
-                if abs(moved) > Configuration.load().jump_percent:
-                    self.add_error(
-                        "multiplier",
-                        f"With it {_in_words(shown, becomes)}, {moved:+.1f} % from the {shown.price:,} that is shown "
-                        "now. If it is right, tick “I checked it” and save again.",
-                    )
+                if abs(_moved(shown, becomes)) > Configuration.load().jump_percent:
+                    words = f"With it {_beside_now(shown, becomes)}. If it is right, {self.to_confirm}."
+                    self.add_error("multiplier", words)
         return data
 
     def _becomes(self, metal: ListedMetal, multiplier: Decimal, begins: dt.datetime) -> list[Decimal]:
@@ -88,16 +107,15 @@ class PremiumForm(AuditedForm):
         which it may not have done before, the one until then.
         """
         now = timezone.now()
-        others = Premium.objects.filter(metal=metal, effective_from__lte=now).exclude(pk=self.instance.pk)
-        newest = others.order_by("effective_from").last()
+        newest = _in_force(metal, now, without=[self.instance])
         if begins > now:
-            return [newest.multiplier if newest else Decimal(1), multiplier]
+            return [_multiplier(newest), multiplier]
         return [newest.multiplier if newest and newest.effective_from > begins else multiplier]
 
 
 @admin.register(Premium)
 class PremiumAdmin(SimpleHistoryAdmin):
-    """Goes out at once, or when its time has come (prices/refresh.py)."""
+    """Goes out at once, or when its time has come (prices/schedule.py)."""
 
     form = PremiumForm
     fields = ["metal", "multiplier", "effective_from", "note", "confirm", "version"]
@@ -125,6 +143,15 @@ class PremiumAdmin(SimpleHistoryAdmin):
         elif not self.is_in_force(obj):
             messages.warning(request, "It has no effect: a later one is in force.")
 
+    def get_deleted_objects(self, objs: Iterable[Premium], request: HttpRequest) -> Any:
+        """Where Django asks whether to delete, by the button or by the action, say what screens would show then."""
+        if "post" not in request.POST:  # nobody has said yes yet
+            gone = sorted(objs, key=lambda premium: (premium.metal_id, premium.effective_from))
+            for _, of_metal in groupby(gone, key=lambda premium: premium.metal_id):
+                for words in _without(list(of_metal), timezone.now()):
+                    messages.warning(request, words)
+        return super().get_deleted_objects(objs, request)
+
     def delete_model(self, request: HttpRequest, obj: Premium) -> None:
         super().delete_model(request, obj)
         self._publish(request, [obj.metal])
@@ -143,6 +170,22 @@ class PremiumAdmin(SimpleHistoryAdmin):
         for metal in metals:
             if shown := _shown(metal):
                 messages.info(request, f"Now {_in_words(shown, premiums.get(shown.metal, Decimal(1)))}.")
+
+
+def _without(gone: Sequence[Premium], now: dt.datetime) -> Iterator[str]:
+    """What screens would show of a metal without these premiums of it: now, and when each would have come."""
+    metal = gone[0].metal
+    shown = _shown(metal)
+    if shown is None:
+        return
+    then = _multiplier(_in_force(metal, now, without=gone))
+    if _moved(shown, then):
+        yield f"Without it {_beside_now(shown, then)}."
+    else:
+        yield f"With or without it {_in_words(shown, then)}."
+    for begins in (premium.effective_from for premium in gone if premium.effective_from > now):
+        then = _multiplier(_in_force(metal, begins, without=gone))
+        yield f"From {moment(begins, now)} on it would not be put on: at today's spot, {_in_words(shown, then)}."
 
 
 def _apply(now: dt.datetime) -> None:

@@ -107,7 +107,7 @@ class ProviderStateAdmin(admin.ModelAdmin):
     def probe(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> None:
         chosen = {source.name: source for source in queryset}
         for name, outcome in ask(list(chosen)).items():
-            said = ", ".join(f"{quote.metal} {quote.price:,}" for quote in outcome.quotes)
+            said = ", ".join(f"{quote.metal} {quote.price:,}" for quote in outcome.said)
             calls = f"{outcome.calls} call{'' if outcome.calls == 1 else 's'}"
             words = f"{'; '.join(filter(None, (said, outcome.complaint)))} ({outcome.seconds * 1000:.0f} ms, {calls})"
             level = messages.WARNING if outcome.quotes else messages.ERROR

@@ -35,6 +35,7 @@ def save(request: Request, row: models.Model, changes: Mapping[str, Any], names:
     data = stays | {as_it_is.add_initial_prefix(name): value for name, value in stays.items()}
     data |= {"version": None} | {names[name]: value for name, value in changes.items()}
     form = desk.form(data, instance=row)
+    form.to_confirm = 'send "confirm": true'  # type: ignore[attr-defined]  # of AuditedForm, as all that come here are
     if not form.is_valid():
         raise ValidationError(_in_the_apis_names(form.errors, names))
     saved = form.save(commit=False)

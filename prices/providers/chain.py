@@ -3,10 +3,10 @@
 import datetime as dt
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from prices.providers import PROVIDERS, Source
 from prices.providers.errors import ProviderError, TemporaryError
@@ -18,17 +18,21 @@ logger = logging.getLogger(__name__)
 # Seconds that a good answer waits for others, to go out with them.
 _GATHER = 0.3
 
+IsStale: TypeAlias = Callable[[Quote], bool]
+
 
 @dataclass(slots=True)
 class Outcome:
     """What one source gave so far: quotes, of which `fresh` have come since the last look, and errors by metal.
 
+    `stale` are quotes too, better than none; but for their metals, which have an error, the next source is asked.
     `held` are metals whose quotes whoever judged them did not publish: for them the next source is asked too.
     """
 
     source: str
     fresh: list[Quote] = field(default_factory=list)
     quotes: list[Quote] = field(default_factory=list)
+    stale: list[Quote] = field(default_factory=list)
     errors: dict[Metal, ProviderError] = field(default_factory=dict)
     held: set[Metal] = field(default_factory=set)
     is_over: bool = False
@@ -44,6 +48,11 @@ class Outcome:
         return "; ".join(f"{', '.join(metals)}: {trouble}" for trouble, metals in troubles.items())
 
     @property
+    def said(self) -> list[Quote]:
+        """All quotes, the stale ones too."""
+        return [*self.quotes, *self.stale]
+
+    @property
     def retry_after(self) -> dt.timedelta | None:
         """The longest rest that the source asked for."""
         asked = [error.retry_after for error in self.errors.values() if isinstance(error, TemporaryError)]
@@ -51,9 +60,14 @@ class Outcome:
 
 
 def one_after_the_other(
-    sources: Mapping[str, int | None], metals: Iterable[Metal], *, budget: dt.timedelta, now: dt.datetime
+    sources: Mapping[str, int | None],
+    metals: Iterable[Metal],
+    *,
+    budget: dt.timedelta,
+    now: dt.datetime,
+    is_stale: IsStale,
 ) -> Iterator[Outcome]:
-    """Ask each source in turn for the metals that those before it did not give.
+    """Ask each source in turn for the metals that those before it did not give, or gave a stale quote of.
 
     `sources` are names with the calls that their quotas leave (None: any number). A source may use its share of what is
     left of `budget`, so that one that hangs leaves time for the next. Yields a source's outcome whenever there are
@@ -65,21 +79,27 @@ def one_after_the_other(
         if not missing:
             return
         share = max(0.0, deadline - time.monotonic()) / (len(sources) - position)
-        asking = _Asking(PROVIDERS[name], missing, deadline=time.monotonic() + share, most_calls=most_calls, now=now)
+        until = time.monotonic() + share
+        asking = _Asking(PROVIDERS[name], missing, deadline=until, most_calls=most_calls, now=now, is_stale=is_stale)
         yield from asking.outcomes()
         given = {quote.metal for quote in asking.outcome.quotes} - asking.outcome.held
         missing = [metal for metal in missing if metal not in given]
 
 
 def side_by_side(
-    sources: Mapping[str, int | None], metals: Sequence[Metal], *, budget: dt.timedelta, now: dt.datetime
+    sources: Mapping[str, int | None],
+    metals: Sequence[Metal],
+    *,
+    budget: dt.timedelta,
+    now: dt.datetime,
+    is_stale: IsStale,
 ) -> Iterator[list[Outcome]]:
     """Ask all sources at once for all metals; yields those with fresh quotes, or that are over, as answers come."""
     if not metals:
         return
     deadline = time.monotonic() + budget.total_seconds()
     askings = [
-        _Asking(PROVIDERS[name], metals, deadline=deadline, most_calls=most_calls, now=now)
+        _Asking(PROVIDERS[name], metals, deadline=deadline, most_calls=most_calls, now=now, is_stale=is_stale)
         for name, most_calls in sources.items()
     ]
     while askings:
@@ -92,9 +112,17 @@ class _Asking:
     """The calls to one source, side by side. What has not answered by the deadline is left behind, not waited for."""
 
     def __init__(
-        self, source: Source, metals: Sequence[Metal], *, deadline: float, most_calls: int | None, now: dt.datetime
+        self,
+        source: Source,
+        metals: Sequence[Metal],
+        *,
+        deadline: float,
+        most_calls: int | None,
+        now: dt.datetime,
+        is_stale: IsStale,
     ) -> None:
         self.outcome = Outcome(source.name)
+        self._is_stale = is_stale
         self._deadline = deadline
         self._began = time.monotonic()
         self._client = Client(deadline=deadline, most_calls=most_calls)
@@ -127,7 +155,7 @@ class _Asking:
             self.outcome.calls = self._client.calls
             self.outcome.seconds = time.monotonic() - self._began
             if self.outcome.errors:
-                logger.warning("%s gave no price: %s", self.outcome.source, self.outcome.complaint)
+                logger.warning("%s gave no fresh price: %s", self.outcome.source, self.outcome.complaint)
         return bool(self.outcome.fresh) or self.outcome.is_over
 
     def _take(self, metals: tuple[Metal, ...], call: Future[Mapping[Metal, Quote | ProviderError]]) -> None:
@@ -142,6 +170,10 @@ class _Asking:
             return
         for metal in metals:
             match answers.get(metal):
+                case Quote() as quote if self._is_stale(quote):
+                    self.outcome.stale.append(quote)
+                    as_of = f"{quote.quoted_at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+                    self._fail((metal,), TemporaryError(f"gives a price of {as_of}, which is stale"))
                 case Quote() as quote:
                     self.outcome.fresh.append(quote)
                 case ProviderError() as trouble:

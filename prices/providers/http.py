@@ -1,17 +1,21 @@
 """One guarded HTTP GET for all sources: bounded in time and size, JSON numbers as Decimal, failures in words."""
 
 import datetime as dt
+import io
 import json
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
+from http.client import HTTPResponse
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
@@ -29,10 +33,59 @@ _BEFORE_ANOTHER_TRY = (0.1, 0.4)  # seconds
 Explain: TypeAlias = Callable[[Any], ProviderError | None]
 
 
+class _Timely(io.RawIOBase):
+    """What a connection is sent until a deadline, headers and all. A time-out alone is of one wait, and a source that
+    drips lets us wait any number of times.
+    """
+
+    def __init__(self, connection: socket.socket, deadline: float) -> None:
+        self._connection = connection
+        self._deadline = deadline
+        self._sent = connection.makefile("rb", buffering=0)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """What `http.client` asks of a socket."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._connection.settimeout(_left(self._deadline))
+        return self._sent.readinto(buffer)
+
+    def close(self) -> None:
+        self._sent.close()
+        super().close()
+
+
+class _Adapter(HTTPAdapter):
+    """Reads until a deadline, and no longer."""
+
+    def __init__(self, deadline: float) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **options)
+
+        def response(connection: socket.socket, *args: Any, **options: Any) -> HTTPResponse:
+            timely: Any = _Timely(connection, self._deadline)
+            return HTTPResponse(timely, *args, **options)
+
+        pool.ConnectionCls = type("Connection", (pool.ConnectionCls,), {"response_class": staticmethod(response)})
+        return pool
+
+
 class _Session(requests.Session):
     """Leaves redirects alone. With `allow_redirects=False` too, requests would take their address apart, which may be
     none, and read their body to its end, which may never come.
     """
+
+    def __init__(self, deadline: float) -> None:
+        super().__init__()
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _Adapter(deadline))
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
@@ -81,7 +134,7 @@ class Client:
         self._count()
         try:
             with (
-                _Session() as session,
+                _Session(self.deadline) as session,
                 session.get(
                     url,
                     params=params,
@@ -94,8 +147,8 @@ class Client:
                 if response.is_redirect:
                     raise PermanentError(f"redirects to {_host(response.headers['Location'])}")
                 if response.status_code != 200:
-                    raise _refusal(response, self.deadline, explain)
-                body = _read(response, self.deadline)
+                    raise _refusal(response, explain)
+                body = _read(response)
         except (requests.Timeout, ReadTimeoutError) as error:
             raise TemporaryError("no answer in time") from error
         except (requests.RequestException, HTTPError) as error:
@@ -109,16 +162,13 @@ class Client:
             self.calls += 1
 
 
-def _read(response: requests.Response, deadline: float) -> bytes:
-    """The whole body, as it arrives: with the read time-out alone, or with a wait for full chunks, a source that drips
-    would hold us for ever. Raises urllib3's own errors, which `requests` translates in its readers only.
-    """
+def _read(response: requests.Response) -> bytes:
+    """The whole body, as it arrives. Raises urllib3's own errors, which `requests` translates in its readers only."""
     body = bytearray()
     while chunk := response.raw.read1(16 * 1024, decode_content=True):
         body += chunk
         if len(body) > LARGEST_BODY:
             raise TemporaryError(f"answers with more than {LARGEST_BODY // 1024} KB")
-        _left(deadline)
     return bytes(body)
 
 
@@ -148,10 +198,10 @@ def _not_a_number(text: str) -> Any:
     raise TemporaryError(f"gives {text} as a number")
 
 
-def _refusal(response: requests.Response, deadline: float, explain: Explain) -> ProviderError:
+def _refusal(response: requests.Response, explain: Explain) -> ProviderError:
     """What a status other than 200 means; a body that cannot be read does not change it."""
     try:
-        said = _decoded(_read(response, deadline))
+        said = _decoded(_read(response))
     except (ProviderError, HTTPError):
         said = None
     rest = _retry_after(response.headers.get("Retry-After"))
@@ -188,6 +238,6 @@ def _retry_after(header: str | None) -> dt.timedelta | None:
             span = dt.timedelta(seconds=min(int(header), _LONGEST_REST.total_seconds()))
         else:
             span = parsedate_to_datetime(header) - dt.datetime.now(dt.UTC)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return min(span, _LONGEST_REST) if span > dt.timedelta(0) else None

@@ -17,6 +17,8 @@ _ABSURD = Decimal(10) ** 18  # no amount in any currency and unit; arithmetic wi
 # A rate of fewer digits, as which a reciprocal may be written, may be wrong by more than 0.05 %.
 _FEWEST_DIGITS = 4
 _LEAST_RATE = Decimal("1e-15")  # no currency buys less of a metal than this
+# Per gram. With any premium that staff may set, from a tenth to ten times, it stays a price.
+_LEAST_PRICE, _MOST_PRICE = Decimal("0.001"), LARGEST_PRICE / 20
 # No market moves like this in a day: such a figure is of another unit, metal or currency than the price beside it.
 _STRAYS = 2
 
@@ -88,14 +90,13 @@ def quote(
     that is no amount or far from the price, a bid above its ask, a high below its low, an open outside of these.
     """
     fine = per_gram(price, grams)
+    if not _LEAST_PRICE <= fine <= _MOST_PRICE:
+        raise TemporaryError(f"gives a price that cannot be: {fine} per gram")
     beside = {name: _beside(fine, given, grams) for name, given in figures.items()}
     for lower, upper in (("bid", "ask"), ("low", "high"), ("low", "open"), ("open", "high")):
         if (least := beside.get(lower)) and (most := beside.get(upper)) and least > most:
             beside |= {"open": None} if "open" in (lower, upper) else {lower: None, upper: None}
-    try:
-        return Quote(metal=metal, price=fine, currency=currency, source=source, quoted_at=quoted_at, **beside)
-    except ValueError as error:
-        raise TemporaryError(f"gives a price that cannot be: {error}") from error
+    return Quote(metal=metal, price=fine, currency=currency, source=source, quoted_at=quoted_at, **beside)
 
 
 def _beside(price: Decimal, given: Any, grams: Decimal) -> Decimal | None:

@@ -1,0 +1,57 @@
+"""The desk on a phone, in a real browser: what staff have to decide in a hurry, wherever they are."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Page, expect
+
+from prices import ingest
+from prices.models import HeldPrice
+from tests.conftest import Server, quote
+
+WIDTH = 390
+
+
+@pytest.fixture
+def phone(server: Server, page: Page) -> Page:
+    """A phone on which staff have logged in."""
+
+    def log_in() -> str:
+        client = Client()
+        client.force_login(User.objects.create_superuser("boss"))
+        return client.cookies[settings.SESSION_COOKIE_NAME].value
+
+    page.set_viewport_size({"width": WIDTH, "height": 844})
+    page.context.add_cookies(
+        [{"name": settings.SESSION_COOKIE_NAME, "value": server.do(log_in), "url": server.http_url}]
+    )
+    return page
+
+
+@pytest.fixture
+def held(server: Server) -> None:
+    """Gold at 14,520 waits, for 13,200 is shown."""
+    server.publish(gold="13200")
+    now = dt.datetime.now(dt.UTC)
+    server.do(lambda: ingest.offer([quote(price="14520", at=now)], now=now))
+
+
+def test_a_held_price_is_read_and_decided_without_scrolling_sideways(server: Server, held: Any, phone: Page) -> None:
+    phone.goto(f"{server.http_url}/admin/prices/heldprice/")
+    right_edges = "[...document.querySelectorAll('body *')].map((each) => each.getBoundingClientRect().right)"
+    assert phone.evaluate(f"Math.max(...{right_edges})") <= WIDTH
+    labels = "(cells) => cells.map((cell) => getComputedStyle(cell, '::before').content.slice(1, -1))"
+    shown = phone.locator("#result_list tbody :is(th, td):not(.action-checkbox)")
+    columns = [text.strip() for text in phone.locator("#result_list thead .text").all_text_contents()]
+    assert shown.evaluate_all(labels) == columns[1:]  # the first one is to choose all
+    expect(shown).to_contain_text(["Gold", "14,520.0000", "13,200.0000 from gold_api_com", "+10.00 %", "gold_api_com"])
+
+    phone.get_by_role("checkbox", name="Select this object for an action").check()
+    phone.get_by_label("Action:").select_option("approve")
+    phone.get_by_role("button", name="Go").click()
+    expect(phone.get_by_text("Approved: gold 14,520.0000 from gold_api_com.")).to_be_visible()
+    assert server.do(lambda: HeldPrice.objects.get().decision) == HeldPrice.Decision.APPROVED
