@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import redis
 from django.contrib.auth.models import Permission, User
 
 from accounts import tokens
@@ -68,7 +69,9 @@ class Shop(Server):
 
 @pytest.fixture
 def run_shop(on_postgresql: str, valkey: str, tmp_path: Path) -> Iterator[Callable[..., Shop]]:
-    """Start web processes on one seeded PostgreSQL."""
+    """Start web processes on one seeded PostgreSQL, where nobody has been counted yet."""
+    with redis.Redis.from_url(valkey) as client:
+        client.flushdb()
     shops: list[Shop] = []
 
     def start(*words: str, **settings: str) -> Shop:
@@ -217,7 +220,7 @@ def test_a_postgresql_that_goes_and_comes_back(run_shop: Callable[..., Shop], on
 
 
 def test_web_processes_count_together_and_say_when_to_come_again(run_shop: Callable[..., Shop]) -> None:
-    limits = {"API_RATE_LIMIT": "6", "API_USER_RATE_LIMIT": "4", "REDIS_PREFIX": "counted-together"}
+    limits = {"API_RATE_LIMIT": "6", "API_USER_RATE_LIMIT": "4"}
     shops = [run_shop(**limits), run_shop(**limits)]
     text = shops[0].do(lambda: tokens.issue(User.objects.create_user("asha"))[1])
     for headers, limit in (({}, 6), ({"Authorization": f"Bearer {text}"}, 4)):
