@@ -37,7 +37,7 @@ def bands(currency: str) -> dict[Metal, Band]:
         found[Metal(band.metal_id)] = Band(band.lowest, band.highest)
     if lacking := set(Metal) - found.keys():
         for live in LatestPrice.objects.filter(metal__in=lacking, lane=Lane.LIVE, currency=currency):
-            found[Metal(live.metal_id)] = Band.around(live.quote().at_spot().price, _BAND_TIMES)
+            found[Metal(live.metal_id)] = Band.around(before_premium(live.quote()).price, _BAND_TIMES)
     return found
 
 
