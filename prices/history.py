@@ -22,8 +22,8 @@ _KEY = ("metal", "currency", "lane", "interval", "start")
 _FIGURES = ("open", "high", "low", "close", "ticks", "first_at", "last_at", "seq")
 _COLUMNS = (*_KEY, *_FIGURES, "source")
 _FIELDS: Mapping[str, Any] = {field.name: field for field in Candle._meta.concrete_fields}
-# A tick is a candle of itself. Each value is sent once, for all intervals: they are what a statement costs most by. What
-# is there is merged with it as by candles.merged, by the database, which spares a reading at each tick.
+# A tick is a candle of itself. Each value is sent once, for all intervals: they are what a statement costs most by.
+# What is there is merged with it as by candles.merged, by the database, which spares a reading at each tick.
 _COUNT = f"""
 WITH tick (metal, currency, lane, price, at, seq) AS (VALUES {{ticks}}),
      begin (metal, interval, start) AS (VALUES {{starts}})
