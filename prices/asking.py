@@ -1,8 +1,9 @@
-"""Asking sources beside the refreshes, for staff and operators. Nothing is published, but all else is remembered."""
+"""Asking sources: for a refresh, and beside the refreshes for staff and operators, where nothing is published."""
 
 import datetime as dt
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
 from django.conf import settings
 from django.utils import timezone
@@ -13,6 +14,17 @@ from prices.models import ListedMetal
 from prices.providers import chain
 from prices.providers.chain import Outcome
 from prices.providers.errors import QuotaError
+from prices.quotes import Metal
+
+_News = TypeVar("_News")
+
+
+def asked(
+    way: Callable[..., Iterator[_News]], may: Mapping[str, int | None], metals: Sequence[Metal], now: dt.datetime
+) -> Iterator[_News]:
+    """What sources say, in one of the chain's ways, within PROVIDER_BUDGET; `may` are they, as the chain takes them."""
+    stale = partial(is_stale, now=now, limit=freshness_limit())
+    return way(may, metals, budget=settings.PROVIDER_BUDGET, now=now, is_stale=stale)
 
 
 def ask(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.now) -> dict[str, Outcome]:
@@ -23,15 +35,14 @@ def ask(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.now)
     """
     now = clock()
     metals = ListedMetal.metals()
-    asked = [source for source in sources.in_order() if source.name in names]
-    outcomes = {source.name: Outcome(source.name, is_over=True) for source in asked}
-    for source in asked:
+    named = [source for source in sources.in_order() if source.name in names]
+    outcomes = {source.name: Outcome(source.name, is_over=True) for source in named}
+    for source in named:
         if source.calls_left(now) == 0:
             # Not written down: it did not fail.
             outcomes[source.name].errors = dict.fromkeys(metals, QuotaError(f"its quota of {source.quota} is used up"))
-    may = {source.name: source.calls_left(now) for source in asked if source.calls_left(now) != 0}
-    stale = partial(is_stale, now=now, limit=freshness_limit())
-    for news in chain.side_by_side(may, metals, budget=settings.PROVIDER_BUDGET, now=now, is_stale=stale):
+    may = {source.name: source.calls_left(now) for source in named if source.calls_left(now) != 0}
+    for news in asked(chain.side_by_side, may, metals, now):
         for outcome in news:
             if outcome.is_over:
                 sources.remember(outcome, clock())

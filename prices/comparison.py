@@ -14,7 +14,7 @@ from prices import sources
 from prices.asking import ask
 from prices.current import standing
 from prices.health import quota_left
-from prices.holding import bands, doubted_at_spot, last_live
+from prices.holding import Judge, bands, last_live
 from prices.models import Configuration, ListedMetal, Premium, ProviderState
 from prices.premiums import with_premium
 from prices.providers.chain import Outcome
@@ -128,7 +128,7 @@ class Comparison:
         lines += [
             f"{metal}: × {self.premiums[metal].normalize():f} before it is shown and compared."
             for metal in self.metals
-            if self.premiums.get(metal, 1) != 1
+            if self.premiums[metal] != 1
         ]
         return lines
 
@@ -162,7 +162,7 @@ class Comparison:
             "errors": {
                 name: str(outcome.errors[metal]) for name, outcome in self.outcomes.items() if metal in outcome.errors
             },
-            "premium": self.premiums.get(metal, Decimal(1)),
+            "premium": self.premiums[metal],
             "median": self.median(metal),
             "onScreen": shown
             and {
@@ -187,20 +187,17 @@ def compare(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.
     """Ask these sources, once, and put what they say side by side (prices/asking.py: it counts against quotas)."""
     outcomes = ask(names, clock)
     now = clock()
-    in_force, largest_jump = bands(settings.BASE_CURRENCY), Configuration.load().jump_percent
+    judge = Judge(
+        last=lambda metal: last_live(metal, settings.BASE_CURRENCY),
+        bands=bands(settings.BASE_CURRENCY),
+        max_jump_percent=Configuration.load().jump_percent,
+        now=now,
+    )
     doubts = {
         (quote.metal, name): trouble.words
         for name, outcome in outcomes.items()
         for quote in outcome.said
-        if quote.lane is Lane.LIVE
-        and (
-            trouble := doubted_at_spot(
-                quote,
-                last_live(quote.metal, quote.currency),
-                band=in_force.get(quote.metal),
-                max_jump_percent=largest_jump,
-            )
-        )
+        if quote.lane is Lane.LIVE and (trouble := judge.doubts(quote))
     }
     return Comparison(
         at=now,

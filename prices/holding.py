@@ -41,43 +41,44 @@ def bands(currency: str) -> dict[Metal, Band]:
     return found
 
 
-def last_live(metal: Metal, currency: str) -> Quote | None:
+def last_live(metal: str, currency: str) -> Quote | None:
     """The live quote that was accepted last, before any premium."""
-    latest = LatestPrice.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).first()
-    return before_premium(latest.quote()) if latest else None
-
-
-def doubted_at_spot(
-    quote: Quote, last: Quote | None, *, band: Band | None, max_jump_percent: Decimal
-) -> Doubted | None:
-    """As `doubted`, of a quote as its source gave it, which may hold a premium; `last` holds none."""
-    spot = before_premium(quote)
-    trouble = doubted(spot, last, band=band, max_jump_percent=max_jump_percent)
-    if trouble and spot.price != quote.price:
-        return Doubted(trouble.doubt, f"less its premium, {trouble.words}")
-    return trouble
+    live = LatestPrice.live(metal, currency)
+    return before_premium(live.quote()) if live else None
 
 
 @dataclass(slots=True)
 class Judge:
-    """Lets through the quotes that can be believed, and holds the others. `last` gives the one accepted before."""
+    """Lets through the quotes that can be believed, and holds the others.
+
+    `last` gives the live quote of a metal that was accepted before, less any premium.
+    """
 
     last: Callable[[Metal], Quote | None]
     bands: Mapping[Metal, Band]
     max_jump_percent: Decimal
     now: dt.datetime
-    held: set[Metal] = field(default_factory=set)
     _pending: list[HeldPrice] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._pending = list(HeldPrice.objects.filter(decision=HeldPrice.Decision.PENDING))
+        self._pending = list(HeldPrice.pending())
+
+    def doubts(self, quote: Quote) -> Doubted | None:
+        """What speaks against a quote, which may hold its source's premium; None where nothing does."""
+        spot = before_premium(quote)
+        trouble = doubted(
+            spot, self.last(quote.metal), band=self.bands.get(quote.metal), max_jump_percent=self.max_jump_percent
+        )
+        # Sources that agree have confirmed one another; but a band is for what no number of sources can make true.
+        if trouble is None or (quote.source == CONSENSUS and trouble.doubt is not Doubt.BAND):
+            return None
+        return trouble if spot.price == quote.price else Doubted(trouble.doubt, f"less its premium, {trouble.words}")
 
     def admits(self, quote: Quote) -> bool:
         """Whether a quote may be published now. One that may not is recorded, once."""
-        trouble = self._doubted(quote)
+        trouble = self.doubts(quote)
         pending = self._pending_of(quote)
         if trouble and not self._is_confirmed(quote, trouble, pending):
-            self.held.add(quote.metal)
             self._hold(quote, trouble, pending)
             return False
         for held in pending:
@@ -88,7 +89,6 @@ class Judge:
         """Record what one metal's sources say of whom fewer than `minimum` agree."""
         words = ", ".join(f"{quote.source} {before_premium(quote).price:,}" for quote in quotes)
         for quote in quotes:
-            self.held.add(quote.metal)
             trouble = Doubted(Doubt.AGREEMENT, f"fewer than {minimum} fresh sources agree: {words}"[:_LONGEST_WORDS])
             self._hold(quote, trouble, self._pending_of(quote))
 
@@ -99,16 +99,6 @@ class Judge:
             if (held.metal_id, held.currency, held.decision)
             == (quote.metal, quote.currency, HeldPrice.Decision.PENDING)
         ]
-
-    def _doubted(self, quote: Quote) -> Doubted | None:
-        trouble = doubted_at_spot(
-            quote,
-            self.last(quote.metal),
-            band=self.bands.get(quote.metal),
-            max_jump_percent=self.max_jump_percent,
-        )
-        # Sources that agree have confirmed one another; but a band is for what no number of sources can make true.
-        return None if trouble and quote.source == CONSENSUS and trouble.doubt is not Doubt.BAND else trouble
 
     def _is_confirmed(self, quote: Quote, trouble: Doubted, pending: list[HeldPrice]) -> bool:
         if trouble.doubt is Doubt.BAND:
@@ -141,7 +131,7 @@ class Judge:
                 continue
             if held.doubt == trouble.doubt and self._is_same(quote, held):
                 return  # much the same over again: what staff are about to decide is not to change beneath them
-            self._decide(held, HeldPrice.Decision.OVERTAKEN, quote.source)
+            held.decide(HeldPrice.Decision.OVERTAKEN, by=quote.source, at=self.now)
         gainsaid = self._gainsaid(quote, trouble)
         held = gainsaid or HeldPrice(
             metal_id=quote.metal, currency=quote.currency, source=quote.source, held_at=self.now
@@ -169,15 +159,11 @@ class Judge:
     def _settle(self, held: HeldPrice, quote: Quote) -> None:
         """What a published quote makes of one that is held."""
         if self._is_same(quote, held):
-            self._decide(held, HeldPrice.Decision.CONFIRMED, quote.source)
+            held.decide(HeldPrice.Decision.CONFIRMED, by=quote.source, at=self.now)
             logger.warning("%s of %s is confirmed by %s: %s", held.metal_id, held.source, quote.source, held.price)
             return
-        self._decide(held, HeldPrice.Decision.OVERTAKEN, quote.source)
+        held.decide(HeldPrice.Decision.OVERTAKEN, by=quote.source, at=self.now)
         if quote.source != held.source:
             spot = before_premium(quote).price
             off = percent(before_premium(held.quote()).price - spot, spot)
             sources.set_aside(held.source, f"{held.metal_id}: {off:+.2f} % from {quote.source}", self.now)
-
-    def _decide(self, held: HeldPrice, decision: HeldPrice.Decision, by: str) -> None:
-        held.decision, held.decided_at, held.decided_by = decision, self.now, by
-        held.save(update_fields=["decision", "decided_at", "decided_by"])

@@ -8,7 +8,6 @@ import datetime as dt
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 
 from django.conf import settings
@@ -71,20 +70,16 @@ def record(quotes: Iterable[Quote], *, now: dt.datetime) -> PublishedTick | None
         return ledger.write(quotes)
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """What became of quotes that were offered: the tick, where there was news, and the metals whose quotes are held."""
-
-    tick: PublishedTick | None
-    held: frozenset[Metal]
-
-
-def offer(quotes: Iterable[Quote], *, now: dt.datetime) -> Offered:
-    """Write the quotes that can be believed, as `record` does, and hold the others (prices/holding.py)."""
+def offer(quotes: Iterable[Quote], *, now: dt.datetime) -> set[Metal]:
+    """Write the quotes that can be believed, as `record` does, and hold the others (prices/holding.py), whose metals it
+    returns.
+    """
     with _one_at_a_time(now) as ledger:
         judge = ledger.judge()
-        believed = [quote for quote in ledger.in_time(quotes) if quote.lane is not Lane.LIVE or judge.admits(quote)]
-        return Offered(ledger.write(believed), frozenset(judge.held))
+        offered = list(ledger.in_time(quotes))
+        believed = [quote for quote in offered if quote.lane is not Lane.LIVE or judge.admits(quote)]
+        ledger.write(believed)
+        return {quote.metal for quote in offered if quote not in believed}
 
 
 def hold_for_disagreement(quotes: Sequence[Quote], *, now: dt.datetime) -> None:
@@ -101,22 +96,19 @@ def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> Publish
         held = HeldPrice.objects.select_for_update().get(pk=held_id)
         if held.decision != HeldPrice.Decision.PENDING:
             raise ValueError(f"it was {held.decision} by {held.decided_by} already")
-        if approve and held.currency != settings.BASE_CURRENCY:
-            raise ValueError(f"it is in {held.currency}, and prices are shown in {settings.BASE_CURRENCY} now")
-        if approve and held.metal_id not in ledger.listed:
-            raise ValueError("the metal is switched off")
-        if approve and not list(ledger.in_time([held.quote()])):
-            raise ValueError("a newer price of this metal is out")
-        decided = {"decided_at": now, "decided_by": by}
-        pending = HeldPrice.objects.filter(decision=HeldPrice.Decision.PENDING)
         if not approve:
-            pending.filter(pk=held.pk).update(decision=HeldPrice.Decision.REJECTED, **decided)
+            held.decide(HeldPrice.Decision.REJECTED, by=by, at=now)
             return None
-        pending.filter(pk=held.pk).update(decision=HeldPrice.Decision.APPROVED, **decided)
+        if held.currency != settings.BASE_CURRENCY:
+            raise ValueError(f"it is in {held.currency}, and prices are shown in {settings.BASE_CURRENCY} now")
+        if held.metal_id not in ledger.listed:
+            raise ValueError("the metal is switched off")
+        if not list(ledger.in_time([held.quote()])):
+            raise ValueError("a newer price of this metal is out")
+        held.decide(HeldPrice.Decision.APPROVED, by=by, at=now)
         # Staff have said which of the metal's prices is right.
-        pending.filter(metal=held.metal_id, currency=held.currency).update(
-            decision=HeldPrice.Decision.OVERTAKEN, **decided
-        )
+        for other in HeldPrice.pending().filter(metal=held.metal_id, currency=held.currency):
+            other.decide(HeldPrice.Decision.OVERTAKEN, by=by, at=now)
         return ledger.write([held.quote()])
 
 
@@ -161,7 +153,7 @@ class _Ledger:
         self.configuration = Configuration.load()
         self.premiums = Premium.in_force(now)
         self.lanes = shown_lanes(settings.PRICE_PROVIDERS)
-        self.listed = set(ListedMetal.objects.filter(enabled=True).values_list("name", flat=True))
+        self.listed = ListedMetal.metals()
         self.latest: dict[tuple[str, str], LatestPrice] = {
             (latest.metal_id, latest.lane): latest
             for latest in LatestPrice.objects.filter(currency=settings.BASE_CURRENCY)
@@ -182,7 +174,7 @@ class _Ledger:
 
     def under_other_premiums(self) -> list[Quote]:
         """The quotes that are shown with another premium than the one in force, before any."""
-        shown = [latest.quote() for name in self.listed if (latest := self.in_force(Metal(name)))]
+        shown = [latest.quote() for metal in self.listed if (latest := self.in_force(metal))]
         return [quote.at_spot() for quote in shown if with_premium(quote.at_spot(), self.premiums).price != quote.price]
 
     def in_force(self, metal: Metal) -> LatestPrice | None:
@@ -192,22 +184,11 @@ class _Ledger:
 
     def fallbacks_due(self, unpriced_only: bool) -> list[Quote]:
         """Staff's price of each metal that no source has confirmed for long enough, or ever."""
-        confirmed = {
-            name: max(
-                (
-                    entry.confirmed_at
-                    for (metal, lane), entry in self.latest.items()
-                    if metal == name and lane in self.lanes - {Lane.FALLBACK}
-                ),
-                default=None,
-            )
-            for name in self.listed
-        }
-        every = schedule.interval()
+        confirmed, every = LatestPrice.confirmed(), schedule.interval()
         return [
             fallback.quote()
             for fallback in FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY, metal__in=self.listed)
-            if (at := confirmed[fallback.metal_id]) is None
+            if (at := confirmed.get(fallback.metal_id)) is None
             or (not unpriced_only and self.now - schedule.asked_again(at, every) >= settings.FALLBACK_AFTER)
         ]
 

@@ -21,6 +21,7 @@ from prices.quotes import (
     PRICE_STEP,
     Change,
     DayFigures,
+    Lane,
     Metal,
     PublishedQuote,
     Quote,
@@ -297,6 +298,17 @@ class LatestPrice(_Published):
         lanes = shown_lanes(settings.PRICE_PROVIDERS)
         return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=lanes).order_by("-seq")
 
+    @classmethod
+    def live(cls, metal: str, currency: str) -> "LatestPrice | None":
+        """Where a metal's live prices stand in a currency, if it has any."""
+        return cls.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).first()
+
+    @classmethod
+    def confirmed(cls) -> dict[str, dt.datetime]:
+        """When a source last confirmed a price that may be shown of each metal, where one ever did."""
+        by_sources = cls.shown().exclude(lane=FALLBACK).order_by("confirmed_at")
+        return dict(by_sources.values_list("metal", "confirmed_at"))
+
 
 class FallbackPrice(models.Model):
     """What staff want shown for a metal when no source answers. Edits are audited and go out at once if shown."""
@@ -520,8 +532,9 @@ class Premium(models.Model):
 
     @classmethod
     def in_force(cls, at: dt.datetime) -> dict[str, Decimal]:
-        """The multiplier of each metal that has one at `at`."""
-        return {metal: premium.multiplier for metal, premium in cls.rows_in_force(at).items()}
+        """The multiplier of every metal at `at`; 1 where it has none."""
+        multipliers = {metal: premium.multiplier for metal, premium in cls.rows_in_force(at).items()}
+        return dict.fromkeys(Metal, Decimal(1)) | multipliers
 
     @classmethod
     def rows_in_force(cls, at: dt.datetime) -> "dict[str, Premium]":
@@ -566,6 +579,16 @@ class HeldPrice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.metal_id} {self.price} {self.currency}/g from {self.source}"
+
+    @classmethod
+    def pending(cls) -> "models.QuerySet[HeldPrice]":
+        """Those that wait for a decision."""
+        return cls.objects.filter(decision=cls.Decision.PENDING)
+
+    def decide(self, decision: Decision, *, by: str, at: dt.datetime) -> None:
+        """Write down what became of it, and by whom: a source, or a member of staff."""
+        self.decision, self.decided_by, self.decided_at = decision, by, at
+        self.save(update_fields=["decision", "decided_by", "decided_at"])
 
     def quote(self) -> Quote:
         """The quote that is held: spot, as its source gave it."""

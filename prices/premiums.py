@@ -16,7 +16,7 @@ def with_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
     """
     if quote.lane is Lane.FALLBACK or _holds_premium(quote):
         return quote
-    return quote.with_premium(premiums.get(quote.metal, Decimal(1)))
+    return quote.with_premium(premiums[quote.metal])
 
 
 def before_premium(quote: Quote) -> Quote:
@@ -33,7 +33,7 @@ def restated(published: Quote, quote: Quote, premiums: Mapping[str, Decimal]) ->
     """A published quote as it would be under the premium that `quote`, of the same metal and lane, goes out with."""
     if quote.lane is Lane.FALLBACK:
         return published
-    then = _charged(quote) if _holds_premium(quote) else premiums.get(quote.metal, Decimal(1))
+    then = _charged(quote) if _holds_premium(quote) else premiums[quote.metal]
     if _holds_premium(published) and _charged(published) == then:
         return published
     return before_premium(published).with_premium(then)
@@ -41,7 +41,7 @@ def restated(published: Quote, quote: Quote, premiums: Mapping[str, Decimal]) ->
 
 def _charged(quote: Quote) -> Decimal:
     """The premium that is in a quote of a vendor who gives it with one."""
-    return Premium.in_force(quote.quoted_at).get(quote.metal, Decimal(1))
+    return Premium.in_force(quote.quoted_at)[quote.metal]
 
 
 def _holds_premium(quote: Quote) -> bool:

@@ -2,24 +2,20 @@
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import TypeVar
+from collections.abc import Callable
 
 from django.conf import settings
 from django.utils import timezone
 
 from prices import ingest, schedule, sources
+from prices.asking import asked
 from prices.consensus import Agreement, agreement
-from prices.current import freshness_limit, is_stale
 from prices.models import LatestPrice, ListedMetal
 from prices.premiums import before_premium
 from prices.providers import chain
-from prices.quotes import FALLBACK, Metal, Quote
+from prices.quotes import Metal, Quote
 
 logger = logging.getLogger(__name__)
-
-_News = TypeVar("_News")
 
 
 def refresh_if_due() -> None:
@@ -50,22 +46,14 @@ def refresh(clock: Callable[[], dt.datetime] = timezone.now) -> None:
 
 def _to_ask_for(now: dt.datetime) -> list[Metal]:
     """The listed metals, less those that are left alone while the market is closed (prices/schedule.py)."""
-    listed = ListedMetal.objects.filter(enabled=True).values_list("name", flat=True)
-    confirmed = dict(
-        LatestPrice.shown().exclude(lane=FALLBACK).order_by("confirmed_at").values_list("metal", "confirmed_at")
-    )
-    every = schedule.interval()
+    confirmed, every = LatestPrice.confirmed(), schedule.interval()
     # A source takes its time to answer, and tasks may come early: the last refresh seems a little less long ago.
     soon = now + every / 4
     return [
-        Metal(name) for name in listed if name not in confirmed or schedule.asked_again(confirmed[name], every) <= soon
+        metal
+        for metal in ListedMetal.metals()
+        if metal not in confirmed or schedule.asked_again(confirmed[metal], every) <= soon
     ]
-
-
-def _asked(way: Callable[..., Iterator[_News]], metals: list[Metal], now: dt.datetime) -> Iterator[_News]:
-    """What those say who are to be asked now, in one of the chain's ways."""
-    stale = partial(is_stale, now=now, limit=freshness_limit())
-    return way(sources.to_ask(now), metals, budget=settings.PROVIDER_BUDGET, now=now, is_stale=stale)
 
 
 def _by_the_first(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None:
@@ -75,9 +63,10 @@ def _by_the_first(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None
     """
     fresh: set[Metal] = set()
     stale: list[Quote] = []
-    for outcome in _asked(chain.one_after_the_other, metals, clock()):
+    now = clock()
+    for outcome in asked(chain.one_after_the_other, sources.to_ask(now), metals, now):
         fresh |= {quote.metal for quote in outcome.fresh}
-        outcome.held |= ingest.offer(outcome.fresh, now=clock()).held
+        outcome.held |= ingest.offer(outcome.fresh, now=clock())
         if outcome.is_over:
             stale += outcome.stale
             sources.remember(outcome, clock())
@@ -91,7 +80,7 @@ def _by_consensus(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None
     now, tolerances = clock(), sources.tolerances()
     said: dict[Metal, dict[str, Quote]] = {}
     agreements: dict[Metal, Agreement] = {}
-    for outcomes in _asked(chain.side_by_side, metals, now):
+    for outcomes in asked(chain.side_by_side, sources.to_ask(now), metals, now):
         fresh = [quote for outcome in outcomes for quote in outcome.fresh]
         for quote in fresh:
             said.setdefault(quote.metal, {})[quote.source] = quote

@@ -11,12 +11,15 @@ from django.db.models import F
 
 from prices.breaker import State
 from prices.consensus import Agreement
+from prices.health import Health, health
 from prices.models import Configuration, ProviderState
 from prices.providers.chain import Outcome
 from prices.providers.errors import PermanentError, QuotaError
 from prices.quotes import Metal
 
 logger = logging.getLogger(__name__)
+
+_NOT_TO_BE_ASKED = (Health.OFF, Health.QUOTA_USED_UP, Health.RESTS)
 
 
 def in_order() -> list[ProviderState]:
@@ -44,11 +47,7 @@ def to_ask(now: dt.datetime) -> dict[str, int | None]:
     is open. Of these last, the first are asked all the same where nobody else is left, or too few to agree: a breaker
     spares time that another source can use better, and here there is none.
     """
-    may = [
-        source
-        for source in in_order()
-        if source.enabled and (source.rests_until is None or source.rests_until <= now) and source.calls_left(now) != 0
-    ]
+    may = [source for source in in_order() if health(source, now) not in _NOT_TO_BE_ASKED]
     asked = [source for source in may if source.breaker.state(now) is State.CLOSED or _is_probe(source, now)]
     lacking = max(settings.CONSENSUS_SOURCES, 1) - len(asked)
     asked += [source for source in may if source not in asked][: max(lacking, 0)]

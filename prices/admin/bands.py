@@ -9,7 +9,6 @@ from simple_history.admin import SimpleHistoryAdmin
 from prices.admin.pages import InACurrencyForm
 from prices.holding import last_live
 from prices.models import SanityBand
-from prices.quotes import Metal, Quote
 
 
 class SanityBandForm(InACurrencyForm):
@@ -45,16 +44,12 @@ class SanityBandAdmin(SimpleHistoryAdmin):
 
     @admin.display(description="last live price, at spot")
     def last_spot(self, band: SanityBand) -> str:
-        last = _last_at_spot(band)
+        last = last_live(band.metal_id, band.currency)
         return f"{last.price:,}" if last else "—"
 
     def save_model(self, request: HttpRequest, obj: SanityBand, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        last = _last_at_spot(obj)
+        last = last_live(obj.metal_id, obj.currency)
         if last and not obj.lowest <= last.price <= obj.highest:
             words = f"The last live price of {obj.metal}, {last.price:,}, is outside this band: its like will be held."
             messages.warning(request, words)
-
-
-def _last_at_spot(band: SanityBand) -> Quote | None:
-    return last_live(Metal(band.metal_id), band.currency)

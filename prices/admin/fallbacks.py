@@ -8,7 +8,6 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from simple_history.admin import SimpleHistoryAdmin
@@ -91,7 +90,7 @@ class FallbackPriceForm(InACurrencyForm):
 
         With any premium on it, unlike what a source is measured by: a fallback goes out with everything in it.
         """
-        if live := _latest(metal, currency).filter(lane=Lane.LIVE).first():
+        if live := LatestPrice.live(metal.name, currency):
             return live.quote()
         replaced = FallbackPrice.objects.filter(pk=self.instance.pk).first()
         return replaced.quote() if replaced else None
@@ -117,7 +116,7 @@ class FallbackPriceAdmin(SimpleHistoryAdmin):
 
     @admin.display(description="last live price")
     def last_live(self, fallback: FallbackPrice) -> str:
-        live = _latest(fallback.metal, fallback.currency).filter(lane=Lane.LIVE).first()
+        live = LatestPrice.live(fallback.metal_id, fallback.currency)
         return f"{live.price:,.4f}" if live else "—"
 
     @admin.display(description="on screen now", boolean=True)
@@ -133,8 +132,3 @@ class FallbackPriceAdmin(SimpleHistoryAdmin):
             obj.as_of = timezone.now()
         super().save_model(request, obj, form, change)
         transaction.on_commit(_show_fallbacks)
-
-
-def _latest(metal: ListedMetal | None, currency: str) -> QuerySet[LatestPrice]:
-    """Where a metal's lanes stand, the one that is shown first."""
-    return LatestPrice.objects.filter(metal=metal, currency=currency).order_by("-seq")

@@ -22,6 +22,10 @@ from prices.quotes import Quote, percent
 from prices.words import moment
 
 
+def _show_in_force() -> None:
+    ingest.apply_premiums(now=timezone.now())
+
+
 def _shown(metal: ListedMetal) -> Quote | None:
     """What screens show of a metal."""
     latest = LatestPrice.shown().filter(metal=metal).first()
@@ -85,9 +89,7 @@ class PremiumForm(AuditedForm):
         chosen = ListedMetal.objects.filter(enabled=True)
         if self.instance.pk:
             chosen = chosen.filter(pk=self.instance.metal_id)
-        shown = [
-            _in_words(quote, premiums.get(quote.metal, Decimal(1))) for metal in chosen if (quote := _shown(metal))
-        ]
+        shown = [_in_words(quote, premiums[quote.metal]) for metal in chosen if (quote := _shown(metal))]
         return "; ".join(shown) or "it has no price"
 
     def clean(self) -> dict[str, Any]:
@@ -165,11 +167,11 @@ class PremiumAdmin(SimpleHistoryAdmin):
     def _publish(self, request: HttpRequest, metals: list[ListedMetal]) -> None:
         """Let the screens show it when the request ends, and say what they will show."""
         now = timezone.now()
-        transaction.on_commit(lambda: _apply(now))
+        transaction.on_commit(_show_in_force)
         premiums = Premium.in_force(now)
         for metal in metals:
             if shown := _shown(metal):
-                messages.info(request, f"Now {_in_words(shown, premiums.get(shown.metal, Decimal(1)))}.")
+                messages.info(request, f"Now {_in_words(shown, premiums[shown.metal])}.")
 
 
 def _without(gone: Sequence[Premium], now: dt.datetime) -> Iterator[str]:
@@ -186,7 +188,3 @@ def _without(gone: Sequence[Premium], now: dt.datetime) -> Iterator[str]:
     for begins in (premium.effective_from for premium in gone if premium.effective_from > now):
         then = _multiplier(_in_force(metal, begins, without=gone))
         yield f"From {moment(begins, now)} on it would not be put on: at today's spot, {_in_words(shown, then)}."
-
-
-def _apply(now: dt.datetime) -> None:
-    ingest.apply_premiums(now=max(now, timezone.now()))

@@ -15,4 +15,4 @@ def held_prices_that_wait(user: Any) -> int:
     """How many wait; 0 for who may not see them."""
     if not (user and (user.has_perm("prices.view_heldprice") or user.has_perm("prices.change_heldprice"))):
         return 0
-    return HeldPrice.objects.filter(decision=HeldPrice.Decision.PENDING, currency=settings.BASE_CURRENCY).count()
+    return HeldPrice.pending().filter(currency=settings.BASE_CURRENCY).count()
