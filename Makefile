@@ -24,7 +24,7 @@ demo: setup ## the same with a simulated market, one tick a second, and a state 
 	@exec $(BIN)/python manage.py up --with-parent $$PPID
 
 test: .venv/installed-dev ## run the tests; the browser's are skipped where there is no Chromium
-	@for browser in "$$CHROMIUM" chromium chromium-browser google-chrome; do \
+	@for browser in "$$CHROMIUM" chromium-headless-shell chromium chromium-browser google-chrome; do \
 		command -v "$$browser" > /dev/null && exit; \
 	done; $(BIN)/python -m playwright install chromium || true
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)

@@ -22,8 +22,16 @@ _KEY = ("metal", "currency", "lane", "interval", "start")
 _FIGURES = ("open", "high", "low", "close", "ticks", "first_at", "last_at", "seq")
 _COLUMNS = (*_KEY, *_FIGURES, "source")
 _FIELDS: Mapping[str, Any] = {field.name: field for field in Candle._meta.concrete_fields}
-# As candles.merged, by the database, which spares a reading at each tick.
-_MERGED = f"""
+# A tick is a candle of itself. Each value is sent once, for all intervals: they are what a statement costs most by.
+# What is there is merged with it as by candles.merged, by the database, which spares a reading at each tick.
+_COUNT = f"""
+WITH tick (metal, currency, lane, price, at, seq) AS (VALUES {{ticks}}),
+     begin (metal, interval, start) AS (VALUES {{starts}})
+INSERT INTO prices_candle AS had ({", ".join(_COLUMNS)})
+SELECT tick.metal, tick.currency, tick.lane, begin.interval, begin.start,
+       tick.price, tick.price, tick.price, tick.price, 1, tick.at, tick.at, tick.seq, ''
+FROM tick JOIN begin ON begin.metal = tick.metal
+WHERE true
 ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET
     open = CASE WHEN excluded.first_at < had.first_at THEN excluded.open ELSE had.open END,
     high = CASE WHEN excluded.high > had.high THEN excluded.high ELSE had.high END,
@@ -34,17 +42,6 @@ ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET
     last_at = CASE WHEN excluded.last_at > had.last_at THEN excluded.last_at ELSE had.last_at END,
     seq = CASE WHEN excluded.seq > had.seq THEN excluded.seq ELSE had.seq END
 RETURNING {", ".join(_COLUMNS)}
-"""
-_ADD = f"INSERT INTO prices_candle AS had ({', '.join(_COLUMNS)}) VALUES {{rows}}{_MERGED}"  # noqa: S608  (names above)
-# A tick is a candle of itself. Each value is sent once, for all intervals: they are what a statement costs most by.
-_COUNT = f"""
-WITH tick (metal, currency, lane, price, at, seq) AS (VALUES {{ticks}}),
-     begin (metal, interval, start) AS (VALUES {{starts}})
-INSERT INTO prices_candle AS had ({", ".join(_COLUMNS)})
-SELECT tick.metal, tick.currency, tick.lane, begin.interval, begin.start,
-       tick.price, tick.price, tick.price, tick.price, 1, tick.at, tick.at, tick.seq, ''
-FROM tick JOIN begin ON begin.metal = tick.metal
-WHERE true{_MERGED}
 """  # noqa: S608  (of names above alone)
 # SQLite takes 32,766 values in a statement.
 _MOST_ROWS = 1000
@@ -177,16 +174,6 @@ def changed_since(seq: int, start: dt.datetime) -> list[Candle]:
     )
     lanes = shown_lanes(settings.PRICE_PROVIDERS)
     return list(Candle.objects.filter(begins, currency=settings.BASE_CURRENCY, lane__in=lanes, seq__gt=seq))
-
-
-def add(rows: Sequence[Candle]) -> list[Candle]:
-    """Merge candles, no two of one key, with those that are there; returns what has become of them."""
-    merged: list[Candle] = []
-    for begin in range(0, len(rows), _MOST_ROWS):
-        some = [[getattr(row, name) for name in _COLUMNS] for row in rows[begin : begin + _MOST_ROWS]]
-        values = [value for row in some for value in row]
-        merged += _run(_ADD.format(rows=_places(some)), _COLUMNS * len(some), values)
-    return merged
 
 
 def _places(rows: Sequence[Sequence[object]]) -> str:

@@ -48,6 +48,14 @@ logger = logging.getLogger(__name__)
 # is looked for now and then.
 _COLLECTOR = (5_000, 10, 1_000_000)
 _COLLECT_EVERY = 600.0  # seconds
+# In the shape that the API says everything in.
+_PROBLEM = (
+    b'{"type":"about:blank","title":"Content Too Large","status":413,"detail":"This is too long: send less at once."}'
+)
+_TOO_LONG = (
+    b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n"
+    b"Connection: close\r\n\r\n%b" % (len(_PROBLEM), _PROBLEM)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +245,7 @@ class PriceRequest(WebRequest):
         if body_bytes > self.server.limits.max_body_bytes and not self._is_too_long:
             self._is_too_long = True
             self.requestHeaders.removeHeader(b"Expect")  # which Twisted would answer with 100 Continue
-            self.channel.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            self.channel.write(_TOO_LONG)
             self.channel.transport.loseWriteConnection()
 
     def process(self) -> Any:

@@ -32,7 +32,7 @@ def add_days(parser: ArgumentParser, first: str, last: str) -> None:
 def add_metal(parser: ArgumentParser) -> None:
     """`--metal`, once for each."""
     choices = [metal.value for metal in Metal]
-    parser.add_argument("--metal", action="append", choices=choices, help="one of all; may be given several times")
+    parser.add_argument("--metal", action="append", choices=choices, help="given once or several times; else all")
 
 
 def metals(named: list[str] | None) -> list[Metal]:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from corsheaders.defaults import default_headers
 from environs import EnvValidationError
 from marshmallow.validate import NoneOf, Range
 
@@ -135,6 +136,7 @@ _origins: list[str] = env.origins("CORS_ALLOWED_ORIGINS", "") or []
 CORS_ALLOW_ALL_ORIGINS: bool = "*" in _origins
 CORS_ALLOWED_ORIGINS: list[str] = [origin for origin in _origins if origin != "*"]
 CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = [*default_headers, "if-none-match"]
 CORS_EXPOSE_HEADERS = ["ETag", "Link", "Retry-After"]
 
 # --- metrics -------------------------------------------------------------------------------------------------------

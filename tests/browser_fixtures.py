@@ -4,10 +4,11 @@ Playwright's sync API keeps an event loop in the main thread for as long as it r
 with: so it is started and stopped with each module that uses it, and not by pytest-playwright for the whole session.
 """
 
+import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,14 @@ def expected_errors() -> list[str]:
 
 @pytest.fixture
 def page(browser: Browser, expected_errors: list[str]) -> Iterator[Page]:
-    """A page of its own context, in India. Its test fails on any error in the console that it did not expect."""
+    """A page of the test's own."""
+    with new_page(browser, expected_errors) as page:
+        yield page
+
+
+@contextlib.contextmanager
+def new_page(browser: Browser, expected_errors: Sequence[str] = ()) -> Iterator[Page]:
+    """A page of its own context, in India. Fails at the end on any error in the console that was not expected."""
     errors: list[str] = []
     with browser.new_context(locale="en-IN", timezone_id="Asia/Kolkata") as context:
         context.set_default_timeout(10_000)
@@ -55,6 +63,8 @@ def page(browser: Browser, expected_errors: list[str]) -> Iterator[Page]:
 
 
 def _chromium(playwright: Playwright) -> str | None:
-    named = [os.environ.get("CHROMIUM"), *map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))]
+    # The shell is the same Chromium without windows: a page costs a third.
+    programs = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    named = [os.environ.get("CHROMIUM"), *map(shutil.which, programs)]
     known = [path for path in [*named, playwright.chromium.executable_path] if path]
     return next((path for path in known if Path(path).is_file()), None)

@@ -4,6 +4,7 @@ web process."""
 import datetime as dt
 import itertools
 import logging
+import os
 import signal
 import subprocess
 import threading
@@ -59,6 +60,12 @@ _numbers = itertools.count()
 # On a busy machine a single example may take any time; the run as a whole has its own limit.
 hypothesis.settings.register_profile("swarna", deadline=None)
 hypothesis.settings.load_profile("swarna")
+
+
+@pytest.hookimpl(optionalhook=True)  # xdist's
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: more than there are cores, as many a test waits for what it has started."""
+    return 3 * (os.cpu_count() or 1) // 2
 
 
 def start(valkey: EmbeddedValkey) -> "subprocess.Popen[bytes]":
@@ -137,8 +144,14 @@ def seeded_on_postgresql(postgresql: Cluster, migrated: str, django_db_blocker: 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def either_database(request: pytest.FixtureRequest) -> None:
-    """A seeded database of each kind that Swarna runs on: the test runs on both."""
-    request.getfixturevalue("seeded" if request.param == "sqlite" else "seeded_on_postgresql")
+    """A seeded database of each kind that Swarna runs on: the test runs on both.
+
+    What it writes other threads see where the test is marked with `transaction=True`.
+    """
+    mark = request.node.get_closest_marker("django_db")
+    is_seen = mark is not None and mark.kwargs.get("transaction", False)
+    fixtures = {"sqlite": "seeded", "postgresql": "on_postgresql" if is_seen else "seeded_on_postgresql"}
+    request.getfixturevalue(fixtures[request.param])
 
 
 @pytest.fixture

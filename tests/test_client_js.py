@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from tests.browser import SERVER_GONE, open_test_page
+from tests.browser_fixtures import new_page
 from tests.stub_stream import StubConnection, StubStream, move, price_update, quote, status, subscribed
 
 
@@ -24,6 +25,14 @@ def lab(stream: StubStream, page: Page) -> Page:
     open_test_page(page, stream.http_url, "client.html")
     page.clock.pause_at("2026-11-01T18:31:00Z")
     return page
+
+
+@pytest.fixture(scope="module")
+def refusing(browser: Browser) -> Iterator[Page]:
+    """A page with the library, for calls that are refused at once: the next finds the page as the first one did."""
+    with StubStream() as stream, new_page(browser) as page:
+        open_test_page(page, stream.http_url, "client.html")
+        yield page
 
 
 def connect(lab: Page, options: dict[str, Any] | None = None) -> None:
@@ -245,11 +254,11 @@ def test_a_reader_who_clicks_wildly_stays_within_the_rate_limit(lab: Page, strea
 
 
 @pytest.mark.parametrize("metals", ["undefined", "'gold'", "[]", "[1]", "['gold', null]"])
-def test_a_choice_that_is_not_a_list_of_names_is_refused(lab: Page, metals: str):
+def test_a_choice_that_is_not_a_list_of_names_is_refused(refusing: Page, metals: str):
     refusal = f"""() => {{
         try {{ newClient().subscribe({metals}) }} catch (error) {{ return error instanceof TypeError }}
     }}"""
-    assert lab.evaluate(refusal) is True
+    assert refusing.evaluate(refusal) is True
 
 
 # --- what was missed -----------------------------------------------------------------------------------------------
@@ -461,9 +470,9 @@ def test_the_interval_goes_with_every_subscribe_and_the_servers_word_is_known(la
 
 
 @pytest.mark.parametrize("interval", ["-1", "1.5", "NaN", "Infinity", "'5000'"])
-def test_an_interval_that_cannot_be_asked_for_is_refused_at_once(lab: Page, interval: str):
+def test_an_interval_that_cannot_be_asked_for_is_refused_at_once(refusing: Page, interval: str):
     refusal = f"() => {{ try {{ newClient({{ interval: {interval} }}) }} catch (error) {{ return String(error) }} }}"
-    assert lab.evaluate(refusal) == "TypeError: interval must be whole milliseconds, 0 or more"
+    assert refusing.evaluate(refusal) == "TypeError: interval must be whole milliseconds, 0 or more"
 
 
 # --- candles -------------------------------------------------------------------------------------------------------
@@ -494,9 +503,9 @@ def test_candles_of_metals_that_are_not_wanted_and_of_older_updates_are_not_hand
 
 
 @pytest.mark.parametrize("candles", ["'1m'", "[60]", "{}"])
-def test_candles_that_cannot_be_asked_for_are_refused_at_once(lab: Page, candles: str):
+def test_candles_that_cannot_be_asked_for_are_refused_at_once(refusing: Page, candles: str):
     refusal = f"() => {{ try {{ newClient({{ candles: {candles} }}) }} catch (error) {{ return String(error) }} }}"
-    assert lab.evaluate(refusal) == 'TypeError: candles must be an array of intervals, such as ["1m"]'
+    assert refusing.evaluate(refusal) == 'TypeError: candles must be an array of intervals, such as ["1m"]'
 
 
 # --- the credential ------------------------------------------------------------------------------------------------
@@ -510,8 +519,8 @@ def test_a_token_is_offered_as_a_subprotocol(lab: Page, stream: StubStream):
 
 
 @pytest.mark.parametrize("token", ["", "two words", "a,b", "a/b=", "naïve", 'quo"ted', 17])
-def test_a_token_that_cannot_be_sent_is_refused_without_repeating_it(lab: Page, token: Any):
-    errors = lab.evaluate(
+def test_a_token_that_cannot_be_sent_is_refused_without_repeating_it(refusing: Page, token: Any):
+    errors = refusing.evaluate(
         """(token) => {
             const errors = [];
             try { newClient({ token }) } catch (error) { errors.push(String(error)) }
@@ -887,6 +896,6 @@ def test_an_address_may_be_of_the_web_or_relative_to_the_page(lab: Page, address
 
 
 @pytest.mark.parametrize("address", ["ftp://127.0.0.1/", "http://"])
-def test_an_address_that_is_none_is_refused_at_once(lab: Page, address: str):
+def test_an_address_that_is_none_is_refused_at_once(refusing: Page, address: str):
     refused = "(address) => { try { newClientAt(address) } catch (error) { return error.name } }"
-    assert lab.evaluate(refused, address) in ("SyntaxError", "TypeError")
+    assert refusing.evaluate(refused, address) in ("SyntaxError", "TypeError")

@@ -294,3 +294,14 @@ def test_a_head_has_no_body_that_the_next_answer_would_be_lost_behind(server: Se
     connection.request("GET", "/healthz")
     assert connection.getresponse().read() == b"ok"
     connection.close()
+
+
+def test_a_body_that_is_too_long_is_a_problem_too(server: Server) -> None:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.putrequest("PATCH", "/api/v1/config/")
+    connection.putheader("Content-Length", "3000000")
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Content-Type"]) == (413, "application/problem+json")
+    assert json.load(answer)["status"] == 413
+    connection.close()

@@ -22,7 +22,7 @@ from prices import ingest, partitions
 from prices.models import Candle, Price
 from prices.quotes import Metal
 from streaming import publish
-from tests.conftest import NOW, at_once, quote
+from tests.conftest import NOW, quote
 from tests.environment import DATABASE
 from tests.product import ROOT
 
@@ -210,21 +210,6 @@ def test_who_has_read_enough_is_no_failure() -> None:
     stopped = subprocess.run(command, cwd=ROOT, env=environment, stdout=beginning, stderr=subprocess.PIPE, text=True)
     os.close(beginning)
     assert (stopped.returncode, stopped.stderr) == (141, "")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_prices_go_on_while_somebody_reads_an_export_slowly() -> None:
-    publish_some()
-    lines = export_lines.ticks([Metal.GOLD], NOW - dt.timedelta(days=10), NOW)
-    assert [next(lines)[:5] for _ in range(2)] == ["metal", "gold,"]
-
-    def publish_another(_: int) -> bool:
-        if connection.vendor == "sqlite":
-            connection.cursor().execute("PRAGMA busy_timeout = 100")
-        return ingest.record([quote("gold", "9111", at=NOW)], now=NOW) is not None
-
-    assert at_once(publish_another, 1) == [True]
-    assert len(list(lines)) == 2
 
 
 def test_postgresql_sends_rows_from_a_cursor() -> None:

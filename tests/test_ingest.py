@@ -9,10 +9,10 @@ from decimal import Decimal
 
 import pytest
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 from pytest_django import Settings
 
-from prices import current, ingest
+from prices import current, export, ingest
 from prices.models import (
     Configuration,
     FallbackPrice,
@@ -512,3 +512,18 @@ def test_a_slip_in_a_fallback_that_was_mended_is_no_high_of_the_day() -> None:
     (gold,) = (published for published in tick.quotes if published.quote.metal == "gold")
     assert gold.day == figures("13200", "13200", "13200", None)
     assert gold.change == 0
+
+
+@committed
+def test_prices_go_on_while_somebody_reads_an_export_slowly() -> None:
+    prices_of_gold("9000", "9003")
+    lines = export.ticks([Metal.GOLD], NOW - HOUR, NOW + HOUR)
+    assert [next(lines)[:5] for _ in range(2)] == ["metal", "gold,"]
+
+    def publish_another(_: int) -> bool:
+        if connection.vendor == "sqlite":
+            connection.cursor().execute("PRAGMA busy_timeout = 100")
+        return ingest.record([quote(price="9111", at=NOW + HOUR)], now=NOW + HOUR) is not None
+
+    assert at_once(publish_another, 1) == [True]
+    assert len(list(lines)) == 1

@@ -223,43 +223,43 @@ def test_an_outage_keeps_the_last_price_marks_it_stale_falls_back_and_recovers(m
     assert "gold, silver, platinum, palladium: answers HTTP 503" in product.process.output
 
 
-def test_a_first_start_without_a_network_shows_the_fallback_and_waits_for_no_time_out(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never says a word
+@pytest.fixture(scope="module")
+def cut_off(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """A first start whose source takes connections and never says a word, for an hour."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
         product = Product(
-            tmp_path,
+            tmp_path_factory.mktemp("cut-off"),
             GOLD_API_COM_URL=f"http://127.0.0.1:{silent.getsockname()[1]}",
             PRICE_UPDATE_INTERVAL="60000",
             PROVIDER_BUDGET="1h",
         )
-        try:
-            with connect(product.ws_url) as client:
-                message = update(client)
-        finally:
-            product.process.stop()
-        assert {data["source"] for data in message["data"].values()} == {"fallback"}
-
-
-def test_staff_mend_a_fallback_price_and_it_is_on_every_screen_within_two_seconds(tmp_path: Path, page: Page) -> None:
-    product = Product(tmp_path, PRICE_UPDATE_INTERVAL="60000")  # nobody is at the source's address
-    try:
-        product.manage("createsuperuser", "--noinput", "--username=boss", "--email=boss@example.com")
-        page.goto(f"{product.http_url}/admin/prices/fallbackprice/")
-        page.get_by_label("Username").fill("boss")
-        page.get_by_label("Password").fill("opensesame")
-        page.get_by_role("button", name="Log in").click()
-        page.get_by_role("link", name="Gold", exact=True).click()
-        page.get_by_label("Price per gram").fill("9300.5")
-        with connect(product.ws_url) as client:
-            assert update(client)["data"]["gold"]["price"] == 9223.3162
-            page.get_by_role("button", name="Save", exact=True).click()
-            saved = time.monotonic()
-            gold = update(client)["data"]["gold"]
-            assert time.monotonic() - saved < 2
-        assert (gold["price"], gold["source"], gold["stale"]) == (9300.5, "fallback", False)
-        expect(page.get_by_text("was changed successfully")).to_be_visible()
-        page.wait_for_load_state("networkidle")
-    finally:
+        yield product
         product.process.stop()
+
+
+def test_a_first_start_without_a_network_shows_the_fallback_and_waits_for_no_time_out(cut_off: Product) -> None:
+    with connect(cut_off.ws_url) as client:
+        message = update(client)
+    assert {data["source"] for data in message["data"].values()} == {"fallback"}
+
+
+def test_staff_mend_a_fallback_price_and_it_is_on_every_screen_within_two_seconds(cut_off: Product, page: Page) -> None:
+    cut_off.manage("createsuperuser", "--noinput", "--username=boss", "--email=boss@example.com")
+    page.goto(f"{cut_off.http_url}/admin/prices/fallbackprice/")
+    page.get_by_label("Username").fill("boss")
+    page.get_by_label("Password").fill("opensesame")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("link", name="Gold", exact=True).click()
+    page.get_by_label("Price per gram").fill("9300.5")
+    with connect(cut_off.ws_url) as client:
+        assert update(client)["data"]["gold"]["price"] == 9223.3162
+        page.get_by_role("button", name="Save", exact=True).click()
+        saved = time.monotonic()
+        gold = update(client)["data"]["gold"]
+        assert time.monotonic() - saved < 2
+    assert (gold["price"], gold["source"], gold["stale"]) == (9300.5, "fallback", False)
+    expect(page.get_by_text("was changed successfully")).to_be_visible()
+    page.wait_for_load_state("networkidle")
 
 
 def test_other_commands_find_the_embedded_valkey_while_it_runs(product: Product) -> None:
@@ -267,11 +267,10 @@ def test_other_commands_find_the_embedded_valkey_while_it_runs(product: Product)
     assert product.manage("shell", "--no-imports", "-c", ping).endswith("True\n")
 
 
-def test_the_next_start_goes_on_where_the_last_one_ended(market: Market, tmp_path: Path) -> None:
-    product = Product(tmp_path, GOLD_API_COM_URL=market.url)
+def test_the_next_start_goes_on_where_the_last_one_ended(product: Product) -> None:
     with connect(product.ws_url) as client:
         first = update(client, live)
-    product.process.stop()
+    assert product.process.stop() == 0
     began = time.monotonic()
     product.manage("check")
     started = time.monotonic()
@@ -281,4 +280,3 @@ def test_the_next_start_goes_on_where_the_last_one_ended(market: Market, tmp_pat
     # On a machine that is busy with other tests too, Django alone may take seconds: a start is 2.7 times that.
     assert time.monotonic() - started < max(5, 4 * (started - began))
     assert second["seq"] >= first["seq"]
-    product.process.stop()

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
+from prices.api.serializers import CandleSerializer
 from prices.candles import Counted, Interval, of_tick
 from streaming.candles import CandleLog, CandleUpdate
-from streaming.protocol import CANDLES, ClientError, ErrorCode, parse
+from streaming.protocol import CANDLES, CandleData, ClientError, ErrorCode, parse
 from tests.conftest import NOW, Server
 from tests.stream_client import ask, receive
 
@@ -76,6 +77,10 @@ def test_candles_are_a_list_of_known_intervals(given: str) -> None:
         parse(f'{{"type":"subscribe","metals":["gold"],"candles":{given}}}')
     assert caught.value.code is ErrorCode.INVALID_MESSAGE
     assert all(name in str(caught.value) for name in CANDLES)
+
+
+def test_rest_and_the_stream_say_the_same_of_a_candle() -> None:
+    assert tuple(CandleSerializer().fields) == CandleData.__struct_fields__
 
 
 def subscribe(client: Any, **more: Any) -> dict[str, Any]:

@@ -398,5 +398,5 @@ def test_staff_without_the_permission_see_none(client: Client, asha: User) -> No
     assert client.post(f"{DESK}add/", {"user": "asha", "days": "7"}).status_code == 403
 
 
-def test_knoxs_own_page_is_not_there(admin_client: Client) -> None:
-    assert admin_client.get("/admin/knox/authtoken/").status_code == 404
+def test_knoxs_own_page_is_not_there(boss: Client) -> None:
+    assert boss.get("/admin/knox/authtoken/").status_code == 404

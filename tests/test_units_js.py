@@ -4,26 +4,26 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import Error, Page
+from playwright.sync_api import Browser, Error, Page
 
 from prices.quotes import LARGEST_PRICE, PRICE_STEP, PURITIES, UNITS, DayFigures, PublishedQuote, converted
 from streaming.protocol import wire_number
 from tests.browser import open_test_page
+from tests.browser_fixtures import new_page
 from tests.conftest import quote
 from tests.measures import PAIRS, pairs, prices, prices_halfway
 from tests.stub_stream import StubStream
 
-# Converting is pure: a page that has done it before is as good as a new one.
-again_and_again = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+again_and_again = settings(max_examples=50)
 AMOUNTS = ("price", "high", "low", "open", "previousClose", "change")
 
 
-@pytest.fixture
-def lab(page: Page) -> Iterator[Page]:
-    """A page that has the module as `units`."""
-    with StubStream() as stream:
+@pytest.fixture(scope="module")
+def lab(browser: Browser) -> Iterator[Page]:
+    """A page that has the module as `units`, for all tests: converting is pure."""
+    with StubStream() as stream, new_page(browser) as page:
         open_test_page(page, stream.http_url, "client.html")
         page.evaluate("import('/static/streaming/units.js').then((units) => { window.units = units })")
         yield page

@@ -50,13 +50,6 @@ def next_after(vendor: Vendor) -> str:
     return "goldapi_io" if vendor.name == "gold_api_com" else "gold_api_com"
 
 
-@pytest.fixture(scope="module")
-def http() -> Iterator[HTTPServer]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    with HTTPServer(threaded=True) as server:
-        yield server
-
-
 @pytest.fixture
 def market(http: HTTPServer, settings: Settings, seeded: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Market]:
     """All vendors, well, with keys; and a process that knows no rates yet."""
@@ -562,7 +555,7 @@ def test_a_key_that_a_vendor_repeats_to_us_is_seen_nowhere(
     caplog: pytest.LogCaptureFixture,
     listen_to: Callable[[str], None],
     errors: dict[str, dict[Metal, ProviderError]],
-    admin_client: Browser,
+    boss: Browser,
 ) -> None:
     listen_to("prices")
     caplog.set_level(logging.DEBUG)
@@ -573,7 +566,7 @@ def test_a_key_that_a_vendor_repeats_to_us_is_seen_nowhere(
     assert any(f"{vendor.name} gave no fresh price" in line for line in lines)
     told = [str(error) for error in errors[vendor.name].values()]
     state = ProviderState.objects.get(name=vendor.name).last_error
-    page = admin_client.get("/admin/prices/providerstate/")
+    page = boss.get("/admin/prices/providerstate/")
     assert page.status_code == 200
     for text in (*lines, *told, state, page.content.decode()):
         assert "not-a-real-key" not in text.lower()

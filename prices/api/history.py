@@ -33,6 +33,7 @@ from prices.models import ListedMetal, Price, SignificantChange
 from prices.quotes import FALLBACK, SIMULATED, Lane, converted, shown_lanes
 from swarna.requests import StrictView
 
+_KEPT: Final = ("start", "open", "high", "low", "close", "ticks")
 _AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "close")
 
 
@@ -84,7 +85,7 @@ class HistoryView(_PagesView):
         found, more = pages.newest_first(rows, "at", after, asked["limit"])
         return self.page(
             _per(metal, asked),
-            [_in_units(TickSerializer(row).data, asked) for row in found],
+            [_in_units(row, asked) for row in TickSerializer(found, many=True).data],
             {"cursor": pages.cursor(pages.microseconds(found[-1].at), found[-1].pk)} if more else None,
         )
 
@@ -106,28 +107,19 @@ class CandlesView(_PagesView):
         lane = Lane(asked["lane"]) if asked.get("lane") else _usual_lane()
         series = Series(_listed(metal), settings.BASE_CURRENCY, lane)
         begin = asked.get("from") or pages.moment(0)
-        rows = series.kept(interval, begin, asked.get("to") or interval.end(now, zone))
+        rows = series.kept(interval, begin, asked.get("to") or interval.end(now, zone)).values(*_KEPT)
         if lane not in shown_lanes(settings.PRICE_PROVIDERS):
             rows = rows.none()
         newest = reversed(rows.order_by("-start")[:limit])
         found = list(rows[: limit + 1] if asked.get("from") else newest)
-        data = [
-            _in_units(
-                CandleSerializer(
-                    {
-                        **{name: getattr(row, name) for name in ("start", "open", "high", "low", "close", "ticks")},
-                        "end": (end := interval.end(row.start, zone)),
-                        "closed": end <= now,
-                    }
-                ).data,
-                asked,
-            )
-            for row in found[:limit]
+        candles = [
+            {**row, "end": (end := interval.end(row["start"], zone)), "closed": end <= now} for row in found[:limit]
         ]
+        data = [_in_units(candle, asked) for candle in CandleSerializer(candles, many=True).data]
         return self.page(
             {**_per(metal, asked), "interval": interval.value, "lane": lane.value},
             data,
-            {"from": found[limit].start.isoformat().replace("+00:00", "Z")} if len(found) > limit else None,
+            {"from": found[limit]["start"].isoformat().replace("+00:00", "Z")} if len(found) > limit else None,
         )
 
 
@@ -192,8 +184,11 @@ def _per(metal: str, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _in_units(row: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """The same row per the unit and purity that were asked for; without a bid or ask that there is not."""
+    as_it_is = (asked["unit"], asked["purity"]) == ("gram", "24k")
     return {
-        name: plain(converted(value, unit=asked["unit"], purity=asked["purity"])) if name in _AMOUNTS else value
+        name: value
+        if as_it_is or name not in _AMOUNTS
+        else plain(converted(value, unit=asked["unit"], purity=asked["purity"]))
         for name, value in row.items()
         if value is not None or name not in ("bid", "ask")
     }

@@ -17,7 +17,7 @@ from swarna import arguments
 class Command(BaseCommand):
     help = (
         "Make candles anew: minutes from the ticks that are kept, all others from minutes. Needed after TIME_ZONE "
-        "changed, or whoever wrote ticks by hand. Prices go on meanwhile."
+        "changed, or after ticks were written by hand. Prices go on meanwhile."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

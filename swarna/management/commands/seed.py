@@ -24,7 +24,10 @@ _FALLBACK_PER_OUNCE: Final = {
 
 
 class Command(BaseCommand):
-    help = "Create what is missing of the metals, their fallback prices in INR and the schedule."
+    help = (
+        "Create what is missing of the metals, their fallback prices in INR and the schedule, take over a changed "
+        "PRICE_UPDATE_INTERVAL, and show the fallback of each metal that has no price yet."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         with transaction.atomic():

@@ -17,7 +17,10 @@ LONGEST_MS: Final = 86_400_000
 
 
 class Command(BaseCommand):
-    help = "Publish simulated ticks of all metals at a steady pace, as the worker publishes fetched ones."
+    help = (
+        "Publish simulated ticks of all metals at a steady pace, as the worker publishes fetched ones. PRICE_PROVIDERS "
+        "has to name simulated."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--interval-ms", type=int, default=1000, help="milliseconds between ticks (%(default)s)")

@@ -29,7 +29,10 @@ _PATIENCE = 3
 
 
 class Command(BaseCommand):
-    help = "Run the web server, the worker, beat and, unless REDIS_URL is set, an embedded Valkey."
+    help = (
+        "Bring the database up to date, and run the web server, the worker, beat and, unless REDIS_URL is set, an "
+        "embedded Valkey."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--with-parent", type=int, metavar="PID", help="stop when this parent is gone")
