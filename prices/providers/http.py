@@ -95,7 +95,7 @@ class _Session(requests.Session):
 class Client:
     """The calls to one source in one refresh, which share a deadline (a `time.monotonic()`) and are counted.
 
-    `most_calls` is what the source's quota leaves; None where it has none. May be used by several threads.
+    `most_calls` is what the source's quota grants; None where it has none. May be used by several threads.
     """
 
     def __init__(self, *, deadline: float, most_calls: int | None = None) -> None:
