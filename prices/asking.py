@@ -14,16 +14,22 @@ from prices.models import ListedMetal
 from prices.providers import chain
 from prices.providers.chain import Outcome
 from prices.providers.errors import QuotaError
+from prices.quota import Booking
 from prices.quotes import Metal
 
 _News = TypeVar("_News")
 
 
 def asked(
-    way: Callable[..., Iterator[_News]], names: Sequence[str], metals: Sequence[Metal], now: dt.datetime
+    way: Callable[..., Iterator[_News]], names: Sequence[str], metals: Sequence[Metal], clock: Callable[[], dt.datetime]
 ) -> Iterator[_News]:
     """What sources say, in one of the chain's ways, within PROVIDER_BUDGET and what their quotas leave."""
-    stale, book = partial(is_stale, now=now, limit=freshness_limit()), partial(sources.book, now=now)
+
+    def book(name: str, calls: int) -> Booking | None:
+        return sources.book(name, calls, clock())  # by when its turn comes, a month may have begun
+
+    now = clock()
+    stale = partial(is_stale, now=now, limit=freshness_limit())
     return way(names, metals, budget=settings.PROVIDER_BUDGET, now=now, is_stale=stale, book=book)
 
 
@@ -42,7 +48,7 @@ def ask(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.now)
             # Not written down: it did not fail.
             outcomes[source.name].errors = dict.fromkeys(metals, QuotaError(f"its quota of {source.quota} is used up"))
     may = [name for name, outcome in outcomes.items() if not outcome.errors]
-    for news in asked(chain.side_by_side, may, metals, now):
+    for news in asked(chain.side_by_side, may, metals, clock):
         for outcome in news:
             if outcome.is_over:
                 sources.remember(outcome, clock())

@@ -63,8 +63,7 @@ def _by_the_first(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None
     """
     fresh: set[Metal] = set()
     stale: list[Quote] = []
-    now = clock()
-    for outcome in asked(chain.one_after_the_other, sources.to_ask(now), metals, now):
+    for outcome in asked(chain.one_after_the_other, sources.to_ask(clock()), metals, clock):
         fresh |= {quote.metal for quote in outcome.fresh}
         outcome.held |= ingest.offer(outcome.fresh, now=clock())
         if outcome.is_over:
@@ -77,10 +76,10 @@ def _by_the_first(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None
 
 def _by_consensus(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None:
     """Each metal as enough sources agree on it, as soon as they do, and again when another one has its say."""
-    now, tolerances = clock(), sources.tolerances()
+    tolerances = sources.tolerances()
     said: dict[Metal, dict[str, Quote]] = {}
     agreements: dict[Metal, Agreement] = {}
-    for outcomes in asked(chain.side_by_side, sources.to_ask(now), metals, now):
+    for outcomes in asked(chain.side_by_side, sources.to_ask(clock()), metals, clock):
         fresh = [quote for outcome in outcomes for quote in outcome.fresh]
         for quote in fresh:
             said.setdefault(quote.metal, {})[quote.source] = quote
