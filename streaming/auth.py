@@ -19,6 +19,7 @@ from django.utils.http import is_same_domain
 
 from accounts import sessions, tokens
 from streaming.protocol import BEARER_SUBPROTOCOL, Close
+from swarna import addresses
 
 logger = logging.getLogger(__name__)
 
@@ -209,7 +210,7 @@ def _session_key(scope: Mapping[str, Any]) -> str | None:
     sent = {name: value for name, value in scope["headers"] if name in (b"cookie", b"origin")}
     if settings.SESSION_COOKIE_NAME.encode() not in sent.get(b"cookie", b"") or b"origin" not in sent:
         return None
-    scheme = "https" if scope.get("scheme") == "wss" else "http"
+    scheme = addresses.scheme_of_scope(scope, settings.TRUSTED_PROXIES)
     request = ASGIRequest({**scope, "method": "GET", "scheme": scheme}, BytesIO())
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
     return key if key.isascii() and key.isalnum() and _is_ours(sent[b"origin"].decode("latin-1"), request) else None

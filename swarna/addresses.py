@@ -13,6 +13,7 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # `[2001:db8::1]:443`, `192.0.2.1:443`, or an address alone.
 _HOP = re.compile(r"\[([^]]+)\](?::[0-9]{1,5})?|([^][:]+)(?::[0-9]{1,5})?|([^][]+)")
+_SECURE = ("https", "wss")
 # What one IPv6 subscriber is given, and may choose addresses from as it likes.
 _SUBSCRIBER = 64
 
@@ -47,12 +48,13 @@ def of_meta(meta: Mapping[str, Any], trusted: Sequence[Network]) -> Address | No
 
 
 def scheme_of_scope(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
-    """Whether the client asked by `https` or `http`, from an ASGI scope: where a trusted proxy says so, as it says."""
+    """Whether the client asked by `https` or `http`, `wss` and `ws` among them, from an ASGI scope: where a trusted
+    proxy says so, as it says.
+    """
     peer = _address((scope.get("client") or [""])[0] or "")
     said: str = dict(scope["headers"]).get(b"x-forwarded-proto", b"").decode("latin-1").strip().lower()
-    if said in ("http", "https") and peer is not None and is_in(peer, trusted):
-        return said
-    return str(scope.get("scheme", "http"))
+    by_proxy = said in ("http", "ws", *_SECURE) and peer is not None and is_in(peer, trusted)
+    return "https" if (said if by_proxy else scope.get("scheme")) in _SECURE else "http"
 
 
 def one_client(address: Address) -> str:

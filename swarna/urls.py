@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from prices.models import ListedMetal
 from streaming import asyncapi
 from swarna.problems import unknown_address
+from swarna.readiness import readyz
 from swarna.requests import StrictView
 
 
@@ -67,6 +68,7 @@ docs = SpectacularSwaggerView.as_view(url_name="schema", http_method_names=["get
 urlpatterns = [
     path("", board, name="board"),
     path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
     # Browsers ask for it on pages that name no icon, such as the admin's.
     path("favicon.ico", RedirectView.as_view(url=static("streaming/favicon.svg"))),
     path("admin/", admin.site.urls),

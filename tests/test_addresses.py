@@ -99,6 +99,8 @@ def test_a_scope_and_a_request_tell_the_same() -> None:
     [
         ("10.0.0.1", b"https", "https"),
         ("10.0.0.1", b"HTTPS ", "https"),
+        ("10.0.0.1", b"wss", "https"),
+        ("10.0.0.1", b"ws", "http"),
         ("10.0.0.1", b"", "http"),
         ("10.0.0.1", b"gopher\xff", "http"),
         ("192.0.2.1", b"https", "http"),
@@ -108,3 +110,18 @@ def test_a_scope_and_a_request_tell_the_same() -> None:
 def test_only_a_trusted_proxy_says_that_the_client_asked_by_https(peer: str | None, said: bytes, scheme: str) -> None:
     scope = {"client": [peer, 1] if peer else None, "scheme": "http", "headers": [(b"x-forwarded-proto", said)]}
     assert addresses.scheme_of_scope(scope, PROXIES) == scheme
+
+
+@pytest.mark.parametrize(
+    ("scheme", "peer", "said", "known"),
+    [
+        ("ws", "192.0.2.1", b"", "http"),
+        ("wss", "192.0.2.1", b"", "https"),
+        ("https", "192.0.2.1", b"http", "https"),
+        ("wss", "10.0.0.1", b"http", "http"),
+        ("ws", "10.0.0.1", b"https", "https"),
+    ],
+)
+def test_a_stream_is_as_secure_as_a_page(scheme: str, peer: str, said: bytes, known: str) -> None:
+    scope = {"client": [peer, 1], "scheme": scheme, "headers": [(b"x-forwarded-proto", said)]}
+    assert addresses.scheme_of_scope(scope, PROXIES) == known

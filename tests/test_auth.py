@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable, Collection
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -135,6 +136,15 @@ def test_what_is_no_credential_of_ours_is_none(brought: dict[str, Any]) -> None:
 def test_a_login_counts_from_our_own_pages_alone(settings: Settings, brought: dict[str, Any], ours: bool) -> None:
     settings.CSRF_TRUSTED_ORIGINS = ["https://prices.example", "https://*.gold.example"]
     assert presented(brought) == (OF_SESSION if ours else None)
+
+
+def test_behind_a_trusted_proxy_that_was_asked_by_https_our_own_pages_are_those_by_https(settings: Settings) -> None:
+    by_https = from_page("https://localhost:3001")
+    by_https["headers"].append((b"x-forwarded-proto", b"https"))
+    assert presented(by_https) is None
+    settings.TRUSTED_PROXIES = [ip_network("127.0.0.1")]
+    assert presented(by_https) == OF_SESSION
+    assert presented(from_page("https://localhost:3001")) is None
 
 
 def test_a_host_that_is_not_ours_makes_no_origin_ours(settings: Settings) -> None:

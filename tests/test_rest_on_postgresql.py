@@ -215,6 +215,8 @@ def test_a_postgresql_that_goes_and_comes_back(run_shop: Callable[..., Shop], on
         away = shop.ask("metals/")
         assert (away.status, away.headers["Retry-After"], away.json()["status"]) == (503, "5", 503)
         assert shop.ask("prices/").status == 200
+        watched = shop.ask(f"{shop.http_url}/readyz")
+        assert (watched.status, watched.json()["database"]) == (503, "does not answer (OperationalError)")
         database.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     wait_until(lambda: shop.ask("metals/").status == 200, "the database to be asked again")
 

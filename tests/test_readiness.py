@@ -1,0 +1,70 @@
+"""`/readyz`: what whoever watches over the product is told; without a database: tests/test_rest_on_postgresql.py."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.core.management import call_command
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from prices import ingest
+from prices.models import ListedMetal
+from prices.quotes import Metal
+from streaming import publish
+from swarna.valkey import free_port
+from tests.conftest import quote
+from tests.world import forget_prices
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch, db: None, valkey: str) -> None:
+    """Every metal has a price of now."""
+    monkeypatch.setattr(publish, "tick", lambda tick: None)
+    call_command("seed")
+    forget_prices()
+    tell(*Metal)
+
+
+def tell(*metals: str, age: dt.timedelta = dt.timedelta(0)) -> None:
+    """Prices as they were so long ago."""
+    now = timezone.now()
+    ingest.record([quote(metal, at=now - age) for metal in metals], now=now)
+
+
+def ready(client: Client) -> tuple[int, Any]:
+    """What is answered now, by whoever has not been asked lately."""
+    cache.clear()
+    response = client.get("/readyz")
+    return response.status_code, response.json()
+
+
+def test_it_is_ready_while_everything_answers_and_every_metal_has_a_fresh_price(client: Client) -> None:
+    assert ready(client) == (200, {"ready": True, "database": "ok", "redis": "ok", "prices": "ok"})
+
+
+def test_metals_that_are_stale_or_without_a_price_are_named(client: Client) -> None:
+    forget_prices()
+    tell("gold")
+    tell("silver", age=dt.timedelta(days=9))
+    status, said = ready(client)
+    assert (status, said["ready"]) == (503, False)
+    assert said["prices"] == "no price: platinum, palladium; stale: silver"
+    ListedMetal.objects.exclude(name="gold").update(enabled=False)
+    assert ready(client)[0] == 200
+
+
+def test_a_redis_that_is_away_is_named(client: Client, settings: Settings) -> None:
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}"
+    status, said = ready(client)
+    assert (status, said["redis"]) == (503, "does not answer (ConnectionError)")
+
+
+def test_whoever_asks_often_costs_nothing(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    said = ready(client)[1]
+    with django_assert_num_queries(0):
+        assert client.get("/readyz").json() == said
