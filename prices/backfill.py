@@ -23,7 +23,7 @@ from prices.models import Candle, Head, Premium, Price, ProviderState, SilentDay
 from prices.premiums import with_premium
 from prices.providers import Archive
 from prices.providers.errors import NoDataError, ProviderError
-from prices.providers.http import Client
+from prices.providers.http import TRIES, Client
 from prices.providers.parsing import dates_between
 from prices.quotes import Lane, Metal, Quote, day_figures, lane_of
 
@@ -116,13 +116,15 @@ def ask(archive: Archive, asked: Ask, *, leave: int, replace: bool, now: dt.date
             f"{left} calls are left of {source.name}'s {source.quota}, and {leave} are for its refreshes. "
             f"It begins anew on {source.quota.begins_anew(now)}: give the same command then, and it goes on"
         )
-    client = Client(deadline=time.monotonic() + settings.PROVIDER_BUDGET.total_seconds(), most_calls=left)
+    booking = sources.book(archive.source, TRIES, now)
+    deadline = time.monotonic() + settings.PROVIDER_BUDGET.total_seconds()
+    client = Client(deadline=deadline, most_calls=booking.calls if booking else None)
     try:
         found = archive.fetch(asked.metals, asked.first, asked.last, client=client, now=now)
     except NoDataError:
         found = {}
     finally:
-        sources.count_calls(archive.source, client.calls, now)
+        sources.count_calls(archive.source, client.calls, now, booking)
     filled = Filled(unknown=_remember_silence(archive, asked, found, now))
     rows = []
     for (date, metal), said in found.items():

@@ -100,11 +100,11 @@ def remember(outcome: Outcome, now: dt.datetime) -> None:
         source.save()
 
 
-def count_calls(name: str, calls: int, now: dt.datetime) -> None:
-    """Write down calls to a source that were no refresh: its quota holds them too."""
+def count_calls(name: str, calls: int, now: dt.datetime, booking: Booking | None) -> None:
+    """Write down calls to a source that were no refresh: its quota holds them too. Gives back as `remember` does."""
     with transaction.atomic():
         source, _ = ProviderState.objects.select_for_update().get_or_create(name=name)
-        _count_calls(source, calls, now)
+        _count_calls(source, calls, now, booking)
         source.save(update_fields=["calls", "calls_since", "calls_total"])
 
 
@@ -124,7 +124,7 @@ def _fail(source: ProviderState, outcome: Outcome, now: dt.datetime) -> None:
         )
 
 
-def _count_calls(source: ProviderState, calls: int, now: dt.datetime, booking: Booking | None = None) -> None:
+def _count_calls(source: ProviderState, calls: int, now: dt.datetime, booking: Booking | None) -> None:
     source.calls_total += calls
     if source.quota is None:
         return

@@ -22,6 +22,7 @@ from prices import backfill, ingest, partitions
 from prices.backfill import Ask
 from prices.candles import Interval
 from prices.models import Candle, Head, LatestPrice, Premium, Price, ProviderState
+from prices.providers.http import TRIES, Client
 from prices.quota import Quota
 from prices.quotes import Metal
 from streaming import publish
@@ -237,6 +238,22 @@ def test_nothing_is_published_and_no_price_in_force_changes(
     run(f"--csv={file}")
     assert [list(LatestPrice.objects.order_by("pk").values()), list(Head.objects.values())] == before
     assert published == []
+
+
+def test_a_call_is_out_of_the_quota_before_it_is_made(
+    database: None, metals_dev: MetalsDev, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[int] = []
+    get_json = Client.get_json
+
+    def watched(client: Client, *args: Any, **options: Any) -> Any:
+        used.append(ProviderState.objects.get(name="metals_dev").calls)
+        return get_json(client, *args, **options)
+
+    monkeypatch.setattr(Client, "get_json", watched)
+    days()
+    assert used == [TRIES]
+    assert ProviderState.objects.get(name="metals_dev").calls == 1
 
 
 def test_it_stops_before_the_quota_ends_and_says_when_to_go_on(
