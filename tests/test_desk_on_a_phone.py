@@ -22,7 +22,8 @@ def phone(server: Server, page: Page) -> Page:
 
     def log_in() -> str:
         client = Client()
-        client.force_login(User.objects.create_superuser("boss"))
+        boss = User.objects.filter(username="boss").first() or User.objects.create_superuser("boss")
+        client.force_login(boss)
         return client.cookies[settings.SESSION_COOKIE_NAME].value
 
     page.set_viewport_size({"width": WIDTH, "height": 844})
@@ -40,14 +41,20 @@ def held(server: Server) -> None:
     server.do(lambda: ingest.offer([quote(price="14520", at=now)], now=now))
 
 
-def test_a_held_price_is_read_and_decided_without_scrolling_sideways(server: Server, held: Any, phone: Page) -> None:
-    phone.goto(f"{server.http_url}/admin/prices/heldprice/")
+def assert_each_row_is_a_card(phone: Page) -> None:
+    """Nothing reaches beyond the screen, and each cell says what its column is called."""
     right_edges = "[...document.querySelectorAll('body *')].map((each) => each.getBoundingClientRect().right)"
     assert phone.evaluate(f"Math.max(...{right_edges})") <= WIDTH
     labels = "(cells) => cells.map((cell) => getComputedStyle(cell, '::before').content.slice(1, -1))"
-    shown = phone.locator("#result_list tbody :is(th, td):not(.action-checkbox)")
+    shown = phone.locator("#result_list tbody tr:first-child :is(th, td):not(.action-checkbox)")
     columns = [text.strip() for text in phone.locator("#result_list thead .text").all_text_contents()]
     assert shown.evaluate_all(labels) == columns[1:]  # the first one is to choose all
+
+
+def test_a_held_price_is_read_and_decided_without_scrolling_sideways(server: Server, held: Any, phone: Page) -> None:
+    phone.goto(f"{server.http_url}/admin/prices/heldprice/")
+    assert_each_row_is_a_card(phone)
+    shown = phone.locator("#result_list tbody :is(th, td):not(.action-checkbox)")
     expect(shown).to_contain_text(["Gold", "14,520.0000", "13,200.0000 from gold_api_com", "+10.00 %", "gold_api_com"])
 
     phone.get_by_role("checkbox", name="Select this object for an action").check()
@@ -55,3 +62,11 @@ def test_a_held_price_is_read_and_decided_without_scrolling_sideways(server: Ser
     phone.get_by_role("button", name="Go").click()
     expect(phone.get_by_text("Approved: gold 14,520.0000 from gold_api_com.")).to_be_visible()
     assert server.do(lambda: HeldPrice.objects.get().decision) == HeldPrice.Decision.APPROVED
+
+
+def test_the_sources_are_read_and_ordered_without_scrolling_sideways(server: Server, phone: Page) -> None:
+    phone.goto(f"{server.http_url}/admin/prices/providerstate/")
+    assert_each_row_is_a_card(phone)
+    phone.locator("#id_form-0-enabled").uncheck()
+    phone.get_by_role("button", name="Save").click()
+    expect(phone.locator("#result_list .field-health").first).to_have_text("off")

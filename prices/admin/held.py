@@ -27,7 +27,7 @@ class HeldPriceAdmin(ReadOnlyAdmin):
     actions = ["approve", "reject"]
 
     class Media:
-        css = {"all": ["prices/held-prices.css"]}
+        css = {"all": ["prices/cards.css"]}
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         """The permission to change one: to decide is the only change there is."""

@@ -36,6 +36,9 @@ class ProviderStateAdmin(admin.ModelAdmin):
     actions = ["probe", "switch_off", "switch_on", "reset"]
     actions_on_bottom = True
 
+    class Media:
+        css = {"all": ["prices/cards.css"]}
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderState]:
         return super().get_queryset(request).filter(name__in=settings.PRICE_PROVIDERS)
 
