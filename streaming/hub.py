@@ -36,7 +36,8 @@ class Hub:
     """The connections of one process. Made outside any event loop; its first connection starts it.
 
     `load` reads what is in force and the ticks after a seq; `layer` gives the channel layer, None where there is none.
-    Updates go out at once when none did in the last `batch_interval`, else merged at its end.
+    Updates go out at once when none did in the last `batch_interval`, else merged at its end. One that had to wait
+    makes the next interval shorter, by a tenth at most.
     """
 
     def __init__(
@@ -297,10 +298,12 @@ class Hub:
         """Send everybody what is new: now, or where that has just been done, at the end of the batch interval."""
         if self._round is None:
             loop = asyncio.get_running_loop()
-            wait = self._told_at + self._batch_interval - loop.time()
-            self._round = loop.call_later(max(wait, 0.0), self._tell_each)
+            wait = max(self._told_at + self._batch_interval - loop.time(), 0.0)
+            # Else ticks that come as often as that would all be as late as one of them once was.
+            catches_up = min(wait, self._batch_interval / 10)
+            self._round = loop.call_later(wait, self._tell_each, catches_up)
 
-    def _tell_each(self) -> None:
+    def _tell_each(self, catches_up: float) -> None:
         self._report()
         self._round = None
         began = time.monotonic()
@@ -310,7 +313,7 @@ class Hub:
                 skipped += not connection.tell()
         if not self.messages_out and not skipped:
             return
-        self._told_at = asyncio.get_running_loop().time()
+        self._told_at = asyncio.get_running_loop().time() - catches_up
         seconds = time.monotonic() - began
         sent, shared, size = self._take_sums()
         self.metrics.fanned_out(

@@ -254,6 +254,27 @@ async def test_what_comes_soon_after_an_update_goes_out_merged_at_the_batchs_end
     await hub.stop()
 
 
+async def test_ticks_as_far_apart_as_updates_may_be_are_not_late_for_ever(rarely: World) -> None:
+    batch = 0.5
+    hub = rarely.make_hub(dt.timedelta(seconds=batch))
+    rarely.write(quote(price="100"))
+    client = Client(hub)
+    hub.join(client.connection)
+    await client.next("priceUpdate")
+    loop = asyncio.get_running_loop()
+    due, waited = loop.time() + batch / 5, []
+    for number in range(10):
+        await asyncio.sleep(due - loop.time())
+        await rarely.bring(rarely.write(quote(price=str(101 + number))))
+        came = loop.time()
+        await client.next("priceUpdate")
+        waited.append(loop.time() - came)
+        due += batch
+    assert waited[0] > batch / 2
+    assert min(waited) < batch / 5
+    await hub.stop()
+
+
 async def test_after_a_quiet_batch_interval_an_update_goes_out_at_once(rarely: World) -> None:
     hub = rarely.make_hub(dt.timedelta(minutes=1))
     rarely.write(quote(price="100"))
