@@ -62,7 +62,7 @@ def test_a_process_publishes_all_over_one_connection(subscriber: redis.client.Pu
 def test_a_process_that_was_forked_from_one_that_has_published_publishes_too(subscriber: redis.client.PubSub) -> None:
     publish.reload()
     assert heard(subscriber)
-    child = multiprocessing.get_context("fork").Process(target=publish.reload)
+    child = multiprocessing.get_context("fork").Process(target=publish.reload, daemon=True)
     child.start()
     child.join(20)
     assert child.exitcode == 0
