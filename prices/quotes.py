@@ -87,7 +87,7 @@ class Lane(enum.StrEnum):
 
 
 def shown_lanes(providers: Collection[str]) -> frozenset[Lane]:
-    """The lanes that a deployment with these providers shows: a simulated price is none to fall back on elsewhere."""
+    """The lanes that a deployment with these providers shows: simulated prices only where one of them is simulated."""
     return frozenset(Lane) if SIMULATED in providers else frozenset({Lane.LIVE, Lane.FALLBACK})
 
 

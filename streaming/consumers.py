@@ -173,7 +173,7 @@ def _peer(scope: Mapping[str, Any]) -> str:
 
 
 def _size(text: str | None, data: bytes | None) -> int:
-    """Bytes on the wire; a text of as many characters as the limit allows is measured, a longer one need not be."""
+    """Bytes on the wire. A text of more characters than the limit has bytes is too long anyway, and is not encoded."""
     if text is None:
         return len(data or b"")
     return len(text) if len(text) > settings.WS_MAX_MESSAGE_BYTES else len(text.encode())

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 
 SUBPROTOCOL: Final = "swarnaai-v1"
-# Offered beside it with a token behind it, where no header can be set; never selected.
+# A client that cannot set a header offers this, with its token behind it, beside the one above. It is never selected.
 BEARER_SUBPROTOCOL: Final = "swarnaai.bearer."
 METALS: Final = ("gold", "silver", "platinum", "palladium")
 EVERY_METAL: Final = frozenset(METALS)
@@ -59,10 +59,10 @@ class ErrorCode(enum.StrEnum):
 class ClientError(Exception):
     """A message that cannot be acted upon; its text tells the client's author what to send instead."""
 
-    def __init__(self, code: ErrorCode, message: str, id: Scalar = None) -> None:
+    def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
         self.code = code
-        self.id = id
+        self.id: Scalar = None  # the message's own, once it is known
 
 
 # --- what clients send ---------------------------------------------------------------------------------------------
@@ -92,6 +92,10 @@ class Ping:
     """Answer with a pong."""
 
     id: Scalar
+
+
+# The same three as a client writes them, for the AsyncAPI document. `parse` does not decode into them: its own checks
+# say what to send instead. tests/test_asyncapi.py sees that both take and refuse the same.
 
 
 class SubscribeMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribe"):

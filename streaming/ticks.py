@@ -55,7 +55,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def published(self, metal: Metal, currency: str) -> PublishedQuote:
-        """The quote again: what `of` was given, but for a spot price, which is on no wire."""
+        """What `of` was given, but for the spot price, which does not travel."""
         data = self.data
         return PublishedQuote(
             seq=self.seq,
@@ -123,7 +123,7 @@ class TickLog:
         self._currency = currency
         self._ring: deque[Tick] = deque(maxlen=size)
         self.published_at: dt.datetime | None = None
-        self.version = 0  # another one: what is shown has changed
+        self.version = 0  # rises whenever what is shown changes
         self._candles = CandleLog()
         self._cache: dict[tuple[frozenset[str], int | None, frozenset[str]], Update | None] = {}
 
@@ -235,7 +235,7 @@ class TickLog:
         return Update(Frame(payload), self.seq)
 
     def feeds(self, past: Container[str]) -> dict[str, Feed]:
-        """What kind of price each metal shows; those of `past` are no prices of now, whether stale or of the close."""
+        """What kind of price each metal shows. Those in `past` show none of now: it is stale, or of the close."""
         return {
             metal: Feed(source)
             if (source := quoted.data.source) in (Feed.SIMULATED, Feed.FALLBACK)
