@@ -8,6 +8,7 @@ from typing import Any
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
 
+from prices import wire
 from streaming import protocol
 from streaming.auth import Authenticator, Client, RefusedError
 from streaming.connection import Connection
@@ -148,7 +149,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
                 connection.unsubscribe(metals)
                 connection.answer(protocol.unsubscribed(connection.metals, connection.interval_ms, id))
             case Ping(id):
-                connection.answer(protocol.pong(id, protocol.wire_time(self.hub.now())))
+                connection.answer(protocol.pong(id, wire.time(self.hub.now())))
 
     async def give_up(self) -> None:
         """End a connection that cannot be sent to."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from prices import wire
 from prices.current import TICKS_KEPT, Standing
 from prices.market import Calendar
 from prices.quotes import Metal
@@ -117,7 +118,7 @@ class Hub:
 
     def restart_delay(self) -> int:
         """Milliseconds after which a client is to come back when this process ends: not all at once."""
-        return random.randint(0, self._restart_spread // dt.timedelta(milliseconds=1))  # noqa: S311  (no secret)
+        return random.randint(0, wire.milliseconds(self._restart_spread))  # noqa: S311  (no secret)
 
     def start(self) -> None:
         """Begin to keep the prices, in the event loop that runs; nothing where that has begun."""
@@ -288,9 +289,9 @@ class Hub:
                 feed,
                 feeds,
                 market_open=is_open,
-                next_change=protocol.wire_time(next_change),
+                next_change=wire.time(next_change),
                 source=source,
-                timestamp=protocol.wire_time(now),
+                timestamp=wire.time(now),
             )
         )
         return True

@@ -4,7 +4,6 @@
 JSON in UTF-8. Nothing here knows Django, a socket or a clock. docs/protocol.md is the contract in words.
 """
 
-import datetime as dt
 import enum
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -418,17 +417,6 @@ def restart(after_ms: int) -> bytes:
 def error(problem: ClientError) -> bytes:
     """Why a client's message was not acted upon, and what to send instead."""
     return _encode(Error(code=problem.code, message=str(problem), id=_echo(problem.id)))
-
-
-def wire_time(at: dt.datetime) -> str:
-    """UTC with milliseconds and `Z`."""
-    return at.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def wire_number(amount: Decimal) -> Decimal:
-    """The same number without the zeros that a database pads it with, and never in exponent form."""
-    text = f"{amount:f}"
-    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text) + 0  # + 0: there is no -0 on the wire
 
 
 def _echo(id: Scalar) -> Scalar | msgspec.UnsetType:

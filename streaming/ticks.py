@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from prices import wire
 from prices.quotes import DayFigures, Metal, PublishedQuote, PublishedTick, Quote
 from streaming import protocol
 from streaming.candles import CandleLog, CandlesByMetal, CandleUpdate
@@ -34,7 +35,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, published: PublishedQuote) -> "Quoted":
         """A published quote in the words of the wire."""
         quote, day = published.quote, published.day
-        number = protocol.wire_number
+        number = wire.number
         return cls(
             seq=published.seq,
             quoted_at=quote.quoted_at,
@@ -46,7 +47,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
                 low=number(day.low),
                 open=number(day.open),
                 previousClose=None if day.previous_close is None else number(day.previous_close),
-                timestamp=protocol.wire_time(quote.quoted_at),
+                timestamp=wire.time(quote.quoted_at),
                 source=quote.source,
                 stale=False,
                 bid=msgspec.UNSET if quote.bid is None else number(quote.bid),
@@ -91,9 +92,9 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
             changes=[
                 ChangeData(
                     metal=change.metal.value,
-                    oldPrice=protocol.wire_number(change.old_price),
-                    newPrice=protocol.wire_number(change.new_price),
-                    changePercent=protocol.wire_number(change.change_percent),
+                    oldPrice=wire.number(change.old_price),
+                    newPrice=wire.number(change.new_price),
+                    changePercent=wire.number(change.change_percent),
                     direction=change.direction,
                 )
                 for change in published.changes
@@ -227,7 +228,7 @@ class TickLog:
             self.stale,
             changes,
             seq=self.seq,
-            published_at=protocol.wire_time(self.published_at),
+            published_at=wire.time(self.published_at),
             snapshot=snapshot,
             currency=self._currency,
             candles=candles,

@@ -12,6 +12,7 @@ import dj_database_url
 from environs import Env
 from marshmallow import ValidationError
 
+from prices import wire
 from prices.market import Calendar
 from prices.quota import Quota
 from swarna.addresses import Network
@@ -31,7 +32,7 @@ def duration(text: str, *, shortest: dt.timedelta = _SHORTEST, longest: dt.timed
     seconds = float(match[1]) * _UNITS[match[2]]
     if not shortest.total_seconds() <= seconds <= longest.total_seconds():
         raise ValidationError(
-            f"must be from {_milliseconds(shortest)} ms to {_milliseconds(longest)} ms; "
+            f"must be from {wire.milliseconds(shortest)} ms to {wire.milliseconds(longest)} ms; "
             "without a unit it is milliseconds"
         )
     return dt.timedelta(seconds=seconds)
@@ -174,7 +175,3 @@ def _parts(address: str) -> SplitResult:
     except ValueError:
         return urlsplit("")
     return parts
-
-
-def _milliseconds(span: dt.timedelta) -> int:
-    return span // dt.timedelta(milliseconds=1)

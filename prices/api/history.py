@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
-from prices import history
+from prices import history, wire
 from prices.api import examples, pages
 from prices.api.renderers import CsvRenderer, NumberRenderer
 from prices.api.serializers import (
@@ -25,7 +25,6 @@ from prices.api.serializers import (
     HistoryPageSerializer,
     HistoryQuerySerializer,
     TickSerializer,
-    plain,
 )
 from prices.candles import Interval
 from prices.history import Series
@@ -188,7 +187,7 @@ def _in_units(row: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any
     return {
         name: value
         if as_it_is or name not in _AMOUNTS
-        else plain(converted(value, unit=asked["unit"], purity=asked["purity"]))
+        else wire.number(converted(value, unit=asked["unit"], purity=asked["purity"]))
         for name, value in row.items()
         if value is not None or name not in ("bid", "ask")
     }
