@@ -168,9 +168,14 @@ class Price(_Published):
     def __str__(self) -> str:
         return f"{self.metal_id} {self.price} {self.currency}/g from {self.source}"
 
+    @classmethod
+    def shown(cls) -> "models.QuerySet[Price]":
+        """Those that this deployment may show; of a row that is read already, `is_shown` tells."""
+        hidden = set(Lane) - shown_lanes(settings.PRICE_PROVIDERS)
+        return cls.objects.filter(currency=settings.BASE_CURRENCY).exclude(source__in=hidden)
+
     @property
     def is_shown(self) -> bool:
-        """Whether this deployment may show it; see `LatestPrice.shown`."""
         lanes = shown_lanes(settings.PRICE_PROVIDERS)
         return self.currency == settings.BASE_CURRENCY and lane_of(self.source) in lanes
 

@@ -91,6 +91,11 @@ def shown_lanes(providers: Collection[str]) -> frozenset[Lane]:
     return frozenset(Lane) if SIMULATED in providers else frozenset({Lane.LIVE, Lane.FALLBACK})
 
 
+def usual_lane(providers: Collection[str]) -> Lane:
+    """The lane of a chart or a file that names none: the market's, unless all that is shown is a simulated one."""
+    return Lane.SIMULATED if set(providers) == {SIMULATED} else Lane.LIVE
+
+
 def lane_of(source: str) -> Lane:
     """The lane of a source's name: itself for `fallback` and `simulated`, live for every provider."""
     return Lane(source) if source in (FALLBACK, SIMULATED) else Lane.LIVE
