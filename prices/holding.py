@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from prices import sources
+from prices import sources, statements
 from prices.consensus import CONSENSUS
 from prices.guards import Band, Doubt, Doubted, confirms, doubted
 from prices.models import FallbackPrice, HeldPrice, LatestPrice, SanityBand
@@ -29,11 +29,12 @@ _LONGEST_WORDS = 300  # as HeldPrice.words holds
 
 def bands(currency: str) -> dict[Metal, Band]:
     """The sanity band of each metal that has one in this currency, per gram."""
+    here = "WHERE currency = %s", [("currency", currency)]
     found = {
         Metal(fallback.metal_id): Band.around(fallback.price, _BAND_TIMES)
-        for fallback in FallbackPrice.objects.filter(currency=currency)
+        for fallback in statements.rows(FallbackPrice, *here)
     }
-    for band in SanityBand.objects.filter(currency=currency):
+    for band in statements.rows(SanityBand, *here):
         found[Metal(band.metal_id)] = Band(band.lowest, band.highest)
     if lacking := set(Metal) - found.keys():
         for live in LatestPrice.objects.filter(metal__in=lacking, lane=Lane.LIVE, currency=currency):
@@ -61,7 +62,8 @@ class Judge:
     _pending: list[HeldPrice] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._pending = list(HeldPrice.pending())
+        pending = [("decision", HeldPrice.Decision.PENDING)]
+        self._pending = statements.rows(HeldPrice, "WHERE decision = %s ORDER BY id DESC", pending)
 
     def doubts(self, quote: Quote) -> Doubted | None:
         """What speaks against a quote, which may hold its source's premium; None where nothing does."""
