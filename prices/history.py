@@ -42,7 +42,7 @@ ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET
     first_at = CASE WHEN excluded.first_at < had.first_at THEN excluded.first_at ELSE had.first_at END,
     last_at = CASE WHEN excluded.last_at > had.last_at THEN excluded.last_at ELSE had.last_at END,
     seq = CASE WHEN excluded.seq > had.seq THEN excluded.seq ELSE had.seq END
-RETURNING {", ".join(_COLUMNS)}
+RETURNING {statements.columns(Candle)}
 """  # noqa: S608  (of names above alone)
 # SQLite takes 32,766 values in a statement.
 _MOST_ROWS = 1000
