@@ -367,6 +367,22 @@ async def test_a_client_that_comes_back_before_the_first_reading_is_told_what_it
     assert (message["seq"], message["snapshot"], len(message["changes"])) == (5, False, 1)
 
 
+async def test_a_client_that_missed_no_price_is_told_which_turned_stale_while_it_was_away(world: World) -> None:
+    world.hub = world.make_hub(batch_interval=dt.timedelta(seconds=1))
+    world.broken = True
+    client = Client(world.hub)
+    world.hub.join(client.connection)
+    await client.next("status")
+    world.write(quote(price="100"))
+    world.now += dt.timedelta(minutes=6)
+    world.broken = False
+    await world.hub.reach(1)
+    client.connection.subscribe(EVERY_METAL, since=1)
+    client.connection.wake()
+    message = await client.next("priceUpdate")
+    assert (message["seq"], message["data"]["gold"]["stale"]) == (1, True)
+
+
 async def test_an_emptied_database_is_believed_and_its_next_tick_shown(world: World, client: Client) -> None:
     world.ticks.clear()
     assert (await client.next("status"))["feed"] == "down"
