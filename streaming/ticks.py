@@ -24,10 +24,11 @@ _MOST_CACHED = 512
 
 
 class Quoted(msgspec.Struct, frozen=True, kw_only=True):
-    """A metal's price as it goes out, the tick it came with, and when its source quoted it."""
+    """A metal's price as it goes out and its currency, the tick it came with, and when its source quoted it."""
 
     seq: int
     data: PriceData
+    currency: str
     quoted_at: dt.datetime
 
     @classmethod
@@ -37,6 +38,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
         number = protocol.wire_number
         return cls(
             seq=published.seq,
+            currency=quote.currency,
             quoted_at=quote.quoted_at,
             data=PriceData(
                 price=number(quote.price),
@@ -54,7 +56,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
             ),
         )
 
-    def published(self, metal: Metal, currency: str) -> PublishedQuote:
+    def published(self, metal: Metal) -> PublishedQuote:
         """The quote again: what `of` was given, but for a spot price, which is on no wire."""
         data = self.data
         return PublishedQuote(
@@ -62,7 +64,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
             quote=Quote(
                 metal=metal,
                 price=data.price,
-                currency=currency,
+                currency=self.currency,
                 source=data.source,
                 quoted_at=self.quoted_at,
                 bid=None if data.bid is msgspec.UNSET else data.bid,

@@ -5,6 +5,7 @@ import datetime as dt
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -381,6 +382,15 @@ async def test_a_client_that_missed_no_price_is_told_which_turned_stale_while_it
     client.connection.wake()
     message = await client.next("priceUpdate")
     assert (message["seq"], message["data"]["gold"]["stale"]) == (1, True)
+
+
+async def test_a_tick_of_a_worker_in_another_currency_is_not_shown_in_ours(rarely: World, client: Client) -> None:
+    tick = published(2, replace(quote(price="9"), currency="USD"))
+    rarely.ticks.append(published(2))  # as the database has it for whoever shows rupees
+    await rarely.bring(tick)
+    await rarely.bring(rarely.write(quote("silver", price="5")))
+    message = await client.next("priceUpdate")
+    assert (message["seq"], message["data"]["gold"]["price"]) == (3, 100)
 
 
 async def test_an_emptied_database_is_believed_and_its_next_tick_shown(world: World, client: Client) -> None:
