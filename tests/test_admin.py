@@ -29,12 +29,13 @@ from prices.models import (
 )
 from prices.quotes import FALLBACK, Metal
 from tests.conftest import NOW, quote
-from tests.desk_fixtures import Told, errors, saved, user
+from tests.desk_fixtures import FormFields, Told, edited, errors, saved, user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("told")]
 
 GOLD = "/admin/prices/fallbackprice/{}/change/"
 CONFIGURATION = "/admin/prices/configuration/1/change/"
+METALS = "/admin/prices/listedmetal/"
 MODELS = [
     "configuration",
     "fallbackprice",
@@ -484,14 +485,7 @@ def test_an_extreme_configuration_breaks_no_page(save: Callable[..., Any], clien
 
 def change_metals(desk: Client, **changed: dict[str, Any]) -> Any:
     """Save the list of metals, with some of their fields changed."""
-    metals = list(ListedMetal.objects.all())
-    data: dict[str, Any] = {"form-TOTAL_FORMS": len(metals), "form-INITIAL_FORMS": len(metals), "_save": "Save"}
-    for number, metal in enumerate(metals):
-        fields = {"name": metal.name, "position": metal.position, "enabled": metal.enabled} | changed.get(
-            metal.name, {}
-        )
-        data |= {f"form-{number}-{name}": value for name, value in fields.items() if value is not False}
-    return desk.post("/admin/prices/listedmetal/", data)
+    return desk.post(METALS, edited(desk.get(METALS), **changed))
 
 
 @pytest.mark.parametrize("enabled", [False, True])
@@ -524,6 +518,15 @@ def test_metals_are_put_in_another_order(desk: Client, client: Client) -> None:
         "platinum",
         "gold",
     ]
+
+
+def test_a_metal_that_somebody_switched_off_stays_off_when_another_saves_a_page_of_before(desk: Client) -> None:
+    the_list, its_own = desk.get(METALS), desk.get(f"{METALS}gold/change/")
+    change_metals(desk, gold={"enabled": False})
+    assert saved(desk.post(METALS, edited(the_list, gold={"position": 5})))
+    assert saved(desk.post(f"{METALS}gold/change/", FormFields(its_own.content).values | {"display_name": "Gold 24K"}))
+    gold = ListedMetal.objects.get(name="gold")
+    assert (gold.enabled, gold.position, gold.display_name) == (False, 5, "Gold 24K")
 
 
 def test_a_metal_is_renamed_on_screen_alone(save: Callable[..., Any], client: Client, told: Told) -> None:

@@ -28,7 +28,7 @@ from prices.models import (
 from prices.providers.errors import PermanentError, TemporaryError
 from prices.quota import Quota
 from prices.quotes import Lane, Metal
-from tests.desk_fixtures import Told, errors, saved, user
+from tests.desk_fixtures import FormFields, Told, edited, errors, saved, user
 from tests.world import MINUTE, PRICES, World, forget_prices
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("told")]
@@ -157,14 +157,7 @@ def test_where_a_source_was_set_aside_is_shown(world: World, desk: Client, setti
 
 def order(desk: Client, **rows: dict[str, Any]) -> Any:
     """Save the list of sources, with some of its fields changed."""
-    listed = sources.in_order()
-    data: dict[str, Any] = {"form-TOTAL_FORMS": len(listed), "form-INITIAL_FORMS": len(listed), "_save": "Save"}
-    for number, source in enumerate(listed):
-        fields = {"name": source.name, "position": source.position, "enabled": source.enabled} | rows.get(
-            source.name, {}
-        )
-        data |= {f"form-{number}-{field}": value for field, value in fields.items() if value is not False}
-    return desk.post(SOURCES, data)
+    return desk.post(SOURCES, edited(desk.get(SOURCES), **rows))
 
 
 def test_staff_put_the_sources_in_order_in_the_list(world: World, desk: Client) -> None:
@@ -186,6 +179,16 @@ def test_an_edit_does_not_undo_what_a_worker_writes_meanwhile(
     monkeypatch.setattr(ProviderState, "save", after_a_refresh)
     order(desk, a={"position": 5})
     assert (state().position, state().calls, state().calls_total) == (5, 7, 7)
+
+
+def test_a_source_that_somebody_switched_off_stays_off_when_another_saves_a_page_of_before(
+    world: World, desk: Client, act: Act
+) -> None:
+    the_list, its_own = desk.get(SOURCES), desk.get(f"{SOURCES}a/change/")
+    act(SOURCES, "switch_off", "a")
+    assert saved(desk.post(SOURCES, edited(the_list, a={"position": 5})))
+    assert saved(desk.post(f"{SOURCES}a/change/", FormFields(its_own.content).values | {"tolerance_percent": "2"}))
+    assert (state().enabled, state().position, state().tolerance_percent) == (False, 5, 2)
 
 
 def test_the_tolerance_is_set_on_a_sources_own_page(world: World, save: Callable[..., Any]) -> None:
