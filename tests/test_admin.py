@@ -510,6 +510,17 @@ def test_a_metal_that_is_switched_on_has_a_price_at_once(
     assert [quote.quote.metal for tick in told.ticks for quote in tick.quotes] == [Metal.SILVER]
 
 
+def test_a_metal_that_is_switched_on_has_the_premium_that_came_meanwhile(
+    desk: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    go_live(silver="100")
+    change_metals(desk, silver={"enabled": False})
+    Premium.objects.create(metal_id="silver", multiplier=Decimal("1.06"))
+    with django_capture_on_commit_callbacks(execute=True):
+        change_metals(desk, silver={"enabled": True})
+    assert current.standing().quotes[Metal.SILVER].quote.price == 106
+
+
 def test_metals_are_put_in_another_order(desk: Client, client: Client) -> None:
     assert saved(change_metals(desk, palladium={"position": 0}, gold={"position": 3}))
     assert [metal["name"] for metal in client.get("/api/v1/metals/").json()] == [

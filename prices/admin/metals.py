@@ -14,7 +14,9 @@ from streaming import publish
 
 def _show_listed() -> None:
     """Show a metal that was switched on at once, if need be with its fallback, and drop one that was switched off."""
-    ingest.fall_back_where_due(now=timezone.now(), unpriced_only=True)
+    now = timezone.now()
+    ingest.fall_back_where_due(now=now, unpriced_only=True)
+    ingest.apply_premiums(now=now)  # one may have changed while the metal was off
     publish.reload()
 
 
