@@ -28,6 +28,7 @@ from prices.models import (
 from prices.providers.errors import PermanentError, TemporaryError
 from prices.quota import Quota
 from prices.quotes import Lane, Metal
+from tests.conftest import quote
 from tests.desk_fixtures import FormFields, Told, edited, errors, saved, user
 from tests.world import MINUTE, PRICES, World, forget_prices
 
@@ -374,6 +375,18 @@ def test_what_was_decided_is_not_decided_again(held: HeldPrice, act: Act) -> Non
         "gold 14,520.0000 from a was not approved: it was rejected by asha already."
     ]
     assert gold() == "13200 from a"
+
+
+def test_what_staff_chose_does_not_become_another_price_beneath_them(held: HeldPrice, act: Act) -> None:
+    now = held.quoted_at
+    for source, price, minutes in (("b", "13210", 1), ("a", "14900", 2)):  # b gainsays a, which says much the same again
+        at = now + minutes * MINUTE
+        ingest.offer([quote(price=price, at=at, source=source)], now=at)
+    assert act(HELD, "approve", held.pk) == [
+        "Nothing was decided: what you chose has been replaced by what is listed now."
+    ]
+    assert gold() == "13210 from b"
+    assert HeldPrice.pending().get().price == 14900
 
 
 def test_a_price_in_a_currency_of_the_past_is_not_published(held: HeldPrice, act: Act) -> None:
