@@ -106,8 +106,11 @@ class Judge:
         if any(self._is_same(quote, rejected) for rejected in self._rejected(quote)):
             return False
         spot = before_premium(quote)
+        # Where others have their say too, a source that says the same again proves nothing.
+        others = [held for held in pending if held.source != quote.source and held.doubt != Doubt.BAND]
         return any(
-            confirms(spot, before_premium(held.quote()), max_jump_percent=self.max_jump_percent) for held in pending
+            confirms(spot, before_premium(held.quote()), max_jump_percent=self.max_jump_percent)
+            for held in others or pending
         )
 
     def _rejected(self, quote: Quote) -> list[HeldPrice]:
