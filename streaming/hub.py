@@ -240,7 +240,7 @@ class Hub:
                 self.log.replace(standing.seq, latest, ticks)
                 for connection in self.connections:
                     connection.since = None  # what it has seen is no more
-            elif not all(self.log.append(tick) for tick in ticks):
+            elif not all(self.log.append(tick) for tick in ticks) or standing.seq > self.log.seq:
                 self.log.replace(standing.seq, latest, ticks)
             elif list(latest.items()) != list(self.log.latest.items()):
                 self.log.relist(latest)

@@ -143,7 +143,10 @@ class TickLog:
         return True
 
     def replace(self, seq: int, latest: Mapping[str, Quoted], ticks: Iterable[Tick]) -> None:
-        """Start over from what the database holds: the quotes in force and the newest ticks, oldest first."""
+        """Start over from what the database holds: the quotes in force and the newest ticks, oldest first.
+
+        Where no tick is kept any more, quotes count as published when they were quoted.
+        """
         self.seq = seq
         self.latest = dict(latest)
         self._ring.clear()
@@ -151,7 +154,8 @@ class TickLog:
         self._candles.clear()
         for tick in self._ring:
             self._take_candles(tick)
-        self.published_at = self._ring[-1].published_at if self._ring else None
+        told_at = [tick.published_at for tick in self._ring] or [quoted.quoted_at for quoted in self.latest.values()]
+        self.published_at = max(told_at, default=None)
         self._changed()
 
     def relist(self, latest: Mapping[str, Quoted]) -> None:
