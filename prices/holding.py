@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 # Without a band of staff's own: from staff's fallback price, or else the last live price, divided by it to that price
 # times it. Prices of years ago fit in; one per ounce for one per gram, or in another currency's amounts, does not.
 _BAND_TIMES = 4
-# For so long, what staff have rejected is not confirmed by its source's saying it again; and what another source
-# gainsays, each time that it is said, is not listed and logged anew.
+# For so long a decision is remembered. A price that staff rejected is not confirmed by its source's giving it again;
+# and one that another source contradicts at every refresh is listed and logged once, not every time.
 _REMEMBERED_FOR = dt.timedelta(hours=24)
 _LONGEST_WORDS = 300  # as HeldPrice.words holds
 

@@ -108,7 +108,8 @@ def edited(page: HttpResponse, **rows: Mapping[str, Any]) -> dict[str, Any]:
     """What a browser posts to save a list, of whose rows some fields were changed since its page was opened."""
     values = FormFields(page.content).values
     for name, changed in rows.items():
-        form = next(key for key, value in values.items() if key.endswith("-name") and value == name).removesuffix("name")
+        its_name = next(key for key, value in values.items() if key.endswith("-name") and value == name)
+        form = its_name.removesuffix("name")
         values |= {f"{form}{field}": value for field, value in changed.items()}
     return {"_save": "Save"} | {field: value for field, value in values.items() if value is not False}
 
