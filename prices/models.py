@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import connection, models
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
-from prices import candles
+from prices import candles, statements
 from prices.breaker import Breaker
 from prices.candles import Interval
 from prices.guards import Doubt
@@ -69,7 +69,7 @@ class ListedMetal(models.Model):
     @classmethod
     def metals(cls) -> list[Metal]:
         """Those that are switched on, in staff's order."""
-        return [Metal(name) for name in cls.objects.filter(enabled=True).values_list("name", flat=True)]
+        return [Metal(listed.name) for listed in statements.rows(cls, "WHERE enabled ORDER BY position, name")]
 
 
 class Head(models.Model):
@@ -89,11 +89,12 @@ class Head(models.Model):
     @classmethod
     def locked(cls) -> "Head":
         """The one row, made when it is missing, for the caller's transaction alone."""
-        head = cls.objects.select_for_update().first()
-        if head is None:
+        # Where there is no such lock, the transaction has the whole database.
+        lock = "FOR UPDATE" if connection.features.has_select_for_update else ""
+        if not (heads := statements.rows(cls, lock)):
             cls.objects.get_or_create(pk=1)
-            head = cls.objects.select_for_update().get()
-        return head
+            heads = statements.rows(cls, lock)
+        return heads[0]
 
     @classmethod
     def newest(cls) -> int:
@@ -415,7 +416,8 @@ class Configuration(models.Model):
     @classmethod
     def load(cls) -> "Configuration":
         """The one row, made when it is missing."""
-        return cls.objects.get_or_create(pk=1)[0]
+        there = statements.rows(cls)
+        return there[0] if there else cls.objects.get_or_create(pk=1)[0]
 
     @property
     def threshold_percent(self) -> Decimal:
@@ -548,7 +550,8 @@ class Premium(models.Model):
     @classmethod
     def rows_in_force(cls, at: dt.datetime) -> "dict[str, Premium]":
         """The premium of each metal that has one at `at`."""
-        in_order = cls.objects.filter(effective_from__lte=at).order_by("effective_from", "pk")
+        began = "WHERE effective_from <= %s ORDER BY effective_from, id"
+        in_order = statements.rows(cls, began, [("effective_from", at)])
         return {premium.metal_id: premium for premium in in_order}
 
 

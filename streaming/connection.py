@@ -86,6 +86,9 @@ class Connection:
         self._due = True
         if candles is not None:
             self.candles = _same(candles)
+        if self.metals & self._hub.log.stale and not self.has_news():
+            # Of a price that turned stale while its client was away no tick tells.
+            self.since = None
         if interval_ms is not None:
             # The interval that began with the last update ends as if it had been the new one from the start.
             self._not_before += interval_ms / 1000 - self._interval

@@ -136,8 +136,7 @@ class Hub:
         """The prices in force, from memory; None until the database has been read."""
         if self._freshness_limit is None:
             return None
-        currency = self._currency
-        quotes = {Metal(metal): quoted.published(Metal(metal), currency) for metal, quoted in self.log.latest.items()}
+        quotes = {Metal(metal): quoted.published(Metal(metal)) for metal, quoted in self.log.latest.items()}
         return Standing(
             seq=self.log.seq,
             began_at=self._began_at,
@@ -212,7 +211,9 @@ class Hub:
             return
         if tick.seq <= self.log.seq:
             return
-        if self.log.append(tick):
+        # A worker that was given another base currency before us: the database says what of its tick is shown here.
+        is_ours = all(quoted.currency == self._currency for quoted in tick.quotes.values())
+        if is_ours and self.log.append(tick):
             self._judge()
             self._tell_all()
         else:
@@ -241,7 +242,7 @@ class Hub:
                 self.log.replace(standing.seq, latest, ticks)
                 for connection in self.connections:
                     connection.since = None  # what it has seen is no more
-            elif not all(self.log.append(tick) for tick in ticks):
+            elif not all(self.log.append(tick) for tick in ticks) or standing.seq > self.log.seq:
                 self.log.replace(standing.seq, latest, ticks)
             elif list(latest.items()) != list(self.log.latest.items()):
                 self.log.relist(latest)

@@ -25,10 +25,11 @@ _MOST_CACHED = 512
 
 
 class Quoted(msgspec.Struct, frozen=True, kw_only=True):
-    """A metal's price as it goes out, the tick it came with, and when its source quoted it."""
+    """A metal's price as it goes out and its currency, the tick it came with, and when its source quoted it."""
 
     seq: int
     data: PriceData
+    currency: str
     quoted_at: dt.datetime
 
     @classmethod
@@ -38,6 +39,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
         number = wire.number
         return cls(
             seq=published.seq,
+            currency=quote.currency,
             quoted_at=quote.quoted_at,
             data=PriceData(
                 price=number(quote.price),
@@ -55,7 +57,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
             ),
         )
 
-    def published(self, metal: Metal, currency: str) -> PublishedQuote:
+    def published(self, metal: Metal) -> PublishedQuote:
         """What `of` was given, but for the spot price, which does not travel."""
         data = self.data
         return PublishedQuote(
@@ -63,7 +65,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
             quote=Quote(
                 metal=metal,
                 price=data.price,
-                currency=currency,
+                currency=self.currency,
                 source=data.source,
                 quoted_at=self.quoted_at,
                 bid=None if data.bid is msgspec.UNSET else data.bid,
@@ -142,7 +144,10 @@ class TickLog:
         return True
 
     def replace(self, seq: int, latest: Mapping[str, Quoted], ticks: Iterable[Tick]) -> None:
-        """Start over from what the database holds: the quotes in force and the newest ticks, oldest first."""
+        """Start over from what the database holds: the quotes in force and the newest ticks, oldest first.
+
+        Where no tick is kept any more, quotes count as published when they were quoted.
+        """
         self.seq = seq
         self.latest = dict(latest)
         self._ring.clear()
@@ -150,7 +155,8 @@ class TickLog:
         self._candles.clear()
         for tick in self._ring:
             self._take_candles(tick)
-        self.published_at = self._ring[-1].published_at if self._ring else None
+        told_at = [tick.published_at for tick in self._ring] or [quoted.quoted_at for quoted in self.latest.values()]
+        self.published_at = max(told_at, default=None)
         self._changed()
 
     def relist(self, latest: Mapping[str, Quoted]) -> None:

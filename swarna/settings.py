@@ -210,7 +210,7 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "swarna.apps.DeskConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -1,6 +1,6 @@
 """The staff's desk in a browser without a screen, as fixtures for conftest.py to import."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html.parser import HTMLParser
 from typing import Any
 
@@ -102,6 +102,16 @@ def save(desk: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommit
             return desk.post(address, fields)
 
     return save
+
+
+def edited(page: HttpResponse, **rows: Mapping[str, Any]) -> dict[str, Any]:
+    """What a browser posts to save a list, of whose rows some fields were changed since its page was opened."""
+    values = FormFields(page.content).values
+    for name, changed in rows.items():
+        its_name = next(key for key, value in values.items() if key.endswith("-name") and value == name)
+        form = its_name.removesuffix("name")
+        values |= {f"{form}{field}": value for field, value in changed.items()}
+    return {"_save": "Save"} | {field: value for field, value in values.items() if value is not False}
 
 
 def saved(response: HttpResponse) -> bool:

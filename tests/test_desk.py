@@ -28,7 +28,8 @@ from prices.models import (
 from prices.providers.errors import PermanentError, TemporaryError
 from prices.quota import Quota
 from prices.quotes import Lane, Metal
-from tests.desk_fixtures import Told, errors, saved, user
+from tests.conftest import quote
+from tests.desk_fixtures import FormFields, Told, edited, errors, saved, user
 from tests.world import MINUTE, PRICES, World, forget_prices
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("told")]
@@ -157,14 +158,7 @@ def test_where_a_source_was_set_aside_is_shown(world: World, desk: Client, setti
 
 def order(desk: Client, **rows: dict[str, Any]) -> Any:
     """Save the list of sources, with some of its fields changed."""
-    listed = sources.in_order()
-    data: dict[str, Any] = {"form-TOTAL_FORMS": len(listed), "form-INITIAL_FORMS": len(listed), "_save": "Save"}
-    for number, source in enumerate(listed):
-        fields = {"name": source.name, "position": source.position, "enabled": source.enabled} | rows.get(
-            source.name, {}
-        )
-        data |= {f"form-{number}-{field}": value for field, value in fields.items() if value is not False}
-    return desk.post(SOURCES, data)
+    return desk.post(SOURCES, edited(desk.get(SOURCES), **rows))
 
 
 def test_staff_put_the_sources_in_order_in_the_list(world: World, desk: Client) -> None:
@@ -186,6 +180,16 @@ def test_an_edit_does_not_undo_what_a_worker_writes_meanwhile(
     monkeypatch.setattr(ProviderState, "save", after_a_refresh)
     order(desk, a={"position": 5})
     assert (state().position, state().calls, state().calls_total) == (5, 7, 7)
+
+
+def test_a_source_that_somebody_switched_off_stays_off_when_another_saves_a_page_of_before(
+    world: World, desk: Client, act: Act
+) -> None:
+    the_list, its_own = desk.get(SOURCES), desk.get(f"{SOURCES}a/change/")
+    act(SOURCES, "switch_off", "a")
+    assert saved(desk.post(SOURCES, edited(the_list, a={"position": 5})))
+    assert saved(desk.post(f"{SOURCES}a/change/", FormFields(its_own.content).values | {"tolerance_percent": "2"}))
+    assert (state().enabled, state().position, state().tolerance_percent) == (False, 5, 2)
 
 
 def test_the_tolerance_is_set_on_a_sources_own_page(world: World, save: Callable[..., Any]) -> None:
@@ -371,6 +375,19 @@ def test_what_was_decided_is_not_decided_again(held: HeldPrice, act: Act) -> Non
         "gold 14,520.0000 from a was not approved: it was rejected by asha already."
     ]
     assert gold() == "13200 from a"
+
+
+def test_what_staff_chose_does_not_become_another_price_beneath_them(held: HeldPrice, act: Act) -> None:
+    now = held.quoted_at
+    # b gainsays a, which then says much the same again.
+    for source, price, minutes in (("b", "13210", 1), ("a", "14900", 2)):
+        at = now + minutes * MINUTE
+        ingest.offer([quote(price=price, at=at, source=source)], now=at)
+    assert act(HELD, "approve", held.pk) == [
+        "Nothing was decided: what you chose has been replaced by what is listed now."
+    ]
+    assert gold() == "13210 from b"
+    assert HeldPrice.pending().get().price == 14900
 
 
 def test_a_price_in_a_currency_of_the_past_is_not_published(held: HeldPrice, act: Act) -> None:

@@ -5,6 +5,7 @@ import datetime as dt
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -51,6 +52,7 @@ class World:
         self.ticks: list[PublishedTick] = []
         self.began_at = NOW
         self.hidden: set[Metal] = set()
+        self.kept_from = 0
         self.broken = False
         self.layer: Any = InMemoryChannelLayer()
         self.now = NOW
@@ -81,7 +83,7 @@ class World:
             began_at=self.began_at,
             seq=self.ticks[-1].seq if self.ticks else 0,
             quotes={metal: each for metal, each in quotes.items() if metal not in self.hidden},
-            ticks=tuple(tick for tick in self.ticks if tick.seq > since),
+            ticks=tuple(tick for tick in self.ticks if tick.seq > since and tick.seq >= self.kept_from),
             freshness_limit=self.freshness_limit,
         )
 
@@ -366,6 +368,41 @@ async def test_a_client_that_comes_back_before_the_first_reading_is_told_what_it
     await client.next("subscribed")
     message = await client.next("priceUpdate")
     assert (message["seq"], message["snapshot"], len(message["changes"])) == (5, False, 1)
+
+
+async def test_a_price_whose_tick_is_kept_no_longer_is_shown_all_the_same(world: World) -> None:
+    """A process that starts on a Sunday, where ticks are kept for a day."""
+    world.write(quote(price="100"))
+    world.kept_from = 2
+    client = Client(world.hub)
+    world.hub.join(client.connection)
+    message = await client.next("priceUpdate")
+    assert (message["seq"], message["data"]["gold"]["price"], message["snapshot"]) == (1, 100, True)
+
+
+async def test_a_client_that_missed_no_price_is_told_which_turned_stale_while_it_was_away(world: World) -> None:
+    world.hub = world.make_hub(batch_interval=dt.timedelta(seconds=1))
+    world.broken = True
+    client = Client(world.hub)
+    world.hub.join(client.connection)
+    await client.next("status")
+    world.write(quote(price="100"))
+    world.now += dt.timedelta(minutes=6)
+    world.broken = False
+    await world.hub.reach(1)
+    client.connection.subscribe(EVERY_METAL, since=1)
+    client.connection.wake()
+    message = await client.next("priceUpdate")
+    assert (message["seq"], message["data"]["gold"]["stale"]) == (1, True)
+
+
+async def test_a_tick_of_a_worker_in_another_currency_is_not_shown_in_ours(rarely: World, client: Client) -> None:
+    tick = published(2, replace(quote(price="9"), currency="USD"))
+    rarely.ticks.append(published(2))  # as the database has it for whoever shows rupees
+    await rarely.bring(tick)
+    await rarely.bring(rarely.write(quote("silver", price="5")))
+    message = await client.next("priceUpdate")
+    assert (message["seq"], message["data"]["gold"]["price"]) == (3, 100)
 
 
 async def test_an_emptied_database_is_believed_and_its_next_tick_shown(world: World, client: Client) -> None:

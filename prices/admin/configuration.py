@@ -12,7 +12,7 @@ from django.urls import reverse
 from simple_history.admin import SimpleHistoryAdmin
 
 from prices import schedule, wire
-from prices.admin.pages import AuditedForm
+from prices.admin.pages import AS_TYPED, AuditedForm
 from prices.models import Configuration
 from streaming import publish
 
@@ -46,6 +46,7 @@ class ConfigurationForm(AuditedForm):
 @admin.register(Configuration)
 class ConfigurationAdmin(SimpleHistoryAdmin):
     form = ConfigurationForm
+    formfield_overrides = AS_TYPED
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -82,6 +82,8 @@ class HeldPriceAdmin(ReadOnlyAdmin):
         self._decide(request, queryset, approve=False)
 
     def _decide(self, request: HttpRequest, queryset: QuerySet[HeldPrice], *, approve: bool) -> None:
+        if not queryset:
+            messages.error(request, "Nothing was decided: what you chose has been replaced by what is listed now.")
         word = "Approved" if approve else "Rejected"
         for held in queryset:
             name = f"{held.metal_id} {held.price:,} from {held.source}"

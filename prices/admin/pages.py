@@ -1,12 +1,21 @@
 """What several pages of the desk are built on."""
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.http import HttpRequest
+
+# For `formfield_overrides`. A browser's own field for numbers drops a comma that is typed: 0,5 would be 5.
+AS_TYPED: Final[Any] = {
+    models.DecimalField: {
+        "widget": forms.TextInput(attrs={"inputmode": "decimal"}),
+        "error_messages": {"invalid": "Enter a number without commas, and with a point before its decimals."},
+    }
+}
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):

@@ -24,6 +24,7 @@ const RESUME = "resume";
 
 /** The server allows 10 messages a minute; these are for changes of subscription, the rest is for heartbeats. */
 const SUBSCRIPTION_MESSAGES_A_MINUTE = 5;
+const SECOND = 1_000;
 const MINUTE = 60_000;
 
 /** No server means to send a page away for longer, and a timer past 2^31 ms would fire at once. */
@@ -239,6 +240,7 @@ export class SwarnaClient extends EventTarget {
 
   #opened() {
     this.#clockOffset = null;
+    this.#heardAt = Date.now();
     // Not only to see that someone is there: the answer tells the server's time, which a snapshot does not.
     this.#ping();
     this.#restore();
@@ -422,6 +424,9 @@ export class SwarnaClient extends EventTarget {
     const { signal } = this.#pageEvents;
     globalThis.addEventListener?.("online", () => this.#wake(), { signal });
     globalThis.document?.addEventListener("visibilitychange", () => document.hidden || this.#wake(), { signal });
+    // Not every device says that it slept. In a page out of view timers are late by themselves.
+    const watch = setInterval(() => globalThis.document?.hidden || this.#leaveTheDead(), SECOND);
+    signal.addEventListener("abort", () => clearInterval(watch));
   }
 
   /** A device that slept may hold a dead connection that looks open, since its timers slept too. */
@@ -431,7 +436,19 @@ export class SwarnaClient extends EventTarget {
     // A page that is brought into view again and again must not use up what the server lets it send.
     const mayPing = this.connected && !this.#pinging && Date.now() - this.#pingedAt > heartbeatInterval;
     if (this.#connection.state === "closed") this.connect();
-    else if (isDoubtful && mayPing) this.#ping();
+    else if (!this.#leaveTheDead() && isDoubtful && mayPing) this.#ping();
+  }
+
+  /** Opens another connection where the one that is open has been silent for longer than a heartbeat bears. */
+  #leaveTheDead() {
+    const { heartbeatInterval, heartbeatTimeout } = this.#options;
+    const dueAt = Math.max(this.#heardAt + heartbeatInterval, this.#pingedAt) + heartbeatTimeout;
+    const isDead = this.connected && Date.now() > dueAt;
+    if (isDead) {
+      this.#letGo();
+      this.#open();
+    }
+    return isDead;
   }
 
   #after(milliseconds, action) {
