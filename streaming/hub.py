@@ -19,6 +19,7 @@ from streaming import protocol, publish
 from streaming.connection import Connection
 from streaming.frames import Frame
 from streaming.metrics import Ending, Fault, Metrics, Refusal
+from streaming.protocol import Feed
 from streaming.ticks import Quoted, Tick, TickLog, overall
 
 logger = logging.getLogger(__name__)
@@ -77,7 +78,8 @@ class Hub:
         self._began_at: dt.datetime | None = None
         self._freshness_limit: dt.timedelta | None = None  # until the database has been read
         self._currency = currency
-        self._shown: tuple[Any, ...] | None = None
+        # What the status says: feed, feeds, whether the market is open, its next change, source.
+        self._shown: tuple[Feed, dict[str, Feed], bool, dt.datetime, str | None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._reading = asyncio.Lock()
         self._next_reading: asyncio.Task[None] | None = None

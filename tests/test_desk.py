@@ -189,7 +189,7 @@ def test_a_source_that_somebody_switched_off_stays_off_when_another_saves_a_page
     act(SOURCES, "switch_off", "a")
     assert saved(desk.post(SOURCES, edited(the_list, a={"position": 5})))
     assert saved(desk.post(f"{SOURCES}a/change/", FormFields(its_own.content).values | {"tolerance_percent": "2"}))
-    assert (state().enabled, state().position, state().tolerance_percent) == (False, 5, 2)
+    assert (state().enabled, state().position, state().tolerance_percent) == (False, 5, Decimal(2))
 
 
 def test_the_tolerance_is_set_on_a_sources_own_page(world: World, save: Callable[..., Any]) -> None:
