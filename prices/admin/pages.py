@@ -9,7 +9,6 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
 
-
 # For `formfield_overrides`. A browser's own field for numbers drops a comma that is typed: 0,5 would be 5.
 AS_TYPED: Final[Any] = {
     models.DecimalField: {
