@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from prices import sources
+from prices import sources, statements
 from prices.consensus import CONSENSUS
 from prices.guards import Band, Doubt, Doubted, confirms, doubted
 from prices.models import FallbackPrice, HeldPrice, LatestPrice, SanityBand
@@ -21,19 +21,20 @@ logger = logging.getLogger(__name__)
 # Without a band of staff's own: from staff's fallback price, or else the last live price, divided by it to that price
 # times it. Prices of years ago fit in; one per ounce for one per gram, or in another currency's amounts, does not.
 _BAND_TIMES = 4
-# For so long, what staff have rejected is not confirmed by its source's saying it again; and what another source
-# gainsays, each time that it is said, is not listed and logged anew.
+# For so long a decision is remembered. A price that staff rejected is not confirmed by its source's giving it again;
+# and one that another source contradicts at every refresh is listed and logged once, not every time.
 _REMEMBERED_FOR = dt.timedelta(hours=24)
 _LONGEST_WORDS = 300  # as HeldPrice.words holds
 
 
 def bands(currency: str) -> dict[Metal, Band]:
     """The sanity band of each metal that has one in this currency, per gram."""
+    here = "WHERE currency = %s", [("currency", currency)]
     found = {
         Metal(fallback.metal_id): Band.around(fallback.price, _BAND_TIMES)
-        for fallback in FallbackPrice.objects.filter(currency=currency)
+        for fallback in statements.rows(FallbackPrice, *here)
     }
-    for band in SanityBand.objects.filter(currency=currency):
+    for band in statements.rows(SanityBand, *here):
         found[Metal(band.metal_id)] = Band(band.lowest, band.highest)
     if lacking := set(Metal) - found.keys():
         for live in LatestPrice.objects.filter(metal__in=lacking, lane=Lane.LIVE, currency=currency):
@@ -61,7 +62,8 @@ class Judge:
     _pending: list[HeldPrice] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._pending = list(HeldPrice.pending())
+        pending = [("decision", HeldPrice.Decision.PENDING)]
+        self._pending = statements.rows(HeldPrice, "WHERE decision = %s ORDER BY id DESC", pending)
 
     def doubts(self, quote: Quote) -> Doubted | None:
         """What speaks against a quote, which may hold its source's premium; None where nothing does."""

@@ -87,8 +87,13 @@ class Lane(enum.StrEnum):
 
 
 def shown_lanes(providers: Collection[str]) -> frozenset[Lane]:
-    """The lanes that a deployment with these providers shows: a simulated price is none to fall back on elsewhere."""
+    """The lanes that a deployment with these providers shows: simulated prices only where one of them is simulated."""
     return frozenset(Lane) if SIMULATED in providers else frozenset({Lane.LIVE, Lane.FALLBACK})
+
+
+def usual_lane(providers: Collection[str]) -> Lane:
+    """The lane of a chart or a file that names none: the market's, unless all that is shown is a simulated one."""
+    return Lane.SIMULATED if set(providers) == {SIMULATED} else Lane.LIVE
 
 
 def lane_of(source: str) -> Lane:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from prices import wire
 from prices.quotes import DayFigures, Metal, PublishedQuote, PublishedTick, Quote
 from streaming import protocol
 from streaming.candles import CandleLog, CandlesByMetal, CandleUpdate
@@ -35,7 +36,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, published: PublishedQuote) -> "Quoted":
         """A published quote in the words of the wire."""
         quote, day = published.quote, published.day
-        number = protocol.wire_number
+        number = wire.number
         return cls(
             seq=published.seq,
             currency=quote.currency,
@@ -48,7 +49,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
                 low=number(day.low),
                 open=number(day.open),
                 previousClose=None if day.previous_close is None else number(day.previous_close),
-                timestamp=protocol.wire_time(quote.quoted_at),
+                timestamp=wire.time(quote.quoted_at),
                 source=quote.source,
                 stale=False,
                 bid=msgspec.UNSET if quote.bid is None else number(quote.bid),
@@ -57,7 +58,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def published(self, metal: Metal) -> PublishedQuote:
-        """The quote again: what `of` was given, but for a spot price, which is on no wire."""
+        """What `of` was given, but for the spot price, which does not travel."""
         data = self.data
         return PublishedQuote(
             seq=self.seq,
@@ -93,9 +94,9 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
             changes=[
                 ChangeData(
                     metal=change.metal.value,
-                    oldPrice=protocol.wire_number(change.old_price),
-                    newPrice=protocol.wire_number(change.new_price),
-                    changePercent=protocol.wire_number(change.change_percent),
+                    oldPrice=wire.number(change.old_price),
+                    newPrice=wire.number(change.new_price),
+                    changePercent=wire.number(change.change_percent),
                     direction=change.direction,
                 )
                 for change in published.changes
@@ -125,7 +126,7 @@ class TickLog:
         self._currency = currency
         self._ring: deque[Tick] = deque(maxlen=size)
         self.published_at: dt.datetime | None = None
-        self.version = 0  # another one: what is shown has changed
+        self.version = 0  # rises whenever what is shown changes
         self._candles = CandleLog()
         self._cache: dict[tuple[frozenset[str], int | None, frozenset[str]], Update | None] = {}
 
@@ -233,7 +234,7 @@ class TickLog:
             self.stale,
             changes,
             seq=self.seq,
-            published_at=protocol.wire_time(self.published_at),
+            published_at=wire.time(self.published_at),
             snapshot=snapshot,
             currency=self._currency,
             candles=candles,
@@ -241,7 +242,7 @@ class TickLog:
         return Update(Frame(payload), self.seq)
 
     def feeds(self, past: Container[str]) -> dict[str, Feed]:
-        """What kind of price each metal shows; those of `past` are no prices of now, whether stale or of the close."""
+        """What kind of price each metal shows. Those in `past` show none of now: it is stale, or of the close."""
         return {
             metal: Feed(source)
             if (source := quoted.data.source) in (Feed.SIMULATED, Feed.FALLBACK)

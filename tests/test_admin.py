@@ -177,6 +177,13 @@ def test_every_row_opens_and_says_what_it_is(desk: Client) -> None:
 
 
 @pytest.mark.usefixtures("history")
+def test_prices_are_on_top_of_the_desk(boss: Client) -> None:
+    apps = re.findall(r'class="app-(\w+) module', boss.get("/admin/").content.decode())
+    assert apps[0] == "prices"
+    assert sorted(apps[1:]) == apps[1:]
+    assert "django_celery_beat" in apps
+
+
 def test_a_superuser_sees_the_same_and_the_schedule_too(boss: Client) -> None:
     task = PeriodicTask.objects.get(name=schedule.TASK_NAME)
     for address in (

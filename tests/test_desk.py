@@ -379,7 +379,7 @@ def test_what_was_decided_is_not_decided_again(held: HeldPrice, act: Act) -> Non
 
 def test_what_staff_chose_does_not_become_another_price_beneath_them(held: HeldPrice, act: Act) -> None:
     now = held.quoted_at
-    # b gainsays a, which says much the same again.
+    # b gainsays a, which then says much the same again.
     for source, price, minutes in (("b", "13210", 1), ("a", "14900", 2)):
         at = now + minutes * MINUTE
         ingest.offer([quote(price=price, at=at, source=source)], now=at)

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from channels.layers import InMemoryChannelLayer
 
+from prices import wire
 from prices.current import Standing
 from prices.market import Calendar
 from prices.quotes import Change, DayFigures, Metal, PublishedQuote, PublishedTick, Quote
@@ -21,7 +22,7 @@ from streaming.connection import Connection
 from streaming.hub import Hub
 from streaming.metrics import Ending, Metrics
 from streaming.outlets import SendOutlet
-from streaming.protocol import EVERY_METAL, wire_time
+from streaming.protocol import EVERY_METAL
 from streaming.ticks import Tick
 from tests.conftest import NOW, quote
 
@@ -571,7 +572,7 @@ async def test_each_change_of_the_market_is_a_status_that_names_the_next(world: 
     for at, feed in ((CLOSES - MINUTE, "live"), (CLOSES, "stale"), (OPENS, "live")):
         await quoted_at(world, client, at, str(103 + len(seen)))
         status = await client.next("status")
-        while (status["feed"], status["timestamp"]) != (feed, wire_time(at)):
+        while (status["feed"], status["timestamp"]) != (feed, wire.time(at)):
             status = await client.next("status")
         seen.append((status["market"], status["nextChange"]))
     assert seen == [
@@ -594,7 +595,7 @@ async def test_nothing_is_live_while_the_market_is_closed_nor_after_it_opens_bef
     await quoted_at(world, client, CLOSES - MINUTE)
     for now, market in ((CLOSES, "closed"), (OPENS, "open")):
         world.now = now
-        while (status := await client.next("status"))["market"] != market or status["timestamp"] < wire_time(now):
+        while (status := await client.next("status"))["market"] != market or status["timestamp"] < wire.time(now):
             pass
         assert (status["feed"], status["metals"]) == ("stale", {"gold": "stale"})
     await quoted_at(world, client, OPENS + MINUTE, "103")

@@ -208,7 +208,7 @@ def manage(*arguments: str, state: Path, **variables: str) -> subprocess.Complet
 
 
 def test_every_variable_is_explained_and_every_explained_one_is_read() -> None:
-    read = set(re.findall(r'(?:env\.\w+|environ\.get)\(\s*"([A-Z_]+)"', SETTINGS.read_text()))
+    read = set(re.findall(r'(?:env\.\w+[(,]|environ\.get\()\s*"([A-Z_]+)"', SETTINGS.read_text()))
     assert set(VARIABLES) == read - OUTSIDE
     assert len(VARIABLES) == len(set(VARIABLES))
 
@@ -398,6 +398,14 @@ def test_a_malformed_variable_is_reported_and_breaks_nothing_before(
     assert list(errors) == [name]
     assert errors[name]
     assert "hunter2" not in str(errors)
+
+
+def test_a_malformed_variable_has_its_default_until_it_is_mended(load: Callable[..., dict[str, Any]]) -> None:
+    settings = load(WS_BATCH_INTERVAL="soon", API_RATE_LIMIT="-1", GOLDAPI_IO_URL="goldapi.io", WS_PORT="x")
+    assert set(settings["ENVIRONMENT_ERRORS"]) == {"WS_BATCH_INTERVAL", "API_RATE_LIMIT", "GOLDAPI_IO_URL", "WS_PORT"}
+    assert settings["WS_BATCH_INTERVAL"] == dt.timedelta(seconds=1)
+    assert (settings["API_RATE_LIMIT"], settings["WEBSOCKET_PORT"]) == (600, 3001)
+    assert settings["GOLDAPI_IO_URL"] == "https://www.goldapi.io"
 
 
 def test_check_reports_everything_that_is_wrong_at_once_with_a_hint(tmp_path: Path) -> None:

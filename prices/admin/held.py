@@ -18,6 +18,10 @@ class HeldPriceAdmin(ReadOnlyAdmin):
     """Those that wait come first, each beside the price that is shown now."""
 
     list_display = ["metal", "price_per_gram", "shown_now", "off_by", "source", "words", "quoted", "held", "decided"]
+    fields = [
+        *("metal", "currency", "price", "bid", "ask", "source", "quoted_at", "held_at", "doubt", "words"),
+        *("decision", "decided_at", "decided_by"),
+    ]
     # Not list_filter, whose column would leave the list too little room.
     search_fields = ["metal__name", "source", "decision", "decided_by"]
     list_select_related = ["metal"]
