@@ -383,9 +383,7 @@ def test_what_staff_chose_does_not_become_another_price_beneath_them(held: HeldP
     for source, price, minutes in (("b", "13210", 1), ("a", "14900", 2)):
         at = now + minutes * MINUTE
         ingest.offer([quote(price=price, at=at, source=source)], now=at)
-    assert act(HELD, "approve", held.pk) == [
-        "Nothing was decided: what you chose has been replaced by what is listed now."
-    ]
+    assert act(HELD, "approve", held.pk) == ["Not decided, for they have been replaced by what is listed now: 1."]
     assert gold() == "13210 from b"
     assert HeldPrice.pending().get().price == 14900
 
