@@ -254,7 +254,7 @@ def _place(folder: Path | None) -> Place:
         except OSError as error:
             logger.error(
                 "metrics cannot be kept in %s (%s), and /metrics will show one process only: make the folder "
-                "writable, or set METRICS_DIR to one that is, and start again",
+                "writable and room in it, or set METRICS_DIR to another, and start again",
                 folder,
                 error,
             )

@@ -30,7 +30,8 @@ if settings.ENVIRONMENT_ERRORS:
 if connection.vendor == "postgresql":
     # Django answers each request in a thread of its own, which would open a connection for it: a crowd would use up
     # what the server has. (Not so in a worker, where Celery would open and close a pool with each task.)
-    connection.settings_dict["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 10, "timeout": 3}
+    # A server that comes back is asked at once, by whoever needs it: the pool's own pauses double for five minutes.
+    connection.settings_dict["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 10, "timeout": 3, "reconnect_timeout": 1}
     connection.settings_dict["CONN_HEALTH_CHECKS"] = True  # one that the server ended is noticed before it is used
 
 

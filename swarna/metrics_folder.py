@@ -29,6 +29,10 @@ from prometheus_client.multiprocess import MultiProcessCollector
 # A series `_created` beside each other one, which the files of several processes do not have either.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client types some of itself
 
+# A process has a file for each type of metric.
+_TYPES = ("counter", "gauge_livesum", "histogram")
+_FILE_SIZE = 64 * 1024  # as prometheus_client makes them, and several times what is kept in one
+
 
 class Place:
     """Where a process keeps its metrics: in memory, for a process that is alone, or in a folder that it shares."""
@@ -47,7 +51,7 @@ class Place:
     def in_folder(cls, folder: Path) -> "Place":
         """The first place that is free in the folder, held for as long as this object lives; at most the process.
 
-        Raises OSError when the folder cannot be written, or cannot be locked.
+        Raises OSError when the folder cannot be written, is full, or cannot be locked.
         """
         folder.mkdir(parents=True, exist_ok=True)
         place = cls()
@@ -57,6 +61,8 @@ class Place:
                 _remove(folder.glob("*.db"))
             place.number, place._lock = _first_free(folder)
             _remove(folder.glob(f"gauge_*_{place.number}.db"))
+            for kind in _TYPES:
+                _reserve(folder / f"{kind}_{place.number}.db")
         place.everyone = CollectorRegistry()
         place.everyone.register(_Everyone(folder))
         place._folder = folder
@@ -134,6 +140,19 @@ def _is_held(lock: Path) -> bool:
         except BlockingIOError:
             return True
         return False
+
+
+def _reserve(file: Path) -> None:
+    """Take the disk space of a file that is to be mapped: where there is none left, to map it is death by SIGBUS.
+
+    Raises OSError then.
+    """
+    if not file.exists():
+        try:
+            file.write_bytes(bytes(_FILE_SIZE))
+        except OSError:
+            _remove([file])
+            raise
 
 
 def _remove(files: Iterable[Path]) -> None:

@@ -103,13 +103,12 @@ def save(desk: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommit
     return save
 
 
-def edited(page: Any, **rows: Mapping[str, Any]) -> dict[str, Any]:
+def edited(page: bytes, **rows: Mapping[str, Any]) -> dict[str, Any]:
     """What a browser posts to save a list, of whose rows some fields were changed since its page was opened."""
-    values: dict[str, Any] = {**FormFields(page.content).values}
+    values: dict[str, Any] = dict(FormFields(page).values)
     for name, changed in rows.items():
         its_name = next(key for key, value in values.items() if key.endswith("-name") and value == name)
-        form = its_name.removesuffix("name")
-        values |= {f"{form}{field}": value for field, value in changed.items()}
+        values |= {its_name.removesuffix("name") + field: value for field, value in changed.items()}
     return {"_save": "Save"} | {field: value for field, value in values.items() if value is not False}
 
 

@@ -384,7 +384,9 @@ ADD = "/admin/prices/fallbackprice/add/"
 
 
 def test_a_price_in_another_currency_can_be_added(save: Callable[..., Any], told: Told, settings: Settings) -> None:
-    assert saved(save(ADD, metal="gold", currency="usd", price="137.42"))
+    first = {"metal": "gold", "currency": "usd", "price": "137.42"}
+    assert "no price of gold in USD yet to compare this with" in errors(save(ADD, **first))["price"][0]
+    assert saved(save(ADD, **first, confirm="on"))
     assert FallbackPrice.objects.get(currency="USD").price == Decimal("137.42")
     assert {quote.quote.currency for tick in told.ticks for quote in tick.quotes} <= {"INR"}
 
@@ -492,7 +494,7 @@ def test_an_extreme_configuration_breaks_no_page(save: Callable[..., Any], clien
 
 def change_metals(desk: Client, **changed: dict[str, Any]) -> Any:
     """Save the list of metals, with some of their fields changed."""
-    return desk.post(METALS, edited(desk.get(METALS), **changed))
+    return desk.post(METALS, edited(desk.get(METALS).content, **changed))
 
 
 @pytest.mark.parametrize("enabled", [False, True])
@@ -539,10 +541,10 @@ def test_metals_are_put_in_another_order(desk: Client, client: Client) -> None:
 
 
 def test_a_metal_that_somebody_switched_off_stays_off_when_another_saves_a_page_of_before(desk: Client) -> None:
-    the_list, its_own = desk.get(METALS), desk.get(f"{METALS}gold/change/")
+    the_list, its_own = desk.get(METALS).content, desk.get(f"{METALS}gold/change/").content
     change_metals(desk, gold={"enabled": False})
     assert saved(desk.post(METALS, edited(the_list, gold={"position": 5})))
-    assert saved(desk.post(f"{METALS}gold/change/", FormFields(its_own.content).values | {"display_name": "Gold 24K"}))
+    assert saved(desk.post(f"{METALS}gold/change/", FormFields(its_own).values | {"display_name": "Gold 24K"}))
     gold = ListedMetal.objects.get(name="gold")
     assert (gold.enabled, gold.position, gold.display_name) == (False, 5, "Gold 24K")
 

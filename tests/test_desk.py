@@ -158,7 +158,7 @@ def test_where_a_source_was_set_aside_is_shown(world: World, desk: Client, setti
 
 def order(desk: Client, **rows: dict[str, Any]) -> Any:
     """Save the list of sources, with some of its fields changed."""
-    return desk.post(SOURCES, edited(desk.get(SOURCES), **rows))
+    return desk.post(SOURCES, edited(desk.get(SOURCES).content, **rows))
 
 
 def test_staff_put_the_sources_in_order_in_the_list(world: World, desk: Client) -> None:
@@ -185,10 +185,10 @@ def test_an_edit_does_not_undo_what_a_worker_writes_meanwhile(
 def test_a_source_that_somebody_switched_off_stays_off_when_another_saves_a_page_of_before(
     world: World, desk: Client, act: Act
 ) -> None:
-    the_list, its_own = desk.get(SOURCES), desk.get(f"{SOURCES}a/change/")
+    the_list, its_own = desk.get(SOURCES).content, desk.get(f"{SOURCES}a/change/").content
     act(SOURCES, "switch_off", "a")
     assert saved(desk.post(SOURCES, edited(the_list, a={"position": 5})))
-    assert saved(desk.post(f"{SOURCES}a/change/", FormFields(its_own.content).values | {"tolerance_percent": "2"}))
+    assert saved(desk.post(f"{SOURCES}a/change/", FormFields(its_own).values | {"tolerance_percent": "2"}))
     assert (state().enabled, state().position, state().tolerance_percent) == (False, 5, Decimal(2))
 
 
@@ -383,9 +383,7 @@ def test_what_staff_chose_does_not_become_another_price_beneath_them(held: HeldP
     for source, price, minutes in (("b", "13210", 1), ("a", "14900", 2)):
         at = now + minutes * MINUTE
         ingest.offer([quote(price=price, at=at, source=source)], now=at)
-    assert act(HELD, "approve", held.pk) == [
-        "Nothing was decided: what you chose has been replaced by what is listed now."
-    ]
+    assert act(HELD, "approve", held.pk) == ["Not decided, for they have been replaced by what is listed now: 1."]
     assert gold() == "13210 from b"
     assert HeldPrice.pending().get().price == 14900
 

@@ -13,11 +13,11 @@ from tests.product import ROOT
 
 
 class Counting:
-    """A process that counts in a folder (tests/counting.py)."""
+    """A process that counts in a folder (tests/counting.py); `before` are words to start it with."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *before: str) -> None:
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "tests.counting", str(folder)],
+            [*before, sys.executable, "-m", "tests.counting", str(folder)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -52,8 +52,10 @@ class Counting:
 
     def _answer(self) -> str:
         assert self.popen.stdout is not None
-        lines = list(iter(self.popen.stdout.readline, ".\n"))
-        assert self.popen.poll() is None, "".join(lines)
+        lines: list[str] = []
+        while (line := self.popen.stdout.readline()) != ".\n":
+            assert line, f"it ended after {lines}"
+            lines.append(line)
         return "".join(lines)
 
 
@@ -156,3 +158,14 @@ def test_a_folder_that_cannot_be_used_is_named_and_the_process_counts_alone(
     assert metrics.registry.get_sample_value("swarna_connections", {"process": "0"}) == 1
     assert f"metrics cannot be kept in {tmp_path}/file" in caplog.text
     assert "set METRICS_DIR" in caplog.text
+
+
+def test_where_its_files_have_no_room_a_process_counts_alone(tmp_path: Path) -> None:
+    no_larger_files = ("/bin/sh", "-c", 'ulimit -f 64 && exec "$0" "$@"')  # of 512 bytes: half of one
+    process = Counting(tmp_path, *no_larger_files)
+    try:
+        process.begun().does("accepted")
+        assert process.scrape()["swarna_connections_accepted_total"] == 1
+    finally:
+        process.kill()
+    assert not list(tmp_path.glob("*.db"))

@@ -221,6 +221,13 @@ def test_what_compose_alone_reads_is_explained_too() -> None:
     assert set(explained) == read - set(VARIABLES)
 
 
+def test_an_env_file_of_the_machine_does_not_undo_what_the_image_needs() -> None:
+    of_image = set(re.findall(r"^(?:ENV|   ) ([A-Z_]+)=", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    for_all, _, _ = (ROOT / "docker-compose.yml").read_text().partition("services:")
+    assert of_image & set(VARIABLES)
+    assert of_image & set(VARIABLES) <= set(re.findall(r"^    ([A-Z_]+): ", for_all, re.MULTILINE))
+
+
 def test_no_other_part_reads_the_environment() -> None:
     named = re.compile(r'environ(?:\.get\(|\[)\s*"(\w+)"|getenv\("(\w+)"')
     readers = {

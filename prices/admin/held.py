@@ -1,6 +1,7 @@
 """Prices that were not believed, for staff to decide."""
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Case, QuerySet, When
 from django.http import HttpRequest
 from django.utils import timezone
@@ -82,18 +83,23 @@ class HeldPriceAdmin(ReadOnlyAdmin):
         self._decide(request, queryset, approve=False)
 
     def _decide(self, request: HttpRequest, queryset: QuerySet[HeldPrice], *, approve: bool) -> None:
-        if not queryset:
-            messages.error(request, "Nothing was decided: what you chose has been replaced by what is listed now.")
+        # A source that says its price once more may take away the row that staff had before them.
+        gone = len(request.POST.getlist(ACTION_CHECKBOX_NAME)) - len(queryset)
         word = "Approved" if approve else "Rejected"
         for held in queryset:
             name = f"{held.metal_id} {held.price:,} from {held.source}"
             try:
                 ingest.decide(held.pk, approve=approve, by=request.user.get_username(), now=timezone.now())
+            except HeldPrice.DoesNotExist:
+                gone += 1
+                continue
             except ValueError as trouble:
                 messages.error(request, f"{name} was not {word.lower()}: {trouble}.")
                 continue
             self.log_change(request, held, f"{word}.")
             messages.success(request, f"{word}: {name}.")
+        if gone > 0:
+            messages.error(request, f"Not decided, for they have been replaced by what is listed now: {gone}.")
 
 
 def _shown(held: HeldPrice) -> Quote | None:

@@ -189,7 +189,7 @@ class Migration(migrations.Migration):
                 "constraints": [models.CheckConstraint(condition=models.Q(("price__gt", 0)), name="price_is_positive")],
             },
         ),
-        migrations.RunPython(partition, migrations.RunPython.noop),
+        migrations.RunPython(partition),
         migrations.CreateModel(
             name="LatestPrice",
             fields=[
@@ -216,7 +216,7 @@ class Migration(migrations.Migration):
         migrations.AddField("SignificantChange", "published_at", models.DateTimeField(null=True)),
         migrations.AddField("SignificantChange", "currency", models.CharField(max_length=3, null=True)),
         migrations.AddField("SignificantChange", "lane", models.CharField(max_length=10, null=True)),
-        migrations.RunPython(move, migrations.RunPython.noop),
+        migrations.RunPython(move),  # not to be undone: the tables before had no room for what came since
         migrations.AlterModelOptions("SignificantChange", {"ordering": ["-seq", "-id"]}),
         migrations.RemoveField("SignificantChange", "tick"),
         migrations.AlterField(

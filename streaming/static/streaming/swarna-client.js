@@ -136,7 +136,10 @@ export class SwarnaClient extends EventTarget {
     requireCandles(this.#options.candles);
   }
 
-  /** The latest quote of each subscribed metal. They outlive the connection: show them as live only if `connected`. */
+  /**
+   * The latest quote of each subscribed metal. They outlive the connection, and a server that has lost them: show them as
+   * live only if `connected`, and unless `status.feed` is `down`.
+   */
   get prices() {
     return this.#prices;
   }
