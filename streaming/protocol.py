@@ -8,7 +8,7 @@ import enum
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeGuard
 
 import msgspec
 
@@ -178,26 +178,26 @@ def _metals(message: Mapping[str, Any]) -> frozenset[str]:
 
 def _interval(message: Mapping[str, Any]) -> int | None:
     given = message.get("interval")
-    if given is None:
-        return None
-    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given <= LONGEST_INTERVAL_MS:
-        raise ClientError(
-            ErrorCode.INVALID_INTERVAL,
-            f'Give "interval" as whole milliseconds from 0 to {LONGEST_INTERVAL_MS}, or leave it out.',
-        )
-    return given
+    if given is None or _is_whole(given, LONGEST_INTERVAL_MS):
+        return given
+    raise ClientError(
+        ErrorCode.INVALID_INTERVAL,
+        f'Give "interval" as whole milliseconds from 0 to {LONGEST_INTERVAL_MS}, or leave it out.',
+    )
 
 
 def _since(message: Mapping[str, Any]) -> int | None:
     given = message.get("since")
-    if given is None:
-        return None
-    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given <= LARGEST_SEQ:
-        raise ClientError(
-            ErrorCode.INVALID_MESSAGE,
-            'Give "since" as the "seq" of the last update you have, or leave it out.',
-        )
-    return given
+    if given is None or _is_whole(given, LARGEST_SEQ):
+        return given
+    raise ClientError(
+        ErrorCode.INVALID_MESSAGE,
+        'Give "since" as the "seq" of the last update you have, or leave it out.',
+    )
+
+
+def _is_whole(given: object, most: int) -> TypeGuard[int]:
+    return isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= most
 
 
 def _candles(message: Mapping[str, Any]) -> frozenset[str] | None:
