@@ -239,43 +239,45 @@ async def test_a_slow_client_gets_one_merged_update_when_it_wakes(world: World, 
         assert (await client.inbox.get())["type"] == "marker"
 
 
-async def test_what_comes_soon_after_an_update_goes_out_merged_at_the_batchs_end(rarely: World) -> None:
-    world = rarely
-    batch = 0.5
-    hub = world.make_hub(dt.timedelta(seconds=batch))
-    world.write(quote(price="100"))
-    client = Client(hub)
-    hub.join(client.connection)
-    await client.next("priceUpdate")
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    for price in ("101", "102", "103"):
-        await world.bring(world.write(quote(price=price), moved=True))
-    merged = await client.next("priceUpdate")
-    assert loop.time() - began >= batch * 0.9
-    assert (merged["seq"], len(merged["changes"])) == (4, 3)
-    await hub.stop()
+BATCH = 0.5  # seconds
 
 
-async def test_ticks_as_far_apart_as_updates_may_be_are_not_late_for_ever(rarely: World) -> None:
-    batch = 0.5
-    hub = rarely.make_hub(dt.timedelta(seconds=batch))
+@pytest.fixture
+async def batched(rarely: World) -> AsyncIterator[Client]:
+    """A client of a hub that sends one update in BATCH at most; it has just been sent gold at 100."""
+    hub = rarely.make_hub(dt.timedelta(seconds=BATCH))
     rarely.write(quote(price="100"))
     client = Client(hub)
     hub.join(client.connection)
     await client.next("priceUpdate")
+    yield client
+    await hub.stop()
+
+
+async def test_what_comes_soon_after_an_update_goes_out_merged_at_the_batchs_end(
+    rarely: World, batched: Client
+) -> None:
     loop = asyncio.get_running_loop()
-    due, waited = loop.time() + batch / 5, [batch]
-    async with asyncio.timeout(30 * batch):  # by a tenth of an interval each time: eight, on an idle machine
-        while waited[-1] >= batch / 5:
+    began = loop.time()
+    for price in ("101", "102", "103"):
+        await rarely.bring(rarely.write(quote(price=price), moved=True))
+    merged = await batched.next("priceUpdate")
+    assert loop.time() - began >= BATCH * 0.9
+    assert (merged["seq"], len(merged["changes"])) == (4, 3)
+
+
+async def test_ticks_as_far_apart_as_updates_may_be_are_not_late_for_ever(rarely: World, batched: Client) -> None:
+    loop = asyncio.get_running_loop()
+    due, waited = loop.time() + BATCH / 5, [BATCH]
+    async with asyncio.timeout(30 * BATCH):  # by a tenth of an interval each time: eight, on an idle machine
+        while waited[-1] >= BATCH / 5:
             await asyncio.sleep(due - loop.time())
             await rarely.bring(rarely.write(quote(price=str(100 + len(waited)))))
             came = loop.time()
-            await client.next("priceUpdate")
+            await batched.next("priceUpdate")
             waited.append(loop.time() - came)
-            due += batch
-    assert waited[1] > batch / 2
-    await hub.stop()
+            due += BATCH
+    assert waited[1] > BATCH / 2
 
 
 async def test_after_a_quiet_batch_interval_an_update_goes_out_at_once(rarely: World) -> None:
