@@ -53,7 +53,7 @@ class Comparison:
         }
 
     def median(self, metal: Metal) -> Decimal | None:
-        """Of the prices as they would go out: of those that hold a premium and those that do not, only that is fair."""
+        """The median of the prices as they would go out: some sources' hold a premium already, others' do not."""
         prices = [self._out(quote).price for quote in self.quotes(metal).values()]
         return median(prices) if prices else None
 

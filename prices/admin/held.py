@@ -103,7 +103,7 @@ class HeldPriceAdmin(ReadOnlyAdmin):
 
 
 def _shown(held: HeldPrice) -> Quote | None:
-    """What is shown of a metal whose price waits; nothing beside one that was decided, for it is another's time."""
+    """What is shown of the metal of a price that waits. None for one that was decided: its time is over."""
     if held.decision != HeldPrice.Decision.PENDING:
         return None
     latest = LatestPrice.shown().filter(metal=held.metal_id, currency=held.currency).first()
