@@ -46,6 +46,9 @@ def _base_currency() -> str:
     return str(settings.BASE_CURRENCY)
 
 
+# --- what is listed, and how far the stream is -----------------------------------------------------------------------
+
+
 class ListedMetal(models.Model):
     """A metal as staff list it: under which name, in which order, and whether it is streamed at all."""
 
@@ -105,6 +108,9 @@ class Head(models.Model):
     def standing(cls) -> tuple[int, dt.datetime | None]:
         """The newest tick's number, and since when ticks are counted."""
         return cls.objects.values_list("seq", "began_at").first() or (0, None)
+
+
+# --- what was published ----------------------------------------------------------------------------------------------
 
 
 class _Quoted(models.Model):
@@ -197,6 +203,45 @@ class Price(_Published):
     def is_shown(self) -> bool:
         lanes = shown_lanes(settings.PRICE_PROVIDERS)
         return self.currency == settings.BASE_CURRENCY and lane_of(self.source) in lanes
+
+
+class LatestPrice(_Published):
+    """Where a metal's history stands in one lane, so that ingest reads four rows and not a history.
+
+    `confirmed_at` is when a source last gave this quote or a newer one: an upstream that repeats an unchanged quote is
+    alive, though there is nothing new to publish.
+    """
+
+    metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="latest")
+    lane = models.CharField(max_length=10)
+    confirmed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["metal", "lane", "currency"], name="one_latest_price_per_metal_lane_and_currency"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"latest {self.lane} {self.metal_id}"
+
+    @classmethod
+    def shown(cls) -> "models.QuerySet[LatestPrice]":
+        """Those that this deployment may show; of a metal's, the first is the one in force."""
+        lanes = shown_lanes(settings.PRICE_PROVIDERS)
+        return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=lanes).order_by("-seq")
+
+    @classmethod
+    def live(cls, metal: str, currency: str) -> "LatestPrice | None":
+        """Where a metal's live prices stand in a currency, if it has any."""
+        return cls.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).first()
+
+    @classmethod
+    def confirmed(cls) -> dict[str, dt.datetime]:
+        """When a source last confirmed a price that may be shown of each metal, where one ever did."""
+        by_sources = cls.shown().exclude(lane=FALLBACK).order_by("confirmed_at")
+        return dict(by_sources.values_list("metal", "confirmed_at"))
 
 
 class Candle(models.Model):
@@ -295,43 +340,7 @@ class SignificantChange(models.Model):
         )
 
 
-class LatestPrice(_Published):
-    """Where a metal's history stands in one lane, so that ingest reads four rows and not a history.
-
-    `confirmed_at` is when a source last gave this quote or a newer one: an upstream that repeats an unchanged quote is
-    alive, though there is nothing new to publish.
-    """
-
-    metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="latest")
-    lane = models.CharField(max_length=10)
-    confirmed_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["metal", "lane", "currency"], name="one_latest_price_per_metal_lane_and_currency"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"latest {self.lane} {self.metal_id}"
-
-    @classmethod
-    def shown(cls) -> "models.QuerySet[LatestPrice]":
-        """Those that this deployment may show; of a metal's, the first is the one in force."""
-        lanes = shown_lanes(settings.PRICE_PROVIDERS)
-        return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=lanes).order_by("-seq")
-
-    @classmethod
-    def live(cls, metal: str, currency: str) -> "LatestPrice | None":
-        """Where a metal's live prices stand in a currency, if it has any."""
-        return cls.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).first()
-
-    @classmethod
-    def confirmed(cls) -> dict[str, dt.datetime]:
-        """When a source last confirmed a price that may be shown of each metal, where one ever did."""
-        by_sources = cls.shown().exclude(lane=FALLBACK).order_by("confirmed_at")
-        return dict(by_sources.values_list("metal", "confirmed_at"))
+# --- what staff set --------------------------------------------------------------------------------------------------
 
 
 class FallbackPrice(models.Model):
@@ -436,65 +445,6 @@ class Configuration(models.Model):
         return settings.FRESHNESS_LIMIT or 5 * interval
 
 
-class RefreshSlot(models.Model):
-    """When the next refresh is due. Whoever moves it on has claimed the slot; there is one row."""
-
-    due_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"next refresh at {self.due_at:%H:%M:%S}"
-
-
-class ProviderState(models.Model):
-    """A price source as staff order it, and how it has been doing, for all workers alike."""
-
-    name = models.CharField(primary_key=True, max_length=40)
-    position = models.PositiveSmallIntegerField(default=0, help_text="Smaller is asked first.")
-    enabled = models.BooleanField(default=True, help_text="Off: not asked.")
-    tolerance_percent = models.DecimalField(
-        "tolerance, %",
-        help_text="How far from the sources' median it may be, where several are asked. Empty: as deployed.",
-        **_PERCENT,
-    )
-    last_success_at = models.DateTimeField(null=True, editable=False)
-    last_error_at = models.DateTimeField(null=True, editable=False)
-    last_error = models.TextField(blank=True, editable=False)
-    latency_ms = models.PositiveIntegerField("latency, ms", null=True, editable=False)
-    rests_until = models.DateTimeField(
-        null=True, editable=False, help_text="The source asked not to be called before this."
-    )
-    failures = models.PositiveIntegerField(default=0, editable=False, help_text="In a row.")
-    open_until = models.DateTimeField(null=True, editable=False, help_text="Left alone until then, for its failures.")
-    calls = models.PositiveIntegerField(default=0, editable=False, help_text="In this period of its quota.")
-    calls_since = models.DateField(null=True, editable=False)
-    refreshes_total = models.PositiveBigIntegerField(default=0, editable=False)
-    failures_total = models.PositiveBigIntegerField(default=0, editable=False)
-    calls_total = models.PositiveBigIntegerField(default=0, editable=False)
-    set_aside_total = models.PositiveBigIntegerField(default=0, editable=False)
-    disagreement = models.TextField(blank=True, editable=False, help_text="Where it was last set aside, and how far.")
-    disagreed_at = models.DateTimeField(null=True, editable=False)
-
-    class Meta:
-        verbose_name = "price source"
-        ordering = ["position", "name"]
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def breaker(self) -> Breaker:
-        return Breaker(self.failures, self.open_until)
-
-    @property
-    def quota(self) -> Quota | None:
-        """The quota that this deployment sets for it."""
-        return getattr(settings, f"{self.name.upper()}_QUOTA", None)
-
-    def calls_left(self, now: dt.datetime) -> int | None:
-        """What its quota leaves; None where it has none."""
-        return self.quota.left(self.calls, self.calls_since, now) if self.quota else None
-
-
 class SanityBand(models.Model):
     """Between which prices a metal can be at all. Without one: see prices/holding.py."""
 
@@ -553,6 +503,68 @@ class Premium(models.Model):
         began = "WHERE effective_from <= %s ORDER BY effective_from, id"
         in_order = statements.rows(cls, began, [("effective_from", at)])
         return {premium.metal_id: premium for premium in in_order}
+
+
+# --- refreshes, their sources, and what was not believed of them -----------------------------------------------------
+
+
+class RefreshSlot(models.Model):
+    """When the next refresh is due. Whoever moves it on has claimed the slot; there is one row."""
+
+    due_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"next refresh at {self.due_at:%H:%M:%S}"
+
+
+class ProviderState(models.Model):
+    """A price source as staff order it, and how it has been doing, for all workers alike."""
+
+    name = models.CharField(primary_key=True, max_length=40)
+    position = models.PositiveSmallIntegerField(default=0, help_text="Smaller is asked first.")
+    enabled = models.BooleanField(default=True, help_text="Off: not asked.")
+    tolerance_percent = models.DecimalField(
+        "tolerance, %",
+        help_text="How far from the sources' median it may be, where several are asked. Empty: as deployed.",
+        **_PERCENT,
+    )
+    last_success_at = models.DateTimeField(null=True, editable=False)
+    last_error_at = models.DateTimeField(null=True, editable=False)
+    last_error = models.TextField(blank=True, editable=False)
+    latency_ms = models.PositiveIntegerField("latency, ms", null=True, editable=False)
+    rests_until = models.DateTimeField(
+        null=True, editable=False, help_text="The source asked not to be called before this."
+    )
+    failures = models.PositiveIntegerField(default=0, editable=False, help_text="In a row.")
+    open_until = models.DateTimeField(null=True, editable=False, help_text="Left alone until then, for its failures.")
+    calls = models.PositiveIntegerField(default=0, editable=False, help_text="In this period of its quota.")
+    calls_since = models.DateField(null=True, editable=False)
+    refreshes_total = models.PositiveBigIntegerField(default=0, editable=False)
+    failures_total = models.PositiveBigIntegerField(default=0, editable=False)
+    calls_total = models.PositiveBigIntegerField(default=0, editable=False)
+    set_aside_total = models.PositiveBigIntegerField(default=0, editable=False)
+    disagreement = models.TextField(blank=True, editable=False, help_text="Where it was last set aside, and how far.")
+    disagreed_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        verbose_name = "price source"
+        ordering = ["position", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def breaker(self) -> Breaker:
+        return Breaker(self.failures, self.open_until)
+
+    @property
+    def quota(self) -> Quota | None:
+        """The quota that this deployment sets for it."""
+        return getattr(settings, f"{self.name.upper()}_QUOTA", None)
+
+    def calls_left(self, now: dt.datetime) -> int | None:
+        """What its quota leaves; None where it has none."""
+        return self.quota.left(self.calls, self.calls_since, now) if self.quota else None
 
 
 class HeldPrice(_Quoted):
