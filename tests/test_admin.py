@@ -338,7 +338,7 @@ def test_a_note_does_not_move_the_date(save: Callable[..., Any]) -> None:
         ("2999-01-01", "This is in the future"),
         ("0001-01-01", "before 2000"),
         ("9999-12-31", "This is in the future"),
-        ("yesterday", "Enter a valid date"),
+        ("yesterday", "Write the date as 2026-12-31"),
         ("", "This field is required"),
     ],
 )
