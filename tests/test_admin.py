@@ -65,6 +65,18 @@ def go_live(**prices: str) -> None:
 # --- who may come in -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("by_https", [True, False])
+def test_a_login_by_https_comes_back_by_https_alone(staff: User, client: Client, by_https: bool) -> None:
+    staff.set_password("correct horse")
+    staff.save()
+    client.get("/admin/login/", secure=by_https)
+    client.post("/admin/login/", {"username": "asha", "password": "correct horse"}, secure=by_https)
+    assert {name: bool(cookie["secure"]) for name, cookie in client.cookies.items()} == {
+        "csrftoken": by_https,
+        "sessionid": by_https,
+    }
+
+
 def test_staff_log_in_with_their_password_alone(staff: User, client: Client) -> None:
     staff.set_password("correct horse")
     staff.save()
