@@ -65,6 +65,18 @@ def go_live(**prices: str) -> None:
 # --- who may come in -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("by_https", [True, False])
+def test_a_login_by_https_comes_back_by_https_alone(staff: User, client: Client, by_https: bool) -> None:
+    staff.set_password("correct horse")
+    staff.save()
+    client.get("/admin/login/", secure=by_https)
+    client.post("/admin/login/", {"username": "asha", "password": "correct horse"}, secure=by_https)
+    assert {name: bool(cookie["secure"]) for name, cookie in client.cookies.items()} == {
+        "csrftoken": by_https,
+        "sessionid": by_https,
+    }
+
+
 def test_staff_log_in_with_their_password_alone(staff: User, client: Client) -> None:
     staff.set_password("correct horse")
     staff.save()
@@ -338,7 +350,7 @@ def test_a_note_does_not_move_the_date(save: Callable[..., Any]) -> None:
         ("2999-01-01", "This is in the future"),
         ("0001-01-01", "before 2000"),
         ("9999-12-31", "This is in the future"),
-        ("yesterday", "Enter a valid date"),
+        ("yesterday", "Write the date as 2026-12-31"),
         ("", "This field is required"),
     ],
 )

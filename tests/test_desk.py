@@ -521,6 +521,13 @@ def test_what_cannot_be_a_premium_is_refused(world: World, save: Callable[..., A
     assert not Premium.objects.exists()
 
 
+def test_a_date_that_means_another_day_elsewhere_is_refused(world: World, save: Callable[..., Any]) -> None:
+    world.refresh()
+    refused = save(f"{PREMIUMS}add/", metal="gold", multiplier="1.02", effective_from_0="01/12/2026")
+    assert errors(refused)["effective_from"] == ["Write the date as 2026-12-31."]
+    assert gold() == "13200 from a"
+
+
 def test_a_premium_of_the_future_waits_for_its_time(world: World, desk: Client, save: Callable[..., Any]) -> None:
     world.refresh()
     tomorrow = timezone.now() + dt.timedelta(days=1)

@@ -12,7 +12,7 @@ from django.urls import reverse
 from simple_history.admin import SimpleHistoryAdmin
 
 from prices import schedule, wire
-from prices.admin.pages import AS_TYPED, AuditedForm
+from prices.admin.pages import ONE_MEANING, AuditedForm
 from prices.models import Configuration
 from streaming import publish
 
@@ -46,7 +46,7 @@ class ConfigurationForm(AuditedForm):
 @admin.register(Configuration)
 class ConfigurationAdmin(SimpleHistoryAdmin):
     form = ConfigurationForm
-    formfield_overrides = AS_TYPED
+    formfield_overrides = ONE_MEANING
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -13,7 +13,7 @@ from django.utils import timezone
 from simple_history.admin import SimpleHistoryAdmin
 
 from prices import ingest
-from prices.admin.pages import AS_TYPED, InACurrencyForm
+from prices.admin.pages import ONE_MEANING, InACurrencyForm
 from prices.guards import doubted
 from prices.holding import bands
 from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal
@@ -100,7 +100,7 @@ class FallbackPriceAdmin(SimpleHistoryAdmin):
     """Edited in a hurry, so it says per what, shows the live price beside it, and tells whether it is on screen now."""
 
     form = FallbackPriceForm
-    formfield_overrides = AS_TYPED
+    formfield_overrides = ONE_MEANING
     fields = ["metal", "currency", "price", "as_of", "note", "confirm", "version"]
     list_display = ["metal", "price", "on_screen", "last_live", "as_of", "currency"]
     sortable_by = ()

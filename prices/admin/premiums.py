@@ -15,7 +15,7 @@ from django.utils import timezone
 from simple_history.admin import SimpleHistoryAdmin
 
 from prices import ingest
-from prices.admin.pages import AS_TYPED, AuditedForm
+from prices.admin.pages import ONE_MEANING, AuditedForm
 from prices.models import Configuration, LatestPrice, ListedMetal, Premium
 from prices.premiums import with_premium
 from prices.quotes import Quote, percent
@@ -121,7 +121,7 @@ class PremiumAdmin(SimpleHistoryAdmin):
     """Goes out at once, or when its time has come (prices/schedule.py)."""
 
     form = PremiumForm
-    formfield_overrides = AS_TYPED
+    formfield_overrides = ONE_MEANING
     fields = ["metal", "multiplier", "effective_from", "note", "confirm", "version"]
     list_display = ["metal", "multiplier", "effective_from", "is_in_force", "note"]
     list_filter = ["metal"]

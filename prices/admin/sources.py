@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from prices import sources
-from prices.admin.pages import AS_TYPED
+from prices.admin.pages import ONE_MEANING
 from prices.asking import ask
 from prices.health import in_words, quota_left
 from prices.models import ProviderState
@@ -30,7 +30,7 @@ class ProviderStateAdmin(admin.ModelAdmin):
     sortable_by = ()
     fields = ["name", *_STAFFS, "tolerance_percent", *_ITS_OWN, "rests", "counts"]
     readonly_fields = ["name", *_ITS_OWN, "rests", "counts"]
-    formfield_overrides = AS_TYPED | {
+    formfield_overrides = ONE_MEANING | {
         models.BooleanField: {"show_hidden_initial": True},
         # So narrow that the list fits a desk's screen.
         models.PositiveSmallIntegerField: {

@@ -101,6 +101,8 @@ export class SwarnaClient extends EventTarget {
   #pageEvents = null;
   /** The one thing waited for: that it opens, that it speaks, that it answers a ping, or that a retry is due. */
   #timer;
+  /** Looks at the clock on the wall while there is a connection. */
+  #watch;
   #connection = Object.freeze({ state: "idle" });
   #attempt = 0;
   #restartDelay = null;
@@ -244,6 +246,8 @@ export class SwarnaClient extends EventTarget {
   #opened() {
     this.#clockOffset = null;
     this.#heardAt = Date.now();
+    // Not every device says that it slept. In a page out of view timers are late by themselves.
+    this.#watch = setInterval(() => globalThis.document?.hidden || this.#leaveTheDead(), SECOND);
     // Not only to see that someone is there: the answer tells the server's time, which a snapshot does not.
     this.#ping();
     this.#restore();
@@ -412,6 +416,7 @@ export class SwarnaClient extends EventTarget {
   /** Leaves the socket to close by itself: where the server is gone, its `close` event can be a minute away. */
   #letGo() {
     clearTimeout(this.#timer);
+    clearInterval(this.#watch);
     this.#subscriptions.reset();
     this.#continuity.interrupt();
     this.#socketEvents?.abort();
@@ -427,9 +432,6 @@ export class SwarnaClient extends EventTarget {
     const { signal } = this.#pageEvents;
     globalThis.addEventListener?.("online", () => this.#wake(), { signal });
     globalThis.document?.addEventListener("visibilitychange", () => document.hidden || this.#wake(), { signal });
-    // Not every device says that it slept. In a page out of view timers are late by themselves.
-    const watch = setInterval(() => globalThis.document?.hidden || this.#leaveTheDead(), SECOND);
-    signal.addEventListener("abort", () => clearInterval(watch));
   }
 
   /** A device that slept may hold a dead connection that looks open, since its timers slept too. */
