@@ -58,7 +58,6 @@ SWISSQUOTE_URL = read(env.http_url, "SWISSQUOTE_URL", "https://forex-data-feed.s
 # Exchange rates, for sources that quote only US dollars.
 FRANKFURTER_URL = read(env.http_url, "FRANKFURTER_URL", "https://api.frankfurter.dev")
 OPEN_ER_API_URL = read(env.http_url, "OPEN_ER_API_URL", "https://open.er-api.com")
-SIMULATED_SEED = read(env.int, "SIMULATED_SEED", 1)
 # What follows is how Swarna is deployed; staff may set another threshold, freshness limit and interval in the admin.
 # As short and as long as the schedule can keep: prices/schedule.py.
 PRICE_UPDATE_INTERVAL = read(
