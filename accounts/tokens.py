@@ -3,11 +3,10 @@
 import datetime as dt
 import re
 from collections.abc import Collection
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from knox.crypto import hash_token
 from knox.models import get_digest_token
@@ -51,11 +50,10 @@ def find(text: str) -> Token | None:
     known_by = digest(text)
     if known_by is None:
         return None
-    found: Token | None = _live().filter(digest=known_by).select_related("user").first()
-    return found
+    return _live().filter(digest=known_by).select_related("user").first()
 
 
-def of(user: User | AnonymousUser) -> Any:
+def of(user: User | AnonymousUser) -> QuerySet[Token]:
     """A user's live tokens, newest first."""
     return _live().filter(user=user).order_by("-created")
 
@@ -81,5 +79,6 @@ def issue(user: User) -> tuple[Token, str]:
     return token, text
 
 
-def _live() -> Any:
-    return Token.objects.filter(Q(expiry=None) | Q(expiry__gt=timezone.now()), user__is_active=True)
+def _live() -> QuerySet[Token]:
+    live: QuerySet[Token] = Token.objects.filter(Q(expiry=None) | Q(expiry__gt=timezone.now()), user__is_active=True)
+    return live

@@ -167,8 +167,7 @@ def _page(at: dt.datetime | None) -> Callable[[], tuple[str, Sequence[Any]]]:
     from prices.models import Price
 
     def make() -> tuple[str, Sequence[Any]]:
-        shown = Q(currency="INR") & ~Q(source__in={"simulated"})
-        rows = Price.objects.filter(shown, metal=random.choice(METALS)).order_by("-at", "-id")
+        rows = Price.shown().filter(metal=random.choice(METALS)).order_by("-at", "-id")
         if at is not None:
             rows = rows.filter(Q(at__lte=at), Q(at__lt=at) | Q(id__lt=10**9))
         return rows[:101].query.sql_with_params()

@@ -1,7 +1,7 @@
 /* The meter: many WebSocket clients in one thread, which note when each price update arrived.
  *
  *   cc -O2 -o meter meter.c -DWITH_ZLIB -lz        (without the last two: compressed updates are counted, not read)
- *   meter [-c CORE] [-u PATH] [-H HEADER]... [-m FIRST-MESSAGE] [-z] [-r FILE] HOST PORT
+ *   meter [-c CORE] [-m FIRST-MESSAGE] [-z] [-r FILE] HOST PORT
  *
  * -c is the core to stay on; -m is sent as soon as a connection is open; -z offers permessage-deflate; -r writes the
  * updates that the first client receives to a file, one a line.
@@ -69,11 +69,10 @@ struct arrival {            /* bench/meter.py reads these */
 };
 
 static struct {
-    const char *path, *first_message, *record_to;
-    char headers[2048];
+    const char *first_message, *record_to;
     int deflate, port;
     struct in_addr host;
-} options = {.path = "/"};
+} options;
 
 static int poller;
 static struct client **clients;
@@ -522,14 +521,13 @@ static void stay_on(int core) {
 static void prepare_request(const char *host) {
     request_size = snprintf(
         request, sizeof request,
-        "GET %s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s%s\r\n",
-        options.path, host, options.port,
+        "GET / HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
+        host, options.port,
         /* as Chromium offers it; the seed's Node configuration accepts no offer without the parameter */
-        options.deflate ? "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" : "",
-        options.headers);
+        options.deflate ? "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" : "");
     size_t length = options.first_message ? strlen(options.first_message) : 0;
-    if (request_size >= sizeof request || length > sizeof hello - 8) die("headers or first message are too long");
+    if (length > sizeof hello - 8) die("the first message is too long");
     if (!length) return;
     hello[hello_size++] = 0x81;
     if (length < 126) {
@@ -546,19 +544,14 @@ static void prepare_request(const char *host) {
 
 static void read_options(int argc, char **argv) {
     int option;
-    while ((option = getopt(argc, argv, "c:u:H:m:zr:")) != -1) switch (option) {
+    while ((option = getopt(argc, argv, "c:m:zr:")) != -1) switch (option) {
         case 'c': stay_on(atoi(optarg)); break;
-        case 'u': options.path = optarg; break;
         case 'm': options.first_message = optarg; break;
         case 'z': options.deflate = 1; break;
         case 'r': options.record_to = optarg; break;
-        case 'H':
-            if (strlen(options.headers) + strlen(optarg) + 3 > sizeof options.headers) die("too many headers");
-            strcat(strcat(options.headers, optarg), "\r\n");
-            break;
         default: exit(2);
     }
-    if (argc - optind != 2) die("usage: meter [-c CORE] [-u PATH] [-H HEADER]... [-m FIRST-MESSAGE] [-z] [-r FILE] HOST PORT");
+    if (argc - optind != 2) die("usage: meter [-c CORE] [-m FIRST-MESSAGE] [-z] [-r FILE] HOST PORT");
     options.port = atoi(argv[optind + 1]);
     if (inet_pton(AF_INET, argv[optind], &options.host) != 1) die("%s is not an IPv4 address", argv[optind]);
     prepare_request(argv[optind]);

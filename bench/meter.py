@@ -112,9 +112,9 @@ class Meter:
         """What was counted since the mark."""
         return self._ask("report")
 
-    def settled(self, *, patience: float = 60.0) -> dict[str, Any]:
-        """The report once nothing more has arrived for a while."""
-        deadline = time.monotonic() + patience
+    def settled(self) -> dict[str, Any]:
+        """The report once nothing more has arrived for a while; after a minute in any case."""
+        deadline = time.monotonic() + 60
         seen = self.report()
         while time.monotonic() < deadline:
             time.sleep(0.4)

@@ -29,10 +29,10 @@ def figure(values: Sequence[float], unit: str) -> str:
     return f"{_short(middle)}{spread} {unit}".strip()
 
 
-def ratio(ours: Sequence[float], theirs: Sequence[float], *, unit: str = "×") -> tuple[str, float]:
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> tuple[str, float]:
     """The median of the rounds' ratios, in words with their spread and as a number."""
     ratios = [our / their if their else 0.0 for our, their in zip(ours, theirs, strict=True)]
-    return figure(ratios, unit), statistics.median(ratios)
+    return figure(ratios, "×"), statistics.median(ratios)
 
 
 def verdict(holds: bool) -> str:

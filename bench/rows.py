@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench import report, servers
+from bench import servers
 from bench.history import database, history, rest
 from bench.meter import Ages, Meter, Opened, ages
 from bench.report import Line, figure, ratio, verdict
@@ -60,9 +60,9 @@ class Spell:
 IN_FLIGHT: Final = 40
 
 
-def _open(meter: Meter, clients: int, *, in_flight: int = IN_FLIGHT) -> Opened:
+def _open(meter: Meter, clients: int) -> Opened:
     """Open clients, all of which have to come."""
-    opened = meter.open(clients, in_flight=in_flight)
+    opened = meter.open(clients, in_flight=IN_FLIGHT)
     if opened.opened != clients:
         raise RuntimeError(f"{clients} clients were to open, and of them: {opened}; {meter.report()}")
     return opened
@@ -201,7 +201,7 @@ def memory(bench: Bench) -> Iterator[Line]:
     yield Line(
         f"memory of a subscribed client, after {clients:,} (Channels: {fewer:,})",
         _cells("KB", [ours], [node], [textbook]),
-        report.ratio([ours], [textbook])[0],
+        ratio([ours], [textbook])[0],
         "≤ 22 KB",
         verdict(ours <= 22),
     )

@@ -38,8 +38,8 @@ _BATCH: Final = 500
 
 @dataclass(slots=True)
 class Filled:
-    """What became of it: days, candles or ticks that were written, that were there, that the vendor knows nothing of,
-    and what could not be had."""
+    """How many days, candles or ticks were `written`, were `there` already, and are `unknown` to the vendor; `troubles`
+    says of each other one why it could not be had."""
 
     written: int = 0
     there: int = 0
@@ -138,8 +138,8 @@ def ask(archive: Archive, asked: Ask, *, leave: int, replace: bool, now: dt.date
 
 
 def _remember_silence(archive: Archive, asked: Ask, found: Collection[tuple[dt.date, Metal]], now: dt.datetime) -> int:
-    """Remember the days of a call that the vendor knows nothing of, where they are long over; returns how many those
-    and the others are. That it has nothing of several days at all may as well be a defect of its own."""
+    """Remember the days of a call that the vendor knows nothing of, where they are long over; returns how many days it
+    knows nothing of. An answer without any of several days is not remembered: that may be a defect of the vendor's."""
     dates = [date for date in dates_between(asked.first, asked.last) if _is_open(date)]
     silent = [(date, metal) for date in dates for metal in asked.metals if (date, metal) not in found]
     if found or asked.first == asked.last:

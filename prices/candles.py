@@ -88,7 +88,7 @@ def effective(ticks: Iterable[Counted]) -> list[Counted]:
 
 
 def fold(ticks: Iterable[Counted], interval: Interval, zone: dt.tzinfo) -> Iterator[Candle]:
-    """The candles of ticks that count, oldest first, which come as `effective` orders them; oldest candle first."""
+    """The candles of ticks as `effective` gives them, oldest first."""
     made: Candle | None = None
     end = _EPOCH
     for tick in ticks:
@@ -121,7 +121,7 @@ def of_tick(tick: Counted, interval: Interval, start: dt.datetime) -> Candle:
 
 
 def merged(candle: Candle, more: Candle) -> Candle:
-    """The candle of the ticks of both, of which none is in both; where the moments are the same, `more` came later."""
+    """The candle of both candles' ticks; no tick is in both. Of those at the same moment, `more` has the later ones."""
     return Candle(
         interval=candle.interval,
         start=candle.start,

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from prices import sources
+from prices import sources, wire
 from prices.asking import ask
 from prices.current import standing
 from prices.health import quota_left
@@ -53,7 +53,7 @@ class Comparison:
         }
 
     def median(self, metal: Metal) -> Decimal | None:
-        """Of the prices as they would go out: of those that hold a premium and those that do not, only that is fair."""
+        """The median of the prices as they would go out: some sources' hold a premium already, others' do not."""
         prices = [self._out(quote).price for quote in self.quotes(metal).values()]
         return median(prices) if prices else None
 
@@ -140,7 +140,7 @@ class Comparison:
     def data(self) -> dict[str, Any]:
         """The same as JSON data, with the names that the API uses; prices per gram as sources gave them."""
         return {
-            "at": _time(self.at),
+            "at": wire.time(self.at),
             "currency": settings.BASE_CURRENCY,
             "unit": "gram",
             "metals": {metal.value: self._metal(metal) for metal in self.metals},
@@ -153,7 +153,7 @@ class Comparison:
             "prices": {
                 name: {
                     "price": quote.price,
-                    "timestamp": _time(quote.quoted_at),
+                    "timestamp": wire.time(quote.quoted_at),
                     "deviationPercent": self.deviation(quote),
                     "wouldBeHeld": self.doubts.get((metal, name)),
                 }
@@ -168,7 +168,7 @@ class Comparison:
             and {
                 "price": shown.quote.price,
                 "source": shown.quote.source,
-                "timestamp": _time(shown.quote.quoted_at),
+                "timestamp": wire.time(shown.quote.quoted_at),
             },
         }
 
@@ -217,7 +217,3 @@ def _aligned(rows: list[list[str]]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
-
-
-def _time(at: dt.datetime) -> str:
-    return at.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -86,7 +86,7 @@ def _ticks_after(since: int, until: int) -> tuple[PublishedTick, ...]:
 
 
 def _published(prices: list[Price], changes: list[SignificantChange]) -> PublishedTick:
-    """A tick of these prices. One whose prices are none of this deployment's is a link of the chain all the same."""
+    """A tick of these prices. Where none of them is shown here it is empty, and leaves no gap in the numbers."""
     first = prices[0]
     assert first.seq is not None
     assert first.published_at is not None

@@ -12,7 +12,7 @@ from prices import history, history_csv
 from prices.candles import Interval
 from prices.history_csv import Bar, Tick
 from prices.models import Price
-from prices.quotes import SIMULATED, Lane, Metal, shown_lanes
+from prices.quotes import Metal, usual_lane
 
 _CHUNK: Final = 2000  # rows in memory
 
@@ -36,9 +36,7 @@ def _row_by_row() -> AbstractContextManager[Any]:
 
 
 def _ticks(metals: Iterable[Metal], start: dt.datetime, end: dt.datetime) -> Iterator[Tick]:
-    shown = Price.objects.filter(currency=settings.BASE_CURRENCY, at__gte=start, at__lt=end).order_by("at", "id")
-    if Lane.SIMULATED not in shown_lanes(settings.PRICE_PROVIDERS):
-        shown = shown.exclude(source=SIMULATED)
+    shown = Price.shown().filter(at__gte=start, at__lt=end).order_by("at", "id")
     with _row_by_row():
         for metal in metals:
             rows = shown.filter(metal=metal).values_list("at", "price", "bid", "ask", "source")
@@ -47,7 +45,7 @@ def _ticks(metals: Iterable[Metal], start: dt.datetime, end: dt.datetime) -> Ite
 
 
 def _bars(metals: Iterable[Metal], interval: Interval, start: dt.datetime, end: dt.datetime) -> Iterator[Bar]:
-    lane = Lane.SIMULATED if settings.PRICE_PROVIDERS == [SIMULATED] else Lane.LIVE
+    lane = usual_lane(settings.PRICE_PROVIDERS)
     with _row_by_row():
         for metal in metals:
             kept = history.Series(metal, settings.BASE_CURRENCY, lane).kept(interval, start, end)

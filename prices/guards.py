@@ -7,7 +7,8 @@ from typing import Final
 
 from prices.quotes import Quote, percent
 
-# A source's price may lie this far outside the day's range that it gives itself: it renews the one before the other.
+# Percent by which a source's price may lie outside the day's range that it gives beside it: it need not bring both up
+# to date at the same moment.
 _BESIDE_ITS_RANGE: Final = Decimal("0.1")
 
 

@@ -37,7 +37,7 @@ def health(source: ProviderState, now: dt.datetime) -> Health:
 
 
 def in_words(source: ProviderState, now: dt.datetime) -> str:
-    """The same with until when, or since when."""
+    """`health` as a phrase, with until when or since when."""
     match health(source, now):
         case Health.RESTS:
             assert source.rests_until

@@ -4,16 +4,15 @@ Whoever writes candles holds the lock of `Head`, so that no tick is added to wha
 """
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from prices import candles
+from prices import candles, statements
 from prices.candles import Counted, Interval
 from prices.models import Candle, Head, Price
 from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, lane_of, shown_lanes
@@ -21,7 +20,9 @@ from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, lane_of, shown_lanes
 _KEY = ("metal", "currency", "lane", "interval", "start")
 _FIGURES = ("open", "high", "low", "close", "ticks", "first_at", "last_at", "seq")
 _COLUMNS = (*_KEY, *_FIGURES, "source")
-_FIELDS: Mapping[str, Any] = {field.name: field for field in Candle._meta.concrete_fields}
+# What a tick is given as, and the beginning of a candle that it is in.
+_TICK = ("metal", "currency", "lane", "close", "last_at", "seq")
+_BEGIN = ("metal", "interval", "start")
 # A tick is a candle of itself. Each value is sent once, for all intervals: they are what a statement costs most by.
 # What is there is merged with it as by candles.merged, by the database, which spares a reading at each tick.
 _COUNT = f"""
@@ -41,7 +42,7 @@ ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET
     first_at = CASE WHEN excluded.first_at < had.first_at THEN excluded.first_at ELSE had.first_at END,
     last_at = CASE WHEN excluded.last_at > had.last_at THEN excluded.last_at ELSE had.last_at END,
     seq = CASE WHEN excluded.seq > had.seq THEN excluded.seq ELSE had.seq END
-RETURNING {", ".join(_COLUMNS)}
+RETURNING {statements.columns(Candle)}
 """  # noqa: S608  (of names above alone)
 # SQLite takes 32,766 values in a statement.
 _MOST_ROWS = 1000
@@ -148,12 +149,14 @@ def _count(prices: Sequence[Price], local: ZoneInfo) -> list[Candle]:
     starts = [
         (price.metal_id, interval.value, interval.start(price.at, local)) for price in prices for interval in Interval
     ]
-    statement = _COUNT.format(ticks=_places(ticks), starts=_places(starts))
-    names = [
-        *("metal", "currency", "lane", "close", "last_at", "seq") * len(ticks),
-        *("metal", "interval", "start") * len(starts),
+    statement = _COUNT.format(
+        ticks=statements.places(len(ticks), len(_TICK)), starts=statements.places(len(starts), len(_BEGIN))
+    )
+    values = [
+        *(named for tick in ticks for named in zip(_TICK, tick, strict=True)),
+        *(named for start in starts for named in zip(_BEGIN, start, strict=True)),
     ]
-    return _run(statement, names, [value for row in (*ticks, *starts) for value in row])
+    return statements.run(Candle, statement, values)
 
 
 def by_metal(rows: Iterable[Candle]) -> dict[Metal, list[tuple[candles.Candle, dt.datetime]]]:
@@ -174,34 +177,6 @@ def changed_since(seq: int, start: dt.datetime) -> list[Candle]:
     )
     lanes = shown_lanes(settings.PRICE_PROVIDERS)
     return list(Candle.objects.filter(begins, currency=settings.BASE_CURRENCY, lane__in=lanes, seq__gt=seq))
-
-
-def _places(rows: Sequence[Sequence[object]]) -> str:
-    """Where the values of rows go in a statement."""
-    return ", ".join([f"({', '.join(['%s'] * len(rows[0]))})"] * len(rows))
-
-
-def _run(statement: str, names: Sequence[str], values: Sequence[object]) -> list[Candle]:
-    """Run a statement with values of the columns of these names, and read the candles that it returns.
-
-    Both as Django would: not every database takes and gives decimals and times as such.
-    """
-    prepared = [_FIELDS[name].get_db_prep_save(value, connection) for name, value in zip(names, values, strict=True)]
-    columns = [_FIELDS[name].cached_col for name in _COLUMNS]
-    converters = [
-        (*connection.ops.get_db_converters(column), *column.get_db_converters(connection)) for column in columns
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(statement, prepared)
-        found = cursor.fetchall()
-    made: list[Candle] = []
-    for row in found:
-        read = list(row)
-        for place, converts in enumerate(converters):
-            for convert in converts:
-                read[place] = convert(read[place], columns[place], connection)
-        made.append(Candle(**dict(zip(_COLUMNS, read, strict=True))))
-    return made
 
 
 def put(rows: Sequence[Candle]) -> None:

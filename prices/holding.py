@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from prices import sources
+from prices import sources, statements
 from prices.consensus import CONSENSUS
 from prices.guards import Band, Doubt, Doubted, confirms, doubted
 from prices.models import FallbackPrice, HeldPrice, LatestPrice, SanityBand
@@ -21,19 +21,20 @@ logger = logging.getLogger(__name__)
 # Without a band of staff's own: from staff's fallback price, or else the last live price, divided by it to that price
 # times it. Prices of years ago fit in; one per ounce for one per gram, or in another currency's amounts, does not.
 _BAND_TIMES = 4
-# For so long, what staff have rejected is not confirmed by its source's saying it again; and what another source
-# gainsays, each time that it is said, is not listed and logged anew.
+# For so long a decision is remembered. A price that staff rejected is not confirmed by its source's giving it again;
+# and one that another source contradicts at every refresh is listed and logged once, not every time.
 _REMEMBERED_FOR = dt.timedelta(hours=24)
 _LONGEST_WORDS = 300  # as HeldPrice.words holds
 
 
 def bands(currency: str) -> dict[Metal, Band]:
     """The sanity band of each metal that has one in this currency, per gram."""
+    here = "WHERE currency = %s", [("currency", currency)]
     found = {
         Metal(fallback.metal_id): Band.around(fallback.price, _BAND_TIMES)
-        for fallback in FallbackPrice.objects.filter(currency=currency)
+        for fallback in statements.rows(FallbackPrice, *here)
     }
-    for band in SanityBand.objects.filter(currency=currency):
+    for band in statements.rows(SanityBand, *here):
         found[Metal(band.metal_id)] = Band(band.lowest, band.highest)
     if lacking := set(Metal) - found.keys():
         for live in LatestPrice.objects.filter(metal__in=lacking, lane=Lane.LIVE, currency=currency):
@@ -61,7 +62,8 @@ class Judge:
     _pending: list[HeldPrice] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._pending = list(HeldPrice.pending())
+        pending = [("decision", HeldPrice.Decision.PENDING)]
+        self._pending = statements.rows(HeldPrice, "WHERE decision = %s ORDER BY id DESC", pending)
 
     def doubts(self, quote: Quote) -> Doubted | None:
         """What speaks against a quote, which may hold its source's premium; None where nothing does."""
@@ -106,8 +108,11 @@ class Judge:
         if any(self._is_same(quote, rejected) for rejected in self._rejected(quote)):
             return False
         spot = before_premium(quote)
+        # Where others have their say too, a source that says the same again proves nothing.
+        others = [held for held in pending if held.source != quote.source and held.doubt != Doubt.BAND]
         return any(
-            confirms(spot, before_premium(held.quote()), max_jump_percent=self.max_jump_percent) for held in pending
+            confirms(spot, before_premium(held.quote()), max_jump_percent=self.max_jump_percent)
+            for held in others or pending
         )
 
     def _rejected(self, quote: Quote) -> list[HeldPrice]:
@@ -133,19 +138,27 @@ class Judge:
                 return  # much the same over again: what staff are about to decide is not to change beneath them
             held.decide(HeldPrice.Decision.OVERTAKEN, by=quote.source, at=self.now)
         gainsaid = self._gainsaid(quote, trouble)
-        held = gainsaid or HeldPrice(
-            metal_id=quote.metal, currency=quote.currency, source=quote.source, held_at=self.now
+        if gainsaid:
+            # Not changed: staff who look at a list of before would decide on what it does not show.
+            gainsaid.delete()
+        held = HeldPrice.objects.create(
+            metal_id=quote.metal,
+            currency=quote.currency,
+            price=quote.price,
+            bid=quote.bid,
+            ask=quote.ask,
+            source=quote.source,
+            quoted_at=quote.quoted_at,
+            held_at=gainsaid.held_at if gainsaid else self.now,
+            doubt=trouble.doubt,
+            words=trouble.words,
         )
-        held.price, held.bid, held.ask, held.quoted_at = quote.price, quote.bid, quote.ask, quote.quoted_at
-        held.doubt, held.words = trouble.doubt, trouble.words
-        held.decision, held.decided_at, held.decided_by = HeldPrice.Decision.PENDING, None, ""
-        held.save()
         self._pending.append(held)
         if not gainsaid and not any(held.doubt == trouble.doubt for held in pending):
             logger.warning("%s: %s of %s is held: %s", quote.source, quote.metal, quote.currency, trouble.words)
 
     def _gainsaid(self, quote: Quote, trouble: Doubted) -> HeldPrice | None:
-        """The row of much the same price from the same source, where another source has overtaken it of late."""
+        """Much the same price from the same source, where another source has overtaken it of late."""
         last = HeldPrice.objects.filter(metal=quote.metal, currency=quote.currency, source=quote.source).first()
         is_it = (
             last is not None

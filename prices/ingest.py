@@ -13,7 +13,7 @@ from functools import partial
 from django.conf import settings
 from django.db import transaction
 
-from prices import history, partitions, schedule
+from prices import history, partitions, schedule, statements
 from prices.changes import significant_change
 from prices.holding import Judge, bands
 from prices.models import (
@@ -45,6 +45,9 @@ logger = logging.getLogger(__name__)
 
 # What a row of the latest prices has from the price: all but whose it is.
 _PUBLISHED = [field.name for field in Price._meta.fields if field.name not in ("id", "metal")]
+_IN_ITS_PLACE = "ON CONFLICT (metal_id, lane, currency) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in (*_PUBLISHED, "confirmed_at")
+)
 
 
 def record(quotes: Iterable[Quote], *, now: dt.datetime) -> PublishedTick | None:
@@ -142,7 +145,7 @@ class _Ledger:
         self.listed = ListedMetal.metals()
         self.latest: dict[tuple[str, str], LatestPrice] = {
             (latest.metal_id, latest.lane): latest
-            for latest in LatestPrice.objects.filter(currency=settings.BASE_CURRENCY)
+            for latest in statements.rows(LatestPrice, "WHERE currency = %s", [("currency", settings.BASE_CURRENCY)])
         }
 
     def judge(self) -> Judge:
@@ -187,11 +190,11 @@ class _Ledger:
         if not news:
             return None
         self.head.seq += 1
-        self.head.save(update_fields=["seq"])
+        statements.run(Head, "UPDATE prices_head SET seq = %s", [("seq", self.head.seq)])
         moved = [(quote, change) for quote in news if (change := self._change(quote))]
         rows = [self._row(quote, confirms=confirms) for quote in news]
         partitions.ensure(row.at for row in rows)
-        Price.objects.bulk_create(rows)
+        statements.insert(rows)
         SignificantChange.objects.bulk_create(
             SignificantChange(
                 seq=self.head.seq,
@@ -212,12 +215,7 @@ class _Ledger:
             if (last := self.latest.get((row.metal_id, lane_of(row.source)))) and last.at == row.at
         }
         candles = history.take(rows, corrected=corrected)
-        LatestPrice.objects.bulk_create(
-            (self._latest(row, confirms=confirms) for row in rows),
-            update_conflicts=True,
-            unique_fields=["metal", "lane", "currency"],
-            update_fields=[*_PUBLISHED, "confirmed_at"],
-        )
+        statements.insert([self._latest(row, confirms=confirms) for row in rows], _IN_ITS_PLACE)
         result = PublishedTick(
             seq=self.head.seq,
             published_at=self.now,

@@ -92,8 +92,8 @@ class Calendar:
     def is_of_now(self, quoted_at: dt.datetime, now: dt.datetime, limit: dt.timedelta) -> bool:
         """Whether a live quote says what the market pays now: it is open, and the quote within `limit` by the clock.
 
-        Not so the price of a close, until one comes that was quoted after the opening: however good it was, and though
-        nobody could have given a newer one (`age`), what is paid now may be another.
+        The price of a close does not: until somebody quotes after the opening, what is paid now may be far from it,
+        though nobody could have given a newer one and by `age` it is fresh.
         """
         return self.is_open(now) and now - quoted_at <= limit
 

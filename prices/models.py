@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import connection, models
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
-from prices import candles
+from prices import candles, statements
 from prices.breaker import Breaker
 from prices.candles import Interval
 from prices.guards import Doubt
@@ -31,16 +31,33 @@ from prices.quotes import (
 
 # Per gram: more digits before the point than LARGEST_PRICE has, and as many after it as are published.
 _AMOUNT: Final[dict[str, Any]] = {"max_digits": 18, "decimal_places": 4}
+# Of staff's own, where empty means as deployed.
+_PERCENT: Final[dict[str, Any]] = {
+    "max_digits": 6,
+    "decimal_places": 3,
+    "null": True,
+    "blank": True,
+    "validators": [MinValueValidator(Decimal("0.001"))],
+}
+_METALS: Final = [(metal.value, metal.value) for metal in Metal]
+
+
+# When its holder has been still for so long, as a machine that lost its network, PostgreSQL gives the row to others.
+# Else it would wait for two hours, in which nobody could publish a price.
+_LOCK: Final = ", set_config('idle_in_transaction_session_timeout', '30s', true) FOR UPDATE OF prices_head"
 
 
 def _base_currency() -> str:
     return str(settings.BASE_CURRENCY)
 
 
+# --- what is listed, and how far the stream is -----------------------------------------------------------------------
+
+
 class ListedMetal(models.Model):
     """A metal as staff list it: under which name, in which order, and whether it is streamed at all."""
 
-    name = models.CharField(primary_key=True, max_length=20, choices=[(metal.value, metal.value) for metal in Metal])
+    name = models.CharField(primary_key=True, max_length=20, choices=_METALS)
     display_name = models.CharField(max_length=40)
     position = models.PositiveSmallIntegerField(default=0, help_text="Smaller comes first.")
     enabled = models.BooleanField(default=True, help_text="Off: not fetched and not shown. Its history is kept.")
@@ -60,7 +77,7 @@ class ListedMetal(models.Model):
     @classmethod
     def metals(cls) -> list[Metal]:
         """Those that are switched on, in staff's order."""
-        return [Metal(name) for name in cls.objects.filter(enabled=True).values_list("name", flat=True)]
+        return [Metal(listed.name) for listed in statements.rows(cls, "WHERE enabled ORDER BY position, name")]
 
 
 class Head(models.Model):
@@ -80,11 +97,12 @@ class Head(models.Model):
     @classmethod
     def locked(cls) -> "Head":
         """The one row, made when it is missing, for the caller's transaction alone."""
-        head = cls.objects.select_for_update().first()
-        if head is None:
+        # A transaction of SQLite has the whole database.
+        lock = _LOCK if connection.vendor == "postgresql" else ""
+        if not (heads := statements.rows(cls, lock)):
             cls.objects.get_or_create(pk=1)
-            head = cls.objects.select_for_update().get()
-        return head
+            heads = statements.rows(cls, lock)
+        return heads[0]
 
     @classmethod
     def newest(cls) -> int:
@@ -97,33 +115,24 @@ class Head(models.Model):
         return cls.objects.values_list("seq", "began_at").first() or (0, None)
 
 
-class _Published(models.Model):
-    """One metal's quote as it was published, with the day's figures as they stood. Amounts per gram."""
+# --- what was published ----------------------------------------------------------------------------------------------
+
+
+class _Quoted(models.Model):
+    """One metal's quote, as its source gave it or with a premium on it. Amounts per gram."""
 
     currency = models.CharField(max_length=3)
     price = models.DecimalField("price per gram", **_AMOUNT)
     bid = models.DecimalField("bid", null=True, **_AMOUNT)
     ask = models.DecimalField("ask", null=True, **_AMOUNT)
-    open = models.DecimalField("open", **_AMOUNT)
-    high = models.DecimalField("high", **_AMOUNT)
-    low = models.DecimalField("low", **_AMOUNT)
-    previous_close = models.DecimalField("previous close", null=True, **_AMOUNT)
-    spot = models.DecimalField(
-        "spot per gram", null=True, help_text="As the source gave it, where the price holds a premium.", **_AMOUNT
-    )
     source = models.CharField(max_length=40)
     quoted_at = models.DateTimeField(help_text="When the source quoted it.")
-    at = models.DateTimeField(
-        help_text="From when on it was the price: when it was quoted, but not before a premium that is on it came into "
-        "force; staff's fallback from when it was shown."
-    )
-    seq = models.BigIntegerField(null=True, help_text="The tick that brought it. Ticks have numbers without gaps.")
-    published_at = models.DateTimeField(null=True, help_text="When that was.")
 
     class Meta:
         abstract = True
 
     metal_id: str
+    spot: Any = None  # where there is no premium on the price, it is the spot price
 
     def quote(self) -> Quote:
         """This row as the quote that it was made from."""
@@ -137,6 +146,27 @@ class _Published(models.Model):
             ask=self.ask,
             spot=self.spot,
         )
+
+
+class _Published(_Quoted):
+    """One metal's quote as it was published, with the day's figures as they stood."""
+
+    open = models.DecimalField("open", **_AMOUNT)
+    high = models.DecimalField("high", **_AMOUNT)
+    low = models.DecimalField("low", **_AMOUNT)
+    previous_close = models.DecimalField("previous close", null=True, **_AMOUNT)
+    spot = models.DecimalField(
+        "spot per gram", null=True, help_text="As the source gave it, where the price holds a premium.", **_AMOUNT
+    )
+    at = models.DateTimeField(
+        help_text="From when on it was the price: when it was quoted, but not before a premium that is on it came into "
+        "force; staff's fallback from when it was shown."
+    )
+    seq = models.BigIntegerField(null=True, help_text="The tick that brought it. Ticks have numbers without gaps.")
+    published_at = models.DateTimeField(null=True, help_text="When that was.")
+
+    class Meta:
+        abstract = True
 
     def day(self) -> DayFigures:
         """The day's figures of this row."""
@@ -168,11 +198,55 @@ class Price(_Published):
     def __str__(self) -> str:
         return f"{self.metal_id} {self.price} {self.currency}/g from {self.source}"
 
+    @classmethod
+    def shown(cls) -> "models.QuerySet[Price]":
+        """Those that this deployment may show; of a row that is read already, `is_shown` tells."""
+        hidden = set(Lane) - shown_lanes(settings.PRICE_PROVIDERS)
+        return cls.objects.filter(currency=settings.BASE_CURRENCY).exclude(source__in=hidden)
+
     @property
     def is_shown(self) -> bool:
-        """Whether this deployment may show it; see `LatestPrice.shown`."""
         lanes = shown_lanes(settings.PRICE_PROVIDERS)
         return self.currency == settings.BASE_CURRENCY and lane_of(self.source) in lanes
+
+
+class LatestPrice(_Published):
+    """Where a metal's history stands in one lane, so that ingest reads four rows and not a history.
+
+    `confirmed_at` is when a source last gave this quote or a newer one: an upstream that repeats an unchanged quote is
+    alive, though there is nothing new to publish.
+    """
+
+    metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="latest")
+    lane = models.CharField(max_length=10)
+    confirmed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["metal", "lane", "currency"], name="one_latest_price_per_metal_lane_and_currency"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"latest {self.lane} {self.metal_id}"
+
+    @classmethod
+    def shown(cls) -> "models.QuerySet[LatestPrice]":
+        """Those that this deployment may show; of a metal's, the first is the one in force."""
+        lanes = shown_lanes(settings.PRICE_PROVIDERS)
+        return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=lanes).order_by("-seq")
+
+    @classmethod
+    def live(cls, metal: str, currency: str) -> "LatestPrice | None":
+        """Where a metal's live prices stand in a currency, if it has any."""
+        return cls.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).first()
+
+    @classmethod
+    def confirmed(cls) -> dict[str, dt.datetime]:
+        """When a source last confirmed a price that may be shown of each metal, where one ever did."""
+        by_sources = cls.shown().exclude(lane=FALLBACK).order_by("confirmed_at")
+        return dict(by_sources.values_list("metal", "confirmed_at"))
 
 
 class Candle(models.Model):
@@ -182,7 +256,7 @@ class Candle(models.Model):
     """
 
     pk = models.CompositePrimaryKey("metal", "currency", "lane", "interval", "start")
-    metal = models.CharField(max_length=20, choices=[(metal.value, metal.value) for metal in Metal])
+    metal = models.CharField(max_length=20, choices=_METALS)
     currency = models.CharField(max_length=3)
     lane = models.CharField(max_length=10)
     interval = models.CharField(max_length=3, choices=[(interval.value, interval.value) for interval in Interval])
@@ -223,7 +297,7 @@ class SilentDay(models.Model):
     """A day that a vendor's archive knew nothing of when it was long over: not worth a call again."""
 
     archive = models.CharField(max_length=40)
-    metal = models.CharField(max_length=20, choices=[(metal.value, metal.value) for metal in Metal])
+    metal = models.CharField(max_length=20, choices=_METALS)
     currency = models.CharField(max_length=3)
     date = models.DateField(help_text="Of UTC.")
 
@@ -271,43 +345,7 @@ class SignificantChange(models.Model):
         )
 
 
-class LatestPrice(_Published):
-    """Where a metal's history stands in one lane, so that ingest reads four rows and not a history.
-
-    `confirmed_at` is when a source last gave this quote or a newer one: an upstream that repeats an unchanged quote is
-    alive, though there is nothing new to publish.
-    """
-
-    metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="latest")
-    lane = models.CharField(max_length=10)
-    confirmed_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["metal", "lane", "currency"], name="one_latest_price_per_metal_lane_and_currency"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"latest {self.lane} {self.metal_id}"
-
-    @classmethod
-    def shown(cls) -> "models.QuerySet[LatestPrice]":
-        """Those that this deployment may show; of a metal's, the first is the one in force."""
-        lanes = shown_lanes(settings.PRICE_PROVIDERS)
-        return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=lanes).order_by("-seq")
-
-    @classmethod
-    def live(cls, metal: str, currency: str) -> "LatestPrice | None":
-        """Where a metal's live prices stand in a currency, if it has any."""
-        return cls.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).first()
-
-    @classmethod
-    def confirmed(cls) -> dict[str, dt.datetime]:
-        """When a source last confirmed a price that may be shown of each metal, where one ever did."""
-        by_sources = cls.shown().exclude(lane=FALLBACK).order_by("confirmed_at")
-        return dict(by_sources.values_list("metal", "confirmed_at"))
+# --- what staff set --------------------------------------------------------------------------------------------------
 
 
 class FallbackPrice(models.Model):
@@ -360,13 +398,7 @@ class Configuration(models.Model):
     """
 
     change_threshold_percent = models.DecimalField(
-        "significant change, %",
-        max_digits=6,
-        decimal_places=3,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(Decimal("0.001"))],
-        help_text="Moves larger than this are announced in `changes`.",
+        "significant change, %", help_text="Moves larger than this are announced in `changes`.", **_PERCENT
     )
     freshness_limit_ms = models.PositiveBigIntegerField(
         "freshness limit, ms",
@@ -377,12 +409,8 @@ class Configuration(models.Model):
     )
     max_jump_percent = models.DecimalField(
         "largest jump, %",
-        max_digits=6,
-        decimal_places=3,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(Decimal("0.001"))],
         help_text="A price further than this from the last one is held until it is confirmed.",
+        **_PERCENT,
     )
     deployed_interval_ms = models.PositiveBigIntegerField(
         editable=False, default=0, help_text="PRICE_UPDATE_INTERVAL when it was last applied."
@@ -402,7 +430,8 @@ class Configuration(models.Model):
     @classmethod
     def load(cls) -> "Configuration":
         """The one row, made when it is missing."""
-        return cls.objects.get_or_create(pk=1)[0]
+        there = statements.rows(cls)
+        return there[0] if there else cls.objects.get_or_create(pk=1)[0]
 
     @property
     def threshold_percent(self) -> Decimal:
@@ -419,69 +448,6 @@ class Configuration(models.Model):
         if self.freshness_limit_ms:
             return dt.timedelta(milliseconds=self.freshness_limit_ms)
         return settings.FRESHNESS_LIMIT or 5 * interval
-
-
-class RefreshSlot(models.Model):
-    """When the next refresh is due. Whoever moves it on has claimed the slot; there is one row."""
-
-    due_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"next refresh at {self.due_at:%H:%M:%S}"
-
-
-class ProviderState(models.Model):
-    """A price source as staff order it, and how it has been doing, for all workers alike."""
-
-    name = models.CharField(primary_key=True, max_length=40)
-    position = models.PositiveSmallIntegerField(default=0, help_text="Smaller is asked first.")
-    enabled = models.BooleanField(default=True, help_text="Off: not asked.")
-    tolerance_percent = models.DecimalField(
-        "tolerance, %",
-        max_digits=6,
-        decimal_places=3,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(Decimal("0.001"))],
-        help_text="How far from the sources' median it may be, where several are asked. Empty: as deployed.",
-    )
-    last_success_at = models.DateTimeField(null=True, editable=False)
-    last_error_at = models.DateTimeField(null=True, editable=False)
-    last_error = models.TextField(blank=True, editable=False)
-    latency_ms = models.PositiveIntegerField("latency, ms", null=True, editable=False)
-    rests_until = models.DateTimeField(
-        null=True, editable=False, help_text="The source asked not to be called before this."
-    )
-    failures = models.PositiveIntegerField(default=0, editable=False, help_text="In a row.")
-    open_until = models.DateTimeField(null=True, editable=False, help_text="Left alone until then, for its failures.")
-    calls = models.PositiveIntegerField(default=0, editable=False, help_text="In this period of its quota.")
-    calls_since = models.DateField(null=True, editable=False)
-    refreshes_total = models.PositiveBigIntegerField(default=0, editable=False)
-    failures_total = models.PositiveBigIntegerField(default=0, editable=False)
-    calls_total = models.PositiveBigIntegerField(default=0, editable=False)
-    set_aside_total = models.PositiveBigIntegerField(default=0, editable=False)
-    disagreement = models.TextField(blank=True, editable=False, help_text="Where it was last set aside, and how far.")
-    disagreed_at = models.DateTimeField(null=True, editable=False)
-
-    class Meta:
-        verbose_name = "price source"
-        ordering = ["position", "name"]
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def breaker(self) -> Breaker:
-        return Breaker(self.failures, self.open_until)
-
-    @property
-    def quota(self) -> Quota | None:
-        """The quota that this deployment sets for it."""
-        return getattr(settings, f"{self.name.upper()}_QUOTA", None)
-
-    def calls_left(self, now: dt.datetime) -> int | None:
-        """What its quota leaves; None where it has none."""
-        return self.quota.left(self.calls, self.calls_since, now) if self.quota else None
 
 
 class SanityBand(models.Model):
@@ -539,12 +505,78 @@ class Premium(models.Model):
     @classmethod
     def rows_in_force(cls, at: dt.datetime) -> "dict[str, Premium]":
         """The premium of each metal that has one at `at`."""
-        in_order = cls.objects.filter(effective_from__lte=at).order_by("effective_from", "pk")
+        began = "WHERE effective_from <= %s ORDER BY effective_from, id"
+        in_order = statements.rows(cls, began, [("effective_from", at)])
         return {premium.metal_id: premium for premium in in_order}
 
 
-class HeldPrice(models.Model):
-    """A price that was not believed, and what became of it: confirmed by another, decided by staff, or overtaken."""
+# --- refreshes, their sources, and what was not believed of them -----------------------------------------------------
+
+
+class RefreshSlot(models.Model):
+    """When the next refresh is due. Whoever moves it on has claimed the slot; there is one row."""
+
+    due_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"next refresh at {self.due_at:%H:%M:%S}"
+
+
+class ProviderState(models.Model):
+    """A price source as staff order it, and how it has been doing, for all workers alike."""
+
+    name = models.CharField(primary_key=True, max_length=40)
+    position = models.PositiveSmallIntegerField(default=0, help_text="Smaller is asked first.")
+    enabled = models.BooleanField(default=True, help_text="Off: not asked.")
+    tolerance_percent = models.DecimalField(
+        "tolerance, %",
+        help_text="How far from the sources' median it may be, where several are asked. Empty: as deployed.",
+        **_PERCENT,
+    )
+    last_success_at = models.DateTimeField(null=True, editable=False)
+    last_error_at = models.DateTimeField(null=True, editable=False)
+    last_error = models.TextField(blank=True, editable=False)
+    latency_ms = models.PositiveIntegerField("latency, ms", null=True, editable=False)
+    rests_until = models.DateTimeField(
+        null=True, editable=False, help_text="The source asked not to be called before this."
+    )
+    failures = models.PositiveIntegerField(default=0, editable=False, help_text="In a row.")
+    open_until = models.DateTimeField(null=True, editable=False, help_text="Left alone until then, for its failures.")
+    calls = models.PositiveIntegerField(default=0, editable=False, help_text="In this period of its quota.")
+    calls_since = models.DateField(null=True, editable=False)
+    refreshes_total = models.PositiveBigIntegerField(default=0, editable=False)
+    failures_total = models.PositiveBigIntegerField(default=0, editable=False)
+    calls_total = models.PositiveBigIntegerField(default=0, editable=False)
+    set_aside_total = models.PositiveBigIntegerField(default=0, editable=False)
+    disagreement = models.TextField(blank=True, editable=False, help_text="Where it was last set aside, and how far.")
+    disagreed_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        verbose_name = "price source"
+        ordering = ["position", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def breaker(self) -> Breaker:
+        return Breaker(self.failures, self.open_until)
+
+    @property
+    def quota(self) -> Quota | None:
+        """The quota that this deployment sets for it."""
+        return getattr(settings, f"{self.name.upper()}_QUOTA", None)
+
+    def calls_left(self, now: dt.datetime) -> int | None:
+        """What its quota leaves; None where it has none."""
+        return self.quota.left(self.calls, self.calls_since, now) if self.quota else None
+
+
+class HeldPrice(_Quoted):
+    """A price that was not believed, and what became of it: confirmed by another, decided by staff, or overtaken.
+
+    It is spot, as its source gave it.
+    """
 
     class Decision(models.TextChoices):
         PENDING = "pending"
@@ -554,12 +586,6 @@ class HeldPrice(models.Model):
         OVERTAKEN = "overtaken"
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="held_prices")
-    currency = models.CharField(max_length=3)
-    price = models.DecimalField("price per gram", **_AMOUNT)
-    bid = models.DecimalField("bid", null=True, **_AMOUNT)
-    ask = models.DecimalField("ask", null=True, **_AMOUNT)
-    source = models.CharField(max_length=40)
-    quoted_at = models.DateTimeField(help_text="When the source quoted it.")
     held_at = models.DateTimeField()
     doubt = models.CharField(max_length=10, choices=[(doubt.value, doubt.value) for doubt in Doubt])
     words = models.CharField("why", max_length=300)
@@ -589,15 +615,3 @@ class HeldPrice(models.Model):
         """Write down what became of it, and by whom: a source, or a member of staff."""
         self.decision, self.decided_by, self.decided_at = decision, by, at
         self.save(update_fields=["decision", "decided_by", "decided_at"])
-
-    def quote(self) -> Quote:
-        """The quote that is held: spot, as its source gave it."""
-        return Quote(
-            metal=Metal(self.metal_id),
-            price=self.price,
-            currency=self.currency,
-            source=self.source,
-            quoted_at=self.quoted_at,
-            bid=self.bid,
-            ask=self.ask,
-        )

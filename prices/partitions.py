@@ -24,7 +24,7 @@ _LOCK: Final = 0x53574152
 # How long a statement may wait for others: it is tried again the next day, or by the next tick.
 _PATIENCE: Final = "2s"
 _NAME: Final = re.compile(rf"{TABLE}_(\d{{4}})_(\d\d)")
-# Those that this process has seen to, by connection's database: ingest looks here at each tick, and nowhere else.
+# Months that this process knows to be there, by database: so a tick asks PostgreSQL only in a new month.
 _known: set[tuple[str, dt.date]] = set()
 
 
@@ -63,7 +63,7 @@ def is_over(month: dt.date, at: dt.datetime) -> bool:
 
 
 def ensure(moments: Iterable[dt.datetime]) -> None:
-    """See to it that prices of these moments can be stored, now or, in a transaction, at its end as any other."""
+    """Make the months of these moments where they are missing; in a transaction they are part of it."""
     if connection.vendor != "postgresql":
         return
     database = str(connection.settings_dict["NAME"])

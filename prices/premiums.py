@@ -20,8 +20,9 @@ def with_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
 
 
 def before_premium(quote: Quote) -> Quote:
-    """A quote as it is to be compared with others: less the premium that it went out with, or that its vendor gave it
-    with, who is taken to charge what was in force here when it quoted. So a change of duty is no jump.
+    """A quote without any premium, so that quotes can be compared and a change of duty is no jump.
+
+    A vendor whose prices hold one is taken to charge what was in force here when it quoted.
     """
     quote = quote.at_spot()
     if not _holds_premium(quote):

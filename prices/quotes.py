@@ -6,11 +6,12 @@ it went out: with the day's figures, which come from our own history where the s
 
 import datetime as dt
 import enum
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
+from functools import partial
 from typing import Final
 
 from prices.candles import Candle
@@ -87,8 +88,13 @@ class Lane(enum.StrEnum):
 
 
 def shown_lanes(providers: Collection[str]) -> frozenset[Lane]:
-    """The lanes that a deployment with these providers shows: a simulated price is none to fall back on elsewhere."""
+    """The lanes that a deployment with these providers shows: simulated prices only where one of them is simulated."""
     return frozenset(Lane) if SIMULATED in providers else frozenset({Lane.LIVE, Lane.FALLBACK})
+
+
+def usual_lane(providers: Collection[str]) -> Lane:
+    """The lane of a chart or a file that names none: the market's, unless all that is shown is a simulated one."""
+    return Lane.SIMULATED if set(providers) == {SIMULATED} else Lane.LIVE
 
 
 def lane_of(source: str) -> Lane:
@@ -188,11 +194,16 @@ class DayFigures:
 
     def times(self, factor: Decimal) -> "DayFigures":
         """The same day under another premium."""
+        return self.each(lambda amount: rounded(amount * factor))
+
+    def each(self, change: Callable[[Decimal], Decimal]) -> "DayFigures":
+        """The same day with a change to each of its amounts."""
+        close = self.previous_close
         return DayFigures(
-            open=rounded(self.open * factor),
-            high=rounded(self.high * factor),
-            low=rounded(self.low * factor),
-            previous_close=None if self.previous_close is None else rounded(self.previous_close * factor),
+            open=change(self.open),
+            high=change(self.high),
+            low=change(self.low),
+            previous_close=None if close is None else change(close),
         )
 
 
@@ -217,19 +228,12 @@ class PublishedQuote:
         `change_percent` stays what it is per gram: a metal has risen by the same share in whatever it is weighed.
         """
 
-        def of(amount: Decimal | None) -> Decimal | None:
-            return None if amount is None else converted(amount, unit=unit, purity=purity)
-
+        per_unit = partial(converted, unit=unit, purity=purity)
         quote = copy(self.quote)  # not replace(): a kilogram may cost more than a Quote lets a gram cost
         for name in _QUOTED_AMOUNTS:
-            object.__setattr__(quote, name, of(getattr(quote, name)))
-        day = {name: of(getattr(self.day, name)) for name in ("open", "high", "low", "previous_close")}
-        return replace(
-            self,
-            quote=quote,
-            day=DayFigures(**day),  # type: ignore[arg-type]  # `of` gives None for None alone
-            percent_per_gram=self.change_percent,
-        )
+            if (amount := getattr(quote, name)) is not None:
+                object.__setattr__(quote, name, per_unit(amount))
+        return replace(self, quote=quote, day=self.day.each(per_unit), percent_per_gram=self.change_percent)
 
     @property
     def change(self) -> Decimal:

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
+from prices import wire
 from prices.models import Configuration, RefreshSlot
 from prices.quotes import SIMULATED
 
@@ -30,7 +31,7 @@ def apply_deployment() -> None:
     So the last word counts, whether it was an operator's or, since then, a member of staff's.
     """
     configuration = Configuration.load()
-    deployed = _milliseconds(settings.PRICE_UPDATE_INTERVAL)
+    deployed = wire.milliseconds(settings.PRICE_UPDATE_INTERVAL)
     if configuration.deployed_interval_ms != deployed or not PeriodicTask.objects.filter(name=TASK_NAME).exists():
         set_interval(settings.PRICE_UPDATE_INTERVAL)
         Configuration.objects.filter(pk=configuration.pk).update(deployed_interval_ms=deployed)
@@ -63,7 +64,7 @@ def set_interval(every: dt.timedelta) -> None:
     Raises ValueError below `SHORTEST_INTERVAL`.
     """
     if every < SHORTEST_INTERVAL:
-        raise ValueError(f"the shortest interval is {_milliseconds(SHORTEST_INTERVAL)} ms")
+        raise ValueError(f"the shortest interval is {wire.milliseconds(SHORTEST_INTERVAL)} ms")
     # The count is a 32-bit number: of microseconds it holds 35 minutes.
     if every.microseconds and every <= dt.timedelta(minutes=30):
         period, count = IntervalSchedule.MICROSECONDS, every // dt.timedelta(microseconds=1)
@@ -140,7 +141,3 @@ def next_slot(due: dt.datetime, now: dt.datetime, every: dt.timedelta) -> dt.dat
     if now < due - early and due <= now + every + early:
         return None
     return (due if abs(due - now) <= early else now) + every
-
-
-def _milliseconds(span: dt.timedelta) -> int:
-    return span // dt.timedelta(milliseconds=1)

@@ -101,7 +101,7 @@ def remember(outcome: Outcome, now: dt.datetime) -> None:
 
 
 def count_calls(name: str, calls: int, now: dt.datetime, booking: Booking | None) -> None:
-    """Write down calls to a source that were no refresh: its quota holds them too. Gives back as `remember` does."""
+    """Write down calls to a source beside the refreshes, for its quota; as in `remember`, what was booked goes back."""
     with transaction.atomic():
         source, _ = ProviderState.objects.select_for_update().get_or_create(name=name)
         _count_calls(source, calls, now, booking)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from prices import wire
 from prices.candles import Candle
 from streaming import protocol
 from streaming.protocol import CandleData
@@ -27,14 +28,14 @@ class CandleUpdate(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, candle: Candle, end: dt.datetime) -> "CandleUpdate":
         """A candle in the words of the wire."""
-        number = protocol.wire_number
+        number = wire.number
         return cls(
             interval=candle.interval,
             start=candle.start,
             seq=candle.seq,
             data=CandleData(
-                start=protocol.wire_time(candle.start),
-                end=protocol.wire_time(end),
+                start=wire.time(candle.start),
+                end=wire.time(end),
                 open=number(candle.open),
                 high=number(candle.high),
                 low=number(candle.low),

@@ -57,7 +57,7 @@ class Connection:
         self._status: Frame | None = None
         # Whether an update may go out now, rather than with the next round.
         self._due = True
-        # Seconds between updates, as the client asked for; 0 for as they come. Then: when the next one may go.
+        # Seconds between updates, as the client asked; 0: as they come. And when the next may go, by the loop's clock.
         self._interval = 0.0
         self._not_before = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
@@ -76,18 +76,21 @@ class Connection:
         another one is given; 0 ends it. So do the intervals of candles; an empty set ends them.
         """
         if since is None and self.since is not None:
-            # Moves that wait for an interval's end, or the next round, would not be in the snapshot.
+            # Moves that wait for an interval's end, or for the next round, go out now: they are not in the snapshot.
             self._due = True
             self.wake()
-        # What it was not sent so far, it has not seen, whatever else it has.
+        # A metal that it was not sent so far needs a snapshot, whatever it has seen of others.
         self.since = since if metals <= self.metals else None
         self.metals = _same(self.metals | metals if self._chosen else metals)
         self._chosen = True
         self._due = True
         if candles is not None:
             self.candles = _same(candles)
+        if self.metals & self._hub.log.stale and not self.has_news():
+            # Of a price that turned stale while its client was away no tick tells.
+            self.since = None
         if interval_ms is not None:
-            # The one that runs since the last update ends by the new measure.
+            # The interval that began with the last update ends as if it had been the new one from the start.
             self._not_before += interval_ms / 1000 - self._interval
             self._interval = interval_ms / 1000
 
@@ -150,7 +153,7 @@ class Connection:
         return self._hub.log.update(self.metals, self.since, self.candles) is not None
 
     def _update(self) -> Update | None:
-        """What changed since the last update, which is news until the next round."""
+        """What changed since the last update, if anything did. What changes from now on waits for the next round."""
         self._due = False
         hub = self._hub
         update = hub.log.update(self.metals, self.since, self.candles)

@@ -8,6 +8,7 @@ from typing import Any
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
 
+from prices import wire
 from streaming import protocol
 from streaming.auth import Authenticator, Client, RefusedError
 from streaming.connection import Connection
@@ -148,7 +149,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
                 connection.unsubscribe(metals)
                 connection.answer(protocol.unsubscribed(connection.metals, connection.interval_ms, id))
             case Ping(id):
-                connection.answer(protocol.pong(id, protocol.wire_time(self.hub.now())))
+                connection.answer(protocol.pong(id, wire.time(self.hub.now())))
 
     async def give_up(self) -> None:
         """End a connection that cannot be sent to."""
@@ -173,7 +174,7 @@ def _peer(scope: Mapping[str, Any]) -> str:
 
 
 def _size(text: str | None, data: bytes | None) -> int:
-    """Bytes on the wire; a text of as many characters as the limit allows is measured, a longer one need not be."""
+    """Bytes on the wire. A text of more characters than the limit has bytes is too long anyway, and is not encoded."""
     if text is None:
         return len(data or b"")
     return len(text) if len(text) > settings.WS_MAX_MESSAGE_BYTES else len(text.encode())

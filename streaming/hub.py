@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from prices import wire
 from prices.current import TICKS_KEPT, Standing
 from prices.market import Calendar
 from prices.quotes import Metal
@@ -18,6 +19,7 @@ from streaming import protocol, publish
 from streaming.connection import Connection
 from streaming.frames import Frame
 from streaming.metrics import Ending, Fault, Metrics, Refusal
+from streaming.protocol import Feed
 from streaming.ticks import Quoted, Tick, TickLog, overall
 
 logger = logging.getLogger(__name__)
@@ -36,8 +38,8 @@ class Hub:
     """The connections of one process. Made outside any event loop; its first connection starts it.
 
     `load` reads what is in force and the ticks after a seq; `layer` gives the channel layer, None where there is none.
-    Updates go out at once when none did in the last `batch_interval`, else merged at its end. One that had to wait
-    makes the next interval shorter, by a tenth at most.
+    An update goes out at once where none did in the last `batch_interval`, else merged at its end. By as long as it had
+    to wait, the next interval is shorter, but by a tenth at most.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class Hub:
         metrics: Metrics,
     ) -> None:
         self.log = TickLog(currency=currency, size=TICKS_KEPT)
-        # In the order in which they came: so they lie in memory, and fairness asks for no other.
+        # An ordered set. In the order in which they came they also lie in memory, which makes a round quicker.
         self.connections: dict[Connection, None] = {}
         self.status: Frame | None = None
         self.metrics = metrics
@@ -69,19 +71,20 @@ class Hub:
         self._max_connections = max_connections
         self._batch_interval = batch_interval.total_seconds()
         self._restart_spread = restart_spread
-        # When the last round was that had news in it, and the one that is to come.
+        # When the last round with news in it began (by the loop's clock), and the newest tick in it.
         self._told_at = 0.0
         self._told_seq = 0
-        self._round: asyncio.TimerHandle | None = None
+        self._round: asyncio.TimerHandle | None = None  # the one that is to come
         self._began_at: dt.datetime | None = None
         self._freshness_limit: dt.timedelta | None = None  # until the database has been read
         self._currency = currency
-        self._shown: tuple[Any, ...] | None = None
+        # What the status says: feed, feeds, whether the market is open, its next change, source.
+        self._shown: tuple[Feed, dict[str, Feed], bool, dt.datetime, str | None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._reading = asyncio.Lock()
         self._next_reading: asyncio.Task[None] | None = None
         self._troubles: set[str] = set()
-        # The newest tick that has come by Redis, or had when the subscription began.
+        # The log's newest tick when Redis last brought something: what is newer in the log came by the database.
         self._heard_seq = 0
 
     def join(self, connection: Connection) -> bool:
@@ -117,7 +120,7 @@ class Hub:
 
     def restart_delay(self) -> int:
         """Milliseconds after which a client is to come back when this process ends: not all at once."""
-        return random.randint(0, self._restart_spread // dt.timedelta(milliseconds=1))  # noqa: S311  (no secret)
+        return random.randint(0, wire.milliseconds(self._restart_spread))  # noqa: S311  (no secret)
 
     def start(self) -> None:
         """Begin to keep the prices, in the event loop that runs; nothing where that has begun."""
@@ -135,8 +138,7 @@ class Hub:
         """The prices in force, from memory; None until the database has been read."""
         if self._freshness_limit is None:
             return None
-        currency = self._currency
-        quotes = {Metal(metal): quoted.published(Metal(metal), currency) for metal, quoted in self.log.latest.items()}
+        quotes = {Metal(metal): quoted.published(Metal(metal)) for metal, quoted in self.log.latest.items()}
         return Standing(
             seq=self.log.seq,
             began_at=self._began_at,
@@ -184,7 +186,8 @@ class Hub:
         while True:
             with self._going_on("the database's watch"):
                 await self._catch_up()
-                # The layer tells nobody when its connection breaks. What was known a look ago has had time to come.
+                # The layer tells nobody when its connection breaks. But what the log had at the last look here should
+                # have come by Redis since.
                 if known > self._heard_seq and _REDIS not in self._troubles:
                     self._troubled(_REDIS, ConnectionError("ticks come by the database alone"))
                 known = self.log.seq
@@ -210,7 +213,9 @@ class Hub:
             return
         if tick.seq <= self.log.seq:
             return
-        if self.log.append(tick):
+        # A worker that was given another base currency before us: the database says what of its tick is shown here.
+        is_ours = all(quoted.currency == self._currency for quoted in tick.quotes.values())
+        if is_ours and self.log.append(tick):
             self._judge()
             self._tell_all()
         else:
@@ -232,14 +237,14 @@ class Hub:
             self._freshness_limit = standing.freshness_limit
             ticks = [Tick.of(tick) for tick in standing.ticks]
             latest = {metal.value: Quoted.of(published) for metal, published in standing.quotes.items()}
-            # One that was emptied, or put back, even if it has since grown past us.
+            # The database was emptied, or a backup put back, though it may have grown past our log since.
             counts_anew = standing.began_at != self._began_at and self.log.seq
             self._began_at = standing.began_at
             if standing.seq < self.log.seq or counts_anew:
                 self.log.replace(standing.seq, latest, ticks)
                 for connection in self.connections:
                     connection.since = None  # what it has seen is no more
-            elif not all(self.log.append(tick) for tick in ticks):
+            elif not all(self.log.append(tick) for tick in ticks) or standing.seq > self.log.seq:
                 self.log.replace(standing.seq, latest, ticks)
             elif list(latest.items()) != list(self.log.latest.items()):
                 self.log.relist(latest)
@@ -262,7 +267,7 @@ class Hub:
         return None
 
     def _judge(self) -> bool:
-        """Look at what is shown by the time it is now; whether there is news in it, without any tick."""
+        """Judge what is shown by the clock. Whether that alone is news: a quote turned stale, or the status changed."""
         now, market = self.now(), self._calendar
         limit = self._freshness_limit or dt.timedelta.max
         old = {
@@ -287,9 +292,9 @@ class Hub:
                 feed,
                 feeds,
                 market_open=is_open,
-                next_change=protocol.wire_time(next_change),
+                next_change=wire.time(next_change),
                 source=source,
-                timestamp=protocol.wire_time(now),
+                timestamp=wire.time(now),
             )
         )
         return True
@@ -299,7 +304,7 @@ class Hub:
         if self._round is None:
             loop = asyncio.get_running_loop()
             wait = max(self._told_at + self._batch_interval - loop.time(), 0.0)
-            # Else ticks that come as often as that would all be as late as one of them once was.
+            # Else, were ticks as far apart as the interval, one that is late would make all later ones as late.
             catches_up = min(wait, self._batch_interval / 10)
             self._round = loop.call_later(wait, self._tell_each, catches_up)
 
@@ -345,7 +350,7 @@ class Hub:
         return sent, sent - first, size
 
     def _renew(self, metals: frozenset[str]) -> None:
-        """Connections that show one of these metals, and have no update of theirs to come, are sent it once more."""
+        """Let connections that show one of these metals be sent a snapshot, where no update is due to them anyway."""
         for connection in self.connections if metals else ():
             if connection.metals & metals and not connection.has_news():
                 connection.since = None

@@ -4,17 +4,16 @@
 JSON in UTF-8. Nothing here knows Django, a socket or a clock. docs/protocol.md is the contract in words.
 """
 
-import datetime as dt
 import enum
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeGuard
 
 import msgspec
 
 SUBPROTOCOL: Final = "swarnaai-v1"
-# Offered beside it with a token behind it, where no header can be set; never selected.
+# A client that cannot set a header offers this, with its token behind it, beside the one above. It is never selected.
 BEARER_SUBPROTOCOL: Final = "swarnaai.bearer."
 METALS: Final = ("gold", "silver", "platinum", "palladium")
 EVERY_METAL: Final = frozenset(METALS)
@@ -59,10 +58,10 @@ class ErrorCode(enum.StrEnum):
 class ClientError(Exception):
     """A message that cannot be acted upon; its text tells the client's author what to send instead."""
 
-    def __init__(self, code: ErrorCode, message: str, id: Scalar = None) -> None:
+    def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
         self.code = code
-        self.id = id
+        self.id: Scalar = None  # the message's own, once it is known
 
 
 # --- what clients send ---------------------------------------------------------------------------------------------
@@ -92,6 +91,10 @@ class Ping:
     """Answer with a pong."""
 
     id: Scalar
+
+
+# The same three as a client writes them, for the AsyncAPI document. `parse` does not decode into them: its own checks
+# say what to send instead. tests/test_asyncapi.py sees that both take and refuse the same.
 
 
 class SubscribeMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribe"):
@@ -175,26 +178,26 @@ def _metals(message: Mapping[str, Any]) -> frozenset[str]:
 
 def _interval(message: Mapping[str, Any]) -> int | None:
     given = message.get("interval")
-    if given is None:
-        return None
-    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given <= LONGEST_INTERVAL_MS:
-        raise ClientError(
-            ErrorCode.INVALID_INTERVAL,
-            f'Give "interval" as whole milliseconds from 0 to {LONGEST_INTERVAL_MS}, or leave it out.',
-        )
-    return given
+    if given is None or _is_whole(given, LONGEST_INTERVAL_MS):
+        return given
+    raise ClientError(
+        ErrorCode.INVALID_INTERVAL,
+        f'Give "interval" as whole milliseconds from 0 to {LONGEST_INTERVAL_MS}, or leave it out.',
+    )
 
 
 def _since(message: Mapping[str, Any]) -> int | None:
     given = message.get("since")
-    if given is None:
-        return None
-    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given <= LARGEST_SEQ:
-        raise ClientError(
-            ErrorCode.INVALID_MESSAGE,
-            'Give "since" as the "seq" of the last update you have, or leave it out.',
-        )
-    return given
+    if given is None or _is_whole(given, LARGEST_SEQ):
+        return given
+    raise ClientError(
+        ErrorCode.INVALID_MESSAGE,
+        'Give "since" as the "seq" of the last update you have, or leave it out.',
+    )
+
+
+def _is_whole(given: object, most: int) -> TypeGuard[int]:
+    return isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= most
 
 
 def _candles(message: Mapping[str, Any]) -> frozenset[str] | None:
@@ -414,17 +417,6 @@ def restart(after_ms: int) -> bytes:
 def error(problem: ClientError) -> bytes:
     """Why a client's message was not acted upon, and what to send instead."""
     return _encode(Error(code=problem.code, message=str(problem), id=_echo(problem.id)))
-
-
-def wire_time(at: dt.datetime) -> str:
-    """UTC with milliseconds and `Z`."""
-    return at.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def wire_number(amount: Decimal) -> Decimal:
-    """The same number without the zeros that a database pads it with, and never in exponent form."""
-    text = f"{amount:f}"
-    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text) + 0  # + 0: there is no -0 on the wire
 
 
 def _echo(id: Scalar) -> Scalar | msgspec.UnsetType:

@@ -20,8 +20,8 @@ RELOAD = "prices.reload"
 
 
 class _Publishing(threading.Thread):
-    """The event loop that publishes for this process. Being always the same, it keeps its connection from tick to tick:
-    to connect takes longer than to publish.
+    """The event loop that publishes for this process. As it is always the same one, its connection to Redis is kept
+    from tick to tick: to connect takes longer than to publish.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ def _send(message: dict[str, Any]) -> None:
 def _event_loop() -> asyncio.AbstractEventLoop:
     global _publishing
     with _starting:
-        # Of a process that was forked from one that has published, the thread stayed there.
+        # In a process that was forked from one that has published, the variable is there and the thread is not.
         if _publishing is None or not _publishing.is_alive():
             _publishing = _Publishing()
             _publishing.start()

@@ -93,7 +93,7 @@ class PriceServer(Server):
         self.draining = False
         self.deadlines: Deadlines[PriceTransport] = Deadlines(limits.timeout / 60)
         self.turnstile = Turnstile()
-        # Looks come up to two grains late: with this, what is to be noticed within the time-out is.
+        # A deadline is noticed up to two grains late: with so much patience, still within the time-out.
         self.patience = limits.timeout - 2 * self.deadlines.grain
         self._listener = listener
         self._ready = ready

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from prices import wire
 from prices.quotes import DayFigures, Metal, PublishedQuote, PublishedTick, Quote
 from streaming import protocol
 from streaming.candles import CandleLog, CandlesByMetal, CandleUpdate
@@ -24,19 +25,21 @@ _MOST_CACHED = 512
 
 
 class Quoted(msgspec.Struct, frozen=True, kw_only=True):
-    """A metal's price as it goes out, the tick it came with, and when its source quoted it."""
+    """A metal's price as it goes out and its currency, the tick it came with, and when its source quoted it."""
 
     seq: int
     data: PriceData
+    currency: str
     quoted_at: dt.datetime
 
     @classmethod
     def of(cls, published: PublishedQuote) -> "Quoted":
         """A published quote in the words of the wire."""
         quote, day = published.quote, published.day
-        number = protocol.wire_number
+        number = wire.number
         return cls(
             seq=published.seq,
+            currency=quote.currency,
             quoted_at=quote.quoted_at,
             data=PriceData(
                 price=number(quote.price),
@@ -46,7 +49,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
                 low=number(day.low),
                 open=number(day.open),
                 previousClose=None if day.previous_close is None else number(day.previous_close),
-                timestamp=protocol.wire_time(quote.quoted_at),
+                timestamp=wire.time(quote.quoted_at),
                 source=quote.source,
                 stale=False,
                 bid=msgspec.UNSET if quote.bid is None else number(quote.bid),
@@ -54,15 +57,15 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
             ),
         )
 
-    def published(self, metal: Metal, currency: str) -> PublishedQuote:
-        """The quote again: what `of` was given, but for a spot price, which is on no wire."""
+    def published(self, metal: Metal) -> PublishedQuote:
+        """What `of` was given, but for the spot price, which does not travel."""
         data = self.data
         return PublishedQuote(
             seq=self.seq,
             quote=Quote(
                 metal=metal,
                 price=data.price,
-                currency=currency,
+                currency=self.currency,
                 source=data.source,
                 quoted_at=self.quoted_at,
                 bid=None if data.bid is msgspec.UNSET else data.bid,
@@ -91,9 +94,9 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
             changes=[
                 ChangeData(
                     metal=change.metal.value,
-                    oldPrice=protocol.wire_number(change.old_price),
-                    newPrice=protocol.wire_number(change.new_price),
-                    changePercent=protocol.wire_number(change.change_percent),
+                    oldPrice=wire.number(change.old_price),
+                    newPrice=wire.number(change.new_price),
+                    changePercent=wire.number(change.change_percent),
                     direction=change.direction,
                 )
                 for change in published.changes
@@ -123,7 +126,7 @@ class TickLog:
         self._currency = currency
         self._ring: deque[Tick] = deque(maxlen=size)
         self.published_at: dt.datetime | None = None
-        self.version = 0  # another one: what is shown has changed
+        self.version = 0  # rises whenever what is shown changes
         self._candles = CandleLog()
         self._cache: dict[tuple[frozenset[str], int | None, frozenset[str]], Update | None] = {}
 
@@ -141,7 +144,10 @@ class TickLog:
         return True
 
     def replace(self, seq: int, latest: Mapping[str, Quoted], ticks: Iterable[Tick]) -> None:
-        """Start over from what the database holds: the quotes in force and the newest ticks, oldest first."""
+        """Start over from what the database holds: the quotes in force and the newest ticks, oldest first.
+
+        Where no tick is kept any more, quotes count as published when they were quoted.
+        """
         self.seq = seq
         self.latest = dict(latest)
         self._ring.clear()
@@ -149,7 +155,8 @@ class TickLog:
         self._candles.clear()
         for tick in self._ring:
             self._take_candles(tick)
-        self.published_at = self._ring[-1].published_at if self._ring else None
+        told_at = [tick.published_at for tick in self._ring] or [quoted.quoted_at for quoted in self.latest.values()]
+        self.published_at = max(told_at, default=None)
         self._changed()
 
     def relist(self, latest: Mapping[str, Quoted]) -> None:
@@ -227,7 +234,7 @@ class TickLog:
             self.stale,
             changes,
             seq=self.seq,
-            published_at=protocol.wire_time(self.published_at),
+            published_at=wire.time(self.published_at),
             snapshot=snapshot,
             currency=self._currency,
             candles=candles,
@@ -235,7 +242,7 @@ class TickLog:
         return Update(Frame(payload), self.seq)
 
     def feeds(self, past: Container[str]) -> dict[str, Feed]:
-        """What kind of price each metal shows; those of `past` are no prices of now, whether stale or of the close."""
+        """What kind of price each metal shows. Those in `past` show none of now: it is stale, or of the close."""
         return {
             metal: Feed(source)
             if (source := quoted.data.source) in (Feed.SIMULATED, Feed.FALLBACK)

@@ -81,7 +81,7 @@ class PriceTransport(tcp.Server):
     Twisted's own `write` waits for the reactor to find the socket writable: three system calls instead of one.
     """
 
-    # When the client was last seen to take something of what waits for it here; None while nothing does.
+    # When the client was last seen to take something of what waits for it here; None while nothing waits.
     stalled_since: float | None = None
     # How much it had taken by the last look, and when that was.
     _taken = 0
@@ -114,7 +114,7 @@ class PriceTransport(tcp.Server):
         """Hold what the kernel did not take, until it does."""
         self.stalled_since = self._looked_at = time.monotonic()
         self._taken, _ = self._delivery()
-        # Who is not stalled is looked at seldom.
+        # Until now it was looked at seldom.
         server = self.server.factory.server
         server.deadlines.set(self, self.stalled_since + server.patience / _LOOKS)
         if self.upgraded:
@@ -146,7 +146,7 @@ class PriceTransport(tcp.Server):
         taken, unsent = self._delivery()
         progress = taken != self._taken
         if self.stalled_since is not None:
-            # Of silence there is nothing to say: what does not take our answers is not read from.
+            # Its silence says nothing: who does not take our answers is not read from.
             if progress:
                 self.stalled_since = self._looked_at  # or any time since
             if now >= self.stalled_since + patience:

@@ -1,10 +1,17 @@
-"""The project as an app: its checks and its commands."""
+"""The project as an app: its checks and its commands; and the admin as it is here."""
 
 from django.apps import AppConfig
+from django.contrib.admin import apps
 
 
 class SwarnaConfig(AppConfig):
     name = "swarna"
+    default = True
 
     def ready(self) -> None:
         from swarna import checks  # noqa: F401  (registers them; models must be loaded first)
+
+
+class DeskConfig(apps.AdminConfig):
+    default = False
+    default_site = "swarna.admin.Desk"

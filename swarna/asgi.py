@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from prices.metrics import metrics as of_sources
 from streaming.metrics import Metrics
-from streaming.quick import Manners, Quick
+from streaming.rest import CurrentPrices, Rules
 from streaming.routing import hub_of_this_process, websocket_application
 from swarna import addresses
 from swarna.metrics_page import with_metrics
@@ -42,7 +42,7 @@ async def behind_proxies(scope: Any, receive: Any, send: Any) -> None:
 
 metrics = Metrics(settings.METRICS_DIR)
 hub = hub_of_this_process(metrics)
-manners = Manners(
+rules = Rules(
     hosts=settings.ALLOWED_HOSTS,
     proxies=settings.TRUSTED_PROXIES,
     rate_limit=settings.API_RATE_LIMIT,
@@ -55,7 +55,7 @@ manners = Manners(
 application = ProtocolTypeRouter(
     {
         "http": with_metrics(
-            Quick(behind_proxies, hub, manners),
+            CurrentPrices(behind_proxies, hub, rules),
             metrics.registry,
             settings.METRICS_ALLOWED_FROM,
             settings.TRUSTED_PROXIES,

@@ -7,15 +7,15 @@ import select
 LONGEST_LINE = 4000  # bytes: with its prefix, what a pipe that is ready for writing surely takes (4096)
 PATIENCE = 0.5  # seconds that a line waits for a reader who has stopped reading
 
+_STDOUT = 1
 _COLOURS = (36, 32, 35, 33, 34, 31)
 
 
 class Console:
-    """Writes lines to a descriptor, whole and at once, and is never held up for long by who reads them."""
+    """Writes lines to standard output, whole and at once, and is never held up for long by who reads them."""
 
-    def __init__(self, descriptor: int = 1) -> None:
-        self._descriptor = descriptor
-        self._coloured = os.isatty(descriptor) and "NO_COLOR" not in os.environ
+    def __init__(self) -> None:
+        self._coloured = os.isatty(_STDOUT) and "NO_COLOR" not in os.environ
         self._names: list[str] = []
         self._patience = PATIENCE
 
@@ -29,11 +29,11 @@ class Console:
                 self._write(self._prefix(name) + text[start : start + LONGEST_LINE] + b"\n")
 
     def _write(self, line: bytes) -> None:
-        _, ready, _ = select.select([], [self._descriptor], [], self._patience)
+        _, ready, _ = select.select([], [_STDOUT], [], self._patience)
         # A terminal on hold costs this time once, not with each line.
         self._patience = PATIENCE if ready else 0.0
         if ready:
-            os.write(self._descriptor, line)
+            os.write(_STDOUT, line)
 
     def _prefix(self, name: str) -> bytes:
         if name not in self._names:

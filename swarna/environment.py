@@ -3,8 +3,9 @@
 import datetime as dt
 import ipaddress
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -12,9 +13,12 @@ import dj_database_url
 from environs import Env
 from marshmallow import ValidationError
 
+from prices import wire
 from prices.market import Calendar
 from prices.quota import Quota
 from swarna.addresses import Network
+
+T = TypeVar("T")
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
 _UNITS = {"": 0.001, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -31,7 +35,7 @@ def duration(text: str, *, shortest: dt.timedelta = _SHORTEST, longest: dt.timed
     seconds = float(match[1]) * _UNITS[match[2]]
     if not shortest.total_seconds() <= seconds <= longest.total_seconds():
         raise ValidationError(
-            f"must be from {_milliseconds(shortest)} ms to {_milliseconds(longest)} ms; "
+            f"must be from {wire.milliseconds(shortest)} ms to {wire.milliseconds(longest)} ms; "
             "without a unit it is milliseconds"
         )
     return dt.timedelta(seconds=seconds)
@@ -162,8 +166,26 @@ def reader(file: Path | None) -> Env:
         quota,
         market_calendar,
     ):
-        env.add_parser(parser.__name__, parser)
+        env.add_parser(parser.__name__, _of_text(parser))
     return env
+
+
+def read(parser: Callable[..., Any], name: str, default: T, **options: Any) -> T:
+    """The variable as one of the reader's parsers reads it; the default where it is absent or cannot be read.
+
+    The latter is one of the errors that `seal()` raises.
+    """
+    value: T | None = parser(name, None, **options)
+    return default if value is None else value
+
+
+def _of_text(parser: Callable[..., T]) -> Callable[..., T | None]:
+    """The parser for environs, which gives it the default too where a variable is absent: None stays None."""
+
+    def parse(text: str | None, **options: Any) -> T | None:
+        return None if text is None else parser(text, **options)
+
+    return parse
 
 
 def _parts(address: str) -> SplitResult:
@@ -174,7 +196,3 @@ def _parts(address: str) -> SplitResult:
     except ValueError:
         return urlsplit("")
     return parts
-
-
-def _milliseconds(span: dt.timedelta) -> int:
-    return span // dt.timedelta(milliseconds=1)

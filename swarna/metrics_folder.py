@@ -27,7 +27,7 @@ from prometheus_client import CollectorRegistry, Metric, disable_created_metrics
 from prometheus_client.multiprocess import MultiProcessCollector
 
 # A series `_created` beside each other one, which the files of several processes do not have either.
-disable_created_metrics()  # type: ignore[no-untyped-call]
+disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client types some of itself
 
 # A process has a file for each type of metric.
 _TYPES = ("counter", "gauge_livesum", "histogram")
@@ -67,7 +67,7 @@ class Place:
         place.everyone.register(_Everyone(folder))
         place._folder = folder
         os.register_at_fork(after_in_child=place._forked)
-        place._value_class = values.MultiProcessValue(place._identify)  # type: ignore[no-untyped-call]
+        place._value_class = values.MultiProcessValue(place._identify)  # type: ignore[no-untyped-call]  # as above
         return place
 
     @contextmanager
@@ -104,7 +104,7 @@ class _Everyone:
 
     def collect(self) -> Iterable[Metric]:
         files = [str(file) for file in sorted(self._folder.glob("*.db")) if self._counts(file)]
-        metrics: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+        metrics: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]  # as above
         return metrics
 
     def _counts(self, file: Path) -> bool:

@@ -20,6 +20,7 @@ from prices.quota import Quota
 from swarna import environment
 from swarna.addresses import Network
 from swarna.embedded import announced_redis_url, kept_secret
+from swarna.environment import read
 from swarna.logs import TOKEN_PREFIX
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -29,75 +30,73 @@ env = environment.reader(Path(_env_file) if _env_file else None)
 # --- where it runs -------------------------------------------------------------------------------------------------
 # Seen from the checkout, so that every process finds the same one, whatever folder it was started in.
 STATE_DIR = (BASE_DIR / (env.str("SWARNA_STATE_DIR", "") or "var")).resolve()
-BIND_ADDRESS: str = env.str("BIND_ADDRESS", "127.0.0.1")
-WEBSOCKET_PORT: int = (
-    env.int("WEBSOCKET_PORT", None, validate=Range(1, 65535))
-    or env.int("WS_PORT", None, validate=Range(1, 65535))
-    or 3001
-)
-WEB_PROCESSES: int = env.int("WEB_PROCESSES", 1, validate=Range(1, 256)) or 1
-DEBUG: bool = env.bool("DEBUG", False) or False
+BIND_ADDRESS = read(env.str, "BIND_ADDRESS", "127.0.0.1")
+_port = Range(1, 65535)
+WEBSOCKET_PORT = read(env.int, "WEBSOCKET_PORT", 0, validate=_port) or read(env.int, "WS_PORT", 3001, validate=_port)
+WEB_PROCESSES = read(env.int, "WEB_PROCESSES", 1, validate=Range(1, 256))
+DEBUG = read(env.bool, "DEBUG", False)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [], subcast=str.strip) or ["localhost", "127.0.0.1", "[::1]"]
 # A name that this deployment answers to, for asking it about its own health.
 OWN_HOST: str = ALLOWED_HOSTS[0].lstrip("*.") or "localhost"
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [], subcast=str.strip) or []
-TRUSTED_PROXIES: list[Network] = env.networks("TRUSTED_PROXIES", "") or []
+CSRF_TRUSTED_ORIGINS: list[str] = read(env.list, "CSRF_TRUSTED_ORIGINS", [], subcast=str.strip)
+TRUSTED_PROXIES: list[Network] = read(env.networks, "TRUSTED_PROXIES", [])
 SECRET_KEY: str = env.str("SECRET_KEY", "") or kept_secret(STATE_DIR)
-LOG_LEVEL: int = env.log_level("LOG_LEVEL", logging.INFO) or logging.INFO
-TOKEN_TTL: dt.timedelta = env.duration("TOKEN_TTL", "30d") or dt.timedelta(days=30)
+LOG_LEVEL = read(env.log_level, "LOG_LEVEL", logging.INFO)
+TOKEN_TTL = read(env.duration, "TOKEN_TTL", dt.timedelta(days=30))
 
 # --- prices --------------------------------------------------------------------------------------------------------
-BASE_CURRENCY: str = env.currency("BASE_CURRENCY", "INR") or "INR"
+BASE_CURRENCY = read(env.currency, "BASE_CURRENCY", "INR")
 PRICE_PROVIDERS: list[str] = list(dict.fromkeys(env.list("PRICE_PROVIDERS", [], subcast=str.strip) or ["gold_api_com"]))
-GOLD_API_COM_URL: str = env.http_url("GOLD_API_COM_URL", "https://api.gold-api.com") or ""
-GOLDAPI_IO_URL: str = env.http_url("GOLDAPI_IO_URL", "https://www.goldapi.io") or ""
-GOLDAPI_IO_KEY: str = env.api_key("GOLDAPI_IO_KEY", "") or ""
-METALS_DEV_URL: str = env.http_url("METALS_DEV_URL", "https://api.metals.dev") or ""
-METALS_DEV_KEY: str = env.api_key("METALS_DEV_KEY", "") or ""
-METALPRICEAPI_URL: str = env.http_url("METALPRICEAPI_URL", "https://api.metalpriceapi.com") or ""
-METALPRICEAPI_KEY: str = env.api_key("METALPRICEAPI_KEY", "") or ""
-SWISSQUOTE_URL: str = env.http_url("SWISSQUOTE_URL", "https://forex-data-feed.swissquote.com") or ""
+GOLD_API_COM_URL = read(env.http_url, "GOLD_API_COM_URL", "https://api.gold-api.com")
+GOLDAPI_IO_URL = read(env.http_url, "GOLDAPI_IO_URL", "https://www.goldapi.io")
+GOLDAPI_IO_KEY = read(env.api_key, "GOLDAPI_IO_KEY", "")
+METALS_DEV_URL = read(env.http_url, "METALS_DEV_URL", "https://api.metals.dev")
+METALS_DEV_KEY = read(env.api_key, "METALS_DEV_KEY", "")
+METALPRICEAPI_URL = read(env.http_url, "METALPRICEAPI_URL", "https://api.metalpriceapi.com")
+METALPRICEAPI_KEY = read(env.api_key, "METALPRICEAPI_KEY", "")
+SWISSQUOTE_URL = read(env.http_url, "SWISSQUOTE_URL", "https://forex-data-feed.swissquote.com")
 # Exchange rates, for sources that quote only US dollars.
-FRANKFURTER_URL: str = env.http_url("FRANKFURTER_URL", "https://api.frankfurter.dev") or ""
-OPEN_ER_API_URL: str = env.http_url("OPEN_ER_API_URL", "https://open.er-api.com") or ""
-SIMULATED_SEED: int = env.int("SIMULATED_SEED", 1) or 0
+FRANKFURTER_URL = read(env.http_url, "FRANKFURTER_URL", "https://api.frankfurter.dev")
+OPEN_ER_API_URL = read(env.http_url, "OPEN_ER_API_URL", "https://open.er-api.com")
 # What follows is how Swarna is deployed; staff may set another threshold, freshness limit and interval in the admin.
 # As short and as long as the schedule can keep: prices/schedule.py.
-PRICE_UPDATE_INTERVAL: dt.timedelta = env.duration(
-    "PRICE_UPDATE_INTERVAL", "60000", shortest=dt.timedelta(milliseconds=100), longest=dt.timedelta(days=1)
-) or dt.timedelta(minutes=1)
+PRICE_UPDATE_INTERVAL = read(
+    env.duration,
+    "PRICE_UPDATE_INTERVAL",
+    dt.timedelta(minutes=1),
+    shortest=dt.timedelta(milliseconds=100),
+    longest=dt.timedelta(days=1),
+)
 # Less than a second, here and below, is a slip: 60 would be milliseconds.
 _A_SECOND = dt.timedelta(seconds=1)
 FRESHNESS_LIMIT: dt.timedelta | None = (
     env.duration("FRESHNESS_LIMIT", shortest=_A_SECOND) if env.str("FRESHNESS_LIMIT", "") else None
 )
-CHANGE_THRESHOLD_PERCENT: Decimal = env.decimal(
-    "CHANGE_THRESHOLD_PERCENT", Decimal(1), validate=Range(min=0, max=1000, min_inclusive=False)
-) or Decimal(1)
+CHANGE_THRESHOLD_PERCENT = read(
+    env.decimal, "CHANGE_THRESHOLD_PERCENT", Decimal(1), validate=Range(min=0, max=1000, min_inclusive=False)
+)
 # How long ticks are kept; candles are kept for good. None: ticks are too.
 TICKS_KEPT_FOR: dt.timedelta | None = env.retention("TICKS_KEPT_FOR", "400d")
 # When spot metals trade: only then do quotes age, and are sources asked at each update interval.
-MARKET_CALENDAR: Calendar = env.market_calendar("MARKET_HOLIDAYS", "") or Calendar()
-CLOSED_UPDATE_INTERVAL: dt.timedelta = env.duration("CLOSED_UPDATE_INTERVAL", "15m") or dt.timedelta(minutes=15)
-FALLBACK_AFTER: dt.timedelta = env.duration("FALLBACK_AFTER", "1h", shortest=_A_SECOND) or dt.timedelta(hours=1)
+MARKET_CALENDAR = read(env.market_calendar, "MARKET_HOLIDAYS", Calendar())
+CLOSED_UPDATE_INTERVAL = read(env.duration, "CLOSED_UPDATE_INTERVAL", dt.timedelta(minutes=15))
+FALLBACK_AFTER = read(env.duration, "FALLBACK_AFTER", dt.timedelta(hours=1), shortest=_A_SECOND)
 # All sources together may take this long in one refresh; one that hangs costs no more.
-PROVIDER_BUDGET: dt.timedelta = env.duration("PROVIDER_BUDGET", "10s", shortest=_A_SECOND) or dt.timedelta(seconds=10)
+PROVIDER_BUDGET = read(env.duration, "PROVIDER_BUDGET", dt.timedelta(seconds=10), shortest=_A_SECOND)
 # A price further than this from the last one is held until it is confirmed.
-MAX_JUMP_PERCENT: Decimal = env.decimal(
-    "MAX_JUMP_PERCENT", Decimal(5), validate=Range(min=0, max=1000, min_inclusive=False)
-) or Decimal(5)
-# How many sources have to agree on a price; 0: the first that answers is believed.
-CONSENSUS_SOURCES: int = (
-    env.int(
-        "CONSENSUS_SOURCES",
-        0,
-        validate=[Range(min=0, max=20), NoneOf([1], error="Nobody agrees with one alone: write 0, or 2 and more.")],
-    )
-    or 0
+MAX_JUMP_PERCENT = read(
+    env.decimal, "MAX_JUMP_PERCENT", Decimal(5), validate=Range(min=0, max=1000, min_inclusive=False)
 )
-CONSENSUS_TOLERANCE_PERCENT: Decimal = env.decimal(
-    "CONSENSUS_TOLERANCE_PERCENT", Decimal(1), validate=Range(min=0, max=100, min_inclusive=False)
-) or Decimal(1)
+# How many sources have to agree on a price; 0: the first that answers is believed.
+CONSENSUS_SOURCES = read(
+    env.int,
+    "CONSENSUS_SOURCES",
+    0,
+    validate=[Range(min=0, max=20), NoneOf([1], error="Nobody agrees with one alone: write 0, or 2 and more.")],
+)
+CONSENSUS_TOLERANCE_PERCENT = read(
+    env.decimal, "CONSENSUS_TOLERANCE_PERCENT", Decimal(1), validate=Range(min=0, max=100, min_inclusive=False)
+)
 # Calls that we allow ourselves, by source; the free plans' where there are such.
 GOLD_API_COM_QUOTA: Quota | None = env.quota("GOLD_API_COM_QUOTA", "none")
 GOLDAPI_IO_QUOTA: Quota | None = env.quota("GOLDAPI_IO_QUOTA", "100/month")
@@ -106,33 +105,28 @@ METALPRICEAPI_QUOTA: Quota | None = env.quota("METALPRICEAPI_QUOTA", "100/month"
 SWISSQUOTE_QUOTA: Quota | None = env.quota("SWISSQUOTE_QUOTA", "none")
 
 # --- the stream ----------------------------------------------------------------------------------------------------
-WS_MAX_CONNECTIONS: int = env.int("WS_MAX_CONNECTIONS", 100, validate=Range(min=1)) or 100
-WS_MAX_CONNECTIONS_PER_IP: int = env.int("WS_MAX_CONNECTIONS_PER_IP", 0, validate=Range(min=0)) or 0
-WS_AUTH_REQUIRED: bool = env.bool("WS_AUTH_REQUIRED", False) or False
+WS_MAX_CONNECTIONS = read(env.int, "WS_MAX_CONNECTIONS", 100, validate=Range(min=1))
+WS_MAX_CONNECTIONS_PER_IP = read(env.int, "WS_MAX_CONNECTIONS_PER_IP", 0, validate=Range(min=0))
+WS_AUTH_REQUIRED = read(env.bool, "WS_AUTH_REQUIRED", False)
 # Half a minute at most: a revoked token's connections are to end within one.
-WS_AUTH_RECHECK: dt.timedelta = env.duration(
-    "WS_AUTH_RECHECK", "20s", longest=dt.timedelta(seconds=30)
-) or dt.timedelta(seconds=20)
-WS_RATE_LIMIT: int = env.int("WS_RATE_LIMIT", 10, validate=Range(min=1)) or 10
-WS_RATE_WINDOW: dt.timedelta = env.duration("WS_RATE_WINDOW", "60s") or dt.timedelta(minutes=1)
-WS_MAX_MESSAGE_BYTES: int = env.int("WS_MAX_MESSAGE_BYTES", 16 * 1024, validate=Range(min=256)) or 16 * 1024
+WS_AUTH_RECHECK = read(env.duration, "WS_AUTH_RECHECK", dt.timedelta(seconds=20), longest=dt.timedelta(seconds=30))
+WS_RATE_LIMIT = read(env.int, "WS_RATE_LIMIT", 10, validate=Range(min=1))
+WS_RATE_WINDOW = read(env.duration, "WS_RATE_WINDOW", dt.timedelta(minutes=1))
+WS_MAX_MESSAGE_BYTES = read(env.int, "WS_MAX_MESSAGE_BYTES", 16 * 1024, validate=Range(min=256))
 # Less is a slip: 30 would be milliseconds, and drop whoever comes.
-WS_TIMEOUT: dt.timedelta = env.duration("WS_TIMEOUT", "30000", shortest=_A_SECOND) or dt.timedelta(seconds=30)
-_batch_interval = env.duration("WS_BATCH_INTERVAL", "1000", shortest=dt.timedelta(0))
-WS_BATCH_INTERVAL: dt.timedelta = dt.timedelta(seconds=1) if _batch_interval is None else _batch_interval
-WS_COMPRESSION_THRESHOLD: int = env.int("WS_COMPRESSION_THRESHOLD", 1024, validate=Range(min=0)) or 0
-WS_DRAIN_TIMEOUT: dt.timedelta = env.duration("WS_DRAIN_TIMEOUT", "2500") or dt.timedelta(milliseconds=2500)
-WS_RESTART_SPREAD: dt.timedelta = env.duration("WS_RESTART_SPREAD", "5000") or dt.timedelta(seconds=5)
+WS_TIMEOUT = read(env.duration, "WS_TIMEOUT", dt.timedelta(seconds=30), shortest=_A_SECOND)
+WS_BATCH_INTERVAL = read(env.duration, "WS_BATCH_INTERVAL", dt.timedelta(seconds=1), shortest=dt.timedelta(0))
+WS_COMPRESSION_THRESHOLD = read(env.int, "WS_COMPRESSION_THRESHOLD", 1024, validate=Range(min=0))
+WS_DRAIN_TIMEOUT = read(env.duration, "WS_DRAIN_TIMEOUT", dt.timedelta(milliseconds=2500))
+WS_RESTART_SPREAD = read(env.duration, "WS_RESTART_SPREAD", dt.timedelta(seconds=5))
 
 # --- the API -------------------------------------------------------------------------------------------------------
 # Requests in API_RATE_WINDOW from one address, or of one user; 0 is any number.
-API_RATE_LIMIT: int = 0 if (_limit := env.int("API_RATE_LIMIT", 600, validate=Range(min=0))) is None else _limit
-API_USER_RATE_LIMIT: int = (
-    0 if (_limit := env.int("API_USER_RATE_LIMIT", 1200, validate=Range(min=0))) is None else _limit
-)
-API_RATE_WINDOW: dt.timedelta = env.duration("API_RATE_WINDOW", "60s") or dt.timedelta(minutes=1)
+API_RATE_LIMIT = read(env.int, "API_RATE_LIMIT", 600, validate=Range(min=0))
+API_USER_RATE_LIMIT = read(env.int, "API_USER_RATE_LIMIT", 1200, validate=Range(min=0))
+API_RATE_WINDOW = read(env.duration, "API_RATE_WINDOW", dt.timedelta(minutes=1))
 # Pages of these origins may read the API; `*` is any. Never with a login: a token says who asks.
-_origins: list[str] = env.origins("CORS_ALLOWED_ORIGINS", "") or []
+_origins: list[str] = read(env.origins, "CORS_ALLOWED_ORIGINS", [])
 CORS_ALLOW_ALL_ORIGINS: bool = "*" in _origins
 CORS_ALLOWED_ORIGINS: list[str] = [origin for origin in _origins if origin != "*"]
 CORS_URLS_REGEX = r"^/api/"
@@ -143,8 +137,10 @@ CORS_EXPOSE_HEADERS = ["ETag", "Link", "Retry-After"]
 # The web processes of one host share it; nothing in it is kept beyond their run.
 METRICS_DIR = (BASE_DIR / (env.str("METRICS_DIR", "") or STATE_DIR / "metrics")).resolve()
 # Who may ask for /metrics: by default this machine and private networks.
-METRICS_ALLOWED_FROM: list[Network] = (
-    env.networks("METRICS_ALLOWED_FROM", "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7") or []
+METRICS_ALLOWED_FROM = read(
+    env.networks,
+    "METRICS_ALLOWED_FROM",
+    environment.networks("127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"),
 )
 
 # --- database and Redis --------------------------------------------------------------------------------------------
@@ -169,7 +165,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # killed leaves its announcement behind: whether it is to be started is for the environment alone to say.
 REDIS_IS_EMBEDDED: bool = not env.str("REDIS_URL", "")
 REDIS_URL: str | None = env.redis_url("REDIS_URL", "") or announced_redis_url(STATE_DIR)
-REDIS_PREFIX: str = env.str("REDIS_PREFIX", "swarna")
+REDIS_PREFIX = read(env.str, "REDIS_PREFIX", "swarna")
 CHANNEL_LAYERS: dict[str, Any] = (
     {
         "default": {
@@ -205,7 +201,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 
 # --- Django --------------------------------------------------------------------------------------------------------
-TIME_ZONE: str = env.time_zone("TIME_ZONE", "Asia/Kolkata") or "Asia/Kolkata"
+TIME_ZONE = read(env.time_zone, "TIME_ZONE", "Asia/Kolkata")
 LANGUAGE_CODE = "en"
 ROOT_URLCONF = "swarna.urls"
 STATIC_URL = "static/"
@@ -213,7 +209,7 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "swarna.apps.DeskConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

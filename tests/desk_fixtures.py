@@ -1,13 +1,12 @@
 """The staff's desk in a browser without a screen, as fixtures for conftest.py to import."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
-from django.http import HttpResponse
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
@@ -104,8 +103,17 @@ def save(desk: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommit
     return save
 
 
-def saved(response: HttpResponse) -> bool:
-    return response.status_code == 302
+def edited(page: bytes, **rows: Mapping[str, Any]) -> dict[str, Any]:
+    """What a browser posts to save a list, of whose rows some fields were changed since its page was opened."""
+    values: dict[str, Any] = dict(FormFields(page).values)
+    for name, changed in rows.items():
+        its_name = next(key for key, value in values.items() if key.endswith("-name") and value == name)
+        values |= {its_name.removesuffix("name") + field: value for field, value in changed.items()}
+    return {"_save": "Save"} | {field: value for field, value in values.items() if value is not False}
+
+
+def saved(response: Any) -> bool:
+    return bool(response.status_code == 302)
 
 
 def errors(response: Any) -> dict[str, list[str]]:

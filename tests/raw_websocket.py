@@ -148,7 +148,7 @@ class Peer:
 
     def open(self, path: str = "/", **headers: str | list[str]) -> Response:
         """Open a WebSocket; its answer."""
-        answer = self.shake(request(path=path, **headers))  # type: ignore[arg-type]
+        answer = self.shake(request(path=path, **headers))  # type: ignore[arg-type]  # `**` may hold any keyword
         assert answer.status == 101, answer
         return answer
 

@@ -1,12 +1,17 @@
-"""JSON that no vendor should send: for tests of what is made of it."""
+"""JSON that no vendor should send, and what may be made of it."""
 
 import copy
+import datetime as dt
 import json
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
+
+from prices.providers.errors import ProviderError
+from prices.quotes import LARGEST_PRICE, Metal, Quote
+from tests.conftest import NOW
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -64,6 +69,16 @@ def damaged(answer: Any) -> st.SearchStrategy[Any]:
     """A true answer in which something, at any depth, is gone or is another thing."""
     paths = st.sampled_from(list(_paths(answer)))
     return st.builds(lambda path, value: _with(answer, path, value), paths, json_values | st.just(...))
+
+
+def check(said: Quote | ProviderError, *, source: str, metal: Metal = Metal.GOLD) -> None:
+    """What may come of any answer at all: a refusal in one line, or a price that can be, as of a time that can be."""
+    if isinstance(said, ProviderError):
+        assert len(str(said).splitlines()) == 1
+        return
+    assert 0 < said.price <= LARGEST_PRICE
+    assert (said.metal, said.currency, said.source) == (metal, "INR", source)
+    assert dt.datetime(2000, 1, 1, tzinfo=dt.UTC) <= said.quoted_at <= NOW
 
 
 def _paths(answer: Any) -> Iterator[Path]:

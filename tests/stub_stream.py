@@ -211,5 +211,6 @@ def subscribed(*metals: str, interval: int | None = None, id: str | None = None)
 
 
 def status(feed: str = "live", market: str = "open", **fields: Any) -> dict[str, Any]:
-    """A status message; other arguments are added to its fields."""
-    return {"type": "status", "feed": feed, "market": market, "source": "gold_api_com", "metals": {}} | fields
+    """A status message, with this feed for all metals; other arguments are added to its fields."""
+    metals = {} if feed == "down" else dict.fromkeys(("gold", "silver", "platinum", "palladium"), feed)
+    return {"type": "status", "feed": feed, "market": market, "source": "gold_api_com", "metals": metals} | fields

@@ -30,12 +30,13 @@ from prices.models import (
 )
 from prices.quotes import FALLBACK, Metal
 from tests.conftest import NOW, quote
-from tests.desk_fixtures import Told, errors, saved, user
+from tests.desk_fixtures import FormFields, Told, edited, errors, saved, user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("told")]
 
 GOLD = "/admin/prices/fallbackprice/{}/change/"
 CONFIGURATION = "/admin/prices/configuration/1/change/"
+METALS = "/admin/prices/listedmetal/"
 MODELS = [
     "configuration",
     "fallbackprice",
@@ -189,6 +190,13 @@ def test_every_row_opens_and_says_what_it_is(desk: Client) -> None:
 
 
 @pytest.mark.usefixtures("history")
+def test_prices_are_on_top_of_the_desk(boss: Client) -> None:
+    apps = re.findall(r'class="app-(\w+) module', boss.get("/admin/").content.decode())
+    assert apps[0] == "prices"
+    assert sorted(apps[1:]) == apps[1:]
+    assert "django_celery_beat" in apps
+
+
 def test_a_superuser_sees_the_same_and_the_schedule_too(boss: Client) -> None:
     task = PeriodicTask.objects.get(name=schedule.TASK_NAME)
     for address in (
@@ -358,7 +366,7 @@ def test_a_note_does_not_move_the_date(save: Callable[..., Any]) -> None:
         ("2999-01-01", "This is in the future"),
         ("0001-01-01", "before 2000"),
         ("9999-12-31", "This is in the future"),
-        ("yesterday", "Enter a valid date"),
+        ("yesterday", "Write the date as 2026-12-31"),
         ("", "This field is required"),
     ],
 )
@@ -404,7 +412,9 @@ ADD = "/admin/prices/fallbackprice/add/"
 
 
 def test_a_price_in_another_currency_can_be_added(save: Callable[..., Any], told: Told, settings: Settings) -> None:
-    assert saved(save(ADD, metal="gold", currency="usd", price="137.42"))
+    first = {"metal": "gold", "currency": "usd", "price": "137.42"}
+    assert "no price of gold in USD yet to compare this with" in errors(save(ADD, **first))["price"][0]
+    assert saved(save(ADD, **first, confirm="on"))
     assert FallbackPrice.objects.get(currency="USD").price == Decimal("137.42")
     assert {quote.quote.currency for tick in told.ticks for quote in tick.quotes} <= {"INR"}
 
@@ -512,14 +522,7 @@ def test_an_extreme_configuration_breaks_no_page(save: Callable[..., Any], clien
 
 def change_metals(desk: Client, **changed: dict[str, Any]) -> Any:
     """Save the list of metals, with some of their fields changed."""
-    metals = list(ListedMetal.objects.all())
-    data: dict[str, Any] = {"form-TOTAL_FORMS": len(metals), "form-INITIAL_FORMS": len(metals), "_save": "Save"}
-    for number, metal in enumerate(metals):
-        fields = {"name": metal.name, "position": metal.position, "enabled": metal.enabled} | changed.get(
-            metal.name, {}
-        )
-        data |= {f"form-{number}-{name}": value for name, value in fields.items() if value is not False}
-    return desk.post("/admin/prices/listedmetal/", data)
+    return desk.post(METALS, edited(desk.get(METALS).content, **changed))
 
 
 @pytest.mark.parametrize("enabled", [False, True])
@@ -544,6 +547,17 @@ def test_a_metal_that_is_switched_on_has_a_price_at_once(
     assert [quote.quote.metal for tick in told.ticks for quote in tick.quotes] == [Metal.SILVER]
 
 
+def test_a_metal_that_is_switched_on_has_the_premium_that_came_meanwhile(
+    desk: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    go_live(silver="100")
+    change_metals(desk, silver={"enabled": False})
+    Premium.objects.create(metal_id="silver", multiplier=Decimal("1.06"))
+    with django_capture_on_commit_callbacks(execute=True):
+        change_metals(desk, silver={"enabled": True})
+    assert current.standing().quotes[Metal.SILVER].quote.price == 106
+
+
 def test_metals_are_put_in_another_order(desk: Client, client: Client) -> None:
     assert saved(change_metals(desk, palladium={"position": 0}, gold={"position": 3}))
     assert [metal["name"] for metal in client.get("/api/v1/metals/").json()] == [
@@ -552,6 +566,15 @@ def test_metals_are_put_in_another_order(desk: Client, client: Client) -> None:
         "platinum",
         "gold",
     ]
+
+
+def test_a_metal_that_somebody_switched_off_stays_off_when_another_saves_a_page_of_before(desk: Client) -> None:
+    the_list, its_own = desk.get(METALS).content, desk.get(f"{METALS}gold/change/").content
+    change_metals(desk, gold={"enabled": False})
+    assert saved(desk.post(METALS, edited(the_list, gold={"position": 5})))
+    assert saved(desk.post(f"{METALS}gold/change/", FormFields(its_own).values | {"display_name": "Gold 24K"}))
+    gold = ListedMetal.objects.get(name="gold")
+    assert (gold.enabled, gold.position, gold.display_name) == (False, 5, "Gold 24K")
 
 
 def test_a_metal_is_renamed_on_screen_alone(save: Callable[..., Any], client: Client, told: Told) -> None:

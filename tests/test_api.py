@@ -16,7 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from prices import ingest, schedule
+from prices import ingest, schedule, wire
 from prices.market import Calendar
 from prices.models import Configuration, ListedMetal, Premium, SanityBand
 from prices.quotes import LARGEST_PRICE, PURITIES, UNITS, Metal, PublishedTick
@@ -324,7 +324,7 @@ def test_the_market_is_open_or_closed_until_it_changes(
     assert get(client, "/api/v1/market/") == {
         "market": market,
         "nextChange": next_change,
-        "timestamp": protocol.wire_time(now),
+        "timestamp": wire.time(now),
     }
 
 

@@ -162,7 +162,7 @@ def test_our_rules_for_origins_are_those_of_django(settings: Settings) -> None:
         *("https://gold.example", "https://evilgold.example", "http://shop.gold.example", "null", "http://["),
     ):
         request = RequestFactory().get("/", headers={"host": "localhost:3001", "origin": origin})
-        of_django = CsrfViewMiddleware(lambda request: None)._origin_verified(request)  # type: ignore[arg-type,attr-defined]
+        of_django = CsrfViewMiddleware(lambda request: None)._origin_verified(request)  # type: ignore[arg-type,attr-defined]  # Django's own
         assert (presented(from_page(origin)) is not None) == of_django, origin
 
 

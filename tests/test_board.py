@@ -235,6 +235,14 @@ def test_a_price_is_not_called_live_before_the_status_says_so(board: Page, strea
     expect(card(board).locator(".marks")).to_have_text("Last close")
 
 
+def test_a_price_that_the_server_does_not_have_any_more_is_not_called_live(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices(), status())
+    expect(card(board).locator(".marks")).to_have_text("Live")
+    connection.send(status("down"))
+    expect(card(board).locator(".marks")).to_have_text("Last known")
+    expect(board.get_by_role("status")).to_contain_text("No prices.")
+
+
 @pytest.mark.parametrize("market", ["closed", "open"], ids=["while it is closed", "until somebody quotes"])
 def test_a_price_of_the_close_is_not_called_live_and_says_of_when_it_is(board: Page, stream: StubStream, market: str):
     friday = "2026-10-30T20:59:00.000Z"  # on Saturday in India

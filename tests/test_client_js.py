@@ -618,12 +618,26 @@ def test_a_server_that_falls_silent_is_left_at_once_for_a_new_connection(lab: Pa
     wait_for_state(lab, "open")
 
 
+def test_a_device_that_slept_for_long_leaves_its_connection_before_it_shows_old_prices_as_live(
+    lab: Page, stream: StubStream
+):
+    connect(lab)
+    connection = stream.connection()
+    connection.send(price_update(1, gold=quote(100)))
+    wait_for_events(lab, "prices")
+    # The clock on the wall went on while no timer ran, and nobody says so.
+    lab.clock.set_system_time("2026-11-01T19:30:00Z")
+    move_on(lab, 1000)
+    assert wait_for_events(lab, "connection", 3)[2] == {"state": "connecting", "attempt": 0}
+    connection.wait_until_closed()
+    stream.connection()
+
+
 def test_a_device_that_wakes_up_asks_whether_the_connection_survived(lab: Page, stream: StubStream):
     stream.greeting = [price_update(1, gold=quote(100))]
     connect(lab)
     wait_for_events(lab, "prices")
-    # The clock on the wall went on while no timer ran.
-    lab.clock.set_system_time("2026-11-01T19:30:00Z")
+    lab.clock.set_system_time("2026-11-01T18:31:35Z")
     lab.evaluate("dispatchEvent(new Event('online')); dispatchEvent(new Event('online'))")
     stream.connection().wait_for("ping", 2)
     move_on(lab, 10_000)

@@ -28,7 +28,8 @@ from prices.models import (
 from prices.providers.errors import PermanentError, TemporaryError
 from prices.quota import Quota
 from prices.quotes import Lane, Metal
-from tests.desk_fixtures import Told, errors, saved, user
+from tests.conftest import quote
+from tests.desk_fixtures import FormFields, Told, edited, errors, saved, user
 from tests.world import MINUTE, PRICES, World, forget_prices
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("told")]
@@ -157,14 +158,7 @@ def test_where_a_source_was_set_aside_is_shown(world: World, desk: Client, setti
 
 def order(desk: Client, **rows: dict[str, Any]) -> Any:
     """Save the list of sources, with some of its fields changed."""
-    listed = sources.in_order()
-    data: dict[str, Any] = {"form-TOTAL_FORMS": len(listed), "form-INITIAL_FORMS": len(listed), "_save": "Save"}
-    for number, source in enumerate(listed):
-        fields = {"name": source.name, "position": source.position, "enabled": source.enabled} | rows.get(
-            source.name, {}
-        )
-        data |= {f"form-{number}-{field}": value for field, value in fields.items() if value is not False}
-    return desk.post(SOURCES, data)
+    return desk.post(SOURCES, edited(desk.get(SOURCES).content, **rows))
 
 
 def test_staff_put_the_sources_in_order_in_the_list(world: World, desk: Client) -> None:
@@ -186,6 +180,16 @@ def test_an_edit_does_not_undo_what_a_worker_writes_meanwhile(
     monkeypatch.setattr(ProviderState, "save", after_a_refresh)
     order(desk, a={"position": 5})
     assert (state().position, state().calls, state().calls_total) == (5, 7, 7)
+
+
+def test_a_source_that_somebody_switched_off_stays_off_when_another_saves_a_page_of_before(
+    world: World, desk: Client, act: Act
+) -> None:
+    the_list, its_own = desk.get(SOURCES).content, desk.get(f"{SOURCES}a/change/").content
+    act(SOURCES, "switch_off", "a")
+    assert saved(desk.post(SOURCES, edited(the_list, a={"position": 5})))
+    assert saved(desk.post(f"{SOURCES}a/change/", FormFields(its_own).values | {"tolerance_percent": "2"}))
+    assert (state().enabled, state().position, state().tolerance_percent) == (False, 5, Decimal(2))
 
 
 def test_the_tolerance_is_set_on_a_sources_own_page(world: World, save: Callable[..., Any]) -> None:
@@ -373,6 +377,17 @@ def test_what_was_decided_is_not_decided_again(held: HeldPrice, act: Act) -> Non
     assert gold() == "13200 from a"
 
 
+def test_what_staff_chose_does_not_become_another_price_beneath_them(held: HeldPrice, act: Act) -> None:
+    now = held.quoted_at
+    # b gainsays a, which then says much the same again.
+    for source, price, minutes in (("b", "13210", 1), ("a", "14900", 2)):
+        at = now + minutes * MINUTE
+        ingest.offer([quote(price=price, at=at, source=source)], now=at)
+    assert act(HELD, "approve", held.pk) == ["Not decided, for they have been replaced by what is listed now: 1."]
+    assert gold() == "13210 from b"
+    assert HeldPrice.pending().get().price == 14900
+
+
 def test_a_price_in_a_currency_of_the_past_is_not_published(held: HeldPrice, act: Act) -> None:
     HeldPrice.objects.update(currency="USD")
     assert "it is in USD, and prices are shown in INR now" in act(HELD, "approve", held.pk)[0]
@@ -504,6 +519,13 @@ def test_what_cannot_be_a_premium_is_refused(world: World, save: Callable[..., A
     world.refresh()
     assert errors(save(f"{PREMIUMS}add/", metal="gold", multiplier=multiplier, confirm="on"))["multiplier"]
     assert not Premium.objects.exists()
+
+
+def test_a_date_that_means_another_day_elsewhere_is_refused(world: World, save: Callable[..., Any]) -> None:
+    world.refresh()
+    refused = save(f"{PREMIUMS}add/", metal="gold", multiplier="1.02", effective_from_0="01/12/2026")
+    assert errors(refused)["effective_from"] == ["Write the date as 2026-12-31."]
+    assert gold() == "13200 from a"
 
 
 def test_a_premium_of_the_future_waits_for_its_time(world: World, desk: Client, save: Callable[..., Any]) -> None:

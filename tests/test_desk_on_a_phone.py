@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Page, expect
 
-from prices import ingest
+from prices import ingest, sources
 from prices.models import HeldPrice
 from tests.conftest import Server, quote
 
@@ -70,3 +70,23 @@ def test_the_sources_are_read_and_ordered_without_scrolling_sideways(server: Ser
     phone.locator("#id_form-0-enabled").uncheck()
     phone.get_by_role("button", name="Save").click()
     expect(phone.locator("#result_list .field-health").first).to_have_text("off")
+
+
+@pytest.mark.parametrize(
+    ("address", "field"),
+    [
+        ("configuration/", "max_jump_percent"),
+        ("fallbackprice/add/", "price"),
+        ("premium/add/", "multiplier"),
+        ("providerstate/gold_api_com/change/", "tolerance_percent"),
+        ("sanityband/add/", "lowest"),
+    ],
+)
+def test_a_comma_is_refused_and_does_not_make_ten_times_as_much(
+    server: Server, phone: Page, address: str, field: str
+) -> None:
+    server.do(sources.in_order)
+    phone.goto(f"{server.http_url}/admin/prices/{address}")
+    phone.locator(f"#id_{field}").press_sequentially("0,5")
+    phone.get_by_role("button", name="Save", exact=True).click()
+    expect(phone.locator(f".field-{field} .errorlist")).to_contain_text("Enter a number without commas")

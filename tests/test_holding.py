@@ -97,6 +97,24 @@ def test_two_sources_that_jump_apart_are_both_held() -> None:
     assert [price for price, *_ in decisions()] == [11000, 9000]
 
 
+def test_a_source_does_not_confirm_itself_while_another_says_otherwise() -> None:
+    """After weeks without prices, say: the market has gone up by 6 %, and the first source is mad."""
+    offer("10000", 0)
+    for minutes in (1, 2):
+        assert offer("12000", minutes)
+        assert offer("10600", minutes, "metals_dev")
+    assert live() == 10000
+    assert not offer("10610", 2, "swissquote")
+    assert live() == 10610
+
+
+def test_who_gives_ounces_for_grams_keeps_no_other_source_from_confirming_itself() -> None:
+    offer("10000", 0)
+    assert offer("311034.768", 1, "metals_dev")
+    assert offer("10600", 1)
+    assert not offer("10610", 2)
+
+
 def test_a_price_beyond_its_band_is_for_staff_alone_to_let_out() -> None:
     """A source that gives ounces for grams says so again and again."""
     offer("10000", 0)

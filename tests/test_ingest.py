@@ -3,17 +3,21 @@
 import datetime as dt
 import itertools
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.db.models import Model
 from pytest_django import Settings
 
 from prices import current, export, ingest
 from prices.models import (
+    Candle,
     Configuration,
     FallbackPrice,
     Head,
@@ -147,21 +151,19 @@ def test_a_metal_that_is_switched_off_is_not_written() -> None:
 # --- all or nothing ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("table", [Price, SignificantChange, LatestPrice])
+@pytest.mark.parametrize("table", [Price, SignificantChange, Candle, LatestPrice])
 @committed
-def test_what_fails_in_the_middle_leaves_nothing(
-    table: type[Price], published: list[PublishedTick], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_fails_in_the_middle_leaves_nothing(table: type[Model], published: list[PublishedTick]) -> None:
     record(quote(price="100"))
     before, told = chain_of_ticks(), list(published)
 
-    def fail(*args: object, **options: object) -> None:
-        raise RuntimeError("the disk is full")
+    def fail(execute: Any, statement: str, *rest: object) -> object:
+        if re.search(rf"INSERT INTO \W?{table._meta.db_table}\b", statement):
+            raise RuntimeError("the disk is full")
+        return execute(statement, *rest)
 
-    with monkeypatch.context() as broken:
-        broken.setattr(table.objects, "bulk_create", fail)
-        with pytest.raises(RuntimeError):
-            ingest.record([quote(price="200", at=NOW + MINUTE)], now=NOW + MINUTE)
+    with connection.execute_wrapper(fail), pytest.raises(RuntimeError):
+        ingest.record([quote(price="200", at=NOW + MINUTE)], now=NOW + MINUTE)
 
     assert chain_of_ticks() == before
     assert (Price.objects.count(), SignificantChange.objects.count()) == (1, 0)

@@ -4,6 +4,7 @@ import datetime as dt
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,11 +35,12 @@ figures = st.none() | everyday_prices
 
 def published(price: str, **day: str | None) -> PublishedQuote:
     """A published quote whose day is its price and nothing else, unless said."""
-    given_day: dict[str, str | None] = {"open": price, "high": price, "low": price, "previous_close": None} | day
+    given_day = {"open": price, "high": price, "low": price, "previous_close": None} | day
+    figures: dict[str, Any] = {name: amount and Decimal(amount) for name, amount in given_day.items()}
     return PublishedQuote(
         seq=1,
         quote=quote(price=price),
-        day=DayFigures(**{name: amount and Decimal(amount) for name, amount in given_day.items()}),  # type: ignore[arg-type]
+        day=DayFigures(**figures),
     )
 
 
@@ -205,8 +207,9 @@ def test_a_quote_rounds_its_amounts_to_four_decimals() -> None:
     "amount", ["0", "-0", "-1", "NaN", "sNaN", "Infinity", "-Infinity", "100000000000", "1e999999"]
 )
 def test_a_quote_refuses_an_amount_that_cannot_be(name: str, amount: str) -> None:
+    fields: dict[str, Any] = {"price": "1", name: amount}
     with pytest.raises(ValueError, match=name):
-        quote(**{"price": "1", name: amount})  # type: ignore[arg-type]
+        quote(**fields)
 
 
 def test_a_quote_refuses_a_price_that_rounds_to_nothing() -> None:

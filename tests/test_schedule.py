@@ -92,7 +92,7 @@ def test_a_slot_is_claimed_once(settings: Settings) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_several_claimants_one_wins() -> None:
     for slot in range(5):  # the first of which does not exist yet
-        won = at_once(lambda _, at=NOW + slot * MINUTE: schedule.claim(at), 8)  # type: ignore[misc]
+        won = at_once(lambda _, at=NOW + slot * MINUTE: schedule.claim(at), 8)  # type: ignore[misc]  # no type is inferred for a default
         assert won.count(True) == 1
     assert RefreshSlot.objects.get().due_at == NOW + 5 * MINUTE
 

@@ -25,7 +25,7 @@ class Newcomer:
     def stopReading(self) -> None:  # noqa: N802  (Twisted's name)
         self.reads = False
 
-    def startReading(self) -> None:  # noqa: N802
+    def startReading(self) -> None:  # noqa: N802  (likewise)
         self.reads = True
 
 
@@ -40,7 +40,7 @@ async def test_so_many_are_let_in_a_turn_in_the_order_they_came() -> None:
     await asyncio.sleep(0)
     assert all(each.is_admitted for each in newcomers[5:])
     await asyncio.sleep(0)
-    assert turnstile.admits(Newcomer())  # type: ignore[arg-type]
+    assert turnstile.admits(Newcomer())  # type: ignore[arg-type]  # it does what a transport does here
 
 
 def test_a_connection_that_has_ended_leaves_nothing_to_the_collector(

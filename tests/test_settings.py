@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.checks import run_checks
 from django.core.management import call_command
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from prices import schedule
 from prices.market import Calendar
 from prices.providers import PROVIDERS
 from prices.quota import Quota
-from swarna import checks, environment
+from swarna import environment
 from tests.environment import DATABASE
 from tests.product import ROOT
 
@@ -70,7 +71,6 @@ GOOD = {
     "SWISSQUOTE_URL": "http://127.0.0.1:8000/swissquote",
     "FRANKFURTER_URL": "https://rates.example",
     "OPEN_ER_API_URL": "https://rates.example/er/",
-    "SIMULATED_SEED": "7",
     "PRICE_UPDATE_INTERVAL": "100",
     "PROVIDER_BUDGET": "2500ms",
     "FRESHNESS_LIMIT": "2m",
@@ -143,7 +143,6 @@ BAD = {
     "SWISSQUOTE_URL": ADDRESSES,
     "FRANKFURTER_URL": ADDRESSES,
     "OPEN_ER_API_URL": ADDRESSES,
-    "SIMULATED_SEED": ["lucky", "1.5"],
     "PRICE_UPDATE_INTERVAL": [*DURATIONS, "99", "99ms", "86401s"],
     "PROVIDER_BUDGET": [*DURATIONS, "10", "999ms"],
     "FRESHNESS_LIMIT": [*DURATIONS, "300", "999ms"],
@@ -208,7 +207,7 @@ def manage(*arguments: str, state: Path, **variables: str) -> subprocess.Complet
 
 
 def test_every_variable_is_explained_and_every_explained_one_is_read() -> None:
-    read = set(re.findall(r'(?:env\.\w+|environ\.get)\(\s*"([A-Z_]+)"', SETTINGS.read_text()))
+    read = set(re.findall(r'(?:env\.\w+[(,]|environ\.get\()\s*"([A-Z_]+)"', SETTINGS.read_text()))
     assert set(VARIABLES) == read - OUTSIDE
     assert len(VARIABLES) == len(set(VARIABLES))
 
@@ -310,7 +309,6 @@ def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -
         "GOLDAPI_IO_KEY": "not-a-key-of-goldapi",
         "METALS_DEV_KEY": "NOT0A1KEY2OF3METALS+/=",
         "METALPRICEAPI_KEY": "not-a-key-of-metalpriceapi",
-        "SIMULATED_SEED": 7,
         "PRICE_UPDATE_INTERVAL": dt.timedelta(milliseconds=100),
         "PROVIDER_BUDGET": dt.timedelta(seconds=2.5),
         "FRESHNESS_LIMIT": dt.timedelta(minutes=2),
@@ -407,6 +405,14 @@ def test_a_malformed_variable_is_reported_and_breaks_nothing_before(
     assert "hunter2" not in str(errors)
 
 
+def test_a_malformed_variable_has_its_default_until_it_is_mended(load: Callable[..., dict[str, Any]]) -> None:
+    settings = load(WS_BATCH_INTERVAL="soon", API_RATE_LIMIT="-1", GOLDAPI_IO_URL="goldapi.io", WS_PORT="x")
+    assert set(settings["ENVIRONMENT_ERRORS"]) == {"WS_BATCH_INTERVAL", "API_RATE_LIMIT", "GOLDAPI_IO_URL", "WS_PORT"}
+    assert settings["WS_BATCH_INTERVAL"] == dt.timedelta(seconds=1)
+    assert (settings["API_RATE_LIMIT"], settings["WEBSOCKET_PORT"]) == (600, 3001)
+    assert settings["GOLDAPI_IO_URL"] == "https://www.goldapi.io"
+
+
 def test_check_reports_everything_that_is_wrong_at_once_with_a_hint(tmp_path: Path) -> None:
     worst = {name: values[-1] for name, values in BAD.items() if name != "WS_PORT"}
     checked = manage("check", state=tmp_path, **worst, PRICE_PROVIDERS="gold_api_com,goldprice.org")
@@ -424,46 +430,47 @@ def test_check_reports_everything_that_is_wrong_at_once_with_a_hint(tmp_path: Pa
 NEEDING_KEYS = {"goldapi_io": "GOLDAPI_IO_KEY", "metals_dev": "METALS_DEV_KEY", "metalpriceapi": "METALPRICEAPI_KEY"}
 
 
-def test_a_source_without_its_key_is_reported_with_a_hint(tmp_path: Path) -> None:
-    checked = manage("check", state=tmp_path, PRICE_PROVIDERS=",".join(["gold_api_com", "swissquote", *NEEDING_KEYS]))
-    assert checked.returncode == 1
-    for name, key in NEEDING_KEYS.items():
-        assert f"(swarna.E003) PRICE_PROVIDERS names {name!r}, which needs a key, and {key} is empty." in checked.stderr
-        assert f"HINT: Set {key} in the environment or in .env, or take {name} out of" in checked.stderr
-    assert "3 issues" in checked.stderr
+def said_by_checks() -> list[str]:
+    """What `manage.py check` would say of these settings, each with its id and its hint."""
+    return [str(said) for said in run_checks()]
+
+
+def test_a_source_without_its_key_is_reported_with_a_hint(settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = ["gold_api_com", "swissquote", *NEEDING_KEYS]
+    for said, (name, key) in zip(said_by_checks(), NEEDING_KEYS.items(), strict=True):
+        assert f"(swarna.E003) PRICE_PROVIDERS names {name!r}, which needs a key, and {key} is empty." in said
+        assert f"HINT: Set {key} in the environment or in .env, or take {name} out of" in said
 
 
 def test_a_source_with_its_key_is_in_order(settings: Settings) -> None:
     settings.PRICE_PROVIDERS = [*NEEDING_KEYS, "metals_dev"]
     for key in NEEDING_KEYS.values():
         setattr(settings, key, "not-a-key")
-    assert checks.providers_have_their_keys(None) == []
+    assert said_by_checks() == []
     settings.METALS_DEV_KEY = ""
-    (error,) = checks.providers_have_their_keys(None)
-    assert error.id == "swarna.E003"
+    (said,) = said_by_checks()
+    assert "swarna.E003" in said
 
 
 def test_a_key_of_a_source_that_is_not_asked_may_be_absent(settings: Settings) -> None:
-    settings.PRICE_PROVIDERS = ["gold_api_com", "no such source"]
-    assert checks.providers_have_their_keys(None) == []
+    settings.PRICE_PROVIDERS = ["gold_api_com"]
+    assert said_by_checks() == []
 
 
-def test_more_sources_cannot_have_to_agree_than_there_are(tmp_path: Path, settings: Settings) -> None:
-    checked = manage("check", state=tmp_path, PRICE_PROVIDERS="gold_api_com,swissquote", CONSENSUS_SOURCES="3")
-    assert checked.returncode == 1
-    assert "(swarna.E004) CONSENSUS_SOURCES asks for 3 sources to agree, and PRICE_PROVIDERS names 2:" in checked.stderr
-    settings.PRICE_PROVIDERS, settings.CONSENSUS_SOURCES = ["gold_api_com", "swissquote"], 2
-    assert checks.as_many_sources_as_have_to_agree(None) == []
+def test_more_sources_cannot_have_to_agree_than_there_are(settings: Settings) -> None:
+    settings.PRICE_PROVIDERS, settings.CONSENSUS_SOURCES = ["gold_api_com", "swissquote"], 3
+    (said,) = said_by_checks()
+    assert "(swarna.E004) CONSENSUS_SOURCES asks for 3 sources to agree, and PRICE_PROVIDERS names 2:" in said
+    settings.CONSENSUS_SOURCES = 2
+    assert said_by_checks() == []
 
 
-def test_a_simulated_market_has_no_say_in_what_sources_agree_on(tmp_path: Path, settings: Settings) -> None:
-    checked = manage("check", state=tmp_path, PRICE_PROVIDERS="gold_api_com,simulated", CONSENSUS_SOURCES="2")
-    assert checked.returncode == 1
-    assert "(swarna.E005) CONSENSUS_SOURCES asks for sources that agree, and PRICE_PROVIDERS names 'simulated'" in (
-        checked.stderr
-    )
-    settings.PRICE_PROVIDERS, settings.CONSENSUS_SOURCES = ["gold_api_com", "simulated"], 0
-    assert checks.a_simulated_market_agrees_with_nobody(None) == []
+def test_a_simulated_market_has_no_say_in_what_sources_agree_on(settings: Settings) -> None:
+    settings.PRICE_PROVIDERS, settings.CONSENSUS_SOURCES = ["gold_api_com", "simulated"], 2
+    (said,) = said_by_checks()
+    assert "(swarna.E005) CONSENSUS_SOURCES asks for sources that agree, and PRICE_PROVIDERS names 'simulated'" in said
+    settings.CONSENSUS_SOURCES = 0
+    assert said_by_checks() == []
 
 
 def test_a_source_that_is_named_twice_is_one(load: Callable[..., dict[str, Any]]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from pytest_django import Settings
 from websockets.sync.client import connect
 
@@ -58,22 +59,20 @@ def test_each_tick_moves_all_four_metals(published: list[tuple[PublishedTick, in
 
 
 @pytest.mark.usefixtures("market")
-def test_a_stamp_is_taken_between_the_commit_and_the_publication(
-    published: list[tuple[PublishedTick, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stamp_is_taken_between_the_commit_and_the_publication(published: list[tuple[PublishedTick, int]]) -> None:
     stamps: dict[int, int] = {}
-    committed_at: list[int] = []
-    create = Price.objects.bulk_create
+    written_at: list[int] = []
 
-    def create_and_note(rows: list[Price]) -> list[Price]:
-        created = create(rows)
-        committed_at.append(time.monotonic_ns())
-        return created
+    def note_prices(execute: Any, statement: str, *rest: object) -> object:
+        done = execute(statement, *rest)
+        if statement.startswith("INSERT INTO prices_price "):
+            written_at.append(time.monotonic_ns())
+        return done
 
-    monkeypatch.setattr(Price.objects, "bulk_create", create_and_note)
-    run(0.001, 3, stamped=stamps.__setitem__)
+    with connection.execute_wrapper(note_prices):
+        run(0.001, 3, stamped=stamps.__setitem__)
     assert list(stamps) == [tick.seq for tick, _ in published]
-    for written, (seq, stamp), (_, called) in zip(committed_at, stamps.items(), published, strict=True):
+    for written, (seq, stamp), (_, called) in zip(written_at, stamps.items(), published, strict=True):
         assert written < stamp <= called, seq
 
 

@@ -18,6 +18,7 @@ def quoted(seq: int, price: int = 100, source: str = "gold_api_com") -> Quoted:
     amount = Decimal(price)
     return Quoted(
         seq=seq,
+        currency="INR",
         quoted_at=AT,
         data=PriceData(
             price=amount,

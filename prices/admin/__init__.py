@@ -1,11 +1,5 @@
 """The staff's desk: what is listed and shown, whom prices come from and whether they are believed; history to read."""
 
-from django.contrib import admin
-
 from prices.admin import bands, configuration, fallbacks, held, history, metals, premiums, sources
 
 __all__ = ["bands", "configuration", "fallbacks", "held", "history", "metals", "premiums", "sources"]
-
-admin.site.site_header = "Swarna"
-admin.site.site_title = "Swarna"
-admin.site.index_title = "Prices"

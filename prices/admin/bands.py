@@ -6,7 +6,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest
 from simple_history.admin import SimpleHistoryAdmin
 
-from prices.admin.pages import InACurrencyForm
+from prices.admin.pages import ONE_MEANING, InACurrencyForm
 from prices.holding import last_live
 from prices.models import SanityBand
 
@@ -33,6 +33,7 @@ class SanityBandAdmin(SimpleHistoryAdmin):
     """Without a band: a quarter to four times staff's fallback price, or else the last live price."""
 
     form = SanityBandForm
+    formfield_overrides = ONE_MEANING
     fields = ["metal", "currency", "lowest", "highest", "version"]
     list_display = ["metal", "currency", "lowest", "highest", "last_spot"]
     list_select_related = ["metal"]

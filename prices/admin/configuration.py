@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from simple_history.admin import SimpleHistoryAdmin
 
-from prices import schedule
-from prices.admin.pages import AuditedForm
+from prices import schedule, wire
+from prices.admin.pages import ONE_MEANING, AuditedForm
 from prices.models import Configuration
 from streaming import publish
 
@@ -22,7 +22,7 @@ class ConfigurationForm(AuditedForm):
 
     update_interval_ms = forms.IntegerField(
         label="Update interval, ms",
-        min_value=schedule.SHORTEST_INTERVAL // dt.timedelta(milliseconds=1),
+        min_value=wire.milliseconds(schedule.SHORTEST_INTERVAL),
         max_value=86_400_000,
         help_text="How often prices are fetched. Mind the sources' quotas.",
     )
@@ -34,18 +34,19 @@ class ConfigurationForm(AuditedForm):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         interval = schedule.interval()
-        self.fields["update_interval_ms"].initial = interval // dt.timedelta(milliseconds=1)
+        self.fields["update_interval_ms"].initial = wire.milliseconds(interval)
         if "change_threshold_percent" not in self.fields:
             return  # for staff who may only look, there is nothing to explain
         self.fields["change_threshold_percent"].help_text += f" Empty: {settings.CHANGE_THRESHOLD_PERCENT} %."
         self.fields["max_jump_percent"].help_text += f" Empty: {settings.MAX_JUMP_PERCENT} %."
-        deployed = (settings.FRESHNESS_LIMIT or 5 * interval) // dt.timedelta(milliseconds=1)
+        deployed = wire.milliseconds(settings.FRESHNESS_LIMIT or 5 * interval)
         self.fields["freshness_limit_ms"].help_text += f" Now that would be {deployed}."
 
 
 @admin.register(Configuration)
 class ConfigurationAdmin(SimpleHistoryAdmin):
     form = ConfigurationForm
+    formfield_overrides = ONE_MEANING
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -13,8 +13,8 @@ from django.utils import timezone
 from simple_history.admin import SimpleHistoryAdmin
 
 from prices import ingest
-from prices.admin.pages import InACurrencyForm
-from prices.guards import Doubted, doubted
+from prices.admin.pages import ONE_MEANING, InACurrencyForm
+from prices.guards import doubted
 from prices.holding import bands
 from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal
 from prices.quotes import FALLBACK, Lane, Metal, Quote
@@ -33,7 +33,7 @@ class FallbackPriceForm(InACurrencyForm):
         required=False,
         label="I checked it",
         help_text="Needed only for a price that would not be believed of a source: "
-        "far from the last one known, or outside its sanity band.",
+        "far from the last one known, or outside its sanity band; and for the first one in a currency.",
     )
 
     class Meta:
@@ -58,12 +58,12 @@ class FallbackPriceForm(InACurrencyForm):
         if trouble:
             self.add_error(
                 "price",
-                f"{trouble.words}. Prices are per gram of fine metal. If it is right, {self.to_confirm}.",
+                f"{trouble}. Prices are per gram of fine metal. If it is right, {self.to_confirm}.",
             )
         return data
 
-    def _doubted(self, data: dict[str, Any]) -> Doubted | None:
-        """What would speak against the price if a source gave it now."""
+    def _doubted(self, data: dict[str, Any]) -> str | None:
+        """What would speak against the price if a source gave it now, in words."""
         metal = data.get("metal") or getattr(self.instance, "metal", None)
         currency = data.get("currency") or self.instance.currency
         if metal is None:
@@ -78,12 +78,11 @@ class FallbackPriceForm(InACurrencyForm):
             )
         except ValueError:
             return None  # it is no price at all, as the field's own validators say
-        return doubted(
-            quote,
-            self._last_known(metal, currency),
-            band=bands(currency).get(quote.metal),
-            max_jump_percent=Configuration.load().jump_percent,
-        )
+        last, band = self._last_known(metal, currency), bands(currency).get(quote.metal)
+        if last is None and band is None:
+            return f"There is no price of {quote.metal} in {currency} yet to compare this with"
+        trouble = doubted(quote, last, band=band, max_jump_percent=Configuration.load().jump_percent)
+        return trouble.words if trouble else None
 
     def _last_known(self, metal: ListedMetal, currency: str) -> Quote | None:
         """The newest live price of this metal, or else the fallback that is being replaced.
@@ -101,6 +100,7 @@ class FallbackPriceAdmin(SimpleHistoryAdmin):
     """Edited in a hurry, so it says per what, shows the live price beside it, and tells whether it is on screen now."""
 
     form = FallbackPriceForm
+    formfield_overrides = ONE_MEANING
     fields = ["metal", "currency", "price", "as_of", "note", "confirm", "version"]
     list_display = ["metal", "price", "on_screen", "last_live", "as_of", "currency"]
     sortable_by = ()

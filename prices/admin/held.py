@@ -1,6 +1,7 @@
 """Prices that were not believed, for staff to decide."""
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Case, QuerySet, When
 from django.http import HttpRequest
 from django.utils import timezone
@@ -18,6 +19,10 @@ class HeldPriceAdmin(ReadOnlyAdmin):
     """Those that wait come first, each beside the price that is shown now."""
 
     list_display = ["metal", "price_per_gram", "shown_now", "off_by", "source", "words", "quoted", "held", "decided"]
+    fields = [
+        *("metal", "currency", "price", "bid", "ask", "source", "quoted_at", "held_at", "doubt", "words"),
+        *("decision", "decided_at", "decided_by"),
+    ]
     # Not list_filter, whose column would leave the list too little room.
     search_fields = ["metal__name", "source", "decision", "decided_by"]
     list_select_related = ["metal"]
@@ -78,20 +83,27 @@ class HeldPriceAdmin(ReadOnlyAdmin):
         self._decide(request, queryset, approve=False)
 
     def _decide(self, request: HttpRequest, queryset: QuerySet[HeldPrice], *, approve: bool) -> None:
+        # A source that says its price once more may take away the row that staff had before them.
+        gone = len(request.POST.getlist(ACTION_CHECKBOX_NAME)) - len(queryset)
         word = "Approved" if approve else "Rejected"
         for held in queryset:
             name = f"{held.metal_id} {held.price:,} from {held.source}"
             try:
                 ingest.decide(held.pk, approve=approve, by=request.user.get_username(), now=timezone.now())
+            except HeldPrice.DoesNotExist:
+                gone += 1
+                continue
             except ValueError as trouble:
                 messages.error(request, f"{name} was not {word.lower()}: {trouble}.")
                 continue
             self.log_change(request, held, f"{word}.")
             messages.success(request, f"{word}: {name}.")
+        if gone > 0:
+            messages.error(request, f"Not decided, for they have been replaced by what is listed now: {gone}.")
 
 
 def _shown(held: HeldPrice) -> Quote | None:
-    """What is shown of a metal whose price waits; nothing beside one that was decided, for it is another's time."""
+    """What is shown of the metal of a price that waits. None for one that was decided: its time is over."""
     if held.decision != HeldPrice.Decision.PENDING:
         return None
     latest = LatestPrice.shown().filter(metal=held.metal_id, currency=held.currency).first()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db import transaction
+from django.db import models, transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -14,7 +14,9 @@ from streaming import publish
 
 def _show_listed() -> None:
     """Show a metal that was switched on at once, if need be with its fallback, and drop one that was switched off."""
-    ingest.fall_back_where_due(now=timezone.now(), unpriced_only=True)
+    now = timezone.now()
+    ingest.fall_back_where_due(now=now, unpriced_only=True)
+    ingest.apply_premiums(now=now)  # one may have changed while the metal was off
     publish.reload()
 
 
@@ -23,6 +25,10 @@ class ListedMetalAdmin(admin.ModelAdmin):
     list_display = ["display_name", "name", "symbol", "enabled", "position"]
     list_editable = ["enabled", "position"]
     readonly_fields = ["name"]
+    formfield_overrides = {
+        models.BooleanField: {"show_hidden_initial": True},
+        models.PositiveSmallIntegerField: {"show_hidden_initial": True},
+    }
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # the metals are those that the sources quote and the code knows
@@ -31,5 +37,6 @@ class ListedMetalAdmin(admin.ModelAdmin):
         return False  # its history would go with it: switch it off
 
     def save_model(self, request: HttpRequest, obj: ListedMetal, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
+        """Only what staff changed since the page was opened: somebody else may switch a metal off meanwhile."""
+        obj.save(update_fields=form.changed_data)
         transaction.on_commit(_show_listed)

@@ -1,12 +1,26 @@
 """What several pages of the desk are built on."""
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.http import HttpRequest
+
+# For `formfield_overrides`: what staff type is taken as they mean it, or refused. A browser's own field for numbers
+# drops a comma: 0,5 would be 5. And 01/12/2026 is the first of December in India, but the twelfth of January to Django.
+ONE_MEANING: Final[Any] = {
+    models.DecimalField: {
+        "widget": forms.TextInput(attrs={"inputmode": "decimal"}),
+        "error_messages": {"invalid": "Enter a number without commas, and with a point before its decimals."},
+    },
+    models.DateTimeField: {
+        "input_date_formats": ["%Y-%m-%d"],
+        "error_messages": {"invalid_date": "Write the date as 2026-12-31."},
+    },
+}
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):

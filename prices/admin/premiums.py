@@ -15,7 +15,7 @@ from django.utils import timezone
 from simple_history.admin import SimpleHistoryAdmin
 
 from prices import ingest
-from prices.admin.pages import AuditedForm
+from prices.admin.pages import ONE_MEANING, AuditedForm
 from prices.models import Configuration, LatestPrice, ListedMetal, Premium
 from prices.premiums import with_premium
 from prices.quotes import Quote, percent
@@ -57,7 +57,7 @@ def _beside_now(quote: Quote, multiplier: Decimal) -> str:
 
 
 def _in_force(metal: ListedMetal, at: dt.datetime, without: Iterable[Premium]) -> Premium | None:
-    """A metal's premium in force at `at`, or the one that would be `without` some."""
+    """A metal's premium in force at `at`, as if those of `without` were not there."""
     others = Premium.objects.filter(metal=metal, effective_from__lte=at).exclude(pk__in=[each.pk for each in without])
     return others.order_by("effective_from").last()
 
@@ -105,8 +105,9 @@ class PremiumForm(AuditedForm):
         return data
 
     def _becomes(self, metal: ListedMetal, multiplier: Decimal, begins: dt.datetime) -> list[Decimal]:
-        """The premiums that this one brings into force: itself, unless a later one is; and where it waits for its time,
-        which it may not have done before, the one until then.
+        """The multipliers that would be in force once this is saved: now and, where it begins later, from then on.
+
+        Now it may be another's: of a later premium, or of the one before, where this one is put off.
         """
         now = timezone.now()
         newest = _in_force(metal, now, without=[self.instance])
@@ -120,6 +121,7 @@ class PremiumAdmin(SimpleHistoryAdmin):
     """Goes out at once, or when its time has come (prices/schedule.py)."""
 
     form = PremiumForm
+    formfield_overrides = ONE_MEANING
     fields = ["metal", "multiplier", "effective_from", "note", "confirm", "version"]
     list_display = ["metal", "multiplier", "effective_from", "is_in_force", "note"]
     list_filter = ["metal"]

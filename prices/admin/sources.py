@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from prices import sources
+from prices.admin.pages import ONE_MEANING
 from prices.asking import ask
 from prices.health import in_words, quota_left
 from prices.models import ProviderState
@@ -29,9 +30,13 @@ class ProviderStateAdmin(admin.ModelAdmin):
     sortable_by = ()
     fields = ["name", *_STAFFS, "tolerance_percent", *_ITS_OWN, "rests", "counts"]
     readonly_fields = ["name", *_ITS_OWN, "rests", "counts"]
-    # So narrow that the list fits a desk's screen.
-    formfield_overrides = {
-        models.PositiveSmallIntegerField: {"widget": forms.NumberInput(attrs={"style": "width: 2em"})}
+    formfield_overrides = ONE_MEANING | {
+        models.BooleanField: {"show_hidden_initial": True},
+        # So narrow that the list fits a desk's screen.
+        models.PositiveSmallIntegerField: {
+            "widget": forms.NumberInput(attrs={"style": "width: 2em"}),
+            "show_hidden_initial": True,
+        },
     }
     actions = ["probe", "switch_off", "switch_on", "reset"]
     actions_on_bottom = True
@@ -60,7 +65,9 @@ class ProviderStateAdmin(admin.ModelAdmin):
         return False  # what was called would be forgotten, while the vendor counts on
 
     def save_model(self, request: HttpRequest, obj: ProviderState, form: Any, change: bool) -> None:
-        """Only what staff changed: a worker may write down how the source does meanwhile."""
+        """Only what staff changed since the page was opened: meanwhile a worker may write down how the source does, and
+        somebody else may switch it off.
+        """
         obj.save(update_fields=form.changed_data)
 
     @admin.display(description="health")

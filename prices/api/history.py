@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Q
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
@@ -12,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
-from prices import history
+from prices import history, wire
 from prices.api import examples, pages
 from prices.api.renderers import CsvRenderer, NumberRenderer
 from prices.api.serializers import (
@@ -25,12 +24,11 @@ from prices.api.serializers import (
     HistoryPageSerializer,
     HistoryQuerySerializer,
     TickSerializer,
-    plain,
 )
 from prices.candles import Interval
 from prices.history import Series
 from prices.models import ListedMetal, Price, SignificantChange
-from prices.quotes import FALLBACK, SIMULATED, Lane, converted, shown_lanes
+from prices.quotes import Lane, converted, shown_lanes, usual_lane
 from swarna.requests import StrictView
 
 _KEPT: Final = ("start", "open", "high", "low", "close", "ticks")
@@ -75,7 +73,7 @@ class HistoryView(_PagesView):
     )
     def get(self, request: Request, metal: str) -> Response:
         asked = self.asked
-        rows = Price.objects.filter(_shown(), metal=_listed(metal), **_range("at", asked))
+        rows = Price.shown().filter(metal=_listed(metal), **_range("at", asked))
         if asked.get("source"):
             rows = rows.filter(source=asked["source"])
         after = None
@@ -104,7 +102,7 @@ class CandlesView(_PagesView):
     def get(self, request: Request, metal: str) -> Response:
         asked, limit, now, zone = self.asked, self.asked["limit"], timezone.now(), history.zone()
         interval = Interval(asked["interval"])
-        lane = Lane(asked["lane"]) if asked.get("lane") else _usual_lane()
+        lane = Lane(asked["lane"]) if asked.get("lane") else usual_lane(settings.PRICE_PROVIDERS)
         series = Series(_listed(metal), settings.BASE_CURRENCY, lane)
         begin = asked.get("from") or pages.moment(0)
         rows = series.kept(interval, begin, asked.get("to") or interval.end(now, zone)).values(*_KEPT)
@@ -157,17 +155,6 @@ def _listed(metal: str) -> str:
     return metal
 
 
-def _shown() -> Q:
-    """Prices that this deployment may show; as `Price.is_shown`."""
-    hidden = {SIMULATED, FALLBACK} - {lane.value for lane in shown_lanes(settings.PRICE_PROVIDERS)}
-    return Q(currency=settings.BASE_CURRENCY) & ~Q(source__in=hidden)
-
-
-def _usual_lane() -> Lane:
-    """The market's, unless nothing but a simulated one is shown here."""
-    return Lane.SIMULATED if set(settings.PRICE_PROVIDERS) == {SIMULATED} else Lane.LIVE
-
-
 def _range(field: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     ends = {f"{field}__gte": asked.get("from"), f"{field}__lt": asked.get("to")}
     return {name: at for name, at in ends.items() if at is not None}
@@ -188,7 +175,7 @@ def _in_units(row: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any
     return {
         name: value
         if as_it_is or name not in _AMOUNTS
-        else plain(converted(value, unit=asked["unit"], purity=asked["purity"]))
+        else wire.number(converted(value, unit=asked["unit"], purity=asked["purity"]))
         for name, value in row.items()
         if value is not None or name not in ("bid", "ask")
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from prices import wire
 from prices.api.pages import CursorField
 from prices.breaker import State
 from prices.candles import Interval
@@ -18,27 +19,21 @@ from swarna.requests import StrictSerializer
 _MARKET = ["open", "closed"]
 
 
-def plain(amount: Decimal) -> Decimal:
-    """Without the zeros that a database pads it with, and never in exponent form."""
-    return Decimal(f"{amount.normalize():f}")
-
-
 class _Amount(serializers.DecimalField):
-    """An amount as a JSON number, without the zeros that the database pads it with."""
+    """An amount as a JSON number, as on the stream."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(max_digits=None, decimal_places=None, coerce_to_string=False, normalize_output=True, **options)
+        super().__init__(max_digits=None, decimal_places=None, coerce_to_string=False, **options)
 
     def to_representation(self, value: Decimal) -> Any:
-        # Normalized, 13000 is 1.3E+4: a JSON number too, but not one that people read.
-        return plain(Decimal(super().to_representation(value)))
+        return wire.number(Decimal(super().to_representation(value)))
 
 
 class Time(serializers.DateTimeField):
     """UTC with milliseconds and `Z`, as on the stream."""
 
     def to_representation(self, value: dt.datetime) -> str:
-        return value.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return wire.time(value)
 
 
 class _Choice(serializers.ChoiceField):

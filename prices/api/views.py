@@ -15,7 +15,7 @@ from rest_framework.permissions import IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from prices import schedule, sources
+from prices import schedule, sources, wire
 from prices.api import answers, desk, examples
 from prices.api.serializers import (
     ConfigChangesSerializer,
@@ -140,10 +140,10 @@ class ConfigView(StrictView):
                 "baseCurrency": settings.BASE_CURRENCY,
                 "unit": "gram",
                 "changeThresholdPercent": configuration.threshold_percent,
-                "updateIntervalMs": _milliseconds(interval),
-                "freshnessLimitMs": _milliseconds(configuration.freshness_limit(interval)),
-                "closedUpdateIntervalMs": _milliseconds(schedule.closed_interval(interval)),
-                "fallbackAfterMs": _milliseconds(settings.FALLBACK_AFTER),
+                "updateIntervalMs": wire.milliseconds(interval),
+                "freshnessLimitMs": wire.milliseconds(configuration.freshness_limit(interval)),
+                "closedUpdateIntervalMs": wire.milliseconds(schedule.closed_interval(interval)),
+                "fallbackAfterMs": wire.milliseconds(settings.FALLBACK_AFTER),
                 "providers": [source.name for source in sources.in_order() if source.enabled],
                 "consensusSources": settings.CONSENSUS_SOURCES,
                 "maxJumpPercent": configuration.jump_percent,
@@ -154,7 +154,7 @@ class ConfigView(StrictView):
                 },
                 "maxConnections": settings.WS_MAX_CONNECTIONS,
                 "rateLimit": settings.WS_RATE_LIMIT,
-                "rateWindowMs": _milliseconds(settings.WS_RATE_WINDOW),
+                "rateWindowMs": wire.milliseconds(settings.WS_RATE_WINDOW),
                 "maxMessageBytes": settings.WS_MAX_MESSAGE_BYTES,
             }
         ).data
@@ -273,7 +273,3 @@ def _provider(source: ProviderState, tolerance: Decimal, now: dt.datetime) -> di
         "callsTotal": source.calls_total,
         "setAsideTotal": source.set_aside_total,
     }
-
-
-def _milliseconds(span: dt.timedelta) -> int:
-    return span // dt.timedelta(milliseconds=1)

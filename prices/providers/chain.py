@@ -29,7 +29,7 @@ class Outcome:
     """What one source gave so far: quotes, of which `fresh` have come since the last look, and errors by metal.
 
     `stale` are quotes too, better than none; but for their metals, which have an error, the next source is asked.
-    `held` are metals whose quotes whoever judged them did not publish: for them the next source is asked too.
+    `held`, which the caller fills in, are metals whose quotes were not believed: for them the next source is asked too.
     """
 
     source: str

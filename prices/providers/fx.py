@@ -33,7 +33,7 @@ _REST: Final = dt.timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`value` of the one currency is worth one of the other, as of a time that the vendor gives, at the earliest."""
+    """How much of a currency one of another is, as of the vendor's own time: where that is a date, its beginning."""
 
     value: Decimal
     as_of: dt.datetime
@@ -118,7 +118,7 @@ class _Trouble:
 
 
 class Desk:
-    """The rates that a process knows, and whom it has just asked for others in vain."""
+    """The rates that a process knows, and the vendors that have just failed to give it one."""
 
     def __init__(self) -> None:
         self._asking = threading.Lock()

@@ -35,8 +35,8 @@ Explain: TypeAlias = Callable[[Any], ProviderError | None]
 
 
 class _Timely(io.RawIOBase):
-    """What a connection is sent until a deadline, headers and all. A time-out alone is of one wait, and a source that
-    drips lets us wait any number of times.
+    """What a connection receives, headers and all, until a deadline. A socket's own time-out is for a single wait, and
+    a source that drips makes us wait any number of times.
     """
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:

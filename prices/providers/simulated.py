@@ -1,7 +1,7 @@
 """A simulated market for demonstrations and tests: a seeded random walk, the same in every process.
 
-The walk is a function of (seed, metal, second): each hour starts from its own anchor near the base price and walks
-second by second, with a jump above 1 % now and then. So any number of workers, restarted at any time, agree.
+The walk is a function of (metal, second): each hour starts from its own anchor near the base price and walks second by
+second, with a jump above 1 % now and then. So any number of workers, restarted at any time, agree.
 """
 
 import datetime as dt
@@ -23,6 +23,7 @@ _BASE: Final[Mapping[Metal, Decimal]] = {
     Metal.PLATINUM: Decimal("4900"),
     Metal.PALLADIUM: Decimal("4300"),
 }
+_SEED: Final = 1
 _HOUR: Final = 3600
 _STEP: Final = 0.0002  # standard deviation of one second's move
 _PULL: Final = 0.002  # towards the hour's anchor, so that a walk stays within a few per cent of it
@@ -40,7 +41,7 @@ def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[
 
 def quote(metal: Metal, *, step: int, quoted_at: dt.datetime) -> Quote:
     """The price at a step of the walk, whatever time it is quoted at: a market may be hurried through its seconds."""
-    price = price_at(settings.SIMULATED_SEED, metal, step)
+    price = price_at(metal, step)
     half = rounded(price * _SPREAD / 2)
     return Quote(
         metal=metal,
@@ -53,16 +54,16 @@ def quote(metal: Metal, *, step: int, quoted_at: dt.datetime) -> Quote:
     )
 
 
-def price_at(seed: int, metal: Metal, second: int) -> Decimal:
+def price_at(metal: Metal, second: int) -> Decimal:
     """The price per gram at a Unix second."""
     hour, step = divmod(second, _HOUR)
-    return rounded(_BASE[metal] * Decimal(str(round(1 + _walk(seed, metal, hour)[step], 8))))
+    return rounded(_BASE[metal] * Decimal(str(round(1 + _walk(metal, hour)[step], 8))))
 
 
 @functools.lru_cache(maxsize=16)
-def _walk(seed: int, metal: Metal, hour: int) -> tuple[float, ...]:
+def _walk(metal: Metal, hour: int) -> tuple[float, ...]:
     """One hour of deviations from the base price, a value a second."""
-    chance = random.Random(f"{seed}:{metal}:{hour}")  # noqa: S311  (a simulation, not a secret)
+    chance = random.Random(f"{_SEED}:{metal}:{hour}")  # noqa: S311  (a simulation, not a secret)
     anchor = deviation = chance.gauss(0, 0.005)
     walk = []
     for _ in range(_HOUR):

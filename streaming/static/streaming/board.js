@@ -130,11 +130,13 @@ function marketClosed() {
 
 /**
  * What a metal's price is, where nothing is wrong with it: that of the close, until one comes after the opening; else
- * live. The first prices come before the status that tells which: until then it is null.
+ * live. The first prices come before the status that tells which: until then it is null. One that the server does not
+ * have, since it has lost its database, is but what was known last.
  */
 function markAtBest(metal) {
   const { status } = client;
   if (!status) return null;
+  if (status.metals && !(metal in status.metals)) return "unconnected";
   return status.market === "closed" || status.metals?.[metal] === "stale" ? "close" : "live";
 }
 

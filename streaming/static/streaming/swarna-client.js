@@ -24,6 +24,7 @@ const RESUME = "resume";
 
 /** The server allows 10 messages a minute; these are for changes of subscription, the rest is for heartbeats. */
 const SUBSCRIPTION_MESSAGES_A_MINUTE = 5;
+const SECOND = 1_000;
 const MINUTE = 60_000;
 
 /** No server means to send a page away for longer, and a timer past 2^31 ms would fire at once. */
@@ -100,6 +101,8 @@ export class SwarnaClient extends EventTarget {
   #pageEvents = null;
   /** The one thing waited for: that it opens, that it speaks, that it answers a ping, or that a retry is due. */
   #timer;
+  /** Looks at the clock on the wall while there is a connection. */
+  #watch;
   #connection = Object.freeze({ state: "idle" });
   #attempt = 0;
   #restartDelay = null;
@@ -135,7 +138,10 @@ export class SwarnaClient extends EventTarget {
     requireCandles(this.#options.candles);
   }
 
-  /** The latest quote of each subscribed metal. They outlive the connection: show them as live only if `connected`. */
+  /**
+   * The latest quote of each subscribed metal. They outlive the connection, and a server that has lost them: show them as
+   * live only if `connected`, and unless `status.feed` is `down`.
+   */
   get prices() {
     return this.#prices;
   }
@@ -239,6 +245,9 @@ export class SwarnaClient extends EventTarget {
 
   #opened() {
     this.#clockOffset = null;
+    this.#heardAt = Date.now();
+    // Not every device says that it slept. In a page out of view timers are late by themselves.
+    this.#watch = setInterval(() => globalThis.document?.hidden || this.#leaveTheDead(), SECOND);
     // Not only to see that someone is there: the answer tells the server's time, which a snapshot does not.
     this.#ping();
     this.#restore();
@@ -407,6 +416,7 @@ export class SwarnaClient extends EventTarget {
   /** Leaves the socket to close by itself: where the server is gone, its `close` event can be a minute away. */
   #letGo() {
     clearTimeout(this.#timer);
+    clearInterval(this.#watch);
     this.#subscriptions.reset();
     this.#continuity.interrupt();
     this.#socketEvents?.abort();
@@ -431,7 +441,19 @@ export class SwarnaClient extends EventTarget {
     // A page that is brought into view again and again must not use up what the server lets it send.
     const mayPing = this.connected && !this.#pinging && Date.now() - this.#pingedAt > heartbeatInterval;
     if (this.#connection.state === "closed") this.connect();
-    else if (isDoubtful && mayPing) this.#ping();
+    else if (!this.#leaveTheDead() && isDoubtful && mayPing) this.#ping();
+  }
+
+  /** Opens another connection where the one that is open has been silent for longer than a heartbeat bears. */
+  #leaveTheDead() {
+    const { heartbeatInterval, heartbeatTimeout } = this.#options;
+    const dueAt = Math.max(this.#heardAt + heartbeatInterval, this.#pingedAt) + heartbeatTimeout;
+    const isDead = this.connected && Date.now() > dueAt;
+    if (isDead) {
+      this.#letGo();
+      this.#open();
+    }
+    return isDead;
   }
 
   #after(milliseconds, action) {

@@ -13,7 +13,8 @@ const NOTHING_YET = { prices: {}, connected: false, error: null, status: null };
  *   `token`, `interval` and the rest; and `metals`, the names of those wanted, all where absent. They are compared by
  *   value. Where one changes, another connection is made, and until it is there the prices stay.
  * @returns {{prices: object, connected: boolean, error: Error|null, status: object|null}}
- *   `prices`: the quotes by metal. They stay when the connection is lost: show them as live only while `connected`.
+ *   `prices`: the quotes by metal. They stay when the connection is lost: show them as live only while `connected`, and
+ *   unless `status.feed` is `down`.
  *   `error`: why there is no connection, or what the server rejected; null again once connected. `error.code` is the
  *   close code or the server's error code; `error.why` is that of the client's `connection`, such as `unauthorized`, on
  *   which another `token` is due. `status`: the server's last `status` message.

@@ -1,8 +1,9 @@
 """GET prices/ and prices/<metal>/ from this process's memory, before Django: encoded once a tick, not per request.
 
-What is not plain about a request goes to Django, which answers the same: one with a token, to be looked up; one that
-is in error; any while the hub has not read the database yet. A cookie is not looked at, for the answer does not depend
-on who asks. Requests are counted by address in this process alone: a word with Redis would cost more than the answer.
+A request that is not plain goes on to Django, whose answer would be the same: one with a token, which has to be looked
+up; one with a mistake in it; and any, until the hub has read the database. A cookie is not looked at, for the answer
+does not depend on who asks. Requests are counted by address, in this process alone: to ask Redis would cost more than
+the answer does.
 """
 
 import datetime as dt
@@ -48,8 +49,8 @@ _READ: Final = frozenset({b"host", b"authorization", b"accept", b"accept-encodin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manners:
-    """What the API's settings say of any request; `rate_limit` requests in `rate_window`, 0 for any number."""
+class Rules:
+    """What the API's settings say of every request: `rate_limit` of them in `rate_window`; 0 is any number."""
 
     hosts: Sequence[str]
     proxies: Sequence[Network]
@@ -72,17 +73,17 @@ class _Body(NamedTuple):
     small: bytes
 
 
-class Quick:
-    """`http`, with what is asked most answered before it."""
+class CurrentPrices:
+    """The ASGI application `http`, with plain requests for current prices answered before they get to it."""
 
-    def __init__(self, http: Application, hub: Hub, manners: Manners) -> None:
+    def __init__(self, http: Application, hub: Hub, rules: Rules) -> None:
         self._http = http
         self._hub = hub
-        self._manners = manners
-        self._windows = Windows(None, "", manners.rate_window)
+        self._rules = rules
+        self._windows = Windows(None, "", rules.rate_window)
         self._bodies: dict[_Asked, _Body | None] = {}
         self._shown: tuple[int, Frame | None] | None = None
-        self._is_ours = lru_cache(64)(lambda host: validate_host(split_domain_port(host)[0], manners.hosts))
+        self._is_ours = lru_cache(64)(lambda host: validate_host(split_domain_port(host)[0], rules.hosts))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if not scope["path"].startswith(PATH):
@@ -154,11 +155,11 @@ class Quick:
 
     def _too_many(self, scope: Mapping[str, Any]) -> tuple[int, Headers, bytes] | None:
         """The refusal of one request too many of an address."""
-        if not self._manners.rate_limit:
+        if not self._rules.rate_limit:
             return None
-        address = addresses.of_scope(scope, self._manners.proxies)
+        address = addresses.of_scope(scope, self._rules.proxies)
         count = self._windows.count(addresses.one_client(address) if address else "")
-        if count.number <= self._manners.rate_limit:
+        if count.number <= self._rules.rate_limit:
             return None
         wait = math.ceil(count.seconds_left) or 1
         said = json.dumps(problem(429, f"Request was throttled. Expected available in {wait} seconds.")).encode()
@@ -178,13 +179,13 @@ class Quick:
         """What lets a page of another origin read the answer, as django-cors-headers does on Django's."""
         if origin is None:
             return []
-        if self._manners.any_origin:
+        if self._rules.any_origin:
             allowed = b"*"
-        elif origin.decode("latin-1") in self._manners.origins:
+        elif origin.decode("latin-1") in self._rules.origins:
             allowed = origin
         else:
             return []
-        exposed = ", ".join(self._manners.exposed).encode()
+        exposed = ", ".join(self._rules.exposed).encode()
         return [(b"access-control-allow-origin", allowed), (b"access-control-expose-headers", exposed)]
 
 
