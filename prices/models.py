@@ -42,6 +42,11 @@ _PERCENT: Final[dict[str, Any]] = {
 _METALS: Final = [(metal.value, metal.value) for metal in Metal]
 
 
+# When its holder has been still for so long, as a machine that lost its network, PostgreSQL gives the row to others.
+# Else it would wait for two hours, in which nobody could publish a price.
+_LOCK: Final = ", set_config('idle_in_transaction_session_timeout', '30s', true) FOR UPDATE OF prices_head"
+
+
 def _base_currency() -> str:
     return str(settings.BASE_CURRENCY)
 
@@ -92,8 +97,8 @@ class Head(models.Model):
     @classmethod
     def locked(cls) -> "Head":
         """The one row, made when it is missing, for the caller's transaction alone."""
-        # Where there is no such lock, the transaction has the whole database.
-        lock = "FOR UPDATE" if connection.features.has_select_for_update else ""
+        # A transaction of SQLite has the whole database.
+        lock = _LOCK if connection.vendor == "postgresql" else ""
         if not (heads := statements.rows(cls, lock)):
             cls.objects.get_or_create(pk=1)
             heads = statements.rows(cls, lock)

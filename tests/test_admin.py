@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
@@ -209,6 +210,21 @@ def test_a_superuser_sees_the_same_and_the_schedule_too(boss: Client) -> None:
 def test_what_a_source_said_is_shown_as_text(desk: Client) -> None:
     page = desk.get("/admin/prices/providerstate/").content.decode()
     assert "gold: &lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_a_disk_that_is_full_is_told_and_nothing_is_saved(
+    desk: Client, save: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any, **options: Any) -> None:
+        raise OperationalError("database or disk is full")
+
+    before = fallback().price
+    monkeypatch.setattr(FallbackPrice, "save_base", refuse)
+    desk.raise_request_exception = False
+    page = save(address_of(), price="9300")
+    assert page.status_code == 500
+    assert b"see whether it is there before you send it again" in page.content
+    assert fallback().price == before
 
 
 # --- what nobody may write -----------------------------------------------------------------------------------------

@@ -7,7 +7,10 @@ import urllib.request
 from pathlib import Path
 
 import psycopg
+import pytest
+from django.db import connection, transaction
 
+from prices.models import Head
 from tests.postgresql import Cluster
 from tests.product import ROOT, Process, free_port, wait_until
 
@@ -31,6 +34,21 @@ def test_what_holds_on_sqlite_holds_on_postgresql(postgresql: Cluster) -> None:
     with psycopg.connect(address) as database:  # and it was this one, which they leave as they found it
         found = database.execute("SELECT count(*) FROM pg_stat_database WHERE datname = 'test_swarna'").fetchone()
     assert found == (1,)
+
+
+@pytest.mark.usefixtures("on_postgresql")
+def test_who_goes_away_in_the_middle_of_a_tick_does_not_keep_others_from_theirs_for_ever() -> None:
+    with transaction.atomic():
+        Head.locked()
+        assert idle_for_at_most() == "30s"
+    assert idle_for_at_most() == "0"  # an export may wait for its reader
+
+
+def idle_for_at_most() -> str:
+    """How long PostgreSQL bears a transaction in which nothing happens."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        return str(cursor.fetchone()[0])
 
 
 def test_the_product_runs_on_postgresql(postgresql: Cluster, tmp_path: Path) -> None:
