@@ -1,4 +1,4 @@
-"""How programs are told of amounts, moments and spans: on the stream, by REST, in `manage.py prices --json`. Pure."""
+"""How amounts, moments and words are written for programs: on the stream, by REST, by `manage.py prices`. Pure."""
 
 import datetime as dt
 from decimal import Decimal
@@ -18,3 +18,8 @@ def time(at: dt.datetime) -> str:
 def milliseconds(span: dt.timedelta) -> int:
     """Whole milliseconds, rounded down."""
     return span // dt.timedelta(milliseconds=1)
+
+
+def clipped(text: str) -> str:
+    """Enough of a client's own word to recognise it by."""
+    return text if len(text) <= 40 else f"{text[:40]}…"

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, TypeGuard
 
 import msgspec
 
+from prices import wire
+
 SUBPROTOCOL: Final = "swarnaai-v1"
 # A client that cannot set a header offers this, with its token behind it, beside the one above. It is never selected.
 BEARER_SUBPROTOCOL: Final = "swarnaai.bearer."
@@ -152,7 +154,7 @@ def _command(message: Mapping[str, Any], id: Scalar) -> Command:
         case str(unknown):
             raise ClientError(
                 ErrorCode.UNKNOWN_TYPE,
-                f'Unknown type "{_clipped(unknown)}". Send "subscribe", "unsubscribe" or "ping".',
+                f'Unknown type "{wire.clipped(unknown)}". Send "subscribe", "unsubscribe" or "ping".',
             )
         case _:
             raise ClientError(ErrorCode.INVALID_MESSAGE, 'Give a "type": "subscribe", "unsubscribe" or "ping".')
@@ -169,7 +171,7 @@ def _metals(message: Mapping[str, Any]) -> frozenset[str]:
     if metals == {"*"}:
         return EVERY_METAL
     if unknown := sorted(metals - EVERY_METAL):
-        named = ", ".join(f'"{_clipped(name)}"' for name in unknown[:5])
+        named = ", ".join(f'"{wire.clipped(name)}"' for name in unknown[:5])
         raise ClientError(
             ErrorCode.UNKNOWN_METAL, f'Unknown metal {named}. Choose from {", ".join(METALS)}, or send ["*"].'
         )
@@ -210,11 +212,6 @@ def _candles(message: Mapping[str, Any]) -> frozenset[str] | None:
             f'Give "candles" as a list of {", ".join(CANDLES)}, as [] for none, or leave it out.',
         )
     return frozenset(given)
-
-
-def _clipped(text: str) -> str:
-    """Enough of a client's own word to recognise it by."""
-    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 # --- what the server sends -----------------------------------------------------------------------------------------

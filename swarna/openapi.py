@@ -45,7 +45,7 @@ class AutoSchema(openapi.AutoSchema):
             if str(status) not in bodies or not bodies[str(status)].get("content"):
                 title = _EXAMPLES[status]["title"]
                 response = OpenApiResponse(ProblemSerializer, bodies.get(str(status), {}).get("description") or title)
-                body = self._get_response_for_code(  # type: ignore[no-untyped-call]  # drf-spectacular has no types
+                body = self._get_response_for_code(  # type: ignore[no-untyped-call]  # drf-spectacular leaves this untyped
                     response, str(status), [CONTENT_TYPE], direction
                 )
                 body["content"][CONTENT_TYPE]["examples"] = {title: {"value": _EXAMPLES[status]}}

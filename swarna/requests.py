@@ -7,6 +7,8 @@ from rest_framework.permissions import SAFE_METHODS, AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from prices import wire
+
 
 class StrictSerializer(serializers.Serializer):
     """Refuses what it has no field for, and says which fields there are: a slip must not pass for a wish."""
@@ -16,7 +18,7 @@ class StrictSerializer(serializers.Serializer):
         if hasattr(data, "keys") and (unknown := [name for name in data if name not in known]):
             there_is = f"Known here: {', '.join(known)}." if known else "This takes none."
             raise serializers.ValidationError(
-                {clipped(str(name)): [f"Unknown. {there_is}"] for name in sorted(map(str, unknown))[:10]}
+                {wire.clipped(str(name)): [f"Unknown. {there_is}"] for name in sorted(map(str, unknown))[:10]}
             )
         return super().to_internal_value(data)
 
@@ -28,7 +30,7 @@ class NothingSerializer(StrictSerializer):
 def query(request: Request, serializer: type[StrictSerializer]) -> dict[str, Any]:
     """The query parameters, checked. Raises ValidationError, which names the parameter and what is allowed."""
     if twice := sorted(name for name, values in request.query_params.lists() if len(values) > 1):
-        raise serializers.ValidationError({clipped(name): ["Give it once."] for name in twice[:10]})
+        raise serializers.ValidationError({wire.clipped(name): ["Give it once."] for name in twice[:10]})
     asked = serializer(data=request.query_params.dict())
     asked.is_valid(raise_exception=True)
     return dict(asked.validated_data)
@@ -39,11 +41,6 @@ def body(request: Request, serializer: type[StrictSerializer]) -> dict[str, Any]
     given = serializer(data=request.data)
     given.is_valid(raise_exception=True)
     return dict(given.validated_data)
-
-
-def clipped(text: str) -> str:
-    """Enough of a client's own word to recognise it by."""
-    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 class StrictView(APIView):

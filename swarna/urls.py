@@ -50,7 +50,7 @@ class SchemaView(StrictView):
 @cache
 def _schema() -> Any:
     """Made once: it takes a tenth of a second."""
-    generator: Any = SchemaGenerator()  # type: ignore[no-untyped-call]  # drf-spectacular has no types
+    generator: Any = SchemaGenerator()  # type: ignore[no-untyped-call]  # drf-spectacular leaves this untyped
     return generator.get_schema(request=None, public=True)
 
 

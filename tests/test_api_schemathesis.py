@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from accounts import tokens
 from tests.conftest import Server
 
-_generator: Any = SchemaGenerator()  # type: ignore[no-untyped-call]  # drf-spectacular has no types
+_generator: Any = SchemaGenerator()  # type: ignore[no-untyped-call]  # drf-spectacular leaves this untyped
 schema = schemathesis.openapi.from_dict(_generator.get_schema(request=None, public=True))
 
 

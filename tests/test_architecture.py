@@ -10,7 +10,7 @@ from django.conf import settings
 from tests.product import ROOT
 
 APPS = [app for app in settings.INSTALLED_APPS if (ROOT / app).is_dir()]
-# Of every app.
+# Django's own, of which nothing has to be said.
 BY_CUSTOM = {"__init__.py", "apps.py"}
 
 

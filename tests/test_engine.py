@@ -261,8 +261,7 @@ def test_a_process_that_is_told_to_end_twice_ends_once(run_server: Callable[...,
     assert "Traceback" not in server.output
 
 
-def test_a_lone_process_that_is_asked_to_be_replaced_stays(run_server: Callable[..., Server]) -> None:
-    server = run_server()
+def test_a_lone_process_that_is_asked_to_be_replaced_stays(server: Server) -> None:
     server.publish(gold="100")
     with connect(server.ws_url) as client:
         receive(client, "priceUpdate")

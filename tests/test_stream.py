@@ -37,6 +37,12 @@ def prices(server: Server) -> None:
     server.publish(gold="13000", silver="165.5", platinum="4900", palladium="4300")
 
 
+@pytest.fixture(scope="module")
+def another(run_server: Callable[..., Server]) -> Server:
+    """A web process beside the first, with the limits that a deployment begins with."""
+    return run_server()
+
+
 @pytest.fixture
 def client(server: Server) -> Iterator[ClientConnection]:
     """A client that has had its snapshot and its status."""
@@ -238,11 +244,8 @@ def test_one_client_too_many_is_told_so_and_the_next_fits_when_one_has_left(run_
         assert receive(third)["type"] == "priceUpdate"
 
 
-def test_too_many_messages_close_the_connection_and_the_seeds_ten_a_minute_do_not(
-    run_server: Callable[..., Server],
-) -> None:
-    server = run_server()
-    with connect(server.ws_url) as client:
+def test_too_many_messages_close_the_connection_and_the_seeds_ten_a_minute_do_not(another: Server) -> None:
+    with connect(another.ws_url) as client:
         for _ in range(10):
             assert ask(client, type="ping")
         client.send("not even JSON")
@@ -271,9 +274,8 @@ def test_the_status_keeps_the_holidays_that_are_configured(run_server: Callable[
     assert dt.datetime.fromisoformat(status["nextChange"]) > now + dt.timedelta(days=9)
 
 
-def test_two_web_processes_send_the_same_ticks(server: Server, run_server: Callable[..., Server]) -> None:
-    other = run_server()
-    with connect(server.ws_url) as here, connect(other.ws_url) as there:
+def test_two_web_processes_send_the_same_ticks(server: Server, another: Server) -> None:
+    with connect(server.ws_url) as here, connect(another.ws_url) as there:
         receive(here, "status")
         receive(there, "status")
         tick = server.publish(gold="13123.45")
@@ -284,28 +286,26 @@ def test_two_web_processes_send_the_same_ticks(server: Server, run_server: Calla
             assert update["data"]["gold"]["price"] == 13123.45
 
 
-def test_a_web_process_that_restarts_goes_on_from_the_same_seq(run_server: Callable[..., Server]) -> None:
-    server = run_server()
-    server.publish(gold="13050")
-    server.kill()
-    missed = server.publish(gold="13060")
+def test_a_web_process_that_restarts_goes_on_from_the_same_seq(another: Server) -> None:
+    another.publish(gold="13050")
+    another.kill()
+    missed = another.publish(gold="13060")
     assert missed is not None
-    server.start()
-    with connect(server.ws_url) as client:
+    another.start()
+    with connect(another.ws_url) as client:
         assert receive(client, "priceUpdate")["seq"] == missed.seq
         ask(client, type="subscribe", metals=["gold"], since=missed.seq - 1)
         update = receive(client, "priceUpdate")
         assert (update["seq"], update["snapshot"]) == (missed.seq, False)
 
 
-def test_a_stopped_web_process_leaves_no_traceback(run_server: Callable[..., Server]) -> None:
-    server = run_server()
-    with connect(server.ws_url) as client:
+def test_a_stopped_web_process_leaves_no_traceback(another: Server) -> None:
+    with connect(another.ws_url) as client:
         receive(client, "status")
-        assert server._process is not None
-        assert server._process.stop(signal.SIGTERM) == 0
-    assert "Traceback" not in server.output
-    assert "destroyed" not in server.output
+        another.signal(signal.SIGTERM)
+        assert another.wait() == 0
+    assert "Traceback" not in another.output
+    assert "destroyed" not in another.output
 
 
 def test_many_clients_are_all_told(server: Server) -> None:
