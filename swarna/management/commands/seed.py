@@ -47,8 +47,8 @@ class Command(BaseCommand):
             schedule.apply_deployment()
         if not FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY).exists():
             self.stderr.write(
-                f"There is no fallback price in {settings.BASE_CURRENCY}: with no source, nothing can be shown. "
-                "Staff enter them at /admin/prices/fallbackprice/."
+                f"There is no fallback price in {settings.BASE_CURRENCY}: with no source, nothing can be shown, and a "
+                "source's first price is believed whatever it is. Staff enter them at /admin/prices/fallbackprice/."
             )
         # A first screen shows these, and waits neither for a worker nor for a source's time-out.
         ingest.fall_back_where_due(now=timezone.now(), unpriced_only=True)
