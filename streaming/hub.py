@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Container, Iterator
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from prices import wire
 from prices.current import TICKS_KEPT, Standing
 from prices.market import Calendar
-from prices.quotes import Metal
+from prices.quotes import Lane, Metal, lane_of
 from streaming import protocol, publish
 from streaming.connection import Connection
 from streaming.frames import Frame
@@ -38,6 +38,7 @@ class Hub:
     """The connections of one process. Made outside any event loop; its first connection starts it.
 
     `load` reads what is in force and the ticks after a seq; `layer` gives the channel layer, None where there is none.
+    What is in another `currency` or of other `lanes` is not shown.
     An update goes out at once where none did in the last `batch_interval`, else merged at its end. By as long as it had
     to wait, the next interval is shorter, but by a tenth at most.
     """
@@ -50,6 +51,7 @@ class Hub:
         clock: Callable[[], dt.datetime],
         calendar: Calendar,
         currency: str,
+        lanes: Container[Lane],
         max_connections: int,
         batch_interval: dt.timedelta,
         restart_spread: dt.timedelta,
@@ -78,6 +80,7 @@ class Hub:
         self._began_at: dt.datetime | None = None
         self._freshness_limit: dt.timedelta | None = None  # until the database has been read
         self._currency = currency
+        self._lanes = lanes
         # What the status says: feed, feeds, whether the market is open, its next change, source.
         self._shown: tuple[Feed, dict[str, Feed], bool, dt.datetime, str | None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -213,13 +216,18 @@ class Hub:
             return
         if tick.seq <= self.log.seq:
             return
-        # A worker that was given another base currency before us: the database says what of its tick is shown here.
-        is_ours = all(quoted.currency == self._currency for quoted in tick.quotes.values())
-        if is_ours and self.log.append(tick):
+        if self._shows(tick) and self.log.append(tick):
             self._judge()
             self._tell_all()
         else:
             await self._catch_up()
+
+    def _shows(self, tick: Tick) -> bool:
+        """Whether all of a tick is shown here. Where a worker was set up otherwise, the database says what of it is."""
+        return all(
+            quoted.currency == self._currency and lane_of(quoted.data.source) in self._lanes
+            for quoted in tick.quotes.values()
+        )
 
     async def _catch_up(self) -> None:
         """Take from the database what the log lacks: the missing ticks if they are all there, else everything anew."""

@@ -10,6 +10,7 @@ from django.urls import path, re_path
 from django.utils import timezone
 
 from prices import current
+from prices.quotes import shown_lanes
 from streaming import auth
 from streaming.consumers import PriceConsumer
 from streaming.hub import Hub
@@ -31,6 +32,7 @@ def hub_of_this_process(metrics: Metrics) -> Hub:
         clock=timezone.now,
         calendar=settings.MARKET_CALENDAR,
         currency=settings.BASE_CURRENCY,
+        lanes=shown_lanes(settings.PRICE_PROVIDERS),
         max_connections=settings.WS_MAX_CONNECTIONS,
         batch_interval=settings.WS_BATCH_INTERVAL,
         restart_spread=settings.WS_RESTART_SPREAD,

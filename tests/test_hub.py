@@ -16,7 +16,7 @@ from channels.layers import InMemoryChannelLayer
 from prices import wire
 from prices.current import Standing
 from prices.market import Calendar
-from prices.quotes import Change, DayFigures, Metal, PublishedQuote, PublishedTick, Quote
+from prices.quotes import Change, DayFigures, Lane, Metal, PublishedQuote, PublishedTick, Quote
 from streaming import hub, publish
 from streaming.connection import Connection
 from streaming.hub import Hub
@@ -53,6 +53,7 @@ class World:
         self.began_at = NOW
         self.hidden: set[Metal] = set()
         self.kept_from = 0
+        self.lanes = set(Lane)
         self.broken = False
         self.layer: Any = InMemoryChannelLayer()
         self.now = NOW
@@ -67,6 +68,7 @@ class World:
             clock=lambda: self.now,
             calendar=self.calendar,
             currency="INR",
+            lanes=self.lanes,
             max_connections=3,
             batch_interval=batch_interval,
             restart_spread=dt.timedelta(seconds=5),
@@ -398,8 +400,14 @@ async def test_a_client_that_missed_no_price_is_told_which_turned_stale_while_it
     assert (message["seq"], message["data"]["gold"]["stale"]) == (1, True)
 
 
-async def test_a_tick_of_a_worker_in_another_currency_is_not_shown_in_ours(rarely: World, client: Client) -> None:
-    tick = published(2, replace(quote(price="9"), currency="USD"))
+@pytest.mark.parametrize(
+    "other", [replace(quote(price="9"), currency="USD"), quote(price="9", source="simulated")], ids=["currency", "lane"]
+)
+async def test_what_a_worker_that_is_set_up_otherwise_publishes_is_not_shown_here(
+    rarely: World, client: Client, other: Quote
+) -> None:
+    rarely.lanes.discard(Lane.SIMULATED)
+    tick = published(2, other)
     rarely.ticks.append(published(2))  # as the database has it for whoever shows rupees
     await rarely.bring(tick)
     await rarely.bring(rarely.write(quote("silver", price="5")))
