@@ -271,8 +271,8 @@ class _Ledger:
         return significant_change(quote.metal, last.price, quote.price, threshold=self.configuration.threshold_percent)
 
     def _before(self, quote: Quote) -> tuple[Quote, DayFigures] | tuple[None, None]:
-        """The price before this one in its own lane and its day, as both would be under the premium that it goes out
-        with: that one changes moves no market either.
+        """The price before this one in its lane, and its day, both restated under the premium that this one goes out
+        with, so that a change of premium moves no market.
         """
         row = self._last(quote)
         if row is None:
