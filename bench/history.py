@@ -143,8 +143,10 @@ def _reading(before: Mapping[str, float], after: Mapping[str, float], days: int,
         )
     worst = max(_INTERVALS, key=lambda interval: after[f"candles {interval}"] / before[f"candles {interval}"])
     few, many = before[f"candles {worst}"], after[f"candles {worst}"]
+    by_key = after["by key 1000"] / before["by key 1000"]  # memory has less room for these, too
     yield Line(
-        f"candles with {ticks:,} ticks stored, and with {ticks // 10:,}; of the interval that differs most, {worst}",
+        f"candles with {ticks:,} ticks stored, and with {ticks // 10:,}; of the interval that differs most, {worst}; "
+        f"rows by primary key {by_key:.2f} ×",
         [f"{many:.2f} ms, {few:.2f} ms"],
         f"{many / few:.2f} ×",
         "≤ 1.3 ×",
