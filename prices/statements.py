@@ -47,12 +47,9 @@ def insert(made: Sequence[Model], clause: str = "") -> None:
         return
     model = type(made[0])
     fields = [field for field in model._meta.concrete_fields if not field.primary_key]
-    names = ", ".join(str(field.column) for field in fields)
-    run(
-        model,
-        f"INSERT INTO {model._meta.db_table} ({names}) VALUES {places(len(made), len(fields))} {clause}",  # noqa: S608
-        [(field.name, getattr(row, field.attname)) for row in made for field in fields],
-    )
+    names, values = ", ".join(str(field.column) for field in fields), places(len(made), len(fields))
+    statement = f"INSERT INTO {model._meta.db_table} ({names}) VALUES {values} {clause}"  # noqa: S608  (names)
+    run(model, statement, [(field.name, getattr(row, field.attname)) for row in made for field in fields])
 
 
 def _read(model: type[_Row], found: Iterable[Sequence[object]], database: Any) -> list[_Row]:
