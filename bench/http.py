@@ -23,13 +23,13 @@ def rate(port: int, path: str, *, seconds: float, status: int = 200, **headers: 
         selector = opened.enter_context(selectors.DefaultSelector())
         for _ in range(_CONNECTIONS):
             connection = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
-            selector.register(connection, selectors.EVENT_READ)
+            selector.register(connection, selectors.EVENT_READ, connection)
             buffers[connection] = b""
             connection.sendall(request)
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             for key, _ in selector.select(1):
-                connection = key.fileobj  # type: ignore[assignment]  # it is one of ours
+                connection = key.data
                 buffers[connection] += connection.recv(65536)
                 if not _is_whole(buffers[connection], bodiless=status == 304):
                     continue

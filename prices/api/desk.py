@@ -9,6 +9,8 @@ from rest_framework.exceptions import NotAuthenticated, PermissionDenied, Valida
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
+from prices.admin.pages import AuditedForm
+
 
 def may_edit(request: Request, row: models.Model) -> None:
     """Raises NotAuthenticated or PermissionDenied, as the admin would refuse it."""
@@ -35,12 +37,13 @@ def save(request: Request, row: models.Model, changes: Mapping[str, Any], names:
     data = stays | {as_it_is.add_initial_prefix(name): value for name, value in stays.items()}
     data |= {"version": None} | {names[name]: value for name, value in changes.items()}
     form = desk.form(data, instance=row)
-    form.to_confirm = 'send "confirm": true'  # type: ignore[attr-defined]  # of AuditedForm, as all that come here are
+    assert isinstance(form, AuditedForm)
+    form.to_confirm = 'send "confirm": true'
     if not form.is_valid():
         raise ValidationError(_in_the_apis_names(form.errors, names))
     saved = form.save(commit=False)
     desk.save_model(request._request, saved, form, True)
-    message = desk.construct_change_message(request._request, form, [])  # type: ignore[arg-type]  # forms all the same
+    message = desk.construct_change_message(request._request, form, [])  # type: ignore[arg-type]  # the stubs ask for an AdminForm, Django for a form
     desk.log_change(request._request, saved, message)
 
 

@@ -95,7 +95,7 @@ class _RangeSerializer(StrictSerializer):
 class HistoryQuerySerializer(_RangeSerializer, QuerySerializer):
     """Which ticks."""
 
-    source = serializers.CharField(required=False, max_length=40, help_text="Of this source alone.")  # type: ignore[assignment]  # as below
+    source = serializers.CharField(required=False, max_length=40, help_text="Of this source alone.")  # type: ignore[assignment]  # DRF takes declared fields off the class
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
     cursor = CursorField(required=False, help_text="From `next`.")
 
@@ -145,7 +145,7 @@ class _MetalPageSerializer(_PageSerializer):
 class HistoryPageSerializer(_MetalPageSerializer):
     """Ticks, newest first."""
 
-    data = TickSerializer(many=True)  # type: ignore[assignment]  # as above
+    data = TickSerializer(many=True)  # type: ignore[assignment]  # DRF takes declared fields off the class
 
 
 class CandleSerializer(serializers.Serializer):
@@ -166,7 +166,7 @@ class CandlePageSerializer(_MetalPageSerializer):
 
     interval = serializers.CharField()
     lane = serializers.CharField()
-    data = CandleSerializer(many=True)  # type: ignore[assignment]  # as above
+    data = CandleSerializer(many=True)  # type: ignore[assignment]  # DRF takes declared fields off the class
 
 
 class ChangeSerializer(serializers.Serializer):
@@ -186,7 +186,7 @@ class ChangePageSerializer(_PageSerializer):
 
     currency = serializers.CharField()
     unit = serializers.CharField()
-    data = ChangeSerializer(many=True)  # type: ignore[assignment]  # as above
+    data = ChangeSerializer(many=True)  # type: ignore[assignment]  # DRF takes declared fields off the class
 
 
 class QuoteSerializer(serializers.Serializer):
@@ -216,7 +216,7 @@ class QuoteSerializer(serializers.Serializer):
 class PricesSerializer(serializers.Serializer):
     """Every listed metal's current quote."""
 
-    data = serializers.DictField(child=QuoteSerializer())  # type: ignore[assignment]  # as above
+    data = serializers.DictField(child=QuoteSerializer())  # type: ignore[assignment]  # DRF takes declared fields off the class
     seq = serializers.IntegerField(help_text="The newest tick: give it to the stream as `since`.")
     market = serializers.ChoiceField(_MARKET, help_text="While it is closed, prices are those of the close.")
     currency = serializers.CharField()
