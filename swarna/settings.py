@@ -193,7 +193,7 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a Redis that is away comes back; 
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 # A worker that hangs is replaced: everything a refresh does ends long before.
 CELERY_TASK_TIME_LIMIT = PROVIDER_BUDGET.total_seconds() + 30
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "swarna.scheduler:Scheduler"
 # Beat writes down each run at once, so that one that was killed goes on in its own rhythm and not an interval late.
 CELERY_BEAT_SYNC_EVERY = 1
 CELERY_TASK_IGNORE_RESULT = True

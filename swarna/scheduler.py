@@ -1,0 +1,72 @@
+"""Celery beat's schedule, kept in the database: beat stays when the database does not."""
+
+import contextlib
+import datetime as dt
+import logging
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import Error as DatabaseError
+from django.db import close_old_connections, connections
+from django_celery_beat.schedulers import DatabaseScheduler
+
+logger = logging.getLogger(__name__)
+
+# Seconds until a database that is away is tried again.
+_RETRY_AFTER = 1.0
+
+
+class Scheduler(DatabaseScheduler):
+    """django_celery_beat's scheduler, which ends beat with most errors of the database: this one waits for it, says so
+    once, and reads the schedule anew.
+    """
+
+    _last_timestamp: dt.datetime | None = None
+    _is_set_up = False
+    _has_lost_the_database = False
+
+    def setup_schedule(self) -> None:
+        """Leave the first reading to `tick`: beat starts although the database is away."""
+
+    def tick(self, *args: Any, **options: Any) -> float:
+        """Send the task that is due; return the seconds until the next call."""
+        try:
+            if not self._is_set_up:
+                super().setup_schedule()
+                self._is_set_up = True
+            pause: float = super().tick(*args, **options)
+        except DatabaseError as error:
+            self._lost(error)
+            # Half done is begun anew: a schedule read in part, a task taken off the heap and not put back.
+            self._initial_read = True
+            self._heap = None
+            return _RETRY_AFTER
+        if self._has_lost_the_database:
+            self._has_lost_the_database = False
+            logger.warning("the database is back, tasks are sent again")
+        return pause
+
+    def schedule_changed(self) -> bool:
+        """Whether somebody changed the schedule since the last call. Raises DatabaseError, which `tick` expects."""
+        close_old_connections()
+        last: dt.datetime | None = self._last_timestamp
+        self._last_timestamp = self.Changes.last_change()
+        return last is not None and self._last_timestamp is not None and self._last_timestamp > last
+
+    def sync(self) -> None:
+        """Write down when tasks last ran; where the database is away, the next call does."""
+        try:
+            close_old_connections()
+            for name in tuple(self._dirty):
+                with contextlib.suppress(KeyError, TypeError, ObjectDoesNotExist):  # no longer in the schedule
+                    self._schedule[name].save()
+                self._dirty.discard(name)
+        except DatabaseError as error:
+            self._lost(error)
+
+    def _lost(self, error: Exception) -> None:
+        connections.close_all()
+        if not self._has_lost_the_database:
+            self._has_lost_the_database = True
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            logger.error("the database cannot be used, no task is sent until it can: %s", reason)
