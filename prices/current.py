@@ -1,7 +1,7 @@
 """The prices in force, read whole: what the stream's snapshot, the API and a hub that missed something start from."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -9,25 +9,30 @@ from django.conf import settings
 
 from prices import history, schedule
 from prices.models import Configuration, Head, LatestPrice, ListedMetal, Price, SignificantChange
-from prices.quotes import Metal, PublishedQuote, PublishedTick, Quote
+from prices.quotes import Change, Metal, PublishedQuote, PublishedTick, Quote
 
 # As many ticks as a process holds for clients that come back (streaming/ticks.py): four minutes at one a second.
 TICKS_KEPT = 256
+# And as many significant moves: those of so many ticks, if all metals moved in each. Mostly they reach back for days.
+MOVES_KEPT = len(Metal) * TICKS_KEPT
 # Readings that may be overtaken by a tick before the last one is taken as it is.
 _ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Every listed metal's published quote, in staff's order, and the ticks after the one that was asked for.
+    """Every listed metal's published quote, in staff's order, and the ticks and moves after the `since` that was given.
 
-    `seq` is the newest tick, counted since `began_at`; `ticks` are oldest first and at most `TICKS_KEPT`, the newest.
+    `seq` is the newest tick, counted since `began_at`. `ticks` are oldest first and at most `TICKS_KEPT`, the newest;
+    `moves`, each with its tick's number, are all that came after `moves_since`.
     """
 
     seq: int
     began_at: dt.datetime | None
     quotes: Mapping[Metal, PublishedQuote]
     ticks: tuple[PublishedTick, ...]
+    moves: tuple[tuple[int, Change], ...]
+    moves_since: int
     freshness_limit: dt.timedelta
 
     def is_stale(self, published: PublishedQuote, now: dt.datetime) -> bool:
@@ -43,11 +48,20 @@ def standing(since: int | None = None) -> Standing:
     """
     for _ in range(_ATTEMPTS):
         seq, began_at = Head.standing()
-        ticks = () if since is None else _ticks_after(since, seq)
+        moves, moves_since = ([], seq) if since is None else _moves_after(since, seq)
+        ticks = () if since is None else _ticks_after(since, seq, moves)
         quotes = _quotes_in_force()
         if Head.standing() == (seq, began_at):
             break
-    return Standing(seq=seq, began_at=began_at, quotes=quotes, ticks=ticks, freshness_limit=freshness_limit())
+    return Standing(
+        seq=seq,
+        began_at=began_at,
+        quotes=quotes,
+        ticks=ticks,
+        moves=tuple((move.seq, move.value()) for move in moves),
+        moves_since=moves_since,
+        freshness_limit=freshness_limit(),
+    )
 
 
 def is_stale(quote: Quote, *, now: dt.datetime, limit: dt.timedelta) -> bool:
@@ -67,16 +81,22 @@ def _quotes_in_force() -> dict[Metal, PublishedQuote]:
     return {metal: shown[metal].published() for metal in ListedMetal.metals() if metal in shown}
 
 
-def _ticks_after(since: int, until: int) -> tuple[PublishedTick, ...]:
+def _moves_after(since: int, until: int) -> tuple[list[SignificantChange], int]:
+    """The newest `MOVES_KEPT` moves after `since`, oldest first, and after which tick they are all there are."""
+    newest = list(SignificantChange.shown().filter(seq__gt=since, seq__lte=until)[: MOVES_KEPT + 1])
+    moves_since = newest.pop().seq if len(newest) > MOVES_KEPT else since
+    return newest[::-1], moves_since
+
+
+def _ticks_after(since: int, until: int, moves: Iterable[SignificantChange]) -> tuple[PublishedTick, ...]:
     """The ticks that are kept of those after `since`, at most `TICKS_KEPT`, oldest first."""
     after = max(since, until - TICKS_KEPT)
-    span = {"seq__gt": after, "seq__lte": until}
-    prices = list(Price.objects.filter(**span).order_by("seq", "id"))
-    changes: dict[int, list[SignificantChange]] = {}
-    for change in SignificantChange.shown().filter(**span).order_by("id"):
-        changes.setdefault(change.seq, []).append(change)
+    prices = list(Price.objects.filter(seq__gt=after, seq__lte=until).order_by("seq", "id"))
+    by_tick: dict[int, list[SignificantChange]] = {}
+    for move in moves:
+        by_tick.setdefault(move.seq, []).append(move)
     ticks = [
-        _published(list(of_tick), changes.get(seq or 0, []))
+        _published(list(of_tick), by_tick.get(seq or 0, []))
         for seq, of_tick in groupby(prices, key=lambda price: price.seq)
     ]
     if ticks:

@@ -46,33 +46,46 @@ class CandleUpdate(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+# Closed candles of a series that are held however many ticks ago they closed: two hours of minutes. Who asked for an
+# update each hour gets them all.
+_LEAST_HELD = 120
+
+
 class CandleLog:
-    """Each metal's candles by interval, oldest first; the last one is live. `since` asks for what changed after it."""
+    """Each metal's candles by interval, oldest first; the last one is live. `changed` asks for what changed lately.
+
+    All that closed or was corrected after the tick `since` is there.
+    """
 
     def __init__(self) -> None:
         # With each candle, the tick by which it closed: 0 for a live one.
         self._by_series: dict[tuple[str, str], list[tuple[CandleUpdate, int]]] = {}
+        self.since = 0
 
     def take(self, metal: str, updates: Iterable[CandleUpdate]) -> None:
         """Candles of a metal as they are now: each takes the place of the one that began when it did, or follows."""
         for update in sorted(updates, key=lambda each: each.start):
             kept = self._by_series.setdefault((metal, update.interval), [])
-            later = [each for each in kept if each[0].start > update.start]
-            earlier = [each for each in kept if each[0].start < update.start]
-            if earlier and not earlier[-1][1]:
-                earlier[-1] = (earlier[-1][0], update.seq)
+            end = len(kept)
+            while end and kept[end - 1][0].start > update.start:
+                end -= 1
+            begin = end - 1 if end and kept[end - 1][0].start == update.start else end
+            if begin and not kept[begin - 1][1]:
+                kept[begin - 1] = (kept[begin - 1][0], update.seq)
             # One that comes late, or is corrected, is closed already, and is told again.
-            kept[:] = [*earlier, (update, update.seq if later else 0), *later]
+            kept[begin:end] = [(update, update.seq if end < len(kept) else 0)]
 
     def forget_before(self, seq: int) -> None:
-        """Let go of candles that closed before the oldest tick that is held."""
+        """Let go of candles that closed before a tick, but for the newest of each series."""
         for kept in self._by_series.values():
-            while len(kept) > 1 and kept[0][1] < seq:
-                kept.pop(0)
+            while len(kept) > _LEAST_HELD and kept[0][1] < seq:
+                update, closed_by = kept.pop(0)
+                self.since = max(self.since, closed_by, update.seq)
 
-    def clear(self) -> None:
-        """Start over."""
+    def clear(self, since: int) -> None:
+        """Start over, after a tick."""
         self._by_series.clear()
+        self.since = since
 
     def changed(self, metals: Iterable[str], intervals: frozenset[str], since: int | None) -> CandlesByMetal:
         """By metal and interval: what closed or was corrected after `since`, oldest first, and then the live candle."""

@@ -36,6 +36,7 @@ class Connection:
         "_interval",
         "_not_before",
         "_outlet",
+        "_renew",
         "_status",
         "_timer",
         "candles",
@@ -55,6 +56,8 @@ class Connection:
         # Few, and mostly none: then all connections share one tuple, and looking costs no cache line each.
         self._answers: tuple[Frame, ...] = ()
         self._status: Frame | None = None
+        # Whether it is to be sent the state though no metal of its has a new quote.
+        self._renew = False
         # Whether an update may go out now, rather than with the next round.
         self._due = True
         # Seconds between updates, as the client asked; 0: as they come. And when the next may go, by the loop's clock.
@@ -75,20 +78,24 @@ class Connection:
         What follows is everything that was missed after `since`, or a snapshot without one. An interval stays until
         another one is given; 0 ends it. So do the intervals of candles; an empty set ends them.
         """
-        if since is None and self.since is not None:
-            # Moves that wait for an interval's end, or for the next round, go out now: they are not in the snapshot.
-            self._due = True
-            self.wake()
-        # A metal that it was not sent so far needs a snapshot, whatever it has seen of others.
-        self.since = since if metals <= self.metals else None
+        hub = self._hub
+        if since is not None:
+            self.since = since
+            # It was never sent a metal that it adds, and no tick after `since` need tell of it.
+            self._renew |= not metals <= self.metals
+        elif self.since is not None:
+            # Moves that wait for an interval's end, a slow client or the next round are of the metals so far.
+            if missed := hub.log.update(self.metals, self.since, self.candles):
+                self._answers += (missed.frame,)
+            self.since = max(self.since, hub.log.seq)
+            self._renew = True
         self.metals = _same(self.metals | metals if self._chosen else metals)
         self._chosen = True
         self._due = True
         if candles is not None:
             self.candles = _same(candles)
-        if self.metals & self._hub.log.stale and not self.has_news():
-            # Of a price that turned stale while its client was away no tick tells.
-            self.since = None
+        # Nor does one tell of a price that turned stale while its client was away.
+        self._renew |= bool(self.metals & hub.log.stale)
         if interval_ms is not None:
             # The interval that began with the last update ends as if it had been the new one from the start.
             self._not_before += interval_ms / 1000 - self._interval
@@ -148,17 +155,18 @@ class Connection:
             self._timer.cancel()
         self._outlet.stop()
 
-    def has_news(self) -> bool:
-        """Whether there is an update that it has not been sent."""
-        return self._hub.log.update(self.metals, self.since, self.candles) is not None
+    def renew(self) -> None:
+        """What it was sent is shown otherwise now: let it be sent the state, with the next round."""
+        self._renew = True
 
     def _update(self) -> Update | None:
         """What changed since the last update, if anything did. What changes from now on waits for the next round."""
         self._due = False
         hub = self._hub
-        update = hub.log.update(self.metals, self.since, self.candles)
+        update = hub.log.update(self.metals, self.since, self.candles, renew=self._renew)
         if update:
             self.since = update.seq
+            self._renew = False
             if self._interval:
                 self._not_before = asyncio.get_running_loop().time() + self._interval
         elif self.since is not None:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from prices import wire
-from prices.current import TICKS_KEPT, Standing
+from prices.current import MOVES_KEPT, TICKS_KEPT, Standing
 from prices.market import Calendar
 from prices.quotes import Lane, Metal, lane_of
 from streaming import protocol, publish
@@ -20,7 +20,7 @@ from streaming.connection import Connection
 from streaming.frames import Frame
 from streaming.metrics import Ending, Fault, Metrics, Refusal
 from streaming.protocol import Feed
-from streaming.ticks import Quoted, Tick, TickLog, overall
+from streaming.ticks import Quoted, Tick, TickLog, change_data, overall
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Hub:
         restart_spread: dt.timedelta,
         metrics: Metrics,
     ) -> None:
-        self.log = TickLog(currency=currency, size=TICKS_KEPT)
+        self.log = TickLog(currency=currency, ticks=TICKS_KEPT, moves=MOVES_KEPT)
         # An ordered set. In the order in which they came they also lie in memory, which makes a round quicker.
         self.connections: dict[Connection, None] = {}
         self.status: Frame | None = None
@@ -147,6 +147,8 @@ class Hub:
             began_at=self._began_at,
             quotes=quotes,
             ticks=(),
+            moves=(),
+            moves_since=self.log.seq,
             freshness_limit=self._freshness_limit,
         )
 
@@ -248,12 +250,14 @@ class Hub:
             # The database was emptied, or a backup put back, though it may have grown past our log since.
             counts_anew = standing.began_at != self._began_at and self.log.seq
             self._began_at = standing.began_at
+            moves = [(seq, change_data(change)) for seq, change in standing.moves]
             if standing.seq < self.log.seq or counts_anew:
-                self.log.replace(standing.seq, latest, ticks)
+                self.log.forget()
+                self.log.replace(standing.seq, latest, ticks, moves, standing.moves_since)
                 for connection in self.connections:
                     connection.since = None  # what it has seen is no more
             elif not all(self.log.append(tick) for tick in ticks) or standing.seq > self.log.seq:
-                self.log.replace(standing.seq, latest, ticks)
+                self.log.replace(standing.seq, latest, ticks, moves, standing.moves_since)
             elif list(latest.items()) != list(self.log.latest.items()):
                 self.log.relist(latest)
                 self._renew(protocol.EVERY_METAL)
@@ -358,10 +362,10 @@ class Hub:
         return sent, sent - first, size
 
     def _renew(self, metals: frozenset[str]) -> None:
-        """Let connections that show one of these metals be sent a snapshot, where no update is due to them anyway."""
+        """Let connections that show one of these metals be sent the state, whether there is a new quote or not."""
         for connection in self.connections if metals else ():
-            if connection.metals & metals and not connection.has_news():
-                connection.since = None
+            if connection.metals & metals:
+                connection.renew()
 
     def _troubled(self, what: str, error: Exception) -> None:
         """Log a trouble when it begins."""

@@ -1,20 +1,21 @@
 """The tick log: what changed since a client's last update, sans-I/O.
 
-An update is a function of (metals, since-seq). The log holds the latest quote of each metal and a bounded ring of
-past ticks; `update` gives what a client with these metals that last saw `since` is to be sent, encoded once and shared
-by all clients in step. The connect snapshot, a client that comes back, and one that was too slow for some ticks are all
-this one question.
+An update is a function of (metals, since-seq). The log holds the latest quote of each metal and the newest significant
+moves; `update` gives what a client with these metals that last saw `since` is to be sent, encoded once and shared by
+all clients in step. The connect snapshot, a client that comes back, one that was too slow for some ticks, and a price
+that turned stale without a new one are all this one question.
 """
 
 import datetime as dt
 from collections import deque
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import msgspec
 
 from prices import wire
-from prices.quotes import DayFigures, Metal, PublishedQuote, PublishedTick, Quote
+from prices.quotes import Change, DayFigures, Metal, PublishedQuote, PublishedTick, Quote
 from streaming import protocol
 from streaming.candles import CandleLog, CandlesByMetal, CandleUpdate
 from streaming.frames import Frame
@@ -75,6 +76,17 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def change_data(change: Change) -> ChangeData:
+    """A significant move in the words of the wire."""
+    return ChangeData(
+        metal=change.metal.value,
+        oldPrice=wire.number(change.old_price),
+        newPrice=wire.number(change.new_price),
+        changePercent=wire.number(change.change_percent),
+        direction=change.direction,
+    )
+
+
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
     """One publication, as it travels between processes: the metals whose quotes were new, and significant moves."""
 
@@ -91,16 +103,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
             seq=published.seq,
             published_at=published.published_at,
             quotes={quoted.quote.metal.value: Quoted.of(quoted) for quoted in published.quotes},
-            changes=[
-                ChangeData(
-                    metal=change.metal.value,
-                    oldPrice=wire.number(change.old_price),
-                    newPrice=wire.number(change.new_price),
-                    changePercent=wire.number(change.change_percent),
-                    direction=change.direction,
-                )
-                for change in published.changes
-            ],
+            changes=[change_data(change) for change in published.changes],
             candles={
                 metal.value: [CandleUpdate.of(candle, end) for candle, end in of_metal]
                 for metal, of_metal in published.candles.items()
@@ -117,18 +120,26 @@ class Update:
 
 
 class TickLog:
-    """The newest `size` ticks and the latest quote of each metal, in the currency of this deployment."""
+    """The latest quote of each metal and the newest moves and candles, in the currency of this deployment.
 
-    def __init__(self, *, currency: str, size: int) -> None:
+    Candles are held for `ticks` ticks, and of moves the newest `moves`: they are rare, and no client that asked for a
+    long interval, or is slow, is to lose one because many ticks went by.
+    """
+
+    def __init__(self, *, currency: str, ticks: int, moves: int) -> None:
         self.seq = 0
         self.latest: dict[str, Quoted] = {}
         self.stale: frozenset[str] = frozenset()
         self._currency = currency
-        self._ring: deque[Tick] = deque(maxlen=size)
+        self._ticks_held = ticks
+        self._moves_held = moves
+        # Each with the tick that brought it, oldest first; all that came after `_moves_since` are here.
+        self._moves: deque[tuple[int, ChangeData]] = deque()
+        self._moves_since = 0
         self.published_at: dt.datetime | None = None
         self.version = 0  # rises whenever what is shown changes
         self._candles = CandleLog()
-        self._cache: dict[tuple[frozenset[str], int | None, frozenset[str]], Update | None] = {}
+        self._cache: dict[tuple[frozenset[str], int | None, frozenset[str], bool], Update | None] = {}
 
     def append(self, tick: Tick) -> bool:
         """Take the next tick. False, and nothing taken, when it does not follow the newest: then a tick is missing."""
@@ -137,27 +148,44 @@ class TickLog:
         self.seq = tick.seq
         self.latest.update(tick.quotes)
         self.stale -= tick.quotes.keys()
-        self._ring.append(tick)
+        self._take_moves((tick.seq, change) for change in tick.changes)
         self._take_candles(tick)
         self.published_at = tick.published_at
         self._changed()
         return True
 
-    def replace(self, seq: int, latest: Mapping[str, Quoted], ticks: Iterable[Tick]) -> None:
-        """Start over from what the database holds: the quotes in force and the newest ticks, oldest first.
+    def replace(
+        self,
+        seq: int,
+        latest: Mapping[str, Quoted],
+        ticks: Sequence[Tick],
+        moves: Iterable[tuple[int, ChangeData]],
+        moves_since: int,
+    ) -> None:
+        """Take the state from the database: the quotes in force, the newest ticks and moves, oldest first.
 
+        `moves` are all that came after `moves_since`; where that is not after what the log has, they follow its own.
         Where no tick is kept any more, quotes count as published when they were quoted.
         """
-        self.seq = seq
+        if not self.seq or moves_since > self.seq:
+            self._moves.clear()
+            self._moves_since = moves_since
+        known, self.seq = self.seq, seq
         self.latest = dict(latest)
-        self._ring.clear()
-        self._ring.extend(ticks)
-        self._candles.clear()
-        for tick in self._ring:
+        self._take_moves((at, change) for at, change in moves if at > known)
+        # Ticks without a gap, up to the newest: candles of others would look whole.
+        held = [tick for place, tick in enumerate(reversed(ticks)) if tick.seq == seq - place][::-1]
+        self._candles.clear(held[0].seq - 1 if held else seq)
+        for tick in held:
             self._take_candles(tick)
-        told_at = [tick.published_at for tick in self._ring] or [quoted.quoted_at for quoted in self.latest.values()]
+        told_at = [tick.published_at for tick in ticks] or [quoted.quoted_at for quoted in self.latest.values()]
         self.published_at = max(told_at, default=None)
         self._changed()
+
+    def forget(self) -> None:
+        """Forget everything: what comes next is another history."""
+        self.seq = 0
+        self._moves.clear()
 
     def relist(self, latest: Mapping[str, Quoted]) -> None:
         """Show these and no others, in this order: staff switched a metal on or off, or what is shown here changed."""
@@ -172,46 +200,54 @@ class TickLog:
             self._changed()
         return news
 
-    def _take_candles(self, tick: Tick) -> None:
-        for metal, updates in tick.candles.items():
-            self._candles.take(metal, updates)
-        self._candles.forget_before(self._ring[0].seq)
-
-    def update(self, metals: frozenset[str], since: int | None, candles: frozenset[str] = frozenset()) -> Update | None:
+    def update(
+        self, metals: frozenset[str], since: int | None, candles: frozenset[str] = frozenset(), *, renew: bool = False
+    ) -> Update | None:
         """What to send to a client of `metals`, and their `candles`, that has seen everything up to `since`.
 
-        None when none of its metals has a new quote. A snapshot when `since` is None, older than what is held, or
-        newer than anything known; else the latest quotes with every significant move after `since`.
+        None when none of its metals has a new quote, unless it is to be sent the state anew (`renew`): that is a
+        snapshot. So it is when `since` is None, older than what is held, or newer than anything known; else the latest
+        quotes with every significant move after `since`.
         """
-        if since == self.seq:
+        if since == self.seq and not renew:
             return None
-        key = (metals, since, candles)
+        key = (metals, since, candles, renew)
         try:
             return self._cache[key]
         except KeyError:
             if len(self._cache) >= _MOST_CACHED:
                 self._cache.clear()
-            update = self._cache[key] = self._build(metals, since, candles)
+            update = self._cache[key] = self._build(metals, since, candles, renew)
             return update
+
+    def _take_moves(self, moves: Iterable[tuple[int, ChangeData]]) -> None:
+        self._moves.extend(moves)
+        while len(self._moves) > self._moves_held:
+            self._moves_since, _ = self._moves.popleft()
+
+    def _take_candles(self, tick: Tick) -> None:
+        for metal, updates in tick.candles.items():
+            self._candles.take(metal, updates)
+        self._candles.forget_before(tick.seq - self._ticks_held)
 
     def _changed(self) -> None:
         self.version += 1
         self._cache.clear()
 
-    def _build(self, metals: frozenset[str], since: int | None, candles: frozenset[str]) -> Update | None:
-        missed = self._after(since)
-        if missed is None:
+    def _build(self, metals: frozenset[str], since: int | None, candles: frozenset[str], renew: bool) -> Update | None:
+        if since is None or not self._holds_all_after(since, candles):
             return self._encode(metals, [], self._chosen(metals, candles, None), snapshot=True)
-        if not any(quoted.seq > (since or 0) for metal, quoted in self.latest.items() if metal in metals):
+        missed = takewhile(lambda move: move[0] > since, reversed(self._moves))
+        changes = [change for _, change in missed if change.metal in metals][::-1]
+        # A metal that was switched off since has no quote here, though it may have moved before.
+        has_news = changes or any(self.latest[metal].seq > since for metal in metals & self.latest.keys())
+        if not has_news and not renew:
             return None
-        changes = [change for tick in missed for change in tick.changes if change.metal in metals]
-        return self._encode(metals, changes, self._chosen(metals, candles, since), snapshot=False)
+        return self._encode(metals, changes, self._chosen(metals, candles, since), snapshot=not has_news)
 
-    def _after(self, since: int | None) -> list[Tick] | None:
-        """The ticks after `since`, or None where they are not all held."""
-        if since is None or since > self.seq or not self._ring or since < self._ring[0].seq - 1:
-            return None
-        return [tick for tick in self._ring if tick.seq > since]
+    def _holds_all_after(self, since: int, candles: frozenset[str]) -> bool:
+        """Whether every move after `since` is held, and where a client asked for some, every candle."""
+        return self._moves_since <= since <= self.seq and (not candles or since >= self._candles.since)
 
     def _chosen(self, metals: frozenset[str], candles: frozenset[str], since: int | None) -> CandlesByMetal | None:
         """What goes out of candles; None for a client that asked for none."""

@@ -48,7 +48,9 @@ def prices_in_force() -> dict[str, Decimal]:
 
 
 def test_an_empty_database_has_no_prices() -> None:
-    assert current.standing() == current.Standing(seq=0, began_at=None, quotes={}, ticks=(), freshness_limit=5 * MINUTE)
+    assert current.standing() == current.Standing(
+        seq=0, began_at=None, quotes={}, ticks=(), moves=(), moves_since=0, freshness_limit=5 * MINUTE
+    )
 
 
 def test_each_metal_has_its_newest_price() -> None:
@@ -144,6 +146,18 @@ def test_of_many_ticks_the_newest_are_given(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(current, "TICKS_KEPT", 3)
     ticks = [tick(minute, gold=str(100 + minute)) for minute in range(5)]
     assert current.standing(since=0).ticks == tuple(ticks[2:])
+
+
+def test_moves_are_given_that_are_older_than_the_ticks_that_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(current, "TICKS_KEPT", 1)
+    ticks = [tick(minute, gold=price) for minute, price in enumerate(("100", "102", "104", "104.1", "104.2"))]
+    moves = tuple((each.seq, change) for each in ticks for change in each.changes)
+    assert len(moves) == 2
+    standing = current.standing(since=1)
+    assert (standing.ticks, standing.moves, standing.moves_since) == (tuple(ticks[-1:]), moves, 1)
+    monkeypatch.setattr(current, "MOVES_KEPT", 1)
+    standing = current.standing(since=0)
+    assert (standing.moves, standing.moves_since) == (moves[1:], moves[0][0])
 
 
 def test_ticks_of_another_currency_are_there_but_empty(settings: Settings) -> None:

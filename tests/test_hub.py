@@ -52,7 +52,7 @@ class World:
         self.ticks: list[PublishedTick] = []
         self.began_at = NOW
         self.hidden: set[Metal] = set()
-        self.kept_from = 0
+        self.kept_from = self.moves_since = 0
         self.lanes = set(Lane)
         self.broken = False
         self.layer: Any = InMemoryChannelLayer()
@@ -86,6 +86,8 @@ class World:
             seq=self.ticks[-1].seq if self.ticks else 0,
             quotes={metal: each for metal, each in quotes.items() if metal not in self.hidden},
             ticks=tuple(tick for tick in self.ticks if tick.seq > since and tick.seq >= self.kept_from),
+            moves=tuple((tick.seq, move) for tick in self.ticks if tick.seq > since for move in tick.changes),
+            moves_since=max(since, self.moves_since),
             freshness_limit=self.freshness_limit,
         )
 
@@ -210,6 +212,7 @@ async def test_a_tick_that_comes_twice_goes_out_once(world: World, client: Clien
 async def test_a_gap_that_cannot_be_filled_is_a_snapshot_never_continuity(world: World, client: Client) -> None:
     world.ticks.clear()
     world.ticks.append(published(900, quote(price="175")))
+    world.moves_since = 899
     await world.bring(world.ticks[-1])
     message = await client.next("priceUpdate")
     assert (message["seq"], message["snapshot"]) == (900, True)

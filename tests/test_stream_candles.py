@@ -6,15 +6,19 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from websockets.sync.client import connect
 
 from prices.api.serializers import CandleSerializer
 from prices.candles import Counted, Interval, of_tick
+from streaming import candles
 from streaming.candles import CandleLog, CandleUpdate
-from streaming.protocol import CANDLES, CandleData, ClientError, ErrorCode, parse
+from streaming.protocol import CANDLES, EVERY_METAL, CandleData, ClientError, ErrorCode, parse
+from streaming.ticks import TickLog
 from tests.conftest import NOW, Server
 from tests.stream_client import ask, receive
+from tests.test_ticks import tick
 
 MINUTE = dt.timedelta(minutes=1)
 ONE = frozenset({"1m"})
@@ -59,10 +63,35 @@ def test_a_closed_candle_that_is_corrected_is_told_again() -> None:
     assert told(log, 2) == [("00", 99, True), ("01", 100, False)]
 
 
-def test_candles_that_closed_before_all_that_is_held_are_let_go() -> None:
-    log = log_of(*(candle(minute, minute + 1) for minute in range(4)))
-    log.forget_before(4)
-    assert told(log, 0) == [("02", 100, True), ("03", 100, False)]
+def test_candles_that_closed_long_ago_are_let_go_but_for_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candles, "_LEAST_HELD", 3)
+    log = log_of(*(candle(minute, minute + 1) for minute in range(5)))
+    log.forget_before(3)
+    assert (log.since, told(log, log.since)[0]) == (2, ("01", 100, True))
+    log.forget_before(5)
+    assert (log.since, told(log, log.since)[0]) == (3, ("02", 100, True))
+    log.forget_before(1000)
+    assert (log.since, len(told(log, log.since))) == (3, 3)
+
+
+def test_a_client_that_waits_for_more_ticks_than_are_held_loses_no_candle() -> None:
+    log = TickLog(currency="INR", ticks=10, moves=10)
+    for seq in range(1, 200):
+        bare = tick(seq, "gold", moved=("gold",) if seq == 195 else ())
+        log.append(msgspec.structs.replace(bare, candles={"gold": [candle(seq // 30, seq)]}))
+    update = log.update(EVERY_METAL, 29, ONE)
+    assert update is not None
+    message = json.loads(update.frame.payload)
+    assert (message["snapshot"], len(message["changes"])) == (False, 1)
+    assert [each["start"][14:16] for each in message["candles"]["gold"]["1m"]] == [
+        "00",
+        "01",
+        "02",
+        "03",
+        "04",
+        "05",
+        "06",
+    ]
 
 
 def test_only_the_intervals_that_were_asked_for_are_told() -> None:

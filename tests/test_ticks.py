@@ -53,8 +53,12 @@ def tick(seq: int, *metals: str, moved: tuple[str, ...] = ()) -> Tick:
     )
 
 
-def log_of(*ticks: Tick, size: int = 256) -> TickLog:
-    log = TickLog(currency="INR", size=size)
+def new_log(moves: int = 1024) -> TickLog:
+    return TickLog(currency="INR", ticks=256, moves=moves)
+
+
+def log_of(*ticks: Tick, moves: int = 1024) -> TickLog:
+    log = new_log(moves)
     assert all(log.append(each) for each in ticks)
     return log
 
@@ -91,10 +95,32 @@ def test_a_client_that_missed_ticks_gets_them_merged_with_every_significant_move
     assert [change["changePercent"] for change in message["changes"]] == [2, 4]
 
 
-def test_a_client_that_missed_more_than_is_held_gets_a_snapshot() -> None:
-    log = log_of(*(tick(seq) for seq in range(1, 6)), size=3)
+def test_a_client_that_missed_more_moves_than_are_held_gets_a_snapshot() -> None:
+    log = log_of(*(tick(seq, moved=("gold",)) for seq in range(1, 6)), moves=3)
     assert told(log.update(EVERY_METAL, 1))["snapshot"] is True
     assert told(log.update(EVERY_METAL, 2))["snapshot"] is False
+
+
+def test_however_many_ticks_a_client_missed_it_is_told_the_moves() -> None:
+    log = log_of(tick(1), tick(2, moved=("gold",)), *(tick(seq) for seq in range(3, 1000)))
+    message = told(log.update(EVERY_METAL, 1))
+    assert (message["snapshot"], [change["changePercent"] for change in message["changes"]]) == (False, [2])
+
+
+def test_a_gap_of_more_ticks_than_are_read_costs_no_move_where_the_moves_are_all_there() -> None:
+    log = log_of(tick(1), tick(2, moved=("gold",)))
+    missed = tick(3, moved=("silver",)).changes
+    log.replace(900, {metal: quoted(900) for metal in METALS}, [tick(900)], [(3, missed[0])], moves_since=2)
+    message = told(log.update(EVERY_METAL, 1))
+    assert (message["seq"], message["snapshot"]) == (900, False)
+    assert [(change["metal"], change["changePercent"]) for change in message["changes"]] == [("gold", 2), ("silver", 3)]
+
+
+def test_a_gap_whose_moves_are_not_all_there_is_a_snapshot() -> None:
+    log = log_of(tick(1), tick(2))
+    log.replace(900, {metal: quoted(900) for metal in METALS}, [tick(900)], [], moves_since=899)
+    assert told(log.update(EVERY_METAL, 2))["snapshot"] is True
+    assert told(log.update(EVERY_METAL, 899))["snapshot"] is False
 
 
 def test_a_client_from_the_future_gets_a_snapshot() -> None:
@@ -131,7 +157,7 @@ def test_a_stale_metal_is_marked_until_its_next_quote() -> None:
 
 
 def test_nothing_is_sent_before_there_is_a_price() -> None:
-    assert TickLog(currency="INR", size=8).update(EVERY_METAL, None) is None
+    assert new_log().update(EVERY_METAL, None) is None
 
 
 def test_a_feed_is_only_as_real_as_its_least_real_metal() -> None:
@@ -143,8 +169,9 @@ def test_a_feed_is_only_as_real_as_its_least_real_metal() -> None:
 
 
 def test_each_metal_shows_what_kind_of_price_it_has() -> None:
-    log = TickLog(currency="INR", size=8)
-    log.replace(1, {"gold": quoted(1), "silver": quoted(1, source="fallback"), "platinum": quoted(1)}, [tick(1)])
+    log = new_log()
+    shown = {"gold": quoted(1), "silver": quoted(1, source="fallback"), "platinum": quoted(1)}
+    log.replace(1, shown, [tick(1)], [], moves_since=0)
     feeds = log.feeds(past={"silver", "platinum"})
     assert feeds == {"gold": Feed.LIVE, "silver": Feed.FALLBACK, "platinum": Feed.STALE}
 
@@ -154,15 +181,15 @@ metal_sets = st.frozensets(st.sampled_from(METALS), min_size=1)
 
 @given(
     history=st.lists(st.tuples(metal_sets, st.frozensets(st.sampled_from(METALS))), min_size=1, max_size=12),
-    size=st.integers(1, 6),
+    held=st.integers(1, 6),
     metals=metal_sets,
     looks=st.lists(st.booleans(), min_size=12, max_size=12),
 )
 def test_a_client_that_looks_now_and_then_ends_with_every_newest_price_and_every_move(
-    history: list[tuple[frozenset[str], frozenset[str]]], size: int, metals: frozenset[str], looks: list[bool]
+    history: list[tuple[frozenset[str], frozenset[str]]], held: int, metals: frozenset[str], looks: list[bool]
 ) -> None:
     """Against a brute-force oracle: whatever a client slept through, nothing is lost or told twice in silence."""
-    log = TickLog(currency="INR", size=size)
+    log = new_log(held)
     since: int | None = None
     prices: dict[str, int] = {}
     moves: list[tuple[str, int]] = []
