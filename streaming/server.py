@@ -43,6 +43,10 @@ from streaming.websocket import PriceProtocol, factory_for
 
 logger = logging.getLogger(__name__)
 
+# Twisted's timers, and with it Daphne's and Autobahn's, are due by the wall clock, which may step: put back by an hour,
+# none of them would come for an hour, and the watchdog below would take the process for one that stands still.
+reactor.seconds = time.monotonic
+
 # A look at everything takes half a second at 10,000 connections, and Python would take one at each quarter that they
 # grow by: in a storm. Connections leave nothing to the collector (tests/test_server.py); what else does not die young
 # is looked for now and then.
@@ -147,7 +151,7 @@ class PriceServer(Server):
         details = self.connections.get(protocol)
         if details is None or "disconnected" in details:
             return
-        details["disconnected"] = time.time()
+        details["disconnected"] = time.monotonic()
         if "transport" in details:
             details["transport"].waiting_since = time.monotonic()
         task = details.get("application_instance")

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # The last messages that the application was given.
 heard: deque[str] = deque(maxlen=1000)
+# By how many seconds the wall clock of this process has been put forward; negative: back.
+stepped = 0.0
 
 
 def varied(length: int) -> str:
@@ -92,6 +94,11 @@ async def accepted(path: list[str], receive: Any, send: Any) -> None:
             gc.disable()  # what it would find from now on is for the next time that this is asked
             await send({"type": "websocket.send", "text": str(gc.collect())})
             await echo(receive, send)
+        case ["step", seconds]:
+            global stepped
+            stepped = float(seconds)
+            await send({"type": "websocket.send", "text": str(time.time())})
+            await echo(receive, send)
         case ["stand"]:
             time.sleep(60)
         case ["busy"]:
@@ -133,6 +140,9 @@ async def watched(scope: Any, receive: Any, send: Any) -> None:
 def main() -> None:
     order = json.loads(sys.argv[1])
     logging.basicConfig(level=logging.INFO)
+    # Before anything is imported that keeps the function.
+    true_time = time.time
+    time.time = lambda: true_time() + stepped
 
     # Importing Daphne installs Twisted's reactor, which the tests that import this module do not want.
     from streaming.server import Limits, PriceServer

@@ -4,10 +4,12 @@ import asyncio
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import pytest
 from websockets.sync.client import connect
 
 from streaming.transport import Turnstile
@@ -103,3 +105,21 @@ def test_a_process_that_stands_still_says_where_and_ends(run_echo_server: Callab
         assert server.process.popen.wait(20) == 1
     assert 'tests/echo_server.py", line' in server.process.output
     assert " in accepted" in server.process.output
+
+
+@pytest.mark.parametrize("step", [-3600, 19_800])
+def test_a_wall_clock_that_steps_ends_no_process_and_stops_no_timer(
+    run_echo_server: Callable[..., EchoServer], step: int
+) -> None:
+    server = run_echo_server(standstill=1, timeout=1.5)
+    with connect(f"{server.ws_url}step/{step}", compression=None) as client, Peer(server.port) as silent:
+        shown = float(client.recv(timeout=5))
+        assert abs(shown - time.time() - step) < 5
+        silent.send(b"GET / HTTP/1.1\r\n")  # and nothing more: it is hung up on in time
+        # Each of these comes later than a process that stands still would have ended.
+        for word in ("one", "two"):
+            time.sleep(0.6)
+            client.send(word)
+            assert client.recv(timeout=5) == word
+        assert silent.ends_within(5)
+    assert server.process.popen.poll() is None
