@@ -1,0 +1,99 @@
+"""What time it is: by the wall clock, which may be wrong and may step, and by a steady clock, which does neither.
+
+The steady clock counts the seconds since the machine started. Inside a process, elapsed time is measured by it. A time
+that is stored is the wall clock's; it is believed as far as it can be true (`can_be`), and with the `mark` of the clock
+that it was read from it can be told how far that clock has stepped since (`stepped_since`).
+"""
+
+import datetime as dt
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from django.utils import timezone
+
+# By so much the clocks of two machines may differ, and one clock may be put right, without anybody's being told.
+TOLERANCE: Final = dt.timedelta(seconds=5)
+_NONE: Final = dt.timedelta(0)
+# Linux's that goes on while the machine sleeps, as the wall clock does; elsewhere a sleep looks like a step.
+_STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+def _machine() -> str:
+    """The machine since it started: all its processes and containers have one steady clock.
+
+    Where that cannot be told, it is this process alone.
+    """
+    try:
+        return _BOOT.read_text().strip()
+    except OSError:
+        return str(uuid.uuid4())
+
+
+_MACHINE: Final = _machine()
+
+
+def steady() -> float:
+    """Seconds of the steady clock."""
+    return time.clock_gettime(_STEADY)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Both clocks at one moment."""
+
+    wall: dt.datetime
+    steady: float
+
+    def latest(self, now: "Reading") -> dt.datetime:
+        """The time at `now`, a later reading: by its wall clock, or had that not stepped since, whichever is later.
+
+        What was known at this reading is at least as old as that makes it.
+        """
+        return max(now.wall, self.wall + dt.timedelta(seconds=now.steady - self.steady))
+
+
+def read() -> Reading:
+    """Both clocks now."""
+    return Reading(timezone.now(), steady())
+
+
+def can_be(moment: dt.datetime, now: dt.datetime, *, ahead: dt.timedelta = _NONE) -> bool:
+    """Whether a stored moment can be true that lies in the past, or `ahead` of it at most.
+
+    One that lies further ahead was stored by a clock that was wrong, or is compared with one that is: it binds nobody.
+    """
+    return moment <= now + ahead + TOLERANCE
+
+
+def difference(theirs: dt.datetime, *, before: dt.datetime, after: dt.datetime) -> dt.timedelta:
+    """How far a clock is ahead of `theirs`, which was read between `before` and `after` by it; negative: behind.
+
+    It is the least that these say: none where `theirs` lies between them.
+    """
+    return max(before - theirs, _NONE) + min(after - theirs, _NONE)
+
+
+def mark() -> str:
+    """The clock that a moment is read from now, to be stored beside that moment."""
+    return f"{_MACHINE} {_began():.3f}"
+
+
+def stepped_since(mark: str) -> dt.timedelta | None:
+    """How far this machine's wall clock has stepped since a mark was made, ahead or (negative) back.
+
+    None where the mark is another machine's, or of before this one was started.
+    """
+    machine, _, began = mark.partition(" ")
+    if machine != _MACHINE:
+        return None
+    stepped = dt.timedelta(seconds=_began() - float(began))
+    return stepped if abs(stepped) > TOLERANCE else _NONE
+
+
+def _began() -> float:
+    """When the machine started, by its wall clock of now."""
+    return time.time() - steady()
