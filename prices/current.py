@@ -24,7 +24,8 @@ class Standing:
     """Every listed metal's published quote, in staff's order, and the ticks and moves after the `since` that was given.
 
     `seq` is the newest tick, counted since `began_at`. `ticks` are oldest first and at most `TICKS_KEPT`, the newest;
-    `moves`, each with its tick's number, are all that came after `moves_since`.
+    `moves`, each with its tick's number, are all that came after `moves_since`. `known_stale` are metals whose quotes
+    whoever watched them knows to be stale, whatever the wall clock says now.
     """
 
     seq: int
@@ -34,10 +35,12 @@ class Standing:
     moves: tuple[tuple[int, Change], ...]
     moves_since: int
     freshness_limit: dt.timedelta
+    known_stale: frozenset[Metal] = frozenset()
 
     def is_stale(self, published: PublishedQuote, now: dt.datetime) -> bool:
         """Whether a quote is older than the freshness limit that is in force."""
-        return is_stale(published.quote, now=now, limit=self.freshness_limit)
+        quote = published.quote
+        return quote.metal in self.known_stale or is_stale(quote, now=now, limit=self.freshness_limit)
 
 
 def standing(since: int | None = None) -> Standing:

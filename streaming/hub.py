@@ -18,9 +18,11 @@ from prices.quotes import Lane, Metal, lane_of
 from streaming import protocol, publish
 from streaming.connection import Connection
 from streaming.frames import Frame
+from streaming.freshness import Freshness
 from streaming.metrics import Ending, Fault, Metrics, Refusal
 from streaming.protocol import Feed
 from streaming.ticks import Quoted, Tick, TickLog, change_data, overall
+from swarna.clock import Reading
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ class Hub:
         *,
         load: Callable[[int], Awaitable[Standing]],
         layer: Callable[[], Any],
-        clock: Callable[[], dt.datetime],
+        clock: Callable[[], Reading],
         calendar: Calendar,
         currency: str,
         lanes: Container[Lane],
@@ -68,8 +70,9 @@ class Hub:
         self._unsent = 0  # frames that were made and not sent to anybody yet
         self._load = load
         self._layer = layer
-        self.now = clock
+        self._clock = clock
         self._calendar = calendar
+        self._freshness = Freshness(calendar)
         self._max_connections = max_connections
         self._batch_interval = batch_interval.total_seconds()
         self._restart_spread = restart_spread
@@ -121,6 +124,10 @@ class Hub:
                 self._next_reading = asyncio.create_task(self._catch_up())
             await asyncio.shield(self._next_reading)
 
+    def now(self) -> dt.datetime:
+        """The time by the wall clock."""
+        return self._clock().wall
+
     def restart_delay(self) -> int:
         """Milliseconds after which a client is to come back when this process ends: not all at once."""
         return random.randint(0, wire.milliseconds(self._restart_spread))  # noqa: S311  (no secret)
@@ -150,6 +157,7 @@ class Hub:
             moves=(),
             moves_since=self.log.seq,
             freshness_limit=self._freshness_limit,
+            known_stale=frozenset(map(Metal, self.log.stale)),
         )
 
     async def stop(self) -> None:
@@ -279,19 +287,14 @@ class Hub:
         return None
 
     def _judge(self) -> bool:
-        """Judge what is shown by the clock. Whether that alone is news: a quote turned stale, or the status changed."""
-        now, market = self.now(), self._calendar
+        """Judge what is shown by the clocks. Whether that alone is news: a quote turned stale, or the status changed."""
+        reading, market = self._clock(), self._calendar
+        now = reading.wall
         limit = self._freshness_limit or dt.timedelta.max
-        old = {
-            metal
-            for metal, quoted in self.log.latest.items()
-            if market.age(quoted.data.source, quoted.quoted_at, now) > limit
-        }
-        turned = self.log.mark_stale(frozenset(old))
+        judged = self._freshness.judge(self.log.latest, reading, limit)
+        turned = self.log.mark_stale(judged.stale)
         self._renew(turned)
-        feeds = self.log.feeds(
-            {metal for metal, quoted in self.log.latest.items() if not market.is_of_now(quoted.quoted_at, now, limit)}
-        )
+        feeds = self.log.feeds(judged.past)
         feed = overall(feeds.values())
         source = next((self.log.latest[metal].data.source for metal in feeds if feeds[metal] == feed), None)
         is_open, next_change = market.is_open(now), market.next_change(now)

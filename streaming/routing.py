@@ -7,7 +7,6 @@ from channels.layers import get_channel_layer
 from channels.routing import URLRouter
 from django.conf import settings
 from django.urls import path, re_path
-from django.utils import timezone
 
 from prices import current
 from prices.quotes import shown_lanes
@@ -16,6 +15,7 @@ from streaming.consumers import PriceConsumer
 from streaming.hub import Hub
 from streaming.limits import Places
 from streaming.metrics import Metrics
+from swarna import clock
 from swarna.windows import Windows
 
 
@@ -29,7 +29,7 @@ def hub_of_this_process(metrics: Metrics) -> Hub:
     return Hub(
         load=database_sync_to_async(current.standing),
         layer=get_channel_layer,
-        clock=timezone.now,
+        clock=clock.read,
         calendar=settings.MARKET_CALENDAR,
         currency=settings.BASE_CURRENCY,
         lanes=shown_lanes(settings.PRICE_PROVIDERS),

@@ -24,6 +24,7 @@ from streaming.metrics import Ending, Metrics
 from streaming.outlets import SendOutlet
 from streaming.protocol import EVERY_METAL
 from streaming.ticks import Tick
+from swarna.clock import Reading
 from tests.conftest import NOW, quote
 
 
@@ -56,7 +57,7 @@ class World:
         self.lanes = set(Lane)
         self.broken = False
         self.layer: Any = InMemoryChannelLayer()
-        self.now = NOW
+        self.now, self.steady = NOW, 0.0  # the two clocks
         self.freshness_limit = dt.timedelta(minutes=5)
         self.calendar = Calendar.parse("2026-11-26")
         self.hub = self.make_hub()
@@ -65,7 +66,7 @@ class World:
         return Hub(
             load=self.load,
             layer=lambda: self.layer,
-            clock=lambda: self.now,
+            clock=lambda: Reading(self.now, self.steady),
             calendar=self.calendar,
             currency="INR",
             lanes=self.lanes,
@@ -342,6 +343,16 @@ async def test_a_quote_that_grows_old_is_sent_again_as_stale(world: World, clien
     assert message["data"]["gold"]["stale"] is True
     assert (message["seq"], message["snapshot"]) == (1, True)
     assert (await client.next("status"))["feed"] == "stale"
+
+
+async def test_a_quote_grows_old_while_the_wall_clock_is_wrong(world: World, client: Client) -> None:
+    world.now -= dt.timedelta(hours=1)
+    world.steady += 301
+    assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
+    assert (await client.next("status"))["metals"] == {"gold": "stale"}
+    standing = world.hub.standing()
+    assert standing is not None
+    assert standing.is_stale(standing.quotes[Metal.GOLD], world.now)  # in REST
 
 
 async def test_a_price_that_turns_stale_with_a_tick_of_another_metal_is_sent_again(

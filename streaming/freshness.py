@@ -1,0 +1,62 @@
+"""How old this process's quotes are, by both of its clocks: pure.
+
+The wall clock may have been put back since a quote came, and would then make it young again. So a quote is as old as
+the wall clock says, or as old as it was when it came and the time since by the steady clock, whichever is more.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from prices.market import Calendar
+from streaming.ticks import Quoted
+from swarna.clock import Reading
+
+
+class Judgement(NamedTuple):
+    """The metals whose quotes are older than the freshness limit, and those whose quotes say nothing of now: stale ones
+    too, and all while the market is closed.
+    """
+
+    stale: frozenset[str]
+    past: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """A quote's source and its own time, and when it came."""
+
+    source: str
+    quoted_at: dt.datetime
+    at: Reading
+
+
+class Freshness:
+    """Remembers when each metal's quote came."""
+
+    def __init__(self, calendar: Calendar) -> None:
+        self._calendar = calendar
+        self._received: dict[str, _Received] = {}
+
+    def judge(self, latest: Mapping[str, Quoted], now: Reading, limit: dt.timedelta) -> Judgement:
+        """Judge the quotes at `now`. One that was not there the last time has come now."""
+        self._received = {metal: self._receipt(metal, quoted, now) for metal, quoted in latest.items()}
+        stale, past = set(), set()
+        for metal, received in self._received.items():
+            # The market's hours are those of this moment too: put back, the wall clock would open it again.
+            at = received.at.latest(now)
+            # No source knows the future: one that seems to is ahead of us, or our clock is behind.
+            quoted_at = min(received.quoted_at, received.at.wall)
+            if self._calendar.age(received.source, quoted_at, at) > limit:
+                stale.add(metal)
+            if not self._calendar.is_of_now(quoted_at, at, limit):
+                past.add(metal)
+        return Judgement(frozenset(stale), frozenset(past))
+
+    def _receipt(self, metal: str, quoted: Quoted, now: Reading) -> _Received:
+        known = self._received.get(metal)
+        # Whatever else changed of it, a premium, say: the source has not spoken again.
+        if known is not None and (known.source, known.quoted_at) == (quoted.data.source, quoted.quoted_at):
+            return known
+        return _Received(quoted.data.source, quoted.quoted_at, now)
