@@ -30,7 +30,6 @@ class Connection:
 
     __slots__ = (
         "_answers",
-        "_chosen",
         "_due",
         "_hub",
         "_interval",
@@ -40,6 +39,7 @@ class Connection:
         "_status",
         "_timer",
         "candles",
+        "has_subscribed",
         "metals",
         "since",
     )
@@ -52,7 +52,7 @@ class Connection:
         self.since: int | None = None
         self._hub = hub
         self._outlet = outlet
-        self._chosen = False
+        self.has_subscribed = False
         # Few, and mostly none: then all connections share one tuple, and looking costs no cache line each.
         self._answers: tuple[Frame, ...] = ()
         self._status: Frame | None = None
@@ -89,8 +89,8 @@ class Connection:
                 self._answers += (missed.frame,)
             self.since = max(self.since, hub.log.seq)
             self._renew = True
-        self.metals = _same(self.metals | metals if self._chosen else metals)
-        self._chosen = True
+        self.metals = _same(self.metals | metals if self.has_subscribed else metals)
+        self.has_subscribed = True
         self._due = True
         if candles is not None:
             self.candles = _same(candles)

@@ -16,7 +16,7 @@ from streaming.hub import Hub
 from streaming.limits import Places, RateWindow
 from streaming.metrics import Ending, Fault, Inbound, Refusal
 from streaming.outlets import FRAMES, SendOutlet
-from streaming.protocol import ClientError, Close, ErrorCode, Ping, Subscribe, Unsubscribe
+from streaming.protocol import ClientError, Close, Command, ErrorCode, Ping, Subscribe, Unsubscribe
 from swarna import addresses
 from swarna.windows import Windows
 
@@ -105,38 +105,43 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         return True
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
-        """Answer one message. Everything is counted against the rate; nothing malformed closes the connection."""
+        """Answer one message. Nothing malformed closes the connection."""
         if self.ended:
             return  # sent before the client saw our close
         size = _size(text_data, bytes_data)
         if size > settings.WS_MAX_MESSAGE_BYTES:
             await self.end(Close.TOO_BIG)
-        elif not await self.is_within_its_rate():
-            await self.end(Close.RATE_LIMITED)
-        else:
-            try:
-                await self.act_on(text_data, size)
-            except ClientError as problem:
+            return
+        try:
+            message = _read(text_data)
+            if not self.is_free(message) and not await self.is_within_its_rate():
+                await self.end(Close.RATE_LIMITED)
+            elif isinstance(message, ClientError):
                 self.hub.metrics.received(Inbound.INVALID, bytes=size)
-                self.connection.answer(protocol.error(problem))
-            except Exception:
-                self.hub.metrics.failed(Fault.MESSAGE)
-                logger.exception("a defect of ours, met by the client's message %.200r", text_data)
-                await self.end(Close.INTERNAL_ERROR)
+                self.connection.answer(protocol.error(message))
+            else:
+                self.hub.metrics.received(Inbound(type(message).__name__.lower()), bytes=size)
+                await self.act_on(message)
+        except Exception:
+            self.hub.metrics.failed(Fault.MESSAGE)
+            logger.exception("a defect of ours, met by the client's message %.200r", text_data)
+            await self.end(Close.INTERNAL_ERROR)
+
+    def is_free(self, message: Command | ClientError) -> bool:
+        """Whether a message is not counted: each connection's first subscribe, which a client needs to come back."""
+        return isinstance(message, Subscribe) and not self.connection.has_subscribed
 
     async def is_within_its_rate(self) -> bool:
-        """Count one more message: a user's over all connections; an anonymous one's over this one, without a wait."""
+        """Count one more message of this connection, and of a user's connections together, over all processes."""
+        if not self.rate.allows(time.monotonic()):
+            return False
         if self.client is None:
-            return self.rate.allows(time.monotonic())
-        return (await self.user_rates.acount(str(self.client.user))).number <= settings.WS_RATE_LIMIT
+            return True
+        return (await self.user_rates.acount(str(self.client.user))).number <= settings.WS_USER_RATE_LIMIT
 
-    async def act_on(self, text: str | None, size: int) -> None:
-        """Do what a message asks and queue its answer. Raises ClientError."""
-        if text is None:
-            raise ClientError(ErrorCode.BINARY_NOT_SUPPORTED, "Send JSON as a text message, not as a binary one.")
+    async def act_on(self, command: Command) -> None:
+        """Do what a message asks and queue its answer."""
         connection = self.connection
-        command = protocol.parse(text)
-        self.hub.metrics.received(Inbound(type(command).__name__.lower()), bytes=size)
         match command:
             case Subscribe(metals, interval_ms, since, id, candles):
                 if since is not None:
@@ -171,6 +176,16 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
 
 def _peer(scope: Mapping[str, Any]) -> str:
     return ":".join(map(str, scope.get("client") or ["an unknown address"]))
+
+
+def _read(text: str | None) -> Command | ClientError:
+    """The command in a message, or what is wrong with it."""
+    if text is None:
+        return ClientError(ErrorCode.BINARY_NOT_SUPPORTED, "Send JSON as a text message, not as a binary one.")
+    try:
+        return protocol.parse(text)
+    except ClientError as problem:
+        return problem
 
 
 def _size(text: str | None, data: bytes | None) -> int:

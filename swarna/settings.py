@@ -111,6 +111,7 @@ WS_AUTH_REQUIRED = read(env.bool, "WS_AUTH_REQUIRED", False)
 # Half a minute at most: a revoked token's connections are to end within one.
 WS_AUTH_RECHECK = read(env.duration, "WS_AUTH_RECHECK", dt.timedelta(seconds=20), longest=dt.timedelta(seconds=30))
 WS_RATE_LIMIT = read(env.int, "WS_RATE_LIMIT", 10, validate=Range(min=1))
+WS_USER_RATE_LIMIT = read(env.int, "WS_USER_RATE_LIMIT", 300, validate=Range(min=1))
 WS_RATE_WINDOW = read(env.duration, "WS_RATE_WINDOW", dt.timedelta(minutes=1))
 WS_MAX_MESSAGE_BYTES = read(env.int, "WS_MAX_MESSAGE_BYTES", 16 * 1024, validate=Range(min=256))
 # Less is a slip: 30 would be milliseconds, and drop whoever comes.

@@ -274,6 +274,7 @@ def test_config_says_what_is_in_force(client: Client, settings: Settings) -> Non
         },
         "maxConnections": 100,
         "rateLimit": 10,
+        "userRateLimit": 300,
         "rateWindowMs": 60000,
         "maxMessageBytes": 16384,
     }

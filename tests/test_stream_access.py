@@ -1,5 +1,6 @@
 """Who may use the stream of a real web process, how much of it, and for how long: tokens, logins, rates, places."""
 
+import contextlib
 import itertools
 from collections.abc import Callable
 
@@ -15,13 +16,15 @@ from tests.conftest import Server
 from tests.stream_client import ask, end_of, receive
 
 UNAUTHORIZED = (1008, "Unauthorized")
-RATE_LIMIT = 6
+RATE_LIMIT, USER_RATE_LIMIT = 6, 8
+RATES = {"WS_RATE_LIMIT": str(RATE_LIMIT), "WS_USER_RATE_LIMIT": str(USER_RATE_LIMIT)}
+TOO_FAST = (1008, "Rate limit exceeded")
 
 
 @pytest.fixture(scope="module")
 def members(run_server: Callable[..., Server]) -> Server:
     """A web process for those alone who are somebody, which looks again every second whether they still are."""
-    server = run_server(WS_AUTH_REQUIRED="true", WS_AUTH_RECHECK="1s", WS_RATE_LIMIT=str(RATE_LIMIT), LOG_LEVEL="INFO")
+    server = run_server(WS_AUTH_REQUIRED="true", WS_AUTH_RECHECK="1s", LOG_LEVEL="INFO", **RATES)
     server.publish(gold="100")
     return server
 
@@ -110,14 +113,40 @@ def test_a_login_that_ends_ends_its_open_connection(members: Server, asha: User,
 def test_a_users_messages_count_together_over_connections_and_processes(
     members: Server, run_server: Callable[..., Server], token: str
 ) -> None:
-    other = run_server(WS_RATE_LIMIT=str(RATE_LIMIT))
+    other = run_server(**RATES)
     with by_header(members, token) as here, by_header(other, token) as there, connect(other.ws_url) as anonymous:
-        for client in (here, there) * (RATE_LIMIT // 2):
+        for client in (here, there) * (USER_RATE_LIMIT // 2):
             assert ask(client, type="ping")["type"] == "pong"
         for client in (here, there):
             client.send('{"type":"ping"}')
-            assert end_of(client) == (1008, "Rate limit exceeded")
+            assert end_of(client) == TOO_FAST
         assert ask(anonymous, type="ping")["type"] == "pong"
+
+
+def test_a_users_connection_has_the_rate_of_any_connection(members: Server, token: str) -> None:
+    with by_header(members, token) as client:
+        for _ in range(RATE_LIMIT):
+            assert ask(client, type="ping")["type"] == "pong"
+        client.send('{"type":"ping"}')
+        assert end_of(client) == TOO_FAST
+
+
+def test_all_screens_of_one_login_come_back_at_once(members: Server, token: str) -> None:
+    with contextlib.ExitStack() as stack:
+        screens = [stack.enter_context(by_header(members, token)) for _ in range(2 * USER_RATE_LIMIT)]
+        for screen in screens:
+            assert ask(screen, type="subscribe", metals=["gold"])["metals"] == ["gold"]
+        assert ask(screens[0], type="ping")["type"] == "pong"
+
+
+def test_the_first_subscribe_alone_does_not_count(members: Server, token: str) -> None:
+    with by_header(members, token) as client:
+        assert ask(client, type="subscribe", metals=["mud"])["code"] == "unknown_metal"
+        assert ask(client, type="subscribe", metals=["gold"])["type"] == "subscribed"
+        for _ in range(RATE_LIMIT - 1):
+            assert ask(client, type="subscribe", metals=["gold"])["type"] == "subscribed"
+        client.send('{"type":"subscribe","metals":["gold"]}')
+        assert end_of(client) == TOO_FAST
 
 
 @pytest.fixture(scope="module")

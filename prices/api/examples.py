@@ -61,6 +61,7 @@ CONFIG: Final = _answer(
         "bands": {"gold": {"lowest": 2305.829, "highest": 36893.2648}},
         "maxConnections": 100,
         "rateLimit": 10,
+        "userRateLimit": 300,
         "rateWindowMs": 60000,
         "maxMessageBytes": 16384,
     },

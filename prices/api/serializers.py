@@ -285,7 +285,10 @@ class ConfigSerializer(serializers.Serializer):
     premiums = serializers.DictField(child=PremiumSerializer(), help_text="By metal.")
     bands = serializers.DictField(child=BandSerializer(), help_text="By metal.")
     maxConnections = serializers.IntegerField(help_text="For each web process.")
-    rateLimit = serializers.IntegerField(help_text="Messages from one client in `rateWindowMs`.")
+    rateLimit = serializers.IntegerField(help_text="Messages on one connection in `rateWindowMs`.")
+    userRateLimit = serializers.IntegerField(
+        help_text="Messages on all connections of one user together in `rateWindowMs`."
+    )
     rateWindowMs = serializers.IntegerField()
     maxMessageBytes = serializers.IntegerField()
 

@@ -154,6 +154,7 @@ class ConfigView(StrictView):
                 },
                 "maxConnections": settings.WS_MAX_CONNECTIONS,
                 "rateLimit": settings.WS_RATE_LIMIT,
+                "userRateLimit": settings.WS_USER_RATE_LIMIT,
                 "rateWindowMs": wire.milliseconds(settings.WS_RATE_WINDOW),
                 "maxMessageBytes": settings.WS_MAX_MESSAGE_BYTES,
             }
