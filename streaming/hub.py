@@ -287,7 +287,7 @@ class Hub:
         return None
 
     def _judge(self) -> bool:
-        """Judge what is shown by the clocks. Whether that alone is news: a quote turned stale, or the status changed."""
+        """Judge what is shown by the clocks. Whether that alone is news: a quote turned stale, or another status."""
         reading, market = self._clock(), self._calendar
         now = reading.wall
         limit = self._freshness_limit or dt.timedelta.max

@@ -24,6 +24,7 @@ from streaming.metrics import Metrics
 from streaming.outlets import Listener
 from streaming.protocol import EVERY_METAL, METALS
 from streaming.ticks import Tick
+from swarna.clock import Reading
 from tests.conftest import NOW, quote
 
 HOUR = dt.timedelta(hours=1)
@@ -120,7 +121,7 @@ class World:
         self.hub = Hub(
             load=self.load,
             layer=lambda: None,
-            clock=lambda: self.now,
+            clock=lambda: Reading(self.now, 0.0),
             calendar=Calendar(),
             currency="INR",
             lanes=set(Lane),
