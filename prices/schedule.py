@@ -4,7 +4,6 @@ import datetime as dt
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from prices import wire
@@ -15,6 +14,8 @@ TASK_NAME = "refresh-prices"
 HISTORY_TASK_NAME = "keep-history"
 PREMIUMS_TASK_NAME = "apply-premiums"
 SHORTEST_INTERVAL = dt.timedelta(milliseconds=100)
+# Not the time of the first start, when the clock may be ahead: beat would wait for it.
+_LONG_AGO = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 def interval() -> dt.timedelta:
@@ -39,14 +40,12 @@ def apply_deployment() -> None:
         HISTORY_TASK_NAME,
         CrontabSchedule(minute="20", hour="22"),  # India's small hours
         task="prices.tasks.keep_history",
-        expire_seconds=3600,
         description="Makes months of history ahead, and drops ticks that are older than TICKS_KEPT_FOR.",
     )
     _by_the_clock(
         PREMIUMS_TASK_NAME,
         CrontabSchedule(),  # each minute
         task="prices.tasks.apply_premiums",
-        expire_seconds=60,
         description="Puts premiums on the screens whose time has come, however rarely prices are fetched.",
     )
 
@@ -75,8 +74,8 @@ def set_interval(every: dt.timedelta) -> None:
     schedule = same.first() or IntervalSchedule.objects.create(every=count, period=period)
     timing = {
         "interval": schedule,
-        # A refresh that no worker took in time is not worth doing late: the next one is due.
-        "expire_seconds": max(1, int(every.total_seconds() * 0.9)),
+        # A task with a start time in the past is due at once; without one, beat waits a first interval.
+        "start_time": _LONG_AGO,
     }
     PeriodicTask.objects.update_or_create(
         name=TASK_NAME,
@@ -84,8 +83,6 @@ def set_interval(every: dt.timedelta) -> None:
         create_defaults={
             **timing,
             "task": "prices.tasks.refresh_prices",
-            # A task with a start time in the past is due at once; without one, beat waits a first interval.
-            "start_time": timezone.now(),
             "description": "Fetches prices and publishes them. Its interval is set in Configuration.",
         },
     )

@@ -53,7 +53,18 @@ class Reading:
 
         What was known at this reading is at least as old as that makes it.
         """
-        return max(now.wall, self.wall + dt.timedelta(seconds=now.steady - self.steady))
+        return max(now.wall, self._expected(now))
+
+    def stepped(self, now: "Reading") -> dt.timedelta:
+        """How far the wall clock was put ahead or (negative) back between this reading and `now`, a later one.
+
+        Zero where it was no more than TOLERANCE.
+        """
+        return _noticed(now.wall - self._expected(now))
+
+    def _expected(self, now: "Reading") -> dt.datetime:
+        """The time at `now`, had the wall clock not stepped."""
+        return self.wall + dt.timedelta(seconds=now.steady - self.steady)
 
 
 def read() -> Reading:
@@ -90,8 +101,18 @@ def stepped_since(mark: str) -> dt.timedelta | None:
     machine, _, began = mark.partition(" ")
     if machine != _MACHINE:
         return None
-    stepped = dt.timedelta(seconds=_began() - float(began))
-    return stepped if abs(stepped) > TOLERANCE else _NONE
+    return _noticed(dt.timedelta(seconds=_began() - float(began)))
+
+
+def in_words(step: dt.timedelta) -> str:
+    """Such as `40 s back` or `5:30:00 ahead`."""
+    size = abs(step)
+    words = f"{size.total_seconds():.0f} s" if size < dt.timedelta(minutes=2) else str(size).partition(".")[0]
+    return f"{words} {'ahead' if step > _NONE else 'back'}"
+
+
+def _noticed(step: dt.timedelta) -> dt.timedelta:
+    return step if abs(step) > TOLERANCE else _NONE
 
 
 def _began() -> float:

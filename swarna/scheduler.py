@@ -1,4 +1,4 @@
-"""Celery beat's schedule, kept in the database: beat stays when the database does not."""
+"""Celery beat's schedule, kept in the database: beat stays when that is away, and goes on when the wall clock steps."""
 
 import contextlib
 import datetime as dt
@@ -8,7 +8,9 @@ from typing import Any
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import Error as DatabaseError
 from django.db import close_old_connections, connections
-from django_celery_beat.schedulers import DatabaseScheduler
+from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
+
+from swarna import clock
 
 logger = logging.getLogger(__name__)
 
@@ -16,20 +18,42 @@ logger = logging.getLogger(__name__)
 _RETRY_AFTER = 1.0
 
 
+class Entry(ModelEntry):
+    """A task of the schedule. One that seems to have run in the future counts as one that has run now."""
+
+    last_run_at: dt.datetime
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # The time at which a message expires would be told by this machine's clock, and judged by the worker's. A task
+        # that comes late finds nothing to do (prices/tasks.py).
+        self.options.pop("expires", None)
+        if not clock.can_be(self.last_run_at, now := self._default_now()):
+            self.last_run_at = self.model.last_run_at = now
+
+
 class Scheduler(DatabaseScheduler):
     """django_celery_beat's scheduler, which ends beat with most errors of the database: this one waits for it, says so
-    once, and reads the schedule anew.
+    once, and reads the schedule anew. So it does when the wall clock steps, by which the other reckons all its times.
     """
+
+    Entry = Entry
 
     _last_timestamp: dt.datetime | None = None
     _is_set_up = False
     _has_lost_the_database = False
+    _last_tick: clock.Reading | None = None
 
     def setup_schedule(self) -> None:
         """Leave the first reading to `tick`: beat starts although the database is away."""
 
     def tick(self, *args: Any, **options: Any) -> float:
         """Send the task that is due; return the seconds until the next call."""
+        now = clock.read()
+        if self._last_tick and (step := self._last_tick.stepped(now)):
+            logger.warning("the clock of this machine was put %s: the schedule is read anew", clock.in_words(step))
+            self._begin_anew()
+        self._last_tick = now
         try:
             if not self._is_set_up:
                 super().setup_schedule()
@@ -38,8 +62,7 @@ class Scheduler(DatabaseScheduler):
         except DatabaseError as error:
             self._lost(error)
             # Half done is begun anew: a schedule read in part, a task taken off the heap and not put back.
-            self._initial_read = True
-            self._heap = None
+            self._begin_anew()
             return _RETRY_AFTER
         if self._has_lost_the_database:
             self._has_lost_the_database = False
@@ -51,7 +74,8 @@ class Scheduler(DatabaseScheduler):
         close_old_connections()
         last: dt.datetime | None = self._last_timestamp
         self._last_timestamp = self.Changes.last_change()
-        return last is not None and self._last_timestamp is not None and self._last_timestamp > last
+        # Not only a later one: the clock of whoever changed it may have been put back.
+        return last is not None and self._last_timestamp != last
 
     def sync(self) -> None:
         """Write down when tasks last ran; where the database is away, the next call does."""
@@ -63,6 +87,10 @@ class Scheduler(DatabaseScheduler):
                 self._dirty.discard(name)
         except DatabaseError as error:
             self._lost(error)
+
+    def _begin_anew(self) -> None:
+        self._initial_read = True
+        self._heap = None
 
     def _lost(self, error: Exception) -> None:
         connections.close_all()

@@ -160,13 +160,6 @@ def test_beat_gets_a_task_that_exists_and_hears_of_each_change() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("seconds", [2, 60, 3600])
-def test_a_task_that_nobody_took_expires_before_the_next(seconds: int) -> None:
-    schedule.set_interval(seconds * SECOND)
-    assert 0 < PeriodicTask.objects.get(name=schedule.TASK_NAME).expire_seconds < seconds
-
-
-@pytest.mark.django_db
 def test_without_a_schedule_the_deployments_interval_is_in_force(settings: Settings) -> None:
     settings.PRICE_UPDATE_INTERVAL = 7 * SECOND
     assert schedule.interval() == 7 * SECOND

@@ -1,0 +1,35 @@
+"""A wall clock that a test may put back and forth, and the steady one beside it."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+import pytest
+import time_machine
+
+from swarna import clock
+
+
+class FakeClock:
+    """Stands still until a test lets time go by, or puts the wall clock to another time."""
+
+    def __init__(self, traveller: time_machine.Traveller, now: dt.datetime) -> None:
+        self._traveller = traveller
+        self.now = now
+        self.steady = 1_000_000.0
+
+    def goes_on(self, span: dt.timedelta) -> None:
+        self.steady += span.total_seconds()
+        self.is_put(span)
+
+    def is_put(self, span: dt.timedelta) -> None:
+        """The wall clock is put ahead by so much, or back where it is negative."""
+        self.now += span
+        self._traveller.move_to(self.now)
+
+
+def run(now: dt.datetime, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
+    """A fake clock, for a fixture that begins at `now`."""
+    with time_machine.travel(now, tick=False) as traveller:
+        fake = FakeClock(traveller, now)
+        monkeypatch.setattr(clock, "steady", lambda: fake.steady)
+        yield fake
