@@ -88,6 +88,7 @@ class Hub:
         self._shown: tuple[Feed, dict[str, Feed], bool, dt.datetime, str | None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._reading = asyncio.Lock()
+        self._has_read = asyncio.Event()
         self._next_reading: asyncio.Task[None] | None = None
         self._troubles: set[str] = set()
         # The log's newest tick when Redis last brought something: what is newer in the log came by the database.
@@ -143,6 +144,18 @@ class Hub:
             loop.create_task(self._watch_the_clock()),
             loop.create_task(self.metrics.log_regularly()),
         ]
+
+    async def first_reading(self, within: float) -> None:
+        """Wait until the database has been read, whether there are prices or none, but `within` seconds at most."""
+        self.start()
+        try:
+            async with asyncio.timeout(within):
+                await self._has_read.wait()
+        except TimeoutError:
+            logger.error(
+                "the database was not read within %d s: clients are taken all the same, and told that prices are stale",
+                within,
+            )
 
     def standing(self) -> Standing | None:
         """The prices in force, from memory; None until the database has been read."""
@@ -204,7 +217,7 @@ class Hub:
                 if known > self._heard_seq and _REDIS not in self._troubles:
                     self._troubled(_REDIS, ConnectionError("ticks come by the database alone"))
                 known = self.log.seq
-            await asyncio.sleep(_CATCH_UP_EVERY)
+            await asyncio.sleep(_CATCH_UP_EVERY if self._has_read.is_set() else _RETRY_AFTER)
 
     async def _watch_the_clock(self) -> None:
         while True:
@@ -269,6 +282,7 @@ class Hub:
             elif list(latest.items()) != list(self.log.latest.items()):
                 self.log.relist(latest)
                 self._renew(protocol.EVERY_METAL)
+        self._has_read.set()
         self._judge()
         self._tell_all()
 
@@ -295,7 +309,8 @@ class Hub:
         turned = self.log.mark_stale(judged.stale)
         self._renew(turned)
         feeds = self.log.feeds(judged.past)
-        feed = overall(feeds.values())
+        # Before the first reading nobody knows that there is no price.
+        feed = overall(feeds.values()) if feeds or self._has_read.is_set() else Feed.STALE
         source = next((self.log.latest[metal].data.source for metal in feeds if feeds[metal] == feed), None)
         is_open, next_change = market.is_open(now), market.next_change(now)
         shown = (feed, feeds, is_open, next_change, source)

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -79,8 +79,8 @@ class Limits:
 class PriceServer(Server):
     """Daphne with this project's protocol and limits, on a socket that listens already.
 
-    `ready` is called in the event loop when the first connection can be taken, `refused` for each handshake that is
-    turned away before the application has accepted it.
+    `prepare` is awaited in the event loop before the first connection is taken, and `ready` called then; `refused` for
+    each handshake that is turned away before the application has accepted it.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class PriceServer(Server):
         *,
         listener: socket.socket,
         limits: Limits,
+        prepare: Callable[[], Awaitable[object]],
         ready: Callable[[], object],
         refused: Callable[[Refusal], object],
     ) -> None:
@@ -100,6 +101,7 @@ class PriceServer(Server):
         # A deadline is noticed up to two grains late: with so much patience, still within the time-out.
         self.patience = limits.timeout - 2 * self.deadlines.grain
         self._listener = listener
+        self._prepare = prepare
         self._ready = ready
         super().__init__(application, endpoints=["a socket that listens"], websocket_handshake_timeout=limits.timeout)
 
@@ -127,9 +129,17 @@ class PriceServer(Server):
         reactor.run(installSignalHandlers=False)
 
     def _start(self) -> None:
-        self._port.startListening()
         self._watch()
         reactor.callLater(_COLLECT_EVERY, self._collect)
+        self._opening = asyncio.ensure_future(self._open())
+
+    async def _open(self) -> None:
+        """Take connections, once the application is prepared: till then they wait in the socket's queue."""
+        try:
+            await self._prepare()
+        except Exception:
+            logger.exception("a defect of ours before the first connection")
+        self._port.startListening()
         self._ready()
 
     # --- connections and their applications --------------------------------------------------------------------------
@@ -207,6 +217,7 @@ class PriceServer(Server):
 
     async def _drain(self) -> None:
         """Take nobody in any more, tell everybody, and let them go by themselves for as long as there is time."""
+        self._opening.cancel()
         self._port.stopListening()
         for protocol in tuple(self.connections):
             if isinstance(protocol, PriceProtocol) and protocol.state == protocol.STATE_OPEN:

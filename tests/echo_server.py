@@ -160,6 +160,7 @@ def main() -> None:
             drain=1,
             standstill=order["standstill"],
         ),
+        prepare=lambda: asyncio.sleep(0),
         ready=lambda: print("ready", flush=True),
         refused=lambda why: logger.info("refused: %s", why),
     ).run()

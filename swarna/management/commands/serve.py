@@ -4,6 +4,7 @@ import logging
 import signal
 import socket
 from argparse import SUPPRESS, ArgumentParser
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,9 @@ from swarna.supervisor import Supervisor
 logger = logging.getLogger(__name__)
 
 _STANDSTILL = 30.0  # seconds
+# So long a process waits for the database before it takes clients. Longer, and a database that is away would keep them
+# from a process that has no prices to show, but says so.
+_FIRST_READING = 10.0
 
 
 class Command(BaseCommand):
@@ -48,7 +52,7 @@ def serve(listener: socket.socket) -> None:
     """Be a web process, until SIGTERM or SIGINT."""
     # Importing Daphne installs Twisted's reactor, which no other command wants.
     from streaming.server import Limits, PriceServer
-    from swarna.asgi import application, metrics
+    from swarna.asgi import application, hub, metrics
 
     # It would end the process, without a word to its clients.
     signal.signal(
@@ -70,6 +74,7 @@ def serve(listener: socket.socket) -> None:
             drain=settings.WS_DRAIN_TIMEOUT.total_seconds(),
             standstill=_STANDSTILL,
         ),
+        prepare=partial(hub.first_reading, within=_FIRST_READING),
         ready=lambda: print(f"{web.READY}http://{host}:{port}/", flush=True),
         refused=metrics.refused,
     ).run()
