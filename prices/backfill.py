@@ -17,6 +17,7 @@ from django.db import transaction
 
 from prices import candles, history, history_csv, partitions, sources
 from prices.candles import Counted, Interval
+from prices.days import Quoted, day_figures
 from prices.history import Series
 from prices.history_csv import Bar, CsvError
 from prices.models import Candle, Head, Premium, Price, ProviderState, SilentDay
@@ -25,7 +26,7 @@ from prices.providers import Archive
 from prices.providers.errors import NoDataError, ProviderError
 from prices.providers.http import TRIES, Client
 from prices.providers.parsing import dates_between
-from prices.quotes import Lane, Metal, Quote, day_figures, lane_of
+from prices.quotes import Lane, Metal, Quote, lane_of
 
 _LONGER: Final = [interval for interval in Interval if interval is not Interval.MINUTE]
 _A_DAY: Final = dt.timedelta(days=1)
@@ -167,7 +168,7 @@ def _is_open(date: dt.date) -> bool:
 def _day(date: dt.date, said: Quote, source: str) -> Candle:
     """A vendor's day as the candle of the day of that date here, with the premium that was in force at its end."""
     quote = with_premium(said, Premium.in_force(history.midnight(date + _A_DAY) - _INSTANT))
-    figures = day_figures(quote, None, None, same_day=False)
+    figures = day_figures(Quoted.of(quote))
     bar = Bar(
         metal=quote.metal,
         interval=Interval.DAY,

@@ -8,6 +8,7 @@ import datetime as dt
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from django.db import transaction
 
 from prices import history, partitions, schedule, statements
 from prices.changes import significant_change
+from prices.days import Day, following
 from prices.holding import Judge, bands
 from prices.models import (
     Configuration,
@@ -27,7 +29,7 @@ from prices.models import (
     Price,
     SignificantChange,
 )
-from prices.premiums import before_premium, restated, with_premium
+from prices.premiums import before_premium, premium_on, quoted, restated, with_premium
 from prices.quotes import (
     Change,
     DayFigures,
@@ -35,7 +37,6 @@ from prices.quotes import (
     Metal,
     PublishedTick,
     Quote,
-    day_figures,
     lane_of,
     shown_lanes,
 )
@@ -46,7 +47,7 @@ logger = logging.getLogger(__name__)
 # What a row of the latest prices has from the price: all but whose it is.
 _PUBLISHED = [field.name for field in Price._meta.fields if field.name not in ("id", "metal")]
 _IN_ITS_PLACE = "ON CONFLICT (metal_id, lane, currency) DO UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in (*_PUBLISHED, "confirmed_at")
+    f"{name} = excluded.{name}" for name in (*_PUBLISHED, "confirmed_at", "trading_day")
 )
 
 
@@ -133,6 +134,15 @@ def _one_at_a_time(now: dt.datetime) -> Iterator["_Ledger"]:
         yield _Ledger(Head.locked(), now)
 
 
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    """A quote as it goes out, with any premium on it, the day's figures under that premium, and the day at spot."""
+
+    quote: Quote
+    figures: DayFigures
+    day: Day | None
+
+
 class _Ledger:
     """Where every metal stands at `now`, for the length of one transaction that holds the lock."""
 
@@ -183,16 +193,16 @@ class _Ledger:
 
     def write(self, quotes: Iterable[Quote], *, confirms: bool = True) -> PublishedTick | None:
         """Write and publish what is new of spot quotes; `confirms`: they are what sources say now."""
-        outgoing = [with_premium(quote, self.premiums) for quote in self.in_time(quotes)]
-        news = [quote for quote in outgoing if not self._is_shown(quote)]
+        outgoing = [self._outgoing(quote, confirms=confirms) for quote in self.in_time(quotes)]
+        news = [each for each in outgoing if not self._is_shown(each)]
         if confirms:
-            self._confirm([quote for quote in outgoing if quote not in news])
+            self._confirm([each.quote for each in outgoing if each not in news])
         if not news:
             return None
         self.head.seq += 1
         statements.run(Head, "UPDATE prices_head SET seq = %s", [("seq", self.head.seq)])
-        moved = [(quote, change) for quote in news if (change := self._change(quote))]
-        rows = [self._row(quote, confirms=confirms) for quote in news]
+        moved = [(each.quote, change) for each in news if (change := self._change(each.quote))]
+        rows = [self._row(each, confirms=confirms) for each in news]
         partitions.ensure(row.at for row in rows)
         statements.insert(rows)
         SignificantChange.objects.bulk_create(
@@ -215,7 +225,8 @@ class _Ledger:
             if (last := self.latest.get((row.metal_id, lane_of(row.source)))) and last.at == row.at
         }
         candles = history.take(rows, corrected=corrected)
-        statements.insert([self._latest(row, confirms=confirms) for row in rows], _IN_ITS_PLACE)
+        latest = [self._latest(row, each.day, confirms=confirms) for row, each in zip(rows, news, strict=True)]
+        statements.insert(latest, _IN_ITS_PLACE)
         result = PublishedTick(
             seq=self.head.seq,
             published_at=self.now,
@@ -248,15 +259,33 @@ class _Ledger:
         )
         return False
 
-    def _is_shown(self, quote: Quote) -> bool:
-        """Whether this very quote is on the screens now."""
+    def _outgoing(self, quote: Quote, *, confirms: bool) -> _Outgoing:
+        """A quote as it would go out. Where it `confirms` nothing, it is the last one over again: its day has it."""
+        outgoing = with_premium(quote, self.premiums)
+        if quote.lane is Lane.FALLBACK:
+            # Staff's prices make no trading day: a slip that was mended would be its high, and a seed its close.
+            price = quote.price
+            return _Outgoing(outgoing, DayFigures(open=price, high=price, low=price, previous_close=None), None)
+        day = self._day_before(quote)
+        if confirms or day is None:
+            day = following(day, quoted(quote), quote.quoted_at, history.zone())
+        return _Outgoing(outgoing, day.figures.with_premium(premium_on(quote, self.premiums)), day)
+
+    def _day_before(self, quote: Quote) -> Day | None:
+        """The day that the price before this one is in, or closed."""
         last = self._last(quote)
-        return (
-            last is not None
-            and last == self.in_force(quote.metal)
-            and last.quote() == quote.without_figures()
-            and last.day() == self._day(quote)
-        )
+        return Day.read(last.trading_day) if last and last.trading_day else None
+
+    def _is_shown(self, outgoing: _Outgoing) -> bool:
+        """Whether this very quote is on the screens now."""
+        last = self._last(outgoing.quote)
+        if last is None or last != self.in_force(outgoing.quote.metal):
+            return False
+        if last.quote() != outgoing.quote.without_figures() or last.day() != outgoing.figures:
+            return False
+        # What a small premium rounds away would come out under the next one.
+        before = self._day_before(outgoing.quote)
+        return (before and before.figures) == (outgoing.day and outgoing.day.figures)
 
     def _confirm(self, quotes: Iterable[Quote]) -> None:
         repeated = [self.latest[quote.metal, quote.lane].pk for quote in quotes]
@@ -265,35 +294,15 @@ class _Ledger:
 
     def _change(self, quote: Quote) -> Change | None:
         """The move within the quote's own lane: that a fallback is shown, or no longer, moves no market."""
-        last, _ = self._before(quote)
+        last = self._last(quote)
         if last is None:
             return None
-        return significant_change(quote.metal, last.price, quote.price, threshold=self.configuration.threshold_percent)
+        # Under the premium that this one goes out with: a change of premium moves no market.
+        then = restated(last.quote(), quote, self.premiums).price
+        return significant_change(quote.metal, then, quote.price, threshold=self.configuration.threshold_percent)
 
-    def _before(self, quote: Quote) -> tuple[Quote, DayFigures] | tuple[None, None]:
-        """The price before this one in its lane, and its day, both restated under the premium that this one goes out
-        with, so that a change of premium moves no market.
-        """
-        row = self._last(quote)
-        if row is None:
-            return None, None
-        last = row.quote()
-        then = restated(last, quote, self.premiums)
-        if then.price == last.price:
-            return last, row.day()
-        return then, row.day().times(then.price / last.price)
-
-    def _day(self, quote: Quote) -> DayFigures:
-        last, day = self._before(quote)
-        return day_figures(
-            quote,
-            last,
-            day,
-            same_day=last is not None and _trading_day(last.quoted_at) == _trading_day(quote.quoted_at),
-        )
-
-    def _row(self, quote: Quote, *, confirms: bool) -> Price:
-        day = self._day(quote)
+    def _row(self, outgoing: _Outgoing, *, confirms: bool) -> Price:
+        quote, figures = outgoing.quote, outgoing.figures
         return Price(
             seq=self.head.seq,
             published_at=self.now,
@@ -303,10 +312,10 @@ class _Ledger:
             price=quote.price,
             bid=quote.bid,
             ask=quote.ask,
-            open=day.open,
-            high=day.high,
-            low=day.low,
-            previous_close=day.previous_close,
+            open=figures.open,
+            high=figures.high,
+            low=figures.low,
+            previous_close=figures.previous_close,
             spot=quote.spot,
             source=quote.source,
             quoted_at=quote.quoted_at,
@@ -319,15 +328,12 @@ class _Ledger:
         last = self._last(quote)
         return max(quote.quoted_at, last.at) if last else quote.quoted_at
 
-    def _latest(self, row: Price, *, confirms: bool) -> LatestPrice:
+    def _latest(self, row: Price, day: Day | None, *, confirms: bool) -> LatestPrice:
         lane = lane_of(row.source)
         return LatestPrice(
             metal_id=row.metal_id,
             lane=lane,
             confirmed_at=self.now if confirms else self.latest[row.metal_id, lane].confirmed_at,
+            trading_day=day.stored() if day else None,
             **{name: getattr(row, name) for name in _PUBLISHED},
         )
-
-
-def _trading_day(at: dt.datetime) -> dt.date:
-    return at.astimezone(history.zone()).date()

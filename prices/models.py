@@ -220,6 +220,9 @@ class LatestPrice(_Published):
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="latest")
     lane = models.CharField(max_length=10)
     confirmed_at = models.DateTimeField()
+    trading_day = models.JSONField(
+        null=True, help_text="The day so far, before any premium (prices/days.py). Staff's fallback has none."
+    )
 
     class Meta:
         constraints = [

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
+from prices.days import Quoted
 from prices.models import Premium
 from prices.providers import PROVIDERS
 from prices.quotes import Lane, Quote
@@ -17,6 +18,18 @@ def with_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
     if quote.lane is Lane.FALLBACK or _holds_premium(quote):
         return quote
     return quote.with_premium(premiums[quote.metal])
+
+
+def premium_on(quote: Quote, premiums: Mapping[str, Decimal]) -> Decimal:
+    """The multiplier that a quote has on it when it goes out, whoever put it on."""
+    if quote.lane is Lane.FALLBACK:
+        return Decimal(1)
+    return _charged(quote) if _holds_premium(quote) else premiums[quote.metal]
+
+
+def quoted(quote: Quote) -> Quoted:
+    """What a quote, as its source gave it, says of its day before any premium."""
+    return Quoted.of(quote, charged=_charged(quote) if _holds_premium(quote) else Decimal(1))
 
 
 def before_premium(quote: Quote) -> Quote:
@@ -34,7 +47,7 @@ def restated(published: Quote, quote: Quote, premiums: Mapping[str, Decimal]) ->
     """A published quote as it would be under the premium that `quote`, of the same metal and lane, goes out with."""
     if quote.lane is Lane.FALLBACK:
         return published
-    then = _charged(quote) if _holds_premium(quote) else premiums[quote.metal]
+    then = premium_on(quote, premiums)
     if _holds_premium(published) and _charged(published) == then:
         return published
     return before_premium(published).with_premium(then)

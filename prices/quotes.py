@@ -185,16 +185,19 @@ class Quote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayFigures:
-    """A trading day so far, in the quote's currency per gram; `previous_close` is None while no day came before."""
+    """A trading day so far, in the quote's currency per gram; `previous_close` is None while no day came before.
+
+    How they come about, and that low ≤ open, price ≤ high: see prices/days.py.
+    """
 
     open: Decimal
     high: Decimal
     low: Decimal
     previous_close: Decimal | None
 
-    def times(self, factor: Decimal) -> "DayFigures":
-        """The same day under another premium."""
-        return self.each(lambda amount: rounded(amount * factor))
+    def with_premium(self, multiplier: Decimal) -> "DayFigures":
+        """The figures of a day at spot as they are published under a premium."""
+        return self.each(lambda amount: rounded(amount * multiplier))
 
     def each(self, change: Callable[[Decimal], Decimal]) -> "DayFigures":
         """The same day with a change to each of its amounts."""
@@ -273,26 +276,6 @@ class PublishedTick:
     quotes: tuple[PublishedQuote, ...]
     changes: tuple[Change, ...]
     candles: Mapping[Metal, Sequence[tuple[Candle, dt.datetime]]] = field(default_factory=dict, compare=False)
-
-
-def day_figures(quote: Quote, last: Quote | None, last_day: DayFigures | None, *, same_day: bool) -> DayFigures:
-    """The day's figures with `quote` in it; `last` is the quote before it in the same lane, with its own day's figures.
-
-    What the source gives stands, widened where it contradicts its own price (low ≤ price ≤ high always holds).
-    """
-    if quote.lane is Lane.FALLBACK:
-        # Staff's prices make no trading day: a slip that was mended would be its high, and a seed its close.
-        opened, high, low, close = quote.price, quote.price, quote.price, None
-    elif last is not None and last_day is not None and same_day:
-        opened, high, low, close = last_day.open, last_day.high, last_day.low, last_day.previous_close
-    else:
-        opened, high, low, close = quote.price, quote.price, quote.price, last.price if last else None
-    return DayFigures(
-        open=quote.open or opened,
-        high=max(quote.high or high, quote.price),
-        low=min(quote.low or low, quote.price),
-        previous_close=quote.previous_close or close,
-    )
 
 
 def per_gram(price: Decimal, grams: Decimal = GRAMS_PER_TROY_OUNCE) -> Decimal:

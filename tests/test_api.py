@@ -43,8 +43,8 @@ def _seeded(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
 def published() -> PublishedTick:
     """Gold with bid and ask and a day of its own, and silver, quoted yesterday and today."""
     ingest.record([quote("gold", "13201.18", at=NOW - dt.timedelta(days=1))], now=NOW - dt.timedelta(days=1))
-    for price in ("13178.4", "13274.1", "13116"):
-        ingest.record([quote("gold", price, at=NOW - MINUTE)], now=NOW - MINUTE)
+    for minutes, price in ((3, "13178.4"), (2, "13274.1"), (1, "13116")):
+        ingest.record([quote("gold", price, at=NOW - minutes * MINUTE)], now=NOW - minutes * MINUTE)
     tick = ingest.record(
         [
             quote("gold", "13221.39", at=NOW.replace(microsecond=120_900), bid="13220", ask="13222.5"),

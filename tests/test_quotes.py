@@ -1,7 +1,6 @@
-"""What a price is: units, purity, what a quote refuses, and the day's figures."""
+"""What a price is: units, purity, what a quote refuses, and what has changed since the day before."""
 
 import datetime as dt
-from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -19,9 +18,7 @@ from prices.quotes import (
     DayFigures,
     Lane,
     PublishedQuote,
-    Quote,
     converted,
-    day_figures,
     lane_of,
     per_gram,
 )
@@ -29,8 +26,6 @@ from tests.conftest import NOW, quote
 from tests.measures import FINE, GRAMS, PAIRS, STEP, factor, pairs, prices, prices_halfway, published_digits
 
 everyday_prices = st.decimals("0.01", "10000000", places=4)
-# A price, or a figure that the source does not give.
-figures = st.none() | everyday_prices
 
 
 def published(price: str, **day: str | None) -> PublishedQuote:
@@ -236,59 +231,7 @@ def test_only_fallback_and_simulated_prices_are_not_live(source: str, lane: Lane
     assert quote(source=source).lane is lane
 
 
-# --- the day's figures ---------------------------------------------------------------------------------------------
-
-
-quotes = st.builds(
-    lambda price, **figures: replace(quote(price=str(price)), **figures),
-    everyday_prices,
-    open=figures,
-    high=figures,
-    low=figures,
-)
-
-
-@given(st.lists(st.tuples(quotes, st.booleans()), min_size=1, max_size=8))
-def test_the_price_is_never_outside_the_days_range(history: list[tuple[Quote, bool]]) -> None:
-    last, day = None, None
-    for now, same_day in history:
-        day = day_figures(now, last, day, same_day=same_day)
-        assert day.low <= now.price <= day.high
-        last = now
-
-
-def days_of(*days: list[str]) -> list[DayFigures]:
-    """The day's figures after each price, by days."""
-    last, figures, seen = None, None, []
-    for prices_of_day in days:
-        for position, price in enumerate(prices_of_day):
-            now = quote(price=price)
-            figures = day_figures(now, last, figures, same_day=position > 0)
-            seen.append(figures)
-            last = now
-    return seen
-
-
-def test_the_day_grows_with_its_prices() -> None:
-    *_, day = days_of(["100", "105", "95", "101"])
-    assert day == DayFigures(open=Decimal(100), high=Decimal(105), low=Decimal(95), previous_close=None)
-
-
-def test_a_new_day_starts_at_its_first_price_and_closes_the_one_before() -> None:
-    *_, day = days_of(["100", "105", "95", "101"], ["102"])
-    assert day == DayFigures(open=Decimal(102), high=Decimal(102), low=Decimal(102), previous_close=Decimal(101))
-
-
-def test_what_the_source_says_of_the_day_stands() -> None:
-    day = day_figures(
-        quote(price="100", open="98", high="103", low="97", previous_close="96"), None, None, same_day=False
-    )
-    assert day == DayFigures(open=Decimal(98), high=Decimal(103), low=Decimal(97), previous_close=Decimal(96))
-
-
-def test_a_range_that_contradicts_its_price_is_widened() -> None:
-    day = day_figures(quote(price="100", high="99", low="101"), None, None, same_day=False)
-    assert day.low == day.high == 100
+# --- what has changed since the day before -------------------------------------------------------------------------
 
 
 def test_without_a_previous_close_nothing_has_changed() -> None:

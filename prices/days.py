@@ -1,0 +1,114 @@
+"""The trading day of a metal, before any premium: open, high, low and previous close. Pure; imports no Django.
+
+A day is made of quotes as candles are made of ticks: two quotes of the same source with the same time are one, of which
+the later corrects the earlier. It is kept at spot, so that a change of premium leaves no mark on it and each figure is
+rounded once, under the premium that it is shown with.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
+from typing import Any
+
+import msgspec
+
+from prices.quotes import DayFigures, Quote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quoted:
+    """What a quote says of its day, before any premium; the figures are None where its source does not give them."""
+
+    source: str
+    price: Decimal
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    previous_close: Decimal | None = None
+
+    @classmethod
+    def of(cls, quote: Quote, *, charged: Decimal = Decimal(1)) -> "Quoted":
+        """A quote less the premium `charged` in it. Not rounded, so that under the same premium it is what it was."""
+
+        def spot(amount: Decimal | None) -> Decimal | None:
+            return None if amount is None else amount / charged
+
+        with localcontext() as context:
+            context.prec = 40
+            return cls(
+                source=quote.source,
+                price=quote.price / charged,
+                open=spot(quote.open),
+                high=spot(quote.high),
+                low=spot(quote.low),
+                previous_close=spot(quote.previous_close),
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """A trading day so far, in one metal's price kind and currency.
+
+    `newest` are the quotes of the time `quoted_at`, one a source, in the order in which they were recorded; `before`
+    are the day's figures without them, None where the day begins with them. `closed` is the last price of the day
+    before. `at` is the latest time that a quote had: `quoted_at` may go back, and the day does not.
+    """
+
+    at: dt.datetime
+    quoted_at: dt.datetime
+    before: DayFigures | None
+    closed: Decimal | None
+    newest: tuple[Quoted, ...]
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> "Day":
+        """The day that `stored` was made of."""
+        return msgspec.convert(stored, cls)
+
+    def stored(self) -> dict[str, Any]:
+        """The day as JSON holds it."""
+        written: dict[str, Any] = msgspec.to_builtins(self)
+        return written
+
+    @property
+    def figures(self) -> DayFigures:
+        """The figures with all that was quoted in it."""
+        first, *others = self.newest
+        figures = day_figures(first, self.before, closed=self.closed)
+        for quoted in others:
+            figures = day_figures(quoted, figures)
+        return figures
+
+    @property
+    def last(self) -> Decimal:
+        """The newest price."""
+        return self.newest[-1].price
+
+
+def following(day: Day | None, quoted: Quoted, quoted_at: dt.datetime, zone: dt.tzinfo) -> Day:
+    """The day with one more quote: `day` itself, or the next one where it is over in `zone`; None before the first."""
+    if day is None or quoted_at.astimezone(zone).date() > day.at.astimezone(zone).date():
+        closed = day.last if day else None
+        return Day(at=quoted_at, quoted_at=quoted_at, before=None, closed=closed, newest=(quoted,))
+    if quoted_at == day.quoted_at:
+        others = tuple(other for other in day.newest if other.source != quoted.source)
+        return replace(day, newest=(*others, quoted))
+    return replace(day, at=max(day.at, quoted_at), quoted_at=quoted_at, before=day.figures, newest=(quoted,))
+
+
+def day_figures(quoted: Quoted, before: DayFigures | None = None, *, closed: Decimal | None = None) -> DayFigures:
+    """The figures of a day with one more quote; without `before`, of one that begins with it, `closed` being the last
+    price of the day before.
+
+    What the source gives stands, widened where it contradicts itself or what is carried on: low ≤ open, price ≤ high.
+    """
+    opened = quoted.open or (before.open if before else quoted.price)
+    high = quoted.high or (before.high if before else quoted.price)
+    low = quoted.low or (before.low if before else quoted.price)
+    return DayFigures(
+        open=opened,
+        high=max(high, opened, quoted.price),
+        low=min(low, opened, quoted.price),
+        previous_close=quoted.previous_close or (before.previous_close if before else closed),
+    )
