@@ -90,6 +90,16 @@ def test_staff_log_in_with_their_password_alone(staff: User, client: Client) -> 
         assert expected in page.content
 
 
+@pytest.mark.parametrize("then", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", ""])
+def test_a_login_that_is_to_lead_elsewhere_leads_to_the_desk(staff: User, client: Client, then: str) -> None:
+    staff.set_password("correct horse")
+    staff.save()
+    asked = {"username": "asha", "password": "correct horse", "next": then}
+    page = client.post("/admin/login/", asked, follow=True)
+    assert page.redirect_chain == [("/admin/", 302)]
+    assert b"Fallback prices" in page.content
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_stranger_is_sent_to_the_login(client: Client, model: str) -> None:
     assert client.get(f"/admin/prices/{model}/").headers["Location"].startswith("/admin/login/")
@@ -243,6 +253,24 @@ def test_history_is_only_read_even_by_a_superuser(boss: Client, model: type[Pric
     boss.post(f"{base}/", {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"})
     assert list(model.objects.values()) == rows
     assert b"delete_selected" not in boss.get(f"{base}/").content
+
+
+def test_an_old_version_is_shown_to_be_read(save: Callable[..., Any], desk: Client) -> None:
+    save(address_of(), price="9300")
+    version = fallback().history.first()
+    listed = desk.get(f"/admin/prices/fallbackprice/{fallback().pk}/history/").content.decode()
+    assert f"history/{version.pk}/" in listed
+    assert "revert" not in listed.lower()
+    page = desk.get(f"/admin/prices/fallbackprice/{fallback().pk}/history/{version.pk}/").content.decode()
+    assert "9300" in page
+    assert "evert" not in page
+    assert not re.search(r'<input(?![^>]*type="hidden")[^>]*name="price"', page)
+
+
+def test_a_row_that_is_added_has_nothing_to_be_compared_with(desk: Client) -> None:
+    """Not even where the form says which version it was opened at."""
+    page = desk.post(ADD, {"metal": "gold", "currency": "USD", "price": "1", "version": "7"})
+    assert page.status_code == 200
 
 
 @pytest.mark.parametrize("address", [GOLD, "/admin/prices/listedmetal/gold/change/", CONFIGURATION])

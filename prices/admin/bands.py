@@ -4,9 +4,8 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest
-from simple_history.admin import SimpleHistoryAdmin
 
-from prices.admin.pages import ONE_MEANING, InACurrencyForm
+from prices.admin.pages import ONE_MEANING, AuditedAdmin, InACurrencyForm
 from prices.holding import last_live
 from prices.models import SanityBand
 
@@ -29,7 +28,7 @@ class SanityBandForm(InACurrencyForm):
 
 
 @admin.register(SanityBand)
-class SanityBandAdmin(SimpleHistoryAdmin):
+class SanityBandAdmin(AuditedAdmin):
     """Without a band: a quarter to four times staff's fallback price, or else the last live price."""
 
     form = SanityBandForm
@@ -40,8 +39,8 @@ class SanityBandAdmin(SimpleHistoryAdmin):
     sortable_by = ()
     history_list_display = ["lowest", "highest"]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["metal", "currency"] if obj else []
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [*super().get_readonly_fields(request, obj), *(["metal", "currency"] if obj else [])]
 
     @admin.display(description="last live price, at spot")
     def last_spot(self, band: SanityBand) -> str:

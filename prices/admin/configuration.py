@@ -6,13 +6,13 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from simple_history.admin import SimpleHistoryAdmin
 
 from prices import schedule, wire
-from prices.admin.pages import ONE_MEANING, AuditedForm
+from prices.admin.pages import ONE_MEANING, AuditedAdmin, AuditedForm
 from prices.models import Configuration
 from streaming import publish
 
@@ -44,7 +44,7 @@ class ConfigurationForm(AuditedForm):
 
 
 @admin.register(Configuration)
-class ConfigurationAdmin(SimpleHistoryAdmin):
+class ConfigurationAdmin(AuditedAdmin):
     form = ConfigurationForm
     formfield_overrides = ONE_MEANING
 
@@ -56,6 +56,8 @@ class ConfigurationAdmin(SimpleHistoryAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """There is one: go straight to it."""
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
         return HttpResponseRedirect(reverse("admin:prices_configuration_change", args=[Configuration.load().pk]))
 
     def save_model(self, request: HttpRequest, obj: Configuration, form: Any, change: bool) -> None:

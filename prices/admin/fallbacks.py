@@ -10,10 +10,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
-from simple_history.admin import SimpleHistoryAdmin
 
 from prices import ingest
-from prices.admin.pages import ONE_MEANING, InACurrencyForm
+from prices.admin.pages import ONE_MEANING, AuditedAdmin, InACurrencyForm
 from prices.guards import doubted
 from prices.holding import bands
 from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal
@@ -96,7 +95,7 @@ class FallbackPriceForm(InACurrencyForm):
 
 
 @admin.register(FallbackPrice)
-class FallbackPriceAdmin(SimpleHistoryAdmin):
+class FallbackPriceAdmin(AuditedAdmin):
     """Edited in a hurry, so it says per what, shows the live price beside it, and tells whether it is on screen now."""
 
     form = FallbackPriceForm
@@ -111,8 +110,8 @@ class FallbackPriceAdmin(SimpleHistoryAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # without it a screen would have nothing to fall back on
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["metal", "currency"] if obj else []
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [*super().get_readonly_fields(request, obj), *(["metal", "currency"] if obj else [])]
 
     @admin.display(description="last live price")
     def last_live(self, fallback: FallbackPrice) -> str:

@@ -7,7 +7,9 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from simple_history.admin import SimpleHistoryAdmin
+from simple_history.models import is_historic
 
 # For `formfield_overrides`: what staff type is taken as they mean it, or refused. A browser's own field for numbers
 # drops a comma: 0,5 would be 5. And 01/12/2026 is the first of December in India, but the twelfth of January to Django.
@@ -36,6 +38,36 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
 
+class AuditedAdmin(SimpleHistoryAdmin):
+    """Pages of an audited model, whose history is to be read: to go back to a value is to save it anew.
+
+    The library's page of an old version saves it on POST, and asks for no more than the permission to look.
+    """
+
+    def history_form_view(
+        self, request: HttpRequest, object_id: str, version_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        page: HttpResponse = super().history_form_view(request, object_id, version_id, extra_context)
+        return page
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not is_historic(obj) and bool(super().has_change_permission(request, obj))
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.form._meta.fields if is_historic(obj) else super().get_fields(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.form._meta.fields if is_historic(obj) else super().get_readonly_fields(request, obj)
+
+    def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+    def history_view_title(self, request: HttpRequest, obj: Any) -> str:
+        return f"Change history: {obj}"  # as Django's own pages of history are called
+
+
 class AuditedForm(forms.ModelForm):
     """Refuses to overwrite what somebody else has saved since this form was opened."""
 
@@ -51,7 +83,7 @@ class AuditedForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         opened = data.get("version")
-        if opened is not None and opened != self._version():
+        if self.instance.pk and opened is not None and opened != self._version():
             now_it_is = type(self.instance)._default_manager.get(pk=self.instance.pk)
             raise ValidationError(
                 f"Somebody has saved this since you opened it; it is now: {now_it_is}. "

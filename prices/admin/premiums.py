@@ -12,10 +12,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from simple_history.admin import SimpleHistoryAdmin
 
 from prices import ingest
-from prices.admin.pages import ONE_MEANING, AuditedForm
+from prices.admin.pages import ONE_MEANING, AuditedAdmin, AuditedForm
 from prices.models import Configuration, LatestPrice, ListedMetal, Premium
 from prices.premiums import with_premium
 from prices.quotes import Quote, percent
@@ -117,7 +116,7 @@ class PremiumForm(AuditedForm):
 
 
 @admin.register(Premium)
-class PremiumAdmin(SimpleHistoryAdmin):
+class PremiumAdmin(AuditedAdmin):
     """Goes out at once, or when its time has come (prices/schedule.py)."""
 
     form = PremiumForm
@@ -129,8 +128,8 @@ class PremiumAdmin(SimpleHistoryAdmin):
     sortable_by = ()
     history_list_display = ["multiplier", "effective_from", "note"]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["metal"] if obj else []
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [*super().get_readonly_fields(request, obj), *(["metal"] if obj else [])]
 
     @admin.display(description="in force", boolean=True)
     def is_in_force(self, premium: Premium) -> bool:

@@ -48,7 +48,8 @@ class ProviderStateAdmin(admin.ModelAdmin):
         return super().get_queryset(request).filter(name__in=settings.PRICE_PROVIDERS)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        sources.in_order()  # makes the rows of those that were never asked
+        if self.has_view_or_change_permission(request):
+            sources.in_order()  # makes the rows of those that were never asked
         response = super().changelist_view(request, extra_context)
         if request.method == "POST":  # an action, or edits of several rows, of which only all together tell
             _warn_where_too_few_are_asked(request)

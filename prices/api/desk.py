@@ -5,22 +5,30 @@ from typing import Any
 
 from django.contrib import admin
 from django.db import models, transaction
-from rest_framework.exceptions import NotAuthenticated, PermissionDenied, ValidationError
+from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from prices.admin.pages import AuditedForm
 
 
-def may_edit(request: Request, row: models.Model) -> None:
-    """Raises NotAuthenticated or PermissionDenied, as the admin would refuse it."""
-    if not request.user.is_authenticated:
-        raise NotAuthenticated
-    desk = admin.site.get_model_admin(type(row))
-    if not request.user.is_staff or not desk.has_change_permission(request._request, row):
-        raise PermissionDenied(
-            f"This is for staff who may change {row._meta.verbose_name}: ask whoever gives out permissions."
+class AsInTheAdmin(BasePermission):
+    """Staff's permissions as the admin asks for them on the pages of the view's `desk_model`: to view it, and to change
+    it where the method is not only for looking.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        model: type[models.Model] = view.desk_model
+        desk = admin.site.get_model_admin(model)
+        looks = request.method in SAFE_METHODS
+        self.message = (
+            f"This is for staff who may {'view' if looks else 'change'} {model._meta.verbose_name}: "
+            "ask whoever gives out permissions."
         )
+        if not admin.site.has_permission(request._request):
+            return False
+        return desk.has_view_permission(request._request) if looks else desk.has_change_permission(request._request)
 
 
 def save(request: Request, row: models.Model, changes: Mapping[str, Any], names: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
-from rest_framework.permissions import IsAdminUser
+from rest_framework.permissions import SAFE_METHODS, AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -114,6 +114,12 @@ class MarketView(StrictView):
 class ConfigView(StrictView):
     """What is in force now."""
 
+    desk_model = Configuration
+
+    def get_permissions(self) -> list[Any]:
+        looks = self.request is None or self.request.method in SAFE_METHODS
+        return [AllowAny()] if looks else [desk.AsInTheAdmin()]
+
     @extend_schema(responses=ConfigSerializer, examples=[examples.CONFIG])
     def get(self, request: Request) -> Response:
         return Response(self._in_force())
@@ -128,7 +134,6 @@ class ConfigView(StrictView):
         with transaction.atomic():
             Configuration.load()
             configuration = Configuration.objects.select_for_update().get()
-            desk.may_edit(request, configuration)
             desk.save(request, configuration, requests.body(request, ConfigChangesSerializer), _OF_CONFIGURATION)
         return Response(self._in_force())
 
@@ -164,7 +169,8 @@ class ConfigView(StrictView):
 class FallbackPricesView(StrictView):
     """What is shown when no source answers, in the base currency: for staff."""
 
-    permission_classes = [IsAdminUser]
+    permission_classes = [desk.AsInTheAdmin]
+    desk_model = FallbackPrice
 
     @extend_schema(
         operation_id="v1_fallback_prices_list",
@@ -179,7 +185,8 @@ class FallbackPricesView(StrictView):
 class FallbackPriceView(StrictView):
     """What is shown for one metal when no source answers."""
 
-    permission_classes = [IsAdminUser]
+    permission_classes = [desk.AsInTheAdmin]
+    desk_model = FallbackPrice
 
     @extend_schema(responses=FallbackPriceSerializer, examples=[examples.FALLBACK])
     def get(self, request: Request, metal: str) -> Response:
@@ -197,7 +204,6 @@ class FallbackPriceView(StrictView):
         """
         with transaction.atomic():
             row = _fallback_row(FallbackPrice.objects.select_for_update(of=("self",)), metal)
-            desk.may_edit(request, row)
             desk.save(request, row, requests.body(request, FallbackChangesSerializer), _OF_FALLBACK)
         return Response(_fallback(_fallback_row(FallbackPrice.objects.all(), metal)))
 
@@ -205,7 +211,8 @@ class FallbackPriceView(StrictView):
 class ProvidersView(StrictView):
     """The price sources, in staff's order, and how they have been doing: for staff."""
 
-    permission_classes = [IsAdminUser]
+    permission_classes = [desk.AsInTheAdmin]
+    desk_model = ProviderState
 
     @extend_schema(responses=ProviderSerializer(many=True), examples=[examples.PROVIDER])
     def get(self, request: Request) -> Response:
