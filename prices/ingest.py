@@ -14,7 +14,7 @@ from functools import partial
 from django.conf import settings
 from django.db import transaction
 
-from prices import history, partitions, schedule, statements
+from prices import confirmations, history, partitions, schedule, statements
 from prices.changes import significant_change
 from prices.days import Day, following
 from prices.holding import Judge, bands
@@ -41,13 +41,14 @@ from prices.quotes import (
     shown_lanes,
 )
 from streaming import publish
+from swarna import clock
 
 logger = logging.getLogger(__name__)
 
 # What a row of the latest prices has from the price: all but whose it is.
 _PUBLISHED = [field.name for field in Price._meta.fields if field.name not in ("id", "metal")]
 _IN_ITS_PLACE = "ON CONFLICT (metal_id, lane, currency) DO UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in (*_PUBLISHED, "confirmed_at", "trading_day")
+    f"{name} = excluded.{name}" for name in (*_PUBLISHED, "confirmed_at", "confirmed_by", "trading_day")
 )
 
 
@@ -183,13 +184,20 @@ class _Ledger:
 
     def fallbacks_due(self, unpriced_only: bool) -> list[Quote]:
         """Staff's price of each metal that no source has confirmed for long enough, or ever."""
-        confirmed, every = LatestPrice.confirmed(), schedule.interval()
+        confirmed, every = confirmations.unconfirmed_since(self.now), schedule.interval()
         return [
             fallback.quote()
             for fallback in FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY, metal__in=self.listed)
             if (at := confirmed.get(fallback.metal_id)) is None
-            or (not unpriced_only and self.now - schedule.asked_again(at, every) >= settings.FALLBACK_AFTER)
+            or (not unpriced_only and self._is_due_after(at, Metal(fallback.metal_id), every))
         ]
+
+    def _is_due_after(self, confirmed_at: dt.datetime, metal: Metal, every: dt.timedelta) -> bool:
+        """Whether staff's price of a metal is due that no source has confirmed since."""
+        shown = self.in_force(metal)
+        if shown is not None and shown.lane == Lane.FALLBACK:
+            return True  # no source has spoken since it went out, however long ago that seems now
+        return self.now - schedule.asked_again(confirmed_at, every) >= settings.FALLBACK_AFTER
 
     def write(self, quotes: Iterable[Quote], *, confirms: bool = True) -> PublishedTick | None:
         """Write and publish what is new of spot quotes; `confirms`: they are what sources say now."""
@@ -250,6 +258,8 @@ class _Ledger:
         last = self._last(quote)
         if last is None or quote.lane is Lane.FALLBACK or quote.quoted_at >= last.quoted_at:
             return True
+        if not clock.can_be(last.quoted_at, self.now):
+            return True  # it would bar all others until then
         logger.warning(
             "%s gives %s an older quote, of %s; that of %s stays",
             quote.source,
@@ -290,7 +300,7 @@ class _Ledger:
     def _confirm(self, quotes: Iterable[Quote]) -> None:
         repeated = [self.latest[quote.metal, quote.lane].pk for quote in quotes]
         if repeated:
-            LatestPrice.objects.filter(pk__in=repeated).update(confirmed_at=self.now)
+            LatestPrice.objects.filter(pk__in=repeated).update(confirmed_at=self.now, confirmed_by=clock.mark())
 
     def _change(self, quote: Quote) -> Change | None:
         """The move within the quote's own lane: that a fallback is shown, or no longer, moves no market."""
@@ -326,14 +336,16 @@ class _Ledger:
         if quote.lane is Lane.FALLBACK or not confirms:
             return self.now
         last = self._last(quote)
-        return max(quote.quoted_at, last.at) if last else quote.quoted_at
+        return max(quote.quoted_at, last.at) if last and clock.can_be(last.at, self.now) else quote.quoted_at
 
     def _latest(self, row: Price, day: Day | None, *, confirms: bool) -> LatestPrice:
         lane = lane_of(row.source)
+        last = None if confirms else self.latest[row.metal_id, lane]
         return LatestPrice(
             metal_id=row.metal_id,
             lane=lane,
-            confirmed_at=self.now if confirms else self.latest[row.metal_id, lane].confirmed_at,
+            confirmed_at=last.confirmed_at if last else self.now,
+            confirmed_by=last.confirmed_by if last else clock.mark(),
             trading_day=day.stored() if day else None,
             **{name: getattr(row, name) for name in _PUBLISHED},
         )

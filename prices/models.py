@@ -2,7 +2,7 @@
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -210,16 +210,24 @@ class Price(_Published):
         return self.currency == settings.BASE_CURRENCY and lane_of(self.source) in lanes
 
 
+class Confirmation(NamedTuple):
+    """When a source confirmed a price, and the clock that says so (`swarna.clock.mark`)."""
+
+    at: dt.datetime
+    clock: str
+
+
 class LatestPrice(_Published):
     """Where a metal's history stands in one lane, so that ingest reads four rows and not a history.
 
     `confirmed_at` is when a source last gave this quote or a newer one: an upstream that repeats an unchanged quote is
-    alive, though there is nothing new to publish.
+    alive, though there is nothing new to publish. `confirmed_by` is the clock that says so (swarna/clock.py).
     """
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="latest")
     lane = models.CharField(max_length=10)
     confirmed_at = models.DateTimeField()
+    confirmed_by = models.CharField(max_length=80, default="", db_default="")
     trading_day = models.JSONField(
         null=True, help_text="The day so far, before any premium (prices/days.py). Staff's fallback has none."
     )
@@ -246,10 +254,14 @@ class LatestPrice(_Published):
         return cls.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).first()
 
     @classmethod
-    def confirmed(cls) -> dict[str, dt.datetime]:
-        """When a source last confirmed a price that may be shown of each metal, where one ever did."""
+    def confirmations(cls) -> dict[str, Confirmation]:
+        """When a source last confirmed a price that may be shown of each metal, where one ever did, as it is stored.
+
+        What of it can be believed: prices/confirmations.py.
+        """
         by_sources = cls.shown().exclude(lane=FALLBACK).order_by("confirmed_at")
-        return dict(by_sources.values_list("metal", "confirmed_at"))
+        rows = by_sources.values_list("metal", "confirmed_at", "confirmed_by")
+        return {metal: Confirmation(at, clock) for metal, at, clock in rows}
 
 
 class Candle(models.Model):
@@ -517,9 +529,16 @@ class Premium(models.Model):
 
 
 class RefreshSlot(models.Model):
-    """When the next refresh is due. Whoever moves it on has claimed the slot; there is one row."""
+    """When the next refresh is due. Whoever moves it on has claimed the slot; there is one row.
+
+    `claimed_at` is when somebody last did, by the clock `claimed_by` (swarna/clock.py), which was then `clock_ahead_ms`
+    ahead of the database's.
+    """
 
     due_at = models.DateTimeField()
+    claimed_at = models.DateTimeField(null=True)
+    claimed_by = models.CharField(max_length=80, default="", db_default="")
+    clock_ahead_ms = models.BigIntegerField(default=0, db_default=0)
 
     def __str__(self) -> str:
         return f"next refresh at {self.due_at:%H:%M:%S}"

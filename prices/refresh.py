@@ -7,10 +7,10 @@ from collections.abc import Callable
 from django.conf import settings
 from django.utils import timezone
 
-from prices import ingest, schedule, sources
+from prices import confirmations, ingest, schedule, sources
 from prices.asking import asked
 from prices.consensus import Agreement, agreement
-from prices.models import LatestPrice, ListedMetal
+from prices.models import ListedMetal
 from prices.premiums import before_premium
 from prices.providers import chain
 from prices.quotes import Metal, Quote
@@ -46,7 +46,7 @@ def refresh(clock: Callable[[], dt.datetime] = timezone.now) -> None:
 
 def _to_ask_for(now: dt.datetime) -> list[Metal]:
     """The listed metals, less those that are left alone while the market is closed (prices/schedule.py)."""
-    confirmed, every = LatestPrice.confirmed(), schedule.interval()
+    confirmed, every = confirmations.last_confirmed(now), schedule.interval()
     # A source takes its time to answer, and tasks may come early: the last refresh seems a little less long ago.
     soon = now + every / 4
     return [

@@ -1,18 +1,24 @@
 """The wall clock is put back, or forward and back again: everything goes on."""
 
 import datetime as dt
+import uuid
 from collections.abc import Iterator
 
 import pytest
+from django.core.management import CommandError, call_command
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
+from pytest_django import Settings
 
-from prices import schedule
+from prices import confirmations, ingest, schedule
+from prices.models import FallbackPrice, LatestPrice
+from prices.providers.errors import TemporaryError
 from swarna import celery_app
 from swarna.scheduler import Scheduler
 from tests import fake_clock
 from tests.conftest import NOW
 from tests.fake_clock import FakeClock
+from tests.world import PRICES, World, forget_prices
 
 pytestmark = pytest.mark.django_db
 
@@ -22,6 +28,7 @@ HOUR = dt.timedelta(hours=1)
 # A real-time clock in local time that is read as UTC.
 RTC = 5.5 * HOUR
 STEPS = [-40 * SECOND, -HOUR, RTC, -RTC]
+CLOSED = dt.datetime(2026, 9, 26, 8, 0, tzinfo=dt.UTC)  # a Saturday
 
 
 @pytest.fixture
@@ -99,3 +106,175 @@ def test_no_message_expires_by_the_clock_of_another_machine(clock: FakeClock) ->
     schedule.apply_deployment()
     PeriodicTask.objects.update(expire_seconds=1)  # as an older version wrote them
     assert all("expires" not in Scheduler.Entry(task, app=celery_app).options for task in PeriodicTask.objects.all())
+
+
+# --- when to fetch, and when to fall back ----------------------------------------------------------------------------
+
+
+def on_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on this is another machine, or the same one started again."""
+    monkeypatch.setattr("swarna.clock._MACHINE", f"another {uuid.uuid4()}")
+
+
+class Shop:
+    """Refreshes by a fake clock."""
+
+    def __init__(self, clock: FakeClock, world: World) -> None:
+        self.clock = clock
+        self.world = world
+
+    def refresh(self) -> list[str]:
+        """Refresh now. Which sources were asked."""
+        self.world.now = self.clock.now
+        return self.world.refresh(0)
+
+    def says_nothing(self) -> None:
+        """No source answers from now on."""
+        self.world.says = dict.fromkeys("abc", TemporaryError("answers with 500"))
+
+    @property
+    def gold(self) -> str:
+        return self.world.gold()
+
+
+@pytest.fixture
+def shop(clock: FakeClock, world: World, seeded: None, settings: Settings) -> Shop:
+    """Sources that answer, as of now; prices have gone out, and the market is open."""
+    forget_prices()
+    settings.PRICE_UPDATE_INTERVAL, settings.FALLBACK_AFTER = MINUTE, HOUR
+    shop = Shop(clock, world)
+    shop.refresh()
+    assert shop.gold == "13200 from a"
+    return shop
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_prices_go_out_when_the_clock_has_stepped(shop: Shop, clock: FakeClock, step: dt.timedelta) -> None:
+    clock.is_put(step)
+    shop.world.says["a"] = dict.fromkeys(PRICES, "13300")
+    clock.goes_on(MINUTE)
+    shop.refresh()
+    assert shop.gold == "13300 from a"
+
+
+def test_prices_go_out_when_the_clock_was_put_forward_and_back(shop: Shop, clock: FakeClock) -> None:
+    clock.is_put(RTC)
+    shop.refresh()
+    clock.is_put(-RTC)
+    for price in ("13300", "13400"):
+        shop.world.says["a"] = dict.fromkeys(PRICES, price)
+        clock.goes_on(MINUTE)
+        shop.refresh()
+        assert shop.gold == f"{price} from a"
+        assert LatestPrice.live("gold", "INR").at == clock.now  # type: ignore[union-attr]  # there is one
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_metal_is_fetched_though_it_seems_to_have_been_confirmed_in_the_future(
+    shop: Shop, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    clock.goes_on(CLOSED - clock.now)
+    clock.is_put(RTC)
+    assert shop.refresh() == ["a"]
+    clock.is_put(-RTC)
+    if elsewhere:
+        on_another_machine(monkeypatch)
+    clock.goes_on(20 * MINUTE)
+    assert shop.refresh() == ["a"]
+    clock.goes_on(MINUTE)
+    assert shop.refresh() == []
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_clock_that_jumps_ahead_brings_no_fallback_by_itself(
+    shop: Shop, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    if elsewhere:
+        on_another_machine(monkeypatch)
+    shop.says_nothing()
+    clock.goes_on(MINUTE)
+    shop.refresh()
+    clock.is_put(RTC)
+    for _ in range(58):
+        clock.goes_on(MINUTE)
+        shop.refresh()
+    assert shop.gold == "13200 from a"
+    clock.goes_on(2 * MINUTE)
+    shop.refresh()
+    assert shop.gold == "9223 from fallback"
+
+
+def test_a_clock_that_is_put_back_keeps_no_fallback_away(shop: Shop, clock: FakeClock) -> None:
+    shop.says_nothing()
+    clock.goes_on(50 * MINUTE)
+    shop.refresh()
+    clock.is_put(-RTC)
+    clock.goes_on(10 * MINUTE)
+    shop.refresh()
+    assert shop.gold == "9223 from fallback"
+
+
+def test_an_outage_that_a_worker_was_started_again_in_brings_the_fallback_in_time(shop: Shop, clock: FakeClock) -> None:
+    shop.says_nothing()
+    clock.goes_on(50 * MINUTE)
+    shop.refresh()
+    confirmations._seen.clear()  # as in a process that has just been started
+    clock.goes_on(10 * MINUTE)
+    shop.refresh()
+    assert shop.gold == "9223 from fallback"
+
+
+def test_an_edited_fallback_is_shown_at_once_where_another_machine_showed_the_last_one(
+    shop: Shop, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.says_nothing()
+    clock.goes_on(HOUR)
+    shop.refresh()
+    on_another_machine(monkeypatch)
+    FallbackPrice.objects.filter(metal="gold").update(price=9300)
+    ingest.fall_back_where_due(now=clock.now)
+    assert shop.gold == "9300 from fallback"
+
+
+# --- whether prices are being refreshed ------------------------------------------------------------------------------
+
+
+def says_healthy() -> bool:
+    """Whether `manage.py healthy refreshes` exits with 0."""
+    try:
+        call_command("healthy", "refreshes")
+    except CommandError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_refreshes_are_healthy_while_slots_move_and_no_longer_whatever_the_clock_says(
+    clock: FakeClock, step: dt.timedelta
+) -> None:
+    schedule.set_interval(MINUTE)
+    assert schedule.claim(clock.now)
+    clock.is_put(step)
+    assert says_healthy()
+    clock.goes_on(3 * MINUTE - SECOND)
+    assert says_healthy()
+    clock.goes_on(SECOND)
+    assert not says_healthy()
+    clock.is_put(-step)
+    assert not says_healthy()
+    assert schedule.claim(clock.now)
+    assert says_healthy()
+
+
+def test_a_slot_that_another_machine_claimed_in_the_future_does_not_make_refreshes_healthy(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule.set_interval(MINUTE)
+    clock.is_put(RTC)
+    schedule.claim(clock.now)
+    on_another_machine(monkeypatch)
+    assert says_healthy()
+    clock.is_put(-RTC)
+    assert not says_healthy()
+    assert schedule.claim(clock.now)
+    assert says_healthy()

@@ -11,7 +11,10 @@ from prices import schedule
 
 
 class Command(BaseCommand):
-    help = "Exit with 0 while the web process answers here (web), or while refreshes happen on time (refreshes)."
+    help = (
+        "Exit with 0 while the web process answers here (web), or while refreshes happen on time, whatever the clock "
+        "says (refreshes)."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("part", choices=["web", "refreshes"])

@@ -1,0 +1,87 @@
+"""This process's clock beside the database's, and that of the worker: a difference is told where people look.
+
+On SQLite the database has no clock of its own. What a clock that is wrong does to prices: docs/operations.md.
+"""
+
+import datetime as dt
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from django.db import connection
+from django.utils import timezone
+
+from prices.models import RefreshSlot
+from swarna import clock
+from swarna.clock import TOLERANCE
+
+logger = logging.getLogger(__name__)
+
+_LOOK_EVERY: Final = 5.0  # seconds
+_NONE: Final = dt.timedelta(0)
+_ADVICE: Final = "let all machines set their clocks by NTP"
+
+
+def database_time() -> dt.datetime | None:
+    """The time by the database's own clock; None where it has none."""
+    if connection.vendor != "postgresql":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (time,) = cursor.fetchone()
+    assert isinstance(time, dt.datetime)
+    return time
+
+
+class Watch:
+    """Looks at this process's clock, and logs once that it differs from the database's, or that it has stepped."""
+
+    def __init__(self, theirs: Callable[[], dt.datetime | None] = database_time) -> None:
+        self.ahead = _NONE  # of the database's; negative: behind
+        self._theirs = theirs
+        self._last: clock.Reading | None = None
+
+    def look(self) -> dt.timedelta:
+        """How far this process's clock is ahead of the database's; looked at again where that was some seconds ago."""
+        now = clock.read()
+        if self._last and now.steady - self._last.steady < _LOOK_EVERY and not self._last.stepped(now):
+            return self.ahead
+        if self._last and (step := self._last.stepped(now)):
+            logger.error("the clock of this machine was put %s", clock.in_words(step))
+        self._last = now
+        before = timezone.now()
+        if theirs := self._theirs():
+            self._compare(clock.difference(theirs, before=before, after=timezone.now()))
+        return self.ahead
+
+    def _compare(self, ahead: dt.timedelta) -> None:
+        was, self.ahead = self.ahead, ahead
+        if differs(ahead) and not differs(was):
+            logger.error("the clock of this machine is %s: %s", beside(ahead), _ADVICE)
+        elif differs(was) and not differs(ahead):
+            logger.warning("the clock of this machine agrees with the database's again")
+
+
+watch: Final = Watch()
+
+
+def differs(ahead: dt.timedelta) -> bool:
+    """Whether a clock that is so far ahead of the database's, or behind it, is worth telling of."""
+    return abs(ahead) > TOLERANCE
+
+
+def beside(ahead: dt.timedelta) -> str:
+    """Such as `40 s behind the database's`."""
+    return clock.in_words(ahead).replace("back", "behind").replace("ahead", "ahead of") + " the database's"
+
+
+def worker_ahead() -> dt.timedelta:
+    """How far the clock of the worker that claimed the last refresh was ahead of the database's then."""
+    slot = RefreshSlot.objects.first()
+    return dt.timedelta(milliseconds=slot.clock_ahead_ms) if slot else _NONE
+
+
+def complaints() -> list[str]:
+    """What is wrong with the clocks, in words; empty where nothing is."""
+    clocks = {"this web process's": watch.look(), "the worker's": worker_ahead()}
+    return [f"{whose} clock is {beside(ahead)}: {_ADVICE}" for whose, ahead in clocks.items() if differs(ahead)]
