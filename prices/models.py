@@ -42,9 +42,12 @@ _PERCENT: Final[dict[str, Any]] = {
 _METALS: Final = [(metal.value, metal.value) for metal in Metal]
 
 
-# When its holder has been still for so long, as a machine that lost its network, PostgreSQL gives the row to others.
-# Else it would wait for two hours, in which nobody could publish a price.
-_LOCK: Final = ", set_config('idle_in_transaction_session_timeout', '30s', true) FOR UPDATE OF prices_head"
+# When its holder has been still for so long, as a machine that lost its network, PostgreSQL gives the row to others,
+# before they give up. Else it would wait for two hours, in which nobody could publish a price.
+_LOCK: Final = (
+    f", set_config('idle_in_transaction_session_timeout', '{settings.DATABASE_IDLE_TIMEOUT * 1000:.0f}', true)"
+    " FOR UPDATE OF prices_head"
+)
 
 
 def _base_currency() -> str:

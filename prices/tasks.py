@@ -9,6 +9,7 @@ from django.utils import timezone
 from prices import ingest
 from prices.refresh import refresh_if_due
 from prices.retention import keep_history as make_and_drop
+from swarna.postgresql import long_work
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ def apply_premiums() -> None:
 def keep_history() -> None:
     """Make the months of history that are to come, and take away what is older than ticks are kept."""
     try:
-        make_and_drop(now=timezone.now())
+        with long_work():
+            make_and_drop(now=timezone.now())
     except DatabaseError as error:
         logger.error("history is not looked after, and will be tomorrow: %s", str(error).partition("\n")[0])

@@ -15,7 +15,7 @@ from prices import wire
 from prices.current import MOVES_KEPT, TICKS_KEPT, Standing
 from prices.market import Calendar
 from prices.quotes import Lane, Metal, lane_of
-from streaming import protocol, publish
+from streaming import protocol, publish, subscription
 from streaming.connection import Connection
 from streaming.frames import Frame
 from streaming.freshness import Freshness
@@ -31,6 +31,8 @@ _JUDGE_EVERY = 1.0
 # How often the database is asked for ticks that Redis did not bring: after a restart it loses them without a word.
 _CATCH_UP_EVERY = 5.0
 _RETRY_AFTER = 1.0
+# Whatever the database is at then, nobody waits for it any longer: others have to read, and it may be gone.
+_LONGEST_READING = 10.0
 # What may be lost and come back, in the words of the log.
 _REDIS = "the subscription to Redis"
 _DATABASE = "the database"
@@ -93,6 +95,8 @@ class Hub:
         self._troubles: set[str] = set()
         # The log's newest tick when Redis last brought something: what is newer in the log came by the database.
         self._heard_seq = 0
+        self._is_subscribed = False
+        self._is_deaf = asyncio.Event()
 
     def join(self, connection: Connection) -> bool:
         """Take a connection in: it is sent the prices in force, the status, and then what changes. False when full."""
@@ -185,39 +189,44 @@ class Hub:
     async def _listen(self) -> None:
         """Take ticks from the channel layer for ever; while it is away, the database is the way."""
         while True:
-            layer = self._layer()
             try:
-                if layer is None:
+                if (layer := self._layer()) is None:
                     raise ConnectionError("REDIS_URL is not set")
-                channel = await layer.new_channel()
-                await layer.group_add(publish.GROUP, channel)
-                # What was published before the subscription stood is in the database.
-                await self._catch_up()
-                self._heard_seq = self.log.seq
-                self._mended(_REDIS)
-                while True:
-                    await self._receive(await layer.receive(channel))
-                    self._heard_seq = self.log.seq
-                    self._mended(_REDIS)
+                await subscription.follow(
+                    layer, publish.GROUP, begin=self._subscribed, take=self._heard, deaf=self._is_deaf
+                )
             except Exception as error:
                 # The outermost boundary of this task: whatever a channel layer raises, the stream goes on.
+                self._is_subscribed = False
                 self._troubled(_REDIS, error)
-                if layer is not None:
-                    with contextlib.suppress(Exception):
-                        await layer.flush()
                 await asyncio.sleep(_RETRY_AFTER)
+
+    async def _subscribed(self) -> None:
+        # What was published before the subscription stood is in the database.
+        await self._catch_up()
+        self._heard_seq = self.log.seq
+        self._is_subscribed = True
+        if self._is_deaf.is_set():
+            self._is_deaf.clear()  # whether this one brings more is to be seen
+        else:
+            self._mended(_REDIS)
+
+    async def _heard(self, message: dict[str, Any]) -> None:
+        await self._receive(message)
+        self._heard_seq = self.log.seq
+        self._mended(_REDIS)
 
     async def _watch_the_database(self) -> None:
         known = 0
         while True:
             with self._going_on("the database's watch"):
                 await self._catch_up()
-                # The layer tells nobody when its connection breaks. But what the log had at the last look here should
-                # have come by Redis since.
-                if known > self._heard_seq and _REDIS not in self._troubles:
-                    self._troubled(_REDIS, ConnectionError("ticks come by the database alone"))
+                # What the log had at the last look here should have come by Redis since.
+                if known > self._heard_seq and self._is_subscribed:
+                    self._is_deaf.set()
                 known = self.log.seq
-            await asyncio.sleep(_CATCH_UP_EVERY if self._has_read.is_set() else _RETRY_AFTER)
+            is_well = self._has_read.is_set() and _DATABASE not in self._troubles
+            await asyncio.sleep(_CATCH_UP_EVERY if is_well else _RETRY_AFTER)
 
     async def _watch_the_clock(self) -> None:
         while True:
@@ -257,7 +266,8 @@ class Hub:
         async with self._reading:
             self._next_reading = None
             try:
-                standing = await self._read()
+                async with asyncio.timeout(_LONGEST_READING):
+                    standing = await self._read()
             except Exception as error:
                 # Whatever a database raises: clients keep what they have, and are told when it grows stale.
                 self._troubled(_DATABASE, error)
@@ -390,7 +400,8 @@ class Hub:
         if what not in self._troubles:
             self.metrics.failed(Fault.DATABASE if what == _DATABASE else Fault.REDIS)
             self._troubles.add(what)
-            logger.error("%s is lost, trying again: %s", what, error or type(error).__name__)
+            reason = str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
+            logger.error("%s is lost, trying again: %s", what, reason)
 
     def _mended(self, what: str) -> None:
         """Log a trouble's end."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from channels.layers import get_channel_layer
+from django.conf import settings
 from redis.exceptions import RedisError
 
 from prices.quotes import PublishedTick
@@ -57,12 +58,17 @@ def _send(message: dict[str, Any]) -> None:
         logger.debug("there is no Redis to publish to")
         return
     try:
-        asyncio.run_coroutine_threadsafe(layer.group_send(GROUP, message), _event_loop()).result()
+        asyncio.run_coroutine_threadsafe(_group_send(layer, message), _event_loop()).result()
     except (RedisError, OSError) as error:
         logger.error(
             "Redis did not take a message (%s); web processes will read it from the database within seconds",
-            error,
+            str(error) or "no answer in time",
         )
+
+
+async def _group_send(layer: Any, message: dict[str, Any]) -> None:
+    async with asyncio.timeout(settings.REDIS_PUBLISH_TIMEOUT):
+        await layer.group_send(GROUP, message)
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:

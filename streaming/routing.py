@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from channels.routing import URLRouter
 from django.conf import settings
@@ -16,6 +15,7 @@ from streaming.hub import Hub
 from streaming.limits import Places
 from streaming.metrics import Metrics
 from swarna import clock
+from swarna.database_threads import in_a_thread
 from swarna.windows import Windows
 
 
@@ -27,7 +27,7 @@ async def _refuse(scope: Any, receive: Any, send: Any) -> None:
 def hub_of_this_process(metrics: Metrics) -> Hub:
     """What keeps the prices for this process's clients, not yet started."""
     return Hub(
-        load=database_sync_to_async(current.standing),
+        load=in_a_thread(current.standing),
         layer=get_channel_layer,
         clock=clock.read,
         calendar=settings.MARKET_CALENDAR,
@@ -45,7 +45,7 @@ def websocket_application(hub: Hub) -> URLRouter:
     stream = PriceConsumer.as_asgi(
         hub=hub,
         auth=auth.Authenticator(
-            look_up=database_sync_to_async(auth.holders),
+            look_up=in_a_thread(auth.holders),
             required=settings.WS_AUTH_REQUIRED,
             recheck=settings.WS_AUTH_RECHECK.total_seconds(),
         ),

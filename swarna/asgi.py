@@ -9,7 +9,6 @@ from django.core.asgi import get_asgi_application
 
 http = get_asgi_application()  # sets Django up, which the imports below need
 
-from channels.db import database_sync_to_async
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -21,6 +20,7 @@ from streaming.metrics import Metrics
 from streaming.rest import CurrentPrices, Rules
 from streaming.routing import hub_of_this_process, websocket_application
 from swarna import addresses
+from swarna.database_threads import in_a_thread
 from swarna.metrics_page import with_metrics
 
 if settings.ENVIRONMENT_ERRORS:
@@ -28,10 +28,18 @@ if settings.ENVIRONMENT_ERRORS:
     raise ImproperlyConfigured(f"Run `manage.py check`: {settings.ENVIRONMENT_ERRORS}")
 
 if connection.vendor == "postgresql":
+    from swarna.postgresql.base import Connection
+
     # Django answers each request in a thread of its own, which would open a connection for it: a crowd would use up
     # what the server has. (Not so in a worker, where Celery would open and close a pool with each task.)
     # A server that comes back is asked at once, by whoever needs it: the pool's own pauses double for five minutes.
-    connection.settings_dict["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 10, "timeout": 3, "reconnect_timeout": 1}
+    connection.settings_dict["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": 10,
+        "timeout": settings.DATABASE_POOL_TIMEOUT,
+        "reconnect_timeout": 1,
+        "connection_class": Connection,
+    }
     connection.settings_dict["CONN_HEALTH_CHECKS"] = True  # one that the server ended is noticed before it is used
 
 
@@ -59,7 +67,7 @@ application = ProtocolTypeRouter(
             metrics.registry,
             settings.METRICS_ALLOWED_FROM,
             settings.TRUSTED_PROXIES,
-            more=database_sync_to_async(lambda: of_sources(timezone.now()), thread_sensitive=False),
+            more=in_a_thread(lambda: of_sources(timezone.now())),
         ),
         "websocket": websocket_application(hub),
     }

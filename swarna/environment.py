@@ -57,6 +57,8 @@ def database_url(text: str) -> dict[str, Any]:
     # Said without its cause: that may quote the address, and with it the password.
     if database.get("ENGINE") not in ("django.db.backends.postgresql", "django.db.backends.sqlite3"):
         raise ValidationError("write postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:////PATH")
+    if database["ENGINE"] == "django.db.backends.postgresql":
+        database["ENGINE"] = "swarna.postgresql"  # Django's own, whose waits end
     return database
 
 

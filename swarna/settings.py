@@ -144,6 +144,29 @@ METRICS_ALLOWED_FROM = read(
     environment.networks("127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"),
 )
 
+# --- how long anything is waited for -------------------------------------------------------------------------------
+# In seconds, in every process; none is over ten, so that prices reach everybody again within half a minute of whatever
+# falls silent. docs/operations.md has the table of all connections, tests/test_waits.py sees each of them end.
+# (Sources and exchange rates: PROVIDER_BUDGET. Counts: swarna/windows.py.)
+DATABASE_CONNECT_TIMEOUT = 4  # for each address of a host
+DATABASE_ANSWER_TIMEOUT = 8.0
+# What works on much data for nobody who waits: retention, migrations, backfill, export, candles made anew.
+DATABASE_LONG_ANSWER_TIMEOUT = 3600.0
+# A transaction in which nothing happens, as of a machine that lost its network, loses its locks.
+DATABASE_IDLE_TIMEOUT = 6.0
+# From asking for a connection of a web process's pool until there is one.
+DATABASE_POOL_TIMEOUT = 3.0
+# All of one look at the database by the stream or /readyz.
+DATABASE_LOOK_TIMEOUT = 10.0
+# A Redis that hangs must not hold the worker and the admin: what it is not told, the database tells.
+REDIS_CONNECT_TIMEOUT = 2.0
+REDIS_ANSWER_TIMEOUT = 2.0
+# All of one publication: to connect and to log in are several answers.
+REDIS_PUBLISH_TIMEOUT = 4.0
+# Celery's connections are tried this often, and tried again after this long.
+BROKER_HEALTH_CHECK_INTERVAL = 4
+BROKER_LONGEST_PAUSE = 2
+
 # --- database and Redis --------------------------------------------------------------------------------------------
 DATABASES: dict[str, dict[str, Any]] = {
     "default": (env.database_url("DATABASE_URL") if env.str("DATABASE_URL", "") else None)
@@ -157,9 +180,18 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
-if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-    # A server that is gone without a word is given up within seconds, not after the kernel's quarter of an hour.
-    DATABASES["default"].setdefault("OPTIONS", {}).update(connect_timeout=5, tcp_user_timeout=10_000)
+# A machine that is gone without a word is given up within seconds: by the kernel's own habits, one that we have told
+# something takes a quarter of an hour, and one that we wait for two hours.
+POSTGRESQL_OPTIONS: dict[str, Any] = {
+    "connect_timeout": DATABASE_CONNECT_TIMEOUT,
+    "tcp_user_timeout": round(DATABASE_ANSWER_TIMEOUT * 1000),
+    "keepalives": 1,
+    "keepalives_idle": 4,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+}
+if DATABASES["default"]["ENGINE"] == "swarna.postgresql":
+    DATABASES["default"].setdefault("OPTIONS", {}).update(POSTGRESQL_OPTIONS)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The embedded Valkey announces itself in the state folder while it runs, so that any command finds it. One that was
@@ -167,14 +199,13 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_IS_EMBEDDED: bool = not env.str("REDIS_URL", "")
 REDIS_URL: str | None = env.redis_url("REDIS_URL", "") or announced_redis_url(STATE_DIR)
 REDIS_PREFIX = read(env.str, "REDIS_PREFIX", "swarna")
+REDIS_OPTIONS = {"socket_timeout": REDIS_ANSWER_TIMEOUT, "socket_connect_timeout": REDIS_CONNECT_TIMEOUT}
 CHANNEL_LAYERS: dict[str, Any] = (
     {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
             "CONFIG": {
-                # A Redis that hangs must not hold the worker and the admin: what it is not told, the database tells.
-                # (The subscription polls, and does not mind.)
-                "hosts": [{"address": REDIS_URL, "socket_timeout": 2, "socket_connect_timeout": 2}],
+                "hosts": [{"address": REDIS_URL, **REDIS_OPTIONS}],
                 "prefix": REDIS_PREFIX,
             },
         }
@@ -185,7 +216,15 @@ CHANNEL_LAYERS: dict[str, Any] = (
 
 # --- Celery --------------------------------------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL
-CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{REDIS_PREFIX}:"}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": f"{REDIS_PREFIX}:",
+    **REDIS_OPTIONS,
+    # For the answer that a worker waits for without reading, a task; and for the subscription to remote control.
+    "health_check_interval": BROKER_HEALTH_CHECK_INTERVAL,
+    # A task that a worker took is its own, as Redis has it: what a lost worker does not do, the next slot's does. Each
+    # acknowledgement that a broken connection lost would leave the worker room for one task less, for good.
+    "ack_emulation": False,
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Beat, the only one that publishes tasks, bears the seconds in which a Valkey that died twice is started again.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 10, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dj_database_url
 import psycopg
+from django.conf import settings
 from django.db import connections
 from psycopg import sql
 
+from swarna import environment
 from tests.product import wait_until
 
 
@@ -124,7 +125,8 @@ def in_place_of_sqlite(address: str) -> Iterator[None]:
     """Django's database is the one at this address until the end of the block, for all threads."""
     sqlite, before = connections["default"], connections.settings["default"]
     connections.close_all()
-    connections.settings["default"] = before | dj_database_url.parse(address) | {"OPTIONS": {}}
+    connections.settings["default"] = before | environment.database_url(address)
+    connections.settings["default"]["OPTIONS"] = settings.POSTGRESQL_OPTIONS.copy()
     connections["default"] = connections.create_connection("default")
     try:
         yield

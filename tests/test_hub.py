@@ -17,7 +17,7 @@ from prices import wire
 from prices.current import Standing
 from prices.market import Calendar
 from prices.quotes import Change, DayFigures, Lane, Metal, PublishedQuote, PublishedTick, Quote
-from streaming import hub, publish
+from streaming import hub, publish, subscription
 from streaming.connection import Connection
 from streaming.hub import Hub
 from streaming.metrics import Ending, Metrics
@@ -56,6 +56,8 @@ class World:
         self.kept_from = self.moves_since = 0
         self.lanes = set(Lane)
         self.broken = False
+        self.hangs = False
+        self.hung = 0
         self.layer: Any = InMemoryChannelLayer()
         self.now, self.steady = NOW, 0.0  # the two clocks
         self.freshness_limit = dt.timedelta(minutes=5)
@@ -79,6 +81,9 @@ class World:
     async def load(self, since: int) -> Standing:
         if self.broken:
             raise OSError("the database is away")
+        if self.hangs:
+            self.hung += 1
+            await asyncio.Event().wait()
         quotes: dict[Metal, PublishedQuote] = {}
         for tick in self.ticks:
             quotes |= {each.quote.metal: each for each in tick.quotes}
@@ -143,6 +148,7 @@ class Client:
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(hub, "_JUDGE_EVERY", 0.05)
     monkeypatch.setattr(hub, "_CATCH_UP_EVERY", 0.2)
+    monkeypatch.setattr(subscription, "PING_EVERY", 0.2)
     world = World()
     yield world
     await world.hub.stop()
@@ -487,14 +493,53 @@ async def test_a_redis_that_falls_silent_is_said_once_and_so_is_its_return(
     async with asyncio.timeout(8):
         while not caplog.records:
             await asyncio.sleep(0.05)
-    await world.bring(world.write(quote(price="103")))
-    await client.next("priceUpdate")
     async with asyncio.timeout(8):
         while len(caplog.records) < 2:
+            await world.bring(world.write(quote(price="103")))
             await asyncio.sleep(0.05)
     lost, back = (record.getMessage() for record in caplog.records)
     assert lost == "the subscription to Redis is lost, trying again: ticks come by the database alone"
     assert back == "the subscription to Redis is back"
+
+
+async def test_a_subscription_that_brings_nothing_while_the_database_has_news_is_renewed(
+    world: World, client: Client
+) -> None:
+    world.layer.groups.clear()  # as of a Redis that knows nothing of it; what the hub tells itself still comes
+    async with asyncio.timeout(8):
+        while not world.layer.groups.get(publish.GROUP):
+            world.write(quote(price="101"))
+            await asyncio.sleep(0.05)
+
+
+async def test_a_silent_subscription_is_renewed_though_there_is_no_news(rarely: World, client: Client) -> None:
+    await rarely.layer.flush()  # who listens now hears no more, and is not told
+    async with asyncio.timeout(8):
+        while not rarely.layer.groups.get(publish.GROUP):
+            await asyncio.sleep(0.05)
+    await rarely.bring(rarely.write(quote(price="101")))
+    assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
+
+
+async def test_a_look_at_the_database_that_does_not_end_is_given_up_said_once_and_begun_anew(
+    world: World,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    listen_to: Callable[[str], None],
+) -> None:
+    monkeypatch.setattr(hub, "_LONGEST_READING", 0.1)
+    listen_to("streaming")
+    world.hangs = True
+    async with asyncio.timeout(8):
+        while world.hung < 3:
+            await asyncio.sleep(0.05)
+    world.hangs = False
+    world.write(quote(price="101"))
+    assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
+    lost, back = (record.getMessage() for record in caplog.records)
+    assert lost == "the database is lost, trying again: no answer in time"
+    assert back == "the database is back"
 
 
 async def test_without_redis_prices_come_by_the_database_and_it_is_said_once(

@@ -328,7 +328,7 @@ def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -
     assert {name: settings[name] for name in expected} == expected
     database = settings["DATABASES"]["default"]
     assert (database["ENGINE"], database["HOST"], database["PORT"], database["NAME"], database["USER"]) == (
-        "django.db.backends.postgresql",
+        "swarna.postgresql",
         "db.example",
         5432,
         "swarna",

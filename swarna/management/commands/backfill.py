@@ -19,6 +19,7 @@ from prices.history_csv import CsvError
 from prices.providers import ARCHIVES, PROVIDERS
 from prices.providers.errors import ProviderError, QuotaError
 from swarna import arguments
+from swarna.postgresql import long_work
 
 
 class Command(BaseCommand):
@@ -42,6 +43,7 @@ class Command(BaseCommand):
         parser.add_argument("--csv", metavar="FILE", help="a file, or - for what is piped in, instead of a provider")
         parser.add_argument("--replace", action="store_true", help="write over candles that are there, our own too")
 
+    @long_work()
     def handle(self, *args: Any, provider: str | None, csv: str | None, **options: Any) -> None:
         if (provider is None) == (csv is None):
             raise CommandError("Say where from: --provider NAME --from DATE --to DATE, or --csv FILE.")

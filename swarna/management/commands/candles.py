@@ -12,6 +12,7 @@ from prices import history
 from prices.history import Series
 from prices.quotes import Lane
 from swarna import arguments
+from swarna.postgresql import long_work
 
 
 class Command(BaseCommand):
@@ -25,6 +26,7 @@ class Command(BaseCommand):
         arguments.add_days(parser, "else the oldest there is", "else today")
         arguments.add_metal(parser)
 
+    @long_work()
     def handle(
         self, *args: Any, first: dt.date | None, last: dt.date | None, metal: list[str] | None, **options: Any
     ) -> None:

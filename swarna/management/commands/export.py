@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from prices import export, history
 from prices.candles import Interval
 from swarna import arguments
+from swarna.postgresql import long_work
 
 TICKS = "ticks"
 
@@ -30,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--interval", default="1m", choices=choices, help="of candles, or ticks (%(default)s)")
         parser.add_argument("--out", metavar="FILE", help="where to; else it is printed")
 
+    @long_work()
     def handle(
         self,
         *args: Any,

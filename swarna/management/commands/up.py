@@ -97,8 +97,6 @@ def only_one_in(folder: Path) -> Iterator[None]:
 
 def prepare_database() -> bool:
     """Bring the schema up to date and put in what a first start needs; True when somebody can log in."""
-    if connection.vendor == "postgresql":
-        connection.settings_dict["OPTIONS"].setdefault("connect_timeout", _PATIENCE)
     try:
         call_command("migrate", verbosity=0)
         call_command("seed", verbosity=0)

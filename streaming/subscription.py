@@ -1,0 +1,84 @@
+"""A group of a channel layer, listened to for as long as it can be heard.
+
+A layer tells nobody when its connection breaks, or when its peer has gone without a word. So a subscription sends a
+message to itself now and then, all the way through Redis: one that brings nothing is of no use.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+PING = "prices.ping"
+# Seconds from one ping to the next, within which it has to come back.
+PING_EVERY = 4.0
+# Seconds that it may take to subscribe, to send a ping, and to clean up.
+PATIENCE = 4.0
+
+
+async def follow(
+    layer: Any,
+    group: str,
+    *,
+    begin: Callable[[], Awaitable[None]],
+    take: Callable[[dict[str, Any]], Awaitable[None]],
+    deaf: asyncio.Event,
+) -> None:
+    """Subscribe to the group, await `begin`, and then `take` with each message, until something fails.
+
+    Raises whatever the layer does, and ConnectionError where the subscription brings nothing, or `deaf` is set by
+    somebody who knows that it should have brought something. The layer is flushed by then.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE):
+            channel = await layer.new_channel()
+            await layer.group_add(group, channel)
+        await begin()
+        await _Subscription(layer, channel, take, deaf).last()
+    except Exception:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(PATIENCE):
+                await layer.flush()
+        raise
+
+
+class _Subscription:
+    def __init__(
+        self, layer: Any, channel: str, take: Callable[[dict[str, Any]], Awaitable[None]], deaf: asyncio.Event
+    ) -> None:
+        self._layer = layer
+        self._channel = channel
+        self._take = take
+        self._deaf = deaf
+        self._brought = 0
+
+    async def last(self) -> None:
+        """Take messages until something fails, and raise that."""
+        tasks = [asyncio.create_task(work()) for work in (self._receive, self._ping, self._be_told)]
+        try:
+            failed, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=PATIENCE)
+        failed.pop().result()
+
+    async def _receive(self) -> None:
+        while True:
+            message = await self._layer.receive(self._channel)
+            self._brought += 1
+            if message["type"] != PING:
+                await self._take(message)
+
+    async def _ping(self) -> None:
+        while True:
+            brought = self._brought
+            async with asyncio.timeout(PATIENCE):
+                await self._layer.send(self._channel, {"type": PING})
+            await asyncio.sleep(PING_EVERY)
+            if self._brought == brought:
+                raise ConnectionError("it brings nothing any more")
+
+    async def _be_told(self) -> None:
+        await self._deaf.wait()
+        raise ConnectionError("ticks come by the database alone")

@@ -1,0 +1,13 @@
+"""`manage.py migrate`: Django's own, whose statements may take long."""
+
+from typing import Any
+
+from django.core.management.commands import migrate
+
+from swarna.postgresql import long_work
+
+
+class Command(migrate.Command):
+    @long_work()
+    def handle(self, *args: Any, **options: Any) -> None:
+        super().handle(*args, **options)
