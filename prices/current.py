@@ -7,7 +7,7 @@ from itertools import groupby
 
 from django.conf import settings
 
-from prices import history, schedule
+from prices import clocks, history, schedule
 from prices.models import Configuration, Head, LatestPrice, ListedMetal, Price, SignificantChange
 from prices.quotes import Change, Metal, PublishedQuote, PublishedTick, Quote
 
@@ -49,6 +49,7 @@ def standing(since: int | None = None) -> Standing:
     Where ticks come faster than they can be read, a quote may be newer than `seq`: the tick that brought it is still to
     come, and says the same.
     """
+    clocks.watch.look()
     for _ in range(_ATTEMPTS):
         seq, began_at = Head.standing()
         moves, moves_since = ([], seq) if since is None else _moves_after(since, seq)

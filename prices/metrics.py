@@ -1,4 +1,7 @@
-"""What Prometheus is told of the price sources: read from the database at each scrape, so any host says the same."""
+"""What Prometheus is told of the price sources: read from the database at each scrape, so any host says the same.
+
+And of clocks, of which each host has one.
+"""
 
 import datetime as dt
 import math
@@ -7,8 +10,10 @@ from django.conf import settings
 from django.db.models import Count, Q
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from prices import clocks
 from prices.breaker import State
 from prices.models import HeldPrice, ListedMetal, ProviderState
+from swarna import clock
 
 _COUNTERS = {
     "refreshes_total": ("swarna_source_refreshes", "Times that a source was asked."),
@@ -19,9 +24,9 @@ _COUNTERS = {
 
 
 def metrics(now: dt.datetime) -> list[Metric]:
-    """The metrics of the sources that PRICE_PROVIDERS names, and of the prices that wait for a decision."""
+    """The metrics of the sources that PRICE_PROVIDERS names, of the prices that wait for a decision, and of clocks."""
     sources = list(ProviderState.objects.filter(name__in=settings.PRICE_PROVIDERS))
-    return [*_counters(sources), *_gauges(sources, now), _held()]
+    return [*_counters(sources), *_gauges(sources, now), _held(), _clocks()]
 
 
 def _counters(sources: list[ProviderState]) -> list[Metric]:
@@ -43,7 +48,7 @@ def _gauges(sources: list[ProviderState], now: dt.datetime) -> list[Metric]:
     )
     age = GaugeMetricFamily(
         "swarna_source_seconds_since_success",
-        "Since a source last gave a fresh price; +Inf where it was asked and never did.",
+        "Since a source last gave a fresh price; +Inf where it was asked and never did, or seems to in the future.",
         labels=["source"],
     )
     latency = GaugeMetricFamily(
@@ -56,7 +61,7 @@ def _gauges(sources: list[ProviderState], now: dt.datetime) -> list[Metric]:
         labels = [source.name]
         enabled.add_metric(labels, source.enabled)
         breaker.add_metric(labels, source.breaker.state(now) is not State.CLOSED)
-        if source.last_success_at:
+        if source.last_success_at and clock.can_be(source.last_success_at, now):
             age.add_metric(labels, max(0.0, (now - source.last_success_at).total_seconds()))
         elif source.refreshes_total:
             age.add_metric(labels, math.inf)
@@ -73,4 +78,15 @@ def _held() -> Metric:
     metals = ListedMetal.objects.filter(enabled=True).annotate(waiting=Count("held_prices", filter=waiting))
     for name, count in metals.values_list("name", "waiting"):
         family.add_metric([name], count)
+    return family
+
+
+def _clocks() -> Metric:
+    family = GaugeMetricFamily(
+        "swarna_clock_ahead_seconds",
+        "How far a clock is ahead of the database's, negative where it is behind: this host's (web), the worker's.",
+        labels=["of"],
+    )
+    for name, ahead in {"web": clocks.watch.look(), "worker": clocks.worker_ahead()}.items():
+        family.add_metric([name], ahead.total_seconds())
     return family

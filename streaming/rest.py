@@ -86,8 +86,9 @@ class CurrentPrices:
         self._is_ours = lru_cache(64)(lambda host: validate_host(split_domain_port(host)[0], rules.hosts))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        for_django = {**scope, answers.STANDING: self._hub.standing}
         if not scope["path"].startswith(PATH):
-            await self._http(scope, receive, send)
+            await self._http(for_django, receive, send)
             return
         self._hub.start()
         given = _headers(scope["headers"])
@@ -95,7 +96,7 @@ class CurrentPrices:
         if scope["method"] in ("GET", "HEAD") and given is not None and self._is_plain(given):
             body = self._body(scope)
         if body is None or given is None:
-            await self._http({**scope, answers.STANDING: self._hub.standing}, receive, send)
+            await self._http(for_django, receive, send)
             return
         status, headers, content = self._too_many(scope) or self._answer(body, given)
         headers = [*headers, *self._for_origin(given.get(b"origin"))]

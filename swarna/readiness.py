@@ -1,43 +1,59 @@
 """`/readyz`: whether prices go out as they should, for whoever watches over the product."""
 
-from typing import Any
+import math
+from typing import NamedTuple
 
 import redis
 from django.conf import settings
-from django.core.cache import cache
 from django.db import Error
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from prices import current
+from prices import clocks
+from prices.api import answers
 from prices.models import ListedMetal
+from swarna import clock
 
 _OK = "ok"
 _KEPT_FOR = 1  # seconds: anybody may ask, and it is to cost no more than one who asks each second
 _PATIENCE = 2  # seconds
 
 
+class _Found(NamedTuple):
+    at: float  # by the steady clock: by the wall clock, one that is put back would keep it for as long
+    words: dict[str, str]
+
+
+_last = _Found(-math.inf, {})
+
+
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 while the database and Redis answer and each listed metal has a fresh price, else 503; and what is wrong.
+    """200 while the database and Redis answer, clocks agree and each listed metal has a fresh price, else 503; and what
+    is wrong.
 
     Not for a load balancer: a process that has stale prices says so on every screen, and is to go on.
     """
-    found: Any = cache.get_or_set("readiness", _found, _KEPT_FOR)
+    global _last
+    if clock.steady() - _last.at >= _KEPT_FOR:
+        _last = _Found(clock.steady(), _found(request))
+    found = _last.words
     is_ready = all(words == _OK for words in found.values())
     return JsonResponse({"ready": is_ready, **found}, status=200 if is_ready else 503)
 
 
-def _found() -> dict[str, str]:
+def _found(request: HttpRequest) -> dict[str, str]:
     try:
-        database, prices = _OK, _prices()
+        database, prices, of_clocks = _OK, _prices(request), "; ".join(clocks.complaints()) or _OK
     except Error as error:
         database, prices = f"does not answer ({type(error).__name__})", "unknown without the database"
-    return {"database": database, "redis": _redis(), "prices": prices}
+        of_clocks = prices
+    return {"database": database, "redis": _redis(), "prices": prices, "clocks": of_clocks}
 
 
-def _prices() -> str:
-    standing, now = current.standing(), timezone.now()
+def _prices(request: HttpRequest) -> str:
+    """What is wrong with the prices that this process's clients are shown."""
+    standing, now = answers.standing_of(request), timezone.now()
     troubles = {
         "no price": [metal for metal in ListedMetal.metals() if metal not in standing.quotes],
         "stale": [metal for metal, published in standing.quotes.items() if standing.is_stale(published, now)],

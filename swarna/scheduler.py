@@ -10,6 +10,7 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections, connections
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from prices import clocks
 from swarna import clock
 
 logger = logging.getLogger(__name__)
@@ -50,11 +51,11 @@ class Scheduler(DatabaseScheduler):
     def tick(self, *args: Any, **options: Any) -> float:
         """Send the task that is due; return the seconds until the next call."""
         now = clock.read()
-        if self._last_tick and (step := self._last_tick.stepped(now)):
-            logger.warning("the clock of this machine was put %s: the schedule is read anew", clock.in_words(step))
+        if self._last_tick and self._last_tick.stepped(now):
             self._begin_anew()
         self._last_tick = now
         try:
+            clocks.watch.look()
             if not self._is_set_up:
                 super().setup_schedule()
                 self._is_set_up = True

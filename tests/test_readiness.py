@@ -1,21 +1,24 @@
 """`/readyz`: what whoever watches over the product is told; without a database: tests/test_rest_on_postgresql.py."""
 
 import datetime as dt
+import math
+import time
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from prices import ingest
-from prices.models import ListedMetal
+from prices import clocks, ingest
+from prices.models import ListedMetal, RefreshSlot
 from prices.quotes import Metal
 from streaming import publish
+from swarna import readiness
 from swarna.valkey import free_port
 from tests.conftest import quote
+from tests.product import wait_until
 from tests.world import forget_prices
 
 pytestmark = pytest.mark.django_db
@@ -38,13 +41,13 @@ def tell(*metals: str, age: dt.timedelta = dt.timedelta(0)) -> None:
 
 def ready(client: Client) -> tuple[int, Any]:
     """What is answered now, by whoever has not been asked lately."""
-    cache.clear()
+    readiness._last = readiness._Found(-math.inf, {})
     response = client.get("/readyz")
     return response.status_code, response.json()
 
 
 def test_it_is_ready_while_everything_answers_and_every_metal_has_a_fresh_price(client: Client) -> None:
-    assert ready(client) == (200, {"ready": True, "database": "ok", "redis": "ok", "prices": "ok"})
+    assert ready(client) == (200, {"ready": True, "database": "ok", "redis": "ok", "prices": "ok", "clocks": "ok"})
 
 
 def test_metals_that_are_stale_or_without_a_price_are_named(client: Client) -> None:
@@ -68,3 +71,24 @@ def test_whoever_asks_often_costs_nothing(client: Client, django_assert_num_quer
     said = ready(client)[1]
     with django_assert_num_queries(0):
         assert client.get("/readyz").json() == said
+
+
+def test_an_answer_is_kept_for_a_second_though_the_clock_is_put_back(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ready(client)[0] == 200
+    forget_prices()
+    true_time = time.time
+    monkeypatch.setattr(time, "time", lambda: true_time() - 3600)
+    wait_until(lambda: client.get("/readyz").status_code == 503, "another answer")
+
+
+def test_clocks_that_differ_are_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clocks, "watch", clocks.Watch(lambda: timezone.now() + dt.timedelta(seconds=40)))
+    RefreshSlot.objects.create(due_at=timezone.now(), clock_ahead_ms=19_800_000)
+    status, said = ready(client)
+    assert (status, said["clocks"]) == (
+        503,
+        "this web process's clock is 40 s behind the database's: let all machines set their clocks by NTP; "
+        "the worker's clock is 5:30:00 ahead of the database's: let all machines set their clocks by NTP",
+    )

@@ -20,8 +20,10 @@ BY_DJANGO = {"Authorization": "Basic YTpi"}
 def shop(run_server: Callable[..., Server]) -> Server:
     """A web process that has the prices in memory, and lets one origin's pages read them."""
     server = run_server(CORS_ALLOWED_ORIGINS="https://shop.example")
-    server.publish(gold="13221.39", silver="165.5")
+    tick = server.publish(gold="13221.39", silver="165.5")
+    assert tick is not None
     wait_until(lambda: has_memory(server), "the prices in memory")
+    wait_until(lambda: json.loads(ask(server)[2])["seq"] == tick.seq, "these prices")
     return server
 
 
@@ -106,8 +108,8 @@ def test_a_quote_grows_stale_by_the_clock(run_server: Callable[..., Server]) -> 
         return json.loads(ask(server)[2])["data"]["gold"]
 
     wait_until(lambda: has_memory(server), "the prices in memory")
+    wait_until(lambda: gold()["source"] == "simulated", "the price")
     wait_until(lambda: gold()["stale"], "the price to be stale")
-    assert gold()["source"] == "simulated"
 
 
 def test_one_request_too_many_is_told_when_to_come_again(run_server: Callable[..., Server]) -> None:

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from prices import sources
+from prices import clocks, sources
 from prices.admin.pages import ONE_MEANING
 from prices.asking import ask
 from prices.health import in_words, quota_left
@@ -50,6 +50,11 @@ class ProviderStateAdmin(admin.ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if self.has_view_or_change_permission(request):
             sources.in_order()  # makes the rows of those that were never asked
+            if request.method == "GET":
+                for complaint in clocks.complaints():
+                    messages.warning(
+                        request, f"{complaint}. Until then prices may seem older or younger than they are."
+                    )
         response = super().changelist_view(request, extra_context)
         if request.method == "POST":  # an action, or edits of several rows, of which only all together tell
             _warn_where_too_few_are_asked(request)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from django.conf import settings
-from rest_framework.request import Request
+from django.http import HttpRequest
 
 from prices import current
 from prices.api.serializers import QuoteSerializer
@@ -15,10 +15,10 @@ from prices.quotes import Metal, PublishedQuote
 STANDING: Final = "swarna.standing"
 
 
-def standing_of(request: Request) -> current.Standing:
+def standing_of(request: HttpRequest) -> current.Standing:
     """The prices in force: from this process's memory where it has them, else from the database."""
     remembered: Callable[[], current.Standing | None] | None
-    remembered = getattr(request._request, "scope", {}).get(STANDING)
+    remembered = getattr(request, "scope", {}).get(STANDING)
     return (remembered() if remembered else None) or current.standing()
 
 
