@@ -1,32 +1,99 @@
-"""How often somebody may try a password where there is no form to slow them down."""
+"""How often a wrong password may be tried, at all doors together: the admin's and REST's."""
 
 import datetime as dt
+import hashlib
+import logging
 import math
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
+from django.utils import timezone
 
+from accounts import known_addresses
 from swarna import addresses
-from swarna.windows import Windows
+from swarna.windows import Count, Windows
 
-# From one address, and for one username from wherever: a guess every six seconds leads nowhere.
-MOST_ATTEMPTS = 10
+logger = logging.getLogger(__name__)
+
 WINDOW = dt.timedelta(minutes=1)
+# For one username from one address: a guess every six seconds leads nowhere, and people err less often.
+MOST_AT_AN_ADDRESS = 10
+# From one address, whatever the usernames: a shop's staff may all be behind it.
+MOST_FROM_AN_ADDRESS = 30
+# For one username from everywhere. Strangers can use these up, so that they do not count where its owner has logged in.
+MOST_FROM_EVERYWHERE = 100
 
 
-def seconds_to_wait(meta: Mapping[str, Any], username: str) -> int | None:
-    """Count an attempt to log in, from a Django request's `META`. None where it may go on, else when to try again.
+class TooManyAttemptsError(Exception):
+    """A password is not looked at; `seconds` from now one is again."""
 
-    Over all web processes, while Redis is there.
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        super().__init__(f"Too many wrong passwords. Try again in {seconds} second{'' if seconds == 1 else 's'}.")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A password that is being looked at, and counts as wrong until it is known to be right."""
+
+    address: str
+    counted: Sequence[str]
+
+    def succeeded(self, user: User) -> None:
+        """Count it no more, and remember where its owner is."""
+        for key in self.counted:
+            _windows().take_back(key)
+        if self.address:
+            known_addresses.remember(user, self.address, now=timezone.now())
+
+
+def begin(meta: Mapping[str, Any], username: str) -> Attempt:
+    """Count an attempt to log in, from a Django request's `META`. Raises TooManyAttemptsError.
+
+    It is counted before its password is looked at, or many at once would all find that there were few; over all web
+    processes, while Redis is there. Who is refused counts no further: one address alone cannot use up what a username
+    has from everywhere.
     """
-    keys = [f"user:{username}"]
-    if address := addresses.of_meta(meta, settings.TRUSTED_PROXIES):
-        keys.append(f"address:{addresses.one_client(address)}")
-    counts = [_windows().count(key) for key in keys]
-    waits = [count.seconds_left for count in counts if count.number > MOST_ATTEMPTS]
-    return math.ceil(max(waits)) or 1 if waits else None
+    found = addresses.of_meta(meta, settings.TRUSTED_PROXIES)
+    address = addresses.one_client(found) if found else ""
+    # As short as any, and one for all the ways to write a name.
+    name = hashlib.sha256(as_written(username).casefold().encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    # Quoted, as it may hold whatever a stranger sends.
+    who, where = f"{username[:150]!r}", address or "an address that is not known"
+    counted: list[str] = []
+    for key, most, whose in (
+        (f"{name}:{address}", MOST_AT_AN_ADDRESS, f"for {who} from {where}"),
+        (f"address:{address}", MOST_FROM_AN_ADDRESS, f"from {where}"),
+        (f"name:{name}", MOST_FROM_EVERYWHERE, f"for {who}, from addresses where they have not logged in of late"),
+    ):
+        count = _windows().count(key)
+        counted.append(key)
+        if count.number <= most or (key.startswith("name:") and _is_at_home(username, address)):
+            continue
+        raise TooManyAttemptsError(_seconds(count, most, whose))
+    return Attempt(address, counted)
+
+
+def _is_at_home(username: str, address: str) -> bool:
+    return bool(address) and known_addresses.is_known(username, address, now=timezone.now())
+
+
+def as_written(username: str) -> str:
+    """A username as accounts have it, whichever way it was typed; one that is too long is nobody's."""
+    return unicodedata.normalize("NFKC", username) if len(username) <= 150 else username
+
+
+def _seconds(count: Count, most: int, whose: str) -> int:
+    """When the next may be tried. The first who is refused is told of in the log: each of them would flood it."""
+    seconds = math.ceil(count.seconds_left) or 1
+    if count.number == most + 1:
+        logger.warning("%d wrong passwords within a minute: none is taken %s for %d s", most, whose, seconds)
+    return seconds
 
 
 @cache

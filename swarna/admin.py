@@ -1,13 +1,22 @@
 """The admin, as the staff's desk."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest
+from django.contrib.auth.views import PasswordChangeView
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods
 
+from accounts.forms import LoginForm, PasswordChangeForm, with_its_wait
+
 View = TypeVar("View", bound=Callable[..., Any])
+
+# Django's pages take any other for GET, or its login for POST.
+_known_methods = require_http_methods(["GET", "HEAD", "POST"])
 
 
 class Desk(AdminSite):
@@ -15,10 +24,23 @@ class Desk(AdminSite):
 
     site_header = site_title = "Swarna"
     index_title = "Prices"
+    login_form = LoginForm
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         return sorted(super().get_app_list(request, app_label), key=lambda app: app["app_label"] != "prices")
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
-        """Django's pages take any method that they do not know for GET: here nobody sends one."""
-        return require_http_methods(["GET", "HEAD", "POST"])(super().admin_view(view, cacheable))
+        return _known_methods(super().admin_view(view, cacheable))
+
+    @method_decorator(_known_methods)
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return with_its_wait(super().login(request, extra_context))
+
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        page = PasswordChangeView.as_view(
+            form_class=partial(PasswordChangeForm, request=request),
+            success_url=reverse("admin:password_change_done", current_app=self.name),
+            extra_context={**self.each_context(request), **(extra_context or {})},
+        )
+        request.current_app = self.name
+        return with_its_wait(page(request))

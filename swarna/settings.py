@@ -296,6 +296,7 @@ TEMPLATES = [
         },
     }
 ]
+AUTHENTICATION_BACKENDS = ["accounts.backends.CountedPasswords", "django.contrib.auth.backends.ModelBackend"]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"  # where it is not said whither, or not believed
 AUTH_PASSWORD_VALIDATORS = [

@@ -63,6 +63,16 @@ class Windows:
         except (RedisError, OSError) as error:
             return self._failed(error, own)
 
+    def take_back(self, key: str) -> None:
+        """Let one that was counted not have happened, in a thread."""
+        self._own.take_back(key)
+        if self._is_on_its_own():
+            return
+        try:
+            self._answered(self._ask(self._redis.pipeline(), key, -1).execute())
+        except (RedisError, OSError) as error:
+            self._failed(error, Count(0, 0))
+
     async def acount(self, key: str) -> Count:
         """Count one more, in the event loop."""
         own = self._own.count(key, self._clock())
@@ -80,11 +90,14 @@ class Windows:
             await self._async_redis.aclose()
             await self._async_redis.connection_pool.disconnect()
 
-    def _ask(self, pipeline: Any, key: str) -> Any:
-        """In one transaction: a window that ended between the two would leave a count that never ends."""
+    def _ask(self, pipeline: Any, key: str, more: int = 1) -> Any:
+        """In one transaction: a window that ended between the two would leave a count that never ends.
+
+        No count is less than 0: where its window has ended, one that is taken back is the first of the next.
+        """
         name = f"{self._prefix}:{key}"
-        pipeline.set(name, 0, px=self._span // dt.timedelta(milliseconds=1), nx=True)
-        pipeline.incr(name)
+        pipeline.set(name, max(-more, 0), px=self._span // dt.timedelta(milliseconds=1), nx=True)
+        pipeline.incr(name, more)
         pipeline.pttl(name)
         return pipeline
 
@@ -150,3 +163,9 @@ class _OwnWindows:
                 ends, number = now + self._seconds, 0
             self._open[key] = (ends, number + 1)
             return Count(number + 1, ends - now)
+
+    def take_back(self, key: str) -> None:
+        with self._lock:
+            ends, number = self._open.get(key, (0.0, 0))
+            if number:
+                self._open[key] = (ends, number - 1)

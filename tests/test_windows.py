@@ -69,6 +69,17 @@ def test_a_count_says_how_long_its_window_is_open(valkey: str, prefix: str) -> N
         assert 59_000 < client.pttl(f"{prefix}:asha") <= 60_000
 
 
+@pytest.mark.parametrize("in_redis", [True, False])
+def test_what_is_taken_back_was_never_counted(valkey: str, prefix: str, in_redis: bool) -> None:
+    windows = Windows(valkey if in_redis else None, prefix, MINUTE)
+    windows.count("asha")
+    windows.count("asha")
+    windows.take_back("asha")
+    assert windows.count("asha").number == 2
+    windows.take_back("ravi")  # its window has ended meanwhile
+    assert windows.count("ravi").number == 1
+
+
 @pytest.mark.parametrize("redis_url", [None, "a port where nobody listens"])
 def test_without_redis_a_process_counts_for_itself(redis_url: str | None, prefix: str) -> None:
     clock = Clock()

@@ -10,9 +10,10 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import attempts, tokens
+from accounts import tokens
 from accounts.api import examples
 from accounts.api.serializers import CredentialsSerializer, IssuedTokenSerializer, TokenSerializer
+from accounts.attempts import TooManyAttemptsError
 from swarna import requests
 from swarna.requests import StrictView
 
@@ -52,10 +53,10 @@ class TokensView(StrictView):
     def post(self, request: Request) -> Response:
         """A new token for a username and a password. Its text is shown this once."""
         credentials = requests.body(request, CredentialsSerializer)
-        wait = attempts.seconds_to_wait(request.META, credentials["username"])
-        if wait is not None:
-            raise Throttled(wait)
-        user = authenticate(request._request, **credentials)
+        try:
+            user = authenticate(request._request, **credentials)
+        except TooManyAttemptsError as refused:
+            raise Throttled(refused.seconds, detail="Too many wrong passwords.") from refused
         if user is None:
             raise AuthenticationFailed("Wrong username or password.")
         try:
