@@ -132,7 +132,7 @@ def ask(archive: Archive, asked: Ask, *, leave: int, replace: bool, now: dt.date
         if isinstance(said, ProviderError):
             filled.troubles.append(f"{date} {metal}: {said}")
         elif _is_open(date):  # else it is the day before once more
-            rows.append(_day(date, said, archive.source))
+            rows.append(_day(date, said, archive.source, now))
     filled.written = _write(rows, replace=replace)
     filled.there = len(rows) - filled.written
     return filled
@@ -165,7 +165,7 @@ def _is_open(date: dt.date) -> bool:
     return settings.MARKET_CALENDAR.open_time(begins, begins + _A_DAY) > dt.timedelta(0)
 
 
-def _day(date: dt.date, said: Quote, source: str) -> Candle:
+def _day(date: dt.date, said: Quote, source: str, now: dt.datetime) -> Candle:
     """A vendor's day as the candle of the day of that date here, with the premium that was in force at its end."""
     quote = with_premium(said, Premium.in_force(history.midnight(date + _A_DAY) - _INSTANT))
     figures = day_figures(Quoted.of(quote))
@@ -178,11 +178,16 @@ def _day(date: dt.date, said: Quote, source: str) -> Candle:
         low=figures.low,
         close=quote.price,
     )
-    return _given_whole(bar, source)
+    return _given_whole(bar, source, now)
 
 
-def _given_whole(bar: Bar, source: str) -> Candle:
-    """A candle that was not made of ticks of ours."""
+def _given_whole(bar: Bar, source: str, now: dt.datetime) -> Candle:
+    """A candle that was not made of ticks of ours.
+
+    `first_at` and `last_at` are no ticks' times: with them its open stands against any tick, and where it is over, its
+    close too. One that is still running takes its close from the ticks to come.
+    """
+    end = bar.interval.end(bar.start, history.zone())
     whole = candles.Candle(
         interval=bar.interval,
         start=bar.start,
@@ -192,7 +197,7 @@ def _given_whole(bar: Bar, source: str) -> Candle:
         close=bar.close,
         ticks=0,
         first_at=bar.start,
-        last_at=bar.interval.end(bar.start, history.zone()) - _INSTANT,
+        last_at=end - _INSTANT if end <= now else bar.start,
         seq=0,
     )
     return _series(bar.metal).row(whole, source)
@@ -222,15 +227,18 @@ def from_csv(lines: Iterable[str], *, replace: bool = False, now: dt.datetime) -
     """Fill in the ticks or candles of a file (prices/history_csv.py), whose ticks are in order of time.
 
     Ticks are stored where they are not older than `TICKS_KEPT_FOR`, and counted in candles whatever their age; candles
-    that hold ticks of the stream, or that a vendor gave whole, stay. Raises CsvError; what came before is filled in.
+    that hold ticks of the stream or ticks that are gone, or that were given whole, stay. Raises CsvError; what came
+    before is filled in, as far as it fills whole minutes or is stored.
     """
     rows = history_csv.read(lines, currency=settings.BASE_CURRENCY, zone=history.zone(), now=now)
     filling = _Filling(replace, now)
+    is_whole = False
     try:
         for line, row in rows:
             filling.take(line, row)
+        is_whole = True
     finally:
-        filling.flush()
+        filling.flush(is_whole=is_whole)
     return filling.filled
 
 
@@ -240,18 +248,17 @@ class _Filling:
     def __init__(self, replace: bool, now: dt.datetime) -> None:
         self.filled = Filled()
         self._replace = replace
+        self._now = now
         self._local = history.zone()
-        # From a whole minute on, so that each minute is made of stored ticks alone, or of none.
-        self._stored_from = (
-            Interval.MINUTE.start(now - settings.TICKS_KEPT_FOR, dt.UTC) if settings.TICKS_KEPT_FOR else None
-        )
+        # From a whole day on, so that each candle is made of stored ticks alone, or of none.
+        self._stored_from = history.kept_from(now)
         self._bars: list[Candle] = []
         self._ticks: dict[Series, list[history_csv.Tick]] = {}
         self._last: dict[Series, dt.datetime] = {}
 
     def take(self, line: int, row: history_csv.Tick | Bar) -> None:
         if isinstance(row, Bar):
-            self._bars.append(_given_whole(row, history_csv.CSV))
+            self._bars.append(_given_whole(row, history_csv.CSV, self._now))
             if len(self._bars) == _BATCH:
                 self._write_bars()
             return
@@ -269,9 +276,13 @@ class _Filling:
         self._ticks[series].append(row)
         self._last[series] = row.at
 
-    def flush(self) -> None:
+    def flush(self, *, is_whole: bool) -> None:
+        """Write what is left; where more was to come, without a last minute whose other ticks nobody would miss."""
         self._write_bars()
         for series, last in self._last.items():
+            minute = Interval.MINUTE.start(last, self._local)
+            if not is_whole and not self._is_stored(last):
+                self._ticks[series] = [tick for tick in self._ticks[series] if tick.at < minute]
             self._write_ticks(series)
             self._lengthen(series, Interval.DAY.start(last, self._local))
 
@@ -287,20 +298,26 @@ class _Filling:
             return
         begin = Interval.MINUTE.start(ticks[0].at, self._local)
         end = Interval.MINUTE.end(Interval.MINUTE.start(ticks[-1].at, self._local), self._local)
-        partitions.ensure(tick.at for tick in ticks if self._is_stored(tick.at))
+        # They are of one day: either all are stored, or none.
+        is_stored = self._is_stored(begin)
+        if is_stored:
+            partitions.ensure(tick.at for tick in ticks)
         with transaction.atomic():
             Head.locked()
-            new = self._store(series, [tick for tick in ticks if self._is_stored(tick.at)], begin, end)
-            stored = [history.counted(price) for price in series.ticks(begin, end).order_by()]
-            others = [
-                Counted(at=tick.at, source=tick.source, price=tick.price, order=order, seq=0)
-                for order, tick in enumerate(ticks)
-                if not self._is_stored(tick.at)
-            ]
+            if is_stored:
+                new = self._store(series, ticks, begin, end)
+                counted = [history.counted(price) for price in series.ticks(begin, end).order_by()]
+            else:
+                counted = [
+                    Counted(at=tick.at, source=tick.source, price=tick.price, order=order, seq=0)
+                    for order, tick in enumerate(ticks)
+                ]
+            written: set[dt.datetime] = set()
             if series.lane is not Lane.FALLBACK:
-                made = candles.fold(candles.effective([*others, *stored]), Interval.MINUTE, self._local)
-                changed = self._put(series, Interval.MINUTE, begin, end, made)
-                new += len(others) if changed else 0
+                made = candles.fold(candles.effective(counted), Interval.MINUTE, self._local)
+                written = self._put(series, Interval.MINUTE, begin, end, made)
+            if not is_stored:
+                new = sum(Interval.MINUTE.start(tick.at, self._local) in written for tick in ticks)
         self.filled.written += new
         self.filled.there += len(ticks) - new
 
@@ -308,13 +325,19 @@ class _Filling:
         return self._stored_from is None or at >= self._stored_from
 
     def _store(self, series: Series, ticks: Sequence[history_csv.Tick], begin: dt.datetime, end: dt.datetime) -> int:
-        """Store the ticks that are not there, or other than they are there where they are to be replaced."""
+        """Store the ticks that are not there, in the order of the file; where they are to be replaced, those also whose
+        last word is another than the one that is there.
+        """
         known = {(price.source, price.at): price.price for price in series.ticks(begin, end).order_by("pk")}
-        news = {
-            (tick.source, tick.at): tick
-            for tick in ticks
-            if (had := known.get((tick.source, tick.at))) is None or (self._replace and had != tick.price)
-        }
+        last_word = {(tick.source, tick.at): tick for tick in ticks}
+
+        def is_new(tick: history_csv.Tick) -> bool:
+            key = tick.source, tick.at
+            if key not in known:
+                return True
+            return self._replace and tick is last_word[key] and tick.price != known[key]
+
+        news = [tick for tick in ticks if is_new(tick)]
         Price.objects.bulk_create(
             Price(
                 metal_id=series.metal,
@@ -329,7 +352,7 @@ class _Filling:
                 quoted_at=tick.at,
                 at=tick.at,
             )
-            for tick in news.values()
+            for tick in news
         )
         return len(news)
 
@@ -355,16 +378,25 @@ class _Filling:
         begin: dt.datetime,
         end: dt.datetime,
         made: Iterable[candles.Candle],
-    ) -> int:
-        """Write the candles that are new or other than they are, and not somebody else's; returns how many."""
+    ) -> set[dt.datetime]:
+        """Write the candles that are new or other than they are, and not somebody else's; returns when these begin."""
         kept = {row.start: row for row in series.kept(interval, begin, end)}
 
-        def may_go(row: Candle | None, candle: candles.Candle) -> bool:
-            if row is None:
-                return True
-            is_ours = row.seq == 0 and not row.source
-            return (is_ours or self._replace) and row.value() != candle
+        def may_go(candle: candles.Candle) -> bool:
+            row = kept.get(candle.start)
+            return row is None or (row.value() != candle and (self._replace or self._is_ours(row, interval, candle)))
 
-        rows = [series.row(candle) for candle in made if may_go(kept.get(candle.start), candle)]
+        rows = [series.row(candle) for candle in made if may_go(candle)]
         history.put(rows)
-        return len(rows)
+        return {row.start for row in rows}
+
+    def _is_ours(self, row: Candle, interval: Interval, candle: candles.Candle) -> bool:
+        """Whether a candle that is there was filled in, of no other ticks than the one for its place is made of.
+
+        Of ticks that are not stored nobody knows: a minute of these stays as it is.
+        """
+        if row.seq or row.source:
+            return False
+        if interval is Interval.MINUTE and not self._is_stored(row.start):
+            return False
+        return candle.ticks >= row.ticks

@@ -4,13 +4,15 @@ Whoever writes candles holds the lock of `Head`, so that no tick is added to wha
 """
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from prices import candles, statements
 from prices.candles import Counted, Interval
@@ -47,6 +49,7 @@ RETURNING {statements.columns(Candle)}
 # SQLite takes 32,766 values in a statement.
 _MOST_ROWS = 1000
 _HOUR = dt.timedelta(hours=1)
+_INSTANT = dt.timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,15 @@ def midnight(date: dt.date) -> dt.datetime:
     """When a day begins there."""
     local = zone()
     return Interval.DAY.start(dt.datetime.combine(date, dt.time(12), local), local)
+
+
+def kept_from(now: dt.datetime) -> dt.datetime | None:
+    """Since when all ticks are kept: retention takes whole days, so that it leaves no candle a part of its ticks. None
+    where they are kept for good.
+    """
+    if settings.TICKS_KEPT_FOR is None:
+        return None
+    return Interval.DAY.start(now - settings.TICKS_KEPT_FOR, zone())
 
 
 def oldest(series: Series) -> dt.datetime | None:
@@ -186,15 +198,17 @@ def put(rows: Sequence[Candle]) -> None:
     )
 
 
-def rebuild(series: Series, start: dt.datetime, end: dt.datetime) -> Iterator[dt.datetime]:
+def rebuild(series: Series, start: dt.datetime, end: dt.datetime, *, given_too: bool = False) -> Iterator[dt.datetime]:
     """Make the candles of whole days anew, from the one that holds `start` to the one that holds `end`.
 
-    Minutes come from ticks, where there are any (older ones may be gone), and all else from minutes. What a vendor gave
-    whole stays. Yields how far it is. Meanwhile ticks go on: each step is a short transaction of its own.
+    Minutes come from ticks, where there are any (older ones may be gone), and all else from minutes. None is made of a
+    part of its ticks. What was given whole stays, but for `given_too`. Yields how far it is. Meanwhile ticks go on:
+    each step is a short transaction of its own.
     """
     local = zone()
     end = Interval.DAY.end(Interval.DAY.start(end, local), local)
     day = Interval.DAY.start(start, local)
+    rule = _Rule.now(given_too)
     while day < end:
         next_day = Interval.DAY.end(day, local)
         hour = day
@@ -202,40 +216,93 @@ def rebuild(series: Series, start: dt.datetime, end: dt.datetime) -> Iterator[dt
             until = min(hour + _HOUR, next_day)
             with transaction.atomic():
                 Head.locked()
-                put([series.row(minute) for minute in _minutes_of_ticks(series, hour, until, local)])
+                ticks = candles.effective(counted(price) for price in series.ticks(hour, until).order_by())
+                _put_in_place(series, Interval.MINUTE, candles.fold(ticks, Interval.MINUTE, local), rule)
             hour = until
         with transaction.atomic():
             Head.locked()
-            _rebuild_from_minutes(series, day, next_day, local)
+            _rebuild_from_minutes(series, day, next_day, local, rule)
         yield next_day
         day = next_day
 
 
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """Which candles a rebuild may write in the place of others: of those that ticks before `gone_before` are in, some
+    ticks may be gone.
+    """
+
+    gone_before: dt.datetime
+    given_too: bool
+
+    @classmethod
+    def now(cls, given_too: bool) -> "_Rule":
+        never = dt.datetime.min.replace(tzinfo=dt.UTC)
+        kept_for = settings.TICKS_KEPT_FOR
+        return cls(timezone.now() - kept_for if kept_for else never, given_too)
+
+    def allows(self, candle: candles.Candle, row: Candle | None) -> bool:
+        """Whether a candle may take the place of the row that is there."""
+        if row is None:
+            return True
+        if row.source:
+            return self.given_too
+        return candle.start >= self.gone_before or candle.ticks >= row.ticks
+
+
+def _put_in_place(series: Series, interval: Interval, made: Iterable[candles.Candle], rule: _Rule) -> None:
+    """Write candles of one interval, oldest first, where the rule allows."""
+    new = list(made)
+    if not new:
+        return
+    there = {row.start: row for row in series.kept(interval, new[0].start, new[-1].start + _INSTANT)}
+    put([series.row(candle) for candle in new if rule.allows(candle, there.get(candle.start))])
+
+
 def _recounted(series: Series, at: dt.datetime, local: ZoneInfo) -> list[Candle]:
     """The candles of a moment, made anew: the minute's from its ticks, the others from the minutes."""
-    minute = Interval.MINUTE.start(at, local)
-    made = list(_minutes_of_ticks(series, minute, Interval.MINUTE.end(minute, local), local))
-    spans = {
-        interval: (start := interval.start(at, local), interval.end(start, local))
-        for interval in Interval
-        if interval is not Interval.MINUTE
-    }
+    spans = {interval: (start := interval.start(at, local), interval.end(start, local)) for interval in Interval}
+    given = _given(series, {interval: start for interval, (start, _) in spans.items()})
+    minute, minute_ends = spans.pop(Interval.MINUTE)
+    ticks = [counted(price) for price in series.ticks(minute, minute_ends).order_by()]
+    lasting = candles.effective(ticks)
+    slips = {tick.price for tick in ticks} - {tick.price for tick in lasting}
+
+    def row(candle: candles.Candle) -> Candle:
+        had = given.get(candle.interval)
+        return series.row(_with_ticks(had.value(), candle, slips), had.source) if had else series.row(candle)
+
+    made = [row(candle) for candle in candles.fold(lasting, Interval.MINUTE, local)]
     begin, end = min(start for start, _ in spans.values()), max(end for _, end in spans.values())
     others = series.kept(Interval.MINUTE, begin, end).exclude(start=minute)
-    minutes = sorted([*made, *(row.value() for row in others)], key=lambda candle: candle.start)
+    minutes = sorted((each.value() for each in (*made, *others)), key=lambda candle: candle.start)
     for interval, (start, until) in spans.items():
-        made.append(candles.widened([each for each in minutes if start <= each.start < until], interval, start))
-    return [series.row(candle) for candle in made]
+        made.append(row(candles.widened([each for each in minutes if start <= each.start < until], interval, start)))
+    return made
 
 
-def _minutes_of_ticks(
-    series: Series, start: dt.datetime, end: dt.datetime, local: ZoneInfo
-) -> Iterator[candles.Candle]:
-    ticks = candles.effective(counted(price) for price in series.ticks(start, end).order_by())
-    return candles.fold(ticks, Interval.MINUTE, local)
+def _given(series: Series, starts: Mapping[Interval, dt.datetime]) -> dict[str, Candle]:
+    """Those that were given whole of the candles that begin then, by interval."""
+    places = Q(*(Q(interval=interval, start=start) for interval, start in starts.items()), _connector=Q.OR)
+    there = Candle.objects.filter(places, metal=series.metal, currency=series.currency, lane=series.lane)
+    return {row.interval: row for row in there.exclude(source="")}
 
 
-def _rebuild_from_minutes(series: Series, start: dt.datetime, end: dt.datetime, local: ZoneInfo) -> None:
+def _with_ticks(given: candles.Candle, ticks: candles.Candle, slips: Collection[Decimal]) -> candles.Candle:
+    """A candle that was given whole, with all ticks of ours that count in it, and without the `slips` among them.
+
+    What was given for a high or low that a slip went beyond is not known any more.
+    """
+    without = replace(
+        given,
+        high=given.open if given.high in slips else given.high,
+        low=given.open if given.low in slips else given.low,
+        ticks=0,
+    )
+    return candles.merged(without, ticks)
+
+
+def _rebuild_from_minutes(series: Series, start: dt.datetime, end: dt.datetime, local: ZoneInfo, rule: _Rule) -> None:
     """All longer candles that begin in a day, and those that the day begins in: an hour may hold midnight."""
     begin = start - _HOUR
     minutes = [row.value() for row in series.kept(Interval.MINUTE, begin, end + _HOUR)]
@@ -252,4 +319,5 @@ def _rebuild_from_minutes(series: Series, start: dt.datetime, end: dt.datetime, 
         }
         # One that no minute is left for was made for another time zone.
         series.kept(interval, start, end).filter(source="").exclude(start__in=whole).delete()
-        put([series.row(candles.widened(within, interval, at)) for at, within in whole.items()])
+        made = (candles.widened(within, interval, at) for at, within in whole.items())
+        _put_in_place(series, interval, made, rule)

@@ -202,8 +202,11 @@ class _Line:
         except (ValueError, OverflowError) as error:
             raise self.error(column, "write a time with its zone, such as 2026-09-24T08:00:00Z.") from error
         if not EARLIEST <= at <= self._now:
-            raise self.error(column, f"write a time from {EARLIEST.year} until now.")
+            raise self._never(column)
         return at
+
+    def _never(self, column: str) -> CsvError:
+        return self.error(column, f"write a time from {EARLIEST.year} until now.")
 
     def start(self, interval: Interval) -> dt.datetime:
         """When a candle begins. A day may be written as its date."""
@@ -212,9 +215,12 @@ class _Line:
         except ValueError:
             date = None
         if date is not None:
-            self._given["start"] = dt.datetime.combine(date, dt.time(12), dt.UTC).isoformat()
-            noon = self.time("start")
-            return interval.start(noon.replace(tzinfo=self._zone), self._zone)
+            if date < EARLIEST.date():
+                raise self._never("start")
+            begins = interval.start(dt.datetime.combine(date, dt.time(12), self._zone), self._zone)
+            if begins > self._now:
+                raise self._never("start")
+            return begins
         at = self.time("start")
         if (begins := interval.start(at, self._zone)) != at:
             raise self.error(

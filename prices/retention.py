@@ -4,10 +4,10 @@ import datetime as dt
 import logging
 from typing import Final
 
-from django.conf import settings
 from django.db import connection
 
 from prices import partitions
+from prices.history import kept_from
 from prices.models import Price
 
 logger = logging.getLogger(__name__)
@@ -17,15 +17,16 @@ BATCH: Final = 2000
 
 
 def keep_history(*, now: dt.datetime) -> int:
-    """Make room for the ticks to come and take away those that are older than `TICKS_KEPT_FOR`.
+    """Make room for the ticks to come and take away the days that are older than `TICKS_KEPT_FOR`.
 
-    Returns how many months, or elsewhere than on PostgreSQL how many rows, are gone. A month goes when all of it is
-    old. Safe at any time and by any number of workers; one that was interrupted is gone on with the next time.
+    Returns how many months, or elsewhere than on PostgreSQL how many rows, are gone. A day goes as a whole, and so does
+    a month, when all of it is old: no candle is left with a part of its ticks. Safe at any time and by any number of
+    workers; one that was interrupted is gone on with the next time.
     """
     partitions.create_ahead(now)
-    if settings.TICKS_KEPT_FOR is None:
+    before = kept_from(now)
+    if before is None:
         return 0
-    before = now - settings.TICKS_KEPT_FOR
     if connection.vendor == "postgresql":
         return len(partitions.drop_before(before) or [])
     return _delete_before(before)

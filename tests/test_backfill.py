@@ -429,6 +429,74 @@ def test_candles_of_a_file_stay_where_others_are(database: None, file: Callable[
     assert figures("1d")[0][2] == "4"
 
 
+# --- a candle that is still running when it is given -----------------------------------------------------------------
+
+
+TODAY = "metal,interval,start,open,high,low,close\ngold,1d,2026-09-24,9000,9100,8900,9050\n"
+THIS_HOUR = "gold,1h,2026-09-24T08:00:00Z,9000,9100,8900,9050\n"
+
+
+def say(price: str, seconds: int, source: str = "gold_api_com") -> None:
+    at = NOW + dt.timedelta(seconds=seconds)
+    ingest.record([quote("gold", price, at=at, source=source)], now=at)
+
+
+def running(interval: str) -> tuple[str, ...]:
+    """Open, high, low and close of gold's candle of now, and whose it is."""
+    row = Candle.objects.filter(metal="gold", interval=interval).order_by("start").last()
+    assert row is not None
+    return (*(f"{amount:.0f}" for amount in (row.open, row.high, row.low, row.close)), row.source)
+
+
+def test_a_running_candle_that_was_given_whole_takes_the_close_of_the_market(
+    database: None, file: Callable[[str], str]
+) -> None:
+    run(file(TODAY + THIS_HOUR))
+    for number, price in enumerate(("9060", "9110", "9070")):
+        say(price, number)
+    assert running("1d") == running("1h") == ("9000", "9110", "8900", "9070", "csv")
+
+
+def test_a_running_candle_takes_the_close_of_a_tick_that_was_quoted_before_it_was_given(
+    database: None, file: Callable[[str], str]
+) -> None:
+    run(file(TODAY))
+    say("9060", -600)
+    assert running("1d") == ("9000", "9100", "8900", "9060", "csv")
+
+
+@pytest.mark.parametrize("hour", [1, 3])
+def test_a_vendors_day_that_is_over_in_utc_and_not_here_takes_the_close_of_the_market(
+    database: None, metals_dev: MetalsDev, settings: Settings, hour: int
+) -> None:
+    settings.TIME_ZONE = "America/New_York"  # where that day goes on until 04:00 of UTC's next
+    with time_machine.travel(NOW.replace(hour=hour), tick=False):
+        days("--metal=gold", first=YESTERDAY, last=YESTERDAY)
+        say("9300", 3600 * (hour - 8) + 60)
+    assert running("1d") == ("9223", "9300", "9223", "9300", "metals_dev")
+
+
+def test_a_day_that_was_over_when_it_was_given_keeps_its_close(database: None, metals_dev: MetalsDev) -> None:
+    days("--metal=gold", first=YESTERDAY, last=YESTERDAY)
+    say("9300", -24 * 3600)
+    assert running("1d") == ("9223", "9300", "9223", "9223", "metals_dev")
+
+
+def test_a_correction_takes_nothing_from_a_running_candle_but_the_slip(
+    database: None, file: Callable[[str], str]
+) -> None:
+    run(file(TODAY + THIS_HOUR))
+    say("9060", 0)
+    say("9500", 1)
+    say("9080", 1, source="metals_dev")
+    say("9070", 1)
+    assert running("1d") == running("1h") == ("9000", "9080", "8900", "9070", "csv")
+    say("9100", 2)
+    say("8800", 3)
+    say("9090", 3)
+    assert running("1d") == ("9000", "9100", "9000", "9090", "csv")
+
+
 def test_a_line_that_cannot_be_read_is_named_and_what_comes_before_it_is_filled_in(
     database: None, file: Callable[[str], str]
 ) -> None:

@@ -96,6 +96,67 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert [each for each in before if "seq" not in each] == [each for each in found if "seq" not in each]
 
 
+def say_within_a_second(*said: tuple[str, str]) -> None:
+    """Publish prices of gold by their sources, all quoted at the same moment."""
+    at = NOW - dt.timedelta(minutes=5)
+    for source, price in said:
+        ingest.record([quote("gold", price, at=at, source=source)], now=at)
+
+
+def empty() -> None:
+    Candle.objects.all().delete()
+    Price.objects.all().delete()
+
+
+def history_without_numbers() -> list[Any]:
+    """All candles, and all prices in the order in which they were recorded."""
+    without = ("metal", "at", "price", "bid", "ask", "source")
+    candles = [{**row, "seq": 0} for row in Candle.objects.order_by("pk").values()]
+    ticks = Price.objects.exclude(source="fallback").order_by("metal", "at", "pk")
+    return [*candles, *ticks.values(*without)]
+
+
+@pytest.mark.parametrize("kept_for", [dt.timedelta(days=400), None], ids=str)
+def test_ticks_of_one_second_come_back_in_their_order(
+    tmp_path: Path, settings: Settings, kept_for: dt.timedelta | None
+) -> None:
+    settings.TICKS_KEPT_FOR = kept_for
+    publish_some()
+    say_within_a_second(("gold_api_com", "100"), ("metals_dev", "101"), ("gold_api_com", "102"))
+    export("--interval=ticks", f"--out={tmp_path / 'ticks.csv'}", first="2026-09-01")
+    before = history_without_numbers()
+    minute = Candle.objects.filter(metal="gold", interval="1m").order_by("start").last()
+    assert minute
+    assert (minute.open, minute.close, minute.ticks) == (Decimal(101), Decimal(102), 2)
+    empty()
+    for words in ((), (), ("--replace",)):
+        run("backfill", f"--csv={tmp_path / 'ticks.csv'}", *words)
+        assert history_without_numbers() == before
+    run("candles", "rebuild")
+    assert history_without_numbers() == before
+
+
+def test_ticks_of_one_second_that_are_too_old_to_be_kept_are_counted_in_their_order(
+    tmp_path: Path, settings: Settings
+) -> None:
+    say_within_a_second(("gold_api_com", "100"), ("metals_dev", "101"), ("gold_api_com", "102"))
+    export("--interval=ticks", f"--out={tmp_path / 'ticks.csv'}")
+    before = [row for row in history_without_numbers() if "interval" in row]
+    empty()
+    settings.TICKS_KEPT_FOR = dt.timedelta(days=1)
+    with time_machine.travel(NOW + dt.timedelta(days=5), tick=False):
+        run("backfill", f"--csv={tmp_path / 'ticks.csv'}")
+    assert history_without_numbers() == before
+
+
+def test_a_slip_that_a_file_corrects_does_not_come_back_when_it_is_to_replace_what_is_there(tmp_path: Path) -> None:
+    say_within_a_second(("gold_api_com", "100"), ("gold_api_com", "102"))
+    export("--interval=ticks", f"--out={tmp_path / 'ticks.csv'}")
+    before = history_without_numbers()
+    run("backfill", f"--csv={tmp_path / 'ticks.csv'}", "--replace")
+    assert history_without_numbers() == before
+
+
 def test_simulated_prices_are_written_where_they_are_shown(settings: Settings) -> None:
     ingest.record([quote("gold", "9000", at=NOW, source="simulated")], now=NOW)
     assert "simulated" not in export("--interval=ticks")

@@ -117,6 +117,11 @@ def test_a_day_may_be_written_as_its_date() -> None:
     assert bar.start == dt.datetime(2026, 3, 28, 23, tzinfo=dt.UTC)
 
 
+def test_today_may_be_written_as_its_date_before_its_noon() -> None:
+    (bar,) = read(BARS + "gold,1d,2026-09-24,2,3,1,2\n", ZoneInfo("UTC"))  # at 08:00
+    assert bar.start == NOW.replace(hour=0)
+
+
 # --- what cannot be read ---------------------------------------------------------------------------------------------
 
 
@@ -161,7 +166,9 @@ def test_a_day_may_be_written_as_its_date() -> None:
         ),
         (BARS + "gold,1d,2026-09-24T00:00:00Z,2,3,1,2\n", "no 1d candle begins then"),
         (BARS + "gold,1d,2026-13-01,2,3,1,2\n", "line 2, column start: '2026-13-01': write a time with its zone"),
-        (BARS + "gold,1d,9999-12-31,2,3,1,2\n", "line 2, column start: '9999-12-31T12:00:00+00:00': write a time from"),
+        (BARS + "gold,1d,9999-12-31,2,3,1,2\n", "line 2, column start: '9999-12-31': write a time from"),
+        (BARS + "gold,1d,2026-09-25,2,3,1,2\n", "line 2, column start: '2026-09-25': write a time from"),
+        (BARS + "gold,1d,1899-12-31,2,3,1,2\n", "line 2, column start: '1899-12-31': write a time from"),
         (BARS + "gold,1h,2026-09-24T07:00:00Z,2,3,2.5,2.7\n", "line 2, column low: '2.5': open and close have to lie"),
         (BARS + "gold,1h,2026-09-24T07:00:00Z,2,3,1,4\n", "line 2, column high: '3': open and close have to lie"),
         (TICKS + '"gold,2026-09-24T08:00:00Z,1\n', "is no CSV"),

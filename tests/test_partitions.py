@@ -224,7 +224,8 @@ def test_ingest_goes_on_while_months_come_and_go(
 def test_elsewhere_old_rows_are_deleted_in_batches(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCH", 2)
     settings.TICKS_KEPT_FOR = dt.timedelta(days=30)
-    edge = NOW - dt.timedelta(days=30)
-    store(*(edge - dt.timedelta(seconds=number) for number in range(1, 6)), edge, NOW)
+    of_that_day = NOW - dt.timedelta(days=30, hours=1)
+    edge = NOW.replace(hour=18, minute=30) - dt.timedelta(days=31)  # midnight in India
+    store(*(edge - dt.timedelta(seconds=number) for number in range(1, 6)), edge, of_that_day, NOW)
     assert retention.keep_history(now=NOW) == 5
-    assert stored() == [edge, NOW]
+    assert stored() == [edge, of_that_day, NOW]

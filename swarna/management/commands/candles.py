@@ -18,17 +18,26 @@ from swarna.postgresql import long_work
 class Command(BaseCommand):
     help = (
         "Make candles anew: minutes from the ticks that are kept, all others from minutes. Needed after TIME_ZONE "
-        "changed, or after ticks were written by hand. Prices go on meanwhile."
+        "changed, or after ticks were written by hand. None is made of a part of its ticks. Prices go on meanwhile."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("what", choices=["rebuild"])
         arguments.add_days(parser, "else the oldest there is", "else today")
         arguments.add_metal(parser)
+        parser.add_argument(
+            "--given", action="store_true", help="also those that a vendor or a file gave whole, where we have ticks"
+        )
 
     @long_work()
     def handle(
-        self, *args: Any, first: dt.date | None, last: dt.date | None, metal: list[str] | None, **options: Any
+        self,
+        *args: Any,
+        first: dt.date | None,
+        last: dt.date | None,
+        metal: list[str] | None,
+        given: bool,
+        **options: Any,
     ) -> None:
         if first and last and first > last:
             raise CommandError(f"--from {first} is after --to {last}.")
@@ -43,7 +52,7 @@ class Command(BaseCommand):
                 start = max(oldest, history.midnight(first)) if first else oldest
                 with arguments.bar(max(0, (end - start).days + 1), "day") as bar:
                     bar.set_description(f"{name}, {lane}")
-                    for _ in history.rebuild(series, start, end):
+                    for _ in history.rebuild(series, start, end, given_too=given):
                         bar.update()
                         days += 1
         self.stdout.write(f"{days} days made anew")
