@@ -119,7 +119,8 @@ def test_a_premium_is_in_candles_from_when_it_was_shown() -> None:
     Premium.objects.create(metal_id="gold", multiplier=2, effective_from=NOW)
     ingest.apply_premiums(now=NOW + 5 * MINUTE)
     assert kept("1m") == [(100, 100, 100, 100, 1), (200, 200, 200, 200, 1)]
-    say(101, seconds=120)  # quoted before the premium was shown, and seen after it
+    # Quoted before the premium was shown, and seen after it.
+    ingest.record([quote(price="101", at=NOW + 2 * MINUTE)], now=NOW + 6 * MINUTE)
     assert kept("1m") == [(100, 100, 100, 100, 1), (202, 202, 202, 202, 1)]
 
 

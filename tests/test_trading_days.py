@@ -98,6 +98,12 @@ def test_a_slip_is_corrected_under_another_premium_too() -> None:
     assert say("9010", NOW + MINUTE) == figures("9900", "9911", "9900")
 
 
+def test_a_day_that_a_wrong_clock_put_ahead_ends_with_today() -> None:
+    say("9000", NOW + 24 * 60 * MINUTE)
+    assert say("9010", NOW) == figures("9000", "9010", "9000")
+    assert say("9020", NOW + 12 * 60 * MINUTE) == figures("9020", "9020", "9020", "9010")
+
+
 # --- premiums --------------------------------------------------------------------------------------------------------
 
 
