@@ -96,9 +96,13 @@ def missing_days(
     return missing
 
 
-def leave_out_silent(archive: Archive, missing: Mapping[dt.date, set[Metal]]) -> int:
-    """Take out of what is missing what the vendor was asked for before and knew nothing of; returns how many."""
-    silent = SilentDay.objects.filter(archive=archive.name, currency=settings.BASE_CURRENCY)
+def leave_out_silent(archive: Archive, missing: Mapping[dt.date, set[Metal]], *, now: dt.datetime) -> int:
+    """Take out of what is missing what the vendor was asked for before and knew nothing of; returns how many.
+
+    A day that is not settled at `now` was asked for by a clock that was ahead, and is asked for again.
+    """
+    settled = now.date() - _SETTLED
+    silent = SilentDay.objects.filter(archive=archive.name, currency=settings.BASE_CURRENCY, date__lt=settled)
     known = [(date, metal) for date, metal in silent.values_list("date", "metal") if metal in missing.get(date, ())]
     for date, metal in known:
         missing[date].discard(Metal(metal))

@@ -5,7 +5,9 @@ import enum
 
 from prices.breaker import State
 from prices.models import ProviderState
+from prices.providers.http import LONGEST_REST
 from prices.words import moment
+from swarna import clock
 
 
 class Health(enum.StrEnum):
@@ -26,7 +28,9 @@ def health(source: ProviderState, now: dt.datetime) -> Health:
     conditions = {
         Health.OFF: not source.enabled,
         Health.QUOTA_USED_UP: source.calls_left(now) == 0,
-        Health.RESTS: source.rests_until is not None and now < source.rests_until,
+        Health.RESTS: source.rests_until is not None
+        and now < source.rests_until
+        and clock.can_be(source.rests_until, now, ahead=LONGEST_REST),
         Health.LEFT_ALONE: source.breaker.state(now) is State.OPEN,
         Health.FAILING: source.failures > 0,
         Health.NEVER_ASKED: not source.refreshes_total,

@@ -15,6 +15,7 @@ from prices.guards import Band, Doubt, Doubted, confirms, doubted
 from prices.models import FallbackPrice, HeldPrice, LatestPrice, SanityBand
 from prices.premiums import before_premium
 from prices.quotes import Lane, Metal, Quote, percent
+from swarna import clock
 
 logger = logging.getLogger(__name__)
 
@@ -116,15 +117,12 @@ class Judge:
         )
 
     def _rejected(self, quote: Quote) -> list[HeldPrice]:
-        return list(
-            HeldPrice.objects.filter(
-                metal=quote.metal,
-                currency=quote.currency,
-                source=quote.source,
-                decision=HeldPrice.Decision.REJECTED,
-                decided_at__gt=self.now - _REMEMBERED_FOR,
-            )
+        of_source = HeldPrice.objects.filter(
+            metal=quote.metal, currency=quote.currency, source=quote.source, decision=HeldPrice.Decision.REJECTED
         )
+        # What seems to be rejected in the future was so by now, and is not to be remembered for longer than the rest.
+        of_source.filter(decided_at__gt=self.now + clock.TOLERANCE).update(decided_at=self.now)
+        return list(of_source.filter(decided_at__gt=self.now - _REMEMBERED_FOR))
 
     def _is_same(self, quote: Quote, held: HeldPrice) -> bool:
         before = before_premium(held.quote()).price
@@ -165,6 +163,7 @@ class Judge:
             and last.decision == HeldPrice.Decision.OVERTAKEN
             and last.doubt == trouble.doubt
             and last.held_at > self.now - _REMEMBERED_FOR
+            and clock.can_be(last.held_at, self.now)
             and self._is_same(quote, last)
         )
         return last if is_it else None

@@ -34,9 +34,16 @@ class Quota:
             begins + dt.timedelta(days=1) if self.period == "day" else (begins + dt.timedelta(days=31)).replace(day=1)
         )
 
+    def counted_from(self, since: dt.date | None, at: dt.datetime) -> dt.date:
+        """The first day of the period that calls at `at` are counted in; `since` is that of the last calls' period.
+
+        Where that is the next one, a clock was ahead: the calls that were counted then were made in this one.
+        """
+        return since if since == self.begins_anew(at) else self.begins(at)
+
     def left(self, used: int, since: dt.date | None, at: dt.datetime) -> int:
         """Calls that are left at `at`, of which `used` were made in the period that began on `since`."""
-        return self.calls if since != self.begins(at) else max(0, self.calls - used)
+        return self.calls if since != self.counted_from(since, at) else max(0, self.calls - used)
 
     def __str__(self) -> str:
         return f"{self.calls}/{self.period}"

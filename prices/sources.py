@@ -74,7 +74,9 @@ def book(name: str, calls: int, now: dt.datetime) -> Booking | None:
         return None
     with transaction.atomic():
         source, _ = ProviderState.objects.select_for_update().get_or_create(name=name)
-        booking = Booking(min(calls, quota.left(source.calls, source.calls_since, now)), quota.begins(now))
+        booking = Booking(
+            min(calls, quota.left(source.calls, source.calls_since, now)), quota.counted_from(source.calls_since, now)
+        )
         _begin_period(source, booking.since)
         source.calls += booking.calls
         source.save(update_fields=["calls", "calls_since"])
@@ -128,7 +130,7 @@ def _count_calls(source: ProviderState, calls: int, now: dt.datetime, booking: B
     source.calls_total += calls
     if source.quota is None:
         return
-    _begin_period(source, source.quota.begins(now))
+    _begin_period(source, source.quota.counted_from(source.calls_since, now))
     if booking and booking.since == source.calls_since:
         source.calls -= booking.calls
     source.calls += calls

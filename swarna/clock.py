@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from django.utils import timezone
-
 # By so much the clocks of two machines may differ, and one clock may be put right, without anybody's being told.
 TOLERANCE: Final = dt.timedelta(seconds=5)
 _NONE: Final = dt.timedelta(0)
@@ -67,9 +65,14 @@ class Reading:
         return self.wall + dt.timedelta(seconds=now.steady - self.steady)
 
 
+def wall() -> dt.datetime:
+    """The wall clock's time, in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
 def read() -> Reading:
     """Both clocks now."""
-    return Reading(timezone.now(), steady())
+    return Reading(wall(), steady())
 
 
 def can_be(moment: dt.datetime, now: dt.datetime, *, ahead: dt.timedelta = _NONE) -> bool:

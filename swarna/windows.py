@@ -59,7 +59,11 @@ class Windows:
         if self._is_on_its_own():
             return own
         try:
-            return self._answered(self._ask(self._redis.pipeline(), key).execute())
+            answer = self._ask(self._redis.pipeline(), key).execute()
+            if self._outlasts(answer):
+                self._redis.delete(self._name(key))
+                return own
+            return self._answered(answer)
         except (RedisError, OSError) as error:
             return self._failed(error, own)
 
@@ -80,7 +84,11 @@ class Windows:
             return own
         try:
             async with asyncio.timeout(_PATIENCE):
-                return self._answered(await self._ask(self._async_redis.pipeline(), key).execute())
+                answer = await self._ask(self._async_redis.pipeline(), key).execute()
+                if self._outlasts(answer):
+                    await self._async_redis.delete(self._name(key))
+                    return own
+                return self._answered(answer)
         except (RedisError, OSError) as error:
             return self._failed(error, own)
 
@@ -95,11 +103,18 @@ class Windows:
 
         No count is less than 0: where its window has ended, one that is taken back is the first of the next.
         """
-        name = f"{self._prefix}:{key}"
+        name = self._name(key)
         pipeline.set(name, max(-more, 0), px=self._span // dt.timedelta(milliseconds=1), nx=True)
         pipeline.incr(name, more)
         pipeline.pttl(name)
         return pipeline
+
+    def _name(self, key: str) -> str:
+        return f"{self._prefix}:{key}"
+
+    def _outlasts(self, answer: list[Any]) -> bool:
+        """Whether a window ends later than one that begins now: Redis' clock was put back, and would hold it open."""
+        return bool(answer[2] > self._span // dt.timedelta(milliseconds=1))
 
     def _is_on_its_own(self) -> bool:
         return self._redis_url is None or self._clock() < self._rests_until

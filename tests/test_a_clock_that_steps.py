@@ -3,6 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Iterator
+from email.utils import format_datetime
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -10,9 +11,13 @@ from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
 from pytest_django import Settings
 
-from prices import confirmations, ingest, schedule
-from prices.models import FallbackPrice, LatestPrice
+from prices import backfill, confirmations, ingest, schedule, sources
+from prices.models import FallbackPrice, HeldPrice, LatestPrice, ProviderState, SilentDay
+from prices.providers import ARCHIVES
 from prices.providers.errors import TemporaryError
+from prices.providers.http import _retry_after
+from prices.quota import Quota
+from prices.quotes import Metal
 from swarna import celery_app
 from swarna.scheduler import Scheduler
 from tests import fake_clock
@@ -278,3 +283,84 @@ def test_a_slot_that_another_machine_claimed_in_the_future_does_not_make_refresh
     assert not says_healthy()
     assert schedule.claim(clock.now)
     assert says_healthy()
+
+
+# --- sources ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_source_that_a_clock_which_was_ahead_left_alone_is_fetched_from_again(shop: Shop, clock: FakeClock) -> None:
+    clock.is_put(RTC)
+    shop.world.says["a"] = TemporaryError("answers with 500")
+    for _ in range(5):
+        clock.goes_on(MINUTE)
+        shop.refresh()
+    assert ProviderState.objects.get(name="a").open_until is not None
+    shop.world.says["a"] = PRICES
+    clock.is_put(-RTC)
+    clock.goes_on(MINUTE)
+    assert shop.refresh() == ["a"]
+
+
+def test_a_source_that_asked_a_clock_which_was_ahead_for_a_rest_is_fetched_from_again(
+    shop: Shop, clock: FakeClock
+) -> None:
+    clock.is_put(RTC)
+    shop.world.says["a"] = TemporaryError("answers with 429", retry_after=5 * MINUTE)
+    shop.refresh()
+    assert shop.refresh() == ["b"]
+    shop.world.says["a"] = PRICES
+    clock.is_put(-RTC)
+    assert shop.refresh() == ["a"]
+
+
+def test_a_rest_is_as_long_as_the_source_says_by_its_own_clock(clock: FakeClock) -> None:
+    for step in STEPS:
+        rest = format_datetime(clock.now + 5 * MINUTE, usegmt=True)
+        answered = format_datetime(clock.now, usegmt=True)
+        clock.is_put(step)
+        assert _retry_after({"Retry-After": rest, "Date": answered}) == 5 * MINUTE
+        clock.is_put(-step)
+
+
+@pytest.mark.parametrize("quota", ["100/day", "100/month"])
+def test_what_was_called_in_a_period_that_has_not_begun_counts_in_this_one(
+    clock: FakeClock, settings: Settings, quota: str
+) -> None:
+    settings.A_QUOTA = Quota.parse(quota)
+    clock.is_put(dt.datetime(2026, 9, 30, 20, tzinfo=dt.UTC) - clock.now)
+    sources.count_calls("a", 30, clock.now, None)
+    clock.is_put(RTC)  # into October
+    sources.count_calls("a", 20, clock.now, None)
+    clock.is_put(-RTC)
+    booking = sources.book("a", 5, clock.now)
+    sources.count_calls("a", 3, clock.now, booking)
+    assert ProviderState.objects.get(name="a").calls_left(clock.now) == 77
+    clock.goes_on(RTC)
+    sources.count_calls("a", 1, clock.now, None)
+    assert ProviderState.objects.get(name="a").calls_left(clock.now) == 76
+    clock.is_put(-dt.timedelta(days=70))  # so far ahead no clock was that is to be believed
+    assert ProviderState.objects.get(name="a").calls_left(clock.now) == 100
+
+
+def test_what_staff_rejected_in_the_future_is_remembered_for_a_day_from_now(shop: Shop, clock: FakeClock) -> None:
+    clock.is_put(RTC)
+    shop.says_nothing()
+    shop.world.says["a"] = PRICES | {Metal.GOLD: "20000"}
+    shop.refresh()
+    for held in HeldPrice.pending():
+        ingest.decide(held.pk, approve=False, by="asha", now=clock.now)
+    clock.is_put(-RTC)
+    clock.goes_on(MINUTE)
+    shop.refresh()
+    assert shop.gold == "13200 from a"
+    assert {held.decided_at for held in HeldPrice.objects.filter(decision="rejected")} == {clock.now}
+
+
+def test_a_day_that_a_clock_which_was_ahead_took_for_long_over_is_asked_for_again(seeded: None) -> None:
+    archive = next(iter(ARCHIVES.values()))
+    today = NOW.date()
+    for days in (1, 30):
+        date = today - dt.timedelta(days=days)
+        SilentDay.objects.create(archive=archive.name, metal="gold", currency="INR", date=date)
+        left_out = backfill.leave_out_silent(archive, {date: {Metal.GOLD}}, now=NOW)
+        assert left_out == (days == 30)

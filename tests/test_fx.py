@@ -17,6 +17,7 @@ from werkzeug import Request, Response
 from prices.providers import fx
 from prices.providers.errors import PermanentError, ProviderError, TemporaryError
 from prices.providers.http import Client
+from swarna import clock
 from tests.conftest import NOW
 from tests.sources import hangs, raw_source
 from tests.strange import changed, damaged, decoded, json_values
@@ -137,10 +138,20 @@ class Vendors:
         return self.answers[name]
 
 
+class _Steady:
+    """The steady clock: as much time has passed since NOW as by the wall clock, unless a test says otherwise."""
+
+    now = 0.0
+
+
+_steady = _Steady()
+
+
 @pytest.fixture
 def vendors(http: HTTPServer, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendors]:
     """Both vendors, well; and a process that has not asked them yet."""
     monkeypatch.setattr(fx, "_desk", fx.Desk())
+    monkeypatch.setattr(clock, "steady", lambda: _steady.now)
     settings.FRANKFURTER_URL = settings.OPEN_ER_API_URL = http.url_for("").rstrip("/")
     yield Vendors(http)
     http.check()
@@ -148,6 +159,7 @@ def vendors(http: HTTPServer, settings: Settings, monkeypatch: pytest.MonkeyPatc
 
 
 def rate_at(now: dt.datetime, *, within: float = 10) -> fx.Rate:
+    _steady.now = (now - NOW).total_seconds()
     return fx.rate("USD", "INR", client=Client(deadline=time.monotonic() + within), now=now)
 
 
@@ -158,6 +170,19 @@ def test_frankfurter_is_asked_first_and_its_rate_is_kept_for_an_hour(vendors: Ve
     assert vendors.asked == ["frankfurter"]
     assert rate_at(NOW + HOUR).value == 97
     assert vendors.asked == ["frankfurter"] * 2
+
+
+def test_a_rate_is_kept_and_a_vendor_left_alone_for_time_that_has_passed(vendors: Vendors) -> None:
+    rate_at(NOW)
+    for step in (-5 * HOUR, 5 * HOUR):
+        fx.rate("USD", "INR", client=Client(deadline=time.monotonic() + 10), now=NOW + step)
+    assert vendors.asked == ["frankfurter"]
+    vendors.fail("frankfurter")
+    rate_at(NOW + 2 * HOUR)
+    _steady.now += 61
+    rate = fx.rate("USD", "INR", client=Client(deadline=time.monotonic() + 10), now=NOW - 3 * HOUR)
+    assert vendors.asked == ["frankfurter", "frankfurter", "open_er_api"]
+    assert rate.source == "open_er_api"
 
 
 def test_a_currency_in_itself_is_one_and_nobody_is_asked(vendors: Vendors) -> None:

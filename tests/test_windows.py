@@ -69,6 +69,20 @@ def test_a_count_says_how_long_its_window_is_open(valkey: str, prefix: str) -> N
         assert 59_000 < client.pttl(f"{prefix}:asha") <= 60_000
 
 
+@pytest.mark.parametrize("way", ["thread", "loop"])
+async def test_a_window_that_a_clock_put_back_holds_open_is_ended(valkey: str, prefix: str, way: str) -> None:
+    windows = Windows(valkey, prefix, MINUTE)
+    with redis.Redis.from_url(valkey) as client:
+        client.set(f"{prefix}:asha", 1000, px=3_600_000)
+        for number in (1, 1):  # this process's own, and the first of the next window
+            counted = windows.count("asha") if way == "thread" else await windows.acount("asha")
+            assert counted.number == number
+            assert 59 < counted.seconds_left <= 60
+            await asyncio.sleep(0)
+        assert client.pttl(f"{prefix}:asha") <= 60_000
+    await windows.aclose()
+
+
 @pytest.mark.parametrize("in_redis", [True, False])
 def test_what_is_taken_back_was_never_counted(valkey: str, prefix: str, in_redis: bool) -> None:
     windows = Windows(valkey if in_redis else None, prefix, MINUTE)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from django.utils import timezone
 
+from swarna import clock
 from swarna.settings import *  # noqa: F403
 
 _CLOCK = Path(os.environ["TOLD_TIME"])
 # Settings are read before anything that might keep the function.
-timezone.now = lambda: dt.datetime.fromisoformat(_CLOCK.read_text())
+timezone.now = clock.wall = lambda: dt.datetime.fromisoformat(_CLOCK.read_text())

@@ -20,13 +20,14 @@ from django.conf import settings
 from prices.providers.errors import PermanentError, ProviderError, TemporaryError
 from prices.providers.http import Client
 from prices.providers.parsing import fields, part, positive_decimal, quote_time, shown
+from swarna import clock
 
 logger = logging.getLogger(__name__)
 
 # The longest that the ECB leaves between two rates is from the Thursday before Easter until the Tuesday after it: five
 # days and sixteen hours, counted from the beginning of that Thursday, for a date is all that is given.
 OLDEST: Final = dt.timedelta(days=6)
-_KEPT: Final = dt.timedelta(hours=1)
+_KEPT: Final = 3600.0  # seconds
 # How long a vendor that has just failed is left alone, so that four metals do not wait for it one after the other.
 _REST: Final = dt.timedelta(minutes=1)
 
@@ -108,13 +109,13 @@ _VENDORS: Final[Mapping[str, _Ask]] = {"frankfurter": _ask_frankfurter, "open_er
 @dataclass(frozen=True, slots=True)
 class _Kept:
     rate: Rate
-    since: dt.datetime
+    since: float  # by the steady clock
 
 
 @dataclass(frozen=True, slots=True)
 class _Trouble:
     error: ProviderError
-    until: dt.datetime
+    until: float  # by the steady clock
 
 
 class Desk:
@@ -131,7 +132,7 @@ class Desk:
             raise TemporaryError(f"no rate of {base} in {quote} in time")
         try:
             kept = self._kept.get((base, quote))
-            if kept and abs(now - kept.since) < _KEPT:
+            if kept and clock.steady() - kept.since < _KEPT:
                 return kept.rate
             try:
                 rate = self._ask(base, quote, deadline=deadline, now=now)
@@ -140,7 +141,7 @@ class Desk:
                 if kept and now - kept.rate.as_of <= OLDEST:
                     return kept.rate
                 raise
-            self._kept[base, quote] = _Kept(rate, now)
+            self._kept[base, quote] = _Kept(rate, clock.steady())
             return rate
         finally:
             self._asking.release()
@@ -149,7 +150,7 @@ class Desk:
         """The first vendor's rate that has one. Each may use its share of the time, and leaves one to the caller."""
         errors: dict[str, ProviderError] = {}
         for position, (name, ask) in enumerate(_VENDORS.items()):
-            if (trouble := self._troubles.get(name)) and now < trouble.until:
+            if (trouble := self._troubles.get(name)) and clock.steady() < trouble.until:
                 errors[name] = trouble.error
                 continue
             share = max(0.0, deadline - time.monotonic()) / (len(_VENDORS) - position + 1)
@@ -161,7 +162,7 @@ class Desk:
             except ProviderError as error:
                 errors[name] = error
                 rest = (error.retry_after if isinstance(error, TemporaryError) else None) or _REST
-                self._troubles[name] = _Trouble(error, now + rest)
+                self._troubles[name] = _Trouble(error, clock.steady() + rest.total_seconds())
                 logger.warning("%s gave no rate of %s in %s: %s", name, base, quote, error)
         words = "; ".join(f"{name} {error}" for name, error in errors.items())
         kind = PermanentError if all(isinstance(error, PermanentError) for error in errors.values()) else TemporaryError

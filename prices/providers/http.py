@@ -24,7 +24,7 @@ from prices.providers.parsing import shown
 LARGEST_BODY = 256 * 1024  # the largest known answer is under 10 KB
 TRIES = 2  # at most, for one answer
 _CONNECT_TIMEOUT = 3.05
-_LONGEST_REST = dt.timedelta(hours=1)
+LONGEST_REST = dt.timedelta(hours=1)
 _PERMANENT = {400, 401, 403, 404, 410, 422}
 # Of a server in trouble, where it does not say when to come back.
 _BRIEF = {500, 502, 504}
@@ -205,7 +205,7 @@ def _refusal(response: requests.Response, explain: Explain) -> ProviderError:
         said = _decoded(_read(response))
     except (ProviderError, HTTPError):
         said = None
-    rest = _retry_after(response.headers.get("Retry-After"))
+    rest = _retry_after(response.headers)
     if explained := explain(said):
         if isinstance(explained, TemporaryError):
             explained.retry_after = rest
@@ -230,15 +230,20 @@ def _host(location: str) -> str:
         return "an address that is none"
 
 
-def _retry_after(header: str | None) -> dt.timedelta | None:
-    """Seconds or an HTTP date; bounded, so that no answer can silence a source for good."""
+def _retry_after(headers: Mapping[str, str]) -> dt.timedelta | None:
+    """Seconds or an HTTP date; bounded, so that no answer can silence a source for good.
+
+    A date is by the clock of whoever answers, which is told beside it; ours may be another.
+    """
+    header = headers.get("Retry-After")
     if header is None:
         return None
     try:
         if header.strip().isdecimal():
-            span = dt.timedelta(seconds=min(int(header), _LONGEST_REST.total_seconds()))
+            span = dt.timedelta(seconds=min(int(header), LONGEST_REST.total_seconds()))
         else:
-            span = parsedate_to_datetime(header) - dt.datetime.now(dt.UTC)
+            answered_at = parsedate_to_datetime(headers["Date"]) if "Date" in headers else dt.datetime.now(dt.UTC)
+            span = parsedate_to_datetime(header) - answered_at
     except (ValueError, TypeError, OverflowError):
         return None
-    return min(span, _LONGEST_REST) if span > dt.timedelta(0) else None
+    return min(span, LONGEST_REST) if span > dt.timedelta(0) else None

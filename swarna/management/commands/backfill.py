@@ -88,7 +88,7 @@ class Command(BaseCommand):
         missing = backfill.missing_days(archive, metals, first, last, replace=options["replace"])
         filled = Filled(there=sum(len(metals) - len(without) for without in missing.values()))
         if not options["again"]:
-            filled.unknown = backfill.leave_out_silent(archive, missing)
+            filled.unknown = backfill.leave_out_silent(archive, missing, now=now)
         asks = list(backfill.plan(missing, days_per_call=per_call, brings_all=archive.brings_all))
         with arguments.bar(len(asks), "call") as bar:
             for asked in asks:
