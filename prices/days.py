@@ -52,7 +52,8 @@ class Day:
 
     `newest` are the quotes of the time `quoted_at`, one a source, in the order in which they were recorded; `before`
     are the day's figures without them, None where the day begins with them. `closed` is the last price of the day
-    before. `at` is the latest time that a quote had: `quoted_at` may go back, and the day does not.
+    before. `at` is the latest time that a quote had: `quoted_at` may go back, and the day does not. (A quote's time is
+    here the moment that candles count it at.)
     """
 
     at: dt.datetime

@@ -1,15 +1,21 @@
 """Whether a price can be believed: pure. What cannot is held until it is confirmed (prices/holding.py)."""
 
+import datetime as dt
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
 from prices.quotes import Quote, percent
 
 # Percent by which a source's price may lie outside the day's range that it gives beside it: it need not bring both up
 # to date at the same moment.
 _BESIDE_ITS_RANGE: Final = Decimal("0.1")
+
+
+# The sources that say one thing, each with the time of its quote.
+Voices: TypeAlias = Mapping[str, dt.datetime]
 
 
 class Doubt(enum.StrEnum):
@@ -58,12 +64,13 @@ def doubted(quote: Quote, last: Quote | None, *, band: Band | None, max_jump_per
     return None
 
 
-def confirms(quote: Quote, held: Quote, *, max_jump_percent: Decimal) -> bool:
+def confirms(quote: Quote, held: Quote, *, voices: Voices, held_by: Voices, max_jump_percent: Decimal) -> bool:
     """Whether a quote says the same as one that is held, from another source, or later from the same one.
 
-    The same quote over again, which a source may have in its cache, says nothing new.
+    `voices` are the sources that say the one, and `held_by` those that said the other, each with the time of its quote.
+    The same quotes over again, which a source may have in its cache, say nothing new.
     """
-    speaks_again = quote.source != held.source or quote.quoted_at > held.quoted_at
+    speaks_again = any(source not in held_by or at > held_by[source] for source, at in voices.items())
     return speaks_again and abs(percent(quote.price - held.price, held.price)) <= max_jump_percent
 
 

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from django.conf import settings
+
 from prices import sources, statements
-from prices.consensus import CONSENSUS
-from prices.guards import Band, Doubt, Doubted, confirms, doubted
+from prices.consensus import Agreement
+from prices.guards import Band, Doubt, Doubted, Voices, confirms, doubted
 from prices.models import FallbackPrice, HeldPrice, LatestPrice, SanityBand
 from prices.premiums import before_premium
 from prices.quotes import Lane, Metal, Quote, percent
@@ -53,13 +55,15 @@ def last_live(metal: str, currency: str) -> Quote | None:
 class Judge:
     """Lets through the quotes that can be believed, and holds the others.
 
-    `last` gives the live quote of a metal that was accepted before, less any premium.
+    `last` gives the live quote of a metal that was accepted before, less any premium; `refresh` is the number of the
+    refresh that brings those that are held.
     """
 
     last: Callable[[Metal], Quote | None]
     bands: Mapping[Metal, Band]
     max_jump_percent: Decimal
     now: dt.datetime
+    refresh: int = 0
     _pending: list[HeldPrice] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,28 +76,40 @@ class Judge:
         trouble = doubted(
             spot, self.last(quote.metal), band=self.bands.get(quote.metal), max_jump_percent=self.max_jump_percent
         )
-        # Sources that agree have confirmed one another; but a band is for what no number of sources can make true.
-        if trouble is None or (quote.source == CONSENSUS and trouble.doubt is not Doubt.BAND):
-            return None
-        return trouble if spot.price == quote.price else Doubted(trouble.doubt, f"less its premium, {trouble.words}")
+        if trouble is None or spot.price == quote.price:
+            return trouble
+        return Doubted(trouble.doubt, f"less its premium, {trouble.words}")
 
     def admits(self, quote: Quote) -> bool:
         """Whether a quote may be published now. One that may not is recorded, once."""
-        trouble = self.doubts(quote)
-        pending = self._pending_of(quote)
-        if trouble and not self._is_confirmed(quote, trouble, pending):
-            self._hold(quote, trouble, pending)
+        trouble, voices = self.doubts(quote), {quote.source: quote.quoted_at}
+        if trouble and not self._is_confirmed(quote, voices, trouble):
+            self._hold(quote, trouble)
             return False
-        for held in pending:
-            self._settle(held, quote)
+        self._settle_all(quote)
         return True
 
-    def hold_for_disagreement(self, quotes: Sequence[Quote], minimum: int) -> None:
-        """Record what one metal's sources say of whom fewer than `minimum` agree."""
+    def admits_agreement(self, agreement: Agreement, quote: Quote) -> bool:
+        """Whether `quote`, which an agreement is on, may be published now; the same rules hold as for a source's.
+
+        An agreement of as many sources as have to agree is one voice; more of them confirm it. One that may not go out
+        is recorded, once, when all answers have come.
+        """
+        trouble, voices = self.doubts(quote), agreement.contributors
+        if trouble and not self._is_confirmed(quote, voices, trouble, is_more=len(voices) > settings.CONSENSUS_SOURCES):
+            if agreement.is_final:
+                words = f"{trouble.words}; {', '.join(voices)} agree on it"[:_LONGEST_WORDS]
+                self._hold(quote, Doubted(trouble.doubt, words), voices)
+            return False
+        self._settle_all(quote)
+        return True
+
+    def hold_for_disagreement(self, quotes: Sequence[Quote]) -> None:
+        """Record what one metal's sources say of whom too few agree: each of them, for staff to choose from."""
         words = ", ".join(f"{quote.source} {before_premium(quote).price:,}" for quote in quotes)
+        words = f"fewer than {settings.CONSENSUS_SOURCES} fresh sources agree: {words}"[:_LONGEST_WORDS]
         for quote in quotes:
-            trouble = Doubted(Doubt.AGREEMENT, f"fewer than {minimum} fresh sources agree: {words}"[:_LONGEST_WORDS])
-            self._hold(quote, trouble, self._pending_of(quote))
+            self._hold(quote, Doubted(Doubt.AGREEMENT, words))
 
     def _pending_of(self, quote: Quote) -> list[HeldPrice]:
         return [
@@ -103,16 +119,25 @@ class Judge:
             == (quote.metal, quote.currency, HeldPrice.Decision.PENDING)
         ]
 
-    def _is_confirmed(self, quote: Quote, trouble: Doubted, pending: list[HeldPrice]) -> bool:
+    def _is_confirmed(self, quote: Quote, voices: Voices, trouble: Doubted, *, is_more: bool = False) -> bool:
+        """Whether what is held confirms a quote; `is_more`: more sources say it than have to agree, which does too."""
         if trouble.doubt is Doubt.BAND:
             return False  # a source that changed its unit would confirm itself for ever
         if any(self._is_same(quote, rejected) for rejected in self._rejected(quote)):
             return False
-        spot = before_premium(quote)
+        if is_more:
+            return True
+        spot, pending = before_premium(quote), self._pending_of(quote)
         # Where others have their say too, a source that says the same again proves nothing.
-        others = [held for held in pending if held.source != quote.source and held.doubt != Doubt.BAND]
+        others = [held for held in pending if held.voices.keys().isdisjoint(voices) and held.doubt != Doubt.BAND]
         return any(
-            confirms(spot, before_premium(held.quote()), max_jump_percent=self.max_jump_percent)
+            confirms(
+                spot,
+                before_premium(held.quote()),
+                voices=voices,
+                held_by=held.voices,
+                max_jump_percent=self.max_jump_percent,
+            )
             for held in others or pending
         )
 
@@ -128,7 +153,8 @@ class Judge:
         before = before_premium(held.quote()).price
         return abs(percent(before_premium(quote).price - before, before)) <= self.max_jump_percent
 
-    def _hold(self, quote: Quote, trouble: Doubted, pending: list[HeldPrice]) -> None:
+    def _hold(self, quote: Quote, trouble: Doubted, contributors: Voices | None = None) -> None:
+        pending = self._pending_of(quote)
         for held in pending:
             if held.source != quote.source:
                 continue
@@ -148,6 +174,8 @@ class Judge:
             source=quote.source,
             quoted_at=quote.quoted_at,
             held_at=gainsaid.held_at if gainsaid else self.now,
+            refresh=self.refresh,
+            contributors={source: at.isoformat() for source, at in contributors.items()} if contributors else None,
             doubt=trouble.doubt,
             words=trouble.words,
         )
@@ -167,6 +195,10 @@ class Judge:
             and self._is_same(quote, last)
         )
         return last if is_it else None
+
+    def _settle_all(self, quote: Quote) -> None:
+        for held in self._pending_of(quote):
+            self._settle(held, quote)
 
     def _settle(self, held: HeldPrice, quote: Quote) -> None:
         """What a published quote makes of one that is held."""

@@ -13,9 +13,11 @@ from functools import partial
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models.functions import Greatest
 
 from prices import confirmations, history, partitions, schedule, statements
 from prices.changes import significant_change
+from prices.consensus import CONSENSUS, Agreement
 from prices.days import Day, following
 from prices.holding import Judge, bands
 from prices.models import (
@@ -45,10 +47,12 @@ from swarna import clock
 
 logger = logging.getLogger(__name__)
 
+# Prices' moments are in the order of their ticks. One that lies further ahead is by a clock that was wrong.
+_MOST_AHEAD = dt.timedelta(minutes=5)
 # What a row of the latest prices has from the price: all but whose it is.
 _PUBLISHED = [field.name for field in Price._meta.fields if field.name not in ("id", "metal")]
 _IN_ITS_PLACE = "ON CONFLICT (metal_id, lane, currency) DO UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in (*_PUBLISHED, "confirmed_at", "confirmed_by", "trading_day")
+    f"{name} = excluded.{name}" for name in (*_PUBLISHED, "confirmed_at", "confirmed_by", "refresh", "trading_day")
 )
 
 
@@ -61,11 +65,14 @@ def record(quotes: Iterable[Quote], *, now: dt.datetime) -> PublishedTick | None
         return ledger.write(quotes)
 
 
-def offer(quotes: Iterable[Quote], *, now: dt.datetime) -> set[Metal]:
+def offer(quotes: Iterable[Quote], *, now: dt.datetime, refresh: int | None = None) -> set[Metal]:
     """Write the quotes that can be believed, as `record` does, and hold the others (prices/holding.py), whose metals it
     returns.
+
+    `refresh` is the number of the refresh that they came in, which says whether they are newer than other sources';
+    without it their own times do.
     """
-    with _one_at_a_time(now) as ledger:
+    with _one_at_a_time(now, refresh) as ledger:
         judge = ledger.judge()
         offered = list(ledger.in_time(quotes))
         believed = [quote for quote in offered if quote.lane is not Lane.LIVE or judge.admits(quote)]
@@ -73,10 +80,18 @@ def offer(quotes: Iterable[Quote], *, now: dt.datetime) -> set[Metal]:
         return {quote.metal for quote in offered if quote not in believed}
 
 
-def hold_for_disagreement(quotes: Sequence[Quote], *, now: dt.datetime) -> None:
+def offer_agreements(agreements: Iterable[Agreement], *, now: dt.datetime, refresh: int) -> None:
+    """Write what sources agree on in a refresh and can be believed; hold the rest of what is final."""
+    with _one_at_a_time(now, refresh) as ledger:
+        judge = ledger.judge()
+        agreed = {found.quote: found for found in agreements if found.quote}
+        ledger.write([quote for quote in ledger.in_time(agreed) if judge.admits_agreement(agreed[quote], quote)])
+
+
+def hold_for_disagreement(quotes: Sequence[Quote], *, now: dt.datetime, refresh: int) -> None:
     """Record what the sources of one metal say that do not agree: staff may decide between them."""
-    with _one_at_a_time(now) as ledger:
-        ledger.judge().hold_for_disagreement(list(ledger.in_time(quotes)), settings.CONSENSUS_SOURCES)
+    with _one_at_a_time(now, refresh) as ledger:
+        ledger.judge().hold_for_disagreement(list(ledger.in_time(quotes)))
 
 
 def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> PublishedTick | None:
@@ -94,6 +109,7 @@ def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> Publish
             raise ValueError(f"it is in {held.currency}, and prices are shown in {settings.BASE_CURRENCY} now")
         if held.metal_id not in ledger.listed:
             raise ValueError("the metal is switched off")
+        ledger.refresh = held.refresh
         if not list(ledger.in_time([held.quote()])):
             raise ValueError("a newer price of this metal is out")
         held.decide(HeldPrice.Decision.APPROVED, by=by, at=now)
@@ -130,9 +146,9 @@ def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> Pub
 
 
 @contextmanager
-def _one_at_a_time(now: dt.datetime) -> Iterator["_Ledger"]:
+def _one_at_a_time(now: dt.datetime, refresh: int | None = None) -> Iterator["_Ledger"]:
     with transaction.atomic():
-        yield _Ledger(Head.locked(), now)
+        yield _Ledger(Head.locked(), now, refresh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +161,15 @@ class _Outgoing:
 
 
 class _Ledger:
-    """Where every metal stands at `now`, for the length of one transaction that holds the lock."""
+    """Where every metal stands at `now`, for the length of one transaction that holds the lock.
 
-    def __init__(self, head: Head, now: dt.datetime) -> None:
+    `refresh` is the number of the refresh that brings what is written; None where none does.
+    """
+
+    def __init__(self, head: Head, now: dt.datetime, refresh: int | None = None) -> None:
         self.head = head
         self.now = now
+        self.refresh = refresh
         self.configuration = Configuration.load()
         self.premiums = Premium.in_force(now)
         self.lanes = shown_lanes(settings.PRICE_PROVIDERS)
@@ -166,7 +186,13 @@ class _Ledger:
             bands=bands(settings.BASE_CURRENCY),
             max_jump_percent=self.configuration.jump_percent,
             now=self.now,
+            refresh=self._number,
         )
+
+    @property
+    def _number(self) -> int:
+        """The refresh that counts as the one which brings what is written: without one, the newest."""
+        return self.head.refreshes if self.refresh is None else self.refresh
 
     def _last_live(self, metal: Metal) -> Quote | None:
         live = self.latest.get((metal, Lane.LIVE))
@@ -246,7 +272,7 @@ class _Ledger:
         return result
 
     def in_time(self, quotes: Iterable[Quote]) -> Iterator[Quote]:
-        """Those of listed metals that are not older than the newest of their lane."""
+        """Those of listed metals that are not older than what their lane has."""
         return (quote for quote in quotes if quote.metal in self.listed and self._is_in_time(quote))
 
     def _last(self, quote: Quote) -> LatestPrice | None:
@@ -254,20 +280,37 @@ class _Ledger:
         return self.latest.get((quote.metal, quote.lane))
 
     def _is_in_time(self, quote: Quote) -> bool:
-        """Whether its lane has no newer quote. Only staff may go back in time."""
+        """Whether its lane has nothing newer. Only staff may go back in time.
+
+        Of two quotes of one source the one of the later time is newer. Those of different sources, each with a clock
+        and a delay of its own, and what several agree on, are as new as the refresh that brought them.
+        """
         last = self._last(quote)
-        if last is None or quote.lane is Lane.FALLBACK or quote.quoted_at >= last.quoted_at:
+        if last is None or quote.lane is Lane.FALLBACK:
             return True
-        if not clock.can_be(last.quoted_at, self.now):
-            return True  # it would bar all others until then
-        logger.warning(
-            "%s gives %s an older quote, of %s; that of %s stays",
-            quote.source,
-            quote.metal,
-            f"{quote.quoted_at:%Y-%m-%dT%H:%M:%SZ}",
-            f"{last.quoted_at:%Y-%m-%dT%H:%M:%SZ}",
-        )
-        return False
+        is_earlier = quote.quoted_at < last.quoted_at and clock.can_be(last.quoted_at, self.now)
+        by_refresh = self.refresh is not None and (quote.source != last.source or quote.source == CONSENSUS)
+        if self._number < last.refresh and (by_refresh or quote.quoted_at == last.quoted_at):
+            logger.info("%s gave %s a price in a refresh that a later one has superseded", quote.source, quote.metal)
+            return False
+        if is_earlier and (not by_refresh or self._has_newer_of(quote)):
+            logger.warning(
+                "%s gives %s an older quote, of %s; that of %s stays",
+                quote.source,
+                quote.metal,
+                f"{quote.quoted_at:%Y-%m-%dT%H:%M:%SZ}",
+                f"{last.quoted_at:%Y-%m-%dT%H:%M:%SZ}",
+            )
+            return False
+        return True
+
+    def _has_newer_of(self, quote: Quote) -> bool:
+        """Whether its source gave a newer quote before another one had its say; what several agree on has no clock."""
+        if quote.source == CONSENSUS:
+            return False
+        of_source = Price.objects.filter(metal=quote.metal, currency=quote.currency, source=quote.source)
+        # A price is never from earlier on than when it was quoted: so the index ends the search.
+        return of_source.filter(at__gt=quote.quoted_at, quoted_at__gt=quote.quoted_at).exists()
 
     def _outgoing(self, quote: Quote, *, confirms: bool) -> _Outgoing:
         """A quote as it would go out. Where it `confirms` nothing, it is the last one over again: its day has it."""
@@ -278,8 +321,13 @@ class _Ledger:
             return _Outgoing(outgoing, DayFigures(open=price, high=price, low=price, previous_close=None), None)
         day = self._day_before(quote)
         if confirms or day is None:
-            day = following(day, quoted(quote), quote.quoted_at, history.zone())
+            day = following(day, quoted(quote), self._moment(quote, day), history.zone())
         return _Outgoing(outgoing, day.figures.with_premium(premium_on(quote, self.premiums)), day)
+
+    def _moment(self, quote: Quote, day: Day | None) -> dt.datetime:
+        """The moment of a quote in its day, where it takes the place of what it does in candles."""
+        last = self._last(quote)
+        return day.quoted_at if day and last and self._is_again(quote, last) else self._at(quote)
 
     def _day_before(self, quote: Quote) -> Day | None:
         """The day that the price before this one is in, or closed."""
@@ -304,7 +352,9 @@ class _Ledger:
     def _confirm(self, quotes: Iterable[Quote]) -> None:
         repeated = [self.latest[quote.metal, quote.lane].pk for quote in quotes]
         if repeated:
-            LatestPrice.objects.filter(pk__in=repeated).update(confirmed_at=self.now, confirmed_by=clock.mark())
+            confirmed = LatestPrice.objects.filter(pk__in=repeated)
+            newest = Greatest("refresh", self._number)
+            confirmed.update(confirmed_at=self.now, confirmed_by=clock.mark(), refresh=newest)
 
     def _change(self, quote: Quote) -> Change | None:
         """The move within the quote's own lane: that a fallback is shown, or no longer, moves no market."""
@@ -335,21 +385,47 @@ class _Ledger:
             quoted_at=quote.quoted_at,
         )
 
-    def _at(self, quote: Quote, *, confirms: bool) -> dt.datetime:
-        """From when on a quote is the price. Where staff made it so, or another premium, that is now."""
+    def _at(self, quote: Quote, *, confirms: bool = True) -> dt.datetime:
+        """From when on a quote is the price: when it was quoted; or now, where another one was the price by then, and
+        where staff made it so, or another premium.
+        """
+        last = self._last(quote)
         if quote.lane is Lane.FALLBACK or not confirms:
             return self.now
-        last = self._last(quote)
-        return max(quote.quoted_at, last.at) if last and clock.can_be(last.at, self.now) else quote.quoted_at
+        if last is None or not clock.can_be(last.at, self.now, ahead=_MOST_AHEAD):
+            return quote.quoted_at
+        if self._is_again(quote, last):
+            return last.at
+        if quote.quoted_at > last.at or (quote.quoted_at == last.at and quote.source != CONSENSUS):
+            return quote.quoted_at
+        # Nothing moves while the market is closed; and no source said what a premium was put on that was quoted before.
+        is_open = quote.lane is Lane.SIMULATED or settings.MARKET_CALENDAR.is_open(self.now)
+        was_said = last.published_at is None or last.confirmed_at >= last.published_at
+        return max(self.now, last.at) if is_open and was_said else last.at
+
+    def _is_again(self, quote: Quote, last: LatestPrice) -> bool:
+        """Whether a quote says once more, or corrects, what the last one said: its source does so with the same time,
+        or the sources that agree in the same refresh, of whom more have answered.
+        """
+        if quote.source != last.source:
+            return False
+        if quote.source != CONSENSUS:
+            return quote.quoted_at == last.quoted_at
+        return last.refresh == self.refresh or last.quote().at_spot() == quote
 
     def _latest(self, row: Price, day: Day | None, *, confirms: bool) -> LatestPrice:
         lane = lane_of(row.source)
-        last = None if confirms else self.latest[row.metal_id, lane]
+        last = self.latest.get((row.metal_id, lane))
+        if confirms or last is None:
+            at, by, refresh = self.now, clock.mark(), max(self._number, last.refresh if last else 0)
+        else:
+            at, by, refresh = last.confirmed_at, last.confirmed_by, last.refresh
         return LatestPrice(
             metal_id=row.metal_id,
             lane=lane,
-            confirmed_at=last.confirmed_at if last else self.now,
-            confirmed_by=last.confirmed_by if last else clock.mark(),
+            confirmed_at=at,
+            confirmed_by=by,
+            refresh=refresh,
             trading_day=day.stored() if day else None,
             **{name: getattr(row, name) for name in _PUBLISHED},
         )

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
@@ -90,6 +90,9 @@ class Head(models.Model):
     began_at = models.DateTimeField(
         default=timezone.now, help_text="Since when ticks are counted: a database that was emptied counts anew."
     )
+    refreshes = models.BigIntegerField(
+        default=0, db_default=0, help_text="How many refreshes have begun; the newest one's number."
+    )
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="there_is_one_head")]
@@ -106,6 +109,15 @@ class Head(models.Model):
             cls.objects.get_or_create(pk=1)
             heads = statements.rows(cls, lock)
         return heads[0]
+
+    @classmethod
+    def begin_refresh(cls) -> int:
+        """Count one more refresh, and return its number. Numbers order refreshes whatever any clock says."""
+        with transaction.atomic():
+            head = cls.locked()
+            head.refreshes += 1
+            head.save(update_fields=["refreshes"])
+        return head.refreshes
 
     @classmethod
     def newest(cls) -> int:
@@ -223,8 +235,9 @@ class Confirmation(NamedTuple):
 class LatestPrice(_Published):
     """Where a metal's history stands in one lane, so that ingest reads four rows and not a history.
 
-    `confirmed_at` is when a source last gave this quote or a newer one: an upstream that repeats an unchanged quote is
-    alive, though there is nothing new to publish. `confirmed_by` is the clock that says so (swarna/clock.py).
+    `confirmed_at` is when a source last gave this quote or a newer one, and `refresh` the refresh in which that was: an
+    upstream that repeats an unchanged quote is alive, though there is nothing new to publish. `confirmed_by` is the
+    clock that says so (swarna/clock.py).
     """
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="latest")
@@ -234,6 +247,7 @@ class LatestPrice(_Published):
     trading_day = models.JSONField(
         null=True, help_text="The day so far, before any premium (prices/days.py). Staff's fallback has none."
     )
+    refresh = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [
@@ -612,6 +626,10 @@ class HeldPrice(_Quoted):
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="held_prices")
     held_at = models.DateTimeField()
+    refresh = models.BigIntegerField(default=0, db_default=0, help_text="The number of the refresh that brought it.")
+    contributors = models.JSONField(
+        null=True, help_text="Of a price that several sources agree on: each of them, and when it quoted."
+    )
     doubt = models.CharField(max_length=10, choices=[(doubt.value, doubt.value) for doubt in Doubt])
     words = models.CharField("why", max_length=300)
     decision = models.CharField(max_length=10, choices=Decision.choices, default=Decision.PENDING)
@@ -630,6 +648,13 @@ class HeldPrice(_Quoted):
 
     def __str__(self) -> str:
         return f"{self.metal_id} {self.price} {self.currency}/g from {self.source}"
+
+    @property
+    def voices(self) -> dict[str, dt.datetime]:
+        """The sources that say so, each with the time of its quote: the one, or those that agree."""
+        if not self.contributors:
+            return {self.source: self.quoted_at}
+        return {source: dt.datetime.fromisoformat(at) for source, at in self.contributors.items()}
 
     @classmethod
     def pending(cls) -> "models.QuerySet[HeldPrice]":

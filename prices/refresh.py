@@ -1,16 +1,21 @@
-"""One refresh: ask the sources, record what they gave, fall back where nobody has answered for too long."""
+"""One refresh: ask the sources, record what they gave, fall back where nobody has answered for too long.
+
+Refreshes are numbered in the order in which they began: by that, and not by what time each source says it is, the price
+of one source is newer than that of another (prices/ingest.py).
+"""
 
 import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from decimal import Decimal
 
 from django.conf import settings
 from django.utils import timezone
 
 from prices import confirmations, ingest, schedule, sources
 from prices.asking import asked
-from prices.consensus import Agreement, agreement
-from prices.models import ListedMetal
+from prices.consensus import Agreement, decision
+from prices.models import Head, ListedMetal
 from prices.premiums import before_premium
 from prices.providers import chain
 from prices.quotes import Metal, Quote
@@ -37,9 +42,9 @@ def refresh(clock: Callable[[], dt.datetime] = timezone.now) -> None:
     if not metals:
         logger.debug("the market is closed, and every price was confirmed a short while ago")
     elif settings.CONSENSUS_SOURCES:
-        _by_consensus(metals, clock)
+        _by_consensus(metals, Head.begin_refresh(), clock)
     else:
-        _by_the_first(metals, clock)
+        _by_the_first(metals, Head.begin_refresh(), clock)
     ingest.apply_premiums(now=clock())  # one may have come into force where no source has a new price
     ingest.fall_back_where_due(now=clock())
 
@@ -56,16 +61,17 @@ def _to_ask_for(now: dt.datetime) -> list[Metal]:
     ]
 
 
-def _by_the_first(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None:
+def _by_the_first(metals: list[Metal], refresh: int, clock: Callable[[], dt.datetime]) -> None:
     """Each metal from the first source that has a fresh price. For one that is held the next is asked, and may confirm.
 
-    A stale price goes out, as what it is, where nobody has a fresh one.
+    A stale price goes out, as what it is, where nobody has a fresh one, and the one that is out is not of later.
     """
     fresh: set[Metal] = set()
     stale: list[Quote] = []
     for outcome in asked(chain.one_after_the_other, sources.to_ask(clock()), metals, clock):
-        fresh |= {quote.metal for quote in outcome.fresh}
-        outcome.held |= ingest.offer(outcome.fresh, now=clock())
+        if outcome.fresh:
+            fresh |= {quote.metal for quote in outcome.fresh}
+            outcome.held |= ingest.offer(outcome.fresh, now=clock(), refresh=refresh)
         if outcome.is_over:
             stale += outcome.stale
             sources.remember(outcome, clock())
@@ -74,26 +80,44 @@ def _by_the_first(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None
         ingest.offer([quote for metal, quote in newest.items() if metal not in fresh], now=clock())
 
 
-def _by_consensus(metals: list[Metal], clock: Callable[[], dt.datetime]) -> None:
-    """Each metal as enough sources agree on it, as soon as they do, and again when another one has its say."""
-    tolerances = sources.tolerances()
-    said: dict[Metal, dict[str, Quote]] = {}
-    agreements: dict[Metal, Agreement] = {}
-    for outcomes in asked(chain.side_by_side, sources.to_ask(clock()), metals, clock):
-        fresh = [quote for outcome in outcomes for quote in outcome.fresh]
-        for quote in fresh:
-            said.setdefault(quote.metal, {})[quote.source] = quote
-        for metal in {quote.metal for quote in fresh}:
-            agreements[metal] = agreement(
-                [before_premium(quote) for quote in said[metal].values()],
-                minimum=settings.CONSENSUS_SOURCES,
-                tolerance_percent=tolerances.__getitem__,
-            )
-        ingest.offer(filter(None, (agreements[metal].quote for metal in metals if metal in agreements)), now=clock())
+def _by_consensus(metals: list[Metal], refresh: int, clock: Callable[[], dt.datetime]) -> None:
+    """Each metal as enough sources agree on it, as soon as no answer that is missing could overturn that.
+
+    When all have answered, or the budget is used up, what they say together goes out in the place of what went before.
+    """
+    tolerances, names = sources.tolerances(), sources.to_ask(clock())
+    said: dict[Metal, list[Quote]] = {metal: [] for metal in metals}
+    missing: dict[Metal, set[str]] = {metal: set(names) for metal in metals}
+    final: dict[Metal, Agreement] = {}
+    for outcomes in asked(chain.side_by_side, names, metals, clock):
+        answered: set[Metal] = set()
+        for outcome in outcomes:
+            for quote in outcome.fresh:
+                said[quote.metal].append(quote)
+            for metal in outcome.answered:
+                if outcome.source in missing[metal]:
+                    missing[metal].remove(outcome.source)
+                    answered.add(metal)
+        decided = {metal: _decided(said[metal], missing[metal], tolerances) for metal in answered if said[metal]}
+        agreements = {metal: found for metal, found in decided.items() if found}
+        if any(found.quote for found in agreements.values()):
+            in_order = [agreements[metal] for metal in metals if metal in agreements]
+            ingest.offer_agreements(in_order, now=clock(), refresh=refresh)
+        final |= {metal: found for metal, found in agreements.items() if found.is_final}
         for outcome in outcomes:
             if outcome.is_over:
                 sources.remember(outcome, clock())
-    for metal, found in agreements.items():
+    for metal, found in final.items():
         sources.remember_agreement(metal, found, clock())
         if found.quote is None:
-            ingest.hold_for_disagreement(list(said[metal].values()), now=clock())
+            ingest.hold_for_disagreement(said[metal], now=clock(), refresh=refresh)
+
+
+def _decided(said: Sequence[Quote], missing: Collection[str], tolerances: Mapping[str, Decimal]) -> Agreement | None:
+    """The agreement on a metal at spot, so that duty is no difference; None while it has to wait."""
+    return decision(
+        [before_premium(quote) for quote in said],
+        missing=len(missing),
+        minimum=settings.CONSENSUS_SOURCES,
+        tolerance_percent=tolerances.__getitem__,
+    )

@@ -88,6 +88,33 @@ def test_whatever_is_believed_is_near_the_last_one(last: Decimal, price: Decimal
 def test_a_second_source_or_the_same_one_later_confirms_a_price(
     price: str, source: str, later: bool, confirmed: bool
 ) -> None:
-    held = quote(price="120")
-    said = quote(price=price, source=source, at=NOW + MINUTE * later)
-    assert confirms(said, held, max_jump_percent=FIVE) is confirmed
+    said_at = NOW + MINUTE * later
+    assert (
+        confirms(
+            quote(price=price, source=source, at=said_at),
+            quote(price="120"),
+            voices={source: said_at},
+            held_by={"gold_api_com": NOW},
+            max_jump_percent=FIVE,
+        )
+        is confirmed
+    )
+
+
+@pytest.mark.parametrize(
+    ("voices", "confirmed"),
+    [
+        ({"a": 0, "b": 0}, False),
+        ({"a": 0}, False),
+        ({"a": 0, "b": 1}, True),
+        ({"a": 0, "c": -9}, True),  # by its own clock
+        ({"a": -1, "b": -1}, False),
+    ],
+    ids=str,
+)
+def test_sources_that_agree_confirm_a_price_where_one_of_them_says_something_new(
+    voices: dict[str, int], confirmed: bool
+) -> None:
+    held_by = {"a": NOW, "b": NOW}
+    said = {source: NOW + minutes * MINUTE for source, minutes in voices.items()}
+    assert confirms(quote(), quote(), voices=said, held_by=held_by, max_jump_percent=FIVE) is confirmed

@@ -57,6 +57,11 @@ class Outcome:
         return [*self.quotes, *self.stale]
 
     @property
+    def answered(self) -> set[Metal]:
+        """The metals of which an answer has come, good or bad."""
+        return {quote.metal for quote in self.said} | self.errors.keys()
+
+    @property
     def retry_after(self) -> dt.timedelta | None:
         """The longest rest that the source asked for."""
         asked = [error.retry_after for error in self.errors.values() if isinstance(error, TemporaryError)]
@@ -99,7 +104,7 @@ def side_by_side(
     is_stale: IsStale,
     book: Book,
 ) -> Iterator[list[Outcome]]:
-    """Ask all sources at once for all metals; yields those with fresh quotes, or that are over, as answers come."""
+    """Ask all sources at once for all metals; yields those with new answers, or that are over, as they come."""
     if not metals:
         return
     deadline = time.monotonic() + budget.total_seconds()
@@ -142,13 +147,14 @@ class _Asking:
         """The outcome, each time that there are fresh quotes in it, and at the end."""
         while not self.outcome.is_over:
             _gather(self.pending, self._deadline)
-            if self.settle():
+            if self.settle() and (self.outcome.fresh or self.outcome.is_over):
                 yield self.outcome
 
     def settle(self) -> bool:
-        """Take the answers that have come. Whether that is news: something is fresh, or it is over."""
+        """Take the answers that have come. Whether that is news: there are some, or it is over."""
         self.outcome.fresh = []
-        for call in [call for call in self.pending if call.done()]:
+        done = [call for call in self.pending if call.done()]
+        for call in done:
             self._take(self.pending.pop(call), call)
         if self.pending and _left(self._deadline) == 0.0:
             for metals in self.pending.values():
@@ -161,7 +167,7 @@ class _Asking:
             self.outcome.seconds = time.monotonic() - self._began
             if self.outcome.errors:
                 logger.warning("%s gave no fresh price: %s", self.outcome.source, self.outcome.complaint)
-        return bool(self.outcome.fresh) or self.outcome.is_over
+        return bool(done) or self.outcome.is_over
 
     def _take(self, metals: tuple[Metal, ...], call: Future[Mapping[Metal, Quote | ProviderError]]) -> None:
         try:
