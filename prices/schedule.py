@@ -1,7 +1,7 @@
 """When prices are refreshed. The interval is Celery beat's own; a slot is fetched by whoever claims it first."""
 
 import datetime as dt
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
@@ -17,6 +17,13 @@ PREMIUMS_TASK_NAME = "apply-premiums"
 SHORTEST_INTERVAL = dt.timedelta(milliseconds=100)
 # Not the time of the first start, when the clock may be ahead: beat would wait for it.
 _LONG_AGO = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+
+
+class Progress(NamedTuple):
+    """The slot that is due next, which whoever claims one moves on, and the update interval in force."""
+
+    slot: dt.datetime
+    interval: dt.timedelta
 
 
 def interval() -> dt.timedelta:
@@ -103,6 +110,13 @@ def claim(now: dt.datetime) -> bool:
     ahead = wire.milliseconds(clocks.watch.look())
     claimed = {"claimed_at": now, "claimed_by": clock.mark(), "clock_ahead_ms": ahead}
     return RefreshSlot.objects.filter(pk=1, due_at=slot.due_at).update(due_at=due, **claimed) == 1
+
+
+def progress() -> Progress | None:
+    """How far refreshes are. None where nothing is to move them: staff switched the task off, or none was ever due."""
+    slot = RefreshSlot.objects.first()
+    is_on = PeriodicTask.objects.filter(name=TASK_NAME, enabled=True).exists()
+    return Progress(slot.due_at, interval()) if slot and is_on else None
 
 
 def is_on_time(now: dt.datetime) -> bool:

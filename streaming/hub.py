@@ -33,6 +33,8 @@ _CATCH_UP_EVERY = 5.0
 _RETRY_AFTER = 1.0
 # Whatever the database is at then, nobody waits for it any longer: others have to read, and it may be gone.
 _LONGEST_READING = 10.0
+# Seconds after which the watch of the database should have looked again, however the last time ended.
+_LATE = 2 * (_LONGEST_READING + _CATCH_UP_EVERY)
 # What may be lost and come back, in the words of the log.
 _REDIS = "the subscription to Redis"
 _DATABASE = "the database"
@@ -89,6 +91,7 @@ class Hub:
         # What the status says: feed, feeds, whether the market is open, its next change, source.
         self._shown: tuple[Feed, dict[str, Feed], bool, dt.datetime, str | None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._looked_at = 0.0
         self._reading = asyncio.Lock()
         self._has_read = asyncio.Event()
         self._next_reading: asyncio.Task[None] | None = None
@@ -142,6 +145,7 @@ class Hub:
         if self._tasks:
             return
         loop = asyncio.get_running_loop()
+        self._looked_at = time.monotonic()
         self._tasks = [
             loop.create_task(self._listen()),
             loop.create_task(self._watch_the_database()),
@@ -176,6 +180,12 @@ class Hub:
             freshness_limit=self._freshness_limit,
             known_stale=frozenset(map(Metal, self.log.stale)),
         )
+
+    def trouble(self) -> str | None:
+        """What keeps prices from this process, for whoever watches over it; None where nothing does."""
+        if self._tasks and (seconds := time.monotonic() - self._looked_at) > _LATE:
+            return f"has not looked into the database for {seconds:.0f} s"
+        return ", ".join(f"{what} is lost" for what in sorted(self._troubles)) or None
 
     async def stop(self) -> None:
         """End the hub's own tasks, for whoever does not end the process with it."""
@@ -221,6 +231,7 @@ class Hub:
         while True:
             with self._going_on("the database's watch"):
                 await self._catch_up()
+                self._looked_at = time.monotonic()
                 # What the log had at the last look here should have come by Redis since.
                 if known > self._heard_seq and self._is_subscribed:
                     self._is_deaf.set()

@@ -27,6 +27,7 @@ from streaming.hub import Hub
 from swarna import addresses
 from swarna.addresses import Network
 from swarna.problems import CONTENT_TYPE, problem
+from swarna.readiness import TROUBLE
 from swarna.windows import Windows
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -86,7 +87,7 @@ class CurrentPrices:
         self._is_ours = lru_cache(64)(lambda host: validate_host(split_domain_port(host)[0], rules.hosts))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        for_django = {**scope, answers.STANDING: self._hub.standing}
+        for_django = {**scope, answers.STANDING: self._hub.standing, TROUBLE: self._hub.trouble}
         if not scope["path"].startswith(PATH):
             await self._http(for_django, receive, send)
             return

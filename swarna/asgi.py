@@ -28,19 +28,11 @@ if settings.ENVIRONMENT_ERRORS:
     raise ImproperlyConfigured(f"Run `manage.py check`: {settings.ENVIRONMENT_ERRORS}")
 
 if connection.vendor == "postgresql":
-    from swarna.postgresql.base import Connection
+    from swarna.postgresql.base import use_a_pool
 
     # Django answers each request in a thread of its own, which would open a connection for it: a crowd would use up
     # what the server has. (Not so in a worker, where Celery would open and close a pool with each task.)
-    # A server that comes back is asked at once, by whoever needs it: the pool's own pauses double for five minutes.
-    connection.settings_dict["OPTIONS"]["pool"] = {
-        "min_size": 1,
-        "max_size": 10,
-        "timeout": settings.DATABASE_POOL_TIMEOUT,
-        "reconnect_timeout": 1,
-        "connection_class": Connection,
-    }
-    connection.settings_dict["CONN_HEALTH_CHECKS"] = True  # one that the server ended is noticed before it is used
+    use_a_pool(connection.settings_dict)
 
 
 async def behind_proxies(scope: Any, receive: Any, send: Any) -> None:

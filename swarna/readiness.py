@@ -1,7 +1,8 @@
 """`/readyz`: whether prices go out as they should, for whoever watches over the product."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import redis
 from django.conf import settings
@@ -13,8 +14,11 @@ from redis.exceptions import RedisError
 from prices import clocks
 from prices.api import answers
 from prices.models import ListedMetal
-from swarna import clock
+from swarna import clock, refresh_watch
+from swarna.postgresql import waiting_up_to
 
+# Under which name an ASGI scope has this process's trouble in words, or None (swarna/asgi.py).
+TROUBLE: Final = "swarna.trouble"
 _OK = "ok"
 _KEPT_FOR = 1  # seconds: anybody may ask, and it is to cost no more than one who asks each second
 _PATIENCE = 2  # seconds
@@ -29,8 +33,8 @@ _last = _Found(-math.inf, {})
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 while the database and Redis answer, clocks agree and each listed metal has a fresh price, else 503; and what
-    is wrong.
+    """200 while the database and Redis answer, this process hears of prices, refreshes are begun, clocks agree and each
+    listed metal has a fresh price, else 503; and what is wrong. The answer takes 10 s at most.
 
     Not for a load balancer: a process that has stale prices says so on every screen, and is to go on.
     """
@@ -44,11 +48,25 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 def _found(request: HttpRequest) -> dict[str, str]:
     try:
-        database, prices, of_clocks = _OK, _prices(request), "; ".join(clocks.complaints()) or _OK
+        with waiting_up_to(_PATIENCE):
+            database, prices, of_clocks = _OK, _prices(request), "; ".join(clocks.complaints()) or _OK
     except Error as error:
         database, prices = f"does not answer ({type(error).__name__})", "unknown without the database"
         of_clocks = prices
-    return {"database": database, "redis": _redis(), "prices": prices, "clocks": of_clocks}
+    return {
+        "database": database,
+        "redis": _redis(),
+        "stream": _trouble_of(request) or _OK,
+        "refreshes": refresh_watch.watch.trouble() or _OK,
+        "prices": prices,
+        "clocks": of_clocks,
+    }
+
+
+def _trouble_of(request: HttpRequest) -> str | None:
+    """What keeps prices from this process's clients, though others may have them."""
+    trouble: Callable[[], str | None] | None = getattr(request, "scope", {}).get(TROUBLE)
+    return trouble() if trouble else None
 
 
 def _prices(request: HttpRequest) -> str:

@@ -174,6 +174,14 @@ class Supervisor:
             asyncio.get_running_loop().call_later(grace, self._kill_all)
             self._ask_to_end()
 
+    def restart(self, name: str) -> None:
+        """Ask the program's process to end, and kill it where it has not after its grace. It is started again then."""
+        for child in self._children:
+            if child.program.name == name and child.process and not self._stopping_since:
+                child.process.ask_to_end()
+                grace = max(GRACE, child.program.grace)
+                asyncio.get_running_loop().call_later(grace, self._kill_what_is_left, child, child.process)
+
     def renew(self) -> None:
         """Replace the processes of programs with a `ready_line` one by one: the new one serves before the old one ends.
 
@@ -287,6 +295,10 @@ class Supervisor:
                 child.process.ask_to_end()
         if not running:
             self._all_ended.set()
+
+    def _kill_what_is_left(self, child: _Child, process: _Process) -> None:
+        if child.process is process:
+            process.kill()
 
     def _kill_all(self) -> None:
         for child in self._children:

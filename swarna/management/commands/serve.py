@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from swarna import web
+from swarna import refresh_watch, web
 from swarna.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ def serve(listener: socket.socket) -> None:
     )
     if too_few := web.open_files(settings.WS_MAX_CONNECTIONS):
         logger.warning(too_few)
+    refresh_watch.watch.start()
     listener.setblocking(False)
     host, port = listener.getsockname()[:2]
     PriceServer(

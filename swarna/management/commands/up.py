@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import shlex
 import signal
@@ -26,6 +27,9 @@ from swarna.valkey import EmbeddedValkey, RedisUnusableError, wait_for_redis
 
 # Seconds that a Redis or a PostgreSQL somewhere else has to answer, while somebody waits at the terminal.
 _PATIENCE = 3
+# Seconds between questions whether refreshes are begun, and after which worker and beat, started anew, should have.
+_LOOK_EVERY = 5.0
+_BEFORE_ANOTHER = 60.0
 
 
 class Command(BaseCommand):
@@ -64,6 +68,7 @@ def up(parent: int | None) -> None:
             supervisor.run(
                 partial(greet, supervisor, listener.getsockname()[:2], staffed),
                 partial(end_with, supervisor, parent),
+                partial(restart_what_moves_nothing, supervisor, listener.getsockname()[:2]),
             )
     finally:
         supervisor.kill()
@@ -169,15 +174,44 @@ async def greet(supervisor: Supervisor, address: tuple[str, int], staffed: bool)
 
 async def is_healthy(host: str, port: int) -> bool:
     """Whether the web process answers 200 at /healthz."""
+    status, _ = await answer(host, port, "/healthz", patience=_PATIENCE)
+    return status == b"200"
+
+
+async def answer(host: str, port: int, path: str, *, patience: float) -> tuple[bytes, bytes]:
+    """The status and the body that the web process answers; empty where it does not in `patience` seconds."""
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(patience):
             reader, writer = await asyncio.open_connection(host, port)
-            writer.write(f"GET /healthz HTTP/1.0\r\nHost: {settings.OWN_HOST}\r\n\r\n".encode())
-            status = await reader.readline()
-            writer.close()
+            try:
+                writer.write(f"GET {path} HTTP/1.0\r\nHost: {settings.OWN_HOST}\r\n\r\n".encode())
+                head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+            finally:
+                writer.close()
     except (OSError, TimeoutError):
-        return False
-    return status.split()[1:2] == [b"200"]
+        return b"", b""
+    return (*head.split()[1:2], b"")[0], body
+
+
+async def restart_what_moves_nothing(supervisor: Supervisor, address: tuple[str, int]) -> None:
+    """Start worker and beat anew when the web process sees no refresh begin: one that hangs does not end."""
+    while True:
+        await asyncio.sleep(_LOOK_EVERY)
+        if trouble := await trouble_with_refreshes(*address):
+            supervisor.say(f"refreshes: {trouble}, starting worker and beat anew")
+            for name in ("worker", "beat"):
+                supervisor.restart(name)
+            await asyncio.sleep(_BEFORE_ANOTHER)
+
+
+async def trouble_with_refreshes(host: str, port: int) -> str | None:
+    """What /readyz says of refreshes; None where that is nothing, or it does not answer."""
+    _, body = await answer(host, port, "/readyz", patience=10)
+    try:
+        told = json.loads(body)["refreshes"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return None if told == "ok" else str(told)
 
 
 async def end_with(supervisor: Supervisor, parent: int | None) -> None:

@@ -1,0 +1,71 @@
+"""Whether refreshes are begun, as each web process sees it: beat and worker may live and move nothing."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
+
+from prices import schedule
+from swarna.valkey import RedisUnusableError, wait_for_redis
+
+logger = logging.getLogger(__name__)
+
+_LOOK_EVERY: Final = 5.0  # seconds
+# Below so many seconds nobody can say that worker and beat are not just late.
+_SHORTEST_STANDSTILL: Final = 60.0
+
+
+class RefreshWatch:
+    """Looks at the schedule's slot, which moves in each interval, whether the market is open or not.
+
+    Time is counted by `clock`, and not while there is no database or no Redis, or nothing is to be refreshed.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: object = None
+        self._moved_at = clock()
+        self._stands_for: float | None = None
+
+    def trouble(self) -> str | None:
+        """What is wrong with refreshes, in words; None where nothing is, or nobody looks."""
+        return None if self._stands_for is None else f"none was begun for {self._stands_for:.0f} s"
+
+    def look(self) -> None:
+        """Look once, in a thread."""
+        try:
+            progress = schedule.progress()
+            if settings.REDIS_URL:
+                wait_for_redis(settings.REDIS_URL, patience=0)
+        except (DatabaseError, RedisUnusableError):
+            progress = None
+        now = self._clock()
+        if progress is None or progress.slot != self._seen:
+            self._seen, self._moved_at = progress and progress.slot, now
+            self._stands_for = None
+        elif now - self._moved_at > max(3 * progress.interval.total_seconds(), _SHORTEST_STANDSTILL):
+            self._stands_for = now - self._moved_at
+
+    def start(self) -> None:
+        """Look again and again, for as long as the process runs."""
+        threading.Thread(target=self._look_for_ever, name="refresh watch", daemon=True).start()
+
+    def _look_for_ever(self) -> None:
+        while True:
+            time.sleep(_LOOK_EVERY)
+            try:
+                self.look()
+            except Exception:
+                # The outermost boundary of this thread: without it nobody would look again.
+                logger.exception("a defect of ours in the watch of refreshes")
+            finally:
+                close_old_connections()
+
+
+# This process's; a web process starts it.
+watch: Final = RefreshWatch()
