@@ -317,6 +317,19 @@ def test_a_long_interruption_is_a_banner_with_the_time_of_the_last_prices(
     expect(card(board).locator(".marks")).to_have_text("Live")
 
 
+def test_a_readers_clock_that_is_put_back_hides_no_interruption(
+    board: Page, stream: StubStream, expected_errors: list[str]
+):
+    expected_errors.append(SERVER_GONE)
+    open_board(board, stream, prices(), status())
+    stream.stop()
+    expect(board.locator("#connection")).to_contain_text("Reconnecting in")
+    board.clock.set_system_time("2026-11-01T17:31:42Z")
+    board.clock.run_for(6000)
+    expect(board.get_by_role("status")).to_contain_text("Not connected.")
+    expect(board.locator("#connection")).to_contain_text(re.compile(r"Connecting…|Reconnecting in \d\d? s"))
+
+
 def test_a_refusal_says_why_and_the_reader_may_reconnect(board: Page, stream: StubStream):
     open_board(board, stream, prices()).close(1008, "Server at capacity")
     expect(board.locator("#connection")).to_contain_text("Offline: Server at capacity")

@@ -173,6 +173,30 @@ def test_the_servers_clock_is_told_by_its_latest_word_and_not_by_a_snapshot(lab:
     lab.wait_for_function("client.serverTime - Date.now() === 10 * 60 * 1000")
 
 
+@pytest.mark.parametrize("wrong", ["2026-11-01T17:31:00Z", "2026-11-02T00:01:00Z"])
+def test_the_servers_clock_goes_on_where_the_readers_steps(lab: Page, stream: StubStream, wrong: str):
+    connect(lab)
+    connection = stream.connection()
+    connection.wait_for("ping")
+    connection.send({"type": "pong", "timestamp": "2026-11-01T18:41:00.000Z"})
+    told = "Math.round(client.serverTime - Date.parse('2026-11-01T18:41:00.000Z'))"
+    lab.wait_for_function(f"{told} === 0")
+    lab.clock.set_system_time(wrong)
+    assert lab.evaluate(told) == 0
+
+
+def test_a_servers_clock_that_is_put_back_is_followed(lab: Page, stream: StubStream):
+    connect(lab)
+    connection = stream.connection()
+    for time in ("18:41:00", "17:41:00"):
+        connection.send({"type": "pong", "timestamp": f"2026-11-01T{time}.000Z"})
+        lab.wait_for_function(f"Math.round(client.serverTime - Date.parse('2026-11-01T{time}.000Z')) === 0")
+    # What waited for the end of an interval, say, tells nothing.
+    connection.send(price_update(1, gold=quote(100), timestamp="2026-11-01T17:40:00.000Z"))
+    wait_for_events(lab, "prices")
+    assert lab.evaluate("Math.round(client.serverTime - Date.parse('2026-11-01T17:41:00.000Z'))") == 0
+
+
 # --- which metals --------------------------------------------------------------------------------------------------
 
 

@@ -31,8 +31,10 @@ const client = new SwarnaClient("/ws/prices/", { maxReconnectAttempts: Infinity 
 /** The newest first, each with the time it was published at. */
 let moves = [];
 let lastUpdate = null;
-let connectedUntil = Date.now();
+// By the steady clock: the reader's own may be put back, and the notices with it.
+let connectedUntil = performance.now();
 let restartsUntil = 0;
+let retryAt = 0;
 let askAgain;
 
 page.prices.replaceChildren(...[...cards.values()].map((card) => card.element));
@@ -46,7 +48,8 @@ client.addEventListener("status", tick);
 client.addEventListener("connection", ({ detail }) => {
   clearTimeout(askAgain);
   if (detail.why === "refused") askAgain = setTimeout(() => client.connect(), AFTER_A_REFUSAL);
-  if (detail.why === "restart") restartsUntil = Date.now() + Math.min(detail.delay + SHORT_INTERRUPTION, LONG_RESTART);
+  if (detail.state === "waiting") retryAt = performance.now() + detail.delay;
+  if (detail.why === "restart") restartsUntil = retryAt + Math.min(SHORT_INTERRUPTION, LONG_RESTART - detail.delay);
   tick();
 });
 client.subscribe([...picked]);
@@ -65,7 +68,7 @@ function showPrices({ data, changes, message }) {
 
 /** Brings up to date what depends on the time or the connection. */
 function tick() {
-  if (client.connected) connectedUntil = Date.now();
+  if (client.connected) connectedUntil = performance.now();
   for (const [metal, card] of cards) card.tick(client.serverTime, client.connected, markAtBest(metal));
   showConnection(client.connection);
   write(page.market, marketText(client.status));
@@ -94,12 +97,12 @@ function showConnection(connection) {
   write(page.connectiontext, connectionText(connection));
 }
 
-function connectionText({ state, retryAt, reason, why }) {
+function connectionText({ state, reason, why }) {
   switch (state) {
     case "open":
       return "Connected";
     case "waiting": {
-      const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / SECOND));
+      const seconds = Math.max(1, Math.ceil((retryAt - performance.now()) / SECOND));
       return why === "restart" ? `Restarting, back in ${seconds} s` : `Reconnecting in ${seconds} s`;
     }
     case "closed":
@@ -143,11 +146,11 @@ function markAtBest(metal) {
 function interruption() {
   const { state, why } = client.connection;
   const mends = state !== "closed";
-  if (mends && Date.now() - connectedUntil < SHORT_INTERRUPTION) return null;
+  if (mends && performance.now() - connectedUntil < SHORT_INTERRUPTION) return null;
   const text = lastUpdate
     ? `These are the last prices, from ${format.timeOfDay(lastUpdate)}: do not price sales by them.`
     : "No prices have come yet.";
-  if (mends && Date.now() < restartsUntil) {
+  if (mends && performance.now() < restartsUntil) {
     return ["plain", "The server is restarting.", `New prices follow soon. ${text}`];
   }
   if (why === "unauthorized") return ["danger", "Not signed in.", `Sign in, then press Reconnect. ${text}`];

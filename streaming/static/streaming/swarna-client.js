@@ -108,9 +108,9 @@ export class SwarnaClient extends EventTarget {
   #restartDelay = null;
   /** Whether a restart was waited for since the last price: a server that sends nothing but its restarts is failing. */
   #restarted = false;
-  #heardAt = 0;
+  #lastHeard = new Moment();
   #pinging = false;
-  #pingedAt = 0;
+  #lastPinged = new Moment();
   #clockOffset = null;
   #selection = new Selection();
   #subscriptions = new Subscriptions((choice) => this.#sendChoice(choice));
@@ -167,7 +167,7 @@ export class SwarnaClient extends EventTarget {
 
   /** The server's clock in milliseconds, as near as its messages tell; for the age of a quote. */
   get serverTime() {
-    return Date.now() + (this.#clockOffset ?? 0);
+    return this.#clockOffset === null ? Date.now() : performance.now() + this.#clockOffset;
   }
 
   /**
@@ -245,7 +245,7 @@ export class SwarnaClient extends EventTarget {
 
   #opened() {
     this.#clockOffset = null;
-    this.#heardAt = Date.now();
+    this.#lastHeard = new Moment();
     // Not every device says that it slept. In a page out of view timers are late by themselves.
     this.#watch = setInterval(() => globalThis.document?.hidden || this.#leaveTheDead(), SECOND);
     // Not only to see that someone is there: the answer tells the server's time, which a snapshot does not.
@@ -275,14 +275,14 @@ export class SwarnaClient extends EventTarget {
 
   /** Any message shows that the server lives; only silence is worth a ping. */
   #heard() {
-    this.#heardAt = Date.now();
+    this.#lastHeard = new Moment();
     this.#pinging = false;
     this.#after(this.#options.heartbeatInterval, () => this.#ping());
   }
 
   #ping() {
     this.#pinging = true;
-    this.#pingedAt = Date.now();
+    this.#lastPinged = new Moment();
     this.#send({ type: "ping" });
     this.#after(this.#options.heartbeatTimeout, () => this.#lost(SILENT, "The server fell silent"));
   }
@@ -359,9 +359,12 @@ export class SwarnaClient extends EventTarget {
 
   /** Of the messages that are written as they are sent, the least delayed one tells the server's clock best. */
   #compareClocks({ type, snapshot, timestamp }) {
-    const offset = Date.parse(timestamp) - Date.now();
+    const offset = Date.parse(timestamp) - performance.now();
     const justWritten = type === "pong" || (type === "priceUpdate" && !snapshot);
-    if (justWritten && !Number.isNaN(offset)) this.#clockOffset = Math.max(offset, this.#clockOffset ?? -Infinity);
+    if (!justWritten || Number.isNaN(offset)) return;
+    // So late no answer is: the server's clock was put back.
+    const wasPutBack = type === "pong" && this.#clockOffset - offset > this.#options.heartbeatTimeout;
+    this.#clockOffset = wasPutBack ? offset : Math.max(offset, this.#clockOffset ?? -Infinity);
   }
 
   #lost(code, reason) {
@@ -437,9 +440,9 @@ export class SwarnaClient extends EventTarget {
   /** A device that slept may hold a dead connection that looks open, since its timers slept too. */
   #wake() {
     const { heartbeatInterval, heartbeatTimeout } = this.#options;
-    const isDoubtful = Date.now() - this.#heardAt > heartbeatTimeout;
+    const isDoubtful = this.#lastHeard.passed > heartbeatTimeout;
     // A page that is brought into view again and again must not use up what the server lets it send.
-    const mayPing = this.connected && !this.#pinging && Date.now() - this.#pingedAt > heartbeatInterval;
+    const mayPing = this.connected && !this.#pinging && this.#lastPinged.passed > heartbeatInterval;
     if (this.#connection.state === "closed") this.connect();
     else if (!this.#leaveTheDead() && isDoubtful && mayPing) this.#ping();
   }
@@ -447,8 +450,8 @@ export class SwarnaClient extends EventTarget {
   /** Opens another connection where the one that is open has been silent for longer than a heartbeat bears. */
   #leaveTheDead() {
     const { heartbeatInterval, heartbeatTimeout } = this.#options;
-    const dueAt = Math.max(this.#heardAt + heartbeatInterval, this.#pingedAt) + heartbeatTimeout;
-    const isDead = this.connected && Date.now() > dueAt;
+    const wasSilent = this.#lastHeard.passed > heartbeatInterval + heartbeatTimeout;
+    const isDead = this.connected && wasSilent && this.#lastPinged.passed > heartbeatTimeout;
     if (isDead) {
       this.#letGo();
       this.#open();
@@ -607,7 +610,7 @@ class Subscriptions {
   /** Sends one message at once, for a connection that was told nothing yet. */
   tell(message) {
     this.#send(message);
-    this.#sentAt.push(Date.now());
+    this.#sentAt.push(performance.now());
   }
 
   /** The connection is gone, and with it what it was still to be told. */
@@ -618,7 +621,7 @@ class Subscriptions {
   }
 
   #tellChanges() {
-    const now = Date.now();
+    const now = performance.now();
     this.#sentAt = this.#sentAt.filter((at) => now - at < MINUTE);
     clearTimeout(this.#timer);
     if (this.#sentAt.length >= SUBSCRIPTION_MESSAGES_A_MINUTE) {
@@ -628,6 +631,19 @@ class Subscriptions {
     // "*" overrides what came before it, so it is always the first entry and must be told first.
     for (const [type, metals] of groupedByType(this.#untold)) this.tell({ type, metals });
     this.#untold.clear();
+  }
+}
+
+/**
+ * A moment, and the time that has passed since: by the clock that says more. One stands still on some devices while they
+ * sleep; the other may be put back.
+ */
+class Moment {
+  #wall = Date.now();
+  #steady = performance.now();
+
+  get passed() {
+    return Math.max(Date.now() - this.#wall, performance.now() - this.#steady);
   }
 }
 
