@@ -1,6 +1,6 @@
 """The trading day of a metal, before any premium: open, high, low and previous close. Pure; imports no Django.
 
-A day is made of quotes as candles are made of ticks: two quotes of the same source with the same time are one, of which
+A day is made of quotes as candles are made of ticks: two quotes of the same source at the same moment are one, of which
 the later corrects the earlier. It is kept at spot, so that a change of premium leaves no mark on it and each figure is
 rounded once, under the premium that it is shown with.
 """
@@ -50,14 +50,12 @@ class Quoted:
 class Day:
     """A trading day so far, in one metal's price kind and currency.
 
-    `newest` are the quotes of the time `quoted_at`, one a source, in the order in which they were recorded; `before`
+    `newest` are the quotes of its newest moment, `at`, one a source, in the order in which they were recorded; `before`
     are the day's figures without them, None where the day begins with them. `closed` is the last price of the day
-    before. `at` is the latest time that a quote had: `quoted_at` may go back, and the day does not. (A quote's time is
-    here the moment that candles count it at.)
+    before.
     """
 
     at: dt.datetime
-    quoted_at: dt.datetime
     before: DayFigures | None
     closed: Decimal | None
     newest: tuple[Quoted, ...]
@@ -87,15 +85,18 @@ class Day:
         return self.newest[-1].price
 
 
-def following(day: Day | None, quoted: Quoted, quoted_at: dt.datetime, zone: dt.tzinfo) -> Day:
-    """The day with one more quote: `day` itself, or the next one where it is over in `zone`; None before the first."""
-    if day is None or quoted_at.astimezone(zone).date() > day.at.astimezone(zone).date():
-        closed = day.last if day else None
-        return Day(at=quoted_at, quoted_at=quoted_at, before=None, closed=closed, newest=(quoted,))
-    if quoted_at == day.quoted_at:
+def following(day: Day | None, quoted: Quoted, at: dt.datetime, zone: dt.tzinfo) -> Day:
+    """The day with one more quote, true from `at` on: `day` itself, or the next one where it is over in `zone`; None
+    before the first. At the newest moment, a quote corrects that of the same source.
+
+    Moments go back only where a wrong clock had put them ahead: no day ends by that.
+    """
+    if day is None or at.astimezone(zone).date() > day.at.astimezone(zone).date():
+        return Day(at=at, before=None, closed=day.last if day else None, newest=(quoted,))
+    if at == day.at:
         others = tuple(other for other in day.newest if other.source != quoted.source)
         return replace(day, newest=(*others, quoted))
-    return replace(day, at=max(day.at, quoted_at), quoted_at=quoted_at, before=day.figures, newest=(quoted,))
+    return replace(day, at=at, before=day.figures, newest=(quoted,))
 
 
 def day_figures(quoted: Quoted, before: DayFigures | None = None, *, closed: Decimal | None = None) -> DayFigures:

@@ -8,7 +8,7 @@ import datetime as dt
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from django.conf import settings
@@ -327,16 +327,12 @@ class _Ledger:
     def _moment(self, quote: Quote, day: Day | None) -> dt.datetime:
         """The moment of a quote in its day, where it takes the place of what it does in candles."""
         last = self._last(quote)
-        return day.quoted_at if day and last and self._is_again(quote, last) else self._at(quote)
+        return day.at if day and last and self._is_again(quote, last) else self._at(quote)
 
     def _day_before(self, quote: Quote) -> Day | None:
         """The day that the price before this one is in, or closed."""
         last = self._last(quote)
-        if last is None or last.trading_day is None:
-            return None
-        day = Day.read(last.trading_day)
-        # One that a clock that was wrong has put ahead is today's: it would swallow the days until then.
-        return day if clock.can_be(day.at, self.now) else replace(day, at=quote.quoted_at)
+        return Day.read(last.trading_day) if last and last.trading_day else None
 
     def _is_shown(self, outgoing: _Outgoing) -> bool:
         """Whether this very quote is on the screens now."""

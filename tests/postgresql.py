@@ -125,8 +125,10 @@ def in_place_of_sqlite(address: str) -> Iterator[None]:
     """Django's database is the one at this address until the end of the block, for all threads."""
     sqlite, before = connections["default"], connections.settings["default"]
     connections.close_all()
-    connections.settings["default"] = before | environment.database_url(address)
-    connections.settings["default"]["OPTIONS"] = settings.POSTGRESQL_OPTIONS.copy()
+    other = environment.database_url(address)
+    if other["ENGINE"] == "swarna.postgresql":
+        other["OPTIONS"] = settings.POSTGRESQL_OPTIONS.copy()
+    connections.settings["default"] = before | other
     connections["default"] = connections.create_connection("default")
     try:
         yield

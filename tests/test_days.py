@@ -187,10 +187,10 @@ def test_a_first_price_that_is_corrected_is_no_open_and_its_day_keeps_its_close(
     assert after(said, ZONES[0]).figures == figures_of("9010", "9010", "9010", "9000")
 
 
-def test_a_time_that_goes_back_over_midnight_does_not_bring_yesterday_back() -> None:
-    midnight = 16 * 3600  # in UTC
-    said = [Said("a", 0, 90), Said("a", midnight, 100), Said("a", midnight - 60, 102), Said("a", midnight + 60, 101)]
-    assert after(said, ZONES[0]).figures == figures_of("100", "102", "100", "90")
+def test_a_day_that_a_wrong_clock_had_put_ahead_goes_on_and_ends_with_today() -> None:
+    said = [Said("a", 200_000, 90), Said("a", 0, 100), Said("a", 1, 102), Said("a", 100_000, 101)]
+    assert after(said[:3], ZONES[0]).figures == figures_of("90", "102", "90")
+    assert after(said, ZONES[0]).figures == figures_of("101", "101", "101", "102")
 
 
 @pytest.mark.parametrize("charged", ["1", "1.1", "1.06", "0.995", "3"])

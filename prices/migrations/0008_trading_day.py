@@ -12,10 +12,8 @@ def at_spot(apps, schema_editor):
         def figure(amount, row=row, spot=spot):
             return None if amount is None else str(amount if spot == row.price else amount * spot / row.price)
 
-        at = row.quoted_at.isoformat()
         row.trading_day = {
-            "at": at,
-            "quoted_at": at,
+            "at": row.quoted_at.isoformat(),
             "before": {name: figure(getattr(row, name)) for name in ("open", "high", "low", "previous_close")},
             "closed": None,
             "newest": [{"source": row.source, "price": str(spot)}],
