@@ -267,8 +267,10 @@ class PriceRequest(WebRequest):
         if self._is_too_long:
             self.channel.loseConnection()
             return None
-        # Daphne writes the request anew for Autobahn, as HTTP/1.1 and with one Host.
         headers = self.requestHeaders
+        # By it Daphne lets whoever asks say under which path the application is, for its links to lead anywhere.
+        headers.removeHeader(b"Daphne-Root-Path")
+        # Daphne writes the request anew for Autobahn, as HTTP/1.1 and with one Host.
         upgrades = b",".join(headers.getRawHeaders(b"Upgrade", [])).lower().split(b",")
         if b"websocket" in map(bytes.strip, upgrades):
             headers.setRawHeaders(b"Upgrade", [b"websocket"])  # of several, the one that Daphne knows

@@ -304,3 +304,31 @@ def test_a_body_that_is_too_long_is_a_problem_too(server: Server) -> None:
     assert (answer.status, answer.headers["Content-Type"]) == (413, "application/problem+json")
     assert json.load(answer)["status"] == 413
     connection.close()
+
+
+# --- headers by which a client would say more than it may ----------------------------------------------------------
+
+# What some server or framework reads of them: where the application is, who asks from where, what for and by which way.
+TRUSTED_ELSEWHERE = [
+    *("Daphne-Root-Path", "daphne-root-path", "Daphne_Root_Path", "Script-Name", "X-Script-Name", "X-Forwarded-Prefix"),
+    *("X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-For", "X-Real-IP", "Forwarded"),
+    *("X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "Remote-User", "X-Remote-User", "Proxy"),
+]
+STRANGE = ["/x", "//evil.example", "https", "\xff", "%ff", "POST"]
+
+
+@pytest.mark.parametrize("name", TRUSTED_ELSEWHERE)
+def test_a_header_says_nothing_of_where_the_application_is_or_who_asks(engine: Server, name: str) -> None:
+    def answer(**headers: str) -> tuple[int, str | None, bytes]:
+        with contextlib.closing(HTTPConnection("127.0.0.1", engine.port, timeout=5)) as connection:
+            connection.request("GET", "/admin/prices/", headers=headers)
+            response = connection.getresponse()
+            return response.status, response.getheader("Location"), response.read()
+
+    plain = answer()
+    assert plain[:2] == (302, "/admin/login/?next=/admin/prices/")
+    for value in STRANGE:
+        assert answer(**{name: value}) == plain, value
+        with Peer(engine.port) as peer:
+            assert peer.open(**{name: value}).status == 101, value
+    assert "Traceback" not in engine.output
