@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from corsheaders.defaults import default_headers
+from csp.constants import NONE, SELF
 from environs import EnvValidationError
 from marshmallow.validate import NoneOf, Range
 
@@ -258,6 +259,7 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "simple_history",
     "corsheaders",
+    "csp",
     "rest_framework",
     "knox",
     "drf_spectacular",
@@ -271,6 +273,7 @@ MIDDLEWARE = [
     "swarna.cookies.SecureCookiesMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "swarna.pages.PagePoliciesMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "swarna.caching.ApiGZipMiddleware",
     "swarna.caching.ApiConditionalGetMiddleware",
@@ -282,6 +285,30 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
 ]
+# Files of our own, and nothing else: nothing that somebody got into a page is run or sent anywhere. The board adds its
+# stream to it (swarna/urls.py).
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+# A board on a wall may keep its screen on and fill it.
+PERMISSIONS_POLICY = ", ".join(
+    [
+        f"{feature}=()"
+        for feature in ("camera", "display-capture", "geolocation", "microphone", "midi", "payment", "usb")
+    ]
+    + ["screen-wake-lock=(self)", "fullscreen=(self)"]
+)
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

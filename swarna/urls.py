@@ -3,15 +3,17 @@
 from functools import cache
 from typing import Any
 
+from csp.decorators import csp_update
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -27,9 +29,22 @@ async def healthz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok", content_type="text/plain")
 
 
-def board(request: HttpRequest) -> HttpResponse:
+def board(request: HttpRequest) -> HttpResponseBase:
     """The board: a page that draws what the stream sends it, with a place for each listed metal."""
-    return render(request, "board.html", {"metals": ListedMetal.metals()})
+
+    @csp_update({"connect-src": _streams_at(request.get_host())})
+    def page(request: HttpRequest) -> HttpResponseBase:
+        return render(request, "board.html", {"metals": ListedMetal.metals()})
+
+    return page(request)
+
+
+def _streams_at(host: str) -> list[str]:
+    """The stream at the page's own host, as older browsers have to be told, to which `self` is no WebSocket.
+
+    None at an IPv6 address, which no policy can name.
+    """
+    return [] if host.startswith("[") else [f"ws://{host}", f"wss://{host}"]
 
 
 handler400 = "swarna.problems.bad_request"
@@ -62,8 +77,11 @@ class AsyncApiView(StrictView):
         return Response(asyncapi.document())
 
 
-# It has no answer to OPTIONS but a defect.
-docs = SpectacularSwaggerView.as_view(url_name="schema", http_method_names=["get", "head"])
+# Swagger's own page, without the scripts and styles within it, which the policy would stop; the icons within its style
+# sheet are let through. It has no answer to OPTIONS but a defect.
+docs = csp_update({"img-src": ["data:"]})(
+    SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="docs.html", http_method_names=["get", "head"])
+)
 
 urlpatterns = [
     path("", board, name="board"),

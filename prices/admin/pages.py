@@ -44,6 +44,9 @@ class AuditedAdmin(SimpleHistoryAdmin):
     The library's page of an old version saves it on POST, and asks for no more than the permission to look.
     """
 
+    # The library's has a style in its tag, which our pages do not heed.
+    object_history_list_template = "admin/prices/history.html"
+
     def history_form_view(
         self, request: HttpRequest, object_id: str, version_id: str, extra_context: Any = None
     ) -> HttpResponse:

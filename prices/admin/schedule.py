@@ -16,6 +16,8 @@ class PeriodicTaskAdmin(BeatsOwn):
     look would stop prices.
     """
 
+    change_form_template = None  # the library's has its script in the page, which ours do not run
+
     def get_actions(self, request: HttpRequest) -> Any:
         actions = super().get_actions(request)
         if self.has_change_permission(request):

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.db import models
@@ -32,11 +31,7 @@ class ProviderStateAdmin(admin.ModelAdmin):
     readonly_fields = ["name", *_ITS_OWN, "rests", "counts"]
     formfield_overrides = ONE_MEANING | {
         models.BooleanField: {"show_hidden_initial": True},
-        # So narrow that the list fits a desk's screen.
-        models.PositiveSmallIntegerField: {
-            "widget": forms.NumberInput(attrs={"style": "width: 2em"}),
-            "show_hidden_initial": True,
-        },
+        models.PositiveSmallIntegerField: {"show_hidden_initial": True},
     }
     actions = ["probe", "switch_off", "switch_on", "reset"]
     actions_on_bottom = True

@@ -1,0 +1,16 @@
+"""What a page may load and do, as a browser is told with it."""
+
+from csp.middleware import CSPMiddleware
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+
+class PagePoliciesMiddleware(CSPMiddleware):
+    """`CONTENT_SECURITY_POLICY` and `PERMISSIONS_POLICY`, on pages alone: what else there is loads and does nothing."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if not response.get("Content-Type", "").startswith("text/html"):
+            return response
+        response["Permissions-Policy"] = settings.PERMISSIONS_POLICY
+        return super().process_response(request, response)
