@@ -534,12 +534,22 @@ async def test_a_look_at_the_database_that_does_not_end_is_given_up_said_once_an
     async with asyncio.timeout(8):
         while world.hung < 3:
             await asyncio.sleep(0.05)
+    assert world.hub.trouble() == "the database is lost"
     world.hangs = False
     world.write(quote(price="101"))
     assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
     lost, back = (record.getMessage() for record in caplog.records)
     assert lost == "the database is lost, trying again: no answer in time"
     assert back == "the database is back"
+    assert world.hub.trouble() is None
+
+
+async def test_a_watch_of_the_database_that_has_stopped_is_told(
+    rarely: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rarely.hub.trouble() is None
+    monkeypatch.setattr(hub, "_LATE", 0.0)
+    assert rarely.hub.trouble() == "has not looked into the database for 0 s"
 
 
 async def test_without_redis_prices_come_by_the_database_and_it_is_said_once(

@@ -3,6 +3,7 @@
 import datetime as dt
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -66,6 +67,15 @@ def test_a_redis_that_is_away_is_named(client: Client, settings: Settings) -> No
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}"
     status, said = ready(client)
     assert (status, said["redis"]) == (503, "does not answer (ConnectionError)")
+
+
+def test_what_is_wrong_is_not_logged_each_time_that_somebody_asks(
+    client: Client, settings: Settings, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+) -> None:
+    listen_to("django.request")
+    settings.REDIS_URL = None
+    assert ready(client)[0] == 503
+    assert not caplog.records
 
 
 def test_whoever_asks_often_costs_nothing(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:

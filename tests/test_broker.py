@@ -1,0 +1,64 @@
+"""Celery's connections to Redis when that is lost: worker and beat come back, soon, and do not end."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import kombu
+import pytest
+import redis
+from kombu.common import ignore_errors
+
+from swarna.celery import app
+from swarna.valkey import free_port
+from tests.environment import VALKEY
+from tests.relay import Relay, relay
+
+
+@pytest.fixture
+def way(valkey: str) -> Iterator[Relay]:
+    with relay(("127.0.0.1", VALKEY.port)) as way:
+        yield way
+
+
+def broker(port: int) -> Any:
+    """As worker and beat have it."""
+    return app.connection_for_read(url=VALKEY.url.replace(f":{VALKEY.port}/", f":{port}/"))
+
+
+def test_a_broker_that_is_away_is_tried_again_soon() -> None:
+    pauses: list[float] = []
+    with pytest.raises(kombu.exceptions.OperationalError):
+        broker(free_port()).ensure_connection(lambda error, pause: pauses.append(pause), max_retries=3)
+    assert pauses == [1, 2, 2]
+
+
+def test_a_channel_that_was_half_taken_apart_does_not_end_a_worker(way: Relay) -> None:
+    connection = broker(way.port)
+    channel = connection.default_channel
+    channel.connection = None  # as where it broke while it was being closed
+    ignore_errors(connection, connection.close)  # as Celery's consumer does before it connects anew
+
+
+def test_a_task_that_was_taken_is_neither_kept_in_redis_nor_put_back_by_a_lost_connection(
+    way: Relay, valkey: str, listen_to: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    listen_to("kombu")
+    connection = broker(way.port)
+    queue = kombu.Queue("broker-test", channel=connection.default_channel)
+    queue.declare()
+    kombu.Producer(connection.default_channel).publish({}, routing_key="broker-test")
+    taken: list[Any] = []
+    with redis.Redis.from_url(valkey) as there:
+        consumer = kombu.Consumer(connection.default_channel, [queue], on_message=taken.append)
+        consumer.consume()
+        connection.drain_events(timeout=5)
+        assert taken
+        assert not list(there.scan_iter("*unacked*"))
+        way.target = "/nobody/listens/here"
+        way.drop()
+        with contextlib.suppress(*connection.connection_errors):
+            connection.close()
+        assert not there.exists("swarna:broker-test")
+        there.delete("swarna:_kombu.binding.broker-test")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
