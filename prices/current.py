@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from django.conf import settings
+from django.db import transaction
 
 from prices import clocks, history, schedule
 from prices.models import Configuration, Head, LatestPrice, ListedMetal, Price, SignificantChange
+from prices.positions import Position
 from prices.quotes import Change, Metal, PublishedQuote, PublishedTick, Quote
 
 # As many ticks as a process holds for clients that come back (streaming/ticks.py): four minutes at one a second.
@@ -23,13 +25,13 @@ _ATTEMPTS = 5
 class Standing:
     """Every listed metal's published quote, in staff's order, and the ticks and moves after the `since` that was given.
 
-    `seq` is the newest tick, counted since `began_at`. `ticks` are oldest first and at most `TICKS_KEPT`, the newest;
-    `moves`, each with its tick's number, are all that came after `moves_since`. `known_stale` are metals whose quotes
+    `position` is the newest tick's. `ticks` are oldest first and at most `TICKS_KEPT`, the newest; `moves`, each with
+    its tick's number, are all that came after `moves_since`. Where `since` was of another epoch, they are of all
+    that the database has. `known_stale` are metals whose quotes
     whoever watched them knows to be stale, whatever the wall clock says now.
     """
 
-    seq: int
-    began_at: dt.datetime | None
+    position: Position
     quotes: Mapping[Metal, PublishedQuote]
     ticks: tuple[PublishedTick, ...]
     moves: tuple[tuple[int, Change], ...]
@@ -43,29 +45,56 @@ class Standing:
         return quote.metal in self.known_stale or is_stale(quote, now=now, limit=self.freshness_limit)
 
 
-def standing(since: int | None = None) -> Standing:
+def standing(since: Position | None = None, *, seen: Position | None = None) -> Standing:
     """Read the prices in force as of one moment, and with `since` the ticks after it.
 
-    Where ticks come faster than they can be read, a quote may be newer than `seq`: the tick that brought it is still to
-    come, and says the same.
+    A database that cannot be the one where `since`, or else `seen`, was the position gets a new epoch. Where ticks come
+    faster than they can be read, a quote may be newer than the position: the tick that brought it is still to come, and
+    says the same.
     """
     clocks.watch.look()
     for _ in range(_ATTEMPTS):
-        seq, began_at = Head.standing()
-        moves, moves_since = ([], seq) if since is None else _moves_after(since, seq)
-        ticks = () if since is None else _ticks_after(since, seq, moves)
+        position = _position(seen or since)
+        after = position.seq
+        if since is not None:
+            after = since.seq if since.epoch == position.epoch else 0
+        moves, moves_since = _moves_after(after, position.seq)
+        ticks = _ticks_after(after, position, moves)
         quotes = _quotes_in_force()
-        if Head.standing() == (seq, began_at):
+        if Head.current().position == position:
             break
     return Standing(
-        seq=seq,
-        began_at=began_at,
+        position=position,
         quotes=quotes,
         ticks=ticks,
         moves=tuple((move.seq, move.value()) for move in moves),
         moves_since=moves_since,
         freshness_limit=freshness_limit(),
     )
+
+
+def _position(seen: Position | None) -> Position:
+    """The newest tick's position, in a new epoch where this cannot be the database in which another one was seen."""
+    head = Head.current()
+    if seen is not None and _was_put_back(head, seen):
+        with transaction.atomic():
+            head = Head.locked()
+            if _was_put_back(head, seen):
+                head.draw_epoch(f"the database is not that of tick {seen.seq} of {seen.epoch}", instead_of=seen.epoch)
+    return head.position
+
+
+def _was_put_back(head: Head, seen: Position) -> bool:
+    """Whether the database is an older copy of the one where this was the position, though it may have grown since."""
+    if not seen.epoch or seen.epoch != head.epoch:
+        return seen.epoch not in ("", head.instead_of)
+    if seen.seq > head.seq:
+        return True
+    at = head.published_at
+    if seen.seq < head.seq:
+        at = Price.objects.filter(seq=seen.seq).values_list("published_at", flat=True).first()
+    # Of a tick that is kept no longer nothing is known.
+    return None not in (at, seen.published_at) and at != seen.published_at
 
 
 def is_stale(quote: Quote, *, now: dt.datetime, limit: dt.timedelta) -> bool:
@@ -87,20 +116,24 @@ def _quotes_in_force() -> dict[Metal, PublishedQuote]:
 
 def _moves_after(since: int, until: int) -> tuple[list[SignificantChange], int]:
     """The newest `MOVES_KEPT` moves after `since`, oldest first, and after which tick they are all there are."""
+    if since >= until:
+        return [], since
     newest = list(SignificantChange.shown().filter(seq__gt=since, seq__lte=until)[: MOVES_KEPT + 1])
     moves_since = newest.pop().seq if len(newest) > MOVES_KEPT else since
     return newest[::-1], moves_since
 
 
-def _ticks_after(since: int, until: int, moves: Iterable[SignificantChange]) -> tuple[PublishedTick, ...]:
+def _ticks_after(since: int, until: Position, moves: Iterable[SignificantChange]) -> tuple[PublishedTick, ...]:
     """The ticks that are kept of those after `since`, at most `TICKS_KEPT`, oldest first."""
-    after = max(since, until - TICKS_KEPT)
-    prices = list(Price.objects.filter(seq__gt=after, seq__lte=until).order_by("seq", "id"))
+    if since >= until.seq:
+        return ()
+    after = max(since, until.seq - TICKS_KEPT)
+    prices = list(Price.objects.filter(seq__gt=after, seq__lte=until.seq).order_by("seq", "id"))
     by_tick: dict[int, list[SignificantChange]] = {}
     for move in moves:
         by_tick.setdefault(move.seq, []).append(move)
     ticks = [
-        _published(list(of_tick), by_tick.get(seq or 0, []))
+        _published(until.epoch, list(of_tick), by_tick.get(seq or 0, []))
         for seq, of_tick in groupby(prices, key=lambda price: price.seq)
     ]
     if ticks:
@@ -109,13 +142,14 @@ def _ticks_after(since: int, until: int, moves: Iterable[SignificantChange]) -> 
     return tuple(ticks)
 
 
-def _published(prices: list[Price], changes: list[SignificantChange]) -> PublishedTick:
+def _published(epoch: str, prices: list[Price], changes: list[SignificantChange]) -> PublishedTick:
     """A tick of these prices. Where none of them is shown here it is empty, and leaves no gap in the numbers."""
     first = prices[0]
     assert first.seq is not None
     assert first.published_at is not None
     shown = [price for price in prices if price.is_shown]
     return PublishedTick(
+        epoch=epoch,
         seq=first.seq,
         published_at=first.published_at,
         quotes=tuple(price.published() for price in shown),

@@ -234,7 +234,8 @@ class _Ledger:
         if not news:
             return None
         self.head.seq += 1
-        statements.run(Head, "UPDATE prices_head SET seq = %s", [("seq", self.head.seq)])
+        moved_on = [("seq", self.head.seq), ("published_at", self.now)]
+        statements.run(Head, "UPDATE prices_head SET seq = %s, published_at = %s", moved_on)
         moved = [(each.quote, change) for each in news if (change := self._change(each.quote))]
         rows = [self._row(each, confirms=confirms) for each in news]
         partitions.ensure(row.at for row in rows)
@@ -262,6 +263,7 @@ class _Ledger:
         latest = [self._latest(row, each.day, confirms=confirms) for row, each in zip(rows, news, strict=True)]
         statements.insert(latest, _IN_ITS_PLACE)
         result = PublishedTick(
+            epoch=self.head.epoch,
             seq=self.head.seq,
             published_at=self.now,
             quotes=tuple(row.published() for row in rows),

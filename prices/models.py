@@ -1,6 +1,7 @@
 """What the database keeps. Prices are written by prices/ingest.py alone (and backfilled), and never changed."""
 
 import datetime as dt
+import logging
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -10,10 +11,11 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
-from prices import candles, statements
+from prices import candles, positions, statements
 from prices.breaker import Breaker
 from prices.candles import Interval
 from prices.guards import Doubt
+from prices.positions import Position
 from prices.quota import Quota
 from prices.quotes import (
     FALLBACK,
@@ -28,6 +30,8 @@ from prices.quotes import (
     lane_of,
     shown_lanes,
 )
+
+logger = logging.getLogger(__name__)
 
 # Per gram: more digits before the point than LARGEST_PRICE has, and as many after it as are published.
 _AMOUNT: Final[dict[str, Any]] = {"max_digits": 18, "decimal_places": 4}
@@ -87,8 +91,17 @@ class Head(models.Model):
     """How far the stream is. There is one row, and whoever writes a tick holds it locked meanwhile."""
 
     seq = models.BigIntegerField(default=0, help_text="The newest tick's number; 0 while there is none.")
-    began_at = models.DateTimeField(
-        default=timezone.now, help_text="Since when ticks are counted: a database that was emptied counts anew."
+    published_at = models.DateTimeField(null=True, help_text="When that tick was published.")
+    epoch = models.CharField(
+        default="", max_length=16, help_text="Which history of numbers this is; drawn where there is none."
+    )
+    instead_of = models.CharField(
+        default="", max_length=16, help_text="The epoch that was known when this one was drawn."
+    )
+    place = models.CharField(
+        default="",
+        max_length=100,
+        help_text="Where the database lay when the epoch was drawn: a copy lies elsewhere.",
     )
     refreshes = models.BigIntegerField(
         default=0, db_default=0, help_text="How many refreshes have begun; the newest one's number."
@@ -100,15 +113,31 @@ class Head(models.Model):
     def __str__(self) -> str:
         return f"tick {self.seq}"
 
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.seq, self.published_at)
+
     @classmethod
     def locked(cls) -> "Head":
-        """The one row, made when it is missing, for the caller's transaction alone."""
+        """The one row, made when it is missing, with an epoch of its own, for the caller's transaction alone."""
         # A transaction of SQLite has the whole database.
         lock = _LOCK if connection.vendor == "postgresql" else ""
-        if not (heads := statements.rows(cls, lock)):
+        if (head := cls._read(lock)) is None:
             cls.objects.get_or_create(pk=1)
-            heads = statements.rows(cls, lock)
-        return heads[0]
+            head = cls._read(lock)
+            assert head is not None
+        if not head.epoch:
+            head.draw_epoch("the database is new, or a copy")
+        return head
+
+    @classmethod
+    def current(cls) -> "Head":
+        """The one row, with an epoch of its own, as it is now."""
+        head = cls._read()
+        if head is None or not head.epoch:
+            with transaction.atomic():
+                head = cls.locked()
+        return head
 
     @classmethod
     def begin_refresh(cls) -> int:
@@ -122,12 +151,28 @@ class Head(models.Model):
     @classmethod
     def newest(cls) -> int:
         """The newest tick's number."""
-        return cls.standing()[0]
+        return cls.current().seq
 
     @classmethod
-    def standing(cls) -> tuple[int, dt.datetime | None]:
-        """The newest tick's number, and since when ticks are counted."""
-        return cls.objects.values_list("seq", "began_at").first() or (0, None)
+    def _read(cls, clause: str = "") -> "Head | None":
+        """The row; without an epoch where that was drawn elsewhere."""
+        place, values = positions.place()
+        columns = statements.columns(cls).replace("epoch", f"CASE WHEN place = {place} THEN epoch ELSE '' END")
+        heads = statements.run(cls, f"SELECT {columns} FROM prices_head {clause}", values)  # noqa: S608  (names)
+        return heads[0] if heads else None
+
+    def draw_epoch(self, reason: str, *, instead_of: str = "") -> None:
+        """Begin another history of numbers, in the transaction that holds the lock."""
+        place, values = positions.place(make=True)
+        drawn = f"epoch = %s, instead_of = COALESCE(NULLIF(%s, ''), epoch), place = {place}"
+        returned = statements.run(
+            Head,
+            f"UPDATE prices_head SET {drawn} RETURNING {statements.columns(Head)}",  # noqa: S608  (names)
+            [("epoch", positions.new_epoch()), ("instead_of", instead_of), *values],
+        )
+        self.epoch, self.instead_of = returned[0].epoch, returned[0].instead_of
+        level = logging.WARNING if self.seq else logging.INFO
+        logger.log(level, "the stream's epoch is %s, after tick %d: %s", self.epoch, self.seq, reason)
 
 
 # --- what was published ----------------------------------------------------------------------------------------------

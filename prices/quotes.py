@@ -265,12 +265,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedTick:
-    """One publication. Ticks have numbers without gaps, from 1 on: whoever does not know the one before has a gap.
+    """One publication. In an epoch ticks have numbers without gaps: whoever does not know the one before has a gap.
 
     `candles` are those that it changed, as they are now, by metal, each with its end. Of several ticks that are read
     together the last one holds them all.
     """
 
+    epoch: str
     seq: int
     published_at: dt.datetime
     quotes: tuple[PublishedQuote, ...]

@@ -31,6 +31,7 @@ class Connection:
     __slots__ = (
         "_answers",
         "_due",
+        "_epoch",
         "_hub",
         "_interval",
         "_not_before",
@@ -50,6 +51,8 @@ class Connection:
         self.candles: frozenset[str] = frozenset()
         # The newest tick that this client has seen; None for one that needs a snapshot.
         self.since: int | None = None
+        # The epoch that it says this is of, where the log has none yet.
+        self._epoch: str | None = None
         self._hub = hub
         self._outlet = outlet
         self.has_subscribed = False
@@ -72,15 +75,19 @@ class Connection:
         since: int | None = None,
         interval_ms: int | None = None,
         candles: frozenset[str] | None = None,
+        epoch: str | None = None,
     ) -> None:
         """The first call narrows the default set of all metals to exactly its own; later ones add.
 
-        What follows is everything that was missed after `since`, or a snapshot without one. An interval stays until
+        What follows is everything that was missed after `since`, or a snapshot without one. So it is where `since` is
+        of another `epoch` than this; without one it counts as of this. An interval stays until
         another one is given; 0 ends it. So do the intervals of candles; an empty set ends them.
         """
         hub = self._hub
+        if hub.log.epoch and epoch not in (None, hub.log.epoch):
+            since = None
         if since is not None:
-            self.since = since
+            self.since, self._epoch = since, epoch
             # It was never sent a metal that it adds, and no tick after `since` need tell of it.
             self._renew |= not metals <= self.metals
         elif self.since is not None:
@@ -154,6 +161,11 @@ class Connection:
         if self._timer is not None:
             self._timer.cancel()
         self._outlet.stop()
+
+    def begin(self, epoch: str) -> None:
+        """The log is about to begin an epoch: what was seen in another one is no more."""
+        if self._hub.log.epoch or self._epoch not in (None, epoch):
+            self.since = None
 
     def renew(self) -> None:
         """What it was sent is shown otherwise now: let it be sent the state, with the next round."""

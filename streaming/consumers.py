@@ -143,12 +143,14 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         """Do what a message asks and queue its answer."""
         connection = self.connection
         match command:
-            case Subscribe(metals, interval_ms, since, id, candles):
+            case Subscribe(metals, interval_ms, since, id, candles, epoch):
                 if since is not None:
-                    await self.hub.reach(since)
-                connection.subscribe(metals, since, interval_ms, candles)
+                    await self.hub.reach(since, epoch)
+                connection.subscribe(metals, since, interval_ms, candles, epoch)
                 connection.answer(
-                    protocol.subscribed(connection.metals, connection.interval_ms, id, connection.candles)
+                    protocol.subscribed(
+                        connection.metals, connection.interval_ms, id, connection.candles, self.hub.log.epoch
+                    )
                 )
             case Unsubscribe(metals, id):
                 connection.unsubscribe(metals)

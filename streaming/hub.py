@@ -14,6 +14,7 @@ import msgspec
 from prices import wire
 from prices.current import MOVES_KEPT, TICKS_KEPT, Standing
 from prices.market import Calendar
+from prices.positions import Position
 from prices.quotes import Lane, Metal, lane_of
 from streaming import protocol, publish, subscription
 from streaming.connection import Connection
@@ -35,6 +36,8 @@ _RETRY_AFTER = 1.0
 _LONGEST_READING = 10.0
 # Seconds after which the watch of the database should have looked again, however the last time ended.
 _LATE = 2 * (_LONGEST_READING + _CATCH_UP_EVERY)
+# A position that clients were sent in the last second before the machine fails may be remembered by nobody.
+_REMEMBER_EVERY = 1.0
 # What may be lost and come back, in the words of the log.
 _REDIS = "the subscription to Redis"
 _DATABASE = "the database"
@@ -43,7 +46,8 @@ _DATABASE = "the database"
 class Hub:
     """The connections of one process. Made outside any event loop; its first connection starts it.
 
-    `load` reads what is in force and the ticks after a seq; `layer` gives the channel layer, None where there is none.
+    `load` reads what is in force and the ticks after a position, and `remember` keeps one for after the process's end;
+    `layer` gives the channel layer, None where there is none.
     What is in another `currency` or of other `lanes` is not shown.
     An update goes out at once where none did in the last `batch_interval`, else merged at its end. By as long as it had
     to wait, the next interval is shorter, but by a tenth at most.
@@ -52,7 +56,8 @@ class Hub:
     def __init__(
         self,
         *,
-        load: Callable[[int], Awaitable[Standing]],
+        load: Callable[[Position], Awaitable[Standing]],
+        remember: Callable[[Position], Awaitable[object]],
         layer: Callable[[], Any],
         clock: Callable[[], Reading],
         calendar: Calendar,
@@ -73,6 +78,8 @@ class Hub:
         self._made, self._compressions = Frame.made, Frame.compressions
         self._unsent = 0  # frames that were made and not sent to anybody yet
         self._load = load
+        self._remember = remember
+        self._moved_on = asyncio.Event()
         self._layer = layer
         self._clock = clock
         self._calendar = calendar
@@ -84,12 +91,11 @@ class Hub:
         self._told_at = 0.0
         self._told_seq = 0
         self._round: asyncio.TimerHandle | None = None  # the one that is to come
-        self._began_at: dt.datetime | None = None
         self._freshness_limit: dt.timedelta | None = None  # until the database has been read
         self._currency = currency
         self._lanes = lanes
-        # What the status says: feed, feeds, whether the market is open, its next change, source.
-        self._shown: tuple[Feed, dict[str, Feed], bool, dt.datetime, str | None] | None = None
+        # What the status says: feed, feeds, whether the market is open, its next change, source, epoch.
+        self._shown: tuple[Feed, dict[str, Feed], bool, dt.datetime, str | None, str] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._looked_at = 0.0
         self._reading = asyncio.Lock()
@@ -121,12 +127,12 @@ class Hub:
             self.metrics.closed(why)
         connection.close()
 
-    async def reach(self, since: int) -> None:
+    async def reach(self, since: int, epoch: str | None) -> None:
         """Wait for a tick that a client has seen and this process has not: another process was quicker.
 
         Returns also when there is no such tick in the database; then the client's `since` is of no use.
         """
-        if since > self.log.seq:
+        if since > self.log.seq or epoch not in (None, self.log.epoch):
             # A reading that begins from now on sees that tick; one serves all who wait for it.
             if self._next_reading is None:
                 self._next_reading = asyncio.create_task(self._catch_up())
@@ -150,6 +156,7 @@ class Hub:
             loop.create_task(self._listen()),
             loop.create_task(self._watch_the_database()),
             loop.create_task(self._watch_the_clock()),
+            loop.create_task(self._remember_positions()),
             loop.create_task(self.metrics.log_regularly()),
         ]
 
@@ -171,8 +178,7 @@ class Hub:
             return None
         quotes = {Metal(metal): quoted.published(Metal(metal)) for metal, quoted in self.log.latest.items()}
         return Standing(
-            seq=self.log.seq,
-            began_at=self._began_at,
+            position=self.log.position,
             quotes=quotes,
             ticks=(),
             moves=(),
@@ -247,6 +253,14 @@ class Hub:
                 if self._judge():
                     self._tell_all()
 
+    async def _remember_positions(self) -> None:
+        while True:
+            await self._moved_on.wait()
+            self._moved_on.clear()
+            with self._going_on("what is remembered of the position"):
+                await self._remember(self.log.position)
+            await asyncio.sleep(_REMEMBER_EVERY)
+
     async def _receive(self, message: dict[str, Any]) -> None:
         if message["type"] != publish.TICK:
             await self._catch_up()
@@ -257,9 +271,10 @@ class Hub:
             # Another version's, during a deploy: what it says is in the database too.
             await self._catch_up()
             return
-        if tick.seq <= self.log.seq:
+        if self.log.has(tick):
             return
         if self._shows(tick) and self.log.append(tick):
+            self._moved_on.set()
             self._judge()
             self._tell_all()
         else:
@@ -289,35 +304,31 @@ class Hub:
             self._freshness_limit = standing.freshness_limit
             ticks = [Tick.of(tick) for tick in standing.ticks]
             latest = {metal.value: Quoted.of(published) for metal, published in standing.quotes.items()}
-            # The database was emptied, or a backup put back, though it may have grown past our log since.
-            counts_anew = standing.began_at != self._began_at and self.log.seq
-            self._began_at = standing.began_at
+            position = standing.position
             moves = [(seq, change_data(change)) for seq, change in standing.moves]
-            if standing.seq < self.log.seq or counts_anew:
-                self.log.forget()
-                self.log.replace(standing.seq, latest, ticks, moves, standing.moves_since)
+            if position.epoch != self.log.epoch:
                 for connection in self.connections:
-                    connection.since = None  # what it has seen is no more
-            elif not all(self.log.append(tick) for tick in ticks) or standing.seq > self.log.seq:
-                self.log.replace(standing.seq, latest, ticks, moves, standing.moves_since)
+                    connection.begin(position.epoch)
+                self.log.replace(position, latest, ticks, moves, standing.moves_since)
+            elif not all(self.log.append(tick) for tick in ticks) or position.seq > self.log.seq:
+                self.log.replace(position, latest, ticks, moves, standing.moves_since)
             elif list(latest.items()) != list(self.log.latest.items()):
                 self.log.relist(latest)
                 self._renew(protocol.EVERY_METAL)
         self._has_read.set()
+        self._moved_on.set()
         self._judge()
         self._tell_all()
 
     async def _read(self) -> Standing | None:
-        """What the database holds beyond the log; all of it where the database knows less, because it was put back.
+        """What the database holds beyond the log; all of it where that is of another epoch.
 
         None where ticks overtook the reading: then they came by Redis, and the next look will see the rest.
         """
         for _ in range(3):
-            since = self.log.seq
-            standing = await self._load(since)
-            if standing.seq < since == self.log.seq:
-                standing = await self._load(0)
-            if self.log.seq == since:
+            position = self.log.position
+            standing = await self._load(position)
+            if self.log.position == position:
                 return standing
         return None
 
@@ -334,7 +345,7 @@ class Hub:
         feed = overall(feeds.values()) if feeds or self._has_read.is_set() else Feed.STALE
         source = next((self.log.latest[metal].data.source for metal in feeds if feeds[metal] == feed), None)
         is_open, next_change = market.is_open(now), market.next_change(now)
-        shown = (feed, feeds, is_open, next_change, source)
+        shown = (feed, feeds, is_open, next_change, source, self.log.epoch)
         if shown == self._shown:
             return bool(turned)
         self._shown = shown
@@ -345,6 +356,7 @@ class Hub:
                 market_open=is_open,
                 next_change=wire.time(next_change),
                 source=source,
+                epoch=self.log.epoch,
                 timestamp=wire.time(now),
             )
         )

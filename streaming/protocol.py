@@ -71,13 +71,14 @@ class ClientError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Add `metals`; `interval_ms`, `since` and `candles` as sent, None where absent."""
+    """Add `metals`; `interval_ms`, `since`, `candles` and `epoch` as sent, None where absent."""
 
     metals: frozenset[str]
     interval_ms: int | None
     since: int | None
     id: Scalar
     candles: frozenset[str] | None = None
+    epoch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ class SubscribeMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="typ
     metals: list[Literal["gold", "silver", "platinum", "palladium", "*"]]
     interval: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_INTERVAL_MS)] | None = None
     since: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_SEQ)] | None = None
+    epoch: str | None = None
     candles: list[Literal["1m", "5m", "15m", "1h", "1d"]] | None = None
     id: Scalar = None
 
@@ -146,7 +148,9 @@ def parse(text: str) -> Command:
 def _command(message: Mapping[str, Any], id: Scalar) -> Command:
     match message.get("type"):
         case "subscribe":
-            return Subscribe(_metals(message), _interval(message), _since(message), id, _candles(message))
+            return Subscribe(
+                _metals(message), _interval(message), _since(message), id, _candles(message), _epoch(message)
+            )
         case "unsubscribe":
             return Unsubscribe(_metals(message), id)
         case "ping":
@@ -195,6 +199,16 @@ def _since(message: Mapping[str, Any]) -> int | None:
     raise ClientError(
         ErrorCode.INVALID_MESSAGE,
         'Give "since" as the "seq" of the last update you have, or leave it out.',
+    )
+
+
+def _epoch(message: Mapping[str, Any]) -> str | None:
+    given = message.get("epoch")
+    if given is None or isinstance(given, str):
+        return given
+    raise ClientError(
+        ErrorCode.INVALID_MESSAGE,
+        'Give "epoch" as the text that came with that "seq", or leave it out.',
     )
 
 
@@ -278,6 +292,7 @@ class PriceUpdate(_Message, frozen=True, kw_only=True, tag="priceUpdate"):
     changes: list[ChangeData]
     candles: Mapping[str, Mapping[str, Sequence[CandleData]]] | msgspec.UnsetType = msgspec.UNSET
     timestamp: str
+    epoch: str
     seq: int
     snapshot: bool
     currency: str
@@ -292,10 +307,11 @@ class Pong(_Message, frozen=True, kw_only=True, tag="pong"):
 
 
 class Subscribed(_Message, frozen=True, kw_only=True, tag="subscribed"):
-    """The connection's full set after a subscribe."""
+    """The connection's full set after a subscribe; no epoch while the server does not know it."""
 
     metals: list[str]
     interval: int | None
+    epoch: str | msgspec.UnsetType = msgspec.UNSET
     candles: list[str] | msgspec.UnsetType = msgspec.UNSET
     id: Scalar | msgspec.UnsetType = msgspec.UNSET
 
@@ -309,13 +325,17 @@ class Unsubscribed(_Message, frozen=True, kw_only=True, tag="unsubscribed"):
 
 
 class Status(_Message, frozen=True, kw_only=True, tag="status"):
-    """What is being shown, of all metals together and of each; and when the market opens or closes next."""
+    """What is being shown, of all metals together and of each; and when the market opens or closes next.
+
+    No epoch while the server does not know it.
+    """
 
     feed: Feed
     market: Literal["open", "closed"]
     nextChange: str
     source: str | None
     metals: dict[str, Feed]
+    epoch: str | msgspec.UnsetType = msgspec.UNSET
     timestamp: str
 
 
@@ -342,6 +362,7 @@ def price_update(
     stale: Iterable[str],
     changes: Iterable[ChangeData],
     *,
+    epoch: str,
     seq: int,
     published_at: str,
     snapshot: bool,
@@ -359,6 +380,7 @@ def price_update(
             changes=list(changes),
             candles=msgspec.UNSET if candles is None else candles,
             timestamp=published_at,
+            epoch=epoch,
             seq=seq,
             snapshot=snapshot,
             currency=currency,
@@ -372,11 +394,23 @@ def pong(id: Scalar, timestamp: str) -> bytes:
 
 
 def subscribed(
-    metals: Iterable[str], interval_ms: int | None, id: Scalar, candles: Collection[str] = frozenset()
+    metals: Iterable[str],
+    interval_ms: int | None,
+    id: Scalar,
+    candles: Collection[str] = frozenset(),
+    epoch: str = "",
 ) -> bytes:
     """The answer to a subscribe: the connection's full set after it, and its candles where it has some."""
     chosen = [name for name in CANDLES if name in candles] or msgspec.UNSET
-    return _encode(Subscribed(metals=_in_order(metals), interval=interval_ms, candles=chosen, id=_echo(id)))
+    return _encode(
+        Subscribed(
+            metals=_in_order(metals),
+            interval=interval_ms,
+            epoch=epoch or msgspec.UNSET,
+            candles=chosen,
+            id=_echo(id),
+        )
+    )
 
 
 def unsubscribed(metals: Iterable[str], interval_ms: int | None, id: Scalar) -> bytes:
@@ -391,6 +425,7 @@ def status(
     market_open: bool,
     next_change: str,
     source: str | None,
+    epoch: str,
     timestamp: str,
 ) -> bytes:
     """What is being shown: of all metals together, and of each; and when the market opens or closes next."""
@@ -401,6 +436,7 @@ def status(
             nextChange=next_change,
             source=source,
             metals=dict(feeds),
+            epoch=epoch or msgspec.UNSET,
             timestamp=timestamp,
         )
     )

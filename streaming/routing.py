@@ -1,5 +1,6 @@
 """Where the stream is: at the root, where the seed's clients connect, and at /ws/prices/."""
 
+import asyncio
 from typing import Any
 
 from channels.layers import get_channel_layer
@@ -8,6 +9,7 @@ from django.conf import settings
 from django.urls import path, re_path
 
 from prices import current
+from prices.positions import Memory, Position
 from prices.quotes import shown_lanes
 from streaming import auth
 from streaming.consumers import PriceConsumer
@@ -26,8 +28,14 @@ async def _refuse(scope: Any, receive: Any, send: Any) -> None:
 
 def hub_of_this_process(metrics: Metrics) -> Hub:
     """What keeps the prices for this process's clients, not yet started."""
+    memory = Memory(settings.STATE_DIR, settings.REDIS_URL, settings.REDIS_PREFIX)
+
+    def load(since: Position) -> current.Standing:
+        return current.standing(since, seen=None if since.epoch else memory.recall())
+
     return Hub(
-        load=in_a_thread(current.standing),
+        load=in_a_thread(load),
+        remember=lambda position: asyncio.to_thread(memory.keep, position),
         layer=get_channel_layer,
         clock=clock.read,
         calendar=settings.MARKET_CALENDAR,

@@ -15,6 +15,7 @@ from itertools import takewhile
 import msgspec
 
 from prices import wire
+from prices.positions import Position
 from prices.quotes import Change, DayFigures, Metal, PublishedQuote, PublishedTick, Quote
 from streaming import protocol
 from streaming.candles import CandleLog, CandlesByMetal, CandleUpdate
@@ -90,6 +91,7 @@ def change_data(change: Change) -> ChangeData:
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
     """One publication, as it travels between processes: the metals whose quotes were new, and significant moves."""
 
+    epoch: str
     seq: int
     published_at: dt.datetime
     quotes: dict[str, Quoted]
@@ -100,6 +102,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, published: PublishedTick) -> "Tick":
         """A published tick in the words of the wire."""
         return cls(
+            epoch=published.epoch,
             seq=published.seq,
             published_at=published.published_at,
             quotes={quoted.quote.metal.value: Quoted.of(quoted) for quoted in published.quotes},
@@ -127,6 +130,7 @@ class TickLog:
     """
 
     def __init__(self, *, currency: str, ticks: int, moves: int) -> None:
+        self.epoch = ""  # none, until the database has been read
         self.seq = 0
         self.latest: dict[str, Quoted] = {}
         self.stale: frozenset[str] = frozenset()
@@ -137,26 +141,37 @@ class TickLog:
         self._moves: deque[tuple[int, ChangeData]] = deque()
         self._moves_since = 0
         self.published_at: dt.datetime | None = None
+        self._newest_at: dt.datetime | None = None  # the same, where it is known
         self.version = 0  # rises whenever what is shown changes
         self._candles = CandleLog()
         self._cache: dict[tuple[frozenset[str], int | None, frozenset[str], bool], Update | None] = {}
 
+    @property
+    def position(self) -> Position:
+        """How far this is."""
+        return Position(self.epoch, self.seq, self._newest_at)
+
+    def has(self, tick: Tick) -> bool:
+        """Whether a tick that came is none that follows: this is as far already, in the same history."""
+        told_since = self._newest_at is None or tick.published_at <= self._newest_at
+        return tick.epoch == self.epoch and tick.seq <= self.seq and told_since
+
     def append(self, tick: Tick) -> bool:
         """Take the next tick. False, and nothing taken, when it does not follow the newest: then a tick is missing."""
-        if tick.seq != self.seq + 1:
+        if tick.seq != self.seq + 1 or tick.epoch != self.epoch:
             return False
         self.seq = tick.seq
         self.latest.update(tick.quotes)
         self.stale -= tick.quotes.keys()
         self._take_moves((tick.seq, change) for change in tick.changes)
         self._take_candles(tick)
-        self.published_at = tick.published_at
+        self.published_at = self._newest_at = tick.published_at
         self._changed()
         return True
 
     def replace(
         self,
-        seq: int,
+        position: Position,
         latest: Mapping[str, Quoted],
         ticks: Sequence[Tick],
         moves: Iterable[tuple[int, ChangeData]],
@@ -164,28 +179,27 @@ class TickLog:
     ) -> None:
         """Take the state from the database: the quotes in force, the newest ticks and moves, oldest first.
 
-        `moves` are all that came after `moves_since`; where that is not after what the log has, they follow its own.
+        `moves` are all that came after `moves_since`; where that is not after what the log has, they follow its own. In
+        another epoch nothing of its own is left.
         Where no tick is kept any more, quotes count as published when they were quoted.
         """
+        if position.epoch != self.epoch:
+            self.seq = 0
         if not self.seq or moves_since > self.seq:
             self._moves.clear()
             self._moves_since = moves_since
-        known, self.seq = self.seq, seq
+        known = self.seq
+        self.epoch, self.seq, self._newest_at = position
         self.latest = dict(latest)
         self._take_moves((at, change) for at, change in moves if at > known)
         # Ticks without a gap, up to the newest: candles of others would look whole.
-        held = [tick for place, tick in enumerate(reversed(ticks)) if tick.seq == seq - place][::-1]
-        self._candles.clear(held[0].seq - 1 if held else seq)
+        held = [tick for place, tick in enumerate(reversed(ticks)) if tick.seq == self.seq - place][::-1]
+        self._candles.clear(held[0].seq - 1 if held else self.seq)
         for tick in held:
             self._take_candles(tick)
         told_at = [tick.published_at for tick in ticks] or [quoted.quoted_at for quoted in self.latest.values()]
         self.published_at = max(told_at, default=None)
         self._changed()
-
-    def forget(self) -> None:
-        """Forget everything: what comes next is another history."""
-        self.seq = 0
-        self._moves.clear()
 
     def relist(self, latest: Mapping[str, Quoted]) -> None:
         """Show these and no others, in this order: staff switched a metal on or off, or what is shown here changed."""
@@ -269,6 +283,7 @@ class TickLog:
             {metal: quoted.data for metal, quoted in self.latest.items() if metal in metals},
             self.stale,
             changes,
+            epoch=self.epoch,
             seq=self.seq,
             published_at=wire.time(self.published_at),
             snapshot=snapshot,

@@ -3,11 +3,13 @@ web process."""
 
 import datetime as dt
 import itertools
+import json
 import logging
 import os
 import signal
 import subprocess
 import threading
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -262,11 +264,24 @@ class Server:
     def publish(
         self, *, source: str = "gold_api_com", quoted_at: dt.datetime | None = None, **prices: str
     ) -> PublishedTick | None:
-        """Ingest prices per gram, as the worker does, and publish them; returns the tick, if there was news."""
+        """Ingest prices per gram, as the worker does, and publish them; returns the tick, if there was news.
+
+        A web process that has just begun may hear of it a little later: it is waited for, where it serves.
+        """
         now = dt.datetime.now(dt.UTC)
         quotes = [quote(metal, price, at=quoted_at or now, source=source) for metal, price in prices.items()]
         tick: PublishedTick | None = self.do(lambda: ingest.record(quotes, now=now))
+        if tick is not None:
+            wait_until(lambda: self._shows(tick.seq), "the web process to show it")
         return tick
+
+    def _shows(self, seq: int) -> bool:
+        """Whether REST is as far; a web process that does not answer is not asked."""
+        try:
+            with urllib.request.urlopen(f"{self.http_url}/api/v1/prices/", timeout=1) as response:
+                return bool(json.load(response)["seq"] >= seq)
+        except OSError:
+            return True
 
     @property
     def output(self) -> str:

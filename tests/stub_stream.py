@@ -185,7 +185,7 @@ def quote(price: float, **fields: Any) -> dict[str, Any]:
 
 def price_update(seq: int, **quotes: Any) -> dict[str, Any]:
     """A priceUpdate of these metals; other arguments replace its top-level fields."""
-    top_level = {"changes", "timestamp", "snapshot", "currency"} & quotes.keys()
+    top_level = {"changes", "timestamp", "snapshot", "currency", "epoch"} & quotes.keys()
     return {
         "type": "priceUpdate",
         "data": {metal: quotes[metal] for metal in quotes if metal not in top_level},

@@ -28,20 +28,28 @@ CANDLE = protocol.CandleData(
 )
 SAID = {
     "PriceUpdate": protocol.price_update(
-        {}, [], [], seq=1, published_at=TIME, snapshot=True, currency="INR", candles={"gold": {"1m": [CANDLE]}}
+        {},
+        [],
+        [],
+        epoch="q7Vb2xWk",
+        seq=1,
+        published_at=TIME,
+        snapshot=True,
+        currency="INR",
+        candles={"gold": {"1m": [CANDLE]}},
     ),
     "Pong": protocol.pong("x", TIME),
-    "Subscribed": protocol.subscribed(["gold"], None, 1, {"1m"}),
+    "Subscribed": protocol.subscribed(["gold"], None, 1, {"1m"}, "q7Vb2xWk"),
     "Unsubscribed": protocol.unsubscribed([], 100, None),
     "Status": protocol.status(
-        Feed.LIVE, {"gold": Feed.LIVE}, market_open=True, next_change=TIME, source=None, timestamp=TIME
+        Feed.LIVE, {"gold": Feed.LIVE}, market_open=True, next_change=TIME, source=None, epoch="", timestamp=TIME
     ),
     "Restart": protocol.restart(5),
     "Error": protocol.error(ClientError(ErrorCode.INVALID_JSON, "Send JSON.")),
 }
 TAKEN: dict[str, list[dict[str, Any]]] = {
     "SubscribeMessage": [
-        {"metals": ["gold"], "interval": 1, "since": 0, "id": None, "candles": ["1m", "1d"]},
+        {"metals": ["gold"], "interval": 1, "since": 0, "epoch": "q7Vb2xWk", "id": None, "candles": ["1m", "1d"]},
         {"metals": ["*"]},
     ],
     "UnsubscribeMessage": [{"metals": [], "id": "x"}],

@@ -412,6 +412,49 @@ def test_a_server_whose_database_was_put_back_has_the_last_word(away: Page, stre
     assert retry(away, stream).wait_for("subscribe")["since"] == 4
 
 
+@pytest.fixture
+def away_from_first(lab: Page, stream: StubStream) -> Page:
+    """As `away`, from a server that said which epoch 7 is of."""
+    lab.evaluate("newClient().subscribe(['gold']); client.connect()")
+    connection = stream.connection()
+    connection.send(subscribed("gold"), price_update(7, gold=quote(700), epoch="first"))
+    wait_for_events(lab, "prices")
+    lose(lab, connection)
+    return lab
+
+
+def test_moves_of_two_histories_are_not_joined(away_from_first: Page, stream: StubStream):
+    """The server's database was put back, and has outgrown what the page saw."""
+    stream.greeting = [snapshot(9, gold=quote(500), epoch="second")]
+    connection = retry(away_from_first, stream)
+    asked = connection.wait_for("subscribe")
+    assert (asked["since"], asked["epoch"]) == (7, "first")
+    connection.send(
+        RESUMED,
+        snapshot(9, gold=quote(500), epoch="second"),
+        price_update(10, gold=quote(600), changes=[move("gold", 500, 600)], epoch="second"),
+    )
+    wait_for_events(away_from_first, "prices", 3)
+    # Until the answer nobody knew which server was behind.
+    assert (prices_shown(away_from_first), moves(away_from_first)) == ([700, 500, 600], [600])
+    lose(away_from_first, connection)
+    asked = retry(away_from_first, stream).wait_for("subscribe")
+    assert (asked["since"], asked["epoch"]) == (10, "second")
+
+
+def test_a_history_that_begins_while_connected_is_followed_though_its_numbers_are_smaller(
+    lab: Page, stream: StubStream
+):
+    stream.greeting = [snapshot(7, gold=quote(700), epoch="first")]
+    connect(lab)
+    stream.connection().send(
+        snapshot(3, gold=quote(300), epoch="second"),
+        price_update(4, gold=quote(400), changes=[move("gold", 300, 400)], epoch="second"),
+    )
+    wait_for_events(lab, "prices", 3)
+    assert (prices_shown(lab), moves(lab)) == ([700, 300, 400], [400])
+
+
 def test_an_update_that_comes_twice_brings_its_moves_once(lab: Page, stream: StubStream):
     update = price_update(7, gold=quote(700), changes=[move("gold", 600, 700)])
     stream.greeting = [update, update]

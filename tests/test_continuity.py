@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from prices.current import Standing
 from prices.market import Calendar
+from prices.positions import Position
 from prices.quotes import Change, DayFigures, Lane, Metal, PublishedQuote, PublishedTick
 from streaming import publish
 from streaming.connection import Connection
@@ -120,6 +121,7 @@ class World:
         self.ticks: list[PublishedTick] = []
         self.hub = Hub(
             load=self.load,
+            remember=lambda position: asyncio.sleep(0),
             layer=lambda: None,
             clock=lambda: Reading(self.now, 0.0),
             calendar=Calendar(),
@@ -131,11 +133,11 @@ class World:
             metrics=Metrics(),
         )
 
-    async def load(self, since: int) -> Standing:
+    async def load(self, position: Position) -> Standing:
         """All that is there, but of the ticks only the newest three."""
+        since = position.seq
         return Standing(
-            seq=len(self.ticks),
-            began_at=NOW,
+            position=Position("first", len(self.ticks), self.ticks[-1].published_at),
             quotes={each.quote.metal: each for tick in self.ticks for each in tick.quotes},
             ticks=tuple(self.ticks[since:][-3:]),
             moves=tuple((tick.seq, change) for tick in self.ticks[since:] for change in tick.changes),
@@ -148,6 +150,7 @@ class World:
         seq = len(self.ticks) + 1
         day = DayFigures(open=HUNDRED, high=HUNDRED, low=HUNDRED, previous_close=None)
         tick = PublishedTick(
+            epoch="first",
             seq=seq,
             published_at=self.now,
             quotes=tuple(

@@ -12,7 +12,8 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from prices import current, ingest, schedule
 from prices.market import Calendar
-from prices.models import Configuration, ListedMetal
+from prices.models import Configuration, Head, ListedMetal
+from prices.positions import START, Position
 from prices.quotes import SIMULATED, Metal, PublishedTick
 from streaming import publish
 from tests.conftest import NOW, at_once, quote
@@ -40,6 +41,10 @@ def tick(minute: int = 0, currency: str = "INR", **prices: str) -> PublishedTick
     return written
 
 
+def position(tick: PublishedTick) -> Position:
+    return Position(tick.epoch, tick.seq, tick.published_at)
+
+
 def prices_in_force() -> dict[str, Decimal]:
     return {metal.value: published.quote.price for metal, published in current.standing().quotes.items()}
 
@@ -48,8 +53,10 @@ def prices_in_force() -> dict[str, Decimal]:
 
 
 def test_an_empty_database_has_no_prices() -> None:
+    position = Head.current().position
+    assert (position.seq, position.published_at) == (0, None)
     assert current.standing() == current.Standing(
-        seq=0, began_at=None, quotes={}, ticks=(), moves=(), moves_since=0, freshness_limit=5 * MINUTE
+        position=position, quotes={}, ticks=(), moves=(), moves_since=0, freshness_limit=5 * MINUTE
     )
 
 
@@ -58,7 +65,7 @@ def test_each_metal_has_its_newest_price() -> None:
     last = tick(1, gold="101")
     standing = current.standing()
     assert prices_in_force() == {"gold": 101, "silver": 10}
-    assert standing.seq == last.seq
+    assert standing.position.seq == last.seq
     assert standing.quotes[Metal.GOLD] == last.quotes[0]
     assert standing.quotes[Metal.SILVER].seq == last.seq - 1
 
@@ -73,10 +80,10 @@ def test_ticks_that_come_faster_than_they_are_read_hold_nobody_up(monkeypatch: p
         return read()
 
     monkeypatch.setattr(current, "_quotes_in_force", overtaken)
-    standing = current.standing(since=0)
+    standing = current.standing(since=START)
     # The tick that is not among them yet brings the very quote that is.
-    assert standing.ticks[-1].seq == standing.seq
-    assert standing.quotes[Metal.GOLD].seq == standing.seq + 1
+    assert standing.ticks[-1].seq == standing.position.seq
+    assert standing.quotes[Metal.GOLD].seq == standing.position.seq + 1
 
 
 def test_metals_are_in_staffs_order() -> None:
@@ -126,10 +133,9 @@ def test_only_the_base_currency_is_shown(settings: Settings) -> None:
 
 def test_the_ticks_after_one_are_given_oldest_first() -> None:
     ticks = [tick(minute, gold=str(100 + 2 * minute)) for minute in range(4)]
-    assert current.standing(since=0).ticks == tuple(ticks)
-    assert current.standing(since=ticks[1].seq).ticks == tuple(ticks[2:])
-    assert current.standing(since=ticks[3].seq).ticks == ()
-    assert current.standing(since=ticks[3].seq + 1000).ticks == ()
+    assert current.standing(since=START).ticks == tuple(ticks)
+    assert current.standing(since=position(ticks[1])).ticks == tuple(ticks[2:])
+    assert current.standing(since=position(ticks[3])).ticks == ()
     assert current.standing().ticks == ()
     assert ticks[1].changes != ()
 
@@ -145,7 +151,7 @@ def test_ticks_have_numbers_without_gaps_whatever_was_taken_back() -> None:
 def test_of_many_ticks_the_newest_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(current, "TICKS_KEPT", 3)
     ticks = [tick(minute, gold=str(100 + minute)) for minute in range(5)]
-    assert current.standing(since=0).ticks == tuple(ticks[2:])
+    assert current.standing(since=START).ticks == tuple(ticks[2:])
 
 
 def test_moves_are_given_that_are_older_than_the_ticks_that_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,10 +159,10 @@ def test_moves_are_given_that_are_older_than_the_ticks_that_are_read(monkeypatch
     ticks = [tick(minute, gold=price) for minute, price in enumerate(("100", "102", "104", "104.1", "104.2"))]
     moves = tuple((each.seq, change) for each in ticks for change in each.changes)
     assert len(moves) == 2
-    standing = current.standing(since=1)
+    standing = current.standing(since=position(ticks[0]))
     assert (standing.ticks, standing.moves, standing.moves_since) == (tuple(ticks[-1:]), moves, 1)
     monkeypatch.setattr(current, "MOVES_KEPT", 1)
-    standing = current.standing(since=0)
+    standing = current.standing(since=START)
     assert (standing.moves, standing.moves_since) == (moves[1:], moves[0][0])
 
 
@@ -165,10 +171,10 @@ def test_ticks_of_another_currency_are_there_but_empty(settings: Settings) -> No
     tick(1, gold="14000")
     settings.BASE_CURRENCY = "USD"
     last = tick(2, "USD", gold="137")
-    ticks = current.standing(since=0).ticks
+    ticks = current.standing(since=START).ticks
     assert [(len(each.quotes), len(each.changes)) for each in ticks] == [(0, 0), (0, 0), (1, 0)]
     assert ticks[-1].seq == ticks[-2].seq + 1
-    assert current.standing().seq == last.seq
+    assert current.standing().position.seq == last.seq
 
 
 @pytest.mark.django_db(transaction=True)
@@ -177,7 +183,7 @@ def test_quotes_are_of_one_moment_and_no_tick_is_beyond_them() -> None:
 
     def read_or_write(number: int) -> list[current.Standing]:
         if number:
-            return [current.standing(since=0) for _ in range(20)]
+            return [current.standing(since=START) for _ in range(20)]
         for minute in range(1, 30):
             tick(minute, gold=str(100 + minute), silver=str(10 + minute))
         return []
@@ -186,8 +192,8 @@ def test_quotes_are_of_one_moment_and_no_tick_is_beyond_them() -> None:
     assert len(seen) == 40
     for standing in seen:
         (of_quotes,) = {quote.seq for quote in standing.quotes.values()}
-        assert of_quotes >= standing.seq
-        assert standing.ticks[-1].seq == standing.seq
+        assert of_quotes >= standing.position.seq
+        assert standing.ticks[-1].seq == standing.position.seq
 
 
 def test_reading_costs_the_same_whatever_there_is_to_read(
@@ -196,7 +202,7 @@ def test_reading_costs_the_same_whatever_there_is_to_read(
     for minute in range(20):
         tick(minute, gold=str(100 + minute), silver=str(10 + minute), platinum="50", palladium="40")
     with django_assert_max_num_queries(10):
-        current.standing(since=0)
+        current.standing(since=START)
 
 
 # --- freshness -----------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from channels.layers import InMemoryChannelLayer
 from prices import wire
 from prices.current import Standing
 from prices.market import Calendar
+from prices.positions import Position
 from prices.quotes import Change, DayFigures, Lane, Metal, PublishedQuote, PublishedTick, Quote
 from streaming import hub, publish, subscription
 from streaming.connection import Connection
@@ -30,6 +31,7 @@ from tests.conftest import NOW, quote
 
 def published(seq: int, *quotes: Quote, moved: bool = False) -> PublishedTick:
     return PublishedTick(
+        epoch="first",
         seq=seq,
         published_at=NOW,
         quotes=tuple(
@@ -51,7 +53,8 @@ class World:
 
     def __init__(self) -> None:
         self.ticks: list[PublishedTick] = []
-        self.began_at = NOW
+        self.epoch = "first"
+        self.remembered: list[Position] = []
         self.hidden: set[Metal] = set()
         self.kept_from = self.moves_since = 0
         self.lanes = set(Lane)
@@ -67,6 +70,7 @@ class World:
     def make_hub(self, batch_interval: dt.timedelta = dt.timedelta(0)) -> Hub:
         return Hub(
             load=self.load,
+            remember=self.remember,
             layer=lambda: self.layer,
             clock=lambda: Reading(self.now, self.steady),
             calendar=self.calendar,
@@ -78,22 +82,29 @@ class World:
             metrics=Metrics(),
         )
 
-    async def load(self, since: int) -> Standing:
+    async def remember(self, position: Position) -> None:
+        self.remembered.append(position)
+
+    async def load(self, since: Position) -> Standing:
         if self.broken:
             raise OSError("the database is away")
         if self.hangs:
             self.hung += 1
             await asyncio.Event().wait()
+        seq = self.ticks[-1].seq if self.ticks else 0
+        if since.epoch == self.epoch and since.seq > seq:
+            self.epoch = f"not {self.epoch}"  # as prices.current draws another
+        after = since.seq if since.epoch == self.epoch else 0
+        ticks = [replace(tick, epoch=self.epoch) for tick in self.ticks if tick.seq > after]
         quotes: dict[Metal, PublishedQuote] = {}
         for tick in self.ticks:
             quotes |= {each.quote.metal: each for each in tick.quotes}
         return Standing(
-            began_at=self.began_at,
-            seq=self.ticks[-1].seq if self.ticks else 0,
+            position=Position(self.epoch, seq, NOW),
             quotes={metal: each for metal, each in quotes.items() if metal not in self.hidden},
-            ticks=tuple(tick for tick in self.ticks if tick.seq > since and tick.seq >= self.kept_from),
-            moves=tuple((tick.seq, move) for tick in self.ticks if tick.seq > since for move in tick.changes),
-            moves_since=max(since, self.moves_since),
+            ticks=tuple(tick for tick in ticks if tick.seq >= self.kept_from),
+            moves=tuple((tick.seq, move) for tick in ticks for move in tick.changes),
+            moves_since=max(after, self.moves_since),
             freshness_limit=self.freshness_limit,
         )
 
@@ -107,7 +118,8 @@ class World:
     async def bring(self, tick: PublishedTick) -> None:
         """Redis brings a tick."""
         await self.layer.group_send(
-            publish.GROUP, {"type": publish.TICK, "tick": msgspec.msgpack.encode(Tick.of(tick))}
+            publish.GROUP,
+            {"type": publish.TICK, "tick": msgspec.msgpack.encode(Tick.of(replace(tick, epoch=self.epoch)))},
         )
 
 
@@ -149,6 +161,7 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(hub, "_JUDGE_EVERY", 0.05)
     monkeypatch.setattr(hub, "_CATCH_UP_EVERY", 0.2)
     monkeypatch.setattr(subscription, "PING_EVERY", 0.2)
+    monkeypatch.setattr(hub, "_REMEMBER_EVERY", 0.01)
     world = World()
     yield world
     await world.hub.stop()
@@ -386,7 +399,7 @@ async def test_a_client_that_comes_back_before_the_first_reading_is_told_what_it
         world.write(quote(price=price), moved=True)
     client = Client(world.hub)
     world.hub.join(client.connection)
-    await world.hub.reach(4)
+    await world.hub.reach(4, None)
     client.connection.subscribe(EVERY_METAL, since=4)
     client.connection.answer(b'{"type": "subscribed"}')
     await client.next("subscribed")
@@ -413,7 +426,7 @@ async def test_a_client_that_missed_no_price_is_told_which_turned_stale_while_it
     world.write(quote(price="100"))
     world.now += dt.timedelta(minutes=6)
     world.broken = False
-    await world.hub.reach(1)
+    await world.hub.reach(1, None)
     client.connection.subscribe(EVERY_METAL, since=1)
     client.connection.wake()
     message = await client.next("priceUpdate")
@@ -626,7 +639,7 @@ async def test_a_database_that_was_emptied_and_grew_past_us_is_believed_by_every
     await client.next("priceUpdate")
     await client.see("silver")
     rarely.ticks[:] = [published(seq, quote(price="100")) for seq in range(1, 10)]
-    rarely.began_at += dt.timedelta(hours=1)
+    rarely.epoch = "second"
     await rarely.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
     assert (await client.next("priceUpdate"))["data"] == {}
 
@@ -718,3 +731,75 @@ async def test_a_closed_market_keeps_nothing_fresh_that_is_not_its_own(
     world.now += 6 * MINUTE
     message = await client.next("priceUpdate")
     assert (message["data"]["gold"]["source"], message["data"]["gold"]["stale"]) == (source, True)
+
+
+# --- histories -------------------------------------------------------------------------------------------------------
+
+
+async def resumed(client: Client, since: int, epoch: str | None) -> dict[str, Any]:
+    """What a client is sent that comes back like this."""
+    await client.connection._hub.reach(since, epoch)
+    client.connection.subscribe(EVERY_METAL, since, epoch=epoch)
+    client.connection.answer(b'{"type": "subscribed"}')
+    await client.next("subscribed")
+    return await client.next("priceUpdate")
+
+
+@pytest.mark.parametrize(("epoch", "is_snapshot"), [("first", False), (None, False), ("another", True)])
+async def test_who_comes_back_from_another_history_is_given_the_state(
+    rarely: World, client: Client, epoch: str | None, is_snapshot: bool
+) -> None:
+    await rarely.bring(rarely.write(quote(price="150"), moved=True))
+    assert (await client.next("priceUpdate"))["epoch"] == "first"
+    message = await resumed(client, 1, epoch)
+    assert (message["epoch"], message["snapshot"], len(message["changes"])) == ("first", is_snapshot, not is_snapshot)
+
+
+async def test_who_knows_of_a_new_history_before_this_process_is_not_sent_the_old_one(
+    rarely: World, client: Client
+) -> None:
+    rarely.epoch = "second"
+    rarely.ticks[:] = [published(seq, quote(price=str(100 + seq)), moved=True) for seq in range(1, 4)]
+    message = await resumed(client, 2, "second")
+    assert (message["epoch"], message["seq"], message["snapshot"], len(message["changes"])) == ("second", 3, False, 1)
+
+
+async def test_a_tick_of_another_history_is_not_joined_to_this_one(rarely: World, client: Client) -> None:
+    rarely.epoch = "second"
+    rarely.ticks[:] = [published(1, quote(price="50"))]
+    await rarely.bring(rarely.write(quote(price="51"), moved=True))
+    message = await client.next("priceUpdate")
+    assert (message["epoch"], message["seq"], message["snapshot"], message["changes"]) == ("second", 2, True, [])
+
+
+async def test_a_tick_with_a_number_that_was_given_away_makes_the_hub_look(rarely: World, client: Client) -> None:
+    """The database was put back under its old epoch: nobody but the hub knows what it has seen."""
+    for price in ("101", "102"):
+        await rarely.bring(rarely.write(quote(price=price)))
+        await client.next("priceUpdate")
+    rarely.ticks[:] = rarely.ticks[:1]
+    await rarely.bring(replace(rarely.write(quote(price="77")), published_at=NOW + dt.timedelta(hours=1)))
+    message = await client.next("priceUpdate")
+    assert (message["epoch"], message["snapshot"], message["data"]["gold"]["price"]) == ("not first", True, 77)
+
+
+@pytest.mark.parametrize(("epoch", "moves"), [("first", 1), ("another", 0)])
+async def test_what_a_client_has_seen_is_judged_by_the_first_reading(world: World, epoch: str, moves: int) -> None:
+    world.broken = True
+    client = Client(world.hub)
+    world.hub.join(client.connection)
+    assert "epoch" not in await client.next("status")
+    client.connection.subscribe(EVERY_METAL, since=1, epoch=epoch)
+    world.write(quote(price="100"))
+    world.write(quote(price="102"), moved=True)
+    world.broken = False
+    message = await client.next("priceUpdate")
+    assert (message["snapshot"], len(message["changes"])) == (not moves, moves)
+
+
+async def test_where_clients_are_is_remembered(world: World, client: Client) -> None:
+    await world.bring(world.write(quote(price="101")))
+    async with asyncio.timeout(8):
+        while [position.seq for position in world.remembered] != [1, 2]:
+            await asyncio.sleep(0.01)
+    assert world.remembered[-1] == Position("first", 2, NOW)

@@ -130,7 +130,14 @@ def test_any_text_is_a_command_or_a_client_error(text: str) -> None:
 
 def test_a_price_update_has_the_contracts_fields_in_decimal_numbers() -> None:
     text = protocol.price_update(
-        {"gold": GOLD}, [], [], seq=18231, published_at="2026-09-26T07:57:03.245Z", snapshot=False, currency="INR"
+        {"gold": GOLD},
+        [],
+        [],
+        epoch="q7Vb2xWk",
+        seq=18231,
+        published_at="2026-09-26T07:57:03.245Z",
+        snapshot=False,
+        currency="INR",
     ).decode()
     assert '"price":13221.39,' in text
     assert '"low":13116,' in text
@@ -152,6 +159,7 @@ def test_a_price_update_has_the_contracts_fields_in_decimal_numbers() -> None:
         },
         "changes": [],
         "timestamp": "2026-09-26T07:57:03.245Z",
+        "epoch": "q7Vb2xWk",
         "seq": 18231,
         "snapshot": False,
         "currency": "INR",
@@ -173,6 +181,7 @@ def test_the_status_names_the_feed_of_all_and_of_each_metal() -> None:
         market_open=False,
         next_change="2026-09-27T22:00:00.000Z",
         source="fallback",
+        epoch="q7Vb2xWk",
         timestamp="2026-09-26T07:57:03.245Z",
     )
     assert json.loads(text) == {
@@ -182,6 +191,7 @@ def test_the_status_names_the_feed_of_all_and_of_each_metal() -> None:
         "nextChange": "2026-09-27T22:00:00.000Z",
         "source": "fallback",
         "metals": {"gold": "fallback"},
+        "epoch": "q7Vb2xWk",
         "timestamp": "2026-09-26T07:57:03.245Z",
     }
 

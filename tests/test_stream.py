@@ -120,13 +120,15 @@ def test_a_premium_goes_out_at_its_time(server: Server, client: ClientConnection
 
 
 def test_the_first_subscribe_narrows_and_later_ones_add(client: ClientConnection) -> None:
-    assert ask(client, type="subscribe", metals=["gold"]) == {
+    answer = ask(client, type="subscribe", metals=["gold"])
+    snapshot = receive(client, "priceUpdate")
+    assert answer == {
         "type": "subscribed",
         "metals": ["gold"],
         "interval": None,
+        "epoch": snapshot["epoch"],
         "id": "asked",
     }
-    snapshot = receive(client, "priceUpdate")
     assert (snapshot["snapshot"], list(snapshot["data"])) == (True, ["gold"])
     assert ask(client, type="subscribe", metals=["palladium"])["metals"] == ["gold", "palladium"]
     assert receive(client, "priceUpdate")["data"].keys() == {"gold", "palladium"}

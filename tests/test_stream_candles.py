@@ -12,6 +12,7 @@ from websockets.sync.client import connect
 
 from prices.api.serializers import CandleSerializer
 from prices.candles import Counted, Interval, of_tick
+from prices.positions import Position
 from streaming import candles
 from streaming.candles import CandleLog, CandleUpdate
 from streaming.protocol import CANDLES, EVERY_METAL, CandleData, ClientError, ErrorCode, parse
@@ -76,6 +77,7 @@ def test_candles_that_closed_long_ago_are_let_go_but_for_the_newest(monkeypatch:
 
 def test_a_client_that_waits_for_more_ticks_than_are_held_loses_no_candle() -> None:
     log = TickLog(currency="INR", ticks=10, moves=10)
+    log.replace(Position("first", 0, None), {}, [], [], moves_since=0)
     for seq in range(1, 200):
         bare = tick(seq, "gold", moved=("gold",) if seq == 195 else ())
         log.append(msgspec.structs.replace(bare, candles={"gold": [candle(seq // 30, seq)]}))

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prices.positions import Position
 from streaming.protocol import EVERY_METAL, METALS, ChangeData, Feed, PriceData
 from streaming.ticks import Quoted, Tick, TickLog, Update, overall
 
@@ -37,6 +38,7 @@ def quoted(seq: int, price: int = 100, source: str = "gold_api_com") -> Quoted:
 
 def tick(seq: int, *metals: str, moved: tuple[str, ...] = ()) -> Tick:
     return Tick(
+        epoch="first",
         seq=seq,
         published_at=AT,
         quotes={metal: quoted(seq, price=1000 + seq) for metal in metals or METALS},
@@ -54,7 +56,9 @@ def tick(seq: int, *metals: str, moved: tuple[str, ...] = ()) -> Tick:
 
 
 def new_log(moves: int = 1024) -> TickLog:
-    return TickLog(currency="INR", ticks=256, moves=moves)
+    log = TickLog(currency="INR", ticks=256, moves=moves)
+    log.replace(Position("first", 0, None), {}, [], [], moves_since=0)
+    return log
 
 
 def log_of(*ticks: Tick, moves: int = 1024) -> TickLog:
@@ -110,7 +114,13 @@ def test_however_many_ticks_a_client_missed_it_is_told_the_moves() -> None:
 def test_a_gap_of_more_ticks_than_are_read_costs_no_move_where_the_moves_are_all_there() -> None:
     log = log_of(tick(1), tick(2, moved=("gold",)))
     missed = tick(3, moved=("silver",)).changes
-    log.replace(900, {metal: quoted(900) for metal in METALS}, [tick(900)], [(3, missed[0])], moves_since=2)
+    log.replace(
+        Position("first", 900, AT),
+        {metal: quoted(900) for metal in METALS},
+        [tick(900)],
+        [(3, missed[0])],
+        moves_since=2,
+    )
     message = told(log.update(EVERY_METAL, 1))
     assert (message["seq"], message["snapshot"]) == (900, False)
     assert [(change["metal"], change["changePercent"]) for change in message["changes"]] == [("gold", 2), ("silver", 3)]
@@ -118,7 +128,7 @@ def test_a_gap_of_more_ticks_than_are_read_costs_no_move_where_the_moves_are_all
 
 def test_a_gap_whose_moves_are_not_all_there_is_a_snapshot() -> None:
     log = log_of(tick(1), tick(2))
-    log.replace(900, {metal: quoted(900) for metal in METALS}, [tick(900)], [], moves_since=899)
+    log.replace(Position("first", 900, AT), {metal: quoted(900) for metal in METALS}, [tick(900)], [], moves_since=899)
     assert told(log.update(EVERY_METAL, 2))["snapshot"] is True
     assert told(log.update(EVERY_METAL, 899))["snapshot"] is False
 
@@ -171,7 +181,7 @@ def test_a_feed_is_only_as_real_as_its_least_real_metal() -> None:
 def test_each_metal_shows_what_kind_of_price_it_has() -> None:
     log = new_log()
     shown = {"gold": quoted(1), "silver": quoted(1, source="fallback"), "platinum": quoted(1)}
-    log.replace(1, shown, [tick(1)], [], moves_since=0)
+    log.replace(Position("first", 1, AT), shown, [tick(1)], [], moves_since=0)
     feeds = log.feeds(past={"silver", "platinum"})
     assert feeds == {"gold": Feed.LIVE, "silver": Feed.FALLBACK, "platinum": Feed.STALE}
 

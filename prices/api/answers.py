@@ -26,7 +26,8 @@ def prices(standing: current.Standing, asked: Mapping[str, str], now: dt.datetim
     """Every listed metal's quote, in the unit and purity that were asked for."""
     return {
         "data": {metal.value: _quote(published, standing, asked, now) for metal, published in standing.quotes.items()},
-        "seq": standing.seq,
+        "epoch": standing.position.epoch,
+        "seq": standing.position.seq,
         "market": market(now),
         "currency": settings.BASE_CURRENCY,
         **asked,

@@ -39,7 +39,7 @@ METAL: Final = _answer(
         "purities": ["24k", "22k", "18k", "14k", "999", "995", "916", "750", "585"],
     },
 )
-PRICES: Final = _answer("Prices", {"data": {"gold": _QUOTE}, "seq": 18231, **_PER})
+PRICES: Final = _answer("Prices", {"data": {"gold": _QUOTE}, "epoch": "q7Vb2xWk", "seq": 18231, **_PER})
 PRICE: Final = _answer("Price", {"metal": "gold", **_QUOTE, **_PER})
 MARKET: Final = _answer(
     "Open", {"market": "open", "nextChange": "2026-09-24T21:00:00.000Z", "timestamp": "2026-09-24T08:00:00.000Z"}

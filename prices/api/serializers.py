@@ -217,7 +217,10 @@ class PricesSerializer(serializers.Serializer):
     """Every listed metal's current quote."""
 
     data = serializers.DictField(child=QuoteSerializer())  # type: ignore[assignment]  # DRF takes declared fields off the class
-    seq = serializers.IntegerField(help_text="The newest tick: give it to the stream as `since`.")
+    epoch = serializers.CharField(
+        help_text="Which history `seq` is of: another one where the database was emptied, or put back."
+    )
+    seq = serializers.IntegerField(help_text="The newest tick: give it to the stream as `since`, with `epoch`.")
     market = serializers.ChoiceField(_MARKET, help_text="While it is closed, prices are those of the close.")
     currency = serializers.CharField()
     unit = serializers.CharField()

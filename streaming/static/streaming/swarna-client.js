@@ -82,7 +82,8 @@ const DEFAULTS = {
  *   significant moves since the last update (often none); candles by metal and interval, where the options ask for any;
  *   and the whole message, with `currency`, `unit`, `timestamp`, `seq`.
  *   Each move is in `changes` once. After a reconnect they are all that were missed, where the server still holds them:
- *   where not, `message.snapshot` is true. A metal that was added meanwhile brings those since the loss along.
+ *   where not, or where its database was put back meanwhile (`message.epoch` is another one), `message.snapshot` is true.
+ *   A metal that was added meanwhile brings those since the loss along.
  *   The last candle of each interval is live: put each one in the place of the one that you have with its `start`.
  * - `status`, detail: the server's `status` message (`feed`, `market`, `nextChange`, `metals`, …).
  * - `subscribed`, detail `{metals, interval, …}`: what the server sends from now on, as it confirmed it.
@@ -120,6 +121,8 @@ export class SwarnaClient extends EventTarget {
   #grown = false;
   #continuity = new Continuity();
   #prices = {};
+  /** Where the prices are from: the history of the server's numbers, and the number in it. */
+  #epoch = null;
   #seq = -Infinity;
   #status = null;
   #interval = null;
@@ -256,14 +259,15 @@ export class SwarnaClient extends EventTarget {
 
   /** Tells a new connection what is wanted, and from where on. */
   #restore() {
-    const { since } = this.#continuity;
+    const { since, epoch } = this.#continuity;
     const matters = since !== null || this.#options.interval !== null || this.#options.candles !== null;
     const choices = this.#selection.toRestore(matters);
     this.#toldAll = !this.#selection.subscribed && choices.some(([type]) => type === "subscribe");
     for (const [type, metals] of choices) {
       const resumes = type === "subscribe" && since !== null;
       if (resumes) this.#continuity.ask();
-      this.#subscriptions.tell(resumes ? { type, metals, since, id: RESUME } : { type, metals });
+      const position = { since, ...(epoch !== null && { epoch }) };
+      this.#subscriptions.tell(resumes ? { type, metals, ...position, id: RESUME } : { type, metals });
     }
   }
 
@@ -330,18 +334,24 @@ export class SwarnaClient extends EventTarget {
     // Only now is the connection good for anything: a server that accepts and closes again must not be hammered.
     this.#attempt = 0;
     this.#restarted = false;
-    const { data, changes = [], candles = {}, seq = this.#seq, snapshot = false } = message;
-    // Prices go back only with a snapshot, since the server's database may have been put back. But one that precedes
-    // the answer to `since` may be that of a server that has not caught up.
-    const isOld = seq < this.#seq && (!snapshot || this.#continuity.asks);
-    const moves = this.#continuity.take(changes, seq, snapshot).filter(({ metal }) => this.#selection.has(metal));
-    if (!isOld) this.#show(data, seq, snapshot);
+    const { data, changes = [], candles = {}, epoch = this.#epoch, seq = this.#seq, snapshot = false } = message;
+    // Prices go back only with a snapshot, or to another history: the server's database may have been put back. But what
+    // precedes the answer to `since` may be from a server that has not caught up.
+    const isOther = this.#epoch !== null && epoch !== this.#epoch;
+    const goesBack = isOther || (seq < this.#seq && snapshot);
+    const isOld = goesBack ? this.#continuity.asks : seq < this.#seq;
+    const position = { epoch, seq };
+    const moves = this.#continuity
+      .take(changes, position, snapshot)
+      .filter(({ metal }) => this.#selection.has(metal));
+    if (!isOld) this.#show(data, position, snapshot);
     else if (moves.length === 0) return;
     const drawn = isOld ? {} : this.#selection.of(candles);
     this.#emit("prices", { data: this.#prices, changes: moves, candles: drawn, message });
   }
 
-  #show(data, seq, snapshot) {
+  #show(data, { epoch, seq }, snapshot) {
+    this.#epoch = epoch;
     this.#seq = seq;
     this.#prices = this.#selection.of(data);
     if (snapshot) this.#grown = false;
@@ -545,10 +555,16 @@ class Selection {
 class Continuity {
   /** The `seq` up to which every move was handed out, or is beyond reach; null where the server gave none. */
   #since = null;
+  /** The history that it is of; null where the server gave none. */
+  #epoch = null;
   #question = null;
 
   get since() {
     return this.#since;
+  }
+
+  get epoch() {
+    return this.#epoch;
   }
 
   /** Whether the answer to `since` is still to come. */
@@ -577,8 +593,9 @@ class Continuity {
   }
 
   /** The moves to hand out with an update. */
-  take(changes, seq, snapshot) {
-    if (this.#since !== null && seq <= this.#since && !snapshot) return [];
+  take(changes, { epoch, seq }, snapshot) {
+    const isOfThis = this.#epoch === null || epoch === this.#epoch;
+    if (this.#since !== null && isOfThis && seq <= this.#since && !snapshot) return [];
     if (this.asks) {
       this.#question.held.push(...changes);
       return [];
@@ -586,6 +603,7 @@ class Continuity {
     const question = this.#question;
     this.#question = null;
     this.#since = Number.isSafeInteger(seq) ? seq : null;
+    this.#epoch = typeof epoch === "string" ? epoch : null;
     return question && (snapshot || question.isRefused) ? [...question.held, ...changes] : changes;
   }
 }

@@ -1,0 +1,131 @@
+"""Where the stream is: its position, how a copy of the database is told from the one that was copied, and what outlives
+the database and remembers the position.
+
+An epoch is one history of the stream's numbers. A database that was emptied, or put back as it was a while ago, gives
+the same numbers to other publications, so it gets another epoch: drawn at random, and kept beside the number (`Head`).
+"""
+
+import datetime as dt
+import json
+import logging
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import redis
+from django.conf import settings
+from django.db import connection
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+# Cluster, database and table: a dump that was read in is in another table, a copy in another database or cluster.
+_PLACE_ON_POSTGRESQL: Final = (
+    "concat_ws('/', (SELECT system_identifier FROM pg_control_system()),"
+    " (SELECT oid FROM pg_database WHERE datname = current_database()), prices_head.tableoid)"
+)
+
+
+class Position(NamedTuple):
+    """How far the stream is: the newest publication's number in its epoch, and when it was published, where known."""
+
+    epoch: str
+    seq: int
+    published_at: dt.datetime | None
+
+
+_NEVER: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
+# Of a process that has seen nothing yet.
+START: Final = Position("", 0, None)
+
+
+def new_epoch() -> str:
+    """Eight characters that no other epoch has."""
+    return secrets.token_urlsafe(6)
+
+
+def place(*, make: bool = False) -> tuple[str, list[tuple[str, object]]]:
+    """Where this database lies, as an SQL expression on the table of `Head`, and its values.
+
+    On SQLite that takes a file beside the database, which `make` makes where there is none.
+    """
+    if connection.vendor == "postgresql":
+        return _PLACE_ON_POSTGRESQL, []
+    return "%s", [("place", _mark(make=make))]
+
+
+def _mark(*, make: bool) -> str:
+    """What a copy of the file does not take along: a word beside it, and the file's number. Empty without either."""
+    database = Path(connection.settings_dict["NAME"])
+    beside = database.with_name(f"{database.name}-mark")
+    try:
+        if make and not beside.exists():
+            beside.write_text(secrets.token_hex(8))
+        return f"{beside.read_text()}/{database.stat().st_ino}"
+    except FileNotFoundError:
+        return ""
+
+
+class Memory:
+    """The newest position that clients of this host, or by Redis of any, have been sent: kept when all processes end.
+
+    Never raises: what is not remembered is not missed but where a database is put back meanwhile.
+    """
+
+    def __init__(self, folder: Path, redis_url: str | None, prefix: str) -> None:
+        self._file = folder / "position.json"
+        self._redis_url = redis_url
+        self._key = f"{prefix}:position"
+        self._lost = False
+
+    def keep(self, position: Position) -> None:
+        """Remember a position, instead of the one before."""
+        text = json.dumps([position.epoch, position.seq, position.published_at and position.published_at.isoformat()])
+        draft = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+        try:
+            draft.write_text(text)
+            draft.replace(self._file)
+        except OSError as error:
+            if not self._lost:
+                logger.error("the stream's position is not remembered in %s: %s", self._file, error)
+            self._lost = True
+        if self._redis_url is not None:
+            try:
+                self._redis.set(self._key, text)
+            except (RedisError, OSError) as error:
+                logger.debug("Redis does not remember the stream's position: %s", error)
+
+    def recall(self) -> Position | None:
+        """The newest position that the state folder or Redis remembers."""
+        texts: list[str | bytes | None] = []
+        try:
+            texts.append(self._file.read_text())
+        except OSError as error:
+            logger.debug("the state folder remembers no position: %s", error)
+        if self._redis_url is not None:
+            try:
+                texts.append(self._redis.get(self._key))
+            except (RedisError, OSError) as error:
+                logger.debug("Redis remembers no position: %s", error)
+        remembered = [position for text in texts if text and (position := _read(text))]
+        return max(remembered, key=lambda position: position.published_at or _NEVER, default=None)
+
+    @cached_property
+    def _redis(self) -> Any:
+        assert self._redis_url is not None
+        return redis.Redis.from_url(
+            self._redis_url,
+            retry=redis.retry.Retry(NoBackoff(), 0),
+            **settings.REDIS_OPTIONS,
+        )
+
+
+def _read(text: str | bytes) -> Position | None:
+    try:
+        epoch, seq, at = json.loads(text)
+        return Position(str(epoch), int(seq), at and dt.datetime.fromisoformat(at))
+    except (ValueError, TypeError):
+        return None
