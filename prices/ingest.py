@@ -31,7 +31,7 @@ from prices.models import (
     Price,
     SignificantChange,
 )
-from prices.premiums import before_premium, premium_on, quoted, restated, with_premium
+from prices.premiums import before_premium, is_under_another, premium_on, quoted, restated, with_premium
 from prices.quotes import (
     Change,
     DayFigures,
@@ -153,9 +153,10 @@ def _one_at_a_time(now: dt.datetime, refresh: int | None = None) -> Iterator["_L
 
 @dataclass(frozen=True, slots=True)
 class _Outgoing:
-    """A quote as it goes out, with any premium on it, the day's figures under that premium, and the day at spot."""
+    """A quote as it goes out, with any premium on it; from when on it is the price; the day, under it and at spot."""
 
     quote: Quote
+    at: dt.datetime
     figures: DayFigures
     day: Day | None
 
@@ -201,7 +202,7 @@ class _Ledger:
     def under_other_premiums(self) -> list[Quote]:
         """The quotes that are shown with another premium than the one in force, before any."""
         shown = [latest.quote() for metal in self.listed if (latest := self.in_force(metal))]
-        return [quote.at_spot() for quote in shown if with_premium(quote.at_spot(), self.premiums).price != quote.price]
+        return [quote.at_spot() for quote in shown if is_under_another(quote, self.premiums)]
 
     def in_force(self, metal: Metal) -> LatestPrice | None:
         """The price that screens show: the one that was published last, of all lanes that are shown here."""
@@ -237,7 +238,7 @@ class _Ledger:
         moved_on = [("seq", self.head.seq), ("published_at", self.now)]
         statements.run(Head, "UPDATE prices_head SET seq = %s, published_at = %s", moved_on)
         moved = [(each.quote, change) for each in news if (change := self._change(each.quote))]
-        rows = [self._row(each, confirms=confirms) for each in news]
+        rows = [self._row(each) for each in news]
         partitions.ensure(row.at for row in rows)
         statements.insert(rows)
         SignificantChange.objects.bulk_create(
@@ -316,20 +317,17 @@ class _Ledger:
 
     def _outgoing(self, quote: Quote, *, confirms: bool) -> _Outgoing:
         """A quote as it would go out. Where it `confirms` nothing, it is the last one over again: its day has it."""
-        outgoing = with_premium(quote, self.premiums)
+        outgoing, at = with_premium(quote, self.premiums), self._at(quote, confirms=confirms)
         if quote.lane is Lane.FALLBACK:
             # Staff's prices make no trading day: a slip that was mended would be its high, and a seed its close.
             price = quote.price
-            return _Outgoing(outgoing, DayFigures(open=price, high=price, low=price, previous_close=None), None)
-        day = self._day_before(quote)
+            return _Outgoing(outgoing, at, DayFigures(open=price, high=price, low=price, previous_close=None), None)
+        day, last = self._day_before(quote), self._last(quote)
         if confirms or day is None:
-            day = following(day, quoted(quote), self._moment(quote, day), history.zone())
-        return _Outgoing(outgoing, day.figures.with_premium(premium_on(quote, self.premiums)), day)
-
-    def _moment(self, quote: Quote, day: Day | None) -> dt.datetime:
-        """The moment of a quote in its day, where it takes the place of what it does in candles."""
-        last = self._last(quote)
-        return day.at if day and last and self._is_again(quote, last) else self._at(quote)
+            # A correction is of the quote's own moment, though a premium may have gone out since.
+            moment = day.at if day and last and self._is_again(quote, last) else at
+            day = following(day, quoted(quote), moment, history.zone())
+        return _Outgoing(outgoing, at, day.figures.with_premium(premium_on(quote, self.premiums)), day)
 
     def _day_before(self, quote: Quote) -> Day | None:
         """The day that the price before this one is in, or closed."""
@@ -363,12 +361,12 @@ class _Ledger:
         then = restated(last.quote(), quote, self.premiums).price
         return significant_change(quote.metal, then, quote.price, threshold=self.configuration.threshold_percent)
 
-    def _row(self, outgoing: _Outgoing, *, confirms: bool) -> Price:
+    def _row(self, outgoing: _Outgoing) -> Price:
         quote, figures = outgoing.quote, outgoing.figures
         return Price(
             seq=self.head.seq,
             published_at=self.now,
-            at=self._at(quote, confirms=confirms),
+            at=outgoing.at,
             metal_id=quote.metal,
             currency=quote.currency,
             price=quote.price,
@@ -383,7 +381,7 @@ class _Ledger:
             quoted_at=quote.quoted_at,
         )
 
-    def _at(self, quote: Quote, *, confirms: bool = True) -> dt.datetime:
+    def _at(self, quote: Quote, *, confirms: bool) -> dt.datetime:
         """From when on a quote is the price: when it was quoted; or now, where another one was the price by then, and
         where staff made it so, or another premium.
         """
@@ -392,6 +390,8 @@ class _Ledger:
             return self.now
         if last is None or not clock.can_be(last.at, self.now, ahead=_MOST_AHEAD):
             return quote.quoted_at
+        if is_under_another(last.quote(), self.premiums):
+            return max(self.now, last.at)
         if self._is_again(quote, last):
             return last.at
         if quote.quoted_at > last.at or (quote.quoted_at == last.at and quote.source != CONSENSUS):

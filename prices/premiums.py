@@ -27,6 +27,13 @@ def premium_on(quote: Quote, premiums: Mapping[str, Decimal]) -> Decimal:
     return _charged(quote) if _holds_premium(quote) else premiums[quote.metal]
 
 
+def is_under_another(published: Quote, premiums: Mapping[str, Decimal]) -> bool:
+    """Whether a published quote holds another premium than it would go out with now."""
+    if published.spot is None and premiums[published.metal] == 1:
+        return False
+    return with_premium(published.at_spot(), premiums).price != published.price
+
+
 def quoted(quote: Quote) -> Quoted:
     """What a quote, as its source gave it, says of its day before any premium."""
     return Quoted.of(quote, charged=_charged(quote) if _holds_premium(quote) else Decimal(1))

@@ -124,6 +124,16 @@ def test_a_premium_is_in_candles_from_when_it_was_shown() -> None:
     assert kept("1m") == [(100, 100, 100, 100, 1), (202, 202, 202, 202, 1)]
 
 
+@pytest.mark.parametrize("quoted_after", [0, 240], ids=["the same quote", "a newer quote"])
+def test_a_premium_that_a_refresh_brings_is_in_candles_from_then_on(quoted_after: int) -> None:
+    say(100)
+    Premium.objects.create(metal_id="gold", multiplier=2, effective_from=NOW + 5 * MINUTE)
+    said = quote(price="100", at=NOW + dt.timedelta(seconds=quoted_after))
+    ingest.record([said], now=NOW + 6 * MINUTE)
+    assert kept("1m") == [(100, 100, 100, 100, 1), (200, 200, 200, 200, 1)]
+    assert [row.start for row in GOLD.kept(Interval.MINUTE, BEFORE, AFTER)] == [NOW, NOW + 6 * MINUTE]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_candles_are_of_the_ticks_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     say(100)
