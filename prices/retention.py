@@ -5,15 +5,20 @@ import logging
 from typing import Final
 
 from django.db import connection
+from django.db.models import Max
 
 from prices import partitions
 from prices.history import kept_from
-from prices.models import Price
+from prices.models import LatestPrice, Price
+from prices.quotes import Lane
 
 logger = logging.getLogger(__name__)
 
 # In one statement, where rows are deleted: other writers wait for that long.
 BATCH: Final = 2000
+# No market is closed, nor is every source silent, for so long: a clock that is further ahead of the newest quote is
+# wrong, and what it would take away never comes back.
+_MOST_AHEAD: Final = dt.timedelta(days=7)
 
 
 def keep_history(*, now: dt.datetime) -> int:
@@ -24,12 +29,21 @@ def keep_history(*, now: dt.datetime) -> int:
     workers; one that was interrupted is gone on with the next time.
     """
     partitions.create_ahead(now)
-    before = kept_from(now)
+    before = kept_from(_at_most(now))
     if before is None:
         return 0
     if connection.vendor == "postgresql":
         return len(partitions.drop_before(before) or [])
     return _delete_before(before)
+
+
+def _at_most(now: dt.datetime) -> dt.datetime:
+    """The time at which ticks count as old: by the clock, but no later than the newest quote makes likely."""
+    newest: dt.datetime | None = LatestPrice.objects.filter(lane=Lane.LIVE).aggregate(at=Max("quoted_at"))["at"]
+    if newest is None or now <= newest + _MOST_AHEAD:
+        return now
+    logger.warning("ticks stay as if it were a week after %s, when a source last quoted", f"{newest:%Y-%m-%d %H:%M}Z")
+    return newest + _MOST_AHEAD
 
 
 def _delete_before(at: dt.datetime) -> int:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.utils import format_datetime
 
 import pytest
@@ -11,8 +11,8 @@ from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
 from pytest_django import Settings
 
-from prices import backfill, confirmations, ingest, schedule, sources
-from prices.models import FallbackPrice, HeldPrice, LatestPrice, ProviderState, SilentDay
+from prices import backfill, confirmations, ingest, retention, schedule, sources
+from prices.models import FallbackPrice, HeldPrice, LatestPrice, Price, ProviderState, SilentDay
 from prices.providers import ARCHIVES
 from prices.providers.errors import TemporaryError
 from prices.providers.http import _retry_after
@@ -21,7 +21,7 @@ from prices.quotes import Metal
 from swarna import celery_app
 from swarna.scheduler import Scheduler
 from tests import fake_clock
-from tests.conftest import NOW
+from tests.conftest import NOW, quote
 from tests.fake_clock import FakeClock
 from tests.world import PRICES, World, forget_prices
 
@@ -364,3 +364,19 @@ def test_a_day_that_a_clock_which_was_ahead_took_for_long_over_is_asked_for_agai
         SilentDay.objects.create(archive=archive.name, metal="gold", currency="INR", date=date)
         left_out = backfill.leave_out_silent(archive, {date: {Metal.GOLD}}, now=NOW)
         assert left_out == (days == 30)
+
+
+def test_a_clock_that_is_years_ahead_takes_no_tick_away(
+    seeded: None, settings: Settings, clock: FakeClock, log: Callable[[], list[str]]
+) -> None:
+    settings.TICKS_KEPT_FOR = dt.timedelta(days=30)
+    for days in (40, 29, 0):
+        at = NOW - dt.timedelta(days=days)
+        ingest.record([quote("gold", str(13200 + days), at=at)], now=at)
+    live = Price.objects.exclude(source="fallback")
+    assert live.count() == 3
+    retention.keep_history(now=NOW)
+    assert live.count() == 2
+    retention.keep_history(now=NOW + dt.timedelta(days=800))
+    assert live.count() == 1  # a week later it would have been gone
+    assert log() == ["ticks stay as if it were a week after 2026-09-24 08:00Z, when a source last quoted"]
