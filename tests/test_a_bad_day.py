@@ -20,6 +20,7 @@ from prices.providers.errors import TemporaryError
 from prices.providers.http import Client
 from prices.quotes import Metal, Quote
 from prices.refresh import refresh
+from streaming import publish
 from tests.conftest import NOW, Server, quote
 from tests.world import forget_prices
 
@@ -104,6 +105,7 @@ def server(run_server: Callable[..., Server], market: Market) -> Server:
     server = run_server(DJANGO_SETTINGS_MODULE="tests.told_time", TOLD_TIME=str(market.clock))
     server.do(forget_prices)
     server.do(lambda: schedule.set_interval(STEP))
+    server.do(publish.reload)
     return server
 
 
