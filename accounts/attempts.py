@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -65,18 +65,25 @@ def begin(meta: Mapping[str, Any], username: str) -> Attempt:
     name = hashlib.sha256(as_written(username).casefold().encode("utf-8", "surrogatepass")).hexdigest()[:32]
     # Quoted, as it may hold whatever a stranger sends.
     who, where = f"{username[:150]!r}", address or "an address that is not known"
-    counted: list[str] = []
-    for key, most, whose in (
-        (f"{name}:{address}", MOST_AT_AN_ADDRESS, f"for {who} from {where}"),
-        (f"address:{address}", MOST_FROM_AN_ADDRESS, f"from {where}"),
-        (f"name:{name}", MOST_FROM_EVERYWHERE, f"for {who}, from addresses where they have not logged in of late"),
-    ):
-        count = _windows().count(key)
-        counted.append(key)
-        if count.number <= most or (key.startswith("name:") and _is_at_home(username, address)):
-            continue
-        raise TooManyAttemptsError(_seconds(count, most, whose))
-    return Attempt(address, counted)
+    limits = (
+        _Limit(f"{name}:{address}", MOST_AT_AN_ADDRESS, f"for {who} from {where}"),
+        _Limit(f"address:{address}", MOST_FROM_AN_ADDRESS, f"from {where}"),
+        _Limit(f"name:{name}", MOST_FROM_EVERYWHERE, f"for {who}, but from where they have logged in of late"),
+    )
+    for limit in limits:
+        count = _windows().count(limit.key)
+        is_over = count.number > limit.most
+        if is_over and not (limit is limits[-1] and _is_at_home(username, address)):
+            raise TooManyAttemptsError(_seconds(count, limit))
+    return Attempt(address, [limit.key for limit in limits])
+
+
+class _Limit(NamedTuple):
+    """How many wrong passwords are taken in a window, counted by a key; and of whom, in words."""
+
+    key: str
+    most: int
+    whose: str
 
 
 def _is_at_home(username: str, address: str) -> bool:
@@ -88,11 +95,12 @@ def as_written(username: str) -> str:
     return unicodedata.normalize("NFKC", username) if len(username) <= 150 else username
 
 
-def _seconds(count: Count, most: int, whose: str) -> int:
+def _seconds(count: Count, limit: _Limit) -> int:
     """When the next may be tried. The first who is refused is told of in the log: each of them would flood it."""
     seconds = math.ceil(count.seconds_left) or 1
-    if count.number == most + 1:
-        logger.warning("%d wrong passwords within a minute: none is taken %s for %d s", most, whose, seconds)
+    if count.number == limit.most + 1:
+        said = "%d wrong passwords within a minute: none is taken %s for %d s"
+        logger.warning(said, limit.most, limit.whose, seconds)
     return seconds
 
 

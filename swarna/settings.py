@@ -302,12 +302,9 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 # A board on a wall may keep its screen on and fill it.
-PERMISSIONS_POLICY = ", ".join(
-    [
-        f"{feature}=()"
-        for feature in ("camera", "display-capture", "geolocation", "microphone", "midi", "payment", "usb")
-    ]
-    + ["screen-wake-lock=(self)", "fullscreen=(self)"]
+PERMISSIONS_POLICY = (
+    "screen-wake-lock=(self), fullscreen=(self), "
+    "camera=(), display-capture=(), geolocation=(), microphone=(), midi=(), payment=(), usb=()"
 )
 TEMPLATES = [
     {

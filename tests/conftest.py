@@ -31,11 +31,13 @@ from tests.desk_fixtures import boss, desk, save, staff, told
 from tests.echo_fixtures import caller, echo, neighbour, run_echo_server, undisturbed
 from tests.environment import DATABASE, STATE_DIR, VALKEY
 from tests.fault_matrix import in_matrix, pytest_addoption, pytest_runtest_logreport, pytest_sessionfinish
+from tests.login_fixtures import attempts_of_nobody
 from tests.postgresql import Cluster, in_place_of_sqlite, running
 from tests.product import Process, answers, free_port, wait_until
 from tests.world import World
 
 __all__ = [
+    "attempts_of_nobody",
     "boss",
     "browser",
     "caller",

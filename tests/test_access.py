@@ -29,7 +29,6 @@ from django_celery_beat.models import (
     PeriodicTask,
     SolarSchedule,
 )
-from pytest_django import Settings
 
 from accounts import tokens
 from accounts.models import Token
@@ -51,7 +50,7 @@ from tests.conftest import NOW, quote
 from tests.desk_fixtures import FormFields, edited
 from tests.product import ROOT
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("told")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("told", "attempts_of_nobody")]
 
 ROLES = ["stranger", "user", "staff", "view", "add", "change", "delete", "superuser"]
 _PERMISSIONS = {"view", "add", "change", "delete"}
@@ -180,11 +179,6 @@ class Effects:
         if re.match(r"\s*(INSERT|UPDATE|DELETE|WITH)\b", sql, re.IGNORECASE) and "django_session" not in sql:
             self.seen.append(sql)
         return execute(sql, parameters, many, context)
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(settings: Settings) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """API tokens: issued for a password, used, listed and revoked by REST; and the staff's desk for them."""
 
 import datetime as dt
-import itertools
-import os
 import re
 from typing import Any
 
@@ -14,26 +12,15 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from accounts import attempts, tokens
+from accounts import tokens
 from accounts.models import Token
 from swarna.logs import TOKEN_PREFIX
-from swarna.windows import Windows
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("attempts_of_nobody")]
 
 TOKENS = "/api/v1/auth/token/"
 DESK = "/admin/accounts/token/"
 PASSWORD = "correct horse battery"
-_numbers = itertools.count()
-
-
-@pytest.fixture(autouse=True)
-def windows(monkeypatch: pytest.MonkeyPatch, settings: Settings, valkey: str) -> Windows:
-    """Attempts that nobody has made yet, and passwords that are cheap to check."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    fresh = Windows(valkey, f"test-attempts-{os.getpid()}-{next(_numbers)}", attempts.WINDOW)
-    monkeypatch.setattr(attempts, "_windows", lambda: fresh)
-    return fresh
 
 
 @pytest.fixture
