@@ -179,7 +179,7 @@ def quote_time(answer: Mapping[str, Any], name: str, *, now: dt.datetime) -> dt.
     except (ValueError, OverflowError, OSError, ArithmeticError) as error:
         raise TemporaryError(f"gives {shown(given)} as {name}, which is not a time") from error
     if not _EARLIEST <= at <= now + CLOCK_SKEW:
-        why = "; is our clock behind?" if at > now else ""
+        why = " (is our clock behind?)" if at > now else ""
         raise TemporaryError(f"gives {at:%Y-%m-%dT%H:%M:%SZ} as {name}, which cannot be when it was quoted{why}")
     return min(at, now)
 
