@@ -241,3 +241,30 @@ def test_the_day_is_what_its_quotes_say_under_the_premium_in_force(happened: lis
                 day_of(tick)
         found = {Lane(row.lane): row.day() for row in LatestPrice.objects.filter(metal="gold")}
         assert found == {lane: added_up(quotes, ZoneInfo(zone), shown_under[lane]) for lane, quotes in said.items()}
+
+
+@by_examples(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    said=st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 60, 20_000, 50_000]),
+            st.sampled_from([*LIVE, "consensus"]),
+            st.integers(1, 9),
+            st.sampled_from([0, 0, 1, 60, 3600]),
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    zone=st.sampled_from(["Asia/Kolkata", "America/New_York"]),
+)
+def test_the_day_and_its_candle_say_the_same(said: list[tuple[int, str, int, int]], zone: str) -> None:
+    """Of quotes that are behind by so many seconds, repeated and corrected, in refreshes of their own."""
+    with override_settings(TIME_ZONE=zone):
+        forget_prices()
+        now = NOW
+        for refresh, (seconds, source, price, behind) in enumerate(said, 1):
+            now += seconds * SECOND
+            offered = quote(price=str(9000 + price), at=now - behind * SECOND, source=source)
+            ingest.offer([offered], now=now, refresh=refresh)
+            row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+            assert day_candle() == (row.open, row.high, row.low)
