@@ -109,8 +109,8 @@ def stepped_since(mark: str) -> dt.timedelta | None:
 
 def in_words(step: dt.timedelta) -> str:
     """Such as `40 s back` or `5:30:00 ahead`."""
-    size = abs(step)
-    words = f"{size.total_seconds():.0f} s" if size < dt.timedelta(minutes=2) else str(size).partition(".")[0]
+    seconds = round(abs(step).total_seconds())
+    words = f"{seconds} s" if seconds < 120 else str(dt.timedelta(seconds=seconds))
     return f"{words} {'ahead' if step > _NONE else 'back'}"
 
 

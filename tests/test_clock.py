@@ -65,3 +65,11 @@ def test_a_clock_that_is_put_right_little_by_little_has_not_stepped(monkeypatch:
 @pytest.mark.parametrize("mark", ["", "another-machine 17.500"])
 def test_of_another_machines_clock_nothing_is_known(mark: str) -> None:
     assert clock.stepped_since(mark) is None
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [(-39.9, "40 s back"), (119, "119 s ahead"), (-3599.9, "1:00:00 back"), (19_800.2, "5:30:00 ahead")],
+)
+def test_a_step_is_told_to_the_second(step: float, words: str) -> None:
+    assert clock.in_words(step * SECOND) == words
