@@ -204,7 +204,12 @@ async def test_to_subscribe_ends_too(redis_way: Relay) -> None:
 
 @pytest.fixture
 def database_way(
-    postgresql: Cluster, migrated: str, django_db_blocker: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    postgresql: Cluster,
+    migrated: str,
+    valkey: str,
+    django_db_blocker: Any,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Relay]:
     """A way to a seeded database, which Django goes."""
     settings.DATABASE_ANSWER_TIMEOUT = 2.0

@@ -49,11 +49,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _configure_connection(self, connection: Any) -> bool:
         """Set what holds for the session, in one round trip; True, as there is something to commit."""
         super()._configure_connection(connection)  # type: ignore[misc]  # which the stubs lack
-        limit = answer_timeout()
-        is_long = limit > settings.DATABASE_ANSWER_TIMEOUT
+        is_long = answer_timeout() > settings.DATABASE_ANSWER_TIMEOUT
         # The server gives up first: then the connection is still of use, and it does not work for nobody. Who holds
         # rows and is still, as a machine that lost its network, loses them to others; an export waits for its reader.
-        limits = (0, 0) if is_long else (limit - 1, settings.DATABASE_IDLE_TIMEOUT)
+        limits = (0, 0) if is_long else (0.9 * settings.DATABASE_ANSWER_TIMEOUT, settings.DATABASE_IDLE_TIMEOUT)
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT set_config('statement_timeout', %s, false),"
