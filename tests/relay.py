@@ -44,10 +44,10 @@ class Relay:
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._thread.start()
 
-    def fall_silent(self) -> None:
-        """Let nothing pass any more on connections that are open."""
+    def fall_silent(self, oldest: int | None = None) -> None:
+        """Let nothing pass any more on connections that are open, or on so many of them."""
         with self._lock:
-            for pair in self._pairs:
+            for pair in self._pairs[:oldest]:
                 self._forget(pair)
 
     def drop(self) -> None:
