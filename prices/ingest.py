@@ -396,7 +396,7 @@ class _Ledger:
             return last.at
         if quote.quoted_at > last.at or (quote.quoted_at == last.at and quote.source != CONSENSUS):
             return quote.quoted_at
-        # Nothing moves while the market is closed; and no source said what a premium was put on that was quoted before.
+        # Nothing moves while the market is closed; and a tick that put another premium on a quote said nothing of it.
         is_open = quote.lane is Lane.SIMULATED or settings.MARKET_CALENDAR.is_open(self.now)
         was_said = last.published_at is None or last.confirmed_at >= last.published_at
         return max(self.now, last.at) if is_open and was_said else last.at
@@ -409,7 +409,8 @@ class _Ledger:
             return False
         if quote.source != CONSENSUS:
             return quote.quoted_at == last.quoted_at
-        return last.refresh == self.refresh or last.quote().at_spot() == quote
+        is_of_this_refresh = last.refresh == self.refresh and last.confirmed_at == last.published_at
+        return is_of_this_refresh or last.quote().at_spot() == quote
 
     def _latest(self, row: Price, day: Day | None, *, confirms: bool) -> LatestPrice:
         lane = lane_of(row.source)

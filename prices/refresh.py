@@ -6,8 +6,7 @@ of one source is newer than that of another (prices/ingest.py).
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Sequence
 
 from django.conf import settings
 from django.utils import timezone
@@ -18,6 +17,7 @@ from prices.consensus import Agreement, decision
 from prices.models import Head, ListedMetal
 from prices.premiums import before_premium
 from prices.providers import chain
+from prices.providers.chain import Outcome
 from prices.quotes import Metal, Quote
 
 logger = logging.getLogger(__name__)
@@ -85,39 +85,51 @@ def _by_consensus(metals: list[Metal], refresh: int, clock: Callable[[], dt.date
 
     When all have answered, or the budget is used up, what they say together goes out in the place of what went before.
     """
-    tolerances, names = sources.tolerances(), sources.to_ask(clock())
-    said: dict[Metal, list[Quote]] = {metal: [] for metal in metals}
-    missing: dict[Metal, set[str]] = {metal: set(names) for metal in metals}
-    final: dict[Metal, Agreement] = {}
+    names = sources.to_ask(clock())
+    said = _Said(metals, names)
+    agreements: dict[Metal, Agreement] = {}
+    offered: set[Quote | None] = {None}
     for outcomes in asked(chain.side_by_side, names, metals, clock):
-        answered: set[Metal] = set()
-        for outcome in outcomes:
-            for quote in outcome.fresh:
-                said[quote.metal].append(quote)
-            for metal in outcome.answered:
-                if outcome.source in missing[metal]:
-                    missing[metal].remove(outcome.source)
-                    answered.add(metal)
-        decided = {metal: _decided(said[metal], missing[metal], tolerances) for metal in answered if said[metal]}
-        agreements = {metal: found for metal, found in decided.items() if found}
-        if any(found.quote for found in agreements.values()):
-            in_order = [agreements[metal] for metal in metals if metal in agreements]
-            ingest.offer_agreements(in_order, now=clock(), refresh=refresh)
-        final |= {metal: found for metal, found in agreements.items() if found.is_final}
+        decided = {metal: found for metal in said.take(outcomes) if (found := said.decided(metal))}
+        news = [found for found in decided.values() if found.is_final or found.quote not in offered]
+        if any(found.quote for found in news):
+            ingest.offer_agreements(news, now=clock(), refresh=refresh)
+        offered |= {found.quote for found in news}
+        agreements |= decided
         for outcome in outcomes:
             if outcome.is_over:
                 sources.remember(outcome, clock())
-    for metal, found in final.items():
+    for metal, found in agreements.items():
         sources.remember_agreement(metal, found, clock())
         if found.quote is None:
-            ingest.hold_for_disagreement(said[metal], now=clock(), refresh=refresh)
+            ingest.hold_for_disagreement(said.quotes[metal], now=clock(), refresh=refresh)
 
 
-def _decided(said: Sequence[Quote], missing: Collection[str], tolerances: Mapping[str, Decimal]) -> Agreement | None:
-    """The agreement on a metal at spot, so that duty is no difference; None while it has to wait."""
-    return decision(
-        [before_premium(quote) for quote in said],
-        missing=len(missing),
-        minimum=settings.CONSENSUS_SOURCES,
-        tolerance_percent=tolerances.__getitem__,
-    )
+class _Said:
+    """What sources have said of each metal in one refresh, and which of them have not answered yet."""
+
+    def __init__(self, metals: Sequence[Metal], names: Sequence[str]) -> None:
+        self.quotes: dict[Metal, list[Quote]] = {metal: [] for metal in metals}
+        self._missing = {metal: set(names) for metal in metals}
+        self._tolerances = sources.tolerances()
+
+    def take(self, outcomes: Sequence[Outcome]) -> list[Metal]:
+        """Add new answers; the metals that they are of, good or bad."""
+        missing = {metal: set(names) for metal, names in self._missing.items()}
+        for outcome in outcomes:
+            for quote in outcome.fresh:
+                self.quotes[quote.metal].append(quote)
+            for metal in outcome.answered:
+                self._missing[metal].discard(outcome.source)
+        return [metal for metal, names in self._missing.items() if names != missing[metal]]
+
+    def decided(self, metal: Metal) -> Agreement | None:
+        """The agreement on a metal at spot, so that duty is no difference; None while there is none yet."""
+        if not self.quotes[metal]:
+            return None
+        return decision(
+            [before_premium(quote) for quote in self.quotes[metal]],
+            missing=len(self._missing[metal]),
+            minimum=settings.CONSENSUS_SOURCES,
+            tolerance_percent=self._tolerances.__getitem__,
+        )

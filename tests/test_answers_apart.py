@@ -192,6 +192,16 @@ def test_what_all_say_takes_the_place_of_what_went_out_before_and_leaves_no_mark
     assert day() == [times(each) for each in ("1", "1.001", "1", "1.001")]
 
 
+def test_what_was_out_before_a_refresh_stays_in_the_day_where_some_say_it_again_and_all_do_not(three: Rounds) -> None:
+    three.froze_at = dict.fromkeys("ab", three.now)
+    three.say(a=".998", b="1", c=AWAY)
+    three.refresh()
+    three.say(c="1.004")
+    three.refresh(1, "ab", "c")
+    assert three.out() == [times("1"), times(".999"), times("1")]
+    assert day() == [times(each) for each in ("1", "1", ".999", "1")]
+
+
 def test_a_price_waits_for_no_source_that_cannot_overturn_it(three: Rounds) -> None:
     three.say(a="1.002", b="1.002", c="1.4")
     seen: list[str] = []
