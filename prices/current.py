@@ -80,14 +80,15 @@ def _position(seen: Position | None) -> Position:
         with transaction.atomic():
             head = Head.locked()
             if _was_put_back(head, seen):
-                head.draw_epoch(f"the database is not that of tick {seen.seq} of {seen.epoch}", instead_of=seen.epoch)
+                head.draw_epoch(f"the database is not that of tick {seen.seq} of {seen.epoch}", seen=seen.epoch)
     return head.position
 
 
 def _was_put_back(head: Head, seen: Position) -> bool:
     """Whether the database is an older copy of the one where this was the position, though it may have grown since."""
     if not seen.epoch or seen.epoch != head.epoch:
-        return seen.epoch not in ("", head.instead_of)
+        # Who comes late, and knows an earlier epoch alone, has none drawn: or two who know different ones never agree.
+        return seen.epoch not in ("", *head.superseded.split())
     if seen.seq > head.seq:
         return True
     at = head.published_at

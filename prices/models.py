@@ -95,8 +95,8 @@ class Head(models.Model):
     epoch = models.CharField(
         default="", max_length=16, help_text="Which history of numbers this is; drawn where there is none."
     )
-    instead_of = models.CharField(
-        default="", max_length=16, help_text="The epoch that was known when this one was drawn."
+    superseded = models.CharField(
+        default="", max_length=200, help_text="The epochs before this one, the newest last; the oldest are forgotten."
     )
     place = models.CharField(
         default="",
@@ -161,16 +161,20 @@ class Head(models.Model):
         heads = statements.run(cls, f"SELECT {columns} FROM prices_head {clause}", values)  # noqa: S608  (names)
         return heads[0] if heads else None
 
-    def draw_epoch(self, reason: str, *, instead_of: str = "") -> None:
-        """Begin another history of numbers, in the transaction that holds the lock."""
+    def draw_epoch(self, reason: str, *, seen: str = "") -> None:
+        """Begin another history of numbers, in the transaction that holds the lock; `seen` is the epoch that somebody
+        knows instead of this one.
+        """
+        # The row's own is not read where the database lies elsewhere than when it was drawn.
+        stored = Head.objects.values_list("epoch", flat=True).get(pk=self.pk)
+        self.superseded = positions.superseded(self.superseded, stored, seen)
+        self.epoch = positions.new_epoch()
         place, values = positions.place(make=True)
-        drawn = f"epoch = %s, instead_of = COALESCE(NULLIF(%s, ''), epoch), place = {place}"
-        returned = statements.run(
+        statements.run(
             Head,
-            f"UPDATE prices_head SET {drawn} RETURNING {statements.columns(Head)}",  # noqa: S608  (names)
-            [("epoch", positions.new_epoch()), ("instead_of", instead_of), *values],
+            f"UPDATE prices_head SET epoch = %s, superseded = %s, place = {place}",  # noqa: S608  (names)
+            [("epoch", self.epoch), ("superseded", self.superseded), *values],
         )
-        self.epoch, self.instead_of = returned[0].epoch, returned[0].instead_of
         level = logging.WARNING if self.seq else logging.INFO
         logger.log(level, "the stream's epoch is %s, after tick %d: %s", self.epoch, self.seq, reason)
 

@@ -37,6 +37,8 @@ class Position(NamedTuple):
     published_at: dt.datetime | None
 
 
+# Of eight characters each, in 200.
+_MOST_SUPERSEDED: Final = 20
 _NEVER: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
 # Of a process that has seen nothing yet.
 START: Final = Position("", 0, None)
@@ -45,6 +47,12 @@ START: Final = Position("", 0, None)
 def new_epoch() -> str:
     """Eight characters that no other epoch has."""
     return secrets.token_urlsafe(6)
+
+
+def superseded(before: str, *epochs: str) -> str:
+    """The epochs of `before` and those that are superseded now, the newest last, as many as the head keeps."""
+    known = dict.fromkeys([*before.split(), *filter(None, epochs)])
+    return " ".join([*known][-_MOST_SUPERSEDED:])
 
 
 def place(*, make: bool = False) -> tuple[str, list[tuple[str, object]]]:

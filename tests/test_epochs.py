@@ -126,9 +126,22 @@ def test_a_copy_from_before_an_earlier_return_is_another_history_too(database: N
     first = Head.current()
     put_back(3)
     second = current.standing(since=first.position).position
-    Head.objects.update(epoch=first.epoch, instead_of=first.instead_of, seq=3)
+    Head.objects.update(epoch=first.epoch, superseded=first.superseded, seq=3)
     third = current.standing(START, seen=second).position
     assert third.epoch not in (first.epoch, second.epoch)
+
+
+def test_processes_that_know_different_histories_agree_on_one(database: None) -> None:
+    """One that slept through two returns must not draw an epoch that the others then do not know."""
+    asleep = Head.current().position
+    call_command("newepoch")
+    call_command("newepoch")
+    awake = Head.current().position
+    assert current.standing(asleep).position == awake
+    put_back(3)
+    for _ in range(2):
+        asleep, awake = current.standing(asleep).position, current.standing(awake).position
+    assert asleep == awake
 
 
 def test_a_person_can_say_that_it_is_another_history(database: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -182,7 +195,7 @@ def test_a_copy_of_a_database_and_a_table_that_was_read_in_are_other_histories(
         by_hand.execute("DROP TABLE prices_head")
         by_hand.execute("ALTER TABLE dumped RENAME TO prices_head")
     restored = Head.current()
-    assert (restored.epoch != before.epoch, restored.instead_of) == (True, before.epoch)
+    assert (restored.epoch != before.epoch, restored.superseded.split()[-1]) == (True, before.epoch)
 
 
 def test_a_plain_role_may_read_where_its_database_lies(

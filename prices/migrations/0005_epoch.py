@@ -22,9 +22,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="head",
-            name="instead_of",
+            name="superseded",
             field=models.CharField(
-                default="", help_text="The epoch that was known when this one was drawn.", max_length=16
+                default="",
+                help_text="The epochs before this one, the newest last; the oldest are forgotten.",
+                max_length=200,
             ),
         ),
         migrations.AddField(
