@@ -56,9 +56,9 @@ def superseded(before: str, *epochs: str) -> str:
 
 
 def place(*, make: bool = False) -> tuple[str, list[tuple[str, object]]]:
-    """Where this database lies, as an SQL expression on the table of `Head`, and its values.
+    """The place of this database, as an SQL expression on the table of `Head` and its values.
 
-    On SQLite that takes a file beside the database, which `make` makes where there is none.
+    On SQLite it takes a file beside the database, which `make` makes where there is none.
     """
     if connection.vendor == "postgresql":
         return _PLACE_ON_POSTGRESQL, []
@@ -66,7 +66,7 @@ def place(*, make: bool = False) -> tuple[str, list[tuple[str, object]]]:
 
 
 def _mark(*, make: bool) -> str:
-    """What a copy of the file does not take along: a word beside it, and the file's number. Empty without either."""
+    """The marks that a copy of the file does not take along: a word beside it and its inode. Empty without either."""
     database = Path(connection.settings_dict["NAME"])
     beside = database.with_name(f"{database.name}-mark")
     try:

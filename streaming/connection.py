@@ -168,7 +168,7 @@ class Connection:
             self.since = None
 
     def renew(self) -> None:
-        """What it was sent is shown otherwise now: let it be sent the state, with the next round."""
+        """Let the client be sent the state with the next round: a price that it was sent is shown otherwise now."""
         self._renew = True
 
     def _update(self) -> Update | None:

@@ -26,6 +26,7 @@ from pytest_httpserver import HTTPServer
 
 from prices import current
 from prices.models import Head
+from prices.positions import START, Memory
 from prices.providers import fx
 from prices.providers.http import Client
 from streaming import publish, subscription
@@ -135,6 +136,15 @@ def counts_in_the_event_loop(url: str) -> Use:
     return lambda: asyncio.run(count())
 
 
+def remembers_a_position(url: str) -> Use:
+    memory = Memory(ours.STATE_DIR, url, "waits")
+    return lambda: memory.keep(START)
+
+
+def recalls_a_position(url: str) -> Use:
+    return Memory(ours.STATE_DIR, url, "waits").recall
+
+
 def tells_readiness(url: str) -> Use:
     return readiness._redis
 
@@ -150,6 +160,8 @@ def begins(url: str) -> Use:
         (sends_a_task, 2 * (ours.REDIS_CONNECT_TIMEOUT + ours.REDIS_ANSWER_TIMEOUT) + 1),
         (counts_in_a_thread, 1),
         (counts_in_the_event_loop, 1),
+        (remembers_a_position, ours.REDIS_CONNECT_TIMEOUT + ours.REDIS_ANSWER_TIMEOUT),
+        (recalls_a_position, ours.REDIS_CONNECT_TIMEOUT + ours.REDIS_ANSWER_TIMEOUT),
         (tells_readiness, 4),
         (begins, 3 + ours.REDIS_CONNECT_TIMEOUT + ours.REDIS_ANSWER_TIMEOUT),
     ],

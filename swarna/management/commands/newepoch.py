@@ -1,4 +1,4 @@
-"""`manage.py newepoch`: what was put back is another history, where nothing else can tell."""
+"""`manage.py newepoch`: another epoch for a database that was put back where nothing else can tell."""
 
 from typing import Any
 
