@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 import time_machine
 
+from prices import clocks
 from swarna import clock
 
 
@@ -32,4 +33,5 @@ def run(now: dt.datetime, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock
     with time_machine.travel(now, tick=False) as traveller:
         fake = FakeClock(traveller, now)
         monkeypatch.setattr(clock, "steady", lambda: fake.steady)
+        monkeypatch.setattr(clocks, "watch", clocks.Watch())  # that of other tests is to see no step
         yield fake
