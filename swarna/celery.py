@@ -1,6 +1,7 @@
 """The Celery application: `celery -A swarna worker`, `celery -A swarna beat`."""
 
 import io
+import logging
 import os
 import sys
 from typing import Any
@@ -13,9 +14,13 @@ from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "swarna.settings")
 
+logger = logging.getLogger(__name__)
+
 
 class BrokerConnection(kombu.Connection):
     """A connection to the broker that worker and beat come back to soon, whatever became of the last one."""
+
+    _is_waiting = False
 
     @property
     def connection_errors(self) -> tuple[type[Exception], ...]:
@@ -30,6 +35,24 @@ class BrokerConnection(kombu.Connection):
         """Try until there is a connection. Celery leaves the pauses to kombu, whose grow to half a minute."""
         longest = settings.BROKER_LONGEST_PAUSE
         return super().ensure_connection(*args, **{"interval_start": 1, "interval_max": longest} | options)
+
+    def ensure(self, obj: Any, fun: Any, errback: Any = None, *args: Any, **options: Any) -> Any:
+        """`fun`, which sends a task, tried until it succeeds: beat waits, says so once, and sends what was due."""
+        ensured = super().ensure(obj, fun, errback or self._cannot_send, *args, **options)
+
+        def send(*args: Any, **options: Any) -> Any:
+            sent = ensured(*args, **options)
+            if self._is_waiting:
+                self._is_waiting = False
+                logger.warning("Redis takes tasks again")
+            return sent
+
+        return send
+
+    def _cannot_send(self, error: Exception, pause: float) -> None:
+        if pause and not self._is_waiting:  # without one it is tried again at once, and may go well
+            self._is_waiting = True
+            logger.error("Redis does not take a task, trying again: %s", str(error) or type(error).__name__)
 
     def channel(self) -> Any:
         """A channel that puts no task back when it is closed: over a connection that is lost that cannot be done, and

@@ -227,8 +227,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "ack_emulation": False,
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# Beat, the only one that publishes tasks, bears the seconds in which a Valkey that died twice is started again.
-CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 10, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
+# Beat, the only one that publishes tasks, tries until Redis is there again: given up, a task would be sent an interval
+# later.
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": None, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a Redis that is away comes back; giving up would need a person
 # Concerns tasks that are acknowledged late, which ours are not; set, as Celery warns at each reconnect where it is not.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True

@@ -1,7 +1,8 @@
 """Celery's connections to Redis when that is lost: worker and beat come back, soon, and do not end."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import kombu
@@ -12,7 +13,10 @@ from kombu.common import ignore_errors
 from swarna.celery import app
 from swarna.valkey import free_port
 from tests.environment import VALKEY
+from tests.product import wait_until
 from tests.relay import Relay, relay
+
+NOWHERE = "/nobody/listens/here"
 
 
 @pytest.fixture
@@ -33,6 +37,26 @@ def test_a_broker_that_is_away_is_tried_again_soon() -> None:
     assert pauses == [1, 2, 2]
 
 
+def test_a_task_that_is_due_is_sent_as_soon_as_redis_is_back_and_it_is_said_once(
+    way: Relay, valkey: str, listen_to: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    listen_to("swarna")
+    connection = broker(way.port).ensure_connection()  # as beat does before its first task
+    way.target = NOWHERE
+    way.drop()
+    with redis.Redis.from_url(valkey) as there, ThreadPoolExecutor(1) as threads:
+        sent = threads.submit(app.send_task, "broker-test", connection=connection, queue="broker-test")
+        tries = wait_until(lambda: way.accepted > 25 and way.accepted, "more than a few tries")
+        way.target = ("127.0.0.1", VALKEY.port)
+        sent.result(5)
+        assert way.accepted < tries + 10
+        assert there.delete("swarna:broker-test") == 1
+        there.delete("swarna:_kombu.binding.broker-test")
+    lost, back = (record.getMessage() for record in caplog.records)
+    assert lost.startswith("Redis does not take a task, trying again: ")
+    assert back == "Redis takes tasks again"
+
+
 def test_a_channel_that_was_half_taken_apart_does_not_end_a_worker(way: Relay) -> None:
     connection = broker(way.port)
     channel = connection.default_channel
@@ -41,7 +65,7 @@ def test_a_channel_that_was_half_taken_apart_does_not_end_a_worker(way: Relay) -
 
 
 def test_a_task_that_was_taken_is_neither_kept_in_redis_nor_put_back_by_a_lost_connection(
-    way: Relay, valkey: str, listen_to: Any, caplog: pytest.LogCaptureFixture
+    way: Relay, valkey: str, listen_to: Callable[[str], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     listen_to("kombu")
     connection = broker(way.port)
@@ -55,7 +79,7 @@ def test_a_task_that_was_taken_is_neither_kept_in_redis_nor_put_back_by_a_lost_c
         connection.drain_events(timeout=5)
         assert taken
         assert not list(there.scan_iter("*unacked*"))
-        way.target = "/nobody/listens/here"
+        way.target = NOWHERE
         way.drop()
         with contextlib.suppress(*connection.connection_errors):
             connection.close()
