@@ -8,7 +8,7 @@ from itertools import groupby
 from django.conf import settings
 from django.db import transaction
 
-from prices import clocks, history, schedule
+from prices import history, schedule
 from prices.models import Configuration, Head, LatestPrice, ListedMetal, Price, SignificantChange
 from prices.positions import Position
 from prices.quotes import Change, Metal, PublishedQuote, PublishedTick, Quote
@@ -26,9 +26,9 @@ class Standing:
     """Every listed metal's published quote, in staff's order, and the ticks and moves after the `since` that was given.
 
     `position` is the newest tick's. `ticks` are oldest first and at most `TICKS_KEPT`, the newest; `moves`, each with
-    its tick's number, are all that came after `moves_since`. Where `since` was of another epoch, they are of all
-    that the database has. `known_stale` are metals whose quotes
-    whoever watched them knows to be stale, whatever the wall clock says now.
+    its tick's number, are all that came after `moves_since`. Where `since` was of another epoch, both begin with the
+    oldest that the database has. `known_stale` are the metals that a web process has judged stale by its steady clock
+    too, whatever the wall clock says now.
     """
 
     position: Position
@@ -52,7 +52,6 @@ def standing(since: Position | None = None, *, seen: Position | None = None) -> 
     faster than they can be read, a quote may be newer than the position: the tick that brought it is still to come, and
     says the same.
     """
-    clocks.watch.look()
     for _ in range(_ATTEMPTS):
         position = _position(seen or since)
         after = position.seq
@@ -74,7 +73,7 @@ def standing(since: Position | None = None, *, seen: Position | None = None) -> 
 
 
 def _position(seen: Position | None) -> Position:
-    """The newest tick's position, in a new epoch where this cannot be the database in which another one was seen."""
+    """The newest tick's position; in a new epoch, where this database cannot be the one in which `seen` was."""
     head = Head.current()
     if seen is not None and _was_put_back(head, seen):
         with transaction.atomic():
@@ -87,14 +86,14 @@ def _position(seen: Position | None) -> Position:
 def _was_put_back(head: Head, seen: Position) -> bool:
     """Whether the database is an older copy of the one where this was the position, though it may have grown since."""
     if not seen.epoch or seen.epoch != head.epoch:
-        # Who comes late, and knows an earlier epoch alone, has none drawn: or two who know different ones never agree.
+        # An epoch that was superseded here draws no other one: or processes that know different ones would never agree.
         return seen.epoch not in ("", *head.superseded.split())
     if seen.seq > head.seq:
         return True
     at = head.published_at
     if seen.seq < head.seq:
         at = Price.objects.filter(seq=seen.seq).values_list("published_at", flat=True).first()
-    # Of a tick that is kept no longer nothing is known.
+    # Of a tick that is kept no longer, nothing is known.
     return None not in (at, seen.published_at) and at != seen.published_at
 
 
@@ -116,7 +115,7 @@ def _quotes_in_force() -> dict[Metal, PublishedQuote]:
 
 
 def _moves_after(since: int, until: int) -> tuple[list[SignificantChange], int]:
-    """The newest `MOVES_KEPT` moves after `since`, oldest first, and after which tick they are all there are."""
+    """The newest `MOVES_KEPT` moves after `since`, oldest first, and the tick after which none is missing."""
     if since >= until:
         return [], since
     newest = list(SignificantChange.shown().filter(seq__gt=since, seq__lte=until)[: MOVES_KEPT + 1])

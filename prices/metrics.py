@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import Count, Q
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from prices import clocks
+from prices import clock_watch
 from prices.breaker import State
 from prices.models import HeldPrice, ListedMetal, ProviderState
 from swarna import clock
@@ -87,6 +87,6 @@ def _clocks() -> Metric:
         "How far a clock is ahead of the database's, negative where it is behind: this host's (web), the worker's.",
         labels=["of"],
     )
-    for name, ahead in {"web": clocks.watch.look(), "worker": clocks.worker_ahead()}.items():
+    for name, ahead in {"web": clock_watch.watch.check(), "worker": clock_watch.worker_ahead()}.items():
         family.add_metric([name], ahead.total_seconds())
     return family

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from prices import clocks, wire
+from prices import clock_watch, wire
 from prices.models import Configuration, RefreshSlot
 from prices.quotes import SIMULATED
 from swarna import clock
@@ -107,7 +107,7 @@ def claim(now: dt.datetime) -> bool:
     due = next_slot(slot.due_at, now, every)
     if due is None:
         return False
-    ahead = wire.milliseconds(clocks.watch.look())
+    ahead = wire.milliseconds(clock_watch.watch.check())
     claimed = {"claimed_at": now, "claimed_by": clock.mark(), "clock_ahead_ms": ahead}
     return RefreshSlot.objects.filter(pk=1, due_at=slot.due_at).update(due_at=due, **claimed) == 1
 
@@ -130,7 +130,7 @@ def is_on_time(now: dt.datetime) -> bool:
     if stepped is not None:
         age = now - slot.claimed_at - stepped
     else:  # another machine's worker: by the database's clock, where it has one
-        age = (clocks.database_time() or now) - slot.claimed_at + dt.timedelta(milliseconds=slot.clock_ahead_ms)
+        age = (clock_watch.database_time() or now) - slot.claimed_at + dt.timedelta(milliseconds=slot.clock_ahead_ms)
     return -clock.TOLERANCE <= age < 3 * interval()
 
 

@@ -8,7 +8,7 @@ from channels.routing import URLRouter
 from django.conf import settings
 from django.urls import path, re_path
 
-from prices import current
+from prices import clock_watch, current
 from prices.positions import Memory, Position
 from prices.quotes import shown_lanes
 from streaming import auth
@@ -31,6 +31,7 @@ def hub_of_this_process(metrics: Metrics) -> Hub:
     memory = Memory(settings.STATE_DIR, settings.REDIS_URL, settings.REDIS_PREFIX)
 
     def load(since: Position) -> current.Standing:
+        clock_watch.watch.check()  # logs what is wrong; a web process has nobody else who looks regularly
         return current.standing(since, seen=None if since.epoch else memory.recall())
 
     return Hub(

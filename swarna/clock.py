@@ -107,11 +107,10 @@ def stepped_since(mark: str) -> dt.timedelta | None:
     return _noticed(dt.timedelta(seconds=_began() - float(began)))
 
 
-def in_words(step: dt.timedelta) -> str:
-    """Such as `40 s back` or `5:30:00 ahead`."""
+def amount(step: dt.timedelta) -> str:
+    """How much a step or difference is, in either direction, such as `40 s` or `5:30:00`."""
     seconds = round(abs(step).total_seconds())
-    words = f"{seconds} s" if seconds < 120 else str(dt.timedelta(seconds=seconds))
-    return f"{words} {'ahead' if step > _NONE else 'back'}"
+    return f"{seconds} s" if seconds < 120 else str(dt.timedelta(seconds=seconds))
 
 
 def _noticed(step: dt.timedelta) -> dt.timedelta:

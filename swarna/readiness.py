@@ -11,7 +11,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from prices import clocks
+from prices import clock_watch
 from prices.api import answers
 from prices.models import ListedMetal
 from swarna import clock, refresh_watch
@@ -52,7 +52,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 def _found(request: HttpRequest) -> dict[str, str]:
     try:
         with waiting_up_to(_PATIENCE):
-            database, prices, of_clocks = _OK, _prices(request), "; ".join(clocks.complaints()) or _OK
+            database, prices, of_clocks = _OK, _prices(request), "; ".join(clock_watch.complaints()) or _OK
     except Error as error:
         database, prices = f"does not answer ({type(error).__name__})", "unknown without the database"
         of_clocks = prices

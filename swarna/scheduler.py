@@ -10,7 +10,7 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections, connections
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
-from prices import clocks
+from prices import clock_watch
 from swarna import clock
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Scheduler(DatabaseScheduler):
             self._begin_anew()
         self._last_tick = now
         try:
-            clocks.watch.look()
+            clock_watch.watch.check()
             if not self._is_set_up:
                 super().setup_schedule()
                 self._is_set_up = True

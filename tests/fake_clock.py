@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import time_machine
 
-from prices import clocks
+from prices import clock_watch
 from swarna import clock
 
 
@@ -33,5 +33,5 @@ def run(now: dt.datetime, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock
     with time_machine.travel(now, tick=False) as traveller:
         fake = FakeClock(traveller, now)
         monkeypatch.setattr(clock, "steady", lambda: fake.steady)
-        monkeypatch.setattr(clocks, "watch", clocks.Watch())  # that of other tests is to see no step
+        monkeypatch.setattr(clock_watch, "watch", clock_watch.ClockWatch())  # that of other tests is to see no step
         yield fake

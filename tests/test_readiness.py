@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from prices import clocks, ingest
+from prices import clock_watch, ingest
 from prices.models import ListedMetal, RefreshSlot
 from prices.quotes import Metal
 from streaming import publish
@@ -95,7 +95,7 @@ def test_an_answer_is_kept_for_a_second_though_the_clock_is_put_back(
 
 
 def test_clocks_that_differ_are_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clocks, "watch", clocks.Watch(lambda: timezone.now() + dt.timedelta(seconds=40)))
+    monkeypatch.setattr(clock_watch, "watch", clock_watch.ClockWatch(lambda: timezone.now() + dt.timedelta(seconds=40)))
     RefreshSlot.objects.create(due_at=timezone.now(), clock_ahead_ms=19_800_000)
     status, said = ready(client)
     assert (status, said["clocks"]) == (

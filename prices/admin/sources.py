@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from prices import clocks, sources
+from prices import clock_watch, sources
 from prices.admin.pages import ONE_MEANING
 from prices.asking import ask
 from prices.health import in_words, quota_left
@@ -46,7 +46,7 @@ class ProviderStateAdmin(admin.ModelAdmin):
         if self.has_view_or_change_permission(request):
             sources.in_order()  # makes the rows of those that were never asked
             if request.method == "GET":
-                for complaint in clocks.complaints():
+                for complaint in clock_watch.complaints():
                     messages.warning(
                         request, f"{complaint}. Until then prices may seem older or younger than they are."
                     )

@@ -1,4 +1,4 @@
-"""This process's clock beside the database's, and that of the worker: a difference is told where people look.
+"""A watch of this process's clock: it is compared with the database's, and the worker's is read from its last refresh.
 
 On SQLite the database has no clock of its own. What a clock that is wrong does to prices: docs/operations.md.
 """
@@ -17,7 +17,7 @@ from swarna.clock import TOLERANCE
 
 logger = logging.getLogger(__name__)
 
-_LOOK_EVERY: Final = 5.0  # seconds
+_CHECK_EVERY: Final = 5.0  # seconds
 _NONE: Final = dt.timedelta(0)
 _ADVICE: Final = "let all machines set their clocks by NTP"
 
@@ -33,21 +33,22 @@ def database_time() -> dt.datetime | None:
     return time
 
 
-class Watch:
-    """Looks at this process's clock, and logs once that it differs from the database's, or that it has stepped."""
+class ClockWatch:
+    """Compares this process's clock with the database's; logs when a difference begins and ends, and each step."""
 
     def __init__(self, theirs: Callable[[], dt.datetime | None] = database_time) -> None:
         self.ahead = _NONE  # of the database's; negative: behind
         self._theirs = theirs
         self._last: clock.Reading | None = None
 
-    def look(self) -> dt.timedelta:
-        """How far this process's clock is ahead of the database's; looked at again where that was some seconds ago."""
+    def check(self) -> dt.timedelta:
+        """How far this process's clock is ahead of the database's, as found `_CHECK_EVERY` seconds ago or later."""
         now = clock.read()
-        if self._last and now.steady - self._last.steady < _LOOK_EVERY and not self._last.stepped(now):
+        if self._last and now.steady - self._last.steady < _CHECK_EVERY and not self._last.stepped(now):
             return self.ahead
         if self._last and (step := self._last.stepped(now)):
-            logger.error("the clock of this machine was put %s", clock.in_words(step))
+            direction = "ahead" if step > _NONE else "back"
+            logger.error("the clock of this machine was put %s %s: %s", clock.amount(step), direction, _ADVICE)
         self._last = now
         before = timezone.now()
         if theirs := self._theirs():
@@ -62,7 +63,8 @@ class Watch:
             logger.warning("the clock of this machine agrees with the database's again")
 
 
-watch: Final = Watch()
+# This process's.
+watch: Final = ClockWatch()
 
 
 def differs(ahead: dt.timedelta) -> bool:
@@ -72,7 +74,7 @@ def differs(ahead: dt.timedelta) -> bool:
 
 def beside(ahead: dt.timedelta) -> str:
     """Such as `40 s behind the database's`."""
-    return clock.in_words(ahead).replace("back", "behind").replace("ahead", "ahead of") + " the database's"
+    return f"{clock.amount(ahead)} {'ahead of' if ahead > _NONE else 'behind'} the database's"
 
 
 def worker_ahead() -> dt.timedelta:
@@ -82,6 +84,6 @@ def worker_ahead() -> dt.timedelta:
 
 
 def complaints() -> list[str]:
-    """What is wrong with the clocks, in words; empty where nothing is."""
-    clocks = {"this web process's": watch.look(), "the worker's": worker_ahead()}
+    """A line for each clock that differs from the database's, and what to do; empty where none does."""
+    clocks = {"this web process's": watch.check(), "the worker's": worker_ahead()}
     return [f"{whose} clock is {beside(ahead)}: {_ADVICE}" for whose, ahead in clocks.items() if differs(ahead)]

@@ -1,4 +1,4 @@
-"""Clocks that differ from the database's, or step, are told of: prices/clocks.py."""
+"""Clocks that differ from the database's, or step, are told of: prices/clock_watch.py."""
 
 import datetime as dt
 from collections.abc import Callable, Iterator
@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from prices import clocks, schedule
-from prices.clocks import Watch
+from prices import clock_watch, schedule
+from prices.clock_watch import ClockWatch
 from prices.metrics import metrics
 from prices.models import RefreshSlot
 from tests import fake_clock
@@ -28,10 +28,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
 
 def test_a_difference_is_logged_when_it_begins_and_when_it_ends(clock: FakeClock, log: Callable[[], list[str]]) -> None:
     ahead = 3 * SECOND
-    watch = Watch(lambda: clock.now - ahead)
+    watch = ClockWatch(lambda: clock.now - ahead)
     for ahead in (3 * SECOND, -40 * SECOND, -41 * SECOND, 2 * SECOND, 5.5 * HOUR):
         clock.goes_on(10 * SECOND)
-        assert watch.look() == ahead
+        assert watch.check() == ahead
     assert log() == [
         "the clock of this machine is 40 s behind the database's: let all machines set their clocks by NTP",
         "the clock of this machine agrees with the database's again",
@@ -40,40 +40,41 @@ def test_a_difference_is_logged_when_it_begins_and_when_it_ends(clock: FakeClock
 
 
 def test_a_step_is_logged_though_nobody_has_another_clock(clock: FakeClock, log: Callable[[], list[str]]) -> None:
-    watch = Watch(lambda: None)
+    watch = ClockWatch(lambda: None)
     for step in (0 * SECOND, -40 * SECOND, 5.5 * HOUR, -5.5 * HOUR):
         clock.goes_on(SECOND)
         clock.is_put(step)
-        assert watch.look() == 0 * SECOND
+        assert watch.check() == 0 * SECOND
     assert log() == [
-        f"the clock of this machine was put {step}" for step in ("40 s back", "5:30:00 ahead", "5:30:00 back")
+        f"the clock of this machine was put {step}: let all machines set their clocks by NTP"
+        for step in ("40 s back", "5:30:00 ahead", "5:30:00 back")
     ]
 
 
 def test_a_clock_is_not_compared_again_within_seconds(clock: FakeClock) -> None:
     asked: list[dt.datetime] = []
-    watch = Watch(lambda: asked.append(clock.now))
+    watch = ClockWatch(lambda: asked.append(clock.now))
     for _ in range(20):
-        watch.look()
+        watch.check()
         clock.goes_on(SECOND)
     assert len(asked) == 4
 
 
 @pytest.mark.usefixtures("seeded_on_postgresql")
 def test_postgresqls_clock_is_read_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = clocks.database_time(), clocks.database_time()
+    first, second = clock_watch.database_time(), clock_watch.database_time()
     assert first is not None
     assert second is not None
     assert first < second  # within one transaction, too
     assert abs(second - timezone.now()) < 5 * SECOND
     true_now = timezone.now
     monkeypatch.setattr(timezone, "now", lambda: true_now() + HOUR)
-    assert abs(Watch().look() - HOUR) < 5 * SECOND
+    assert abs(ClockWatch().check() - HOUR) < 5 * SECOND
 
 
 @pytest.mark.django_db
 def test_a_worker_leaves_word_of_its_clock_with_each_refresh(monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
-    monkeypatch.setattr(clocks, "watch", Watch(lambda: timezone.now() + 40 * SECOND))
+    monkeypatch.setattr(clock_watch, "watch", ClockWatch(lambda: timezone.now() + 40 * SECOND))
     assert schedule.claim(timezone.now())
     assert abs(RefreshSlot.objects.get().clock_ahead_ms + 40_000) < 1000
     found = samples(metrics(timezone.now()))
