@@ -369,6 +369,8 @@ def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "swarna.settings"
     os.environ["PRICE_PROVIDERS"] = "gold_api_com"
     django.setup()
+    from swarna.postgresql import long_work
+
     numbers = list(map(int, arguments))
     parts: Mapping[str, Callable[..., Any]] = {
         "candles": fill_candles,
@@ -379,7 +381,8 @@ def main() -> None:
         "beside": beside,
         "retention": retention,
     }
-    print(json.dumps(parts[part](*numbers)), flush=True)
+    with long_work():  # years of ticks are filled in at once
+        print(json.dumps(parts[part](*numbers)), flush=True)
 
 
 if __name__ == "__main__":
