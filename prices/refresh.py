@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from prices import confirmations, ingest, schedule, sources
@@ -24,11 +25,21 @@ logger = logging.getLogger(__name__)
 
 
 def refresh_if_due() -> None:
-    """Do the refresh that is due, unless another worker claimed it."""
-    if schedule.claim(timezone.now()):
-        refresh()
-    else:
+    """Do the refresh that is due, unless another worker claimed it.
+
+    Where the database fails in the middle of it, it is begun anew, once: the slot is taken, so nobody else fetches
+    before the next one, and a new connection often does. Raises Django's database errors.
+    """
+    if not schedule.claim(timezone.now()):
         logger.debug("another worker has this refresh")
+        return
+    try:
+        refresh()
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("the database failed in the middle of a refresh: %s", str(error).partition("\n")[0])
+        if not connection.is_usable():
+            connection.close()  # the next statement makes another
+        refresh()
 
 
 def refresh(clock: Callable[[], dt.datetime] = timezone.now) -> None:

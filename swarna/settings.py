@@ -233,8 +233,8 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": None, "interval_start": 0, "i
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a Redis that is away comes back; giving up would need a person
 # Concerns tasks that are acknowledged late, which ours are not; set, as Celery warns at each reconnect where it is not.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
-# A worker that hangs is replaced: everything a refresh does ends long before.
-CELERY_TASK_TIME_LIMIT = PROVIDER_BUDGET.total_seconds() + 30
+# A worker that hangs is replaced: everything a refresh does ends long before, though it be begun anew once.
+CELERY_TASK_TIME_LIMIT = 2 * PROVIDER_BUDGET.total_seconds() + 30
 CELERY_BEAT_SCHEDULER = "swarna.scheduler:Scheduler"
 # Beat writes down each run at once, so that one that was killed goes on in its own rhythm and not an interval late.
 CELERY_BEAT_SYNC_EVERY = 1

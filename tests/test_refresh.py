@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
+from django.db import OperationalError
 from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
@@ -781,6 +783,36 @@ def test_the_task_refreshes(source: Source) -> None:
     source.answer = quoting(dt.datetime.now(dt.UTC))
     refresh_prices()
     assert sources_shown() == {LIVE}
+
+
+def test_a_refresh_whose_database_fails_is_begun_anew_at_once(
+    source: Source, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Prices would else wait for the next slot: a minute, where the connection alone was gone."""
+    source.answer = quoting(dt.datetime.now(dt.UTC))
+    really_offer, failures = ingest.offer, [OperationalError("the server has not answered for 8 s")]
+
+    def offer(*args: Any, **options: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return really_offer(*args, **options)
+
+    monkeypatch.setattr(ingest, "offer", offer)
+    refresh_prices()
+    assert sources_shown() == {LIVE}
+    assert "in the middle of a refresh: the server has not answered for 8 s" in caplog.text
+
+
+def test_a_refresh_is_begun_anew_once(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source's quota is not to be spent on a database that does not come back."""
+    source.answer = quoting(dt.datetime.now(dt.UTC))
+
+    def fail(*args: Any, **options: Any) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(ingest, "offer", fail)
+    refresh_prices()
+    assert len(source.asked) == 2 * METALS
 
 
 def test_a_premium_whose_time_has_come_does_not_wait_for_the_next_refresh(source: Source) -> None:
