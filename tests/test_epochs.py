@@ -33,13 +33,21 @@ def nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "reload", lambda: None)
 
 
-@pytest.fixture
-def sqlite(tmp_path: Path, django_db_blocker: Any, nobody_is_told: None) -> Iterator[Path]:
-    """A database in a file with five ticks of gold."""
-    file = tmp_path / "prices.sqlite3"
+@pytest.fixture(scope="module")
+def first_start(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Path:
+    """A database in a file as a first start leaves it, to make copies of."""
+    file: Path = tmp_path_factory.mktemp("first-start") / "prices.sqlite3"
     with in_place_of_sqlite(f"sqlite:///{file}"), django_db_blocker.unblock():
         call_command("migrate", verbosity=0)
         call_command("seed", verbosity=0)
+    return file
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path, first_start: Path, django_db_blocker: Any, nobody_is_told: None) -> Iterator[Path]:
+    """A database in a file with five ticks of gold."""
+    file = Path(shutil.copy(first_start, tmp_path))
+    with in_place_of_sqlite(f"sqlite:///{file}"), django_db_blocker.unblock():
         forget_prices()
         tick_on(5)
         yield file
@@ -251,7 +259,8 @@ def test_without_a_folder_and_redis_nothing_fails_and_it_is_said_once(
 class Product:
     """A database in a file, whose ticks `simulate` writes, and a web process of it that ends with each block."""
 
-    def __init__(self, folder: Path, redis_url: str) -> None:
+    def __init__(self, folder: Path, redis_url: str, first_start: Path) -> None:
+        shutil.copy(first_start, folder)
         self.folder = folder
         self.port = free_port()
         self.environment = {
@@ -262,15 +271,11 @@ class Product:
             "PRICE_PROVIDERS": "simulated",
             "WEBSOCKET_PORT": str(self.port),
         }
-        self.run("migrate")
-        self.run("seed")
-
-    def run(self, *command: str) -> None:
-        process = Process(["manage.py", *command], self.folder / "log", self.environment)
-        assert process.popen.wait(60) == 0, process.output
 
     def simulate(self, ticks: int) -> None:
-        self.run("simulate", "--interval-ms", "5", "--count", str(ticks))
+        command = ["manage.py", "simulate", "--interval-ms", "5", "--count", str(ticks)]
+        process = Process(command, self.folder / "log", self.environment)
+        assert process.popen.wait(60) == 0, process.output
 
     def __enter__(self) -> str:
         self.process = Process(["manage.py", "serve"], self.folder / "log", self.environment)
@@ -282,8 +287,8 @@ class Product:
 
 
 @pytest.fixture
-def product(tmp_path: Path, valkey: str) -> Iterator[Product]:
-    yield Product(tmp_path, valkey)
+def product(tmp_path: Path, valkey: str, first_start: Path) -> Iterator[Product]:
+    yield Product(tmp_path, valkey, first_start)
     with redis.Redis.from_url(valkey) as client:
         client.delete(f"{tmp_path.name}:position")
 
