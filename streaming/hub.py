@@ -33,9 +33,9 @@ _JUDGE_EVERY = 1.0
 _CATCH_UP_EVERY = 5.0
 _RETRY_AFTER = 1.0
 # Whatever the database is at then, nobody waits for it any longer: others have to read, and it may be gone.
-_LONGEST_READING = 10.0
-# Seconds after which the watch of the database should have looked again, however the last time ended.
-_LATE = 2 * (_LONGEST_READING + _CATCH_UP_EVERY)
+_READ_TIMEOUT = 10.0
+# Seconds after which the watch of the database should have read it again, however the last time ended.
+_LATE = 2 * (_READ_TIMEOUT + _CATCH_UP_EVERY)
 # A position that clients were sent in the last second before the machine fails may be remembered by nobody.
 _REMEMBER_EVERY = 1.0
 # What may be lost and come back, in the words of the log.
@@ -97,15 +97,15 @@ class Hub:
         # What the status says: feed, feeds, whether the market is open, its next change, source, epoch.
         self._shown: tuple[Feed, dict[str, Feed], bool, dt.datetime, str | None, str] | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._looked_at = 0.0
+        self._checked_at = 0.0
         self._reading = asyncio.Lock()
         self._has_read = asyncio.Event()
         self._next_reading: asyncio.Task[None] | None = None
         self._troubles: set[str] = set()
         # The log's newest tick when Redis last brought something: what is newer in the log came by the database.
-        self._heard_seq = 0
+        self._received_seq = 0
         self._is_subscribed = False
-        self._is_deaf = asyncio.Event()
+        self._stalled = asyncio.Event()
 
     def join(self, connection: Connection) -> bool:
         """Take a connection in: it is sent the prices in force, the status, and then what changes. False when full."""
@@ -151,7 +151,7 @@ class Hub:
         if self._tasks:
             return
         loop = asyncio.get_running_loop()
-        self._looked_at = time.monotonic()
+        self._checked_at = time.monotonic()
         self._tasks = [
             loop.create_task(self._listen()),
             loop.create_task(self._watch_the_database()),
@@ -189,7 +189,7 @@ class Hub:
 
     def trouble(self) -> str | None:
         """What keeps prices from this process, for whoever watches over it; None where nothing does."""
-        if self._tasks and (seconds := time.monotonic() - self._looked_at) > _LATE:
+        if self._tasks and (seconds := time.monotonic() - self._checked_at) > _LATE:
             return f"has not looked into the database for {seconds:.0f} s"
         return ", ".join(f"{what} is lost" for what in sorted(self._troubles)) or None
 
@@ -209,7 +209,7 @@ class Hub:
                 if (layer := self._layer()) is None:
                     raise ConnectionError("REDIS_URL is not set")
                 await subscription.follow(
-                    layer, publish.GROUP, begin=self._subscribed, take=self._heard, deaf=self._is_deaf
+                    layer, publish.GROUP, begin=self._subscribed, take=self._take, stalled=self._stalled
                 )
             except Exception as error:
                 # The outermost boundary of this task: whatever a channel layer raises, the stream goes on.
@@ -220,16 +220,16 @@ class Hub:
     async def _subscribed(self) -> None:
         # What was published before the subscription stood is in the database.
         await self._catch_up()
-        self._heard_seq = self.log.seq
+        self._received_seq = self.log.seq
         self._is_subscribed = True
-        if self._is_deaf.is_set():
-            self._is_deaf.clear()  # whether this one brings more is to be seen
+        if self._stalled.is_set():
+            self._stalled.clear()  # whether this one brings more is to be seen
         else:
             self._mended(_REDIS)
 
-    async def _heard(self, message: dict[str, Any]) -> None:
+    async def _take(self, message: dict[str, Any]) -> None:
         await self._receive(message)
-        self._heard_seq = self.log.seq
+        self._received_seq = self.log.seq
         self._mended(_REDIS)
 
     async def _watch_the_database(self) -> None:
@@ -237,10 +237,10 @@ class Hub:
         while True:
             with self._going_on("the database's watch"):
                 await self._catch_up()
-                self._looked_at = time.monotonic()
+                self._checked_at = time.monotonic()
                 # What the log had at the last look here should have come by Redis since.
-                if known > self._heard_seq and self._is_subscribed:
-                    self._is_deaf.set()
+                if known > self._received_seq and self._is_subscribed:
+                    self._stalled.set()
                 known = self.log.seq
             is_well = self._has_read.is_set() and _DATABASE not in self._troubles
             await asyncio.sleep(_CATCH_UP_EVERY if is_well else _RETRY_AFTER)
@@ -292,7 +292,7 @@ class Hub:
         async with self._reading:
             self._next_reading = None
             try:
-                async with asyncio.timeout(_LONGEST_READING):
+                async with asyncio.timeout(_READ_TIMEOUT):
                     standing = await self._read()
             except Exception as error:
                 # Whatever a database raises: clients keep what they have, and are told when it grows stale.

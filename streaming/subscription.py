@@ -1,7 +1,7 @@
-"""A group of a channel layer, listened to for as long as it can be heard.
+"""A subscription to a group of a channel layer, which ends when it brings nothing any more.
 
-A layer tells nobody when its connection breaks, or when its peer has gone without a word. So a subscription sends a
-message to itself now and then, all the way through Redis: one that brings nothing is of no use.
+A layer raises nothing when its connection breaks, or when its peer has gone without a word. So a subscription sends a
+ping to itself now and then, all the way through Redis: one that does not bring that is of no use.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ PING = "prices.ping"
 # Seconds from one ping to the next, within which it has to come back.
 PING_EVERY = 4.0
 # Seconds that it may take to subscribe, to send a ping, and to clean up.
-PATIENCE = 4.0
+TIMEOUT = 4.0
 
 
 async def follow(
@@ -22,45 +22,45 @@ async def follow(
     *,
     begin: Callable[[], Awaitable[None]],
     take: Callable[[dict[str, Any]], Awaitable[None]],
-    deaf: asyncio.Event,
+    stalled: asyncio.Event,
 ) -> None:
     """Subscribe to the group, await `begin`, and then `take` with each message, until something fails.
 
-    Raises whatever the layer does, and ConnectionError where the subscription brings nothing, or `deaf` is set by
-    somebody who knows that it should have brought something. The layer is flushed by then.
+    Raises whatever the layer does, and ConnectionError where the subscription brings nothing, or `stalled` is
+    set, by a caller who knows that it should have brought something. The layer is flushed by then.
     """
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             channel = await layer.new_channel()
             await layer.group_add(group, channel)
         await begin()
-        await _Subscription(layer, channel, take, deaf).last()
+        await _Subscription(layer, channel, take, stalled).run()
     except Exception:
         with contextlib.suppress(Exception):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 await layer.flush()
         raise
 
 
 class _Subscription:
     def __init__(
-        self, layer: Any, channel: str, take: Callable[[dict[str, Any]], Awaitable[None]], deaf: asyncio.Event
+        self, layer: Any, channel: str, take: Callable[[dict[str, Any]], Awaitable[None]], stalled: asyncio.Event
     ) -> None:
         self._layer = layer
         self._channel = channel
         self._take = take
-        self._deaf = deaf
+        self._stalled = stalled
         self._brought = 0
 
-    async def last(self) -> None:
+    async def run(self) -> None:
         """Take messages until something fails, and raise that."""
-        tasks = [asyncio.create_task(work()) for work in (self._receive, self._ping, self._be_told)]
+        tasks = [asyncio.create_task(work()) for work in (self._receive, self._ping, self._watch)]
         try:
             failed, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks, timeout=PATIENCE)
+            await asyncio.wait(tasks, timeout=TIMEOUT)
         failed.pop().result()
 
     async def _receive(self) -> None:
@@ -73,12 +73,12 @@ class _Subscription:
     async def _ping(self) -> None:
         while True:
             brought = self._brought
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 await self._layer.send(self._channel, {"type": PING})
             await asyncio.sleep(PING_EVERY)
             if self._brought == brought:
                 raise ConnectionError("it brings nothing any more")
 
-    async def _be_told(self) -> None:
-        await self._deaf.wait()
+    async def _watch(self) -> None:
+        await self._stalled.wait()
         raise ConnectionError("ticks come by the database alone")

@@ -1,4 +1,4 @@
-"""The database for an event loop: read in threads that nobody waits for beyond a limit."""
+"""Reads of the database for an event loop: in threads, each awaited for a limited time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,15 +18,15 @@ _threads = ThreadPoolExecutor(_MOST, thread_name_prefix="database")
 
 
 def in_a_thread(read: Callable[P, T]) -> Callable[P, Awaitable[T]]:
-    """Make `read`, which queries, awaitable. Raises TimeoutError after `DATABASE_LOOK_TIMEOUT` seconds.
+    """Make `read`, which queries the database, awaitable. It raises TimeoutError after `DATABASE_READ_TIMEOUT` seconds.
 
-    The thread is left behind then, and ends when its own waits do. They are few: while all of them are stuck, a call
-    is given up before it has begun.
+    Its thread goes on then, and ends when its own waits do. Threads are few: while all are stuck, a call is given up
+    before it has begun.
     """
 
     @wraps(read)
     async def call(*args: P.args, **options: P.kwargs) -> T:
-        async with asyncio.timeout(settings.DATABASE_LOOK_TIMEOUT):
+        async with asyncio.timeout(settings.DATABASE_READ_TIMEOUT):
             return await asyncio.get_running_loop().run_in_executor(_threads, lambda: _run(*args, **options))
 
     def _run(*args: P.args, **options: P.kwargs) -> T:

@@ -21,7 +21,7 @@ from swarna.postgresql import waiting_up_to
 TROUBLE: Final = "swarna.trouble"
 _OK = "ok"
 _KEPT_FOR = 1  # seconds: anybody may ask, and it is to cost no more than one who asks each second
-_PATIENCE = 2  # seconds
+_PATIENCE = 2  # seconds, for an answer of the database
 
 
 class _Found(NamedTuple):
@@ -85,9 +85,8 @@ def _prices(request: HttpRequest) -> str:
 def _redis() -> str:
     if settings.REDIS_URL is None:
         return "is not set"
-    options = {"socket_timeout": _PATIENCE, "socket_connect_timeout": _PATIENCE}
     try:
-        with redis.Redis.from_url(settings.REDIS_URL, **options) as client:
+        with redis.Redis.from_url(settings.REDIS_URL, **settings.REDIS_OPTIONS) as client:
             client.ping()
     except (RedisError, OSError) as error:
         return f"does not answer ({type(error).__name__})"

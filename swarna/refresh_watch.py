@@ -1,4 +1,4 @@
-"""Whether refreshes are begun, as each web process sees it: beat and worker may live and move nothing."""
+"""A watch of refreshes, in each web process: beat and worker may live and begin none."""
 
 import logging
 import threading
@@ -15,13 +15,13 @@ from swarna.valkey import RedisUnusableError, wait_for_redis
 
 logger = logging.getLogger(__name__)
 
-_LOOK_EVERY: Final = 5.0  # seconds
+_CHECK_EVERY: Final = 5.0  # seconds
 # Below so many seconds nobody can say that worker and beat are not just late.
 _SHORTEST_STANDSTILL: Final = 60.0
 
 
 class RefreshWatch:
-    """Looks at the schedule's slot, which moves in each interval, whether the market is open or not.
+    """Notices that the schedule's slot stands still. It moves in each interval, whether the market is open or not.
 
     Time is counted by `clock`, and not while there is no database or no Redis, or nothing is to be refreshed.
     """
@@ -33,11 +33,11 @@ class RefreshWatch:
         self._stands_for: float | None = None
 
     def trouble(self) -> str | None:
-        """What is wrong with refreshes, in words; None where nothing is, or nobody looks."""
+        """Since when no refresh was begun, for people; None where one was in time, or `start` was not called."""
         return None if self._stands_for is None else f"none was begun for {self._stands_for:.0f} s"
 
-    def look(self) -> None:
-        """Look once, in a thread."""
+    def check(self) -> None:
+        """Compare the slot with that of the last check. It queries: call it in a thread."""
         try:
             progress = schedule.progress()
             if settings.REDIS_URL:
@@ -52,16 +52,16 @@ class RefreshWatch:
             self._stands_for = now - self._moved_at
 
     def start(self) -> None:
-        """Look again and again, for as long as the process runs."""
-        threading.Thread(target=self._look_for_ever, name="refresh watch", daemon=True).start()
+        """Check regularly, in a thread, for as long as the process runs."""
+        threading.Thread(target=self._run, name="refresh watch", daemon=True).start()
 
-    def _look_for_ever(self) -> None:
+    def _run(self) -> None:
         while True:
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_CHECK_EVERY)
             try:
-                self.look()
+                self.check()
             except Exception:
-                # The outermost boundary of this thread: without it nobody would look again.
+                # The outermost boundary of this thread: without it the checks would end.
                 logger.exception("a defect of ours in the watch of refreshes")
             finally:
                 close_old_connections()

@@ -157,8 +157,8 @@ DATABASE_LONG_ANSWER_TIMEOUT = 3600.0
 DATABASE_IDLE_TIMEOUT = 6.0
 # From asking for a connection of a web process's pool until there is one.
 DATABASE_POOL_TIMEOUT = 3.0
-# All of one look at the database by the stream or /readyz.
-DATABASE_LOOK_TIMEOUT = 10.0
+# A read by the event loop (swarna/database_threads.py), with all that it waits for.
+DATABASE_READ_TIMEOUT = 10.0
 # A Redis that hangs must not hold the worker and the admin: what it is not told, the database tells.
 REDIS_CONNECT_TIMEOUT = 2.0
 REDIS_ANSWER_TIMEOUT = 2.0

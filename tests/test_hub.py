@@ -541,7 +541,7 @@ async def test_a_look_at_the_database_that_does_not_end_is_given_up_said_once_an
     caplog: pytest.LogCaptureFixture,
     listen_to: Callable[[str], None],
 ) -> None:
-    monkeypatch.setattr(hub, "_LONGEST_READING", 0.1)
+    monkeypatch.setattr(hub, "_READ_TIMEOUT", 0.1)
     listen_to("streaming")
     world.hangs = True
     async with asyncio.timeout(8):

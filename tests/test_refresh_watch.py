@@ -1,4 +1,4 @@
-"""Worker and beat that live and move nothing: who notices, and what becomes of them."""
+"""Worker and beat that live and begin no refresh: how it is noticed, and what becomes of them."""
 
 import asyncio
 import datetime as dt
@@ -37,13 +37,13 @@ def watch(seeded: None, valkey: str, clock: Clock) -> RefreshWatch:
     schedule.set_interval(dt.timedelta(seconds=30))
     RefreshSlot.objects.create(pk=1, due_at=NOW)
     watch = RefreshWatch(clock)
-    watch.look()
+    watch.check()
     return watch
 
 
 def after(watch: RefreshWatch, clock: Clock, seconds: float) -> str | None:
     clock.now += seconds
-    watch.look()
+    watch.check()
     return watch.trouble()
 
 
@@ -98,7 +98,7 @@ def supervisor() -> Iterator[Supervisor]:
 def test_up_starts_worker_and_beat_anew_and_says_so(
     supervisor: Supervisor, http: HTTPServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(up, "_LOOK_EVERY", 1.0)
+    monkeypatch.setattr(up, "_CHECK_EVERY", 1.0)
     http.clear()
     told = {"refreshes": "none was begun for 65 s"}
     http.expect_oneshot_request("/readyz").respond_with_json({"refreshes": "ok"})
@@ -113,7 +113,7 @@ def test_up_starts_worker_and_beat_anew_and_says_so(
         supervisor.stop()
 
     async def restart() -> None:
-        await up.restart_what_moves_nothing(supervisor, (http.host, http.port))
+        await up.restart_stalled(supervisor, (http.host, http.port))
 
     supervisor.run(restart, stop)
     assert "refreshes: none was begun for 65 s, starting worker and beat anew" in said

@@ -188,7 +188,7 @@ async def test_a_subscription_that_falls_silent_ends(redis_way: Relay) -> None:
     async def take(message: dict[str, Any]) -> None: ...
 
     following = asyncio.create_task(
-        subscription.follow(layer_by(url_of(redis_way)), "waits", begin=begin, take=take, deaf=asyncio.Event())
+        subscription.follow(layer_by(url_of(redis_way)), "waits", begin=begin, take=take, stalled=asyncio.Event())
     )
     await asyncio.wait([following, asyncio.create_task(begun.wait())], return_when=asyncio.FIRST_COMPLETED)
     redis_way.fall_silent(oldest=1)  # pings are sent by another, as publications are
@@ -203,10 +203,10 @@ async def test_to_subscribe_ends_too(redis_way: Relay) -> None:
     async def never(*_: Any) -> None:
         raise AssertionError("it cannot begin")
 
-    async with asyncio.timeout(2 * subscription.PATIENCE + MARGIN):
+    async with asyncio.timeout(2 * subscription.TIMEOUT + MARGIN):
         with pytest.raises(Exception, match="^(?!it cannot)"):
             await subscription.follow(
-                layer_by(url_of(redis_way)), "waits", begin=never, take=never, deaf=asyncio.Event()
+                layer_by(url_of(redis_way)), "waits", begin=never, take=never, stalled=asyncio.Event()
             )
 
 
@@ -240,7 +240,7 @@ def ask() -> None:
         cursor.execute("SELECT 1")
 
 
-def looks_from_the_event_loop() -> None:
+def reads_from_the_event_loop() -> None:
     asyncio.run(call_in_loop())
 
 
@@ -263,8 +263,8 @@ def is_asked_for_health() -> None:
 
 @pytest.mark.parametrize(
     "use",
-    [ask, looks_from_the_event_loop, ticks, is_ready, is_asked_for_health],
-    ids=["a statement", "the stream's look", "beat", "/readyz", "healthy refreshes"],
+    [ask, reads_from_the_event_loop, ticks, is_ready, is_asked_for_health],
+    ids=["a statement", "the stream's read", "beat", "/readyz", "healthy refreshes"],
 )
 def test_a_database_that_falls_silent_is_waited_for_so_long(
     database_way: Relay, silence: Callable[[Relay, Use], None], use: Use

@@ -19,10 +19,7 @@ def answer_timeout() -> float:
 
 @contextlib.contextmanager
 def waiting_up_to(seconds: float) -> Iterator[None]:
-    """Let statements in the block wait that long for their answers: longer for work on much data, shorter for a probe.
-
-    A connection that is opened in the block tells the server the same.
-    """
+    """Let statements in the block wait that long for their answers: shorter for a probe. For longer: `long_work`."""
     token = _answer_timeout.set(seconds)
     try:
         yield
@@ -32,8 +29,10 @@ def waiting_up_to(seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def long_work() -> Iterator[None]:
-    """Let statements in the block wait for as long as work on much data takes. It begins with a new connection, unless
-    a transaction is open."""
+    """Let statements in the block wait for as long as work on much data takes.
+
+    It begins and ends with a new connection, unless a transaction is open.
+    """
     with waiting_up_to(settings.DATABASE_LONG_ANSWER_TIMEOUT):
         _begin_anew()
         try:
@@ -43,6 +42,6 @@ def long_work() -> Iterator[None]:
 
 
 def _begin_anew() -> None:
-    """A connection keeps the limits that were in force when it was opened."""
+    """Close the connection: the server keeps to the limits that it was given when that was opened."""
     if connection.vendor == "postgresql" and not connection.in_atomic_block:
         connection.close()

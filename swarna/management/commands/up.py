@@ -27,8 +27,8 @@ from swarna.valkey import EmbeddedValkey, RedisUnusableError, wait_for_redis
 
 # Seconds that a Redis or a PostgreSQL somewhere else has to answer, while somebody waits at the terminal.
 _PATIENCE = 3
-# Seconds between questions whether refreshes are begun, and after which worker and beat, started anew, should have.
-_LOOK_EVERY = 5.0
+# Seconds between checks that refreshes are begun, and after which worker and beat, started anew, should have begun one.
+_CHECK_EVERY = 5.0
 _BEFORE_ANOTHER = 60.0
 
 
@@ -68,7 +68,7 @@ def up(parent: int | None) -> None:
             supervisor.run(
                 partial(greet, supervisor, listener.getsockname()[:2], staffed),
                 partial(end_with, supervisor, parent),
-                partial(restart_what_moves_nothing, supervisor, listener.getsockname()[:2]),
+                partial(restart_stalled, supervisor, listener.getsockname()[:2]),
             )
     finally:
         supervisor.kill()
@@ -179,7 +179,7 @@ async def is_healthy(host: str, port: int) -> bool:
 
 
 async def answer(host: str, port: int, path: str, *, patience: float) -> tuple[bytes, bytes]:
-    """The status and the body that the web process answers; empty where it does not in `patience` seconds."""
+    """The status and the body of a web process's answer; empty where none comes in `patience` seconds."""
     try:
         async with asyncio.timeout(patience):
             reader, writer = await asyncio.open_connection(host, port)
@@ -193,10 +193,10 @@ async def answer(host: str, port: int, path: str, *, patience: float) -> tuple[b
     return (*head.split()[1:2], b"")[0], body
 
 
-async def restart_what_moves_nothing(supervisor: Supervisor, address: tuple[str, int]) -> None:
-    """Start worker and beat anew when the web process sees no refresh begin: one that hangs does not end."""
+async def restart_stalled(supervisor: Supervisor, address: tuple[str, int]) -> None:
+    """Start worker and beat anew when the web process sees no refresh begin: one that hangs does not end by itself."""
     while True:
-        await asyncio.sleep(_LOOK_EVERY)
+        await asyncio.sleep(_CHECK_EVERY)
         if trouble := await trouble_with_refreshes(*address):
             supervisor.say(f"refreshes: {trouble}, starting worker and beat anew")
             for name in ("worker", "beat"):
@@ -205,7 +205,7 @@ async def restart_what_moves_nothing(supervisor: Supervisor, address: tuple[str,
 
 
 async def trouble_with_refreshes(host: str, port: int) -> str | None:
-    """What /readyz says of refreshes; None where that is nothing, or it does not answer."""
+    """The complaint of /readyz about refreshes; None where it has none, or does not answer."""
     _, body = await answer(host, port, "/readyz", patience=10)
     try:
         told = json.loads(body)["refreshes"]
