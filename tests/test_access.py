@@ -403,6 +403,14 @@ def test_pages_are_shown_to_whom_the_table_names_and_showing_them_changes_nothin
             assert not had_effect, (door, role, effects.seen)
 
 
+@pytest.mark.parametrize("audited", [Configuration, FallbackPrice, Premium, SanityBand])
+def test_a_history_that_cannot_be_is_not_found(client: Client, audited: type[models.Model]) -> None:
+    client.force_login(User.objects.create_superuser("boss"))
+    at = f"/admin/{label(audited).replace('.', '/')}"
+    for page in ("x/history/", "_00/history/", "x/history/1/", "1/history/x/", f"1/history/{'9' * 30}/"):
+        assert client.get(f"{at}/{page}").status_code == 404, page
+
+
 def test_what_is_posted_changes_something_for_whom_the_table_names_and_for_nobody_else(
     place: Place, effects: Effects
 ) -> None:

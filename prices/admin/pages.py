@@ -5,9 +5,10 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from simple_history.admin import SimpleHistoryAdmin
 from simple_history.models import is_historic
 
@@ -47,11 +48,18 @@ class AuditedAdmin(SimpleHistoryAdmin):
     # The library's has a style in its tag, which our pages do not heed.
     object_history_list_template = "admin/prices/history.html"
 
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        _check_id(self.model, unquote(object_id))
+        page: HttpResponse = super().history_view(request, object_id, extra_context)
+        return page
+
     def history_form_view(
         self, request: HttpRequest, object_id: str, version_id: str, extra_context: Any = None
     ) -> HttpResponse:
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
+        _check_id(self.model, object_id)
+        _check_id(self.model.history.model, version_id)
         page: HttpResponse = super().history_form_view(request, object_id, version_id, extra_context)
         return page
 
@@ -69,6 +77,14 @@ class AuditedAdmin(SimpleHistoryAdmin):
 
     def history_view_title(self, request: HttpRequest, obj: Any) -> str:
         return f"Change history: {obj}"  # as Django's own pages of history are called
+
+
+def _check_id(model: type[models.Model], text: str) -> None:
+    """Raise Http404 where a model's rows cannot have what an address names: the library's pages fail on it."""
+    try:
+        model._meta.pk.to_python(text)
+    except ValidationError as error:
+        raise Http404 from error
 
 
 class AuditedForm(forms.ModelForm):
