@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from prices import clock_watch
 from prices.api import answers
@@ -87,7 +87,10 @@ def _redis() -> str:
         return "is not set"
     try:
         with redis.Redis.from_url(settings.REDIS_URL, **settings.REDIS_OPTIONS) as client:
-            client.ping()
+            # One that is full, or for the moment a replica, answers a PING but takes no task.
+            client.set(f"{settings.REDIS_PREFIX}:readyz", "", ex=60)
+    except ResponseError as error:
+        return f"takes nothing ({type(error).__name__})"
     except (RedisError, OSError) as error:
         return f"does not answer ({type(error).__name__})"
     return _OK

@@ -16,8 +16,10 @@ from swarna.valkey import RedisUnusableError, wait_for_redis
 logger = logging.getLogger(__name__)
 
 _CHECK_EVERY: Final = 5.0  # seconds
-# Below so many seconds nobody can say that worker and beat are not just late.
+# Below so many seconds nobody can say that worker and beat are not just late. A refresh that takes as long as one may
+# keeps others from beginning, in each of a worker's processes, and is ended by the worker itself.
 _SHORTEST_STANDSTILL: Final = 60.0
+_TO_BEGIN: Final = 10.0
 
 
 class RefreshWatch:
@@ -48,8 +50,14 @@ class RefreshWatch:
         if progress is None or progress.slot != self._seen:
             self._seen, self._moved_at = progress and progress.slot, now
             self._stands_for = None
-        elif now - self._moved_at > max(3 * progress.interval.total_seconds(), _SHORTEST_STANDSTILL):
+        elif now - self._moved_at > self._longest(progress):
             self._stands_for = now - self._moved_at
+
+    @staticmethod
+    def _longest(progress: schedule.Progress) -> float:
+        """Seconds for which the slot may stay where it is."""
+        refresh = settings.CELERY_TASK_TIME_LIMIT + _TO_BEGIN
+        return max(3 * progress.interval.total_seconds(), refresh, _SHORTEST_STANDSTILL)
 
     def start(self) -> None:
         """Check regularly, in a thread, for as long as the process runs."""

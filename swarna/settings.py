@@ -227,6 +227,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "ack_emulation": False,
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A Redis that answers with an error, since it is full or for the moment a replica, would end the worker.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 # Beat, the only one that publishes tasks, tries until Redis is there again: given up, a task would be sent an interval
 # later.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": None, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}

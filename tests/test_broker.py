@@ -1,8 +1,10 @@
 """Celery's connections to Redis when that is lost: worker and beat come back, soon, and do not end."""
 
 import contextlib
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import kombu
@@ -11,9 +13,10 @@ import redis
 from kombu.common import ignore_errors
 
 from swarna.celery import app
-from swarna.valkey import free_port
-from tests.environment import VALKEY
-from tests.product import wait_until
+from swarna.valkey import EmbeddedValkey, free_port
+from tests.conftest import start
+from tests.environment import DATABASE, VALKEY
+from tests.product import Process, wait_until
 from tests.relay import Relay, relay
 
 NOWHERE = "/nobody/listens/here"
@@ -86,3 +89,35 @@ def test_a_task_that_was_taken_is_neither_kept_in_redis_nor_put_back_by_a_lost_c
         assert not there.exists("swarna:broker-test")
         there.delete("swarna:_kombu.binding.broker-test")
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.fixture
+def another_valkey(tmp_path: Path) -> Iterator[str]:
+    """The address of one that nobody else uses."""
+    valkey = EmbeddedValkey(tmp_path)
+    process: subprocess.Popen[bytes] = start(valkey)
+    yield valkey.url
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.mark.usefixtures("django_db_setup")
+def test_a_redis_that_takes_nothing_for_a_while_does_not_end_a_worker(another_valkey: str, tmp_path: Path) -> None:
+    command = ["-m", "celery", "--skip-checks", "-A", "swarna", "worker", "--concurrency=1", "--loglevel=WARNING"]
+    environment = {"REDIS_URL": another_valkey, "DATABASE_URL": f"sqlite:///{DATABASE}"}
+    worker = Process([*command, "--without-gossip", "--without-mingle"], tmp_path / "log", environment)
+    with redis.Redis.from_url(another_valkey) as there, app.connection_for_write(url=another_valkey) as connection:
+
+        def takes_a_task() -> None:
+            app.send_task("broker-test", connection=connection)
+            wait_until(lambda: not there.exists("swarna:celery"), "a worker that takes a task", 30)
+
+        try:
+            takes_a_task()
+            there.replicaof("127.0.0.1", free_port())
+            wait_until(lambda: "ReadOnlyError" in worker.output, "a worker that is told no", 30)
+            there.replicaof("NO", "ONE")
+            takes_a_task()
+            assert worker.popen.poll() is None
+        finally:
+            worker.stop()

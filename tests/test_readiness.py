@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
@@ -67,6 +68,16 @@ def test_a_redis_that_is_away_is_named(client: Client, settings: Settings) -> No
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}"
     status, said = ready(client)
     assert (status, said["redis"]) == (503, "does not answer (ConnectionError)")
+
+
+def test_a_redis_that_takes_nothing_is_named(client: Client, valkey: str) -> None:
+    with redis.Redis.from_url(valkey) as there:
+        there.config_set("maxmemory", 1)
+        try:
+            status, said = ready(client)
+        finally:
+            there.config_set("maxmemory", "256mb")
+    assert (status, said["redis"]) == (503, "takes nothing (OutOfMemoryError)")
 
 
 def test_what_is_wrong_is_not_logged_each_time_that_somebody_asks(

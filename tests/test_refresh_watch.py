@@ -60,6 +60,12 @@ def test_where_they_are_short_it_is_a_minute(watch: RefreshWatch, clock: Clock) 
     assert after(watch, clock, 5) == "none was begun for 65 s"
 
 
+def test_where_a_refresh_may_take_longer_it_is_that(watch: RefreshWatch, clock: Clock, settings: Settings) -> None:
+    settings.CELERY_TASK_TIME_LIMIT = 150  # PROVIDER_BUDGET=1m
+    assert after(watch, clock, 160) is None
+    assert after(watch, clock, 5) == "none was begun for 165 s"
+
+
 def test_a_slot_that_was_moved_back_has_moved(watch: RefreshWatch, clock: Clock) -> None:
     RefreshSlot.objects.update(due_at=NOW - dt.timedelta(hours=5))  # by a clock that was put back
     assert after(watch, clock, 95) is None
