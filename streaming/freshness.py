@@ -1,7 +1,8 @@
 """How old this process's quotes are, by both of its clocks: pure.
 
 The wall clock may have been put back since a quote came, and would then make it young again. So a quote is as old as
-the wall clock says, or as old as it was when it came and the time since by the steady clock, whichever is more.
+the wall clock says, or as old as it was when it came and the time since by the steady clock, whichever is more. How old
+one was that came before the process cannot be told where it is of the future by the wall clock: it is stale.
 """
 
 import datetime as dt
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 from prices.market import Calendar
 from streaming.ticks import Quoted
+from swarna import clock
 from swarna.clock import Reading
 
 
@@ -25,11 +27,12 @@ class Judgement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Received:
-    """A quote's source and its own time, and when it came."""
+    """A quote's source and its own time, when it came, and whether how old it was then can be told."""
 
     source: str
     quoted_at: dt.datetime
     at: Reading
+    has_an_age: bool
 
 
 class Freshness:
@@ -48,9 +51,10 @@ class Freshness:
             at = received.at.latest(now)
             # No source knows the future: one that seems to is ahead of us, or our clock is behind.
             quoted_at = min(received.quoted_at, received.at.wall)
-            if self._calendar.age(received.source, quoted_at, at) > limit:
+            is_stale = not received.has_an_age or self._calendar.age(received.source, quoted_at, at) > limit
+            if is_stale:
                 stale.add(metal)
-            if not self._calendar.is_of_now(quoted_at, at, limit):
+            if is_stale or not self._calendar.is_of_now(quoted_at, at, limit):
                 past.add(metal)
         return Judgement(frozenset(stale), frozenset(past))
 
@@ -59,4 +63,6 @@ class Freshness:
         # Whatever else changed of it, a premium, say: the source has not spoken again.
         if known is not None and (known.source, known.quoted_at) == (quoted.data.source, quoted.quoted_at):
             return known
-        return _Received(quoted.data.source, quoted.quoted_at, now)
+        # The first of a metal may be of any time: it was published before, maybe by a clock that was put back since.
+        has_an_age = known is not None or clock.can_be(quoted.quoted_at, now.wall)
+        return _Received(quoted.data.source, quoted.quoted_at, now, has_an_age)

@@ -66,9 +66,19 @@ def test_a_clock_that_is_put_forward_makes_a_price_stale_and_put_right_again_the
 
 
 def test_a_quote_of_the_future_counts_from_when_it_came() -> None:
-    gold = Process(quote(at=NOW + HOUR))
+    gold = Process(quote(at=NOW))
+    gold.latest["gold"] = received(quote(at=NOW + HOUR), seq=2)
+    gold.look()
     assert gold.after(5 * MINUTE) == "live"
     assert gold.after(dt.timedelta(seconds=1)) == "stale"
+
+
+def test_a_process_that_was_started_after_the_clock_was_put_back_takes_no_price_of_before_for_fresh() -> None:
+    gold = Process(quote(at=NOW - 30 * MINUTE), wall=NOW - HOUR)
+    assert gold.look() == "stale"
+    assert gold.after(MINUTE) == "stale"
+    gold.latest["gold"] = received(quote(at=NOW + 5 * MINUTE), seq=2)  # its source has spoken, by a clock that is right
+    assert gold.look() == "live"
 
 
 def test_only_a_source_that_speaks_again_makes_a_price_younger() -> None:
