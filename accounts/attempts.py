@@ -1,4 +1,4 @@
-"""How often a wrong password may be tried, at all doors together: the admin's and REST's."""
+"""Limits on wrong passwords, over all doors together: the admin's and REST's."""
 
 import datetime as dt
 import hashlib
@@ -30,7 +30,7 @@ MOST_FROM_EVERYWHERE = 100
 
 
 class TooManyAttemptsError(Exception):
-    """A password is not looked at; `seconds` from now one is again."""
+    """A password was not checked; `seconds` from now one will be again."""
 
     def __init__(self, seconds: int) -> None:
         self.seconds = seconds
@@ -39,7 +39,7 @@ class TooManyAttemptsError(Exception):
 
 @dataclass(frozen=True)
 class Attempt:
-    """A password that is being looked at, and counts as wrong until it is known to be right."""
+    """An attempt to log in, which counts as wrong until its password is known to be right."""
 
     address: str
     counted: Sequence[str]
@@ -55,14 +55,14 @@ class Attempt:
 def begin(meta: Mapping[str, Any], username: str) -> Attempt:
     """Count an attempt to log in, from a Django request's `META`. Raises TooManyAttemptsError.
 
-    It is counted before its password is looked at, or many at once would all find that there were few; over all web
+    It is counted before its password is checked, or many at once would all find that there were few; over all web
     processes, while Redis is there. Who is refused counts no further: one address alone cannot use up what a username
     has from everywhere.
     """
     found = addresses.of_meta(meta, settings.TRUSTED_PROXIES)
     address = addresses.one_client(found) if found else ""
     # As short as any, and one for all the ways to write a name.
-    name = hashlib.sha256(as_written(username).casefold().encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    name = hashlib.sha256(normalized(username).casefold().encode("utf-8", "surrogatepass")).hexdigest()[:32]
     # Quoted, as it may hold whatever a stranger sends.
     who, where = f"{username[:150]!r}", address or "an address that is not known"
     limits = (
@@ -73,24 +73,24 @@ def begin(meta: Mapping[str, Any], username: str) -> Attempt:
     for limit in limits:
         count = _windows().count(limit.key)
         is_over = count.number > limit.most
-        if is_over and not (limit is limits[-1] and _is_at_home(username, address)):
+        if is_over and not (limit is limits[-1] and _is_known(username, address)):
             raise TooManyAttemptsError(_seconds(count, limit))
     return Attempt(address, [limit.key for limit in limits])
 
 
 class _Limit(NamedTuple):
-    """How many wrong passwords are taken in a window, counted by a key; and of whom, in words."""
+    """A limit on wrong passwords in a window: what they are counted by, how many, and for the log whose they are."""
 
     key: str
     most: int
     whose: str
 
 
-def _is_at_home(username: str, address: str) -> bool:
+def _is_known(username: str, address: str) -> bool:
     return bool(address) and known_addresses.is_known(username, address, now=timezone.now())
 
 
-def as_written(username: str) -> str:
+def normalized(username: str) -> str:
     """A username as accounts have it, whichever way it was typed; one that is too long is nobody's."""
     return unicodedata.normalize("NFKC", username) if len(username) <= 150 else username
 

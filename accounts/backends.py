@@ -1,4 +1,4 @@
-"""Where a password is looked at: by whichever door it came, it is counted."""
+"""The authentication backend for passwords, which counts each, by whichever door it came."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from accounts import attempts
 
 
 class CountedPasswords(BaseBackend):
-    """Looks at passwords, as many as may be tried. Permissions are for ModelBackend to say, which comes after it."""
+    """Checks passwords, until too many were wrong. Permissions are for ModelBackend to say, which comes after it."""
 
     @sensitive_variables("credentials")
     def authenticate(self, request: HttpRequest | None, **credentials: Any) -> User | None:
         """The user, if the password is theirs.
 
         Raises TooManyAttemptsError, which the door shows; and PermissionDenied where it is wrong, or ModelBackend would
-        look once more.
+        check it once more.
         """
         username, password = credentials.get("username"), credentials.get("password")
         if request is None or username is None or password is None:
             return None
-        username = attempts.as_written(username)
+        username = attempts.normalized(username)
         attempt = attempts.begin(request.META, username)
         user = ModelBackend().authenticate(request, username=username, password=password)
         if user is None:

@@ -1,4 +1,4 @@
-"""Where people type their passwords, in the admin."""
+"""The admin's forms for passwords."""
 
 from typing import Any, TypeVar
 
@@ -49,7 +49,7 @@ class PasswordChangeForm(AdminPasswordChangeForm):
 
 
 def with_its_wait(page: Page) -> Page:
-    """A page that shows one of these forms, as the refusal that it is after too many wrong passwords."""
+    """Make a page that shows one of these forms a 429 with `Retry-After`, where there were too many wrong passwords."""
     context = page.context_data if isinstance(page, TemplateResponse) else None
     if wait := getattr((context or {}).get("form"), "wait", None):
         page.status_code = 429

@@ -1,4 +1,4 @@
-"""From where a user has logged in of late. Addresses are kept as keyed digests, and 30 days at most."""
+"""Addresses from which a user has logged in of late, kept as keyed digests, for 30 days at most."""
 
 import datetime as dt
 
@@ -15,7 +15,7 @@ _AHEAD = dt.timedelta(days=1)
 
 
 def remember(user: User, address: str, *, now: dt.datetime) -> None:
-    """That a user has logged in from an address. Forgets what is too old, of everybody."""
+    """Record that a user has logged in from an address. Forgets what is too old, of everybody."""
     _, is_new = LoginAddress.objects.update_or_create(
         user=user, digest=_digest(address), defaults={"logged_in_at": now}
     )

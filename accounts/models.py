@@ -15,7 +15,7 @@ class Token(AuthToken):
 
 
 class LoginAddress(models.Model):
-    """That a user logged in from an address, last at a time (accounts/known_addresses.py)."""
+    """The last login of a user from an address (accounts/known_addresses.py)."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     digest = models.CharField(max_length=64)

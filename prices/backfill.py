@@ -17,7 +17,7 @@ from django.db import transaction
 
 from prices import candles, history, history_csv, partitions, sources
 from prices.candles import Counted, Interval
-from prices.days import Quoted, day_figures
+from prices.days import SpotQuote, day_figures
 from prices.history import Series
 from prices.history_csv import Bar, CsvError
 from prices.models import Candle, Head, Premium, Price, ProviderState, SilentDay
@@ -172,7 +172,7 @@ def _is_open(date: dt.date) -> bool:
 def _day(date: dt.date, said: Quote, source: str, now: dt.datetime) -> Candle:
     """A vendor's day as the candle of the day of that date here, with the premium that was in force at its end."""
     quote = with_premium(said, Premium.in_force(history.midnight(date + _A_DAY) - _INSTANT))
-    figures = day_figures(Quoted.of(quote))
+    figures = day_figures(SpotQuote.of(quote))
     bar = Bar(
         metal=quote.metal,
         interval=Interval.DAY,
@@ -319,7 +319,7 @@ class _Filling:
             written: set[dt.datetime] = set()
             if series.lane is not Lane.FALLBACK:
                 made = candles.fold(candles.effective(counted), Interval.MINUTE, self._local)
-                written = self._put(series, Interval.MINUTE, begin, end, made)
+                written = history.put_where(series, Interval.MINUTE, made, self._may_replace)
             if not is_stored:
                 new = sum(Interval.MINUTE.start(tick.at, self._local) in written for tick in ticks)
         self.filled.written += new
@@ -373,34 +373,20 @@ class _Filling:
                 minutes = (row.value() for row in series.kept(Interval.MINUTE, begin, end))
                 by_start = groupby(minutes, key=lambda minute: interval.start(minute.start, self._local))
                 made = (candles.widened(within, interval, start) for start, within in by_start)
-                self._put(series, interval, begin, end, made)
+                history.put_where(series, interval, made, self._may_replace)
 
-    def _put(
-        self,
-        series: Series,
-        interval: Interval,
-        begin: dt.datetime,
-        end: dt.datetime,
-        made: Iterable[candles.Candle],
-    ) -> set[dt.datetime]:
-        """Write the candles that are new or other than they are, and not somebody else's; returns when these begin."""
-        kept = {row.start: row for row in series.kept(interval, begin, end)}
-
-        def may_go(candle: candles.Candle) -> bool:
-            row = kept.get(candle.start)
-            return row is None or (row.value() != candle and (self._replace or self._is_ours(row, interval, candle)))
-
-        rows = [series.row(candle) for candle in made if may_go(candle)]
-        history.put(rows)
-        return {row.start for row in rows}
-
-    def _is_ours(self, row: Candle, interval: Interval, candle: candles.Candle) -> bool:
-        """Whether a candle that is there was filled in, of no other ticks than the one for its place is made of.
+    def _may_replace(self, row: Candle, candle: candles.Candle) -> bool:
+        """Whether a candle takes the place of the one that is there and differs: with --replace always, else where that
+        was filled in, of no ticks that the new one lacks.
 
         Of ticks that are not stored nobody knows: a minute of these stays as it is.
         """
+        if row.value() == candle:
+            return False
+        if self._replace:
+            return True
         if row.seq or row.source:
             return False
-        if interval is Interval.MINUTE and not self._is_stored(row.start):
+        if candle.interval is Interval.MINUTE and not self._is_stored(row.start):
             return False
         return candle.ticks >= row.ticks

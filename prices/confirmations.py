@@ -1,4 +1,4 @@
-"""When a source last confirmed the price of each metal, as far as that can be told whatever the wall clock says now.
+"""The time at which a source last confirmed the price of each metal, as far as it is known whatever the clock says now.
 
 The time is stored, and may be of a clock that was ahead, or be read by one that is. On the machine that stored it, it
 can be told how far the clock has stepped since. Of what another machine stored, or this one before it was started, that
@@ -22,16 +22,16 @@ _seen: dict[str, _Seen] = {}
 
 
 def last_confirmed(now: dt.datetime) -> dict[str, dt.datetime]:
-    """When each metal was confirmed, by today's clock. Those whose time cannot be true are left out."""
+    """The time of each metal's last confirmation, by today's clock. Those whose time cannot be true are left out."""
     times = {metal: _of_now(given) or given.at for metal, given in LatestPrice.confirmations().items()}
     return {metal: at for metal, at in times.items() if clock.can_be(at, now)}
 
 
 def unconfirmed_since(now: dt.datetime) -> dict[str, dt.datetime]:
-    """Since when at least nobody has confirmed each metal that was ever confirmed, by today's clock.
+    """The latest time, by today's clock, at which each metal that was ever confirmed can have been confirmed last.
 
-    A clock that was put ahead makes that no earlier. Where another machine confirmed a metal last, it is since this
-    process knows of it.
+    A clock that was put ahead makes that no earlier. Where another machine confirmed a metal last, it is when this
+    process first knew of it.
     """
     return {metal: min(_known(metal, given, now), now) for metal, given in LatestPrice.confirmations().items()}
 

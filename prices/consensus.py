@@ -38,8 +38,8 @@ def decision(
 ) -> Agreement | None:
     """The agreement on one metal's quotes, at least one; None while answers that are `missing` could overturn it.
 
-    They could where there are prices for them, or for some of them, with which fewer than `minimum` sources would
-    agree, or would agree on a price that is further from this one than each of those that agree now tolerates.
+    They could if, with some price for each of them, or for some of them, fewer than `minimum` sources would agree, or
+    would agree on a price further from this one than the strictest of those that agree now tolerates.
     """
     found = agreement(quotes, minimum=minimum, tolerance_percent=tolerance_percent)
     if not missing:
@@ -88,8 +88,8 @@ def agreement(
 def _reach(
     quotes: Sequence[Quote], missing: int, minimum: int, tolerance_percent: Callable[[str], Decimal]
 ) -> tuple[Decimal, Decimal] | None:
-    """Between which prices the agreement is, whatever the sources say of which an answer is missing; None where there
-    need be none, or where it can be on any price.
+    """The lowest and the highest price that the agreement can be on, whatever the missing answers are; None where there
+    need be no agreement, or where it can be on any price.
 
     Whether those agree that are near the edge of their tolerance is taken to be as unknown as what is missing: the
     price may be said to reach further than it does, but never less far.

@@ -17,8 +17,8 @@ from prices.quotes import DayFigures, Quote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quoted:
-    """What a quote says of its day, before any premium; the figures are None where its source does not give them."""
+class SpotQuote:
+    """A quote before any premium, with the figures of the day that its source gives; None where it gives none."""
 
     source: str
     price: Decimal
@@ -28,7 +28,7 @@ class Quoted:
     previous_close: Decimal | None = None
 
     @classmethod
-    def of(cls, quote: Quote, *, charged: Decimal = Decimal(1)) -> "Quoted":
+    def of(cls, quote: Quote, *, charged: Decimal = Decimal(1)) -> "SpotQuote":
         """A quote less the premium `charged` in it. Not rounded, so that under the same premium it is what it was."""
 
         def spot(amount: Decimal | None) -> Decimal | None:
@@ -58,15 +58,15 @@ class Day:
     at: dt.datetime
     before: DayFigures | None
     closed: Decimal | None
-    newest: tuple[Quoted, ...]
+    newest: tuple[SpotQuote, ...]
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> "Day":
-        """The day that `stored` was made of."""
+        """The day that `stored` returned so."""
         return msgspec.convert(stored, cls)
 
     def stored(self) -> dict[str, Any]:
-        """The day as JSON holds it."""
+        """The day as values that JSON can hold."""
         written: dict[str, Any] = msgspec.to_builtins(self)
         return written
 
@@ -75,8 +75,8 @@ class Day:
         """The figures with all that was quoted in it."""
         first, *others = self.newest
         figures = day_figures(first, self.before, closed=self.closed)
-        for quoted in others:
-            figures = day_figures(quoted, figures)
+        for quote in others:
+            figures = day_figures(quote, figures)
         return figures
 
     @property
@@ -85,32 +85,32 @@ class Day:
         return self.newest[-1].price
 
 
-def following(day: Day | None, quoted: Quoted, at: dt.datetime, zone: dt.tzinfo) -> Day:
-    """The day with one more quote, true from `at` on: `day` itself, or the next one where it is over in `zone`; None
-    before the first. At the newest moment, a quote corrects that of the same source.
+def following(day: Day | None, quote: SpotQuote, at: dt.datetime, zone: dt.tzinfo) -> Day:
+    """The trading day after one more quote, true from `at` on; `day` is the one before it, None before the first quote.
 
-    Moments go back only where a wrong clock had put them ahead: no day ends by that.
+    Days begin at midnight in `zone`. At the newest moment, a quote corrects that of the same source. Moments go back
+    only where a wrong clock had put them ahead: no day ends by that.
     """
     if day is None or at.astimezone(zone).date() > day.at.astimezone(zone).date():
-        return Day(at=at, before=None, closed=day.last if day else None, newest=(quoted,))
+        return Day(at=at, before=None, closed=day.last if day else None, newest=(quote,))
     if at == day.at:
-        others = tuple(other for other in day.newest if other.source != quoted.source)
-        return replace(day, newest=(*others, quoted))
-    return replace(day, at=at, before=day.figures, newest=(quoted,))
+        others = tuple(other for other in day.newest if other.source != quote.source)
+        return replace(day, newest=(*others, quote))
+    return replace(day, at=at, before=day.figures, newest=(quote,))
 
 
-def day_figures(quoted: Quoted, before: DayFigures | None = None, *, closed: Decimal | None = None) -> DayFigures:
+def day_figures(quote: SpotQuote, before: DayFigures | None = None, *, closed: Decimal | None = None) -> DayFigures:
     """The figures of a day with one more quote; without `before`, of one that begins with it, `closed` being the last
     price of the day before.
 
     What the source gives stands, widened where it contradicts itself or what is carried on: low ≤ open, price ≤ high.
     """
-    opened = quoted.open or (before.open if before else quoted.price)
-    high = quoted.high or (before.high if before else quoted.price)
-    low = quoted.low or (before.low if before else quoted.price)
+    opened = quote.open or (before.open if before else quote.price)
+    high = quote.high or (before.high if before else quote.price)
+    low = quote.low or (before.low if before else quote.price)
     return DayFigures(
         open=opened,
-        high=max(high, opened, quoted.price),
-        low=min(low, opened, quoted.price),
-        previous_close=quoted.previous_close or (before.previous_close if before else closed),
+        high=max(high, opened, quote.price),
+        low=min(low, opened, quote.price),
+        previous_close=quote.previous_close or (before.previous_close if before else closed),
     )

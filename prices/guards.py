@@ -14,8 +14,8 @@ from prices.quotes import Quote, percent
 _BESIDE_ITS_RANGE: Final = Decimal("0.1")
 
 
-# The sources that say one thing, each with the time of its quote.
-Voices: TypeAlias = Mapping[str, dt.datetime]
+# The sources that a price is from, one or those that agree on it, each with the time of its quote.
+Contributors: TypeAlias = Mapping[str, dt.datetime]
 
 
 class Doubt(enum.StrEnum):
@@ -64,14 +64,22 @@ def doubted(quote: Quote, last: Quote | None, *, band: Band | None, max_jump_per
     return None
 
 
-def confirms(quote: Quote, held: Quote, *, voices: Voices, held_by: Voices, max_jump_percent: Decimal) -> bool:
+def confirms(
+    quote: Quote,
+    held: Quote,
+    *,
+    contributors: Contributors,
+    held_contributors: Contributors,
+    max_jump_percent: Decimal,
+) -> bool:
     """Whether a quote says the same as one that is held, from another source, or later from the same one.
 
-    `voices` are the sources that say the one, and `held_by` those that said the other, each with the time of its quote.
     The same quotes over again, which a source may have in its cache, say nothing new.
     """
-    speaks_again = any(source not in held_by or at > held_by[source] for source, at in voices.items())
-    return speaks_again and abs(percent(quote.price - held.price, held.price)) <= max_jump_percent
+    is_news = any(
+        source not in held_contributors or at > held_contributors[source] for source, at in contributors.items()
+    )
+    return is_news and abs(percent(quote.price - held.price, held.price)) <= max_jump_percent
 
 
 def _is_in_range(price: Decimal, low: Decimal, high: Decimal) -> bool:

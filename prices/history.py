@@ -4,7 +4,7 @@ Whoever writes candles holds the lock of `Head`, so that no tick is added to wha
 """
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -108,8 +108,9 @@ def midnight(date: dt.date) -> dt.datetime:
 
 
 def kept_from(now: dt.datetime) -> dt.datetime | None:
-    """Since when all ticks are kept: retention takes whole days, so that it leaves no candle a part of its ticks. None
-    where they are kept for good.
+    """The moment from which on all ticks are kept; None where they are kept for good.
+
+    It is the beginning of a day: retention takes whole days, so that it leaves no candle a part of its ticks.
     """
     if settings.TICKS_KEPT_FOR is None:
         return None
@@ -198,6 +199,27 @@ def put(rows: Sequence[Candle]) -> None:
     )
 
 
+def put_where(
+    series: Series,
+    interval: Interval,
+    made: Iterable[candles.Candle],
+    may_replace: Callable[[Candle, candles.Candle], bool],
+) -> set[dt.datetime]:
+    """Write candles of one interval, oldest first: new ones, and those that may replace the one that is there.
+
+    `may_replace` is given the one that is there and the new one. Returns when those that are written begin.
+    """
+    found = list(made)
+    if not found:
+        return set()
+    there = {row.start: row for row in series.kept(interval, found[0].start, found[-1].start + _INSTANT)}
+    rows = [
+        series.row(candle) for candle in found if (row := there.get(candle.start)) is None or may_replace(row, candle)
+    ]
+    put(rows)
+    return {row.start for row in rows}
+
+
 def rebuild(series: Series, start: dt.datetime, end: dt.datetime, *, given_too: bool = False) -> Iterator[dt.datetime]:
     """Make the candles of whole days anew, from the one that holds `start` to the one that holds `end`.
 
@@ -217,7 +239,7 @@ def rebuild(series: Series, start: dt.datetime, end: dt.datetime, *, given_too: 
             with transaction.atomic():
                 Head.locked()
                 ticks = candles.effective(counted(price) for price in series.ticks(hour, until).order_by())
-                _put_in_place(series, Interval.MINUTE, candles.fold(ticks, Interval.MINUTE, local), rule)
+                put_where(series, Interval.MINUTE, candles.fold(ticks, Interval.MINUTE, local), rule.may_replace)
             hour = until
         with transaction.atomic():
             Head.locked()
@@ -228,9 +250,7 @@ def rebuild(series: Series, start: dt.datetime, end: dt.datetime, *, given_too: 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """Which candles a rebuild may write in the place of others: of those that ticks before `gone_before` are in, some
-    ticks may be gone.
-    """
+    """Rule for the candles that a rebuild may replace: of one that begins before `gone_before`, ticks may be gone."""
 
     gone_before: dt.datetime
     given_too: bool
@@ -241,22 +261,11 @@ class _Rule:
         kept_for = settings.TICKS_KEPT_FOR
         return cls(timezone.now() - kept_for if kept_for else never, given_too)
 
-    def allows(self, candle: candles.Candle, row: Candle | None) -> bool:
-        """Whether a candle may take the place of the row that is there."""
-        if row is None:
-            return True
+    def may_replace(self, row: Candle, candle: candles.Candle) -> bool:
+        """Whether a candle may take the place of the one that is there."""
         if row.source:
             return self.given_too
         return candle.start >= self.gone_before or candle.ticks >= row.ticks
-
-
-def _put_in_place(series: Series, interval: Interval, made: Iterable[candles.Candle], rule: _Rule) -> None:
-    """Write candles of one interval, oldest first, where the rule allows."""
-    new = list(made)
-    if not new:
-        return
-    there = {row.start: row for row in series.kept(interval, new[0].start, new[-1].start + _INSTANT)}
-    put([series.row(candle) for candle in new if rule.allows(candle, there.get(candle.start))])
 
 
 def _recounted(series: Series, at: dt.datetime, local: ZoneInfo) -> list[Candle]:
@@ -282,7 +291,7 @@ def _recounted(series: Series, at: dt.datetime, local: ZoneInfo) -> list[Candle]
 
 
 def _given(series: Series, starts: Mapping[Interval, dt.datetime]) -> dict[str, Candle]:
-    """Those that were given whole of the candles that begin then, by interval."""
+    """The candles at these starts that were given whole, by interval."""
     places = Q(*(Q(interval=interval, start=start) for interval, start in starts.items()), _connector=Q.OR)
     there = Candle.objects.filter(places, metal=series.metal, currency=series.currency, lane=series.lane)
     return {row.interval: row for row in there.exclude(source="")}
@@ -320,4 +329,4 @@ def _rebuild_from_minutes(series: Series, start: dt.datetime, end: dt.datetime, 
         # One that no minute is left for was made for another time zone.
         series.kept(interval, start, end).filter(source="").exclude(start__in=whole).delete()
         made = (candles.widened(within, interval, at) for at, within in whole.items())
-        _put_in_place(series, interval, made, rule)
+        put_where(series, interval, made, rule.may_replace)

@@ -202,10 +202,10 @@ class _Line:
         except (ValueError, OverflowError) as error:
             raise self.error(column, "write a time with its zone, such as 2026-09-24T08:00:00Z.") from error
         if not EARLIEST <= at <= self._now:
-            raise self._never(column)
+            raise self._out_of_range(column)
         return at
 
-    def _never(self, column: str) -> CsvError:
+    def _out_of_range(self, column: str) -> CsvError:
         return self.error(column, f"write a time from {EARLIEST.year} until now.")
 
     def start(self, interval: Interval) -> dt.datetime:
@@ -216,10 +216,10 @@ class _Line:
             date = None
         if date is not None:
             if date < EARLIEST.date():
-                raise self._never("start")
+                raise self._out_of_range("start")
             begins = interval.start(dt.datetime.combine(date, dt.time(12), self._zone), self._zone)
             if begins > self._now:
-                raise self._never("start")
+                raise self._out_of_range("start")
             return begins
         at = self.time("start")
         if (begins := interval.start(at, self._zone)) != at:

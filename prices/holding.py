@@ -13,7 +13,7 @@ from django.conf import settings
 
 from prices import sources, statements
 from prices.consensus import Agreement
-from prices.guards import Band, Doubt, Doubted, Voices, confirms, doubted
+from prices.guards import Band, Contributors, Doubt, Doubted, confirms, doubted
 from prices.models import FallbackPrice, HeldPrice, LatestPrice, SanityBand
 from prices.premiums import before_premium
 from prices.quotes import Lane, Metal, Quote, percent
@@ -82,8 +82,8 @@ class Judge:
 
     def admits(self, quote: Quote) -> bool:
         """Whether a quote may be published now. One that may not is recorded, once."""
-        trouble, voices = self.doubts(quote), {quote.source: quote.quoted_at}
-        if trouble and not self._is_confirmed(quote, voices, trouble):
+        trouble, contributors = self.doubts(quote), {quote.source: quote.quoted_at}
+        if trouble and not self._is_confirmed(quote, contributors, trouble):
             self._hold(quote, trouble)
             return False
         self._settle_all(quote)
@@ -92,14 +92,15 @@ class Judge:
     def admits_agreement(self, agreement: Agreement, quote: Quote) -> bool:
         """Whether `quote`, which an agreement is on, may be published now; the same rules hold as for a source's.
 
-        An agreement of as many sources as have to agree is one voice; more of them confirm it. One that may not go out
-        is recorded, once, when all answers have come.
+        An agreement of as many sources as have to agree counts as one source; more of them confirm it. One that may not
+        go out is recorded, once, when all answers have come.
         """
-        trouble, voices = self.doubts(quote), agreement.contributors
-        if trouble and not self._is_confirmed(quote, voices, trouble, is_more=len(voices) > settings.CONSENSUS_SOURCES):
+        trouble, contributors = self.doubts(quote), agreement.contributors
+        is_more = len(contributors) > settings.CONSENSUS_SOURCES
+        if trouble and not self._is_confirmed(quote, contributors, trouble, is_more=is_more):
             if agreement.is_final:
-                words = f"{trouble.words}; {', '.join(voices)} agree on it"[:_LONGEST_WORDS]
-                self._hold(quote, Doubted(trouble.doubt, words), voices)
+                words = f"{trouble.words}; {', '.join(contributors)} agree on it"[:_LONGEST_WORDS]
+                self._hold(quote, Doubted(trouble.doubt, words), contributors)
             return False
         self._settle_all(quote)
         return True
@@ -119,7 +120,9 @@ class Judge:
             == (quote.metal, quote.currency, HeldPrice.Decision.PENDING)
         ]
 
-    def _is_confirmed(self, quote: Quote, voices: Voices, trouble: Doubted, *, is_more: bool = False) -> bool:
+    def _is_confirmed(
+        self, quote: Quote, contributors: Contributors, trouble: Doubted, *, is_more: bool = False
+    ) -> bool:
         """Whether what is held confirms a quote; `is_more`: more sources say it than have to agree, which does too."""
         if trouble.doubt is Doubt.BAND:
             return False  # a source that changed its unit would confirm itself for ever
@@ -129,13 +132,17 @@ class Judge:
             return True
         spot, pending = before_premium(quote), self._pending_of(quote)
         # Where others have their say too, a source that says the same again proves nothing.
-        others = [held for held in pending if held.voices.keys().isdisjoint(voices) and held.doubt != Doubt.BAND]
+        others = [
+            held
+            for held in pending
+            if held.all_contributors.keys().isdisjoint(contributors) and held.doubt != Doubt.BAND
+        ]
         return any(
             confirms(
                 spot,
                 before_premium(held.quote()),
-                voices=voices,
-                held_by=held.voices,
+                contributors=contributors,
+                held_contributors=held.all_contributors,
                 max_jump_percent=self.max_jump_percent,
             )
             for held in others or pending
@@ -153,7 +160,7 @@ class Judge:
         before = before_premium(held.quote()).price
         return abs(percent(before_premium(quote).price - before, before)) <= self.max_jump_percent
 
-    def _hold(self, quote: Quote, trouble: Doubted, contributors: Voices | None = None) -> None:
+    def _hold(self, quote: Quote, trouble: Doubted, contributors: Contributors | None = None) -> None:
         pending = self._pending_of(quote)
         for held in pending:
             if held.source != quote.source:

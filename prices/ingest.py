@@ -31,7 +31,7 @@ from prices.models import (
     Price,
     SignificantChange,
 )
-from prices.premiums import before_premium, is_under_another, premium_on, quoted, restated, with_premium
+from prices.premiums import before_premium, is_under_another, premium_on, restated, spot_quote, with_premium
 from prices.quotes import (
     Change,
     DayFigures,
@@ -326,7 +326,7 @@ class _Ledger:
         if confirms or day is None:
             # A correction is of the quote's own moment, though a premium may have gone out since.
             moment = day.at if day and last and self._is_again(quote, last) else at
-            day = following(day, quoted(quote), moment, history.zone())
+            day = following(day, spot_quote(quote), moment, history.zone())
         return _Outgoing(outgoing, at, day.figures.with_premium(premium_on(quote, self.premiums)), day)
 
     def _day_before(self, quote: Quote) -> Day | None:

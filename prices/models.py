@@ -699,8 +699,8 @@ class HeldPrice(_Quoted):
         return f"{self.metal_id} {self.price} {self.currency}/g from {self.source}"
 
     @property
-    def voices(self) -> dict[str, dt.datetime]:
-        """The sources that say so, each with the time of its quote: the one, or those that agree."""
+    def all_contributors(self) -> dict[str, dt.datetime]:
+        """The sources that it is from, the one or those that agree on it, each with the time of its quote."""
         if not self.contributors:
             return {self.source: self.quoted_at}
         return {source: dt.datetime.fromisoformat(at) for source, at in self.contributors.items()}

@@ -1,5 +1,5 @@
-"""Where the stream is: its position, how a copy of the database is told from the one that was copied, and what outlives
-the database and remembers the position.
+"""Stream positions: how far the stream is, how a copy of the database is told from its original, and what remembers the
+position where the database is put back.
 
 An epoch is one history of the stream's numbers. A database that was emptied, or put back as it was a while ago, gives
 the same numbers to other publications, so it gets another epoch: drawn at random, and kept beside the number (`Head`).
@@ -80,7 +80,7 @@ def _mark(*, make: bool) -> str:
 class Memory:
     """The newest position that clients of this host, or by Redis of any, have been sent: kept when all processes end.
 
-    Never raises: what is not remembered is not missed but where a database is put back meanwhile.
+    Never raises: a position that could not be remembered is missed only where a database is put back meanwhile.
     """
 
     def __init__(self, folder: Path, redis_url: str | None, prefix: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from prices.days import Quoted
+from prices.days import SpotQuote
 from prices.models import Premium
 from prices.providers import PROVIDERS
 from prices.quotes import Lane, Quote
@@ -34,9 +34,9 @@ def is_under_another(published: Quote, premiums: Mapping[str, Decimal]) -> bool:
     return with_premium(published.at_spot(), premiums).price != published.price
 
 
-def quoted(quote: Quote) -> Quoted:
-    """What a quote, as its source gave it, says of its day before any premium."""
-    return Quoted.of(quote, charged=_charged(quote) if _holds_premium(quote) else Decimal(1))
+def spot_quote(quote: Quote) -> SpotQuote:
+    """A quote, as its source gave it, before any premium."""
+    return SpotQuote.of(quote, charged=_charged(quote) if _holds_premium(quote) else Decimal(1))
 
 
 def before_premium(quote: Quote) -> Quote:

@@ -97,11 +97,11 @@ def _by_consensus(metals: list[Metal], refresh: int, clock: Callable[[], dt.date
     When all have answered, or the budget is used up, what they say together goes out in the place of what went before.
     """
     names = sources.to_ask(clock())
-    said = _Said(metals, names)
+    answers = _Answers(metals, names)
     agreements: dict[Metal, Agreement] = {}
     offered: set[Quote | None] = {None}
     for outcomes in asked(chain.side_by_side, names, metals, clock):
-        decided = {metal: found for metal in said.take(outcomes) if (found := said.decided(metal))}
+        decided = {metal: found for metal in answers.take(outcomes) if (found := answers.decided(metal))}
         news = [found for found in decided.values() if found.is_final or found.quote not in offered]
         if any(found.quote for found in news):
             ingest.offer_agreements(news, now=clock(), refresh=refresh)
@@ -113,11 +113,11 @@ def _by_consensus(metals: list[Metal], refresh: int, clock: Callable[[], dt.date
     for metal, found in agreements.items():
         sources.remember_agreement(metal, found, clock())
         if found.quote is None:
-            ingest.hold_for_disagreement(said.quotes[metal], now=clock(), refresh=refresh)
+            ingest.hold_for_disagreement(answers.quotes[metal], now=clock(), refresh=refresh)
 
 
-class _Said:
-    """What sources have said of each metal in one refresh, and which of them have not answered yet."""
+class _Answers:
+    """Answers of the sources in one refresh, by metal; and the sources whose answer is missing."""
 
     def __init__(self, metals: Sequence[Metal], names: Sequence[str]) -> None:
         self.quotes: dict[Metal, list[Quote]] = {metal: [] for metal in metals}
@@ -125,7 +125,7 @@ class _Said:
         self._tolerances = sources.tolerances()
 
     def take(self, outcomes: Sequence[Outcome]) -> list[Metal]:
-        """Add new answers; the metals that they are of, good or bad."""
+        """Add new answers, good or bad; returns the metals that they are of."""
         missing = {metal: set(names) for metal, names in self._missing.items()}
         for outcome in outcomes:
             for quote in outcome.fresh:

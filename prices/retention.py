@@ -38,11 +38,14 @@ def keep_history(*, now: dt.datetime) -> int:
 
 
 def _at_most(now: dt.datetime) -> dt.datetime:
-    """The time at which ticks count as old: by the clock, but no later than the newest quote makes likely."""
+    """The time to judge the age of ticks by: `now`, or where that cannot be true, a week after the newest quote."""
     newest: dt.datetime | None = LatestPrice.objects.filter(lane=Lane.LIVE).aggregate(at=Max("quoted_at"))["at"]
     if newest is None or now <= newest + _MOST_AHEAD:
         return now
-    logger.warning("ticks stay as if it were a week after %s, when a source last quoted", f"{newest:%Y-%m-%d %H:%M}Z")
+    logger.warning(
+        "no source has quoted since %s: is this machine's clock ahead? Ticks are taken away as of a week after that",
+        f"{newest:%Y-%m-%d %H:%M}Z",
+    )
     return newest + _MOST_AHEAD
 
 

@@ -79,9 +79,9 @@ class Connection:
     ) -> None:
         """The first call narrows the default set of all metals to exactly its own; later ones add.
 
-        What follows is everything that was missed after `since`, or a snapshot without one. So it is where `since` is
-        of another `epoch` than this; without one it counts as of this. An interval stays until
-        another one is given; 0 ends it. So do the intervals of candles; an empty set ends them.
+        What follows is everything that was missed after `since`, or a snapshot: without `since`, and where that is of
+        another `epoch` than the log's. (Without an epoch it counts as the log's.) An interval stays until another one
+        is given; 0 ends it. So do the intervals of candles; an empty set ends them.
         """
         hub = self._hub
         if hub.log.epoch and epoch not in (None, hub.log.epoch):
@@ -163,7 +163,7 @@ class Connection:
         self._outlet.stop()
 
     def begin(self, epoch: str) -> None:
-        """The log is about to begin an epoch: what was seen in another one is no more."""
+        """Forget what was seen of another epoch than this one, which the log is about to begin."""
         if self._hub.log.epoch or self._epoch not in (None, epoch):
             self.since = None
 

@@ -1,4 +1,4 @@
-"""How old this process's quotes are, by both of its clocks: pure.
+"""The age of this process's quotes, by both of its clocks: pure.
 
 The wall clock may have been put back since a quote came, and would then make it young again. So a quote is as old as
 the wall clock says, or as old as it was when it came and the time since by the steady clock, whichever is more. How old

@@ -188,9 +188,9 @@ class Hub:
         )
 
     def trouble(self) -> str | None:
-        """What keeps prices from this process, for whoever watches over it; None where nothing does."""
+        """The faults that keep prices from this process, for people; None where there is none."""
         if self._tasks and (seconds := time.monotonic() - self._checked_at) > _LATE:
-            return f"has not looked into the database for {seconds:.0f} s"
+            return f"has not read the database for {seconds:.0f} s"
         return ", ".join(f"{what} is lost" for what in sorted(self._troubles)) or None
 
     async def stop(self) -> None:

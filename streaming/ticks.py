@@ -148,13 +148,13 @@ class TickLog:
 
     @property
     def position(self) -> Position:
-        """How far this is."""
+        """The position of the newest tick."""
         return Position(self.epoch, self.seq, self._newest_at)
 
     def has(self, tick: Tick) -> bool:
-        """Whether a tick that came is none that follows: this is as far already, in the same history."""
-        told_since = self._newest_at is None or tick.published_at <= self._newest_at
-        return tick.epoch == self.epoch and tick.seq <= self.seq and told_since
+        """Whether a tick is in the log already. One of a known number but of a later time is of another history."""
+        is_old = self._newest_at is None or tick.published_at <= self._newest_at
+        return tick.epoch == self.epoch and tick.seq <= self.seq and is_old
 
     def append(self, tick: Tick) -> bool:
         """Take the next tick. False, and nothing taken, when it does not follow the newest: then a tick is missing."""

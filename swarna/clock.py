@@ -1,4 +1,4 @@
-"""What time it is: by the wall clock, which may be wrong and may step, and by a steady clock, which does neither.
+"""The time by two clocks: the wall clock, which may be wrong and may step, and a steady clock, which does neither.
 
 The steady clock counts the seconds since the machine started. Inside a process, elapsed time is measured by it. A time
 that is stored is the wall clock's; it is believed as far as it can be true (`can_be`), and with the `mark` of the clock
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-# By so much the clocks of two machines may differ, and one clock may be put right, without anybody's being told.
+# Differences of two machines' clocks, and steps of one, up to which nothing is logged and stored times are believed.
 TOLERANCE: Final = dt.timedelta(seconds=5)
 _NONE: Final = dt.timedelta(0)
 # Linux's that goes on while the machine sleeps, as the wall clock does; elsewhere a sleep looks like a step.
@@ -92,7 +92,7 @@ def difference(theirs: dt.datetime, *, before: dt.datetime, after: dt.datetime) 
 
 
 def mark() -> str:
-    """The clock that a moment is read from now, to be stored beside that moment."""
+    """A mark of the clock that moments are read from now, to be stored beside such a moment."""
     return f"{_MACHINE} {_began():.3f}"
 
 

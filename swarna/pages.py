@@ -1,4 +1,4 @@
-"""What a page may load and do, as a browser is told with it."""
+"""Policies that a browser applies to a page: what it may load and do."""
 
 from csp.middleware import CSPMiddleware
 from django.conf import settings

@@ -68,7 +68,7 @@ class Windows:
             return self._failed(error, own)
 
     def take_back(self, key: str) -> None:
-        """Let one that was counted not have happened, in a thread."""
+        """Count one less, in a thread: one that should not have counted."""
         self._own.take_back(key)
         if self._is_on_its_own():
             return

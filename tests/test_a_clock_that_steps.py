@@ -379,4 +379,7 @@ def test_a_clock_that_is_years_ahead_takes_no_tick_away(
     assert live.count() == 2
     retention.keep_history(now=NOW + dt.timedelta(days=800))
     assert live.count() == 1  # a week later it would have been gone
-    assert log() == ["ticks stay as if it were a week after 2026-09-24 08:00Z, when a source last quoted"]
+    assert log() == [
+        "no source has quoted since 2026-09-24 08:00Z: is this machine's clock ahead? "
+        "Ticks are taken away as of a week after that"
+    ]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prices.days import Day, Quoted, day_figures, following
+from prices.days import Day, SpotQuote, day_figures, following
 from prices.quotes import DayFigures
 from tests.conftest import NOW, quote
 
@@ -26,15 +26,15 @@ def figures_of(open: str, high: str, low: str, previous_close: str | None = None
     return DayFigures(open=Decimal(open), high=Decimal(high), low=Decimal(low), previous_close=close)
 
 
-def quoted(price: str, **given_figures: Any) -> Quoted:
-    return Quoted.of(quote(price=price, **given_figures))
+def quoted(price: str, **given_figures: Any) -> SpotQuote:
+    return SpotQuote.of(quote(price=price, **given_figures))
 
 
 # --- the figures with one more quote ---------------------------------------------------------------------------------
 
 
 quotes = st.builds(
-    Quoted,
+    SpotQuote,
     source=st.sampled_from("ab"),
     price=everyday_prices,
     open=figures,
@@ -45,7 +45,7 @@ quotes = st.builds(
 
 
 @given(st.lists(quotes, min_size=1, max_size=8))
-def test_neither_the_price_nor_the_open_is_ever_outside_the_days_range(said: list[Quoted]) -> None:
+def test_neither_the_price_nor_the_open_is_ever_outside_the_days_range(said: list[SpotQuote]) -> None:
     day = None
     for each in said:
         day = day_figures(each, day)
@@ -94,11 +94,11 @@ class Said:
     def at(self) -> dt.datetime:
         return NOW + dt.timedelta(seconds=self.seconds)
 
-    def quoted(self) -> Quoted:
+    def quoted(self) -> SpotQuote:
         def amount(given: int | None) -> Decimal | None:
             return None if given is None else Decimal(given)
 
-        return Quoted(
+        return SpotQuote(
             source=self.source,
             price=Decimal(self.price),
             open=amount(self.open),
@@ -196,5 +196,5 @@ def test_a_day_that_a_wrong_clock_had_put_ahead_goes_on_and_ends_with_today() ->
 @pytest.mark.parametrize("charged", ["1", "1.1", "1.06", "0.995", "3"])
 @given(price=st.decimals("0.5", "99999999", places=4))
 def test_a_price_with_duty_in_it_comes_back_under_the_same_duty(charged: str, price: Decimal) -> None:
-    spot = day_figures(Quoted.of(quote(price=str(price)), charged=Decimal(charged)))
+    spot = day_figures(SpotQuote.of(quote(price=str(price)), charged=Decimal(charged)))
     assert spot.with_premium(Decimal(charged)).high == price

@@ -93,8 +93,8 @@ def test_a_second_source_or_the_same_one_later_confirms_a_price(
         confirms(
             quote(price=price, source=source, at=said_at),
             quote(price="120"),
-            voices={source: said_at},
-            held_by={"gold_api_com": NOW},
+            contributors={source: said_at},
+            held_contributors={"gold_api_com": NOW},
             max_jump_percent=FIVE,
         )
         is confirmed
@@ -102,7 +102,7 @@ def test_a_second_source_or_the_same_one_later_confirms_a_price(
 
 
 @pytest.mark.parametrize(
-    ("voices", "confirmed"),
+    ("contributors", "confirmed"),
     [
         ({"a": 0, "b": 0}, False),
         ({"a": 0}, False),
@@ -113,8 +113,8 @@ def test_a_second_source_or_the_same_one_later_confirms_a_price(
     ids=str,
 )
 def test_sources_that_agree_confirm_a_price_where_one_of_them_says_something_new(
-    voices: dict[str, int], confirmed: bool
+    contributors: dict[str, int], confirmed: bool
 ) -> None:
     held_by = {"a": NOW, "b": NOW}
-    said = {source: NOW + minutes * MINUTE for source, minutes in voices.items()}
-    assert confirms(quote(), quote(), voices=said, held_by=held_by, max_jump_percent=FIVE) is confirmed
+    said = {source: NOW + minutes * MINUTE for source, minutes in contributors.items()}
+    assert confirms(quote(), quote(), contributors=said, held_contributors=held_by, max_jump_percent=FIVE) is confirmed

@@ -562,7 +562,7 @@ async def test_a_watch_of_the_database_that_has_stopped_is_told(
 ) -> None:
     assert rarely.hub.trouble() is None
     monkeypatch.setattr(hub, "_LATE", 0.0)
-    assert rarely.hub.trouble() == "has not looked into the database for 0 s"
+    assert rarely.hub.trouble() == "has not read the database for 0 s"
 
 
 async def test_without_redis_prices_come_by_the_database_and_it_is_said_once(

@@ -42,7 +42,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 class AuditedAdmin(SimpleHistoryAdmin):
     """Pages of an audited model, whose history is to be read: to go back to a value is to save it anew.
 
-    The library's page of an old version saves it on POST, and asks for no more than the permission to look.
+    The library's page of an old version saves it on POST, and asks for no more than the permission to view.
     """
 
     # The library's has a style in its tag, which our pages do not heed.

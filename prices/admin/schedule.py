@@ -12,8 +12,8 @@ admin.site.unregister(PeriodicTask)
 
 @admin.register(PeriodicTask)
 class PeriodicTaskAdmin(BeatsOwn):
-    """The library's actions enable, disable and run tasks without asking for any permission: without them who may only
-    look would stop prices.
+    """The library's pages, whose actions enable, disable and run tasks without asking for any permission: here they are
+    for those who may change tasks, or whoever may view them could stop prices.
     """
 
     change_form_template = None  # the library's has its script in the page, which ours do not run
