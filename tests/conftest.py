@@ -22,6 +22,7 @@ from django.core.management import call_command
 from django.db import connection, connections, transaction
 from pytest_django import Settings
 from pytest_httpserver import HTTPServer
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from prices import ingest
 from prices.quotes import Metal, PublishedTick, Quote
@@ -81,6 +82,22 @@ def start(valkey: EmbeddedValkey) -> "subprocess.Popen[bytes]":
     process.stdin.close()
     wait_for_redis(valkey.url, 10)
     return process
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files() -> Iterator[None]:
+    """Static files are found once: each test client loads the middleware anew, which would stat all of them."""
+    find, found = WhiteNoiseMiddleware.add_files_from_finders, dict[str, Any]()
+
+    def find_once(middleware: WhiteNoiseMiddleware) -> None:
+        if not found:
+            find(middleware)
+            found.update(middleware.files)
+        middleware.files = found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", find_once)
+        yield
 
 
 @pytest.fixture(scope="session")

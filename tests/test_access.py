@@ -20,7 +20,6 @@ from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, models, transaction
 from django.test import Client, RequestFactory
-from django.test.client import ClientHandler
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from django_celery_beat.models import (
@@ -56,8 +55,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("told", "attempts_o
 ROLES = ["stranger", "user", "staff", "view", "add", "change", "delete", "superuser"]
 _PERMISSIONS = {"view", "add", "change", "delete"}
 _PASSWORD = "correct horse battery"
-# Of all clients: each would else load the middleware anew, with a look at every static file.
-_handler = ClientHandler(enforce_csrf_checks=False)
 
 
 # --- the table -----------------------------------------------------------------------------------------------------
@@ -228,7 +225,6 @@ def each_role(model: type[models.Model]) -> dict[str, Client]:
     clients = {}
     for role in ROLES:
         clients[role] = Client()
-        clients[role].handler = _handler
         if role == "stranger":
             continue
         who = User.objects.create_user(

@@ -659,10 +659,10 @@ async def quoted_at(world: World, client: Client, at: dt.datetime, price: str = 
         pass
 
 
-async def test_each_change_of_the_market_is_a_status_that_names_the_next(world: World, client: Client) -> None:
+async def test_each_change_of_the_market_is_a_status_that_names_the_next(rarely: World, client: Client) -> None:
     seen: list[tuple[str, str]] = []
     for at, feed in ((CLOSES - MINUTE, "live"), (CLOSES, "stale"), (OPENS, "live")):
-        await quoted_at(world, client, at, str(103 + len(seen)))
+        await quoted_at(rarely, client, at, str(103 + len(seen)))
         status = await client.next("status")
         while (status["feed"], status["timestamp"]) != (feed, wire.time(at)):
             status = await client.next("status")
