@@ -197,6 +197,23 @@ def test_a_servers_clock_that_is_put_back_is_followed(lab: Page, stream: StubStr
     assert lab.evaluate("Math.round(client.serverTime - Date.parse('2026-11-01T17:41:00.000Z'))") == 0
 
 
+def test_where_updates_leave_no_silence_the_server_is_asked_whether_its_clock_was_put_back(
+    lab: Page, stream: StubStream
+):
+    connect(lab)
+    connection = stream.connection()
+    connection.wait_for("ping")
+    connection.send({"type": "pong", "timestamp": "2026-11-02T00:01:00.000Z"})  # in local time, read as UTC
+    for seq in (1, 2):
+        move_on(lab, 20_000)
+        connection.send(price_update(seq, gold=quote(100), timestamp="2026-11-01T18:31:00.000Z"))
+        wait_for_events(lab, "prices", seq)
+    connection.wait_for("ping", 2)
+    connection.send({"type": "pong", "timestamp": "2026-11-01T18:31:40.000Z"})
+    lab.wait_for_function("Math.round(client.serverTime - Date.parse('2026-11-01T18:31:40.000Z')) === 0")
+    assert [message["type"] for message in all_said(lab, connection)] == ["ping", "ping"]
+
+
 # --- which metals --------------------------------------------------------------------------------------------------
 
 
@@ -661,7 +678,7 @@ def test_a_server_that_talks_is_not_pinged(lab: Page, stream: StubStream):
     connect(lab)
     connection = stream.connection()
     for seq in range(1, 6):
-        connection.send(price_update(seq, gold=quote(100)))
+        connection.send(price_update(seq, gold=quote(100), timestamp=lab.evaluate("new Date().toISOString()")))
         wait_for_events(lab, "prices", seq)
         move_on(lab, 29_999)
     assert all_said(lab, connection) == [{"type": "ping"}]  # the one that opens the conversation

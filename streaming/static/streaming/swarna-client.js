@@ -372,7 +372,9 @@ export class SwarnaClient extends EventTarget {
     const offset = Date.parse(timestamp) - performance.now();
     const justWritten = type === "pong" || (type === "priceUpdate" && !snapshot);
     if (!justWritten || Number.isNaN(offset)) return;
-    // So late no answer is: the server's clock was put back.
+    // So late no answer is: the server's clock was put back. An update may be: then it is asked for one.
+    const seemsPutBack = this.#clockOffset - offset > this.#options.heartbeatTimeout + (this.#interval ?? 0);
+    if (type !== "pong" && seemsPutBack && this.#mayPing) this.#ping();
     const wasPutBack = type === "pong" && this.#clockOffset - offset > this.#options.heartbeatTimeout;
     this.#clockOffset = wasPutBack ? offset : Math.max(offset, this.#clockOffset ?? -Infinity);
   }
@@ -449,12 +451,14 @@ export class SwarnaClient extends EventTarget {
 
   /** A device that slept may hold a dead connection that looks open, since its timers slept too. */
   #wake() {
-    const { heartbeatInterval, heartbeatTimeout } = this.#options;
-    const isDoubtful = this.#lastHeard.passed > heartbeatTimeout;
-    // A page that is brought into view again and again must not use up what the server lets it send.
-    const mayPing = this.connected && !this.#pinging && this.#lastPinged.passed > heartbeatInterval;
+    const isDoubtful = this.#lastHeard.passed > this.#options.heartbeatTimeout;
     if (this.#connection.state === "closed") this.connect();
-    else if (!this.#leaveTheDead() && isDoubtful && mayPing) this.#ping();
+    else if (!this.#leaveTheDead() && isDoubtful && this.#mayPing) this.#ping();
+  }
+
+  /** Whether a `ping` that no silence asks for may go out: they must not use up what the server lets a client send. */
+  get #mayPing() {
+    return this.connected && !this.#pinging && this.#lastPinged.passed > this.#options.heartbeatInterval;
   }
 
   /** Opens another connection where the one that is open has been silent for longer than a heartbeat bears. */
