@@ -96,7 +96,7 @@ def normalized(username: str) -> str:
 
 
 def _seconds(count: Count, limit: _Limit) -> int:
-    """When the next may be tried. The first who is refused is told of in the log: each of them would flood it."""
+    """Seconds until the next may be tried. Logs the first refusal of a window: all of them would flood the log."""
     seconds = math.ceil(count.seconds_left) or 1
     if count.number == limit.most + 1:
         said = "%d wrong passwords within a minute: none is taken %s for %d s"

@@ -42,7 +42,7 @@ class ClockWatch:
         self._last: clock.Reading | None = None
 
     def check(self) -> dt.timedelta:
-        """How far this process's clock is ahead of the database's, as found `_CHECK_EVERY` seconds ago or later."""
+        """Return how far this process's clock is ahead of the database's; compares them each `_CHECK_EVERY` seconds."""
         now = clock.read()
         if self._last and now.steady - self._last.steady < _CHECK_EVERY and not self._last.stepped(now):
             return self.ahead
@@ -78,7 +78,7 @@ def beside(ahead: dt.timedelta) -> str:
 
 
 def worker_ahead() -> dt.timedelta:
-    """How far the clock of the worker that claimed the last refresh was ahead of the database's then."""
+    """The lead that the clock of the worker had over the database's when it claimed the last refresh."""
     slot = RefreshSlot.objects.first()
     return dt.timedelta(milliseconds=slot.clock_ahead_ms) if slot else _NONE
 

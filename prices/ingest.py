@@ -275,7 +275,7 @@ class _Ledger:
         return result
 
     def in_time(self, quotes: Iterable[Quote]) -> Iterator[Quote]:
-        """Those of listed metals that are not older than what their lane has."""
+        """The quotes of listed metals that are not older than what their lane has."""
         return (quote for quote in quotes if quote.metal in self.listed and self._is_in_time(quote))
 
     def _last(self, quote: Quote) -> LatestPrice | None:
@@ -382,8 +382,8 @@ class _Ledger:
         )
 
     def _at(self, quote: Quote, *, confirms: bool) -> dt.datetime:
-        """From when on a quote is the price: when it was quoted; or now, where another one was the price by then, and
-        where staff made it so, or another premium.
+        """The moment from which on a quote is the price: when it was quoted; or now, where another one was the price by
+        then, and where staff made it so, or another premium.
         """
         last = self._last(quote)
         if quote.lane is Lane.FALLBACK or not confirms:

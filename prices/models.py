@@ -275,7 +275,7 @@ class Price(_Published):
 
 
 class Confirmation(NamedTuple):
-    """When a source confirmed a price, and the clock that says so (`swarna.clock.mark`)."""
+    """The time at which a source confirmed a price, and the clock that says so (`swarna.clock.mark`)."""
 
     at: dt.datetime
     clock: str
@@ -321,7 +321,7 @@ class LatestPrice(_Published):
 
     @classmethod
     def confirmations(cls) -> dict[str, Confirmation]:
-        """When a source last confirmed a price that may be shown of each metal, where one ever did, as it is stored.
+        """The last confirmation by a source, as it is stored, of a price that may be shown; by metal.
 
         What of it can be believed: prices/confirmations.py.
         """

@@ -30,7 +30,7 @@ _PLACE_ON_POSTGRESQL: Final = (
 
 
 class Position(NamedTuple):
-    """How far the stream is: the newest publication's number in its epoch, and when it was published, where known."""
+    """The newest publication's epoch, its number in that, and when it was published, where that is known."""
 
     epoch: str
     seq: int
@@ -98,7 +98,7 @@ class Memory:
             draft.replace(self._file)
         except OSError as error:
             if not self._lost:
-                logger.error("the stream's position is not remembered in %s: %s", self._file, error)
+                logger.error("the stream's position is not remembered in %s (writable?): %s", self._file, error)
             self._lost = True
         if self._redis_url is not None:
             try:

@@ -36,7 +36,8 @@ def refresh_if_due() -> None:
     try:
         refresh()
     except (OperationalError, InterfaceError) as error:
-        logger.warning("the database failed in the middle of a refresh: %s", str(error).partition("\n")[0])
+        reason = str(error).partition("\n")[0]
+        logger.warning("the database failed in the middle of a refresh, which is begun anew: %s", reason)
         if not connection.is_usable():
             connection.close()  # the next statement makes another
         refresh()

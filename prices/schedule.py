@@ -113,7 +113,7 @@ def claim(now: dt.datetime) -> bool:
 
 
 def progress() -> Progress | None:
-    """How far refreshes are. None where nothing is to move them: staff switched the task off, or none was ever due."""
+    """The slot and interval of refreshes. None where nothing moves: the task is switched off, or none was ever due."""
     slot = RefreshSlot.objects.first()
     is_on = PeriodicTask.objects.filter(name=TASK_NAME, enabled=True).exists()
     return Progress(slot.due_at, interval()) if slot and is_on else None

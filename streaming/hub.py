@@ -321,7 +321,7 @@ class Hub:
         self._tell_all()
 
     async def _read(self) -> Standing | None:
-        """What the database holds beyond the log; all of it where that is of another epoch.
+        """Read what the database holds beyond the log; all of it where that is of another epoch.
 
         None where ticks overtook the reading: then they came by Redis, and the next look will see the rest.
         """

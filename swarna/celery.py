@@ -37,7 +37,7 @@ class BrokerConnection(kombu.Connection):
         return super().ensure_connection(*args, **{"interval_start": 1, "interval_max": longest} | options)
 
     def ensure(self, obj: Any, fun: Any, errback: Any = None, *args: Any, **options: Any) -> Any:
-        """`fun`, which sends a task, tried until it succeeds: beat waits, says so once, and sends what was due."""
+        """Make `fun`, which sends a task, try until it succeeds: beat waits, says so once, and sends what was due."""
         ensured = super().ensure(obj, fun, errback or self._cannot_send, *args, **options)
 
         def send(*args: Any, **options: Any) -> Any:

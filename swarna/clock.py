@@ -54,7 +54,7 @@ class Reading:
         return max(now.wall, self._expected(now))
 
     def stepped(self, now: "Reading") -> dt.timedelta:
-        """How far the wall clock was put ahead or (negative) back between this reading and `now`, a later one.
+        """The step of the wall clock, ahead or (negative) back, between this reading and `now`, a later one.
 
         Zero where it was no more than TOLERANCE.
         """
@@ -84,7 +84,7 @@ def can_be(moment: dt.datetime, now: dt.datetime, *, ahead: dt.timedelta = _NONE
 
 
 def difference(theirs: dt.datetime, *, before: dt.datetime, after: dt.datetime) -> dt.timedelta:
-    """How far a clock is ahead of `theirs`, which was read between `before` and `after` by it; negative: behind.
+    """The lead of a clock over `theirs`, which was read between `before` and `after` by it; negative: it is behind.
 
     It is the least that these say: none where `theirs` lies between them.
     """
@@ -97,7 +97,7 @@ def mark() -> str:
 
 
 def stepped_since(mark: str) -> dt.timedelta | None:
-    """How far this machine's wall clock has stepped since a mark was made, ahead or (negative) back.
+    """The step of this machine's wall clock since a mark was made, ahead or (negative) back.
 
     None where the mark is another machine's, or of before this one was started.
     """
@@ -108,7 +108,7 @@ def stepped_since(mark: str) -> dt.timedelta | None:
 
 
 def amount(step: dt.timedelta) -> str:
-    """How much a step or difference is, in either direction, such as `40 s` or `5:30:00`."""
+    """The size of a step or difference, in either direction, such as `40 s` or `5:30:00`."""
     seconds = round(abs(step).total_seconds())
     return f"{seconds} s" if seconds < 120 else str(dt.timedelta(seconds=seconds))
 
@@ -118,5 +118,5 @@ def _noticed(step: dt.timedelta) -> dt.timedelta:
 
 
 def _began() -> float:
-    """When the machine started, by its wall clock of now."""
+    """The time at which the machine started, by its wall clock of now."""
     return time.time() - steady()

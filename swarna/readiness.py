@@ -67,13 +67,13 @@ def _found(request: HttpRequest) -> dict[str, str]:
 
 
 def _trouble_of(request: HttpRequest) -> str | None:
-    """What keeps prices from this process's clients, though others may have them."""
+    """The faults that keep prices from this process's clients, though others may have them, or None."""
     trouble: Callable[[], str | None] | None = getattr(request, "scope", {}).get(TROUBLE)
     return trouble() if trouble else None
 
 
 def _prices(request: HttpRequest) -> str:
-    """What is wrong with the prices that this process's clients are shown."""
+    """The metals without a price or with a stale one, among those that this process's clients are shown; or `ok`."""
     standing, now = answers.standing_of(request), timezone.now()
     troubles = {
         "no price": [metal for metal in ListedMetal.metals() if metal not in standing.quotes],

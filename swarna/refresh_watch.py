@@ -35,7 +35,7 @@ class RefreshWatch:
         self._stands_for: float | None = None
 
     def trouble(self) -> str | None:
-        """Since when no refresh was begun, for people; None where one was in time, or `start` was not called."""
+        """A complaint that no refresh was begun; None where one was in time, or nobody checks."""
         return None if self._stands_for is None else f"none was begun for {self._stands_for:.0f} s"
 
     def check(self) -> None:
