@@ -60,9 +60,13 @@ class Freshness:
 
     def _receipt(self, metal: str, quoted: Quoted, now: Reading) -> _Received:
         known = self._received.get(metal)
+        has_spoken = known is not None
         # Whatever else changed of it, a premium, say: the source has not spoken again.
         if known is not None and (known.source, known.quoted_at) == (quoted.data.source, quoted.quoted_at):
-            return known
-        # The first of a metal may be of any time: it was published before, maybe by a clock that was put back since.
-        has_an_age = known is not None or clock.can_be(quoted.quoted_at, now.wall)
+            if known.has_an_age or known.at.stepped(now) <= dt.timedelta(0):
+                return known
+            has_spoken = False
+        # The first of a metal may be of any time: it was published before, maybe by a clock that was put back since. As
+        # soon as that is put right, how old the quote is can be told.
+        has_an_age = has_spoken or clock.can_be(quoted.quoted_at, now.wall)
         return _Received(quoted.data.source, quoted.quoted_at, now, has_an_age)

@@ -81,6 +81,14 @@ def test_a_process_that_was_started_after_the_clock_was_put_back_takes_no_price_
     assert gold.look() == "live"
 
 
+def test_when_the_clock_is_put_right_such_a_process_knows_how_old_a_price_of_before_is() -> None:
+    gold = Process(quote(at=NOW - 2 * MINUTE), wall=NOW - HOUR)
+    assert gold.after(MINUTE) == "stale"
+    gold.wall += HOUR
+    assert gold.after(2 * MINUTE) == "live"
+    assert gold.after(dt.timedelta(seconds=1)) == "stale"
+
+
 def test_only_a_source_that_speaks_again_makes_a_price_younger() -> None:
     gold = Process(quote(at=NOW))
     gold.wall -= HOUR
