@@ -233,15 +233,16 @@ class Hub:
         self._mended(_REDIS)
 
     async def _watch_the_database(self) -> None:
-        known = 0
+        known = self.log.position
         while True:
             with self._going_on("the database's watch"):
                 await self._catch_up()
                 self._checked_at = time.monotonic()
                 # What the log had at the last look here should have come by Redis since.
-                if known > self._received_seq and self._is_subscribed:
+                was_missed = known.epoch == self.log.epoch and known.seq > self._received_seq
+                if was_missed and self._is_subscribed:
                     self._stalled.set()
-                known = self.log.seq
+                known = self.log.position
             is_well = self._has_read.is_set() and _DATABASE not in self._troubles
             await asyncio.sleep(_CATCH_UP_EVERY if is_well else _RETRY_AFTER)
 
@@ -310,6 +311,7 @@ class Hub:
                 for connection in self.connections:
                     connection.begin(position.epoch)
                 self.log.replace(position, latest, ticks, moves, standing.moves_since)
+                self._received_seq = position.seq  # its own numbers were of the other history
             elif not all(self.log.append(tick) for tick in ticks) or position.seq > self.log.seq:
                 self.log.replace(position, latest, ticks, moves, standing.moves_since)
             elif list(latest.items()) != list(self.log.latest.items()):

@@ -61,6 +61,7 @@ class World:
         self.broken = False
         self.hangs = False
         self.hung = 0
+        self.loads = 0
         self.layer: Any = InMemoryChannelLayer()
         self.now, self.steady = NOW, 0.0  # the two clocks
         self.freshness_limit = dt.timedelta(minutes=5)
@@ -85,7 +86,15 @@ class World:
     async def remember(self, position: Position) -> None:
         self.remembered.append(position)
 
+    async def two_looks(self) -> None:
+        """Wait until the database has been looked into twice: the first look may have begun before now."""
+        seen = self.loads
+        async with asyncio.timeout(8):
+            while self.loads < seen + 2:
+                await asyncio.sleep(0.01)
+
     async def load(self, since: Position) -> Standing:
+        self.loads += 1
         if self.broken:
             raise OSError("the database is away")
         if self.hangs:
@@ -513,6 +522,22 @@ async def test_a_redis_that_falls_silent_is_said_once_and_so_is_its_return(
     lost, back = (record.getMessage() for record in caplog.records)
     assert lost == "the subscription to Redis is lost, trying again: ticks come by the database alone"
     assert back == "the subscription to Redis is back"
+
+
+async def test_a_database_that_was_put_back_is_no_fault_of_the_subscription(
+    world: World, client: Client, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+) -> None:
+    listen_to("streaming")
+    for price in ("101", "102"):
+        await world.bring(world.write(quote(price=price)))
+        await client.next("priceUpdate")
+    await world.two_looks()
+    world.epoch = "second"
+    world.ticks[:] = [published(1, quote(price="50"))]
+    await world.bring(world.ticks[0])
+    await client.next("priceUpdate")
+    await world.two_looks()
+    assert not caplog.records
 
 
 async def test_a_subscription_that_brings_nothing_while_the_database_has_news_is_renewed(
