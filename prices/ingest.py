@@ -62,7 +62,7 @@ def record(quotes: Iterable[Quote], *, now: dt.datetime) -> PublishedTick | None
     A repeated quote only confirms that its source is alive. One older than the lane's latest is not news.
     """
     with _one_at_a_time(now) as ledger:
-        return ledger.write(quotes)
+        return ledger.write(ledger.in_time(quotes))
 
 
 def offer(quotes: Iterable[Quote], *, now: dt.datetime, refresh: int | None = None) -> set[Metal]:
@@ -227,8 +227,8 @@ class _Ledger:
         return self.now - schedule.asked_again(confirmed_at, every) >= settings.FALLBACK_AFTER
 
     def write(self, quotes: Iterable[Quote], *, confirms: bool = True) -> PublishedTick | None:
-        """Write and publish what is new of spot quotes; `confirms`: they are what sources say now."""
-        outgoing = [self._outgoing(quote, confirms=confirms) for quote in self.in_time(quotes)]
+        """Write and publish what is new of spot quotes that are in time; `confirms`: they are what sources say now."""
+        outgoing = [self._outgoing(quote, confirms=confirms) for quote in quotes]
         news = [each for each in outgoing if not self._is_shown(each)]
         if confirms:
             self._confirm([each.quote for each in outgoing if each not in news])
