@@ -3,7 +3,8 @@
 Values are prepared, and rows read, by the models' own fields.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -12,6 +13,7 @@ from django.db.models import Model
 _Row = TypeVar("_Row", bound=Model)
 
 
+@cache
 def columns(model: type[Model]) -> str:
     """All columns of a model's table, in the order in which `run` reads them."""
     return ", ".join(str(field.column) for field in model._meta.concrete_fields)
@@ -28,8 +30,8 @@ def run(model: type[_Row], statement: str, values: Iterable[tuple[str, object]] 
     `values` take the places of its `%s`, each with the name of the field that it is a value of.
     """
     database = connections[DEFAULT_DB_ALIAS]
-    fields: dict[str, Any] = {field.name: field for field in model._meta.concrete_fields}
-    prepared = [fields[name].get_db_prep_save(value, database) for name, value in values]
+    prepare = _preparations(model)
+    prepared = [prepare[name](value, database) for name, value in values]
     with database.cursor() as cursor:
         cursor.execute(statement, prepared)
         found = cursor.fetchall() if cursor.description else []
@@ -52,10 +54,20 @@ def insert(made: Sequence[Model], clause: str = "") -> None:
     run(model, statement, [(field.name, getattr(row, field.attname)) for row in made for field in fields])
 
 
-def _read(model: type[_Row], found: Iterable[Sequence[object]], database: Any) -> list[_Row]:
-    """Rows as Django would read them: not every database gives decimals and times as such."""
+@cache
+def _preparations(model: type[Model]) -> dict[str, Callable[[Any, Any], Any]]:
+    """By a field's name, what makes a value of Python's one for the database."""
+    return {field.name: field.get_db_prep_save for field in model._meta.concrete_fields}
+
+
+@cache
+def _conversions(model: type[Model], vendor: str) -> list[tuple[int, Callable[..., Any], Any]]:
+    """By a column's place, what makes a value of the database one for Python. Not every database gives decimals and
+    times as such. To find these takes longer than to read a row.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
     fields: Sequence[Any] = model._meta.concrete_fields
-    converters = [
+    return [
         (place, convert, field.cached_col)
         for place, field in enumerate(fields)
         for convert in (
@@ -63,11 +75,16 @@ def _read(model: type[_Row], found: Iterable[Sequence[object]], database: Any) -
             *field.cached_col.get_db_converters(database),
         )
     ]
-    names = [field.attname for field in fields]
+
+
+def _read(model: type[_Row], found: Iterable[Sequence[object]], database: Any) -> list[_Row]:
+    """Rows as Django would read them."""
+    conversions = _conversions(model, database.vendor)
+    names = [field.attname for field in model._meta.concrete_fields]
     made = []
     for values in found:
         read = list(values)
-        for place, convert, column in converters:
+        for place, convert, column in conversions:
             read[place] = convert(read[place], column, database)
         made.append(model.from_db(DEFAULT_DB_ALIAS, names, read))
     return made
