@@ -97,9 +97,9 @@ def missing_days(
 
 
 def leave_out_silent(archive: Archive, missing: Mapping[dt.date, set[Metal]], *, now: dt.datetime) -> int:
-    """Take out of what is missing what the vendor was asked for before and knew nothing of; returns how many.
+    """Leave out the missing days that the provider had no data for when they were fetched before; returns how many.
 
-    A day that is not settled at `now` was asked for by a clock that was ahead, and is asked for again.
+    A day that is not settled at `now` was fetched by a clock that was ahead, and is fetched again.
     """
     settled = now.date() - _SETTLED
     silent = SilentDay.objects.filter(archive=archive.name, currency=settings.BASE_CURRENCY, date__lt=settled)

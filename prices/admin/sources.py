@@ -44,7 +44,7 @@ class ProviderStateAdmin(admin.ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if self.has_view_or_change_permission(request):
-            sources.in_order()  # makes the rows of those that were never asked
+            sources.in_order()  # makes the rows of sources that were never fetched from
             if request.method == "GET":
                 for complaint in clock_watch.complaints():
                     messages.warning(

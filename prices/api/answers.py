@@ -15,7 +15,7 @@ from prices.quotes import Metal, PublishedQuote
 STANDING: Final = "swarna.standing"
 
 
-def standing_of(request: HttpRequest) -> current.Standing:
+def snapshot_for(request: HttpRequest) -> current.Standing:
     """The prices in force: from this process's memory where it has them, else from the database."""
     remembered: Callable[[], current.Standing | None] | None
     remembered = getattr(request, "scope", {}).get(STANDING)

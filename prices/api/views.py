@@ -76,7 +76,7 @@ class PricesView(StrictView):
         examples=[examples.PRICES],
     )
     def get(self, request: Request) -> Response:
-        return Response(answers.prices(answers.standing_of(request._request), self.asked, timezone.now()))
+        return Response(answers.prices(answers.snapshot_for(request._request), self.asked, timezone.now()))
 
 
 class PriceView(StrictView):
@@ -86,7 +86,7 @@ class PriceView(StrictView):
 
     @extend_schema(parameters=[QuerySerializer], responses=PriceSerializer, examples=[examples.PRICE])
     def get(self, request: Request, metal: str) -> Response:
-        standing = answers.standing_of(request._request)
+        standing = answers.snapshot_for(request._request)
         price = answers.price(standing, metal, self.asked, timezone.now())
         if price is None:
             known = ", ".join(standing.quotes) or "none yet"
