@@ -22,11 +22,9 @@ from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
-# Cluster, database and table: a dump that was read in is in another table, a copy in another database or cluster.
-_PLACE_ON_POSTGRESQL: Final = (
-    "concat_ws('/', (SELECT system_identifier FROM pg_control_system()),"
-    " (SELECT oid FROM pg_database WHERE datname = current_database()), prices_head.tableoid)"
-)
+# Cluster and database, which stay the same for as long as a session, and table: a dump that was read in is in another
+# table, a copy in another database or cluster.
+_PLACE_ON_POSTGRESQL: Final = "concat_ws('/', %s::text, prices_head.tableoid)"
 
 
 class Position(NamedTuple):
@@ -61,7 +59,8 @@ def place(*, make: bool = False) -> tuple[str, list[tuple[str, object]]]:
     On SQLite it takes a file beside the database, which `make` makes where there is none.
     """
     if connection.vendor == "postgresql":
-        return _PLACE_ON_POSTGRESQL, []
+        connection.ensure_connection()
+        return _PLACE_ON_POSTGRESQL, [("place", connection.connection.database)]
     return "%s", [("place", _mark(make=make))]
 
 

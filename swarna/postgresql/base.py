@@ -21,6 +21,8 @@ T = TypeVar("T")
 class Connection(psycopg.Connection[Any]):
     """A connection whose every wait ends: psycopg itself waits for ever for an answer."""
 
+    database = ""  # the cluster's identifier and the database's, which no copy has both of
+
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """Wait for the server. Raises OperationalError, and closes, where that takes longer than `answer_timeout`."""
         if timeout is not None:  # of the caller's own, who expects it to end
@@ -47,7 +49,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return Connection.connect(**conn_params)
 
     def _configure_connection(self, connection: Any) -> bool:
-        """Set what holds for the session, in one round trip; True, as there is something to commit."""
+        """Set what holds for the session, and read where it leads, in one round trip. True: there is more to commit."""
         super()._configure_connection(connection)  # type: ignore[misc]  # which the stubs lack
         is_long = answer_timeout() > settings.DATABASE_ANSWER_TIMEOUT
         # The server gives up first: then the connection is still of use, and it does not work for nobody. Who holds
@@ -56,9 +58,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT set_config('statement_timeout', %s, false),"
-                " set_config('idle_in_transaction_session_timeout', %s, false)",
+                " set_config('idle_in_transaction_session_timeout', %s, false),"
+                " concat_ws('/', (SELECT system_identifier FROM pg_control_system()),"
+                " (SELECT oid FROM pg_database WHERE datname = current_database()))",
                 [f"{seconds * 1000:.0f}" for seconds in limits],
             )
+            *_, connection.database = cursor.fetchone()
         return True
 
 
