@@ -23,15 +23,15 @@ class Health(enum.StrEnum):
     WELL = "well"
 
 
-def health(source: ProviderState, now: dt.datetime) -> Health:
-    """How a source is at `now`."""
+def health(source: ProviderState, now: dt.datetime, *, is_needed: bool = False) -> Health:
+    """How a source is at `now`; `is_needed`: whatever its breaker says, it is fetched from (`sources.needed`)."""
     conditions = {
         Health.OFF: not source.enabled,
         Health.QUOTA_USED_UP: source.calls_left(now) == 0,
         Health.RESTS: source.rests_until is not None
         and now < source.rests_until
         and clock.can_be(source.rests_until, now, ahead=LONGEST_REST),
-        Health.LEFT_ALONE: source.breaker.state(now) is State.OPEN,
+        Health.LEFT_ALONE: source.breaker.state(now) is State.OPEN and not is_needed,
         Health.FAILING: source.failures > 0,
         Health.NEVER_ASKED: not source.refreshes_total,
         # One refresh writes both at the same moment.
@@ -40,9 +40,9 @@ def health(source: ProviderState, now: dt.datetime) -> Health:
     return next((health for health, is_so in conditions.items() if is_so), Health.WELL)
 
 
-def in_words(source: ProviderState, now: dt.datetime) -> str:
+def in_words(source: ProviderState, now: dt.datetime, *, is_needed: bool = False) -> str:
     """`health` as a phrase, with until when or since when."""
-    match health(source, now):
+    match health(source, now, is_needed=is_needed):
         case Health.RESTS:
             assert source.rests_until
             return f"rests until {moment(source.rests_until, now)}, as it asked"

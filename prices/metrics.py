@@ -43,7 +43,7 @@ def _gauges(sources: list[ProviderState], now: dt.datetime) -> list[Metric]:
     enabled = GaugeMetricFamily("swarna_source_enabled", "0 where staff switched a source off.", labels=["source"])
     breaker = GaugeMetricFamily(
         "swarna_source_breaker_open",
-        "1 while a source is left alone, or tried once, for its failures.",
+        "1 while a source is left alone, or tried once, for its failures, or would be, were enough others left.",
         labels=["source"],
     )
     age = GaugeMetricFamily(

@@ -45,14 +45,33 @@ def to_ask(now: dt.datetime) -> list[str]:
     """The sources that are to be asked now, in order.
 
     Left out are those that staff switched off, that asked to be left alone, whose quota is used up, and whose breaker
-    is open. Of these last, the first are asked all the same where nobody else is left, or too few to agree: a breaker
-    spares time that another source can use better, and here there is none.
+    is open, unless they are `needed`.
     """
-    may = [source for source in in_order() if health(source, now) not in _NOT_TO_BE_ASKED]
+    may = _available(now)
     asked = [source for source in may if source.breaker.state(now) is State.CLOSED or _is_probe(source, now)]
-    lacking = max(settings.CONSENSUS_SOURCES, 1) - len(asked)
-    asked += [source for source in may if source not in asked][: max(lacking, 0)]
+    asked += _needed(may, asked)
     return [source.name for source in may if source in asked]
+
+
+def needed(now: dt.datetime) -> frozenset[str]:
+    """The sources that are fetched from though their breaker is open, since no other is left, or too few to agree.
+
+    A breaker spares time that another source can use better, and here there is none.
+    """
+    may = _available(now)
+    trusted = [source for source in may if source.breaker.state(now) is not State.OPEN]
+    return frozenset(source.name for source in _needed(may, trusted))
+
+
+def _available(now: dt.datetime) -> list[ProviderState]:
+    """The sources that may be fetched from, however they fail."""
+    return [source for source in in_order() if health(source, now) not in _NOT_TO_BE_ASKED]
+
+
+def _needed(may: list[ProviderState], trusted: list[ProviderState]) -> list[ProviderState]:
+    """The first of the others, as many as the trusted ones lack."""
+    lacking = max(settings.CONSENSUS_SOURCES, 1) - len(trusted)
+    return [source for source in may if source not in trusted][: max(lacking, 0)]
 
 
 def _is_probe(source: ProviderState, now: dt.datetime) -> bool:
@@ -96,10 +115,13 @@ def remember(outcome: Outcome, now: dt.datetime) -> None:
         if outcome.retry_after:
             source.rests_until = now + outcome.retry_after
             logger.warning("%s rests for %s, as it asked", outcome.source, outcome.retry_after)
+        was = source.breaker
         if outcome.errors and not outcome.quotes:
             _fail(source, outcome, now)
         _count_calls(source, outcome.calls, now, outcome.booking)
         source.save()
+        if source.open_until and not was.open_until:
+            _say_who_is_left_alone(source, was.failures + 1, now)
 
 
 def count_calls(name: str, calls: int, now: dt.datetime, booking: Booking | None) -> None:
@@ -116,14 +138,21 @@ def _fail(source: ProviderState, outcome: Outcome, now: dt.datetime) -> None:
     for_good = all(isinstance(error, PermanentError | QuotaError) for error in outcome.errors.values())
     breaker = was.failed(now, for_good=for_good)
     source.failures, source.open_until = breaker.failures, breaker.open_until
-    if breaker.open_until and not was.open_until:
+
+
+def _say_who_is_left_alone(opened: ProviderState, refreshes: int, now: dt.datetime) -> None:
+    """Log that a breaker has opened after so many refreshes, and the sources that are fetched from all the same."""
+    all_the_same = needed(now)
+    if opened.name not in all_the_same:
         logger.warning(
             "%s is left alone until %s, after %d refresh%s without a fresh price",
-            source.name,
-            f"{breaker.open_until:%H:%M:%SZ}",
-            was.failures + 1,
-            "es" if was.failures else "",
+            opened.name,
+            f"{opened.open_until:%H:%M:%SZ}",
+            refreshes,
+            "" if refreshes == 1 else "es",
         )
+    for name in sorted(all_the_same):
+        logger.warning("%s fails, and is fetched from all the same: too few other sources are left", name)
 
 
 def _count_calls(source: ProviderState, calls: int, now: dt.datetime, booking: Booking | None) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from django.test import Client as Browser
 from pytest_django import Settings
 
 from prices import providers, sources
@@ -166,6 +167,36 @@ def test_where_nobody_else_is_left_a_source_is_asked_however_it_fails(world: Wor
     settings.PRICE_PROVIDERS = ["a"]
     world.says["a"] = TemporaryError("is away")
     assert [world.refresh(0.1) for _ in range(6)] == [["a"]] * 6
+
+
+def test_a_source_that_is_asked_all_the_same_is_not_said_to_be_left_alone(
+    world: World, settings: Settings, log: Callable[[], list[str]], desk: Browser
+) -> None:
+    settings.PRICE_PROVIDERS = ["a"]
+    world.says["a"] = TemporaryError("is away")
+    assert [world.refresh(0.1) for _ in range(6)] == [["a"]] * 6
+    assert [line for line in log() if "is away" not in line] == [
+        "a fails, and is fetched from all the same: too few other sources are left"
+    ]
+    assert "failing: no fresh price ever" in desk.get("/admin/prices/providerstate/").text
+    said = desk.get("/api/v1/providers/").json()[0]
+    assert (said["health"], said["healthInWords"]) == ("failing", "failing: no fresh price ever")
+
+
+def test_when_the_last_source_fails_too_the_log_says_who_is_asked_again(
+    world: World, settings: Settings, log: Callable[[], list[str]]
+) -> None:
+    settings.PRICE_PROVIDERS = ["a", "b"]
+    world.says["a"] = PermanentError("answers HTTP 401")
+    assert [world.refresh(0.1), world.refresh(0.1)] == [["a", "b"], ["b"]]
+    world.says["b"] = PermanentError("answers HTTP 403")
+    assert [world.refresh(0.1), world.refresh(0.1)] == [["b"], ["a"]]
+    opened = [f"{NOW + seconds * dt.timedelta(seconds=1):%H:%M:%SZ}" for seconds in (66, 78)]
+    assert [line for line in log() if "answers" not in line] == [
+        f"a is left alone until {opened[0]}, after 1 refresh without a fresh price",
+        f"b is left alone until {opened[1]}, after 1 refresh without a fresh price",
+        "a fails, and is fetched from all the same: too few other sources are left",
+    ]
 
 
 def test_where_too_few_are_left_to_agree_so_is_one_that_fails(world: World, settings: Settings) -> None:

@@ -73,7 +73,8 @@ class ProviderStateAdmin(admin.ModelAdmin):
 
     @admin.display(description="health")
     def health(self, source: ProviderState) -> str:
-        return in_words(source, timezone.now())
+        now = timezone.now()
+        return in_words(source, now, is_needed=source.name in sources.needed(now))
 
     @admin.display(description="breaker")
     def breaker(self, source: ProviderState) -> str:

@@ -217,11 +217,11 @@ class ProvidersView(StrictView):
     @extend_schema(responses=ProviderSerializer(many=True), examples=[examples.PROVIDER])
     def get(self, request: Request) -> Response:
         now, tolerances = timezone.now(), sources.tolerances()
-        return Response(
-            ProviderSerializer(
-                [_provider(source, tolerances[source.name], now) for source in sources.in_order()], many=True
-            ).data
-        )
+        needed = sources.needed(now)
+        listed = [
+            _provider(source, tolerances[source.name], source.name in needed, now) for source in sources.in_order()
+        ]
+        return Response(ProviderSerializer(listed, many=True).data)
 
 
 def _fallback_row(rows: QuerySet[FallbackPrice], metal: str) -> FallbackPrice:
@@ -256,15 +256,15 @@ def _premiums() -> dict[str, Any]:
     }
 
 
-def _provider(source: ProviderState, tolerance: Decimal, now: dt.datetime) -> dict[str, Any]:
+def _provider(source: ProviderState, tolerance: Decimal, is_needed: bool, now: dt.datetime) -> dict[str, Any]:
     quota = source.quota
     return {
         "name": source.name,
         "position": source.position,
         "enabled": source.enabled,
         "tolerancePercent": tolerance,
-        "health": health(source, now),
-        "healthInWords": in_words(source, now),
+        "health": health(source, now, is_needed=is_needed),
+        "healthInWords": in_words(source, now, is_needed=is_needed),
         "breaker": source.breaker.state(now),
         "lastSuccessAt": source.last_success_at,
         "lastErrorAt": source.last_error_at,
