@@ -272,14 +272,14 @@ class PriceRequest(WebRequest):
         headers.removeHeader(b"Daphne-Root-Path")
         # Daphne writes the request anew for Autobahn, as HTTP/1.1 and with one Host.
         upgrades = b",".join(headers.getRawHeaders(b"Upgrade", [])).lower().split(b",")
+        # To anything else, as to HTTP/2, nobody is bound to upgrade (RFC 9110, 7.8): it is a request like others.
         if b"websocket" in map(bytes.strip, upgrades):
             headers.setRawHeaders(b"Upgrade", [b"websocket"])  # of several, the one that Daphne knows
-        if headers.hasHeader(b"Upgrade") and (
-            self.clientproto != b"HTTP/1.1" or len(headers.getRawHeaders(b"Host", [])) > 1 or self.content.read(1)
-        ):
-            self.server.refused(Refusal.HANDSHAKE)
-            self.basic_error(400, b"Bad Request", "A WebSocket handshake is HTTP/1.1, with one Host and without a body")
-            return None
+            if self.clientproto != b"HTTP/1.1" or len(headers.getRawHeaders(b"Host", [])) > 1 or self.content.read(1):
+                self.server.refused(Refusal.HANDSHAKE)
+                words = "A WebSocket handshake is HTTP/1.1, with one Host and without a body"
+                self.basic_error(400, b"Bad Request", words)
+                return None
         transport = self.transport
         done = super().process()
         if self.transport is None:

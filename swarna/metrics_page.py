@@ -37,11 +37,14 @@ def with_metrics(
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] != "/metrics":
             await http(scope, receive, send)
+        elif scope["method"] not in ("GET", "HEAD"):
+            await _answer(send, 405, "This is only to be read.\n", (b"allow", b"GET, HEAD"))
         elif may_read(address := _client_address(scope, proxies), allowed_from):
             page: Application = make_asgi_app(_Together(registry, await _within(patience, more) if more else ()))
             await page(scope, receive, send)
         else:
-            await _refuse(address, send)
+            listed = address or "the address that this comes from, which is not known"
+            await _answer(send, 403, f"METRICS_ALLOWED_FROM does not list {listed}.\n")
 
     return application
 
@@ -87,8 +90,7 @@ def _client_address(scope: Mapping[str, Any], proxies: Sequence[Network]) -> Add
     return None if forwarded and address == peer else address
 
 
-async def _refuse(address: Address | None, send: Any) -> None:
-    text = f"METRICS_ALLOWED_FROM does not list {address or 'the address that this comes from, which is not known'}.\n"
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
-    await send({"type": "http.response.start", "status": 403, "headers": headers})
+async def _answer(send: Any, status: int, text: str, *headers: tuple[bytes, bytes]) -> None:
+    kind = (b"content-type", b"text/plain; charset=utf-8")
+    await send({"type": "http.response.start", "status": status, "headers": [kind, *headers]})
     await send({"type": "http.response.body", "body": text.encode()})

@@ -61,6 +61,8 @@ class StrictView(APIView):
 
     def initial(self, request: Request, *args: Any, **options: Any) -> None:
         super().initial(request, *args, **options)
+        if request.method not in self.allowed_methods:  # what its query would mean, nobody knows
+            self.http_method_not_allowed(request)
         self.asked = query(request, self.query_serializer) if request.method != "OPTIONS" else {}
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **options: Any) -> Any:

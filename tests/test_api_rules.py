@@ -101,6 +101,32 @@ def test_a_wrong_method_is_a_problem(client: Client) -> None:
     assert response["Allow"] == "GET, HEAD, OPTIONS"
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/v1/prices/?colour=red"),
+        ("DELETE", "/api/v1/prices/gold/history/?from=soon&format=xlsx"),
+        ("PUT", "/api/v1/prices/gold/candles/?interval=7m"),
+        ("PUT", "/api/v1/auth/token/?colour=red"),
+        ("TRACE", "/api/v1/market/?colour=red"),
+        ("PATCH", "/api/schema/?colour=red"),
+    ],
+)
+def test_a_wrong_method_is_named_before_its_query_is_judged(
+    desk: Client, told: Told, seeded: None, method: str, path: str
+) -> None:
+    assert f'"{method}"' in refused(desk.generic(method, path), 405)["detail"]
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/favicon.ico"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+def test_what_is_only_to_be_read_names_the_two_methods_that_read_it(seeded: None, path: str, method: str) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    response = strict.generic(method, path)
+    assert (response.status_code, response["Allow"]) == (405, "GET, HEAD")
+    assert strict.head(path).status_code in (200, 302, 503)
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml"])
 def test_another_content_type_is_a_problem(desk: Client, told: Told, kind: str) -> None:
     assert kind in refused(desk.patch(CONFIG, "a=1", content_type=kind), 415)["detail"]

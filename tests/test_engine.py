@@ -306,6 +306,27 @@ def test_a_body_that_is_too_long_is_a_problem_too(server: Server) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize("upgrade", ["h2c", "TLS/1.0, HTTP/2.0", "websockets"])
+def test_an_upgrade_to_anything_but_websocket_is_ignored(server: Server, upgrade: str) -> None:
+    """RFC 9110, 7.8. Java's HttpClient asks for h2c with every request, and `curl --http2` too."""
+
+    def answer(method: str, path: str, **headers: str) -> tuple[int, bytes]:
+        with contextlib.closing(HTTPConnection("127.0.0.1", server.port, timeout=5)) as connection:
+            connection.request(method, path, b'{"username": "nobody"}', {"Content-Type": "application/json", **headers})
+            response = connection.getresponse()
+            return response.status, response.read()
+
+    asked = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": upgrade, "HTTP2-Settings": "AAMAAABkAARAAAAAAAIAAAAA"}
+    before = refusals(server)
+    for method, path, status in (("POST", "/api/v1/auth/token/", 400), ("PATCH", "/api/v1/config/", 401)):
+        plain = answer(method, path)
+        assert (plain[0], answer(method, path, **asked)) == (status, plain)
+    assert b"This field is required" in answer("POST", "/api/v1/auth/token/", **asked)[1]
+    assert refusals(server) == before
+    with Peer(server.port) as peer:
+        assert peer.shake(f"GET /healthz HTTP/1.0\r\nUpgrade: {upgrade}\r\n\r\n".encode()).status == 200
+
+
 # --- headers by which a client would say more than it may ----------------------------------------------------------
 
 # What some server or framework reads of them: where the application is, who asks from where, what for and by which way.

@@ -1,7 +1,9 @@
 """/metrics: what it answers, and whom."""
 
+import contextlib
 import urllib.request
 from collections.abc import Callable
+from http.client import HTTPConnection
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,17 @@ async def test_a_proxy_does_not_lend_its_address_to_whom_it_forwards(proxy: str,
 async def test_a_client_without_an_address_is_refused() -> None:
     status, _ = await ask(None)
     assert status == 403
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+def test_they_are_only_to_be_read(server: Server, method: str) -> None:
+    with contextlib.closing(HTTPConnection("127.0.0.1", server.port, timeout=5)) as connection:
+        connection.request(method, "/metrics")
+        response = connection.getresponse()
+        assert (response.status, response.getheader("Allow")) == (405, "GET, HEAD")
+        response.read()
+        connection.request("HEAD", "/metrics")
+        assert connection.getresponse().status == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics/", "/metrics.txt", "/healthz"])
