@@ -1,8 +1,6 @@
 """Asking sources: for a refresh, and beside the refreshes for staff and operators, where nothing is published."""
 
-import datetime as dt
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import partial
 from typing import TypeVar
 
 from django.conf import settings
@@ -15,25 +13,30 @@ from prices.providers import chain
 from prices.providers.chain import Outcome
 from prices.providers.errors import QuotaError
 from prices.quota import Booking
-from prices.quotes import Metal
+from prices.quotes import Metal, Quote
+from swarna.clock import Clock
 
 _News = TypeVar("_News")
 
 
 def asked(
-    way: Callable[..., Iterator[_News]], names: Sequence[str], metals: Sequence[Metal], clock: Callable[[], dt.datetime]
+    way: Callable[..., Iterator[_News]], names: Sequence[str], metals: Sequence[Metal], clock: Clock
 ) -> Iterator[_News]:
     """What sources say, in one of the chain's ways, within PROVIDER_BUDGET and what their quotas leave."""
 
+    # Sources answer one after the other: the clock is read for each, which may be the whole budget later.
     def book(name: str, calls: int) -> Booking | None:
-        return sources.book(name, calls, clock())  # by when its turn comes, a month may have begun
+        return sources.book(name, calls, clock())
 
-    now = clock()
-    stale = partial(is_stale, now=now, limit=freshness_limit())
-    return way(names, metals, budget=settings.PROVIDER_BUDGET, now=now, is_stale=stale, book=book)
+    limit = freshness_limit()
+
+    def stale(quote: Quote) -> bool:
+        return is_stale(quote, now=clock(), limit=limit)
+
+    return way(names, metals, budget=settings.PROVIDER_BUDGET, clock=clock, is_stale=stale, book=book)
 
 
-def ask(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.now) -> dict[str, Outcome]:
+def ask(names: Collection[str], clock: Clock = timezone.now) -> dict[str, Outcome]:
     """What each of these sources says now of every listed metal, all asked side by side within PROVIDER_BUDGET.
 
     Names that are not in PRICE_PROVIDERS are left out. A source is asked whatever its health and though it is switched

@@ -8,9 +8,13 @@ that it was read from it can be told how far that clock has stepped since (`step
 import datetime as dt
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
+
+# Reads a wall clock, for whoever waits and needs the time after that.
+Clock: TypeAlias = Callable[[], dt.datetime]
 
 # Differences of two machines' clocks, and steps of one, up to which nothing is logged and stored times are believed.
 TOLERANCE: Final = dt.timedelta(seconds=5)

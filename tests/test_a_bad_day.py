@@ -21,6 +21,7 @@ from prices.providers.http import Client
 from prices.quotes import Metal, Quote
 from prices.refresh import refresh
 from streaming import publish
+from swarna.clock import Clock
 from tests.conftest import NOW, Server, quote
 from tests.world import forget_prices
 
@@ -52,7 +53,7 @@ class Market:
         told.write_text(self.now.isoformat())
         told.replace(self.clock)  # at once, for whoever is reading it
 
-    def fetch(self, metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
+    def fetch(self, metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
         if HOUR <= self.passed < HOUR + DAY:
             raise TemporaryError("cannot be reached (ConnectionError)")
         has = set(metals) - ({Metal.PALLADIUM} if self.passed == HOUR - STEP else set())

@@ -20,6 +20,7 @@ from prices.providers import chain
 from prices.providers.errors import ProviderError, TemporaryError
 from prices.providers.http import Client
 from prices.quotes import SIMULATED, Lane, Metal, Quote, rounded
+from swarna.clock import Clock
 from tests.conftest import NOW, quote
 from tests.world import MINUTE, PRICES, World
 
@@ -55,11 +56,9 @@ class Rounds(World):
     def source(self, name: str) -> providers.Source:
         well = super().source(name).fetch
 
-        def fetch(
-            metals: Sequence[Metal], *, client: Client, now: dt.datetime
-        ) -> Mapping[Metal, Quote | ProviderError]:
+        def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> Mapping[Metal, Quote | ProviderError]:
             assert self._may_answer[name].wait(10)
-            return well(metals, client=client, now=now)
+            return well(metals, client=client, clock=clock)
 
         return providers.Source(name=name, fetch=fetch, brings_all=True)
 
@@ -215,7 +214,7 @@ def test_a_metal_waits_for_no_other_metal(rounds: Callable[[str], Rounds], monke
     world, silver = rounds("ab"), threading.Event()
 
     def source(name: str) -> providers.Source:
-        def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> Mapping[Metal, Quote]:
+        def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> Mapping[Metal, Quote]:
             (metal,) = metals
             if metal is Metal.SILVER:
                 assert silver.wait(10)

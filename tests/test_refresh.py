@@ -32,6 +32,7 @@ from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, PublishedTick, Quote
 from prices.refresh import refresh, refresh_if_due
 from prices.tasks import apply_premiums, refresh_prices
 from streaming import publish
+from swarna.clock import Clock
 from tests.conftest import NOW, at_once
 from tests.product import wait_until
 from tests.sources import PER_OUNCE, Answer, Behaviour, Source, drips, hangs, quoting, raw_source, said, sends
@@ -194,6 +195,73 @@ def test_a_source_that_nobody_serves_is_one_more_fault(
     assert log() == [f"{LIVE} gave no fresh price: {ALL}: cannot be reached (ConnectionError)"]
 
 
+# --- a quote's time --------------------------------------------------------------------------------------------------
+
+
+class Going:
+    """A clock that a source may put on while it is waited for."""
+
+    now = NOW
+
+    def __call__(self) -> dt.datetime:
+        return self.now
+
+
+def quoted_at() -> dict[str, list[dt.datetime]]:
+    """The times of the live quotes, by source."""
+    found: dict[str, list[dt.datetime]] = {}
+    for price in LatestPrice.objects.filter(lane=Lane.LIVE):
+        found.setdefault(price.source, []).append(price.quoted_at)
+    return found
+
+
+def test_a_quote_is_no_older_for_the_source_that_was_waited_for_before(
+    source: Source, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going, answers_at = Going(), NOW + dt.timedelta(seconds=8)
+
+    def hangs(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
+        going.now = answers_at
+        raise TemporaryError("no answer in time")
+
+    slow = providers.Source(name="metals_dev", fetch=hangs, brings_all=True)
+    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {**PROVIDERS, "metals_dev": slow})
+    settings.PRICE_PROVIDERS = ["metals_dev", LIVE]
+    source.answer = quoting(answers_at)
+    refresh(going)
+    assert quoted_at() == {LIVE: [answers_at] * 4}
+
+
+@pytest.mark.parametrize("together", [0, 1])
+def test_a_quote_that_is_made_while_its_source_is_waited_for_has_its_own_time(
+    source: Source, settings: Settings, together: int
+) -> None:
+    settings.CONSENSUS_SOURCES = together
+    clock, answers_at = Going(), NOW + dt.timedelta(seconds=8)
+
+    def after_a_while(symbol: str) -> Response:
+        clock.now = answers_at
+        return quoting(answers_at)(symbol)
+
+    source.answer = after_a_while
+    refresh(clock)
+    assert all(times == [answers_at] * 4 for times in quoted_at().values())
+
+
+def test_a_quote_that_was_fresh_before_another_source_was_waited_for_is_judged_when_it_comes(
+    source: Source, settings: Settings, monkeypatch: pytest.MonkeyPatch, log: Callable[[], list[str]]
+) -> None:
+    settings.FRESHNESS_LIMIT, clock = MINUTE, Going()
+
+    def after_a_while(symbol: str) -> Response:
+        clock.now = NOW + dt.timedelta(seconds=8)
+        return quoting(NOW - dt.timedelta(seconds=55))(symbol)
+
+    source.answer = after_a_while
+    refresh(clock)
+    assert log()[0] == f"{LIVE} gave no fresh price: {ALL}: gives a price of 2026-09-24T07:59:05Z, which is stale"
+
+
 def test_a_redirect_is_not_followed(source: Source, http: HTTPServer) -> None:
     http.expect_request("/elsewhere").respond_with_handler(lambda request: pytest.fail("it was followed"))
     source.answer = said("", status=302, Location=f"{source.url}/elsewhere")
@@ -347,7 +415,7 @@ def test_a_hang_costs_no_more_than_the_budget(source: Source, settings: Settings
 def test_each_source_may_use_its_share_of_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     deadlines: list[float] = []
 
-    def has_nothing(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
+    def has_nothing(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
         deadlines.append(client.deadline)
         raise TemporaryError("has nothing")
 
@@ -357,7 +425,12 @@ def test_each_source_may_use_its_share_of_what_is_left(monkeypatch: pytest.Monke
     started = time.monotonic()
     budget = dt.timedelta(seconds=60)
     asked = chain.one_after_the_other(
-        "abc", [Metal.GOLD], budget=budget, now=NOW, is_stale=lambda quote: False, book=lambda name, calls: None
+        "abc",
+        [Metal.GOLD],
+        budget=budget,
+        clock=lambda: NOW,
+        is_stale=lambda quote: False,
+        book=lambda name, calls: None,
     )
     for _ in asked:
         pass

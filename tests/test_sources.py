@@ -19,6 +19,7 @@ from prices.providers.http import Client
 from prices.quota import Quota
 from prices.quotes import Lane, Metal, Quote
 from streaming import publish
+from swarna.clock import Clock
 from tests.conftest import NOW, at_once
 from tests.world import MINUTE, PRICES, World
 
@@ -327,13 +328,11 @@ def test_good_prices_are_out_at_once_though_something_hangs(
     def source(name: str) -> providers.Source:
         well = world.source(name).fetch
 
-        def fetch(
-            metals: Sequence[Metal], *, client: Client, now: dt.datetime
-        ) -> Mapping[Metal, Quote | ProviderError]:
+        def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> Mapping[Metal, Quote | ProviderError]:
             if name == "a" and (hanging == "a source" or metals == (Metal.GOLD,)):
                 threading.Event().wait(client.deadline - time.monotonic())
                 raise TemporaryError("no answer in time")
-            said = well(metals, client=client, now=now)
+            said = well(metals, client=client, clock=clock)
             answered.append(time.monotonic())
             return said
 

@@ -24,6 +24,7 @@ from prices.providers.errors import PermanentError, ProviderError, TemporaryErro
 from prices.providers.http import LARGEST_BODY, Client
 from prices.quotes import FALLBACK, Lane, Metal, Quote
 from prices.refresh import refresh
+from swarna.clock import Clock
 from swarna.logs import KEYS, TokenlessFormatter
 from tests.conftest import NOW
 from tests.sources import Behaviour, drips, hangs, raw_source, sends
@@ -340,8 +341,8 @@ Breaking: TypeAlias = Callable[[Vendor, str, Fault], None]
 def hurried(source: Source) -> Source:
     """The same source, which gives its vendor a short time to answer."""
 
-    def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> Mapping[Metal, Quote | ProviderError]:
-        return source.fetch(metals, client=Client(deadline=time.monotonic() + SHORT), now=now)
+    def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> Mapping[Metal, Quote | ProviderError]:
+        return source.fetch(metals, client=Client(deadline=time.monotonic() + SHORT), clock=clock)
 
     return replace(source, fetch=fetch)
 

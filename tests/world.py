@@ -10,6 +10,7 @@ from prices.providers.errors import ProviderError
 from prices.providers.http import Client
 from prices.quotes import Metal, Quote
 from prices.refresh import refresh
+from swarna.clock import Clock
 
 MINUTE = dt.timedelta(minutes=1)
 PRICES = {Metal.GOLD: "13200", Metal.SILVER: "165", Metal.PLATINUM: "4900", Metal.PALLADIUM: "4300"}
@@ -32,7 +33,7 @@ class World:
         self.now = now
 
     def source(self, name: str) -> providers.Source:
-        def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
+        def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
             self.asked.append(name)
             client.calls += 1
             said = self.says[name]

@@ -10,13 +10,17 @@ from prices.providers.errors import ProviderError
 from prices.providers.http import Client
 from prices.providers.parsing import Days
 from prices.quotes import SIMULATED, Metal, Quote
+from swarna.clock import Clock
 
 
 class Fetch(Protocol):
-    """What a source says of each of these metals. Raises ProviderError for what concerns all of them."""
+    """What a source says of each of these metals. Raises ProviderError for what concerns all of them.
+
+    `clock` is read when the answer has come: a quote may have been made while it was waited for.
+    """
 
     def __call__(
-        self, metals: Sequence[Metal], *, client: Client, now: dt.datetime
+        self, metals: Sequence[Metal], *, client: Client, clock: Clock
     ) -> Mapping[Metal, Quote | ProviderError]: ...
 
 

@@ -13,6 +13,7 @@ from prices.providers.errors import ProviderError, TemporaryError
 from prices.providers.http import TRIES, Client
 from prices.quota import Booking
 from prices.quotes import Metal, Quote
+from swarna.clock import Clock
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def one_after_the_other(
     metals: Iterable[Metal],
     *,
     budget: dt.timedelta,
-    now: dt.datetime,
+    clock: Clock,
     is_stale: IsStale,
     book: Book,
 ) -> Iterator[Outcome]:
@@ -89,7 +90,7 @@ def one_after_the_other(
             return
         share = max(0.0, deadline - time.monotonic()) / (len(names) - position)
         until = time.monotonic() + share
-        asking = _Asking(PROVIDERS[name], missing, deadline=until, now=now, is_stale=is_stale, book=book)
+        asking = _Asking(PROVIDERS[name], missing, deadline=until, clock=clock, is_stale=is_stale, book=book)
         yield from asking.outcomes()
         given = {quote.metal for quote in asking.outcome.quotes} - asking.outcome.held
         missing = [metal for metal in missing if metal not in given]
@@ -100,7 +101,7 @@ def side_by_side(
     metals: Sequence[Metal],
     *,
     budget: dt.timedelta,
-    now: dt.datetime,
+    clock: Clock,
     is_stale: IsStale,
     book: Book,
 ) -> Iterator[list[Outcome]]:
@@ -109,7 +110,7 @@ def side_by_side(
         return
     deadline = time.monotonic() + budget.total_seconds()
     askings = [
-        _Asking(PROVIDERS[name], metals, deadline=deadline, now=now, is_stale=is_stale, book=book) for name in names
+        _Asking(PROVIDERS[name], metals, deadline=deadline, clock=clock, is_stale=is_stale, book=book) for name in names
     ]
     while askings:
         _gather([call for asking in askings for call in asking.pending], deadline)
@@ -126,7 +127,7 @@ class _Asking:
         metals: Sequence[Metal],
         *,
         deadline: float,
-        now: dt.datetime,
+        clock: Clock,
         is_stale: IsStale,
         book: Book,
     ) -> None:
@@ -139,7 +140,7 @@ class _Asking:
         self._client = Client(deadline=deadline, most_calls=booking.calls if booking else None)
         pool = ThreadPoolExecutor(len(together), thread_name_prefix=source.name)
         self.pending: dict[Future[Mapping[Metal, Quote | ProviderError]], tuple[Metal, ...]] = {
-            pool.submit(source.fetch, asked, client=self._client, now=now): asked for asked in together
+            pool.submit(source.fetch, asked, client=self._client, clock=clock): asked for asked in together
         }
         pool.shutdown(wait=False)
 

@@ -12,15 +12,16 @@ from django.conf import settings
 from prices.providers.http import Client
 from prices.providers.parsing import expect_currency, expect_symbol, fields, positive_decimal, quote, quote_time
 from prices.quotes import Metal, Quote
+from swarna.clock import Clock
 
 NAME = "gold_api_com"
 
 
-def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
+def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
     """Ask for one metal in the base currency. Raises ProviderError."""
     (metal,) = metals
     url = f"{settings.GOLD_API_COM_URL}/price/{metal.symbol}/{settings.BASE_CURRENCY}"
-    return {metal: parse(client.get_json(url), metal=metal, currency=settings.BASE_CURRENCY, now=now)}
+    return {metal: parse(client.get_json(url), metal=metal, currency=settings.BASE_CURRENCY, now=clock())}
 
 
 def parse(answer: Any, *, metal: Metal, currency: str, now: dt.datetime) -> Quote:

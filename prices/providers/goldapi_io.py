@@ -29,11 +29,12 @@ from prices.providers.parsing import (
     shown,
 )
 from prices.quotes import Metal, Quote
+from swarna.clock import Clock
 
 NAME = "goldapi_io"
 
 
-def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
+def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
     """Ask for one metal in the base currency. Raises ProviderError."""
     (metal,) = metals
     answer = client.get_json(
@@ -41,7 +42,7 @@ def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[
         headers={"x-access-token": settings.GOLDAPI_IO_KEY},
         explain=failure,
     )
-    return {metal: parse(answer, metal=metal, currency=settings.BASE_CURRENCY, now=now)}
+    return {metal: parse(answer, metal=metal, currency=settings.BASE_CURRENCY, now=clock())}
 
 
 def failure(answer: Any) -> ProviderError | None:

@@ -36,6 +36,7 @@ from prices.providers.parsing import (
     shown,
 )
 from prices.quotes import Metal, Quote
+from swarna.clock import Clock
 
 NAME = "metalpriceapi"
 MOST_DAYS: Final = 365  # of the past, in one call; in smaller plans fewer
@@ -46,7 +47,7 @@ _FOR_A_PERSON: Final = ("101", "102", "103", "2")
 _NO_DATA: Final = "300"
 
 
-def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote | ProviderError]:
+def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote | ProviderError]:
     """Ask for all metals in the base currency. Raises ProviderError."""
     answer = client.get_json(
         f"{settings.METALPRICEAPI_URL}/v1/latest",
@@ -54,7 +55,7 @@ def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[
         params={"base": settings.BASE_CURRENCY, "currencies": ",".join(metal.symbol for metal in metals)},
         explain=failure,
     )
-    return parse(answer, metals=metals, currency=settings.BASE_CURRENCY, now=now)
+    return parse(answer, metals=metals, currency=settings.BASE_CURRENCY, now=clock())
 
 
 def failure(answer: Any) -> ProviderError | None:

@@ -35,6 +35,7 @@ from prices.providers.parsing import (
     shown,
 )
 from prices.quotes import GRAMS_PER_TROY_OUNCE, Metal, Quote
+from swarna.clock import Clock
 
 NAME = "metals_dev"
 MOST_DAYS: Final = 30  # of the past, in one call
@@ -47,14 +48,14 @@ _QUOTA: Final = "1203"
 _FOR_A_PERSON: Final = ("1101", "1201", "1202", "21")
 
 
-def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote | ProviderError]:
+def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote | ProviderError]:
     """Ask for all metals in the base currency. Raises ProviderError."""
     answer = client.get_json(
         f"{settings.METALS_DEV_URL}/v1/latest",
         params={"api_key": settings.METALS_DEV_KEY, "currency": settings.BASE_CURRENCY, "unit": "g"},
         explain=failure,
     )
-    return parse(answer, metals=metals, currency=settings.BASE_CURRENCY, now=now)
+    return parse(answer, metals=metals, currency=settings.BASE_CURRENCY, now=clock())
 
 
 def failure(answer: Any) -> ProviderError | None:

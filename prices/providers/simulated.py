@@ -15,6 +15,7 @@ from django.conf import settings
 
 from prices.providers.http import Client
 from prices.quotes import SIMULATED, Metal, Quote, rounded
+from swarna.clock import Clock
 
 # Per gram, of the order that these metals have in INR.
 _BASE: Final[Mapping[Metal, Decimal]] = {
@@ -32,9 +33,9 @@ _JUMP: Final = (0.012, 0.02)
 _SPREAD: Final = Decimal("0.0004")
 
 
-def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
+def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
     """The simulated prices of this second, with a spread around them. Never fails."""
-    second = int(now.timestamp())
+    second = int(clock().timestamp())
     at = dt.datetime.fromtimestamp(second, dt.UTC)
     return {metal: quote(metal, step=second, quoted_at=at) for metal in metals}
 

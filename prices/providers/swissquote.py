@@ -18,6 +18,7 @@ from prices.providers.errors import ProviderError, TemporaryError
 from prices.providers.http import Client
 from prices.providers.parsing import fields, positive_decimal, quote, quote_time, shown
 from prices.quotes import Metal, Quote
+from swarna.clock import Clock
 
 NAME = "swissquote"
 
@@ -32,13 +33,13 @@ class _Offer:
     ask: Decimal
 
 
-def fetch(metals: Sequence[Metal], *, client: Client, now: dt.datetime) -> dict[Metal, Quote]:
+def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
     """Ask for one metal in dollars, and for what a dollar is in the base currency. Raises ProviderError."""
     (metal,) = metals
-    rate = fx.rate("USD", settings.BASE_CURRENCY, client=client, now=now)
+    rate = fx.rate("USD", settings.BASE_CURRENCY, client=client, now=clock())
     url = f"{settings.SWISSQUOTE_URL}/public-quotes/bboquotes/instrument/{metal.symbol}/USD"
     answer = client.get_json(url)
-    return {metal: parse(answer, metal=metal, currency=settings.BASE_CURRENCY, per_dollar=rate.value, now=now)}
+    return {metal: parse(answer, metal=metal, currency=settings.BASE_CURRENCY, per_dollar=rate.value, now=clock())}
 
 
 def parse(answer: Any, *, metal: Metal, currency: str, per_dollar: Decimal, now: dt.datetime) -> Quote:
