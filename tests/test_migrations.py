@@ -1,6 +1,8 @@
 """A database from before candles comes up to date with all that is in it, on both databases."""
 
+import ast
 import datetime as dt
+import itertools
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -17,10 +19,12 @@ from prices import ingest
 from prices.models import Candle, Head, LatestPrice, Price, SignificantChange
 from tests.conftest import NOW, quote
 from tests.postgresql import in_place_of_sqlite
+from tests.product import ROOT
 
 BEFORE_CANDLES = ("prices", "0002_sources")
 MONTH_BEFORE = NOW - dt.timedelta(days=30)  # in another partition
 LATER = dt.timedelta(seconds=2)
+_numbers = itertools.count()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -29,7 +33,7 @@ def old(request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: Any, 
     if request.param == "sqlite":
         address = f"sqlite:///{tmp_path}/old.sqlite3"
     else:
-        address = request.getfixturevalue("postgresql").create("old")
+        address = request.getfixturevalue("postgresql").create(f"old_{next(_numbers)}")
     with in_place_of_sqlite(address), django_db_blocker.unblock():
         call_command("migrate", *BEFORE_CANDLES, verbosity=0)
         fill(MigrationLoader(connection).project_state(BEFORE_CANDLES).apps)
@@ -88,6 +92,27 @@ def test_prices_from_before_candles_stay_and_new_ones_follow_them(old: None) -> 
     assert tick.seq == seq + 1
     day = Candle.objects.get(metal="gold", lane="live", interval="1d", start__lte=NOW, start__gt=NOW - dt.timedelta(1))
     assert (day.open, day.high, day.close, day.ticks) == (Decimal(13260), Decimal(13260), Decimal(13250), 2)
+
+
+def test_each_step_leads_on_to_today(old: None) -> None:
+    steps = sorted(name for app, name in MigrationLoader(connection).disk_migrations if app == "prices")
+    for step in steps[steps.index(BEFORE_CANDLES[1]) :]:
+        call_command("migrate", "prices", step, verbosity=0)
+    call_command("migrate", verbosity=0)
+    assert [seq for seq, *_ in kept()] == [41, 42, 43]
+
+
+@pytest.mark.parametrize(
+    "migration", sorted(ROOT.glob("*/migrations/0*.py")), ids=lambda path: f"{path.parts[-3]}-{path.stem}"
+)
+def test_a_migration_knows_nothing_of_todays_code(migration: Path) -> None:
+    imported = [
+        node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name
+        for node in ast.walk(ast.parse(migration.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    ours = {name for name in imported if name.partition(".")[0] in ("accounts", "prices", "streaming", "swarna")}
+    assert ours <= {"prices.models"}  # Django's own writing, for a default that is a function
 
 
 @pytest.mark.parametrize("old", ["sqlite"], indirect=True)  # the schema editor refuses, whatever the database

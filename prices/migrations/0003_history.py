@@ -1,5 +1,7 @@
 """Ticks that a month's end can take away: prices hold all of their tick, candles keep what they said for good."""
 
+import datetime as dt
+
 import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
@@ -73,9 +75,20 @@ def partition(apps, schema_editor):
         schema_editor.execute(PARTITIONED)
 
 
+def make_months(schema_editor, rows):
+    """On PostgreSQL, make the partitions that these prices lie in, where they are missing."""
+    if schema_editor.connection.vendor != "postgresql":
+        return
+    for month in {row.at.astimezone(dt.UTC).date().replace(day=1) for row in rows}:
+        following = (month + dt.timedelta(days=31)).replace(day=1)
+        schema_editor.execute(
+            f"CREATE TABLE IF NOT EXISTS prices_price_{month:%Y_%m} PARTITION OF prices_price"
+            f" FOR VALUES FROM ('{month} 00:00:00+00') TO ('{following} 00:00:00+00')"
+        )
+
+
 def move(apps, schema_editor):
     """Ticks keep their numbers, prices what they were, and where each metal stands."""
-    from prices import partitions
 
     def model(name):
         return apps.get_model("prices", name).objects.using(schema_editor.connection.alias)
@@ -99,10 +112,10 @@ def move(apps, schema_editor):
     for old in model("OldPrice").select_related("tick").order_by("id").iterator(2000):
         some.append(Price(**taken(old)))
         if len(some) == 2000:
-            partitions.ensure(row.at for row in some)
+            make_months(schema_editor, some)
             model("Price").bulk_create(some)
             some = []
-    partitions.ensure(row.at for row in some)
+    make_months(schema_editor, some)
     model("Price").bulk_create(some)
     model("LatestPrice").bulk_create(
         Latest(lane=old.lane, confirmed_at=old.confirmed_at, **taken(old.price))
