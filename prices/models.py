@@ -30,6 +30,7 @@ from prices.quotes import (
     lane_of,
     shown_lanes,
 )
+from prices.succession import Last
 
 logger = logging.getLogger(__name__)
 
@@ -307,6 +308,10 @@ class LatestPrice(_Published):
 
     def __str__(self) -> str:
         return f"latest {self.lane} {self.metal_id}"
+
+    def last(self) -> Last:
+        """The last quote of the lane."""
+        return Last(self.quote(), self.at, self.published_at, self.confirmed_at, self.refresh)
 
     @classmethod
     def shown(cls) -> "models.QuerySet[LatestPrice]":
