@@ -177,7 +177,8 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
 
 
 def _peer(scope: Mapping[str, Any]) -> str:
-    return ":".join(map(str, scope.get("client") or ["an unknown address"]))
+    client = scope.get("client")
+    return addresses.authority(*client) if client else "an unknown address"
 
 
 def _read(text: str | None) -> Command | ClientError:

@@ -69,6 +69,24 @@ def is_in(address: Address, networks: Sequence[Network]) -> bool:
     return any(address in network for network in networks)
 
 
+def is_one(text: str) -> bool:
+    """Whether a text is an address, with or without a port."""
+    return _address(text) is not None
+
+
+def authority(host: str, port: int) -> str:
+    """A host and a port as addresses of the web have them: `[::1]:3001`, `192.0.2.1:3001`."""
+    written = str(_address(host) or host)
+    return f"[{written}]:{port}" if ":" in written else f"{written}:{port}"
+
+
+def on_this_machine(bound: str) -> str:
+    """Where a server that is bound to this address is reached from its own machine."""
+    address = _address(bound)
+    # One that is bound to all addresses of IPv6 is bound to all of IPv4 too: swarna/web.py.
+    return "127.0.0.1" if address is not None and address.is_unspecified else bound
+
+
 def _address(text: str) -> Address | None:
     """An address, with or without a port; an IPv4 address that is written as an IPv6 one is taken as what it is."""
     match = _HOP.fullmatch(text.strip())

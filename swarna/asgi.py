@@ -59,6 +59,7 @@ application = ProtocolTypeRouter(
             metrics.registry,
             settings.METRICS_ALLOWED_FROM,
             settings.TRUSTED_PROXIES,
+            hosts=settings.ALLOWED_HOSTS,
             more=in_a_thread(lambda: of_sources(timezone.now())),
         ),
         "websocket": websocket_application(hub),

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Metric, make_asgi_app
 
 from swarna import addresses
 from swarna.addresses import Address, Network
+from swarna.hosts import stranger
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 Read = Callable[[], Awaitable[Iterable[Metric]]]
@@ -25,13 +26,15 @@ def with_metrics(
     allowed_from: Sequence[Network],
     proxies: Sequence[Network] = (),
     *,
+    hosts: Sequence[str] = (),
     more: Read | None = None,
     patience: float = _PATIENCE,
 ) -> Application:
     """`http`, with the registry's metrics at /metrics for clients whose address is in one of the networks.
 
-    What a proxy of `proxies` says of a client's address is believed. `more` reads metrics that are kept elsewhere;
-    where it fails, or takes longer than `patience` seconds, the page does without them.
+    What a proxy of `proxies` says of a client's address is believed. They may be asked by an address, or a name in
+    `hosts`: a page under another could be in a browser of one of the networks (swarna/hosts.py). `more` reads metrics
+    that are kept elsewhere; where it fails, or takes longer than `patience` seconds, the page does without them.
     """
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -39,6 +42,8 @@ def with_metrics(
             await http(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD"):
             await _answer(send, 405, "This is only to be read.\n", (b"allow", b"GET, HEAD"))
+        elif name := _stranger(scope, hosts):
+            await _answer(send, 403, f"ALLOWED_HOSTS does not list {name}: add it, or ask by an address.\n")
         elif may_read(address := _client_address(scope, proxies), allowed_from):
             page: Application = make_asgi_app(_Together(registry, await _within(patience, more) if more else ()))
             await page(scope, receive, send)
@@ -78,6 +83,11 @@ async def _within(patience: float, read: Read) -> Iterable[Metric]:
 def may_read(address: Address | None, allowed_from: Sequence[Network]) -> bool:
     """Whether an address is in one of the networks; one that is not known is in none."""
     return address is not None and addresses.is_in(address, allowed_from)
+
+
+def _stranger(scope: Mapping[str, Any], hosts: Sequence[str]) -> str | None:
+    asked_by = (value.decode("latin-1") for name, value in scope["headers"] if name == b"host")
+    return next(filter(None, (stranger(host, hosts) for host in asked_by)), None)
 
 
 def _client_address(scope: Mapping[str, Any], proxies: Sequence[Network]) -> Address | None:

@@ -37,8 +37,6 @@ WEBSOCKET_PORT = read(env.int, "WEBSOCKET_PORT", 0, validate=_port) or read(env.
 WEB_PROCESSES = read(env.int, "WEB_PROCESSES", 1, validate=Range(1, 256))
 DEBUG = read(env.bool, "DEBUG", False)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [], subcast=str.strip) or ["localhost", "127.0.0.1", "[::1]"]
-# A name that this deployment answers to, for asking it about its own health.
-OWN_HOST: str = ALLOWED_HOSTS[0].lstrip("*.") or "localhost"
 CSRF_TRUSTED_ORIGINS: list[str] = read(env.list, "CSRF_TRUSTED_ORIGINS", [], subcast=str.strip)
 TRUSTED_PROXIES: list[Network] = read(env.networks, "TRUSTED_PROXIES", [])
 SECRET_KEY: str = env.str("SECRET_KEY", "") or kept_secret(STATE_DIR)
@@ -273,6 +271,7 @@ INSTALLED_APPS = [
     "streaming",
 ]
 MIDDLEWARE = [
+    "swarna.hosts.health_by_any_host",
     "swarna.cookies.SecureCookiesMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

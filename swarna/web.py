@@ -40,7 +40,9 @@ def listening(host: str, port: int) -> socket.socket:
     """A socket that listens there. Raises CommandError, which says what to set instead."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+        # All addresses, of IPv4 too, whatever the kernel's habit is.
+        both = address[0] == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server(address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             advice = f"Port {port} is in use. Set WEBSOCKET_PORT to another one."

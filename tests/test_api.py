@@ -430,6 +430,29 @@ def test_healthz_answers_without_a_database(client: Client) -> None:
     assert (response.status_code, response.content, response["Content-Type"]) == (200, b"ok", "text/plain")
 
 
+ANY_HOST = ["10.0.0.7:3001", "[fd00::7]:3001", "a-load-balancer.example", "no host", "", "a.example,b.example"]
+
+
+@pytest.mark.parametrize("host", ANY_HOST)
+def test_health_answers_whatever_host_it_is_asked_by_and_nothing_else_does(
+    client: Client, seeded: None, host: str
+) -> None:
+    """A load balancer asks by address."""
+    assert client.get("/healthz", headers={"Host": host}).status_code == 200
+    assert client.get("/readyz", headers={"Host": host}).status_code in (200, 503)
+    assert "database" in client.get("/readyz", headers={"Host": host}).json()
+    for path in ("/", "/healthz/", "/api/v1/prices/", "/admin/", "/favicon.ico"):
+        assert client.get(path, headers={"Host": host}).status_code == 400, path
+
+
+@pytest.mark.parametrize("names", [["*"], [".example.org"], ["[::1]"], ["prices.example"]])
+def test_health_answers_whatever_the_names_of_this_deployment_are(
+    client: Client, settings: Settings, names: list[str]
+) -> None:
+    settings.ALLOWED_HOSTS = names
+    assert client.get("/healthz", headers={"Host": "10.0.0.7"}).content == b"ok"
+
+
 def schema(client: Client) -> Any:
     response = client.get("/api/schema/", headers={"Accept": "application/vnd.oai.openapi+json"})
     assert response.status_code == 200

@@ -29,7 +29,9 @@ async def elsewhere(scope: Any, receive: Any, send: Any) -> None:
 
 async def ask(client: tuple[str, int] | None, path: str = "/metrics", **headers: str) -> tuple[int, str]:
     """What an application that lets 10.0.0.0/8 read answers: status and text."""
-    application = with_metrics(elsewhere, Metrics().registry, networks("10.0.0.0/8"))
+    application = with_metrics(
+        elsewhere, Metrics().registry, networks("10.0.0.0/8"), hosts=["prices.example", "metrics.prices.example"]
+    )
     encoded = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     communicator = HttpCommunicator(application, "GET", path, headers=encoded)
     communicator.scope["client"] = client
@@ -58,6 +60,24 @@ async def test_a_proxy_does_not_lend_its_address_to_whom_it_forwards(proxy: str,
 async def test_a_client_without_an_address_is_refused() -> None:
     status, _ = await ask(None)
     assert status == 403
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["10.0.0.7:3001", "[fd00::7]:3001", "localhost", "web:3001", "metrics.prices.example:3001", "Prices.Example"],
+)
+async def test_they_are_read_by_an_address_a_name_of_the_network_or_one_of_ours(host: str) -> None:
+    status, _ = await ask(("10.1.2.3", 50000), host=host)
+    assert status == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example:3001", "10.0.0.7.evil.example", "prices.example.evil.example", "a b"])
+async def test_a_page_whose_name_was_made_to_lead_here_does_not_read_them(host: str) -> None:
+    """DNS rebinding: a browser of a network that may read them takes what is answered for the page's own."""
+    assert await ask(("10.1.2.3", 50000), host=host) == (
+        403,
+        f"ALLOWED_HOSTS does not list {host.removesuffix(':3001')}: add it, or ask by an address.\n",
+    )
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])

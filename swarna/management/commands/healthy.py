@@ -1,6 +1,6 @@
 """`manage.py healthy`: whether a part of the product does its work, for a container's health check."""
 
-import urllib.request
+import asyncio
 from typing import Any
 
 from django.conf import settings
@@ -8,6 +8,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from prices import schedule
+from swarna import addresses, probe
+
+_PATIENCE = 5.0  # seconds
 
 
 class Command(BaseCommand):
@@ -24,10 +27,11 @@ class Command(BaseCommand):
             if not schedule.is_on_time(timezone.now()):
                 raise CommandError("No refresh for more than three intervals: see the logs of worker and beat.")
             return
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{settings.WEBSOCKET_PORT}/healthz", headers={"Host": settings.OWN_HOST}
-        )
+        host, port = settings.BIND_ADDRESS, settings.WEBSOCKET_PORT
+        where = f"The web process at http://{addresses.authority(host, port)}/"
         try:
-            urllib.request.urlopen(request, timeout=5).close()  # noqa: S310  (our own address)
+            status, _ = asyncio.run(probe.answer(host, port, "/healthz", patience=_PATIENCE))
         except OSError as error:
-            raise CommandError(f"The web process does not answer: {error}") from error
+            raise CommandError(f"{where} does not answer: {error}") from error
+        if status != 200:
+            raise CommandError(f"{where} answers {status}.")

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from swarna import refresh_watch, web
+from swarna import addresses, refresh_watch, web
 from swarna.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def serve(listener: socket.socket) -> None:
             standstill=_STANDSTILL,
         ),
         prepare=partial(hub.first_reading, within=_FIRST_READING),
-        ready=lambda: print(f"{web.READY}http://{host}:{port}/", flush=True),
+        ready=lambda: print(f"{web.READY}http://{addresses.authority(host, port)}/", flush=True),
         refused=metrics.refused,
     ).run()
 

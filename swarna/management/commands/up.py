@@ -20,7 +20,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from swarna import web
+from swarna import addresses, probe, web
 from swarna.embedded import announce_redis_url, withdraw_redis_url
 from swarna.supervisor import Program, Supervisor
 from swarna.valkey import EmbeddedValkey, RedisUnusableError, wait_for_redis
@@ -164,7 +164,7 @@ async def greet(supervisor: Supervisor, address: tuple[str, int], staffed: bool)
     host = settings.BIND_ADDRESS
     if host in ("0.0.0.0", "::"):  # noqa: S104  (compared with, not bound to)
         host = "localhost"
-    supervisor.say(f"ready: http://{f'[{host}]' if ':' in host else host}:{settings.WEBSOCKET_PORT}/")
+    supervisor.say(f"ready: http://{addresses.authority(host, settings.WEBSOCKET_PORT)}/")
     if not staffed:
         folder = os.environ.get("SWARNA_STATE_DIR")
         where = f"SWARNA_STATE_DIR={shlex.quote(folder)} " if folder else ""
@@ -174,23 +174,11 @@ async def greet(supervisor: Supervisor, address: tuple[str, int], staffed: bool)
 
 async def is_healthy(host: str, port: int) -> bool:
     """Whether the web process answers 200 at /healthz."""
-    status, _ = await answer(host, port, "/healthz", patience=_PATIENCE)
-    return status == b"200"
-
-
-async def answer(host: str, port: int, path: str, *, patience: float) -> tuple[bytes, bytes]:
-    """The status and the body of a web process's answer; empty where none comes in `patience` seconds."""
     try:
-        async with asyncio.timeout(patience):
-            reader, writer = await asyncio.open_connection(host, port)
-            try:
-                writer.write(f"GET {path} HTTP/1.0\r\nHost: {settings.OWN_HOST}\r\n\r\n".encode())
-                head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-            finally:
-                writer.close()
-    except (OSError, TimeoutError):
-        return b"", b""
-    return (*head.split()[1:2], b"")[0], body
+        status, _ = await probe.answer(host, port, "/healthz", patience=_PATIENCE)
+    except OSError:
+        return False
+    return status == 200
 
 
 async def restart_stalled(supervisor: Supervisor, address: tuple[str, int]) -> None:
@@ -206,10 +194,10 @@ async def restart_stalled(supervisor: Supervisor, address: tuple[str, int]) -> N
 
 async def trouble_with_refreshes(host: str, port: int) -> str | None:
     """The complaint of /readyz about refreshes; None where it has none, or does not answer."""
-    _, body = await answer(host, port, "/readyz", patience=10)
     try:
+        _, body = await probe.answer(host, port, "/readyz", patience=10)
         told = json.loads(body)["refreshes"]
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return None if told == "ok" else str(told)
 

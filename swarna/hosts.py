@@ -1,0 +1,40 @@
+"""By which names this deployment may be asked, where that is not Django's ALLOWED_HOSTS alone.
+
+Pages, REST and the admin are for those names: links and forms depend on them. Health is nobody's secret, and who asks
+for it, a load balancer or a supervisor, has an address and no name. The stream looks at the name for a login alone
+(streaming/auth.py): pages of any origin may read it, and whoever has to be known brings a token or that login.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from django.http import HttpRequest
+from django.http.request import split_domain_port, validate_host
+from django.http.response import HttpResponseBase
+
+from swarna import addresses
+
+_HEALTH: Final = ("/healthz", "/readyz")
+
+
+def health_by_any_host(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Middleware by which health is answered whatever Host it is asked by; it goes before all that look at that."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if request.path in _HEALTH:
+            request.get_host = lambda: "localhost"  # type: ignore[method-assign]  # of this request alone
+        return get_response(request)
+
+    return middleware
+
+
+def stranger(host: str, allowed: Sequence[str]) -> str | None:
+    """The name in a Host header, if somebody else's page can have it; None for an address and a name of ours.
+
+    Whoever owns a name can make it lead here within a browser (DNS rebinding), which then lets their page read what is
+    answered. It cannot be done with an address, nor with a name without a dot, which is this network's own.
+    """
+    name, _ = split_domain_port(host)
+    if addresses.is_one(host) or (name and "." not in name) or validate_host(name, allowed):
+        return None
+    return name or host
