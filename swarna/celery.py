@@ -4,9 +4,11 @@ import io
 import logging
 import os
 import sys
+import time
 from typing import Any
 
 import kombu
+import redis
 from celery import Celery
 from celery.app.amqp import AMQP
 from celery.signals import import_modules
@@ -18,9 +20,13 @@ logger = logging.getLogger(__name__)
 
 
 class BrokerConnection(kombu.Connection):
-    """A connection to the broker that worker and beat come back to soon, whatever became of the last one."""
+    """A connection to the broker that worker and beat come back to soon, whatever became of the last one.
 
-    _is_waiting = False
+    That Redis cannot be used is said once, and that it can again.
+    """
+
+    _since: float | None = None  # when Redis was first found to take nothing; None while it takes tasks
+    _tries = 0
 
     @property
     def connection_errors(self) -> tuple[type[Exception], ...]:
@@ -31,28 +37,47 @@ class BrokerConnection(kombu.Connection):
         """
         return (*super().connection_errors, AttributeError)
 
-    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+    def ensure_connection(self, errback: Any = None, *args: Any, **options: Any) -> Any:
         """Try until there is a connection. Celery leaves the pauses to kombu, whose grow to half a minute."""
         longest = settings.BROKER_LONGEST_PAUSE
-        return super().ensure_connection(*args, **{"interval_start": 1, "interval_max": longest} | options)
+        options = {"interval_start": 1, "interval_max": longest} | options
+        connection = super().ensure_connection(self._cannot_send, *args, **options)
+        self._can_send()
+        return connection
 
     def ensure(self, obj: Any, fun: Any, errback: Any = None, *args: Any, **options: Any) -> Any:
         """Make `fun`, which sends a task, try until it succeeds: beat waits, says so once, and sends what was due."""
-        ensured = super().ensure(obj, fun, errback or self._cannot_send, *args, **options)
+        ensured = super().ensure(obj, fun, self._cannot_send, *args, **options)
 
         def send(*args: Any, **options: Any) -> Any:
             sent = ensured(*args, **options)
-            if self._is_waiting:
-                self._is_waiting = False
-                logger.warning("Redis takes tasks again")
+            self._can_send()
             return sent
 
         return send
 
+    def _establish_connection(self) -> Any:
+        """Connect, and see that Redis takes something.
+
+        One that is full, or for the moment a replica, answers whoever connects: Celery would connect, be told no and
+        connect again, five times a second.
+        """
+        connection = super()._establish_connection()
+        with redis.Redis.from_url(self.as_uri(include_password=True), **settings.REDIS_OPTIONS) as client:
+            client.set(f"{settings.REDIS_PREFIX}:broker", "", ex=60)
+        return connection
+
     def _cannot_send(self, error: Exception, pause: float) -> None:
-        if pause and not self._is_waiting:  # without one it is tried again at once, and may go well
-            self._is_waiting = True
-            logger.error("Redis does not take a task, trying again: %s", str(error) or type(error).__name__)
+        self._tries += 1
+        if pause and self._since is None:  # without a pause it is tried again at once, and may go well
+            self._since = time.monotonic()
+            logger.error("Redis takes no tasks, trying again: %s", str(error) or type(error).__name__)
+
+    def _can_send(self) -> None:
+        if self._since is not None:
+            seconds = time.monotonic() - self._since
+            logger.warning("Redis takes tasks again, after %.0f s and %d tries", seconds, self._tries)
+        self._since, self._tries = None, 0
 
     def channel(self) -> Any:
         """A channel that puts no task back when it is closed: over a connection that is lost that cannot be done, and

@@ -62,6 +62,8 @@ def of_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     # Whatever was asked for: a table, a page and YAML have no place for a problem.
     context["request"].accepted_renderer = APIView.renderer_classes[0]()  # JSON's
     context["request"].accepted_media_type = CONTENT_TYPE
+    # For Django, which would log a 503 a second time, by each address anew.
+    response._has_been_logged = isinstance(error, _NoDatabaseError)  # type: ignore[attr-defined]
     return response
 
 

@@ -1,6 +1,7 @@
 """Celery's connections to Redis when that is lost: worker and beat come back, soon, and do not end."""
 
 import contextlib
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,11 +34,12 @@ def broker(port: int) -> Any:
     return app.connection_for_read(url=VALKEY.url.replace(f":{VALKEY.port}/", f":{port}/"))
 
 
-def test_a_broker_that_is_away_is_tried_again_soon() -> None:
+def test_a_broker_that_is_away_is_tried_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
+    monkeypatch.setattr("kombu.utils.functional.sleep", pauses.append)
     with pytest.raises(kombu.exceptions.OperationalError):
-        broker(free_port()).ensure_connection(lambda error, pause: pauses.append(pause), max_retries=3)
-    assert pauses == [1, 2, 2]
+        broker(free_port()).ensure_connection(max_retries=3)
+    assert [pause for pause in pauses if pause] == [1, 1, 1, 1, 1]  # pauses of 1, 2 and 2 seconds
 
 
 def test_a_task_that_is_due_is_sent_as_soon_as_redis_is_back_and_it_is_said_once(
@@ -56,8 +58,8 @@ def test_a_task_that_is_due_is_sent_as_soon_as_redis_is_back_and_it_is_said_once
         assert there.delete("swarna:broker-test") == 1
         there.delete("swarna:_kombu.binding.broker-test")
     lost, back = (record.getMessage() for record in caplog.records)
-    assert lost.startswith("Redis does not take a task, trying again: ")
-    assert back == "Redis takes tasks again"
+    assert lost.startswith("Redis takes no tasks, trying again: ")
+    assert re.fullmatch(r"Redis takes tasks again, after \d+ s and \d\d+ tries", back)
 
 
 def test_a_channel_that_was_half_taken_apart_does_not_end_a_worker(way: Relay) -> None:
@@ -102,7 +104,9 @@ def another_valkey(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("django_db_setup")
-def test_a_redis_that_takes_nothing_for_a_while_does_not_end_a_worker(another_valkey: str, tmp_path: Path) -> None:
+def test_a_redis_that_takes_nothing_for_a_while_does_not_end_a_worker_and_is_told_once(
+    another_valkey: str, tmp_path: Path
+) -> None:
     command = ["-m", "celery", "--skip-checks", "-A", "swarna", "worker", "--concurrency=1", "--loglevel=WARNING"]
     environment = {"REDIS_URL": another_valkey, "DATABASE_URL": f"sqlite:///{DATABASE}"}
     worker = Process([*command, "--without-gossip", "--without-mingle"], tmp_path / "log", environment)
@@ -115,9 +119,40 @@ def test_a_redis_that_takes_nothing_for_a_while_does_not_end_a_worker(another_va
         try:
             takes_a_task()
             there.replicaof("127.0.0.1", free_port())
-            wait_until(lambda: "ReadOnlyError" in worker.output, "a worker that is told no", 30)
+            wait_until(lambda: "Redis takes no tasks" in worker.output, "a worker that is told no", 30)
+            tries = connections_of(there)
+            wait_until(lambda: connections_of(there) > tries + 3, "more tries")
             there.replicaof("NO", "ONE")
             takes_a_task()
             assert worker.popen.poll() is None
         finally:
             worker.stop()
+    # And tells of it once, and of its end, however often it tried.
+    told = re.findall("Connection to broker lost|Redis takes no tasks|Redis takes tasks again", worker.output)
+    assert told == ["Connection to broker lost", "Redis takes no tasks", "Redis takes tasks again"]
+    assert "Frequent restarts" not in worker.output
+
+
+def connections_of(there: "redis.Redis") -> int:
+    stats: Any = there.info("stats")
+    return int(stats["total_connections_received"])
+
+
+def test_a_task_that_is_due_waits_for_a_redis_that_is_full(
+    another_valkey: str, listen_to: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    listen_to("swarna")
+    connection = app.connection_for_write(url=another_valkey).ensure_connection()
+    with connection, redis.Redis.from_url(another_valkey) as there, ThreadPoolExecutor(1) as threads:
+        there.config_set("maxmemory", 1)
+        sent = threads.submit(app.send_task, "broker-test", connection=connection, queue="broker-test")
+        try:
+            tries = connections_of(there)
+            wait_until(lambda: connections_of(there) > tries + 5, "several tries")
+        finally:
+            there.config_set("maxmemory", "256mb")
+        sent.result(5)
+        assert there.exists("swarna:broker-test")
+    full, again = (record.getMessage() for record in caplog.records)
+    assert full.startswith("Redis takes no tasks, trying again: command not allowed when used memory")
+    assert again.startswith("Redis takes tasks again, after ")

@@ -221,6 +221,10 @@ def test_a_postgresql_that_goes_and_comes_back(run_shop: Callable[..., Shop], on
         database.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     # Who asks waits for three seconds: the first who does so has it, however long the database was away.
     assert shop.ask("metals/").status == 200
+    # Whoever asked is told, and the log says it once, not at each request and try.
+    assert "django.request" not in shop.output
+    assert shop.output.count("the database cannot be asked") == 1
+    assert shop.output.count("WARNING psycopg.pool: error connecting") == 1
 
 
 def test_web_processes_count_together_and_say_when_to_come_again(run_shop: Callable[..., Shop]) -> None:
