@@ -18,7 +18,7 @@ from swarna.logs import TOKEN_PREFIX
 # Live ones of one account: more is a client that asks for a new token each time, and never comes back for the old.
 MOST_TOKENS = 20
 
-_HEADER = re.compile(r"(?:bearer|token)\s+(.*)", re.IGNORECASE | re.DOTALL)
+_SCHEME = re.compile(r"(?:bearer|token)(?:\s+|$)", re.IGNORECASE)
 _TEXT = re.compile(f"{TOKEN_PREFIX}[0-9a-f]{{64}}")
 
 
@@ -27,11 +27,16 @@ class TooManyTokensError(Exception):
 
 
 def presented(authorization: str) -> str | None:
-    """The token in an `Authorization` header, well-formed or not; None where its scheme is neither Bearer nor Token."""
-    if authorization.strip().lower() in ("bearer", "token"):
-        return ""
-    match = _HEADER.fullmatch(authorization.strip())
-    return match[1] if match else None
+    """The token in an `Authorization` header, after `Bearer` or `Token` or bare; None for an empty header.
+
+    Of any other scheme it is all that was presented, which is no token of ours and is to be refused: whoever presents
+    something means to be somebody.
+    """
+    given = authorization.strip()
+    if not given:
+        return None
+    scheme = _SCHEME.match(given)
+    return given[scheme.end() :] if scheme else given
 
 
 def digest(text: str) -> str | None:

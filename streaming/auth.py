@@ -185,7 +185,7 @@ class Authenticator:
 
 
 def presented(scope: Mapping[str, Any]) -> Credential | None:
-    """The credential that a handshake brings, not yet checked. Raises RefusedError for a malformed token."""
+    """The credential that a handshake brings, not yet checked. Raises RefusedError for what is no token of ours."""
     given = _tokens(scope)
     if given:
         digest = tokens.digest(given.pop())

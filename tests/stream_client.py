@@ -1,6 +1,7 @@
 """What tests say to the stream, and hear from it, by a plain `websockets` client."""
 
 import json
+import time
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
@@ -25,9 +26,10 @@ def ask(client: ClientConnection, **message: Any) -> dict[str, Any]:
 
 
 def end_of(client: ClientConnection) -> tuple[int, str]:
-    """Code and reason with which the server closes."""
+    """Code and reason with which the server closes, within twenty seconds."""
+    until = time.monotonic() + 20
     try:
         while True:
-            client.recv(timeout=10)
+            client.recv(timeout=max(until - time.monotonic(), 0))
     except ConnectionClosed as closed:
         return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "no close frame")

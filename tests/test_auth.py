@@ -56,11 +56,13 @@ def from_page(origin: str, cookie: str = COOKIE, **options: Any) -> dict[str, An
         scope(("authorization", f"Bearer {TOKEN}")),
         scope(("authorization", f"Token {TOKEN}")),
         scope(("authorization", f"bearer   {TOKEN} ")),
+        scope(("authorization", TOKEN)),
+        scope(("authorization", f" {TOKEN} ")),
         scope(subprotocols=["swarnaai-v1", f"swarnaai.bearer.{TOKEN}"]),
         scope(subprotocols=[f"swarnaai.bearer.{TOKEN}"]),
         scope(("authorization", f"Bearer {TOKEN}"), subprotocols=[f"swarnaai.bearer.{TOKEN}"]),
         scope(("authorization", f"Bearer {TOKEN}"), ("origin", "http://localhost:3001"), ("cookie", COOKIE)),
-        scope(("authorization", "Basic YTpi"), ("authorization", f"Bearer {TOKEN}")),
+        scope(("authorization", ""), ("authorization", f"Bearer {TOKEN}")),
     ],
 )
 def test_a_token_is_found_where_it_may_be(brought: dict[str, Any]) -> None:
@@ -81,11 +83,21 @@ def test_a_token_is_found_where_it_may_be(brought: dict[str, Any]) -> None:
         scope(("authorization", f"Bearer {TOKEN}"), subprotocols=[f"swarnaai.bearer.{OTHER}"]),
         scope(subprotocols=["swarnaai.bearer."]),
         scope(subprotocols=["swarnaai.bearer.x"]),
+        scope(("authorization", TOKEN[:-1])),
+        scope(("authorization", f"{TOKEN}, {TOKEN}")),
+        scope(("authorization", f"Bearer Bearer {TOKEN}")),
+        # Of no kind that we know: who presents something means to be somebody.
+        scope(("authorization", "Basic YTpi")),
+        scope(("authorization", f"Basic {TOKEN}")),
+        scope(("authorization", f"ApiKey {TOKEN}")),
+        scope(("authorization", "x")),
+        scope(("authorization", "Basic YTpi"), ("authorization", f"Bearer {TOKEN}")),
+        scope(("authorization", "Basic YTpi"), ("origin", "http://localhost:3001"), ("cookie", COOKIE)),
         # However good the login beside it is.
         scope(("authorization", "Bearer x"), ("origin", "http://localhost:3001"), ("cookie", COOKIE)),
     ],
 )
-def test_a_malformed_token_is_refused_without_asking_anybody(brought: dict[str, Any]) -> None:
+def test_what_is_no_token_of_ours_is_refused_without_asking_anybody(brought: dict[str, Any]) -> None:
     with pytest.raises(RefusedError) as refused:
         presented(brought)
     assert refused.value.close is Close.UNAUTHORIZED
@@ -95,8 +107,8 @@ def test_a_malformed_token_is_refused_without_asking_anybody(brought: dict[str, 
     "brought",
     [
         scope(),
-        scope(("authorization", "Basic YTpi")),
         scope(("authorization", "")),
+        scope(("authorization", " ")),
         scope(subprotocols=["swarnaai-v1", "swarnaai.other"]),
         scope(("origin", "http://localhost:3001")),
         scope(("origin", "http://localhost:3001"), ("cookie", "theme=dark")),

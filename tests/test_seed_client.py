@@ -1,11 +1,14 @@
 """A client that was written from the owner's document alone, unchanged, in a real browser."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from playwright.sync_api import Page
 
+from accounts import tokens
 from tests.browser import SERVER_GONE
 from tests.conftest import Server
 
@@ -15,6 +18,10 @@ CLIENT = Path(__file__).parent / "browser" / "seed-client.js"
 @pytest.fixture
 def client(server: Server, page: Page) -> Page:
     """A page whose `client` is connected to the root path and has a price."""
+    return connected(server, page)
+
+
+def connected(server: Server, page: Page) -> Page:
     server.publish(gold="5395.20", silver="82.75", platinum="4900", palladium="4300")
     page.goto(f"{server.http_url}/healthz")
     page.add_script_tag(content=CLIENT.read_text())
@@ -54,6 +61,15 @@ def test_it_unsubscribes(server: Server, client: Page) -> None:
     server.publish(gold="5600")
     client.wait_for_function("client.prices.gold.price === 5600")
     assert client.evaluate("Object.keys(client.prices)") == ["gold", "silver"]
+
+
+def test_it_is_somebody_by_the_bare_token_that_the_document_reads(
+    run_server: Callable[..., Server], page: Page
+) -> None:
+    members = run_server(WS_AUTH_REQUIRED="true")
+    token = members.do(lambda: tokens.issue(User.objects.create(username="asha"))[1])
+    page.set_extra_http_headers({"Authorization": token})
+    assert connected(members, page).evaluate("client.prices.gold.price") > 0
 
 
 def test_it_reconnects_by_itself_after_a_crash(server: Server, client: Page, expected_errors: list[str]) -> None:

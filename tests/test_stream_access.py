@@ -64,7 +64,7 @@ def by_session(server: Server, key: str, origin: str) -> ClientConnection:
     return connect(server.ws_url, additional_headers={"Cookie": f"sessionid={key}", "Origin": origin})
 
 
-@pytest.mark.parametrize("word", ["Bearer", "Token"])
+@pytest.mark.parametrize("word", ["Bearer", "Token", ""])
 def test_a_token_in_a_header_is_served(members: Server, token: str, word: str) -> None:
     with by_header(members, token, word) as client:
         assert receive(client, "priceUpdate")["data"]["gold"]["price"] == 100
@@ -84,6 +84,21 @@ def test_who_brings_nothing_or_an_unknown_token_is_told_so_and_gets_no_price(mem
             with pytest.raises(ConnectionClosed):
                 client.recv(timeout=10)
             assert (client.close_code, client.close_reason) == UNAUTHORIZED
+
+
+def test_what_is_presented_and_unknown_is_refused_where_nothing_is_required(
+    run_server: Callable[..., Server], token: str
+) -> None:
+    public = run_server()
+    public.publish(gold="102")
+    unknown = token[:-1] + ("0" if token[-1] != "0" else "1")
+    for presented in (unknown, f"Bearer {unknown}", "Basic YTpi", f"ApiKey {token}"):
+        with connect(public.ws_url, additional_headers={"Authorization": presented}) as client:
+            assert end_of(client) == UNAUTHORIZED, presented
+    with connect(public.ws_url, subprotocols=[Subprotocol(f"swarnaai.bearer.{unknown}")]) as client:
+        assert end_of(client) == UNAUTHORIZED
+    with by_session(public, "anoldone", public.http_url) as client:  # which browsers send unasked
+        receive(client, "priceUpdate")
 
 
 def test_a_login_is_served_on_our_own_pages_alone(members: Server, session: str) -> None:

@@ -134,8 +134,8 @@ def test_an_account_has_so_many_tokens_and_a_revoked_or_expired_one_makes_room(c
 # --- using ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "Token", "bearer", "TOKEN"])
-def test_a_token_is_taken_by_either_word(asha: User, scheme: str) -> None:
+@pytest.mark.parametrize("scheme", ["Bearer", "Token", "bearer", "TOKEN", ""])
+def test_a_token_is_taken_by_either_word_and_by_none(asha: User, scheme: str) -> None:
     _, text = tokens.issue(asha)
     assert holder(text, scheme).get(TOKENS).status_code == 200
 
@@ -165,14 +165,22 @@ def test_without_either_there_is_nothing_to_see(client: Client, method: str) -> 
         "Bearer \xff\xfe",
         "Bearer \x00",
         "Bearer, {token}",
+        "{other}",
+        "{token}0",
+        "{token} {token}",
+        "x",
+        "Basic YTpi",
+        "Basic {token}",
     ],
 )
-def test_a_token_that_does_not_hold_is_refused_even_where_none_is_needed(asha: User, said: str) -> None:
+def test_what_is_no_token_that_holds_is_refused_even_where_none_is_needed(asha: User, said: str) -> None:
     _, text = tokens.issue(asha)
     other = text[:-1] + ("0" if text[-1] != "0" else "1")
     client = Client(headers={"Authorization": said.format(token=text, other=other)})
-    expected = 200 if said.startswith("Bearer,") else 401  # that is no scheme of ours
-    assert client.get("/api/v1/config/").status_code == expected
+    for path in ("/api/v1/config/", "/api/schema/", "/api/asyncapi.json"):
+        response = client.get(path)
+        assert (response.status_code, response["WWW-Authenticate"]) == (401, "Bearer")
+        assert "POST to auth/token/" in response.json()["detail"]
 
 
 def test_a_token_of_no_possible_shape_costs_no_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
@@ -196,8 +204,20 @@ def test_a_token_ends(asha: User, end: str) -> None:
     assert "POST to auth/token/" in response.json()["detail"]
 
 
-def test_somebody_with_another_kind_of_credential_is_nobody(client: Client) -> None:
-    assert client.get("/api/v1/config/", headers={"Authorization": "Basic YTpi"}).status_code == 200
+def test_who_presents_another_kind_of_credential_is_told_what_to_present(client: Client) -> None:
+    refused = client.get("/api/v1/config/", headers={"Authorization": "Basic YTpi"})
+    assert refused.status_code == 401
+    assert "Authorization: Bearer TOKEN" in refused.json()["detail"]
+
+
+def test_an_empty_header_presents_nothing(client: Client) -> None:
+    assert client.get("/api/v1/config/", headers={"Authorization": " "}).status_code == 200
+
+
+def test_a_login_that_has_ended_presents_nothing(client: Client, asha: User) -> None:
+    client.force_login(asha)
+    Session.objects.all().delete()
+    assert client.get("/api/v1/config/").status_code == 200
 
 
 # --- listing and revoking ------------------------------------------------------------------------------------------

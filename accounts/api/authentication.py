@@ -11,7 +11,7 @@ from accounts import tokens
 
 
 class TokenAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <token>` or `Token <token>`, as the stream takes them.
+    """`Authorization: Bearer <token>`, `Token <token>` or the bare token, as the stream takes them.
 
     In the place of knox's own, which knows one of the two words, and fails on a header that is not UTF-8.
     """
@@ -20,6 +20,11 @@ class TokenAuthentication(BaseAuthentication):
         text = tokens.presented(get_authorization_header(request).decode("latin-1"))
         if text is None:
             return None
+        if tokens.digest(text) is None:
+            raise AuthenticationFailed(
+                "This is no token of ours: send `Authorization: Bearer TOKEN`, or no such header. "
+                "POST to auth/token/ for a token."
+            )
         token = tokens.find(text)
         if token is None:
             raise AuthenticationFailed("This token is unknown, expired or revoked. POST to auth/token/ for a new one.")
@@ -36,4 +41,4 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
     name = "tokenAuth"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "description": "`Token` instead of `Bearer` is taken too."}
+        return {"type": "http", "scheme": "bearer", "description": "`Token TOKEN` and the bare token are taken too."}
