@@ -69,7 +69,10 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
                     await self.websocket_receive(event)
         finally:
             # However it ended: by a defect, too, or because the server did not wait for it.
-            self.hub.leave(self.connection, self.connection.ending)
+            ending = self.connection.ending
+            if ending is Ending.TOO_BIG:
+                self.hub.metrics.received(Inbound.TOO_BIG, bytes=0)  # our server does not let us have it
+            self.hub.leave(self.connection, ending)
             self.auth.forget(self.client, self.end)
             if self.place is not None:
                 self.places.leave(self.place)
@@ -110,17 +113,17 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
             return  # sent before the client saw our close
         size = _size(text_data, bytes_data)
         if size > settings.WS_MAX_MESSAGE_BYTES:
+            self.hub.metrics.received(Inbound.TOO_BIG, bytes=0)
             await self.end(Close.TOO_BIG)
             return
         try:
             message = _read(text_data)
+            self.hub.metrics.received(_kind(message), bytes=size)
             if not self.is_free(message) and not await self.is_within_its_rate():
                 await self.end(Close.RATE_LIMITED)
             elif isinstance(message, ClientError):
-                self.hub.metrics.received(Inbound.INVALID, bytes=size)
                 self.connection.answer(protocol.error(message))
             else:
-                self.hub.metrics.received(Inbound(type(message).__name__.lower()), bytes=size)
                 await self.act_on(message)
         except Exception:
             self.hub.metrics.failed(Fault.MESSAGE)
@@ -189,6 +192,10 @@ def _read(text: str | None) -> Command | ClientError:
         return protocol.parse(text)
     except ClientError as problem:
         return problem
+
+
+def _kind(message: Command | ClientError) -> Inbound:
+    return Inbound.INVALID if isinstance(message, ClientError) else Inbound(type(message).__name__.lower())
 
 
 def _size(text: str | None, data: bytes | None) -> int:

@@ -59,6 +59,7 @@ class Inbound(enum.StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     PING = "ping"
     INVALID = "invalid"  # answered with an error
+    TOO_BIG = "too_big"  # not read to its end, nor its bytes counted
 
 
 class Fault(enum.StrEnum):
@@ -81,7 +82,8 @@ class Metrics:
         # Its place is this process's for as long as this object lives.
         self._place = place = _place(folder)
         # Since this process began, while what Prometheus reads may have begun before it.
-        self._active = self._total = self._messages_in = self._messages_out = self._faults = 0
+        self._active = self._total = self._messages_in = self._messages_out = 0
+        self._faults = dict.fromkeys(Fault, 0)
         # What a scrape shows: all processes of the folder.
         self.registry: Final = place.everyone
         with place.making() as registry:
@@ -117,7 +119,7 @@ class Metrics:
                 Inbound,
                 Counter(
                     "swarna_messages_received_total",
-                    "Messages from clients, by type; invalid ones were answered with an error.",
+                    "Messages from clients, by type; invalid ones were answered with an error, too big ones not read.",
                     ["type"],
                     registry=registry,
                 ),
@@ -223,15 +225,16 @@ class Metrics:
 
     def failed(self, what: Fault) -> None:
         """A fault of ours, beside the line in the log that tells of it."""
-        self._faults += 1
+        self._faults[what] += 1
         self._errors[what].inc()
 
     def log_line(self) -> str:
         """The seed's metrics, of this process since it began."""
+        kinds = ", ".join(f"{kind} {number}" for kind, number in sorted(self._faults.items()) if number)
         return (
-            f"WebSocket metrics of process {self._place.number}: activeConnections={self._active} "
+            f"process {self._place.number}: WebSocket metrics: activeConnections={self._active} "
             f"totalConnections={self._total} messagesReceived={self._messages_in} messagesSent={self._messages_out} "
-            f"errors={self._faults}"
+            f"errors={sum(self._faults.values())} (faults of the server, not of clients{': ' * bool(kinds)}{kinds})"
         )
 
     async def log_regularly(self, every: float = LOG_EVERY) -> None:

@@ -11,6 +11,7 @@ from autobahn.exception import PayloadCorruptError, PayloadExceededError
 from autobahn.twisted.websocket import ConnectionDeny, WebSocketServerProtocol
 from autobahn.websocket.compress import PerMessageDeflateOfferAccept
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from twisted.internet.error import ConnectionLost
 
 from streaming import compression
 from streaming.frames import BINARY, Frame
@@ -18,6 +19,7 @@ from streaming.metrics import Ending, Refusal
 from streaming.outlets import Listener
 from streaming.protocol import Close
 from streaming.transport import PriceTransport
+from swarna import addresses
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ _MOST_UNSENT = 4096
 # Seconds that a client has to answer our close frame; Autobahn rounds the end down to a whole second of the clock, so
 # that its own 1 would be any time from none.
 _CLOSING = 2
+# What stands for a code where a close frame had none, and where there was no close frame (RFC 6455, 7.1.5).
+_NO_CODE, _ABNORMAL = 1005, 1006
 # A client's messages that may wait for the application, and how soon it is looked at again whether they still do.
 _MOST_UNANSWERED = 64
 _LOOK_AGAIN = 0.05
@@ -58,6 +62,7 @@ class PriceProtocol(WebSocketProtocol):
     _inflation: "_Inflation | None" = None
     _taken: "asyncio.Future[None] | None" = None
     _is_waiting = False
+    _was_open = False
 
     # --- from and to the client --------------------------------------------------------------------------------------
 
@@ -89,6 +94,8 @@ class PriceProtocol(WebSocketProtocol):
         """Every refusal comes by here: Autobahn's, `onConnect`'s and the application's."""
         server = self.factory.server_class
         server.refused(Refusal.RESTART if server.draining else Refusal.HANDSHAKE)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("WebSocket handshake of %s refused: %d %s", self._peer, code, reason)
         super().failHandshake(reason, code, responseHeaders)
 
     def onOpenHandshakeTimeout(self) -> None:
@@ -140,6 +147,7 @@ class PriceProtocol(WebSocketProtocol):
         self.outlet.is_open = False
         if self.failedByMe:
             self.outlet.dropped = Ending.TOO_BIG if code == Close.TOO_BIG.code else Ending.PROTOCOL
+            self._log_error((reasonUtf8 or b"").decode(), code, self.outlet.dropped)
             # It may go on sending, and a connection that is closed on unread data is reset, our words lost. So this
             # side ends, and the other has until the closing handshake's time-out.
             self.transport.loseWriteConnection()
@@ -166,10 +174,14 @@ class PriceProtocol(WebSocketProtocol):
             self.outlet.window_bits = self._perMessageCompress.server_max_window_bits
             # Autobahn's own would keep 40 KB for a next message, and take one that was broken off for whole.
             self._perMessageCompress = self._inflation = _Inflation(self.server.limits.max_message_bytes)
-        self.outlet.is_open = True
+        self.outlet.is_open = self._was_open = True
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("WebSocket connection of %s: opened", self._peer)
         super().onOpen()
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
+        if self._was_open and logger.isEnabledFor(logging.DEBUG):
+            logger.debug("WebSocket connection of %s: closed %s, code=%s reason=%r", self._peer, *self._end_of_it())
         if self.server is not None:  # else the handshake failed before there was an application
             super().onClose(wasClean, code, reason)
         self._release()
@@ -178,8 +190,28 @@ class PriceProtocol(WebSocketProtocol):
         if self.state == self.STATE_CONNECTING and self.outlet.dropped:
             self.factory.server_class.refused(Refusal.HANDSHAKE)
         self.outlet.is_open = False
+        if self._was_open and reason.check(ConnectionLost) and not self.outlet.dropped:
+            self._log_error(reason.getErrorMessage(), _ABNORMAL, reason.type.__name__)
         super().connectionLost(reason)
         self.is_closed = None  # its result is this very object, which only the collector would find
+
+    # --- for whoever looks for what is wrong with a connection --------------------------------------------------------
+
+    @property
+    def _peer(self) -> str:
+        return addresses.authority(*self.transport.client[:2])
+
+    def _end_of_it(self) -> tuple[str, int, str]:
+        """By whom it was closed, with which code and reason."""
+        if self.closedByMe:
+            return "by the server", self.localCloseCode, (self.localCloseReason or b"").decode()
+        if self.wasClean:
+            return "by the client", self.remoteCloseCode or _NO_CODE, self.remoteCloseReason or ""
+        return "without a close frame", _ABNORMAL, str(self.outlet.dropped)
+
+    def _log_error(self, message: str, code: int | None, kind: str) -> None:
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("WebSocket connection error of %s: error=%r code=%s type=%s", self._peer, message, code, kind)
 
     @property
     def is_between_frames(self) -> bool:

@@ -166,8 +166,19 @@ class Peer:
                 self._socket.sendall(data)
         self._socket.settimeout(_PATIENCE)
 
+    @property
+    def name(self) -> str:
+        """Its own end of the connection, as the server sees it."""
+        host, port = self._socket.getsockname()
+        return f"{host}:{port}"
+
     def close(self) -> None:
         """Close TCP without a word."""
+        self._socket.close()
+
+    def reset(self) -> None:
+        """End TCP by a reset, as a machine does that knows nothing of the connection."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
     def finish(self) -> None:

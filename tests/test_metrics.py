@@ -119,11 +119,16 @@ def test_the_log_line_has_the_seeds_numbers() -> None:
     metrics.received(Inbound.SUBSCRIBE, bytes=30)
     metrics.sent(bytes=60)
     metrics.fanned_out(sent=3, skipped=0, shared=2, bytes=3, seconds=0.001, age_seconds=None)
-    metrics.failed(Fault.REDIS)
+    for fault in (Fault.SEND, Fault.REDIS, Fault.REDIS):
+        metrics.failed(fault)
     assert metrics.log_line() == (
-        "WebSocket metrics of process 0: activeConnections=1 totalConnections=2 "
-        "messagesReceived=1 messagesSent=4 errors=1"
+        "process 0: WebSocket metrics: activeConnections=1 totalConnections=2 "
+        "messagesReceived=1 messagesSent=4 errors=3 (faults of the server, not of clients: redis 2, send 1)"
     )
+
+
+def test_the_log_line_says_what_errors_are_before_there_is_one() -> None:
+    assert Metrics().log_line().endswith(" errors=0 (faults of the server, not of clients)")
 
 
 async def test_the_line_is_logged_regularly(caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]) -> None:
@@ -134,7 +139,7 @@ async def test_the_line_is_logged_regularly(caplog: pytest.LogCaptureFixture, li
             await asyncio.sleep(0.001)
     task.cancel()
     assert caplog.records[0].levelname == "INFO"
-    assert caplog.messages[0].startswith("WebSocket metrics of process 0: activeConnections=0")
+    assert caplog.messages[0].startswith("process 0: WebSocket metrics: activeConnections=0")
 
 
 def test_without_a_folder_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
