@@ -36,6 +36,7 @@ class Refusal(enum.StrEnum):
     INTERNAL_ERROR = "internal_error"  # the database did not say whose its token is
     HANDSHAKE = "handshake"  # it was none that RFC 6455 knows, or at a path where no stream is
     RESTART = "restart"  # the process is draining
+    DESCRIPTORS = "descriptors"  # the process may open no more files; by HTTP, or without a word yet, too
 
 
 class Ending(enum.StrEnum):
@@ -101,7 +102,7 @@ class Metrics:
                 Refusal,
                 Counter(
                     "swarna_connections_refused_total",
-                    "WebSocket connections that were turned away before they were served, by reason.",
+                    "Connections that were turned away before they were served, by reason.",
                     ["reason"],
                     registry=registry,
                 ),

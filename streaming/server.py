@@ -35,6 +35,7 @@ from twisted.logger import (
     globalLogBeginner,
 )
 
+from streaming.crowd import CROWDED, Crowd
 from streaming.deadlines import Deadlines
 from streaming.metrics import Refusal
 from streaming.outlets import FRAMES
@@ -80,7 +81,8 @@ class PriceServer(Server):
     """Daphne with this project's protocol and limits, on a socket that listens already.
 
     `prepare` is awaited in the event loop before the first connection is taken, and `ready` called then; `refused` for
-    each handshake that is turned away before the application has accepted it.
+    each handshake that is turned away before the application has accepted it, and each connection without a word yet
+    that is dropped for want of file descriptors.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class PriceServer(Server):
         self.draining = False
         self.deadlines: Deadlines[PriceTransport] = Deadlines(limits.timeout / 60)
         self.turnstile = Turnstile()
+        self.crowd = Crowd()
         # A deadline is noticed up to two grains late: with so much patience, still within the time-out.
         self.patience = limits.timeout - 2 * self.deadlines.grain
         self._listener = listener
@@ -145,16 +148,18 @@ class PriceServer(Server):
     # --- connections and their applications --------------------------------------------------------------------------
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        transport = protocol.transport if isinstance(protocol, PriceProtocol) else protocol.channel.transport
+        scope["extensions"] = {} if transport.may_stay else {CROWDED: {}}
         if isinstance(protocol, PriceProtocol):
             # As offered: Daphne would undo percent-encoding, and an application choose what was never offered.
             scope["subprotocols"] = list(protocol.websocket_protocols)
-            scope["extensions"] = {FRAMES: protocol.outlet}
+            scope["extensions"][FRAMES] = protocol.outlet
         queue = super().create_application(protocol, scope)
         details = self.connections[protocol]
         details["application_instance"].add_done_callback(partial(self._application_ended, protocol))
         if not isinstance(protocol, PriceProtocol):
-            details["transport"] = protocol.channel.transport
-            details["transport"].waiting_since = None
+            details["transport"] = transport
+            transport.waiting_since = None
         return queue
 
     def protocol_disconnected(self, protocol: Any) -> None:
@@ -267,6 +272,9 @@ class PriceRequest(WebRequest):
         if self._is_too_long:
             self.channel.loseConnection()
             return None
+        if not self.transport.may_stay:  # its descriptor is for whoever asks next
+            self.channel.persistent = False
+            self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         headers = self.requestHeaders
         # By it Daphne lets whoever asks say under which path the application is, for its links to lead anywhere.
         headers.removeHeader(b"Daphne-Root-Path")

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from twisted.internet import tcp
 
-from streaming.metrics import Ending
+from streaming.metrics import Ending, Refusal
 from streaming.outlets import Outlet
 
 logger = logging.getLogger(__name__)
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 # New connections that are accepted, and whose first request is read, in one turn of the event loop: a few milliseconds.
 # After an outage thousands come at once, and prices for those that are back are not to wait for all of them.
 _MOST_A_TURN = 16
+# Seconds in which no connection is accepted, after one could not be.
+_PAUSE = 0.5
 # How often one that does not take all is looked at while its patience runs.
 _LOOKS = 10
 # Of Linux's tcp_info: the bytes that the peer's machine has acknowledged, and those that ours has not sent yet.
@@ -91,11 +93,14 @@ class PriceTransport(tcp.Server):
     is_admitted = False
     # Since when a complete request is waited for; None while one is being answered.
     waiting_since: float | None = None
+    # Whether it has a descriptor to keep.
+    may_stay = True
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.waiting_since = now = time.monotonic()
         server = self.server.factory.server
+        self.may_stay = server.crowd.takes(self, self.socket.fileno())
         # Clients that come all at once are not to be asked for signs of life all at once ever after.
         server.deadlines.set(self, now + server.patience * random.uniform(0.2, 0.5))  # noqa: S311  (no secret)
 
@@ -190,22 +195,52 @@ class PriceTransport(tcp.Server):
             self.upgraded.outlet.dropped = why
         self.abortConnection()
 
+    @property
+    def is_in_hand(self) -> bool:
+        return not self.upgraded and self.waiting_since is None
+
+    def drop(self) -> None:
+        if not self.upgraded and not self.is_in_hand:
+            self.server.factory.server.refused(Refusal.DESCRIPTORS)
+        self.abortConnection()
+
     def connectionLost(self, reason: Any) -> None:
-        self.server.factory.server.deadlines.discard(self)
+        server = self.server.factory.server
+        server.deadlines.discard(self)
+        if not self.may_stay:
+            server.crowd.left(self)
         super().connectionLost(reason)
         self.upgraded = None
 
 
 class PricePort(tcp.Port):
-    """The listening port, which makes connections of our kind."""
+    """The listening port, which makes connections of our kind.
 
-    transport = PriceTransport
+    Twisted's own, where no descriptor is left, closes whoever comes without a word to anybody.
+    """
 
-    @property
-    def numberAccepts(self) -> int:
-        """How many connections Twisted takes in one go; it would adapt this to a storm."""
-        return _MOST_A_TURN
+    def doRead(self) -> None:
+        for _ in range(_MOST_A_TURN):
+            try:
+                connection, address = self.socket.accept()
+            except BlockingIOError:
+                return
+            except (ConnectionAbortedError, PermissionError):
+                continue  # it has gone, or a firewall does not want it
+            except OSError as error:
+                self.factory.server.crowd.cannot_accept(error)
+                # What waits would call this again and again.
+                self.stopReading()
+                self.reactor.callLater(_PAUSE, self._go_on)
+                return
+            try:
+                protocol = self.factory.buildProtocol(self._buildAddr(address))
+                protocol.makeConnection(PriceTransport(connection, protocol, address, self, 0, self.reactor))
+            except Exception:
+                # The outermost boundary: from here, Twisted would close the port.
+                logger.exception("a defect of ours in taking a connection")
+                connection.close()
 
-    @numberAccepts.setter
-    def numberAccepts(self, number: int) -> None:
-        pass
+    def _go_on(self) -> None:
+        if self.connected and not self.disconnecting:
+            self.startReading()

@@ -20,6 +20,7 @@ from streaming.metrics import Metrics
 from streaming.rest import CurrentPrices, Rules
 from streaming.routing import hub_of_this_process, websocket_application
 from swarna import addresses
+from swarna.crowded import unless_crowded
 from swarna.database_threads import in_a_thread
 from swarna.metrics_page import with_metrics
 
@@ -54,13 +55,16 @@ rules = Rules(
 
 application = ProtocolTypeRouter(
     {
-        "http": with_metrics(
-            CurrentPrices(behind_proxies, hub, rules),
-            metrics.registry,
-            settings.METRICS_ALLOWED_FROM,
-            settings.TRUSTED_PROXIES,
-            hosts=settings.ALLOWED_HOSTS,
-            more=in_a_thread(lambda: of_sources(timezone.now())),
+        "http": unless_crowded(
+            with_metrics(
+                CurrentPrices(behind_proxies, hub, rules),
+                metrics.registry,
+                settings.METRICS_ALLOWED_FROM,
+                settings.TRUSTED_PROXIES,
+                hosts=settings.ALLOWED_HOSTS,
+                more=in_a_thread(lambda: of_sources(timezone.now())),
+            ),
+            metrics.refused,
         ),
         "websocket": websocket_application(hub),
     }

@@ -20,8 +20,9 @@ from swarna.supervisor import Program
 # back at once.
 _BACKLOG = 65535
 READY = "listening on "
-# Files that a web process has open beside its connections: modules, the database, Redis, metrics, logs.
-_OTHER_FILES = 100
+# Files of a web process beside its WebSocket connections: what it keeps back (streaming/crowd.py), its connections to
+# the database and Redis, metrics, and clients by HTTP.
+_OTHER_FILES = 150
 
 
 def open_files(connections: int) -> str:

@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.sync.client import ClientConnection, connect
@@ -19,10 +20,10 @@ _numbers = itertools.count()
 class EchoServer:
     """One process of tests/echo_server.py."""
 
-    def __init__(self, *, timeout: float = 30.0, standstill: float = 60.0) -> None:
+    def __init__(self, *, timeout: float = 30.0, standstill: float = 60.0, files: int = 0) -> None:
         self.port = free_port()
         self.ws_url = f"ws://127.0.0.1:{self.port}/"
-        order = {"port": self.port, "timeout": timeout, "standstill": standstill}
+        order = {"port": self.port, "timeout": timeout, "standstill": standstill, "files": files}
         log = STATE_DIR / f"echo-{next(_numbers)}.log"
         self.process = Process(["-m", "tests.echo_server", json.dumps(order)], log, {})
         wait_until(lambda: "ready" in self.process.output, "the echo server to be ready")
@@ -44,7 +45,7 @@ def run_echo_server() -> Iterator[Callable[..., EchoServer]]:
     """Start echo servers with limits of their own."""
     servers: list[EchoServer] = []
 
-    def start(**limits: float) -> EchoServer:
+    def start(**limits: Any) -> EchoServer:
         servers.append(EchoServer(**limits))
         return servers[-1]
 

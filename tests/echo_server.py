@@ -1,6 +1,7 @@
 """A process for the tests of streaming/server.py: PriceServer with an application that knows nothing of prices.
 
-Its argument is a JSON object of `port`, `timeout` and `standstill` (both in seconds).
+Its argument is a JSON object of `port`, `timeout` and `standstill` (both in seconds), and `files`: how many it may
+open; 0 is as many as there are.
 """
 
 import asyncio
@@ -8,7 +9,9 @@ import contextlib
 import gc
 import json
 import logging
+import os
 import random
+import resource
 import socket
 import string
 import sys
@@ -99,6 +102,16 @@ async def accepted(path: list[str], receive: Any, send: Any) -> None:
             stepped = float(seconds)
             await send({"type": "websocket.send", "text": str(time.time())})
             await echo(receive, send)
+        case ["files"]:
+            taken = []
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(os.open(os.devnull, os.O_RDONLY))
+            await send({"type": "websocket.send", "text": str(len(taken))})
+            await receive()
+            for descriptor in taken:
+                os.close(descriptor)
+            await echo(receive, send)
         case ["stand"]:
             time.sleep(60)
         case ["busy"]:
@@ -140,6 +153,8 @@ async def watched(scope: Any, receive: Any, send: Any) -> None:
 def main() -> None:
     order = json.loads(sys.argv[1])
     logging.basicConfig(level=logging.INFO)
+    if order["files"]:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (order["files"], order["files"]))
     # Before anything is imported that keeps the function.
     true_time = time.time
     time.time = lambda: true_time() + stepped
