@@ -1,13 +1,13 @@
 # PYTHON=/path/to/python3 chooses the Python to set up with; ARGS is passed on to pytest.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint bench soak
+.PHONY: help setup run demo test test-postgresql lint bench soak
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/installed ## make .venv and install what the product needs
 
@@ -23,11 +23,17 @@ demo: export PRICE_UPDATE_INTERVAL = 1000
 demo: setup ## the same with a simulated market, one tick a second, and a state folder of its own
 	@exec $(BIN)/python manage.py up --with-parent $$PPID
 
+test: TESTS := pytest
 test: .venv/installed-dev ## run the tests; the browser's are skipped where there is no Chromium
+
+test-postgresql: TESTS := tests.postgresql
+test-postgresql: .venv/installed-dev ## run them on PostgreSQL, which comes along, in place of SQLite
+
+test test-postgresql:
 	@for browser in "$$CHROMIUM" chromium-headless-shell chromium chromium-browser google-chrome; do \
 		command -v "$$browser" > /dev/null && exit; \
 	done; $(BIN)/python -m playwright install chromium || true
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+	@$(BIN)/python -m $(TESTS) -n auto --maxprocesses 4 $(ARGS)
 
 lint: .venv/installed-dev ## check style and types
 	@$(BIN)/python -m ruff check .

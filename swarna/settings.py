@@ -171,14 +171,13 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": (env.database_url("DATABASE_URL") if env.str("DATABASE_URL", "") else None)
     or {"ENGINE": "django.db.backends.sqlite3", "NAME": STATE_DIR / "swarna.sqlite3"}
 }
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Web, worker and beat all write: WAL lets readers go on meanwhile, IMMEDIATE takes the write lock at BEGIN, where
-    # the busy time-out still applies, rather than in the middle of a transaction, where it cannot.
-    DATABASES["default"]["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 10,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-    }
+# Web, worker and beat all write: WAL lets readers go on meanwhile, IMMEDIATE takes the write lock at BEGIN, where the
+# busy time-out still applies, rather than in the middle of a transaction, where it cannot.
+SQLITE_OPTIONS: dict[str, Any] = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 10,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+}
 # A machine that is gone without a word is given up within seconds: by the kernel's own habits, one that we have told
 # something takes a quarter of an hour, and one that we wait for two hours.
 POSTGRESQL_OPTIONS: dict[str, Any] = {
@@ -191,6 +190,8 @@ POSTGRESQL_OPTIONS: dict[str, Any] = {
 }
 if DATABASES["default"]["ENGINE"] == "swarna.postgresql":
     DATABASES["default"].setdefault("OPTIONS", {}).update(POSTGRESQL_OPTIONS)
+else:
+    DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS.copy()
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The embedded Valkey announces itself in the state folder while it runs, so that any command finds it. One that was

@@ -24,13 +24,13 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from prices import ingest
+from prices import ingest, partitions
 from prices.quotes import Metal, PublishedTick, Quote
 from swarna.valkey import EmbeddedValkey, wait_for_redis
 from tests.browser_fixtures import browser, expected_errors, page
 from tests.desk_fixtures import boss, desk, save, staff, told
 from tests.echo_fixtures import caller, echo, neighbour, run_echo_server, undisturbed
-from tests.environment import DATABASE, STATE_DIR, VALKEY
+from tests.environment import KINDS, STATE_DIR, VALKEY
 from tests.fault_matrix import in_matrix, pytest_addoption, pytest_runtest_logreport, pytest_sessionfinish
 from tests.login_fixtures import attempts_of_nobody
 from tests.postgresql import Cluster, in_place_of_sqlite, running
@@ -125,6 +125,15 @@ def migrated(postgresql: Cluster, django_db_blocker: Any) -> str:
     return "migrated"
 
 
+@pytest.fixture(scope="session")
+def new_database(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Make an empty database for a product of its own, of the kind that the tests run on; its DATABASE_URL."""
+    if connection.vendor == "sqlite":
+        return lambda: ""  # a file in the product's state folder
+    cluster: Cluster = request.getfixturevalue("postgresql")
+    return lambda: cluster.create(f"product_{next(_numbers)}")
+
+
 @pytest.fixture
 def on_postgresql(postgresql: Cluster, migrated: str, django_db_blocker: Any) -> Iterator[str]:
     """Django on a seeded PostgreSQL database of the test's own, which other threads see too; its address."""
@@ -135,16 +144,33 @@ def on_postgresql(postgresql: Cluster, migrated: str, django_db_blocker: Any) ->
     postgresql.drop(name)
 
 
+@pytest.fixture
+def on_sqlite(db: None, tmp_path: Path) -> Iterator[None]:
+    """Django on SQLite, for what concerns that alone, whichever database the tests run on."""
+    if connection.vendor == "sqlite":
+        yield
+        return
+    with in_place_of_sqlite(f"sqlite:///{tmp_path}/test.sqlite3"):
+        call_command("migrate", verbosity=0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
-    """The test database: a file that a server process can open too, and there also for tests that have no other use
-    of it (pytest-django makes one only where a test is marked)."""
-    if connection.vendor == "sqlite":
-        connection.settings_dict["TEST"]["NAME"] = str(DATABASE)
+    """The test database: the one that server processes are told of too, and there also for tests that have no other
+    use of it (pytest-django makes one only where a test is marked)."""
+    connection.settings_dict["TEST"]["NAME"] = connection.settings_dict["NAME"]
     with django_db_blocker.unblock():
         connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
         yield
         connection.close()
+
+
+@pytest.fixture(autouse=True)
+def months_forgotten() -> Iterator[None]:
+    """What this process knows of months is forgotten: a test takes those with it that it made."""
+    yield
+    partitions._known.clear()
 
 
 @pytest.fixture
@@ -163,7 +189,7 @@ def seeded_on_postgresql(postgresql: Cluster, migrated: str, django_db_blocker: 
         transaction.set_rollback(True)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=KINDS)
 def either_database(request: pytest.FixtureRequest) -> None:
     """A seeded database of each kind that Swarna runs on: the test runs on both.
 
@@ -314,7 +340,7 @@ def run_server(django_db_setup: None, django_db_blocker: Any, valkey: str) -> It
 
     def start(command: Iterable[str] = ("manage.py", "serve"), **environment: str) -> Server:
         log = STATE_DIR / f"server-{next(_numbers)}.log"
-        ours = {"DATABASE_URL": f"sqlite:///{DATABASE}", "DJANGO_SETTINGS_MODULE": "tests.always_open"}
+        ours = {"DJANGO_SETTINGS_MODULE": "tests.always_open"}
         server = Server(log, ours | environment, command)
         servers.append(server)
         server.start()

@@ -8,13 +8,27 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from swarna.valkey import EmbeddedValkey
 
 STATE_DIR = Path(tempfile.mkdtemp(prefix="swarna-tests-"))
 atexit.register(shutil.rmtree, STATE_DIR, ignore_errors=True)  # in xdist's controller too, which runs no fixture
 VALKEY = EmbeddedValkey(STATE_DIR)
-DATABASE = STATE_DIR / "test.sqlite3"
+
+
+def database_url() -> str:
+    """The address of a database for these tests and the processes that they start, to be made anew: a file, or beside
+    the PostgreSQL database that SWARNA_TESTS_DATABASE_URL names one for each of xdist's workers."""
+    given = urlsplit(os.environ.get("SWARNA_TESTS_DATABASE_URL", ""))
+    if not given.path:
+        return f"sqlite:///{STATE_DIR}/test.sqlite3"
+    name = "_".join(filter(None, ["test", given.path.strip("/"), os.environ.get("PYTEST_XDIST_WORKER")]))
+    return given._replace(path=f"/{name}").geturl()
+
+
+# The kinds of database on which each test runs that asks for either; all tests have a run of their own on PostgreSQL.
+KINDS = ["postgresql"] if "SWARNA_TESTS_DATABASE_URL" in os.environ else ["sqlite", "postgresql"]
 
 _example = Path(__file__).resolve().parent.parent / ".env.example"
 for _line in _example.read_text().splitlines():
@@ -42,6 +56,5 @@ os.environ |= {
             "OPEN_ER_API",
         )
     },
-    # Where tests/test_postgresql.py runs other tests once more.
-    "DATABASE_URL": os.environ.get("SWARNA_TESTS_DATABASE_URL", ""),
+    "DATABASE_URL": database_url(),
 }

@@ -29,9 +29,11 @@ class FakeClock:
 
 
 def run(now: dt.datetime, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
-    """A fake clock, for a fixture that begins at `now`."""
+    """A fake clock, for a fixture that begins at `now`; the database has none, as on SQLite: its own is no fake."""
     with time_machine.travel(now, tick=False) as traveller:
         fake = FakeClock(traveller, now)
         monkeypatch.setattr(clock, "steady", lambda: fake.steady)
-        monkeypatch.setattr(clock_watch, "watch", clock_watch.ClockWatch())  # that of other tests is to see no step
+        monkeypatch.setattr(clock_watch, "database_time", lambda: None)
+        # That of other tests is to see no step.
+        monkeypatch.setattr(clock_watch, "watch", clock_watch.ClockWatch(lambda: None))
         yield fake

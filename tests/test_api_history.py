@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from prices import ingest
+from prices import ingest, partitions
 from prices.models import Price
 from streaming import publish
 from tests.conftest import NOW, quote
@@ -158,6 +158,7 @@ def test_history_goes_back_as_far_as_a_file_may(client: Client) -> None:
     price: Any = {"metal_id": "gold", "currency": "INR", "source": "csv", "price": 1, "open": 1, "high": 1, "low": 1}
     for year in (1900, 1969, 1971):
         at = dt.datetime(year, 1, 1, tzinfo=dt.UTC)
+        partitions.ensure([at])
         Price.objects.create(at=at, quoted_at=at, **price)
     rows = all_pages(client, HISTORY, limit=1, **{"to": "1980-01-01"})
     assert [row["at"][:4] for row in rows] == ["1971", "1969", "1900"]

@@ -18,7 +18,7 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from prices import backfill, ingest, partitions
+from prices import backfill, ingest
 from prices.backfill import Ask
 from prices.candles import Interval
 from prices.models import Candle, Head, LatestPrice, Premium, Price, ProviderState
@@ -37,11 +37,9 @@ ALL = tuple(Metal)
 
 @pytest.fixture
 def database(either_database: None) -> Iterator[None]:
-    """A seeded database whose months nobody has looked at yet, and a clock that stands."""
-    partitions._known.clear()
+    """A seeded database, and a clock that stands."""
     with time_machine.travel(NOW, tick=False):
         yield
-    partitions._known.clear()
 
 
 class MetalsDev:

@@ -12,6 +12,7 @@ from prices.models import ProviderState
 from prices.providers.chain import Outcome
 from prices.quota import Quota
 from tests.conftest import NOW, at_once
+from tests.environment import KINDS
 
 MINUTE = dt.timedelta(minutes=1)
 
@@ -73,7 +74,7 @@ def test_a_period_begins_at_midnight_utc() -> None:
     assert Quota.parse("1/day").begins(in_india) == dt.date(2026, 9, 30)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=KINDS)
 def used(request: pytest.FixtureRequest, transactional_db: None, settings: Settings) -> Callable[[], int]:
     """How much source a has used of its 20 calls, in a database of each kind that all workers see."""
     if request.param == "postgresql":

@@ -16,7 +16,7 @@ from kombu.common import ignore_errors
 from swarna.celery import app
 from swarna.valkey import EmbeddedValkey, free_port
 from tests.conftest import start
-from tests.environment import DATABASE, VALKEY
+from tests.environment import VALKEY
 from tests.product import Process, wait_until
 from tests.relay import Relay, relay
 
@@ -108,7 +108,7 @@ def test_a_redis_that_takes_nothing_for_a_while_does_not_end_a_worker_and_is_tol
     another_valkey: str, tmp_path: Path
 ) -> None:
     command = ["-m", "celery", "--skip-checks", "-A", "swarna", "worker", "--concurrency=1", "--loglevel=WARNING"]
-    environment = {"REDIS_URL": another_valkey, "DATABASE_URL": f"sqlite:///{DATABASE}"}
+    environment = {"REDIS_URL": another_valkey}
     worker = Process([*command, "--without-gossip", "--without-mingle"], tmp_path / "log", environment)
     with redis.Redis.from_url(another_valkey) as there, app.connection_for_write(url=another_valkey) as connection:
 

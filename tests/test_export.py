@@ -23,18 +23,15 @@ from prices.models import Candle, Price
 from prices.quotes import Metal
 from streaming import publish
 from tests.conftest import NOW, quote
-from tests.environment import DATABASE
 from tests.product import ROOT
 
 
 @pytest.fixture(autouse=True)
 def database(either_database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A seeded database whose months nobody has looked at yet, and a clock that stands."""
+    """A seeded database, and a clock that stands."""
     monkeypatch.setattr(publish, "tick", lambda tick: None)
-    partitions._known.clear()
     with time_machine.travel(NOW, tick=False):
         yield
-    partitions._known.clear()
 
 
 def run(*words: str) -> str:
@@ -267,7 +264,7 @@ def test_who_has_read_enough_is_no_failure() -> None:
     end, beginning = os.pipe()
     os.close(end)
     command = [sys.executable, "manage.py", "export", "--from=2026-09-23", "--to=2026-09-24"]
-    environment = os.environ | {"DATABASE_URL": f"sqlite:///{DATABASE}", "PYTHONUNBUFFERED": ""}
+    environment = os.environ | {"PYTHONUNBUFFERED": ""}
     stopped = subprocess.run(command, cwd=ROOT, env=environment, stdout=beginning, stderr=subprocess.PIPE, text=True)
     os.close(beginning)
     assert (stopped.returncode, stopped.stderr) == (141, "")

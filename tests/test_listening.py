@@ -17,7 +17,6 @@ from django.core.management.base import CommandError
 from pytest_django import Settings
 
 from swarna import web
-from tests.environment import DATABASE
 from tests.product import Process, free_port, wait_until
 
 NOBODY = "http://127.0.0.1:9"  # a proxy at which nobody listens
@@ -133,7 +132,7 @@ def test_an_address_is_printed_as_a_browser_takes_it(
     process = Process(
         ["manage.py", "serve", "--host", host, "--port", str(port)],
         tmp_path / "output",
-        {"DATABASE_URL": f"sqlite:///{DATABASE}"},
+        {},
     )
     try:
         found = wait_until(lambda: re.search(r"^listening on (.*)$", process.output, re.MULTILINE), "it to listen")

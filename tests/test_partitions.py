@@ -2,7 +2,6 @@
 
 import datetime as dt
 import threading
-from collections.abc import Iterator
 from decimal import Decimal
 
 import psycopg
@@ -19,14 +18,6 @@ from tests.conftest import NOW, at_once, quote
 
 JUNE, JULY, AUGUST, SEPTEMBER, OCTOBER, NOVEMBER = (dt.date(2026, month, 1) for month in range(6, 12))
 months = st.dates(dt.date(1900, 1, 1), dt.date(2100, 1, 1)).map(lambda date: date.replace(day=1))
-
-
-@pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
-    """What this process knows of months; each test has a database of its own."""
-    partitions._known.clear()
-    yield
-    partitions._known.clear()
 
 
 def there() -> list[dt.date]:
@@ -220,7 +211,7 @@ def test_ingest_goes_on_while_months_come_and_go(
 # --- elsewhere -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("on_sqlite")
 def test_elsewhere_old_rows_are_deleted_in_batches(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCH", 2)
     settings.TICKS_KEPT_FOR = dt.timedelta(days=30)

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from prices.models import Head
 from swarna.postgresql import long_work
+from tests.environment import KINDS
 from tests.postgresql import Cluster
 from tests.product import ROOT, Process, free_port, wait_until
 
@@ -19,6 +20,7 @@ from tests.product import ROOT, Process, free_port, wait_until
 TESTS = ["test_ingest.py", "test_holding.py", "test_current.py", "test_history.py", "test_schedule.py"]
 
 
+@pytest.mark.skipif(KINDS == ["postgresql"], reason="this run is that of all tests on PostgreSQL")
 def test_what_holds_on_sqlite_holds_on_postgresql(postgresql: Cluster) -> None:
     address = postgresql.create("swarna")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "DATABASE_"))}

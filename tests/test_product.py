@@ -52,9 +52,9 @@ class Market:
 
 
 class Product:
-    """One `manage.py up` in a folder of its own."""
+    """One `manage.py up` in a folder of its own, on a database of its own."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, database: str, **settings: str) -> None:
         self.port = free_port()
         self.http_url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/"
@@ -62,7 +62,7 @@ class Product:
         self.settings = {
             "SWARNA_STATE_DIR": str(folder / "state"),
             "REDIS_URL": "",
-            "DATABASE_URL": "",
+            "DATABASE_URL": database,
             "WEBSOCKET_PORT": str(self.port),
             "PRICE_UPDATE_INTERVAL": "1000",
             "DJANGO_SETTINGS_MODULE": "tests.always_open",  # whatever day it is
@@ -110,8 +110,10 @@ def market() -> Iterator[Market]:
 
 
 @pytest.fixture(scope="module")
-def product(market: Market, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    product = Product(tmp_path_factory.mktemp("product"), GOLD_API_COM_URL=market.url)
+def product(
+    market: Market, tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str]
+) -> Iterator[Product]:
+    product = Product(tmp_path_factory.mktemp("product"), new_database(), GOLD_API_COM_URL=market.url)
     yield product
     assert product.process.stop() == 0
     assert "Traceback" not in product.process.output, product.process.output
@@ -206,8 +208,11 @@ def test_a_connected_client_sees_every_price_when_valkey_dies(product: Product, 
             seen = message
 
 
-def test_an_outage_keeps_the_last_price_marks_it_stale_falls_back_and_recovers(market: Market, tmp_path: Path) -> None:
-    product = Product(tmp_path, GOLD_API_COM_URL=market.url, FRESHNESS_LIMIT="3s", FALLBACK_AFTER="6s")
+def test_an_outage_keeps_the_last_price_marks_it_stale_falls_back_and_recovers(
+    market: Market, tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    limits = {"FRESHNESS_LIMIT": "3s", "FALLBACK_AFTER": "6s"}
+    product = Product(tmp_path, new_database(), GOLD_API_COM_URL=market.url, **limits)
     try:
         with connect(product.ws_url) as client:
             update(client, live)
@@ -224,11 +229,12 @@ def test_an_outage_keeps_the_last_price_marks_it_stale_falls_back_and_recovers(m
 
 
 @pytest.fixture(scope="module")
-def cut_off(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def cut_off(tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str]) -> Iterator[Product]:
     """A first start whose source takes connections and never says a word, for an hour."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         product = Product(
             tmp_path_factory.mktemp("cut-off"),
+            new_database(),
             GOLD_API_COM_URL=f"http://127.0.0.1:{silent.getsockname()[1]}",
             PRICE_UPDATE_INTERVAL="60000",
             PROVIDER_BUDGET="1h",

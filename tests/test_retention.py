@@ -1,7 +1,6 @@
 """What is left when ticks are gone: candles as they were, which nothing makes of a part of their ticks."""
 
 import datetime as dt
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from django.core.management import call_command
 from django.db import connection
 from pytest_django import Settings
 
-from prices import history, ingest, partitions, retention
+from prices import history, ingest, retention
 from prices.candles import Interval
 from prices.history import Series
 from prices.models import Candle, Price
@@ -29,15 +28,12 @@ SECOND = dt.timedelta(seconds=1)
 
 
 @pytest.fixture(autouse=True)
-def fresh(either_database: None, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None]:
+def fresh(either_database: None, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """A database of each kind without any tick, which keeps them for a day."""
     monkeypatch.setattr(publish, "tick", lambda tick: None)
     call_command("seed", verbosity=0)
     forget_prices()
-    partitions._known.clear()
     settings.TICKS_KEPT_FOR = DAY
-    yield
-    partitions._known.clear()
 
 
 def say(*said: tuple[dt.datetime, int]) -> None:

@@ -26,7 +26,6 @@ from prices.market import Calendar
 from prices.providers import PROVIDERS
 from prices.quota import Quota
 from swarna import environment
-from tests.environment import DATABASE
 from tests.product import ROOT
 
 SETTINGS = ROOT / "swarna/settings.py"
@@ -505,7 +504,7 @@ def test_celery_does_not_start_with_a_malformed_variable_either(program: str) ->
     started = subprocess.run(
         [sys.executable, "-m", "celery", "--skip-checks", "-A", "swarna", program],
         cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": f"sqlite:///{DATABASE}", "FALLBACK_AFTER": "soon"},
+        env=os.environ | {"FALLBACK_AFTER": "soon"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -33,7 +33,6 @@ def old(
         address = f"sqlite:///{tmp_path}/old.sqlite3"
     else:
         address = request.getfixturevalue("postgresql").create("under_premium")
-    partitions._known.clear()
     with in_place_of_sqlite(address), django_db_blocker.unblock():
         call_command("migrate", *BEFORE, verbosity=0)
         apps = MigrationLoader(connection).project_state(BEFORE).apps
@@ -52,7 +51,6 @@ def old(
             partitions.ensure([NOW])
             apps.get_model("prices", "Price").objects.create(**values)
         yield
-    partitions._known.clear()
 
 
 def figures(*amounts: str | None) -> DayFigures:
