@@ -95,7 +95,7 @@ class PriceProtocol(WebSocketProtocol):
         server = self.factory.server_class
         server.refused(Refusal.RESTART if server.draining else Refusal.HANDSHAKE)
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("WebSocket handshake of %s refused: %d %s", self._peer, code, reason)
+            logger.debug("WebSocket handshake of %s refused: %d %r", self._peer, code, reason)
         super().failHandshake(reason, code, responseHeaders)
 
     def onOpenHandshakeTimeout(self) -> None:

@@ -91,7 +91,7 @@ def test_a_handshake_that_is_turned_away_is_told_with_its_status(talkative: Serv
     with Peer(talkative.port) as peer:
         assert peer.shake(request(path="/elsewhere")).status == 403
         name = peer.name
-    told(talkative, name, f"handshake of {name} refused: 403 Access denied")
+    told(talkative, name, f"handshake of {name} refused: 403 'Access denied'")
 
 
 def test_a_client_that_is_dropped_for_its_silence_is_told_with_that(talkative: Server) -> None:

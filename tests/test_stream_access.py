@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +14,7 @@ from websockets.typing import Subprotocol
 
 from accounts import tokens
 from tests.conftest import Server
+from tests.raw_websocket import Peer
 from tests.stream_client import ask, end_of, receive
 
 UNAUTHORIZED = (1008, "Unauthorized")
@@ -106,6 +108,21 @@ def test_a_login_is_served_on_our_own_pages_alone(members: Server, session: str)
         receive(client, "priceUpdate")
     with by_session(members, session, "http://elsewhere.example") as client:
         assert end_of(client) == UNAUTHORIZED
+
+
+def test_a_name_that_is_not_ours_brings_no_login_and_hides_nothing_that_all_may_read(
+    members: Server, server: Server, session: str
+) -> None:
+    """A page can make its own name lead here (DNS rebinding); a board on a wall asks by address."""
+    server.publish(gold="100")
+    elsewhere = {"host": "elsewhere.example", "origin": "http://elsewhere.example"}
+    with Peer(server.port) as anybody, Peer(members.port) as page:
+        anybody.open(**elsewhere)
+        assert json.loads(anybody.receive().payload)["type"] == "priceUpdate"
+        page.open(**elsewhere, cookie=f"sessionid={session}")
+        ending = page.end()
+        assert (ending.code, ending.reason) == UNAUTHORIZED
+        assert not any(b"priceUpdate" in got.payload for got in ending.before)
 
 
 def test_a_token_that_is_revoked_ends_its_open_connection_and_no_others(
