@@ -27,8 +27,9 @@ def database_url() -> str:
     return given._replace(path=f"/{name}").geturl()
 
 
-# The kinds of database on which each test runs that asks for either; all tests have a run of their own on PostgreSQL.
-KINDS = ["postgresql"] if "SWARNA_TESTS_DATABASE_URL" in os.environ else ["sqlite", "postgresql"]
+DATABASE_URL = database_url()
+# The kinds of database on which each test runs that asks for either: a run on PostgreSQL is for that alone.
+KINDS = ["sqlite", "postgresql"] if DATABASE_URL.startswith("sqlite:") else ["postgresql"]
 
 _example = Path(__file__).resolve().parent.parent / ".env.example"
 for _line in _example.read_text().splitlines():
@@ -56,5 +57,5 @@ os.environ |= {
             "OPEN_ER_API",
         )
     },
-    "DATABASE_URL": database_url(),
+    "DATABASE_URL": DATABASE_URL,
 }

@@ -18,6 +18,8 @@ from streaming import publish
 from tests.conftest import NOW, quote
 from tests.world import MINUTE, forget_prices
 
+pytestmark = pytest.mark.django_db
+
 GOLD = Series("gold", "INR", Lane.LIVE)
 DAY = dt.timedelta(days=1)
 BEFORE, AFTER = NOW - 2 * DAY, NOW + 3 * DAY

@@ -1,8 +1,6 @@
 """PostgreSQL in place of SQLite, with nothing else changed."""
 
 import os
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
@@ -10,33 +8,31 @@ import psycopg
 import pytest
 from django.db import connection, transaction
 
+import tests.environment
 from prices.models import Head
+from swarna.environment import database_url
 from swarna.postgresql import long_work
-from tests.environment import KINDS
 from tests.postgresql import Cluster
-from tests.product import ROOT, Process, free_port, wait_until
-
-# What writes or locks, or leans on how a database counts, sorts and rounds.
-TESTS = ["test_ingest.py", "test_holding.py", "test_current.py", "test_history.py", "test_schedule.py"]
+from tests.product import Process, free_port, wait_until
 
 
-@pytest.mark.skipif(KINDS == ["postgresql"], reason="this run is that of all tests on PostgreSQL")
-def test_what_holds_on_sqlite_holds_on_postgresql(postgresql: Cluster) -> None:
-    address = postgresql.create("swarna")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "DATABASE_"))}
-    tests = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(f"tests/{name}" for name in TESTS)],
-        cwd=ROOT,
-        env=environment | {"SWARNA_TESTS_DATABASE_URL": address},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=240,
-    )
-    assert tests.returncode == 0, tests.stdout
-    with psycopg.connect(address) as database:  # and it was this one, which they leave as they found it
-        found = database.execute("SELECT count(*) FROM pg_stat_database WHERE datname = 'test_swarna'").fetchone()
-    assert found == (1,)
+@pytest.mark.django_db
+def test_these_tests_and_their_processes_run_on_the_database_that_was_asked_for() -> None:
+    asked_for = os.environ.get("SWARNA_TESTS_DATABASE_URL")
+    assert connection.vendor == ("postgresql" if asked_for else "sqlite")
+    ours = database_url(os.environ["DATABASE_URL"])
+    assert all(ours[part] == connection.settings_dict[part] for part in ("ENGINE", "NAME", "HOST", "PORT"))
+
+
+@pytest.mark.parametrize(("worker", "name"), [(None, "test_swarna"), ("gw1", "test_swarna_gw1")])
+def test_each_worker_has_a_database_of_its_own_beside_the_one_that_is_named(
+    worker: str | None, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWARNA_TESTS_DATABASE_URL", "postgres://asha@%2Ftmp%2Fhere/swarna?sslmode=disable")
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    if worker:
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
+    assert tests.environment.database_url() == f"postgres://asha@%2Ftmp%2Fhere/{name}?sslmode=disable"
 
 
 @pytest.mark.usefixtures("on_postgresql")
