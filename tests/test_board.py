@@ -684,5 +684,5 @@ def test_without_scripts_it_says_where_the_prices_are(browser: Any, stream: Stub
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(stream.http_url)
-        expect(page.locator("noscript .notice")).to_be_visible()
+        expect(page.locator(".notice noscript")).to_be_visible()
         expect(page.locator(".choices")).to_be_hidden()
