@@ -397,6 +397,7 @@ class _Writer:
             spot=quote.spot,
             source=quote.source,
             quoted_at=quote.quoted_at,
+            example=quote.example,
         )
 
     def _latest(self, price: Price, outgoing: _Outgoing, *, confirms: bool) -> LatestPrice:

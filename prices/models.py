@@ -197,7 +197,9 @@ class _Quoted(models.Model):
         abstract = True
 
     metal_id: str
-    spot: Any = None  # where there is no premium on the price, it is the spot price
+    # What a row that has no such column says: no premium is on the price, and it is nobody's example.
+    spot: Any = None
+    example: Any = False
 
     def quote(self) -> Quote:
         """This row as the quote that it was made from."""
@@ -210,6 +212,7 @@ class _Quoted(models.Model):
             bid=self.bid,
             ask=self.ask,
             spot=self.spot,
+            example=self.example,
         )
 
 
@@ -226,6 +229,9 @@ class _Published(_Quoted):
     at = models.DateTimeField(
         help_text="From when on it was the price: when it was quoted, but not before a premium that is on it came into "
         "force; staff's fallback from when it was shown."
+    )
+    example = models.BooleanField(
+        default=False, db_default=False, help_text="A fallback that no member of staff has entered or confirmed."
     )
     seq = models.BigIntegerField(null=True, help_text="The tick that brought it. Ticks have numbers without gaps.")
     published_at = models.DateTimeField(null=True, help_text="When that was.")
@@ -435,7 +441,10 @@ class SignificantChange(models.Model):
 
 
 class FallbackPrice(models.Model):
-    """What staff want shown for a metal when no source answers. Edits are audited and go out at once if shown."""
+    """What staff want shown for a metal when no source answers, or the example that came with the installation.
+
+    Edits are audited and go out at once if shown.
+    """
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="fallback_prices")
     currency = models.CharField(max_length=3, default=_base_currency)
@@ -454,6 +463,12 @@ class FallbackPrice(models.Model):
         help_text="When this price was true. Clients see it as the quote's time.",
     )
     note = models.CharField(max_length=200, blank=True, help_text="Where the price comes from.")
+    example = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="It came with the installation: no member of staff has entered or confirmed it.",
+    )
     history = HistoricalRecords()
 
     class Meta:
@@ -474,6 +489,7 @@ class FallbackPrice(models.Model):
             currency=self.currency,
             source=FALLBACK,
             quoted_at=self.as_of,
+            example=self.example,
         )
 
 

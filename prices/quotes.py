@@ -107,8 +107,9 @@ class Quote:
     """One metal's price as a source gave it, in `currency` per gram of fine metal.
 
     `quoted_at` is the source's own time. `bid`, `ask` and the day's figures are None where the source does not give
-    them. `spot` is the source's own price where the others hold a premium; else None. Raises ValueError when the
-    numbers cannot be a price.
+    them. `spot` is the source's own price where the others hold a premium; else None. `example`: it is a fallback that
+    came with the installation, which no member of staff has entered or confirmed. Raises ValueError when the numbers
+    cannot be a price.
     """
 
     metal: Metal
@@ -123,6 +124,7 @@ class Quote:
     low: Decimal | None = None
     previous_close: Decimal | None = None
     spot: Decimal | None = None
+    example: bool = False
 
     def __post_init__(self) -> None:
         for name in _QUOTED_AMOUNTS:

@@ -246,6 +246,8 @@ class PriceData(msgspec.Struct, frozen=True, kw_only=True):
     stale: bool
     bid: Decimal | msgspec.UnsetType = msgspec.UNSET
     ask: Decimal | msgspec.UnsetType = msgspec.UNSET
+    # True for a fallback that no member of staff has entered or confirmed; else absent.
+    example: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChangeData(msgspec.Struct, frozen=True, kw_only=True):

@@ -56,6 +56,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
                 stale=False,
                 bid=msgspec.UNSET if quote.bid is None else number(quote.bid),
                 ask=msgspec.UNSET if quote.ask is None else number(quote.ask),
+                example=quote.example or msgspec.UNSET,
             ),
         )
 
@@ -72,6 +73,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
                 quoted_at=self.quoted_at,
                 bid=None if data.bid is msgspec.UNSET else data.bid,
                 ask=None if data.ask is msgspec.UNSET else data.ask,
+                example=data.example is True,
             ),
             day=DayFigures(open=data.open, high=data.high, low=data.low, previous_close=data.previousClose),
         )

@@ -161,6 +161,7 @@ def test_the_age_goes_on_by_the_second_and_by_the_servers_clock(board: Page, str
     ("fields", "mark", "headline"),
     [
         ({"source": "fallback", "stale": True}, "Fallback", "Fallback: all metals."),
+        ({"source": "fallback", "stale": True, "example": True}, "Example", "Example: all metals."),
         ({"source": "simulated"}, "Simulated", "Simulated: all metals."),
         ({"stale": True}, "Stale", "Stale: all metals."),
     ],

@@ -10,18 +10,21 @@ from typing import Any
 
 import pytest
 from django.apps.registry import Apps
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.exceptions import IrreversibleError
 from django.db.migrations.loader import MigrationLoader
 
 from prices import ingest
-from prices.models import Candle, Head, LatestPrice, Price, SignificantChange
+from prices.models import Candle, FallbackPrice, Head, LatestPrice, Price, SignificantChange
 from tests.conftest import NOW, quote
 from tests.postgresql import in_place_of_sqlite
 from tests.product import ROOT
 
 BEFORE_CANDLES = ("prices", "0002_sources")
+BEFORE_EXAMPLES = ("prices", "0005_epoch")
+SEEDS_NOTE = "goldapi.io, July 2025: replace it by today's price"
 MONTH_BEFORE = NOW - dt.timedelta(days=30)  # in another partition
 LATER = dt.timedelta(seconds=2)
 _numbers = itertools.count()
@@ -124,3 +127,47 @@ def test_what_is_kept_is_not_taken_back_to_where_it_has_no_room(old: None) -> No
         call_command("migrate", *BEFORE_CANDLES, verbosity=0)
     assert kept() == before
     call_command("migrate", verbosity=0)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def of_old(request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: Any, valkey: str) -> Iterator[Any]:
+    """The models of a database as it was before examples were told from staff's prices."""
+    if request.param == "sqlite":
+        address = f"sqlite:///{tmp_path}/old.sqlite3"
+    else:
+        address = request.getfixturevalue("postgresql").create("before_examples")
+    with in_place_of_sqlite(address), django_db_blocker.unblock():
+        call_command("migrate", "auth", verbosity=0)
+        call_command("migrate", *BEFORE_EXAMPLES, verbosity=0)
+        yield MigrationLoader(connection).project_state(BEFORE_EXAMPLES).apps
+    if request.param == "postgresql":
+        request.getfixturevalue("postgresql").drop("before_examples")
+
+
+def test_of_an_old_installation_what_nobody_has_saved_is_an_example(of_old: Any) -> None:
+    seeds = {"gold": "9223.3162", "silver": "105.0461", "platinum": "3824.4612", "palladium": "3299.0955"}
+    asha = User.objects.create(username="asha").pk
+    made = {}
+    for metal, price in seeds.items():
+        listed = of_old.get_model("prices", "ListedMetal").objects.create(name=metal, display_name=metal.title())
+        values = {"currency": "INR", "price": price, "as_of": "2025-07-01T00:00:00Z", "note": SEEDS_NOTE}
+        made[metal] = of_old.get_model("prices", "FallbackPrice").objects.create(metal=listed, **values)
+    audit = of_old.get_model("prices", "HistoricalFallbackPrice").objects
+    for metal, person in (("gold", None), ("palladium", asha)):
+        row = made[metal]
+        values = {name: getattr(row, name) for name in ("id", "currency", "price", "as_of", "note", "metal_id")}
+        audit.create(history_date=NOW, history_type="+", history_user_id=person, **values)
+    # Staff wrote a price over silver's and left the note; platinum's they wrote in full.
+    type(made["silver"]).objects.filter(pk=made["silver"].pk).update(price="163")
+    type(made["platinum"]).objects.filter(pk=made["platinum"].pk).update(note="by telephone")
+
+    call_command("migrate", verbosity=0)
+    call_command("seed", verbosity=0)
+
+    assert {row.metal_id: (row.example, row.note) for row in FallbackPrice.objects.all()} == {
+        "gold": (True, SEEDS_NOTE),
+        "silver": (False, ""),
+        "platinum": (False, "by telephone"),
+        "palladium": (False, ""),
+    }
+    assert set(LatestPrice.objects.filter(example=True).values_list("metal", flat=True)) == {"gold"}

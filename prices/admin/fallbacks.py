@@ -43,6 +43,19 @@ class FallbackPriceForm(InACurrencyForm):
             "It goes out as you write it: no premium is put on it."
         }
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.example and "confirm" in self.fields:
+            self.fields["confirm"].help_text = (
+                f"This price is an example of {self.instance.as_of:%B %Y}, which came with the installation. Write "
+                "today's price above; or tick this to make the example your own as it is."
+            )
+
+    @property
+    def is_entered(self) -> bool:
+        """Whether staff have entered a price or its time, or confirmed them as they are."""
+        return not {"price", "as_of"}.isdisjoint(self.changed_data) or bool(self.cleaned_data.get("confirm"))
+
     def clean_as_of(self) -> dt.datetime:
         as_of: dt.datetime = self.cleaned_data["as_of"]
         if as_of > timezone.now() + dt.timedelta(minutes=2):
@@ -101,7 +114,7 @@ class FallbackPriceAdmin(AuditedAdmin):
     form = FallbackPriceForm
     formfield_overrides = ONE_MEANING
     fields = ["metal", "currency", "price", "as_of", "note", "confirm", "version"]
-    list_display = ["metal", "price", "on_screen", "last_live", "as_of", "currency"]
+    list_display = ["metal", "price", "kind", "on_screen", "last_live", "as_of", "currency"]
     sortable_by = ()
     list_select_related = ["metal"]
     history_list_display = ["price", "as_of", "note"]
@@ -112,6 +125,10 @@ class FallbackPriceAdmin(AuditedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return [*super().get_readonly_fields(request, obj), *(["metal", "currency"] if obj else [])]
+
+    @admin.display(description="whose")
+    def kind(self, fallback: FallbackPrice) -> str:
+        return "an example: enter today's price" if fallback.example else "staff's"
 
     @admin.display(description="last live price")
     def last_live(self, fallback: FallbackPrice) -> str:
@@ -129,5 +146,9 @@ class FallbackPriceAdmin(AuditedAdmin):
         if change and "price" in form.changed_data and "as_of" not in form.changed_data:
             # A new price is as of now, unless staff say otherwise: else it would go out under the old one's date.
             obj.as_of = timezone.now()
+        if obj.example and form.is_entered:
+            obj.example = False
+            if "note" not in form.changed_data:
+                obj.note = ""  # it says where the example came from
         super().save_model(request, obj, form, change)
         transaction.on_commit(_show_fallbacks)

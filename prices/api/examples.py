@@ -77,6 +77,7 @@ FALLBACK: Final = _answer(
         "price": 13200,
         "asOf": "2026-09-24T08:00:00.000Z",
         "note": "the association's rate of this morning",
+        "example": False,
         "onScreen": False,
         "version": 7,
     },

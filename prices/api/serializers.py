@@ -29,6 +29,13 @@ class _Amount(serializers.DecimalField):
         return wire.number(Decimal(super().to_representation(value)))
 
 
+class _Flag(serializers.BooleanField):
+    """What is said only where it is so: else None, which is left out."""
+
+    def to_representation(self, value: bool) -> Any:
+        return value or None
+
+
 class Time(serializers.DateTimeField):
     """UTC with milliseconds and `Z`, as on the stream."""
 
@@ -208,6 +215,12 @@ class QuoteSerializer(serializers.Serializer):
     )
     bid = _Amount(source="quote.bid", required=False, help_text="Absent where the source gives none.")
     ask = _Amount(source="quote.ask", required=False, help_text="Absent where the source gives none.")
+    example = _Flag(
+        source="quote.example",
+        required=False,
+        help_text="True for a fallback that came with the installation, and that no member of staff has entered or "
+        "confirmed; absent otherwise.",
+    )
 
     def get_stale(self, published: PublishedQuote) -> bool:
         return self.context["standing"].is_stale(published, self.context["now"])  # type: ignore[no-any-return]  # context is untyped
@@ -317,6 +330,9 @@ class FallbackPriceSerializer(serializers.Serializer):
     price = _Amount(help_text="Per gram of fine metal.")
     asOf = Time(source="as_of", help_text="When it was true.")
     note = serializers.CharField(help_text="Where it comes from.")
+    example = serializers.BooleanField(
+        help_text="Whether it came with the installation, and no member of staff has entered or confirmed it."
+    )
     onScreen = serializers.BooleanField(source="on_screen", help_text="Whether it is what is shown now.")
     version = serializers.IntegerField(
         allow_null=True, help_text="Send it with a change, which is refused then where somebody was quicker."
@@ -324,7 +340,10 @@ class FallbackPriceSerializer(serializers.Serializer):
 
 
 class FallbackChangesSerializer(StrictSerializer):
-    """A change to a fallback price. What is left out stays; a new price without `asOf` is as of now."""
+    """A change to a fallback price. What is left out stays; a new price without `asOf` is as of now.
+
+    An example is one no longer with a `price` or `asOf` of its own, or `confirm`; its note goes with it.
+    """
 
     price = serializers.DecimalField(None, None, required=False, coerce_to_string=False)
     asOf = _Moment(required=False)

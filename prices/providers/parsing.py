@@ -92,7 +92,7 @@ def quote(
     fine = per_gram(price, grams)
     if not _LEAST_PRICE <= fine <= _MOST_PRICE:
         raise TemporaryError(f"gives a price that cannot be: {fine} per gram")
-    beside = {name: _beside(fine, given, grams) for name, given in figures.items()}
+    beside: dict[str, Any] = {name: _beside(fine, given, grams) for name, given in figures.items()}
     for lower, upper in (("bid", "ask"), ("low", "high"), ("low", "open"), ("open", "high")):
         if (least := beside.get(lower)) and (most := beside.get(upper)) and least > most:
             beside |= {"open": None} if "open" in (lower, upper) else {lower: None, upper: None}

@@ -7,6 +7,7 @@ import { convertQuote } from "./units.js";
 /** What may be said of a price, from the worst; a card carries those that apply. */
 export const MARKS = {
   unconnected: "Last known",
+  example: "Example",
   fallback: "Fallback",
   simulated: "Simulated",
   stale: "Stale",
@@ -40,12 +41,12 @@ export class Card {
     this.express(measure);
   }
 
-  /** The marks that the price's own data calls for: `fallback`, `simulated`, `stale`, or none. */
+  /** The marks that the price's own data calls for: `example`, `fallback`, `simulated`, `stale`, or none. */
   get marks() {
     if (!this.#quote) return [];
-    const { source, stale } = this.#quote;
+    const { source, stale, example } = this.#quote;
     // A fallback price is old by nature: to call it stale too would say nothing.
-    if (source === "fallback") return ["fallback"];
+    if (source === "fallback") return [example ? "example" : "fallback"];
     return [source === "simulated" && "simulated", stale && "stale"].filter(Boolean);
   }
 
@@ -75,7 +76,7 @@ export class Card {
       high: format.amount(quote?.high),
       low: format.amount(quote?.low),
       previousClose: format.amount(quote?.previousClose),
-      origin: quote?.source ? format.origin(quote.source) : "",
+      origin: quote?.source ? format.origin(quote) : "",
     });
     this.#showChange(quote);
     this.#showRange(quote);

@@ -142,7 +142,8 @@ function purityName(purity) {
   return isCarat(purity) ? `${parseInt(purity)} carat` : `fineness ${purity}`;
 }
 
-/** Where a price comes from, in words: "gold_api_com" is "from gold-api.com". */
-export function origin(source) {
+/** Where a quote's price comes from, in words: "gold_api_com" is "from gold-api.com". */
+export function origin({ source, example }) {
+  if (example) return "only an example";
   return SOURCES[source] ?? `from ${source.replace(/_(com|io|dev)$/, ".$1").replaceAll("_", "-")}`;
 }

@@ -19,6 +19,9 @@ const MOVES_LISTED = 5;
 /** A server that is full, or was sent too much, may take the board in again after its rate window. */
 const AFTER_A_REFUSAL = 65 * SECOND;
 const PICK = "swarna.metals";
+const EXAMPLE =
+  "No live source answers. These are old prices that came with the installation, and that staff have not replaced: " +
+  "do not price sales by them.";
 
 const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
 const metals = page.prices.dataset.metals.split(" ").filter(Boolean);
@@ -119,6 +122,7 @@ function notices() {
   return [
     interruption(),
     client.status?.feed === "down" && ["danger", "No prices.", "No source has answered yet."],
+    marked("example", "danger", EXAMPLE),
     marked("fallback", "warning", "No live source answers. Staff set these prices: do not price sales by them."),
     marked("simulated", "warning", "A made-up market for trying things out: do not price sales by it."),
     marked("stale", "warning", "The source has not confirmed these prices for a while: do not price sales by them."),

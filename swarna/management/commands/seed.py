@@ -13,7 +13,7 @@ from prices import ingest, schedule
 from prices.models import FallbackPrice, ListedMetal
 from prices.quotes import Metal, per_gram
 
-# goldapi.io's prices in INR per troy ounce in July 2025: old, dated so, and shown so until staff mend them.
+# goldapi.io's prices in INR per troy ounce in July 2025: old, dated so, and shown as examples until staff enter theirs.
 _FALLBACK_AS_OF: Final = dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
 _FALLBACK_PER_OUNCE: Final = {
     Metal.GOLD: Decimal("286877.2"),
@@ -25,8 +25,8 @@ _FALLBACK_PER_OUNCE: Final = {
 
 class Command(BaseCommand):
     help = (
-        "Create what is missing of the metals, their fallback prices in INR and the schedule, take over a changed "
-        "PRICE_UPDATE_INTERVAL, and show the fallback of each metal that has no price yet."
+        "Create what is missing of the metals, examples of fallback prices in INR and the schedule, take over a "
+        "changed PRICE_UPDATE_INTERVAL, and show the fallback of each metal that has no price yet."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -42,6 +42,7 @@ class Command(BaseCommand):
                         "price": per_gram(per_ounce),
                         "as_of": _FALLBACK_AS_OF,
                         "note": "goldapi.io, July 2025: replace it by today's price",
+                        "example": True,
                     },
                 )
             schedule.apply_deployment()
