@@ -5,6 +5,7 @@
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+TYPESCRIPT := tests/typescript/node_modules/.package-lock.json
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -24,10 +25,10 @@ demo: setup ## the same with a simulated market, one tick a second, and a state 
 	@exec $(BIN)/python manage.py up --with-parent $$PPID
 
 test: TESTS := pytest
-test: .venv/installed-dev ## run the tests; the browser's are skipped where there is no Chromium
+test: .venv/installed-dev $(TYPESCRIPT) ## run the tests; without Chromium, or npm, those that need it are skipped
 
 test-postgresql: TESTS := tests.postgresql
-test-postgresql: .venv/installed-dev ## run them on PostgreSQL, which comes along, in place of SQLite
+test-postgresql: .venv/installed-dev $(TYPESCRIPT) ## run them on PostgreSQL, which comes along, in place of SQLite
 
 test test-postgresql:
 	@for browser in "$$CHROMIUM" chromium-headless-shell chromium chromium-browser google-chrome; do \
@@ -61,6 +62,11 @@ $(BIN)/python:
 	@echo "Installing into .venv ..."
 	@$(PIP) -r requirements.txt
 	@touch $@
+
+$(TYPESCRIPT): tests/typescript/package-lock.json
+	@command -v npm > /dev/null || exit 0; \
+	echo "Installing TypeScript for the tests ..."; \
+	npm ci --prefix tests/typescript --no-audit --no-fund --silent && touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed
 	@echo "Installing what tests need into .venv ..."

@@ -30,11 +30,109 @@ const MINUTE = 60_000;
 /** No server means to send a page away for longer, and a timer past 2^31 ms would fire at once. */
 const LONGEST_RESTART = 5 * MINUTE;
 
+/** @typedef {"gold"|"silver"|"platinum"|"palladium"} Metal */
+/** @typedef {"1m"|"5m"|"15m"|"1h"|"1d"} Interval  Of a candle. */
+/** @typedef {"live"|"stale"|"fallback"|"simulated"|"down"} Feed  What kind of price is shown. */
+/** @typedef {string|number|boolean|null} Scalar */
+
+/**
+ * @typedef {object} Quote  A metal's price. Amounts are per gram of fine metal, in the update's `currency`.
+ * @property {number} price
+ * @property {number} change  Against the previous close, as `changePercent`; 0 while there is none.
+ * @property {number} changePercent
+ * @property {number} high  The day's, as `low` and `open`.
+ * @property {number} low
+ * @property {number} open
+ * @property {number|null} previousClose
+ * @property {string} timestamp  When the source quoted it.
+ * @property {string} source  A provider, `fallback` or `simulated`.
+ * @property {boolean} stale  Whether it is older than the freshness limit.
+ * @property {number} [bid]
+ * @property {number} [ask]
+ * @property {boolean} [example]  True for a fallback that no member of staff has entered or confirmed.
+ */
+
+/** @typedef {{[metal in Metal]?: Quote}} Quotes  By metal; one that has no price is not there. */
+
+/**
+ * @typedef {object} Move  A significant move between two prices, one after the other.
+ * @property {Metal} metal
+ * @property {number} oldPrice
+ * @property {number} newPrice
+ * @property {number} changePercent
+ * @property {"up"|"down"} direction
+ */
+
+/**
+ * @typedef {object} Candle  What a price did from `start` until before `end`.
+ * @property {string} start
+ * @property {string} end
+ * @property {number} open
+ * @property {number} high
+ * @property {number} low
+ * @property {number} close
+ * @property {number} ticks  Of how many prices it was made.
+ * @property {boolean} closed  Whether it stays as it is.
+ */
+
+/** @typedef {{[metal in Metal]?: {[interval in Interval]?: Candle[]}}} Candles */
+
+/**
+ * @typedef {object} PriceUpdate  The server's message with prices.
+ * @property {"priceUpdate"} type
+ * @property {Quotes} data
+ * @property {Move[]} changes
+ * @property {Candles} [candles]
+ * @property {string} timestamp  When it was published.
+ * @property {string} epoch  The history that `seq` is of.
+ * @property {number} seq
+ * @property {boolean} snapshot  Whether this is the state, and not what follows the last update.
+ * @property {string} currency
+ * @property {string} unit
+ */
+
+/**
+ * @typedef {object} Status  The server's message of what is being shown.
+ * @property {"status"} type
+ * @property {Feed} feed  That of the least real metal.
+ * @property {"open"|"closed"} market
+ * @property {string} nextChange  When the market opens or closes next.
+ * @property {string|null} source
+ * @property {{[metal in Metal]?: Feed}} metals
+ * @property {string} [epoch]
+ * @property {string} timestamp
+ */
+
+/**
+ * @typedef {object} Subscribed  The server's word on what it sends from now on.
+ * @property {"subscribed"|"unsubscribed"} type
+ * @property {Metal[]} metals
+ * @property {number|null} interval
+ * @property {string} [epoch]
+ * @property {Interval[]} [candles]
+ * @property {Scalar} [id]
+ */
+
+/**
+ * @typedef {object} Rejection  Why a message of ours was not acted upon, or the server's could not be read.
+ * @property {string} code
+ * @property {string} message
+ * @property {Scalar} [id]
+ */
+
+/** @typedef {{type: "pong", timestamp: string, id?: Scalar}} Pong */
+/** @typedef {{type: "restart", afterMs: number}} Restart */
+/** @typedef {PriceUpdate|Status|Subscribed|Pong|Restart|(Rejection & {type: "error"})} Message */
+/** @typedef {{epoch: string|null, seq: number}} Position */
+/** @typedef {"subscribe"|"unsubscribe"} Choice */
+/** @typedef {Metal|"*"} Named */
+/** @typedef {{type: Choice, metals: Named[], since?: number, epoch?: string, id?: Scalar}} Told */
+
 /**
  * @typedef {object} Options  All times in milliseconds.
- * @property {string} [token]  Credential that the server is shown; see `authenticate` for another one later.
- * @property {number} [interval]  At most one update in this time, merged from all that there were; a whole number.
- * @property {string[]} [candles]  Intervals of candles that come with each update, such as `["1m", "1d"]`.
+ * @property {string|null} token  Credential that the server is shown; see `authenticate` for another one later.
+ * @property {number|null} interval  At most one update in this time, merged from all that there were; a whole number.
+ * @property {Interval[]|null} candles  Intervals of candles that come with each update, such as `["1m", "1d"]`.
  * @property {number} heartbeatInterval  Silence after which the client sends a `ping`.
  * @property {number} heartbeatTimeout  Silence after the ping that counts as a lost connection.
  * @property {number} connectTimeout  How long a connection may take to open.
@@ -77,6 +175,25 @@ const DEFAULTS = {
  */
 
 /**
+ * @typedef {object} Prices  What a `prices` event brings.
+ * @property {Quotes} data
+ * @property {Move[]} changes
+ * @property {Candles} candles
+ * @property {PriceUpdate} message
+ */
+
+/** @typedef {{prices: Prices, status: Status, subscribed: Subscribed, connection: Connection, error: Rejection}} Events */
+
+/**
+ * @typedef {object} Dispatcher  An EventTarget whose events are known by name.
+ * @property {<T extends keyof Events>(type: T, listener: (event: CustomEvent<Events[T]>) => void,
+ *   options?: boolean|AddEventListenerOptions) => void} addEventListener
+ * @property {<T extends keyof Events>(type: T, listener: (event: CustomEvent<Events[T]>) => void,
+ *   options?: boolean|EventListenerOptions) => void} removeEventListener
+ * @property {(event: Event) => boolean} dispatchEvent
+ */
+
+/**
  * Events, each a CustomEvent:
  * - `prices`, detail `{data, changes, candles, message}`: the quotes by metal, complete for what is subscribed; the
  *   significant moves since the last update (often none); candles by metal and interval, where the options ask for any;
@@ -91,27 +208,37 @@ const DEFAULTS = {
  * - `error`, detail `{code, message}`: the server rejected a message of ours, or (`unreadable_message`) sent one that
  *   cannot be read. The connection goes on.
  */
-export class SwarnaClient extends EventTarget {
+export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarget) {
   #url;
+  /** @type {Options} */
   #options;
   #token;
-  /** The token of this connection, which may be older than `#token`. */
+  /** @type {string|null}  The token of this connection, which may be older than `#token`. */
   #shownToken = null;
+  /** @type {WebSocket|null} */
   #socket = null;
+  /** @type {AbortController|null} */
   #socketEvents = null;
+  /** @type {AbortController|null} */
   #pageEvents = null;
-  /** The one thing waited for: that it opens, that it speaks, that it answers a ping, or that a retry is due. */
+  /**
+   * The one thing waited for: that it opens, that it speaks, that it answers a ping, or that a retry is due.
+   * @type {ReturnType<typeof setTimeout>|undefined}
+   */
   #timer;
-  /** Looks at the clock on the wall while there is a connection. */
+  /** @type {ReturnType<typeof setInterval>|undefined}  Looks at the clock on the wall while there is a connection. */
   #watch;
+  /** @type {Connection} */
   #connection = Object.freeze({ state: "idle" });
   #attempt = 0;
+  /** @type {number|null} */
   #restartDelay = null;
   /** Whether a restart was waited for since the last price: a server that sends nothing but its restarts is failing. */
   #restarted = false;
   #lastHeard = new Moment();
   #pinging = false;
   #lastPinged = new Moment();
+  /** @type {number|null} */
   #clockOffset = null;
   #selection = new Selection();
   #subscriptions = new Subscriptions((choice) => this.#sendChoice(choice));
@@ -120,11 +247,14 @@ export class SwarnaClient extends EventTarget {
   /** Whether the page asked for metals that no snapshot has come for since. */
   #grown = false;
   #continuity = new Continuity();
+  /** @type {Quotes} */
   #prices = {};
-  /** Where the prices are from: the history of the server's numbers, and the number in it. */
+  /** @type {string|null}  Where the prices are from: the history of the server's numbers, and the number in it. */
   #epoch = null;
   #seq = -Infinity;
+  /** @type {Status|null} */
   #status = null;
+  /** @type {number|null} */
   #interval = null;
 
   /**
@@ -207,18 +337,19 @@ export class SwarnaClient extends EventTarget {
    * Asks for these metals. At first all are sent: the first call narrows them to its own, later calls add.
    * Connected or not: the choice is kept, and made again after a reconnect. Changes in quick succession go out together
    * where the server's rate limit demands it.
-   * @param {string[]} metals  Names, or `["*"]` for all.
+   * @param {Named[]} metals  Names, or `["*"]` for all.
    * @throws {TypeError} unless it is a non-empty array of names.
    */
   subscribe(metals) {
     this.#select("subscribe", metals);
   }
 
-  /** Asks for these metals no longer; see `subscribe`. @param {string[]} metals @throws {TypeError} */
+  /** Asks for these metals no longer; see `subscribe`. @param {Named[]} metals @throws {TypeError} */
   unsubscribe(metals) {
     this.#select("unsubscribe", metals);
   }
 
+  /** @param {Choice} type @param {Named[]} metals */
   #select(type, metals) {
     requireNames(metals);
     const narrows = this.#selection.isNarrowedBy(type, metals);
@@ -266,11 +397,12 @@ export class SwarnaClient extends EventTarget {
     for (const [type, metals] of choices) {
       const resumes = type === "subscribe" && since !== null;
       if (resumes) this.#continuity.ask();
-      const position = { since, ...(epoch !== null && { epoch }) };
-      this.#subscriptions.tell(resumes ? { type, metals, ...position, id: RESUME } : { type, metals });
+      const its = epoch !== null && { epoch };
+      this.#subscriptions.tell(resumes ? { type, metals, since, ...its, id: RESUME } : { type, metals });
     }
   }
 
+  /** @param {Told} choice */
   #sendChoice(choice) {
     const { interval, candles } = this.#options;
     const how = { ...(interval !== null && { interval }), ...(candles !== null && { candles }) };
@@ -291,10 +423,12 @@ export class SwarnaClient extends EventTarget {
     this.#after(this.#options.heartbeatTimeout, () => this.#lost(SILENT, "The server fell silent"));
   }
 
+  /** @param {object} message */
   #send(message) {
-    this.#socket.send(JSON.stringify(message));
+    /** @type {WebSocket} */ (this.#socket).send(JSON.stringify(message));
   }
 
+  /** @param {string} text */
   #received(text) {
     this.#heard();
     const message = parsed(text);
@@ -306,6 +440,7 @@ export class SwarnaClient extends EventTarget {
     this.#handle(message);
   }
 
+  /** @param {Message} message */
   #handle(message) {
     switch (message.type) {
       case "priceUpdate":
@@ -330,6 +465,7 @@ export class SwarnaClient extends EventTarget {
     }
   }
 
+  /** @param {PriceUpdate} message */
   #updated(message) {
     // Only now is the connection good for anything: a server that accepts and closes again must not be hammered.
     this.#attempt = 0;
@@ -350,6 +486,7 @@ export class SwarnaClient extends EventTarget {
     this.#emit("prices", { data: this.#prices, changes: moves, candles: drawn, message });
   }
 
+  /** @param {Quotes} data @param {Position} position @param {boolean} snapshot */
   #show(data, { epoch, seq }, snapshot) {
     this.#epoch = epoch;
     this.#seq = seq;
@@ -357,6 +494,7 @@ export class SwarnaClient extends EventTarget {
     if (snapshot) this.#grown = false;
   }
 
+  /** @param {Subscribed} message */
   #confirmed(message) {
     this.#interval = message.interval ?? null;
     if (message.id === RESUME) {
@@ -367,18 +505,24 @@ export class SwarnaClient extends EventTarget {
     this.#emit("subscribed", message);
   }
 
-  /** Of the messages that are written as they are sent, the least delayed one tells the server's clock best. */
-  #compareClocks({ type, snapshot, timestamp }) {
-    const offset = Date.parse(timestamp) - performance.now();
-    const justWritten = type === "pong" || (type === "priceUpdate" && !snapshot);
-    if (!justWritten || Number.isNaN(offset)) return;
+  /**
+   * Of the messages that are written as they are sent, the least delayed one tells the server's clock best.
+   * @param {Message} message
+   */
+  #compareClocks(message) {
+    const isAnswer = message.type === "pong";
+    if (!isAnswer && (message.type !== "priceUpdate" || message.snapshot)) return;
+    const offset = Date.parse(message.timestamp) - performance.now();
+    if (Number.isNaN(offset)) return;
+    const known = this.#clockOffset ?? -Infinity;
     // So late no answer is: the server's clock was put back. An update may be: then it is asked for one.
-    const seemsPutBack = this.#clockOffset - offset > this.#options.heartbeatTimeout + (this.#interval ?? 0);
-    if (type !== "pong" && seemsPutBack && this.#mayPing) this.#ping();
-    const wasPutBack = type === "pong" && this.#clockOffset - offset > this.#options.heartbeatTimeout;
-    this.#clockOffset = wasPutBack ? offset : Math.max(offset, this.#clockOffset ?? -Infinity);
+    const seemsPutBack = known - offset > this.#options.heartbeatTimeout + (this.#interval ?? 0);
+    if (!isAnswer && seemsPutBack && this.#mayPing) this.#ping();
+    const wasPutBack = isAnswer && known - offset > this.#options.heartbeatTimeout;
+    this.#clockOffset = wasPutBack ? offset : Math.max(offset, known);
   }
 
+  /** @param {number} code @param {string} reason */
   #lost(code, reason) {
     const restartDelay = this.#restartDelay;
     const isRestart = restartDelay !== null && !this.#restarted;
@@ -399,6 +543,7 @@ export class SwarnaClient extends EventTarget {
     }
   }
 
+  /** @param {number} code @param {string} reason */
   #refused(code, reason) {
     if (reason !== UNAUTHORIZED) {
       this.#finish({ code, reason, why: "refused" });
@@ -410,17 +555,20 @@ export class SwarnaClient extends EventTarget {
     }
   }
 
+  /** @param {number} delay @param {Pick<Connection, "code"|"reason"|"why">} end */
   #retryAfter(delay, end) {
     this.#after(delay, () => this.#open());
     this.#enter({ state: "waiting", attempt: this.#attempt, delay, retryAt: Date.now() + delay, ...end });
   }
 
+  /** @param {number} attempt */
   #backoff(attempt) {
     const { reconnectDelay, maxReconnectDelay, jitter } = this.#options;
     const doubled = Math.min(reconnectDelay * 2 ** (attempt - 1), maxReconnectDelay);
     return Math.round(doubled * (1 + jitter * Math.random()));
   }
 
+  /** @param {Pick<Connection, "code"|"reason"|"why">} end */
   #finish(end) {
     this.#pageEvents?.abort();
     this.#pageEvents = null;
@@ -473,16 +621,19 @@ export class SwarnaClient extends EventTarget {
     return isDead;
   }
 
+  /** @param {number} milliseconds @param {() => void} action */
   #after(milliseconds, action) {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(action, milliseconds);
   }
 
+  /** @param {Connection} connection */
   #enter(connection) {
     this.#connection = Object.freeze(connection);
     this.#emit("connection", this.#connection);
   }
 
+  /** @template {keyof Events} T @param {T} type @param {Events[T]} detail */
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
@@ -492,9 +643,10 @@ export class SwarnaClient extends EventTarget {
 class Selection {
   #subscribed = false;
   #narrowed = false;
-  /** What is wanted when narrowed, else what is not. */
+  /** @type {Set<Named>}  What is wanted when narrowed, else what is not. */
   #metals = new Set();
 
+  /** @param {Named[]} metals */
   subscribe(metals) {
     if (metals.includes("*")) this.#reset(false);
     else if (!this.#subscribed) this.#reset(true);
@@ -502,6 +654,7 @@ class Selection {
     this.#mark(metals, this.#narrowed);
   }
 
+  /** @param {Named[]} metals */
   unsubscribe(metals) {
     if (metals.includes("*")) this.#reset(true);
     this.#mark(metals, !this.#narrowed);
@@ -512,36 +665,48 @@ class Selection {
     return this.#subscribed;
   }
 
-  /** Whether this would be the first `subscribe`, and not to all. */
+  /** Whether this would be the first `subscribe`, and not to all. @param {Choice} type @param {Named[]} metals */
   isNarrowedBy(type, metals) {
     return type === "subscribe" && !this.#subscribed && !metals.includes("*");
   }
 
+  /** @param {Metal} metal */
   has(metal) {
     return this.#metals.has(metal) === this.#narrowed;
   }
 
-  /** Those entries of an object by metal that are wanted: what was on its way when the page chose is not shown. */
+  /**
+   * Those entries of an object by metal that are wanted: what was on its way when the page chose is not shown.
+   * @template {object} T
+   * @param {T} byMetal
+   * @returns {T}
+   */
   of(byMetal) {
-    return Object.fromEntries(Object.entries(byMetal).filter(([metal]) => this.has(metal)));
+    const entries = Object.entries(byMetal).filter(([metal]) => this.has(/** @type {Metal} */ (metal)));
+    return /** @type {T} */ (Object.fromEntries(entries));
   }
 
   /**
    * What a new connection is to be told, as `[type, metals]`, so that later choices mean to it what they mean here;
    * with a `subscribe` in any case where the page wants metals and `insist` is true.
+   * @param {boolean} insist
+   * @returns {[Choice, Named[]][]}
    */
   toRestore(insist) {
     const listed = [...this.#metals];
     if (this.#narrowed) return [listed.length ? ["subscribe", listed] : ["unsubscribe", ["*"]]];
+    /** @type {[Choice, Named[]][]} */
     const all = this.#subscribed || insist ? [["subscribe", ["*"]]] : [];
     return listed.length ? [...all, ["unsubscribe", listed]] : all;
   }
 
+  /** @param {boolean} narrowed */
   #reset(narrowed) {
     this.#narrowed = narrowed;
     this.#metals.clear();
   }
 
+  /** @param {Named[]} metals @param {boolean} listed */
   #mark(metals, listed) {
     for (const metal of metals) {
       if (listed && metal !== "*") this.#metals.add(metal);
@@ -557,10 +722,14 @@ class Selection {
  * the answer to `since` repeats them, unless it is a snapshot.
  */
 class Continuity {
-  /** The `seq` up to which every move was handed out, or is beyond reach; null where the server gave none. */
+  /**
+   * The `seq` up to which every move was handed out, or is beyond reach; null where the server gave none.
+   * @type {number|null}
+   */
   #since = null;
-  /** The history that it is of; null where the server gave none. */
+  /** @type {string|null}  The history that it is of; null where the server gave none. */
   #epoch = null;
+  /** @type {{held: Move[], isAnswered: boolean, isRefused: boolean}|null} */
   #question = null;
 
   get since() {
@@ -596,15 +765,20 @@ class Continuity {
     this.#question = null;
   }
 
-  /** The moves to hand out with an update. */
+  /**
+   * The moves to hand out with an update.
+   * @param {Move[]} changes
+   * @param {Position} position
+   * @param {boolean} snapshot
+   */
   take(changes, { epoch, seq }, snapshot) {
     const isOfThis = this.#epoch === null || epoch === this.#epoch;
     if (this.#since !== null && isOfThis && seq <= this.#since && !snapshot) return [];
-    if (this.asks) {
-      this.#question.held.push(...changes);
+    const question = this.#question;
+    if (question && !question.isAnswered) {
+      question.held.push(...changes);
       return [];
     }
-    const question = this.#question;
     this.#question = null;
     this.#since = Number.isSafeInteger(seq) ? seq : null;
     this.#epoch = typeof epoch === "string" ? epoch : null;
@@ -615,21 +789,29 @@ class Continuity {
 /** Tells the server what changed in the selection: at once, or merged once its rate limit allows a message again. */
 class Subscriptions {
   #send;
+  /** @type {Map<Named, Choice>} */
   #untold = new Map();
+  /** @type {number[]} */
   #sentAt = [];
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
   #timer;
 
+  /** @param {(choice: Told) => void} send */
   constructor(send) {
     this.#send = send;
   }
 
+  /** @param {Choice} type @param {Named[]} metals */
   change(type, metals) {
     if (metals.includes("*")) this.#untold.clear();
     for (const metal of metals) this.#untold.set(metal, type);
     this.#tellChanges();
   }
 
-  /** Sends one message at once, for a connection that was told nothing yet. */
+  /**
+   * Sends one message at once, for a connection that was told nothing yet.
+   * @param {Told} message
+   */
   tell(message) {
     this.#send(message);
     this.#sentAt.push(performance.now());
@@ -669,12 +851,15 @@ class Moment {
   }
 }
 
+/** @param {Map<Named, Choice>} types */
 function groupedByType(types) {
+  /** @type {Map<Choice, Named[]>} */
   const metals = new Map();
   for (const [metal, type] of types) metals.set(type, [...(metals.get(type) ?? []), metal]);
   return metals;
 }
 
+/** @param {string|URL} url */
 function webSocketUrl(url) {
   const absolute = new URL(url, globalThis.location?.href);
   absolute.protocol = absolute.protocol.replace(/^http/, "ws");
@@ -682,54 +867,64 @@ function webSocketUrl(url) {
   return absolute.href;
 }
 
-/** Without those that a page left undefined: they have their defaults. */
+/** Without those that a page left undefined: they have their defaults. @param {Partial<Options>} options */
 function given(options) {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
+/** @param {unknown} metals */
 function requireNames(metals) {
   const named = Array.isArray(metals) && metals.length > 0 && metals.every((metal) => typeof metal === "string");
   if (!named) throw new TypeError("metals must be a non-empty array of names");
 }
 
-/** The token, or null for none. Errors do not repeat it: they end up in logs. */
+/** The token, or null for none. Errors do not repeat it: they end up in logs. @param {unknown} token */
 function sendableToken(token) {
   if (token == null) return null;
   if (typeof token === "string" && SUBPROTOCOL_NAME.test(token)) return token;
   throw new TypeError("token must be made of letters, digits and !#$%&'*+-.^_`|~, as the server issued it");
 }
 
+/** @param {number|null} interval */
 function requireInterval(interval) {
   const sendable = interval === null || (Number.isSafeInteger(interval) && interval >= 0);
   if (!sendable) throw new TypeError("interval must be whole milliseconds, 0 or more");
 }
 
+/** @param {unknown} intervals */
 function requireCandles(intervals) {
   const named = Array.isArray(intervals) && intervals.every((interval) => typeof interval === "string");
   if (intervals !== null && !named) throw new TypeError('candles must be an array of intervals, such as ["1m"]');
 }
 
-/** The wait that a restarting server names; null where it names none that makes sense. */
+/** The wait that a restarting server names; null where it names none that makes sense. @param {number} afterMs */
 function restartDelay(afterMs) {
   return Number.isFinite(afterMs) && afterMs >= 0 ? Math.min(afterMs, LONGEST_RESTART) : null;
 }
 
-/** The message in a text; null where it is none, or a price update that could not be shown. */
+/**
+ * The message in a text; null where it is none, or a price update that could not be shown.
+ * @param {string} text
+ * @returns {Message|null}
+ */
 function parsed(text) {
   try {
+    /** @type {unknown} */
     const message = JSON.parse(text);
     const readable = isRecord(message) && (message.type !== "priceUpdate" || isUpdate(message));
-    return readable ? message : null;
+    return readable ? /** @type {Message} */ (message) : null;
   } catch {
     return null;
   }
 }
 
+/** @param {Record<string, unknown>} message */
 function isUpdate({ data, changes = [], candles = {} }) {
   const byMetal = [data, candles].every((part) => isRecord(part) && Object.values(part).every(isRecord));
   return byMetal && Array.isArray(changes) && changes.every(isRecord);
 }
 
+/** @param {unknown} value @returns {value is Record<string, unknown>} */
 function isRecord(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

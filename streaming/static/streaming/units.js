@@ -9,7 +9,20 @@
  * are; `Number(…)` makes the nearest number of one, exact up to 99,999,999,999.9999.
  */
 
-/** Grams in a unit, as a numerator and a denominator; prices/quotes.py has the same. */
+/** @typedef {"gram"|"10gram"|"tola"|"kg"|"troy_ounce"} Unit */
+/** @typedef {"24k"|"22k"|"18k"|"14k"|"999"|"995"|"916"|"750"|"585"} Purity */
+/** @typedef {{unit?: Unit, purity?: Purity}} Measure  As streamed where one is absent. */
+/** @typedef {[numerator: bigint, denominator: bigint]} Fraction */
+/** @typedef {"price"|"high"|"low"|"open"|"previousClose"|"bid"|"ask"} Amount */
+/** @typedef {{price: number, change: number} & {[name in Amount]?: number|null}} Amounts */
+
+/**
+ * A quote with its amounts as strings, and otherwise as it was.
+ * @template Q
+ * @typedef {{[name in keyof Q]: name extends Amount|"change" ? string|Exclude<Q[name], number> : Q[name]}} Converted
+ */
+
+/** @type {Map<Unit, Fraction>}  Grams in a unit; prices/quotes.py has the same. */
 const GRAMS = new Map([
   ["gram", [1n, 1n]],
   ["10gram", [10n, 1n]],
@@ -18,7 +31,10 @@ const GRAMS = new Map([
   ["troy_ounce", [311_034_768n, 10_000_000n]],
 ]);
 
-/** Parts of fine metal in parts of alloy. What the trade calls 999 is the fine metal that prices are quoted for. */
+/**
+ * Parts of fine metal in parts of alloy. What the trade calls 999 is the fine metal that prices are quoted for.
+ * @type {Map<Purity, Fraction>}
+ */
 const FINE = new Map([
   ["24k", [24n, 24n]],
   ["22k", [22n, 24n]],
@@ -35,15 +51,16 @@ const FINE = new Map([
 export const UNITS = Object.freeze([...GRAMS.keys()]);
 export const PURITIES = Object.freeze([...FINE.keys()]);
 
-/** In what the stream's prices are. */
+/** @type {Required<Measure>}  In what the stream's prices are. */
 const AS_STREAMED = { unit: "gram", purity: "24k" };
+/** @type {Amount[]} */
 const AMOUNTS = ["price", "high", "low", "open", "previousClose", "bid", "ask"];
 const STEPS = 10_000n; // four decimals
 
 /**
  * A price per gram of fine metal as one per `unit` of metal of `purity`.
  * @param {number|string} price  As on the wire, or a string of such digits. May be a difference, below zero.
- * @param {{unit?: string, purity?: string}} [measure]  Of `UNITS` and `PURITIES`; as streamed where one is absent.
+ * @param {Measure} [measure]  Of `UNITS` and `PURITIES`; as streamed where one is absent.
  * @returns {string}  A decimal number with four decimals at most, half to even, and no zeros at its end.
  * @throws {RangeError} for an unknown unit or purity, and a price that is not a plain decimal number.
  */
@@ -57,24 +74,34 @@ export function convert(price, measure) {
  *
  * Each amount is converted by itself, but `change`, which stays the difference of `price` and `previousClose`; and
  * `changePercent`, which is the same in all units.
- * @param {object} quote  Per gram of fine metal. What it does not have is not added.
- * @param {{unit?: string, purity?: string}} [measure]  As for `convert`.
- * @returns {object}
+ * @template {Amounts} Q
+ * @param {Q} quote  Per gram of fine metal. What it does not have is not added.
+ * @param {Measure} [measure]  As for `convert`.
+ * @returns {Converted<Q>}
  * @throws {RangeError} as `convert`.
  */
 export function convertQuote(quote, measure) {
+  /** @type {Record<string, unknown>} */
   const converted = { ...quote };
-  for (const name of AMOUNTS) if (quote[name] != null) converted[name] = convert(quote[name], measure);
+  for (const name of AMOUNTS) {
+    const amount = quote[name];
+    if (amount != null) converted[name] = convert(amount, measure);
+  }
   if (quote.change != null) converted.change = written(difference(quote, measure));
-  return converted;
+  return /** @type {Converted<Q>} */ (converted);
 }
 
+/** @param {Amounts} quote @param {Measure} [measure] */
 function difference({ change, price, previousClose }, measure) {
   // The seed's own server sends no previous close.
   return previousClose == null ? steps(change, measure) : steps(price, measure) - steps(previousClose, measure);
 }
 
-/** The converted price in steps of what is published: 0.0001. */
+/**
+ * The converted price in steps of what is published: 0.0001.
+ * @param {number|string} price
+ * @param {Measure} [measure]
+ */
 function steps(price, { unit = AS_STREAMED.unit, purity = AS_STREAMED.purity } = AS_STREAMED) {
   const [isBelowZero, digits, ofOne] = decimal(price);
   const [grams, ofGrams] = known(GRAMS, unit, "unit");
@@ -83,25 +110,41 @@ function steps(price, { unit = AS_STREAMED.unit, purity = AS_STREAMED.purity } =
   return isBelowZero ? -magnitude : magnitude;
 }
 
-/** A number's sign, its digits, and by what these are to be divided. */
+/**
+ * A number's sign, its digits, and by what these are to be divided.
+ * @param {number|string} price
+ * @returns {[boolean, bigint, bigint]}
+ */
 function decimal(price) {
-  const [text, sign, whole, decimals = ""] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(price) ?? [];
+  const [text, sign, whole, decimals = ""] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(String(price)) ?? [];
   if (text === undefined) throw new RangeError(`${price} is not a price: give a number such as 13221.39`);
   return [sign === "-", BigInt(whole + decimals), 10n ** BigInt(decimals.length)];
 }
 
+/**
+ * @template Name
+ * @param {Map<Name, Fraction>} table
+ * @param {Name} name
+ * @param {string} kind
+ */
 function known(table, name, kind) {
-  if (!table.has(name)) throw new RangeError(`Unknown ${kind} ${name}. Choose from ${[...table.keys()].join(", ")}`);
-  return table.get(name);
+  const found = table.get(name);
+  if (!found) throw new RangeError(`Unknown ${kind} ${name}. Choose from ${[...table.keys()].join(", ")}`);
+  return found;
 }
 
-/** A fraction that is not below zero as the nearest whole number; halfway, as the even one. */
+/**
+ * A fraction that is not below zero as the nearest whole number; halfway, as the even one.
+ * @param {bigint} part
+ * @param {bigint} whole
+ */
 function rounded(part, whole) {
   const down = part / whole;
   const twice = (part % whole) * 2n;
   return twice > whole || (twice === whole && down % 2n === 1n) ? down + 1n : down;
 }
 
+/** @param {bigint} steps */
 function written(steps) {
   const [sign, magnitude] = steps < 0n ? ["-", -steps] : ["", steps];
   const decimals = String(magnitude % STEPS).padStart(4, "0").replace(/0+$/, "");

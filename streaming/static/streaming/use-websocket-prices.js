@@ -1,6 +1,20 @@
 import { useEffect, useState } from "react";
 import { SwarnaClient } from "./swarna-client.js";
 
+/** @typedef {Partial<import("./swarna-client.js").Options> & {metals?: import("./swarna-client.js").Named[]}} Options */
+/** @typedef {import("./swarna-client.js").Connection} Connection */
+
+/**
+ * @typedef {object} Result
+ * @property {import("./swarna-client.js").Quotes} prices
+ * @property {boolean} connected
+ * @property {Problem|null} error
+ * @property {import("./swarna-client.js").Status|null} status
+ */
+
+/** @typedef {Error & {code?: string|number, why?: Connection["why"]}} Problem */
+
+/** @type {Result} */
 const NOTHING_YET = { prices: {}, connected: false, error: null, status: null };
 
 /**
@@ -9,10 +23,10 @@ const NOTHING_YET = { prices: {}, connected: false, error: null, status: null };
  *     const { prices, connected, error } = useWebSocketPrices("wss://prices.example/ws/prices/");
  *
  * @param {string} url  As for SwarnaClient. With another url the result starts afresh.
- * @param {Partial<import("./swarna-client.js").Options> & {metals?: string[]}} [options]  As for SwarnaClient:
+ * @param {Options} [options]  As for SwarnaClient:
  *   `token`, `interval` and the rest; and `metals`, the names of those wanted, all where absent. They are compared by
  *   value. Where one changes, another connection is made, and until it is there the prices stay.
- * @returns {{prices: object, connected: boolean, error: Error|null, status: object|null}}
+ * @returns {Result}
  *   `prices`: the quotes by metal. They stay when the connection is lost: show them as live only while `connected`, and
  *   unless `status.feed` is `down`.
  *   `error`: why there is no connection, or what the server rejected; null again once connected. `error.code` is the
@@ -25,6 +39,7 @@ export function useWebSocketPrices(url, options = {}) {
 
   useEffect(() => {
     const effect = new AbortController();
+    /** @param {Partial<Result>} news */
     const show = (news) => setState((known) => ({ ...(known.url === url ? known : { url, ...NOTHING_YET }), ...news }));
     // StrictMode undoes an effect at once and runs it again: by waiting for that, only one connection is opened.
     Promise.resolve()
@@ -38,7 +53,13 @@ export function useWebSocketPrices(url, options = {}) {
   return { prices, connected, error, status };
 }
 
-/** Passes what the server at `url` says to `show`, until `signal` aborts. */
+/**
+ * Passes what the server at `url` says to `show`, until `signal` aborts.
+ * @param {string} url
+ * @param {Options} options
+ * @param {(news: Partial<Result>) => void} show
+ * @param {AbortSignal} signal
+ */
 function follow(url, { metals, ...options }, show, signal) {
   const client = new SwarnaClient(url, options);
   if (metals) client.subscribe(metals);
@@ -50,6 +71,7 @@ function follow(url, { metals, ...options }, show, signal) {
   client.connect();
 }
 
+/** @param {Connection} connection @returns {Partial<Result>} */
 function asResult(connection) {
   switch (connection.state) {
     case "open":
@@ -61,6 +83,7 @@ function asResult(connection) {
   }
 }
 
+/** @param {{code?: string|number, message?: string, reason?: string, why?: Connection["why"]}} what @returns {Problem} */
 function problem({ code, message, reason, why }) {
   return Object.assign(new Error(message ?? (reason || "The connection was lost")), { code, why });
 }

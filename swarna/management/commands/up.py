@@ -166,10 +166,21 @@ async def greet(supervisor: Supervisor, address: tuple[str, int], staffed: bool)
         host = "localhost"
     supervisor.say(f"ready: http://{addresses.authority(host, settings.WEBSOCKET_PORT)}/")
     if not staffed:
-        folder = os.environ.get("SWARNA_STATE_DIR")
-        where = f"SWARNA_STATE_DIR={shlex.quote(folder)} " if folder else ""
-        command = f"{where}{os.path.relpath(sys.executable)} manage.py createsuperuser"
+        command = f"{_where()}{os.path.relpath(sys.executable)} manage.py createsuperuser"
         supervisor.say(f"to create the first staff user: {command}")
+
+
+def _where() -> str:
+    """What a command in another shell has to be told to find this one's database, as the beginning of its line.
+
+    An address is not told, as it may hold a password; that there is none is, as a `.env` may name one.
+    """
+    said = {"SWARNA_STATE_DIR": os.environ.get("SWARNA_STATE_DIR")}
+    if os.environ.get("DATABASE_URL") == "":
+        said["DATABASE_URL"] = ""
+    return "".join(
+        f"{name}={shlex.quote(value) if value else ''} " for name, value in said.items() if value is not None
+    )
 
 
 async def is_healthy(host: str, port: int) -> bool:
