@@ -18,7 +18,7 @@ from prices import current, ingest
 from prices.models import Head, Price
 from prices.positions import START, Memory, Position
 from streaming import publish
-from tests.conftest import NOW, at_once, quote
+from tests.conftest import NOW, quote
 from tests.postgresql import Cluster, in_place_of_sqlite
 from tests.product import Process, answers, free_port, wait_until
 from tests.stream_client import ask, receive
@@ -123,10 +123,21 @@ def test_of_a_tick_that_is_kept_no_longer_nothing_is_concluded(database: None) -
     assert current.standing(since=seen).position.epoch == seen.epoch
 
 
-def test_all_processes_that_saw_the_old_history_agree_on_one_new_epoch(database: None) -> None:
+def test_all_processes_that_saw_the_old_history_agree_on_one_new_epoch(
+    database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = Head.current().position
     put_back(3)
-    assert len(set(at_once(lambda _: current.standing(since=seen).position.epoch, 4))) == 1
+    lock, quicker = Head.locked, []
+
+    def lock_after_another() -> Head:
+        monkeypatch.setattr(Head, "locked", lock)
+        quicker.append(current.standing(since=seen).position)
+        return lock()
+
+    monkeypatch.setattr(Head, "locked", lock_after_another)
+    assert [current.standing(since=seen).position] == quicker
+    assert quicker[0].epoch != seen.epoch
 
 
 def test_a_copy_from_before_an_earlier_return_is_another_history_too(database: None) -> None:

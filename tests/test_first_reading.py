@@ -96,5 +96,6 @@ async def test_a_database_that_is_away_is_waited_for_no_longer_than_that_and_it_
 ) -> None:
     listen_to("streaming")
     world.broken = True
-    await world.hub.first_reading(within=0.2)
+    async with asyncio.timeout(5):
+        await world.hub.first_reading(within=0.2)
     assert "clients are taken all the same" in caplog.text
