@@ -22,6 +22,12 @@ def main() -> None:
         # Whoever reads this has enough, as `head` has; what is left is not to be tried again at the exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except Exception as error:
+        from swarna.database_trouble import advice
+
+        if "--traceback" in sys.argv or not (words := advice(error)):
+            raise
+        sys.exit(words)
 
 
 if __name__ == "__main__":

@@ -179,12 +179,6 @@ def test_without_any_metal_it_says_what_to_do(world: World) -> None:
         run()
 
 
-def test_without_its_tables_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ListedMetal._meta, "db_table", "nowhere")
-    with pytest.raises(CommandError, match=r"The database cannot be used: .*nowhere.*\. Run manage.py migrate and"):
-        run()
-
-
 def test_a_source_that_froze_is_shown_with_its_age_and_named_so(world: World) -> None:
     world.froze_at["b"] = timezone.now() - 61 * MINUTE
     table, _ = run()

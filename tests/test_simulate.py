@@ -136,7 +136,7 @@ def test_it_refuses_where_simulated_prices_are_not_shown(settings: Settings) -> 
 @committed
 def test_it_refuses_where_no_metal_is_listed(settings: Settings) -> None:
     settings.PRICE_PROVIDERS = [SIMULATED]
-    with pytest.raises(CommandError, match=r"^The database lists no metal: run manage\.py migrate and"):
+    with pytest.raises(CommandError, match=r"^The database lists no metal: run manage\.py seed"):
         call_command("simulate", "--count", "1")
 
 

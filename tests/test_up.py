@@ -331,7 +331,7 @@ def test_a_database_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
 
 def test_a_database_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
     line = refusal(tmp_path, DATABASE_URL=f"postgres://user:hidden@127.0.0.1:{free_port()}/swarna")
-    assert re.match(r"CommandError: The database swarna cannot be used: .*refused\. Mend DATABASE_URL", line)
+    assert re.match(r"The database swarna cannot be used: .*refused\. Start it, mend DATABASE_URL", line)
     assert "hidden" not in line
 
 

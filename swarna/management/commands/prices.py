@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error as DatabaseError
 
 from prices.comparison import compare
 
@@ -29,14 +28,7 @@ class Command(BaseCommand):
             raise CommandError(f"PRICE_PROVIDERS does not name {', '.join(unknown)}. It names: {known}.")
         if metered := [name for name in names if getattr(settings, f"{name.upper()}_QUOTA", None)]:
             self.stderr.write(f"This uses calls of the quotas of: {', '.join(metered)}.")
-        try:
-            compared = compare(names)
-        except DatabaseError as error:
-            reason = str(error).partition("\n")[0].rstrip(".")
-            raise CommandError(
-                f"The database cannot be used: {reason}. "
-                "Run manage.py migrate and manage.py seed, or mend DATABASE_URL."
-            ) from error
+        compared = compare(names)
         if not compared.metals:
             raise CommandError("No metal is listed: run manage.py seed, or switch one on in the admin.")
         if json:

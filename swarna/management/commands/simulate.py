@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error as DatabaseError
 
 from prices import simulation
 from prices.models import ListedMetal
@@ -38,8 +37,8 @@ class Command(BaseCommand):
             raise CommandError("--count is a number of ticks: 1 or more, or 0 to go on until Ctrl-C.")
         if SIMULATED not in settings.PRICE_PROVIDERS:
             raise CommandError("Nobody would see simulated prices here: add simulated to PRICE_PROVIDERS.")
-        if not _lists_metals():
-            raise CommandError("The database lists no metal: run manage.py migrate and manage.py seed first.")
+        if not ListedMetal.objects.filter(enabled=True).exists():
+            raise CommandError("The database lists no metal: run manage.py seed first.")
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
@@ -50,10 +49,3 @@ class Command(BaseCommand):
     def _print(self, seq: int, at: int) -> None:
         self.stdout.write(f"{seq} {at}")
         self.stdout.flush()
-
-
-def _lists_metals() -> bool:
-    try:
-        return ListedMetal.objects.filter(enabled=True).exists()
-    except DatabaseError:
-        return False

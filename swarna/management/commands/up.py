@@ -17,7 +17,6 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import Error as DatabaseError
 from django.db import connection
 
 from swarna import addresses, probe, web
@@ -106,14 +105,6 @@ def prepare_database() -> bool:
         call_command("migrate", verbosity=0)
         call_command("seed", verbosity=0)
         return get_user_model().objects.filter(is_superuser=True, is_active=True).exists()
-    except DatabaseError as error:
-        database = settings.DATABASES["default"]["NAME"]
-        reason = str(error).partition("\n")[0].rstrip(".")
-        if connection.vendor == "sqlite":
-            advice = "Make it and its folder writable, or set SWARNA_STATE_DIR."
-        else:
-            advice = "Mend DATABASE_URL, or leave it out for a database of Swarna's own."
-        raise CommandError(f"The database {database} cannot be used: {reason}. {advice}") from error
     finally:
         connection.close()
 
