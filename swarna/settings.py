@@ -247,12 +247,14 @@ CELERY_TIMEZONE = "UTC"
 TIME_ZONE = read(env.time_zone, "TIME_ZONE", "Asia/Kolkata")
 LANGUAGE_CODE = "en"
 ROOT_URLCONF = "swarna.urls"
+ASGI_APPLICATION = "swarna.asgi.application"  # for `runserver`
 STATIC_URL = "static/"
 # Files are served where they lie, so that a checkout runs without `collectstatic`.
 WHITENOISE_USE_FINDERS = True
 
 INSTALLED_APPS = [
     "swarna.apps.DeskConfig",
+    "swarna",  # before staticfiles, whose `runserver` has no stream
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -266,7 +268,6 @@ INSTALLED_APPS = [
     "knox",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "swarna",
     "accounts",
     "prices",
     "streaming",
@@ -370,6 +371,7 @@ LOGGING = {
             "prices": LOG_LEVEL,
             "streaming": LOG_LEVEL,
             "django": "WARNING",
+            "django.channels.server": LOG_LEVEL,  # a line for each request, by `runserver` alone
             "django.request": "ERROR",  # 403 and 404 are the client's, and no reason for a traceback
             "celery": "WARNING",
             # Its receive loop logs a traceback each second while Redis is away; the hub says it once, in a line.

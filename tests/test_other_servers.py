@@ -1,7 +1,11 @@
-"""The stream on servers that are not ours: stock Daphne and uvicorn, as real processes. It stays correct there."""
+"""The stream on servers that are not ours, as real processes: stock Daphne, by itself and as `manage.py runserver`, and
+uvicorn. It stays correct there."""
 
 import contextlib
 import json
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -9,10 +13,12 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tests.conftest import Server
+from tests.product import ROOT
 from tests.stream_client import ask, end_of, receive
 
 COMMANDS = {
     "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", "swarna.asgi:application"],
+    "runserver": ["manage.py", "runserver", "--noreload", "127.0.0.1:{port}"],
     "uvicorn": ["-m", "uvicorn", "--ws", "websockets-sansio", "--port", "{port}", "swarna.asgi:application"],
 }
 
@@ -101,7 +107,7 @@ def test_a_client_that_leaves_while_it_is_sent_to_is_no_matter(elsewhere: Server
 
 def tells(server: Server, told: tuple[int, str], code: int, reason: str) -> bool:
     """Whether a close says what it can there: stock Daphne sends no reason, and of the codes below 3000 only 1000."""
-    if "daphne" in server.command:
+    if {"daphne", "runserver"} & set(server.command):
         return told[0] == 1000 or 3000 <= told[0] <= 4999
     return told == (code, reason)
 
@@ -123,3 +129,22 @@ def test_too_many_messages_close_the_connection(elsewhere: Server, client: Clien
 def test_a_message_that_is_too_big_closes_the_connection(elsewhere: Server, client: ClientConnection) -> None:
     client.send("x" * (16 * 1024 + 1))
     assert tells(elsewhere, end_of(client), 1009, "Message too big")
+
+
+@pytest.mark.parametrize(
+    "path", ["", "static/streaming/board.js", "static/admin/css/base.css", "admin/login/", "metrics"]
+)
+def test_pages_and_their_files_are_served_beside_it(elsewhere: Server, path: str) -> None:
+    with urllib.request.urlopen(f"{elsewhere.http_url}/{path}", timeout=10) as answer:
+        assert (answer.status, len(answer.read()) > 100) == (200, True)
+
+
+def test_commands_that_serve_nothing_load_no_server() -> None:
+    """A Daphne among the apps would load Twisted into each, and its reactor before `serve` has chosen the loop."""
+    program = (
+        "import sys, django; django.setup();"
+        "from django.core.management import call_command; call_command('check');"
+        "sys.exit(' '.join({'twisted', 'daphne', 'autobahn'} & set(sys.modules)) or 0)"
+    )
+    ran = subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
