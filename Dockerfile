@@ -1,12 +1,15 @@
 # One image for web, worker and beat: docker-compose.yml says which command each runs.
 FROM python:3.13-slim
 
+# Byte code is compiled once, below: whoever runs it may write nothing here.
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     SWARNA_STATE_DIR=/home/swarna/state \
     BIND_ADDRESS=0.0.0.0
 
-RUN useradd --create-home --uid 10001 swarna
+# The folder is there for a volume, which takes its owner over.
+RUN useradd --create-home --uid 10001 swarna \
+    && install --directory --owner=swarna --group=swarna --mode=700 /home/swarna/state
 WORKDIR /app
 COPY requirements.txt .
 RUN pip install --no-cache-dir -r requirements.txt
@@ -16,7 +19,8 @@ COPY accounts accounts
 COPY prices prices
 COPY streaming streaming
 COPY templates templates
+RUN python -m compileall -q .
 
-USER swarna
+USER 10001
 EXPOSE 3001
 CMD ["python", "manage.py", "serve"]

@@ -9,7 +9,10 @@ class SwarnaConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from swarna import checks  # noqa: F401  (registers them; models must be loaded first)
+        from swarna import (
+            celery,  # noqa: F401  (tasks are this application's; before Django, a module of ours costs no Celery)
+            checks,  # noqa: F401  (registers them; models must be loaded first)
+        )
 
 
 class DeskConfig(apps.AdminConfig):

@@ -18,7 +18,7 @@ from prices.providers.errors import TemporaryError
 from prices.providers.http import _retry_after
 from prices.quota import Quota
 from prices.quotes import Metal
-from swarna import celery_app
+from swarna.celery import app as celery_app
 from swarna.scheduler import Scheduler
 from tests import fake_clock
 from tests.conftest import NOW, quote

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from prices import schedule
 from prices.models import Configuration, RefreshSlot
-from swarna import celery_app
+from swarna.celery import app as celery_app
 from tests.conftest import NOW, at_once
 
 SECOND = dt.timedelta(seconds=1)
