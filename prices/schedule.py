@@ -15,6 +15,7 @@ TASK_NAME = "refresh-prices"
 HISTORY_TASK_NAME = "keep-history"
 PREMIUMS_TASK_NAME = "apply-premiums"
 SHORTEST_INTERVAL = dt.timedelta(milliseconds=100)
+LONGEST_INTERVAL = dt.timedelta(days=1)
 # Not the time of the first start, when the clock may be ahead: beat would wait for it.
 _LONG_AGO = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 

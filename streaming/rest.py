@@ -205,8 +205,10 @@ def _asked(path: str, query: bytes) -> _Asked | None:
     if not path.endswith("/") or (metal is not None and metal not in set(Metal)):
         return None
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-    asked = {"unit": "gram", "purity": "24k"} | dict(pairs)
-    if len(dict(pairs)) < len(pairs) or len(asked) > 2 or asked["unit"] not in UNITS or asked["purity"] not in PURITIES:
+    asked = {"unit": "gram", "purity": "24k", "format": "json"} | dict(pairs)
+    if len(dict(pairs)) < len(pairs) or len(asked) > 3 or asked["format"] != "json":
+        return None
+    if asked["unit"] not in UNITS or asked["purity"] not in PURITIES:
         return None
     return _Asked(metal, asked["unit"], asked["purity"])
 

@@ -1,5 +1,6 @@
 """How the API describes itself: what every endpoint may answer beside what it is for."""
 
+from decimal import Decimal
 from typing import Any, Final
 
 from drf_spectacular import openapi
@@ -8,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 
 from swarna.problems import CONTENT_TYPE, problem
+from swarna.requests import StrictSerializer
 
 
 class ProblemSerializer(serializers.Serializer):
@@ -37,7 +39,36 @@ _EXAMPLES: Final[dict[int, dict[str, Any]]] = {
 
 
 class AutoSchema(openapi.AutoSchema):
-    """Adds the problems that any request to an endpoint may meet."""
+    """Says of each endpoint what is enforced: its query, what texts may hold, and who may ask; and adds the problems
+    that any request to it may meet.
+    """
+
+    view: Any
+
+    def get_override_parameters(self) -> Any:
+        return [self.view.query_serializer]
+
+    def get_auth(self) -> Any:
+        """None where anybody may ask: a credential gives no more there than a limit of one's own."""
+        return super().get_auth() if self._is_for_some() else []
+
+    def _insert_field_validators(self, field: Any, schema: Any) -> None:
+        """Adds what DRF asks of each text that it is sent, and writes bounds as OpenAPI 3.1 and JSON have them."""
+        super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]  # drf-spectacular leaves this untyped
+        for bound in ("maximum", "minimum"):
+            if schema.get(exclusive := f"exclusive{bound.title()}") is True:
+                schema[exclusive] = schema.pop(bound)
+        schema.update({name: float(value) for name, value in schema.items() if isinstance(value, Decimal)})
+        if isinstance(field, serializers.CharField) and isinstance(field.parent, StrictSerializer):
+            if field.allow_blank:
+                schema["pattern"] = r"^[^\u0000]*$"
+            elif field.trim_whitespace:
+                schema["pattern"] = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+            else:
+                schema["pattern"] = r"^[^\u0000]+$"
+
+    def _is_for_some(self) -> bool:
+        return any(not isinstance(permission, AllowAny) for permission in self.view.get_permissions())
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
@@ -54,7 +85,7 @@ class AutoSchema(openapi.AutoSchema):
 
     def _refusals(self) -> list[int]:
         statuses = [400, 401, 429, 503]
-        if any(not isinstance(permission, AllowAny) for permission in self.view.get_permissions()):
+        if self._is_for_some():
             statuses.append(403)
         if "{" in self.path:
             statuses.append(404)

@@ -1,5 +1,6 @@
 """What the API asks of every request: that it names nothing which the endpoint does not know."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from rest_framework import serializers
@@ -23,8 +24,19 @@ class StrictSerializer(serializers.Serializer):
         return super().to_internal_value(data)
 
 
-class NothingSerializer(StrictSerializer):
-    """No query parameter at all."""
+class Choice(serializers.ChoiceField):
+    """A choice that says, to whoever misses it, what there is to choose from."""
+
+    def __init__(self, choices: Iterable[str], **options: Any) -> None:
+        names = list(choices)
+        message = f'"{{input}}" is none of: {", ".join(names)}.'
+        super().__init__(names, error_messages={"invalid_choice": message}, **options)
+
+
+class StrictQuerySerializer(StrictSerializer):
+    """The query parameters of an endpoint. Each endpoint takes `format`, which wins over the `Accept` header."""
+
+    format = Choice(["json"], required=False, help_text="Else as `Accept` says.")
 
 
 def query(request: Request, serializer: type[StrictSerializer]) -> dict[str, Any]:
@@ -44,10 +56,21 @@ def body(request: Request, serializer: type[StrictSerializer]) -> dict[str, Any]
 
 
 class StrictView(APIView):
-    """An endpoint that checks its query parameters before anything else is done; they are in `asked` then."""
+    """An endpoint that checks its query parameters before anything else is done; they are in `asked` then, except
+    `format`, by which the answer's renderer has been chosen.
+    """
 
-    query_serializer: type[StrictSerializer] = NothingSerializer
+    query_serializer: type[StrictQuerySerializer] = StrictQuerySerializer
     asked: dict[str, Any]
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """The renderer that `format` names, else the one that `Accept` asks for.
+
+        A `format` that is not here is a mistake in the query, and answered as one.
+        """
+        wanted = request.query_params.get("format")
+        named = next((each for each in self.get_renderers() if each.format == wanted), None)
+        return (named, named.media_type) if named else super().perform_content_negotiation(request, force)
 
     def perform_authentication(self, request: Request) -> None:
         """Counts who is refused too: each token that is unknown costs a look into the database."""
@@ -64,6 +87,7 @@ class StrictView(APIView):
         if request.method not in self.allowed_methods:  # what its query would mean, nobody knows
             self.http_method_not_allowed(request)
         self.asked = query(request, self.query_serializer) if request.method != "OPTIONS" else {}
+        self.asked.pop("format", None)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **options: Any) -> Any:
         """What everybody may read is the same whoever asks, and may be kept to be asked for again."""

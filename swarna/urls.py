@@ -15,8 +15,14 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer,
+    OpenApiYamlRenderer2,
+)
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,7 +30,7 @@ from prices.models import ListedMetal
 from streaming import asyncapi
 from swarna.problems import unknown_address
 from swarna.readiness import readyz
-from swarna.requests import StrictView
+from swarna.requests import Choice, StrictQuerySerializer, StrictView
 
 
 def to_read(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,10 +66,18 @@ handler403 = "swarna.problems.permission_denied"
 handler500 = "swarna.problems.server_error"
 
 
+class SchemaQuerySerializer(StrictQuerySerializer):
+    """How the schema is to be written."""
+
+    format = Choice(["yaml", "json"], required=False)
+
+
 class SchemaView(StrictView):
     """The API, described for machines, as YAML or JSON."""
 
-    renderer_classes = SpectacularAPIView.renderer_classes
+    # Of two of one format, the first is the one that `?format=` names.
+    renderer_classes = [OpenApiYamlRenderer, OpenApiYamlRenderer2, OpenApiJsonRenderer2, OpenApiJsonRenderer]
+    query_serializer = SchemaQuerySerializer
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> Response:

@@ -378,6 +378,11 @@ def test_a_new_price_is_as_of_now(save: Callable[..., Any]) -> None:
     assert before <= fallback().as_of <= timezone.now()
 
 
+def test_the_form_says_by_which_clock_a_time_is_typed(desk: Client, told: Told) -> None:
+    for form in (address_of(), "/admin/prices/premium/add/"):
+        assert "By the clock of Asia/Kolkata." in desk.get(form).content.decode()
+
+
 def test_a_date_that_was_typed_stands_and_is_indias(save: Callable[..., Any]) -> None:
     save(address_of(), price="9300", as_of_0="2026-09-24", as_of_1="13:30:00")
     assert fallback().as_of == dt.datetime(2026, 9, 24, 8, 0, tzinfo=dt.UTC)

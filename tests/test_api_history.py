@@ -165,8 +165,35 @@ def test_history_goes_back_as_far_as_a_file_may(client: Client) -> None:
     assert len(get(client, HISTORY, **{"from": "1900-01-01", "to": "1970-01-01"})["data"]) == 2
 
 
+WITHOUT_AN_OFFSET = ["2026-09-24T08:02:00", "2026-09-24 08:02", "20260924T080200", "2026-09-24T13:32:00 05:30"]
+
+
+@pytest.mark.parametrize("path", [HISTORY, CANDLES, CHANGES])
+@pytest.mark.parametrize("at", WITHOUT_AN_OFFSET)
+def test_a_time_without_its_offset_is_told_the_ways_to_write_it(client: Client, path: str, at: str) -> None:
+    response = client.get(path, {"from": at})
+    assert response.status_code == 400
+    (said,) = response.json()["errors"]["from"]
+    assert "08:00:00Z" in said
+    assert "%2B05:30" in said
+
+
+def test_a_plus_in_an_address_is_a_space_as_the_answer_says(client: Client) -> None:
+    assert "%2B05:30" in client.get(f"{HISTORY}?from=2026-09-24T13:32:00+05:30").json()["detail"]
+    rows = client.get(f"{HISTORY}?from=2026-09-24T13:32:00%2B05:30").json()["data"]
+    assert rows[-1]["at"] == "2026-09-24T08:02:00.000Z"
+
+
+def test_a_date_alone_is_a_day_of_the_deployment(client: Client) -> None:
+    at = dt.datetime(2026, 9, 24, 18, 30, tzinfo=dt.UTC)  # midnight in India
+    for moment in (at - MINUTE, at):
+        ingest.record([quote("gold", "13111", at=moment)], now=moment)
+    assert [row["at"] for row in get(client, HISTORY, **{"from": "2026-09-25"})["data"]] == ["2026-09-24T18:30:00.000Z"]
+
+
 TIMES = [
     "yesterday",
+    *WITHOUT_AN_OFFSET,
     "0000-01-01",
     "0001-01-01",
     "1899-12-31",

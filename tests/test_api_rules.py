@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 from openapi_spec_validator import validate
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
@@ -257,12 +258,24 @@ def test_what_is_secret_is_neither_kept_nor_compressed(told: Told, boss: Client,
     assert "Content-Encoding" not in staffs
 
 
-@pytest.mark.parametrize("path", ["metals/", "prices/", "config/"])
+@pytest.mark.parametrize("path", ["metals/", "prices/", "prices/gold/", "config/", "market/", "changes/"])
 def test_who_has_an_answer_already_is_told_so(client: Client, seeded: None, path: str) -> None:
+    ingest.fall_back_where_due(now=timezone.now())
     first = client.get(f"/api/v1/{path}")
     assert first["Cache-Control"] == "no-cache"
     again = client.get(f"/api/v1/{path}", headers={"If-None-Match": f'"other", {first["ETag"]}'})
     assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
+
+
+def test_a_market_that_opens_is_news(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = NOW
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    first = client.get("/api/v1/market/")
+    now += dt.timedelta(hours=1)
+    assert client.get("/api/v1/market/", headers={"If-None-Match": first["ETag"]}).status_code == 304
+    now += dt.timedelta(days=2)
+    closed = client.get("/api/v1/market/", headers={"If-None-Match": first["ETag"]})
+    assert (closed.status_code, closed.json()["market"]) == (200, "closed")
 
 
 @pytest.mark.parametrize("path", ["metals/", "prices/", "config/", "prices/gold/candles/"])
@@ -366,6 +379,7 @@ def test_who_was_slower_is_told_so(patch: Patch, desk: Client) -> None:
 NO_PRICES: list[Any] = [-1, 0, "NaN", "Infinity", 1e300, [1], {}, True, "\x00", "1' OR '1'='1", None]
 NO_TIMES: list[Any] = [
     "yesterday",
+    "2026-09-24T08:00:00",
     "0000-01-01T00:00:00Z",
     "0001-01-01T00:00:00Z",
     "9999-12-31T23:59:59Z",

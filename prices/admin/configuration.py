@@ -23,7 +23,7 @@ class ConfigurationForm(AuditedForm):
     update_interval_ms = forms.IntegerField(
         label="Update interval, ms",
         min_value=wire.milliseconds(schedule.SHORTEST_INTERVAL),
-        max_value=86_400_000,
+        max_value=wire.milliseconds(schedule.LONGEST_INTERVAL),
         help_text="How often prices are fetched. Mind the sources' quotas.",
     )
 

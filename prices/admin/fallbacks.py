@@ -18,7 +18,7 @@ from prices.holding import bands
 from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal
 from prices.quotes import FALLBACK, Lane, Metal, Quote
 
-_EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+_FIRST_YEAR = 2000
 
 
 def _show_fallbacks() -> None:
@@ -60,8 +60,8 @@ class FallbackPriceForm(InACurrencyForm):
         as_of: dt.datetime = self.cleaned_data["as_of"]
         if as_of > timezone.now() + dt.timedelta(minutes=2):
             raise ValidationError("This is in the future. Give the time at which the price was true.")
-        if as_of < _EARLIEST:
-            raise ValidationError(f"This is before {_EARLIEST:%Y}. Give the time at which the price was true.")
+        if as_of.year < _FIRST_YEAR:
+            raise ValidationError(f"This is before {_FIRST_YEAR}. Give the time at which the price was true.")
         return as_of
 
     def clean(self) -> dict[str, Any]:

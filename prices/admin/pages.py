@@ -4,6 +4,7 @@ import re
 from typing import Any, Final
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
@@ -98,6 +99,9 @@ class AuditedForm(forms.ModelForm):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.initial["version"] = self._version()
+        for field in self.fields.values():
+            if isinstance(field, forms.SplitDateTimeField):
+                field.help_text += f" By the clock of {settings.TIME_ZONE}."
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data

@@ -45,12 +45,6 @@ class _PagesView(StrictView):
 
     renderer_classes = [NumberRenderer, CsvRenderer]
 
-    def initial(self, request: Request, *args: Any, **options: Any) -> None:
-        super().initial(request, *args, **options)
-        if wanted := self.asked.get("format"):
-            renderer = next(each() for each in self.renderer_classes if each.format == wanted)
-            request.accepted_renderer, request.accepted_media_type = renderer, renderer.media_type
-
     def page(self, about: Mapping[str, Any], data: Sequence[Any], following: Mapping[str, str] | None) -> Response:
         """An answer. `following` are the parameters that ask for the rest, where there is one: `next`, as a header too,
         which CSV has no other place for.
@@ -67,7 +61,6 @@ class HistoryView(_PagesView):
 
     @extend_schema(
         operation_id="v1_prices_history",
-        parameters=[HistoryQuerySerializer],
         responses=_either(HistoryPageSerializer),
         examples=[examples.HISTORY, examples.HISTORY_CSV],
     )
@@ -95,7 +88,6 @@ class CandlesView(_PagesView):
 
     @extend_schema(
         operation_id="v1_prices_candles",
-        parameters=[CandleQuerySerializer],
         responses=_either(CandlePageSerializer),
         examples=[examples.CANDLES, examples.CANDLES_CSV],
     )
@@ -128,7 +120,6 @@ class ChangesView(_PagesView):
 
     @extend_schema(
         operation_id="v1_changes",
-        parameters=[ChangeQuerySerializer],
         responses=_either(ChangePageSerializer),
         examples=[examples.CHANGES, examples.CHANGES_CSV],
     )

@@ -20,7 +20,7 @@ _LARGEST: Final = 2**63 - 1
 Row = TypeVar("Row", bound=Model)
 
 
-@extend_schema_field(str)
+@extend_schema_field({"type": "string", "pattern": "^[A-Za-z0-9_-]+={0,2}$"})
 class CursorField(serializers.Field):
     """Two whole numbers, that clients need not understand. Raises ValidationError for what we did not make."""
 

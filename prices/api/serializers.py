@@ -2,19 +2,22 @@
 
 import contextlib
 import datetime as dt
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from django.db import models
+from django.utils import timezone
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from rest_framework import serializers
 
-from prices import wire
+from prices import schedule, wire
 from prices.api.pages import CursorField
 from prices.breaker import State
 from prices.candles import Interval
 from prices.health import Health
+from prices.models import Configuration, FallbackPrice
 from prices.quotes import PURITIES, UNITS, Metal, PublishedQuote
-from swarna.requests import StrictSerializer
+from swarna.requests import Choice, StrictQuerySerializer, StrictSerializer
 
 _MARKET = ["open", "closed"]
 
@@ -43,53 +46,67 @@ class Time(serializers.DateTimeField):
         return wire.time(value)
 
 
-class _Choice(serializers.ChoiceField):
-    """A choice that says, to whoever misses it, what there is to choose from."""
-
-    def __init__(self, choices: Iterable[str], **options: Any) -> None:
-        names = list(choices)
-        message = f'"{{input}}" is none of: {", ".join(names)}.'
-        super().__init__(names, error_messages={"invalid_choice": message}, **options)
-
-
-class QuerySerializer(StrictSerializer):
+class QuerySerializer(StrictQuerySerializer):
     """How a price is to be expressed; as streamed where nothing is asked for."""
 
-    unit = _Choice(UNITS, default="gram")
-    purity = _Choice(PURITIES, default="24k")
+    unit = Choice(UNITS, default="gram")
+    purity = Choice(PURITIES, default="24k")
 
 
-class _Moment(serializers.DateTimeField):
-    """A time that prices can be of. A date alone, and a time without a zone, are TIME_ZONE's."""
+class Moment(serializers.DateTimeField):
+    """A time that prices can be of, with its offset; or a date alone, which begins at midnight of TIME_ZONE."""
 
+    _HOW = (
+        "Write a time with its offset, as 2026-09-24T08:00:00Z or 2026-09-24T13:30:00+05:30 "
+        "(%2B05:30 in an address), or a date alone."
+    )
     default_error_messages = {
-        "date": "Write a time as 2026-09-24T08:00:00Z, or a date alone.",
-        "invalid": "Write a time as 2026-09-24T08:00:00Z, or a date alone.",
-        "range": "Write a time between the years 1900 and 2999.",
+        "date": _HOW,
+        "invalid": _HOW,
+        "overflow": "Write a time between the years {first} and 2999.",
     }
+
+    def __init__(self, *, first_year: int = 1900, **options: Any) -> None:
+        """`first_year` is that of a century."""
+        self.first_year = first_year
+        super().__init__(**options)
 
     def to_internal_value(self, value: Any) -> dt.datetime:
         with contextlib.suppress(TypeError, ValueError):
-            value = dt.datetime.combine(dt.date.fromisoformat(value), dt.time())
-        try:
-            at: dt.datetime = super().to_internal_value(value)
-        except OverflowError:  # in some zone it is before the year 1
-            self.fail("range")
-        if not 1900 <= at.year <= 2999:
-            self.fail("range")
-        return at
+            midnight = dt.datetime.combine(dt.date.fromisoformat(value), dt.time())
+            value = timezone.make_aware(midnight)
+        return super().to_internal_value(value)
+
+    def enforce_timezone(self, value: dt.datetime) -> dt.datetime:
+        """The time, which says itself of where it is: whose it was meant to be, nobody can know else."""
+        if value.tzinfo is None:
+            self.fail("invalid")
+        if not self.first_year <= value.year <= 2999:
+            self.fail("overflow", first=self.first_year)
+        return value
 
 
-class _RangeSerializer(StrictSerializer):
+class MomentExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # drf-spectacular leaves this untyped
+    """The same for the schema."""
+
+    target_class = Moment
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        centuries = "|".join(str(century) for century in range(self.target.first_year // 100, 30))
+        kinds = [{"format": "date-time"}, {"format": "date"}]
+        return {"type": "string", "anyOf": kinds, "pattern": f"^({centuries})[0-9]{{2}}-"}
+
+
+class _RangeSerializer(StrictQuerySerializer):
     """`from`, which is in it, and `to`, which is not: pages by time, as JSON or CSV."""
 
-    format = _Choice(["json", "csv"], required=False, help_text="Else as `Accept` says.")
+    format = Choice(["json", "csv"], required=False, help_text="Else as `Accept` says.")
 
     def get_fields(self) -> Any:
         # `from` is no name in Python.
         return {
-            "from": _Moment(required=False, help_text="From this time on."),
-            "to": _Moment(required=False, help_text="Until before this time."),
+            "from": Moment(required=False, help_text="From this time on."),
+            "to": Moment(required=False, help_text="Until before this time."),
             **super().get_fields(),
         }
 
@@ -110,16 +127,16 @@ class HistoryQuerySerializer(_RangeSerializer, QuerySerializer):
 class CandleQuerySerializer(_RangeSerializer, QuerySerializer):
     """Which candles."""
 
-    interval = _Choice([interval.value for interval in Interval], default="1h")
-    lane = _Choice(["live", "simulated"], required=False, help_text="By default the market's.")
+    interval = Choice([interval.value for interval in Interval], default="1h")
+    lane = Choice(["live", "simulated"], required=False, help_text="By default the market's.")
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=500)
 
 
 class ChangeQuerySerializer(_RangeSerializer):
     """Which moves."""
 
-    metal = _Choice([metal.value for metal in Metal], required=False)
-    direction = _Choice(["up", "down"], required=False)
+    metal = Choice([metal.value for metal in Metal], required=False)
+    direction = Choice(["up", "down"], required=False)
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
     cursor = CursorField(required=False, help_text="From `next`.")
 
@@ -309,16 +326,34 @@ class ConfigSerializer(serializers.Serializer):
     maxMessageBytes = serializers.IntegerField()
 
 
+def _bounds(model: type[models.Model], field: str) -> dict[str, Any]:
+    """What a change by REST to a model's number may be: what the admin's form takes, in the schema too."""
+    of_model: Any = model._meta.get_field(field)
+    return {"required": False, "allow_null": of_model.null, "validators": of_model.validators}
+
+
 class ConfigChangesSerializer(StrictSerializer):
     """What staff may change at run time; null is: as deployed. What is left out stays."""
 
     changeThresholdPercent = serializers.DecimalField(
-        None, None, required=False, allow_null=True, coerce_to_string=False, help_text="Above 0."
+        None,
+        None,
+        coerce_to_string=False,
+        help_text="Three decimals at most.",
+        **_bounds(Configuration, "change_threshold_percent"),
     )
-    updateIntervalMs = serializers.IntegerField(required=False)
-    freshnessLimitMs = serializers.IntegerField(required=False, allow_null=True)
+    updateIntervalMs = serializers.IntegerField(
+        required=False,
+        min_value=wire.milliseconds(schedule.SHORTEST_INTERVAL),
+        max_value=wire.milliseconds(schedule.LONGEST_INTERVAL),
+    )
+    freshnessLimitMs = serializers.IntegerField(**_bounds(Configuration, "freshness_limit_ms"))
     maxJumpPercent = serializers.DecimalField(
-        None, None, required=False, allow_null=True, coerce_to_string=False, help_text="Above 0."
+        None,
+        None,
+        coerce_to_string=False,
+        help_text="Three decimals at most.",
+        **_bounds(Configuration, "max_jump_percent"),
     )
 
 
@@ -345,10 +380,16 @@ class FallbackChangesSerializer(StrictSerializer):
     An example is one no longer with a `price` or `asOf` of its own, or `confirm`; its note goes with it.
     """
 
-    price = serializers.DecimalField(None, None, required=False, coerce_to_string=False)
-    asOf = _Moment(required=False)
+    price = serializers.DecimalField(
+        None,
+        None,
+        coerce_to_string=False,
+        help_text="Per gram of fine metal; four decimals at most.",
+        **_bounds(FallbackPrice, "price"),
+    )
+    asOf = Moment(required=False, first_year=2000, help_text="When it was true; not in the future.")
     note = serializers.CharField(required=False, allow_blank=True, max_length=200)
-    version = serializers.IntegerField(required=False)
+    version = serializers.IntegerField(required=False, allow_null=True, help_text="Null: whatever it is now.")
     confirm = serializers.BooleanField(
         required=False, help_text="True: this was checked, though it is far from the last price or out of its band."
     )

@@ -71,7 +71,6 @@ class PricesView(StrictView):
 
     @extend_schema(
         operation_id="v1_prices_list",
-        parameters=[QuerySerializer],
         responses=PricesSerializer,
         examples=[examples.PRICES],
     )
@@ -84,7 +83,7 @@ class PriceView(StrictView):
 
     query_serializer = QuerySerializer
 
-    @extend_schema(parameters=[QuerySerializer], responses=PriceSerializer, examples=[examples.PRICE])
+    @extend_schema(responses=PriceSerializer, examples=[examples.PRICE])
     def get(self, request: Request, metal: str) -> Response:
         standing = answers.snapshot_for(request._request)
         price = answers.price(standing, metal, self.asked, timezone.now())
@@ -99,15 +98,12 @@ class MarketView(StrictView):
 
     @extend_schema(responses=MarketSerializer, examples=[examples.MARKET])
     def get(self, request: Request) -> Response:
-        calendar, now = settings.MARKET_CALENDAR, timezone.now()
+        now = timezone.now()
+        market, next_change = answers.market(now), settings.MARKET_CALENDAR.next_change(now)
         return Response(
-            MarketSerializer(
-                {
-                    "market": answers.market(now),
-                    "nextChange": calendar.next_change(now),
-                    "timestamp": now,
-                }
-            ).data
+            MarketSerializer({"market": market, "nextChange": next_change, "timestamp": now}).data,
+            # When it was asked for is no news.
+            headers={"ETag": f'W/"{market}-{wire.time(next_change)}"'},
         )
 
 
