@@ -1,17 +1,34 @@
-"""Sessions of people who are logged in, read without a request: many at a time.
+"""Sessions of people who are logged in: read without a request, many at a time; and renewed for who is at work.
 
 They are read from the database, where SESSION_ENGINE keeps them by default: with another one, nobody is logged in here.
 """
 
+import math
+import time
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+
+# In a session: when it was renewed last, in seconds since 1970.
+_RENEWED: Final = "renewed_at"
+
+
+def renew(session: SessionBase) -> None:
+    """Let a session last for SESSION_TTL from now on, where half of that has passed since it was renewed.
+
+    So it is written once in that time, and not with each page.
+    """
+    now = int(time.time())
+    since = now - session.get(_RENEWED, -math.inf)
+    if not 0 <= since < settings.SESSION_COOKIE_AGE / 2:  # renewed in the future: by a clock that was ahead
+        session[_RENEWED] = now
 
 
 def holders(keys: Collection[str]) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """The admin, as the staff's desk."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, TypeVar
+from functools import partial, wraps
+from typing import Any, TypeVar, cast
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth.views import PasswordChangeView
@@ -11,12 +11,24 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods
 
+from accounts import sessions
 from accounts.forms import LoginForm, PasswordChangeForm, with_its_wait
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 # Django's pages take any other for GET, or its login for POST.
 _known_methods = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def _renewing(view: View) -> View:
+    """The same view, which keeps those logged in who work with it."""
+
+    @wraps(view)
+    def renewing(request: HttpRequest, *args: Any, **options: Any) -> Any:
+        sessions.renew(request.session)
+        return view(request, *args, **options)
+
+    return cast(View, renewing)
 
 
 class Desk(AdminSite):
@@ -30,7 +42,7 @@ class Desk(AdminSite):
         return sorted(super().get_app_list(request, app_label), key=lambda app: app["app_label"] != "prices")
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
-        return _known_methods(super().admin_view(view, cacheable))
+        return _known_methods(super().admin_view(_renewing(view), cacheable))
 
     @method_decorator(_known_methods)
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:

@@ -3,7 +3,7 @@
 import datetime as dt
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -116,8 +116,8 @@ def currency(text: str) -> str:
 
 
 def quota(text: str) -> Quota | None:
-    """`100/month`, `1000/day`, or `none`, also where it is empty."""
-    if text.strip().lower() in ("", "none"):
+    """`100/month`, `1000/day`, or `none`."""
+    if text.strip().lower() == "none":
         return None
     try:
         return Quota.parse(text)
@@ -142,13 +142,27 @@ def time_zone(text: str) -> str:
     return text
 
 
-def reader(file: Path | None) -> Env:
+class _Reader(Env):
+    """An environment in which an empty variable is an absent one, as to the seed's `process.env.X || default`."""
+
+    def __init__(self, may_be_empty: Collection[str]) -> None:
+        super().__init__(eager=False)
+        self._may_be_empty = may_be_empty
+
+    def _get_value(self, env_key: str, default: Any) -> Any:
+        value = super()._get_value(env_key, default)
+        is_empty = isinstance(value, str) and not value.strip()
+        return default if is_empty and env_key not in self._may_be_empty else value
+
+
+def reader(file: Path | None, *, may_be_empty: Collection[str] = ()) -> Env:
     """An environment reader that gathers all errors (call `seal()` last) and knows the parsers above.
 
-    `file` is a `.env` file whose values stand where the process environment has none. Raises SystemExit with one line
-    when it is there and cannot be read.
+    An empty variable has its default, except those in `may_be_empty`, to which it is a value. `file` is a `.env` file
+    whose values stand where the process environment has none. Raises SystemExit with one line when it is there and
+    cannot be read.
     """
-    env = Env(eager=False)
+    env = _Reader(may_be_empty)
     if file is not None:
         try:
             env.read_env(file, recurse=False)

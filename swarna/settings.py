@@ -26,7 +26,8 @@ from swarna.logs import TOKEN_PREFIX
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _env_file = os.environ.get("SWARNA_ENV_FILE", str(BASE_DIR / ".env"))
-env = environment.reader(Path(_env_file) if _env_file else None)
+# Nobody may read the metrics where the list of who may is empty.
+env = environment.reader(Path(_env_file) if _env_file else None, may_be_empty={"METRICS_ALLOWED_FROM"})
 
 # --- where it runs -------------------------------------------------------------------------------------------------
 # Seen from the checkout, so that every process finds the same one, whatever folder it was started in.
@@ -42,6 +43,8 @@ TRUSTED_PROXIES: list[Network] = read(env.networks, "TRUSTED_PROXIES", [])
 SECRET_KEY: str = env.str("SECRET_KEY", "") or kept_secret(STATE_DIR)
 LOG_LEVEL = read(env.log_level, "LOG_LEVEL", logging.INFO)
 TOKEN_TTL = read(env.duration, "TOKEN_TTL", dt.timedelta(days=30))
+# Less than a minute is a slip: 24 would be milliseconds.
+SESSION_TTL = read(env.duration, "SESSION_TTL", dt.timedelta(hours=24), shortest=dt.timedelta(minutes=1))
 
 # --- prices --------------------------------------------------------------------------------------------------------
 BASE_CURRENCY = read(env.currency, "BASE_CURRENCY", "INR")
@@ -325,6 +328,7 @@ TEMPLATES = [
     }
 ]
 AUTHENTICATION_BACKENDS = ["accounts.backends.CountedPasswords", "django.contrib.auth.backends.ModelBackend"]
+SESSION_COOKIE_AGE = round(SESSION_TTL.total_seconds())
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"  # where it is not said whither, or not believed
 AUTH_PASSWORD_VALIDATORS = [

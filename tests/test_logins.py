@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -248,3 +249,54 @@ def test_without_redis_a_process_counts_for_itself(asha: User, monkeypatch: pyte
     monkeypatch.setattr(attempts, "_windows", lambda: alone)
     assert all(is_in(by_rest()) for _ in range(12))
     assert fail(by_page, 11)[-1] == 429
+
+
+# --- how long a login lasts ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def at_work(asha: User) -> Client:
+    """A browser whose login was renewed an hour ago."""
+    client = Client()
+    client.force_login(asha)
+    renewed(client, dt.timedelta(hours=1))
+    return client
+
+
+def renewed(client: Client, ago: dt.timedelta) -> None:
+    """Put a login's last renewal, and with it its end, so far back."""
+    store = client.session
+    store["renewed_at"] = int((timezone.now() - ago).timestamp())
+    store.save()
+    Session.objects.update(expire_date=timezone.now() - ago + dt.timedelta(days=1))
+
+
+def left() -> dt.timedelta:
+    return Session.objects.get().expire_date - timezone.now()
+
+
+def test_a_login_is_renewed_by_work_once_half_of_it_is_over(at_work: Client) -> None:
+    assert "sessionid" not in at_work.get("/admin/").cookies
+    assert left() < dt.timedelta(hours=23, minutes=1)
+    renewed(at_work, dt.timedelta(hours=13))
+    assert at_work.get("/admin/").cookies["sessionid"]["max-age"] == 24 * 3600
+    assert left() > dt.timedelta(hours=23, minutes=59)
+    assert "sessionid" not in at_work.get("/admin/").cookies
+
+
+def test_a_login_that_was_renewed_by_a_clock_that_was_ahead_is_renewed(at_work: Client) -> None:
+    renewed(at_work, dt.timedelta(days=-400))
+    assert "sessionid" in at_work.get("/admin/").cookies
+    assert left() < dt.timedelta(days=1)
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/config/", "/api/v1/auth/token/"])
+def test_what_a_page_asks_for_by_itself_is_no_work(at_work: Client, path: str) -> None:
+    renewed(at_work, dt.timedelta(hours=13))
+    assert at_work.get(path).status_code == 200
+    assert left() < dt.timedelta(hours=12)
+
+
+def test_a_login_ends_a_day_after_it_was_renewed(at_work: Client) -> None:
+    renewed(at_work, dt.timedelta(days=1, seconds=1))
+    assert at_work.get("/admin/").status_code == 302

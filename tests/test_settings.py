@@ -47,6 +47,7 @@ GOOD = {
     "DEBUG": "true",
     "LOG_LEVEL": "debug",
     "TOKEN_TTL": "7d",
+    "SESSION_TTL": "30d",
     "DATABASE_URL": "postgres://asha:secret@db.example:5432/swarna",
     "REDIS_URL": "rediss://:secret@redis.example:6380/1",
     "REDIS_PREFIX": "swarna-staging",
@@ -100,9 +101,9 @@ GOOD = {
     "METRICS_ALLOWED_FROM": "192.0.2.7, 2001:db8::/32",
     "METRICS_DIR": "/tmp/swarna-metrics-somewhere-else",
 }
-NUMBERS = ["many", "0", "-1", "1.5", "", "1e3", "9" * 5000]
+NUMBERS = ["many", "0", "-1", "1.5", "1e3", "9" * 5000]
 QUOTAS = ["100", "100/week", "0/day", "-1/day", "many/day", "1.5/day", "9999999999/day"]
-ADDRESSES = ["api.gold-api.com", "", "ftp://host", "http://", "http://[", "http://host:port", "//host"]
+ADDRESSES = ["api.gold-api.com", "ftp://host", "http://", "http://[", "http://host:port", "//host"]
 KEYS = ["hunter2", "hunter2 hunter2", "hunter2\thunter2", "hunter2hunter2→", "hunter2" * 100]
 DURATIONS = ["soon", "0", "-1", "1 week", "0.4ms", "1e3", "4000d", "9" * 400, "5m 30s", "nan"]
 BAD = {
@@ -110,7 +111,7 @@ BAD = {
     "WS_PORT": [*NUMBERS, "65536"],
     "TRUSTED_PROXIES": ["proxy.example", "10.0.0.5/8", "10.0.0.5 10.0.0.6", "10.0.0.5,", "10.0.0.0/33", "*"],
     "DEBUG": ["maybe"],
-    "LOG_LEVEL": ["LOUD", "", "getLogger"],
+    "LOG_LEVEL": ["LOUD", "getLogger"],
     "DATABASE_URL": [
         "swarna",
         "mysql://asha:hunter2@db/swarna",
@@ -124,15 +125,15 @@ BAD = {
         "redis://:hunter2@[",
         "redis://:hunter2@localhost:port",
     ],
-    "BASE_CURRENCY": ["rupees", "₹", "", "12$", "IN"],
+    "BASE_CURRENCY": ["rupees", "₹", "12$", "IN"],
     "GOLD_API_COM_QUOTA": QUOTAS,
     "GOLDAPI_IO_QUOTA": QUOTAS,
     "METALS_DEV_QUOTA": QUOTAS,
     "METALPRICEAPI_QUOTA": QUOTAS,
     "SWISSQUOTE_QUOTA": QUOTAS,
-    "MAX_JUMP_PERCENT": ["one", "0", "-1", "NaN", "5%", ""],
-    "CONSENSUS_SOURCES": ["two", "-1", "1", "1.5", "21", ""],
-    "CONSENSUS_TOLERANCE_PERCENT": ["one", "0", "-1", "NaN", "101", ""],
+    "MAX_JUMP_PERCENT": ["one", "0", "-1", "NaN", "5%"],
+    "CONSENSUS_SOURCES": ["two", "-1", "1", "1.5", "21"],
+    "CONSENSUS_TOLERANCE_PERCENT": ["one", "0", "-1", "NaN", "101"],
     "GOLD_API_COM_URL": ADDRESSES,
     "GOLDAPI_IO_URL": ADDRESSES,
     "GOLDAPI_IO_KEY": KEYS,
@@ -146,17 +147,18 @@ BAD = {
     "PRICE_UPDATE_INTERVAL": [*DURATIONS, "99", "99ms", "86401s"],
     "PROVIDER_BUDGET": [*DURATIONS, "10", "999ms"],
     "FRESHNESS_LIMIT": [*DURATIONS, "300", "999ms"],
-    "CHANGE_THRESHOLD_PERCENT": ["one", "0", "-1", "NaN", "Infinity", "1%", ""],
+    "CHANGE_THRESHOLD_PERCENT": ["one", "0", "-1", "NaN", "Infinity", "1%"],
     "FALLBACK_AFTER": [*DURATIONS, "60", "999ms"],
     "MARKET_HOLIDAYS": ["Christmas", "2026-12-32", "2026-12-25T17:00", "2026-12-25, 2026-12-25", "2026-12-25T14"],
     "CLOSED_UPDATE_INTERVAL": DURATIONS,
     "TICKS_KEPT_FOR": ["forever", "-1d", "90", "23h", "00"],
-    "TIME_ZONE": ["Bombay", "", "/etc/passwd", "../../etc/passwd", "Asia/", "a\nb"],
+    "TIME_ZONE": ["Bombay", "/etc/passwd", "../../etc/passwd", "Asia/", "a\nb"],
     "WS_MAX_CONNECTIONS": NUMBERS,
     "WS_MAX_CONNECTIONS_PER_IP": [value for value in NUMBERS if value != "0"],
     "WS_AUTH_REQUIRED": ["perhaps"],
     "WS_AUTH_RECHECK": [*DURATIONS, "30001"],
     "TOKEN_TTL": DURATIONS,
+    "SESSION_TTL": [*DURATIONS, "24", "59s"],
     "API_RATE_LIMIT": [value for value in NUMBERS if value != "0"],
     "API_USER_RATE_LIMIT": [value for value in NUMBERS if value != "0"],
     "API_RATE_WINDOW": DURATIONS,
@@ -343,9 +345,34 @@ def test_without_anything_it_runs_on_what_it_brings(load: Callable[..., dict[str
     assert settings["FRESHNESS_LIMIT"] is None
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "FRESHNESS_LIMIT", "SECRET_KEY", "ALLOWED_HOSTS"])
-def test_what_is_left_empty_is_as_if_it_were_absent(load: Callable[..., dict[str, Any]], name: str) -> None:
-    assert load(**{name: ""}) == load()
+# To be empty means something else of these: the first has a test above, and of the second the list is empty then.
+WITH_A_MEANING_WHERE_EMPTY = {"SWARNA_STATE_DIR", "METRICS_ALLOWED_FROM"}
+
+
+@pytest.mark.parametrize("name", sorted(set(VARIABLES) - WITH_A_MEANING_WHERE_EMPTY))
+def test_what_is_left_empty_is_as_if_it_were_absent(
+    load: Callable[..., dict[str, Any]], tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f"{name}=\n")
+    by_default = load()
+    assert by_default["ENVIRONMENT_ERRORS"] == {}
+    for empty in ("", " "):
+        assert load(**{name: empty}) == by_default
+    assert load(SWARNA_ENV_FILE=str(file)) == by_default
+
+
+def test_the_older_port_counts_where_the_newer_is_empty_too(load: Callable[..., dict[str, Any]]) -> None:
+    assert load(WEBSOCKET_PORT="", WS_PORT="4001")["WEBSOCKET_PORT"] == 4001
+
+
+def test_nobody_reads_the_metrics_where_the_list_of_who_may_is_empty(load: Callable[..., dict[str, Any]]) -> None:
+    assert load(METRICS_ALLOWED_FROM="")["METRICS_ALLOWED_FROM"] == []
+
+
+def test_a_login_lasts_a_day_unless_it_is_said_otherwise(load: Callable[..., dict[str, Any]]) -> None:
+    assert load()["SESSION_COOKIE_AGE"] == 24 * 3600
+    assert load(SESSION_TTL="30d")["SESSION_COOKIE_AGE"] == 30 * 24 * 3600
 
 
 def test_the_older_name_of_the_port_is_read_where_the_newer_is_absent(load: Callable[..., dict[str, Any]]) -> None:
