@@ -136,6 +136,32 @@ def merged(candle: Candle, more: Candle) -> Candle:
     )
 
 
+def longer(minutes: Iterable[Candle], interval: Interval, zone: dt.tzinfo) -> Iterator[Candle]:
+    """The candles of a longer interval out of those of a minute, oldest first."""
+    within: list[Candle] = []
+    start = end = _EPOCH
+    for minute in minutes:
+        if within and minute.start >= end:
+            yield widened(within, interval, start)
+            within = []
+        if not within:
+            start = interval.start(minute.start, zone)
+            end = interval.end(start, zone)
+        within.append(minute)
+    if within:
+        yield widened(within, interval, start)
+
+
+def starts(minutes: Iterable[Candle], interval: Interval, zone: dt.tzinfo) -> Iterator[dt.datetime]:
+    """When the candles of a longer interval begin that minutes, oldest first, are in."""
+    end: dt.datetime | None = None
+    for minute in minutes:
+        if end is None or minute.start >= end:
+            start = interval.start(minute.start, zone)
+            end = interval.end(start, zone)
+            yield start
+
+
 def widened(candles: Iterable[Candle], interval: Interval, start: dt.datetime) -> Candle:
     """One candle of a longer interval out of all shorter ones in it, oldest first, at least one."""
     first, *others = candles

@@ -7,11 +7,13 @@ import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from operator import attrgetter
+from typing import TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
 from prices import candles, statements
@@ -19,8 +21,12 @@ from prices.candles import Counted, Interval
 from prices.models import Candle, Head, Price
 from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, lane_of, shown_lanes
 
+_T = TypeVar("_T")
+_Row = TypeVar("_Row", bound=Model)
+
 _KEY = ("metal", "currency", "lane", "interval", "start")
 _FIGURES = ("open", "high", "low", "close", "ticks", "first_at", "last_at", "seq")
+_figures = attrgetter(*_FIGURES)
 _COLUMNS = (*_KEY, *_FIGURES, "source")
 # What a tick is given as, and the beginning of a candle that it is in.
 _TICK = ("metal", "currency", "lane", "close", "last_at", "seq")
@@ -46,10 +52,29 @@ ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET
     seq = CASE WHEN excluded.seq > had.seq THEN excluded.seq ELSE had.seq END
 RETURNING {statements.columns(Candle)}
 """  # noqa: S608  (of names above alone)
+# What lies in many short spans of time, read by one statement, and by nothing of what lies between them.
+_IN_SPANS = """
+WITH span (span_from, span_until) AS (VALUES {spans})
+SELECT {columns} FROM span JOIN {table} ON {column} >= span_from AND {column} < span_until
+WHERE {which} ORDER BY {column}
+"""
+_WHERE_ONE_IS = f"ON CONFLICT ({', '.join(_KEY)}) DO"
+_IN_ITS_PLACE = "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in (*_FIGURES, "source"))
+_HAD, _NEW = (", ".join(f"{row}.{name}" for name in _FIGURES) for row in ("had", "excluded"))
+_DIFFERS = f"({_HAD}) <> ({_NEW})"
+# What was filled in, of no ticks that the new one lacks. Of a minute's that are not kept nobody knows.
+_MAY_GO = (
+    f"had.seq = 0 AND had.source = '' AND had.ticks <= excluded.ticks AND (had.interval <> '{Interval.MINUTE}'"
+    " OR had.start >= %s)"
+)
 # SQLite takes 32,766 values in a statement.
 _MOST_ROWS = 1000
 _HOUR = dt.timedelta(hours=1)
 _INSTANT = dt.timedelta(microseconds=1)
+
+
+# From a moment on until before another.
+Span: TypeAlias = tuple[dt.datetime, dt.datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +106,59 @@ class Series:
             start__gte=start,
             start__lt=end,
         ).order_by("start")
+
+    def ticks_in(self, spans: Sequence[Span]) -> list[Price]:
+        """The prices that are its ticks in these spans of time, which do not overlap, oldest first."""
+        lane, sources = ("NOT IN", [FALLBACK, SIMULATED]) if self.lane is Lane.LIVE else ("IN", [self.lane.value])
+        which = f"metal_id = %s AND currency = %s AND source {lane} ({', '.join(['%s'] * len(sources))})"
+        values = [("metal", self.metal), ("currency", self.currency), *(("source", source) for source in sources)]
+        return _in_spans(Price, "at", spans, which, values)
+
+    def minutes_in(self, spans: Sequence[Span]) -> list[Candle]:
+        """Its candles of a minute that begin in these spans of time, which do not overlap, oldest first."""
+        which = "metal = %s AND currency = %s AND lane = %s AND interval = %s"
+        return _in_spans(Candle, "start", spans, which, [*self._key, ("interval", Interval.MINUTE.value)])
+
+    def add(self, made: Iterable[candles.Candle], source: str, *, replace: bool) -> int:
+        """Write candles that were given whole, where there are none or they are to be replaced; returns how many."""
+        return len(self._put(made, source, _IN_ITS_PLACE if replace else "NOTHING"))
+
+    def fill(self, made: Iterable[candles.Candle], *, kept_from: dt.datetime, replace: bool) -> set[dt.datetime]:
+        """Write candles of one or several intervals that were made of ticks which were filled in, and return when those
+        begin that are written.
+
+        One that is there and differs is written over where it was filled in itself, of no ticks that the new one lacks:
+        of a minute before `kept_from` nobody knows that. With `replace` any is.
+        """
+        if replace:
+            return set(self._put(made, "", f"{_IN_ITS_PLACE} WHERE {_DIFFERS}"))
+        return set(self._put(made, "", f"{_IN_ITS_PLACE} WHERE {_DIFFERS} AND {_MAY_GO}", [("start", kept_from)]))
+
+    def _put(
+        self, made: Iterable[candles.Candle], source: str, action: str, values: Iterable[tuple[str, object]] = ()
+    ) -> list[dt.datetime]:
+        key = (self.metal, self.currency, self.lane.value)
+        last_word = {(candle.interval, candle.start): candle for candle in made}
+        rows = ((*key, candle.interval.value, candle.start, *_figures(candle), source) for candle in last_word.values())
+        return statements.insert_many(Candle, _COLUMNS, rows, f"{_WHERE_ONE_IS} {action}", values, returning="start")
+
+    @property
+    def _key(self) -> list[tuple[str, object]]:
+        return [("metal", self.metal), ("currency", self.currency), ("lane", self.lane.value)]
+
+    def nearest(self, at: dt.datetime) -> candles.Candle | None:
+        """Its candle that begins nearest to a moment, of any interval."""
+        mine = Candle.objects.filter(metal=self.metal, currency=self.currency, lane=self.lane)
+        found = [
+            row.value()
+            for interval in Interval  # each has the index to itself
+            for row in (
+                mine.filter(interval=interval, start__lte=at).order_by("-start").first(),
+                mine.filter(interval=interval, start__gte=at).order_by("start").first(),
+            )
+            if row
+        ]
+        return min(found, key=lambda candle: abs(candle.start - at), default=None)
 
     def row(self, candle: candles.Candle, source: str = "") -> Candle:
         """A candle of it as the database keeps it."""
@@ -218,6 +296,28 @@ def put_where(
     ]
     put(rows)
     return {row.start for row in rows}
+
+
+def _parts(many: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """As many at a time as one statement takes."""
+    return (many[begin : begin + _MOST_ROWS] for begin in range(0, len(many), _MOST_ROWS))
+
+
+def _in_spans(
+    model: type[_Row], column: str, spans: Sequence[Span], which: str, values: Sequence[tuple[str, object]]
+) -> list[_Row]:
+    """Rows of a model whose moment, in `column`, lies in one of these spans, oldest first."""
+    found: list[_Row] = []
+    for some in _parts(spans):
+        statement = _IN_SPANS.format(
+            spans=statements.places(len(some), 2),
+            columns=statements.columns(model),
+            table=model._meta.db_table,
+            column=column,
+            which=which,
+        )
+        found += statements.run(model, statement, [*((column, at) for span in some for at in span), *values])
+    return found
 
 
 def rebuild(series: Series, start: dt.datetime, end: dt.datetime, *, given_too: bool = False) -> Iterator[dt.datetime]:

@@ -4,14 +4,18 @@ Ticks:   metal,at,price[,bid,ask,source,currency]
 Candles: metal,interval,start,open,high,low,close[,currency]
 
 The first line names the columns, in any order, and so which of the two it is. Amounts are per gram, as published.
+
+What spreadsheets make of that is read too: a byte order mark, blank rows, empty cells at the ends of lines, and where
+their language writes decimals with a comma, `;` between the columns.
 """
 
 import csv
 import datetime as dt
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import chain
 from typing import Final, Protocol, TypeVar
 
 from prices.candles import Interval
@@ -24,6 +28,13 @@ _TICK: Final = ("metal", "at", "price")
 _BESIDE_TICK: Final = ("bid", "ask", "source", "currency")
 _CANDLE: Final = ("metal", "interval", "start", "open", "high", "low", "close")
 _BESIDE_CANDLE: Final = ("currency",)
+_MAY_BE_EMPTY: Final = {*_BESIDE_TICK, *_BESIDE_CANDLE}
+# ASCII alone: what else Python takes for a number (1_000, 1e3, the digits of other scripts) is a slip in a file.
+_NUMBER: Final = {",": re.compile(r"[0-9]+(\.[0-9]+)?"), ";": re.compile(r"[0-9]+(,[0-9]+)?")}
+_EXAMPLE: Final = {
+    ",": "such as 9223.3162",
+    ";": "such as 9223,3162: where ; is between columns, the comma is the decimal mark",
+}
 _SOURCE: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 T = TypeVar("T")
 
@@ -68,13 +79,15 @@ def read(lines: Iterable[str], *, currency: str, zone: dt.tzinfo, now: dt.dateti
     Prices are in `currency`, and days begin at midnight of `zone`. Raises CsvError for the first line that cannot be
     read; what came before it has been given.
     """
-    rows = csv.reader(lines, strict=True)
+    first, lines = _first(lines)
+    layout = _Layout((), ";" if ";" in first[-1] else ",", currency, zone, now)
+    rows = csv.reader(chain(first, lines), delimiter=layout.delimiter, strict=True)
+    filled = (row for row in rows if any(map(str.strip, row)))
     try:
-        columns = _columns(next(rows, []))
-        parse = _bar if "interval" in columns else _tick
-        for row in rows:
-            if row:
-                yield rows.line_num, parse(_Line(rows.line_num, columns, row, currency, zone, now))
+        layout = replace(layout, columns=_columns(next(filled, []), rows.line_num or 1))
+        parse = _bar if "interval" in layout.columns else _tick
+        for row in filled:
+            yield rows.line_num, parse(_Line(rows.line_num, layout, row))
     except csv.Error as error:
         raise CsvError(rows.line_num, "", f"is no CSV: {error}") from error
 
@@ -122,42 +135,60 @@ def _time(at: dt.datetime) -> str:
     return at.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-def _columns(names: list[str]) -> Mapping[str, int]:
-    """Where each column is."""
+def _first(lines: Iterable[str]) -> tuple[list[str], Iterator[str]]:
+    """The lines up to the first that is not blank, and those after it."""
+    rest = iter(lines)
+    first = [""]
+    for line in rest:
+        first.append(line)
+        if line.strip('\ufeff\r\n\t ,;"'):
+            break
+    return first[1:] or first, rest
+
+
+def _columns(names: list[str], line: int) -> tuple[str, ...]:
+    """The columns in their order, as the line names them that is the first."""
     known = [name.strip().lstrip("\ufeff").lower() for name in names]
+    while known and not known[-1]:
+        known.pop()
     needed, beside = (_CANDLE, _BESIDE_CANDLE) if "interval" in known else (_TICK, _BESIDE_TICK)
     advice = f"The first line names the columns, with commas between: {','.join(_TICK)} or {','.join(_CANDLE)}"
     for name in needed:
         if name not in known:
-            raise CsvError(1, name, f"is missing. {advice}.")
-    for name in known:
+            raise CsvError(line, name, f"is missing. {advice}.")
+    for number, name in enumerate(known, start=1):
         if name not in (*needed, *beside):
-            raise CsvError(1, name[:40], f"is not known. {advice}; and, where wanted, {', '.join(beside)}.")
+            called = name[:40] or f"number {number}"
+            raise CsvError(line, called, f"is not known. {advice}; and, where wanted, {', '.join(beside)}.")
         if known.count(name) > 1:
-            raise CsvError(1, name, "is there twice.")
-    return {name: position for position, name in enumerate(known)}
+            raise CsvError(line, name, "is there twice.")
+    return tuple(known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What holds for all lines of a file."""
+
+    columns: tuple[str, ...]
+    delimiter: str
+    currency: str
+    zone: dt.tzinfo
+    now: dt.datetime
 
 
 class _Line:
     """One line, read column by column."""
 
-    def __init__(
-        self,
-        number: int,
-        columns: Mapping[str, int],
-        row: list[str],
-        currency: str,
-        zone: dt.tzinfo,
-        now: dt.datetime,
-    ) -> None:
-        if len(row) != len(columns):
-            raise CsvError(number, "", f"has {len(row)} values, and the first line names {len(columns)} columns.")
+    def __init__(self, number: int, layout: _Layout, row: list[str]) -> None:
         self.number = number
-        self._given = {name: row[position].strip() for name, position in columns.items()}
-        self._zone = zone
-        self._now = now
-        if (self._given.get("currency") or currency) != currency:
-            raise self.error("currency", f"prices here are in {currency} (BASE_CURRENCY), and these in another.")
+        self._layout = layout
+        columns, cells = layout.columns, [cell.strip() for cell in row]
+        # A spreadsheet may add empty cells at the end of a line, and leave out those of the last columns.
+        if any(cells[len(columns) :]) or any(name not in _MAY_BE_EMPTY for name in columns[len(cells) :]):
+            raise CsvError(number, "", f"has {len(row)} values, and the first line names {len(columns)} columns.")
+        self._given = dict.fromkeys(columns, "") | dict(zip(columns, cells, strict=False))
+        if (self._given.get("currency") or layout.currency) != layout.currency:
+            raise self.error("currency", f"prices here are in {layout.currency} (BASE_CURRENCY), and these in another.")
 
     def error(self, column: str, trouble: str) -> CsvError:
         given = self._given.get(column, "")
@@ -182,13 +213,12 @@ class _Line:
         return given
 
     def amount(self, column: str) -> Decimal:
-        try:
-            amount = Decimal(self._given[column])
-            if not amount.is_finite() or not 0 < amount <= LARGEST_PRICE or not (amount := rounded(amount)):
-                raise InvalidOperation
-        except InvalidOperation as error:
-            raise self.error(column, "write a positive price per gram, such as 9223.3162.") from error
-        return amount
+        given, delimiter = self._given[column], self._layout.delimiter
+        if _NUMBER[delimiter].fullmatch(given):
+            amount = Decimal(given.replace(",", "."))
+            if 0 < amount <= LARGEST_PRICE and (amount := rounded(amount)):
+                return amount
+        raise self.error(column, f"write a positive price per gram in plain digits, {_EXAMPLE[delimiter]}.")
 
     def amount_if_any(self, column: str) -> Decimal | None:
         return self.amount(column) if self._given.get(column) else None
@@ -201,7 +231,7 @@ class _Line:
             at = at.astimezone(dt.UTC)
         except (ValueError, OverflowError) as error:
             raise self.error(column, "write a time with its zone, such as 2026-09-24T08:00:00Z.") from error
-        if not EARLIEST <= at <= self._now:
+        if not EARLIEST <= at <= self._layout.now:
             raise self._out_of_range(column)
         return at
 
@@ -217,12 +247,12 @@ class _Line:
         if date is not None:
             if date < EARLIEST.date():
                 raise self._out_of_range("start")
-            begins = interval.start(dt.datetime.combine(date, dt.time(12), self._zone), self._zone)
-            if begins > self._now:
+            begins = interval.start(dt.datetime.combine(date, dt.time(12), self._layout.zone), self._layout.zone)
+            if begins > self._layout.now:
                 raise self._out_of_range("start")
             return begins
         at = self.time("start")
-        if (begins := interval.start(at, self._zone)) != at:
+        if (begins := interval.start(at, self._layout.zone)) != at:
             raise self.error(
                 "start", f"no {interval} candle begins then; the one that holds it does at {_time(begins)}."
             )

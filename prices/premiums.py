@@ -1,5 +1,7 @@
 """What a premium does to a quote, and what a quote is without it."""
 
+import datetime as dt
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -8,6 +10,25 @@ from prices.days import SpotQuote
 from prices.models import Premium
 from prices.providers import PROVIDERS
 from prices.quotes import Lane, Quote
+
+
+class PremiumHistory:
+    """The multiplier of each metal at any moment, read once: for much history at a time."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, tuple[list[dt.datetime], list[Decimal]]] = {}
+        for premium in Premium.objects.order_by("effective_from", "pk"):
+            moments, multipliers = self._rows.setdefault(premium.metal_id, ([], []))
+            moments.append(premium.effective_from)
+            multipliers.append(premium.multiplier)
+
+    def at(self, metal: str, at: dt.datetime) -> Decimal:
+        """The multiplier in force; 1 where there was none."""
+        if metal not in self._rows:
+            return Decimal(1)
+        moments, multipliers = self._rows[metal]
+        before = bisect_right(moments, at)
+        return multipliers[before - 1] if before else Decimal(1)
 
 
 def with_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:

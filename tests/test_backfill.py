@@ -18,10 +18,10 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from prices import backfill, ingest
+from prices import backfill, history_import, ingest
 from prices.backfill import Ask
 from prices.candles import Interval
-from prices.models import Candle, Head, LatestPrice, Premium, Price, ProviderState
+from prices.models import Candle, FallbackPrice, Head, LatestPrice, Premium, Price, ProviderState
 from prices.providers.http import TRIES, Client
 from prices.quota import Quota
 from prices.quotes import Metal
@@ -232,7 +232,7 @@ def test_nothing_is_published_and_no_price_in_force_changes(
     before = [list(LatestPrice.objects.order_by("pk").values()), list(Head.objects.values())]
     days()
     file = tmp_path / "ticks.csv"
-    file.write_text(f"metal,at,price\ngold,{(NOW - dt.timedelta(minutes=1)).isoformat()},1\n")
+    file.write_text(f"metal,at,price\ngold,{(NOW - dt.timedelta(minutes=1)).isoformat()},9100\n")
     run(f"--csv={file}")
     assert [list(LatestPrice.objects.order_by("pk").values()), list(Head.objects.values())] == before
     assert published == []
@@ -416,15 +416,16 @@ def test_a_correction_takes_the_place_of_a_slip_when_it_is_to(database: None, fi
 
 def test_candles_of_a_file_stay_where_others_are(database: None, file: Callable[[str], str]) -> None:
     text = (
-        "metal,interval,start,open,high,low,close\ngold,1d,2026-09-14,2,3,1,2\ngold,1h,2026-09-14T08:00:00Z,2,3,1,2\n"
+        "metal,interval,start,open,high,low,close\n"
+        "gold,1d,2026-09-14,9002,9003,9001,9002\ngold,1h,2026-09-14T08:00:00Z,9002,9003,9001,9002\n"
     )
     assert "2 written" in run(file(text))
     assert "0 written, 2 there already" in run(file(text))
-    assert candles()[0] == (midnight(MONDAY), "2.0000", "csv")
-    run(file(text.replace("2,3,1,2", "2,4,1,2")))
-    assert figures("1d")[0][2] == "3"
-    run(file(text.replace("2,3,1,2", "2,4,1,2")), "--replace")
-    assert figures("1d")[0][2] == "4"
+    assert candles()[0] == (midnight(MONDAY), "9002.0000", "csv")
+    run(file(text.replace("9002,9003,9001,9002", "9002,9004,9001,9002")))
+    assert figures("1d")[0][2] == "9003"
+    run(file(text.replace("9002,9003,9001,9002", "9002,9004,9001,9002")), "--replace")
+    assert figures("1d")[0][2] == "9004"
 
 
 # --- a candle that is still running when it is given -----------------------------------------------------------------
@@ -495,13 +496,13 @@ def test_a_correction_takes_nothing_from_a_running_candle_but_the_slip(
     assert running("1d") == ("9000", "9100", "9000", "9090", "csv")
 
 
-def test_a_line_that_cannot_be_read_is_named_and_what_comes_before_it_is_filled_in(
+def test_a_line_that_cannot_be_read_is_named_and_nothing_is_filled_in(
     database: None, file: Callable[[str], str]
 ) -> None:
     broken = file(TICKS + "gold,2026-09-16T08:00:00Z,-1,shop\ngold,2026-09-16T08:00:01Z,9000,shop\n")
-    assert re.search(r"line 7, column price: '-1': .* What comes before it is filled in\.", refusal(broken))
-    assert Price.objects.filter(source="shop").count() == 5
-    assert len(figures("1d")) == 2
+    before = everything()
+    assert re.search(r"line 7, column price: '-1': .* Nothing is filled in before all", refusal(broken))
+    assert everything() == before
 
 
 def test_ticks_that_are_out_of_order_are_refused(database: None, file: Callable[[str], str]) -> None:
@@ -515,12 +516,221 @@ def test_a_large_file_is_filled_in_by_many_transactions_as_by_one(
     begin = dt.datetime(2026, 9, 14, 8, tzinfo=dt.UTC)
     lines = [f"gold,{(begin + dt.timedelta(seconds=17 * n)).isoformat()},{9000 + n % 13}\n" for n in range(300)]
     text = "".join(["metal,at,price\n", *lines])
-    monkeypatch.setattr(backfill, "_BATCH", 7)
+    monkeypatch.setattr(history_import, "_TICKS", 7)
     run(file(text))
     in_parts = {interval: figures(interval) for interval in Interval}
     Candle.objects.all().delete()
     Price.objects.filter(source="csv").delete()
-    monkeypatch.setattr(backfill, "_BATCH", 10_000)
+    monkeypatch.setattr(history_import, "_TICKS", 10_000)
     run(file(text))
     assert {interval: figures(interval) for interval in Interval} == in_parts
     assert sum(int(each[-1]) for each in in_parts[Interval.MINUTE]) == 300
+
+
+# --- what cannot be believed -----------------------------------------------------------------------------------------
+
+
+def hourly(*prices: str, metal: str = "gold", columns: str = "price") -> str:
+    """A file of a tick an hour; its first is on line 2."""
+    begin = dt.datetime(2026, 9, 14, 8, tzinfo=dt.UTC)
+    times = (begin + dt.timedelta(hours=number) for number in range(len(prices)))
+    lines = (f"{metal},{at.isoformat()},{price}\n" for at, price in zip(times, prices, strict=True))
+    return "".join([f"metal,at,{columns}\n", *lines])
+
+
+def refused(word: str) -> list[str]:
+    """The lines that are named, of a file that leaves nothing behind without --confirm, and all with it."""
+    before = everything()
+    _, *named, last = refusal(word).split("\n")
+    assert last.startswith("Nothing is filled in.")
+    assert everything() == before
+    assert " 0 there already" in run(word, "--confirm")
+    assert everything() != before
+    return [line.strip() for line in named]
+
+
+@pytest.fixture
+def without_bands(database: None) -> None:
+    """A database in which nothing says what a metal may cost."""
+    FallbackPrice.objects.all().delete()
+
+
+@pytest.mark.parametrize("price", ["411227.25", "13.221", "132210", "13221390"])
+def test_a_tick_in_another_unit_is_out_of_its_metals_band(
+    database: None, file: Callable[[str], str], price: str
+) -> None:
+    (named,) = refused(file(hourly("9000", "9001", price, "9002")))
+    assert re.fullmatch(r"line 4, gold: price [0-9,.]+ is outside 2,305.8290 to 36,893.2648, its sanity band", named)
+
+
+def test_of_many_lines_the_first_are_named(database: None, file: Callable[[str], str]) -> None:
+    *named, rest = refused(file(hourly(*["411227.25"] * 25)))
+    assert [line.partition(":")[0] for line in named] == [f"line {number}, gold" for number in range(2, 12)]
+    assert rest == "and 15 more"
+
+
+@pytest.mark.parametrize(
+    ("prices", "named"),
+    [
+        (
+            ("13221", "13200", "410600", "13210"),
+            ["line 4, gold: 410,600.0000 is 31.1 times the 13,200.0000 of line 3, gold: is it per troy ounce?"],
+        ),
+        (
+            ("13221", "132210", "13200"),
+            ["line 3, gold: 132,210.0000 is 10.0 times the 13,221.0000 of line 2, gold: is it per 10gram?"],
+        ),
+        (
+            ("13221000", "13221", "13200", "13210"),
+            ["line 2, gold: 13,221,000.0000 is 1,000.0 times the 13,221.0000 of line 3, gold: is it per kg?"],
+        ),
+        (
+            ("13221", "13.221"),
+            ["line 3, gold: 13.2210 is 1/1,000.0 of the 13,221.0000 of line 2, gold: is it per kg?"],
+        ),
+        (("13221", "4407"), ["line 3, gold: 4,407.0000 is 1/3.0 of the 13,221.0000 of line 2, gold"]),
+    ],
+)
+def test_without_a_band_a_multiple_of_its_neighbours_in_the_file_is_refused(
+    without_bands: None, file: Callable[[str], str], prices: tuple[str, ...], named: list[str]
+) -> None:
+    assert refused(file(hourly(*prices))) == named
+
+
+def test_without_a_band_history_tells_a_whole_file_in_another_unit(
+    without_bands: None, file: Callable[[str], str]
+) -> None:
+    run(file(hourly("13221", "13222")))
+    later = hourly("410000", "410001").replace("2026-09-14", "2026-09-16")
+    one, two = refused(file(later))
+    there = "13,222.0000 of the 1m candle of 2026-09-14T09:00Z: is it per troy ounce?"
+    assert one == f"line 2, gold: 410,000.0000 is 31.0 times the {there}"
+    assert two == f"line 3, gold: 410,001.0000 is 31.0 times the {there}"
+
+
+def test_without_a_band_prices_of_years_ago_are_no_multiple(without_bands: None, file: Callable[[str], str]) -> None:
+    days_ = ["2005-01-03,700", "2012-01-02,2800", "2026-09-14,13221"]
+    lines = (f"gold,1d,{day.split(',')[0]},{','.join([day.split(',')[1]] * 4)}\n" for day in days_)
+    assert "3 written" in run(file("".join(["metal,interval,start,open,high,low,close\n", *lines])))
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "named"),
+    [
+        ("price,bid,ask", "9000,289,9001", "bid 289.0000 is outside"),
+        ("price,bid,ask", "9000,8999,279000", "ask 279,000.0000 is outside"),
+        ("price,bid,ask", "9000,8999,27000", "ask 27,000.0000 is 3.0 times the 9,000.0000 beside it"),
+    ],
+)
+def test_a_ticks_bid_and_ask_are_judged_too(
+    database: None, file: Callable[[str], str], columns: str, values: str, named: str
+) -> None:
+    (found,) = refused(file(hourly("9000,8999,9001", values, columns=columns)))
+    assert found.startswith(f"line 3, gold: {named}")
+
+
+@pytest.mark.parametrize(
+    ("figures", "named"),
+    [
+        ("9000,411227,9000,9001", "high 411,227.0000 is outside"),
+        ("9000,9010,289,9001", "low 289.0000 is outside"),
+        ("9000,29010,8990,9001", "high 29,010.0000 is 3.2 times the 9,001.0000 beside it"),
+        ("411227,411227,411000,411100", "close 411,100.0000 is outside"),
+    ],
+)
+def test_all_figures_of_a_candle_are_judged(
+    database: None, file: Callable[[str], str], figures: str, named: str
+) -> None:
+    good = "metal,interval,start,open,high,low,close\ngold,1d,2026-09-14,9000,9010,8990,9001\n"
+    (found,) = refused(file(f"{good}gold,1d,2026-09-15,{figures}\n"))
+    assert found.startswith(f"line 3, gold: {named}")
+
+
+def test_prices_are_judged_without_the_premium_that_was_on_them(database: None, file: Callable[[str], str]) -> None:
+    Premium.objects.create(metal_id="gold", multiplier=Decimal(8), effective_from=midnight(MONDAY))
+    assert "2 written" in run(file(hourly("72000", "72001")))
+    said = "line 2, gold less its premium: price 1,650.0000 is outside 2,305.8290 to 36,893.2648, its sanity band"
+    assert said in refusal(file(hourly("13200")))
+
+
+def test_a_vendors_day_that_cannot_be_believed_is_named_and_left_out(
+    database: None, metals_dev: MetalsDev, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PER_GRAM, "gold", 9223.3162 * 31.1034768)
+    said = refusal("--provider=metals_dev", f"--from={MONDAY}", f"--to={MONDAY + dt.timedelta(days=1)}")
+    assert said.split("\n") == [
+        "2 days cannot be believed:",
+        "  2026-09-14 gold: price 286,877.2014 is outside 2,305.8290 to 36,893.2648, its sanity band",
+        "  2026-09-15 gold: price 286,877.2014 is outside 2,305.8290 to 36,893.2648, its sanity band",
+        "The others are filled in. Give the same command with --confirm to fill these in as they are.",
+    ]
+    assert [source for *_, source in candles() if source] == []
+    assert len([source for *_, source in candles("silver") if source]) == 2
+    days("--confirm", last=MONDAY)
+    assert ("286877.2014", "metals_dev") in [each[1:] for each in candles()]
+
+
+# --- as spreadsheets write it ----------------------------------------------------------------------------------------
+
+EXCEL = (
+    "\ufeffmetal;at;price;bid;ask;source;currency;;\r\n"
+    ";;;;;;;;\r\n"
+    "gold;2026-09-14T08:00:10Z;9000,5;;;shop;INR;;\r\n"
+    '"gold";"2026-09-14T08:00:50Z";"9003,25";;;"shop";INR;;\r\n'
+    "silver;2026-09-14T08:00:50Z;105;;\r\n"
+    ";;;;;;;;\r\n"
+    "\r\n"
+)
+
+
+def test_what_a_german_excel_writes_is_read(database: None, tmp_path: Path) -> None:
+    path = tmp_path / "excel.csv"
+    path.write_bytes(EXCEL.encode())
+    assert "3 written" in run(f"--csv={path}")
+    assert figures("1m")[0] == ("09-14 08:00", "9000", "9003", "9000", "9003", "2")
+    assert Price.objects.get(price=Decimal("9003.25")).source == "shop"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (EXCEL[1:].encode("utf-16"), "is text in UTF-16. It has to be CSV in UTF-8"),
+        (b"\xfe\xff" + EXCEL[1:].encode("utf-16-be"), "is text in UTF-16. It has to be CSV in UTF-8"),
+        (b"PK\x03\x04\x14\x00", "is a workbook. It has to be CSV in UTF-8"),
+        ("metal,at,price,source\ngold,2026-09-14T08:00:10Z,9000,schön\n".encode("cp1252"), "cannot be read: 'utf-8'"),
+    ],
+)
+def test_what_is_no_csv_in_utf_8_is_named(database: None, tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "excel.csv"
+    path.write_bytes(content)
+    assert said in refusal(f"--csv={path}")
+
+
+# --- how long it takes -----------------------------------------------------------------------------------------------
+
+
+def test_ticks_of_many_days_are_filled_in_by_a_few_statements(
+    database: None, file: Callable[[str], str], django_assert_max_num_queries: Any
+) -> None:
+    prices = [str(9000 + number % 7) for number in range(9 * 24)]
+    word = file(hourly(*prices))
+    with django_assert_max_num_queries(40):
+        assert "216 written" in run(word)
+    assert len(figures("1d")) == 10
+    assert sum(int(each[-1]) for each in figures("1d")) == 216
+
+
+def test_a_long_file_leaves_the_head_to_others_again_and_again(
+    database: None, file: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[Head] = []
+    locked = Head.locked
+
+    def watched() -> Head:
+        taken.append(locked())
+        return taken[-1]
+
+    monkeypatch.setattr(Head, "locked", watched)
+    monkeypatch.setattr(history_import, "_MINUTES", 50)
+    run(file(hourly(*["9000"] * 200)))
+    assert 4 <= len(taken) <= 6

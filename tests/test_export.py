@@ -119,12 +119,12 @@ def test_ticks_of_one_second_come_back_in_their_order(
 ) -> None:
     settings.TICKS_KEPT_FOR = kept_for
     publish_some()
-    say_within_a_second(("gold_api_com", "100"), ("metals_dev", "101"), ("gold_api_com", "102"))
+    say_within_a_second(("gold_api_com", "9100"), ("metals_dev", "9101"), ("gold_api_com", "9102"))
     export("--interval=ticks", f"--out={tmp_path / 'ticks.csv'}", first="2026-09-01")
     before = history_without_numbers()
     minute = Candle.objects.filter(metal="gold", interval="1m").order_by("start").last()
     assert minute
-    assert (minute.open, minute.close, minute.ticks) == (Decimal(101), Decimal(102), 2)
+    assert (minute.open, minute.close, minute.ticks) == (Decimal(9101), Decimal(9102), 2)
     empty()
     for words in ((), (), ("--replace",)):
         run("backfill", f"--csv={tmp_path / 'ticks.csv'}", *words)
@@ -136,7 +136,7 @@ def test_ticks_of_one_second_come_back_in_their_order(
 def test_ticks_of_one_second_that_are_too_old_to_be_kept_are_counted_in_their_order(
     tmp_path: Path, settings: Settings
 ) -> None:
-    say_within_a_second(("gold_api_com", "100"), ("metals_dev", "101"), ("gold_api_com", "102"))
+    say_within_a_second(("gold_api_com", "9100"), ("metals_dev", "9101"), ("gold_api_com", "9102"))
     export("--interval=ticks", f"--out={tmp_path / 'ticks.csv'}")
     before = [row for row in history_without_numbers() if "interval" in row]
     empty()
@@ -147,7 +147,7 @@ def test_ticks_of_one_second_that_are_too_old_to_be_kept_are_counted_in_their_or
 
 
 def test_a_slip_that_a_file_corrects_does_not_come_back_when_it_is_to_replace_what_is_there(tmp_path: Path) -> None:
-    say_within_a_second(("gold_api_com", "100"), ("gold_api_com", "102"))
+    say_within_a_second(("gold_api_com", "9100"), ("gold_api_com", "9102"))
     export("--interval=ticks", f"--out={tmp_path / 'ticks.csv'}")
     before = history_without_numbers()
     run("backfill", f"--csv={tmp_path / 'ticks.csv'}", "--replace")

@@ -122,6 +122,21 @@ def test_today_may_be_written_as_its_date_before_its_noon() -> None:
     assert bar.start == NOW.replace(hour=0)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffmetal,at,price\r\ngold,2026-09-24T08:00:00Z,9223.31\r\n",
+        "metal,at,price,,\r\n,,,,\r\ngold,2026-09-24T08:00:00Z,9223.31,,\r\n,,,,\r\n\r\n",
+        "metal;at;price\r\ngold;2026-09-24T08:00:00Z;9223,31\r\n;;\r\n",
+        'metal;at;price;;\r\n"gold";"2026-09-24T08:00:00Z";"9223,31";;\r\n',
+        ",,\r\n\r\nmetal,at,price,bid,ask,source\r\ngold,2026-09-24T08:00:00Z,9223.31\r\n",
+        "metal,at,price\rgold,2026-09-24T08:00:00Z,9223.31\r",
+    ],
+)
+def test_what_spreadsheets_make_of_a_file_is_read(text: str) -> None:
+    assert read(text) == [Tick(metal=Metal.GOLD, at=NOW, price=Decimal("9223.31"))]
+
+
 # --- what cannot be read ---------------------------------------------------------------------------------------------
 
 
@@ -129,7 +144,12 @@ def test_today_may_be_written_as_its_date_before_its_noon() -> None:
     ("text", "said"),
     [
         ("", "line 1, column metal: is missing. The first line names the columns"),
-        ("metal;at;price\n", "line 1, column metal: is missing"),
+        ("metal\tat\tprice\n", "line 1, column metal: is missing"),
+        ("metal,,at,price\n", "line 1, column number 2: is not known"),
+        ("\n;;\nmetal;at;prise\n", "line 3, column price: is missing"),
+        (TICKS + "gold,2026-09-24T08:00:00Z,1,2\n", "line 2, has 4 values, and the first line names 3 columns"),
+        ("metal;at;price\ngold;2026-09-24T08:00:00Z;9223.31\n", "the comma is the decimal mark"),
+        ("metal;at;price\ngold;2026-09-24T08:00:00Z;9.223,31\n", "'9.223,31': write a positive price per gram"),
         ("metal,at\n", "line 1, column price: is missing"),
         ("metal,interval,start,open,high,low\n", "line 1, column close: is missing"),
         ("metal,at,price,open\n", "line 1, column open: is not known"),
@@ -147,7 +167,29 @@ def test_today_may_be_written_as_its_date_before_its_noon() -> None:
         (TICKS + "gold,1899-12-31T23:59:59Z,1\n", "write a time from 1900 until now"),
         *(
             (TICKS + f'gold,2026-09-24T08:00:00Z,"{price}"\n', "column price: ")
-            for price in ("0", "-1", "", "NaN", "Infinity", "1e12", "0.00001", "9,223.31", "₹9223", "1e999999999")
+            for price in (
+                "0",
+                "-1",
+                "",
+                "NaN",
+                "Infinity",
+                "1e12",
+                "0.00001",
+                "9,223.31",
+                "₹9223",
+                "1e999999999",
+                "13_221.39",
+                "1e3",
+                "nan",
+                "١٣٢٢١",
+                "\N{FULLWIDTH DIGIT ONE}3221",
+                "+9223",
+                "9223.",
+                ".5",
+                "9223,31",
+                "9 223",
+                "0x10",
+            )
         ),
         (
             "metal,at,price,bid,ask\ngold,2026-09-24T08:00:00Z,1,3,2\n",

@@ -2,24 +2,39 @@
 
 import contextlib
 import datetime as dt
+import io
+import os
+import shutil
 import sys
+import tempfile
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
-from prices import backfill
+from prices import backfill, history_import
 from prices.backfill import Filled, QuotaEndsError
 from prices.history_csv import CsvError
+from prices.history_sanity import MOST
 from prices.providers import ARCHIVES, PROVIDERS
 from prices.providers.errors import ProviderError, QuotaError
 from swarna import arguments
 from swarna.postgresql import long_work
+
+# Lines that are named of those that are refused.
+_NAMED: Final = 10
+_AS_UTF_8: Final = 'It has to be CSV in UTF-8; of a spreadsheet: save as "CSV UTF-8".'
+_OTHERS: Final = {
+    b"\xff\xfe": "text in UTF-16",
+    b"\xfe\xff": "text in UTF-16",
+    b"PK\x03\x04": "a workbook",
+    b"\xd0\xcf\x11\xe0": "a workbook",
+}
 
 
 class Command(BaseCommand):
@@ -42,30 +57,52 @@ class Command(BaseCommand):
         parser.add_argument("--again", action="store_true", help="ask also for days that the vendor knew nothing of")
         parser.add_argument("--csv", metavar="FILE", help="a file, or - for what is piped in, instead of a provider")
         parser.add_argument("--replace", action="store_true", help="write over candles that are there, our own too")
+        parser.add_argument(
+            "--confirm",
+            action="store_true",
+            help="fill in prices too that are out of their metal's sanity band, or a multiple of their neighbours",
+        )
 
     @long_work()
     def handle(self, *args: Any, provider: str | None, csv: str | None, **options: Any) -> None:
         if (provider is None) == (csv is None):
             raise CommandError("Say where from: --provider NAME --from DATE --to DATE, or --csv FILE.")
         if csv is not None:
-            filled = self._from_csv(csv, options["replace"])
+            filled = self._from_csv(csv, options["replace"], options["confirm"])
         else:
             filled = self._from_vendor(str(provider), options)
         unknown = f", {filled.unknown} that {provider} knows nothing of" if filled.unknown else ""
         self.stdout.write(
             f"{filled.written} written, {filled.there} there already, {len(filled.troubles)} unusable{unknown}"
         )
-        for trouble in filled.troubles[:10]:
+        for trouble in filled.troubles[:_NAMED]:
             self.stderr.write(trouble)
+        if filled.refused:
+            raise CommandError(
+                f"{_cannot_be_believed(filled.refused, 'day')}\nThe others are filled in. Give the same command with "
+                "--confirm to fill these in as they are."
+            )
 
-    def _from_csv(self, name: str, replace: bool) -> Filled:
+    def _from_csv(self, name: str, replace: bool, confirmed: bool) -> Filled:
         try:
-            with _opened(name) as file, _sized(name) as bar:
-                return backfill.from_csv(_counted(file, bar), replace=replace, now=timezone.now())
+            with _opened(name) as file:
+                now = timezone.now()
+                with _sized(file, "checked") as bar:
+                    found = history_import.violations(_counted(file, bar), now=now)
+                if found and not confirmed:
+                    raise CommandError(
+                        f"{name}: {_cannot_be_believed(found, 'line')}\nNothing is filled in. Mend them, or give "
+                        "--confirm to fill in all of the file as it is."
+                    )
+                file.seek(0)
+                with _sized(file, "filled in") as bar:
+                    return history_import.from_csv(_counted(file, bar), replace=replace, now=now)
         except CsvError as error:
-            raise CommandError(f"{name}, {error} What comes before it is filled in.") from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"{name} cannot be read: {error}. It has to be a file in UTF-8.") from error
+            raise CommandError(f"{name}, {error} Nothing is filled in before all of it can be read.") from error
+        except OSError as error:
+            raise CommandError(f"{name} cannot be read: {error}.") from error
+        except UnicodeDecodeError as error:
+            raise CommandError(f"{name} cannot be read: {error}. {_AS_UTF_8}") from error
 
     def _from_vendor(self, name: str, options: dict[str, Any]) -> Filled:
         archive, now = ARCHIVES[name], timezone.now()
@@ -93,7 +130,14 @@ class Command(BaseCommand):
         with arguments.bar(len(asks), "call") as bar:
             for asked in asks:
                 try:
-                    some = backfill.ask(archive, asked, leave=options["leave"], replace=options["replace"], now=now)
+                    some = backfill.ask(
+                        archive,
+                        asked,
+                        leave=options["leave"],
+                        replace=options["replace"],
+                        now=timezone.now(),
+                        confirmed=options["confirm"],
+                    )
                 except QuotaEndsError as error:
                     raise CommandError(f"{filled.written} days written. {error}.") from error
                 except QuotaError as error:
@@ -110,21 +154,41 @@ class Command(BaseCommand):
                 filled.there += some.there
                 filled.unknown += some.unknown
                 filled.troubles += some.troubles
+                filled.refused += some.refused
                 bar.update()
         return filled
 
 
-def _sized(name: str) -> "tqdm[Any]":
-    return arguments.bar(None if name == "-" else Path(name).stat().st_size, "B", scaled=True)
+def _cannot_be_believed(found: Sequence[object], unit: str) -> str:
+    """Which prices cannot be believed, and why; of many, the first."""
+    many = f"{len(found):,} {unit}{'s' if len(found) > 1 else ''}{' and more' if len(found) >= MOST else ''}"
+    rest = [f"and {len(found) - _NAMED:,} more"] if len(found) > _NAMED else []
+    return "\n  ".join([f"{many} cannot be believed:", *map(str, found[:_NAMED]), *rest])
+
+
+def _sized(file: IO[str], what: str) -> "tqdm[Any]":
+    bar = arguments.bar(os.fstat(file.fileno()).st_size, "B", scaled=True)
+    bar.set_description(what)
+    return bar
 
 
 @contextlib.contextmanager
 def _opened(name: str) -> Iterator[IO[str]]:
-    if name == "-":
-        yield sys.stdin
-        return
-    with Path(name).open(encoding="utf-8-sig", newline="") as file:
-        yield file
+    """The file as text, to be read twice. Raises CommandError where it begins as something else than UTF-8 does."""
+    with contextlib.ExitStack() as files:
+        binary: IO[bytes]
+        if name == "-":
+            binary = files.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(sys.stdin.buffer, binary)
+            binary.seek(0)
+        else:
+            binary = files.enter_context(Path(name).open("rb"))
+        begins = binary.read(4)
+        for signature, what in _OTHERS.items():
+            if begins.startswith(signature):
+                raise CommandError(f"{name} is {what}. {_AS_UTF_8}")
+        binary.seek(0)
+        yield files.enter_context(io.TextIOWrapper(binary, encoding="utf-8-sig", newline=""))
 
 
 def _counted(file: IO[str], bar: "tqdm[Any]") -> Iterator[str]:
