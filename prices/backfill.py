@@ -28,6 +28,7 @@ from prices.providers.errors import NoDataError, ProviderError
 from prices.providers.http import TRIES, Client
 from prices.providers.parsing import dates_between
 from prices.quotes import Metal, Quote, lane_of, rounded
+from swarna import schema
 
 _A_DAY: Final = dt.timedelta(days=1)
 # After so long, a day that a vendor knows nothing of stays so.
@@ -117,7 +118,7 @@ def ask(
 
     Raises QuotaEndsError where no more than `leave` calls are left in the vendor's quota, and ProviderError.
     """
-    source, _ = ProviderState.objects.get_or_create(name=archive.source)
+    source = schema.get_or_create(ProviderState.objects.all(), name=archive.source)
     left = source.calls_left(now)
     if source.quota and left is not None and left <= leave:
         raise QuotaEndsError(

@@ -31,6 +31,7 @@ from prices.quotes import (
     shown_lanes,
 )
 from prices.succession import Last
+from swarna import schema
 
 logger = logging.getLogger(__name__)
 
@@ -120,14 +121,18 @@ class Head(models.Model):
 
     @classmethod
     def locked(cls) -> "Head":
-        """The one row, made when it is missing, with an epoch of its own, for the caller's transaction alone."""
+        """The one row, made when it is missing, with an epoch of its own, for the caller's transaction alone.
+
+        Raises UnpreparedDatabaseError where the database is another one than it was, and not whole (swarna/schema.py).
+        """
         # A transaction of SQLite has the whole database.
         lock = _LOCK if connection.vendor == "postgresql" else ""
         if (head := cls._read(lock)) is None:
-            cls.objects.get_or_create(pk=1)
+            schema.get_or_create(cls.objects.all(), pk=1)
             head = cls._read(lock)
             assert head is not None
         if not head.epoch:
+            schema.expect_whole()  # where it was put back, that may not be done
             head.draw_epoch("the database is new, or a copy")
         return head
 
@@ -533,7 +538,7 @@ class Configuration(models.Model):
     def load(cls) -> "Configuration":
         """The one row, made when it is missing."""
         there = statements.rows(cls)
-        return there[0] if there else cls.objects.get_or_create(pk=1)[0]
+        return there[0] if there else schema.get_or_create(cls.objects.all(), pk=1)
 
     @property
     def threshold_percent(self) -> Decimal:

@@ -9,7 +9,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 from prices import clock_watch, wire
 from prices.models import Configuration, RefreshSlot
 from prices.quotes import SIMULATED
-from swarna import clock
+from swarna import clock, schema
 
 TASK_NAME = "refresh-prices"
 HISTORY_TASK_NAME = "keep-history"
@@ -104,7 +104,7 @@ def claim(now: dt.datetime) -> bool:
     early, and a second beat's tasks, whatever their phase, find every slot taken.
     """
     every = interval()
-    slot, _ = RefreshSlot.objects.get_or_create(pk=1, defaults={"due_at": now})
+    slot = schema.get_or_create(RefreshSlot.objects.all(), pk=1, defaults={"due_at": now})
     due = next_slot(slot.due_at, now, every)
     if due is None:
         return False

@@ -17,6 +17,7 @@ from prices.providers.chain import Outcome
 from prices.providers.errors import PermanentError, QuotaError
 from prices.quota import Booking
 from prices.quotes import Metal
+from swarna import schema
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ def book(name: str, calls: int, now: dt.datetime) -> Booking | None:
     if quota is None:
         return None
     with transaction.atomic():
-        source, _ = ProviderState.objects.select_for_update().get_or_create(name=name)
+        source = schema.get_or_create(ProviderState.objects.select_for_update(), name=name)
         booking = Booking(
             min(calls, quota.left(source.calls, source.calls_since, now)), quota.counted_from(source.calls_since, now)
         )
@@ -105,7 +106,7 @@ def book(name: str, calls: int, now: dt.datetime) -> Booking | None:
 def remember(outcome: Outcome, now: dt.datetime) -> None:
     """Write down how a source did in one refresh."""
     with transaction.atomic():
-        source, _ = ProviderState.objects.select_for_update().get_or_create(name=outcome.source)
+        source = schema.get_or_create(ProviderState.objects.select_for_update(), name=outcome.source)
         source.refreshes_total += 1
         if outcome.quotes:
             source.last_success_at, source.failures, source.open_until = now, 0, None
@@ -127,7 +128,7 @@ def remember(outcome: Outcome, now: dt.datetime) -> None:
 def count_calls(name: str, calls: int, now: dt.datetime, booking: Booking | None) -> None:
     """Write down calls to a source beside the refreshes, for its quota; as in `remember`, what was booked goes back."""
     with transaction.atomic():
-        source, _ = ProviderState.objects.select_for_update().get_or_create(name=name)
+        source = schema.get_or_create(ProviderState.objects.select_for_update(), name=name)
         _count_calls(source, calls, now, booking)
         source.save(update_fields=["calls", "calls_since", "calls_total"])
 

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 from prices import clock_watch
 from prices.api import answers
 from prices.models import ListedMetal
-from swarna import clock, refresh_watch
+from swarna import clock, refresh_watch, schema
 from swarna.postgresql import waiting_up_to
 
 # Under which name an ASGI scope has this process's trouble in words, or None (swarna/asgi.py).
@@ -52,10 +52,12 @@ def readyz(request: HttpRequest) -> JsonResponse:
 def _found(request: HttpRequest) -> dict[str, str]:
     try:
         with waiting_up_to(_PATIENCE):
+            schema.expect_whole()
             database, prices, of_clocks = _OK, _prices(request), "; ".join(clock_watch.complaints()) or _OK
     except Error as error:
-        database, prices = f"does not answer ({type(error).__name__})", "unknown without the database"
-        of_clocks = prices
+        lack = getattr(error, "lack", "")
+        database = lack or f"does not answer ({type(error).__name__})"
+        prices = of_clocks = "unknown without the database"
     return {
         "database": database,
         "redis": _redis(),

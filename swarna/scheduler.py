@@ -11,6 +11,7 @@ from django.db import close_old_connections, connections
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
 from prices import clock_watch
+from prices.models import Head
 from swarna import clock
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Scheduler(DatabaseScheduler):
         self._last_tick = now
         try:
             clock_watch.watch.check()
+            Head.current()  # before anything is written, in a database that is being put back
             if not self._is_set_up:
                 super().setup_schedule()
                 self._is_set_up = True
@@ -82,6 +84,8 @@ class Scheduler(DatabaseScheduler):
         """Write down when tasks last ran; where the database is away, the next call does."""
         try:
             close_old_connections()
+            if self._dirty:
+                Head.current()
             for name in tuple(self._dirty):
                 with contextlib.suppress(KeyError, TypeError, ObjectDoesNotExist):  # no longer in the schedule
                     self._schedule[name].save()

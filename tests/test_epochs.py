@@ -213,6 +213,7 @@ def test_a_copy_of_a_database_and_a_table_that_was_read_in_are_other_histories(
         by_hand.execute("CREATE TABLE dumped AS TABLE prices_head")
         by_hand.execute("DROP TABLE prices_head")
         by_hand.execute("ALTER TABLE dumped RENAME TO prices_head")
+        by_hand.execute("ALTER TABLE prices_head ADD PRIMARY KEY (id)")
     restored = Head.current()
     assert (restored.epoch != before.epoch, restored.superseded.split()[-1]) == (True, before.epoch)
 

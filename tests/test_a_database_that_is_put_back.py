@@ -1,0 +1,131 @@
+"""While a database is put back, or before it is migrated, every process waits and writes nothing."""
+
+import logging
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+import time_machine
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.test import Client
+from pytest_django import Settings
+
+from prices import ingest
+from prices.models import Configuration, Head, ProviderState, RefreshSlot
+from prices.tasks import keep_history, refresh_prices
+from swarna import readiness, schema
+from swarna.celery import app
+from swarna.scheduler import Scheduler
+from tests.conftest import NOW, quote
+from tests.world import World
+
+NOTHING = "nothing is written"
+
+
+@pytest.fixture
+def restoring(seeded_on_postgresql: None) -> Iterator[None]:
+    """A database that `pg_restore` is at: tables are there, some still empty, and the keys come last."""
+    with time_machine.travel(NOW, tick=False):
+        ingest.record([quote("gold", "9000", at=NOW)], now=NOW)
+        with connection.cursor() as cursor:
+            for table in ("prices_configuration", "prices_refreshslot", "prices_providerstate"):
+                cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey CASCADE")
+                cursor.execute(f"DELETE FROM {table}")
+            cursor.execute("UPDATE prices_head SET place = 'where it was dumped'")
+        yield
+
+
+def finish() -> None:
+    """Do the last that `pg_restore` does."""
+    with connection.cursor() as cursor:
+        for table, column in (
+            ("prices_configuration", "id"),
+            ("prices_refreshslot", "id"),
+            ("prices_providerstate", "name"),
+        ):
+            cursor.execute(f"ALTER TABLE {table} ADD PRIMARY KEY ({column})")
+
+
+def default_rows() -> list[int]:
+    return [model.objects.count() for model in (Configuration, RefreshSlot, ProviderState)]
+
+
+def test_default_rows_are_not_made_before_their_tables_have_a_key(restoring: None) -> None:
+    for make in (Configuration.load, Head.current):
+        with pytest.raises(schema.UnpreparedDatabaseError, match="it lacks tables, their keys or migrations"):
+            make()
+    assert default_rows() == [0, 0, 0]
+    finish()
+    Configuration.load()
+    assert Head.current().epoch
+    assert default_rows()[0] == 1
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """Sources a, b and c, which answer."""
+    told = World(NOW)
+    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {name: told.source(name) for name in "abc"})
+    return told
+
+
+def test_a_worker_fetches_and_writes_nothing_meanwhile_and_goes_on_by_itself(
+    restoring: None, world: World, settings: Settings, caplog: pytest.LogCaptureFixture, log: Callable[[], list[str]]
+) -> None:
+    settings.PRICE_PROVIDERS = list("abc")
+    for task in (refresh_prices, refresh_prices, keep_history):
+        task()
+    assert all(NOTHING in line for line in log())
+    assert len(log()) == 3
+    assert world.asked == []
+    assert default_rows() == [0, 0, 0]
+    finish()
+    refresh_prices()
+    assert "a" in world.asked
+    assert default_rows() == [1, 1, 3]
+
+
+def test_beat_sends_no_task_and_writes_nothing_meanwhile(
+    restoring: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It would close the connection, and with it end the test's transaction.
+    monkeypatch.setattr("swarna.scheduler.connections", SimpleNamespace(close_all=lambda: None))
+    beat, logger = Scheduler(app=app), logging.getLogger("swarna")
+    logger.addHandler(caplog.handler)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM django_celery_beat_periodictask")
+        for _ in range(3):
+            beat.tick()
+    finally:
+        logger.removeHandler(caplog.handler)
+    said = [record.getMessage() for record in caplog.records if record.name == "swarna.scheduler"]
+    assert len(said) == 1
+    assert NOTHING in said[0]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM django_celery_beat_periodictask")
+        assert cursor.fetchone() == (0,)
+
+
+def test_readyz_tells_what_the_database_lacks(restoring: None, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "_KEPT_FOR", 0)
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["database"].startswith("lacks tables or their keys (prices_configuration, ")
+
+
+def test_a_database_that_lacks_a_migration_waits_for_it(either_database: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = MigrationRecorder(connection)
+    recorder.ensure_schema()
+    recorder.record_applied("accounts", "0002_one")
+    monkeypatch.setattr(schema, "_newest_migrations", lambda: [("accounts", "0002_one"), ("prices", "0099_other")])
+    Configuration.objects.all().delete()
+    with pytest.raises(schema.UnpreparedDatabaseError) as refused:
+        Configuration.load()
+    assert refused.value.lack == (
+        "lacks migrations (prices.0099_other): nothing is written before manage.py migrate has run"
+    )
+    assert not Configuration.objects.exists()
+    recorder.record_applied("prices", "0099_other")
+    assert Configuration.load().pk == 1
