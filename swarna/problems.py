@@ -4,6 +4,7 @@
 """
 
 import logging
+import sys
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -47,7 +48,7 @@ def problem(status: int, detail: str, errors: Errors | None = None) -> dict[str,
 def of_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: any refusal as a problem. None for a defect, which Django handles."""
     if isinstance(error, OperationalError):
-        logger.error("the database cannot be asked: %s", str(error).partition("\n")[0])
+        _log_no_database(error)
         error = _NoDatabaseError()
     response = exception_handler(error, context)
     if response is None:
@@ -102,10 +103,21 @@ def unknown_address(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: a defect of ours, which is logged."""
+    """Django's handler500: a defect of ours, which is logged; or a 503 where the database is away."""
+    error = sys.exc_info()[1]
+    if isinstance(error, OperationalError):
+        _log_no_database(error)
+        response = HttpResponse(_NoDatabaseError.default_detail, status=503, content_type="text/plain")
+        response["Retry-After"] = str(_NoDatabaseError.wait)
+        response._has_been_logged = True  # type: ignore[attr-defined]  # for Django, as above
+        return response
     if request.path.startswith(API):
         return answer(500, "This is a defect of ours, and has been logged. Try again later.")
     return defaults.server_error(request)
+
+
+def _log_no_database(error: OperationalError) -> None:
+    logger.error("the database cannot be asked: %s", str(error).partition("\n")[0])
 
 
 def _by_field(data: Any) -> Errors:

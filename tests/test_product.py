@@ -150,6 +150,9 @@ def test_a_changed_upstream_price_is_on_the_stream_within_an_interval_and_a_seco
     with connect(product.ws_url) as client:
         before = update(client, live)
         assert before["data"]["gold"]["price"] == 13200
+        # The source's times are whole seconds, and what it gives again for the same one is a correction.
+        quoted = dt.datetime.fromisoformat(before["data"]["gold"]["timestamp"])
+        wait_until(lambda: dt.datetime.now(dt.UTC) >= quoted + dt.timedelta(seconds=1), "the source's next second")
         market.per_gram["XAU"] = 13332
         changed = time.monotonic()
         after = update(client, gold_at(13332))
