@@ -1,20 +1,25 @@
-"""How a web process is asked how it is. No Django: it is asked often, and has to cost little.
+"""Ask a web process how it is. Imports no Django: health checks run often, and have to cost little.
 
-By itself, for a container's health check, `python -m swarna.probe HOST PORT` is what `manage.py healthy web` is, at a
-tenth of its cost; with `refreshes` after them, it tells what the web process there knows of worker and beat.
+`python -m swarna.probe HOST PORT` is a container's health check: what `manage.py healthy web` does, at a tenth of its
+cost. With `refreshes` as a third argument it asks that web process whether worker and beat begin refreshes.
 """
 
 import asyncio
 import json
 import sys
+from typing import Final
 
 from swarna import addresses
 
+_PATIENCE: Final = 5.0  # seconds
+_PATIENCE_OF_READYZ: Final = 10.0  # which itself waits for the database and Redis
+
 
 async def answer(host: str, port: int, path: str, *, patience: float) -> tuple[int, bytes]:
-    """The status and the body of its answer. Raises OSError, which says why there is none in `patience` seconds.
+    """The status and the body of an answer. Raises OSError, which says why there is none in `patience` seconds.
 
-    `host` is what it is bound to. It is called directly: a proxy that the environment names is for other hosts.
+    `host` is the address that the process is bound to. It is called directly: a proxy that the environment names is for
+    other hosts.
     """
     try:
         async with asyncio.timeout(patience):
@@ -32,15 +37,38 @@ async def answer(host: str, port: int, path: str, *, patience: float) -> tuple[i
     return int(status[0]), body
 
 
-def main(host: str, port: str, part: str = "web") -> str | None:
-    """The complaint about that part of the product; None where it does its work."""
-    path, patience = ("/healthz", 5.0) if part == "web" else ("/readyz", 10.0)
+async def trouble_with_web(host: str, port: int, *, patience: float) -> str | None:
+    """What is wrong with a web process itself; None where nothing is. Raises OSError where it does not answer."""
+    status, _ = await answer(host, port, "/healthz", patience=patience)
+    return None if status == 200 else f"answers {status}"
+
+
+async def trouble_with_refreshes(host: str, port: int) -> str | None:
+    """What a web process finds wrong with refreshes; None where nothing is. Raises OSError where it does not say."""
+    _, body = await answer(host, port, "/readyz", patience=_PATIENCE_OF_READYZ)
     try:
-        status, body = asyncio.run(answer(host, int(port), path, patience=patience))
-        told = json.loads(body)[part] if part != "web" else "ok" if status == 200 else f"answers {status}"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"The web process at {addresses.authority(host, int(port))} does not answer: {error}"
-    return None if told == "ok" else f"{part}: {told}"
+        told = json.loads(body)["refreshes"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConnectionError("what it says of refreshes is not JSON of /readyz") from error
+    return None if told == "ok" else str(told)
+
+
+def complaint(host: str, port: int, part: str = "web") -> str | None:
+    """A line about a part of the product that does not do its work, `web` or `refreshes`; None where it does."""
+    where = f"The web process at http://{addresses.authority(host, port)}/"
+    try:
+        if part == "refreshes":
+            trouble = asyncio.run(trouble_with_refreshes(host, port))
+            return trouble and f"refreshes: {trouble}"
+        trouble = asyncio.run(trouble_with_web(host, port, patience=_PATIENCE))
+        return trouble and f"{where} {trouble}"
+    except OSError as error:
+        return f"{where} does not answer: {error}"
+
+
+def main(host: str, port: str, part: str = "web") -> str | None:
+    """Run as a program: no complaint is exit code 0."""
+    return complaint(host, int(port), part)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def test_a_web_process_is_healthy_while_it_answers(server: Server) -> None:
     refused = check("web", gone)
     assert refused.returncode == 1
     assert re.fullmatch(
-        rf"The web process at 127\.0\.0\.1:{gone} does not answer: .*Connect call failed.*\n", refused.stderr
+        rf"The web process at http://127\.0\.0\.1:{gone}/ does not answer: .*Connect call failed.*\n", refused.stderr
     )
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import json
 import os
 import shlex
 import signal
@@ -177,10 +176,9 @@ def _where() -> str:
 async def is_healthy(host: str, port: int) -> bool:
     """Whether the web process answers 200 at /healthz."""
     try:
-        status, _ = await probe.answer(host, port, "/healthz", patience=_PATIENCE)
+        return await probe.trouble_with_web(host, port, patience=_PATIENCE) is None
     except OSError:
         return False
-    return status == 200
 
 
 async def restart_stalled(supervisor: Supervisor, address: tuple[str, int]) -> None:
@@ -195,13 +193,11 @@ async def restart_stalled(supervisor: Supervisor, address: tuple[str, int]) -> N
 
 
 async def trouble_with_refreshes(host: str, port: int) -> str | None:
-    """The complaint of /readyz about refreshes; None where it has none, or does not answer."""
+    """The complaint of the web process about refreshes; None where it has none, or does not answer."""
     try:
-        _, body = await probe.answer(host, port, "/readyz", patience=10)
-        told = json.loads(body)["refreshes"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return await probe.trouble_with_refreshes(host, port)
+    except OSError:
         return None
-    return None if told == "ok" else str(told)
 
 
 async def end_with(supervisor: Supervisor, parent: int | None) -> None:
