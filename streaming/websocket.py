@@ -94,8 +94,7 @@ class PriceProtocol(WebSocketProtocol):
         """Every refusal comes by here: Autobahn's, `onConnect`'s and the application's."""
         server = self.factory.server_class
         server.refused(Refusal.RESTART if server.draining else Refusal.HANDSHAKE)
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("WebSocket handshake of %s refused: %d %r", self._peer, code, reason)
+        self._debug("WebSocket handshake of %s refused: %d %r", code, reason)
         super().failHandshake(reason, code, responseHeaders)
 
     def onOpenHandshakeTimeout(self) -> None:
@@ -147,7 +146,7 @@ class PriceProtocol(WebSocketProtocol):
         self.outlet.is_open = False
         if self.failedByMe:
             self.outlet.dropped = Ending.TOO_BIG if code == Close.TOO_BIG.code else Ending.PROTOCOL
-            self._log_error((reasonUtf8 or b"").decode(), code, self.outlet.dropped)
+            self._debug_error((reasonUtf8 or b"").decode(), code, self.outlet.dropped)
             # It may go on sending, and a connection that is closed on unread data is reset, our words lost. So this
             # side ends, and the other has until the closing handshake's time-out.
             self.transport.loseWriteConnection()
@@ -175,13 +174,12 @@ class PriceProtocol(WebSocketProtocol):
             # Autobahn's own would keep 40 KB for a next message, and take one that was broken off for whole.
             self._perMessageCompress = self._inflation = _Inflation(self.server.limits.max_message_bytes)
         self.outlet.is_open = self._was_open = True
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("WebSocket connection of %s: opened", self._peer)
+        self._debug("WebSocket connection of %s: opened")
         super().onOpen()
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
-        if self._was_open and logger.isEnabledFor(logging.DEBUG):
-            logger.debug("WebSocket connection of %s: closed %s, code=%s reason=%r", self._peer, *self._end_of_it())
+        if self._was_open:
+            self._debug("WebSocket connection of %s: closed %s, code=%s reason=%r", *self._how_it_closed())
         if self.server is not None:  # else the handshake failed before there was an application
             super().onClose(wasClean, code, reason)
         self._release()
@@ -191,27 +189,27 @@ class PriceProtocol(WebSocketProtocol):
             self.factory.server_class.refused(Refusal.HANDSHAKE)
         self.outlet.is_open = False
         if self._was_open and reason.check(ConnectionLost) and not self.outlet.dropped:
-            self._log_error(reason.getErrorMessage(), _ABNORMAL, reason.type.__name__)
+            self._debug_error(reason.getErrorMessage(), _ABNORMAL, reason.type.__name__)
         super().connectionLost(reason)
         self.is_closed = None  # its result is this very object, which only the collector would find
 
-    # --- for whoever looks for what is wrong with a connection --------------------------------------------------------
+    # --- what LOG_LEVEL=DEBUG tells of a connection ------------------------------------------------------------------
 
-    @property
-    def _peer(self) -> str:
-        return addresses.authority(*self.transport.client[:2])
+    def _debug(self, message: str, *values: object) -> None:
+        """Log a message, whose first value is the peer. Costs nothing at other levels, for thousands of connections."""
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(message, addresses.authority(*self.transport.client[:2]), *values)
 
-    def _end_of_it(self) -> tuple[str, int, str]:
-        """By whom it was closed, with which code and reason."""
+    def _how_it_closed(self) -> tuple[str, int, str]:
+        """The side that closed, the close code and the reason."""
         if self.closedByMe:
             return "by the server", self.localCloseCode, (self.localCloseReason or b"").decode()
         if self.wasClean:
             return "by the client", self.remoteCloseCode or _NO_CODE, self.remoteCloseReason or ""
         return "without a close frame", _ABNORMAL, str(self.outlet.dropped)
 
-    def _log_error(self, message: str, code: int | None, kind: str) -> None:
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("WebSocket connection error of %s: error=%r code=%s type=%s", self._peer, message, code, kind)
+    def _debug_error(self, message: str, code: int | None, kind: str) -> None:
+        self._debug("WebSocket connection error of %s: error=%r code=%s type=%s", message, code, kind)
 
     @property
     def is_between_frames(self) -> bool:
