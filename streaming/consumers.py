@@ -12,7 +12,7 @@ from prices import wire
 from streaming import protocol
 from streaming.auth import Authenticator, Client, RefusedError
 from streaming.connection import Connection
-from streaming.crowd import CROWDED
+from streaming.descriptors import OUT_OF_DESCRIPTORS
 from streaming.hub import Hub
 from streaming.limits import Places, RateWindow
 from streaming.metrics import Ending, Fault, Inbound, Refusal
@@ -81,7 +81,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
     async def connect(self) -> None:
         offered = self.scope.get("subprotocols", [])
         await self.accept(subprotocol=protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None)
-        if CROWDED in self.scope.get("extensions", ()):
+        if OUT_OF_DESCRIPTORS in self.scope.get("extensions", ()):
             self.hub.metrics.refused(Refusal.DESCRIPTORS)
             await self.end(Close.AT_CAPACITY)
             return

@@ -35,8 +35,8 @@ from twisted.logger import (
     globalLogBeginner,
 )
 
-from streaming.crowd import CROWDED, Crowd
 from streaming.deadlines import Deadlines
+from streaming.descriptors import OUT_OF_DESCRIPTORS, DescriptorReserve
 from streaming.metrics import Refusal
 from streaming.outlets import FRAMES
 from streaming.transport import PricePort, PriceTransport, Turnstile
@@ -100,7 +100,7 @@ class PriceServer(Server):
         self.draining = False
         self.deadlines: Deadlines[PriceTransport] = Deadlines(limits.timeout / 60)
         self.turnstile = Turnstile()
-        self.crowd = Crowd()
+        self.reserve = DescriptorReserve()
         # A deadline is noticed up to two grains late: with so much patience, still within the time-out.
         self.patience = limits.timeout - 2 * self.deadlines.grain
         self._listener = listener
@@ -149,7 +149,7 @@ class PriceServer(Server):
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         transport = protocol.transport if isinstance(protocol, PriceProtocol) else protocol.channel.transport
-        scope["extensions"] = {} if transport.may_stay else {CROWDED: {}}
+        scope["extensions"] = {} if transport.may_stay else {OUT_OF_DESCRIPTORS: {}}
         if isinstance(protocol, PriceProtocol):
             # As offered: Daphne would undo percent-encoding, and an application choose what was never offered.
             scope["subprotocols"] = list(protocol.websocket_protocols)

@@ -93,14 +93,14 @@ class PriceTransport(tcp.Server):
     is_admitted = False
     # Since when a complete request is waited for; None while one is being answered.
     waiting_since: float | None = None
-    # Whether it has a descriptor to keep.
+    # False on a descriptor of the reserve: streaming/descriptors.py.
     may_stay = True
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.waiting_since = now = time.monotonic()
         server = self.server.factory.server
-        self.may_stay = server.crowd.takes(self, self.socket.fileno())
+        self.may_stay = server.reserve.admits(self, self.socket.fileno())
         # Clients that come all at once are not to be asked for signs of life all at once ever after.
         server.deadlines.set(self, now + server.patience * random.uniform(0.2, 0.5))  # noqa: S311  (no secret)
 
@@ -196,11 +196,12 @@ class PriceTransport(tcp.Server):
         self.abortConnection()
 
     @property
-    def is_in_hand(self) -> bool:
+    def is_being_answered(self) -> bool:
         return not self.upgraded and self.waiting_since is None
 
     def drop(self) -> None:
-        if not self.upgraded and not self.is_in_hand:
+        """End at once a connection on the reserve, to make room for the next."""
+        if not self.upgraded and not self.is_being_answered:
             self.server.factory.server.refused(Refusal.DESCRIPTORS)
         self.abortConnection()
 
@@ -208,7 +209,7 @@ class PriceTransport(tcp.Server):
         server = self.server.factory.server
         server.deadlines.discard(self)
         if not self.may_stay:
-            server.crowd.left(self)
+            server.reserve.release(self)
         super().connectionLost(reason)
         self.upgraded = None
 
@@ -216,7 +217,7 @@ class PriceTransport(tcp.Server):
 class PricePort(tcp.Port):
     """The listening port, which makes connections of our kind.
 
-    Twisted's own, where no descriptor is left, closes whoever comes without a word to anybody.
+    Where no descriptor is left, Twisted's own closes each new connection, and logs nothing.
     """
 
     def doRead(self) -> None:
@@ -228,7 +229,7 @@ class PricePort(tcp.Port):
             except (ConnectionAbortedError, PermissionError):
                 continue  # it has gone, or a firewall does not want it
             except OSError as error:
-                self.factory.server.crowd.cannot_accept(error)
+                self.factory.server.reserve.cannot_accept(error)
                 # What waits would call this again and again.
                 self.stopReading()
                 self.reactor.callLater(_PAUSE, self._go_on)

@@ -20,8 +20,8 @@ from streaming.metrics import Metrics
 from streaming.rest import CurrentPrices, Rules
 from streaming.routing import hub_of_this_process, websocket_application
 from swarna import addresses
-from swarna.crowded import unless_crowded
 from swarna.database_threads import in_a_thread
+from swarna.descriptors import unless_out_of_descriptors
 from swarna.metrics_page import with_metrics
 
 if settings.ENVIRONMENT_ERRORS:
@@ -55,7 +55,7 @@ rules = Rules(
 
 application = ProtocolTypeRouter(
     {
-        "http": unless_crowded(
+        "http": unless_out_of_descriptors(
             with_metrics(
                 CurrentPrices(behind_proxies, hub, rules),
                 metrics.registry,

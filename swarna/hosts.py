@@ -14,14 +14,14 @@ from django.http.response import HttpResponseBase
 
 from swarna import addresses
 
-_HEALTH: Final = ("/healthz", "/readyz")
+HEALTH: Final = ("/healthz", "/readyz")
 
 
 def health_by_any_host(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Middleware by which health is answered whatever Host it is asked by; it goes before all that look at that."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if request.path in _HEALTH:
+        if request.path in HEALTH:
             request.get_host = lambda: "localhost"  # type: ignore[method-assign]  # of this request alone
         return get_response(request)
 

@@ -20,8 +20,8 @@ from swarna.supervisor import Program
 # back at once.
 _BACKLOG = 65535
 READY = "listening on "
-# Files of a web process beside its WebSocket connections: what it keeps back (streaming/crowd.py), its connections to
-# the database and Redis, metrics, and clients by HTTP.
+# Files of a web process beside its WebSocket connections: its reserve (streaming/descriptors.py), connections to the
+# database and Redis, metrics, and clients by HTTP.
 _OTHER_FILES = 150
 
 

@@ -10,7 +10,7 @@ from http.client import HTTPConnection
 import pytest
 from websockets.sync.client import connect
 
-from streaming.crowd import Crowd
+from streaming.descriptors import DescriptorReserve
 from tests.conftest import Server
 from tests.echo_fixtures import EchoServer
 from tests.product import wait_until
@@ -27,10 +27,10 @@ SHORT, OVER = "no file descriptor for another connection", "there are file descr
 
 
 class Arrival:
-    """A connection, as a crowd sees it."""
+    """A connection, as the reserve sees it."""
 
-    def __init__(self, is_in_hand: bool = False) -> None:
-        self.is_in_hand = is_in_hand
+    def __init__(self, is_being_answered: bool = False) -> None:
+        self.is_being_answered = is_being_answered
         self.is_dropped = False
 
     def drop(self) -> None:
@@ -38,30 +38,35 @@ class Arrival:
 
 
 def test_a_connection_stays_unless_its_descriptor_is_one_of_the_last() -> None:
-    crowd = Crowd(files=1000)
-    assert [crowd.takes(Arrival(), number) for number in (20, 935, 936, 999)] == [True, True, False, False]
-    assert [Crowd(files=40).takes(Arrival(), number) for number in (29, 30)] == [True, False]
+    reserve = DescriptorReserve(files=1000)
+    assert [reserve.admits(Arrival(), number) for number in (20, 935, 936, 999)] == [True, True, False, False]
+    assert [DescriptorReserve(files=40).admits(Arrival(), number) for number in (29, 30)] == [True, False]
 
 
 def test_a_process_that_may_open_any_number_keeps_every_connection() -> None:
-    assert Crowd(files=resource.RLIM_INFINITY).takes(Arrival(), 10**9)
+    assert DescriptorReserve(files=resource.RLIM_INFINITY).admits(Arrival(), 10**9)
 
 
 def test_of_those_that_do_not_stay_the_oldest_goes_that_is_not_being_answered() -> None:
-    crowd = Crowd(files=16)  # four are kept back: room for two
-    asking, silent, third, fourth = Arrival(is_in_hand=True), Arrival(), Arrival(), Arrival(is_in_hand=True)
+    reserve = DescriptorReserve(files=16)  # four are kept back: room for two
+    asking, silent, third, fourth = (
+        Arrival(is_being_answered=True),
+        Arrival(),
+        Arrival(),
+        Arrival(is_being_answered=True),
+    )
     for arrival in (asking, silent, third):
-        assert not crowd.takes(arrival, 14)
+        assert not reserve.admits(arrival, 14)
     assert [each.is_dropped for each in (asking, silent, third)] == [False, True, False]
-    crowd.left(silent)
-    crowd.left(third)
-    crowd.takes(fourth, 14)
-    crowd.takes(Arrival(), 14)  # all are being answered
+    reserve.release(silent)
+    reserve.release(third)
+    reserve.admits(fourth, 14)
+    reserve.admits(Arrival(), 14)  # all are being answered
     assert (asking.is_dropped, fourth.is_dropped) == (True, False)
 
 
 @pytest.fixture
-def crowded(run_server: Callable[..., Server]) -> Iterator[tuple[Server, contextlib.ExitStack]]:
+def out_of_descriptors(run_server: Callable[..., Server]) -> Iterator[tuple[Server, contextlib.ExitStack]]:
     """A web process that may take more connections than it has descriptors for, and those that it took."""
     server = run_server(command=["-c", LIMITED], WS_MAX_CONNECTIONS="1000", WS_RATE_LIMIT="1000")
     server.publish(gold="100")
@@ -87,9 +92,9 @@ def get(server: Server, path: str) -> http.client.HTTPResponse:
 
 
 def test_a_process_without_descriptors_says_so_and_still_tells_how_it_is(
-    crowded: tuple[Server, contextlib.ExitStack],
+    out_of_descriptors: tuple[Server, contextlib.ExitStack],
 ) -> None:
-    server, stack = crowded
+    server, stack = out_of_descriptors
     with connect(server.ws_url) as member:
         served = 0
         while (close := close_of(stack.enter_context(Peer(server.port))))[0] == 0:

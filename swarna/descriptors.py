@@ -1,17 +1,17 @@
-"""What is answered to HTTP on a descriptor that was kept back: health, and else when to come again."""
+"""HTTP on a descriptor of the reserve (streaming/descriptors.py): health and metrics are answered, all else is 503."""
 
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from streaming.crowd import CROWDED
+from streaming.descriptors import OUT_OF_DESCRIPTORS
 from streaming.metrics import Refusal
+from swarna.hosts import HEALTH
 from swarna.problems import CONTENT_TYPE, problem
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
-# Whoever watches over this process is to see what is wrong with it.
-_ANSWERED: Final = ("/healthz", "/readyz", "/metrics")
+_ANSWERED: Final = (*HEALTH, "/metrics")
 _COME_AGAIN_IN: Final = 5  # seconds
 _BODY: Final = json.dumps(problem(503, "This process has no room for another connection. Try again later.")).encode()
 _HEADERS: Final = [
@@ -22,11 +22,11 @@ _HEADERS: Final = [
 ]
 
 
-def unless_crowded(http: Application, refused: Callable[[Refusal], object]) -> Application:
-    """`http`, but for requests that the server cannot keep a descriptor for: streaming/crowd.py."""
+def unless_out_of_descriptors(http: Application, refused: Callable[[Refusal], object]) -> Application:
+    """`http`, except for connections on the reserve; calls `refused` for each request that is turned away."""
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        if CROWDED not in scope.get("extensions", ()) or scope["path"] in _ANSWERED:
+        if OUT_OF_DESCRIPTORS not in scope.get("extensions", ()) or scope["path"] in _ANSWERED:
             await http(scope, receive, send)
             return
         refused(Refusal.DESCRIPTORS)
