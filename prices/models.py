@@ -132,7 +132,7 @@ class Head(models.Model):
             head = cls._read(lock)
             assert head is not None
         if not head.epoch:
-            schema.expect_whole()  # where it was put back, that may not be done
+            schema.expect_whole()  # putting it back may not be finished
             head.draw_epoch("the database is new, or a copy")
         return head
 
@@ -144,6 +144,14 @@ class Head(models.Model):
             with transaction.atomic():
                 head = cls.locked()
         return head
+
+    @classmethod
+    def expect_whole_database(cls) -> None:
+        """Raise UnpreparedDatabaseError in a database that is being put back: to be called before anything is written.
+
+        Where the database is the one that it was, this is one query.
+        """
+        cls.current()
 
     @classmethod
     def begin_refresh(cls) -> int:

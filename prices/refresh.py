@@ -30,7 +30,7 @@ def refresh_if_due() -> None:
     Where the database fails in the middle of it, it is begun anew, once: the slot is taken, so nobody else fetches
     before the next one, and a new connection often does. Raises Django's database errors.
     """
-    Head.current()  # before anything is written, in a database that was put back
+    Head.expect_whole_database()
     if not schedule.claim(timezone.now()):
         logger.debug("another worker has this refresh")
         return

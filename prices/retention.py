@@ -28,7 +28,7 @@ def keep_history(*, now: dt.datetime) -> int:
     a month, when all of it is old: no candle is left with a part of its ticks. Safe at any time and by any number of
     workers; one that was interrupted is gone on with the next time.
     """
-    Head.current()  # before a table is made, in a database that is being put back
+    Head.expect_whole_database()
     partitions.create_ahead(now)
     before = kept_from(_at_most(now))
     if before is None:

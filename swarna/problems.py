@@ -6,10 +6,11 @@
 import logging
 import sys
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
+from django.http.response import HttpResponseBase
 from django.urls import resolve
 from django.views import defaults
 from django.views.decorators.common import no_append_slash
@@ -23,6 +24,7 @@ CONTENT_TYPE: Final = "application/problem+json"
 API: Final = "/api/"
 
 Errors = dict[str, list[str]]
+_Response = TypeVar("_Response", bound=HttpResponseBase)
 logger = logging.getLogger(__name__)
 
 
@@ -63,8 +65,12 @@ def of_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     # Whatever was asked for: a table, a page and YAML have no place for a problem.
     context["request"].accepted_renderer = APIView.renderer_classes[0]()  # JSON's
     context["request"].accepted_media_type = CONTENT_TYPE
-    # For Django, which would log a 503 a second time, by each address anew.
-    response._has_been_logged = isinstance(error, _NoDatabaseError)  # type: ignore[attr-defined]
+    return logged(response) if isinstance(error, _NoDatabaseError) else response
+
+
+def logged(response: _Response) -> _Response:
+    """The response, marked as logged already: Django would log each 5xx once more, with each address anew."""
+    response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 
@@ -109,8 +115,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         _log_no_database(error)
         response = HttpResponse(_NoDatabaseError.default_detail, status=503, content_type="text/plain")
         response["Retry-After"] = str(_NoDatabaseError.wait)
-        response._has_been_logged = True  # type: ignore[attr-defined]  # for Django, as above
-        return response
+        return logged(response)
     if request.path.startswith(API):
         return answer(500, "This is a defect of ours, and has been logged. Try again later.")
     return defaults.server_error(request)

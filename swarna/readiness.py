@@ -16,6 +16,7 @@ from prices.api import answers
 from prices.models import ListedMetal
 from swarna import clock, refresh_watch, schema
 from swarna.postgresql import waiting_up_to
+from swarna.problems import logged
 
 # Under which name an ASGI scope has this process's trouble in words, or None (swarna/asgi.py).
 TROUBLE: Final = "swarna.trouble"
@@ -43,10 +44,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
         _last = _Found(clock.steady(), _found(request))
     found = _last.words
     is_ready = all(words == _OK for words in found.values())
-    answer = JsonResponse({"ready": is_ready, **found}, status=200 if is_ready else 503)
-    # For Django: what is wrong is in the log where it went wrong, and not each time that somebody asks.
-    answer._has_been_logged = True  # type: ignore[attr-defined]
-    return answer
+    # What is wrong is in the log where it went wrong, and not each time that somebody asks.
+    return logged(JsonResponse({"ready": is_ready, **found}, status=200 if is_ready else 503))
 
 
 def _found(request: HttpRequest) -> dict[str, str]:
@@ -55,8 +54,10 @@ def _found(request: HttpRequest) -> dict[str, str]:
             schema.expect_whole()
             database, prices, of_clocks = _OK, _prices(request), "; ".join(clock_watch.complaints()) or _OK
     except Error as error:
-        lack = getattr(error, "lack", "")
-        database = lack or f"does not answer ({type(error).__name__})"
+        if isinstance(error, schema.UnpreparedDatabaseError):
+            database = error.lack
+        else:
+            database = f"does not answer ({type(error).__name__})"
         prices = of_clocks = "unknown without the database"
     return {
         "database": database,

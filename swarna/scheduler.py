@@ -57,7 +57,7 @@ class Scheduler(DatabaseScheduler):
         self._last_tick = now
         try:
             clock_watch.watch.check()
-            Head.current()  # before anything is written, in a database that is being put back
+            Head.expect_whole_database()
             if not self._is_set_up:
                 super().setup_schedule()
                 self._is_set_up = True
@@ -85,7 +85,7 @@ class Scheduler(DatabaseScheduler):
         try:
             close_old_connections()
             if self._dirty:
-                Head.current()
+                Head.expect_whole_database()
             for name in tuple(self._dirty):
                 with contextlib.suppress(KeyError, TypeError, ObjectDoesNotExist):  # no longer in the schedule
                     self._schedule[name].save()

@@ -1,7 +1,7 @@
-"""Whether the database is as `manage.py migrate` leaves it, so that what is missing may be made.
+"""A check that the database is as `manage.py migrate` leaves it, before a row that is missing is made in it.
 
-While a dump is read in, tables are there before their rows are, and their keys come last of all. A row that a process
-adds meanwhile, since it finds none, is there twice then: the key cannot be made, and the table is left without one.
+While a dump is read in, tables are there before their rows, and primary keys come last of all. If a process finds no
+row meanwhile and adds it, the dump adds it again: the key cannot be made then, and the table is left without one.
 """
 
 from functools import cache
@@ -23,9 +23,9 @@ WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(%s)
 
 
 class UnpreparedDatabaseError(DatabaseError):
-    """The database is not, or not yet again, as `manage.py migrate` leaves it. Nothing is written to it.
+    """The database is not, or not yet again, as `manage.py migrate` leaves it, and nothing is written to it.
 
-    Its words do not change while a dump is read in, to be told once; `lack` is what is missing.
+    Its message stays the same while a dump is read in, so that the log has it once; `lack` says what is missing.
     """
 
     def __init__(self, lack: str) -> None:
@@ -36,8 +36,14 @@ class UnpreparedDatabaseError(DatabaseError):
         self.lack = lack
 
 
-def trouble() -> str:
-    """What the database lacks, for people; empty where it has all. Raises DatabaseError where it does not answer."""
+def expect_whole() -> None:
+    """Raise UnpreparedDatabaseError where the database lacks something, and DatabaseError where it does not answer."""
+    if lack := _lack():
+        raise UnpreparedDatabaseError(lack)
+
+
+def _lack() -> str:
+    """The migrations, or else the tables or keys, that the database lacks, for people; empty where it has all."""
     database = connections[DEFAULT_DB_ALIAS]
     applied = MigrationRecorder(database).applied_migrations()
     if missing := [".".join(key) for key in _newest_migrations() if key not in applied]:
@@ -53,19 +59,13 @@ def trouble() -> str:
     return ""
 
 
-def expect_whole() -> None:
-    """Raise UnpreparedDatabaseError where the database lacks something."""
-    if lack := trouble():
-        raise UnpreparedDatabaseError(lack)
-
-
 def get_or_create(rows: "QuerySet[_Row]", *, defaults: dict[str, Any] | None = None, **key: Any) -> _Row:
-    """As Django's, for a row that is to be there: it is made only in a database that is whole.
+    """Like Django's `get_or_create`, for a row that is always to be there: made only in a database that is whole.
 
     Raises UnpreparedDatabaseError, and DatabaseError.
     """
     with transaction.atomic():
-        # Having been read, the table stays what it is until the transaction ends.
+        # Having been read, the table cannot be altered until the transaction ends.
         if (found := rows.filter(**key).first()) is not None:
             return found
         expect_whole()
