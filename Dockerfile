@@ -12,7 +12,7 @@ RUN useradd --create-home --uid 10001 swarna \
     && install --directory --owner=swarna --group=swarna --mode=700 /home/swarna/state
 WORKDIR /app
 COPY requirements.txt .
-RUN pip install --no-cache-dir -r requirements.txt
+RUN pip install --no-cache-dir --require-hashes -r requirements.txt
 COPY manage.py .
 COPY swarna swarna
 COPY accounts accounts

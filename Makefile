@@ -1,10 +1,10 @@
 # PYTHON=/path/to/python3 chooses the Python to set up with; ARGS is passed on to pytest.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-postgresql lint bench soak
+.PHONY: help setup run demo test test-postgresql lint lock bench soak
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 TYPESCRIPT := tests/typescript/node_modules/.package-lock.json
 
 help: ## show this list
@@ -41,6 +41,12 @@ lint: .venv/installed-dev ## check style and types
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy .
 
+lock: .venv/installed-dev ## compile requirements*.in to every version and hash; UPGRADE=1 takes newer ones
+	@for name in requirements requirements-dev; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
+			--custom-compile-command "make lock" --output-file $$name.txt $$name.in || exit; \
+	done
+
 bench: setup ## measure the stream beside Node's ws and Channels' textbook; ROWS=plain,memory QUICK=1 OUT=page
 	@$(BIN)/python -m bench --rows='$(ROWS)' --out='$(OUT)' $(if $(QUICK),--quick)
 
@@ -58,9 +64,14 @@ $(BIN)/python:
 	echo "Swarna needs Python 3.11, 3.12 or 3.13: $$reason. To name one: make $(MAKECMDGOALS) PYTHON=..." >&2; \
 	exit 1
 
+# What went wrong is in one line; pip's own many are kept beside it.
+install = $(PIP) -r $(1) > .venv/install.log 2>&1 || { \
+	reason=$$(grep '^ERROR: ' .venv/install.log | tail -1); \
+	echo "$(1) could not be installed (is the network there?): $${reason\#ERROR: } More in .venv/install.log" >&2; exit 1; }
+
 .venv/installed: requirements.txt $(BIN)/python
-	@echo "Installing into .venv ..."
-	@$(PIP) -r requirements.txt
+	@echo "Installing what the product needs into .venv ..."
+	@$(call install,requirements.txt)
 	@touch $@
 
 $(TYPESCRIPT): tests/typescript/package-lock.json
@@ -70,5 +81,5 @@ $(TYPESCRIPT): tests/typescript/package-lock.json
 
 .venv/installed-dev: requirements-dev.txt .venv/installed
 	@echo "Installing what tests need into .venv ..."
-	@$(PIP) -r requirements-dev.txt
+	@$(call install,requirements-dev.txt)
 	@touch $@
