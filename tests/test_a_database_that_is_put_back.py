@@ -1,6 +1,5 @@
 """While a database is put back, or before it is migrated, every process waits and writes nothing."""
 
-import logging
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
@@ -9,7 +8,6 @@ import time_machine
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
-from pytest_django import Settings
 
 from prices import ingest
 from prices.models import Configuration, Head, ProviderState, RefreshSlot
@@ -62,18 +60,9 @@ def test_default_rows_are_not_made_before_their_tables_have_a_key(restoring: Non
     assert default_rows()[0] == 1
 
 
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    """Sources a, b and c, which answer."""
-    told = World(NOW)
-    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {name: told.source(name) for name in "abc"})
-    return told
-
-
 def test_a_worker_fetches_and_writes_nothing_meanwhile_and_goes_on_by_itself(
-    restoring: None, world: World, settings: Settings, caplog: pytest.LogCaptureFixture, log: Callable[[], list[str]]
+    restoring: None, world: World, log: Callable[[], list[str]]
 ) -> None:
-    settings.PRICE_PROVIDERS = list("abc")
     for task in (refresh_prices, refresh_prices, keep_history):
         task()
     assert all(NOTHING in line for line in log())
@@ -87,22 +76,21 @@ def test_a_worker_fetches_and_writes_nothing_meanwhile_and_goes_on_by_itself(
 
 
 def test_beat_sends_no_task_and_writes_nothing_meanwhile(
-    restoring: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    restoring: None,
+    caplog: pytest.LogCaptureFixture,
+    listen_to: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # It would close the connection, and with it end the test's transaction.
     monkeypatch.setattr("swarna.scheduler.connections", SimpleNamespace(close_all=lambda: None))
-    beat, logger = Scheduler(app=app), logging.getLogger("swarna")
-    logger.addHandler(caplog.handler)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("DELETE FROM django_celery_beat_periodictask")
-        for _ in range(3):
-            beat.tick()
-    finally:
-        logger.removeHandler(caplog.handler)
-    said = [record.getMessage() for record in caplog.records if record.name == "swarna.scheduler"]
-    assert len(said) == 1
-    assert NOTHING in said[0]
+    listen_to("swarna.scheduler")
+    beat = Scheduler(app=app)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_celery_beat_periodictask")
+    for _ in range(3):
+        beat.tick()
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "swarna.scheduler"]
+    assert NOTHING in said
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM django_celery_beat_periodictask")
         assert cursor.fetchone() == (0,)

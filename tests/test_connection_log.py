@@ -9,8 +9,8 @@ from websockets.sync.client import connect
 from tests.conftest import Server
 from tests.product import wait_until
 from tests.raw_websocket import BINARY, TEXT, Peer, close_frame, frame, request
+from tests.scrape import by_label
 from tests.stream_client import ask, end_of, receive
-from tests.test_engine import metrics
 
 RATE_LIMIT = 3
 
@@ -105,8 +105,7 @@ def test_a_client_that_is_dropped_for_its_silence_is_told_with_that(talkative: S
 
 def received(server: Server) -> dict[str, float]:
     """How many messages came, by type."""
-    shown = metrics(server).items()
-    return {name.split('"')[1]: number for name, number in shown if name.startswith("swarna_messages_received_total")}
+    return by_label(server, "swarna_messages_received_total")
 
 
 def test_a_message_that_ends_its_connection_is_counted_as_received(talkative: Server) -> None:

@@ -15,8 +15,8 @@ from tests.conftest import Server
 from tests.echo_fixtures import EchoServer
 from tests.product import wait_until
 from tests.raw_websocket import CLOSE, Peer
+from tests.scrape import refusals
 from tests.stream_client import ask
-from tests.test_engine import refusals
 
 FILES = 160  # of which a quarter is kept back
 LIMITED = (

@@ -6,7 +6,6 @@ import itertools
 import json
 import signal
 import time
-import urllib.request
 from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
@@ -19,6 +18,7 @@ from websockets.sync.client import connect
 from tests.conftest import Server
 from tests.product import wait_until
 from tests.raw_websocket import CLOSE, KEY, TEXT, Peer, frame, request
+from tests.scrape import metrics, refusals
 from tests.stream_client import ask, receive
 
 LAST = 7  # a price that ends a stream of them
@@ -109,20 +109,6 @@ def test_a_client_that_reads_slowly_but_steadily_stays_and_gets_the_newest_price
             updates += [message["data"]["gold"]["price"]] if message["type"] == "priceUpdate" else []
         assert pongs == 4
         assert len(updates) < (price - 2000) / 3  # what it was too slow for came merged
-
-
-def metrics(server: Server) -> dict[str, float]:
-    """What /metrics shows, without what is 0: `name{label="value"}`."""
-    with urllib.request.urlopen(f"{server.http_url}/metrics") as response:
-        lines = [line.split() for line in response.read().decode().splitlines() if not line.startswith("#")]
-    return {name: float(number) for name, number in lines if float(number)}
-
-
-def refusals(server: Server) -> dict[str, float]:
-    """How many were turned away, by reason."""
-    name = "swarna_connections_refused_total"
-    shown = metrics(server).items()
-    return {key.split('"')[1]: number for key, number in shown if key.startswith(f"{name}{{")}
 
 
 def test_the_metrics_tell_of_connections_and_messages(engine: Server) -> None:
