@@ -453,6 +453,10 @@ class SignificantChange(models.Model):
 # --- what staff set --------------------------------------------------------------------------------------------------
 
 
+# The note of the examples that come with an installation.
+EXAMPLES_NOTE: Final = "goldapi.io, July 2025: replace it by today's price"
+
+
 class FallbackPrice(models.Model):
     """What staff want shown for a metal when no source answers, or the example that came with the installation.
 

@@ -61,6 +61,12 @@ def test_a_note_that_staff_write_with_their_price_stays(save: Callable[..., Any]
     assert (gold().example, gold().note) == (False, "the association's rate")
 
 
+def test_a_note_that_staff_wrote_before_their_price_stays(save: Callable[..., Any], page_of_gold: str) -> None:
+    assert saved(save(page_of_gold, note="the association's rate"))
+    assert saved(save(page_of_gold, price="9300"))
+    assert (gold().example, gold().note) == (False, "the association's rate")
+
+
 def test_an_example_that_staff_confirm_as_it_is_goes_out_as_theirs(
     save: Callable[..., Any], told: Told, page_of_gold: str
 ) -> None:

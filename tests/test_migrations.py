@@ -144,7 +144,7 @@ def of_old(request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: An
         request.getfixturevalue("postgresql").drop("before_examples")
 
 
-def test_of_an_old_installation_what_nobody_has_saved_is_an_example(of_old: Any) -> None:
+def test_of_an_old_installation_what_nobody_has_entered_is_an_example(of_old: Any) -> None:
     seeds = {"gold": "9223.3162", "silver": "105.0461", "platinum": "3824.4612", "palladium": "3299.0955"}
     asha = User.objects.create(username="asha").pk
     made = {}
@@ -153,13 +153,14 @@ def test_of_an_old_installation_what_nobody_has_saved_is_an_example(of_old: Any)
         values = {"currency": "INR", "price": price, "as_of": "2025-07-01T00:00:00Z", "note": SEEDS_NOTE}
         made[metal] = of_old.get_model("prices", "FallbackPrice").objects.create(metal=listed, **values)
     audit = of_old.get_model("prices", "HistoricalFallbackPrice").objects
-    for metal, person in (("gold", None), ("palladium", asha)):
+    for metal in ("gold", "platinum"):  # the form was saved, gold's as it was
         row = made[metal]
         values = {name: getattr(row, name) for name in ("id", "currency", "price", "as_of", "note", "metal_id")}
-        audit.create(history_date=NOW, history_type="+", history_user_id=person, **values)
-    # Staff wrote a price over silver's and left the note; platinum's they wrote in full.
+        audit.create(history_date=NOW, history_type="+", history_user_id=asha, **values)
+    # Staff wrote a price over silver's, and a time over palladium's, and left the note; over platinum's a note alone.
     type(made["silver"]).objects.filter(pk=made["silver"].pk).update(price="163")
-    type(made["platinum"]).objects.filter(pk=made["platinum"].pk).update(note="by telephone")
+    type(made["palladium"]).objects.filter(pk=made["palladium"].pk).update(as_of="2026-09-24T08:00:00Z")
+    type(made["platinum"]).objects.filter(pk=made["platinum"].pk).update(note="to be done")
 
     call_command("migrate", verbosity=0)
     call_command("seed", verbosity=0)
@@ -167,7 +168,7 @@ def test_of_an_old_installation_what_nobody_has_saved_is_an_example(of_old: Any)
     assert {row.metal_id: (row.example, row.note) for row in FallbackPrice.objects.all()} == {
         "gold": (True, SEEDS_NOTE),
         "silver": (False, ""),
-        "platinum": (False, "by telephone"),
+        "platinum": (True, "to be done"),
         "palladium": (False, ""),
     }
-    assert set(LatestPrice.objects.filter(example=True).values_list("metal", flat=True)) == {"gold"}
+    assert set(LatestPrice.objects.filter(example=True).values_list("metal", flat=True)) == {"gold", "platinum"}

@@ -15,7 +15,7 @@ from prices import ingest
 from prices.admin.pages import ONE_MEANING, AuditedAdmin, InACurrencyForm
 from prices.guards import doubted
 from prices.holding import bands
-from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal
+from prices.models import EXAMPLES_NOTE, Configuration, FallbackPrice, LatestPrice, ListedMetal
 from prices.quotes import FALLBACK, Lane, Metal, Quote
 
 _FIRST_YEAR = 2000
@@ -148,7 +148,7 @@ class FallbackPriceAdmin(AuditedAdmin):
             obj.as_of = timezone.now()
         if obj.example and form.is_entered:
             obj.example = False
-            if "note" not in form.changed_data:
+            if obj.note == EXAMPLES_NOTE:
                 obj.note = ""  # it says where the example came from
         super().save_model(request, obj, form, change)
         transaction.on_commit(_show_fallbacks)

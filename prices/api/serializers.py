@@ -377,7 +377,7 @@ class FallbackPriceSerializer(serializers.Serializer):
 class FallbackChangesSerializer(StrictSerializer):
     """A change to a fallback price. What is left out stays; a new price without `asOf` is as of now.
 
-    An example is one no longer with a `price` or `asOf` of its own, or `confirm`; its note goes with it.
+    An example is one no longer with a `price` or `asOf` of its own, or `confirm`; the installation's note goes with it.
     """
 
     price = serializers.DecimalField(

@@ -16,14 +16,13 @@ NOTE = "goldapi.io, July 2025: replace it by today's price"
 
 
 def find_examples(apps, schema_editor):
-    """What `seed` wrote and no person has saved is an example; on anything else its note says what is not so."""
+    """A price and its time that `seed` wrote are an example, whoever has saved them since: to save a note, or nothing,
+    is not to enter a price. Beside anything else the seed's note says what is not so.
+    """
     alias = schema_editor.connection.alias
-    seeds = apps.get_model("prices", "FallbackPrice").objects.using(alias).filter(currency="INR", note=NOTE)
-    audit = apps.get_model("prices", "HistoricalFallbackPrice").objects.using(alias)
-    saved = set(audit.filter(history_user__isnull=False).values_list("id", flat=True))
-    for row in seeds:
-        row.example = (row.price, row.as_of) == (EXAMPLES[row.metal_id], AS_OF) and row.pk not in saved
-        if not row.example:
+    for row in apps.get_model("prices", "FallbackPrice").objects.using(alias).filter(currency="INR"):
+        row.example = (row.price, row.as_of) == (EXAMPLES.get(row.metal_id), AS_OF)
+        if not row.example and row.note == NOTE:
             row.note = ""
         row.save(update_fields=["example", "note"])
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from prices import ingest, schedule
-from prices.models import FallbackPrice, ListedMetal
+from prices.models import EXAMPLES_NOTE, FallbackPrice, ListedMetal
 from prices.quotes import Metal, per_gram
 
 # goldapi.io's prices in INR per troy ounce in July 2025: old, dated so, and shown as examples until staff enter theirs.
@@ -41,7 +41,7 @@ class Command(BaseCommand):
                     defaults={
                         "price": per_gram(per_ounce),
                         "as_of": _FALLBACK_AS_OF,
-                        "note": "goldapi.io, July 2025: replace it by today's price",
+                        "note": EXAMPLES_NOTE,
                         "example": True,
                     },
                 )
