@@ -78,12 +78,10 @@ def test_a_worker_fetches_and_writes_nothing_meanwhile_and_goes_on_by_itself(
 def test_beat_sends_no_task_and_writes_nothing_meanwhile(
     restoring: None,
     caplog: pytest.LogCaptureFixture,
-    listen_to: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # It would close the connection, and with it end the test's transaction.
     monkeypatch.setattr("swarna.scheduler.connections", SimpleNamespace(close_all=lambda: None))
-    listen_to("swarna.scheduler")
     beat = Scheduler(app=app)
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_celery_beat_periodictask")
