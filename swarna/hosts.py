@@ -34,7 +34,6 @@ def stranger(host: str, allowed: Sequence[str]) -> str | None:
     Whoever owns a name can make it lead here within a browser (DNS rebinding), which then lets their page read what is
     answered. It cannot be done with an address, nor with a name without a dot, which is this network's own.
     """
-    name, _ = split_domain_port(host)
-    if addresses.is_one(host) or (name and "." not in name) or validate_host(name, allowed):
-        return None
-    return name or host
+    # Containers are called by names with `_` too, which Django, and no other network, takes for none.
+    name = split_domain_port(host)[0] or host.lower().partition(":")[0]
+    return None if addresses.is_one(host) or "." not in name or validate_host(name, allowed) else name

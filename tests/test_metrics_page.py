@@ -30,7 +30,10 @@ async def elsewhere(scope: Any, receive: Any, send: Any) -> None:
 async def ask(client: tuple[str, int] | None, path: str = "/metrics", **headers: str) -> tuple[int, str]:
     """What an application that lets 10.0.0.0/8 read answers: status and text."""
     application = with_metrics(
-        elsewhere, Metrics().registry, networks("10.0.0.0/8"), hosts=["prices.example", "metrics.prices.example"]
+        elsewhere,
+        Metrics().registry,
+        networks("10.0.0.0/8"),
+        hosts=["prices.example", "metrics.prices.example", "prices_web.default"],
     )
     encoded = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     communicator = HttpCommunicator(application, "GET", path, headers=encoded)
@@ -64,14 +67,25 @@ async def test_a_client_without_an_address_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["10.0.0.7:3001", "[fd00::7]:3001", "localhost", "web:3001", "metrics.prices.example:3001", "Prices.Example"],
+    [
+        "10.0.0.7:3001",
+        "[fd00::7]:3001",
+        "localhost",
+        "web:3001",
+        "swarna_web_1:3001",
+        "metrics.prices.example:3001",
+        "Prices.Example",
+        "Prices_web.Default:3001",
+    ],
 )
 async def test_they_are_read_by_an_address_a_name_of_the_network_or_one_of_ours(host: str) -> None:
     status, _ = await ask(("10.1.2.3", 50000), host=host)
     assert status == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example:3001", "10.0.0.7.evil.example", "prices.example.evil.example", "a b"])
+@pytest.mark.parametrize(
+    "host", ["evil.example:3001", "10.0.0.7.evil.example", "prices.example.evil.example", "a b.example"]
+)
 async def test_a_page_whose_name_was_made_to_lead_here_does_not_read_them(host: str) -> None:
     """DNS rebinding: a browser of a network that may read them takes what is answered for the page's own."""
     assert await ask(("10.1.2.3", 50000), host=host) == (
