@@ -276,6 +276,10 @@ class PriceRequest(WebRequest):
             self.channel.persistent = False
             self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         headers = self.requestHeaders
+        if headers.hasHeader(b"Transfer-Encoding"):
+            # It has come in chunks, and all of it is here: by its length Django and DRF know that there is a body.
+            headers.removeHeader(b"Transfer-Encoding")
+            headers.setRawHeaders(b"Content-Length", [b"%d" % self._body_bytes])
         # By it Daphne lets whoever asks say under which path the application is, for its links to lead anywhere.
         headers.removeHeader(b"Daphne-Root-Path")
         # Daphne writes the request anew for Autobahn, as HTTP/1.1 and with one Host.
