@@ -290,6 +290,7 @@ class PriceRequest(WebRequest):
             if self.clientproto != b"HTTP/1.1" or len(headers.getRawHeaders(b"Host", [])) > 1 or self.content.read(1):
                 self.server.refused(Refusal.HANDSHAKE)
                 words = "A WebSocket handshake is HTTP/1.1, with one Host and without a body"
+                logger.debug("WebSocket handshake of %s refused: 400 %r", self.transport.peer, words)
                 self.basic_error(400, b"Bad Request", words)
                 return None
         transport = self.transport

@@ -14,6 +14,7 @@ from twisted.internet import tcp
 
 from streaming.metrics import Ending, Refusal
 from streaming.outlets import Outlet
+from swarna import addresses
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +104,11 @@ class PriceTransport(tcp.Server):
         self.may_stay = server.reserve.admits(self, self.socket.fileno())
         # Clients that come all at once are not to be asked for signs of life all at once ever after.
         server.deadlines.set(self, now + server.patience * random.uniform(0.2, 0.5))  # noqa: S311  (no secret)
+
+    @property
+    def peer(self) -> str:
+        """The address and the port of the other side, for the log."""
+        return addresses.authority(*self.client[:2])
 
     def write(self, data: bytes) -> None:
         if self.stalled_since is not None or not self.connected:

@@ -19,7 +19,6 @@ from streaming.metrics import Ending, Refusal
 from streaming.outlets import Listener
 from streaming.protocol import Close
 from streaming.transport import PriceTransport
-from swarna import addresses
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +197,7 @@ class PriceProtocol(WebSocketProtocol):
     def _debug(self, message: str, *values: object) -> None:
         """Log a message, whose first value is the peer. Costs nothing at other levels, for thousands of connections."""
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug(message, addresses.authority(*self.transport.client[:2]), *values)
+            logger.debug(message, self.transport.peer, *values)
 
     def _how_it_closed(self) -> tuple[str, int, str]:
         """The side that closed, the close code and the reason."""

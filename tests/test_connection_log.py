@@ -25,7 +25,7 @@ def talkative(run_server: Callable[..., Server]) -> Server:
 
 def told(server: Server, peer: str, *lines: str) -> None:
     """The process logs these lines of the connection, in this order, with nothing of it between them."""
-    of_it = re.compile(rf" DEBUG streaming\.websocket: WebSocket (.*{re.escape(peer)}.*)$", re.MULTILINE)
+    of_it = re.compile(rf" DEBUG streaming\.\w+: WebSocket (.*{re.escape(peer)}.*)$", re.MULTILINE)
     wait_until(lambda: len(of_it.findall(server.output)) >= len(lines), f"so many lines of {peer}")
     assert of_it.findall(server.output) == list(lines)
 
@@ -92,6 +92,14 @@ def test_a_handshake_that_is_turned_away_is_told_with_its_status(talkative: Serv
         assert peer.shake(request(path="/elsewhere")).status == 403
         name = peer.name
     told(talkative, name, f"handshake of {name} refused: 403 'Access denied'")
+
+
+def test_a_handshake_that_http_has_no_place_for_is_told_too(talkative: Server) -> None:
+    with Peer(talkative.port) as peer:
+        assert peer.shake(request(version="HTTP/1.0")).status == 400
+        name = peer.name
+    words = "A WebSocket handshake is HTTP/1.1, with one Host and without a body"
+    told(talkative, name, f"handshake of {name} refused: 400 {words!r}")
 
 
 def test_a_client_that_is_dropped_for_its_silence_is_told_with_that(talkative: Server) -> None:
