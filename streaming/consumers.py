@@ -50,6 +50,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         self.client: Client | None = None
         self.place: str | None = None
         self.rate = RateWindow(settings.WS_RATE_LIMIT, settings.WS_RATE_WINDOW.total_seconds())
+        self.is_served = False
         self.ended = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -95,7 +96,10 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
             self.hub.metrics.refused(_REFUSALS[refused.close])
             await self.end(refused.close)
             return
-        if not self.hub.join(self.connection):
+        self.is_served = self.hub.join(self.connection)
+        if not self.is_served:
+            # Once: the log counts what is said again.
+            logger.warning("clients are turned away: WS_MAX_CONNECTIONS is %d", settings.WS_MAX_CONNECTIONS)
             await self.end(Close.AT_CAPACITY)
         elif self.client is not None:
             self.auth.watch(self.client, self.end)
@@ -174,7 +178,9 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
     async def end(self, why: Close) -> None:
         """Close with a code and a reason that says what the client should do about it."""
         self.ended = True
-        logger.info("closing the connection of %s: %s %s", _peer(self.scope), why.code, why.reason)
+        # How many are never served, whoever calls decides: metrics count them.
+        level = logging.INFO if self.is_served else logging.DEBUG
+        logger.log(level, "closing the connection of %s: %s %s", _peer(self.scope), why.code, why.reason)
         self.hub.leave(self.connection, _ENDINGS.get(why, Ending.CLIENT))
         try:
             await self.close(why.code, why.reason)

@@ -133,6 +133,7 @@ def test_a_process_without_descriptors_says_so_and_still_tells_how_it_is(
 
     wait_until(is_served, "room for another")
     wait_until(lambda: OVER in server.output, "the end of it in the log")
+    assert "closing the connection" not in server.output, "a line for each that was turned away"
     assert "Traceback" not in server.output
 
 

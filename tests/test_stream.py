@@ -240,10 +240,13 @@ def test_one_client_too_many_is_told_so_and_the_next_fits_when_one_has_left(run_
     server = run_server(WS_MAX_CONNECTIONS="1")
     with connect(server.ws_url) as first:
         receive(first)
-        with connect(server.ws_url) as second:
-            assert end_of(second) == (1008, "Server at capacity")
-    with connect(server.ws_url) as third:
-        assert receive(third)["type"] == "priceUpdate"
+        for _ in range(3):
+            with connect(server.ws_url) as another:
+                assert end_of(another) == (1008, "Server at capacity")
+    with connect(server.ws_url) as next_one:
+        assert receive(next_one)["type"] == "priceUpdate"
+    assert server.output.count("clients are turned away: WS_MAX_CONNECTIONS is 1") == 1
+    assert "closing the connection" not in server.output
 
 
 def test_too_many_messages_close_the_connection_and_the_seeds_ten_a_minute_do_not(another: Server) -> None:
