@@ -75,10 +75,10 @@ class TroubleHandler(logging.StreamHandler):
     """Prints a trouble (a warning, or worse) whole when it begins, and how often it came again once it has ended.
 
     Libraries tell of a Redis or a database that is away at each try, with a traceback each time: at an outage that is
-    megabytes, in which nobody finds the line that matters. Of a library's, two records are one trouble where an
-    exception of the same type comes from the same line, or else the words are the same but for those with a digit in
-    them. Our own loggers say when a trouble begins and ends, and are taken at their word: only what one says twice in a
-    row is one trouble. What is no warning is printed as ever.
+    megabytes, in which nobody finds the line that matters. Of a library's, two records are one trouble where exceptions
+    of one type and the same words come from the same line, or else their own words are the same; words with a digit in
+    them do not count. Our own loggers say when a trouble begins and ends, and are taken at their word: only what one
+    says twice in a row is one trouble. What is no warning is printed as ever.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -172,16 +172,23 @@ def _is_ours(record: logging.LogRecord) -> bool:
 
 def _kind(record: logging.LogRecord) -> tuple[object, ...]:
     """What two records have in common that tell of one trouble."""
-    if _is_ours(record):
-        return record.name, record.levelno, record.getMessage()
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    # Most errors of a database come from one line, with one type: what they are is in their words.
+    of_error = (type(error), _lasting(str(error))) if error else ()
+    if _is_ours(record):
+        return record.name, record.levelno, record.getMessage(), *of_error
     if error is None:
-        return record.name, record.levelno, _CHANGING.sub("#", record.getMessage())
+        return record.name, record.levelno, _lasting(record.getMessage())
     frames = traceback.extract_tb(error.__traceback__, limit=-1)
     return (
         record.name,
         record.levelno,
         str(record.msg),
-        type(error),
+        *of_error,
         *((frame.filename, frame.lineno) for frame in frames),
     )
+
+
+def _lasting(words: str) -> str:
+    """Words without those that differ from one try to the next."""
+    return _CHANGING.sub("#", words)

@@ -158,6 +158,17 @@ def test_what_another_logger_or_another_exception_tells_is_another_trouble(conso
     assert sum("failed" in line for line in console.lines) == 5
 
 
+@pytest.mark.parametrize("by", ["django.request", "prices.tasks"])
+def test_a_new_trouble_is_not_hidden_by_one_that_comes_from_the_same_line(console: Told, by: str) -> None:
+    """As all that a database says does."""
+    for text in ("the database is locked", "the database is locked", "the disk is full", "the disk is full"):
+        console.tell("Internal Server Error: %s", "/admin/", by=by, error=raised(text))
+    assert [line for line in console.lines if line.startswith("ConnectionError")] == [
+        "ConnectionError: the database is locked",
+        "ConnectionError: the disk is full",
+    ]
+
+
 def test_our_own_loggers_are_taken_at_their_word(console: Told) -> None:
     for words in ("the database is lost", "the database is back", "the database is lost", "the database is lost"):
         console.tell(words, by="streaming.hub")
