@@ -1,4 +1,4 @@
-"""Sessions of people who are logged in: read without a request, many at a time; and renewed for who is at work.
+"""Sessions of people who are logged in: read without a request, many at a time; renewed while their holders work.
 
 They are read from the database, where SESSION_ENGINE keeps them by default: with another one, nobody is logged in here.
 """
@@ -21,9 +21,9 @@ _RENEWED: Final = "renewed_at"
 
 
 def renew(session: SessionBase) -> None:
-    """Let a session last for SESSION_TTL from now on, where half of that has passed since it was renewed.
+    """Let a session last for SESSION_TTL from now on, if half of that has passed since it was last renewed.
 
-    So it is written once in that time, and not with each page.
+    So it is written once in half that time, and not with each page.
     """
     now = int(time.time())
     since = now - session.get(_RENEWED, -math.inf)

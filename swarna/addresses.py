@@ -75,13 +75,13 @@ def is_one(text: str) -> bool:
 
 
 def authority(host: str, port: int) -> str:
-    """A host and a port as addresses of the web have them: `[::1]:3001`, `192.0.2.1:3001`."""
+    """A host and a port as they are written in a URL: `[::1]:3001`, `192.0.2.1:3001`."""
     written = str(_address(host) or host)
     return f"[{written}]:{port}" if ":" in written else f"{written}:{port}"
 
 
 def on_this_machine(bound: str) -> str:
-    """Where a server that is bound to this address is reached from its own machine."""
+    """The address at which this machine reaches a server of its own that is bound to `bound`."""
     address = _address(bound)
     # One that is bound to all addresses of IPv6 is bound to all of IPv4 too: swarna/web.py.
     return "127.0.0.1" if address is not None and address.is_unspecified else bound

@@ -21,7 +21,7 @@ _known_methods = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def _renewing(view: View) -> View:
-    """The same view, which keeps those logged in who work with it."""
+    """The view, which also renews the login of whoever opens it."""
 
     @wraps(view)
     def renewing(request: HttpRequest, *args: Any, **options: Any) -> Any:

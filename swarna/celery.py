@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 class BrokerConnection(kombu.Connection):
     """A connection to the broker that worker and beat come back to soon, whatever became of the last one.
 
-    That Redis cannot be used is said once, and that it can again.
+    Logs once that Redis takes no tasks, and once that it takes them again.
     """
 
     _since: float | None = None  # when Redis was first found to take nothing; None while it takes tasks
@@ -57,9 +57,9 @@ class BrokerConnection(kombu.Connection):
         return send
 
     def _establish_connection(self) -> Any:
-        """Connect, and see that Redis takes something.
+        """Connect, and expect Redis to take a key. Raises redis.RedisError.
 
-        One that is full, or for the moment a replica, answers whoever connects: Celery would connect, be told no and
+        One that is full, or a replica for the moment, answers whoever connects: Celery would connect, be refused and
         connect again, five times a second.
         """
         connection = super()._establish_connection()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-# Reads a wall clock, for whoever waits and needs the time after that.
+# Reads the wall clock: handed to code that needs the time after it has waited.
 Clock: TypeAlias = Callable[[], dt.datetime]
 
 # Differences of two machines' clocks, and steps of one, up to which nothing is logged and stored times are believed.

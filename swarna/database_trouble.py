@@ -1,4 +1,4 @@
-"""What to do about a database that a command cannot use, for whoever waits at the terminal."""
+"""Advice about a database that a command cannot use, for the person at the terminal."""
 
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, ProgrammingError, connection
@@ -13,7 +13,7 @@ _OF_SQLITE = {
 
 
 def advice(error: Exception) -> str | None:
-    """What is wrong with the database and what to do, in one line; None where the error is a defect of ours."""
+    """A line that says what is wrong with the database and what to do; None where the error is a defect of ours."""
     if type(error) not in (DatabaseError, OperationalError, ProgrammingError):
         return None
     name, reason = settings.DATABASES["default"]["NAME"], str(error).partition("\n")[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""Log lines in which no token, and no key of a price source, can be read, and no trouble is told again and again."""
+"""Log lines without the tokens and the keys of price sources, and without repetitions of one trouble."""
 
 import functools
 import logging
@@ -74,11 +74,11 @@ class _Trouble:
 class TroubleHandler(logging.StreamHandler):
     """Prints a trouble (a warning, or worse) whole when it begins, and how often it came again once it has ended.
 
-    Libraries tell of a Redis or a database that is away at each try, with a traceback each time: at an outage that is
-    megabytes, in which nobody finds the line that matters. Of a library's, two records are one trouble where exceptions
-    of one type and the same words come from the same line, or else their own words are the same; words with a digit in
-    them do not count. Our own loggers say when a trouble begins and ends, and are taken at their word: only what one
-    says twice in a row is one trouble. What is no warning is printed as ever.
+    Libraries log a Redis or a database that is away at each try, with a traceback each time: in an outage that is
+    megabytes, in which nobody finds the line that matters. Two records of a library are one trouble where exceptions of
+    the same type and message come from the same line, or else where the records' messages are the same; words with a
+    digit in them do not count. Our own loggers say when a trouble begins and ends: of theirs, only the same message
+    twice in a row is one trouble. What is less than a warning is always printed.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -97,7 +97,7 @@ class TroubleHandler(logging.StreamHandler):
             super().emit(record)
 
     def close(self) -> None:
-        """Tell what is uncounted: nobody will come to it any more."""
+        """Print what is uncounted: no other record will end it any more."""
         with self._locked():
             if self._timer is not None:
                 self._timer.cancel()
@@ -105,7 +105,7 @@ class TroubleHandler(logging.StreamHandler):
         super().close()
 
     def _begins(self, record: logging.LogRecord) -> bool:
-        """Whether a record is to be printed: it is the first of its trouble."""
+        """Count a record; whether it is to be printed, as the first of its trouble."""
         self._end_what_has_ended()
         kind, now = _kind(record), self._clock()
         trouble = self._troubles.get(kind)
@@ -144,7 +144,7 @@ class TroubleHandler(logging.StreamHandler):
             super().emit(logging.LogRecord(last.name, last.levelno, last.pathname, last.lineno, words, said, None))
 
     def _look_later(self) -> None:
-        """Have a thread tell of troubles that have ended, where nothing else is logged meanwhile."""
+        """Let a thread print the troubles that end while nothing else is logged."""
         if self._timer is None:
             self._timer = threading.Timer(_ENDED_AFTER, self._look)
             self._timer.daemon = True
@@ -171,7 +171,7 @@ def _is_ours(record: logging.LogRecord) -> bool:
 
 
 def _kind(record: logging.LogRecord) -> tuple[object, ...]:
-    """What two records have in common that tell of one trouble."""
+    """A key that is the same for two records of one trouble."""
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
     # Most errors of a database come from one line, with one type: what they are is in their words.
     of_error = (type(error), _lasting(str(error))) if error else ()

@@ -49,7 +49,7 @@ class AutoSchema(openapi.AutoSchema):
         return [self.view.query_serializer]
 
     def get_auth(self) -> Any:
-        """None where anybody may ask: a credential gives no more there than a limit of one's own."""
+        """The schemes that an endpoint needs, none where it is public: a login there only has limits of its own."""
         return super().get_auth() if self._is_for_some() else []
 
     def _insert_field_validators(self, field: Any, schema: Any) -> None:

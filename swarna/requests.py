@@ -25,7 +25,7 @@ class StrictSerializer(serializers.Serializer):
 
 
 class Choice(serializers.ChoiceField):
-    """A choice that says, to whoever misses it, what there is to choose from."""
+    """A choice whose error message names all that may be chosen."""
 
     def __init__(self, choices: Iterable[str], **options: Any) -> None:
         names = list(choices)

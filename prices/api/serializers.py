@@ -33,7 +33,7 @@ class _Amount(serializers.DecimalField):
 
 
 class _Flag(serializers.BooleanField):
-    """What is said only where it is so: else None, which is left out."""
+    """A boolean that is left out, as None, where it is false."""
 
     def to_representation(self, value: bool) -> Any:
         return value or None
@@ -78,7 +78,7 @@ class Moment(serializers.DateTimeField):
         return super().to_internal_value(value)
 
     def enforce_timezone(self, value: dt.datetime) -> dt.datetime:
-        """The time, which says itself of where it is: whose it was meant to be, nobody can know else."""
+        """The time, which has to have an offset: without one, nobody can know which zone was meant."""
         if value.tzinfo is None:
             self.fail("invalid")
         if not self.first_year <= value.year <= 2999:
@@ -87,7 +87,7 @@ class Moment(serializers.DateTimeField):
 
 
 class MomentExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # drf-spectacular leaves this untyped
-    """The same for the schema."""
+    """A `Moment` as the schema describes it."""
 
     target_class = Moment
 
@@ -327,7 +327,7 @@ class ConfigSerializer(serializers.Serializer):
 
 
 def _bounds(model: type[models.Model], field: str) -> dict[str, Any]:
-    """What a change by REST to a model's number may be: what the admin's form takes, in the schema too."""
+    """Options of a field by which staff change a model's number: the bounds of the admin's form, in the schema too."""
     of_model: Any = model._meta.get_field(field)
     return {"required": False, "allow_null": of_model.null, "validators": of_model.validators}
 

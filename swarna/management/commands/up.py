@@ -161,16 +161,13 @@ async def greet(supervisor: Supervisor, address: tuple[str, int], staffed: bool)
 
 
 def _where() -> str:
-    """What a command in another shell has to be told to find this one's database, as the beginning of its line.
+    """The variables that a command in another shell needs to find this one's database, as the beginning of its line.
 
-    An address is not told, as it may hold a password; that there is none is, as a `.env` may name one.
+    DATABASE_URL is left out, as it may hold a password; an empty one is not, as a `.env` may name a database.
     """
-    said = {"SWARNA_STATE_DIR": os.environ.get("SWARNA_STATE_DIR")}
-    if os.environ.get("DATABASE_URL") == "":
-        said["DATABASE_URL"] = ""
-    return "".join(
-        f"{name}={shlex.quote(value) if value else ''} " for name, value in said.items() if value is not None
-    )
+    folder = os.environ.get("SWARNA_STATE_DIR")
+    variables = f"SWARNA_STATE_DIR={shlex.quote(folder)} " if folder else ""
+    return f"{variables}DATABASE_URL= " if os.environ.get("DATABASE_URL") == "" else variables
 
 
 async def is_healthy(host: str, port: int) -> bool:
