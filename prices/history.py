@@ -21,7 +21,6 @@ from prices.candles import Counted, Interval
 from prices.models import Candle, Head, Price
 from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, lane_of, shown_lanes
 
-_T = TypeVar("_T")
 _Row = TypeVar("_Row", bound=Model)
 
 _KEY = ("metal", "currency", "lane", "interval", "start")
@@ -67,8 +66,6 @@ _MAY_GO = (
     f"had.seq = 0 AND had.source = '' AND had.ticks <= excluded.ticks AND (had.interval <> '{Interval.MINUTE}'"
     " OR had.start >= %s)"
 )
-# SQLite takes 32,766 values in a statement.
-_MOST_ROWS = 1000
 _HOUR = dt.timedelta(hours=1)
 _INSTANT = dt.timedelta(microseconds=1)
 
@@ -273,7 +270,11 @@ def changed_since(seq: int, start: dt.datetime) -> list[Candle]:
 def put(rows: Sequence[Candle]) -> None:
     """Write candles in the place of those that are there."""
     Candle.objects.bulk_create(
-        rows, batch_size=_MOST_ROWS, update_conflicts=True, unique_fields=_KEY, update_fields=[*_FIGURES, "source"]
+        rows,
+        batch_size=statements.MOST_ROWS,
+        update_conflicts=True,
+        unique_fields=_KEY,
+        update_fields=[*_FIGURES, "source"],
     )
 
 
@@ -298,17 +299,12 @@ def put_where(
     return {row.start for row in rows}
 
 
-def _parts(many: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """As many at a time as one statement takes."""
-    return (many[begin : begin + _MOST_ROWS] for begin in range(0, len(many), _MOST_ROWS))
-
-
 def _in_spans(
     model: type[_Row], column: str, spans: Sequence[Span], which: str, values: Sequence[tuple[str, object]]
 ) -> list[_Row]:
     """Rows of a model whose moment, in `column`, lies in one of these spans, oldest first."""
     found: list[_Row] = []
-    for some in _parts(spans):
+    for some in statements.parts(spans):
         statement = _IN_SPANS.format(
             spans=statements.places(len(some), 2),
             columns=statements.columns(model),

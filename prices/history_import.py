@@ -8,6 +8,7 @@ doing it again.
 import datetime as dt
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Final
 
 from django.conf import settings
@@ -27,6 +28,7 @@ from prices.quotes import Lane, rounded
 _LONGER: Final = [interval for interval in Interval if interval is not Interval.MINUTE]
 _LONG_AGO: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
 _INSTANT: Final = dt.timedelta(microseconds=1)
+_at = attrgetter("at")
 # In one transaction, which is to take less than a second: ticks, their minutes, and the days whose candles are made.
 _TICKS: Final = 4000
 _MINUTES: Final = 800
@@ -47,8 +49,8 @@ _TICK_COLUMNS: Final = (
 
 
 def violations(lines: Iterable[str], *, now: dt.datetime) -> list[Violation]:
-    """What of a file cannot be believed (prices/history_sanity.py), all at spot. Raises CsvError where it cannot be
-    read.
+    """The prices of a file that cannot be believed (prices/history_sanity.py), at spot. Raises CsvError where the file
+    cannot be read.
     """
     premiums, validator = PremiumHistory(), Validator(bands(settings.BASE_CURRENCY))
     for line, row in _rows(lines, now):
@@ -239,13 +241,10 @@ class _Import:
         written = series.fill(made, kept_from=self._stored_from, replace=self._replace)
         minutes = before | {minute.start: minute for minute in made if minute.start in written}
         in_order = [minutes[start] for start in sorted(minutes)]
-        longer = [
-            candle
-            for interval in _LONGER
-            for touched in (set(candles.starts(made, interval, self._local)),)
-            for candle in candles.longer(in_order, interval, self._local)
-            if candle.start in touched
-        ]
+        longer: list[candles.Candle] = []
+        for interval in _LONGER:
+            touched = set(candles.starts(made, interval, self._local))
+            longer += (candle for candle in candles.longer(in_order, interval, self._local) if candle.start in touched)
         series.fill(longer, kept_from=self._stored_from, replace=self._replace)
         return sum(Interval.MINUTE.start(tick.at, self._local) in written for tick in gone)
 
@@ -261,10 +260,6 @@ class _Import:
             else:
                 days.append((begin, until))
         return days
-
-
-def _at(tick: Tick) -> dt.datetime:
-    return tick.at
 
 
 def _spans(ticks: Iterable[Tick], zone: dt.tzinfo) -> list[Span]:

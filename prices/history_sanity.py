@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from prices.guards import Band
 from prices.quotes import UNITS, Metal
 
-# So many are remembered of each kind: whoever has to mend more will look at the file again.
+# So many violations are remembered: a reader who has to mend more will look at the file again.
 MOST: Final = 1000
 # Within a week, or beside each other, no market's prices are this many times one another; in years they may be. What is
 # farther apart is compared all the same: ten grams cost more than that.
@@ -50,13 +50,15 @@ Nearest: TypeAlias = Callable[[dt.datetime], Point | None]
 
 @dataclass(slots=True)
 class _Sequence:
-    """The prices of one metal so far. `reference` is the last one that was believed; `is_known`: by more than these."""
+    """The prices of one series so far. `reference` is the last one that was believed; `is_known`: the first reference
+    was a price that is kept already, and not just the first that was given.
+    """
 
     reference: Point
     is_known: bool
     believed: list[Point] = field(default_factory=list)
     believed_count: int = 0
-    doubted: list[tuple[Point, Point]] = field(default_factory=list)
+    violating: list[tuple[Point, Point]] = field(default_factory=list)
 
 
 class Validator:
@@ -70,11 +72,11 @@ class Validator:
     @property
     def is_full(self) -> bool:
         """Whether so much was found that the rest need not be looked at."""
-        doubted = sum(len(sequence.doubted) for sequence in self._sequences.values())
-        return len(self._found) + doubted >= MOST
+        violating = sum(len(sequence.violating) for sequence in self._sequences.values())
+        return len(self._found) + violating >= MOST
 
     def take(self, key: object, metal: Metal, point: Point, figures: Mapping[str, Decimal], nearest: Nearest) -> None:
-        """Judge one price of the series `key`, and all `figures` of its line, by their names; the price is one of them.
+        """Apply the rules to a price of the series `key`, and to all figures of its line, among them the price.
 
         `nearest` is called once a series, at its first price.
         """
@@ -88,7 +90,7 @@ class Validator:
                 kept = None
             sequence = self._sequences[key] = _Sequence(kept or point, is_known=kept is not None)
         if _is_multiple(point, sequence.reference):
-            sequence.doubted.append((point, sequence.reference))
+            sequence.violating.append((point, sequence.reference))
             return
         sequence.reference = point
         sequence.believed_count += 1
@@ -96,14 +98,14 @@ class Validator:
             sequence.believed.append(point)
 
     def violations(self) -> list[Violation]:
-        """All that cannot be believed. Where nothing else tells which of two levels is right, most prices do."""
+        """All that cannot be believed. Of two levels, if no kept price tells, the one of most prices is right."""
         found = list(self._found)
         for sequence in self._sequences.values():
-            doubted = sequence.doubted
-            if not sequence.is_known and sequence.believed_count < len(doubted):
-                right = doubted[0][0]
-                doubted = [(point, right) for point in sequence.believed]
-            found += [_beside(point, reference) for point, reference in doubted]
+            violating = sequence.violating
+            if not sequence.is_known and sequence.believed_count < len(violating):
+                right = violating[0][0]
+                violating = [(point, right) for point in sequence.believed]
+            found += [_beside(point, reference) for point, reference in violating]
         return found
 
     def _outside(self, metal: Metal, price: Decimal) -> Band | None:
@@ -112,7 +114,7 @@ class Validator:
         return band if band and not band.lowest <= price <= band.highest else None
 
     def _of_itself(self, metal: Metal, point: Point, figures: Mapping[str, Decimal]) -> str:
-        """What is wrong with a line without any other; empty where nothing is."""
+        """The violation that a line shows by itself, in words; empty where there is none."""
         for name, amount in figures.items():
             if band := self._outside(metal, amount):
                 return f"{name} {amount:,} is outside {band.lowest:,.4f} to {band.highest:,.4f}, its sanity band"

@@ -3,7 +3,7 @@
 Values are prepared, and rows read, by the models' own fields.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, TypeVar
@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Model
 
+_T = TypeVar("_T")
 _Row = TypeVar("_Row", bound=Model)
-# SQLite takes 32,766 values in a statement.
-_MOST_ROWS = 1000
+# In one statement: SQLite takes 32,766 values.
+MOST_ROWS = 1000
 
 
 @cache
@@ -65,8 +66,8 @@ def insert_many(
     values: Iterable[tuple[str, object]] = (),
     returning: str = "pk",
 ) -> list[Any]:
-    """Insert any number of rows, each with values of the fields `names`. Returns of each one that is written the field
-    `returning`.
+    """Insert any number of rows, each with values of the fields `names`. Returns the field `returning` of each row that
+    is written.
 
     `clause`, with its `values` as in `run`, may say what becomes of one that is there, which it calls `had`.
     """
@@ -98,8 +99,7 @@ def insert_many(
             found = cursor.fetchall()
         else:
             prepared = list(zip(*columns, strict=True))
-            for begin in range(0, len(prepared), _MOST_ROWS):
-                some = prepared[begin : begin + _MOST_ROWS]
+            for some in parts(prepared):
                 statement = f"{into} VALUES {places(len(some), len(fields))} {clause}"
                 cursor.execute(statement, [*chain.from_iterable(some), *more])
                 found += cursor.fetchall()
@@ -107,6 +107,11 @@ def insert_many(
     for convert in (*database.ops.get_db_converters(returned.cached_col), *returned.get_db_converters(database)):
         read = [convert(value, returned.cached_col, database) for value in read]
     return read
+
+
+def parts(many: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """As many at a time as one statement takes."""
+    return (many[begin : begin + MOST_ROWS] for begin in range(0, len(many), MOST_ROWS))
 
 
 @cache
