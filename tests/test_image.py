@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -56,8 +56,21 @@ def test_the_port_is_published_to_this_machine_alone_by_default() -> None:
 
 
 def test_byte_code_is_compiled_while_it_may_be_written() -> None:
-    compiled = DOCKERFILE.index("RUN python -m compileall")
-    assert DOCKERFILE.rindex("COPY ") < compiled < DOCKERFILE.index("USER ")
+    of_ours = DOCKERFILE.index("RUN python -m compileall -q .\n")
+    assert DOCKERFILE.rindex("COPY ") < of_ours < DOCKERFILE.index("USER ")
+
+
+def test_pythons_own_library_is_compiled_too(tmp_path: Path) -> None:
+    """The image of Python comes without its byte code; pip compiles what it installs."""
+    found = re.search(
+        r"^RUN python (-m compileall .*) \"\$\(python .*get_path\(\"stdlib\"\).*$", DOCKERFILE, re.MULTILINE
+    )
+    assert found
+    (tmp_path / "site-packages").mkdir()
+    for name in ("json.py", "site-packages/a_template.py"):
+        (tmp_path / name).write_text("1" if name == "json.py" else "{{ no Python }}")
+    subprocess.run([sys.executable, *found[1].split(), str(tmp_path)], check=True)
+    assert [path.parent.parent for path in tmp_path.rglob("*.pyc")] == [tmp_path]
 
 
 # --- health checks -------------------------------------------------------------------------------------------------
