@@ -89,7 +89,7 @@ def read(lines: Iterable[str], *, currency: str, zone: dt.tzinfo, now: dt.dateti
         for row in filled:
             yield rows.line_num, parse(_Line(rows.line_num, layout, row))
     except csv.Error as error:
-        raise CsvError(rows.line_num, "", f"is no CSV: {error}") from error
+        raise CsvError(rows.line_num, "", f"is no CSV: {error}.") from error
 
 
 def ticks(rows: Iterable[Tick], *, currency: str) -> Generator[str]:

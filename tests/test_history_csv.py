@@ -213,7 +213,7 @@ def test_what_spreadsheets_make_of_a_file_is_read(text: str) -> None:
         (BARS + "gold,1d,1899-12-31,2,3,1,2\n", "line 2, column start: '1899-12-31': write a time from"),
         (BARS + "gold,1h,2026-09-24T07:00:00Z,2,3,2.5,2.7\n", "line 2, column low: '2.5': open and close have to lie"),
         (BARS + "gold,1h,2026-09-24T07:00:00Z,2,3,1,4\n", "line 2, column high: '3': open and close have to lie"),
-        (TICKS + '"gold,2026-09-24T08:00:00Z,1\n', "is no CSV"),
+        (TICKS + '"gold,2026-09-24T08:00:00Z,1\n', "is no CSV: unexpected end of data."),
         (TICKS + f"gold,2026-09-24T08:00:00Z,{'9' * 200_000}\n", "is no CSV"),
     ],
 )
