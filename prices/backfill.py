@@ -170,7 +170,7 @@ def _violations(days: Mapping[tuple[dt.date, Metal], Quote]) -> dict[tuple[dt.da
 
 
 def nearest(series: Series, premiums: PremiumHistory) -> Nearest:
-    """What history has of a series nearest to a moment, at spot."""
+    """A function that gives the kept price of a series nearest to a moment, at spot."""
 
     def point(at: dt.datetime) -> Point | None:
         candle = series.nearest(at)

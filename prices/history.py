@@ -51,7 +51,7 @@ ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET
     seq = CASE WHEN excluded.seq > had.seq THEN excluded.seq ELSE had.seq END
 RETURNING {statements.columns(Candle)}
 """  # noqa: S608  (of names above alone)
-# What lies in many short spans of time, read by one statement, and by nothing of what lies between them.
+# Rows in many short spans of time, by one statement that reads nothing of what lies between them.
 _IN_SPANS = """
 WITH span (span_from, span_until) AS (VALUES {spans})
 SELECT {columns} FROM span JOIN {table} ON {column} >= span_from AND {column} < span_until
@@ -61,7 +61,7 @@ _WHERE_ONE_IS = f"ON CONFLICT ({', '.join(_KEY)}) DO"
 _IN_ITS_PLACE = "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in (*_FIGURES, "source"))
 _HAD, _NEW = (", ".join(f"{row}.{name}" for name in _FIGURES) for row in ("had", "excluded"))
 _DIFFERS = f"({_HAD}) <> ({_NEW})"
-# What was filled in, of no ticks that the new one lacks. Of a minute's that are not kept nobody knows.
+# A candle that was filled in itself, of no more ticks than the new one; but no minute whose ticks are kept no longer.
 _MAY_GO = (
     f"had.seq = 0 AND had.source = '' AND had.ticks <= excluded.ticks AND (had.interval <> '{Interval.MINUTE}'"
     " OR had.start >= %s)"

@@ -167,7 +167,7 @@ def _columns(names: list[str], line: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """What holds for all lines of a file."""
+    """The columns of a file, and all else by which each of its lines is read."""
 
     columns: tuple[str, ...]
     delimiter: str

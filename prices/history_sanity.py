@@ -71,7 +71,7 @@ class Validator:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much was found that the rest need not be looked at."""
+        """Whether so many violations were found that the rest need not be looked at."""
         violating = sum(len(sequence.violating) for sequence in self._sequences.values())
         return len(self._found) + violating >= MOST
 
@@ -125,7 +125,7 @@ class Validator:
 
 
 def _times(one: Decimal, other: Decimal) -> Decimal:
-    """How many times the smaller the larger one is."""
+    """The larger of two amounts as a multiple of the smaller."""
     return max(one, other) / min(one, other)
 
 

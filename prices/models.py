@@ -210,7 +210,7 @@ class _Quoted(models.Model):
         abstract = True
 
     metal_id: str
-    # What a row that has no such column says: no premium is on the price, and it is nobody's example.
+    # Of rows without such a column: there is no premium on the price, and it is no example.
     spot: Any = None
     example: Any = False
 

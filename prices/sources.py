@@ -122,7 +122,7 @@ def remember(outcome: Outcome, now: dt.datetime) -> None:
         _count_calls(source, outcome.calls, now, outcome.booking)
         source.save()
         if source.open_until and not was.open_until:
-            _say_who_is_left_alone(source, was.failures + 1, now)
+            _log_open_breaker(source, was.failures + 1, now)
 
 
 def count_calls(name: str, calls: int, now: dt.datetime, booking: Booking | None) -> None:
@@ -141,7 +141,7 @@ def _fail(source: ProviderState, outcome: Outcome, now: dt.datetime) -> None:
     source.failures, source.open_until = breaker.failures, breaker.open_until
 
 
-def _say_who_is_left_alone(opened: ProviderState, refreshes: int, now: dt.datetime) -> None:
+def _log_open_breaker(opened: ProviderState, refreshes: int, now: dt.datetime) -> None:
     """Log that a breaker has opened after so many refreshes, and the sources that are fetched from all the same."""
     all_the_same = needed(now)
     if opened.name not in all_the_same:

@@ -1,4 +1,4 @@
-"""How a quote follows the last one of its metal and lane: pure.
+"""The order of quotes: which one follows the last of its metal and lane, and from when on it is the price. Pure.
 
 Of two quotes of one source the one of the later time is newer. Sources' clocks and delays differ: of two quotes of
 different sources, and of two that several sources agree on, the one of the later refresh is newer.
@@ -19,7 +19,7 @@ _MOST_AHEAD: Final = dt.timedelta(minutes=5)
 
 
 class Order(enum.Enum):
-    """Where a quote belongs: after the last one, or before it and is not published any more."""
+    """The place of a quote: after the last one, or before it, where it is not published any more."""
 
     NEXT = enum.auto()
     SUPERSEDED = enum.auto()  # by a later refresh
@@ -55,7 +55,7 @@ class Arrival:
 
 
 def order(quote: Quote, last: Last | None, arrival: Arrival, *, has_newer: Callable[[], bool]) -> Order:
-    """Say where a quote belongs. Only staff may go back in time.
+    """Decide the place of a quote. Only staff may go back in time.
 
     `has_newer` tells whether the quote's source has given a newer one, which another source's has followed since.
     """
@@ -65,7 +65,7 @@ def order(quote: Quote, last: Last | None, arrival: Arrival, *, has_newer: Calla
     is_same_time = quote.quoted_at == last.quote.quoted_at
     if arrival.counts_as < last.refresh and (is_by_refresh or is_same_time):
         return Order.SUPERSEDED
-    # A time that the last quote cannot have binds nobody.
+    # Where the last quote's time cannot be true, none is earlier.
     is_earlier = quote.quoted_at < last.quote.quoted_at and clock.can_be(last.quote.quoted_at, arrival.now)
     if not is_earlier:
         return Order.NEXT
@@ -75,7 +75,7 @@ def order(quote: Quote, last: Last | None, arrival: Arrival, *, has_newer: Calla
 
 
 def repeats(quote: Quote, last: Last, arrival: Arrival) -> bool:
-    """Whether a quote says once more what the last one said, or corrects it.
+    """Whether a quote repeats the last one, or corrects it.
 
     A source does so with the same time, and sources that agree in the same refresh, of which more have answered.
     """

@@ -1,8 +1,8 @@
-"""By which names this deployment may be asked, where that is not Django's ALLOWED_HOSTS alone.
+"""Requests under other names than those of ALLOWED_HOSTS: for health, and for metrics.
 
-Pages, REST and the admin are for those names: links and forms depend on them. Health is nobody's secret, and who asks
-for it, a load balancer or a supervisor, has an address and no name. The stream looks at the name for a login alone
-(streaming/auth.py): pages of any origin may read it, and whoever has to be known brings a token or that login.
+Pages, REST and the admin answer to ALLOWED_HOSTS alone: links and forms depend on the name. Health is no secret, and a
+load balancer or a supervisor that asks for it has an address and no name. The stream looks at the name for a login
+alone (streaming/auth.py): pages of any origin may read it, and whoever has to be known brings a token or that login.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ HEALTH: Final = ("/healthz", "/readyz")
 
 
 def health_by_any_host(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Middleware by which health is answered whatever Host it is asked by; it goes before all that look at that."""
+    """Middleware that lets health be asked for by any Host; it goes before all that look at the Host."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if request.path in HEALTH:
@@ -28,8 +28,8 @@ def health_by_any_host(get_response: Callable[[HttpRequest], HttpResponseBase]) 
     return middleware
 
 
-def stranger(host: str, allowed: Sequence[str]) -> str | None:
-    """The name in a Host header, if somebody else's page can have it; None for an address and a name of ours.
+def foreign_name(host: str, allowed: Sequence[str]) -> str | None:
+    """The name in a Host header, if a page of somebody else can have it; None for an address and a name of ours.
 
     Whoever owns a name can make it lead here within a browser (DNS rebinding), which then lets their page read what is
     answered. It cannot be done with an address, nor with a name without a dot, which is this network's own.

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Metric, make_asgi_app
 
 from swarna import addresses
 from swarna.addresses import Address, Network
-from swarna.hosts import stranger
+from swarna.hosts import foreign_name
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 Read = Callable[[], Awaitable[Iterable[Metric]]]
@@ -42,7 +42,7 @@ def with_metrics(
             await http(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD"):
             await _answer(send, 405, "This is only to be read.\n", (b"allow", b"GET, HEAD"))
-        elif name := _stranger(scope, hosts):
+        elif name := _foreign_name(scope, hosts):
             await _answer(send, 403, f"ALLOWED_HOSTS does not list {name}: add it, or ask by an address.\n")
         elif may_read(address := _client_address(scope, proxies), allowed_from):
             page: Application = make_asgi_app(_Together(registry, await _within(patience, more) if more else ()))
@@ -85,9 +85,9 @@ def may_read(address: Address | None, allowed_from: Sequence[Network]) -> bool:
     return address is not None and addresses.is_in(address, allowed_from)
 
 
-def _stranger(scope: Mapping[str, Any], hosts: Sequence[str]) -> str | None:
+def _foreign_name(scope: Mapping[str, Any], hosts: Sequence[str]) -> str | None:
     asked_by = (value.decode("latin-1") for name, value in scope["headers"] if name == b"host")
-    return next(filter(None, (stranger(host, hosts) for host in asked_by)), None)
+    return next(filter(None, (foreign_name(host, hosts) for host in asked_by)), None)
 
 
 def _client_address(scope: Mapping[str, Any], proxies: Sequence[Network]) -> Address | None:

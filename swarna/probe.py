@@ -38,13 +38,13 @@ async def answer(host: str, port: int, path: str, *, patience: float) -> tuple[i
 
 
 async def trouble_with_web(host: str, port: int, *, patience: float) -> str | None:
-    """What is wrong with a web process itself; None where nothing is. Raises OSError where it does not answer."""
+    """The trouble with a web process itself; None where there is none. Raises OSError where it does not answer."""
     status, _ = await answer(host, port, "/healthz", patience=patience)
     return None if status == 200 else f"answers {status}"
 
 
 async def trouble_with_refreshes(host: str, port: int) -> str | None:
-    """What a web process finds wrong with refreshes; None where nothing is. Raises OSError where it does not say."""
+    """The trouble that a web process sees with refreshes; None where it sees none. Raises OSError if it is silent."""
     _, body = await answer(host, port, "/readyz", patience=_PATIENCE_OF_READYZ)
     try:
         told = json.loads(body)["refreshes"]

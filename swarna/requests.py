@@ -84,7 +84,7 @@ class StrictView(APIView):
 
     def initial(self, request: Request, *args: Any, **options: Any) -> None:
         super().initial(request, *args, **options)
-        if request.method not in self.allowed_methods:  # what its query would mean, nobody knows
+        if request.method not in self.allowed_methods:  # its query has no meaning
             self.http_method_not_allowed(request)
         self.asked = query(request, self.query_serializer) if request.method != "OPTIONS" else {}
         self.asked.pop("format", None)

@@ -33,7 +33,7 @@ from swarna.readiness import readyz
 from swarna.requests import Choice, StrictQuerySerializer, StrictView
 
 
-def to_read(view: Callable[..., Any]) -> Callable[..., Any]:
+def read_only(view: Callable[..., Any]) -> Callable[..., Any]:
     """The view, for GET and HEAD; any other method is 405, whether or not it brings a CSRF token."""
     return csrf_exempt(require_safe(view))
 
@@ -67,7 +67,7 @@ handler500 = "swarna.problems.server_error"
 
 
 class SchemaQuerySerializer(StrictQuerySerializer):
-    """How the schema is to be written."""
+    """The format of the schema."""
 
     format = Choice(["yaml", "json"], required=False)
 
@@ -106,11 +106,11 @@ docs = csp_update({"img-src": ["data:"]})(
 )
 
 urlpatterns = [
-    path("", to_read(board), name="board"),
-    path("healthz", to_read(healthz), name="healthz"),
-    path("readyz", to_read(readyz), name="readyz"),
+    path("", read_only(board), name="board"),
+    path("healthz", read_only(healthz), name="healthz"),
+    path("readyz", read_only(readyz), name="readyz"),
     # Browsers ask for it on pages that name no icon, such as the admin's.
-    path("favicon.ico", to_read(RedirectView.as_view(url=static("streaming/favicon.svg")))),
+    path("favicon.ico", read_only(RedirectView.as_view(url=static("streaming/favicon.svg")))),
     path("admin/", admin.site.urls),
     path("api/v1/", include("prices.api.urls")),
     path("api/v1/auth/", include("accounts.api.urls")),
