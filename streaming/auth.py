@@ -20,6 +20,7 @@ from django.utils.http import is_same_domain
 from accounts import sessions, tokens
 from streaming.protocol import BEARER_SUBPROTOCOL, Close
 from swarna import addresses
+from swarna.logs import TOKEN_PREFIX
 
 logger = logging.getLogger(__name__)
 
@@ -200,7 +201,7 @@ def _tokens(scope: Mapping[str, Any]) -> set[str]:
     headers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
     given = {token for header in headers if (token := tokens.presented(header)) is not None}
     for offered in scope.get("subprotocols", ()):
-        if offered.startswith(BEARER_SUBPROTOCOL):
+        if offered.startswith((BEARER_SUBPROTOCOL, TOKEN_PREFIX)):  # a bare token is one here too
             given.add(offered.removeprefix(BEARER_SUBPROTOCOL))
     return given
 
