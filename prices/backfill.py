@@ -21,7 +21,7 @@ from prices.history import Series
 from prices.history_csv import Bar
 from prices.history_sanity import Nearest, Point, Validator
 from prices.holding import bands
-from prices.models import Head, Premium, ProviderState, SilentDay
+from prices.models import Head, ProviderState, SilentDay
 from prices.premiums import PremiumHistory, before_premium, with_premium
 from prices.providers import Archive
 from prices.providers.errors import NoDataError, ProviderError
@@ -141,22 +141,25 @@ def ask(
             filled.troubles.append(f"{date} {metal}: {said}")
         elif _is_open(date):  # else it is the day before once more
             days[date, metal] = said
+    premiums = PremiumHistory()
     if not confirmed:
-        for day, why in _violations(days).items():
+        for day, why in _violations(days, premiums).items():
             del days[day]
             filled.refused.append(why)
     by_series: dict[Series, list[candles.Candle]] = {}
     for (date, metal), said in days.items():
-        by_series.setdefault(series_of(metal), []).append(_day(date, said, now))
+        by_series.setdefault(series_of(metal), []).append(_day(date, said, premiums, now))
     for series, given in by_series.items():
         filled.written += put_missing(series, given, archive.source, replace=replace)
     filled.there = len(days) - filled.written
     return filled
 
 
-def _violations(days: Mapping[tuple[dt.date, Metal], Quote]) -> dict[tuple[dt.date, Metal], str]:
+def _violations(
+    days: Mapping[tuple[dt.date, Metal], Quote], premiums: PremiumHistory
+) -> dict[tuple[dt.date, Metal], str]:
     """The days of an answer that cannot be believed, and why."""
-    premiums, validator = PremiumHistory(), Validator(bands(settings.BASE_CURRENCY))
+    validator = Validator(bands(settings.BASE_CURRENCY))
     places: dict[str, tuple[dt.date, Metal]] = {}
     for (date, metal), said in sorted(days.items()):
         quote, at = before_premium(said), history.midnight(date)
@@ -210,9 +213,10 @@ def _is_open(date: dt.date) -> bool:
     return settings.MARKET_CALENDAR.open_time(begins, begins + _A_DAY) > dt.timedelta(0)
 
 
-def _day(date: dt.date, said: Quote, now: dt.datetime) -> candles.Candle:
+def _day(date: dt.date, said: Quote, premiums: PremiumHistory, now: dt.datetime) -> candles.Candle:
     """A vendor's day as the candle of the day of that date here, with the premium that was in force at its end."""
-    quote = with_premium(said, Premium.in_force(history.midnight(date + _A_DAY) - _INSTANT))
+    end = history.midnight(date + _A_DAY) - _INSTANT
+    quote = with_premium(said, {said.metal: premiums.at(said.metal, end)})
     figures = day_figures(SpotQuote.of(quote))
     bar = Bar(
         metal=quote.metal,
