@@ -10,7 +10,7 @@ ENV PYTHONUNBUFFERED=1 \
 # The image of Python comes without that of its own library, of which each health check loads much.
 RUN python -m compileall -q -x site-packages "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 
-# The folder is there for a volume, which takes its owner over.
+# A volume takes over the owner of the folder that it is mounted on.
 RUN useradd --create-home --uid 10001 swarna \
     && install --directory --owner=swarna --group=swarna --mode=700 /home/swarna/state
 WORKDIR /app

@@ -26,7 +26,7 @@ from swarna.logs import TOKEN_PREFIX
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _env_file = os.environ.get("SWARNA_ENV_FILE", str(BASE_DIR / ".env"))
-# Nobody may read the metrics where the list of who may is empty.
+# An empty list is a value: nobody may read the metrics then.
 env = environment.reader(Path(_env_file) if _env_file else None, may_be_empty={"METRICS_ALLOWED_FROM"})
 
 # --- where it runs -------------------------------------------------------------------------------------------------

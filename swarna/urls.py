@@ -75,7 +75,7 @@ class SchemaQuerySerializer(StrictQuerySerializer):
 class SchemaView(StrictView):
     """The API, described for machines, as YAML or JSON."""
 
-    # Of two of one format, the first is the one that `?format=` names.
+    # Of two renderers of one format, `?format=` takes the first.
     renderer_classes = [OpenApiYamlRenderer, OpenApiYamlRenderer2, OpenApiJsonRenderer2, OpenApiJsonRenderer]
     query_serializer = SchemaQuerySerializer
 
