@@ -178,7 +178,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
     async def end(self, why: Close) -> None:
         """Close with a code and a reason that says what the client should do about it."""
         self.ended = True
-        # How many are never served, whoever calls decides: metrics count them.
+        # Of connections that were never served there may be any number, which metrics count.
         level = logging.INFO if self.is_served else logging.DEBUG
         logger.log(level, "closing the connection of %s: %s %s", _peer(self.scope), why.code, why.reason)
         self.hub.leave(self.connection, _ENDINGS.get(why, Ending.CLIENT))
