@@ -6,9 +6,9 @@
 import logging
 import sys
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeGuard, TypeVar
 
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError, ProgrammingError
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import resolve
@@ -20,8 +20,13 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView, exception_handler
 
+from swarna.schema import UnpreparedDatabaseError
+
 CONTENT_TYPE: Final = "application/problem+json"
 API: Final = "/api/"
+
+# What PostgreSQL calls a table or a column that is missing; for SQLite that is an OperationalError.
+_MISSING: Final = ("42P01", "42703")
 
 Errors = dict[str, list[str]]
 _Response = TypeVar("_Response", bound=HttpResponseBase)
@@ -29,7 +34,9 @@ logger = logging.getLogger(__name__)
 
 
 class _NoDatabaseError(APIException):
-    """It is away, or all connections to it are in use: nobody's mistake, and over in a while."""
+    """It is away, or being put back or migrated, or all connections to it are in use: nobody's mistake, and over in a
+    while.
+    """
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_detail = "The database cannot be asked now. Try again in a few seconds."
@@ -49,7 +56,7 @@ def problem(status: int, detail: str, errors: Errors | None = None) -> dict[str,
 
 def of_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: any refusal as a problem. None for a defect, which Django handles."""
-    if isinstance(error, OperationalError):
+    if _is_no_database(error):
         _log_no_database(error)
         error = _NoDatabaseError()
     response = exception_handler(error, context)
@@ -111,7 +118,7 @@ def unknown_address(request: HttpRequest) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500: a defect of ours, which is logged; or a 503 where the database is away."""
     error = sys.exc_info()[1]
-    if isinstance(error, OperationalError):
+    if _is_no_database(error):
         _log_no_database(error)
         response = HttpResponse(_NoDatabaseError.default_detail, status=503, content_type="text/plain")
         response["Retry-After"] = str(_NoDatabaseError.wait)
@@ -121,7 +128,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return defaults.server_error(request)
 
 
-def _log_no_database(error: OperationalError) -> None:
+def _is_no_database(error: BaseException | None) -> TypeGuard[DatabaseError]:
+    if isinstance(error, ProgrammingError):
+        return getattr(error.__cause__, "sqlstate", None) in _MISSING
+    return isinstance(error, OperationalError | UnpreparedDatabaseError)
+
+
+def _log_no_database(error: DatabaseError) -> None:
     logger.error("the database cannot be asked: %s", str(error).partition("\n")[0])
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
+import psycopg
 import pytest
 import time_machine
-from django.db import connection
+from django.db import ProgrammingError, connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
@@ -14,6 +15,7 @@ from prices.models import Configuration, Head, ProviderState, RefreshSlot
 from prices.tasks import keep_history, refresh_prices
 from swarna import readiness, schema
 from swarna.celery import app
+from swarna.problems import of_exception
 from swarna.scheduler import Scheduler
 from tests.conftest import NOW, quote
 from tests.world import World
@@ -115,3 +117,22 @@ def test_a_database_that_lacks_a_migration_waits_for_it(either_database: None, m
     assert not Configuration.objects.exists()
     recorder.record_applied("prices", "0099_other")
     assert Configuration.load().pk == 1
+
+
+@pytest.mark.parametrize("address", ["/", "/api/v1/metals/", "/api/v1/config/"])
+def test_whoever_asks_before_all_is_back_is_told_to_come_again(
+    restoring: None, client: Client, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.raise_request_exception = False
+    with connection.cursor() as cursor, transaction.atomic():
+        cursor.execute("ALTER TABLE prices_listedmetal RENAME TO prices_not_there_yet")
+        answer = client.get(address)
+        transaction.set_rollback(True)
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert [record.name for record in caplog.records] == ["swarna.problems"]
+
+
+def test_a_statement_that_is_wrong_is_a_defect_all_the_same() -> None:
+    error = ProgrammingError("syntax error")
+    error.__cause__ = psycopg.errors.SyntaxError()
+    assert of_exception(error, {}) is None
