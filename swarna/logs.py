@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import quote
 
 from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
 
 # Each token begins with it, so that it is known as one wherever it turns up: here, or where secrets are scanned for.
 TOKEN_PREFIX = "swarna_"  # noqa: S105  (public)
@@ -173,8 +174,10 @@ def _is_ours(record: logging.LogRecord) -> bool:
 def _kind(record: logging.LogRecord) -> tuple[object, ...]:
     """A key that is the same for two records of one trouble."""
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-    # Most errors of a database come from one line, with one type: what they are is in their words.
-    of_error = (type(error), _lasting(str(error))) if error else ()
+    # Most errors of a database come from one line, with one type: what they are is in their words. Those of a request
+    # that is refused are its sender's, who has many.
+    words = "" if isinstance(error, SuspiciousOperation) else _lasting(str(error))
+    of_error = (type(error), words) if error else ()
     if _is_ours(record):
         return record.name, record.levelno, record.getMessage(), *of_error
     if error is None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from pytest_django import Settings
 
 from swarna import logs
@@ -115,6 +116,13 @@ def raised(text: str) -> Exception:
         return error
 
 
+def refused(name: str) -> Exception:
+    try:
+        raise DisallowedHost(name)
+    except DisallowedHost as error:
+        return error
+
+
 def test_a_librarys_trouble_is_printed_whole_once_and_its_count_when_it_has_ended(console: Told) -> None:
     for number in range(133):
         console.tell("cannot send task %d: %s", number, "no", error=raised(f"try {number}"))
@@ -167,6 +175,12 @@ def test_a_new_trouble_is_not_hidden_by_one_that_comes_from_the_same_line(consol
         "ConnectionError: the database is locked",
         "ConnectionError: the disk is full",
     ]
+
+
+def test_whoever_asks_by_many_names_fills_no_log(console: Told) -> None:
+    for name in ("evil.example", "bad.example", "worse.example"):
+        console.tell("Invalid HTTP_HOST header: %s", name, by="django.security.DisallowedHost", error=refused(name))
+    assert sum("Traceback" in line for line in console.lines) == 1
 
 
 def test_our_own_loggers_are_taken_at_their_word(console: Told) -> None:
