@@ -366,7 +366,7 @@ LOGGING = {
     "formatters": {
         "line": {"()": "swarna.logs.TokenlessFormatter", "format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
     },
-    "handlers": {"console": {"class": "swarna.logs.TroubleHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "swarna.troubles.TroubleHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         name: {"handlers": ["console"], "level": level, "propagate": False}
