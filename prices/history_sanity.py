@@ -60,6 +60,27 @@ class _Sequence:
     believed_count: int = 0
     violating: list[tuple[Point, Point]] = field(default_factory=list)
 
+    def take(self, point: Point) -> None:
+        """Believe a price, or not."""
+        if _is_multiple(point, self.reference):
+            self.violating.append((point, self.reference))
+            return
+        self.reference = point
+        self.believed_count += 1
+        if len(self.believed) < MOST:
+            self.believed.append(point)
+
+    def violations(self) -> list[Violation]:
+        """Its prices that cannot be believed."""
+        if self.is_known or self.believed_count >= len(self.violating):
+            return [_beside(point, reference) for point, reference in self.violating]
+        # Most are right, and those that were believed first are not; of most, again, some may be of another level.
+        right = self.violating[0][0]
+        most = _Sequence(right, is_known=False)
+        for point, _ in self.violating:
+            most.take(point)
+        return [_beside(point, right) for point in self.believed] + most.violations()
+
 
 class Validator:
     """Applies the rules to prices, in any order of time; neighbours are those that are given one after the other."""
@@ -89,24 +110,11 @@ class Validator:
             if kept and self._outside(metal, kept.price):
                 kept = None
             sequence = self._sequences[key] = _Sequence(kept or point, is_known=kept is not None)
-        if _is_multiple(point, sequence.reference):
-            sequence.violating.append((point, sequence.reference))
-            return
-        sequence.reference = point
-        sequence.believed_count += 1
-        if len(sequence.believed) < MOST:
-            sequence.believed.append(point)
+        sequence.take(point)
 
     def violations(self) -> list[Violation]:
         """All that cannot be believed. Of two levels, if no kept price tells, the one of most prices is right."""
-        found = list(self._found)
-        for sequence in self._sequences.values():
-            violating = sequence.violating
-            if not sequence.is_known and sequence.believed_count < len(violating):
-                right = violating[0][0]
-                violating = [(point, right) for point in sequence.believed]
-            found += [_beside(point, reference) for point, reference in violating]
-        return found
+        return self._found + [each for sequence in self._sequences.values() for each in sequence.violations()]
 
     def _outside(self, metal: Metal, price: Decimal) -> Band | None:
         """The metal's band, where a price is outside of it."""

@@ -53,6 +53,12 @@ def test_where_nothing_is_kept_most_prices_are_right() -> None:
     assert violations((NOW, "3110"), (NOW, "100"), (NOW, "101")) == ["0"]
 
 
+def test_of_three_levels_the_one_of_most_prices_is_right() -> None:
+    prices = [(NOW, price) for price in ("3110", "100", "101", "1000", "102", "103")]
+    assert violations(*prices) == ["0", "3"]
+    assert violations(*prices[3::-1], *prices[4:]) == ["0", "3"]
+
+
 def test_where_a_price_is_kept_it_is_right_however_many_differ() -> None:
     kept = Point("what is kept", NOW, Decimal("3110"))
     assert violations((NOW, "3111"), (NOW, "100"), (NOW, "101"), kept=kept) == ["1", "2"]
