@@ -31,16 +31,21 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def old(request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: Any, valkey: str) -> Iterator[None]:
-    """A database as it was before candles: two live ticks of gold with a move between them, and a fallback."""
+def empty(request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: Any, valkey: str) -> Iterator[None]:
+    """Django on a database of each kind, without tables."""
     if request.param == "sqlite":
         address = f"sqlite:///{tmp_path}/old.sqlite3"
     else:
         address = request.getfixturevalue("postgresql").create(f"old_{next(_numbers)}")
     with in_place_of_sqlite(address), django_db_blocker.unblock():
-        call_command("migrate", *BEFORE_CANDLES, verbosity=0)
-        fill(MigrationLoader(connection).project_state(BEFORE_CANDLES).apps)
         yield
+
+
+@pytest.fixture
+def old(empty: None) -> None:
+    """A database as it was before candles: two live ticks of gold with a move between them, and a fallback."""
+    call_command("migrate", *BEFORE_CANDLES, verbosity=0)
+    fill(MigrationLoader(connection).project_state(BEFORE_CANDLES).apps)
 
 
 def fill(apps: Apps) -> None:
@@ -129,22 +134,15 @@ def test_what_is_kept_is_not_taken_back_to_where_it_has_no_room(old: None) -> No
     call_command("migrate", verbosity=0)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def of_old(request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: Any, valkey: str) -> Iterator[Any]:
+@pytest.fixture
+def of_old(empty: None) -> Apps:
     """The models of a database as it was before examples were told from staff's prices."""
-    if request.param == "sqlite":
-        address = f"sqlite:///{tmp_path}/old.sqlite3"
-    else:
-        address = request.getfixturevalue("postgresql").create("before_examples")
-    with in_place_of_sqlite(address), django_db_blocker.unblock():
-        call_command("migrate", "auth", verbosity=0)
-        call_command("migrate", *BEFORE_EXAMPLES, verbosity=0)
-        yield MigrationLoader(connection).project_state(BEFORE_EXAMPLES).apps
-    if request.param == "postgresql":
-        request.getfixturevalue("postgresql").drop("before_examples")
+    call_command("migrate", "auth", verbosity=0)
+    call_command("migrate", *BEFORE_EXAMPLES, verbosity=0)
+    return MigrationLoader(connection).project_state(BEFORE_EXAMPLES).apps
 
 
-def test_of_an_old_installation_what_nobody_has_entered_is_an_example(of_old: Any) -> None:
+def test_of_an_old_installation_what_nobody_has_entered_is_an_example(of_old: Apps) -> None:
     seeds = {"gold": "9223.3162", "silver": "105.0461", "platinum": "3824.4612", "palladium": "3299.0955"}
     asha = User.objects.create(username="asha").pk
     made = {}
