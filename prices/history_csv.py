@@ -36,6 +36,8 @@ _EXAMPLE: Final = {
     ";": "such as 9223,3162: where ; is between columns, the comma is the decimal mark",
 }
 _SOURCE: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
+_TIME: Final = "write a time with its zone, such as 2026-09-24T08:00:00Z."
+_DAY: Final = "write the day as 2026-09-24: a spreadsheet keeps that where the column's format is text."
 T = TypeVar("T")
 
 
@@ -223,14 +225,14 @@ class _Line:
     def amount_if_any(self, column: str) -> Decimal | None:
         return self.amount(column) if self._given.get(column) else None
 
-    def time(self, column: str) -> dt.datetime:
+    def time(self, column: str, advice: str = _TIME) -> dt.datetime:
         try:
             at = dt.datetime.fromisoformat(self._given[column])
             if at.tzinfo is None:
                 raise ValueError
             at = at.astimezone(dt.UTC)
         except (ValueError, OverflowError) as error:
-            raise self.error(column, "write a time with its zone, such as 2026-09-24T08:00:00Z.") from error
+            raise self.error(column, advice) from error
         if not EARLIEST <= at <= self._layout.now:
             raise self._out_of_range(column)
         return at
@@ -251,7 +253,7 @@ class _Line:
             if begins > self._layout.now:
                 raise self._out_of_range("start")
             return begins
-        at = self.time("start")
+        at = self.time("start", _DAY if interval is Interval.DAY else _TIME)
         if (begins := interval.start(at, self._layout.zone)) != at:
             raise self.error(
                 "start", f"no {interval} candle begins then; the one that holds it does at {_time(begins)}."
