@@ -1,7 +1,7 @@
 """What each source says now, side by side: for an operator who wants to see what is wrong. Publishes nothing."""
 
 import datetime as dt
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from statistics import median
@@ -20,6 +20,7 @@ from prices.premiums import with_premium
 from prices.providers.chain import Outcome
 from prices.quotes import PERCENT_STEP, Lane, Metal, PublishedQuote, Quote, percent
 from prices.words import span
+from swarna.clock import Clock
 
 _LONGEST_ERROR = 18  # characters in a cell; whole below the table
 
@@ -183,7 +184,7 @@ class Comparison:
         }
 
 
-def compare(names: Collection[str], clock: Callable[[], dt.datetime] = timezone.now) -> Comparison:
+def compare(names: Collection[str], clock: Clock = timezone.now) -> Comparison:
     """Ask these sources, once, and put what they say side by side (prices/asking.py: it counts against quotas)."""
     outcomes = ask(names, clock)
     now = clock()

@@ -463,6 +463,8 @@ class FallbackPrice(models.Model):
     Edits are audited and go out at once if shown.
     """
 
+    FIRST_YEAR = 2000  # of `as_of`: a time before is a slip
+
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="fallback_prices")
     currency = models.CharField(max_length=3, default=_base_currency)
     price = models.DecimalField(

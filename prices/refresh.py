@@ -6,7 +6,7 @@ of one source is newer than that of another (prices/ingest.py).
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -20,6 +20,7 @@ from prices.premiums import before_premium
 from prices.providers import chain
 from prices.providers.chain import Outcome
 from prices.quotes import Metal, Quote
+from swarna.clock import Clock
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def refresh_if_due() -> None:
         refresh()
 
 
-def refresh(clock: Callable[[], dt.datetime] = timezone.now) -> None:
+def refresh(clock: Clock = timezone.now) -> None:
     """Fetch every listed metal and publish what is new, each source's prices as soon as it has answered.
 
     A metal without any price gets its fallback first, so that nobody waits for a source's time-out. While the market is
@@ -74,7 +75,7 @@ def _to_ask_for(now: dt.datetime) -> list[Metal]:
     ]
 
 
-def _by_the_first(metals: list[Metal], refresh: int, clock: Callable[[], dt.datetime]) -> None:
+def _by_the_first(metals: list[Metal], refresh: int, clock: Clock) -> None:
     """Each metal from the first source that has a fresh price. For one that is held the next is asked, and may confirm.
 
     A stale price goes out, as what it is, where nobody has a fresh one, and the one that is out is not of later.
@@ -93,7 +94,7 @@ def _by_the_first(metals: list[Metal], refresh: int, clock: Callable[[], dt.date
         ingest.offer([quote for metal, quote in newest.items() if metal not in fresh], now=clock())
 
 
-def _by_consensus(metals: list[Metal], refresh: int, clock: Callable[[], dt.datetime]) -> None:
+def _by_consensus(metals: list[Metal], refresh: int, clock: Clock) -> None:
     """Each metal as enough sources agree on it, as soon as no answer that is missing could overturn that.
 
     When all have answered, or the budget is used up, what they say together goes out in the place of what went before.

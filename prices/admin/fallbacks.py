@@ -18,8 +18,6 @@ from prices.holding import bands
 from prices.models import EXAMPLES_NOTE, Configuration, FallbackPrice, LatestPrice, ListedMetal
 from prices.quotes import FALLBACK, Lane, Metal, Quote
 
-_FIRST_YEAR = 2000
-
 
 def _show_fallbacks() -> None:
     ingest.fall_back_where_due(now=timezone.now())
@@ -60,8 +58,10 @@ class FallbackPriceForm(InACurrencyForm):
         as_of: dt.datetime = self.cleaned_data["as_of"]
         if as_of > timezone.now() + dt.timedelta(minutes=2):
             raise ValidationError("This is in the future. Give the time at which the price was true.")
-        if as_of.year < _FIRST_YEAR:
-            raise ValidationError(f"This is before {_FIRST_YEAR}. Give the time at which the price was true.")
+        if as_of.year < FallbackPrice.FIRST_YEAR:
+            raise ValidationError(
+                f"This is before {FallbackPrice.FIRST_YEAR}. Give the time at which the price was true."
+            )
         return as_of
 
     def clean(self) -> dict[str, Any]:

@@ -387,7 +387,7 @@ class FallbackChangesSerializer(StrictSerializer):
         help_text="Per gram of fine metal; four decimals at most.",
         **_bounds(FallbackPrice, "price"),
     )
-    asOf = Moment(required=False, first_year=2000, help_text="When it was true; not in the future.")
+    asOf = Moment(required=False, first_year=FallbackPrice.FIRST_YEAR, help_text="When it was true; not in the future.")
     note = serializers.CharField(required=False, allow_blank=True, max_length=200)
     version = serializers.IntegerField(required=False, allow_null=True, help_text="Null: whatever it is now.")
     confirm = serializers.BooleanField(
