@@ -19,7 +19,7 @@ from prices.backfill import Filled, given_whole, nearest, put_missing, series_of
 from prices.candles import Counted, Interval
 from prices.history import Series, Span
 from prices.history_csv import Bar, CsvError, Tick
-from prices.history_sanity import Point, Validator, Violation
+from prices.history_sanity import Point, Validator
 from prices.holding import bands
 from prices.models import Head, Price
 from prices.premiums import PremiumHistory
@@ -48,9 +48,9 @@ _TICK_COLUMNS: Final = (
 )
 
 
-def violations(lines: Iterable[str], *, now: dt.datetime) -> list[Violation]:
-    """The prices of a file that cannot be believed (prices/history_sanity.py), at spot. Raises CsvError where the file
-    cannot be read.
+def validated(lines: Iterable[str], *, now: dt.datetime) -> Validator:
+    """A validator that was given all prices of a file, at spot (prices/history_sanity.py). Raises CsvError where the
+    file cannot be read.
     """
     premiums, validator = PremiumHistory(), Validator(bands(settings.BASE_CURRENCY))
     for line, row in _rows(lines, now):
@@ -69,7 +69,7 @@ def violations(lines: Iterable[str], *, now: dt.datetime) -> list[Violation]:
             figures = {name: rounded(amount / premium) for name, amount in figures.items()}
         price = next(iter(figures.values()))
         validator.take(series, row.metal, Point(place, at, price), figures, nearest(series, premiums))
-    return validator.violations()
+    return validator
 
 
 def from_csv(lines: Iterable[str], *, replace: bool = False, now: dt.datetime) -> Filled:

@@ -89,6 +89,8 @@ class Validator:
         self._bands = bands
         self._found: list[Violation] = []
         self._sequences: dict[object, _Sequence] = {}
+        # The first price of each series for which there was neither a band nor a price that is kept.
+        self.compared_with_nothing: list[Point] = []
 
     @property
     def is_full(self) -> bool:
@@ -110,6 +112,8 @@ class Validator:
             if kept and self._outside(metal, kept.price):
                 kept = None
             sequence = self._sequences[key] = _Sequence(kept or point, is_known=kept is not None)
+            if kept is None and metal not in self._bands:
+                self.compared_with_nothing.append(point)
         sequence.take(point)
 
     def violations(self) -> list[Violation]:

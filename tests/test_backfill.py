@@ -614,6 +614,15 @@ def test_without_a_band_prices_of_years_ago_are_no_multiple(without_bands: None,
     assert "3 written" in run(file("".join(["metal,interval,start,open,high,low,close\n", *lines])))
 
 
+def test_without_anything_to_compare_with_the_first_price_is_shown(
+    without_bands: None, file: Callable[[str], str]
+) -> None:
+    said = run(file(hourly("411227", "411228")))
+    assert "line 2, gold: 411,227.0000 could be compared with nothing" in said
+    said = run(file(hourly("411229").replace("2026-09-14", "2026-09-16")))
+    assert "compared with nothing" not in said
+
+
 @pytest.mark.parametrize(
     ("columns", "values", "named"),
     [

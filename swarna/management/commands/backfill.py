@@ -88,7 +88,8 @@ class Command(BaseCommand):
             with _opened(name) as file:
                 now = timezone.now()
                 with _sized(file, "checked") as bar:
-                    found = history_import.violations(_counted(file, bar), now=now)
+                    validator = history_import.validated(_counted(file, bar), now=now)
+                found = validator.violations()
                 if found and not confirmed:
                     raise CommandError(
                         f"{name}: {_cannot_be_believed(found, 'line')}\nNothing is filled in. Mend them, or give "
@@ -96,7 +97,13 @@ class Command(BaseCommand):
                     )
                 file.seek(0)
                 with _sized(file, "filled in") as bar:
-                    return history_import.from_csv(_counted(file, bar), replace=replace, now=now)
+                    filled = history_import.from_csv(_counted(file, bar), replace=replace, now=now)
+                for point in validator.compared_with_nothing:
+                    self.stderr.write(
+                        f"{point.place}: {point.price:,} could be compared with nothing: there is no fallback price, "
+                        f"sanity band or history of it in {settings.BASE_CURRENCY} yet. Is it per gram?"
+                    )
+                return filled
         except CsvError as error:
             raise CommandError(f"{name}, {error} Nothing is filled in before all of it can be read.") from error
         except OSError as error:
