@@ -120,7 +120,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exc_info()[1]
     if _is_no_database(error):
         _log_no_database(error)
-        response = HttpResponse(_NoDatabaseError.default_detail, status=503, content_type="text/plain")
+        status, detail = _NoDatabaseError.status_code, _NoDatabaseError.default_detail
+        is_page = not request.path.startswith(API)
+        response = defaults.server_error(request) if is_page else answer(status, detail)
+        response.status_code = status
         response["Retry-After"] = str(_NoDatabaseError.wait)
         return logged(response)
     if request.path.startswith(API):

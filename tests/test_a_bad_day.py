@@ -16,6 +16,7 @@ from playwright.sync_api import Page, WebSocket, expect
 from pytest_django import Settings
 
 from prices import providers, schedule
+from prices.models import FallbackPrice
 from prices.providers.errors import TemporaryError
 from prices.providers.http import Client
 from prices.quotes import Metal, Quote
@@ -105,6 +106,7 @@ def server(run_server: Callable[..., Server], market: Market) -> Server:
     """A web process that goes by the market's clock, on a database without any price."""
     server = run_server(DJANGO_SETTINGS_MODULE="tests.told_time", TOLD_TIME=str(market.clock))
     server.do(forget_prices)
+    server.do(lambda: FallbackPrice.objects.update(example=False, note=""))  # staff have entered theirs
     server.do(lambda: schedule.set_interval(STEP))
     server.do(publish.reload)
     return server

@@ -232,7 +232,7 @@ def test_a_disk_that_is_full_is_told_and_nothing_is_saved(
     monkeypatch.setattr(FallbackPrice, "save_base", refuse)
     desk.raise_request_exception = False
     page = save(address_of(), price="9300")
-    assert page.status_code == 500
+    assert page.status_code == 503
     assert b"see whether it is there before you send it again" in page.content
     assert fallback().price == before
 
