@@ -201,6 +201,7 @@ async def test_a_rolling_restart_loses_no_move_for_clients_that_resume(run_serve
         followers = [asyncio.create_task(follow(each)) for each in heard]
         server.signal(signal.SIGUSR1)
         while server.output.count("listening on") < 4 or "replacing web 2" not in server.output:
+            assert "the old one stays" not in server.output, server.output
             await move()
         for _ in range(5):
             await move()
