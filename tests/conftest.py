@@ -24,7 +24,7 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from prices import ingest, partitions
+from prices import clock_watch, ingest, partitions
 from prices.quotes import Metal, PublishedTick, Quote
 from swarna.valkey import EmbeddedValkey, wait_for_redis
 from tests.browser_fixtures import browser, expected_errors, page
@@ -167,8 +167,9 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
 
 
 @pytest.fixture(autouse=True)
-def months_forgotten() -> Iterator[None]:
-    """What this process knows of months is forgotten: a test takes those with it that it made."""
+def months_and_clocks_forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What this process knows of months and of the database's clock is of one test: both go with it."""
+    monkeypatch.setattr(clock_watch, "watch", clock_watch.ClockWatch())
     yield
     partitions._known.clear()
 

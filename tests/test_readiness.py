@@ -95,10 +95,7 @@ def test_whoever_asks_often_costs_nothing(client: Client, django_assert_num_quer
         assert client.get("/readyz").json() == said
 
 
-def test_an_answer_is_kept_for_a_second_though_the_clock_is_put_back(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(clock_watch, "watch", clock_watch.ClockWatch())  # that of other tests is to see no step
+def test_an_answer_is_kept_for_a_second_though_the_clock_is_put_back(client: Client) -> None:
     assert ready(client)[0] == 200
     forget_prices()
     with time_machine.travel(timezone.now() - dt.timedelta(hours=1)):
