@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import sys
 import tempfile
 import time
@@ -13,6 +14,8 @@ from bench import meter as meters
 from bench.rows import ROWS, Bench
 
 KEPT = servers.ROOT / "var" / "bench"
+# As manage.py does: parts of the product that run in this process read its settings.
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "swarna.settings")
 
 
 def arguments() -> argparse.Namespace:
