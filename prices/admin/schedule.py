@@ -12,7 +12,7 @@ admin.site.unregister(PeriodicTask)
 
 @admin.register(PeriodicTask)
 class PeriodicTaskAdmin(BeatsOwn):
-    """The library's pages, whose actions enable, disable and run tasks without asking for any permission: here they are
+    """The library's pages, whose actions enable, disable and run tasks without checking any permission: here they are
     for those who may change tasks, or whoever may view them could stop prices.
     """
 

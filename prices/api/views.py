@@ -102,7 +102,7 @@ class MarketView(StrictView):
         market, next_change = answers.market(now), settings.MARKET_CALENDAR.next_change(now)
         return Response(
             MarketSerializer({"market": market, "nextChange": next_change, "timestamp": now}).data,
-            # When it was asked for is no news.
+            # The time of the request is no news.
             headers={"ETag": f'W/"{market}-{wire.time(next_change)}"'},
         )
 
