@@ -19,6 +19,7 @@ RUN pip install --no-cache-dir --require-hashes -r requirements.txt
 COPY manage.py .
 COPY swarna swarna
 COPY accounts accounts
+COPY infra infra
 COPY prices prices
 COPY streaming streaming
 COPY templates templates

@@ -15,8 +15,8 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from accounts import known_addresses
-from swarna import addresses
-from swarna.windows import Count, Windows
+from infra import addresses
+from infra.rate_windows import Count, Windows
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from knox.models import get_digest_token
 from knox.settings import CONSTANTS
 
 from accounts.models import Token
-from swarna.logs import TOKEN_PREFIX
+from infra.redaction import TOKEN_PREFIX
 
 # Live ones of one account: more is a client that asks for a new token each time, and never comes back for the old.
 MOST_TOKENS = 20

@@ -74,7 +74,7 @@ def fill_candles(days: int) -> None:
 
 def fill_ticks(first: int, count: int, every: int) -> None:
     """Of `count` ticks over the year, every `every`-th where `first`, and else all others."""
-    from prices import partitions
+    from prices.history import partitions
 
     month = BEGIN
     while month <= END + dt.timedelta(days=62):
@@ -129,9 +129,9 @@ def median_ms(queries: Mapping[str, Callable[[], tuple[str, Sequence[Any]]]], ti
 
 
 def _candles(interval: str, days: int) -> tuple[str, Sequence[Any]]:
-    from prices.candles import Interval
-    from prices.history import Series
-    from prices.quotes import Lane
+    from prices.domain.candles import Interval
+    from prices.domain.quotes import Lane
+    from prices.history.candle_store import Series
 
     length = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "1d": 1440}[interval] * dt.timedelta(minutes=1)
     year = dt.timedelta(days=days)
@@ -237,8 +237,8 @@ class Ingesting:
 
     def tick(self) -> float:
         """Write the next; how long it took, in ms."""
-        from prices import ingest
-        from prices.quotes import Metal, Quote
+        from prices.domain.quotes import Metal, Quote
+        from prices.publishing import ingest
 
         self._number += 1
         at = self._now + dt.timedelta(seconds=self._number)
@@ -300,7 +300,7 @@ def ingest(times: int) -> dict[str, float]:
         work.bare()
         for _ in range(times):
             taken["with"].append(work.tick())
-            with mock.patch("prices.ingest.history.take", return_value=[]):
+            with mock.patch("prices.publishing.ingest.history.take", return_value=[]):
                 taken["without"].append(work.tick())
             taken["bare"].append(work.bare())
     return {name: statistics.median(each) for name, each in taken.items()}
@@ -334,7 +334,7 @@ def beside() -> dict[str, float]:
 
 def retention(seconds: float) -> dict[str, float]:
     """Make months ahead and drop the oldest, with ingest beside, in a process of its own."""
-    from prices import partitions
+    from prices.history import partitions
 
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.history_work", "beside"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -369,7 +369,7 @@ def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "swarna.settings"
     os.environ["PRICE_PROVIDERS"] = "gold_api_com"
     django.setup()
-    from swarna.postgresql import long_work
+    from infra.postgresql import long_work
 
     numbers = list(map(int, arguments))
     parts: Mapping[str, Callable[..., Any]] = {

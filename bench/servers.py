@@ -17,7 +17,7 @@ from typing import IO, ClassVar, Self
 import redis
 
 from bench import machine
-from swarna.valkey import EmbeddedValkey, wait_for_redis
+from infra.process.valkey import EmbeddedValkey, wait_for_redis
 
 ROOT = Path(__file__).resolve().parent.parent
 NODE = ROOT / "bench" / "node"

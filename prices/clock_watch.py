@@ -11,9 +11,9 @@ from typing import Final
 from django.db import connection
 from django.utils import timezone
 
+from infra import clock
+from infra.clock import TOLERANCE
 from prices.models import RefreshSlot
-from swarna import clock
-from swarna.clock import TOLERANCE
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What the database keeps. Prices are written by prices/ingest.py alone (and backfilled), and never changed."""
+"""What the database keeps. Prices are written by prices/publishing/ingest.py and by backfills, and never changed."""
 
 import datetime as dt
 import logging
@@ -11,13 +11,14 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
-from prices import candles, positions, statements
-from prices.breaker import Breaker
-from prices.candles import Interval
-from prices.guards import Doubt
-from prices.positions import Position
-from prices.quota import Quota
-from prices.quotes import (
+from infra import database_place, schema
+from prices import sql
+from prices.domain import candles, positions
+from prices.domain.breaker import Breaker
+from prices.domain.candles import Interval
+from prices.domain.positions import Position
+from prices.domain.quota import Quota
+from prices.domain.quotes import (
     FALLBACK,
     LARGEST_PRICE,
     PRICE_STEP,
@@ -30,8 +31,8 @@ from prices.quotes import (
     lane_of,
     shown_lanes,
 )
-from prices.succession import Last
-from swarna import schema
+from prices.domain.sanity import Doubt
+from prices.domain.succession import Last
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class ListedMetal(models.Model):
     @classmethod
     def metals(cls) -> list[Metal]:
         """Those that are switched on, in staff's order."""
-        return [Metal(listed.name) for listed in statements.rows(cls, "WHERE enabled ORDER BY position, name")]
+        return [Metal(listed.name) for listed in sql.rows(cls, "WHERE enabled ORDER BY position, name")]
 
 
 class Head(models.Model):
@@ -123,7 +124,7 @@ class Head(models.Model):
     def locked(cls) -> "Head":
         """The one row, made when it is missing, with an epoch of its own, for the caller's transaction alone.
 
-        Raises UnpreparedDatabaseError where the database is another one than it was, and not whole (swarna/schema.py).
+        Raises UnpreparedDatabaseError where the database is another one than it was, and not whole (infra/schema.py).
         """
         # A transaction of SQLite has the whole database.
         lock = _LOCK if connection.vendor == "postgresql" else ""
@@ -170,9 +171,9 @@ class Head(models.Model):
     @classmethod
     def _read(cls, clause: str = "") -> "Head | None":
         """The row; without an epoch where that was drawn elsewhere."""
-        place, values = positions.place()
-        columns = statements.columns(cls).replace("epoch", f"CASE WHEN place = {place} THEN epoch ELSE '' END")
-        heads = statements.run(cls, f"SELECT {columns} FROM prices_head {clause}", values)  # noqa: S608  (names)
+        place, values = database_place.place("prices_head")
+        columns = sql.columns(cls).replace("epoch", f"CASE WHEN place = {place} THEN epoch ELSE '' END")
+        heads = sql.run(cls, f"SELECT {columns} FROM prices_head {clause}", values)  # noqa: S608  (names)
         return heads[0] if heads else None
 
     def draw_epoch(self, reason: str, *, seen: str = "") -> None:
@@ -183,8 +184,8 @@ class Head(models.Model):
         stored = Head.objects.values_list("epoch", flat=True).get(pk=self.pk)
         self.superseded = positions.superseded(self.superseded, stored, seen)
         self.epoch = positions.new_epoch()
-        place, values = positions.place(make=True)
-        statements.run(
+        place, values = database_place.place("prices_head", make=True)
+        sql.run(
             Head,
             f"UPDATE prices_head SET epoch = %s, superseded = %s, place = {place}",  # noqa: S608  (names)
             [("epoch", self.epoch), ("superseded", self.superseded), *values],
@@ -264,7 +265,8 @@ class _Published(_Quoted):
 class Price(_Published):
     """History: one metal's quote in one tick, or one that was filled in later, which has no number on the stream.
 
-    On PostgreSQL the table is partitioned by month (prices/partitions.py). What is older than TICKS_KEPT_FOR goes.
+    On PostgreSQL the table is partitioned by month (prices/history/partitions.py). What is older than TICKS_KEPT_FOR
+    goes.
     """
 
     metal = models.ForeignKey(
@@ -295,7 +297,7 @@ class Price(_Published):
 
 
 class Confirmation(NamedTuple):
-    """The time at which a source confirmed a price, and the clock that says so (`swarna.clock.mark`)."""
+    """The time at which a source confirmed a price, and the clock that says so (`infra.clock.mark`)."""
 
     at: dt.datetime
     clock: str
@@ -306,7 +308,7 @@ class LatestPrice(_Published):
 
     `confirmed_at` is when a source last gave this quote or a newer one, and `refresh` the refresh in which that was: an
     upstream that repeats an unchanged quote is alive, though there is nothing new to publish. `confirmed_by` is the
-    clock that says so (swarna/clock.py).
+    clock that says so (infra/clock.py).
     """
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="latest")
@@ -314,7 +316,7 @@ class LatestPrice(_Published):
     confirmed_at = models.DateTimeField()
     confirmed_by = models.CharField(max_length=80, default="", db_default="")
     trading_day = models.JSONField(
-        null=True, help_text="The day so far, before any premium (prices/days.py). Staff's fallback has none."
+        null=True, help_text="The day so far, before any premium (prices/domain/days.py). Staff's fallback has none."
     )
     refresh = models.BigIntegerField(default=0, db_default=0)
 
@@ -347,7 +349,7 @@ class LatestPrice(_Published):
     def confirmations(cls) -> dict[str, Confirmation]:
         """The last confirmation by a source, as it is stored, of a price that may be shown; by metal.
 
-        What of it can be believed: prices/confirmations.py.
+        What of it can be believed: prices/publishing/confirmations.py.
         """
         by_sources = cls.shown().exclude(lane=FALLBACK).order_by("confirmed_at")
         rows = by_sources.values_list("metal", "confirmed_at", "confirmed_by")
@@ -355,9 +357,9 @@ class LatestPrice(_Published):
 
 
 class Candle(models.Model):
-    """What a metal's price did in one interval (prices/candles.py), in one lane. Kept for good.
+    """What a metal's price did in one interval (prices/domain/candles.py), in one lane. Kept for good.
 
-    Kept by prices/history.py with each tick, and made of ticks that are no more.
+    Kept by prices/history/candle_store.py with each tick, and made of ticks that are no more.
     """
 
     pk = models.CompositePrimaryKey("metal", "currency", "lane", "interval", "start")
@@ -551,7 +553,7 @@ class Configuration(models.Model):
     @classmethod
     def load(cls) -> "Configuration":
         """The one row, made when it is missing."""
-        there = statements.rows(cls)
+        there = sql.rows(cls)
         return there[0] if there else schema.get_or_create(cls.objects.all(), pk=1)
 
     @property
@@ -572,7 +574,7 @@ class Configuration(models.Model):
 
 
 class SanityBand(models.Model):
-    """Between which prices a metal can be at all. Without one: see prices/holding.py."""
+    """Between which prices a metal can be at all. Without one: see prices/sanity_bands.py."""
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="bands")
     currency = models.CharField(max_length=3, default=_base_currency)
@@ -627,7 +629,7 @@ class Premium(models.Model):
     def rows_in_force(cls, at: dt.datetime) -> "dict[str, Premium]":
         """The premium of each metal that has one at `at`."""
         began = "WHERE effective_from <= %s ORDER BY effective_from, id"
-        in_order = statements.rows(cls, began, [("effective_from", at)])
+        in_order = sql.rows(cls, began, [("effective_from", at)])
         return {premium.metal_id: premium for premium in in_order}
 
 
@@ -637,7 +639,7 @@ class Premium(models.Model):
 class RefreshSlot(models.Model):
     """When the next refresh is due. Whoever moves it on has claimed the slot; there is one row.
 
-    `claimed_at` is when somebody last did, by the clock `claimed_by` (swarna/clock.py), which was then `clock_ahead_ms`
+    `claimed_at` is when somebody last did, by the clock `claimed_by` (infra/clock.py), which was then `clock_ahead_ms`
     ahead of the database's.
     """
 

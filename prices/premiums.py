@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from prices.days import SpotQuote
+from prices.domain.days import SpotQuote
+from prices.domain.quotes import Lane, Quote
 from prices.models import Premium
 from prices.providers import PROVIDERS
-from prices.quotes import Lane, Quote
 
 
 class PremiumHistory:

@@ -1,7 +1,7 @@
 """One refresh: ask the sources, record what they gave, fall back where nobody has answered for too long.
 
 Refreshes are numbered in the order in which they began: by that, and not by what time each source says it is, the price
-of one source is newer than that of another (prices/ingest.py).
+of one source is newer than that of another (prices/publishing/ingest.py).
 """
 
 import datetime as dt
@@ -12,15 +12,16 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from prices import confirmations, ingest, schedule, sources
-from prices.asking import asked
-from prices.consensus import Agreement, decision
+from infra.clock import Clock
+from prices import schedule
+from prices.domain.consensus import Agreement, decision
+from prices.domain.quotes import Metal, Quote
 from prices.models import Head, ListedMetal
 from prices.premiums import before_premium
-from prices.providers import chain
-from prices.providers.chain import Outcome
-from prices.quotes import Metal, Quote
-from swarna.clock import Clock
+from prices.publishing import confirmations, ingest
+from prices.sources import failover, registry
+from prices.sources.failover import Outcome
+from prices.sources.fetching import asked
 
 logger = logging.getLogger(__name__)
 
@@ -82,13 +83,13 @@ def _by_the_first(metals: list[Metal], refresh: int, clock: Clock) -> None:
     """
     fresh: set[Metal] = set()
     stale: list[Quote] = []
-    for outcome in asked(chain.one_after_the_other, sources.to_ask(clock()), metals, clock):
+    for outcome in asked(failover.one_after_the_other, registry.to_ask(clock()), metals, clock):
         if outcome.fresh:
             fresh |= {quote.metal for quote in outcome.fresh}
             outcome.held |= ingest.offer(outcome.fresh, now=clock(), refresh=refresh)
         if outcome.is_over:
             stale += outcome.stale
-            sources.remember(outcome, clock())
+            registry.remember(outcome, clock())
     newest = {quote.metal: quote for quote in sorted(stale, key=lambda quote: quote.quoted_at)}
     if not newest.keys() <= fresh:
         ingest.offer([quote for metal, quote in newest.items() if metal not in fresh], now=clock())
@@ -99,11 +100,11 @@ def _by_consensus(metals: list[Metal], refresh: int, clock: Clock) -> None:
 
     When all have answered, or the budget is used up, what they say together goes out in the place of what went before.
     """
-    names = sources.to_ask(clock())
+    names = registry.to_ask(clock())
     answers = _Answers(metals, names)
     agreements: dict[Metal, Agreement] = {}
     offered: set[Quote | None] = {None}
-    for outcomes in asked(chain.side_by_side, names, metals, clock):
+    for outcomes in asked(failover.side_by_side, names, metals, clock):
         decided = {metal: found for metal in answers.take(outcomes) if (found := answers.decided(metal))}
         news = [found for found in decided.values() if found.is_final or found.quote not in offered]
         if any(found.quote for found in news):
@@ -112,9 +113,9 @@ def _by_consensus(metals: list[Metal], refresh: int, clock: Clock) -> None:
         agreements |= decided
         for outcome in outcomes:
             if outcome.is_over:
-                sources.remember(outcome, clock())
+                registry.remember(outcome, clock())
     for metal, found in agreements.items():
-        sources.remember_agreement(metal, found, clock())
+        registry.remember_agreement(metal, found, clock())
         if found.quote is None:
             ingest.hold_for_disagreement(answers.quotes[metal], now=clock(), refresh=refresh)
 
@@ -125,7 +126,7 @@ class _Answers:
     def __init__(self, metals: Sequence[Metal], names: Sequence[str]) -> None:
         self.quotes: dict[Metal, list[Quote]] = {metal: [] for metal in metals}
         self._missing = {metal: set(names) for metal in metals}
-        self._tolerances = sources.tolerances()
+        self._tolerances = registry.tolerances()
 
     def take(self, outcomes: Sequence[Outcome]) -> list[Metal]:
         """Add new answers, good or bad; returns the metals that they are of."""

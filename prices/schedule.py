@@ -1,4 +1,7 @@
-"""When prices are refreshed. The interval is Celery beat's own; a slot is fetched by whoever claims it first."""
+"""When prices are refreshed, and how old they may get meanwhile.
+
+The interval is Celery beat's own; a slot is fetched by whoever claims it first.
+"""
 
 import datetime as dt
 from typing import Any, NamedTuple
@@ -6,10 +9,10 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from prices import clock_watch, wire
+from infra import clock, formats, schema
+from prices import clock_watch
+from prices.domain.quotes import SIMULATED, Quote
 from prices.models import Configuration, RefreshSlot
-from prices.quotes import SIMULATED
-from swarna import clock, schema
 
 TASK_NAME = "refresh-prices"
 HISTORY_TASK_NAME = "keep-history"
@@ -41,7 +44,7 @@ def apply_deployment() -> None:
     So the last word counts, whether it was an operator's or, since then, a member of staff's.
     """
     configuration = Configuration.load()
-    deployed = wire.milliseconds(settings.PRICE_UPDATE_INTERVAL)
+    deployed = formats.milliseconds(settings.PRICE_UPDATE_INTERVAL)
     if configuration.deployed_interval_ms != deployed or not PeriodicTask.objects.filter(name=TASK_NAME).exists():
         set_interval(settings.PRICE_UPDATE_INTERVAL)
         Configuration.objects.filter(pk=configuration.pk).update(deployed_interval_ms=deployed)
@@ -72,7 +75,7 @@ def set_interval(every: dt.timedelta) -> None:
     Raises ValueError below `SHORTEST_INTERVAL`.
     """
     if every < SHORTEST_INTERVAL:
-        raise ValueError(f"the shortest interval is {wire.milliseconds(SHORTEST_INTERVAL)} ms")
+        raise ValueError(f"the shortest interval is {formats.milliseconds(SHORTEST_INTERVAL)} ms")
     # The count is a 32-bit number: of microseconds it holds 35 minutes.
     if every.microseconds and every <= dt.timedelta(minutes=30):
         period, count = IntervalSchedule.MICROSECONDS, every // dt.timedelta(microseconds=1)
@@ -108,7 +111,7 @@ def claim(now: dt.datetime) -> bool:
     due = next_slot(slot.due_at, now, every)
     if due is None:
         return False
-    ahead = wire.milliseconds(clock_watch.watch.check())
+    ahead = formats.milliseconds(clock_watch.watch.check())
     claimed = {"claimed_at": now, "claimed_by": clock.mark(), "clock_ahead_ms": ahead}
     return RefreshSlot.objects.filter(pk=1, due_at=slot.due_at).update(due_at=due, **claimed) == 1
 
@@ -133,6 +136,16 @@ def is_on_time(now: dt.datetime) -> bool:
     else:  # another machine's worker: by the database's clock, where it has one
         age = (clock_watch.database_time() or now) - slot.claimed_at + dt.timedelta(milliseconds=slot.clock_ahead_ms)
     return -clock.TOLERANCE <= age < 3 * interval()
+
+
+def freshness_limit() -> dt.timedelta:
+    """How old a quote may be before it is stale, as staff or the deployment set it."""
+    return Configuration.load().freshness_limit(interval())
+
+
+def is_stale(quote: Quote, *, now: dt.datetime, limit: dt.timedelta) -> bool:
+    """Whether a quote is older than the limit, by its source's own time and the market's hours."""
+    return settings.MARKET_CALENDAR.age(quote.source, quote.quoted_at, now) > limit
 
 
 def closed_interval(every: dt.timedelta) -> dt.timedelta:

@@ -6,10 +6,10 @@ from celery import shared_task
 from django.db import Error as DatabaseError
 from django.utils import timezone
 
-from prices import ingest
+from infra.postgresql import long_work
+from prices.history.retention import keep_history as make_and_drop
+from prices.publishing import ingest
 from prices.refresh import refresh_if_due
-from prices.retention import keep_history as make_and_drop
-from swarna.postgresql import long_work
 
 logger = logging.getLogger(__name__)
 

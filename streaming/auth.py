@@ -18,9 +18,9 @@ from django.core.handlers.asgi import ASGIRequest
 from django.utils.http import is_same_domain
 
 from accounts import sessions, tokens
+from infra import addresses
+from infra.redaction import TOKEN_PREFIX
 from streaming.protocol import BEARER_SUBPROTOCOL, Close
-from swarna import addresses
-from swarna.logs import TOKEN_PREFIX
 
 logger = logging.getLogger(__name__)
 

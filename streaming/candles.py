@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from prices import wire
-from prices.candles import Candle
+from infra import formats
+from prices.domain.candles import Candle
 from streaming import protocol
 from streaming.protocol import CandleData
 
@@ -28,14 +28,14 @@ class CandleUpdate(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, candle: Candle, end: dt.datetime) -> "CandleUpdate":
         """A candle in the words of the wire."""
-        number = wire.number
+        number = formats.number
         return cls(
             interval=candle.interval,
             start=candle.start,
             seq=candle.seq,
             data=CandleData(
-                start=wire.time(candle.start),
-                end=wire.time(end),
+                start=formats.time(candle.start),
+                end=formats.time(end),
                 open=number(candle.open),
                 high=number(candle.high),
                 low=number(candle.low),

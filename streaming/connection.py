@@ -9,11 +9,11 @@ import functools
 from typing import TYPE_CHECKING
 
 from streaming import protocol
-from streaming.frames import Frame
+from streaming.engine.frames import Frame
 from streaming.metrics import Ending
-from streaming.outlets import Outlet
 from streaming.protocol import EVERY_METAL
-from streaming.ticks import Update
+from streaming.publication_log import Update
+from streaming.sinks import Outlet
 
 if TYPE_CHECKING:
     from streaming.hub import Hub

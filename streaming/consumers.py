@@ -8,18 +8,17 @@ from typing import Any
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
 
-from prices import wire
+from infra import addresses, formats
+from infra.rate_windows import Windows
 from streaming import protocol
 from streaming.auth import Authenticator, Client, RefusedError
 from streaming.connection import Connection
-from streaming.descriptors import OUT_OF_DESCRIPTORS
+from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
 from streaming.hub import Hub
 from streaming.limits import Places, RateWindow
 from streaming.metrics import Ending, Fault, Inbound, Refusal
-from streaming.outlets import FRAMES, SendOutlet
 from streaming.protocol import ClientError, Close, Command, ErrorCode, Ping, Subscribe, Unsubscribe
-from swarna import addresses
-from swarna.windows import Windows
+from streaming.sinks import FRAMES, SendOutlet
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +167,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
                 connection.unsubscribe(metals)
                 connection.answer(protocol.unsubscribed(connection.metals, connection.interval_ms, id))
             case Ping(id):
-                connection.answer(protocol.pong(id, wire.time(self.hub.now())))
+                connection.answer(protocol.pong(id, formats.time(self.hub.now())))
 
     async def give_up(self) -> None:
         """End a connection that cannot be sent to."""

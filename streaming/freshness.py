@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from prices.market import Calendar
-from streaming.ticks import Quoted
-from swarna import clock
-from swarna.clock import Reading
+from infra import clock
+from infra.clock import Reading
+from prices.domain.calendar import Calendar
+from streaming.publication_log import Quoted
 
 
 class Judgement(NamedTuple):

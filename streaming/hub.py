@@ -11,19 +11,19 @@ from typing import Any
 
 import msgspec
 
-from prices import wire
-from prices.current import MOVES_KEPT, TICKS_KEPT, Standing
-from prices.market import Calendar
-from prices.positions import Position
-from prices.quotes import Lane, Metal, lane_of
+from infra import formats
+from infra.clock import Reading
+from prices.domain.calendar import Calendar
+from prices.domain.positions import Position
+from prices.domain.quotes import Lane, Metal, lane_of
+from prices.publishing.snapshot import MOVES_KEPT, TICKS_KEPT, Standing
 from streaming import protocol, publish, subscription
 from streaming.connection import Connection
-from streaming.frames import Frame
+from streaming.engine.frames import Frame
 from streaming.freshness import Freshness
 from streaming.metrics import Ending, Fault, Metrics, Refusal
 from streaming.protocol import Feed
-from streaming.ticks import Quoted, Tick, TickLog, change_data, overall
-from swarna.clock import Reading
+from streaming.publication_log import Quoted, Tick, TickLog, change_data, overall
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class Hub:
 
     def restart_delay(self) -> int:
         """Milliseconds after which a client is to come back when this process ends: not all at once."""
-        return random.randint(0, wire.milliseconds(self._restart_spread))  # noqa: S311  (no secret)
+        return random.randint(0, formats.milliseconds(self._restart_spread))  # noqa: S311  (no secret)
 
     def start(self) -> None:
         """Begin to keep the prices, in the event loop that runs; nothing where that has begun."""
@@ -356,10 +356,10 @@ class Hub:
                 feed,
                 feeds,
                 market_open=is_open,
-                next_change=wire.time(next_change),
+                next_change=formats.time(next_change),
                 source=source,
                 epoch=self.log.epoch,
-                timestamp=wire.time(now),
+                timestamp=formats.time(now),
             )
         )
         return True

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from swarna.metrics_folder import Place
+from infra.metrics.shared import Place
 
 K = TypeVar("K", bound=enum.StrEnum)
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, TypeGuard
 
 import msgspec
 
-from prices import wire
+from infra import formats
 
 SUBPROTOCOL: Final = "swarnaai-v1"
 # A client that cannot set a header offers this, with its token behind it, beside the one above. It is never selected.
@@ -158,7 +158,7 @@ def _command(message: Mapping[str, Any], id: Scalar) -> Command:
         case str(unknown):
             raise ClientError(
                 ErrorCode.UNKNOWN_TYPE,
-                f'Unknown type "{wire.clipped(unknown)}". Send "subscribe", "unsubscribe" or "ping".',
+                f'Unknown type "{formats.clipped(unknown)}". Send "subscribe", "unsubscribe" or "ping".',
             )
         case _:
             raise ClientError(ErrorCode.INVALID_MESSAGE, 'Give a "type": "subscribe", "unsubscribe" or "ping".')
@@ -175,7 +175,7 @@ def _metals(message: Mapping[str, Any]) -> frozenset[str]:
     if metals == {"*"}:
         return EVERY_METAL
     if unknown := sorted(metals - EVERY_METAL):
-        named = ", ".join(f'"{wire.clipped(name)}"' for name in unknown[:5])
+        named = ", ".join(f'"{formats.clipped(name)}"' for name in unknown[:5])
         raise ClientError(
             ErrorCode.UNKNOWN_METAL, f'Unknown metal {named}. Choose from {", ".join(METALS)}, or send ["*"].'
         )

@@ -10,8 +10,8 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from prices.quotes import PublishedTick
-from streaming.ticks import Tick
+from prices.domain.quotes import PublishedTick
+from streaming.publication_log import Tick
 
 logger = logging.getLogger(__name__)
 

@@ -19,21 +19,22 @@ from urllib.parse import parse_qsl
 
 from django.http.request import split_domain_port, validate_host
 
+from infra import addresses
+from infra.addresses import Network
+from infra.rate_windows import Windows
+from infra.rest.problems import CONTENT_TYPE, problem
+from infra.rest.renderers import NumberRenderer
 from prices.api import answers
-from prices.api.renderers import NumberRenderer
-from prices.quotes import PURITIES, UNITS, Metal
-from streaming.frames import Frame
+from prices.domain.quotes import PURITIES, UNITS, Metal
+from streaming.engine.frames import Frame
 from streaming.hub import Hub
-from swarna import addresses
-from swarna.addresses import Network
-from swarna.problems import CONTENT_TYPE, problem
-from swarna.readiness import TROUBLE
-from swarna.windows import Windows
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 PATH: Final = "/api/v1/prices/"
+# The name under which an ASGI scope that goes on to Django has this process's trouble in words, or None.
+TROUBLE: Final = "swarna.trouble"
 # All that can be asked for: each metal and all of them, in each unit and purity.
 _MOST_KEPT: Final = (len(Metal) + 1) * len(UNITS) * len(PURITIES)
 # What Django's middleware puts on its answers.

@@ -8,17 +8,19 @@ from channels.routing import URLRouter
 from django.conf import settings
 from django.urls import path, re_path
 
-from prices import clock_watch, current
-from prices.positions import Memory, Position
-from prices.quotes import shown_lanes
+from infra import clock
+from infra.database_threads import in_a_thread
+from infra.rate_windows import Windows
+from prices import clock_watch
+from prices.domain.positions import Position
+from prices.domain.quotes import shown_lanes
+from prices.publishing import snapshot
+from prices.publishing.position_memory import PositionMemory
 from streaming import auth
 from streaming.consumers import PriceConsumer
 from streaming.hub import Hub
 from streaming.limits import Places
 from streaming.metrics import Metrics
-from swarna import clock
-from swarna.database_threads import in_a_thread
-from swarna.windows import Windows
 
 
 async def _refuse(scope: Any, receive: Any, send: Any) -> None:
@@ -28,11 +30,11 @@ async def _refuse(scope: Any, receive: Any, send: Any) -> None:
 
 def hub_of_this_process(metrics: Metrics) -> Hub:
     """What keeps the prices for this process's clients, not yet started."""
-    memory = Memory(settings.STATE_DIR, settings.REDIS_URL, settings.REDIS_PREFIX)
+    memory = PositionMemory(settings.STATE_DIR, settings.REDIS_URL, settings.REDIS_PREFIX)
 
-    def load(since: Position) -> current.Standing:
+    def load(since: Position) -> snapshot.Standing:
         clock_watch.watch.check()  # logs what is wrong; a web process has nobody else who looks regularly
-        return current.standing(since, seen=None if since.epoch else memory.recall())
+        return snapshot.standing(since, seen=None if since.epoch else memory.recall())
 
     return Hub(
         load=in_a_thread(load),

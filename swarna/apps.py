@@ -10,7 +10,7 @@ class SwarnaConfig(AppConfig):
 
     def ready(self) -> None:
         from swarna import (
-            celery,  # noqa: F401  (tasks belong to this application; not in __init__.py: swarna.probe needs no Celery)
+            celery,  # noqa: F401  (tasks belong to this application; not in __init__.py: infra.process.probe needs no Celery)
             checks,  # noqa: F401  (registers them; models must be loaded first)
         )
 

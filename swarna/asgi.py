@@ -15,21 +15,21 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.utils import timezone
 
-from prices.metrics import metrics as of_sources
+from infra import addresses
+from infra.database_threads import in_a_thread
+from infra.metrics.page import with_metrics
+from prices.sources.metrics import metrics as of_sources
 from streaming.metrics import Metrics
 from streaming.rest import CurrentPrices, Rules
 from streaming.routing import hub_of_this_process, websocket_application
-from swarna import addresses
-from swarna.database_threads import in_a_thread
 from swarna.descriptors import unless_out_of_descriptors
-from swarna.metrics_page import with_metrics
 
 if settings.ENVIRONMENT_ERRORS:
     # A server that was started without `manage.py` has not run the checks.
     raise ImproperlyConfigured(f"Run `manage.py check`: {settings.ENVIRONMENT_ERRORS}")
 
 if connection.vendor == "postgresql":
-    from swarna.postgresql.base import use_a_pool
+    from infra.postgresql.base import use_a_pool
 
     # Django answers each request in a thread of its own, which would open a connection for it: a crowd would use up
     # what the server has. (Not so in a worker, where Celery would open and close a pool with each task.)

@@ -6,8 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from prices.domain.quotes import SIMULATED
 from prices.providers import PROVIDERS
-from prices.quotes import SIMULATED
 
 
 @register

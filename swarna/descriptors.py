@@ -1,13 +1,13 @@
-"""HTTP on a descriptor of the reserve (streaming/descriptors.py): health and metrics are answered, all else is 503."""
+"""HTTP on a descriptor of the reserve: health and metrics are answered, all else is 503."""
 
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from streaming.descriptors import OUT_OF_DESCRIPTORS
+from infra.hosts import HEALTH
+from infra.rest.problems import CONTENT_TYPE, problem
+from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
 from streaming.metrics import Refusal
-from swarna.hosts import HEALTH
-from swarna.problems import CONTENT_TYPE, problem
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 

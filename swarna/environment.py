@@ -13,10 +13,10 @@ import dj_database_url
 from environs import Env
 from marshmallow import ValidationError
 
-from prices import wire
-from prices.market import Calendar
-from prices.quota import Quota
-from swarna.addresses import Network
+from infra import formats
+from infra.addresses import Network
+from prices.domain.calendar import Calendar
+from prices.domain.quota import Quota
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ def duration(text: str, *, shortest: dt.timedelta = _SHORTEST, longest: dt.timed
     seconds = float(match[1]) * _UNITS[match[2]]
     if not shortest.total_seconds() <= seconds <= longest.total_seconds():
         raise ValidationError(
-            f"must be from {wire.milliseconds(shortest)} ms to {wire.milliseconds(longest)} ms; "
+            f"must be from {formats.milliseconds(shortest)} ms to {formats.milliseconds(longest)} ms; "
             "without a unit it is milliseconds"
         )
     return dt.timedelta(seconds=seconds)
@@ -58,7 +58,7 @@ def database_url(text: str) -> dict[str, Any]:
     if database.get("ENGINE") not in ("django.db.backends.postgresql", "django.db.backends.sqlite3"):
         raise ValidationError("write postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:////PATH")
     if database["ENGINE"] == "django.db.backends.postgresql":
-        database["ENGINE"] = "swarna.postgresql"  # Django's own, whose waits end
+        database["ENGINE"] = "infra.postgresql"  # Django's own, whose waits end
     return database
 
 

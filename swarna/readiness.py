@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import redis
 from django.conf import settings
@@ -11,15 +11,15 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from redis.exceptions import RedisError, ResponseError
 
+from infra import clock, schema
+from infra.postgresql import waiting_up_to
+from infra.rest.problems import logged
 from prices import clock_watch
 from prices.api import answers
 from prices.models import ListedMetal
-from swarna import clock, refresh_watch, schema
-from swarna.postgresql import waiting_up_to
-from swarna.problems import logged
+from streaming.rest import TROUBLE
+from swarna import refresh_watch
 
-# Under which name an ASGI scope has this process's trouble in words, or None (swarna/asgi.py).
-TROUBLE: Final = "swarna.trouble"
 _OK = "ok"
 _KEPT_FOR = 1  # seconds: anybody may ask, and it is to cost no more than one who asks each second
 _PATIENCE = 2  # seconds, for an answer of the database

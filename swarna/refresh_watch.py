@@ -10,8 +10,8 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
+from infra.process.valkey import RedisUnusableError, wait_for_redis
 from prices import schedule
-from swarna.valkey import RedisUnusableError, wait_for_redis
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections, connections
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from infra import clock
 from prices import clock_watch
 from prices.models import Head
-from swarna import clock
 
 logger = logging.getLogger(__name__)
 

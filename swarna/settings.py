@@ -16,13 +16,13 @@ from csp.constants import NONE, SELF
 from environs import EnvValidationError
 from marshmallow.validate import NoneOf, Range
 
-from prices.market import Calendar
-from prices.quota import Quota
+from infra.addresses import Network
+from infra.redaction import TOKEN_PREFIX
+from prices.domain.calendar import Calendar
+from prices.domain.quota import Quota
 from swarna import environment
-from swarna.addresses import Network
-from swarna.embedded import announced_redis_url, kept_secret
 from swarna.environment import read
-from swarna.logs import TOKEN_PREFIX
+from swarna.state_dir import announced_redis_url, kept_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _env_file = os.environ.get("SWARNA_ENV_FILE", str(BASE_DIR / ".env"))
@@ -149,7 +149,7 @@ METRICS_ALLOWED_FROM = read(
 # --- how long anything is waited for -------------------------------------------------------------------------------
 # In seconds, in every process; none is over ten, so that prices reach everybody again within half a minute of whatever
 # falls silent. docs/operations.md has the table of all connections, tests/test_waits.py sees each of them end.
-# (Sources and exchange rates: PROVIDER_BUDGET. Counts: swarna/windows.py.)
+# (Sources and exchange rates: PROVIDER_BUDGET. Counts: infra/rate_windows.py.)
 DATABASE_CONNECT_TIMEOUT = 4  # for each address of a host
 DATABASE_ANSWER_TIMEOUT = 8.0
 # What works on much data for nobody who waits: retention, migrations, backfill, export, candles made anew.
@@ -158,7 +158,7 @@ DATABASE_LONG_ANSWER_TIMEOUT = 3600.0
 DATABASE_IDLE_TIMEOUT = 6.0
 # From asking for a connection of a web process's pool until there is one.
 DATABASE_POOL_TIMEOUT = 3.0
-# A read by the event loop (swarna/database_threads.py), with all that it waits for.
+# A read by the event loop (infra/database_threads.py), with all that it waits for.
 DATABASE_READ_TIMEOUT = 10.0
 # A Redis that hangs must not hold the worker and the admin: what it is not told, the database tells.
 REDIS_CONNECT_TIMEOUT = 2.0
@@ -191,7 +191,7 @@ POSTGRESQL_OPTIONS: dict[str, Any] = {
     "keepalives_interval": 2,
     "keepalives_count": 2,
 }
-if DATABASES["default"]["ENGINE"] == "swarna.postgresql":
+if DATABASES["default"]["ENGINE"] == "infra.postgresql":
     DATABASES["default"].setdefault("OPTIONS", {}).update(POSTGRESQL_OPTIONS)
 else:
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS.copy()
@@ -276,14 +276,14 @@ INSTALLED_APPS = [
     "streaming",
 ]
 MIDDLEWARE = [
-    "swarna.hosts.health_by_any_host",
-    "swarna.cookies.SecureCookiesMiddleware",
+    "infra.hosts.health_by_any_host",
+    "infra.cookies.SecureCookiesMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "swarna.pages.PagePoliciesMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "swarna.caching.ApiGZipMiddleware",
-    "swarna.caching.ApiConditionalGetMiddleware",
+    "infra.rest.caching.ApiGZipMiddleware",
+    "infra.rest.caching.ApiConditionalGetMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -341,11 +341,11 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
-    "DEFAULT_RENDERER_CLASSES": ["prices.api.renderers.NumberRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["swarna.parsers.BoundedJSONParser"],
-    "DEFAULT_THROTTLE_CLASSES": ["swarna.throttles.ClientThrottle"],
-    "DEFAULT_SCHEMA_CLASS": "swarna.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "swarna.problems.of_exception",
+    "DEFAULT_RENDERER_CLASSES": ["infra.rest.renderers.NumberRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["infra.rest.parsers.BoundedJSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["infra.rest.throttles.ClientThrottle"],
+    "DEFAULT_SCHEMA_CLASS": "infra.rest.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "infra.rest.problems.of_exception",
     # `?format=csv` is a parameter like others: an unknown one is told what there is, where DRF's own is not found.
     "URL_FORMAT_OVERRIDE": None,
 }
@@ -364,13 +364,23 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"()": "swarna.logs.TokenlessFormatter", "format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
+        "line": {
+            "()": "infra.redaction.TokenlessFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        }
     },
-    "handlers": {"console": {"class": "swarna.troubles.TroubleHandler", "formatter": "line"}},
+    "handlers": {
+        "console": {
+            "class": "infra.repeated_logs.RepeatedLogsHandler",
+            "ours": ("accounts", "infra", "prices", "streaming", "swarna"),
+            "formatter": "line",
+        }
+    },
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         name: {"handlers": ["console"], "level": level, "propagate": False}
         for name, level in {
+            "infra": LOG_LEVEL,
             "swarna": LOG_LEVEL,
             "prices": LOG_LEVEL,
             "streaming": LOG_LEVEL,

@@ -26,11 +26,11 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from infra.rest.problems import unknown_address
+from infra.rest.strict import Choice, StrictQuerySerializer, StrictView
 from prices.models import ListedMetal
 from streaming import asyncapi
-from swarna.problems import unknown_address
 from swarna.readiness import readyz
-from swarna.requests import Choice, StrictQuerySerializer, StrictView
 
 
 def read_only(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,9 +61,9 @@ def _streams_at(host: str) -> list[str]:
     return [] if host.startswith("[") else [f"ws://{host}", f"wss://{host}"]
 
 
-handler400 = "swarna.problems.bad_request"
-handler403 = "swarna.problems.permission_denied"
-handler500 = "swarna.problems.server_error"
+handler400 = "infra.rest.problems.bad_request"
+handler403 = "infra.rest.problems.permission_denied"
+handler500 = "infra.rest.problems.server_error"
 
 
 class SchemaQuerySerializer(StrictQuerySerializer):

@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from swarna.supervisor import Program
+from infra.process.supervisor import Program
 
 # Connections that wait to be taken, as many as the kernel allows (net.core.somaxconn): after an outage all clients come
 # back at once.
 _BACKLOG = 65535
 READY = "listening on "
-# Files of a web process beside its WebSocket connections: its reserve (streaming/descriptors.py), connections to the
-# database and Redis, metrics, and clients by HTTP.
+# Files of a web process beside its WebSocket connections: its reserve (streaming/engine/descriptors.py), connections
+# to the database and Redis, metrics, and clients by HTTP.
 _OTHER_FILES = 150
 
 

@@ -5,7 +5,7 @@
 
 import datetime as dt
 
-from prices.market import Calendar
+from prices.domain.calendar import Calendar
 from swarna.settings import *  # noqa: F403
 
 

@@ -24,9 +24,11 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from prices import clock_watch, ingest, partitions
-from prices.quotes import Metal, PublishedTick, Quote
-from swarna.valkey import EmbeddedValkey, wait_for_redis
+from infra.process.valkey import EmbeddedValkey, wait_for_redis
+from prices import clock_watch
+from prices.domain.quotes import Metal, PublishedTick, Quote
+from prices.history import partitions
+from prices.publishing import ingest
 from tests.browser_fixtures import browser, expected_errors, page
 from tests.desk_fixtures import boss, desk, save, staff, told
 from tests.echo_fixtures import caller, echo, neighbour, run_echo_server, undisturbed
@@ -227,7 +229,7 @@ def http() -> Iterator[HTTPServer]:
 def world(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> World:
     """Sources a, b and c in the place of the real ones."""
     world = World(NOW)
-    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {name: world.source(name) for name in "abc"})
+    monkeypatch.setattr("prices.sources.failover.PROVIDERS", {name: world.source(name) for name in "abc"})
     settings.PRICE_PROVIDERS = ["a", "b", "c"]
     return world
 

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from prices.quotes import PublishedTick
+from prices.domain.quotes import PublishedTick
 from streaming import publish
 from tests.world import forget_prices
 

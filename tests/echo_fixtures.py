@@ -1,4 +1,4 @@
-"""streaming/server.py with an echo application in a process of its own, as fixtures for conftest.py to import."""
+"""The engine with an echo application in a process of its own, as fixtures for conftest.py to import."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""A process for the tests of streaming/server.py: PriceServer with an application that knows nothing of prices.
+"""A process for the tests of streaming/engine/server.py: PriceServer with an application that knows nothing of prices.
 
 Its argument is a JSON object of `port`, `timeout` and `standstill` (both in seconds), and `files`: how many it may
 open; 0 is as many as there are.
@@ -160,7 +160,7 @@ def main() -> None:
     time.time = lambda: true_time() + stepped
 
     # Importing Daphne installs Twisted's reactor, which the tests that import this module do not want.
-    from streaming.server import Limits, PriceServer
+    from streaming.engine.server import Limits, PriceServer
 
     listener = socket.create_server(("127.0.0.1", order["port"]))
     listener.setblocking(False)

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from swarna.valkey import EmbeddedValkey
+from infra.process.valkey import EmbeddedValkey
 
 STATE_DIR = Path(tempfile.mkdtemp(prefix="swarna-tests-"))
 atexit.register(shutil.rmtree, STATE_DIR, ignore_errors=True)  # in xdist's controller too, which runs no fixture

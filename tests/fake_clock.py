@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 import time_machine
 
+from infra import clock
 from prices import clock_watch
-from swarna import clock
 
 
 class FakeClock:

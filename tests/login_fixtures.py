@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 
 from accounts import attempts
-from swarna.windows import Windows
+from infra.rate_windows import Windows
 
 _numbers = itertools.count()
 

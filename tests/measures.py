@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
-from prices.quotes import LARGEST_PRICE, PRICE_STEP
+from prices.domain.quotes import LARGEST_PRICE, PRICE_STEP
 
 STEP = Fraction(PRICE_STEP)
 

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
 
+from prices.domain.quotes import LARGEST_PRICE, Metal, Quote
 from prices.providers.errors import ProviderError
-from prices.quotes import LARGEST_PRICE, Metal, Quote
 from tests.conftest import NOW
 
 Path: TypeAlias = tuple[str | int, ...]

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from swarna import supervisor
+from infra.process import supervisor
 
 
 def main() -> None:

@@ -15,14 +15,14 @@ import requests
 from playwright.sync_api import Page, WebSocket, expect
 from pytest_django import Settings
 
+from infra.clock import Clock
 from prices import providers, schedule
+from prices.domain.quotes import Metal, Quote
 from prices.models import FallbackPrice
 from prices.providers.errors import TemporaryError
 from prices.providers.http import Client
-from prices.quotes import Metal, Quote
 from prices.refresh import refresh
 from streaming import publish
-from swarna.clock import Clock
 from tests.conftest import NOW, Server, quote
 from tests.world import forget_prices
 
@@ -96,7 +96,7 @@ class Board:
 def market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Market:
     market, names = Market(tmp_path / "clock"), ["gold_api_com", "metals_dev"]
     sources = {name: providers.Source(name=name, fetch=market.fetch, brings_all=True) for name in names}
-    monkeypatch.setattr("prices.providers.chain.PROVIDERS", sources)
+    monkeypatch.setattr("prices.sources.failover.PROVIDERS", sources)
     settings.PRICE_PROVIDERS, settings.FALLBACK_AFTER = names, 2 * HOUR
     return market
 

@@ -11,13 +11,16 @@ from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
 from pytest_django import Settings
 
-from prices import backfill, clock_watch, confirmations, ingest, retention, schedule, sources
+from prices import clock_watch, schedule
+from prices.domain.quota import Quota
+from prices.domain.quotes import Metal
+from prices.history import backfill, retention
 from prices.models import FallbackPrice, HeldPrice, LatestPrice, Price, ProviderState, SilentDay
 from prices.providers import ARCHIVES
 from prices.providers.errors import TemporaryError
 from prices.providers.http import _retry_after
-from prices.quota import Quota
-from prices.quotes import Metal
+from prices.publishing import confirmations, ingest
+from prices.sources import registry
 from swarna.celery import app as celery_app
 from swarna.scheduler import Scheduler
 from tests import fake_clock
@@ -118,7 +121,7 @@ def test_no_message_expires_by_the_clock_of_another_machine(clock: FakeClock) ->
 
 def on_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on this is another machine, or the same one started again."""
-    monkeypatch.setattr("swarna.clock._MACHINE", f"another {uuid.uuid4()}")
+    monkeypatch.setattr("infra.clock._MACHINE", f"another {uuid.uuid4()}")
 
 
 class Shop:
@@ -348,15 +351,15 @@ def test_what_was_called_in_a_period_that_has_not_begun_counts_in_this_one(
 ) -> None:
     settings.A_QUOTA = Quota.parse(quota)
     clock.is_put(dt.datetime(2026, 9, 30, 20, tzinfo=dt.UTC) - clock.now)
-    sources.count_calls("a", 30, clock.now, None)
+    registry.count_calls("a", 30, clock.now, None)
     clock.is_put(RTC)  # into October
-    sources.count_calls("a", 20, clock.now, None)
+    registry.count_calls("a", 20, clock.now, None)
     clock.is_put(-RTC)
-    booking = sources.book("a", 5, clock.now)
-    sources.count_calls("a", 3, clock.now, booking)
+    booking = registry.book("a", 5, clock.now)
+    registry.count_calls("a", 3, clock.now, booking)
     assert ProviderState.objects.get(name="a").calls_left(clock.now) == 77
     clock.goes_on(RTC)
-    sources.count_calls("a", 1, clock.now, None)
+    registry.count_calls("a", 1, clock.now, None)
     assert ProviderState.objects.get(name="a").calls_left(clock.now) == 76
     clock.is_put(-dt.timedelta(days=70))  # so far ahead no clock was that is to be believed
     assert ProviderState.objects.get(name="a").calls_left(clock.now) == 100

@@ -10,12 +10,13 @@ from django.db import ProgrammingError, connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
-from prices import ingest
+from infra import schema
+from infra.rest.problems import of_exception
 from prices.models import Configuration, Head, ProviderState, RefreshSlot
+from prices.publishing import ingest
 from prices.tasks import keep_history, refresh_prices
-from swarna import readiness, schema
+from swarna import readiness
 from swarna.celery import app
-from swarna.problems import of_exception
 from swarna.scheduler import Scheduler
 from tests.conftest import NOW, quote
 from tests.world import World
@@ -129,7 +130,7 @@ def test_whoever_asks_before_all_is_back_is_told_to_come_again(
         answer = client.get(address)
         transaction.set_rollback(True)
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
-    assert [record.name for record in caplog.records] == ["swarna.problems"]
+    assert [record.name for record in caplog.records] == ["infra.rest.problems"]
 
 
 def test_a_statement_that_is_wrong_is_a_defect_all_the_same() -> None:

@@ -32,7 +32,7 @@ from django_celery_beat.models import (
 
 from accounts import tokens
 from accounts.models import Token
-from prices import ingest, schedule, sources
+from prices import schedule
 from prices.models import (
     Configuration,
     FallbackPrice,
@@ -44,6 +44,8 @@ from prices.models import (
     SanityBand,
     SignificantChange,
 )
+from prices.publishing import ingest
+from prices.sources import registry
 from streaming import protocol
 from swarna.celery import app as celery
 from tests.conftest import NOW, quote
@@ -301,7 +303,7 @@ def row_of(model: type[models.Model]) -> models.Model:
         ListedMetal: lambda: ListedMetal.objects.get(name="gold"),
         Premium: lambda: Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW),
         Price: lambda: Price.objects.filter(metal="gold")[0],
-        ProviderState: lambda: sources.in_order()[0],
+        ProviderState: lambda: registry.in_order()[0],
         SanityBand: lambda: SanityBand.objects.create(metal_id="gold", lowest=Decimal(9000), highest=Decimal(50000)),
         SignificantChange: SignificantChange.objects.first,
         Token: lambda: tokens.issue(User.objects.create_user("owner"))[0],
@@ -326,7 +328,7 @@ def _held(now: dt.datetime) -> HeldPrice | None:
 @pytest.fixture
 def published() -> None:
     """Two prices of gold, the second a significant move; and what the deployment's first request writes."""
-    sources.in_order()
+    registry.in_order()
     now = timezone.now() - dt.timedelta(minutes=1)
     for price in ("13000", "13500"):
         ingest.record([quote("gold", price, at=now)], now=now)

@@ -5,8 +5,8 @@ import ipaddress
 import pytest
 from django.test import RequestFactory
 
-from swarna import addresses
-from swarna.addresses import client_address
+from infra import addresses
+from infra.addresses import client_address
 
 PROXIES = [ipaddress.ip_network(each) for each in ("10.0.0.0/8", "2001:db8:ffff::/48")]
 

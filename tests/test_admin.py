@@ -16,7 +16,8 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from prices import current, ingest, schedule
+from prices import schedule
+from prices.domain.quotes import FALLBACK, Metal
 from prices.models import (
     Configuration,
     FallbackPrice,
@@ -28,7 +29,7 @@ from prices.models import (
     SanityBand,
     SignificantChange,
 )
-from prices.quotes import FALLBACK, Metal
+from prices.publishing import ingest, snapshot
 from tests.conftest import NOW, quote
 from tests.desk_fixtures import FormFields, Told, edited, errors, saved, user
 
@@ -415,7 +416,7 @@ def test_an_edit_is_on_the_screen_when_the_request_ends(save: Callable[..., Any]
     ((gold,),) = [tick.quotes]
     assert (gold.quote.metal, gold.quote.price, gold.quote.source) == (Metal.GOLD, Decimal(9300), FALLBACK)
     assert gold.quote.quoted_at == fallback().as_of
-    assert current.standing().quotes[Metal.GOLD] == gold
+    assert snapshot.standing().quotes[Metal.GOLD] == gold
 
 
 def test_an_edit_waits_while_a_live_price_is_on_the_screen(
@@ -425,10 +426,10 @@ def test_an_edit_waits_while_a_live_price_is_on_the_screen(
     told.ticks.clear()
     assert saved(save(address_of(), price="9300", confirm="on"))
     assert told.ticks == []
-    assert current.standing().quotes[Metal.GOLD].quote.price == 100
+    assert snapshot.standing().quotes[Metal.GOLD].quote.price == 100
     # While the market is closed, that long after the next time that anybody would ask.
     ingest.fall_back_where_due(now=timezone.now() + settings.CLOSED_UPDATE_INTERVAL + settings.FALLBACK_AFTER)
-    assert current.standing().quotes[Metal.GOLD].quote.price == 9300
+    assert snapshot.standing().quotes[Metal.GOLD].quote.price == 9300
 
 
 def test_the_list_says_what_is_on_the_screen(desk: Client) -> None:
@@ -588,7 +589,7 @@ def test_a_metal_that_is_switched_on_has_the_premium_that_came_meanwhile(
     Premium.objects.create(metal_id="silver", multiplier=Decimal("1.06"))
     with django_capture_on_commit_callbacks(execute=True):
         change_metals(desk, silver={"enabled": True})
-    assert current.standing().quotes[Metal.SILVER].quote.price == 106
+    assert snapshot.standing().quotes[Metal.SILVER].quote.price == 106
 
 
 def test_metals_are_put_in_another_order(desk: Client, client: Client) -> None:

@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from prices import current, ingest, providers
-from prices.consensus import decision
+from infra.clock import Clock
+from prices import providers
+from prices.domain.consensus import decision
+from prices.domain.quotes import SIMULATED, Lane, Metal, Quote, rounded
 from prices.models import Candle, Head, HeldPrice, LatestPrice, Price, ProviderState, SignificantChange
-from prices.providers import chain
 from prices.providers.errors import ProviderError, TemporaryError
 from prices.providers.http import Client
-from prices.quotes import SIMULATED, Lane, Metal, Quote, rounded
-from swarna.clock import Clock
+from prices.publishing import ingest, snapshot
+from prices.sources import failover
 from tests.conftest import NOW, quote
 from tests.world import MINUTE, PRICES, World
 
@@ -97,7 +98,7 @@ class Rounds(World):
         return LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
 
 
-_SIDE_BY_SIDE = chain.side_by_side
+_SIDE_BY_SIDE = failover.side_by_side
 
 
 @pytest.fixture
@@ -106,9 +107,9 @@ def rounds(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Callable[[str
 
     def begin(names: str) -> Rounds:
         world = Rounds(NOW, names)
-        monkeypatch.setattr("prices.providers.chain.PROVIDERS", {name: world.source(name) for name in names})
-        monkeypatch.setattr("prices.providers.chain._GATHER", 0)
-        monkeypatch.setattr(chain, "side_by_side", world.side_by_side)
+        monkeypatch.setattr("prices.sources.failover.PROVIDERS", {name: world.source(name) for name in names})
+        monkeypatch.setattr("prices.sources.failover._GATHER", 0)
+        monkeypatch.setattr(failover, "side_by_side", world.side_by_side)
         settings.PRICE_PROVIDERS, settings.CONSENSUS_SOURCES = list(names), 2
         world.say(**dict.fromkeys(names, "1"))
         return world
@@ -228,8 +229,10 @@ def test_a_metal_waits_for_no_other_metal(rounds: Callable[[str], Rounds], monke
             if world.out():
                 silver.set()
 
-    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {name: source(name) for name in "ab"})
-    monkeypatch.setattr(chain, "side_by_side", lambda names, metals, **rest: told(names=names, metals=metals, **rest))
+    monkeypatch.setattr("prices.sources.failover.PROVIDERS", {name: source(name) for name in "ab"})
+    monkeypatch.setattr(
+        failover, "side_by_side", lambda names, metals, **rest: told(names=names, metals=metals, **rest)
+    )
     world.refresh()
     assert LatestPrice.objects.filter(lane=Lane.LIVE).count() == 4
 
@@ -284,7 +287,7 @@ def test_a_quorum_that_is_far_behind_is_no_reason_to_fall_back(
         four.refresh(5)
         assert str(four.live().price) == times("1.009")
         assert four.gold() == "9306 from consensus"
-        standing = current.standing()
+        standing = snapshot.standing()
         assert not standing.is_stale(standing.quotes[Metal.GOLD], four.now)
 
 

@@ -16,11 +16,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from prices import ingest, schedule, wire
-from prices.market import Calendar
+from infra import formats
+from prices import schedule
+from prices.domain.calendar import Calendar
+from prices.domain.quotes import LARGEST_PRICE, PURITIES, UNITS, Metal, PublishedTick
 from prices.models import Configuration, ListedMetal, Premium, SanityBand
-from prices.quotes import LARGEST_PRICE, PURITIES, UNITS, Metal, PublishedTick
-from streaming import protocol, publish, ticks
+from prices.publishing import ingest
+from streaming import protocol, publication_log, publish
 from tests.conftest import NOW, quote
 from tests.measures import PAIRS, factor, published_digits
 from tests.world import forget_prices
@@ -107,7 +109,7 @@ def test_a_price_has_the_fields_of_the_stream(client: Client, published: Publish
 
 
 def test_the_api_and_the_stream_say_the_same(client: Client, published: PublishedTick) -> None:
-    tick = ticks.Tick.of(published)
+    tick = publication_log.Tick.of(published)
     said = protocol.price_update(
         {metal: quoted.data for metal, quoted in tick.quotes.items()},
         {"gold", "silver"},
@@ -327,7 +329,7 @@ def test_the_market_is_open_or_closed_until_it_changes(
     assert get(client, "/api/v1/market/") == {
         "market": market,
         "nextChange": next_change,
-        "timestamp": wire.time(now),
+        "timestamp": formats.time(now),
     }
 
 

@@ -10,8 +10,9 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from prices import ingest, partitions
+from prices.history import partitions
 from prices.models import Price
+from prices.publishing import ingest
 from streaming import publish
 from tests.conftest import NOW, quote
 

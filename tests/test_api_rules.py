@@ -15,10 +15,11 @@ from openapi_spec_validator import validate
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts import tokens
-from prices import ingest, schedule
+from infra.rate_windows import Windows
+from infra.rest import throttles
+from prices import schedule
 from prices.models import Configuration, FallbackPrice
-from swarna import throttles
-from swarna.windows import Windows
+from prices.publishing import ingest
 from tests.conftest import NOW, quote
 from tests.desk_fixtures import Told, user
 

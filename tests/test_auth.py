@@ -15,9 +15,9 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts import tokens
 from accounts.models import Token
+from infra.redaction import TOKEN_PREFIX
 from streaming.auth import Authenticator, Client, Credential, End, RefusedError, holders, presented
 from streaming.protocol import Close
-from swarna.logs import TOKEN_PREFIX
 
 TOKEN = f"{TOKEN_PREFIX}{'0a1b2c3d' * 8}"
 OTHER = f"{TOKEN_PREFIX}{'ffffffff' * 8}"

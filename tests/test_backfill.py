@@ -18,13 +18,14 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from prices import backfill, history_import, ingest
-from prices.backfill import Ask
-from prices.candles import Interval
+from prices.domain.candles import Interval
+from prices.domain.quota import Quota
+from prices.domain.quotes import Metal
+from prices.history import backfill, csv_import
+from prices.history.backfill import Ask
 from prices.models import Candle, FallbackPrice, Head, LatestPrice, Premium, Price, ProviderState
 from prices.providers.http import TRIES, Client
-from prices.quota import Quota
-from prices.quotes import Metal
+from prices.publishing import ingest
 from streaming import publish
 from tests.conftest import NOW, quote
 
@@ -516,12 +517,12 @@ def test_a_large_file_is_filled_in_by_many_transactions_as_by_one(
     begin = dt.datetime(2026, 9, 14, 8, tzinfo=dt.UTC)
     lines = [f"gold,{(begin + dt.timedelta(seconds=17 * n)).isoformat()},{9000 + n % 13}\n" for n in range(300)]
     text = "".join(["metal,at,price\n", *lines])
-    monkeypatch.setattr(history_import, "_TICKS", 7)
+    monkeypatch.setattr(csv_import, "_TICKS", 7)
     run(file(text))
     in_parts = {interval: figures(interval) for interval in Interval}
     Candle.objects.all().delete()
     Price.objects.filter(source="csv").delete()
-    monkeypatch.setattr(history_import, "_TICKS", 10_000)
+    monkeypatch.setattr(csv_import, "_TICKS", 10_000)
     run(file(text))
     assert {interval: figures(interval) for interval in Interval} == in_parts
     assert sum(int(each[-1]) for each in in_parts[Interval.MINUTE]) == 300
@@ -740,6 +741,6 @@ def test_a_long_file_leaves_the_head_to_others_again_and_again(
         return taken[-1]
 
     monkeypatch.setattr(Head, "locked", watched)
-    monkeypatch.setattr(history_import, "_MINUTES", 50)
+    monkeypatch.setattr(csv_import, "_MINUTES", 50)
     run(file(hourly(*["9000"] * 200)))
     assert 4 <= len(taken) <= 6

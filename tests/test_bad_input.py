@@ -1,4 +1,4 @@
-"""What clients send that they should not, to streaming/server.py with an echo application and to the stream itself.
+"""Messages that clients should not send, to the engine with an echo application and to the stream itself.
 
 The offender gets the right close code or error; a neighbour notices nothing, and the log has no traceback.
 """

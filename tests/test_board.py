@@ -11,7 +11,7 @@ import pytest
 from django.template.loader import render_to_string
 from playwright.sync_api import Locator, Page, expect
 
-from prices.quotes import PURITIES, UNITS, converted
+from prices.domain.quotes import PURITIES, UNITS, converted
 from tests.browser import SERVER_GONE
 from tests.stub_stream import StubConnection, StubStream, move, price_update, quote, status, subscribed
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 from pytest_django import Settings
 
-from prices import sources
-from prices.breaker import FAILURES, Breaker, State
+from prices.domain.breaker import FAILURES, Breaker, State
+from prices.domain.quota import Quota
 from prices.models import ProviderState
-from prices.providers.chain import Outcome
-from prices.quota import Quota
+from prices.sources import registry
+from prices.sources.failover import Outcome
 from tests.conftest import NOW, at_once
 from tests.environment import KINDS
 
@@ -84,13 +84,13 @@ def used(request: pytest.FixtureRequest, transactional_db: None, settings: Setti
 
 
 def test_workers_at_once_do_not_book_one_call_twice(used: Callable[[], int]) -> None:
-    bookings = at_once(lambda worker: sources.book("a", 8, NOW), 4)
+    bookings = at_once(lambda worker: registry.book("a", 8, NOW), 4)
     assert sorted(booking.calls for booking in bookings if booking) == [0, 4, 8, 8]
     assert used() == 20
 
 
 @pytest.mark.parametrize("late", [dt.timedelta(0), dt.timedelta(days=30)], ids=["at once", "in the next month"])
 def test_what_was_booked_and_not_called_is_given_back(used: Callable[[], int], late: dt.timedelta) -> None:
-    booking = sources.book("a", 8, NOW)
-    sources.remember(Outcome("a", booking=booking, calls=3), NOW + late)
+    booking = registry.book("a", 8, NOW)
+    registry.remember(Outcome("a", booking=booking, calls=3), NOW + late)
     assert used() == 3

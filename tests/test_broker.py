@@ -13,8 +13,8 @@ import pytest
 import redis
 from kombu.common import ignore_errors
 
+from infra.process.valkey import EmbeddedValkey, free_port
 from swarna.celery import app
-from swarna.valkey import EmbeddedValkey, free_port
 from tests.conftest import start
 from tests.environment import VALKEY
 from tests.product import Process, wait_until

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prices.candles import Candle, Counted, Interval, effective, fold, widened
+from prices.domain.candles import Candle, Counted, Interval, effective, fold, widened
 
 ZONES = ["UTC", "Asia/Kolkata", "America/New_York", "Africa/Cairo", "Atlantic/Azores", "Australia/Lord_Howe"]
 zones = st.sampled_from([ZoneInfo(name) for name in ZONES])

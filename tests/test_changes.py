@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prices.changes import significant_change
-from prices.quotes import Change, Metal
+from prices.domain.changes import significant_change
+from prices.domain.quotes import Change, Metal
 
 prices = st.decimals("0.01", "10000000", places=4)
 

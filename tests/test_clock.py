@@ -1,4 +1,4 @@
-"""Two clocks, and what can be believed of stored times: swarna/clock.py."""
+"""Two clocks, and what can be believed of stored times: infra/clock.py."""
 
 import datetime as dt
 import time
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarna import clock
-from swarna.clock import TOLERANCE, Reading
+from infra import clock
+from infra.clock import TOLERANCE, Reading
 from tests.conftest import NOW
 
 SECOND = dt.timedelta(seconds=1)

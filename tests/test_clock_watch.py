@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from prices import clock_watch, schedule
 from prices.clock_watch import ClockWatch
-from prices.metrics import metrics
 from prices.models import RefreshSlot
+from prices.sources.metrics import metrics
 from tests import fake_clock
 from tests.conftest import NOW
 from tests.fake_clock import FakeClock

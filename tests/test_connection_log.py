@@ -142,4 +142,4 @@ def test_by_default_nobody_is_told_of_single_connections(server: Server) -> None
     with Peer(server.port) as peer:
         peer.open()
         peer.end(frame(3))
-    assert "streaming.websocket" not in server.output
+    assert "streaming.engine.websocket" not in server.output

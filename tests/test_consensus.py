@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from prices.consensus import CONSENSUS, Agreement, agreement, decision
-from prices.quotes import PRICE_STEP, Quote, percent
+from prices.domain.consensus import CONSENSUS, Agreement, agreement, decision
+from prices.domain.quotes import PRICE_STEP, Quote, percent
 from tests.conftest import NOW, quote
 
 MINUTE = dt.timedelta(minutes=1)

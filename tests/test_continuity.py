@@ -13,19 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prices.current import Standing
-from prices.market import Calendar
-from prices.positions import Position
-from prices.quotes import Change, DayFigures, Lane, Metal, PublishedQuote, PublishedTick
+from infra.clock import Reading
+from prices.domain.calendar import Calendar
+from prices.domain.positions import Position
+from prices.domain.quotes import Change, DayFigures, Lane, Metal, PublishedQuote, PublishedTick
+from prices.publishing.snapshot import Standing
 from streaming import publish
 from streaming.connection import Connection
-from streaming.frames import Frame
+from streaming.engine.frames import Frame
 from streaming.hub import Hub
 from streaming.metrics import Metrics
-from streaming.outlets import Listener
 from streaming.protocol import EVERY_METAL, METALS
-from streaming.ticks import Tick
-from swarna.clock import Reading
+from streaming.publication_log import Tick
+from streaming.sinks import Listener
 from tests.conftest import NOW, quote
 
 HOUR = dt.timedelta(hours=1)

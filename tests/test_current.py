@@ -10,11 +10,12 @@ from django.core.management import call_command
 from django.db import transaction
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from prices import current, ingest, schedule
-from prices.market import Calendar
+from prices import schedule
+from prices.domain.calendar import Calendar
+from prices.domain.positions import START, Position
+from prices.domain.quotes import SIMULATED, Metal, PublishedTick
 from prices.models import Configuration, Head, ListedMetal
-from prices.positions import START, Position
-from prices.quotes import SIMULATED, Metal, PublishedTick
+from prices.publishing import ingest, snapshot
 from streaming import publish
 from tests.conftest import NOW, at_once, quote
 from tests.world import forget_prices
@@ -46,7 +47,7 @@ def position(tick: PublishedTick) -> Position:
 
 
 def prices_in_force() -> dict[str, Decimal]:
-    return {metal.value: published.quote.price for metal, published in current.standing().quotes.items()}
+    return {metal.value: published.quote.price for metal, published in snapshot.standing().quotes.items()}
 
 
 # --- quotes --------------------------------------------------------------------------------------------------------
@@ -55,7 +56,7 @@ def prices_in_force() -> dict[str, Decimal]:
 def test_an_empty_database_has_no_prices() -> None:
     position = Head.current().position
     assert (position.seq, position.published_at) == (0, None)
-    assert current.standing() == current.Standing(
+    assert snapshot.standing() == snapshot.Standing(
         position=position, quotes={}, ticks=(), moves=(), moves_since=0, freshness_limit=5 * MINUTE
     )
 
@@ -63,7 +64,7 @@ def test_an_empty_database_has_no_prices() -> None:
 def test_each_metal_has_its_newest_price() -> None:
     tick(0, gold="100", silver="10")
     last = tick(1, gold="101")
-    standing = current.standing()
+    standing = snapshot.standing()
     assert prices_in_force() == {"gold": 101, "silver": 10}
     assert standing.position.seq == last.seq
     assert standing.quotes[Metal.GOLD] == last.quotes[0]
@@ -71,7 +72,7 @@ def test_each_metal_has_its_newest_price() -> None:
 
 
 def test_ticks_that_come_faster_than_they_are_read_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    read, minutes = current._quotes_in_force, iter(range(1, 60))
+    read, minutes = snapshot._quotes_in_force, iter(range(1, 60))
     tick(0, gold="100", silver="10")
 
     def overtaken() -> Any:
@@ -79,8 +80,8 @@ def test_ticks_that_come_faster_than_they_are_read_hold_nobody_up(monkeypatch: p
         tick(minute, gold=str(100 + minute))
         return read()
 
-    monkeypatch.setattr(current, "_quotes_in_force", overtaken)
-    standing = current.standing(since=START)
+    monkeypatch.setattr(snapshot, "_quotes_in_force", overtaken)
+    standing = snapshot.standing(since=START)
     # The tick that is not among them yet brings the very quote that is.
     assert standing.ticks[-1].seq == standing.position.seq
     assert standing.quotes[Metal.GOLD].seq == standing.position.seq + 1
@@ -105,7 +106,7 @@ def test_a_metal_that_is_switched_off_is_not_shown() -> None:
 def test_what_was_published_last_is_in_force_whatever_its_lane() -> None:
     tick(0, gold="100")
     ingest.fall_back_where_due(now=NOW + 100 * MINUTE)
-    assert current.standing().quotes[Metal.GOLD].quote.source == "fallback"
+    assert snapshot.standing().quotes[Metal.GOLD].quote.source == "fallback"
     tick(200, gold="101")
     assert prices_in_force()["gold"] == 101
 
@@ -133,10 +134,10 @@ def test_only_the_base_currency_is_shown(settings: Settings) -> None:
 
 def test_the_ticks_after_one_are_given_oldest_first() -> None:
     ticks = [tick(minute, gold=str(100 + 2 * minute)) for minute in range(4)]
-    assert current.standing(since=START).ticks == tuple(ticks)
-    assert current.standing(since=position(ticks[1])).ticks == tuple(ticks[2:])
-    assert current.standing(since=position(ticks[3])).ticks == ()
-    assert current.standing().ticks == ()
+    assert snapshot.standing(since=START).ticks == tuple(ticks)
+    assert snapshot.standing(since=position(ticks[1])).ticks == tuple(ticks[2:])
+    assert snapshot.standing(since=position(ticks[3])).ticks == ()
+    assert snapshot.standing().ticks == ()
     assert ticks[1].changes != ()
 
 
@@ -149,20 +150,20 @@ def test_ticks_have_numbers_without_gaps_whatever_was_taken_back() -> None:
 
 
 def test_of_many_ticks_the_newest_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(current, "TICKS_KEPT", 3)
+    monkeypatch.setattr(snapshot, "TICKS_KEPT", 3)
     ticks = [tick(minute, gold=str(100 + minute)) for minute in range(5)]
-    assert current.standing(since=START).ticks == tuple(ticks[2:])
+    assert snapshot.standing(since=START).ticks == tuple(ticks[2:])
 
 
 def test_moves_are_given_that_are_older_than_the_ticks_that_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(current, "TICKS_KEPT", 1)
+    monkeypatch.setattr(snapshot, "TICKS_KEPT", 1)
     ticks = [tick(minute, gold=price) for minute, price in enumerate(("100", "102", "104", "104.1", "104.2"))]
     moves = tuple((each.seq, change) for each in ticks for change in each.changes)
     assert len(moves) == 2
-    standing = current.standing(since=position(ticks[0]))
+    standing = snapshot.standing(since=position(ticks[0]))
     assert (standing.ticks, standing.moves, standing.moves_since) == (tuple(ticks[-1:]), moves, 1)
-    monkeypatch.setattr(current, "MOVES_KEPT", 1)
-    standing = current.standing(since=START)
+    monkeypatch.setattr(snapshot, "MOVES_KEPT", 1)
+    standing = snapshot.standing(since=START)
     assert (standing.moves, standing.moves_since) == (moves[1:], moves[0][0])
 
 
@@ -171,19 +172,19 @@ def test_ticks_of_another_currency_are_there_but_empty(settings: Settings) -> No
     tick(1, gold="14000")
     settings.BASE_CURRENCY = "USD"
     last = tick(2, "USD", gold="137")
-    ticks = current.standing(since=START).ticks
+    ticks = snapshot.standing(since=START).ticks
     assert [(len(each.quotes), len(each.changes)) for each in ticks] == [(0, 0), (0, 0), (1, 0)]
     assert ticks[-1].seq == ticks[-2].seq + 1
-    assert current.standing().position.seq == last.seq
+    assert snapshot.standing().position.seq == last.seq
 
 
 @pytest.mark.django_db(transaction=True)
 def test_quotes_are_of_one_moment_and_no_tick_is_beyond_them() -> None:
     tick(0, gold="100", silver="10")
 
-    def read_or_write(number: int) -> list[current.Standing]:
+    def read_or_write(number: int) -> list[snapshot.Standing]:
         if number:
-            return [current.standing(since=START) for _ in range(20)]
+            return [snapshot.standing(since=START) for _ in range(20)]
         for minute in range(1, 30):
             tick(minute, gold=str(100 + minute), silver=str(10 + minute))
         return []
@@ -202,7 +203,7 @@ def test_reading_costs_the_same_whatever_there_is_to_read(
     for minute in range(20):
         tick(minute, gold=str(100 + minute), silver=str(10 + minute), platinum="50", palladium="40")
     with django_assert_max_num_queries(10):
-        current.standing(since=START)
+        snapshot.standing(since=START)
 
 
 # --- freshness -----------------------------------------------------------------------------------------------------
@@ -210,7 +211,7 @@ def test_reading_costs_the_same_whatever_there_is_to_read(
 
 def test_a_quote_is_stale_once_it_is_older_than_the_limit() -> None:
     published = tick(0, gold="100").quotes[0]
-    standing = current.standing()
+    standing = snapshot.standing()
     assert standing.freshness_limit == 5 * MINUTE
     assert not standing.is_stale(published, NOW + 5 * MINUTE)
     assert standing.is_stale(published, NOW + 5 * MINUTE + dt.timedelta(microseconds=1))
@@ -219,7 +220,7 @@ def test_a_quote_is_stale_once_it_is_older_than_the_limit() -> None:
 def test_a_price_of_fridays_close_is_fresh_until_the_market_has_been_open_for_the_limit() -> None:
     friday = dt.datetime(2026, 9, 25, 20, 58, tzinfo=dt.UTC)
     published = tick((friday - NOW) // MINUTE, gold="100").quotes[0]
-    standing = current.standing()
+    standing = snapshot.standing()
     sunday = dt.datetime(2026, 9, 27, 22, 0, tzinfo=dt.UTC)
     assert not standing.is_stale(published, sunday + 3 * MINUTE)
     assert standing.is_stale(published, sunday + 4 * MINUTE)
@@ -228,14 +229,14 @@ def test_a_price_of_fridays_close_is_fresh_until_the_market_has_been_open_for_th
 def test_a_price_that_was_old_at_the_close_is_stale_all_weekend() -> None:
     friday = dt.datetime(2026, 9, 25, 20, 54, tzinfo=dt.UTC)
     published = tick((friday - NOW) // MINUTE, gold="100").quotes[0]
-    assert current.standing().is_stale(published, friday + dt.timedelta(days=1))
+    assert snapshot.standing().is_stale(published, friday + dt.timedelta(days=1))
 
 
 def test_the_configured_holidays_count(settings: Settings) -> None:
     settings.MARKET_CALENDAR = Calendar.parse("2026-09-25")
     published = tick(0, gold="100").quotes[0]  # on the Thursday whose evening is that holiday's
     close = dt.datetime(2026, 9, 24, 21, 0, tzinfo=dt.UTC)
-    standing = current.standing()
+    standing = snapshot.standing()
     assert standing.is_stale(published, close)
     published = tick((close - NOW) // MINUTE, gold="101").quotes[0]
     assert not standing.is_stale(published, close + dt.timedelta(days=3))
@@ -243,8 +244,8 @@ def test_the_configured_holidays_count(settings: Settings) -> None:
 
 def test_the_limit_is_staffs_or_else_the_deployments_or_else_five_intervals(settings: Settings) -> None:
     schedule.set_interval(2 * MINUTE)
-    assert current.freshness_limit() == 10 * MINUTE
+    assert schedule.freshness_limit() == 10 * MINUTE
     settings.FRESHNESS_LIMIT = 3 * MINUTE
-    assert current.freshness_limit() == 3 * MINUTE
+    assert schedule.freshness_limit() == 3 * MINUTE
     Configuration.objects.update(freshness_limit_ms=90_000)
-    assert current.freshness_limit() == 1.5 * MINUTE
+    assert schedule.freshness_limit() == 1.5 * MINUTE

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from swarna.valkey import free_port
+from infra.process.valkey import free_port
 from tests.postgresql import Cluster
 from tests.product import ROOT
 

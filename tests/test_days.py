@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prices.days import Day, SpotQuote, day_figures, following
-from prices.quotes import DayFigures
+from prices.domain.days import Day, SpotQuote, day_figures, following
+from prices.domain.quotes import DayFigures
 from tests.conftest import NOW, quote
 
 ZONES = [ZoneInfo(name) for name in ("UTC", "Asia/Kolkata", "America/New_York")]

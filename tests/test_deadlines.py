@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.deadlines import Deadlines
+from streaming.engine.timers import Deadlines
 
 STEPS = st.lists(
     st.tuples(st.sampled_from(["set", "discard", "due"]), st.integers(0, 4), st.floats(0, 20, allow_nan=False))

@@ -10,7 +10,7 @@ from http.client import HTTPConnection
 import pytest
 from websockets.sync.client import connect
 
-from streaming.descriptors import DescriptorReserve
+from streaming.engine.descriptors import DescriptorReserve
 from tests.conftest import Server
 from tests.echo_fixtures import EchoServer
 from tests.product import wait_until

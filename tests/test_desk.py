@@ -14,8 +14,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from prices import asking, health, ingest, sources
-from prices.breaker import FAILURES
+from prices.domain.breaker import FAILURES
+from prices.domain.quota import Quota
+from prices.domain.quotes import Lane, Metal
 from prices.models import (
     HeldPrice,
     LatestPrice,
@@ -26,8 +27,8 @@ from prices.models import (
     SanityBand,
 )
 from prices.providers.errors import PermanentError, TemporaryError
-from prices.quota import Quota
-from prices.quotes import Lane, Metal
+from prices.publishing import ingest
+from prices.sources import fetching, health, registry
 from tests.conftest import quote
 from tests.desk_fixtures import FormFields, Told, edited, errors, saved, user
 from tests.world import MINUTE, PRICES, World, forget_prices
@@ -170,7 +171,7 @@ def test_staff_put_the_sources_in_order_in_the_list(world: World, desk: Client) 
 def test_an_edit_does_not_undo_what_a_worker_writes_meanwhile(
     world: World, desk: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sources.in_order()
+    registry.in_order()
     save = ProviderState.save
 
     def after_a_refresh(self: ProviderState, *args: Any, **options: Any) -> None:
@@ -193,13 +194,13 @@ def test_a_source_that_somebody_switched_off_stays_off_when_another_saves_a_page
 
 
 def test_the_tolerance_is_set_on_a_sources_own_page(world: World, save: Callable[..., Any]) -> None:
-    sources.in_order()
+    registry.in_order()
     assert saved(save(f"{SOURCES}a/change/", tolerance_percent="2.5"))
-    assert sources.tolerances()["a"] == Decimal("2.5")
+    assert registry.tolerances()["a"] == Decimal("2.5")
 
 
 def test_sources_are_neither_added_nor_deleted(world: World, boss: Client) -> None:
-    sources.in_order()
+    registry.in_order()
     assert boss.get(f"{SOURCES}add/").status_code == 403
     assert boss.post(f"{SOURCES}a/delete/", {"post": "yes"}).status_code == 403
     boss.post(SOURCES, {"action": "delete_selected", "_selected_action": "a", "post": "yes"})
@@ -210,7 +211,7 @@ def test_sources_are_neither_added_nor_deleted(world: World, boss: Client) -> No
 
 
 def test_a_probe_asks_that_source_alone_and_publishes_nothing(world: World, act: Act, told: Told) -> None:
-    sources.in_order()
+    registry.in_order()
     told.ticks.clear()
     (words,) = act(SOURCES, "probe", "b")
     assert words.startswith("Asked b: gold 13,200.0000, silver 165.0000, platinum 4,900.0000, palladium 4,300.0000 (")
@@ -221,7 +222,7 @@ def test_a_probe_asks_that_source_alone_and_publishes_nothing(world: World, act:
 
 def test_a_probe_counts_and_is_remembered(world: World, act: Act, settings: Settings) -> None:
     settings.A_QUOTA = Quota(2, "month")
-    sources.in_order()
+    registry.in_order()
     ProviderState.objects.filter(name="a").update(failures=FAILURES, open_until=timezone.now() + 5 * MINUTE)
     act(SOURCES, "probe", "a")
     assert (state().calls, state().failures, state().open_until) == (1, 0, None)
@@ -231,7 +232,7 @@ def test_a_probe_counts_and_is_remembered(world: World, act: Act, settings: Sett
 
 
 def test_a_probe_says_what_is_wrong(world: World, act: Act) -> None:
-    sources.in_order()
+    registry.in_order()
     world.says |= {"a": PermanentError("answers HTTP 401"), "b": {Metal.GOLD: "13200"}}
     of_a, of_b = act(SOURCES, "probe", "a", "b")
     assert of_a.startswith("Asked a: gold, silver, platinum, palladium: answers HTTP 401 (")
@@ -243,7 +244,7 @@ def test_a_probe_does_not_go_beyond_the_quota_nor_take_that_for_a_failure(
     world: World, act: Act, settings: Settings
 ) -> None:
     settings.A_QUOTA = Quota(1, "month")
-    sources.in_order()
+    registry.in_order()
     assert act(SOURCES, "probe", "a")[0].endswith("1 call)")
     assert "its quota of 1/month is used up" in act(SOURCES, "probe", "a")[0]
     assert world.asked == ["a"]
@@ -252,12 +253,12 @@ def test_a_probe_does_not_go_beyond_the_quota_nor_take_that_for_a_failure(
 
 def test_a_probe_of_no_metal_at_all_does_no_harm(world: World) -> None:
     ListedMetal.objects.update(enabled=False)
-    assert not asking.ask(["a", "b"])["a"].quotes
+    assert not fetching.ask(["a", "b"])["a"].quotes
     assert world.asked == []
 
 
 def test_a_source_is_switched_off_and_on(world: World, act: Act) -> None:
-    sources.in_order()
+    registry.in_order()
     assert act(SOURCES, "switch_off", "a") == ["a is switched off."]
     assert world.refresh() == ["b"]
     assert act(SOURCES, "switch_on", "a", "b") == ["a is switched on."]
@@ -269,7 +270,7 @@ NOBODY = "No source is asked any more: prices turn stale, and after 60 min fallb
 
 
 def test_staff_are_told_when_they_switch_off_the_last_source(world: World, act: Act) -> None:
-    sources.in_order()
+    registry.in_order()
     assert NOBODY not in act(SOURCES, "switch_off", "a", "b")
     assert act(SOURCES, "switch_off", "c")[-1] == NOBODY
 
@@ -282,7 +283,7 @@ def test_staff_are_told_when_they_untick_the_last_source_in_the_list(world: Worl
 
 
 def test_staff_are_told_when_they_untick_the_last_source_on_its_page(world: World, save: Callable[..., Any]) -> None:
-    sources.in_order()
+    registry.in_order()
     ProviderState.objects.exclude(name="a").update(enabled=False)
     assert NOBODY not in said(save(f"{SOURCES}a/change/", tolerance_percent="2"))
     assert NOBODY in said(save(f"{SOURCES}a/change/", enabled=""))
@@ -290,7 +291,7 @@ def test_staff_are_told_when_they_untick_the_last_source_on_its_page(world: Worl
 
 def test_staff_are_told_when_fewer_are_left_than_have_to_agree(world: World, act: Act, settings: Settings) -> None:
     settings.CONSENSUS_SOURCES = 2
-    sources.in_order()
+    registry.in_order()
     assert act(SOURCES, "switch_off", "a") == ["a is switched off."]
     assert act(SOURCES, "switch_off", "b")[-1] == NOBODY.replace(
         "No source", "Only 1 of the 2 sources that have to agree"
@@ -308,7 +309,7 @@ def test_a_source_is_reset(world: World, act: Act) -> None:
 
 @pytest.mark.parametrize("action", ["probe", "switch_off", "switch_on", "reset"])
 def test_who_may_only_look_can_do_nothing_about_a_source(world: World, act: Act, action: str) -> None:
-    sources.in_order()
+    registry.in_order()
     ProviderState.objects.filter(name="b").update(failures=1, enabled=False)
     clerk = Client()
     clerk.force_login(user("clerk", is_staff=True, permissions="^view_"))
@@ -692,7 +693,7 @@ def test_the_api_has_the_facts_of_the_page(world: World, desk: Client, settings:
 
 
 def test_the_config_names_those_that_are_asked_in_order(world: World, client: Client) -> None:
-    sources.in_order()
+    registry.in_order()
     ProviderState.objects.filter(name="a").update(position=9)
     ProviderState.objects.filter(name="b").update(enabled=False)
     assert client.get("/api/v1/config/").json()["providers"] == ["c", "a"]

@@ -9,8 +9,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Page, expect
 
-from prices import ingest, sources
 from prices.models import HeldPrice
+from prices.publishing import ingest
+from prices.sources import registry
 from tests.conftest import Server, quote
 
 WIDTH = 390
@@ -85,7 +86,7 @@ def test_the_sources_are_read_and_ordered_without_scrolling_sideways(server: Ser
 def test_a_comma_is_refused_and_does_not_make_ten_times_as_much(
     server: Server, phone: Page, address: str, field: str
 ) -> None:
-    server.do(sources.in_order)
+    server.do(registry.in_order)
     phone.goto(f"{server.http_url}/admin/prices/{address}")
     phone.locator(f"#id_{field}").press_sequentially("0,5")
     phone.get_by_role("button", name="Save", exact=True).click()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from swarna.embedded import announce_redis_url, announced_redis_url, kept_secret, withdraw_redis_url
+from swarna.state_dir import announce_redis_url, announced_redis_url, kept_secret, withdraw_redis_url
 
 ADDRESS = "redis://:secret@127.0.0.1:20001/0"
 
@@ -20,7 +20,9 @@ def test_an_announced_valkey_is_found_until_it_is_withdrawn(tmp_path: Path) -> N
 
 
 def test_what_a_killed_process_left_behind_is_no_announcement(tmp_path: Path) -> None:
-    script = f"import pathlib, swarna.embedded as e; e.announce_redis_url(pathlib.Path({str(tmp_path)!r}), {ADDRESS!r})"
+    script = (
+        f"import pathlib, swarna.state_dir as e; e.announce_redis_url(pathlib.Path({str(tmp_path)!r}), {ADDRESS!r})"
+    )
     subprocess.run([sys.executable, "-c", script], check=True)
     assert (tmp_path / "valkey.url").exists()
     assert announced_redis_url(tmp_path) is None

@@ -14,9 +14,10 @@ import redis
 from django.core.management import call_command
 from websockets.sync.client import connect
 
-from prices import current, ingest
+from prices.domain.positions import START, Position
 from prices.models import Head, Price
-from prices.positions import START, Memory, Position
+from prices.publishing import ingest, snapshot
+from prices.publishing.position_memory import PositionMemory
 from streaming import publish
 from tests.conftest import NOW, quote
 from tests.postgresql import Cluster, in_place_of_sqlite
@@ -81,7 +82,7 @@ def test_an_epoch_stays_while_ticks_are_written_and_read(database: None) -> None
     before = Head.current().position
     after = tick_on(2, minute=5)
     assert (after.epoch, after.seq, after.published_at) == (before.epoch, 7, NOW + 6 * MINUTE)
-    standing = current.standing(since=before)
+    standing = snapshot.standing(since=before)
     assert (standing.position, [(tick.epoch, tick.seq) for tick in standing.ticks]) == (
         after,
         [(before.epoch, 6), (before.epoch, 7)],
@@ -91,7 +92,7 @@ def test_an_epoch_stays_while_ticks_are_written_and_read(database: None) -> None
 def test_a_database_that_was_emptied_begins_another_epoch(database: None) -> None:
     before = Head.current().position
     forget_prices()
-    standing = current.standing(since=before)
+    standing = snapshot.standing(since=before)
     assert (standing.position.seq, standing.quotes) == (0, {})
     assert standing.position.epoch != before.epoch
 
@@ -103,24 +104,24 @@ def test_a_database_that_was_put_back_is_known_by_what_was_seen_however_far_it_h
     seen = Head.current().position
     put_back(3)
     tick_on(grown, minute=10)
-    standing = current.standing(since=seen)
+    standing = snapshot.standing(since=seen)
     assert standing.position.epoch != seen.epoch
     # All of it, and not what came after 5.
     assert [tick.seq for tick in standing.ticks] == list(range(1, 3 + grown + 1))
 
 
 def test_who_has_seen_no_other_history_goes_on(database: None) -> None:
-    seen = current.standing(since=START).position
+    seen = snapshot.standing(since=START).position
     put_back(3)
     early = Position(seen.epoch, 2, NOW + MINUTE)
-    assert current.standing(since=early).position.epoch == seen.epoch
+    assert snapshot.standing(since=early).position.epoch == seen.epoch
 
 
 def test_of_a_tick_that_is_kept_no_longer_nothing_is_concluded(database: None) -> None:
     seen = Head.current().position
     tick_on(2, minute=5)
     Price.objects.filter(seq__lte=5).delete()
-    assert current.standing(since=seen).position.epoch == seen.epoch
+    assert snapshot.standing(since=seen).position.epoch == seen.epoch
 
 
 def test_all_processes_that_saw_the_old_history_agree_on_one_new_epoch(
@@ -132,11 +133,11 @@ def test_all_processes_that_saw_the_old_history_agree_on_one_new_epoch(
 
     def lock_after_another() -> Head:
         monkeypatch.setattr(Head, "locked", lock)
-        quicker.append(current.standing(since=seen).position)
+        quicker.append(snapshot.standing(since=seen).position)
         return lock()
 
     monkeypatch.setattr(Head, "locked", lock_after_another)
-    assert [current.standing(since=seen).position] == quicker
+    assert [snapshot.standing(since=seen).position] == quicker
     assert quicker[0].epoch != seen.epoch
 
 
@@ -144,9 +145,9 @@ def test_a_copy_from_before_an_earlier_return_is_another_history_too(database: N
     """The copy's own epoch is an old one, under which its numbers were given away already."""
     first = Head.current()
     put_back(3)
-    second = current.standing(since=first.position).position
+    second = snapshot.standing(since=first.position).position
     Head.objects.update(epoch=first.epoch, superseded=first.superseded, seq=3)
-    third = current.standing(START, seen=second).position
+    third = snapshot.standing(START, seen=second).position
     assert third.epoch not in (first.epoch, second.epoch)
 
 
@@ -156,10 +157,10 @@ def test_processes_that_know_different_histories_agree_on_one(database: None) ->
     call_command("newepoch")
     call_command("newepoch")
     awake = Head.current().position
-    assert current.standing(asleep).position == awake
+    assert snapshot.standing(asleep).position == awake
     put_back(3)
     for _ in range(2):
-        asleep, awake = current.standing(asleep).position, current.standing(awake).position
+        asleep, awake = snapshot.standing(asleep).position, snapshot.standing(awake).position
     assert asleep == awake
 
 
@@ -170,7 +171,7 @@ def test_a_person_can_say_that_it_is_another_history(database: None, capsys: pyt
     assert (after.epoch != before.epoch, after.seq) == (True, before.seq)
     assert f"The epoch is {after.epoch} from here on" in capsys.readouterr().out
     # Who saw the old one takes it as it is.
-    assert current.standing(since=before).position.epoch == after.epoch
+    assert snapshot.standing(since=before).position.epoch == after.epoch
 
 
 # --- a copy lies elsewhere -------------------------------------------------------------------------------------------
@@ -238,13 +239,13 @@ FIRST, LATER = Position("first", 5, NOW), Position("first", 6, NOW + MINUTE)
 
 
 def test_the_newest_position_of_the_folder_and_of_redis_is_recalled(tmp_path: Path, valkey: str) -> None:
-    both = Memory(tmp_path, valkey, "remembered")
+    both = PositionMemory(tmp_path, valkey, "remembered")
     assert both.recall() is None
     both.keep(FIRST)
     assert both.recall() == FIRST
-    Memory(tmp_path, None, "remembered").keep(LATER)
+    PositionMemory(tmp_path, None, "remembered").keep(LATER)
     assert both.recall() == LATER
-    assert Memory(tmp_path / "elsewhere", valkey, "remembered").recall() == FIRST
+    assert PositionMemory(tmp_path / "elsewhere", valkey, "remembered").recall() == FIRST
     with redis.Redis.from_url(valkey) as client:
         client.delete("remembered:position")
 
@@ -252,14 +253,14 @@ def test_the_newest_position_of_the_folder_and_of_redis_is_recalled(tmp_path: Pa
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '["first", "many", null]', '["first", 1, "yesterday"]', "\0"])
 def test_what_cannot_be_read_is_not_remembered(tmp_path: Path, text: str) -> None:
     (tmp_path / "position.json").write_text(text)
-    assert Memory(tmp_path, None, "").recall() is None
+    assert PositionMemory(tmp_path, None, "").recall() is None
 
 
 def test_without_a_folder_and_redis_nothing_fails_and_it_is_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
 ) -> None:
     listen_to("prices")
-    lost = Memory(tmp_path / "nowhere", "redis://127.0.0.1:9/0", "")
+    lost = PositionMemory(tmp_path / "nowhere", "redis://127.0.0.1:9/0", "")
     lost.keep(FIRST)
     lost.keep(LATER)
     assert lost.recall() is None

@@ -7,9 +7,9 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from prices import ingest
+from prices.domain.quotes import PublishedTick
 from prices.models import FallbackPrice, LatestPrice
-from prices.quotes import PublishedTick
+from prices.publishing import ingest
 from tests.conftest import NOW
 from tests.desk_fixtures import Told, errors, saved
 

@@ -17,10 +17,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django import Settings
 
-from prices import export as export_lines
-from prices import ingest, partitions
+from prices.domain.quotes import Metal
+from prices.history import export as export_lines
+from prices.history import partitions
 from prices.models import Candle, Price
-from prices.quotes import Metal
+from prices.publishing import ingest
 from streaming import publish
 from tests.conftest import NOW, quote
 from tests.product import ROOT

@@ -11,8 +11,8 @@ from websockets.frames import Frame as Parsed
 from websockets.frames import Opcode
 from websockets.streams import StreamReader
 
-from streaming.compression import acceptable, deflated
-from streaming.frames import BINARY, Frame, framed
+from streaming.engine.compression import acceptable, deflated
+from streaming.engine.frames import BINARY, Frame, framed
 
 
 def parsed(data: bytes, extensions: list[Any] | None = None) -> Parsed:

@@ -4,11 +4,11 @@ import datetime as dt
 
 import pytest
 
-from prices.market import Calendar
-from prices.quotes import DayFigures, PublishedQuote, Quote
+from infra.clock import Reading
+from prices.domain.calendar import Calendar
+from prices.domain.quotes import DayFigures, PublishedQuote, Quote
 from streaming.freshness import Freshness
-from streaming.ticks import Quoted
-from swarna.clock import Reading
+from streaming.publication_log import Quoted
 from tests.conftest import NOW, quote
 
 MINUTE = dt.timedelta(minutes=1)

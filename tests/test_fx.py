@@ -14,10 +14,10 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from infra import clock
 from prices.providers import fx
 from prices.providers.errors import PermanentError, ProviderError, TemporaryError
 from prices.providers.http import Client
-from swarna import clock
 from tests.conftest import NOW
 from tests.sources import hangs, raw_source
 from tests.strange import changed, damaged, decoded, json_values

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prices.domain.quotes import Metal, Quote
 from prices.providers import gold_api_com
 from prices.providers.errors import PermanentError, ProviderError, TemporaryError
 from prices.providers.parsing import CLOCK_SKEW
-from prices.quotes import Metal, Quote
 from tests.conftest import NOW
 from tests.strange import check, damaged, json_values, nested
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from prices.domain.quotes import Metal, Quote
 from prices.providers import goldapi_io
 from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
-from prices.quotes import Metal, Quote
 from tests.conftest import NOW
 from tests.strange import changed, check, damaged, decoded, json_values, nested
 

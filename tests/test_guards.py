@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prices.guards import Band, Doubt, confirms, doubted
-from prices.quotes import LARGEST_PRICE, Quote
+from prices.domain.quotes import LARGEST_PRICE, Quote
+from prices.domain.sanity import Band, Doubt, confirms, doubted
 from tests.conftest import NOW, quote
 
 FIVE = Decimal(5)

@@ -9,11 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from prices import candles, history, ingest, partitions
-from prices.candles import Counted, Interval, effective, fold
-from prices.history import Series
+from prices.domain import candles
+from prices.domain.candles import Counted, Interval, effective, fold
+from prices.domain.quotes import FALLBACK, SIMULATED, Lane
+from prices.history import candle_store, partitions
+from prices.history.candle_store import Series
 from prices.models import Candle, Head, Premium, Price
-from prices.quotes import FALLBACK, SIMULATED, Lane
+from prices.publishing import ingest
 from streaming import publish
 from tests.conftest import NOW, quote
 from tests.world import MINUTE, forget_prices
@@ -63,7 +65,7 @@ def fill_in(said: list[tuple[int, str, int]]) -> None:
         corrected = GOLD.ticks(at, at + dt.timedelta(microseconds=1)).exists()
         partitions.ensure([at])
         row.save()
-        history.take([row], corrected={"gold"} if corrected else ())
+        candle_store.take([row], corrected={"gold"} if corrected else ())
 
 
 def expected() -> dict[Interval, list[object]]:
@@ -72,7 +74,7 @@ def expected() -> dict[Interval, list[object]]:
         Counted(at=row.at, source=row.source, price=row.price, order=row.pk, seq=row.seq or 0)
         for row in Price.objects.exclude(source=FALLBACK)
     ]
-    return {interval: list(fold(effective(ticks), interval, history.zone())) for interval in Interval}
+    return {interval: list(fold(effective(ticks), interval, candle_store.zone())) for interval in Interval}
 
 
 def found() -> dict[Interval, list[object]]:
@@ -143,7 +145,7 @@ def test_candles_are_of_the_ticks_transaction(monkeypatch: pytest.MonkeyPatch) -
     def fail(*args: object, **options: object) -> None:
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr(history, "take", fail)
+    monkeypatch.setattr(candle_store, "take", fail)
     with pytest.raises(RuntimeError):
         say(101, seconds=1)
     assert (Head.newest(), Price.objects.count()) == (1, 1)
@@ -152,7 +154,7 @@ def test_candles_are_of_the_ticks_transaction(monkeypatch: pytest.MonkeyPatch) -
 def test_four_metals_cost_one_more_statement(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     rows = [Price(metal_id=metal, currency="INR", price=Decimal(1), source="a", at=NOW) for metal in ("gold", "silver")]
     with django_assert_num_queries(1):
-        assert len(history.take(rows)) == 10
+        assert len(candle_store.take(rows)) == 10
 
 
 said = st.lists(
@@ -180,7 +182,7 @@ def test_a_rebuild_makes_the_same_candles_from_ticks_alone(said: list[tuple[int,
     forget_prices()
     fill_in(said)
     Candle.objects.all().delete()
-    assert list(history.rebuild(GOLD, NOW, NOW + DAY))
+    assert list(candle_store.rebuild(GOLD, NOW, NOW + DAY))
     assert found() == expected()
 
 
@@ -189,7 +191,7 @@ def test_a_rebuild_keeps_what_ticks_are_gone_for() -> None:
         say(100 + number, seconds=40 * number)
     before = found()
     Price.objects.all().delete()
-    list(history.rebuild(GOLD, NOW, NOW))
+    list(candle_store.rebuild(GOLD, NOW, NOW))
     assert found() == before
 
 
@@ -197,7 +199,7 @@ def test_a_rebuild_follows_another_time_zone(settings: Settings) -> None:
     say(100)
     say(101, seconds=12 * 3600)
     settings.TIME_ZONE = "America/New_York"
-    list(history.rebuild(GOLD, NOW - DAY, NOW + DAY))
+    list(candle_store.rebuild(GOLD, NOW - DAY, NOW + DAY))
     assert found() == expected()
 
 
@@ -206,10 +208,10 @@ def test_a_rebuild_leaves_a_vendors_days_alone() -> None:
     row = GOLD.row(fold_of_a_day(77), source="goldapi_io")
     row.start -= 10 * DAY
     row.save()
-    list(history.rebuild(GOLD, NOW - 12 * DAY, NOW))
+    list(candle_store.rebuild(GOLD, NOW - 12 * DAY, NOW))
     assert Candle.objects.filter(source="goldapi_io").get().close == 77
 
 
 def fold_of_a_day(price: int) -> candles.Candle:
     tick = Counted(at=NOW, source="x", price=Decimal(price), order=1, seq=0)
-    return next(fold([tick], Interval.DAY, history.zone()))
+    return next(fold([tick], Interval.DAY, candle_store.zone()))

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prices import history_csv
-from prices.candles import Interval
-from prices.history_csv import EARLIEST, Bar, CsvError, Tick
-from prices.quotes import LARGEST_PRICE, PRICE_STEP, Metal
+from prices.domain.candles import Interval
+from prices.domain.quotes import LARGEST_PRICE, PRICE_STEP, Metal
+from prices.history import csv_format
+from prices.history.csv_format import EARLIEST, Bar, CsvError, Tick
 from tests.conftest import NOW
 
 INDIA = ZoneInfo("Asia/Kolkata")
@@ -23,7 +23,7 @@ BARS = "metal,interval,start,open,high,low,close\n"
 
 
 def read(text: str, zone: dt.tzinfo = INDIA) -> list[Any]:
-    return [row for _, row in history_csv.read(text.splitlines(keepends=True), currency="INR", zone=zone, now=NOW)]
+    return [row for _, row in csv_format.read(text.splitlines(keepends=True), currency="INR", zone=zone, now=NOW)]
 
 
 def complaint(text: str) -> str:
@@ -71,23 +71,23 @@ def some_bars(draw: st.DrawFn) -> Bar:
 
 @given(st.lists(some_ticks(), max_size=5))
 def test_ticks_that_are_written_are_read_back(rows: list[Tick]) -> None:
-    assert read("".join(history_csv.ticks(rows, currency="INR"))) == rows
+    assert read("".join(csv_format.ticks(rows, currency="INR"))) == rows
 
 
 @given(st.lists(some_bars(), max_size=5))
 def test_candles_that_are_written_are_read_back(rows: list[Bar]) -> None:
-    assert read("".join(history_csv.bars(rows, currency="INR"))) == rows
+    assert read("".join(csv_format.bars(rows, currency="INR"))) == rows
 
 
 def test_what_is_written_looks_like_this() -> None:
     tick = Tick(metal=Metal.GOLD, at=NOW, price=Decimal("9223.3162"), ask=Decimal("9224.0000"), source="metals_dev")
-    assert "".join(history_csv.ticks([tick], currency="INR")) == (
+    assert "".join(csv_format.ticks([tick], currency="INR")) == (
         "metal,at,price,bid,ask,source,currency\ngold,2026-09-24T08:00:00.000000Z,9223.3162,,9224.0000,metals_dev,INR\n"
     )
     start = dt.datetime(2026, 9, 22, 18, 30, tzinfo=dt.UTC)
     price = Decimal("9223.3162")
     bar = Bar(metal=Metal.GOLD, interval=Interval.DAY, start=start, open=price, high=price, low=price, close=price)
-    assert "".join(history_csv.bars([bar], currency="INR")) == (
+    assert "".join(csv_format.bars([bar], currency="INR")) == (
         "metal,interval,start,open,high,low,close,currency\n"
         "gold,1d,2026-09-22T18:30:00.000000Z,9223.3162,9223.3162,9223.3162,9223.3162,INR\n"
     )
@@ -98,7 +98,7 @@ def test_rows_come_one_by_one_while_the_file_is_still_read() -> None:
         yield TICKS
         yield from itertools.repeat("gold,2026-09-24T08:00:00Z,9223.3162\n")
 
-    rows = history_csv.read(endless(), currency="INR", zone=INDIA, now=NOW)
+    rows = csv_format.read(endless(), currency="INR", zone=INDIA, now=NOW)
     assert [line for line, _ in itertools.islice(rows, 3)] == [2, 3, 4]
 
 

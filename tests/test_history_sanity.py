@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from prices.guards import Band
-from prices.history_sanity import MOST, Point, Validator
-from prices.quotes import Metal
+from prices.domain.quotes import Metal
+from prices.domain.sanity import Band
+from prices.history.sanity import MOST, Point, Validator
 from tests.conftest import NOW
 
 DAY = dt.timedelta(days=1)

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from pytest_django import Settings
 
-from prices import ingest
+from prices.domain.quotes import Lane, Metal
 from prices.models import (
     Configuration,
     FallbackPrice,
@@ -21,7 +21,7 @@ from prices.models import (
     SignificantChange,
 )
 from prices.providers import PROVIDERS
-from prices.quotes import Lane, Metal
+from prices.publishing import ingest
 from tests.conftest import NOW, quote
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("seeded")]

@@ -13,19 +13,19 @@ import msgspec
 import pytest
 from channels.layers import InMemoryChannelLayer
 
-from prices import wire
-from prices.current import Standing
-from prices.market import Calendar
-from prices.positions import Position
-from prices.quotes import Change, DayFigures, Lane, Metal, PublishedQuote, PublishedTick, Quote
+from infra import formats
+from infra.clock import Reading
+from prices.domain.calendar import Calendar
+from prices.domain.positions import Position
+from prices.domain.quotes import Change, DayFigures, Lane, Metal, PublishedQuote, PublishedTick, Quote
+from prices.publishing.snapshot import Standing
 from streaming import hub, publish, subscription
 from streaming.connection import Connection
 from streaming.hub import Hub
 from streaming.metrics import Ending, Metrics
-from streaming.outlets import SendOutlet
 from streaming.protocol import EVERY_METAL
-from streaming.ticks import Tick
-from swarna.clock import Reading
+from streaming.publication_log import Tick
+from streaming.sinks import SendOutlet
 from tests.conftest import NOW, quote
 
 
@@ -102,7 +102,7 @@ class World:
             await asyncio.Event().wait()
         seq = self.ticks[-1].seq if self.ticks else 0
         if since.epoch == self.epoch and since.seq > seq:
-            self.epoch = f"not {self.epoch}"  # as prices.current draws another
+            self.epoch = f"not {self.epoch}"  # as prices.publishing.snapshot draws another
         after = since.seq if since.epoch == self.epoch else 0
         ticks = [replace(tick, epoch=self.epoch) for tick in self.ticks if tick.seq > after]
         quotes: dict[Metal, PublishedQuote] = {}
@@ -689,7 +689,7 @@ async def test_each_change_of_the_market_is_a_status_that_names_the_next(rarely:
     for at, feed in ((CLOSES - MINUTE, "live"), (CLOSES, "stale"), (OPENS, "live")):
         await quoted_at(rarely, client, at, str(103 + len(seen)))
         status = await client.next("status")
-        while (status["feed"], status["timestamp"]) != (feed, wire.time(at)):
+        while (status["feed"], status["timestamp"]) != (feed, formats.time(at)):
             status = await client.next("status")
         seen.append((status["market"], status["nextChange"]))
     assert seen == [
@@ -712,7 +712,7 @@ async def test_nothing_is_live_while_the_market_is_closed_nor_after_it_opens_bef
     await quoted_at(world, client, CLOSES - MINUTE)
     for now, market in ((CLOSES, "closed"), (OPENS, "open")):
         world.now = now
-        while (status := await client.next("status"))["market"] != market or status["timestamp"] < wire.time(now):
+        while (status := await client.next("status"))["market"] != market or status["timestamp"] < formats.time(now):
             pass
         assert (status["feed"], status["metals"]) == ("stale", {"gold": "stale"})
     await quoted_at(world, client, OPENS + MINUTE, "103")

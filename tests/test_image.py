@@ -111,8 +111,10 @@ def test_worker_and_beat_are_healthy_while_refreshes_are_begun(name: str, http: 
 
 
 def test_a_health_check_starts_neither_django_nor_celery() -> None:
-    program = "import sys, swarna.probe; sys.exit(' '.join({'django', 'celery', 'redis'} & set(sys.modules)) or 0)"
+    program = (
+        "import sys, infra.process.probe; sys.exit(' '.join({'django', 'celery', 'redis'} & set(sys.modules)) or 0)"
+    )
     ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert (ran.returncode, ran.stderr) == (0, "")
     for name in ("web", "worker", "beat"):
-        assert OURS[name]["healthcheck"]["test"][2:4] == ["-m", "swarna.probe"]
+        assert OURS[name]["healthcheck"]["test"][2:4] == ["-m", "infra.process.probe"]

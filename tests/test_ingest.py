@@ -15,7 +15,9 @@ from django.db import connection, transaction
 from django.db.models import Model
 from pytest_django import Settings
 
-from prices import current, export, ingest
+from prices.domain.positions import START
+from prices.domain.quotes import FALLBACK, LARGEST_PRICE, PRICE_STEP, SIMULATED, DayFigures, Metal, PublishedTick, Quote
+from prices.history import export
 from prices.models import (
     Candle,
     Configuration,
@@ -26,8 +28,7 @@ from prices.models import (
     Price,
     SignificantChange,
 )
-from prices.positions import START
-from prices.quotes import FALLBACK, LARGEST_PRICE, PRICE_STEP, SIMULATED, DayFigures, Metal, PublishedTick, Quote
+from prices.publishing import ingest, snapshot
 from streaming import publish
 from tests.conftest import NOW, at_once, quote
 from tests.world import forget_prices
@@ -83,7 +84,7 @@ def test_a_tick_is_what_the_database_holds_of_it() -> None:
         quote("silver", "165.6", at=NOW + MINUTE),
         now=NOW + MINUTE,
     )
-    standing = current.standing(since=START)
+    standing = snapshot.standing(since=START)
     assert standing.position.seq == tick.seq == Head.newest()
     assert set(standing.ticks[-1].quotes) == set(tick.quotes) == set(standing.quotes.values())
     assert standing.ticks[-1].changes == tick.changes
@@ -201,7 +202,7 @@ def test_what_is_told_is_already_to_be_read(monkeypatch: pytest.MonkeyPatch) -> 
     read: list[int] = []
 
     def read_by_another(tick: PublishedTick) -> None:
-        read.extend(at_once(lambda _: current.standing().position.seq, 1))
+        read.extend(at_once(lambda _: snapshot.standing().position.seq, 1))
 
     monkeypatch.setattr(publish, "tick", read_by_another)
     assert read == [record(quote()).seq]
@@ -223,7 +224,7 @@ def test_redis_being_away_costs_no_price(
         tick = record(quote())
     finally:
         logging.getLogger("streaming").removeHandler(caplog.handler)
-    assert current.standing().position.seq == tick.seq
+    assert snapshot.standing().position.seq == tick.seq
     assert [line.levelname for line in caplog.records if line.name.startswith("streaming")] == ["ERROR"]
 
 
@@ -277,7 +278,7 @@ def moves(ticks: list[PublishedTick]) -> list[tuple[float, float, str]]:
 def test_moves_beyond_the_threshold_are_between_consecutive_prices() -> None:
     ticks = prices_of_gold("100", "100.9", "101.8", "103", "103.5", "102")
     assert moves(ticks) == [(101.8, 103, "up"), (103.5, 102, "down")]
-    assert [tick.changes for tick in current.standing(since=START).ticks] == [tick.changes for tick in ticks]
+    assert [tick.changes for tick in snapshot.standing(since=START).ticks] == [tick.changes for tick in ticks]
 
 
 def test_the_first_price_has_moved_from_nowhere() -> None:
@@ -505,7 +506,7 @@ def test_a_simulated_price_is_neither_shown_nor_a_reason_to_wait_where_none_is_s
     settings.PRICE_PROVIDERS = [SIMULATED]
     assert record(quote(price="90", source=SIMULATED, at=NOW + MINUTE)) is not None
     settings.PRICE_PROVIDERS = ["gold_api_com"]
-    standing = current.standing(START)
+    standing = snapshot.standing(START)
     assert standing.quotes[Metal.GOLD].quote.price == 100
     assert [[published.quote.source for published in tick.quotes] for tick in standing.ticks] == [["gold_api_com"], []]
     assert ingest.fall_back_where_due(now=NOW + HOUR) is not None

@@ -15,14 +15,14 @@ from twisted.web.http import HTTPChannel
 @pytest.mark.parametrize(
     ("where", "words"),
     [
-        # streaming/transport.py: our transport is made by our port, which is given a socket that listens.
+        # streaming/engine/transport.py: our transport is made by our port, which is given a socket that listens.
         (tcp.Port._fromListeningDescriptor, "_preexistingSocket = port"),
         (tcp.Port.doRead, "self.transport("),
         (tcp.Port.doRead, "self.numberAccepts"),
         # `stopWriting` tells that the buffer is empty; `write` buffers what `socket.send` did not take.
         (FileDescriptor.doWrite, "self.stopWriting()"),
         (FileDescriptor.write, "_tempDataBuffer.append(data)"),
-        # streaming/websocket.py: options are read from the protocol, so from its class as well.
+        # streaming/engine/websocket.py: options are read from the protocol, so from its class as well.
         (WebSocketProtocol._connectionMade, "for configAttr in self.CONFIG_ATTRS"),
         # The extension in use stands here from the handshake on, and is asked by these names.
         (WebSocketServerProtocol.succeedHandshake, "self._perMessageCompress ="),

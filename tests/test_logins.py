@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from accounts import attempts, known_addresses
 from accounts.models import LoginAddress
-from swarna.windows import Windows
+from infra.rate_windows import Windows
 from tests.conftest import at_once
 from tests.product import free_port
 

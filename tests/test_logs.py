@@ -8,8 +8,8 @@ import pytest
 from django.conf import settings
 from pytest_django import Settings
 
-from swarna.logs import KEYS, TOKEN_PREFIX, without_secrets, without_tokens
-from swarna.troubles import TroubleHandler
+from infra.redaction import KEYS, TOKEN_PREFIX, without_secrets, without_tokens
+from infra.repeated_logs import RepeatedLogsHandler
 
 TOKEN = f"{TOKEN_PREFIX}0a1b2c3d" + "4e5f6a7b" * 7
 
@@ -17,7 +17,7 @@ TOKEN = f"{TOKEN_PREFIX}0a1b2c3d" + "4e5f6a7b" * 7
 def logged(message: str, *arguments: object, failing: bool = False) -> str:
     """The line as the product's own handler would print it."""
     # Beside it, there are pytest's.
-    handler = next(each for each in logging.getLogger("streaming").handlers if type(each) is TroubleHandler)
+    handler = next(each for each in logging.getLogger("streaming").handlers if type(each) is RepeatedLogsHandler)
     error = None
     if failing:
         try:
@@ -52,7 +52,7 @@ def test_every_handler_formats_like_this() -> None:
     logging: dict[str, Any] = settings.LOGGING
     formatters = logging["formatters"]
     for handler in logging["handlers"].values():
-        assert formatters[handler["formatter"]]["()"] == "swarna.logs.TokenlessFormatter"
+        assert formatters[handler["formatter"]]["()"] == "infra.redaction.TokenlessFormatter"
 
 
 @pytest.mark.parametrize("name", KEYS)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prices.market import Calendar
-from prices.quotes import FALLBACK, SIMULATED
+from prices.domain.calendar import Calendar
+from prices.domain.quotes import FALLBACK, SIMULATED
 
 NEW_YORK = ZoneInfo("America/New_York")
 SUMMER = dt.date(2026, 9, 21)  # a Monday, at UTC-4

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prices.metrics import metrics as of_sources
+from prices.sources.metrics import metrics as of_sources
 from streaming.metrics import Ending, Fault, Inbound, Metrics, Refusal
 from tests.conftest import NOW
 from tests.product import ROOT

@@ -14,10 +14,10 @@ from channels.testing import HttpCommunicator
 from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
+from infra.addresses import client_address
+from infra.metrics.page import may_read, with_metrics
 from streaming.metrics import Metrics
-from swarna.addresses import client_address
 from swarna.environment import networks
-from swarna.metrics_page import may_read, with_metrics
 from tests.conftest import Server
 
 

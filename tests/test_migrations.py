@@ -16,8 +16,8 @@ from django.db import connection
 from django.db.migrations.exceptions import IrreversibleError
 from django.db.migrations.loader import MigrationLoader
 
-from prices import ingest
 from prices.models import Candle, FallbackPrice, Head, LatestPrice, Price, SignificantChange
+from prices.publishing import ingest
 from tests.conftest import NOW, quote
 from tests.postgresql import in_place_of_sqlite
 from tests.product import ROOT

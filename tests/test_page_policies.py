@@ -15,8 +15,9 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from playwright.sync_api import Page, expect
 
 from accounts import tokens
-from prices import ingest, sources
 from prices.models import Premium, SanityBand
+from prices.publishing import ingest
+from prices.sources import registry
 from tests.browser_fixtures import new_page
 from tests.conftest import Server, quote
 
@@ -96,7 +97,7 @@ def rows_of_everything() -> None:
     CrontabSchedule.objects.create(minute="8")
     SolarSchedule.objects.create(event="sunrise", latitude=19, longitude=73)
     ClockedSchedule.objects.create(clocked_time=now)
-    sources.in_order()
+    registry.in_order()
 
 
 def pages_of_the_admin() -> Iterator[str]:

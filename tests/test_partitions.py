@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from prices import ingest, partitions, retention
+from prices.history import partitions, retention
 from prices.models import Price
+from prices.publishing import ingest
 from streaming import publish
 from tests.conftest import NOW, at_once, quote
 

@@ -15,6 +15,7 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from prices.domain.quotes import LARGEST_PRICE, Metal, Quote
 from prices.providers import ARCHIVES, goldapi_io, metalpriceapi, metals_dev
 from prices.providers.errors import (
     NoDataError,
@@ -25,7 +26,6 @@ from prices.providers.errors import (
 )
 from prices.providers.http import Client
 from prices.providers.parsing import Days
-from prices.quotes import LARGEST_PRICE, Metal, Quote
 from tests.conftest import NOW
 from tests.strange import changed, damaged, decoded, json_values
 

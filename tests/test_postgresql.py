@@ -9,9 +9,9 @@ import pytest
 from django.db import connection, transaction
 
 import tests.environment
+from infra.postgresql import long_work
 from prices.models import Head
 from swarna.environment import database_url
-from swarna.postgresql import long_work
 from tests.postgresql import Cluster
 from tests.product import Process, free_port, wait_until
 

@@ -11,12 +11,12 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 from pytest_django import Settings
 
-from prices.comparison import compare
+from infra.readable import span
+from prices.domain.quota import Quota
+from prices.domain.quotes import Metal
 from prices.models import HeldPrice, ListedMetal, Premium, Price, ProviderState
 from prices.providers.errors import TemporaryError
-from prices.quota import Quota
-from prices.quotes import Metal
-from prices.words import span
+from prices.staff.comparison import compare
 from tests.world import MINUTE, PRICES, World
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("seeded")]
@@ -80,7 +80,7 @@ def test_for_three_sources_it_fits_a_hundred_columns(world: World, settings: Set
         world.says[name] = PRICES
     settings.PRICE_PROVIDERS = names
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prices.providers.chain.PROVIDERS", {name: world.source(name) for name in names})
+        patch.setattr("prices.sources.failover.PROVIDERS", {name: world.source(name) for name in names})
         world.refresh()
         world.says["swissquote"] = TemporaryError("cannot be reached (ConnectionError)")
         world.says["metalpriceapi"] = PRICES | {Metal.GOLD: "99999.9999"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prices import wire
+from infra import formats
 from streaming import protocol
 from streaming.protocol import (
     EVERY_METAL,
@@ -169,7 +169,7 @@ def test_a_price_update_has_the_contracts_fields_in_decimal_numbers() -> None:
 
 @given(st.decimals(min_value="0.0001", max_value="99999999999999", places=4))
 def test_a_number_on_the_wire_is_the_decimal_itself(amount: Decimal) -> None:
-    text = protocol._encode(wire.number(amount)).decode()
+    text = protocol._encode(formats.number(amount)).decode()
     assert Decimal(text) == amount
     assert "E" not in text.upper()
 
@@ -198,7 +198,7 @@ def test_the_status_names_the_feed_of_all_and_of_each_metal() -> None:
 
 def test_times_are_utc_with_milliseconds() -> None:
     at = dt.datetime(2026, 9, 26, 13, 27, 3, 120_900, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=30)))
-    assert wire.time(at) == "2026-09-26T07:57:03.120Z"
+    assert formats.time(at) == "2026-09-26T07:57:03.120Z"
 
 
 def test_close_reasons_are_the_contracts() -> None:

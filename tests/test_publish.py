@@ -14,8 +14,8 @@ import redis
 from channels.layers import channel_layers
 from pytest_django import Settings
 
+from infra.process.valkey import EmbeddedValkey
 from streaming import publish
-from swarna.valkey import EmbeddedValkey
 from tests.conftest import start
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prices.quotes import (
+from prices.domain.quotes import (
     GRAMS_PER_TROY_OUNCE,
     LARGEST_PRICE,
     PRICE_STEP,

@@ -13,12 +13,13 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from prices import clock_watch, ingest
+from infra.process.valkey import free_port
+from prices import clock_watch
+from prices.domain.quotes import Metal
 from prices.models import ListedMetal, RefreshSlot
-from prices.quotes import Metal
+from prices.publishing import ingest
 from streaming import publish
 from swarna import readiness
-from swarna.valkey import free_port
 from tests.conftest import quote
 from tests.product import wait_until
 from tests.world import forget_prices

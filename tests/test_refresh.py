@@ -21,18 +21,20 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from prices import current, ingest, providers, schedule
-from prices.market import Calendar
+from infra.clock import Clock
+from prices import providers, schedule
+from prices.domain.calendar import Calendar
+from prices.domain.quota import Quota
+from prices.domain.quotes import FALLBACK, SIMULATED, Lane, Metal, PublishedTick, Quote, per_gram
 from prices.models import FallbackPrice, Head, LatestPrice, ListedMetal, Premium, Price, ProviderState
-from prices.providers import PROVIDERS, chain
+from prices.providers import PROVIDERS
 from prices.providers.errors import TemporaryError
 from prices.providers.http import LARGEST_BODY, Client
-from prices.quota import Quota
-from prices.quotes import FALLBACK, SIMULATED, Lane, Metal, PublishedTick, Quote, per_gram
+from prices.publishing import ingest, snapshot
 from prices.refresh import refresh, refresh_if_due
+from prices.sources import failover
 from prices.tasks import apply_premiums, refresh_prices
 from streaming import publish
-from swarna.clock import Clock
 from tests.conftest import NOW, at_once
 from tests.product import wait_until
 from tests.sources import PER_OUNCE, Answer, Behaviour, Source, drips, hangs, quoting, raw_source, said, sends
@@ -66,7 +68,7 @@ def refresh_at(at: dt.datetime) -> None:
 
 def shown() -> dict[str, tuple[str, Decimal]]:
     """The source and price of each metal in force."""
-    return {metal.value: (each.quote.source, each.quote.price) for metal, each in current.standing().quotes.items()}
+    return {metal.value: (each.quote.source, each.quote.price) for metal, each in snapshot.standing().quotes.items()}
 
 
 def sources_shown() -> set[str]:
@@ -225,7 +227,7 @@ def test_a_quote_is_no_older_for_the_source_that_was_waited_for_before(
         raise TemporaryError("no answer in time")
 
     slow = providers.Source(name="metals_dev", fetch=hangs, brings_all=True)
-    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {**PROVIDERS, "metals_dev": slow})
+    monkeypatch.setattr("prices.sources.failover.PROVIDERS", {**PROVIDERS, "metals_dev": slow})
     settings.PRICE_PROVIDERS = ["metals_dev", LIVE]
     source.answer = quoting(answers_at)
     refresh(going)
@@ -276,7 +278,7 @@ def test_a_source_that_comes_back_is_live_again(source: Source, log: Callable[[]
     source.answer = quoting(NOW + 2 * MINUTE)
     refresh_at(NOW + 2 * MINUTE)
 
-    assert current.standing().quotes[Metal.GOLD].quote.quoted_at == NOW + 2 * MINUTE
+    assert snapshot.standing().quotes[Metal.GOLD].quote.quoted_at == NOW + 2 * MINUTE
     assert len(log()) == 1
     state = ProviderState.objects.get(name=LIVE)
     assert (state.last_success_at, state.last_error_at) == (NOW + 2 * MINUTE, NOW + MINUTE)
@@ -325,7 +327,7 @@ def test_a_weekends_quote_stays_and_turns_stale_only_once_the_market_is_open_aga
     ticks = Head.newest()
     sunday = friday + dt.timedelta(days=2)
     refresh_at(sunday)
-    standing = current.standing()
+    standing = snapshot.standing()
     assert sources_shown() == {LIVE}
     assert Head.newest() == ticks
     assert not any(standing.is_stale(quote, sunday) for quote in standing.quotes.values())
@@ -379,7 +381,7 @@ def test_a_metal_that_no_source_has_keeps_its_last_price(source: Source) -> None
     before = shown()
     source.answer = without_palladium(NOW + MINUTE)
     refresh_at(NOW + MINUTE)
-    standing = current.standing()
+    standing = snapshot.standing()
     assert shown()["palladium"] == before["palladium"]
     assert standing.quotes[Metal.PALLADIUM].quote.quoted_at == NOW
     assert standing.quotes[Metal.GOLD].quote.quoted_at == NOW + MINUTE
@@ -420,11 +422,11 @@ def test_each_source_may_use_its_share_of_what_is_left(monkeypatch: pytest.Monke
         raise TemporaryError("has nothing")
 
     monkeypatch.setattr(
-        "prices.providers.chain.PROVIDERS", {name: providers.Source(name=name, fetch=has_nothing) for name in "abc"}
+        "prices.sources.failover.PROVIDERS", {name: providers.Source(name=name, fetch=has_nothing) for name in "abc"}
     )
     started = time.monotonic()
     budget = dt.timedelta(seconds=60)
-    asked = chain.one_after_the_other(
+    asked = failover.one_after_the_other(
         "abc",
         [Metal.GOLD],
         budget=budget,
@@ -443,7 +445,9 @@ def test_a_defect_in_one_sources_code_does_not_keep_the_next_from_being_asked(
     def broken(*args: object, **options: object) -> dict[Metal, Quote]:
         raise KeyError("price")
 
-    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {**PROVIDERS, LIVE: replace(PROVIDERS[LIVE], fetch=broken)})
+    monkeypatch.setattr(
+        "prices.sources.failover.PROVIDERS", {**PROVIDERS, LIVE: replace(PROVIDERS[LIVE], fetch=broken)}
+    )
     settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
     refresh_at(NOW)
     assert sources_shown() == {SIMULATED}
@@ -662,7 +666,7 @@ def test_without_any_source_the_fallback_is_shown_as_such(source: Source, settin
     expected = {fallback.metal_id: (FALLBACK, fallback.price) for fallback in FallbackPrice.objects.all()}
     assert shown() == expected
     assert shown()["gold"] == (FALLBACK, Decimal("9223.3162"))
-    assert current.standing().quotes[Metal.GOLD].quote.quoted_at == dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
+    assert snapshot.standing().quotes[Metal.GOLD].quote.quoted_at == dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
 
 
 def test_the_fallback_is_shown_once_only(source: Source) -> None:

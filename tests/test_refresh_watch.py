@@ -10,12 +10,12 @@ from django_celery_beat.models import PeriodicTask
 from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 
+from infra.process.supervisor import Program, Supervisor
+from infra.process.valkey import free_port
 from prices import schedule
 from prices.models import RefreshSlot
 from swarna.management.commands import up
 from swarna.refresh_watch import RefreshWatch
-from swarna.supervisor import Program, Supervisor
-from swarna.valkey import free_port
 from tests.conftest import NOW
 
 

@@ -23,8 +23,8 @@ from django.contrib.auth.models import Permission, User
 
 from accounts import tokens
 from accounts.models import Token
-from prices import ingest
 from prices.models import Configuration, FallbackPrice
+from prices.publishing import ingest
 from tests.conftest import Server, quote
 from tests.product import ROOT, wait_until
 

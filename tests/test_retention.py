@@ -11,11 +11,12 @@ from django.core.management import call_command
 from django.db import connection
 from pytest_django import Settings
 
-from prices import history, ingest, retention
-from prices.candles import Interval
-from prices.history import Series
+from prices.domain.candles import Interval
+from prices.domain.quotes import Lane
+from prices.history import candle_store, retention
+from prices.history.candle_store import Series
 from prices.models import Candle, Price
-from prices.quotes import Lane
+from prices.publishing import ingest
 from streaming import publish
 from tests.conftest import NOW, quote
 from tests.world import forget_prices
@@ -88,7 +89,7 @@ def test_whenever_ticks_go_a_rebuild_makes_the_same_candles(settings: Settings, 
     assert all_candles() == before
     oldest = Price.objects.order_by("at").values_list("at", flat=True)[0]
     if connection.vendor == "sqlite":
-        midnight = Interval.DAY.start(now - DAY, history.zone())
+        midnight = Interval.DAY.start(now - DAY, candle_store.zone())
         assert dt.timedelta(0) <= oldest - midnight < dt.timedelta(minutes=142)
 
 

@@ -1,4 +1,4 @@
-"""RFC 6455 on streaming/server.py: every MUST and MUST NOT for a server, by section, with an echo application."""
+"""RFC 6455 on the engine: every MUST and MUST NOT for a server, by section, with an echo application."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What streaming/server.py does for everybody when many come at once."""
+"""What streaming/engine/server.py does for everybody when many come at once."""
 
 import asyncio
 import resource
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from streaming.transport import Turnstile
+from streaming.engine.transport import Turnstile
 from tests.echo_fixtures import EchoServer
 from tests.raw_websocket import Peer, frame
 

@@ -22,9 +22,9 @@ from marshmallow import ValidationError
 from pytest_django import Settings
 
 from prices import schedule
-from prices.market import Calendar
+from prices.domain.calendar import Calendar
+from prices.domain.quota import Quota
 from prices.providers import PROVIDERS
-from prices.quota import Quota
 from swarna import environment
 from tests.product import ROOT
 
@@ -333,7 +333,7 @@ def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -
     assert {name: settings[name] for name in expected} == expected
     database = settings["DATABASES"]["default"]
     assert (database["ENGINE"], database["HOST"], database["PORT"], database["NAME"], database["USER"]) == (
-        "swarna.postgresql",
+        "infra.postgresql",
         "db.example",
         5432,
         "swarna",

@@ -18,9 +18,9 @@ from django.db import connection
 from pytest_django import Settings
 from websockets.sync.client import connect
 
-from prices import simulation
+from prices.domain.quotes import SIMULATED, Metal, PublishedTick
 from prices.models import Price
-from prices.quotes import SIMULATED, Metal, PublishedTick
+from prices.publishing import simulation
 from streaming import publish
 from tests.conftest import Server
 from tests.product import ROOT

@@ -12,14 +12,14 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
-from prices.metrics import metrics
+from infra.metrics.page import with_metrics
+from prices.domain.quota import Quota
+from prices.domain.quotes import Metal
 from prices.models import HeldPrice, ProviderState
 from prices.providers.errors import TemporaryError
-from prices.quota import Quota
-from prices.quotes import Metal
+from prices.sources.metrics import metrics
 from streaming.metrics import Metrics
 from swarna.environment import networks
-from swarna.metrics_page import with_metrics
 from tests.conftest import Server
 from tests.world import MINUTE, PRICES, World
 

@@ -11,15 +11,16 @@ import pytest
 from django.test import Client as Browser
 from pytest_django import Settings
 
-from prices import providers, sources
-from prices.breaker import State
+from infra.clock import Clock
+from prices import providers
+from prices.domain.breaker import State
+from prices.domain.quota import Quota
+from prices.domain.quotes import Lane, Metal, Quote
 from prices.models import HeldPrice, LatestPrice, Premium, ProviderState
 from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client
-from prices.quota import Quota
-from prices.quotes import Lane, Metal, Quote
+from prices.sources import registry
 from streaming import publish
-from swarna.clock import Clock
 from tests.conftest import NOW, at_once
 from tests.world import MINUTE, PRICES, World
 
@@ -35,11 +36,11 @@ def state(name: str) -> ProviderState:
 
 def test_at_first_the_order_is_the_deployments(world: World) -> None:
     assert world.refresh() == ["a"]
-    assert [source.name for source in sources.in_order()] == ["a", "b", "c"]
+    assert [source.name for source in registry.in_order()] == ["a", "b", "c"]
 
 
 def test_staff_order_the_sources_and_switch_them_off(world: World) -> None:
-    sources.in_order()
+    registry.in_order()
     ProviderState.objects.filter(name="c").update(position=0)
     ProviderState.objects.filter(name="a").update(position=1)
     ProviderState.objects.filter(name="b").update(position=2, enabled=False)
@@ -50,15 +51,15 @@ def test_staff_order_the_sources_and_switch_them_off(world: World) -> None:
 
 
 def test_an_order_that_is_deployed_anew_counts_for_more_than_staffs_before(world: World, settings: Settings) -> None:
-    sources.in_order()
+    registry.in_order()
     ProviderState.objects.filter(name="c").update(position=0)
     ProviderState.objects.filter(name="a").update(position=2, enabled=False)
-    assert [source.name for source in sources.in_order()] == ["c", "b", "a"]
+    assert [source.name for source in registry.in_order()] == ["c", "b", "a"]
     settings.PRICE_PROVIDERS = ["b", "a", "c"]
-    assert [source.name for source in sources.in_order()] == ["b", "a", "c"]
+    assert [source.name for source in registry.in_order()] == ["b", "a", "c"]
     assert not state("a").enabled  # which is not the deployment's to say
     ProviderState.objects.filter(name="b").update(position=9)
-    assert [source.name for source in sources.in_order()] == ["a", "c", "b"]
+    assert [source.name for source in registry.in_order()] == ["a", "c", "b"]
 
 
 def test_a_source_that_the_deployment_no_longer_names_is_not_asked(world: World, settings: Settings) -> None:
@@ -161,7 +162,7 @@ def test_of_several_workers_one_tries_a_source_again(world: World) -> None:
     for _ in range(3):
         world.refresh()
     later = world.now + MINUTE
-    assert sorted("a" in asked for asked in at_once(lambda worker: sources.to_ask(later), 4)) == [False] * 3 + [True]
+    assert sorted("a" in asked for asked in at_once(lambda worker: registry.to_ask(later), 4)) == [False] * 3 + [True]
 
 
 def test_where_nobody_else_is_left_a_source_is_asked_however_it_fails(world: World, settings: Settings) -> None:
@@ -218,7 +219,7 @@ def test_a_bad_key_is_not_tried_again_and_again(world: World) -> None:
 def test_staff_may_reset_a_source(world: World) -> None:
     world.says["a"] = PermanentError("answers HTTP 401")
     world.refresh()
-    sources.reset("a")
+    registry.reset("a")
     assert world.refresh(0.1) == ["a", "b"]
 
 
@@ -338,7 +339,7 @@ def test_good_prices_are_out_at_once_though_something_hangs(
 
         return providers.Source(name=name, fetch=fetch, brings_all=name != "a")
 
-    monkeypatch.setattr("prices.providers.chain.PROVIDERS", {name: source(name) for name in "abc"})
+    monkeypatch.setattr("prices.sources.failover.PROVIDERS", {name: source(name) for name in "abc"})
     began = time.monotonic()
     world.refresh()
     assert time.monotonic() - began < 3 + 1

@@ -16,8 +16,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from prices import ingest
 from prices.models import Premium
+from prices.publishing import ingest
 from tests.conftest import Server
 from tests.raw_websocket import request
 from tests.stream_client import ask, end_of, receive

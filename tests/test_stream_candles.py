@@ -11,12 +11,12 @@ import pytest
 from websockets.sync.client import connect
 
 from prices.api.serializers import CandleSerializer
-from prices.candles import Counted, Interval, of_tick
-from prices.positions import Position
+from prices.domain.candles import Counted, Interval, of_tick
+from prices.domain.positions import Position
 from streaming import candles
 from streaming.candles import CandleLog, CandleUpdate
 from streaming.protocol import CANDLES, EVERY_METAL, CandleData, ClientError, ErrorCode, parse
-from streaming.ticks import TickLog
+from streaming.publication_log import TickLog
 from tests.conftest import NOW, Server
 from tests.stream_client import ask, receive
 from tests.test_ticks import tick

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from prices.quotes import Metal, Quote
-from prices.succession import Arrival, Last, Order, effective_from, order, repeats
+from prices.domain.quotes import Metal, Quote
+from prices.domain.succession import Arrival, Last, Order, effective_from, order, repeats
 from tests.conftest import NOW, quote
 
 SECOND = dt.timedelta(seconds=1)

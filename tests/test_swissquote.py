@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prices.domain.quotes import Metal, Quote
 from prices.providers import swissquote
 from prices.providers.errors import ProviderError, TemporaryError
-from prices.quotes import Metal, Quote
 from tests.conftest import NOW
 from tests.strange import changed, check, damaged, decoded, json_values, nested
 

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prices.positions import Position
+from prices.domain.positions import Position
 from streaming.protocol import EVERY_METAL, METALS, ChangeData, Feed, PriceData
-from streaming.ticks import Quoted, Tick, TickLog, Update, overall
+from streaming.publication_log import Quoted, Tick, TickLog, Update, overall
 
 AT = dt.datetime(2026, 9, 24, 8, tzinfo=dt.UTC)
 

@@ -14,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts import tokens
 from accounts.models import Token
-from swarna.logs import TOKEN_PREFIX
+from infra.redaction import TOKEN_PREFIX
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("attempts_of_nobody")]
 

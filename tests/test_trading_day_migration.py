@@ -12,9 +12,10 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.test.utils import CaptureQueriesContext
 
-from prices import ingest, partitions
+from prices.domain.quotes import DayFigures
+from prices.history import partitions
 from prices.models import LatestPrice, Premium
-from prices.quotes import DayFigures
+from prices.publishing import ingest
 from streaming import publish
 from tests.conftest import NOW, quote
 from tests.postgresql import in_place_of_sqlite

@@ -13,9 +13,9 @@ from hypothesis import settings as by_examples
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from prices import ingest
+from prices.domain.quotes import SIMULATED, DayFigures, Lane, PublishedTick, Quote
 from prices.models import Candle, LatestPrice, Premium
-from prices.quotes import SIMULATED, DayFigures, Lane, PublishedTick, Quote
+from prices.publishing import ingest
 from streaming import publish
 from tests.conftest import NOW, quote
 from tests.world import forget_prices

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import DisallowedHost
 
-from swarna import troubles
-from swarna.troubles import TroubleHandler
+from infra import repeated_logs
+from infra.repeated_logs import RepeatedLogsHandler
 from tests.product import wait_until
 
 
@@ -19,7 +19,7 @@ class Told:
     def __init__(self) -> None:
         self.now = 1000.0
         self.stream = io.StringIO()
-        self.handler = TroubleHandler(clock=lambda: self.now)
+        self.handler = RepeatedLogsHandler(ours=("prices", "streaming"), clock=lambda: self.now)
         self.handler.setStream(self.stream)
         self.handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
 
@@ -119,15 +119,15 @@ def test_our_own_loggers_are_taken_at_their_word(console: Told) -> None:
     for words in ("the database is lost", "the database is back", "the database is lost", "the database is lost"):
         console.tell(words, by="streaming.hub")
     for price in (100, 100, 101):
-        console.tell("gold is held: %d", price, by="prices.holding")
+        console.tell("gold is held: %d", price, by="prices.publishing.quarantine")
     console.handler.close()
     assert console.lines == [
         "ERROR streaming.hub: the database is lost",
         "ERROR streaming.hub: the database is back",
         "ERROR streaming.hub: the database is lost",
-        "ERROR prices.holding: gold is held: 100",
-        "ERROR prices.holding: 1 more of these in 0 s, the last: gold is held: 100",
-        "ERROR prices.holding: gold is held: 101",
+        "ERROR prices.publishing.quarantine: gold is held: 100",
+        "ERROR prices.publishing.quarantine: 1 more of these in 0 s, the last: gold is held: 100",
+        "ERROR prices.publishing.quarantine: gold is held: 101",
         "ERROR streaming.hub: 1 more of these in 0 s, the last: the database is lost",
     ]
 
@@ -139,7 +139,7 @@ def test_what_is_no_trouble_is_printed_each_time(console: Told) -> None:
 
 
 def test_a_count_comes_though_nothing_else_is_logged(console: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(troubles, "_ENDED_AFTER", 0.05)
+    monkeypatch.setattr(repeated_logs, "_ENDED_AFTER", 0.05)
     for _ in range(3):
         console.tell("it is away")
     console.now += 1

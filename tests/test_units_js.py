@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Error, Page
 
-from prices import wire
-from prices.quotes import LARGEST_PRICE, PRICE_STEP, PURITIES, UNITS, DayFigures, PublishedQuote, converted
+from infra import formats
+from prices.domain.quotes import LARGEST_PRICE, PRICE_STEP, PURITIES, UNITS, DayFigures, PublishedQuote, converted
 from tests.browser import open_test_page
 from tests.browser_fixtures import new_page
 from tests.conftest import quote
@@ -31,14 +31,14 @@ def lab(browser: Browser) -> Iterator[Page]:
 
 def in_browser(lab: Page, amounts: list[Decimal], unit: str, purity: str) -> list[str]:
     """What the page makes of these amounts, read from JSON as the client library reads a message."""
-    json = "[" + ",".join(str(wire.number(amount)) for amount in amounts) + "]"
+    json = "[" + ",".join(str(formats.number(amount)) for amount in amounts) + "]"
     convert = "([json, measure]) => JSON.parse(json).map((price) => units.convert(price, measure))"
     return list(lab.evaluate(convert, [json, {"unit": unit, "purity": purity}]))
 
 
 def from_api(amounts: list[Decimal], unit: str, purity: str) -> list[str]:
     """The digits of the API's answers."""
-    return [str(wire.number(converted(amount, unit=unit, purity=purity))) for amount in amounts]
+    return [str(formats.number(converted(amount, unit=unit, purity=purity))) for amount in amounts]
 
 
 def test_units_and_purities_are_the_servers_in_its_order(lab: Page):
@@ -83,7 +83,7 @@ def figures(published: PublishedQuote) -> dict[str, str | None]:
     """A quote's amounts by their names on the wire, in the digits of the wire."""
     day = published.day
     amounts = (published.quote.price, day.high, day.low, day.open, day.previous_close, published.change)
-    digits = [None if amount is None else str(wire.number(amount)) for amount in amounts]
+    digits = [None if amount is None else str(formats.number(amount)) for amount in amounts]
     return dict(zip(AMOUNTS, digits, strict=True))
 
 

@@ -20,9 +20,9 @@ import redis
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from swarna.console import LONGEST_LINE
-from swarna.embedded import announced_redis_url
-from swarna.valkey import EmbeddedValkey, RedisUnusableError, wait_for_redis
+from infra.process.console import LONGEST_LINE
+from infra.process.valkey import EmbeddedValkey, RedisUnusableError, wait_for_redis
+from swarna.state_dir import announced_redis_url
 from swarna.web import listening
 from tests.product import ROOT, Process, answers, free_port, wait_until
 

@@ -17,15 +17,16 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from prices import current
+from infra.clock import Clock
+from infra.redaction import KEYS, TokenlessFormatter
+from prices.domain.quotes import FALLBACK, Lane, Metal, Quote
 from prices.models import Price, ProviderState
-from prices.providers import PROVIDERS, Source, chain, fx
+from prices.providers import PROVIDERS, Source, fx
 from prices.providers.errors import PermanentError, ProviderError, TemporaryError
 from prices.providers.http import LARGEST_BODY, Client
-from prices.quotes import FALLBACK, Lane, Metal, Quote
+from prices.publishing import snapshot
 from prices.refresh import refresh
-from swarna.clock import Clock
-from swarna.logs import KEYS, TokenlessFormatter
+from prices.sources import failover
 from tests.conftest import NOW
 from tests.sources import Behaviour, drips, hangs, raw_source, sends
 from tests.strange import at, changed
@@ -67,14 +68,14 @@ def market(http: HTTPServer, settings: Settings, seeded: None, monkeypatch: pyte
 def errors(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[Metal, ProviderError]]:
     """What became of each source's metals in the refreshes so far."""
     errors: dict[str, dict[Metal, ProviderError]] = {}
-    ask = chain.one_after_the_other
+    ask = failover.one_after_the_other
 
-    def overheard(*args: Any, **options: Any) -> Iterator[chain.Outcome]:
+    def overheard(*args: Any, **options: Any) -> Iterator[failover.Outcome]:
         for outcome in ask(*args, **options):
             errors[outcome.source] = outcome.errors
             yield outcome
 
-    monkeypatch.setattr(chain, "one_after_the_other", overheard)
+    monkeypatch.setattr(failover, "one_after_the_other", overheard)
     return errors
 
 
@@ -84,7 +85,7 @@ def refresh_at(at: dt.datetime) -> None:
 
 def published() -> dict[str, tuple[str, str]]:
     """The source and price of each metal in force, after seeing that nothing else was published, ever."""
-    standing = current.standing().quotes
+    standing = snapshot.standing().quotes
     shown = {metal.value: (each.quote.source, str(each.quote.price)) for metal, each in standing.items()}
     ever = {(price.metal_id, price.source, str(price.price)) for price in Price.objects.exclude(source=FALLBACK)}
     assert ever <= {(metal, *source_and_price) for metal, source_and_price in shown.items()}
@@ -151,7 +152,7 @@ def test_a_time_is_read_as_it_is_written(written: str, vendor: Vendor, market: M
         vendor.name, NOW, lambda answer: vendor.with_time(answer, TIMES[written](NOW - MINUTE))
     )
     refresh_at(NOW)
-    gold = current.standing().quotes[Metal.GOLD].quote
+    gold = snapshot.standing().quotes[Metal.GOLD].quote
     assert (gold.source, gold.quoted_at) == (vendor.name, NOW - MINUTE)
 
 
@@ -167,7 +168,7 @@ def test_a_weekends_old_quote_is_shown_as_old_where_nobody_has_a_fresh_one(
     market.answers[vendor.name] = market.well(vendor.name, FRIDAY)
     refresh_at(NOW)
     in_matrix(row(vendor, "a time of last week, and nobody to ask next", errors[vendor.name][Metal.GOLD]))
-    standing = current.standing()
+    standing = snapshot.standing()
     assert published() == {metal: (vendor.name, price) for metal, price in vendor.published.items()}
     assert {each.quote.quoted_at for each in standing.quotes.values()} == {FRIDAY}
     assert all(standing.is_stale(each, NOW) for each in standing.quotes.values())
@@ -323,7 +324,7 @@ TABLE = [
 
 def row(vendor: Vendor, name: str, error: ProviderError) -> str:
     """A line of docs/sources.md: gold's error, what is shown then, and how that is marked."""
-    standing = current.standing()
+    standing = snapshot.standing()
     shown: dict[str, list[str]] = {}
     for metal, each in standing.quotes.items():
         marked = "stale" if standing.is_stale(each, NOW) else each.quote.lane.value
@@ -354,7 +355,7 @@ def break_it(market: Market, settings: Settings, monkeypatch: pytest.MonkeyPatch
 
         def do(vendor: Vendor, name: str, fault: Fault) -> None:
             if fault.cause == TOO_LATE and name == vendor.name:
-                monkeypatch.setattr(chain, "PROVIDERS", {**PROVIDERS, name: hurried(PROVIDERS[name])})
+                monkeypatch.setattr(failover, "PROVIDERS", {**PROVIDERS, name: hurried(PROVIDERS[name])})
                 fx.rate("USD", "INR", client=Client(deadline=time.monotonic() + 10), now=NOW)  # known already
             elif fault.cause == TOO_LATE:
                 settings.PROVIDER_BUDGET /= 2  # of which each rate's vendor has a third
@@ -502,7 +503,7 @@ def test_a_rate_that_cannot_be_had_from_one_vendor_comes_from_the_other(
     assert published() == {metal: ("swissquote", price) for metal, price in BY_THE_OTHER.items()}
     (line,) = log()
     assert re.fullmatch(f"frankfurter gave no rate of USD in INR: {fault.cause}", line)
-    assert {each.quote.quoted_at for each in current.standing().quotes.values()} == {NOW}
+    assert {each.quote.quoted_at for each in snapshot.standing().quotes.values()} == {NOW}
 
 
 def test_without_any_rate_dollars_are_not_published_and_the_next_source_is_asked(
@@ -527,7 +528,7 @@ def test_without_any_rate_dollars_are_not_published_and_the_next_source_is_asked
 def test_where_the_dollar_is_the_base_currency_no_rate_is_asked_for(market: Market, settings: Settings) -> None:
     settings.PRICE_PROVIDERS, settings.BASE_CURRENCY = ["swissquote"], "USD"
     refresh_at(NOW)
-    gold = current.standing().quotes[Metal.GOLD].quote
+    gold = snapshot.standing().quotes[Metal.GOLD].quote
     assert (gold.currency, gold.price, gold.lane) == ("USD", Decimal("96.1163"), Lane.LIVE)
     assert market.of("frankfurter") == market.of("open_er_api") == []
 

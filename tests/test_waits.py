@@ -24,20 +24,22 @@ from django.test import RequestFactory
 from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 
-from prices import current
+from infra import database_threads
+from infra.database_threads import in_a_thread
+from infra.postgresql.base import use_a_pool
+from infra.process.valkey import wait_for_redis
+from infra.rate_windows import Windows
+from prices.domain.positions import START
 from prices.models import Head
-from prices.positions import START, Memory
 from prices.providers import fx
 from prices.providers.http import Client
+from prices.publishing import snapshot
+from prices.publishing.position_memory import PositionMemory
 from streaming import publish, subscription
-from swarna import database_threads, readiness
+from swarna import readiness
 from swarna.celery import app
-from swarna.database_threads import in_a_thread
 from swarna.management.commands import up
-from swarna.postgresql.base import use_a_pool
 from swarna.scheduler import Scheduler
-from swarna.valkey import wait_for_redis
-from swarna.windows import Windows
 from tests.conftest import NOW
 from tests.environment import VALKEY
 from tests.postgresql import Cluster, in_place_of_sqlite
@@ -137,12 +139,12 @@ def counts_in_the_event_loop(url: str) -> Use:
 
 
 def remembers_a_position(url: str) -> Use:
-    memory = Memory(ours.STATE_DIR, url, "waits")
+    memory = PositionMemory(ours.STATE_DIR, url, "waits")
     return lambda: memory.keep(START)
 
 
 def recalls_a_position(url: str) -> Use:
-    return Memory(ours.STATE_DIR, url, "waits").recall
+    return PositionMemory(ours.STATE_DIR, url, "waits").recall
 
 
 def tells_readiness(url: str) -> Use:
@@ -245,7 +247,7 @@ def reads_from_the_event_loop() -> None:
 
 
 async def call_in_loop() -> None:
-    await in_a_thread(current.standing)()
+    await in_a_thread(snapshot.standing)()
 
 
 def ticks() -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from swarna.valkey import EmbeddedValkey
-from swarna.windows import Windows
+from infra.process.valkey import EmbeddedValkey
+from infra.rate_windows import Windows
 from tests.conftest import start
 from tests.product import free_port, wait_until
 

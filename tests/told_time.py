@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.utils import timezone
 
-from swarna import clock
+from infra import clock
 from swarna.settings import *  # noqa: F403
 
 _CLOCK = Path(os.environ["TOLD_TIME"])

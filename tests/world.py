@@ -4,13 +4,13 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from infra.clock import Clock
 from prices import providers
+from prices.domain.quotes import Metal, Quote
 from prices.models import Candle, Head, LatestPrice, Price, SignificantChange
 from prices.providers.errors import ProviderError
 from prices.providers.http import Client
-from prices.quotes import Metal, Quote
 from prices.refresh import refresh
-from swarna.clock import Clock
 
 MINUTE = dt.timedelta(minutes=1)
 PRICES = {Metal.GOLD: "13200", Metal.SILVER: "165", Metal.PLATINUM: "4900", Metal.PALLADIUM: "4300"}

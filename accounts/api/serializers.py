@@ -2,8 +2,8 @@
 
 from rest_framework import serializers
 
-from prices.api.serializers import Time
-from swarna.requests import StrictSerializer
+from infra.rest.fields import Time
+from infra.rest.strict import StrictSerializer
 
 
 class CredentialsSerializer(StrictSerializer):

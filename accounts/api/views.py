@@ -14,8 +14,8 @@ from accounts import tokens
 from accounts.api import examples
 from accounts.api.serializers import CredentialsSerializer, IssuedTokenSerializer, TokenSerializer
 from accounts.attempts import TooManyAttemptsError
-from swarna import requests
-from swarna.requests import StrictView
+from infra.rest import strict
+from infra.rest.strict import StrictView
 
 
 class TokensView(StrictView):
@@ -52,7 +52,7 @@ class TokensView(StrictView):
     )
     def post(self, request: Request) -> Response:
         """A new token for a username and a password. Its text is shown this once."""
-        credentials = requests.body(request, CredentialsSerializer)
+        credentials = strict.body(request, CredentialsSerializer)
         try:
             user = authenticate(request._request, **credentials)
         except TooManyAttemptsError as refused:

@@ -5,9 +5,10 @@ from typing import Any
 from django.contrib import admin, messages
 from django.http import HttpRequest
 
-from prices.admin.pages import ONE_MEANING, AuditedAdmin, InACurrencyForm
-from prices.holding import last_live
+from prices.admin.pages import ONE_MEANING, AuditedAdmin
 from prices.models import SanityBand
+from prices.sanity_bands import last_live
+from prices.staff.forms import InACurrencyForm
 
 
 class SanityBandForm(InACurrencyForm):

@@ -6,12 +6,12 @@ from django.db.models import Case, QuerySet, When
 from django.http import HttpRequest
 from django.utils import timezone
 
-from prices import ingest
+from infra.readable import moment
 from prices.admin.pages import ReadOnlyAdmin
+from prices.domain.quotes import Quote, percent
 from prices.models import HeldPrice, LatestPrice, Premium
 from prices.premiums import with_premium
-from prices.quotes import Quote, percent
-from prices.words import moment
+from prices.publishing import ingest
 
 
 @admin.register(HeldPrice)

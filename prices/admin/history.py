@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 
+from infra.readable import to_the_second
 from prices.admin.pages import ReadOnlyAdmin
 from prices.models import Price, SignificantChange
-from prices.words import to_the_second
 
 
 @admin.register(Price)

@@ -7,9 +7,8 @@ from django.db import models, transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from prices import ingest
 from prices.models import ListedMetal
-from streaming import publish
+from prices.publishing import ingest
 
 
 def _show_listed() -> None:
@@ -17,7 +16,7 @@ def _show_listed() -> None:
     now = timezone.now()
     ingest.fall_back_where_due(now=now, unpriced_only=True)
     ingest.apply_premiums(now=now)  # one may have changed while the metal was off
-    publish.reload()
+    ingest.reload()
 
 
 @admin.register(ListedMetal)

@@ -1,10 +1,8 @@
 """What several pages of the desk are built on."""
 
-import re
 from typing import Any, Final
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
@@ -86,45 +84,3 @@ def _check_id(model: type[models.Model], text: str) -> None:
         model._meta.pk.to_python(text)
     except ValidationError as error:
         raise Http404 from error
-
-
-class AuditedForm(forms.ModelForm):
-    """Refuses to overwrite what somebody else has saved since this form was opened."""
-
-    # How a doubt is answered, in words, where a form has `confirm`; the API tells its callers their own way.
-    to_confirm = "tick “I checked it” and save again"
-
-    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.initial["version"] = self._version()
-        for field in self.fields.values():
-            if isinstance(field, forms.SplitDateTimeField):
-                field.help_text += f" By the clock of {settings.TIME_ZONE}."
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or self.cleaned_data
-        opened = data.get("version")
-        if self.instance.pk and opened is not None and opened != self._version():
-            now_it_is = type(self.instance)._default_manager.get(pk=self.instance.pk)
-            raise ValidationError(
-                f"Somebody has saved this since you opened it; it is now: {now_it_is}. "
-                "Open it again and make your change to that."
-            )
-        return data
-
-    def _version(self) -> int | None:
-        """The newest entry of the audit."""
-        newest = self.instance.history.order_by("-history_id").first() if self.instance.pk else None
-        return newest.history_id if newest else None
-
-
-class InACurrencyForm(AuditedForm):
-    """Of what is in a currency, whose code may be written in small letters."""
-
-    def clean_currency(self) -> str:
-        currency: str = self.cleaned_data["currency"].upper()
-        if not re.fullmatch("[A-Z]{3}", currency):
-            raise ValidationError("Write a three-letter ISO 4217 code such as INR.")
-        return currency

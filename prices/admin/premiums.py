@@ -13,12 +13,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from prices import ingest
-from prices.admin.pages import ONE_MEANING, AuditedAdmin, AuditedForm
+from infra.readable import moment
+from prices.admin.pages import ONE_MEANING, AuditedAdmin
+from prices.domain.quotes import Quote, percent
 from prices.models import Configuration, LatestPrice, ListedMetal, Premium
 from prices.premiums import with_premium
-from prices.quotes import Quote, percent
-from prices.words import moment
+from prices.publishing import ingest
+from prices.staff.forms import AuditedForm
 
 
 def _show_in_force() -> None:

@@ -9,12 +9,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from prices import clock_watch, sources
+from infra.readable import moment, span
+from prices import clock_watch
 from prices.admin.pages import ONE_MEANING
-from prices.asking import ask
-from prices.health import in_words, quota_left
 from prices.models import ProviderState
-from prices.words import moment, span
+from prices.sources import registry
+from prices.sources.fetching import ask
+from prices.sources.health import in_words, quota_left
 
 _STAFFS = ["position", "enabled"]
 _ITS_OWN = ["health", "breaker", "success", "latency", "error", "quota", "disagreed"]
@@ -44,7 +45,7 @@ class ProviderStateAdmin(admin.ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if self.has_view_or_change_permission(request):
-            sources.in_order()  # makes the rows of sources that were never fetched from
+            registry.in_order()  # makes the rows of sources that were never fetched from
             if request.method == "GET":
                 for complaint in clock_watch.complaints():
                     messages.warning(
@@ -74,7 +75,7 @@ class ProviderStateAdmin(admin.ModelAdmin):
     @admin.display(description="health")
     def health(self, source: ProviderState) -> str:
         now = timezone.now()
-        return in_words(source, now, is_needed=source.name in sources.needed(now))
+        return in_words(source, now, is_needed=source.name in registry.needed(now))
 
     @admin.display(description="breaker")
     def breaker(self, source: ProviderState) -> str:
@@ -146,14 +147,14 @@ class ProviderStateAdmin(admin.ModelAdmin):
     @admin.action(description="Reset: forget its failures and its rest", permissions=["change"])
     def reset(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> None:
         for source in queryset:
-            sources.reset(source.name)
+            registry.reset(source.name)
             self.log_change(request, source, "Reset.")
             messages.success(request, f"{source} is asked again at the next refresh.")
 
 
 def _warn_where_too_few_are_asked(request: HttpRequest) -> None:
     """Where no price can go out, since nobody is asked, or fewer than have to agree."""
-    asked = sum(source.enabled for source in sources.in_order())
+    asked = sum(source.enabled for source in registry.in_order())
     if asked >= max(settings.CONSENSUS_SOURCES, 1):
         return
     trouble = f"Only {asked} of the {settings.CONSENSUS_SOURCES} sources that have to agree" if asked else "No source"

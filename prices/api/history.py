@@ -11,9 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
-from prices import history, wire
+from infra import formats
+from infra.rest.renderers import CsvRenderer, NumberRenderer
+from infra.rest.strict import StrictView
 from prices.api import examples, pages
-from prices.api.renderers import CsvRenderer, NumberRenderer
 from prices.api.serializers import (
     CandlePageSerializer,
     CandleQuerySerializer,
@@ -25,11 +26,11 @@ from prices.api.serializers import (
     HistoryQuerySerializer,
     TickSerializer,
 )
-from prices.candles import Interval
-from prices.history import Series
+from prices.domain.candles import Interval
+from prices.domain.quotes import Lane, converted, shown_lanes, usual_lane
+from prices.history import candle_store
+from prices.history.candle_store import Series
 from prices.models import ListedMetal, Price, SignificantChange
-from prices.quotes import Lane, converted, shown_lanes, usual_lane
-from swarna.requests import StrictView
 
 _KEPT: Final = ("start", "open", "high", "low", "close", "ticks")
 _AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "close")
@@ -92,7 +93,7 @@ class CandlesView(_PagesView):
         examples=[examples.CANDLES, examples.CANDLES_CSV],
     )
     def get(self, request: Request, metal: str) -> Response:
-        asked, limit, now, zone = self.asked, self.asked["limit"], timezone.now(), history.zone()
+        asked, limit, now, zone = self.asked, self.asked["limit"], timezone.now(), candle_store.zone()
         interval = Interval(asked["interval"])
         lane = Lane(asked["lane"]) if asked.get("lane") else usual_lane(settings.PRICE_PROVIDERS)
         series = Series(_listed(metal), settings.BASE_CURRENCY, lane)
@@ -166,7 +167,7 @@ def _in_units(row: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any
     return {
         name: value
         if as_it_is or name not in _AMOUNTS
-        else wire.number(converted(value, unit=asked["unit"], purity=asked["purity"]))
+        else formats.number(converted(value, unit=asked["unit"], purity=asked["purity"]))
         for name, value in row.items()
         if value is not None or name not in ("bid", "ask")
     }

@@ -12,9 +12,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from prices.history_csv import EARLIEST
+from prices.history.csv_format import EARLIEST
 
-# Nothing is older: prices/history_csv.py takes no file that says so.
+# Nothing is older: prices/history/csv_format.py takes no file that says so.
 _EPOCH: Final = EARLIEST
 _LARGEST: Final = 2**63 - 1
 Row = TypeVar("Row", bound=Model)

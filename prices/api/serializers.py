@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime as dt
-from decimal import Decimal
 from typing import Any
 
 from django.db import models
@@ -10,40 +9,18 @@ from django.utils import timezone
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from rest_framework import serializers
 
-from prices import schedule, wire
+from infra import formats
+from infra.rest.fields import Amount, Flag, Time
+from infra.rest.strict import Choice, StrictQuerySerializer, StrictSerializer
+from prices import schedule
 from prices.api.pages import CursorField
-from prices.breaker import State
-from prices.candles import Interval
-from prices.health import Health
+from prices.domain.breaker import State
+from prices.domain.candles import Interval
+from prices.domain.quotes import PURITIES, UNITS, Metal, PublishedQuote
 from prices.models import Configuration, FallbackPrice
-from prices.quotes import PURITIES, UNITS, Metal, PublishedQuote
-from swarna.requests import Choice, StrictQuerySerializer, StrictSerializer
+from prices.sources.health import Health
 
 _MARKET = ["open", "closed"]
-
-
-class _Amount(serializers.DecimalField):
-    """An amount as a JSON number, as on the stream."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_digits=None, decimal_places=None, coerce_to_string=False, **options)
-
-    def to_representation(self, value: Decimal) -> Any:
-        return wire.number(Decimal(super().to_representation(value)))
-
-
-class _Flag(serializers.BooleanField):
-    """A boolean that is left out, as None, where it is false."""
-
-    def to_representation(self, value: bool) -> Any:
-        return value or None
-
-
-class Time(serializers.DateTimeField):
-    """UTC with milliseconds and `Z`, as on the stream."""
-
-    def to_representation(self, value: dt.datetime) -> str:
-        return wire.time(value)
 
 
 class QuerySerializer(StrictQuerySerializer):
@@ -145,9 +122,9 @@ class TickSerializer(serializers.Serializer):
     """One published quote of a metal."""
 
     metal = serializers.CharField(source="metal_id")
-    price = _Amount()
-    bid = _Amount(required=False, help_text="Absent where the source gave none.")
-    ask = _Amount(required=False, help_text="Absent where the source gave none.")
+    price = Amount()
+    bid = Amount(required=False, help_text="Absent where the source gave none.")
+    ask = Amount(required=False, help_text="Absent where the source gave none.")
     source = serializers.CharField()  # type: ignore[assignment]  # DRF takes declared fields off the class
     timestamp = Time(source="quoted_at", help_text="When the source quoted it.")
     publishedAt = Time(source="published_at", allow_null=True, help_text="Null where it was filled in later.")
@@ -177,10 +154,10 @@ class CandleSerializer(serializers.Serializer):
 
     start = Time()
     end = Time()
-    open = _Amount()
-    high = _Amount()
-    low = _Amount()
-    close = _Amount()
+    open = Amount()
+    high = Amount()
+    low = Amount()
+    close = Amount()
     ticks = serializers.IntegerField(help_text="Of how many it was made.")
     closed = serializers.BooleanField(help_text="Whether its time is over.")
 
@@ -197,9 +174,9 @@ class ChangeSerializer(serializers.Serializer):
     """A significant move."""
 
     metal = serializers.CharField(source="metal_id")
-    oldPrice = _Amount(source="old_price")
-    newPrice = _Amount(source="new_price")
-    changePercent = _Amount(source="change_percent")
+    oldPrice = Amount(source="old_price")
+    newPrice = Amount(source="new_price")
+    changePercent = Amount(source="change_percent")
     direction = serializers.CharField(source="value.direction", help_text="`up` or `down`.")
     timestamp = Time(source="published_at", help_text="When it was published.")
     seq = serializers.IntegerField(help_text="The tick that brought it.")
@@ -216,13 +193,13 @@ class ChangePageSerializer(_PageSerializer):
 class QuoteSerializer(serializers.Serializer):
     """One metal's published quote."""
 
-    price = _Amount(source="quote.price")
-    change = _Amount(help_text="Against the previous close; 0 while there is none.")
-    changePercent = _Amount(source="change_percent")
-    high = _Amount(source="day.high")
-    low = _Amount(source="day.low")
-    open = _Amount(source="day.open")
-    previousClose = _Amount(source="day.previous_close", allow_null=True)
+    price = Amount(source="quote.price")
+    change = Amount(help_text="Against the previous close; 0 while there is none.")
+    changePercent = Amount(source="change_percent")
+    high = Amount(source="day.high")
+    low = Amount(source="day.low")
+    open = Amount(source="day.open")
+    previousClose = Amount(source="day.previous_close", allow_null=True)
     timestamp = Time(source="quote.quoted_at", help_text="When the source quoted it, UTC.")
     source = serializers.CharField(  # type: ignore[assignment]  # DRF takes declared fields off the class
         source="quote.source", help_text="A provider, `fallback` or `simulated`."
@@ -230,9 +207,9 @@ class QuoteSerializer(serializers.Serializer):
     stale = serializers.SerializerMethodField(
         help_text="Older than the freshness limit, by the hours in which its market is open."
     )
-    bid = _Amount(source="quote.bid", required=False, help_text="Absent where the source gives none.")
-    ask = _Amount(source="quote.ask", required=False, help_text="Absent where the source gives none.")
-    example = _Flag(
+    bid = Amount(source="quote.bid", required=False, help_text="Absent where the source gives none.")
+    ask = Amount(source="quote.ask", required=False, help_text="Absent where the source gives none.")
+    example = Flag(
         source="quote.example",
         required=False,
         help_text="True for a fallback that came with the installation, and that no member of staff has entered or "
@@ -280,7 +257,7 @@ class MetalSerializer(serializers.Serializer):
 class PremiumSerializer(serializers.Serializer):
     """What a metal's spot price is multiplied by; 1 where staff set nothing."""
 
-    multiplier = _Amount()
+    multiplier = Amount()
     effectiveFrom = Time(allow_null=True)
     note = serializers.CharField(help_text="What it is made of.")
 
@@ -288,8 +265,8 @@ class PremiumSerializer(serializers.Serializer):
 class BandSerializer(serializers.Serializer):
     """Between which prices a metal can be at all, before any premium. Others are held until staff decide."""
 
-    lowest = _Amount()
-    highest = _Amount()
+    lowest = Amount()
+    highest = Amount()
 
 
 class MarketSerializer(serializers.Serializer):
@@ -305,7 +282,7 @@ class ConfigSerializer(serializers.Serializer):
 
     baseCurrency = serializers.CharField()
     unit = serializers.CharField()
-    changeThresholdPercent = _Amount()
+    changeThresholdPercent = Amount()
     updateIntervalMs = serializers.IntegerField()
     freshnessLimitMs = serializers.IntegerField()
     closedUpdateIntervalMs = serializers.IntegerField(help_text="While the market is closed.")
@@ -314,7 +291,7 @@ class ConfigSerializer(serializers.Serializer):
     consensusSources = serializers.IntegerField(
         help_text="How many of them have to agree on a price; 0: the first that answers is believed."
     )
-    maxJumpPercent = _Amount(help_text="A price further than this from the last one is held until it is confirmed.")
+    maxJumpPercent = Amount(help_text="A price further than this from the last one is held until it is confirmed.")
     premiums = serializers.DictField(child=PremiumSerializer(), help_text="By metal.")
     bands = serializers.DictField(child=BandSerializer(), help_text="By metal.")
     maxConnections = serializers.IntegerField(help_text="For each web process.")
@@ -344,8 +321,8 @@ class ConfigChangesSerializer(StrictSerializer):
     )
     updateIntervalMs = serializers.IntegerField(
         required=False,
-        min_value=wire.milliseconds(schedule.SHORTEST_INTERVAL),
-        max_value=wire.milliseconds(schedule.LONGEST_INTERVAL),
+        min_value=formats.milliseconds(schedule.SHORTEST_INTERVAL),
+        max_value=formats.milliseconds(schedule.LONGEST_INTERVAL),
     )
     freshnessLimitMs = serializers.IntegerField(**_bounds(Configuration, "freshness_limit_ms"))
     maxJumpPercent = serializers.DecimalField(
@@ -362,7 +339,7 @@ class FallbackPriceSerializer(serializers.Serializer):
 
     metal = serializers.CharField(source="metal_id")
     currency = serializers.CharField()
-    price = _Amount(help_text="Per gram of fine metal.")
+    price = Amount(help_text="Per gram of fine metal.")
     asOf = Time(source="as_of", help_text="When it was true.")
     note = serializers.CharField(help_text="Where it comes from.")
     example = serializers.BooleanField(
@@ -409,7 +386,7 @@ class ProviderSerializer(serializers.Serializer):
     name = serializers.CharField()
     position = serializers.IntegerField(help_text="Smaller is asked first.")
     enabled = serializers.BooleanField()
-    tolerancePercent = _Amount(help_text="How far from the sources' median it may be, where several are asked.")
+    tolerancePercent = Amount(help_text="How far from the sources' median it may be, where several are asked.")
     health = serializers.ChoiceField([health.value for health in Health])
     healthInWords = serializers.CharField()
     breaker = serializers.ChoiceField([state.value for state in State], help_text="Not closed: it fails.")

@@ -15,8 +15,11 @@ from rest_framework.permissions import SAFE_METHODS, AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from prices import schedule, sources, wire
-from prices.api import answers, desk, examples
+from infra import formats
+from infra.rest import strict
+from infra.rest.strict import StrictView
+from prices import schedule
+from prices.api import answers, examples
 from prices.api.serializers import (
     ConfigChangesSerializer,
     ConfigSerializer,
@@ -29,12 +32,12 @@ from prices.api.serializers import (
     ProviderSerializer,
     QuerySerializer,
 )
-from prices.health import health, in_words
-from prices.holding import bands
+from prices.domain.quotes import PURITIES, UNITS, Metal, rounded
 from prices.models import Configuration, FallbackPrice, ListedMetal, Premium, ProviderState
-from prices.quotes import PURITIES, UNITS, Metal, rounded
-from swarna import requests
-from swarna.requests import StrictView
+from prices.sanity_bands import bands
+from prices.sources import registry
+from prices.sources.health import health, in_words
+from prices.staff import edits
 
 # The fields of the admin's forms by their name here.
 _OF_CONFIGURATION: Final = {
@@ -103,7 +106,7 @@ class MarketView(StrictView):
         return Response(
             MarketSerializer({"market": market, "nextChange": next_change, "timestamp": now}).data,
             # The time of the request is no news.
-            headers={"ETag": f'W/"{market}-{wire.time(next_change)}"'},
+            headers={"ETag": f'W/"{market}-{formats.time(next_change)}"'},
         )
 
 
@@ -114,7 +117,7 @@ class ConfigView(StrictView):
 
     def get_permissions(self) -> list[Any]:
         looks = self.request is None or self.request.method in SAFE_METHODS
-        return [AllowAny()] if looks else [desk.AsInTheAdmin()]
+        return [AllowAny()] if looks else [edits.AsInTheAdmin()]
 
     @extend_schema(responses=ConfigSerializer, examples=[examples.CONFIG])
     def get(self, request: Request) -> Response:
@@ -130,7 +133,7 @@ class ConfigView(StrictView):
         with transaction.atomic():
             Configuration.load()
             configuration = Configuration.objects.select_for_update().get()
-            desk.save(request, configuration, requests.body(request, ConfigChangesSerializer), _OF_CONFIGURATION)
+            edits.save(request, configuration, strict.body(request, ConfigChangesSerializer), _OF_CONFIGURATION)
         return Response(self._in_force())
 
     def _in_force(self) -> Any:
@@ -141,11 +144,11 @@ class ConfigView(StrictView):
                 "baseCurrency": settings.BASE_CURRENCY,
                 "unit": "gram",
                 "changeThresholdPercent": configuration.threshold_percent,
-                "updateIntervalMs": wire.milliseconds(interval),
-                "freshnessLimitMs": wire.milliseconds(configuration.freshness_limit(interval)),
-                "closedUpdateIntervalMs": wire.milliseconds(schedule.closed_interval(interval)),
-                "fallbackAfterMs": wire.milliseconds(settings.FALLBACK_AFTER),
-                "providers": [source.name for source in sources.in_order() if source.enabled],
+                "updateIntervalMs": formats.milliseconds(interval),
+                "freshnessLimitMs": formats.milliseconds(configuration.freshness_limit(interval)),
+                "closedUpdateIntervalMs": formats.milliseconds(schedule.closed_interval(interval)),
+                "fallbackAfterMs": formats.milliseconds(settings.FALLBACK_AFTER),
+                "providers": [source.name for source in registry.in_order() if source.enabled],
                 "consensusSources": settings.CONSENSUS_SOURCES,
                 "maxJumpPercent": configuration.jump_percent,
                 "premiums": _premiums(),
@@ -156,7 +159,7 @@ class ConfigView(StrictView):
                 "maxConnections": settings.WS_MAX_CONNECTIONS,
                 "rateLimit": settings.WS_RATE_LIMIT,
                 "userRateLimit": settings.WS_USER_RATE_LIMIT,
-                "rateWindowMs": wire.milliseconds(settings.WS_RATE_WINDOW),
+                "rateWindowMs": formats.milliseconds(settings.WS_RATE_WINDOW),
                 "maxMessageBytes": settings.WS_MAX_MESSAGE_BYTES,
             }
         ).data
@@ -165,7 +168,7 @@ class ConfigView(StrictView):
 class FallbackPricesView(StrictView):
     """What is shown when no source answers, in the base currency: for staff."""
 
-    permission_classes = [desk.AsInTheAdmin]
+    permission_classes = [edits.AsInTheAdmin]
     desk_model = FallbackPrice
 
     @extend_schema(
@@ -181,7 +184,7 @@ class FallbackPricesView(StrictView):
 class FallbackPriceView(StrictView):
     """What is shown for one metal when no source answers."""
 
-    permission_classes = [desk.AsInTheAdmin]
+    permission_classes = [edits.AsInTheAdmin]
     desk_model = FallbackPrice
 
     @extend_schema(responses=FallbackPriceSerializer, examples=[examples.FALLBACK])
@@ -200,22 +203,22 @@ class FallbackPriceView(StrictView):
         """
         with transaction.atomic():
             row = _fallback_row(FallbackPrice.objects.select_for_update(of=("self",)), metal)
-            desk.save(request, row, requests.body(request, FallbackChangesSerializer), _OF_FALLBACK)
+            edits.save(request, row, strict.body(request, FallbackChangesSerializer), _OF_FALLBACK)
         return Response(_fallback(_fallback_row(FallbackPrice.objects.all(), metal)))
 
 
 class ProvidersView(StrictView):
     """The price sources, in staff's order, and how they have been doing: for staff."""
 
-    permission_classes = [desk.AsInTheAdmin]
+    permission_classes = [edits.AsInTheAdmin]
     desk_model = ProviderState
 
     @extend_schema(responses=ProviderSerializer(many=True), examples=[examples.PROVIDER])
     def get(self, request: Request) -> Response:
-        now, tolerances = timezone.now(), sources.tolerances()
-        needed = sources.needed(now)
+        now, tolerances = timezone.now(), registry.tolerances()
+        needed = registry.needed(now)
         listed = [
-            _provider(source, tolerances[source.name], source.name in needed, now) for source in sources.in_order()
+            _provider(source, tolerances[source.name], source.name in needed, now) for source in registry.in_order()
         ]
         return Response(ProviderSerializer(listed, many=True).data)
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from infra.clock import Clock
+from prices.domain.quotes import SIMULATED, Metal, Quote
 from prices.providers import gold_api_com, goldapi_io, metalpriceapi, metals_dev, simulated, swissquote
 from prices.providers.errors import ProviderError
 from prices.providers.http import Client
 from prices.providers.parsing import Days
-from prices.quotes import SIMULATED, Metal, Quote
-from swarna.clock import Clock
 
 
 class Fetch(Protocol):

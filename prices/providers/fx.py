@@ -17,10 +17,10 @@ from typing import Any, Final, Protocol
 
 from django.conf import settings
 
+from infra import clock
 from prices.providers.errors import PermanentError, ProviderError, TemporaryError
 from prices.providers.http import Client
 from prices.providers.parsing import fields, part, positive_decimal, quote_time, shown
-from swarna import clock
 
 logger = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from django.conf import settings
 
+from infra.clock import Clock
+from prices.domain.quotes import Metal, Quote
 from prices.providers.http import Client
 from prices.providers.parsing import expect_currency, expect_symbol, fields, positive_decimal, quote, quote_time
-from prices.quotes import Metal, Quote
-from swarna.clock import Clock
 
 NAME = "gold_api_com"
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from django.conf import settings
 
+from infra.clock import Clock
+from prices.domain.quotes import Metal, Quote
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, QuotaError
 from prices.providers.http import Client
 from prices.providers.parsing import (
@@ -28,8 +30,6 @@ from prices.providers.parsing import (
     quote_time,
     shown,
 )
-from prices.quotes import Metal, Quote
-from swarna.clock import Clock
 
 NAME = "goldapi_io"
 

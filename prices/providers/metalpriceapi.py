@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from infra.clock import Clock
+from prices.domain.quotes import Metal, Quote
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client
 from prices.providers.parsing import (
@@ -35,8 +37,6 @@ from prices.providers.parsing import (
     quote_time,
     shown,
 )
-from prices.quotes import Metal, Quote
-from swarna.clock import Clock
 
 NAME = "metalpriceapi"
 MOST_DAYS: Final = 365  # of the past, in one call; in smaller plans fewer

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from infra.clock import Clock
+from prices.domain.quotes import GRAMS_PER_TROY_OUNCE, Metal, Quote
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client
 from prices.providers.parsing import (
@@ -34,8 +36,6 @@ from prices.providers.parsing import (
     quote_time,
     shown,
 )
-from prices.quotes import GRAMS_PER_TROY_OUNCE, Metal, Quote
-from swarna.clock import Clock
 
 NAME = "metals_dev"
 MOST_DAYS: Final = 30  # of the past, in one call

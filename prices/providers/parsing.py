@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
+from infra.redaction import without_secrets
+from prices.domain.quotes import GRAMS_PER_TROY_OUNCE, LARGEST_PRICE, Metal, Quote, per_gram
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, TemporaryError
-from prices.quotes import GRAMS_PER_TROY_OUNCE, LARGEST_PRICE, Metal, Quote, per_gram
-from swarna.logs import without_secrets
 
 # A source's clock may run ahead of ours by this much; a quote from further ahead would never go stale.
 CLOCK_SKEW = dt.timedelta(minutes=2)

@@ -13,9 +13,9 @@ from typing import Final
 
 from django.conf import settings
 
+from infra.clock import Clock
+from prices.domain.quotes import SIMULATED, Metal, Quote, rounded
 from prices.providers.http import Client
-from prices.quotes import SIMULATED, Metal, Quote, rounded
-from swarna.clock import Clock
 
 # Per gram, of the order that these metals have in INR.
 _BASE: Final[Mapping[Metal, Decimal]] = {

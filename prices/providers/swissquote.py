@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from infra.clock import Clock
+from prices.domain.quotes import Metal, Quote
 from prices.providers import fx
 from prices.providers.errors import ProviderError, TemporaryError
 from prices.providers.http import Client
 from prices.providers.parsing import fields, positive_decimal, quote, quote_time, shown
-from prices.quotes import Metal, Quote
-from swarna.clock import Clock
 
 NAME = "swissquote"
 

@@ -6,8 +6,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from infra.process import probe
 from prices import schedule
-from swarna import probe
 
 
 class Command(BaseCommand):

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.commands import migrate
 
-from swarna.postgresql import long_work
+from infra.postgresql import long_work
 
 
 class Command(migrate.Command):

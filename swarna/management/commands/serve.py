@@ -10,8 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from swarna import addresses, refresh_watch, web
-from swarna.supervisor import Supervisor
+from infra import addresses
+from infra.process.supervisor import Supervisor
+from swarna import refresh_watch, web
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Command(BaseCommand):
 def serve(listener: socket.socket) -> None:
     """Be a web process, until SIGTERM or SIGINT."""
     # Importing Daphne installs Twisted's reactor, which no other command wants.
-    from streaming.server import Limits, PriceServer
+    from streaming.engine.server import Limits, PriceServer
     from swarna.asgi import application, hub, metrics
 
     # It would end the process, without a word to its clients.

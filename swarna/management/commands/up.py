@@ -18,10 +18,12 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from swarna import addresses, probe, web
-from swarna.embedded import announce_redis_url, withdraw_redis_url
-from swarna.supervisor import Program, Supervisor
-from swarna.valkey import EmbeddedValkey, RedisUnusableError, wait_for_redis
+from infra import addresses
+from infra.process import probe
+from infra.process.supervisor import Program, Supervisor
+from infra.process.valkey import EmbeddedValkey, RedisUnusableError, wait_for_redis
+from swarna import web
+from swarna.state_dir import announce_redis_url, withdraw_redis_url
 
 # Seconds that a Redis or a PostgreSQL somewhere else has to answer, while somebody waits at the terminal.
 _PATIENCE = 3

@@ -1,0 +1,157 @@
+"""What the API answers where it cannot do what it is asked: problem details (RFC 9457), one shape everywhere.
+
+`errors` names each field that is at fault, with what is wrong with it; it is there where a field is.
+"""
+
+import logging
+import sys
+from http import HTTPStatus
+from typing import Any, Final, TypeGuard, TypeVar
+
+from django.db import DatabaseError, OperationalError, ProgrammingError
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
+from django.http.response import HttpResponseBase
+from django.urls import resolve
+from django.views import defaults
+from django.views.decorators.common import no_append_slash
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import APIView, exception_handler
+
+from infra.schema import UnpreparedDatabaseError
+
+CONTENT_TYPE: Final = "application/problem+json"
+API: Final = "/api/"
+
+# What PostgreSQL calls a table or a column that is missing; for SQLite that is an OperationalError.
+_MISSING: Final = ("42P01", "42703")
+
+Errors = dict[str, list[str]]
+_Response = TypeVar("_Response", bound=HttpResponseBase)
+logger = logging.getLogger(__name__)
+
+
+class _NoDatabaseError(APIException):
+    """It is away, or being put back or migrated, or all connections to it are in use: nobody's mistake, and over in a
+    while.
+    """
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = "The database cannot be asked now. Try again in a few seconds."
+    wait = 5  # DRF makes Retry-After of it
+
+
+def problem(status: int, detail: str, errors: Errors | None = None) -> dict[str, Any]:
+    """A problem's members: `detail` is for people, `errors` are by field."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        **({"errors": errors} if errors else {}),
+    }
+
+
+def of_exception(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler: any refusal as a problem. None for a defect, which Django handles."""
+    if _is_no_database(error):
+        _log_no_database(error)
+        error = _NoDatabaseError()
+    response = exception_handler(error, context)
+    if response is None:
+        return None
+    if isinstance(error, ValidationError):
+        errors = _by_field(response.data)
+        detail = " ".join(f"{field}: {' '.join(messages)}" for field, messages in errors.items())
+        response.data = problem(response.status_code, detail, errors)
+    else:
+        response.data = problem(response.status_code, str(response.data["detail"]))
+    response.content_type = CONTENT_TYPE
+    # Whatever was asked for: a table, a page and YAML have no place for a problem.
+    context["request"].accepted_renderer = APIView.renderer_classes[0]()  # JSON's
+    context["request"].accepted_media_type = CONTENT_TYPE
+    return logged(response) if isinstance(error, _NoDatabaseError) else response
+
+
+def logged(response: _Response) -> _Response:
+    """The response, marked as logged already: Django would log each 5xx once more, with each address anew."""
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
+
+
+def answer(status: int, detail: str) -> HttpResponse:
+    """A problem outside DRF."""
+    return JsonResponse(problem(status, detail), status=status, content_type=CONTENT_TYPE)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler400: a host that is not ours, too many fields, a header that cannot be."""
+    if request.path.startswith(API):
+        return answer(400, "This request cannot be read. Mind its Host header: ALLOWED_HOSTS lists the names.")
+    return defaults.bad_request(request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler403."""
+    if request.path.startswith(API):
+        return answer(403, "You may not do this.")
+    return defaults.permission_denied(request, exception)
+
+
+@csrf_exempt
+@no_append_slash
+def unknown_address(request: HttpRequest) -> HttpResponse:
+    """Whatever else is asked for under /api/; a view, as Django's handler404 has no say where DEBUG is on.
+
+    An address that lacks the slash at its end is shown with it: a reader by a redirect, on whose way a body would be
+    lost, a writer in words.
+    """
+    if request.path.endswith("/") or resolve(f"{request.path_info}/").func is unknown_address:
+        return answer(404, "There is nothing at this address. /api/docs/ shows what there is.")
+    if request.method in ("GET", "HEAD"):
+        return HttpResponsePermanentRedirect(request.get_full_path(force_append_slash=True))
+    return answer(404, "This address ends with a slash: send the same to it with one. Nothing was done.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: a defect of ours, which is logged; or a 503 where the database is away."""
+    error = sys.exc_info()[1]
+    if _is_no_database(error):
+        _log_no_database(error)
+        status, detail = _NoDatabaseError.status_code, _NoDatabaseError.default_detail
+        is_page = not request.path.startswith(API)
+        response = defaults.server_error(request) if is_page else answer(status, detail)
+        response.status_code = status
+        response["Retry-After"] = str(_NoDatabaseError.wait)
+        return logged(response)
+    if request.path.startswith(API):
+        return answer(500, "This is a defect of ours, and has been logged. Try again later.")
+    return defaults.server_error(request)
+
+
+def _is_no_database(error: BaseException | None) -> TypeGuard[DatabaseError]:
+    if isinstance(error, ProgrammingError):
+        return getattr(error.__cause__, "sqlstate", None) in _MISSING
+    return isinstance(error, OperationalError | UnpreparedDatabaseError)
+
+
+def _log_no_database(error: DatabaseError) -> None:
+    logger.error("the database cannot be asked: %s", str(error).partition("\n")[0])
+
+
+def _by_field(data: Any) -> Errors:
+    """DRF's messages by the field they are about; those about the whole are under its own name for that."""
+    if not isinstance(data, dict):
+        data = {api_settings.NON_FIELD_ERRORS_KEY: data}
+    return {str(field): _messages(messages) for field, messages in data.items()}
+
+
+def _messages(said: Any) -> list[str]:
+    """What DRF says about one field, whose own parts may be named in it."""
+    if isinstance(said, dict):
+        return [f"{part}: {message}" for part, inner in said.items() for message in _messages(inner)]
+    if isinstance(said, list):
+        return [message for inner in said for message in _messages(inner)]
+    return [str(said)]

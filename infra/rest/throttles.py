@@ -1,0 +1,42 @@
+"""How often the API may be asked: by one user, or from one address where nobody is named."""
+
+import math
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from infra import addresses
+from infra.rate_windows import Windows
+
+
+class ClientThrottle(BaseThrottle):
+    """`API_RATE_LIMIT` requests of an address, or `API_USER_RATE_LIMIT` of a user, in each `API_RATE_WINDOW`.
+
+    Over all web processes while Redis is there, else in each.
+    """
+
+    _wait: float | None = None
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        if request.user.is_authenticated:
+            key, limit = f"user:{request.user.pk}", settings.API_USER_RATE_LIMIT
+        else:
+            address = addresses.of_meta(request.META, settings.TRUSTED_PROXIES)
+            key, limit = f"address:{addresses.one_client(address) if address else ''}", settings.API_RATE_LIMIT
+        if not limit:
+            return True
+        count = windows().count(key)
+        self._wait = count.seconds_left
+        return count.number <= limit
+
+    def wait(self) -> int | None:
+        return None if self._wait is None else math.ceil(self._wait) or 1
+
+
+@cache
+def windows() -> Windows:
+    """Where this process counts."""
+    return Windows(settings.REDIS_URL, f"{settings.REDIS_PREFIX}:api", settings.API_RATE_WINDOW)

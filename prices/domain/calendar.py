@@ -1,0 +1,132 @@
+"""When spot metals trade, on New York's clock, and how old a quote is by it: pure, apart from the time zone database.
+
+A session is named by the New York date on which it ends: it begins at 18:00 the evening before and ends at 17:00, for
+each date from Monday to Friday. So it is 23 hours long by any clock: New York's clocks change on Sundays before dawn,
+when nothing trades.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from prices.domain.quotes import Lane, lane_of
+
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+# From a session's beginning to the midnight in it.
+_EVENING: Final = dt.timedelta(hours=6)
+_SESSION: Final = dt.timedelta(hours=23)
+_NONE: Final = dt.timedelta(0)
+_A_DAY: Final = dt.timedelta(days=1)
+_SOME_MONDAY: Final = dt.date(2001, 1, 1)
+_HOLIDAY: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The market's hours: each session of Monday to Friday, less the holidays.
+
+    `holidays` are New York dates. With None the session of that date, which would have begun the evening before, does
+    not take place; with a time before 17:00 it ends then. The session after it begins as ever.
+    """
+
+    holidays: Mapping[dt.date, dt.time | None] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> "Calendar":
+        """From dates with commas between, such as `2026-12-25, 2026-11-26T14:30`.
+
+        Raises ValueError, which says what to write.
+        """
+        holidays: dict[dt.date, dt.time | None] = {}
+        for written in filter(None, map(str.strip, text.split(","))):
+            match = _HOLIDAY.fullmatch(written)
+            try:
+                if match is None:
+                    raise ValueError(written)
+                date, closes = dt.date.fromisoformat(match[1]), dt.time.fromisoformat(match[2]) if match[2] else None
+            except ValueError as error:
+                raise ValueError(
+                    "write dates with commas between, each with the time at which it closes early, if it does: "
+                    "2026-12-25, 2026-11-26T14:30"
+                ) from error
+            if closes and _since_midnight(closes) + _EVENING >= _SESSION:
+                raise ValueError(f"{written} is no early close: sessions end at 17:00, New York time")
+            if date in holidays:
+                raise ValueError(f"{date} is there twice")
+            holidays[date] = closes
+        return cls(holidays)
+
+    def is_open(self, at: dt.datetime) -> bool:
+        """Whether spot metals trade at `at`."""
+        date, passed = _session_at(at)
+        return passed < self._length(date)
+
+    def next_change(self, at: dt.datetime) -> dt.datetime:
+        """When the market closes next, if it is open at `at`, or else when it opens next. In UTC, after `at`."""
+        date, passed = _session_at(at)
+        if passed < self._length(date):
+            return _moment(date, self._length(date))
+        date += _A_DAY
+        while not self._length(date):
+            date += _A_DAY
+        return _moment(date, _NONE)
+
+    def open_time(self, since: dt.datetime, until: dt.datetime) -> dt.timedelta:
+        """How much of the time from `since` to `until` the market was open; negative where `until` is the earlier.
+
+        Takes as long for a year as for a minute.
+        """
+        return self._clock(until) - self._clock(since)
+
+    def age(self, source: str, quoted_at: dt.datetime, now: dt.datetime) -> dt.timedelta:
+        """How old a quote is, for the freshness limit: for how long its source could have given a newer one.
+
+        A live source gives none while the market is closed. A simulated market trades always, and staff's fallback was
+        never the market's: their quotes are as old as the clock says.
+        """
+        return self.open_time(quoted_at, now) if lane_of(source) is Lane.LIVE else now - quoted_at
+
+    def is_of_now(self, quoted_at: dt.datetime, now: dt.datetime, limit: dt.timedelta) -> bool:
+        """Whether a live quote says what the market pays now: it is open, and the quote within `limit` by the clock.
+
+        The price of a close does not: until somebody quotes after the opening, what is paid now may be far from it,
+        though nobody could have given a newer one and by `age` it is fresh.
+        """
+        return self.is_open(now) and now - quoted_at <= limit
+
+    def _length(self, date: dt.date) -> dt.timedelta:
+        """How long the session of this date is; nothing where there is none."""
+        if date not in self.holidays:
+            return _usual_length(date)
+        closes = self.holidays[date]
+        return _NONE if closes is None else min(_EVENING + _since_midnight(closes), _usual_length(date))
+
+    def _clock(self, at: dt.datetime) -> dt.timedelta:
+        """What a clock shows at `at` that goes only while the market is open, since some day long ago."""
+        date, passed = _session_at(at)
+        weeks, days = divmod((date - _SOME_MONDAY).days, 7)
+        lost = sum((_usual_length(each) - self._length(each) for each in self.holidays if each < date), _NONE)
+        return (5 * weeks + min(days, 5)) * _SESSION - lost + min(passed, self._length(date))
+
+
+def _session_at(at: dt.datetime) -> tuple[dt.date, dt.timedelta]:
+    """The date of the session, or else of the break after it, in which `at` lies, and the time since it began."""
+    shifted = at.astimezone(_NEW_YORK).replace(tzinfo=None) + _EVENING
+    return shifted.date(), _since_midnight(shifted.time())
+
+
+def _moment(date: dt.date, passed: dt.timedelta) -> dt.datetime:
+    """The moment so long after the beginning of a session."""
+    local = dt.datetime.combine(date, dt.time.min) - _EVENING + passed
+    return local.replace(tzinfo=_NEW_YORK).astimezone(dt.UTC)
+
+
+def _usual_length(date: dt.date) -> dt.timedelta:
+    return _SESSION if date.isoweekday() <= 5 else _NONE
+
+
+def _since_midnight(time: dt.time) -> dt.timedelta:
+    return dt.timedelta(hours=time.hour, minutes=time.minute, seconds=time.second, microseconds=time.microsecond)

@@ -1,0 +1,116 @@
+"""The price that several sources agree on, and when it is decided: pure."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from statistics import median, median_low
+from typing import Final
+
+from prices.domain.quotes import Quote, percent
+
+# The name under which an agreed price goes out.
+CONSENSUS: Final = "consensus"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What sources say of one metal together.
+
+    `quote` is their median, None where fewer than were asked for agree. `contributors` are the sources in it, each with
+    the time of its quote. `deviations` are in percent of the median of all, by source; `set_aside` are the sources that
+    are further from it than is tolerated. `is_final`: no answer is missing.
+    """
+
+    quote: Quote | None
+    deviations: Mapping[str, Decimal]
+    set_aside: tuple[str, ...]
+    contributors: Mapping[str, dt.datetime] = field(default_factory=dict)
+    is_final: bool = True
+
+
+def decision(
+    quotes: Sequence[Quote],
+    *,
+    missing: int,
+    minimum: int,
+    tolerance_percent: Callable[[str], Decimal],
+) -> Agreement | None:
+    """The agreement on one metal's quotes, at least one; None while answers that are `missing` could overturn it.
+
+    They could if, with some price for each of them, or for some of them, fewer than `minimum` sources would agree, or
+    would agree on a price further from this one than the strictest of those that agree now tolerates.
+    """
+    found = agreement(quotes, minimum=minimum, tolerance_percent=tolerance_percent)
+    if not missing:
+        return found
+    if found.quote is None:
+        return None
+    price, tolerated = found.quote.price, min(map(tolerance_percent, found.contributors))
+    reach = _reach(quotes, missing, minimum, tolerance_percent)
+    if reach is None or any(abs(percent(each - price, price)) > tolerated for each in reach):
+        return None
+    return replace(found, is_final=False)
+
+
+def agreement(
+    quotes: Sequence[Quote],
+    *,
+    minimum: int,
+    tolerance_percent: Callable[[str], Decimal],
+) -> Agreement:
+    """The median of one metal's quotes, at least one, of those sources that are within their tolerance of it.
+
+    Its time is the median of theirs, the earlier one of two: half of them at least quoted it then or later, and a
+    source that is set aside has no say. Bid and ask and the day's figures are left out: of different sources they are
+    no market.
+    """
+    middle = median(quote.price for quote in quotes)
+    deviations = {quote.source: percent(quote.price - middle, middle) for quote in quotes}
+    agreeing = [quote for quote in quotes if abs(deviations[quote.source]) <= tolerance_percent(quote.source)]
+    set_aside = tuple(quote.source for quote in quotes if quote not in agreeing)
+    if len(agreeing) < minimum:
+        return Agreement(None, deviations, set_aside)
+    return Agreement(
+        Quote(
+            metal=agreeing[0].metal,
+            price=median(quote.price for quote in agreeing),
+            currency=agreeing[0].currency,
+            source=CONSENSUS,
+            quoted_at=median_low(quote.quoted_at for quote in agreeing),
+        ),
+        deviations,
+        set_aside,
+        {quote.source: quote.quoted_at for quote in agreeing},
+    )
+
+
+def _reach(
+    quotes: Sequence[Quote], missing: int, minimum: int, tolerance_percent: Callable[[str], Decimal]
+) -> tuple[Decimal, Decimal] | None:
+    """The lowest and the highest price that the agreement can be on, whatever the missing answers are; None where there
+    need be no agreement, or where it can be on any price.
+
+    Whether those agree that are near the edge of their tolerance is taken to be as unknown as what is missing: the
+    price may be said to reach further than it does, but never less far.
+    """
+    if missing >= len(quotes):
+        return None
+    least, most = _medians([quote.price for quote in quotes], missing)
+
+    def share(quote: Quote) -> Decimal:
+        return tolerance_percent(quote.source) / 100
+
+    # A source agrees with a median m where m * (1 - share) <= price <= m * (1 + share): with all of them, or with some.
+    firm = [each for each in quotes if most * (1 - share(each)) <= each.price <= least * (1 + share(each))]
+    some = [each for each in quotes if least * (1 - share(each)) <= each.price <= most * (1 + share(each))]
+    unknown = missing + len(some) - len(firm)
+    if len(firm) < minimum or unknown >= len(firm):
+        return None
+    return _medians([quote.price for quote in firm], unknown)
+
+
+def _medians(prices: Sequence[Decimal], unknown: int) -> tuple[Decimal, Decimal]:
+    """The lowest and the highest median of these prices with at most so many unknown ones, of which there are fewer."""
+    ordered = sorted(prices)
+    return median(ordered[: len(ordered) - unknown]), median(ordered[unknown:])

@@ -1,0 +1,116 @@
+"""The trading day of a metal, before any premium: open, high, low and previous close. Pure; imports no Django.
+
+A day is made of quotes as candles are made of ticks: two quotes of the same source at the same moment are one, of which
+the later corrects the earlier. It is kept at spot, so that a change of premium leaves no mark on it and each figure is
+rounded once, under the premium that it is shown with.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
+from typing import Any
+
+import msgspec
+
+from prices.domain.quotes import DayFigures, Quote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpotQuote:
+    """A quote before any premium, with the figures of the day that its source gives; None where it gives none."""
+
+    source: str
+    price: Decimal
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    previous_close: Decimal | None = None
+
+    @classmethod
+    def of(cls, quote: Quote, *, charged: Decimal = Decimal(1)) -> "SpotQuote":
+        """A quote less the premium `charged` in it. Not rounded, so that under the same premium it is what it was."""
+
+        def spot(amount: Decimal | None) -> Decimal | None:
+            return None if amount is None else amount / charged
+
+        with localcontext() as context:
+            context.prec = 40
+            return cls(
+                source=quote.source,
+                price=quote.price / charged,
+                open=spot(quote.open),
+                high=spot(quote.high),
+                low=spot(quote.low),
+                previous_close=spot(quote.previous_close),
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """A trading day so far, in one metal's price kind and currency.
+
+    `newest` are the quotes of its newest moment, `at`, one a source, in the order in which they were recorded; `before`
+    are the day's figures without them, None where the day begins with them. `closed` is the last price of the day
+    before.
+    """
+
+    at: dt.datetime
+    before: DayFigures | None
+    closed: Decimal | None
+    newest: tuple[SpotQuote, ...]
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> "Day":
+        """The day that `stored` returned so."""
+        return msgspec.convert(stored, cls)
+
+    def stored(self) -> dict[str, Any]:
+        """The day as values that JSON can hold."""
+        written: dict[str, Any] = msgspec.to_builtins(self)
+        return written
+
+    @property
+    def figures(self) -> DayFigures:
+        """The figures with all that was quoted in it."""
+        first, *others = self.newest
+        figures = day_figures(first, self.before, closed=self.closed)
+        for quote in others:
+            figures = day_figures(quote, figures)
+        return figures
+
+    @property
+    def last(self) -> Decimal:
+        """The newest price."""
+        return self.newest[-1].price
+
+
+def following(day: Day | None, quote: SpotQuote, at: dt.datetime, zone: dt.tzinfo) -> Day:
+    """The trading day after one more quote, true from `at` on; `day` is the one before it, None before the first quote.
+
+    Days begin at midnight in `zone`. At the newest moment, a quote corrects that of the same source. Moments go back
+    only where a wrong clock had put them ahead: no day ends by that.
+    """
+    if day is None or at.astimezone(zone).date() > day.at.astimezone(zone).date():
+        return Day(at=at, before=None, closed=day.last if day else None, newest=(quote,))
+    if at == day.at:
+        others = tuple(other for other in day.newest if other.source != quote.source)
+        return replace(day, newest=(*others, quote))
+    return replace(day, at=at, before=day.figures, newest=(quote,))
+
+
+def day_figures(quote: SpotQuote, before: DayFigures | None = None, *, closed: Decimal | None = None) -> DayFigures:
+    """The figures of a day with one more quote; without `before`, of one that begins with it, `closed` being the last
+    price of the day before.
+
+    What the source gives stands, widened where it contradicts itself or what is carried on: low ≤ open, price ≤ high.
+    """
+    opened = quote.open or (before.open if before else quote.price)
+    high = quote.high or (before.high if before else quote.price)
+    low = quote.low or (before.low if before else quote.price)
+    return DayFigures(
+        open=opened,
+        high=max(high, opened, quote.price),
+        low=min(low, opened, quote.price),
+        previous_close=quote.previous_close or (before.previous_close if before else closed),
+    )

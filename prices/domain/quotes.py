@@ -1,0 +1,309 @@
+"""What a price is, before any database or wire: metals, quotes, units. Imports no Django.
+
+A `Quote` is what a source said, turned into the base currency per gram of fine metal. A `PublishedQuote` is a quote as
+it went out: with the day's figures, which come from our own history where the source gives none.
+"""
+
+import datetime as dt
+import enum
+from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from fractions import Fraction
+from functools import partial
+from typing import Final
+
+from prices.domain.candles import Candle
+
+GRAMS_PER_TROY_OUNCE: Final = Decimal("31.1034768")
+GRAMS_PER_TOLA: Final = Decimal("11.6638038")
+
+# Grams in one unit, by the name the API knows it by. Fractions, here and below: 14/24 has no last decimal, and by any
+# that is cut off, what lies halfway between two published prices goes to the wrong one. The browser has the same tables
+# (streaming/static/streaming/units.js).
+UNITS: Final[Mapping[str, Fraction]] = {
+    "gram": Fraction(1),
+    "10gram": Fraction(10),
+    "tola": Fraction(GRAMS_PER_TOLA),
+    "kg": Fraction(1000),
+    "troy_ounce": Fraction(GRAMS_PER_TROY_OUNCE),
+}
+
+# Parts of fine metal in one part of alloy. Karat k is k/24; a fineness is parts per thousand, and 999 is what the trade
+# calls fine: the very metal that prices are quoted for.
+PURITIES: Final[Mapping[str, Fraction]] = {
+    "24k": Fraction(1),
+    "22k": Fraction(22, 24),
+    "18k": Fraction(18, 24),
+    "14k": Fraction(14, 24),
+    "999": Fraction(1),
+    "995": Fraction(995, 1000),
+    "916": Fraction(916, 1000),
+    "750": Fraction(750, 1000),
+    "585": Fraction(585, 1000),
+}
+
+# Everything published has at most four decimals; everything stored has exactly four, so that what is read back from any
+# database equals what was sent.
+PRICE_STEP: Final = Decimal("0.0001")
+PERCENT_STEP: Final = Decimal("0.01")
+# Per gram: far above any price in any currency (rhodium in rials is below 10^10), and all that SQLite keeps exactly,
+# for which a decimal is a float of fifteen digits. One that it rounded up may not even be read back.
+LARGEST_PRICE: Final = Decimal("99999999999.9999")
+
+_QUOTED_AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "previous_close", "spot")
+
+FALLBACK: Final = "fallback"
+SIMULATED: Final = "simulated"
+
+
+class Metal(enum.StrEnum):
+    """The metals Swarna knows; the value is the name on the wire, `symbol` the ISO 4217 code."""
+
+    GOLD = "gold"
+    SILVER = "silver"
+    PLATINUM = "platinum"
+    PALLADIUM = "palladium"
+
+    @property
+    def symbol(self) -> str:
+        return _SYMBOLS[self]
+
+
+_SYMBOLS: Final[Mapping[Metal, str]] = {
+    Metal.GOLD: "XAU",
+    Metal.SILVER: "XAG",
+    Metal.PLATINUM: "XPT",
+    Metal.PALLADIUM: "XPD",
+}
+
+
+class Lane(enum.StrEnum):
+    """Which history a quote belongs to. A fallback must not become the low of the live market's day."""
+
+    LIVE = "live"
+    FALLBACK = FALLBACK
+    SIMULATED = SIMULATED
+
+
+def shown_lanes(providers: Collection[str]) -> frozenset[Lane]:
+    """The lanes that a deployment with these providers shows: simulated prices only where one of them is simulated."""
+    return frozenset(Lane) if SIMULATED in providers else frozenset({Lane.LIVE, Lane.FALLBACK})
+
+
+def usual_lane(providers: Collection[str]) -> Lane:
+    """The lane of a chart or a file that names none: the market's, unless all that is shown is a simulated one."""
+    return Lane.SIMULATED if set(providers) == {SIMULATED} else Lane.LIVE
+
+
+def lane_of(source: str) -> Lane:
+    """The lane of a source's name: itself for `fallback` and `simulated`, live for every provider."""
+    return Lane(source) if source in (FALLBACK, SIMULATED) else Lane.LIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """One metal's price as a source gave it, in `currency` per gram of fine metal.
+
+    `quoted_at` is the source's own time. `bid`, `ask` and the day's figures are None where the source does not give
+    them. `spot` is the source's own price where the others hold a premium; else None. `example`: it is a fallback that
+    came with the installation, which no member of staff has entered or confirmed. Raises ValueError when the numbers
+    cannot be a price.
+    """
+
+    metal: Metal
+    price: Decimal
+    currency: str
+    source: str
+    quoted_at: dt.datetime
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    previous_close: Decimal | None = None
+    spot: Decimal | None = None
+    example: bool = False
+
+    def __post_init__(self) -> None:
+        for name in _QUOTED_AMOUNTS:
+            amount = getattr(self, name)
+            if amount is None:
+                continue
+            if not amount.is_finite() or not 0 < amount <= LARGEST_PRICE:
+                raise ValueError(f"{name} {amount} is not a positive number that a price can be")
+            # A quote holds what will be published: rounding once, here, keeps every later difference exact.
+            object.__setattr__(self, name, rounded(amount))
+        if self.price == 0:
+            raise ValueError("price is below 0.0001 per gram")
+        if self.bid is not None and self.ask is not None and self.bid > self.ask:
+            raise ValueError(f"bid {self.bid} is above ask {self.ask}")
+        if self.quoted_at.tzinfo is None:
+            raise ValueError("quoted_at has no time zone")
+
+    @property
+    def lane(self) -> Lane:
+        return lane_of(self.source)
+
+    def without_figures(self) -> "Quote":
+        """The same quote without the day's figures, which rows keep apart: to compare with one that was read back."""
+        return replace(self, open=None, high=None, low=None, previous_close=None)
+
+    def with_premium(self, multiplier: Decimal) -> "Quote":
+        """The same quote with duty, tax and the like on it. Raises ValueError where that cannot be a price."""
+        if multiplier == 1:
+            return self
+
+        def of(amount: Decimal | None) -> Decimal | None:
+            return None if amount is None else amount * multiplier
+
+        return replace(
+            self,
+            price=self.price * multiplier,
+            bid=of(self.bid),
+            ask=of(self.ask),
+            open=of(self.open),
+            high=of(self.high),
+            low=of(self.low),
+            previous_close=of(self.previous_close),
+            spot=self.price,
+        )
+
+    def at_spot(self) -> "Quote":
+        """The quote as its source gave it, without the day's figures where a premium changed it."""
+        if self.spot is None:
+            return self
+        return Quote(
+            metal=self.metal,
+            price=self.spot,
+            currency=self.currency,
+            source=self.source,
+            quoted_at=self.quoted_at,
+            bid=None if self.bid is None else self.bid * self.spot / self.price,
+            ask=None if self.ask is None else self.ask * self.spot / self.price,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayFigures:
+    """A trading day so far, in the quote's currency per gram; `previous_close` is None while no day came before.
+
+    How they come about, and that low ≤ open, price ≤ high: see prices/domain/days.py.
+    """
+
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    previous_close: Decimal | None
+
+    def with_premium(self, multiplier: Decimal) -> "DayFigures":
+        """The figures of a day at spot as they are published under a premium."""
+        return self.each(lambda amount: rounded(amount * multiplier))
+
+    def each(self, change: Callable[[Decimal], Decimal]) -> "DayFigures":
+        """The same day with a change to each of its amounts."""
+        close = self.previous_close
+        return DayFigures(
+            open=change(self.open),
+            high=change(self.high),
+            low=change(self.low),
+            previous_close=None if close is None else change(close),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedQuote:
+    """A quote as it was published: `seq` is the tick's. All amounts are in the base currency per gram.
+
+    `change` and `change_percent` are against the previous close, and 0 while there is none. `percent_per_gram` is None
+    but in a quote that `in_units` made.
+    """
+
+    seq: int
+    quote: Quote
+    day: DayFigures
+    percent_per_gram: Decimal | None = None
+
+    def in_units(self, *, unit: str, purity: str) -> "PublishedQuote":
+        """The same quote per `unit` of metal of `purity`, from one per gram. Raises KeyError for an unknown one.
+
+        Each amount is converted by itself, so bid ≤ ask and low ≤ price ≤ high still hold. `change` is the difference
+        of the two figures that are shown, which add up then; converted by itself it could be a step (0.0001) off.
+        `change_percent` stays what it is per gram: a metal has risen by the same share in whatever it is weighed.
+        """
+
+        per_unit = partial(converted, unit=unit, purity=purity)
+        quote = copy(self.quote)  # not replace(): a kilogram may cost more than a Quote lets a gram cost
+        for name in _QUOTED_AMOUNTS:
+            if (amount := getattr(quote, name)) is not None:
+                object.__setattr__(quote, name, per_unit(amount))
+        return replace(self, quote=quote, day=self.day.each(per_unit), percent_per_gram=self.change_percent)
+
+    @property
+    def change(self) -> Decimal:
+        return Decimal(0) if self.day.previous_close is None else self.quote.price - self.day.previous_close
+
+    @property
+    def change_percent(self) -> Decimal:
+        if self.percent_per_gram is not None:
+            return self.percent_per_gram
+        return percent(self.change, self.day.previous_close).quantize(PERCENT_STEP, ROUND_HALF_EVEN) + 0  # never -0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A significant move between two consecutive published prices. `change_percent` is signed."""
+
+    metal: Metal
+    old_price: Decimal
+    new_price: Decimal
+    change_percent: Decimal
+
+    @property
+    def direction(self) -> str:
+        return "up" if self.new_price > self.old_price else "down"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedTick:
+    """One publication. In an epoch ticks have numbers without gaps: whoever does not know the one before has a gap.
+
+    `candles` are those that it changed, as they are now, by metal, each with its end. Of several ticks that are read
+    together the last one holds them all.
+    """
+
+    epoch: str
+    seq: int
+    published_at: dt.datetime
+    quotes: tuple[PublishedQuote, ...]
+    changes: tuple[Change, ...]
+    candles: Mapping[Metal, Sequence[tuple[Candle, dt.datetime]]] = field(default_factory=dict, compare=False)
+
+
+def per_gram(price: Decimal, grams: Decimal = GRAMS_PER_TROY_OUNCE) -> Decimal:
+    """From a price for so many grams, a troy ounce with most vendors, to per gram; rounded to what is published."""
+    with localcontext() as context:
+        context.prec = 40
+        return rounded(price / grams)
+
+
+def converted(price: Decimal, *, unit: str = "gram", purity: str = "24k") -> Decimal:
+    """A price per gram of fine metal as one per `unit` of metal of `purity`, to the four decimals that are published.
+
+    Rounded once, half to even, from the exact product. Raises KeyError for an unknown unit or purity.
+    """
+    exact = Fraction(price) * UNITS[unit] * PURITIES[purity]
+    return round(exact / Fraction(PRICE_STEP)) * PRICE_STEP
+
+
+def rounded(price: Decimal) -> Decimal:
+    """To the four decimals that are stored and published."""
+    with localcontext() as context:
+        context.prec = 40
+        return price.quantize(PRICE_STEP, ROUND_HALF_EVEN)
+
+
+def percent(part: Decimal, whole: Decimal | None) -> Decimal:
+    """`part` as a percentage of `whole`; 0 where there is no whole."""
+    return part / whole * 100 if whole else Decimal(0)

@@ -1,0 +1,107 @@
+"""The order of quotes: which one follows the last of its metal and lane, and from when on it is the price. Pure.
+
+Of two quotes of one source the one of the later time is newer. Sources' clocks and delays differ: of two quotes of
+different sources, and of two that several sources agree on, the one of the later refresh is newer.
+"""
+
+import datetime as dt
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from infra import clock
+from prices.domain.consensus import CONSENSUS
+from prices.domain.quotes import Lane, Quote
+
+# Ticks' moments are in the order of their numbers. One that lies further ahead is by a clock that was wrong.
+_MOST_AHEAD: Final = dt.timedelta(minutes=5)
+
+
+class Order(enum.Enum):
+    """The place of a quote: after the last one, or before it, where it is not published any more."""
+
+    NEXT = enum.auto()
+    SUPERSEDED = enum.auto()  # by a later refresh
+    OLDER = enum.auto()  # than the last one, by the clock of their source
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last quote of a metal in a lane, with any premium on it.
+
+    `at` is the moment from which on it is the price. `confirmed_at` and `refresh` say when it was last given.
+    """
+
+    quote: Quote
+    at: dt.datetime
+    published_at: dt.datetime | None
+    confirmed_at: dt.datetime
+    refresh: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The moment at which quotes come, and the number of the refresh that brings them; None where none does."""
+
+    now: dt.datetime
+    refresh: int | None
+    newest_refresh: int
+
+    @property
+    def counts_as(self) -> int:
+        """The refresh that a quote is compared by: without one of its own, the newest."""
+        return self.newest_refresh if self.refresh is None else self.refresh
+
+
+def order(quote: Quote, last: Last | None, arrival: Arrival, *, has_newer: Callable[[], bool]) -> Order:
+    """Decide the place of a quote. Only staff may go back in time.
+
+    `has_newer` tells whether the quote's source has given a newer one, which another source's has followed since.
+    """
+    if last is None or quote.lane is Lane.FALLBACK:
+        return Order.NEXT
+    is_by_refresh = arrival.refresh is not None and (quote.source != last.quote.source or quote.source == CONSENSUS)
+    is_same_time = quote.quoted_at == last.quote.quoted_at
+    if arrival.counts_as < last.refresh and (is_by_refresh or is_same_time):
+        return Order.SUPERSEDED
+    # Where the last quote's time cannot be true, none is earlier.
+    is_earlier = quote.quoted_at < last.quote.quoted_at and clock.can_be(last.quote.quoted_at, arrival.now)
+    if not is_earlier:
+        return Order.NEXT
+    if is_by_refresh and (quote.source == CONSENSUS or not has_newer()):
+        return Order.NEXT
+    return Order.OLDER
+
+
+def repeats(quote: Quote, last: Last, arrival: Arrival) -> bool:
+    """Whether a quote repeats the last one, or corrects it.
+
+    A source does so with the same time, and sources that agree in the same refresh, of which more have answered.
+    """
+    if quote.source != last.quote.source:
+        return False
+    if quote.source != CONSENSUS:
+        return quote.quoted_at == last.quote.quoted_at
+    is_of_this_refresh = last.refresh == arrival.refresh and last.confirmed_at == last.published_at
+    return is_of_this_refresh or last.quote.at_spot() == quote
+
+
+def effective_from(
+    quote: Quote, last: Last | None, arrival: Arrival, *, is_under_another_premium: bool, is_market_open: bool
+) -> dt.datetime:
+    """The moment from which on a source's quote is the price: when it was quoted, or now where another was by then.
+
+    `is_under_another_premium`: the last quote holds another premium than this one will.
+    """
+    if last is None or not clock.can_be(last.at, arrival.now, ahead=_MOST_AHEAD):
+        return quote.quoted_at
+    if is_under_another_premium:
+        return max(arrival.now, last.at)
+    if repeats(quote, last, arrival):
+        return last.at
+    if quote.quoted_at > last.at or (quote.quoted_at == last.at and quote.source != CONSENSUS):
+        return quote.quoted_at
+    # Nothing moves while the market is closed; and a tick that put another premium on a quote said nothing of it.
+    was_said = last.published_at is None or last.confirmed_at >= last.published_at
+    return max(arrival.now, last.at) if is_market_open and was_said else last.at

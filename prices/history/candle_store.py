@@ -1,0 +1,427 @@
+"""Candles in the database: kept with each tick, in its transaction, and made anew from ticks.
+
+Whoever writes candles holds the lock of `Head`, so that no tick is added to what is being made anew.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from operator import attrgetter
+from typing import TypeAlias, TypeVar
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Model, Q, QuerySet
+from django.utils import timezone
+
+from prices import sql
+from prices.domain import candles
+from prices.domain.candles import Counted, Interval
+from prices.domain.quotes import FALLBACK, SIMULATED, Lane, Metal, lane_of, shown_lanes
+from prices.models import Candle, Head, Price
+
+_Row = TypeVar("_Row", bound=Model)
+
+_KEY = ("metal", "currency", "lane", "interval", "start")
+_FIGURES = ("open", "high", "low", "close", "ticks", "first_at", "last_at", "seq")
+_figures = attrgetter(*_FIGURES)
+_COLUMNS = (*_KEY, *_FIGURES, "source")
+# What a tick is given as, and the beginning of a candle that it is in.
+_TICK = ("metal", "currency", "lane", "close", "last_at", "seq")
+_BEGIN = ("metal", "interval", "start")
+# A tick is a candle of itself. Each value is sent once, for all intervals: they are what a statement costs most by.
+# What is there is merged with it as by candles.merged, by the database, which spares a reading at each tick.
+_COUNT = f"""
+WITH tick (metal, currency, lane, price, at, seq) AS (VALUES {{ticks}}),
+     begin (metal, interval, start) AS (VALUES {{starts}})
+INSERT INTO prices_candle AS had ({", ".join(_COLUMNS)})
+SELECT tick.metal, tick.currency, tick.lane, begin.interval, begin.start,
+       tick.price, tick.price, tick.price, tick.price, 1, tick.at, tick.at, tick.seq, ''
+FROM tick JOIN begin ON begin.metal = tick.metal
+WHERE true
+ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET
+    open = CASE WHEN excluded.first_at < had.first_at THEN excluded.open ELSE had.open END,
+    high = CASE WHEN excluded.high > had.high THEN excluded.high ELSE had.high END,
+    low = CASE WHEN excluded.low < had.low THEN excluded.low ELSE had.low END,
+    close = CASE WHEN excluded.last_at >= had.last_at THEN excluded.close ELSE had.close END,
+    ticks = had.ticks + excluded.ticks,
+    first_at = CASE WHEN excluded.first_at < had.first_at THEN excluded.first_at ELSE had.first_at END,
+    last_at = CASE WHEN excluded.last_at > had.last_at THEN excluded.last_at ELSE had.last_at END,
+    seq = CASE WHEN excluded.seq > had.seq THEN excluded.seq ELSE had.seq END
+RETURNING {sql.columns(Candle)}
+"""  # noqa: S608  (of names above alone)
+# Rows in many short spans of time, by one statement that reads nothing of what lies between them.
+_IN_SPANS = """
+WITH span (span_from, span_until) AS (VALUES {spans})
+SELECT {columns} FROM span JOIN {table} ON {column} >= span_from AND {column} < span_until
+WHERE {which} ORDER BY {column}
+"""
+_WHERE_ONE_IS = f"ON CONFLICT ({', '.join(_KEY)}) DO"
+_IN_ITS_PLACE = "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in (*_FIGURES, "source"))
+_HAD, _NEW = (", ".join(f"{row}.{name}" for name in _FIGURES) for row in ("had", "excluded"))
+_DIFFERS = f"({_HAD}) <> ({_NEW})"
+# A candle that was filled in itself, of no more ticks than the new one; but no minute whose ticks are kept no longer.
+_MAY_GO = (
+    f"had.seq = 0 AND had.source = '' AND had.ticks <= excluded.ticks AND (had.interval <> '{Interval.MINUTE}'"
+    " OR had.start >= %s)"
+)
+_HOUR = dt.timedelta(hours=1)
+_INSTANT = dt.timedelta(microseconds=1)
+
+
+# From a moment on until before another.
+Span: TypeAlias = tuple[dt.datetime, dt.datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Whose candles: a metal's, in one currency and lane. A fallback makes none: staff's price is no market's."""
+
+    metal: str
+    currency: str
+    lane: Lane
+
+    @classmethod
+    def of(cls, price: Price) -> "Series":
+        """The series that a price belongs to."""
+        return cls(price.metal_id, price.currency, lane_of(price.source))
+
+    def ticks(self, start: dt.datetime, end: dt.datetime) -> QuerySet[Price]:
+        """The prices that are its ticks from `start` on until before `end`, of those that are kept."""
+        others = [FALLBACK, SIMULATED]
+        mine = ~Q(source__in=others) if self.lane is Lane.LIVE else Q(source=self.lane)
+        return Price.objects.filter(mine, metal=self.metal, currency=self.currency, at__gte=start, at__lt=end)
+
+    def kept(self, interval: Interval, start: dt.datetime, end: dt.datetime) -> QuerySet[Candle]:
+        """Its candles that begin from `start` on until before `end`, oldest first."""
+        return Candle.objects.filter(
+            metal=self.metal,
+            currency=self.currency,
+            lane=self.lane,
+            interval=interval,
+            start__gte=start,
+            start__lt=end,
+        ).order_by("start")
+
+    def ticks_in(self, spans: Sequence[Span]) -> list[Price]:
+        """The prices that are its ticks in these spans of time, which do not overlap, oldest first."""
+        lane, sources = ("NOT IN", [FALLBACK, SIMULATED]) if self.lane is Lane.LIVE else ("IN", [self.lane.value])
+        which = f"metal_id = %s AND currency = %s AND source {lane} ({', '.join(['%s'] * len(sources))})"
+        values = [("metal", self.metal), ("currency", self.currency), *(("source", source) for source in sources)]
+        return _in_spans(Price, "at", spans, which, values)
+
+    def minutes_in(self, spans: Sequence[Span]) -> list[Candle]:
+        """Its candles of a minute that begin in these spans of time, which do not overlap, oldest first."""
+        which = "metal = %s AND currency = %s AND lane = %s AND interval = %s"
+        return _in_spans(Candle, "start", spans, which, [*self._key, ("interval", Interval.MINUTE.value)])
+
+    def add(self, made: Iterable[candles.Candle], source: str, *, replace: bool) -> int:
+        """Write candles that were given whole, where there are none or they are to be replaced; returns how many."""
+        return len(self._put(made, source, _IN_ITS_PLACE if replace else "NOTHING"))
+
+    def fill(self, made: Iterable[candles.Candle], *, kept_from: dt.datetime, replace: bool) -> set[dt.datetime]:
+        """Write candles of one or several intervals that were made of ticks which were filled in, and return when those
+        begin that are written.
+
+        One that is there and differs is written over where it was filled in itself, of no ticks that the new one lacks:
+        of a minute before `kept_from` nobody knows that. With `replace` any is.
+        """
+        if replace:
+            return set(self._put(made, "", f"{_IN_ITS_PLACE} WHERE {_DIFFERS}"))
+        return set(self._put(made, "", f"{_IN_ITS_PLACE} WHERE {_DIFFERS} AND {_MAY_GO}", [("start", kept_from)]))
+
+    def _put(
+        self, made: Iterable[candles.Candle], source: str, action: str, values: Iterable[tuple[str, object]] = ()
+    ) -> list[dt.datetime]:
+        key = (self.metal, self.currency, self.lane.value)
+        last_word = {(candle.interval, candle.start): candle for candle in made}
+        rows = ((*key, candle.interval.value, candle.start, *_figures(candle), source) for candle in last_word.values())
+        return sql.insert_many(Candle, _COLUMNS, rows, f"{_WHERE_ONE_IS} {action}", values, returning="start")
+
+    @property
+    def _key(self) -> list[tuple[str, object]]:
+        return [("metal", self.metal), ("currency", self.currency), ("lane", self.lane.value)]
+
+    def nearest(self, at: dt.datetime) -> candles.Candle | None:
+        """Its candle that begins nearest to a moment, of any interval."""
+        mine = Candle.objects.filter(metal=self.metal, currency=self.currency, lane=self.lane)
+        found = [
+            row.value()
+            for interval in Interval  # each has the index to itself
+            for row in (
+                mine.filter(interval=interval, start__lte=at).order_by("-start").first(),
+                mine.filter(interval=interval, start__gte=at).order_by("start").first(),
+            )
+            if row
+        ]
+        return min(found, key=lambda candle: abs(candle.start - at), default=None)
+
+    def row(self, candle: candles.Candle, source: str = "") -> Candle:
+        """A candle of it as the database keeps it."""
+        figures = {name: getattr(candle, name) for name in _FIGURES}
+        return Candle(
+            metal=self.metal,
+            currency=self.currency,
+            lane=self.lane,
+            interval=candle.interval,
+            start=candle.start,
+            source=source,
+            **figures,
+        )
+
+
+def zone() -> ZoneInfo:
+    """Where the day of day candles begins."""
+    return ZoneInfo(settings.TIME_ZONE)
+
+
+def midnight(date: dt.date) -> dt.datetime:
+    """When a day begins there."""
+    local = zone()
+    return Interval.DAY.start(dt.datetime.combine(date, dt.time(12), local), local)
+
+
+def kept_from(now: dt.datetime) -> dt.datetime | None:
+    """The moment from which on all ticks are kept; None where they are kept for good.
+
+    It is the beginning of a day: retention takes whole days, so that it leaves no candle a part of its ticks.
+    """
+    if settings.TICKS_KEPT_FOR is None:
+        return None
+    return Interval.DAY.start(now - settings.TICKS_KEPT_FOR, zone())
+
+
+def oldest(series: Series) -> dt.datetime | None:
+    """The moment of the oldest tick or minute of a series; None where it has none."""
+    any_time = (dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC))
+    tick = series.ticks(*any_time).order_by("at").values_list("at", flat=True).first()
+    minute = series.kept(Interval.MINUTE, *any_time).values_list("start", flat=True).first()
+    return min((at for at in (tick, minute) if at), default=None)
+
+
+def counted(price: Price) -> Counted:
+    """A price as candles count it."""
+    return Counted(at=price.at, source=price.source, price=price.price, order=price.pk, seq=price.seq or 0)
+
+
+def take(prices: Iterable[Price], *, corrected: Collection[str] = ()) -> list[Candle]:
+    """Count new prices, one a metal, in the candles of all intervals; returns these as they are now.
+
+    For metals in `corrected` the price's moment may have a tick already: their candles are made anew, for a high that
+    was a slip does not go by itself.
+    """
+    local = zone()
+    new: list[Price] = []
+    remade: list[Candle] = []
+    for price in prices:
+        series = Series.of(price)
+        if series.lane is Lane.FALLBACK:
+            continue
+        if price.metal_id in corrected:
+            remade += _recounted(series, price.at, local)
+        else:
+            new.append(price)
+    put(remade)
+    return _count(new, local) + remade
+
+
+def _count(prices: Sequence[Price], local: ZoneInfo) -> list[Candle]:
+    """Add ticks, of one metal each, to the candles that they belong to."""
+    if not prices:
+        return []
+    ticks = [
+        (price.metal_id, price.currency, lane_of(price.source).value, price.price, price.at, price.seq or 0)
+        for price in prices
+    ]
+    starts = [
+        (price.metal_id, interval.value, interval.start(price.at, local)) for price in prices for interval in Interval
+    ]
+    statement = _COUNT.format(ticks=sql.places(len(ticks), len(_TICK)), starts=sql.places(len(starts), len(_BEGIN)))
+    values = [
+        *(named for tick in ticks for named in zip(_TICK, tick, strict=True)),
+        *(named for start in starts for named in zip(_BEGIN, start, strict=True)),
+    ]
+    return sql.run(Candle, statement, values)
+
+
+def by_metal(rows: Iterable[Candle]) -> dict[Metal, list[tuple[candles.Candle, dt.datetime]]]:
+    """Rows as candles, each with its end."""
+    local = zone()
+    found: dict[Metal, list[tuple[candles.Candle, dt.datetime]]] = {}
+    for row in rows:
+        candle = row.value()
+        found.setdefault(Metal(row.metal), []).append((candle, candle.interval.end(candle.start, local)))
+    return found
+
+
+def changed_since(seq: int, start: dt.datetime) -> list[Candle]:
+    """The candles that are shown here and that ticks after `seq` are in, which all were at `start` or later."""
+    local = zone()
+    begins = Q(
+        *(Q(interval=interval, start__gte=interval.start(start, local)) for interval in Interval), _connector=Q.OR
+    )
+    lanes = shown_lanes(settings.PRICE_PROVIDERS)
+    return list(Candle.objects.filter(begins, currency=settings.BASE_CURRENCY, lane__in=lanes, seq__gt=seq))
+
+
+def put(rows: Sequence[Candle]) -> None:
+    """Write candles in the place of those that are there."""
+    Candle.objects.bulk_create(
+        rows,
+        batch_size=sql.MOST_ROWS,
+        update_conflicts=True,
+        unique_fields=_KEY,
+        update_fields=[*_FIGURES, "source"],
+    )
+
+
+def put_where(
+    series: Series,
+    interval: Interval,
+    made: Iterable[candles.Candle],
+    may_replace: Callable[[Candle, candles.Candle], bool],
+) -> set[dt.datetime]:
+    """Write candles of one interval, oldest first: new ones, and those that may replace the one that is there.
+
+    `may_replace` is given the one that is there and the new one. Returns when those that are written begin.
+    """
+    found = list(made)
+    if not found:
+        return set()
+    there = {row.start: row for row in series.kept(interval, found[0].start, found[-1].start + _INSTANT)}
+    rows = [
+        series.row(candle) for candle in found if (row := there.get(candle.start)) is None or may_replace(row, candle)
+    ]
+    put(rows)
+    return {row.start for row in rows}
+
+
+def _in_spans(
+    model: type[_Row], column: str, spans: Sequence[Span], which: str, values: Sequence[tuple[str, object]]
+) -> list[_Row]:
+    """Rows of a model whose moment, in `column`, lies in one of these spans, oldest first."""
+    found: list[_Row] = []
+    for some in sql.parts(spans):
+        statement = _IN_SPANS.format(
+            spans=sql.places(len(some), 2),
+            columns=sql.columns(model),
+            table=model._meta.db_table,
+            column=column,
+            which=which,
+        )
+        found += sql.run(model, statement, [*((column, at) for span in some for at in span), *values])
+    return found
+
+
+def rebuild(series: Series, start: dt.datetime, end: dt.datetime, *, given_too: bool = False) -> Iterator[dt.datetime]:
+    """Make the candles of whole days anew, from the one that holds `start` to the one that holds `end`.
+
+    Minutes come from ticks, where there are any (older ones may be gone), and all else from minutes. None is made of a
+    part of its ticks. What was given whole stays, but for `given_too`. Yields how far it is. Meanwhile ticks go on:
+    each step is a short transaction of its own.
+    """
+    local = zone()
+    end = Interval.DAY.end(Interval.DAY.start(end, local), local)
+    day = Interval.DAY.start(start, local)
+    rule = _Rule.now(given_too)
+    while day < end:
+        next_day = Interval.DAY.end(day, local)
+        hour = day
+        while hour < next_day:
+            until = min(hour + _HOUR, next_day)
+            with transaction.atomic():
+                Head.locked()
+                ticks = candles.effective(counted(price) for price in series.ticks(hour, until).order_by())
+                put_where(series, Interval.MINUTE, candles.fold(ticks, Interval.MINUTE, local), rule.may_replace)
+            hour = until
+        with transaction.atomic():
+            Head.locked()
+            _rebuild_from_minutes(series, day, next_day, local, rule)
+        yield next_day
+        day = next_day
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """Rule for the candles that a rebuild may replace: of one that begins before `gone_before`, ticks may be gone."""
+
+    gone_before: dt.datetime
+    given_too: bool
+
+    @classmethod
+    def now(cls, given_too: bool) -> "_Rule":
+        never = dt.datetime.min.replace(tzinfo=dt.UTC)
+        kept_for = settings.TICKS_KEPT_FOR
+        return cls(timezone.now() - kept_for if kept_for else never, given_too)
+
+    def may_replace(self, row: Candle, candle: candles.Candle) -> bool:
+        """Whether a candle may take the place of the one that is there."""
+        if row.source:
+            return self.given_too
+        return candle.start >= self.gone_before or candle.ticks >= row.ticks
+
+
+def _recounted(series: Series, at: dt.datetime, local: ZoneInfo) -> list[Candle]:
+    """The candles of a moment, made anew: the minute's from its ticks, the others from the minutes."""
+    spans = {interval: (start := interval.start(at, local), interval.end(start, local)) for interval in Interval}
+    given = _given(series, {interval: start for interval, (start, _) in spans.items()})
+    minute, minute_ends = spans.pop(Interval.MINUTE)
+    ticks = [counted(price) for price in series.ticks(minute, minute_ends).order_by()]
+    lasting = candles.effective(ticks)
+    slips = {tick.price for tick in ticks} - {tick.price for tick in lasting}
+
+    def row(candle: candles.Candle) -> Candle:
+        had = given.get(candle.interval)
+        return series.row(_with_ticks(had.value(), candle, slips), had.source) if had else series.row(candle)
+
+    made = [row(candle) for candle in candles.fold(lasting, Interval.MINUTE, local)]
+    begin, end = min(start for start, _ in spans.values()), max(end for _, end in spans.values())
+    others = series.kept(Interval.MINUTE, begin, end).exclude(start=minute)
+    minutes = sorted((each.value() for each in (*made, *others)), key=lambda candle: candle.start)
+    for interval, (start, until) in spans.items():
+        made.append(row(candles.widened([each for each in minutes if start <= each.start < until], interval, start)))
+    return made
+
+
+def _given(series: Series, starts: Mapping[Interval, dt.datetime]) -> dict[str, Candle]:
+    """The candles at these starts that were given whole, by interval."""
+    places = Q(*(Q(interval=interval, start=start) for interval, start in starts.items()), _connector=Q.OR)
+    there = Candle.objects.filter(places, metal=series.metal, currency=series.currency, lane=series.lane)
+    return {row.interval: row for row in there.exclude(source="")}
+
+
+def _with_ticks(given: candles.Candle, ticks: candles.Candle, slips: Collection[Decimal]) -> candles.Candle:
+    """A candle that was given whole, with all ticks of ours that count in it, and without the `slips` among them.
+
+    What was given for a high or low that a slip went beyond is not known any more.
+    """
+    without = replace(
+        given,
+        high=given.open if given.high in slips else given.high,
+        low=given.open if given.low in slips else given.low,
+        ticks=0,
+    )
+    return candles.merged(without, ticks)
+
+
+def _rebuild_from_minutes(series: Series, start: dt.datetime, end: dt.datetime, local: ZoneInfo, rule: _Rule) -> None:
+    """All longer candles that begin in a day, and those that the day begins in: an hour may hold midnight."""
+    begin = start - _HOUR
+    minutes = [row.value() for row in series.kept(Interval.MINUTE, begin, end + _HOUR)]
+    for interval in Interval:
+        if interval is Interval.MINUTE:
+            continue
+        by_start: dict[dt.datetime, list[candles.Candle]] = {}
+        for minute in minutes:
+            by_start.setdefault(interval.start(minute.start, local), []).append(minute)
+        whole = {
+            at: within
+            for at, within in by_start.items()
+            if begin <= at and interval.end(at, local) > start and interval.end(at, local) <= end + _HOUR
+        }
+        # One that no minute is left for was made for another time zone.
+        series.kept(interval, start, end).filter(source="").exclude(start__in=whole).delete()
+        made = (candles.widened(within, interval, at) for at, within in whole.items())
+        put_where(series, interval, made, rule.may_replace)

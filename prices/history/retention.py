@@ -1,0 +1,60 @@
+"""How long ticks are kept. Candles and significant moves are kept for good."""
+
+import datetime as dt
+import logging
+from typing import Final
+
+from django.db import connection
+from django.db.models import Max
+
+from prices.domain.quotes import Lane
+from prices.history import partitions
+from prices.history.candle_store import kept_from
+from prices.models import Head, LatestPrice, Price
+
+logger = logging.getLogger(__name__)
+
+# In one statement, where rows are deleted: other writers wait for that long.
+BATCH: Final = 2000
+# No market is closed, nor is every source silent, for so long: a clock that is further ahead of the newest quote is
+# wrong, and what it would take away never comes back.
+_MOST_AHEAD: Final = dt.timedelta(days=7)
+
+
+def keep_history(*, now: dt.datetime) -> int:
+    """Make room for the ticks to come and take away the days that are older than `TICKS_KEPT_FOR`.
+
+    Returns how many months, or elsewhere than on PostgreSQL how many rows, are gone. A day goes as a whole, and so does
+    a month, when all of it is old: no candle is left with a part of its ticks. Safe at any time and by any number of
+    workers; one that was interrupted is gone on with the next time.
+    """
+    Head.expect_whole_database()
+    partitions.create_ahead(now)
+    before = kept_from(_at_most(now))
+    if before is None:
+        return 0
+    if connection.vendor == "postgresql":
+        return len(partitions.drop_before(before) or [])
+    return _delete_before(before)
+
+
+def _at_most(now: dt.datetime) -> dt.datetime:
+    """The time to judge the age of ticks by: `now`, or where that cannot be true, a week after the newest quote."""
+    newest: dt.datetime | None = LatestPrice.objects.filter(lane=Lane.LIVE).aggregate(at=Max("quoted_at"))["at"]
+    if newest is None or now <= newest + _MOST_AHEAD:
+        return now
+    logger.warning(
+        "no source has quoted since %s: is this machine's clock ahead? Ticks are taken away as of a week after that",
+        f"{newest:%Y-%m-%d %H:%M}Z",
+    )
+    return newest + _MOST_AHEAD
+
+
+def _delete_before(at: dt.datetime) -> int:
+    """In short transactions, between which ticks are written."""
+    gone = 0
+    while batch := list(Price.objects.filter(at__lt=at).order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        gone += Price.objects.filter(pk__in=batch).delete()[0]
+    if gone:
+        logger.info("deleted %d ticks from before %s", gone, f"{at:%Y-%m-%d %H:%M}Z")
+    return gone

@@ -1,0 +1,165 @@
+"""Sanity rules for prices of the past, before they are filled in: each in its metal's band, and no multiple of its
+neighbours, as a price per ounce is of those per gram. Pure; imports no Django.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+from prices.domain.quotes import UNITS, Metal
+from prices.domain.sanity import Band
+
+# So many violations are remembered: a reader who has to mend more will look at the file again.
+MOST: Final = 1000
+# Within a week, or beside each other, no market's prices are this many times one another; in years they may be. What is
+# farther apart is compared all the same: ten grams cost more than that.
+_TIMES: Final = 2
+_TIMES_IN_YEARS: Final = 4
+_TIMES_AT_MOST: Final = 8
+_WEEK: Final = dt.timedelta(days=7)
+_YEARS: Final = dt.timedelta(days=5 * 365)
+# A multiple is that of a unit up to so much: prices move meanwhile.
+_LIKE: Final = 1.08
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One price of the past, per gram and before any premium; `place` says where its reader finds it."""
+
+    place: str
+    at: dt.datetime
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A price that cannot be believed, and why, for whoever may mend it."""
+
+    place: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.detail}"
+
+
+# Gives the price that is kept nearest to a moment, of a key of the caller's; None where there is none.
+Nearest: TypeAlias = Callable[[dt.datetime], Point | None]
+
+
+@dataclass(slots=True)
+class _Sequence:
+    """The prices of one series so far. `reference` is the last one that was believed; `is_known`: the first reference
+    was a price that is kept already, and not just the first that was given.
+    """
+
+    reference: Point
+    is_known: bool
+    believed: list[Point] = field(default_factory=list)
+    believed_count: int = 0
+    violating: list[tuple[Point, Point]] = field(default_factory=list)
+
+    def take(self, point: Point) -> None:
+        """Believe a price, or not."""
+        if _is_multiple(point, self.reference):
+            self.violating.append((point, self.reference))
+            return
+        self.reference = point
+        self.believed_count += 1
+        if len(self.believed) < MOST:
+            self.believed.append(point)
+
+    def violations(self) -> list[Violation]:
+        """Its prices that cannot be believed."""
+        if self.is_known or self.believed_count >= len(self.violating):
+            return [_beside(point, reference) for point, reference in self.violating]
+        # Most are right, and those that were believed first are not; of most, again, some may be of another level.
+        right = self.violating[0][0]
+        most = _Sequence(right, is_known=False)
+        for point, _ in self.violating:
+            most.take(point)
+        return [_beside(point, right) for point in self.believed] + most.violations()
+
+
+class Validator:
+    """Applies the rules to prices, in any order of time; neighbours are those that are given one after the other."""
+
+    def __init__(self, bands: Mapping[Metal, Band]) -> None:
+        self._bands = bands
+        self._found: list[Violation] = []
+        self._sequences: dict[object, _Sequence] = {}
+        # The first price of each series for which there was neither a band nor a price that is kept.
+        self.compared_with_nothing: list[Point] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many violations were found that the rest need not be looked at."""
+        violating = sum(len(sequence.violating) for sequence in self._sequences.values())
+        return len(self._found) + violating >= MOST
+
+    def take(self, key: object, metal: Metal, point: Point, figures: Mapping[str, Decimal], nearest: Nearest) -> None:
+        """Apply the rules to a price of the series `key`, and to all figures of its line, among them the price.
+
+        `nearest` is called once a series, at its first price.
+        """
+        if detail := self._of_itself(metal, point, figures):
+            self._found.append(Violation(point.place, detail))
+            return
+        sequence = self._sequences.get(key)
+        if sequence is None:
+            kept = nearest(point.at)
+            if kept and self._outside(metal, kept.price):
+                kept = None
+            sequence = self._sequences[key] = _Sequence(kept or point, is_known=kept is not None)
+            if kept is None and metal not in self._bands:
+                self.compared_with_nothing.append(point)
+        sequence.take(point)
+
+    def violations(self) -> list[Violation]:
+        """All that cannot be believed. Of two levels, if no kept price tells, the one of most prices is right."""
+        return self._found + [each for sequence in self._sequences.values() for each in sequence.violations()]
+
+    def _outside(self, metal: Metal, price: Decimal) -> Band | None:
+        """The metal's band, where a price is outside of it."""
+        band = self._bands.get(metal)
+        return band if band and not band.lowest <= price <= band.highest else None
+
+    def _of_itself(self, metal: Metal, point: Point, figures: Mapping[str, Decimal]) -> str:
+        """The violation that a line shows by itself, in words; empty where there is none."""
+        for name, amount in figures.items():
+            if band := self._outside(metal, amount):
+                return f"{name} {amount:,} is outside {band.lowest:,.4f} to {band.highest:,.4f}, its sanity band"
+        for name, amount in figures.items():
+            if _times(amount, point.price) > _TIMES:
+                return f"{name} {amount:,} is {_multiple(amount, point.price)} beside it{_unit(amount, point.price)}"
+        return ""
+
+
+def _times(one: Decimal, other: Decimal) -> Decimal:
+    """The larger of two amounts as a multiple of the smaller."""
+    return max(one, other) / min(one, other)
+
+
+def _is_multiple(point: Point, reference: Point) -> bool:
+    apart = abs(point.at - reference.at)
+    most = _TIMES if apart <= _WEEK else _TIMES_IN_YEARS if apart <= _YEARS else _TIMES_AT_MOST
+    return _times(point.price, reference.price) > most
+
+
+def _beside(point: Point, reference: Point) -> Violation:
+    price, other = point.price, reference.price
+    return Violation(point.place, f"{price:,} is {_multiple(price, other)} of {reference.place}{_unit(price, other)}")
+
+
+def _multiple(amount: Decimal, other: Decimal) -> str:
+    times = f"{_times(amount, other):,.1f}"
+    return f"{times} times the {other:,}" if amount > other else f"1/{times} of the {other:,}"
+
+
+def _unit(amount: Decimal, other: Decimal) -> str:
+    """The unit that one of the two may be per, for its reader; empty where none is like it."""
+    times = _times(amount, other)
+    likely = {name: float(times) / float(grams) for name, grams in UNITS.items() if grams != 1}
+    name, off = min(likely.items(), key=lambda unit: abs(unit[1] - 1))
+    return f": is it per {name.replace('_', ' ')}?" if 1 / _LIKE <= off <= _LIKE else ""

@@ -1,0 +1,204 @@
+"""`manage.py backfill`: fill history in from a vendor's past days, or from a file."""
+
+import contextlib
+import datetime as dt
+import io
+import os
+import shutil
+import sys
+import tempfile
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, Final
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from tqdm import tqdm
+
+from infra.postgresql import long_work
+from prices.history import backfill, csv_import
+from prices.history.backfill import Filled, QuotaEndsError
+from prices.history.csv_format import CsvError
+from prices.history.sanity import MOST
+from prices.management import arguments
+from prices.providers import ARCHIVES, PROVIDERS
+from prices.providers.errors import ProviderError, QuotaError
+
+# Lines that are named of those that are refused.
+_NAMED: Final = 10
+_AS_UTF_8: Final = 'It has to be CSV in UTF-8; of a spreadsheet: save as "CSV UTF-8".'
+_OTHERS: Final = {
+    b"\xff\xfe": "text in UTF-16",
+    b"\xfe\xff": "text in UTF-16",
+    b"PK\x03\x04": "a workbook",
+    b"\xd0\xcf\x11\xe0": "a workbook",
+}
+
+
+class Command(BaseCommand):
+    help = (
+        "Fill history in from a vendor's past days, which become day candles, or from a file of ticks or candles as "
+        "manage.py export writes it. What is there stays, so a run that was interrupted is gone on with by the same "
+        "command. Nothing is published. A vendor's calls count against its quota, and some are left for refreshes."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--provider", choices=list(ARCHIVES), help="whose past days")
+        arguments.add_days(parser, "of UTC", "yesterday at most")
+        arguments.add_metal(parser)
+        parser.add_argument(
+            "--days-per-call", type=int, metavar="N", help="where the plan allows fewer than the vendor does"
+        )
+        parser.add_argument(
+            "--leave", type=int, default=10, metavar="N", help="calls of the quota that are left alone (%(default)s)"
+        )
+        parser.add_argument("--again", action="store_true", help="ask also for days that the vendor knew nothing of")
+        parser.add_argument("--csv", metavar="FILE", help="a file, or - for what is piped in, instead of a provider")
+        parser.add_argument("--replace", action="store_true", help="write over candles that are there, our own too")
+        parser.add_argument(
+            "--confirm",
+            action="store_true",
+            help="fill in prices too that are out of their metal's sanity band, or a multiple of their neighbours",
+        )
+
+    @long_work()
+    def handle(self, *args: Any, provider: str | None, csv: str | None, **options: Any) -> None:
+        if (provider is None) == (csv is None):
+            raise CommandError("Say where from: --provider NAME --from DATE --to DATE, or --csv FILE.")
+        if csv is not None:
+            filled = self._from_csv(csv, options["replace"], options["confirm"])
+        else:
+            filled = self._from_vendor(str(provider), options)
+        unknown = f", {filled.unknown} that {provider} knows nothing of" if filled.unknown else ""
+        self.stdout.write(
+            f"{filled.written} written, {filled.there} there already, {len(filled.troubles)} unusable{unknown}"
+        )
+        for trouble in filled.troubles[:_NAMED]:
+            self.stderr.write(trouble)
+        if filled.refused:
+            raise CommandError(
+                f"{_cannot_be_believed(filled.refused, 'day')}\nThe others are filled in. Give the same command with "
+                "--confirm to fill these in as they are."
+            )
+
+    def _from_csv(self, name: str, replace: bool, confirmed: bool) -> Filled:
+        try:
+            with _opened(name) as file:
+                now = timezone.now()
+                with _sized(file, "checked") as bar:
+                    validator = csv_import.validated(_counted(file, bar), now=now)
+                found = validator.violations()
+                if found and not confirmed:
+                    raise CommandError(
+                        f"{name}: {_cannot_be_believed(found, 'line')}\nNothing is filled in. Mend them, or give "
+                        "--confirm to fill in all of the file as it is."
+                    )
+                file.seek(0)
+                with _sized(file, "filled in") as bar:
+                    filled = csv_import.from_csv(_counted(file, bar), replace=replace, now=now)
+                for point in validator.compared_with_nothing:
+                    self.stderr.write(
+                        f"{point.place}: {point.price:,} could be compared with nothing: there is no fallback price, "
+                        f"sanity band or history of it in {settings.BASE_CURRENCY} yet. Is it per gram?"
+                    )
+                return filled
+        except CsvError as error:
+            raise CommandError(f"{name}, {error} Nothing is filled in before all of it can be read.") from error
+        except OSError as error:
+            raise CommandError(f"{name} cannot be read: {error}.") from error
+        except UnicodeDecodeError as error:
+            raise CommandError(f"{name} cannot be read: {error}. {_AS_UTF_8}") from error
+
+    def _from_vendor(self, name: str, options: dict[str, Any]) -> Filled:
+        archive, now = ARCHIVES[name], timezone.now()
+        first, last, per_call = options["first"], options["last"], options["days_per_call"] or archive.days_per_call
+        yesterday = now.astimezone(dt.UTC).date() - dt.timedelta(days=1)
+        if first is None or last is None:
+            raise CommandError("Say which days: --from DATE --to DATE.")
+        if first > last:
+            raise CommandError(f"--from {first} is after --to {last}.")
+        if last > yesterday:
+            raise CommandError(f"--to {last}: a day is filled in when it is over in UTC, so {yesterday} at most.")
+        if not 1 <= per_call <= archive.days_per_call:
+            raise CommandError(f"--days-per-call: from 1 to {archive.days_per_call} for {name}.")
+        if options["leave"] < 0:
+            raise CommandError("--leave is a number of calls: 0 or more.")
+        key = PROVIDERS[archive.source].key
+        if not getattr(settings, key):
+            raise CommandError(f"{key} is empty: {archive.source} gives nothing without its key.")
+        metals = arguments.metals(options["metal"])
+        missing = backfill.missing_days(archive, metals, first, last, replace=options["replace"])
+        filled = Filled(there=sum(len(metals) - len(without) for without in missing.values()))
+        if not options["again"]:
+            filled.unknown = backfill.leave_out_silent(archive, missing, now=now)
+        asks = list(backfill.plan(missing, days_per_call=per_call, brings_all=archive.brings_all))
+        with arguments.bar(len(asks), "call") as bar:
+            for asked in asks:
+                try:
+                    some = backfill.ask(
+                        archive,
+                        asked,
+                        leave=options["leave"],
+                        replace=options["replace"],
+                        now=timezone.now(),
+                        confirmed=options["confirm"],
+                    )
+                except QuotaEndsError as error:
+                    raise CommandError(f"{filled.written} days written. {error}.") from error
+                except QuotaError as error:
+                    raise CommandError(
+                        f"{filled.written} days written. {name} {error}: give the same command when its quota begins "
+                        "anew, and it goes on."
+                    ) from error
+                except ProviderError as error:
+                    raise CommandError(
+                        f"{filled.written} days written, until {asked.first}. {name} {error}. The same command goes on "
+                        "from there."
+                    ) from error
+                filled.written += some.written
+                filled.there += some.there
+                filled.unknown += some.unknown
+                filled.troubles += some.troubles
+                filled.refused += some.refused
+                bar.update()
+        return filled
+
+
+def _cannot_be_believed(found: Sequence[object], unit: str) -> str:
+    """Which prices cannot be believed, and why; of many, the first."""
+    many = f"{len(found):,} {unit}{'s' if len(found) > 1 else ''}{' and more' if len(found) >= MOST else ''}"
+    rest = [f"and {len(found) - _NAMED:,} more"] if len(found) > _NAMED else []
+    return "\n  ".join([f"{many} cannot be believed:", *map(str, found[:_NAMED]), *rest])
+
+
+def _sized(file: IO[str], what: str) -> "tqdm[Any]":
+    bar = arguments.bar(os.fstat(file.fileno()).st_size, "B", scaled=True)
+    bar.set_description(what)
+    return bar
+
+
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[IO[str]]:
+    """The file as text, to be read twice. Raises CommandError where it begins as something else than UTF-8 does."""
+    with contextlib.ExitStack() as files:
+        binary: IO[bytes]
+        if name == "-":
+            binary = files.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(sys.stdin.buffer, binary)
+            binary.seek(0)
+        else:
+            binary = files.enter_context(Path(name).open("rb"))
+        begins = binary.read(4)
+        for signature, what in _OTHERS.items():
+            if begins.startswith(signature):
+                raise CommandError(f"{name} is {what}. {_AS_UTF_8}")
+        binary.seek(0)
+        yield files.enter_context(io.TextIOWrapper(binary, encoding="utf-8-sig", newline=""))
+
+
+def _counted(file: IO[str], bar: "tqdm[Any]") -> Iterator[str]:
+    for line in file:
+        yield line
+        bar.update(len(line.encode()))

@@ -1,0 +1,56 @@
+"""`manage.py seed`: what a fresh database needs before the first price; harmless on one that has it."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import transaction
+from django.utils import timezone
+
+from prices import schedule
+from prices.domain.quotes import Metal, per_gram
+from prices.models import EXAMPLES_NOTE, FallbackPrice, ListedMetal
+from prices.publishing import ingest
+
+# goldapi.io's prices in INR per troy ounce in July 2025: old, dated so, and shown as examples until staff enter theirs.
+_FALLBACK_AS_OF: Final = dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
+_FALLBACK_PER_OUNCE: Final = {
+    Metal.GOLD: Decimal("286877.2"),
+    Metal.SILVER: Decimal("3267.3"),
+    Metal.PLATINUM: Decimal("118954.04"),
+    Metal.PALLADIUM: Decimal("102613.34"),
+}
+
+
+class Command(BaseCommand):
+    help = (
+        "Create what is missing of the metals, examples of fallback prices in INR and the schedule, take over a "
+        "changed PRICE_UPDATE_INTERVAL, and show the fallback of each metal that has no price yet."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with transaction.atomic():
+            for position, (metal, per_ounce) in enumerate(_FALLBACK_PER_OUNCE.items()):
+                listed, _ = ListedMetal.objects.get_or_create(
+                    name=metal.value, defaults={"display_name": metal.value.title(), "position": position}
+                )
+                FallbackPrice.objects.get_or_create(
+                    metal=listed,
+                    currency="INR",
+                    defaults={
+                        "price": per_gram(per_ounce),
+                        "as_of": _FALLBACK_AS_OF,
+                        "note": EXAMPLES_NOTE,
+                        "example": True,
+                    },
+                )
+            schedule.apply_deployment()
+        if not FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY).exists():
+            self.stderr.write(
+                f"There is no fallback price in {settings.BASE_CURRENCY}: with no source, nothing can be shown, and a "
+                "source's first price is believed whatever it is. Staff enter them at /admin/prices/fallbackprice/."
+            )
+        # A first screen shows these, and waits neither for a worker nor for a source's time-out.
+        ingest.fall_back_where_due(now=timezone.now(), unpriced_only=True)

@@ -1,0 +1,82 @@
+"""The newest stream position that clients know, kept where it outlives the database: it may be put back meanwhile."""
+
+import datetime as dt
+import json
+import logging
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from prices.domain.positions import Position
+
+logger = logging.getLogger(__name__)
+
+_NEVER: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
+
+
+class PositionMemory:
+    """The newest position that clients of this host, or by Redis of any, have been sent: kept when all processes end.
+
+    Never raises: a position that could not be remembered is missed only where a database is put back meanwhile.
+    """
+
+    def __init__(self, folder: Path, redis_url: str | None, prefix: str) -> None:
+        self._file = folder / "position.json"
+        self._redis_url = redis_url
+        self._key = f"{prefix}:position"
+        self._lost = False
+
+    def keep(self, position: Position) -> None:
+        """Remember a position, instead of the one before."""
+        text = json.dumps([position.epoch, position.seq, position.published_at and position.published_at.isoformat()])
+        draft = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+        try:
+            draft.write_text(text)
+            draft.replace(self._file)
+        except OSError as error:
+            if not self._lost:
+                logger.error("the stream's position is not remembered in %s (writable?): %s", self._file, error)
+            self._lost = True
+        if self._redis_url is not None:
+            try:
+                self._redis.set(self._key, text)
+            except (RedisError, OSError) as error:
+                logger.debug("Redis does not remember the stream's position: %s", error)
+
+    def recall(self) -> Position | None:
+        """The newest position that the state folder or Redis remembers."""
+        texts: list[str | bytes | None] = []
+        try:
+            texts.append(self._file.read_text())
+        except OSError as error:
+            logger.debug("the state folder remembers no position: %s", error)
+        if self._redis_url is not None:
+            try:
+                texts.append(self._redis.get(self._key))
+            except (RedisError, OSError) as error:
+                logger.debug("Redis remembers no position: %s", error)
+        remembered = [position for text in texts if text and (position := _read(text))]
+        return max(remembered, key=lambda position: position.published_at or _NEVER, default=None)
+
+    @cached_property
+    def _redis(self) -> Any:
+        assert self._redis_url is not None
+        return redis.Redis.from_url(
+            self._redis_url,
+            retry=redis.retry.Retry(NoBackoff(), 0),
+            **settings.REDIS_OPTIONS,
+        )
+
+
+def _read(text: str | bytes) -> Position | None:
+    try:
+        epoch, seq, at = json.loads(text)
+        return Position(str(epoch), int(seq), at and dt.datetime.fromisoformat(at))
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,34 @@
+"""What a price is measured by: sanity bands, and the last live quote, both without any premium."""
+
+from typing import Final
+
+from prices import sql
+from prices.domain.quotes import Lane, Metal, Quote
+from prices.domain.sanity import Band
+from prices.models import FallbackPrice, LatestPrice, SanityBand
+from prices.premiums import before_premium
+
+# Without a band of staff's own: from staff's fallback price, or else the last live price, divided by it to that price
+# times it. Prices of years ago fit in; one per ounce for one per gram, or in another currency's amounts, does not.
+_BAND_TIMES: Final = 4
+
+
+def bands(currency: str) -> dict[Metal, Band]:
+    """The sanity band of each metal that has one in this currency, per gram."""
+    here = "WHERE currency = %s", [("currency", currency)]
+    found = {
+        Metal(fallback.metal_id): Band.around(fallback.price, _BAND_TIMES)
+        for fallback in sql.rows(FallbackPrice, *here)
+    }
+    for band in sql.rows(SanityBand, *here):
+        found[Metal(band.metal_id)] = Band(band.lowest, band.highest)
+    if lacking := set(Metal) - found.keys():
+        for live in LatestPrice.objects.filter(metal__in=lacking, lane=Lane.LIVE, currency=currency):
+            found[Metal(live.metal_id)] = Band.around(before_premium(live.quote()).price, _BAND_TIMES)
+    return found
+
+
+def last_live(metal: str, currency: str) -> Quote | None:
+    """The live quote that was accepted last, before any premium."""
+    live = LatestPrice.live(metal, currency)
+    return before_premium(live.quote()) if live else None

@@ -1,0 +1,65 @@
+"""How a price source is doing, in a word and in words: what the admin's page, the API and the metrics agree on."""
+
+import datetime as dt
+import enum
+
+from infra import clock
+from infra.readable import moment
+from prices.domain.breaker import State
+from prices.models import ProviderState
+from prices.providers.http import LONGEST_REST
+
+
+class Health(enum.StrEnum):
+    """The first of these that is true, from the top."""
+
+    OFF = "off"  # staff switched it off
+    QUOTA_USED_UP = "quota used up"
+    RESTS = "rests"  # it asked to be left alone
+    LEFT_ALONE = "left alone"  # for its failures
+    FAILING = "failing"
+    NEVER_ASKED = "never asked"
+    PARTLY = "partly"  # it gave prices last time, but not of all metals
+    WELL = "well"
+
+
+def health(source: ProviderState, now: dt.datetime, *, is_needed: bool = False) -> Health:
+    """How a source is at `now`; `is_needed`: whatever its breaker says, it is fetched from (`sources.needed`)."""
+    conditions = {
+        Health.OFF: not source.enabled,
+        Health.QUOTA_USED_UP: source.calls_left(now) == 0,
+        Health.RESTS: source.rests_until is not None
+        and now < source.rests_until
+        and clock.can_be(source.rests_until, now, ahead=LONGEST_REST),
+        Health.LEFT_ALONE: source.breaker.state(now) is State.OPEN and not is_needed,
+        Health.FAILING: source.failures > 0,
+        Health.NEVER_ASKED: not source.refreshes_total,
+        # One refresh writes both at the same moment.
+        Health.PARTLY: source.last_error_at is not None and source.last_error_at == source.last_success_at,
+    }
+    return next((health for health, is_so in conditions.items() if is_so), Health.WELL)
+
+
+def in_words(source: ProviderState, now: dt.datetime, *, is_needed: bool = False) -> str:
+    """`health` as a phrase, with until when or since when."""
+    match health(source, now, is_needed=is_needed):
+        case Health.RESTS:
+            assert source.rests_until
+            return f"rests until {moment(source.rests_until, now)}, as it asked"
+        case Health.LEFT_ALONE:
+            assert source.open_until
+            return f"left alone until {moment(source.open_until, now)}, for its failures"
+        case Health.FAILING:
+            since = f"since {moment(source.last_success_at, now)}" if source.last_success_at else "ever"
+            return f"failing: no fresh price {since}"
+        case Health.QUOTA_USED_UP:
+            return f"quota of {source.quota} used up"
+        case Health.PARTLY:
+            return "well, but not for all metals"
+        case plain:
+            return str(plain)
+
+
+def quota_left(source: ProviderState, now: dt.datetime) -> str:
+    """Such as `73 of 100/month`; empty where there is no quota."""
+    return "" if source.quota is None else f"{source.calls_left(now)} of {source.quota}"

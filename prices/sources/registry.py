@@ -1,0 +1,198 @@
+"""The price sources as staff order them, and how each has been doing: which are to be asked now, and what for."""
+
+import datetime as dt
+import logging
+from collections.abc import Mapping
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from infra import schema
+from prices.domain.breaker import State
+from prices.domain.consensus import Agreement
+from prices.domain.quota import Booking
+from prices.domain.quotes import Metal
+from prices.models import Configuration, ProviderState
+from prices.providers.errors import PermanentError, QuotaError
+from prices.sources.failover import Outcome
+from prices.sources.health import Health, health
+
+logger = logging.getLogger(__name__)
+
+_NOT_TO_BE_ASKED = (Health.OFF, Health.QUOTA_USED_UP, Health.RESTS)
+
+
+def in_order() -> list[ProviderState]:
+    """The sources of this deployment, in staff's order; or in that of PRICE_PROVIDERS, where it changed since then.
+
+    So the last word counts, whether it was an operator's or a member of staff's.
+    """
+    names: list[str] = settings.PRICE_PROVIDERS
+    deployed = ",".join(names)
+    if Configuration.load().deployed_providers != deployed:
+        ProviderState.objects.bulk_create(
+            (ProviderState(name=name, position=position) for position, name in enumerate(names)),
+            update_conflicts=True,
+            unique_fields=["name"],
+            update_fields=["position"],
+        )
+        Configuration.objects.update(deployed_providers=deployed)
+    return list(ProviderState.objects.filter(name__in=names))
+
+
+def to_ask(now: dt.datetime) -> list[str]:
+    """The sources that are to be asked now, in order.
+
+    Left out are those that staff switched off, that asked to be left alone, whose quota is used up, and whose breaker
+    is open, unless they are `needed`.
+    """
+    may = _available(now)
+    asked = [source for source in may if source.breaker.state(now) is State.CLOSED or _is_probe(source, now)]
+    asked += _needed(may, asked)
+    return [source.name for source in may if source in asked]
+
+
+def needed(now: dt.datetime) -> frozenset[str]:
+    """The sources that are fetched from though their breaker is open, since no other is left, or too few to agree.
+
+    A breaker spares time that another source can use better, and here there is none.
+    """
+    may = _available(now)
+    trusted = [source for source in may if source.breaker.state(now) is not State.OPEN]
+    return frozenset(source.name for source in _needed(may, trusted))
+
+
+def _available(now: dt.datetime) -> list[ProviderState]:
+    """The sources that may be fetched from, however they fail."""
+    return [source for source in in_order() if health(source, now) not in _NOT_TO_BE_ASKED]
+
+
+def _needed(may: list[ProviderState], trusted: list[ProviderState]) -> list[ProviderState]:
+    """The first of the others, as many as the trusted ones lack."""
+    lacking = max(settings.CONSENSUS_SOURCES, 1) - len(trusted)
+    return [source for source in may if source not in trusted][: max(lacking, 0)]
+
+
+def _is_probe(source: ProviderState, now: dt.datetime) -> bool:
+    """Whether this refresh is the one that tries a source again whose breaker is half open; of several, one is."""
+    breaker = source.breaker
+    if breaker.state(now) is not State.HALF_OPEN:
+        return False
+    waiting = ProviderState.objects.filter(name=source.name, open_until=breaker.open_until)
+    return waiting.update(open_until=now + settings.PROVIDER_BUDGET) == 1
+
+
+def book(name: str, calls: int, now: dt.datetime) -> Booking | None:
+    """Take so many calls out of a source's quota before they are made, or those that are left; None where it has none.
+
+    So nobody who asks it meanwhile makes the same ones. `remember` gives back those that were not made.
+    """
+    quota = ProviderState(name=name).quota
+    if quota is None:
+        return None
+    with transaction.atomic():
+        source = schema.get_or_create(ProviderState.objects.select_for_update(), name=name)
+        booking = Booking(
+            min(calls, quota.left(source.calls, source.calls_since, now)), quota.counted_from(source.calls_since, now)
+        )
+        _begin_period(source, booking.since)
+        source.calls += booking.calls
+        source.save(update_fields=["calls", "calls_since"])
+    return booking
+
+
+def remember(outcome: Outcome, now: dt.datetime) -> None:
+    """Write down how a source did in one refresh."""
+    with transaction.atomic():
+        source = schema.get_or_create(ProviderState.objects.select_for_update(), name=outcome.source)
+        source.refreshes_total += 1
+        if outcome.quotes:
+            source.last_success_at, source.failures, source.open_until = now, 0, None
+            source.latency_ms = round(outcome.seconds * 1000)
+        if outcome.errors:
+            source.last_error_at, source.last_error = now, outcome.complaint
+        if outcome.retry_after:
+            source.rests_until = now + outcome.retry_after
+            logger.warning("%s rests for %s, as it asked", outcome.source, outcome.retry_after)
+        was = source.breaker
+        if outcome.errors and not outcome.quotes:
+            _fail(source, outcome, now)
+        _count_calls(source, outcome.calls, now, outcome.booking)
+        source.save()
+        if source.open_until and not was.open_until:
+            _log_open_breaker(source, was.failures + 1, now)
+
+
+def count_calls(name: str, calls: int, now: dt.datetime, booking: Booking | None) -> None:
+    """Write down calls to a source beside the refreshes, for its quota; as in `remember`, what was booked goes back."""
+    with transaction.atomic():
+        source = schema.get_or_create(ProviderState.objects.select_for_update(), name=name)
+        _count_calls(source, calls, now, booking)
+        source.save(update_fields=["calls", "calls_since", "calls_total"])
+
+
+def _fail(source: ProviderState, outcome: Outcome, now: dt.datetime) -> None:
+    source.failures_total += 1
+    was = source.breaker
+    for_good = all(isinstance(error, PermanentError | QuotaError) for error in outcome.errors.values())
+    breaker = was.failed(now, for_good=for_good)
+    source.failures, source.open_until = breaker.failures, breaker.open_until
+
+
+def _log_open_breaker(opened: ProviderState, refreshes: int, now: dt.datetime) -> None:
+    """Log that a breaker has opened after so many refreshes, and the sources that are fetched from all the same."""
+    all_the_same = needed(now)
+    if opened.name not in all_the_same:
+        logger.warning(
+            "%s is left alone until %s, after %d refresh%s without a fresh price",
+            opened.name,
+            f"{opened.open_until:%H:%M:%SZ}",
+            refreshes,
+            "" if refreshes == 1 else "es",
+        )
+    for name in sorted(all_the_same):
+        logger.warning("%s fails, and is fetched from all the same: too few other sources are left", name)
+
+
+def _count_calls(source: ProviderState, calls: int, now: dt.datetime, booking: Booking | None) -> None:
+    source.calls_total += calls
+    if source.quota is None:
+        return
+    _begin_period(source, source.quota.counted_from(source.calls_since, now))
+    if booking and booking.since == source.calls_since:
+        source.calls -= booking.calls
+    source.calls += calls
+    if calls and source.calls_left(now) == 0:
+        logger.warning("%s is not asked again before its quota of %s begins anew", source.name, source.quota)
+
+
+def _begin_period(source: ProviderState, since: dt.date) -> None:
+    if source.calls_since != since:
+        source.calls, source.calls_since = 0, since
+
+
+def tolerances() -> Mapping[str, Decimal]:
+    """How far from the median each source may be, in percent."""
+    return {source.name: source.tolerance_percent or settings.CONSENSUS_TOLERANCE_PERCENT for source in in_order()}
+
+
+def remember_agreement(metal: Metal, agreement: Agreement, now: dt.datetime) -> None:
+    """Write down, and log, which sources were set aside."""
+    for name in agreement.set_aside:
+        words = f"{metal}: {agreement.deviations[name]:+.2f} % from the median of {len(agreement.deviations)}"
+        logger.warning("%s is set aside for %s", name, words)
+        set_aside(name, words, now)
+
+
+def set_aside(name: str, words: str, now: dt.datetime) -> None:
+    """Write down that others gainsaid a source, and in which `words`."""
+    ProviderState.objects.filter(name=name).update(
+        disagreement=words, disagreed_at=now, set_aside_total=F("set_aside_total") + 1
+    )
+
+
+def reset(name: str) -> None:
+    """Forget what speaks against a source: its failures and its rest. Not its quota, which is the vendor's too."""
+    ProviderState.objects.filter(name=name).update(failures=0, open_until=None, rests_until=None)

@@ -1,0 +1,222 @@
+"""What each source says now, side by side: for an operator who wants to see what is wrong. Publishes nothing."""
+
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+from statistics import median
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from infra import formats
+from infra.clock import Clock
+from infra.readable import span
+from prices.domain.quotes import PERCENT_STEP, Lane, Metal, PublishedQuote, Quote, percent
+from prices.models import Configuration, ListedMetal, Premium, ProviderState
+from prices.premiums import with_premium
+from prices.publishing.quarantine import Judge
+from prices.publishing.snapshot import standing
+from prices.sanity_bands import bands, last_live
+from prices.sources import registry
+from prices.sources.failover import Outcome
+from prices.sources.fetching import ask
+from prices.sources.health import quota_left
+
+_LONGEST_ERROR = 18  # characters in a cell; whole below the table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What sources said at `at`, beside what screens show.
+
+    `states` are the sources in staff's order, as they are after they were asked. `premiums` and `doubts` are by metal,
+    the latter by source too: why a quote would be held.
+    """
+
+    at: dt.datetime
+    metals: Sequence[Metal]
+    outcomes: Mapping[str, Outcome]
+    states: Mapping[str, ProviderState]
+    shown: Mapping[Metal, PublishedQuote]
+    premiums: Mapping[str, Decimal]
+    tolerances: Mapping[str, Decimal]
+    doubts: Mapping[tuple[Metal, str], str]
+
+    @property
+    def missing(self) -> list[Metal]:
+        """The metals that no source has a price of."""
+        return [metal for metal in self.metals if not self.quotes(metal)]
+
+    def quotes(self, metal: Metal) -> dict[str, Quote]:
+        """What the sources said of a metal."""
+        return {
+            name: quote for name, outcome in self.outcomes.items() for quote in outcome.said if quote.metal == metal
+        }
+
+    def median(self, metal: Metal) -> Decimal | None:
+        """The median of the prices as they would go out: some sources' hold a premium already, others' do not."""
+        prices = [self._out(quote).price for quote in self.quotes(metal).values()]
+        return median(prices) if prices else None
+
+    def deviation(self, quote: Quote) -> Decimal:
+        """How far a quote is from the median, in percent."""
+        middle = self.median(quote.metal)
+        assert middle is not None
+        return percent(self._out(quote).price - middle, middle).quantize(PERCENT_STEP, ROUND_HALF_EVEN) + 0
+
+    def _out(self, quote: Quote) -> Quote:
+        return with_premium(quote, self.premiums)
+
+    # --- for people ------------------------------------------------------------------------------------------------
+
+    def table(self) -> str:
+        """What sources say, and beneath it how that compares; within 100 columns for three sources."""
+        parts = [
+            _aligned([*self._said(), *self._took()]),
+            _aligned(self._compared()),
+            "\n".join(self._complaints()) or "Nobody complains.",
+        ]
+        return "\n\n".join(parts)
+
+    def _said(self) -> list[list[str]]:
+        return [
+            [f"{settings.BASE_CURRENCY} per gram", *self.outcomes],
+            *([metal.value, *(self._cell(metal, name) for name in self.outcomes)] for metal in self.metals),
+        ]
+
+    def _cell(self, metal: Metal, name: str) -> str:
+        quote = self.quotes(metal).get(name)
+        if quote is None:
+            error = str(self.outcomes[name].errors.get(metal, "was not asked"))
+            return error if len(error) <= _LONGEST_ERROR else f"{error[: _LONGEST_ERROR - 1]}…"
+        return f"{quote.price:,} {self._age(quote)}"
+
+    def _age(self, quote: Quote) -> str:
+        return span((self.at - quote.quoted_at).total_seconds())
+
+    def _took(self) -> list[list[str]]:
+        outcomes, states = self.outcomes.values(), self.states.values()
+        return [
+            ["took", *(f"{outcome.seconds * 1000:.0f} ms" for outcome in outcomes)],
+            ["calls", *(str(outcome.calls) for outcome in outcomes)],
+            ["quota left", *(quota_left(state, self.at) or "—" for state in states)],
+            ["enabled", *("yes" if state.enabled else "no" for state in states)],
+        ]
+
+    def _compared(self) -> list[list[str]]:
+        rows = [["from the median", *self.outcomes, "on screen now"]]
+        for metal in self.metals:
+            quotes = self.quotes(metal)
+            shown = self.shown.get(metal)
+            rows.append(
+                [
+                    f"{metal} {middle:,.2f}" if (middle := self.median(metal)) else metal.value,
+                    *(self._off(quotes[name]) if name in quotes else "—" for name in self.outcomes),
+                    f"{shown.quote.price:,} {shown.quote.source} {self._age(shown.quote)}" if shown else "nothing",
+                ]
+            )
+        return rows
+
+    def _off(self, quote: Quote) -> str:
+        return f"{self.deviation(quote):+} %{' !' if self._is_off(quote) else ''}"
+
+    def _is_off(self, quote: Quote) -> bool:
+        """Whether a quote is further from the median than is tolerated."""
+        return abs(self.deviation(quote)) > self.tolerances[quote.source]
+
+    def _complaints(self) -> list[str]:
+        lines = [f"{name}: {outcome.complaint}" for name, outcome in self.outcomes.items() if outcome.errors]
+        lines += [f"{name}: {metal} would be held: {words}" for (metal, name), words in self.doubts.items()]
+        if any(self._is_off(quote) for outcome in self.outcomes.values() for quote in outcome.said):
+            lines.append("!: further from the median than is tolerated.")
+        lines += [
+            f"{metal}: × {self.premiums[metal].normalize():f} before it is shown and compared."
+            for metal in self.metals
+            if self.premiums[metal] != 1
+        ]
+        return lines
+
+    # --- for programs ----------------------------------------------------------------------------------------------
+
+    def data(self) -> dict[str, Any]:
+        """The same as JSON data, with the names that the API uses; prices per gram as sources gave them."""
+        return {
+            "at": formats.time(self.at),
+            "currency": settings.BASE_CURRENCY,
+            "unit": "gram",
+            "metals": {metal.value: self._metal(metal) for metal in self.metals},
+            "providers": {name: self._provider(name) for name in self.outcomes},
+        }
+
+    def _metal(self, metal: Metal) -> dict[str, Any]:
+        shown = self.shown.get(metal)
+        return {
+            "prices": {
+                name: {
+                    "price": quote.price,
+                    "timestamp": formats.time(quote.quoted_at),
+                    "deviationPercent": self.deviation(quote),
+                    "wouldBeHeld": self.doubts.get((metal, name)),
+                }
+                for name, quote in self.quotes(metal).items()
+            },
+            "errors": {
+                name: str(outcome.errors[metal]) for name, outcome in self.outcomes.items() if metal in outcome.errors
+            },
+            "premium": self.premiums[metal],
+            "median": self.median(metal),
+            "onScreen": shown
+            and {
+                "price": shown.quote.price,
+                "source": shown.quote.source,
+                "timestamp": formats.time(shown.quote.quoted_at),
+            },
+        }
+
+    def _provider(self, name: str) -> dict[str, Any]:
+        outcome, state = self.outcomes[name], self.states[name]
+        return {
+            "enabled": state.enabled,
+            "latencyMs": round(outcome.seconds * 1000),
+            "calls": outcome.calls,
+            "quotaLeft": state.calls_left(self.at),
+            "complaint": outcome.complaint,
+        }
+
+
+def compare(names: Collection[str], clock: Clock = timezone.now) -> Comparison:
+    """Fetch from these sources, once, and put their answers side by side. It counts against their quotas."""
+    outcomes = ask(names, clock)
+    now = clock()
+    judge = Judge(
+        last=lambda metal: last_live(metal, settings.BASE_CURRENCY),
+        bands=bands(settings.BASE_CURRENCY),
+        max_jump_percent=Configuration.load().jump_percent,
+        now=now,
+    )
+    doubts = {
+        (quote.metal, name): trouble.words
+        for name, outcome in outcomes.items()
+        for quote in outcome.said
+        if quote.lane is Lane.LIVE and (trouble := judge.doubts(quote))
+    }
+    return Comparison(
+        at=now,
+        metals=ListedMetal.metals(),
+        outcomes=outcomes,
+        states={source.name: source for source in registry.in_order() if source.name in outcomes},
+        shown=standing().quotes,
+        premiums=Premium.in_force(now),
+        tolerances=registry.tolerances(),
+        doubts=doubts,
+    )
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    """Rows of cells as text, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

@@ -1,0 +1,170 @@
+"""Forms by which staff edit, in the admin and by REST alike: what may be entered, and what has to be confirmed."""
+
+import datetime as dt
+import re
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from infra import formats
+from prices import schedule
+from prices.domain.quotes import FALLBACK, Metal, Quote
+from prices.domain.sanity import doubted
+from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal
+from prices.sanity_bands import bands
+
+
+class AuditedForm(forms.ModelForm):
+    """Refuses to overwrite what somebody else has saved since this form was opened."""
+
+    # How a doubt is answered, in words, where a form has `confirm`; the API tells its callers their own way.
+    to_confirm = "tick “I checked it” and save again"
+
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.initial["version"] = self._version()
+        for field in self.fields.values():
+            if isinstance(field, forms.SplitDateTimeField):
+                field.help_text += f" By the clock of {settings.TIME_ZONE}."
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        opened = data.get("version")
+        if self.instance.pk and opened is not None and opened != self._version():
+            now_it_is = type(self.instance)._default_manager.get(pk=self.instance.pk)
+            raise ValidationError(
+                f"Somebody has saved this since you opened it; it is now: {now_it_is}. "
+                "Open it again and make your change to that."
+            )
+        return data
+
+    def _version(self) -> int | None:
+        """The newest entry of the audit."""
+        newest = self.instance.history.order_by("-history_id").first() if self.instance.pk else None
+        return newest.history_id if newest else None
+
+
+class InACurrencyForm(AuditedForm):
+    """Of what is in a currency, whose code may be written in small letters."""
+
+    def clean_currency(self) -> str:
+        currency: str = self.cleaned_data["currency"].upper()
+        if not re.fullmatch("[A-Z]{3}", currency):
+            raise ValidationError("Write a three-letter ISO 4217 code such as INR.")
+        return currency
+
+
+class FallbackPriceForm(InACurrencyForm):
+    """Asks once more before it takes a price that would be held if a source gave it."""
+
+    confirm = forms.BooleanField(
+        required=False,
+        label="I checked it",
+        help_text="Needed only for a price that would not be believed of a source: "
+        "far from the last one known, or outside its sanity band; and for the first one in a currency.",
+    )
+
+    class Meta:
+        model = FallbackPrice
+        fields = ["metal", "currency", "price", "as_of", "note"]
+        help_texts = {
+            "price": "Per gram of fine (24 carat, 999) metal. Not per 10 g, tola, kilogram or ounce. "
+            "It goes out as you write it: no premium is put on it."
+        }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.example and "confirm" in self.fields:
+            self.fields["confirm"].help_text = (
+                f"This price is an example of {self.instance.as_of:%B %Y}, which came with the installation. Write "
+                "today's price above; or tick this to make the example your own as it is."
+            )
+
+    @property
+    def is_entered(self) -> bool:
+        """Whether staff have entered a price or its time, or confirmed them as they are."""
+        return not {"price", "as_of"}.isdisjoint(self.changed_data) or bool(self.cleaned_data.get("confirm"))
+
+    def clean_as_of(self) -> dt.datetime:
+        as_of: dt.datetime = self.cleaned_data["as_of"]
+        if as_of > timezone.now() + dt.timedelta(minutes=2):
+            raise ValidationError("This is in the future. Give the time at which the price was true.")
+        if as_of.year < FallbackPrice.FIRST_YEAR:
+            raise ValidationError(
+                f"This is before {FallbackPrice.FIRST_YEAR}. Give the time at which the price was true."
+            )
+        return as_of
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        trouble = None if data.get("confirm") else self._doubted(data)
+        if trouble:
+            self.add_error(
+                "price",
+                f"{trouble}. Prices are per gram of fine metal. If it is right, {self.to_confirm}.",
+            )
+        return data
+
+    def _doubted(self, data: dict[str, Any]) -> str | None:
+        """What would speak against the price if a source gave it now, in words."""
+        metal = data.get("metal") or getattr(self.instance, "metal", None)
+        currency = data.get("currency") or self.instance.currency
+        if metal is None:
+            return None
+        try:
+            quote = Quote(
+                metal=Metal(metal.name),
+                price=data.get("price") or Decimal(0),
+                currency=currency,
+                source=FALLBACK,
+                quoted_at=timezone.now(),
+            )
+        except ValueError:
+            return None  # it is no price at all, as the field's own validators say
+        last, band = self._last_known(metal, currency), bands(currency).get(quote.metal)
+        if last is None and band is None:
+            return f"There is no price of {quote.metal} in {currency} yet to compare this with"
+        trouble = doubted(quote, last, band=band, max_jump_percent=Configuration.load().jump_percent)
+        return trouble.words if trouble else None
+
+    def _last_known(self, metal: ListedMetal, currency: str) -> Quote | None:
+        """The newest live price of this metal, or else the fallback that is being replaced.
+
+        With any premium on it, unlike what a source is measured by: a fallback goes out with everything in it.
+        """
+        if live := LatestPrice.live(metal.name, currency):
+            return live.quote()
+        replaced = FallbackPrice.objects.filter(pk=self.instance.pk).first()
+        return replaced.quote() if replaced else None
+
+
+class ConfigurationForm(AuditedForm):
+    """The configuration, and the interval of the schedule that belongs with it."""
+
+    update_interval_ms = forms.IntegerField(
+        label="Update interval, ms",
+        min_value=formats.milliseconds(schedule.SHORTEST_INTERVAL),
+        max_value=formats.milliseconds(schedule.LONGEST_INTERVAL),
+        help_text="How often prices are fetched. Mind the sources' quotas.",
+    )
+
+    class Meta:
+        model = Configuration
+        fields = ["change_threshold_percent", "freshness_limit_ms", "max_jump_percent"]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        interval = schedule.interval()
+        self.fields["update_interval_ms"].initial = formats.milliseconds(interval)
+        if "change_threshold_percent" not in self.fields:
+            return  # for staff who may only look, there is nothing to explain
+        self.fields["change_threshold_percent"].help_text += f" Empty: {settings.CHANGE_THRESHOLD_PERCENT} %."
+        self.fields["max_jump_percent"].help_text += f" Empty: {settings.MAX_JUMP_PERCENT} %."
+        deployed = formats.milliseconds(settings.FRESHNESS_LIMIT or 5 * interval)
+        self.fields["freshness_limit_ms"].help_text += f" Now that would be {deployed}."

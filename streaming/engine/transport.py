@@ -1,0 +1,253 @@
+"""TCP as this project's server uses it: Twisted's own classes, which write at once and notice who does not listen."""
+
+import asyncio
+import logging
+import random
+import socket
+import struct
+import sys
+import time
+from collections import deque
+from typing import Any, Protocol
+
+from twisted.internet import tcp
+
+from infra import addresses
+from streaming.metrics import Ending, Refusal
+from streaming.sinks import Outlet
+
+logger = logging.getLogger(__name__)
+
+# New connections that are accepted, and whose first request is read, in one turn of the event loop: a few milliseconds.
+# After an outage thousands come at once, and prices for those that are back are not to wait for all of them.
+_MOST_A_TURN = 16
+# Seconds in which no connection is accepted, after one could not be.
+_PAUSE = 0.5
+# How often one that does not take all is looked at while its patience runs.
+_LOOKS = 10
+# Of Linux's tcp_info: the bytes that the peer's machine has acknowledged, and those that ours has not sent yet.
+_TCP_INFO = struct.Struct("=120xQ16xI")
+
+
+class Upgraded(Protocol):
+    """A WebSocket connection, as its transport sees it."""
+
+    heard_at: float  # when something last came, seconds of the monotonic clock
+    outlet: Outlet
+
+    def blocked(self) -> None:
+        """The kernel takes no more for now."""
+
+    def drained(self) -> None:
+        """All that was written has left."""
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+
+
+class Turnstile:
+    """Lets in so many new connections a turn of the event loop, in the order they came."""
+
+    def __init__(self, most: int = _MOST_A_TURN) -> None:
+        self._most = self._left = most
+        self._waiting: deque[PriceTransport] = deque()
+        self._is_turning = False
+
+    def admits(self, transport: "PriceTransport") -> bool:
+        """Whether the connection may be read from now; if not, it is not read from until its turn."""
+        if not self._is_turning:
+            self._is_turning = True
+            asyncio.get_running_loop().call_soon(self._turn)
+        if self._left:
+            self._left -= 1
+            return True
+        transport.stopReading()
+        self._waiting.append(transport)
+        return False
+
+    def _turn(self) -> None:
+        self._left = self._most
+        while self._left and self._waiting:
+            transport = self._waiting.popleft()
+            if transport.connected:
+                self._left -= 1
+                transport.is_admitted = True
+                transport.startReading()
+        self._is_turning = self._left < self._most
+        if self._is_turning:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+
+class PriceTransport(tcp.Server):
+    """A TCP connection that gives its data to the kernel at once and keeps only what that does not take.
+
+    Twisted's own `write` waits for the reactor to find the socket writable: three system calls instead of one.
+    """
+
+    # When the client was last seen to take something of what waits for it here; None while nothing waits.
+    stalled_since: float | None = None
+    # How much it had taken by the last look, and when that was.
+    _taken = 0
+    _looked_at = 0.0
+    # The WebSocket connection that this became, if it did.
+    upgraded: "Upgraded | None" = None
+    is_admitted = False
+    # Since when a complete request is waited for; None while one is being answered.
+    waiting_since: float | None = None
+    # False on a descriptor of the reserve: streaming/engine/descriptors.py.
+    may_stay = True
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.waiting_since = now = time.monotonic()
+        server = self.server.factory.server
+        self.may_stay = server.reserve.admits(self, self.socket.fileno())
+        # Clients that come all at once are not to be asked for signs of life all at once ever after.
+        server.deadlines.set(self, now + server.patience * random.uniform(0.2, 0.5))  # noqa: S311  (no secret)
+
+    @property
+    def peer(self) -> str:
+        """The address and the port of the other side, for the log."""
+        return addresses.authority(*self.client[:2])
+
+    def write(self, data: bytes) -> None:
+        if self.stalled_since is not None or not self.connected:
+            super().write(data)
+            return
+        try:
+            sent = self.socket.send(data)
+        except OSError:
+            sent = 0  # nothing more is taken now; if ever, the reactor finds out
+        if sent < len(data):
+            self.keep(data[sent:])
+
+    def keep(self, data: bytes) -> None:
+        """Hold what the kernel did not take, until it does."""
+        self.stalled_since = self._looked_at = time.monotonic()
+        self._taken, _ = self._delivery()
+        # Until now it was looked at seldom.
+        server = self.server.factory.server
+        server.deadlines.set(self, self.stalled_since + server.patience / _LOOKS)
+        if self.upgraded:
+            self.upgraded.blocked()
+        super().write(data)
+
+    def doRead(self) -> Any:
+        if not self.is_admitted:
+            self.is_admitted = self.server.factory.server.turnstile.admits(self)
+            if not self.is_admitted:
+                return None
+        return super().doRead()
+
+    def writeSequence(self, iovec: Any) -> None:
+        self.write(b"".join(iovec))
+
+    def stopWriting(self) -> None:
+        """Twisted calls this when its buffer is empty, and at the connection's end."""
+        super().stopWriting()
+        if self.stalled_since is not None:
+            self.stalled_since = None
+            if self.connected and self.upgraded:
+                self.upgraded.drained()
+
+    def look(self, now: float) -> None:
+        """End the connection if it has used its patience up, and say when to look at it again."""
+        server = self.server.factory.server
+        patience = server.patience
+        taken, unsent = self._delivery()
+        progress = taken != self._taken
+        if self.stalled_since is not None:
+            # Its silence says nothing: who does not take our answers is not read from.
+            if progress:
+                self.stalled_since = self._looked_at  # or any time since
+            if now >= self.stalled_since + patience:
+                self.give_up(Ending.STALLED)
+                return
+            again = min(self.stalled_since + patience, now + patience / _LOOKS)
+        elif self.upgraded:
+            if unsent and progress:
+                self.upgraded.heard_at = now  # a ping would still be here, behind what it takes so slowly
+            silent = now - self.upgraded.heard_at
+            if silent >= patience:
+                self.give_up(Ending.SILENT)
+                return
+            if silent >= patience / 2:
+                self.upgraded.ping()
+            again = self.upgraded.heard_at + (patience if silent >= patience / 2 else patience / 2)
+        else:
+            again = (self.waiting_since or now) + patience
+            if now >= again:
+                self.give_up("without a complete request")
+                return
+        self._taken, self._looked_at = taken, now
+        server.deadlines.set(self, again)
+
+    def _delivery(self) -> tuple[int, int]:
+        """How many bytes the client's machine has acknowledged, and how many our kernel has not sent yet.
+
+        Zeros where the kernel does not tell: then a client has to take all that waits for it within its patience.
+        """
+        if sys.platform != "linux":
+            return 0, 0
+        taken, unsent = _TCP_INFO.unpack(self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))
+        return taken, unsent
+
+    def give_up(self, why: str) -> None:
+        """End the connection without a farewell, which would not be heard."""
+        # A browser that keeps a connection for later is nothing to tell of.
+        level = logging.INFO if self.upgraded else logging.DEBUG
+        logger.log(level, "dropping the connection of %s: %s for too long", self.client[0], why)
+        if self.upgraded:
+            self.upgraded.outlet.dropped = why
+        self.abortConnection()
+
+    @property
+    def is_being_answered(self) -> bool:
+        return not self.upgraded and self.waiting_since is None
+
+    def drop(self) -> None:
+        """End at once a connection on the reserve, to make room for the next."""
+        if not self.upgraded and not self.is_being_answered:
+            self.server.factory.server.refused(Refusal.DESCRIPTORS)
+        self.abortConnection()
+
+    def connectionLost(self, reason: Any) -> None:
+        server = self.server.factory.server
+        server.deadlines.discard(self)
+        if not self.may_stay:
+            server.reserve.release(self)
+        super().connectionLost(reason)
+        self.upgraded = None
+
+
+class PricePort(tcp.Port):
+    """The listening port, which makes connections of our kind.
+
+    Where no descriptor is left, Twisted's own closes each new connection, and logs nothing.
+    """
+
+    def doRead(self) -> None:
+        for _ in range(_MOST_A_TURN):
+            try:
+                connection, address = self.socket.accept()
+            except BlockingIOError:
+                return
+            except (ConnectionAbortedError, PermissionError):
+                continue  # it has gone, or a firewall does not want it
+            except OSError as error:
+                self.factory.server.reserve.cannot_accept(error)
+                # What waits would call this again and again.
+                self.stopReading()
+                self.reactor.callLater(_PAUSE, self._go_on)
+                return
+            try:
+                protocol = self.factory.buildProtocol(self._buildAddr(address))
+                protocol.makeConnection(PriceTransport(connection, protocol, address, self, 0, self.reactor))
+            except Exception:
+                # The outermost boundary: from here, Twisted would close the port.
+                logger.exception("a defect of ours in taking a connection")
+                connection.close()
+
+    def _go_on(self) -> None:
+        if self.connected and not self.disconnecting:
+            self.startReading()
