@@ -316,7 +316,7 @@ class LatestPrice(_Published):
     confirmed_at = models.DateTimeField()
     confirmed_by = models.CharField(max_length=80, default="", db_default="")
     trading_day = models.JSONField(
-        null=True, help_text="The day so far, before any premium (prices/domain/days.py). Staff's fallback has none."
+        null=True, help_text="The day so far, before any premium, as JSON of a Day. Staff's fallback has none."
     )
     refresh = models.BigIntegerField(default=0, db_default=0)
 

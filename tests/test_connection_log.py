@@ -25,7 +25,7 @@ def talkative(run_server: Callable[..., Server]) -> Server:
 
 def told(server: Server, peer: str, *lines: str) -> None:
     """The process logs these lines of the connection, in this order, with nothing of it between them."""
-    of_it = re.compile(rf" DEBUG streaming\.\w+: WebSocket (.*{re.escape(peer)}.*)$", re.MULTILINE)
+    of_it = re.compile(rf" DEBUG streaming\.[\w.]+: WebSocket (.*{re.escape(peer)}.*)$", re.MULTILINE)
     wait_until(lambda: len(of_it.findall(server.output)) >= len(lines), f"so many lines of {peer}")
     assert of_it.findall(server.output) == list(lines)
 
