@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts import known_addresses
 from infra import addresses
-from infra.rate_windows import Count, Windows
+from infra.fixed_window import Count, FixedWindowCounter
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Attempt:
     def succeeded(self, user: User) -> None:
         """Count it no more, and remember where its owner is."""
         for key in self.counted:
-            _windows().take_back(key)
+            _counter().count(key, -1)
         if self.address:
             known_addresses.remember(user, self.address, now=timezone.now())
 
@@ -71,7 +71,7 @@ def begin(meta: Mapping[str, Any], username: str) -> Attempt:
         _Limit(f"name:{name}", MOST_FROM_EVERYWHERE, f"for {who}, but from where they have logged in of late"),
     )
     for limit in limits:
-        count = _windows().count(limit.key)
+        count = _counter().count(limit.key)
         is_over = count.number > limit.most
         if is_over and not (limit is limits[-1] and _is_known(username, address)):
             raise TooManyAttemptsError(_seconds(count, limit))
@@ -105,5 +105,5 @@ def _seconds(count: Count, limit: _Limit) -> int:
 
 
 @cache
-def _windows() -> Windows:
-    return Windows(settings.REDIS_URL, f"{settings.REDIS_PREFIX}:attempts", WINDOW)
+def _counter() -> FixedWindowCounter:
+    return FixedWindowCounter(settings.REDIS_URL, f"{settings.REDIS_PREFIX}:attempts", WINDOW)

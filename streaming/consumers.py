@@ -9,13 +9,13 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
 
 from infra import addresses, formats
-from infra.rate_windows import Windows
+from infra.fixed_window import FixedWindow, FixedWindowCounter
 from streaming import protocol
 from streaming.auth import Authenticator, Client, RefusedError
 from streaming.connection import Connection
 from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
 from streaming.hub import Hub
-from streaming.limits import Places, RateWindow
+from streaming.limits import Places
 from streaming.metrics import Ending, Fault, Inbound, Refusal
 from streaming.protocol import ClientError, Close, Command, ErrorCode, Ping, Subscribe, Unsubscribe
 from streaming.sinks import FRAMES, SendOutlet
@@ -40,7 +40,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
     # No channel layer of its own: each would be one more subscription at Redis. The hub has the one that serves all.
     channel_layer_alias = None
 
-    def __init__(self, *, hub: Hub, auth: Authenticator, places: Places, user_rates: Windows) -> None:
+    def __init__(self, *, hub: Hub, auth: Authenticator, places: Places, user_rates: FixedWindowCounter) -> None:
         super().__init__()
         self.hub = hub
         self.auth = auth
@@ -48,7 +48,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         self.user_rates = user_rates
         self.client: Client | None = None
         self.place: str | None = None
-        self.rate = RateWindow(settings.WS_RATE_LIMIT, settings.WS_RATE_WINDOW.total_seconds())
+        self.rate = FixedWindow(settings.WS_RATE_WINDOW.total_seconds())
         self.is_served = False
         self.ended = False
 
@@ -144,7 +144,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
 
     async def is_within_its_rate(self) -> bool:
         """Count one more message of this connection, and of a user's connections together, over all processes."""
-        if not self.rate.allows(time.monotonic()):
+        if self.rate.count(time.monotonic()).number > settings.WS_RATE_LIMIT:
             return False
         if self.client is None:
             return True

@@ -21,7 +21,7 @@ from django.http.request import split_domain_port, validate_host
 
 from infra import addresses
 from infra.addresses import Network
-from infra.rate_windows import Windows
+from infra.fixed_window import FixedWindowCounter
 from infra.rest.problems import CONTENT_TYPE, problem
 from infra.rest.renderers import NumberRenderer
 from prices.api import answers
@@ -82,7 +82,7 @@ class CurrentPrices:
         self._http = http
         self._hub = hub
         self._rules = rules
-        self._windows = Windows(None, "", rules.rate_window)
+        self._counter = FixedWindowCounter(None, "", rules.rate_window)
         self._bodies: dict[_Asked, _Body | None] = {}
         self._shown: tuple[int, Frame | None] | None = None
         self._is_ours = lru_cache(64)(lambda host: validate_host(split_domain_port(host)[0], rules.hosts))
@@ -161,7 +161,7 @@ class CurrentPrices:
         if not self._rules.rate_limit:
             return None
         address = addresses.of_scope(scope, self._rules.proxies)
-        count = self._windows.count(addresses.one_client(address) if address else "")
+        count = self._counter.count(addresses.one_client(address) if address else "")
         if count.number <= self._rules.rate_limit:
             return None
         wait = math.ceil(count.seconds_left) or 1

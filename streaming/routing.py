@@ -10,7 +10,7 @@ from django.urls import path, re_path
 
 from infra import clock
 from infra.database_threads import in_a_thread
-from infra.rate_windows import Windows
+from infra.fixed_window import FixedWindowCounter
 from prices import clock_watch
 from prices.domain.positions import Position
 from prices.domain.quotes import shown_lanes
@@ -61,7 +61,7 @@ def websocket_application(hub: Hub) -> URLRouter:
             recheck=settings.WS_AUTH_RECHECK.total_seconds(),
         ),
         places=Places(settings.WS_MAX_CONNECTIONS_PER_IP),
-        user_rates=Windows(settings.REDIS_URL, f"{settings.REDIS_PREFIX}:rate", settings.WS_RATE_WINDOW),
+        user_rates=FixedWindowCounter(settings.REDIS_URL, f"{settings.REDIS_PREFIX}:rate", settings.WS_RATE_WINDOW),
     )
     elsewhere: Any = _refuse  # an ASGI application, where `re_path` is typed for views
     return URLRouter([path("", stream), path("ws/prices/", stream), re_path("", elsewhere)])

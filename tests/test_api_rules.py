@@ -15,7 +15,7 @@ from openapi_spec_validator import validate
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts import tokens
-from infra.rate_windows import Windows
+from infra.fixed_window import FixedWindowCounter
 from infra.rest import throttles
 from prices import schedule
 from prices.models import Configuration, FallbackPrice
@@ -172,8 +172,8 @@ def test_an_unknown_field_is_named_with_those_there_are(desk: Client, told: Told
 def limited(settings: Settings, monkeypatch: pytest.MonkeyPatch, seeded: None) -> None:
     """Two requests a minute of an address, three of a user, in this process alone."""
     settings.API_RATE_LIMIT, settings.API_USER_RATE_LIMIT = 2, 3
-    windows = Windows(None, "test", dt.timedelta(minutes=1))
-    monkeypatch.setattr(throttles, "windows", lambda: windows)
+    counter = FixedWindowCounter(None, "test", dt.timedelta(minutes=1))
+    monkeypatch.setattr(throttles, "counter", lambda: counter)
 
 
 def test_one_request_too_many_is_told_when_to_come_again(client: Client, limited: None) -> None:

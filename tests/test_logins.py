@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from accounts import attempts, known_addresses
 from accounts.models import LoginAddress
-from infra.rate_windows import Windows
+from infra.fixed_window import FixedWindowCounter
 from tests.conftest import at_once
 from tests.product import free_port
 
@@ -235,18 +235,18 @@ def test_a_login_of_before_passwords_were_counted_holds(asha: User, client: Clie
 
 
 def test_another_process_counts_with_this_one(
-    asha: User, attempts_of_nobody: Windows, valkey: str, monkeypatch: pytest.MonkeyPatch
+    asha: User, attempts_of_nobody: FixedWindowCounter, valkey: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail(by_page, 10)
-    other = Windows(valkey, attempts_of_nobody._prefix, attempts.WINDOW)
-    monkeypatch.setattr(attempts, "_windows", lambda: other)
+    other = FixedWindowCounter(valkey, attempts_of_nobody._prefix, attempts.WINDOW)
+    monkeypatch.setattr(attempts, "_counter", lambda: other)
     assert by_rest().status_code == 429
 
 
 @pytest.mark.parametrize("is_there", [False, True])
 def test_without_redis_a_process_counts_for_itself(asha: User, monkeypatch: pytest.MonkeyPatch, is_there: bool) -> None:
-    alone = Windows(f"redis://127.0.0.1:{free_port()}" if is_there else None, "test", attempts.WINDOW)
-    monkeypatch.setattr(attempts, "_windows", lambda: alone)
+    alone = FixedWindowCounter(f"redis://127.0.0.1:{free_port()}" if is_there else None, "test", attempts.WINDOW)
+    monkeypatch.setattr(attempts, "_counter", lambda: alone)
     assert all(is_in(by_rest()) for _ in range(12))
     assert fail(by_page, 11)[-1] == 429
 

@@ -26,9 +26,9 @@ from pytest_httpserver import HTTPServer
 
 from infra import database_threads
 from infra.database_threads import in_a_thread
+from infra.fixed_window import FixedWindowCounter
 from infra.postgresql.base import use_a_pool
 from infra.process.valkey import wait_for_redis
-from infra.rate_windows import Windows
 from prices.domain.positions import START
 from prices.models import Head
 from prices.providers import fx
@@ -125,15 +125,15 @@ def sends_a_task(url: str) -> Use:
 
 
 def counts_in_a_thread(url: str) -> Use:
-    windows = Windows(url, "waits", dt.timedelta(minutes=1))
-    return lambda: windows.count("asha")
+    counter = FixedWindowCounter(url, "waits", dt.timedelta(minutes=1))
+    return lambda: counter.count("asha")
 
 
 def counts_in_the_event_loop(url: str) -> Use:
     async def count() -> None:
-        windows = Windows(url, "waits", dt.timedelta(minutes=1))
-        await windows.acount("asha")
-        await windows.aclose()
+        counter = FixedWindowCounter(url, "waits", dt.timedelta(minutes=1))
+        await counter.acount("asha")
+        await counter.aclose()
 
     return lambda: asyncio.run(count())
 

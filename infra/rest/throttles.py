@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from infra import addresses
-from infra.rate_windows import Windows
+from infra.fixed_window import FixedWindowCounter
 
 
 class ClientThrottle(BaseThrottle):
@@ -28,7 +28,7 @@ class ClientThrottle(BaseThrottle):
             key, limit = f"address:{addresses.one_client(address) if address else ''}", settings.API_RATE_LIMIT
         if not limit:
             return True
-        count = windows().count(key)
+        count = counter().count(key)
         self._wait = count.seconds_left
         return count.number <= limit
 
@@ -37,6 +37,6 @@ class ClientThrottle(BaseThrottle):
 
 
 @cache
-def windows() -> Windows:
-    """Where this process counts."""
-    return Windows(settings.REDIS_URL, f"{settings.REDIS_PREFIX}:api", settings.API_RATE_WINDOW)
+def counter() -> FixedWindowCounter:
+    """This process's counter of requests."""
+    return FixedWindowCounter(settings.REDIS_URL, f"{settings.REDIS_PREFIX}:api", settings.API_RATE_WINDOW)
