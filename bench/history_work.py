@@ -130,14 +130,14 @@ def median_ms(queries: Mapping[str, Callable[[], tuple[str, Sequence[Any]]]], ti
 
 def _candles(interval: str, days: int) -> tuple[str, Sequence[Any]]:
     from prices.domain.candles import Interval
-    from prices.domain.quotes import Lane
+    from prices.domain.quotes import PriceKind
     from prices.history.candle_store import Series
 
     length = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "1d": 1440}[interval] * dt.timedelta(minutes=1)
     year = dt.timedelta(days=days)
     span = min(COUNT * length, year)
     start = END - year + random.random() * (year - span)
-    kept = Series(random.choice(METALS), "INR", Lane.LIVE).kept(Interval(interval), start, start + span)
+    kept = Series(random.choice(METALS), "INR", PriceKind.LIVE).kept(Interval(interval), start, start + span)
     return kept[:COUNT].query.sql_with_params()
 
 

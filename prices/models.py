@@ -24,14 +24,14 @@ from prices.domain.quotes import (
     PRICE_STEP,
     Change,
     DayFigures,
-    Lane,
     Metal,
+    PriceKind,
     PublishedQuote,
     Quote,
-    lane_of,
-    shown_lanes,
+    kind_of,
+    shown_kinds,
 )
-from prices.domain.sanity import Doubt
+from prices.domain.sanity import SanityRule
 from prices.domain.succession import Last
 
 logger = logging.getLogger(__name__)
@@ -287,13 +287,13 @@ class Price(_Published):
     @classmethod
     def shown(cls) -> "models.QuerySet[Price]":
         """Those that this deployment may show; of a row that is read already, `is_shown` tells."""
-        hidden = set(Lane) - shown_lanes(settings.PRICE_PROVIDERS)
+        hidden = set(PriceKind) - shown_kinds(settings.PRICE_PROVIDERS)
         return cls.objects.filter(currency=settings.BASE_CURRENCY).exclude(source__in=hidden)
 
     @property
     def is_shown(self) -> bool:
-        lanes = shown_lanes(settings.PRICE_PROVIDERS)
-        return self.currency == settings.BASE_CURRENCY and lane_of(self.source) in lanes
+        kinds = shown_kinds(settings.PRICE_PROVIDERS)
+        return self.currency == settings.BASE_CURRENCY and kind_of(self.source) in kinds
 
 
 class Confirmation(NamedTuple):
@@ -337,13 +337,13 @@ class LatestPrice(_Published):
     @classmethod
     def shown(cls) -> "models.QuerySet[LatestPrice]":
         """Those that this deployment may show; of a metal's, the first is the one in force."""
-        lanes = shown_lanes(settings.PRICE_PROVIDERS)
-        return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=lanes).order_by("-seq")
+        kinds = shown_kinds(settings.PRICE_PROVIDERS)
+        return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=kinds).order_by("-seq")
 
     @classmethod
     def live(cls, metal: str, currency: str) -> "LatestPrice | None":
         """Where a metal's live prices stand in a currency, if it has any."""
-        return cls.objects.filter(metal=metal, lane=Lane.LIVE, currency=currency).first()
+        return cls.objects.filter(metal=metal, lane=PriceKind.LIVE, currency=currency).first()
 
     @classmethod
     def confirmations(cls) -> dict[str, Confirmation]:
@@ -440,7 +440,7 @@ class SignificantChange(models.Model):
     @classmethod
     def shown(cls) -> "models.QuerySet[SignificantChange]":
         """Those that this deployment may show, newest first."""
-        return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=shown_lanes(settings.PRICE_PROVIDERS))
+        return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=shown_kinds(settings.PRICE_PROVIDERS))
 
     def value(self) -> Change:
         """This row as a move."""
@@ -620,13 +620,13 @@ class Premium(models.Model):
         return f"{self.metal_id} × {self.multiplier} from {self.effective_from:%Y-%m-%d %H:%M}"
 
     @classmethod
-    def in_force(cls, at: dt.datetime) -> dict[str, Decimal]:
+    def multipliers(cls, at: dt.datetime) -> dict[str, Decimal]:
         """The multiplier of every metal at `at`; 1 where it has none."""
-        multipliers = {metal: premium.multiplier for metal, premium in cls.rows_in_force(at).items()}
+        multipliers = {metal: premium.multiplier for metal, premium in cls.current(at).items()}
         return dict.fromkeys(Metal, Decimal(1)) | multipliers
 
     @classmethod
-    def rows_in_force(cls, at: dt.datetime) -> "dict[str, Premium]":
+    def current(cls, at: dt.datetime) -> "dict[str, Premium]":
         """The premium of each metal that has one at `at`."""
         began = "WHERE effective_from <= %s ORDER BY effective_from, id"
         in_order = sql.rows(cls, began, [("effective_from", at)])
@@ -713,7 +713,7 @@ class HeldPrice(_Quoted):
         CONFIRMED = "confirmed"
         APPROVED = "approved"
         REJECTED = "rejected"
-        OVERTAKEN = "overtaken"
+        SUPERSEDED = "overtaken"
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="held_prices")
     held_at = models.DateTimeField()
@@ -721,7 +721,7 @@ class HeldPrice(_Quoted):
     contributors = models.JSONField(
         null=True, help_text="Of a price that several sources agree on: each of them, and when it quoted."
     )
-    doubt = models.CharField(max_length=10, choices=[(doubt.value, doubt.value) for doubt in Doubt])
+    doubt = models.CharField(max_length=10, choices=[(doubt.value, doubt.value) for doubt in SanityRule])
     words = models.CharField("why", max_length=300)
     decision = models.CharField(max_length=10, choices=Decision.choices, default=Decision.PENDING)
     decided_at = models.DateTimeField(null=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from prices.domain.days import SpotQuote
-from prices.domain.quotes import Lane, Quote
+from prices.domain.quotes import PriceKind, Quote
 from prices.models import Premium
 from prices.providers import PROVIDERS
 
@@ -36,14 +36,14 @@ def with_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
 
     Raises ValueError where that cannot be a price.
     """
-    if quote.lane is Lane.FALLBACK or _holds_premium(quote):
+    if quote.kind is PriceKind.FALLBACK or _holds_premium(quote):
         return quote
     return quote.with_premium(premiums[quote.metal])
 
 
 def premium_on(quote: Quote, premiums: Mapping[str, Decimal]) -> Decimal:
     """The multiplier that a quote has on it when it goes out, whoever put it on."""
-    if quote.lane is Lane.FALLBACK:
+    if quote.kind is PriceKind.FALLBACK:
         return Decimal(1)
     return _charged(quote) if _holds_premium(quote) else premiums[quote.metal]
 
@@ -73,7 +73,7 @@ def before_premium(quote: Quote) -> Quote:
 
 def restated(published: Quote, quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
     """A published quote as it would be under the premium that `quote`, of the same metal and lane, goes out with."""
-    if quote.lane is Lane.FALLBACK:
+    if quote.kind is PriceKind.FALLBACK:
         return published
     then = premium_on(quote, premiums)
     if _holds_premium(published) and _charged(published) == then:
@@ -83,7 +83,7 @@ def restated(published: Quote, quote: Quote, premiums: Mapping[str, Decimal]) ->
 
 def _charged(quote: Quote) -> Decimal:
     """The premium that is in a quote of a vendor who gives it with one."""
-    return Premium.in_force(quote.quoted_at)[quote.metal]
+    return Premium.multipliers(quote.quoted_at)[quote.metal]
 
 
 def _holds_premium(quote: Quote) -> bool:

@@ -117,7 +117,7 @@ def _by_consensus(metals: list[Metal], refresh: int, clock: Clock) -> None:
     for metal, found in agreements.items():
         registry.remember_agreement(metal, found, clock())
         if found.quote is None:
-            ingest.hold_for_disagreement(answers.quotes[metal], now=clock(), refresh=refresh)
+            ingest.quarantine_disagreement(answers.quotes[metal], now=clock(), refresh=refresh)
 
 
 class _Answers:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from prices import sql
-from prices.domain.quotes import Lane, Metal, Quote
+from prices.domain.quotes import Metal, PriceKind, Quote
 from prices.domain.sanity import Band
 from prices.models import FallbackPrice, LatestPrice, SanityBand
 from prices.premiums import before_premium
@@ -23,7 +23,7 @@ def bands(currency: str) -> dict[Metal, Band]:
     for band in sql.rows(SanityBand, *here):
         found[Metal(band.metal_id)] = Band(band.lowest, band.highest)
     if lacking := set(Metal) - found.keys():
-        for live in LatestPrice.objects.filter(metal__in=lacking, lane=Lane.LIVE, currency=currency):
+        for live in LatestPrice.objects.filter(metal__in=lacking, lane=PriceKind.LIVE, currency=currency):
             found[Metal(live.metal_id)] = Band.around(before_premium(live.quote()).price, _BAND_TIMES)
     return found
 

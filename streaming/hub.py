@@ -15,8 +15,8 @@ from infra import formats
 from infra.clock import Reading
 from prices.domain.calendar import Calendar
 from prices.domain.positions import Position
-from prices.domain.quotes import Lane, Metal, lane_of
-from prices.publishing.snapshot import MOVES_KEPT, TICKS_KEPT, Standing
+from prices.domain.quotes import Metal, PriceKind, kind_of
+from prices.publishing.snapshot import MOVES_KEPT, TICKS_KEPT, Snapshot
 from streaming import protocol, publish, subscription
 from streaming.connection import Connection
 from streaming.engine.frames import Frame
@@ -48,7 +48,7 @@ class Hub:
 
     `load` reads what is in force and the ticks after a position, and `remember` keeps one for after the process's end;
     `layer` gives the channel layer, None where there is none.
-    What is in another `currency` or of other `lanes` is not shown.
+    What is in another `currency` or of other `kinds` is not shown.
     An update goes out at once where none did in the last `batch_interval`, else merged at its end. By as long as it had
     to wait, the next interval is shorter, but by a tenth at most.
     """
@@ -56,13 +56,13 @@ class Hub:
     def __init__(
         self,
         *,
-        load: Callable[[Position], Awaitable[Standing]],
+        load: Callable[[Position], Awaitable[Snapshot]],
         remember: Callable[[Position], Awaitable[object]],
         layer: Callable[[], Any],
         clock: Callable[[], Reading],
         calendar: Calendar,
         currency: str,
-        lanes: Container[Lane],
+        kinds: Container[PriceKind],
         max_connections: int,
         batch_interval: dt.timedelta,
         restart_spread: dt.timedelta,
@@ -93,7 +93,7 @@ class Hub:
         self._round: asyncio.TimerHandle | None = None  # the one that is to come
         self._freshness_limit: dt.timedelta | None = None  # until the database has been read
         self._currency = currency
-        self._lanes = lanes
+        self._kinds = kinds
         # What the status says: feed, feeds, whether the market is open, its next change, source, epoch.
         self._shown: tuple[Feed, dict[str, Feed], bool, dt.datetime, str | None, str] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -172,12 +172,12 @@ class Hub:
                 within,
             )
 
-    def standing(self) -> Standing | None:
+    def snapshot(self) -> Snapshot | None:
         """The prices in force, from memory; None until the database has been read."""
         if self._freshness_limit is None:
             return None
         quotes = {Metal(metal): quoted.published(Metal(metal)) for metal, quoted in self.log.latest.items()}
-        return Standing(
+        return Snapshot(
             position=self.log.position,
             quotes=quotes,
             ticks=(),
@@ -284,7 +284,7 @@ class Hub:
     def _shows(self, tick: Tick) -> bool:
         """Whether all of a tick is shown here. Where a worker was set up otherwise, the database says what of it is."""
         return all(
-            quoted.currency == self._currency and lane_of(quoted.data.source) in self._lanes
+            quoted.currency == self._currency and kind_of(quoted.data.source) in self._kinds
             for quoted in tick.quotes.values()
         )
 
@@ -294,26 +294,26 @@ class Hub:
             self._next_reading = None
             try:
                 async with asyncio.timeout(_READ_TIMEOUT):
-                    standing = await self._read()
+                    snapshot = await self._read()
             except Exception as error:
                 # Whatever a database raises: clients keep what they have, and are told when it grows stale.
                 self._troubled(_DATABASE, error)
                 return
             self._mended(_DATABASE)
-            if standing is None:
+            if snapshot is None:
                 return
-            self._freshness_limit = standing.freshness_limit
-            ticks = [Tick.of(tick) for tick in standing.ticks]
-            latest = {metal.value: Quoted.of(published) for metal, published in standing.quotes.items()}
-            position = standing.position
-            moves = [(seq, change_data(change)) for seq, change in standing.moves]
+            self._freshness_limit = snapshot.freshness_limit
+            ticks = [Tick.of(tick) for tick in snapshot.ticks]
+            latest = {metal.value: Quoted.of(published) for metal, published in snapshot.quotes.items()}
+            position = snapshot.position
+            moves = [(seq, change_data(change)) for seq, change in snapshot.moves]
             if position.epoch != self.log.epoch:
                 for connection in self.connections:
                     connection.begin(position.epoch)
-                self.log.replace(position, latest, ticks, moves, standing.moves_since)
+                self.log.replace(position, latest, ticks, moves, snapshot.moves_since)
                 self._received_seq = position.seq  # its own numbers were of the other history
             elif not all(self.log.append(tick) for tick in ticks) or position.seq > self.log.seq:
-                self.log.replace(position, latest, ticks, moves, standing.moves_since)
+                self.log.replace(position, latest, ticks, moves, snapshot.moves_since)
             elif list(latest.items()) != list(self.log.latest.items()):
                 self.log.relist(latest)
                 self._renew(protocol.EVERY_METAL)
@@ -322,16 +322,16 @@ class Hub:
         self._judge()
         self._tell_all()
 
-    async def _read(self) -> Standing | None:
+    async def _read(self) -> Snapshot | None:
         """Read what the database holds beyond the log; all of it where that is of another epoch.
 
         None where ticks overtook the reading: then they came by Redis, and the next look will see the rest.
         """
         for _ in range(3):
             position = self.log.position
-            standing = await self._load(position)
+            snapshot = await self._load(position)
             if self.log.position == position:
-                return standing
+                return snapshot
         return None
 
     def _judge(self) -> bool:

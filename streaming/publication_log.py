@@ -16,7 +16,7 @@ import msgspec
 
 from infra import formats
 from prices.domain.positions import Position
-from prices.domain.quotes import Change, DayFigures, Metal, PublishedQuote, PublishedTick, Quote
+from prices.domain.quotes import Change, DayFigures, Metal, Publication, PublishedQuote, Quote
 from streaming import protocol
 from streaming.candles import CandleLog, CandlesByMetal, CandleUpdate
 from streaming.engine.frames import Frame
@@ -101,7 +101,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     candles: dict[str, list[CandleUpdate]] = {}
 
     @classmethod
-    def of(cls, published: PublishedTick) -> "Tick":
+    def of(cls, published: Publication) -> "Tick":
         """A published tick in the words of the wire."""
         return cls(
             epoch=published.epoch,

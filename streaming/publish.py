@@ -10,7 +10,7 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from prices.domain.quotes import PublishedTick
+from prices.domain.quotes import Publication
 from streaming.publication_log import Tick
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ _starting = threading.Lock()
 _publishing: _Publishing | None = None
 
 
-def tick(published: PublishedTick) -> None:
+def tick(published: Publication) -> None:
     """Tell every web process of a tick. Call it after the tick is committed.
 
     Delivered at most once, and almost always in order: a hub sees by `seq` that it missed one and reads the

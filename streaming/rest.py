@@ -88,7 +88,7 @@ class CurrentPrices:
         self._is_ours = lru_cache(64)(lambda host: validate_host(split_domain_port(host)[0], rules.hosts))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        for_django = {**scope, answers.STANDING: self._hub.standing, TROUBLE: self._hub.trouble}
+        for_django = {**scope, answers.SNAPSHOT: self._hub.snapshot, TROUBLE: self._hub.trouble}
         if not scope["path"].startswith(PATH):
             await self._http(for_django, receive, send)
             return
@@ -130,15 +130,15 @@ class CurrentPrices:
         return self._bodies[asked]
 
     def _encoded(self, asked: _Asked) -> _Body | None:
-        standing = self._hub.standing()
-        if standing is None:
+        snapshot = self._hub.snapshot()
+        if snapshot is None:
             return None
         per = {"unit": asked.unit, "purity": asked.purity}
         now = self._hub.now()
         if asked.metal is None:
-            said: Mapping[str, Any] | None = answers.prices(standing, per, now)
+            said: Mapping[str, Any] | None = answers.prices(snapshot, per, now)
         else:
-            said = answers.price(standing, asked.metal, per, now)
+            said = answers.price(snapshot, asked.metal, per, now)
         if said is None:
             return None
         plain = NumberRenderer().render(said)

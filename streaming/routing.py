@@ -13,7 +13,7 @@ from infra.database_threads import in_a_thread
 from infra.fixed_window import FixedWindowCounter
 from prices import clock_watch
 from prices.domain.positions import Position
-from prices.domain.quotes import shown_lanes
+from prices.domain.quotes import shown_kinds
 from prices.publishing import snapshot
 from prices.publishing.position_memory import PositionMemory
 from streaming import auth
@@ -32,9 +32,9 @@ def hub_of_this_process(metrics: Metrics) -> Hub:
     """What keeps the prices for this process's clients, not yet started."""
     memory = PositionMemory(settings.STATE_DIR, settings.REDIS_URL, settings.REDIS_PREFIX)
 
-    def load(since: Position) -> snapshot.Standing:
+    def load(since: Position) -> snapshot.Snapshot:
         clock_watch.watch.check()  # logs what is wrong; a web process has nobody else who looks regularly
-        return snapshot.standing(since, seen=None if since.epoch else memory.recall())
+        return snapshot.read(since, seen=None if since.epoch else memory.recall())
 
     return Hub(
         load=in_a_thread(load),
@@ -43,7 +43,7 @@ def hub_of_this_process(metrics: Metrics) -> Hub:
         clock=clock.read,
         calendar=settings.MARKET_CALENDAR,
         currency=settings.BASE_CURRENCY,
-        lanes=shown_lanes(settings.PRICE_PROVIDERS),
+        kinds=shown_kinds(settings.PRICE_PROVIDERS),
         max_connections=settings.WS_MAX_CONNECTIONS,
         batch_interval=settings.WS_BATCH_INTERVAL,
         restart_spread=settings.WS_RESTART_SPREAD,

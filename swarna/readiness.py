@@ -77,10 +77,10 @@ def _trouble_of(request: HttpRequest) -> str | None:
 
 def _prices(request: HttpRequest) -> str:
     """The metals without a price or with a stale one, among those that this process's clients are shown; or `ok`."""
-    standing, now = answers.snapshot_for(request), timezone.now()
+    snapshot, now = answers.snapshot_for(request), timezone.now()
     troubles = {
-        "no price": [metal for metal in ListedMetal.metals() if metal not in standing.quotes],
-        "stale": [metal for metal, published in standing.quotes.items() if standing.is_stale(published, now)],
+        "no price": [metal for metal in ListedMetal.metals() if metal not in snapshot.quotes],
+        "stale": [metal for metal, published in snapshot.quotes.items() if snapshot.is_stale(published, now)],
     }
     return "; ".join(f"{trouble}: {', '.join(metals)}" for trouble, metals in troubles.items() if metals) or _OK
 

@@ -26,7 +26,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from infra.process.valkey import EmbeddedValkey, wait_for_redis
 from prices import clock_watch
-from prices.domain.quotes import Metal, PublishedTick, Quote
+from prices.domain.quotes import Metal, Publication, Quote
 from prices.history import partitions
 from prices.publishing import ingest
 from tests.browser_fixtures import browser, expected_errors, page
@@ -311,14 +311,14 @@ class Server:
 
     def publish(
         self, *, source: str = "gold_api_com", quoted_at: dt.datetime | None = None, **prices: str
-    ) -> PublishedTick | None:
+    ) -> Publication | None:
         """Ingest prices per gram, as the worker does, and publish them; returns the tick, if there was news.
 
         A web process that has just begun may hear of it a little later: it is waited for, where it serves.
         """
         now = dt.datetime.now(dt.UTC)
         quotes = [quote(metal, price, at=quoted_at or now, source=source) for metal, price in prices.items()]
-        tick: PublishedTick | None = self.do(lambda: ingest.record(quotes, now=now))
+        tick: Publication | None = self.do(lambda: ingest.record(quotes, now=now))
         if tick is not None:
             wait_until(lambda: self._shows(tick.seq), "the web process to show it")
         return tick

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from prices.domain.quotes import PublishedTick
+from prices.domain.quotes import Publication
 from streaming import publish
 from tests.world import forget_prices
 
@@ -19,7 +19,7 @@ class Told:
     """What web processes were told."""
 
     def __init__(self) -> None:
-        self.ticks: list[PublishedTick] = []
+        self.ticks: list[Publication] = []
         self.reloads = 0
 
     def reload(self) -> None:

@@ -353,7 +353,7 @@ def test_a_slip_is_one_from_the_live_price_where_there_is_one(save: Callable[...
 
 def test_how_far_is_a_slip_is_for_the_configuration_to_say(save: Callable[..., Any]) -> None:
     assert errors(save(address_of(), price="8000"))["price"] == [
-        "8,000.0000 is -13.3 % from 9,223.3162, the last one accepted. Prices are per gram of fine metal. "
+        "8,000.0000 is -13.3 % from 9,223.3162, the last price. Prices are per gram of fine metal. "
         "If it is right, tick “I checked it” and save again."
     ]
     save(CONFIGURATION, max_jump_percent="15")
@@ -416,7 +416,7 @@ def test_an_edit_is_on_the_screen_when_the_request_ends(save: Callable[..., Any]
     ((gold,),) = [tick.quotes]
     assert (gold.quote.metal, gold.quote.price, gold.quote.source) == (Metal.GOLD, Decimal(9300), FALLBACK)
     assert gold.quote.quoted_at == fallback().as_of
-    assert snapshot.standing().quotes[Metal.GOLD] == gold
+    assert snapshot.read().quotes[Metal.GOLD] == gold
 
 
 def test_an_edit_waits_while_a_live_price_is_on_the_screen(
@@ -426,10 +426,10 @@ def test_an_edit_waits_while_a_live_price_is_on_the_screen(
     told.ticks.clear()
     assert saved(save(address_of(), price="9300", confirm="on"))
     assert told.ticks == []
-    assert snapshot.standing().quotes[Metal.GOLD].quote.price == 100
+    assert snapshot.read().quotes[Metal.GOLD].quote.price == 100
     # While the market is closed, that long after the next time that anybody would ask.
     ingest.fall_back_where_due(now=timezone.now() + settings.CLOSED_UPDATE_INTERVAL + settings.FALLBACK_AFTER)
-    assert snapshot.standing().quotes[Metal.GOLD].quote.price == 9300
+    assert snapshot.read().quotes[Metal.GOLD].quote.price == 9300
 
 
 def test_the_list_says_what_is_on_the_screen(desk: Client) -> None:
@@ -589,7 +589,7 @@ def test_a_metal_that_is_switched_on_has_the_premium_that_came_meanwhile(
     Premium.objects.create(metal_id="silver", multiplier=Decimal("1.06"))
     with django_capture_on_commit_callbacks(execute=True):
         change_metals(desk, silver={"enabled": True})
-    assert snapshot.standing().quotes[Metal.SILVER].quote.price == 106
+    assert snapshot.read().quotes[Metal.SILVER].quote.price == 106
 
 
 def test_metals_are_put_in_another_order(desk: Client, client: Client) -> None:

@@ -16,7 +16,7 @@ from pytest_django import Settings
 from infra.clock import Clock
 from prices import providers
 from prices.domain.consensus import decision
-from prices.domain.quotes import SIMULATED, Lane, Metal, Quote, rounded
+from prices.domain.quotes import SIMULATED, Metal, PriceKind, Quote, rounded
 from prices.models import Candle, Head, HeldPrice, LatestPrice, Price, ProviderState, SignificantChange
 from prices.providers.errors import ProviderError, TemporaryError
 from prices.providers.http import Client
@@ -95,7 +95,7 @@ class Rounds(World):
 
     def live(self) -> LatestPrice:
         """Where gold's live prices stand."""
-        return LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+        return LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE)
 
 
 _SIDE_BY_SIDE = failover.side_by_side
@@ -150,8 +150,8 @@ def held() -> list[tuple[str, str]]:
 
 def day() -> list[str]:
     """The open, high, low and close of gold's only day, of which the screens and the candle say the same."""
-    candle = Candle.objects.get(metal="gold", interval="1d", lane=Lane.LIVE)
-    shown = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+    candle = Candle.objects.get(metal="gold", interval="1d", lane=PriceKind.LIVE)
+    shown = LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE)
     assert (shown.open, shown.high, shown.low, shown.price) == (candle.open, candle.high, candle.low, candle.close)
     return [str(amount) for amount in (candle.open, candle.high, candle.low, candle.close)]
 
@@ -234,7 +234,7 @@ def test_a_metal_waits_for_no_other_metal(rounds: Callable[[str], Rounds], monke
         failover, "side_by_side", lambda names, metals, **rest: told(names=names, metals=metals, **rest)
     )
     world.refresh()
-    assert LatestPrice.objects.filter(lane=Lane.LIVE).count() == 4
+    assert LatestPrice.objects.filter(lane=PriceKind.LIVE).count() == 4
 
 
 def test_a_source_that_fails_is_waited_for_no_longer(four: Rounds) -> None:
@@ -287,8 +287,8 @@ def test_a_quorum_that_is_far_behind_is_no_reason_to_fall_back(
         four.refresh(5)
         assert str(four.live().price) == times("1.009")
         assert four.gold() == "9306 from consensus"
-        standing = snapshot.standing()
-        assert not standing.is_stale(standing.quotes[Metal.GOLD], four.now)
+        current = snapshot.read()
+        assert not current.is_stale(current.quotes[Metal.GOLD], four.now)
 
 
 def test_a_refresh_that_a_later_one_has_superseded_changes_nothing(three: Rounds) -> None:
@@ -453,7 +453,7 @@ def test_a_jump_on_which_no_more_sources_agree_than_have_to_is_held_and_goes_out
     assert two.out() == [times("1")]
     assert held() == [("consensus", "1.40")]
     (line,) = (line for line in log() if "held" in line)
-    words = "12,912.6427 is +40.0 % from 9,223.3162, the last one accepted; a, b agree on it"
+    words = "12,912.6427 is +40.0 % from 9,223.3162, the last price; a, b agree on it"
     assert line == f"consensus: gold of INR is held: {words}"
     two.refresh()
     assert two.out() == [times("1"), times("1.4")]

@@ -19,7 +19,7 @@ from pytest_django import Settings
 from infra import formats
 from prices import schedule
 from prices.domain.calendar import Calendar
-from prices.domain.quotes import LARGEST_PRICE, PURITIES, UNITS, Metal, PublishedTick
+from prices.domain.quotes import LARGEST_PRICE, PURITIES, UNITS, Metal, Publication
 from prices.models import Configuration, ListedMetal, Premium, SanityBand
 from prices.publishing import ingest
 from streaming import protocol, publication_log, publish
@@ -42,7 +42,7 @@ def _seeded(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
 
 
 @pytest.fixture
-def published() -> PublishedTick:
+def published() -> Publication:
     """Gold with bid and ask and a day of its own, and silver, quoted yesterday and today."""
     ingest.record([quote("gold", "13201.18", at=NOW - dt.timedelta(days=1))], now=NOW - dt.timedelta(days=1))
     for minutes, price in ((3, "13178.4"), (2, "13274.1"), (1, "13116")):
@@ -69,7 +69,7 @@ def get(client: Client, path: str, status: int = 200) -> Any:
 # --- prices --------------------------------------------------------------------------------------------------------
 
 
-def test_a_price_has_the_fields_of_the_stream(client: Client, published: PublishedTick) -> None:
+def test_a_price_has_the_fields_of_the_stream(client: Client, published: Publication) -> None:
     assert get(client, "/api/v1/prices/") == {
         "data": {
             "gold": {
@@ -108,7 +108,7 @@ def test_a_price_has_the_fields_of_the_stream(client: Client, published: Publish
     }
 
 
-def test_the_api_and_the_stream_say_the_same(client: Client, published: PublishedTick) -> None:
+def test_the_api_and_the_stream_say_the_same(client: Client, published: Publication) -> None:
     tick = publication_log.Tick.of(published)
     said = protocol.price_update(
         {metal: quoted.data for metal, quoted in tick.quotes.items()},
@@ -123,7 +123,7 @@ def test_the_api_and_the_stream_say_the_same(client: Client, published: Publishe
     assert get(client, "/api/v1/prices/")["data"] == json.loads(said)["data"]
 
 
-def test_one_metals_price_is_the_same_with_its_name(client: Client, published: PublishedTick) -> None:
+def test_one_metals_price_is_the_same_with_its_name(client: Client, published: Publication) -> None:
     of_all = get(client, "/api/v1/prices/")
     assert get(client, "/api/v1/prices/gold/") == {
         "metal": "gold",
@@ -159,7 +159,7 @@ def test_amounts_are_plain_numbers(client: Client, price: str) -> None:
     assert re.search(r'"change":0[,}]', text)
 
 
-def test_times_are_utc_with_milliseconds(client: Client, published: PublishedTick) -> None:
+def test_times_are_utc_with_milliseconds(client: Client, published: Publication) -> None:
     for each in get(client, "/api/v1/prices/")["data"].values():
         assert re.fullmatch(WIRE_TIME, each["timestamp"])
 
@@ -177,7 +177,7 @@ def test_times_are_utc_with_milliseconds(client: Client, published: PublishedTic
     ],
 )
 def test_a_price_is_given_in_the_unit_and_purity_that_was_asked_for(
-    client: Client, published: PublishedTick, query: str, price: float, previous_close: float
+    client: Client, published: Publication, query: str, price: float, previous_close: float
 ) -> None:
     gold = get(client, f"/api/v1/prices/gold/?{query}")
     assert (gold["price"], gold["previousClose"]) == (price, previous_close)
@@ -188,7 +188,7 @@ def test_a_price_is_given_in_the_unit_and_purity_that_was_asked_for(
     assert get(client, f"/api/v1/prices/?{query}")["data"]["gold"]["price"] == price
 
 
-def test_every_unit_and_purity_that_is_offered_is_served(client: Client, published: PublishedTick) -> None:
+def test_every_unit_and_purity_that_is_offered_is_served(client: Client, published: Publication) -> None:
     for metal in get(client, "/api/v1/metals/"):
         assert (metal["units"], metal["purities"]) == (list(UNITS), list(PURITIES))
     for unit in UNITS:
@@ -229,7 +229,7 @@ def test_even_a_kilogram_of_the_dearest_metal_has_a_price(client: Client) -> Non
     assert f'"price":{LARGEST_PRICE * 1000:.1f},' in text
 
 
-def test_the_order_is_staffs_and_what_is_switched_off_is_left_out(client: Client, published: PublishedTick) -> None:
+def test_the_order_is_staffs_and_what_is_switched_off_is_left_out(client: Client, published: Publication) -> None:
     ListedMetal.objects.filter(name="silver").update(position=0)
     ListedMetal.objects.filter(name="gold").update(position=1)
     assert list(get(client, "/api/v1/prices/")["data"]) == ["silver", "gold"]
@@ -351,7 +351,7 @@ def test_a_price_of_the_close_is_fresh_and_beside_it_is_said_that_the_market_is_
 @pytest.mark.parametrize(("field", "allowed"), [("unit", UNITS), ("purity", PURITIES)])
 @pytest.mark.parametrize("value", ["ounce", "GRAM", "\x00", "24K", "gram,kg"])
 def test_an_unknown_unit_or_purity_is_told_what_there_is(
-    client: Client, published: PublishedTick, path: str, field: str, allowed: dict[str, Decimal], value: str
+    client: Client, published: Publication, path: str, field: str, allowed: dict[str, Decimal], value: str
 ) -> None:
     response = client.get(f"/api/v1/{path}", {field: value})
     assert response.status_code == 400
@@ -377,7 +377,7 @@ METALS_THAT_ARE_NONE = {
 
 
 @pytest.mark.parametrize("name", METALS_THAT_ARE_NONE.values(), ids=METALS_THAT_ARE_NONE)
-def test_an_unknown_metal_is_told_which_there_are(client: Client, published: PublishedTick, name: str) -> None:
+def test_an_unknown_metal_is_told_which_there_are(client: Client, published: Publication, name: str) -> None:
     response = client.get(f"/api/v1/prices/{name}/")
     assert response.status_code == 404
     assert response["Content-Type"] == "application/problem+json"
@@ -483,7 +483,7 @@ def test_the_schema_is_valid_and_complete_and_made_without_a_warning(
     }
 
 
-def test_the_schema_describes_what_is_answered(client: Client, published: PublishedTick) -> None:
+def test_the_schema_describes_what_is_answered(client: Client, published: Publication) -> None:
     schemas = schema(client)["components"]["schemas"]
 
     def check(said: dict[str, Any], name: str) -> None:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from infra.clock import Reading
 from prices.domain.calendar import Calendar
 from prices.domain.positions import Position
-from prices.domain.quotes import Change, DayFigures, Lane, Metal, PublishedQuote, PublishedTick
-from prices.publishing.snapshot import Standing
+from prices.domain.quotes import Change, DayFigures, Metal, PriceKind, Publication, PublishedQuote
+from prices.publishing.snapshot import Snapshot
 from streaming import publish
 from streaming.connection import Connection
 from streaming.engine.frames import Frame
@@ -118,7 +118,7 @@ class World:
 
     def __init__(self) -> None:
         self.now = NOW
-        self.ticks: list[PublishedTick] = []
+        self.ticks: list[Publication] = []
         self.hub = Hub(
             load=self.load,
             remember=lambda position: asyncio.sleep(0),
@@ -126,17 +126,17 @@ class World:
             clock=lambda: Reading(self.now, 0.0),
             calendar=Calendar(),
             currency="INR",
-            lanes=set(Lane),
+            kinds=set(PriceKind),
             max_connections=10,
             batch_interval=HOUR,
             restart_spread=HOUR,
             metrics=Metrics(),
         )
 
-    async def load(self, position: Position) -> Standing:
+    async def load(self, position: Position) -> Snapshot:
         """All that is there, but of the ticks only the newest three."""
         since = position.seq
-        return Standing(
+        return Snapshot(
             position=Position("first", len(self.ticks), self.ticks[-1].published_at),
             quotes={each.quote.metal: each for tick in self.ticks for each in tick.quotes},
             ticks=tuple(self.ticks[since:][-3:]),
@@ -145,11 +145,11 @@ class World:
             freshness_limit=dt.timedelta(minutes=5),
         )
 
-    def write(self, *metals: str, moved: bool = True) -> PublishedTick:
+    def write(self, *metals: str, moved: bool = True) -> Publication:
         """A tick that is in the database, and that Redis has lost."""
         seq = len(self.ticks) + 1
         day = DayFigures(open=HUNDRED, high=HUNDRED, low=HUNDRED, previous_close=None)
-        tick = PublishedTick(
+        tick = Publication(
             epoch="first",
             seq=seq,
             published_at=self.now,

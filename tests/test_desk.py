@@ -16,7 +16,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from prices.domain.breaker import FAILURES
 from prices.domain.quota import Quota
-from prices.domain.quotes import Lane, Metal
+from prices.domain.quotes import Metal, PriceKind
 from prices.models import (
     HeldPrice,
     LatestPrice,
@@ -337,7 +337,7 @@ def test_a_held_price_is_beside_what_is_shown_now(held: HeldPrice, desk: Client)
     assert column(desk, HELD, "shown_now") == ["13,200.0000 from a"]
     assert column(desk, HELD, "off_by") == ["+10.00 %"]
     assert column(desk, HELD, "decided") == ["waits"]
-    assert "14,520.0000 is +10.0 % from 13,200.0000, the last one accepted" in desk.get(HELD).content.decode()
+    assert "14,520.0000 is +10.0 % from 13,200.0000, the last price" in desk.get(HELD).content.decode()
 
 
 def test_how_far_off_is_measured_as_it_would_go_out(held: HeldPrice, desk: Client) -> None:
@@ -701,4 +701,4 @@ def test_the_config_names_those_that_are_asked_in_order(world: World, client: Cl
 
 def test_prices_that_wait_are_in_no_answer(held: HeldPrice, client: Client) -> None:
     assert client.get("/api/v1/prices/gold/").json()["price"] == 13200
-    assert LatestPrice.objects.get(metal="gold", lane=Lane.LIVE).price == 13200
+    assert LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE).price == 13200

@@ -82,8 +82,8 @@ def test_an_epoch_stays_while_ticks_are_written_and_read(database: None) -> None
     before = Head.current().position
     after = tick_on(2, minute=5)
     assert (after.epoch, after.seq, after.published_at) == (before.epoch, 7, NOW + 6 * MINUTE)
-    standing = snapshot.standing(since=before)
-    assert (standing.position, [(tick.epoch, tick.seq) for tick in standing.ticks]) == (
+    current = snapshot.read(since=before)
+    assert (current.position, [(tick.epoch, tick.seq) for tick in current.ticks]) == (
         after,
         [(before.epoch, 6), (before.epoch, 7)],
     )
@@ -92,9 +92,9 @@ def test_an_epoch_stays_while_ticks_are_written_and_read(database: None) -> None
 def test_a_database_that_was_emptied_begins_another_epoch(database: None) -> None:
     before = Head.current().position
     forget_prices()
-    standing = snapshot.standing(since=before)
-    assert (standing.position.seq, standing.quotes) == (0, {})
-    assert standing.position.epoch != before.epoch
+    current = snapshot.read(since=before)
+    assert (current.position.seq, current.quotes) == (0, {})
+    assert current.position.epoch != before.epoch
 
 
 @pytest.mark.parametrize("grown", [0, 1, 2, 9])
@@ -104,24 +104,24 @@ def test_a_database_that_was_put_back_is_known_by_what_was_seen_however_far_it_h
     seen = Head.current().position
     put_back(3)
     tick_on(grown, minute=10)
-    standing = snapshot.standing(since=seen)
-    assert standing.position.epoch != seen.epoch
+    current = snapshot.read(since=seen)
+    assert current.position.epoch != seen.epoch
     # All of it, and not what came after 5.
-    assert [tick.seq for tick in standing.ticks] == list(range(1, 3 + grown + 1))
+    assert [tick.seq for tick in current.ticks] == list(range(1, 3 + grown + 1))
 
 
 def test_who_has_seen_no_other_history_goes_on(database: None) -> None:
-    seen = snapshot.standing(since=START).position
+    seen = snapshot.read(since=START).position
     put_back(3)
     early = Position(seen.epoch, 2, NOW + MINUTE)
-    assert snapshot.standing(since=early).position.epoch == seen.epoch
+    assert snapshot.read(since=early).position.epoch == seen.epoch
 
 
 def test_of_a_tick_that_is_kept_no_longer_nothing_is_concluded(database: None) -> None:
     seen = Head.current().position
     tick_on(2, minute=5)
     Price.objects.filter(seq__lte=5).delete()
-    assert snapshot.standing(since=seen).position.epoch == seen.epoch
+    assert snapshot.read(since=seen).position.epoch == seen.epoch
 
 
 def test_all_processes_that_saw_the_old_history_agree_on_one_new_epoch(
@@ -133,11 +133,11 @@ def test_all_processes_that_saw_the_old_history_agree_on_one_new_epoch(
 
     def lock_after_another() -> Head:
         monkeypatch.setattr(Head, "locked", lock)
-        quicker.append(snapshot.standing(since=seen).position)
+        quicker.append(snapshot.read(since=seen).position)
         return lock()
 
     monkeypatch.setattr(Head, "locked", lock_after_another)
-    assert [snapshot.standing(since=seen).position] == quicker
+    assert [snapshot.read(since=seen).position] == quicker
     assert quicker[0].epoch != seen.epoch
 
 
@@ -145,9 +145,9 @@ def test_a_copy_from_before_an_earlier_return_is_another_history_too(database: N
     """The copy's own epoch is an old one, under which its numbers were given away already."""
     first = Head.current()
     put_back(3)
-    second = snapshot.standing(since=first.position).position
+    second = snapshot.read(since=first.position).position
     Head.objects.update(epoch=first.epoch, superseded=first.superseded, seq=3)
-    third = snapshot.standing(START, seen=second).position
+    third = snapshot.read(START, seen=second).position
     assert third.epoch not in (first.epoch, second.epoch)
 
 
@@ -157,10 +157,10 @@ def test_processes_that_know_different_histories_agree_on_one(database: None) ->
     call_command("newepoch")
     call_command("newepoch")
     awake = Head.current().position
-    assert snapshot.standing(asleep).position == awake
+    assert snapshot.read(asleep).position == awake
     put_back(3)
     for _ in range(2):
-        asleep, awake = snapshot.standing(asleep).position, snapshot.standing(awake).position
+        asleep, awake = snapshot.read(asleep).position, snapshot.read(awake).position
     assert asleep == awake
 
 
@@ -171,7 +171,7 @@ def test_a_person_can_say_that_it_is_another_history(database: None, capsys: pyt
     assert (after.epoch != before.epoch, after.seq) == (True, before.seq)
     assert f"The epoch is {after.epoch} from here on" in capsys.readouterr().out
     # Who saw the old one takes it as it is.
-    assert snapshot.standing(since=before).position.epoch == after.epoch
+    assert snapshot.read(since=before).position.epoch == after.epoch
 
 
 # --- a copy lies elsewhere -------------------------------------------------------------------------------------------

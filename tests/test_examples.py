@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from prices.domain.quotes import PublishedTick
+from prices.domain.quotes import Publication
 from prices.models import FallbackPrice, LatestPrice
 from prices.publishing import ingest
 from tests.conftest import NOW
@@ -24,7 +24,7 @@ def gold() -> FallbackPrice:
     return FallbackPrice.objects.get(metal="gold")
 
 
-def examples(tick: PublishedTick) -> dict[str, bool]:
+def examples(tick: Publication) -> dict[str, bool]:
     return {published.quote.metal.value: published.quote.example for published in tick.quotes}
 
 

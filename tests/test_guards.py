@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prices.domain.quotes import LARGEST_PRICE, Quote
-from prices.domain.sanity import Band, Doubt, confirms, doubted
+from prices.domain.sanity import Band, SanityRule, confirms, find_violation
 from tests.conftest import NOW, quote
 
 FIVE = Decimal(5)
@@ -17,60 +17,60 @@ MINUTE = dt.timedelta(minutes=1)
 amounts = st.decimals(Decimal("0.0001"), LARGEST_PRICE, places=4)
 
 
-def doubt_of(given: Quote, last: Quote | None = None, band: Band | None = BAND) -> Doubt | None:
-    found = doubted(given, last, band=band, max_jump_percent=FIVE)
-    return found.doubt if found else None
+def rule_broken_by(given: Quote, last: Quote | None = None, band: Band | None = BAND) -> SanityRule | None:
+    found = find_violation(given, last, band=band, max_jump_percent=FIVE)
+    return found.rule if found else None
 
 
 @pytest.mark.parametrize(
-    ("price", "doubt"),
+    ("price", "rule"),
     [
-        ("24.9999", Doubt.BAND),
+        ("24.9999", SanityRule.BAND),
         ("25", None),
         ("100", None),
         ("400", None),
-        ("400.0001", Doubt.BAND),
-        ("3110.3477", Doubt.BAND),
+        ("400.0001", SanityRule.BAND),
+        ("3110.3477", SanityRule.BAND),
     ],
 )
-def test_a_price_is_within_its_metals_band(price: str, doubt: Doubt | None) -> None:
-    assert doubt_of(quote(price=price)) is doubt
-    assert doubt_of(quote(price=price), band=None) is None
+def test_a_price_is_within_its_metals_band(price: str, rule: SanityRule | None) -> None:
+    assert rule_broken_by(quote(price=price)) is rule
+    assert rule_broken_by(quote(price=price), band=None) is None
 
 
 @pytest.mark.parametrize(
-    ("price", "doubt"),
-    [("94.9999", Doubt.JUMP), ("95", None), ("105", None), ("105.0001", Doubt.JUMP)],
+    ("price", "rule"),
+    [("94.9999", SanityRule.JUMP), ("95", None), ("105", None), ("105.0001", SanityRule.JUMP)],
 )
-def test_a_price_jumps_no_further_than_is_allowed(price: str, doubt: Doubt | None) -> None:
-    assert doubt_of(quote(price=price), last=quote(price="100")) is doubt
+def test_a_price_jumps_no_further_than_is_allowed(price: str, rule: SanityRule | None) -> None:
+    assert rule_broken_by(quote(price=price), last=quote(price="100")) is rule
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "doubt"),
+    ("low", "high", "rule"),
     [
         ("99", "101", None),
         ("100", "100", None),
         ("100.09", "101", None),
-        ("100.11", "101", Doubt.RANGE),
+        ("100.11", "101", SanityRule.RANGE),
         ("98", "99.95", None),
-        ("98", "99.8", Doubt.RANGE),
-        ("101", "99", Doubt.RANGE),
+        ("98", "99.8", SanityRule.RANGE),
+        ("101", "99", SanityRule.RANGE),
     ],
 )
-def test_a_price_is_in_the_days_range_that_comes_with_it(low: str, high: str, doubt: Doubt | None) -> None:
-    assert doubt_of(quote(price="100", low=low, high=high)) is doubt
+def test_a_price_is_in_the_days_range_that_comes_with_it(low: str, high: str, rule: SanityRule | None) -> None:
+    assert rule_broken_by(quote(price="100", low=low, high=high)) is rule
 
 
-def test_a_doubt_says_what_it_rests_on() -> None:
-    found = doubted(quote(price="110"), quote(price="100"), band=None, max_jump_percent=FIVE)
+def test_a_violation_gives_its_reason() -> None:
+    found = find_violation(quote(price="110"), quote(price="100"), band=None, max_jump_percent=FIVE)
     assert found is not None
-    assert found.words == "110.0000 is +10.0 % from 100.0000, the last one accepted"
+    assert found.detail == "110.0000 is +10.0 % from 100.0000, the last price"
 
 
 @given(last=amounts, price=amounts)
 def test_whatever_is_believed_is_near_the_last_one(last: Decimal, price: Decimal) -> None:
-    believed = doubt_of(quote(price=str(price)), last=quote(price=str(last)), band=None) is None
+    believed = rule_broken_by(quote(price=str(price)), last=quote(price=str(last)), band=None) is None
     assert believed == (abs(price - last) * 100 <= last * 5)
 
 
@@ -94,7 +94,7 @@ def test_a_second_source_or_the_same_one_later_confirms_a_price(
             quote(price=price, source=source, at=said_at),
             quote(price="120"),
             contributors={source: said_at},
-            held_contributors={"gold_api_com": NOW},
+            quarantined_contributors={"gold_api_com": NOW},
             max_jump_percent=FIVE,
         )
         is confirmed
@@ -115,6 +115,9 @@ def test_a_second_source_or_the_same_one_later_confirms_a_price(
 def test_sources_that_agree_confirm_a_price_where_one_of_them_says_something_new(
     contributors: dict[str, int], confirmed: bool
 ) -> None:
-    held_by = {"a": NOW, "b": NOW}
+    before = {"a": NOW, "b": NOW}
     said = {source: NOW + minutes * MINUTE for source, minutes in contributors.items()}
-    assert confirms(quote(), quote(), contributors=said, held_contributors=held_by, max_jump_percent=FIVE) is confirmed
+    assert (
+        confirms(quote(), quote(), contributors=said, quarantined_contributors=before, max_jump_percent=FIVE)
+        is confirmed
+    )

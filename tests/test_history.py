@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from prices.domain import candles
 from prices.domain.candles import Counted, Interval, effective, fold
-from prices.domain.quotes import FALLBACK, SIMULATED, Lane
+from prices.domain.quotes import FALLBACK, SIMULATED, PriceKind
 from prices.history import candle_store, partitions
 from prices.history.candle_store import Series
 from prices.models import Candle, Head, Premium, Price
@@ -22,7 +22,7 @@ from tests.world import MINUTE, forget_prices
 
 pytestmark = pytest.mark.django_db
 
-GOLD = Series("gold", "INR", Lane.LIVE)
+GOLD = Series("gold", "INR", PriceKind.LIVE)
 DAY = dt.timedelta(days=1)
 BEFORE, AFTER = NOW - 2 * DAY, NOW + 3 * DAY
 
@@ -114,7 +114,7 @@ def test_staffs_price_is_in_no_candle_and_a_simulated_one_in_its_own(settings: S
     say(70, source=SIMULATED)
     say(100)
     assert kept("1d") == [(100, 100, 100, 100, 1)]
-    assert kept("1d", Series("gold", "INR", Lane.SIMULATED)) == [(70, 70, 70, 70, 1)]
+    assert kept("1d", Series("gold", "INR", PriceKind.SIMULATED)) == [(70, 70, 70, 70, 1)]
     assert Candle.objects.count() == 10
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from pytest_django import Settings
 
-from prices.domain.quotes import Lane, Metal
+from prices.domain.quotes import Metal, PriceKind
 from prices.models import (
     Configuration,
     FallbackPrice,
@@ -27,7 +27,7 @@ from tests.conftest import NOW, quote
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("seeded")]
 
 MINUTE = dt.timedelta(minutes=1)
-PENDING, CONFIRMED, APPROVED, REJECTED, OVERTAKEN = HeldPrice.Decision
+PENDING, CONFIRMED, APPROVED, REJECTED, SUPERSEDED = HeldPrice.Decision
 
 
 def offer(price: str, minutes: int, source: str = "gold_api_com", **figures: str) -> bool:
@@ -37,7 +37,7 @@ def offer(price: str, minutes: int, source: str = "gold_api_com", **figures: str
 
 
 def live() -> Decimal | None:
-    found = LatestPrice.objects.filter(metal="gold", lane=Lane.LIVE).first()
+    found = LatestPrice.objects.filter(metal="gold", lane=PriceKind.LIVE).first()
     return found.price if found else None
 
 
@@ -60,9 +60,7 @@ def test_a_jump_is_held_and_told_once(log: Callable[[], list[str]]) -> None:
     assert ingest.offer([quote(price="11000", at=NOW + MINUTE)], now=NOW + 2 * MINUTE) == {Metal.GOLD}
     assert (live(), Head.newest()) == (Decimal(10000), ticks)
     assert decisions() == [(Decimal(11000), PENDING, "")]
-    assert log() == [
-        "gold_api_com: gold of INR is held: 11,000.0000 is +10.0 % from 10,000.0000, the last one accepted"
-    ]
+    assert log() == ["gold_api_com: gold of INR is held: 11,000.0000 is +10.0 % from 10,000.0000, the last price"]
 
 
 def test_the_same_source_later_confirms_a_jump() -> None:
@@ -86,7 +84,7 @@ def test_a_second_source_that_does_not_confirm_a_jump_shows_it_for_what_it_was()
     offer("11000", 1)
     assert not offer("10010", 1, "metals_dev")
     assert live() == 10010
-    assert decisions() == [(Decimal(11000), OVERTAKEN, "metals_dev")]
+    assert decisions() == [(Decimal(11000), SUPERSEDED, "metals_dev")]
 
 
 def test_two_sources_that_jump_apart_are_both_held() -> None:
@@ -139,7 +137,7 @@ def test_a_source_that_says_something_else_is_held_anew() -> None:
     offer("10000", 0)
     offer("45000", 1)
     offer("60000", 2)
-    assert decisions() == [(Decimal(45000), OVERTAKEN, "gold_api_com"), (Decimal(60000), PENDING, "")]
+    assert decisions() == [(Decimal(45000), SUPERSEDED, "gold_api_com"), (Decimal(60000), PENDING, "")]
 
 
 def test_a_first_price_is_held_to_the_band_around_staffs_fallback() -> None:
@@ -183,7 +181,7 @@ def test_with_one_price_of_a_metal_that_staff_approve_its_others_are_decided() -
     offer("45000", 1)
     offer("1000", 1, "metals_dev")
     ingest.decide(HeldPrice.objects.get(source="gold_api_com").pk, approve=True, by="asha", now=NOW + 2 * MINUTE)
-    assert decisions() == [(Decimal(45000), APPROVED, "asha"), (Decimal(1000), OVERTAKEN, "asha")]
+    assert decisions() == [(Decimal(45000), APPROVED, "asha"), (Decimal(1000), SUPERSEDED, "asha")]
 
 
 def test_a_price_that_staff_reject_is_not_confirmed_by_its_source() -> None:
@@ -238,7 +236,7 @@ def test_a_premium_is_no_jump_and_spot_is_kept_apart(settings: Settings) -> None
     offer("10000", 0)
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.2"), effective_from=NOW + MINUTE)
     assert not offer("10100", 2)
-    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+    row = LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE)
     assert (row.price, row.spot) == (Decimal(12120), Decimal(10100))
     assert not offer("10200", 3)
     assert live() == 12240
@@ -259,7 +257,7 @@ def test_a_premium_goes_out_with_the_price_that_is_shown() -> None:
 def test_a_premium_is_on_the_days_figures_that_a_source_gives() -> None:
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=NOW)
     offer("10000", 0, open="9900", high="10100", low="9800", previous_close="9700")
-    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+    row = LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE)
     figures = (row.price, row.open, row.high, row.low, row.previous_close)
     assert figures == tuple(map(Decimal, (11000, 10890, 11110, 10780, 10670)))
 
@@ -270,7 +268,7 @@ def test_bid_and_ask_go_along_with_a_premium_that_changes() -> None:
     premium.multiplier = Decimal("1.1")
     premium.save()
     ingest.apply_premiums(now=NOW + MINUTE)
-    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+    row = LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE)
     assert (row.price, row.bid, row.ask, row.spot) == tuple(map(Decimal, (11000, 10989, 11011, 10000)))
 
 
@@ -292,7 +290,7 @@ def test_the_days_after_a_premium_changed_compare_with_a_close_under_it() -> Non
     offer("10000", -26 * 60)
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=NOW)
     offer("10300", 0)
-    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+    row = LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE)
     assert (row.price, row.low, row.previous_close) == tuple(map(Decimal, (11330, 11330, 11000)))
     move = SignificantChange.objects.get(seq=row.seq or 0)
     assert (move.old_price, move.new_price, move.change_percent) == tuple(map(Decimal, (11000, 11330, 3)))
@@ -303,7 +301,7 @@ def test_a_premium_that_ends_leaves_spot() -> None:
     offer("10000", 0)
     premium.delete()
     ingest.apply_premiums(now=NOW + MINUTE)
-    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+    row = LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE)
     assert (row.price, row.spot) == (Decimal(10000), None)
 
 
@@ -313,7 +311,7 @@ def test_a_premium_does_not_keep_a_dead_source_alive(settings: Settings) -> None
     for minutes in range(1, 60):
         ingest.apply_premiums(now=NOW + minutes * MINUTE)
     ingest.fall_back_where_due(now=NOW + settings.FALLBACK_AFTER)
-    assert LatestPrice.shown().filter(metal="gold")[0].lane == Lane.FALLBACK
+    assert LatestPrice.shown().filter(metal="gold")[0].lane == PriceKind.FALLBACK
     assert ingest.apply_premiums(now=NOW + 2 * settings.FALLBACK_AFTER) is None
 
 
@@ -323,14 +321,14 @@ def test_of_several_premiums_the_newest_in_force_counts() -> None:
             metal_id="gold", multiplier=Decimal(multiplier), effective_from=NOW + dt.timedelta(days=days)
         )
     offer("10000", 0, bid="9990", ask="10010")
-    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+    row = LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE)
     assert (row.price, row.bid, row.ask, row.spot) == tuple(map(Decimal, (11000, 10989, 11011, 10000)))
 
 
 def test_staffs_fallback_goes_out_as_they_wrote_it() -> None:
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW)
     ingest.fall_back_where_due(now=NOW + MINUTE)
-    row = LatestPrice.objects.get(metal="gold", lane=Lane.FALLBACK)
+    row = LatestPrice.objects.get(metal="gold", lane=PriceKind.FALLBACK)
     assert (row.price, row.spot) == (Decimal("9223.3162"), None)
 
 
@@ -358,7 +356,7 @@ def test_a_jump_is_one_before_duty(log: Callable[[], list[str]]) -> None:
     offer("10000", 0)
     assert offer("10000", 1, "metals_dev")
     assert live() == 11000
-    words = "less its premium, 9,090.9091 is -9.1 % from 10,000.0000, the last one accepted"
+    words = "less its premium, 9,090.9091 is -9.1 % from 10,000.0000, the last price"
     assert log() == [f"metals_dev: gold of INR is held: {words}"]
 
 
@@ -392,7 +390,7 @@ def test_a_price_with_duty_that_staff_approve_goes_out_as_it_came() -> None:
     offer("10000", 0)
     offer("49500", 1, "metals_dev", bid="49400", ask="49600")
     ingest.decide(HeldPrice.objects.get().pk, approve=True, by="asha", now=NOW + 2 * MINUTE)
-    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+    row = LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE)
     assert (row.price, row.bid, row.ask, row.spot) == (Decimal(49500), Decimal(49400), Decimal(49600), None)
 
 
@@ -406,7 +404,7 @@ def dearer(duty: None) -> None:
 def test_a_change_of_duty_is_no_jump_no_move_and_no_high() -> None:
     offer("11000", 1, "metals_dev")
     assert not offer("12000", 2, "metals_dev")
-    row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+    row = LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE)
     assert (row.price, row.low, row.high) == (Decimal(12000), Decimal(12000), Decimal(12000))
     assert not SignificantChange.objects.exists()
 

@@ -17,8 +17,8 @@ from infra import formats
 from infra.clock import Reading
 from prices.domain.calendar import Calendar
 from prices.domain.positions import Position
-from prices.domain.quotes import Change, DayFigures, Lane, Metal, PublishedQuote, PublishedTick, Quote
-from prices.publishing.snapshot import Standing
+from prices.domain.quotes import Change, DayFigures, Metal, PriceKind, Publication, PublishedQuote, Quote
+from prices.publishing.snapshot import Snapshot
 from streaming import hub, publish, subscription
 from streaming.connection import Connection
 from streaming.hub import Hub
@@ -29,8 +29,8 @@ from streaming.sinks import SendOutlet
 from tests.conftest import NOW, quote
 
 
-def published(seq: int, *quotes: Quote, moved: bool = False) -> PublishedTick:
-    return PublishedTick(
+def published(seq: int, *quotes: Quote, moved: bool = False) -> Publication:
+    return Publication(
         epoch="first",
         seq=seq,
         published_at=NOW,
@@ -52,12 +52,12 @@ class World:
     """A database and a Redis that a test can take away, and a hub between them."""
 
     def __init__(self) -> None:
-        self.ticks: list[PublishedTick] = []
+        self.ticks: list[Publication] = []
         self.epoch = "first"
         self.remembered: list[Position] = []
         self.hidden: set[Metal] = set()
         self.kept_from = self.moves_since = 0
-        self.lanes = set(Lane)
+        self.kinds = set(PriceKind)
         self.broken = False
         self.hangs = False
         self.hung = 0
@@ -76,7 +76,7 @@ class World:
             clock=lambda: Reading(self.now, self.steady),
             calendar=self.calendar,
             currency="INR",
-            lanes=self.lanes,
+            kinds=self.kinds,
             max_connections=3,
             batch_interval=batch_interval,
             restart_spread=dt.timedelta(seconds=5),
@@ -93,7 +93,7 @@ class World:
             while self.loads < seen + 2:
                 await asyncio.sleep(0.01)
 
-    async def load(self, since: Position) -> Standing:
+    async def load(self, since: Position) -> Snapshot:
         self.loads += 1
         if self.broken:
             raise OSError("the database is away")
@@ -108,7 +108,7 @@ class World:
         quotes: dict[Metal, PublishedQuote] = {}
         for tick in self.ticks:
             quotes |= {each.quote.metal: each for each in tick.quotes}
-        return Standing(
+        return Snapshot(
             position=Position(self.epoch, seq, NOW),
             quotes={metal: each for metal, each in quotes.items() if metal not in self.hidden},
             ticks=tuple(tick for tick in ticks if tick.seq >= self.kept_from),
@@ -117,14 +117,14 @@ class World:
             freshness_limit=self.freshness_limit,
         )
 
-    def write(self, *quotes: Quote, seq: int | None = None, moved: bool = False) -> PublishedTick:
+    def write(self, *quotes: Quote, seq: int | None = None, moved: bool = False) -> Publication:
         """A tick in the database that Redis has not brought."""
         previous = self.ticks[-1].seq if self.ticks else 0
         tick = published(seq or previous + 1, *quotes, moved=moved)
         self.ticks.append(tick)
         return tick
 
-    async def bring(self, tick: PublishedTick) -> None:
+    async def bring(self, tick: Publication) -> None:
         """Redis brings a tick."""
         await self.layer.group_send(
             publish.GROUP,
@@ -378,9 +378,9 @@ async def test_a_quote_grows_old_while_the_wall_clock_is_wrong(world: World, cli
     world.steady += 301
     assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
     assert (await client.next("status"))["metals"] == {"gold": "stale"}
-    standing = world.hub.standing()
-    assert standing is not None
-    assert standing.is_stale(standing.quotes[Metal.GOLD], world.now)  # in REST
+    current = world.hub.snapshot()
+    assert current is not None
+    assert current.is_stale(current.quotes[Metal.GOLD], world.now)  # in REST
 
 
 async def test_a_price_that_turns_stale_with_a_tick_of_another_metal_is_sent_again(
@@ -448,7 +448,7 @@ async def test_a_client_that_missed_no_price_is_told_which_turned_stale_while_it
 async def test_what_a_worker_that_is_set_up_otherwise_publishes_is_not_shown_here(
     rarely: World, client: Client, other: Quote
 ) -> None:
-    rarely.lanes.discard(Lane.SIMULATED)
+    rarely.kinds.discard(PriceKind.SIMULATED)
     tick = published(2, other)
     rarely.ticks.append(published(2))  # as the database has it for whoever shows rupees
     await rarely.bring(tick)

@@ -16,7 +16,7 @@ from django.db.models import Model
 from pytest_django import Settings
 
 from prices.domain.positions import START
-from prices.domain.quotes import FALLBACK, LARGEST_PRICE, PRICE_STEP, SIMULATED, DayFigures, Metal, PublishedTick, Quote
+from prices.domain.quotes import FALLBACK, LARGEST_PRICE, PRICE_STEP, SIMULATED, DayFigures, Metal, Publication, Quote
 from prices.history import export
 from prices.models import (
     Candle,
@@ -40,14 +40,14 @@ MINUTE = dt.timedelta(minutes=1)
 HOUR = dt.timedelta(hours=1)
 
 
-def record(*quotes: Quote, now: dt.datetime = NOW) -> PublishedTick:
+def record(*quotes: Quote, now: dt.datetime = NOW) -> Publication:
     """Record what is news."""
     tick = ingest.record(quotes, now=now)
     assert tick is not None
     return tick
 
 
-def prices_of_gold(*prices: str, source: str = "gold_api_com") -> list[PublishedTick]:
+def prices_of_gold(*prices: str, source: str = "gold_api_com") -> list[Publication]:
     """A tick for each price, a minute apart."""
     return [
         record(quote(price=price, at=NOW + number * MINUTE, source=source), now=NOW + number * MINUTE)
@@ -64,9 +64,9 @@ tell_web_processes = publish.tick
 
 
 @pytest.fixture(autouse=True)
-def published(monkeypatch: pytest.MonkeyPatch, db: None) -> list[PublishedTick]:
+def published(monkeypatch: pytest.MonkeyPatch, db: None) -> list[Publication]:
     """What web processes are told, of a database with metals and fallback prices and without any tick."""
-    ticks: list[PublishedTick] = []
+    ticks: list[Publication] = []
     monkeypatch.setattr(publish, "tick", ticks.append)
     call_command("seed")
     forget_prices()
@@ -84,11 +84,11 @@ def test_a_tick_is_what_the_database_holds_of_it() -> None:
         quote("silver", "165.6", at=NOW + MINUTE),
         now=NOW + MINUTE,
     )
-    standing = snapshot.standing(since=START)
-    assert standing.position.seq == tick.seq == Head.newest()
-    assert set(standing.ticks[-1].quotes) == set(tick.quotes) == set(standing.quotes.values())
-    assert standing.ticks[-1].changes == tick.changes
-    assert (tick.published_at, tick.seq - 1) == (NOW + MINUTE, standing.ticks[0].seq)
+    current = snapshot.read(since=START)
+    assert current.position.seq == tick.seq == Head.newest()
+    assert set(current.ticks[-1].quotes) == set(tick.quotes) == set(current.quotes.values())
+    assert current.ticks[-1].changes == tick.changes
+    assert (tick.published_at, tick.seq - 1) == (NOW + MINUTE, current.ticks[0].seq)
 
 
 @pytest.mark.parametrize("price", [str(PRICE_STEP), "0.3333", "13221.3900", "1234567.8912", str(LARGEST_PRICE)])
@@ -155,7 +155,7 @@ def test_a_metal_that_is_switched_off_is_not_written() -> None:
 
 @pytest.mark.parametrize("table", [Price, SignificantChange, Candle, LatestPrice])
 @committed
-def test_what_fails_in_the_middle_leaves_nothing(table: type[Model], published: list[PublishedTick]) -> None:
+def test_what_fails_in_the_middle_leaves_nothing(table: type[Model], published: list[Publication]) -> None:
     record(quote(price="100"))
     before, told = chain_of_ticks(), list(published)
 
@@ -177,7 +177,7 @@ def test_what_fails_in_the_middle_leaves_nothing(table: type[Model], published: 
 
 
 @committed
-def test_a_tick_is_told_once_it_is_committed(published: list[PublishedTick]) -> None:
+def test_a_tick_is_told_once_it_is_committed(published: list[Publication]) -> None:
     with transaction.atomic():
         tick = record(quote())
         assert published == []
@@ -185,7 +185,7 @@ def test_a_tick_is_told_once_it_is_committed(published: list[PublishedTick]) -> 
 
 
 @committed
-def test_a_tick_that_was_taken_back_is_never_told(published: list[PublishedTick]) -> None:
+def test_a_tick_that_was_taken_back_is_never_told(published: list[Publication]) -> None:
     def regret() -> None:
         with transaction.atomic():
             record(quote())
@@ -201,8 +201,8 @@ def test_a_tick_that_was_taken_back_is_never_told(published: list[PublishedTick]
 def test_what_is_told_is_already_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
 
-    def read_by_another(tick: PublishedTick) -> None:
-        read.extend(at_once(lambda _: snapshot.standing().position.seq, 1))
+    def read_by_another(tick: Publication) -> None:
+        read.extend(at_once(lambda _: snapshot.read().position.seq, 1))
 
     monkeypatch.setattr(publish, "tick", read_by_another)
     assert read == [record(quote()).seq]
@@ -224,7 +224,7 @@ def test_redis_being_away_costs_no_price(
         tick = record(quote())
     finally:
         logging.getLogger("streaming").removeHandler(caplog.handler)
-    assert snapshot.standing().position.seq == tick.seq
+    assert snapshot.read().position.seq == tick.seq
     assert [line.levelname for line in caplog.records if line.name.startswith("streaming")] == ["ERROR"]
 
 
@@ -232,8 +232,8 @@ def test_redis_being_away_costs_no_price(
 
 
 @committed
-def test_concurrent_writers_make_one_chain(published: list[PublishedTick]) -> None:
-    def write(writer: int) -> list[PublishedTick]:
+def test_concurrent_writers_make_one_chain(published: list[Publication]) -> None:
+    def write(writer: int) -> list[Publication]:
         return [record(quote(price=str(1000 * (writer + 1) + number))) for number in range(8)]
 
     ticks = list(itertools.chain.from_iterable(at_once(write, 4)))
@@ -243,7 +243,7 @@ def test_concurrent_writers_make_one_chain(published: list[PublishedTick]) -> No
 
 
 @committed
-def test_concurrent_writers_agree_on_the_price_before(published: list[PublishedTick]) -> None:
+def test_concurrent_writers_agree_on_the_price_before(published: list[Publication]) -> None:
     record(quote(price="1"))
 
     def write(writer: int) -> None:
@@ -258,7 +258,7 @@ def test_concurrent_writers_agree_on_the_price_before(published: list[PublishedT
 
 
 @committed
-def test_of_several_fallbacks_at_once_one_is_published(published: list[PublishedTick]) -> None:
+def test_of_several_fallbacks_at_once_one_is_published(published: list[Publication]) -> None:
     ticks = at_once(lambda _: ingest.fall_back_where_due(now=NOW), 4)
     assert [tick for tick in ticks if tick] == published
     assert len(published) == 1
@@ -267,7 +267,7 @@ def test_of_several_fallbacks_at_once_one_is_published(published: list[Published
 # --- changes -------------------------------------------------------------------------------------------------------
 
 
-def moves(ticks: list[PublishedTick]) -> list[tuple[float, float, str]]:
+def moves(ticks: list[Publication]) -> list[tuple[float, float, str]]:
     return [
         (float(change.old_price), float(change.new_price), change.direction)
         for tick in ticks
@@ -278,7 +278,7 @@ def moves(ticks: list[PublishedTick]) -> list[tuple[float, float, str]]:
 def test_moves_beyond_the_threshold_are_between_consecutive_prices() -> None:
     ticks = prices_of_gold("100", "100.9", "101.8", "103", "103.5", "102")
     assert moves(ticks) == [(101.8, 103, "up"), (103.5, 102, "down")]
-    assert [tick.changes for tick in snapshot.standing(since=START).ticks] == [tick.changes for tick in ticks]
+    assert [tick.changes for tick in snapshot.read(since=START).ticks] == [tick.changes for tick in ticks]
 
 
 def test_the_first_price_has_moved_from_nowhere() -> None:
@@ -506,9 +506,9 @@ def test_a_simulated_price_is_neither_shown_nor_a_reason_to_wait_where_none_is_s
     settings.PRICE_PROVIDERS = [SIMULATED]
     assert record(quote(price="90", source=SIMULATED, at=NOW + MINUTE)) is not None
     settings.PRICE_PROVIDERS = ["gold_api_com"]
-    standing = snapshot.standing(START)
-    assert standing.quotes[Metal.GOLD].quote.price == 100
-    assert [[published.quote.source for published in tick.quotes] for tick in standing.ticks] == [["gold_api_com"], []]
+    current = snapshot.read(START)
+    assert current.quotes[Metal.GOLD].quote.price == 100
+    assert [[published.quote.source for published in tick.quotes] for tick in current.ticks] == [["gold_api_com"], []]
     assert ingest.fall_back_where_due(now=NOW + HOUR) is not None
 
 

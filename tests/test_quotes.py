@@ -16,10 +16,10 @@ from prices.domain.quotes import (
     PURITIES,
     UNITS,
     DayFigures,
-    Lane,
+    PriceKind,
     PublishedQuote,
     converted,
-    lane_of,
+    kind_of,
     per_gram,
 )
 from tests.conftest import NOW, quote
@@ -223,12 +223,17 @@ def test_a_quote_refuses_a_time_without_a_zone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "lane"),
-    [("gold_api_com", Lane.LIVE), ("fallback", Lane.FALLBACK), ("simulated", Lane.SIMULATED), ("live", Lane.LIVE)],
+    ("source", "kind"),
+    [
+        ("gold_api_com", PriceKind.LIVE),
+        ("fallback", PriceKind.FALLBACK),
+        ("simulated", PriceKind.SIMULATED),
+        ("live", PriceKind.LIVE),
+    ],
 )
-def test_only_fallback_and_simulated_prices_are_not_live(source: str, lane: Lane) -> None:
-    assert lane_of(source) is lane
-    assert quote(source=source).lane is lane
+def test_only_fallback_and_simulated_prices_are_not_live(source: str, kind: PriceKind) -> None:
+    assert kind_of(source) is kind
+    assert quote(source=source).kind is kind
 
 
 # --- what has changed since the day before -------------------------------------------------------------------------

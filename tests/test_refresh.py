@@ -25,7 +25,7 @@ from infra.clock import Clock
 from prices import providers, schedule
 from prices.domain.calendar import Calendar
 from prices.domain.quota import Quota
-from prices.domain.quotes import FALLBACK, SIMULATED, Lane, Metal, PublishedTick, Quote, per_gram
+from prices.domain.quotes import FALLBACK, SIMULATED, Metal, PriceKind, Publication, Quote, per_gram
 from prices.models import FallbackPrice, Head, LatestPrice, ListedMetal, Premium, Price, ProviderState
 from prices.providers import PROVIDERS
 from prices.providers.errors import TemporaryError
@@ -68,7 +68,7 @@ def refresh_at(at: dt.datetime) -> None:
 
 def shown() -> dict[str, tuple[str, Decimal]]:
     """The source and price of each metal in force."""
-    return {metal.value: (each.quote.source, each.quote.price) for metal, each in snapshot.standing().quotes.items()}
+    return {metal.value: (each.quote.source, each.quote.price) for metal, each in snapshot.read().quotes.items()}
 
 
 def sources_shown() -> set[str]:
@@ -76,7 +76,7 @@ def sources_shown() -> set[str]:
 
 
 def last_confirmed() -> set[dt.datetime]:
-    return set(LatestPrice.objects.filter(lane=Lane.LIVE).values_list("confirmed_at", flat=True))
+    return set(LatestPrice.objects.filter(lane=PriceKind.LIVE).values_list("confirmed_at", flat=True))
 
 
 # --- what goes wrong -----------------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ class Going:
 def quoted_at() -> dict[str, list[dt.datetime]]:
     """The times of the live quotes, by source."""
     found: dict[str, list[dt.datetime]] = {}
-    for price in LatestPrice.objects.filter(lane=Lane.LIVE):
+    for price in LatestPrice.objects.filter(lane=PriceKind.LIVE):
         found.setdefault(price.source, []).append(price.quoted_at)
     return found
 
@@ -278,7 +278,7 @@ def test_a_source_that_comes_back_is_live_again(source: Source, log: Callable[[]
     source.answer = quoting(NOW + 2 * MINUTE)
     refresh_at(NOW + 2 * MINUTE)
 
-    assert snapshot.standing().quotes[Metal.GOLD].quote.quoted_at == NOW + 2 * MINUTE
+    assert snapshot.read().quotes[Metal.GOLD].quote.quoted_at == NOW + 2 * MINUTE
     assert len(log()) == 1
     state = ProviderState.objects.get(name=LIVE)
     assert (state.last_success_at, state.last_error_at) == (NOW + 2 * MINUTE, NOW + MINUTE)
@@ -327,12 +327,12 @@ def test_a_weekends_quote_stays_and_turns_stale_only_once_the_market_is_open_aga
     ticks = Head.newest()
     sunday = friday + dt.timedelta(days=2)
     refresh_at(sunday)
-    standing = snapshot.standing()
+    current = snapshot.read()
     assert sources_shown() == {LIVE}
     assert Head.newest() == ticks
-    assert not any(standing.is_stale(quote, sunday) for quote in standing.quotes.values())
+    assert not any(current.is_stale(quote, sunday) for quote in current.quotes.values())
     an_hour_later = sunday + 2 * HOUR  # it opened in between
-    assert all(standing.is_stale(quote, an_hour_later) for quote in standing.quotes.values())
+    assert all(current.is_stale(quote, an_hour_later) for quote in current.quotes.values())
 
 
 def test_a_repeated_quote_confirms_but_is_not_news(source: Source) -> None:
@@ -381,10 +381,10 @@ def test_a_metal_that_no_source_has_keeps_its_last_price(source: Source) -> None
     before = shown()
     source.answer = without_palladium(NOW + MINUTE)
     refresh_at(NOW + MINUTE)
-    standing = snapshot.standing()
+    current = snapshot.read()
     assert shown()["palladium"] == before["palladium"]
-    assert standing.quotes[Metal.PALLADIUM].quote.quoted_at == NOW
-    assert standing.quotes[Metal.GOLD].quote.quoted_at == NOW + MINUTE
+    assert current.quotes[Metal.PALLADIUM].quote.quoted_at == NOW
+    assert current.quotes[Metal.GOLD].quote.quoted_at == NOW + MINUTE
 
 
 def test_a_source_that_is_well_spares_the_next(source: Source, settings: Settings) -> None:
@@ -641,16 +641,16 @@ def test_a_source_may_say_when_by_a_date(source: Source) -> None:
 
 
 @pytest.fixture
-def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, PublishedTick]]:
+def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, Publication]]:
     """What is published, and when."""
-    ticks: list[tuple[float, PublishedTick]] = []
+    ticks: list[tuple[float, Publication]] = []
     monkeypatch.setattr(publish, "tick", lambda tick: ticks.append((time.monotonic(), tick)))
     return ticks
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_first_start_shows_the_fallback_before_any_source_is_asked(
-    published: list[tuple[float, PublishedTick]], source: Source
+    published: list[tuple[float, Publication]], source: Source
 ) -> None:
     refresh_at(NOW)
     (fallback_at, fallback), (live_at, live) = published
@@ -666,7 +666,7 @@ def test_without_any_source_the_fallback_is_shown_as_such(source: Source, settin
     expected = {fallback.metal_id: (FALLBACK, fallback.price) for fallback in FallbackPrice.objects.all()}
     assert shown() == expected
     assert shown()["gold"] == (FALLBACK, Decimal("9223.3162"))
-    assert snapshot.standing().quotes[Metal.GOLD].quote.quoted_at == dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
+    assert snapshot.read().quotes[Metal.GOLD].quote.quoted_at == dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
 
 
 def test_the_fallback_is_shown_once_only(source: Source) -> None:

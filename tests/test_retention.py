@@ -12,7 +12,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from prices.domain.candles import Interval
-from prices.domain.quotes import Lane
+from prices.domain.quotes import PriceKind
 from prices.history import candle_store, retention
 from prices.history.candle_store import Series
 from prices.models import Candle, Price
@@ -23,7 +23,7 @@ from tests.world import forget_prices
 
 pytestmark = pytest.mark.django_db(transaction=True)  # in which alone a month can be dropped
 
-GOLD = Series("gold", "INR", Lane.LIVE)
+GOLD = Series("gold", "INR", PriceKind.LIVE)
 DAY = dt.timedelta(days=1)
 SECOND = dt.timedelta(seconds=1)
 

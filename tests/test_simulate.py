@@ -18,7 +18,7 @@ from django.db import connection
 from pytest_django import Settings
 from websockets.sync.client import connect
 
-from prices.domain.quotes import SIMULATED, Metal, PublishedTick
+from prices.domain.quotes import SIMULATED, Metal, Publication
 from prices.models import Price
 from prices.publishing import simulation
 from streaming import publish
@@ -29,15 +29,15 @@ committed = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[PublishedTick, int]]:
+def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Publication, int]]:
     """What is published, and when."""
-    ticks: list[tuple[PublishedTick, int]] = []
+    ticks: list[tuple[Publication, int]] = []
     monkeypatch.setattr(publish, "tick", lambda tick: ticks.append((tick, time.monotonic_ns())))
     return ticks
 
 
 @pytest.fixture
-def market(transactional_db: None, settings: Settings, published: list[tuple[PublishedTick, int]]) -> None:
+def market(transactional_db: None, settings: Settings, published: list[tuple[Publication, int]]) -> None:
     """A fresh start that shows simulated prices, with nothing published yet."""
     settings.PRICE_PROVIDERS = [SIMULATED]
     call_command("seed")
@@ -49,7 +49,7 @@ def run(interval: float, count: int | None, **more: Any) -> simulation.Pace:
 
 
 @pytest.mark.usefixtures("market")
-def test_each_tick_moves_all_four_metals(published: list[tuple[PublishedTick, int]]) -> None:
+def test_each_tick_moves_all_four_metals(published: list[tuple[Publication, int]]) -> None:
     assert run(0.001, 5).ticks == 5
     ticks = [tick for tick, _ in published]
     assert [{quoted.quote.metal for quoted in tick.quotes} for tick in ticks] == [set(Metal)] * 5
@@ -59,7 +59,7 @@ def test_each_tick_moves_all_four_metals(published: list[tuple[PublishedTick, in
 
 
 @pytest.mark.usefixtures("market")
-def test_a_stamp_is_taken_between_the_commit_and_the_publication(published: list[tuple[PublishedTick, int]]) -> None:
+def test_a_stamp_is_taken_between_the_commit_and_the_publication(published: list[tuple[Publication, int]]) -> None:
     stamps: dict[int, int] = {}
     written_at: list[int] = []
 
@@ -78,9 +78,9 @@ def test_a_stamp_is_taken_between_the_commit_and_the_publication(published: list
 
 @pytest.mark.usefixtures("market")
 def test_the_pace_is_kept_whatever_a_tick_costs(
-    published: list[tuple[PublishedTick, int]], monkeypatch: pytest.MonkeyPatch
+    published: list[tuple[Publication, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def publish_slowly(tick: PublishedTick) -> None:
+    def publish_slowly(tick: Publication) -> None:
         published.append((tick, time.monotonic_ns()))
         time.sleep(0.05)
 
@@ -93,9 +93,9 @@ def test_the_pace_is_kept_whatever_a_tick_costs(
 
 @pytest.mark.usefixtures("market")
 def test_a_market_that_was_held_up_goes_on_at_its_pace(
-    published: list[tuple[PublishedTick, int]], monkeypatch: pytest.MonkeyPatch
+    published: list[tuple[Publication, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def hold_up_once(tick: PublishedTick) -> None:
+    def hold_up_once(tick: Publication) -> None:
         published.append((tick, time.monotonic_ns()))
         if len(published) == 2:
             time.sleep(0.7)

@@ -15,7 +15,7 @@ from infra.clock import Clock
 from prices import providers
 from prices.domain.breaker import State
 from prices.domain.quota import Quota
-from prices.domain.quotes import Lane, Metal, Quote
+from prices.domain.quotes import Metal, PriceKind, Quote
 from prices.models import HeldPrice, LatestPrice, Premium, ProviderState
 from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client
@@ -71,7 +71,7 @@ def test_a_source_that_the_deployment_no_longer_names_is_not_asked(world: World,
 def test_a_source_that_lacks_one_metal_does_not_lose_the_others(world: World) -> None:
     world.says["a"] = {Metal.GOLD: "13300"}
     assert world.refresh() == ["a", "b"]
-    sources_shown = {latest.metal_id: latest.source for latest in LatestPrice.shown().filter(lane=Lane.LIVE)}
+    sources_shown = {latest.metal_id: latest.source for latest in LatestPrice.shown().filter(lane=PriceKind.LIVE)}
     assert sources_shown == {"gold": "a", "silver": "b", "platinum": "b", "palladium": "b"}
     assert state("a").last_error == "silver, platinum, palladium: is not in the answer"
     assert state("a").breaker.state(world.now) is State.CLOSED
@@ -102,7 +102,7 @@ def test_a_frozen_price_is_shown_as_of_when_it_froze_where_nobody_has_a_fresh_on
     world.says |= {"b": PRICES | {Metal.GOLD: "13300"}, "c": TemporaryError("is away")}
     world.refresh()
     assert world.gold() == "13300 from b"
-    assert {latest.quoted_at for latest in LatestPrice.shown().filter(lane=Lane.LIVE)} == {world.froze_at["b"]}
+    assert {latest.quoted_at for latest in LatestPrice.shown().filter(lane=PriceKind.LIVE)} == {world.froze_at["b"]}
 
 
 def test_a_close_is_not_frozen_at_a_weekend(world: World) -> None:
@@ -271,7 +271,7 @@ def test_a_slip_that_is_shown_for_one_again_and_again_is_told_and_listed_once_a_
     assert world.gold() == "13200 from b"
     assert (state("a").disagreement, state("a").set_aside_total) == ("gold: +9.85 % from b", 3)
     held = HeldPrice.objects.get()
-    assert (held.decision, held.decided_by, held.held_at) == (HeldPrice.Decision.OVERTAKEN, "b", NOW + 2 * MINUTE)
+    assert (held.decision, held.decided_by, held.held_at) == (HeldPrice.Decision.SUPERSEDED, "b", NOW + 2 * MINUTE)
     assert len(log()) == 1
     world.refresh(24 * 60)
     assert HeldPrice.objects.count() == 2
@@ -343,7 +343,7 @@ def test_good_prices_are_out_at_once_though_something_hangs(
     began = time.monotonic()
     world.refresh()
     assert time.monotonic() - began < 3 + 1
-    assert LatestPrice.shown().filter(lane=Lane.LIVE).count() == 4
+    assert LatestPrice.shown().filter(lane=PriceKind.LIVE).count() == 4
     for at in answered[0], answered[-1]:
         assert any(0 <= published - at < 2 for published in out)
 

@@ -13,7 +13,7 @@ from hypothesis import settings as by_examples
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from prices.domain.quotes import SIMULATED, DayFigures, Lane, PublishedTick, Quote
+from prices.domain.quotes import SIMULATED, DayFigures, PriceKind, Publication, Quote
 from prices.models import Candle, LatestPrice, Premium
 from prices.publishing import ingest
 from streaming import publish
@@ -42,7 +42,7 @@ def charge(multiplier: str, at: dt.datetime = NOW, metal: str = "gold") -> DayFi
     return day_of(ingest.apply_premiums(now=at))
 
 
-def day_of(tick: PublishedTick | None) -> DayFigures:
+def day_of(tick: Publication | None) -> DayFigures:
     assert tick is not None
     (published,) = tick.quotes
     assert published.day.low <= published.day.open <= published.day.high
@@ -217,8 +217,8 @@ def test_the_day_is_what_its_quotes_say_under_the_premium_in_force(happened: lis
     with override_settings(TIME_ZONE=zone, PRICE_PROVIDERS=[*LIVE, SIMULATED]):
         forget_prices()
         Premium.objects.all().delete()
-        said: dict[Lane, list[Quote]] = {}
-        shown_under: dict[Lane, Decimal] = {}
+        said: dict[PriceKind, list[Quote]] = {}
+        shown_under: dict[PriceKind, Decimal] = {}
         now, multiplier = NOW, Decimal(1)
         for each in happened:
             now += each.seconds * SECOND
@@ -230,16 +230,16 @@ def test_the_day_is_what_its_quotes_say_under_the_premium_in_force(happened: lis
                     open=each.open,
                 )
                 tick = ingest.record([offered], now=now)
-                said.setdefault(offered.lane, []).append(offered)
+                said.setdefault(offered.kind, []).append(offered)
             else:
                 multiplier = each.multiplier
                 values = {"multiplier": multiplier, "effective_from": NOW}
                 Premium.objects.update_or_create(metal_id="gold", defaults=values)
                 tick = ingest.apply_premiums(now=now)
             if tick:
-                shown_under[tick.quotes[0].quote.lane] = multiplier
+                shown_under[tick.quotes[0].quote.kind] = multiplier
                 day_of(tick)
-        found = {Lane(row.lane): row.day() for row in LatestPrice.objects.filter(metal="gold")}
+        found = {PriceKind(row.lane): row.day() for row in LatestPrice.objects.filter(metal="gold")}
         assert found == {lane: added_up(quotes, ZoneInfo(zone), shown_under[lane]) for lane, quotes in said.items()}
 
 
@@ -266,5 +266,5 @@ def test_the_day_and_its_candle_say_the_same(said: list[tuple[int, str, int, int
             now += seconds * SECOND
             offered = quote(price=str(9000 + price), at=now - behind * SECOND, source=source)
             ingest.offer([offered], now=now, refresh=refresh)
-            row = LatestPrice.objects.get(metal="gold", lane=Lane.LIVE)
+            row = LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE)
             assert day_candle() == (row.open, row.high, row.low)

@@ -19,7 +19,7 @@ from werkzeug import Request, Response
 
 from infra.clock import Clock
 from infra.redaction import KEYS, TokenlessFormatter
-from prices.domain.quotes import FALLBACK, Lane, Metal, Quote
+from prices.domain.quotes import FALLBACK, Metal, PriceKind, Quote
 from prices.models import Price, ProviderState
 from prices.providers import PROVIDERS, Source, fx
 from prices.providers.errors import PermanentError, ProviderError, TemporaryError
@@ -85,8 +85,8 @@ def refresh_at(at: dt.datetime) -> None:
 
 def published() -> dict[str, tuple[str, str]]:
     """The source and price of each metal in force, after seeing that nothing else was published, ever."""
-    standing = snapshot.standing().quotes
-    shown = {metal.value: (each.quote.source, str(each.quote.price)) for metal, each in standing.items()}
+    current = snapshot.read().quotes
+    shown = {metal.value: (each.quote.source, str(each.quote.price)) for metal, each in current.items()}
     ever = {(price.metal_id, price.source, str(price.price)) for price in Price.objects.exclude(source=FALLBACK)}
     assert ever <= {(metal, *source_and_price) for metal, source_and_price in shown.items()}
     return shown
@@ -152,7 +152,7 @@ def test_a_time_is_read_as_it_is_written(written: str, vendor: Vendor, market: M
         vendor.name, NOW, lambda answer: vendor.with_time(answer, TIMES[written](NOW - MINUTE))
     )
     refresh_at(NOW)
-    gold = snapshot.standing().quotes[Metal.GOLD].quote
+    gold = snapshot.read().quotes[Metal.GOLD].quote
     assert (gold.source, gold.quoted_at) == (vendor.name, NOW - MINUTE)
 
 
@@ -168,10 +168,10 @@ def test_a_weekends_old_quote_is_shown_as_old_where_nobody_has_a_fresh_one(
     market.answers[vendor.name] = market.well(vendor.name, FRIDAY)
     refresh_at(NOW)
     in_matrix(row(vendor, "a time of last week, and nobody to ask next", errors[vendor.name][Metal.GOLD]))
-    standing = snapshot.standing()
+    current = snapshot.read()
     assert published() == {metal: (vendor.name, price) for metal, price in vendor.published.items()}
-    assert {each.quote.quoted_at for each in standing.quotes.values()} == {FRIDAY}
-    assert all(standing.is_stale(each, NOW) for each in standing.quotes.values())
+    assert {each.quote.quoted_at for each in current.quotes.values()} == {FRIDAY}
+    assert all(current.is_stale(each, NOW) for each in current.quotes.values())
 
 
 def test_a_reciprocal_without_its_pair_is_inverted(market: Market, settings: Settings) -> None:
@@ -324,10 +324,10 @@ TABLE = [
 
 def row(vendor: Vendor, name: str, error: ProviderError) -> str:
     """A line of docs/sources.md: gold's error, what is shown then, and how that is marked."""
-    standing = snapshot.standing()
+    current = snapshot.read()
     shown: dict[str, list[str]] = {}
-    for metal, each in standing.quotes.items():
-        marked = "stale" if standing.is_stale(each, NOW) else each.quote.lane.value
+    for metal, each in current.quotes.items():
+        marked = "stale" if current.is_stale(each, NOW) else each.quote.kind.value
         shown.setdefault(f"{each.quote.source}, {marked}", []).append(metal)
     what = "; ".join(
         f"{', '.join(metals) if len(metals) < len(Metal) else 'all'} from {by}" for by, metals in shown.items()
@@ -503,7 +503,7 @@ def test_a_rate_that_cannot_be_had_from_one_vendor_comes_from_the_other(
     assert published() == {metal: ("swissquote", price) for metal, price in BY_THE_OTHER.items()}
     (line,) = log()
     assert re.fullmatch(f"frankfurter gave no rate of USD in INR: {fault.cause}", line)
-    assert {each.quote.quoted_at for each in snapshot.standing().quotes.values()} == {NOW}
+    assert {each.quote.quoted_at for each in snapshot.read().quotes.values()} == {NOW}
 
 
 def test_without_any_rate_dollars_are_not_published_and_the_next_source_is_asked(
@@ -528,8 +528,8 @@ def test_without_any_rate_dollars_are_not_published_and_the_next_source_is_asked
 def test_where_the_dollar_is_the_base_currency_no_rate_is_asked_for(market: Market, settings: Settings) -> None:
     settings.PRICE_PROVIDERS, settings.BASE_CURRENCY = ["swissquote"], "USD"
     refresh_at(NOW)
-    gold = snapshot.standing().quotes[Metal.GOLD].quote
-    assert (gold.currency, gold.price, gold.lane) == ("USD", Decimal("96.1163"), Lane.LIVE)
+    gold = snapshot.read().quotes[Metal.GOLD].quote
+    assert (gold.currency, gold.price, gold.kind) == ("USD", Decimal("96.1163"), PriceKind.LIVE)
     assert market.of("frankfurter") == market.of("open_er_api") == []
 
 

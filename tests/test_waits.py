@@ -247,7 +247,7 @@ def reads_from_the_event_loop() -> None:
 
 
 async def call_in_loop() -> None:
-    await in_a_thread(snapshot.standing)()
+    await in_a_thread(snapshot.read)()
 
 
 def ticks() -> None:

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from prices.admin.pages import ONE_MEANING, AuditedAdmin
-from prices.domain.quotes import Lane
+from prices.domain.quotes import PriceKind
 from prices.models import EXAMPLES_NOTE, FallbackPrice, LatestPrice
 from prices.publishing import ingest
 from prices.staff.forms import FallbackPriceForm
@@ -51,7 +51,7 @@ class FallbackPriceAdmin(AuditedAdmin):
         shown = (
             LatestPrice.shown().filter(metal=fallback.metal, currency=fallback.currency, metal__enabled=True).first()
         )
-        return shown is not None and shown.lane == Lane.FALLBACK
+        return shown is not None and shown.lane == PriceKind.FALLBACK
 
     def save_model(self, request: HttpRequest, obj: FallbackPrice, form: Any, change: bool) -> None:
         if change and "price" in form.changed_data and "as_of" not in form.changed_data:

@@ -61,7 +61,7 @@ class HeldPriceAdmin(ReadOnlyAdmin):
         shown = _shown(held)
         if shown is None:
             return "—"
-        then = with_premium(held.quote(), Premium.in_force(timezone.now()))
+        then = with_premium(held.quote(), Premium.multipliers(timezone.now()))
         return f"{percent(then.price - shown.price, shown.price):+.2f} %"
 
     @admin.display(description="decision")

@@ -85,7 +85,7 @@ class PremiumForm(AuditedForm):
 
     def _now(self) -> str:
         """What the shown prices are made of; of all metals, where none is chosen yet."""
-        premiums = Premium.in_force(timezone.now())
+        premiums = Premium.multipliers(timezone.now())
         chosen = ListedMetal.objects.filter(enabled=True)
         if self.instance.pk:
             chosen = chosen.filter(pk=self.instance.metal_id)
@@ -134,7 +134,7 @@ class PremiumAdmin(AuditedAdmin):
 
     @admin.display(description="in force", boolean=True)
     def is_in_force(self, premium: Premium) -> bool:
-        return Premium.rows_in_force(timezone.now()).get(premium.metal_id) == premium
+        return Premium.current(timezone.now()).get(premium.metal_id) == premium
 
     def save_model(self, request: HttpRequest, obj: Premium, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -170,7 +170,7 @@ class PremiumAdmin(AuditedAdmin):
         """Let the screens show it when the request ends, and say what they will show."""
         now = timezone.now()
         transaction.on_commit(_show_in_force)
-        premiums = Premium.in_force(now)
+        premiums = Premium.multipliers(now)
         for metal in metals:
             if shown := _shown(metal):
                 messages.info(request, f"Now {_in_words(shown, premiums[shown.metal])}.")

@@ -12,36 +12,36 @@ from prices.domain.quotes import Metal, PublishedQuote
 from prices.publishing import snapshot
 
 # In the ASGI scope of a process that has the prices in memory: what gives them, or None while it does not.
-STANDING: Final = "swarna.standing"
+SNAPSHOT: Final = "swarna.snapshot"
 
 
-def snapshot_for(request: HttpRequest) -> snapshot.Standing:
+def snapshot_for(request: HttpRequest) -> snapshot.Snapshot:
     """The prices in force: from this process's memory where it has them, else from the database."""
-    remembered: Callable[[], snapshot.Standing | None] | None
-    remembered = getattr(request, "scope", {}).get(STANDING)
-    return (remembered() if remembered else None) or snapshot.standing()
+    remembered: Callable[[], snapshot.Snapshot | None] | None
+    remembered = getattr(request, "scope", {}).get(SNAPSHOT)
+    return (remembered() if remembered else None) or snapshot.read()
 
 
-def prices(standing: snapshot.Standing, asked: Mapping[str, str], now: dt.datetime) -> dict[str, Any]:
+def prices(current: snapshot.Snapshot, asked: Mapping[str, str], now: dt.datetime) -> dict[str, Any]:
     """Every listed metal's quote, in the unit and purity that were asked for."""
     return {
-        "data": {metal.value: _quote(published, standing, asked, now) for metal, published in standing.quotes.items()},
-        "epoch": standing.position.epoch,
-        "seq": standing.position.seq,
+        "data": {metal.value: _quote(published, current, asked, now) for metal, published in current.quotes.items()},
+        "epoch": current.position.epoch,
+        "seq": current.position.seq,
         "market": market(now),
         "currency": settings.BASE_CURRENCY,
         **asked,
     }
 
 
-def price(standing: snapshot.Standing, metal: str, asked: Mapping[str, str], now: dt.datetime) -> dict[str, Any] | None:
+def price(current: snapshot.Snapshot, metal: str, asked: Mapping[str, str], now: dt.datetime) -> dict[str, Any] | None:
     """One metal's; None where it has no price."""
-    published = standing.quotes.get(Metal(metal)) if metal in set(Metal) else None
+    published = current.quotes.get(Metal(metal)) if metal in set(Metal) else None
     if published is None:
         return None
     return {
         "metal": metal,
-        **_quote(published, standing, asked, now),
+        **_quote(published, current, asked, now),
         "market": market(now),
         "currency": settings.BASE_CURRENCY,
         **asked,
@@ -53,7 +53,7 @@ def market(now: dt.datetime) -> str:
 
 
 def _quote(
-    published: PublishedQuote, standing: snapshot.Standing, asked: Mapping[str, str], now: dt.datetime
+    published: PublishedQuote, current: snapshot.Snapshot, asked: Mapping[str, str], now: dt.datetime
 ) -> dict[str, Any]:
-    data = QuoteSerializer(published.in_units(**asked), context={"standing": standing, "now": now}).data
+    data = QuoteSerializer(published.in_units(**asked), context={"snapshot": current, "now": now}).data
     return {name: value for name, value in data.items() if value is not None or name == "previousClose"}

@@ -27,7 +27,7 @@ from prices.api.serializers import (
     TickSerializer,
 )
 from prices.domain.candles import Interval
-from prices.domain.quotes import Lane, converted, shown_lanes, usual_lane
+from prices.domain.quotes import PriceKind, converted, shown_kinds, usual_kind
 from prices.history import candle_store
 from prices.history.candle_store import Series
 from prices.models import ListedMetal, Price, SignificantChange
@@ -95,11 +95,11 @@ class CandlesView(_PagesView):
     def get(self, request: Request, metal: str) -> Response:
         asked, limit, now, zone = self.asked, self.asked["limit"], timezone.now(), candle_store.zone()
         interval = Interval(asked["interval"])
-        lane = Lane(asked["lane"]) if asked.get("lane") else usual_lane(settings.PRICE_PROVIDERS)
-        series = Series(_listed(metal), settings.BASE_CURRENCY, lane)
+        kind = PriceKind(asked["lane"]) if asked.get("lane") else usual_kind(settings.PRICE_PROVIDERS)
+        series = Series(_listed(metal), settings.BASE_CURRENCY, kind)
         begin = asked.get("from") or pages.moment(0)
         rows = series.kept(interval, begin, asked.get("to") or interval.end(now, zone)).values(*_KEPT)
-        if lane not in shown_lanes(settings.PRICE_PROVIDERS):
+        if kind not in shown_kinds(settings.PRICE_PROVIDERS):
             rows = rows.none()
         newest = reversed(rows.order_by("-start")[:limit])
         found = list(rows[: limit + 1] if asked.get("from") else newest)
@@ -108,7 +108,7 @@ class CandlesView(_PagesView):
         ]
         data = [_in_units(candle, asked) for candle in CandleSerializer(candles, many=True).data]
         return self.page(
-            {**_per(metal, asked), "interval": interval.value, "lane": lane.value},
+            {**_per(metal, asked), "interval": interval.value, "lane": kind.value},
             data,
             {"from": found[limit]["start"].isoformat().replace("+00:00", "Z")} if len(found) > limit else None,
         )

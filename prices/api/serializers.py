@@ -217,7 +217,7 @@ class QuoteSerializer(serializers.Serializer):
     )
 
     def get_stale(self, published: PublishedQuote) -> bool:
-        return self.context["standing"].is_stale(published, self.context["now"])  # type: ignore[no-any-return]  # context is untyped
+        return self.context["snapshot"].is_stale(published, self.context["now"])  # type: ignore[no-any-return]  # context is untyped
 
 
 class PricesSerializer(serializers.Serializer):

@@ -88,10 +88,10 @@ class PriceView(StrictView):
 
     @extend_schema(responses=PriceSerializer, examples=[examples.PRICE])
     def get(self, request: Request, metal: str) -> Response:
-        standing = answers.snapshot_for(request._request)
-        price = answers.price(standing, metal, self.asked, timezone.now())
+        snapshot = answers.snapshot_for(request._request)
+        price = answers.price(snapshot, metal, self.asked, timezone.now())
         if price is None:
-            known = ", ".join(standing.quotes) or "none yet"
+            known = ", ".join(snapshot.quotes) or "none yet"
             raise NotFound(f"There is no price of {metal[:40]!r}. Metals with a price: {known}.")
         return Response(price)
 
@@ -245,11 +245,11 @@ def _fallback(row: FallbackPrice) -> Any:
 
 
 def _premiums() -> dict[str, Any]:
-    in_force = Premium.rows_in_force(timezone.now())
+    premiums = Premium.current(timezone.now())
     none = {"multiplier": 1, "effectiveFrom": None, "note": ""}
     return {
         metal: {"multiplier": premium.multiplier, "effectiveFrom": premium.effective_from, "note": premium.note}
-        if (premium := in_force.get(metal))
+        if (premium := premiums.get(metal))
         else none
         for metal in ListedMetal.metals()
     }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from prices.domain.quotes import Lane, lane_of
+from prices.domain.quotes import PriceKind, kind_of
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 # From a session's beginning to the midnight in it.
@@ -87,7 +87,7 @@ class Calendar:
         A live source gives none while the market is closed. A simulated market trades always, and staff's fallback was
         never the market's: their quotes are as old as the clock says.
         """
-        return self.open_time(quoted_at, now) if lane_of(source) is Lane.LIVE else now - quoted_at
+        return self.open_time(quoted_at, now) if kind_of(source) is PriceKind.LIVE else now - quoted_at
 
     def is_of_now(self, quoted_at: dt.datetime, now: dt.datetime, limit: dt.timedelta) -> bool:
         """Whether a live quote says what the market pays now: it is open, and the quote within `limit` by the clock.

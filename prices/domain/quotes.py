@@ -79,7 +79,7 @@ _SYMBOLS: Final[Mapping[Metal, str]] = {
 }
 
 
-class Lane(enum.StrEnum):
+class PriceKind(enum.StrEnum):
     """Which history a quote belongs to. A fallback must not become the low of the live market's day."""
 
     LIVE = "live"
@@ -87,19 +87,19 @@ class Lane(enum.StrEnum):
     SIMULATED = SIMULATED
 
 
-def shown_lanes(providers: Collection[str]) -> frozenset[Lane]:
+def shown_kinds(providers: Collection[str]) -> frozenset[PriceKind]:
     """The lanes that a deployment with these providers shows: simulated prices only where one of them is simulated."""
-    return frozenset(Lane) if SIMULATED in providers else frozenset({Lane.LIVE, Lane.FALLBACK})
+    return frozenset(PriceKind) if SIMULATED in providers else frozenset({PriceKind.LIVE, PriceKind.FALLBACK})
 
 
-def usual_lane(providers: Collection[str]) -> Lane:
+def usual_kind(providers: Collection[str]) -> PriceKind:
     """The lane of a chart or a file that names none: the market's, unless all that is shown is a simulated one."""
-    return Lane.SIMULATED if set(providers) == {SIMULATED} else Lane.LIVE
+    return PriceKind.SIMULATED if set(providers) == {SIMULATED} else PriceKind.LIVE
 
 
-def lane_of(source: str) -> Lane:
+def kind_of(source: str) -> PriceKind:
     """The lane of a source's name: itself for `fallback` and `simulated`, live for every provider."""
-    return Lane(source) if source in (FALLBACK, SIMULATED) else Lane.LIVE
+    return PriceKind(source) if source in (FALLBACK, SIMULATED) else PriceKind.LIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +143,8 @@ class Quote:
             raise ValueError("quoted_at has no time zone")
 
     @property
-    def lane(self) -> Lane:
-        return lane_of(self.source)
+    def kind(self) -> PriceKind:
+        return kind_of(self.source)
 
     def without_figures(self) -> "Quote":
         """The same quote without the day's figures, which rows keep apart: to compare with one that was read back."""
@@ -266,7 +266,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedTick:
+class Publication:
     """One publication. In an epoch ticks have numbers without gaps: whoever does not know the one before has a gap.
 
     `candles` are those that it changed, as they are now, by metal, each with its end. Of several ticks that are read

@@ -18,7 +18,7 @@ _BESIDE_ITS_RANGE: Final = Decimal("0.1")
 Contributors: TypeAlias = Mapping[str, dt.datetime]
 
 
-class Doubt(enum.StrEnum):
+class SanityRule(enum.StrEnum):
     """What is wrong with a price."""
 
     BAND = "band"
@@ -41,35 +41,39 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubted:
+class Violation:
     """A doubt, and what it rests on, for staff."""
 
-    doubt: Doubt
-    words: str
+    rule: SanityRule
+    detail: str
 
 
-def doubted(quote: Quote, last: Quote | None, *, band: Band | None, max_jump_percent: Decimal) -> Doubted | None:
+def find_violation(
+    quote: Quote, last: Quote | None, *, band: Band | None, max_jump_percent: Decimal
+) -> Violation | None:
     """Why a quote is not to be published as it comes; None where nothing speaks against it.
 
     `last` is the quote of this metal that was accepted last, before any premium, in the same currency.
     """
     if band and not band.lowest <= quote.price <= band.highest:
-        return Doubted(
-            Doubt.BAND, f"{quote.price:,} is outside {band.lowest:,.4f} to {band.highest:,.4f}, its sanity band"
+        return Violation(
+            SanityRule.BAND, f"{quote.price:,} is outside {band.lowest:,.4f} to {band.highest:,.4f}, its sanity band"
         )
     if quote.low is not None and quote.high is not None and not _is_in_range(quote.price, quote.low, quote.high):
-        return Doubted(Doubt.RANGE, f"{quote.price:,} is not in its own day's range, {quote.low:,} to {quote.high:,}")
+        return Violation(
+            SanityRule.RANGE, f"{quote.price:,} is not in its own day's range, {quote.low:,} to {quote.high:,}"
+        )
     if last and abs(moved := percent(quote.price - last.price, last.price)) > max_jump_percent:
-        return Doubted(Doubt.JUMP, f"{quote.price:,} is {moved:+.1f} % from {last.price:,}, the last one accepted")
+        return Violation(SanityRule.JUMP, f"{quote.price:,} is {moved:+.1f} % from {last.price:,}, the last price")
     return None
 
 
 def confirms(
     quote: Quote,
-    held: Quote,
+    quarantined: Quote,
     *,
     contributors: Contributors,
-    held_contributors: Contributors,
+    quarantined_contributors: Contributors,
     max_jump_percent: Decimal,
 ) -> bool:
     """Whether a quote says the same as one that is held, from another source, or later from the same one.
@@ -77,9 +81,10 @@ def confirms(
     The same quotes over again, which a source may have in its cache, say nothing new.
     """
     is_news = any(
-        source not in held_contributors or at > held_contributors[source] for source, at in contributors.items()
+        source not in quarantined_contributors or at > quarantined_contributors[source]
+        for source, at in contributors.items()
     )
-    return is_news and abs(percent(quote.price - held.price, held.price)) <= max_jump_percent
+    return is_news and abs(percent(quote.price - quarantined.price, quarantined.price)) <= max_jump_percent
 
 
 def _is_in_range(price: Decimal, low: Decimal, high: Decimal) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 
 from infra import clock
 from prices.domain.consensus import CONSENSUS
-from prices.domain.quotes import Lane, Quote
+from prices.domain.quotes import PriceKind, Quote
 
 # Ticks' moments are in the order of their numbers. One that lies further ahead is by a clock that was wrong.
 _MOST_AHEAD: Final = dt.timedelta(minutes=5)
@@ -59,7 +59,7 @@ def order(quote: Quote, last: Last | None, arrival: Arrival, *, has_newer: Calla
 
     `has_newer` tells whether the quote's source has given a newer one, which another source's has followed since.
     """
-    if last is None or quote.lane is Lane.FALLBACK:
+    if last is None or quote.kind is PriceKind.FALLBACK:
         return Order.NEXT
     is_by_refresh = arrival.refresh is not None and (quote.source != last.quote.source or quote.source == CONSENSUS)
     is_same_time = quote.quoted_at == last.quote.quoted_at

@@ -18,7 +18,7 @@ from infra import schema
 from prices.domain import candles
 from prices.domain.candles import Interval
 from prices.domain.days import SpotQuote, day_figures
-from prices.domain.quotes import Metal, Quote, lane_of, rounded
+from prices.domain.quotes import Metal, Quote, kind_of, rounded
 from prices.history import candle_store
 from prices.history.candle_store import Series
 from prices.history.csv_format import Bar
@@ -206,7 +206,7 @@ def _remember_silence(archive: Archive, asked: Ask, found: Collection[tuple[dt.d
 
 def series_of(metal: str, source: str = "") -> Series:
     """The series of a metal's prices from a source; without one, live."""
-    return Series(metal, settings.BASE_CURRENCY, lane_of(source))
+    return Series(metal, settings.BASE_CURRENCY, kind_of(source))
 
 
 def _is_open(date: dt.date) -> bool:

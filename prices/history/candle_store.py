@@ -19,7 +19,7 @@ from django.utils import timezone
 from prices import sql
 from prices.domain import candles
 from prices.domain.candles import Counted, Interval
-from prices.domain.quotes import FALLBACK, SIMULATED, Lane, Metal, lane_of, shown_lanes
+from prices.domain.quotes import FALLBACK, SIMULATED, Metal, PriceKind, kind_of, shown_kinds
 from prices.models import Candle, Head, Price
 
 _Row = TypeVar("_Row", bound=Model)
@@ -81,17 +81,17 @@ class Series:
 
     metal: str
     currency: str
-    lane: Lane
+    kind: PriceKind
 
     @classmethod
     def of(cls, price: Price) -> "Series":
         """The series that a price belongs to."""
-        return cls(price.metal_id, price.currency, lane_of(price.source))
+        return cls(price.metal_id, price.currency, kind_of(price.source))
 
     def ticks(self, start: dt.datetime, end: dt.datetime) -> QuerySet[Price]:
         """The prices that are its ticks from `start` on until before `end`, of those that are kept."""
         others = [FALLBACK, SIMULATED]
-        mine = ~Q(source__in=others) if self.lane is Lane.LIVE else Q(source=self.lane)
+        mine = ~Q(source__in=others) if self.kind is PriceKind.LIVE else Q(source=self.kind)
         return Price.objects.filter(mine, metal=self.metal, currency=self.currency, at__gte=start, at__lt=end)
 
     def kept(self, interval: Interval, start: dt.datetime, end: dt.datetime) -> QuerySet[Candle]:
@@ -99,7 +99,7 @@ class Series:
         return Candle.objects.filter(
             metal=self.metal,
             currency=self.currency,
-            lane=self.lane,
+            lane=self.kind,
             interval=interval,
             start__gte=start,
             start__lt=end,
@@ -107,8 +107,10 @@ class Series:
 
     def ticks_in(self, spans: Sequence[Span]) -> list[Price]:
         """The prices that are its ticks in these spans of time, which do not overlap, oldest first."""
-        lane, sources = ("NOT IN", [FALLBACK, SIMULATED]) if self.lane is Lane.LIVE else ("IN", [self.lane.value])
-        which = f"metal_id = %s AND currency = %s AND source {lane} ({', '.join(['%s'] * len(sources))})"
+        is_live = self.kind is PriceKind.LIVE
+        sources = [FALLBACK, SIMULATED] if is_live else [self.kind.value]
+        listed = f"{'NOT IN' if is_live else 'IN'} ({', '.join(['%s'] * len(sources))})"
+        which = f"metal_id = %s AND currency = %s AND source {listed}"
         values = [("metal", self.metal), ("currency", self.currency), *(("source", source) for source in sources)]
         return _in_spans(Price, "at", spans, which, values)
 
@@ -135,18 +137,18 @@ class Series:
     def _put(
         self, made: Iterable[candles.Candle], source: str, action: str, values: Iterable[tuple[str, object]] = ()
     ) -> list[dt.datetime]:
-        key = (self.metal, self.currency, self.lane.value)
+        key = (self.metal, self.currency, self.kind.value)
         last_word = {(candle.interval, candle.start): candle for candle in made}
         rows = ((*key, candle.interval.value, candle.start, *_figures(candle), source) for candle in last_word.values())
         return sql.insert_many(Candle, _COLUMNS, rows, f"{_WHERE_ONE_IS} {action}", values, returning="start")
 
     @property
     def _key(self) -> list[tuple[str, object]]:
-        return [("metal", self.metal), ("currency", self.currency), ("lane", self.lane.value)]
+        return [("metal", self.metal), ("currency", self.currency), ("lane", self.kind.value)]
 
     def nearest(self, at: dt.datetime) -> candles.Candle | None:
         """Its candle that begins nearest to a moment, of any interval."""
-        mine = Candle.objects.filter(metal=self.metal, currency=self.currency, lane=self.lane)
+        mine = Candle.objects.filter(metal=self.metal, currency=self.currency, lane=self.kind)
         found = [
             row.value()
             for interval in Interval  # each has the index to itself
@@ -164,7 +166,7 @@ class Series:
         return Candle(
             metal=self.metal,
             currency=self.currency,
-            lane=self.lane,
+            lane=self.kind,
             interval=candle.interval,
             start=candle.start,
             source=source,
@@ -217,7 +219,7 @@ def take(prices: Iterable[Price], *, corrected: Collection[str] = ()) -> list[Ca
     remade: list[Candle] = []
     for price in prices:
         series = Series.of(price)
-        if series.lane is Lane.FALLBACK:
+        if series.kind is PriceKind.FALLBACK:
             continue
         if price.metal_id in corrected:
             remade += _recounted(series, price.at, local)
@@ -232,7 +234,7 @@ def _count(prices: Sequence[Price], local: ZoneInfo) -> list[Candle]:
     if not prices:
         return []
     ticks = [
-        (price.metal_id, price.currency, lane_of(price.source).value, price.price, price.at, price.seq or 0)
+        (price.metal_id, price.currency, kind_of(price.source).value, price.price, price.at, price.seq or 0)
         for price in prices
     ]
     starts = [
@@ -262,8 +264,8 @@ def changed_since(seq: int, start: dt.datetime) -> list[Candle]:
     begins = Q(
         *(Q(interval=interval, start__gte=interval.start(start, local)) for interval in Interval), _connector=Q.OR
     )
-    lanes = shown_lanes(settings.PRICE_PROVIDERS)
-    return list(Candle.objects.filter(begins, currency=settings.BASE_CURRENCY, lane__in=lanes, seq__gt=seq))
+    kinds = shown_kinds(settings.PRICE_PROVIDERS)
+    return list(Candle.objects.filter(begins, currency=settings.BASE_CURRENCY, lane__in=kinds, seq__gt=seq))
 
 
 def put(rows: Sequence[Candle]) -> None:
@@ -388,7 +390,7 @@ def _recounted(series: Series, at: dt.datetime, local: ZoneInfo) -> list[Candle]
 def _given(series: Series, starts: Mapping[Interval, dt.datetime]) -> dict[str, Candle]:
     """The candles at these starts that were given whole, by interval."""
     places = Q(*(Q(interval=interval, start=start) for interval, start in starts.items()), _connector=Q.OR)
-    there = Candle.objects.filter(places, metal=series.metal, currency=series.currency, lane=series.lane)
+    there = Candle.objects.filter(places, metal=series.metal, currency=series.currency, lane=series.kind)
     return {row.interval: row for row in there.exclude(source="")}
 
 

@@ -17,7 +17,7 @@ from django.db import transaction
 from prices import sql
 from prices.domain import candles
 from prices.domain.candles import Counted, Interval
-from prices.domain.quotes import Lane, rounded
+from prices.domain.quotes import PriceKind, rounded
 from prices.history import candle_store, csv_format, partitions
 from prices.history.backfill import Filled, given_whole, nearest, put_missing, series_of
 from prices.history.candle_store import Series, Span
@@ -66,7 +66,7 @@ def validated(lines: Iterable[str], *, now: dt.datetime) -> Validator:
             beside = (("bid", row.bid), ("ask", row.ask))
             figures = {"price": row.price} | {name: amount for name, amount in beside if amount}
         place, premium = f"line {line}, {row.metal}", premiums.at(row.metal, at)
-        if premium != 1 and series.lane is not Lane.FALLBACK:
+        if premium != 1 and series.kind is not PriceKind.FALLBACK:
             place = f"{place} less its premium"
             figures = {name: rounded(amount / premium) for name, amount in figures.items()}
         price = next(iter(figures.values()))
@@ -184,7 +184,7 @@ class _Import:
         if stored:
             all_stored, new = self._store(series, stored)
             counted += all_stored
-        if series.lane is not Lane.FALLBACK:
+        if series.kind is not PriceKind.FALLBACK:
             made = list(candles.fold(candles.effective(counted), Interval.MINUTE, self._local))
             new += self._count(series, made, gone)
         self.filled.written += new

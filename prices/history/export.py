@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from prices.domain.candles import Interval
-from prices.domain.quotes import Metal, usual_lane
+from prices.domain.quotes import Metal, usual_kind
 from prices.history import candle_store, csv_format
 from prices.history.csv_format import Bar, Tick
 from prices.models import Price
@@ -45,10 +45,10 @@ def _ticks(metals: Iterable[Metal], start: dt.datetime, end: dt.datetime) -> Ite
 
 
 def _bars(metals: Iterable[Metal], interval: Interval, start: dt.datetime, end: dt.datetime) -> Iterator[Bar]:
-    lane = usual_lane(settings.PRICE_PROVIDERS)
+    kind = usual_kind(settings.PRICE_PROVIDERS)
     with _row_by_row():
         for metal in metals:
-            kept = candle_store.Series(metal, settings.BASE_CURRENCY, lane).kept(interval, start, end)
+            kept = candle_store.Series(metal, settings.BASE_CURRENCY, kind).kept(interval, start, end)
             rows = kept.values_list("start", "open", "high", "low", "close")
             for begins, opened, high, low, close in rows.iterator(_CHUNK):
                 yield Bar(metal=metal, interval=interval, start=begins, open=opened, high=high, low=low, close=close)

@@ -7,7 +7,7 @@ from typing import Final
 from django.db import connection
 from django.db.models import Max
 
-from prices.domain.quotes import Lane
+from prices.domain.quotes import PriceKind
 from prices.history import partitions
 from prices.history.candle_store import kept_from
 from prices.models import Head, LatestPrice, Price
@@ -40,7 +40,7 @@ def keep_history(*, now: dt.datetime) -> int:
 
 def _at_most(now: dt.datetime) -> dt.datetime:
     """The time to judge the age of ticks by: `now`, or where that cannot be true, a week after the newest quote."""
-    newest: dt.datetime | None = LatestPrice.objects.filter(lane=Lane.LIVE).aggregate(at=Max("quoted_at"))["at"]
+    newest: dt.datetime | None = LatestPrice.objects.filter(lane=PriceKind.LIVE).aggregate(at=Max("quoted_at"))["at"]
     if newest is None or now <= newest + _MOST_AHEAD:
         return now
     logger.warning(

@@ -20,7 +20,7 @@ from prices import schedule, sql
 from prices.domain.changes import significant_change
 from prices.domain.consensus import Agreement
 from prices.domain.days import Day, following
-from prices.domain.quotes import Change, DayFigures, Lane, Metal, PublishedTick, Quote, shown_lanes
+from prices.domain.quotes import Change, DayFigures, Metal, PriceKind, Publication, Quote, shown_kinds
 from prices.domain.succession import Arrival, Last, Order, effective_from, order, repeats
 from prices.history import candle_store, partitions
 from prices.models import (
@@ -36,7 +36,7 @@ from prices.models import (
 )
 from prices.premiums import before_premium, is_under_another, premium_on, restated, spot_quote, with_premium
 from prices.publishing import confirmations
-from prices.publishing.quarantine import Judge
+from prices.publishing.quarantine import Validator
 from prices.sanity_bands import bands
 from streaming import publish
 
@@ -49,7 +49,7 @@ _IN_ITS_PLACE = "ON CONFLICT (metal_id, lane, currency) DO UPDATE SET " + ", ".j
 )
 
 
-def record(quotes: Iterable[Quote], *, now: dt.datetime) -> PublishedTick | None:
+def record(quotes: Iterable[Quote], *, now: dt.datetime) -> Publication | None:
     """Write the quotes that are new as one tick, publish it when committed, and return it; None when nothing is new.
 
     A repeated quote only confirms that its source is alive. One older than the lane's latest is not news.
@@ -73,9 +73,9 @@ def offer(quotes: Iterable[Quote], *, now: dt.datetime, refresh: int | None = No
     without it their own times do.
     """
     with _one_at_a_time(now, refresh) as writer:
-        judge = writer.judge()
+        validator = writer.validator()
         offered = writer.candidates(quotes)
-        believed = [each for each in offered if each.quote.lane is not Lane.LIVE or judge.admits(each.quote)]
+        believed = [each for each in offered if each.quote.kind is not PriceKind.LIVE or validator.accepts(each.quote)]
         writer.write(believed)
         return {each.quote.metal for each in offered if each not in believed}
 
@@ -83,19 +83,19 @@ def offer(quotes: Iterable[Quote], *, now: dt.datetime, refresh: int | None = No
 def offer_agreements(agreements: Iterable[Agreement], *, now: dt.datetime, refresh: int) -> None:
     """Write what sources agree on in a refresh and can be believed; hold the rest of what is final."""
     with _one_at_a_time(now, refresh) as writer:
-        judge = writer.judge()
+        validator = writer.validator()
         agreed = {found.quote: found for found in agreements if found.quote}
         offered = writer.candidates(agreed)
-        writer.write([each for each in offered if judge.admits_agreement(agreed[each.quote], each.quote)])
+        writer.write([each for each in offered if validator.accepts_agreement(agreed[each.quote], each.quote)])
 
 
-def hold_for_disagreement(quotes: Sequence[Quote], *, now: dt.datetime, refresh: int) -> None:
+def quarantine_disagreement(quotes: Sequence[Quote], *, now: dt.datetime, refresh: int) -> None:
     """Record what the sources of one metal say that do not agree: staff may decide between them."""
     with _one_at_a_time(now, refresh) as writer:
-        writer.judge().hold_for_disagreement([each.quote for each in writer.candidates(quotes)])
+        writer.validator().quarantine_disagreement([each.quote for each in writer.candidates(quotes)])
 
 
-def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> PublishedTick | None:
+def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> Publication | None:
     """Staff's word on a price that is held: publish it, or not. Raises ValueError where it was decided meanwhile, or
     where it cannot be shown: a newer price is out, the currency or the metal is no longer shown.
     """
@@ -116,11 +116,11 @@ def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> Publish
         held.decide(HeldPrice.Decision.APPROVED, by=by, at=now)
         # Staff have said which of the metal's prices is right.
         for other in HeldPrice.pending().filter(metal=held.metal_id, currency=held.currency):
-            other.decide(HeldPrice.Decision.OVERTAKEN, by=by, at=now)
+            other.decide(HeldPrice.Decision.SUPERSEDED, by=by, at=now)
         return writer.write(approved)
 
 
-def apply_premiums(*, now: dt.datetime) -> PublishedTick | None:
+def apply_premiums(*, now: dt.datetime) -> Publication | None:
     """Publish the shown prices once more where the premium in force at `now` is not the one that they went out with.
 
     That confirms no source. It may be called at any time by any process; where nothing has changed it takes no lock.
@@ -131,7 +131,7 @@ def apply_premiums(*, now: dt.datetime) -> PublishedTick | None:
         return writer.write(writer.under_other_premiums(), confirms=False)
 
 
-def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> PublishedTick | None:
+def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> Publication | None:
     """Publish staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever.
 
     Time in which nobody was to ask, since the market is closed, does not count.
@@ -184,17 +184,17 @@ class _Writer:
         self.now = now
         self.refresh = refresh
         self.configuration = Configuration.load()
-        self.premiums = Premium.in_force(now)
-        self.lanes = shown_lanes(settings.PRICE_PROVIDERS)
+        self.premiums = Premium.multipliers(now)
+        self.kinds = shown_kinds(settings.PRICE_PROVIDERS)
         self.listed = ListedMetal.metals()
         self.latest: dict[tuple[str, str], LatestPrice] = {
             (latest.metal_id, latest.lane): latest
             for latest in sql.rows(LatestPrice, "WHERE currency = %s", [("currency", settings.BASE_CURRENCY)])
         }
 
-    def judge(self) -> Judge:
+    def validator(self) -> Validator:
         """Who says which quotes can be believed."""
-        return Judge(
+        return Validator(
             last=self._last_live,
             bands=bands(settings.BASE_CURRENCY),
             max_jump_percent=self.configuration.jump_percent,
@@ -207,7 +207,7 @@ class _Writer:
         return Arrival(self.now, self.refresh, self.head.refreshes)
 
     def _last_live(self, metal: Metal) -> Quote | None:
-        live = self.latest.get((metal, Lane.LIVE))
+        live = self.latest.get((metal, PriceKind.LIVE))
         return before_premium(live.quote()) if live else None
 
     # --- what may be published ---------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ class _Writer:
         ]
 
     def _candidate(self, quote: Quote) -> _Candidate:
-        row = self.latest.get((quote.metal, quote.lane))
+        row = self.latest.get((quote.metal, quote.kind))
         if row is None:
             return _Candidate(quote, None, None, None)
         return _Candidate(quote, row, row.last(), Day.read(row.trading_day) if row.trading_day else None)
@@ -267,19 +267,19 @@ class _Writer:
 
     def _shown(self, metal: Metal) -> LatestPrice | None:
         """The price that screens show: the one that was published last, of all lanes that are shown here."""
-        prices = [latest for (name, lane), latest in self.latest.items() if name == metal and lane in self.lanes]
+        prices = [latest for (name, kind), latest in self.latest.items() if name == metal and kind in self.kinds]
         return max(prices, key=lambda latest: latest.seq or 0, default=None)
 
     def _is_due_after(self, confirmed_at: dt.datetime, metal: Metal, every: dt.timedelta) -> bool:
         """Whether staff's price of a metal is due that no source has confirmed since."""
         shown = self._shown(metal)
-        if shown is not None and shown.lane == Lane.FALLBACK:
+        if shown is not None and shown.lane == PriceKind.FALLBACK:
             return True  # no source has spoken since it went out, however long ago that seems now
         return self.now - schedule.asked_again(confirmed_at, every) >= settings.FALLBACK_AFTER
 
     # --- publishing it -----------------------------------------------------------------------------------------------
 
-    def write(self, candidates: Iterable[_Candidate], *, confirms: bool = True) -> PublishedTick | None:
+    def write(self, candidates: Iterable[_Candidate], *, confirms: bool = True) -> Publication | None:
         """Write what is new, and publish it when committed; `confirms`: it is what sources, or staff, say now."""
         outgoing = [self._outgoing(each, confirms=confirms) for each in candidates]
         news = [each for each in outgoing if not self._is_shown(each)]
@@ -296,7 +296,7 @@ class _Writer:
         """A candidate as it would go out. Where it `confirms` nothing, it is the last one again: its day has it."""
         quote, last, day = candidate.quote, candidate.last, candidate.day
         outgoing = with_premium(quote, self.premiums)
-        if quote.lane is Lane.FALLBACK:
+        if quote.kind is PriceKind.FALLBACK:
             # Staff's prices make no trading day: a slip that was mended would be its high, and a seed its close.
             price = quote.price
             figures = DayFigures(open=price, high=price, low=price, previous_close=None)
@@ -314,7 +314,7 @@ class _Writer:
             last,
             self._arrival,
             is_under_another_premium=last is not None and is_under_another(last.quote, self.premiums),
-            is_market_open=quote.lane is Lane.SIMULATED or settings.MARKET_CALENDAR.is_open(self.now),
+            is_market_open=quote.kind is PriceKind.SIMULATED or settings.MARKET_CALENDAR.is_open(self.now),
         )
 
     def _is_shown(self, outgoing: _Outgoing) -> bool:
@@ -340,7 +340,7 @@ class _Writer:
         moved_on = [("seq", self.head.seq), ("published_at", self.now)]
         sql.run(Head, "UPDATE prices_head SET seq = %s, published_at = %s", moved_on)
 
-    def _store(self, news: Sequence[_Outgoing], *, confirms: bool) -> PublishedTick:
+    def _store(self, news: Sequence[_Outgoing], *, confirms: bool) -> Publication:
         prices = [self._price(each) for each in news]
         partitions.ensure(price.at for price in prices)
         sql.insert(prices)
@@ -351,7 +351,7 @@ class _Writer:
         candles = candle_store.take(prices, corrected=corrected)
         latest = [self._latest(price, each, confirms=confirms) for price, each in zip(prices, news, strict=True)]
         sql.insert(latest, _IN_ITS_PLACE)
-        return PublishedTick(
+        return Publication(
             epoch=self.head.epoch,
             seq=self.head.seq,
             published_at=self.now,
@@ -375,7 +375,7 @@ class _Writer:
             published_at=self.now,
             metal_id=change.metal,
             currency=quote.currency,
-            lane=quote.lane,
+            lane=quote.kind,
             old_price=change.old_price,
             new_price=change.new_price,
             change_percent=change.change_percent,
@@ -410,7 +410,7 @@ class _Writer:
             at, by, refresh = row.confirmed_at, row.confirmed_by, row.refresh
         return LatestPrice(
             metal_id=price.metal_id,
-            lane=outgoing.quote.lane,
+            lane=outgoing.quote.kind,
             confirmed_at=at,
             confirmed_by=by,
             refresh=refresh,

@@ -15,7 +15,7 @@ from infra import clock
 from prices import sql
 from prices.domain.consensus import Agreement
 from prices.domain.quotes import Metal, Quote, percent
-from prices.domain.sanity import Band, Contributors, Doubt, Doubted, confirms, doubted
+from prices.domain.sanity import Band, Contributors, SanityRule, Violation, confirms, find_violation
 from prices.models import HeldPrice
 from prices.premiums import before_premium
 from prices.sources import registry
@@ -29,7 +29,7 @@ _LONGEST_WORDS = 300  # as HeldPrice.words holds
 
 
 @dataclass(slots=True)
-class Judge:
+class Validator:
     """Lets through the quotes that can be believed, and holds the others.
 
     `last` gives the live quote of a metal that was accepted before, less any premium; `refresh` is the number of the
@@ -47,47 +47,47 @@ class Judge:
         pending = [("decision", HeldPrice.Decision.PENDING)]
         self._pending = sql.rows(HeldPrice, "WHERE decision = %s ORDER BY id DESC", pending)
 
-    def doubts(self, quote: Quote) -> Doubted | None:
+    def violation_of(self, quote: Quote) -> Violation | None:
         """What speaks against a quote, which may hold its source's premium; None where nothing does."""
         spot = before_premium(quote)
-        trouble = doubted(
+        violation = find_violation(
             spot, self.last(quote.metal), band=self.bands.get(quote.metal), max_jump_percent=self.max_jump_percent
         )
-        if trouble is None or spot.price == quote.price:
-            return trouble
-        return Doubted(trouble.doubt, f"less its premium, {trouble.words}")
+        if violation is None or spot.price == quote.price:
+            return violation
+        return Violation(violation.rule, f"less its premium, {violation.detail}")
 
-    def admits(self, quote: Quote) -> bool:
+    def accepts(self, quote: Quote) -> bool:
         """Whether a quote may be published now. One that may not is recorded, once."""
-        trouble, contributors = self.doubts(quote), {quote.source: quote.quoted_at}
-        if trouble and not self._is_confirmed(quote, contributors, trouble):
-            self._hold(quote, trouble)
+        violation, contributors = self.violation_of(quote), {quote.source: quote.quoted_at}
+        if violation and not self._is_confirmed(quote, contributors, violation):
+            self._quarantine(quote, violation)
             return False
         self._settle_all(quote)
         return True
 
-    def admits_agreement(self, agreement: Agreement, quote: Quote) -> bool:
+    def accepts_agreement(self, agreement: Agreement, quote: Quote) -> bool:
         """Whether `quote`, which an agreement is on, may be published now; the same rules hold as for a source's.
 
         An agreement of as many sources as have to agree counts as one source; more of them confirm it. One that may not
         go out is recorded, once, when all answers have come.
         """
-        trouble, contributors = self.doubts(quote), agreement.contributors
+        violation, contributors = self.violation_of(quote), agreement.contributors
         is_more = len(contributors) > settings.CONSENSUS_SOURCES
-        if trouble and not self._is_confirmed(quote, contributors, trouble, is_more=is_more):
+        if violation and not self._is_confirmed(quote, contributors, violation, is_more=is_more):
             if agreement.is_final:
-                words = f"{trouble.words}; {', '.join(contributors)} agree on it"[:_LONGEST_WORDS]
-                self._hold(quote, Doubted(trouble.doubt, words), contributors)
+                detail = f"{violation.detail}; {', '.join(contributors)} agree on it"[:_LONGEST_WORDS]
+                self._quarantine(quote, Violation(violation.rule, detail), contributors)
             return False
         self._settle_all(quote)
         return True
 
-    def hold_for_disagreement(self, quotes: Sequence[Quote]) -> None:
+    def quarantine_disagreement(self, quotes: Sequence[Quote]) -> None:
         """Record what one metal's sources say of whom too few agree: each of them, for staff to choose from."""
-        words = ", ".join(f"{quote.source} {before_premium(quote).price:,}" for quote in quotes)
-        words = f"fewer than {settings.CONSENSUS_SOURCES} fresh sources agree: {words}"[:_LONGEST_WORDS]
+        detail = ", ".join(f"{quote.source} {before_premium(quote).price:,}" for quote in quotes)
+        detail = f"fewer than {settings.CONSENSUS_SOURCES} fresh sources agree: {detail}"[:_LONGEST_WORDS]
         for quote in quotes:
-            self._hold(quote, Doubted(Doubt.AGREEMENT, words))
+            self._quarantine(quote, Violation(SanityRule.AGREEMENT, detail))
 
     def _pending_of(self, quote: Quote) -> list[HeldPrice]:
         return [
@@ -98,10 +98,10 @@ class Judge:
         ]
 
     def _is_confirmed(
-        self, quote: Quote, contributors: Contributors, trouble: Doubted, *, is_more: bool = False
+        self, quote: Quote, contributors: Contributors, violation: Violation, *, is_more: bool = False
     ) -> bool:
         """Whether what is held confirms a quote; `is_more`: more sources say it than have to agree, which does too."""
-        if trouble.doubt is Doubt.BAND:
+        if violation.rule is SanityRule.BAND:
             return False  # a source that changed its unit would confirm itself for ever
         if any(self._is_same(quote, rejected) for rejected in self._rejected(quote)):
             return False
@@ -112,14 +112,14 @@ class Judge:
         others = [
             held
             for held in pending
-            if held.all_contributors.keys().isdisjoint(contributors) and held.doubt != Doubt.BAND
+            if held.all_contributors.keys().isdisjoint(contributors) and held.doubt != SanityRule.BAND
         ]
         return any(
             confirms(
                 spot,
                 before_premium(held.quote()),
                 contributors=contributors,
-                held_contributors=held.all_contributors,
+                quarantined_contributors=held.all_contributors,
                 max_jump_percent=self.max_jump_percent,
             )
             for held in others or pending
@@ -137,18 +137,18 @@ class Judge:
         before = before_premium(held.quote()).price
         return abs(percent(before_premium(quote).price - before, before)) <= self.max_jump_percent
 
-    def _hold(self, quote: Quote, trouble: Doubted, contributors: Contributors | None = None) -> None:
+    def _quarantine(self, quote: Quote, violation: Violation, contributors: Contributors | None = None) -> None:
         pending = self._pending_of(quote)
         for held in pending:
             if held.source != quote.source:
                 continue
-            if held.doubt == trouble.doubt and self._is_same(quote, held):
+            if held.doubt == violation.rule and self._is_same(quote, held):
                 return  # much the same over again: what staff are about to decide is not to change beneath them
-            held.decide(HeldPrice.Decision.OVERTAKEN, by=quote.source, at=self.now)
-        gainsaid = self._gainsaid(quote, trouble)
-        if gainsaid:
+            held.decide(HeldPrice.Decision.SUPERSEDED, by=quote.source, at=self.now)
+        superseded = self._superseded(quote, violation)
+        if superseded:
             # Not changed: staff who look at a list of before would decide on what it does not show.
-            gainsaid.delete()
+            superseded.delete()
         held = HeldPrice.objects.create(
             metal_id=quote.metal,
             currency=quote.currency,
@@ -157,23 +157,23 @@ class Judge:
             ask=quote.ask,
             source=quote.source,
             quoted_at=quote.quoted_at,
-            held_at=gainsaid.held_at if gainsaid else self.now,
+            held_at=superseded.held_at if superseded else self.now,
             refresh=self.refresh,
             contributors={source: at.isoformat() for source, at in contributors.items()} if contributors else None,
-            doubt=trouble.doubt,
-            words=trouble.words,
+            doubt=violation.rule,
+            words=violation.detail,
         )
         self._pending.append(held)
-        if not gainsaid and not any(held.doubt == trouble.doubt for held in pending):
-            logger.warning("%s: %s of %s is held: %s", quote.source, quote.metal, quote.currency, trouble.words)
+        if not superseded and not any(held.doubt == violation.rule for held in pending):
+            logger.warning("%s: %s of %s is held: %s", quote.source, quote.metal, quote.currency, violation.detail)
 
-    def _gainsaid(self, quote: Quote, trouble: Doubted) -> HeldPrice | None:
+    def _superseded(self, quote: Quote, violation: Violation) -> HeldPrice | None:
         """Much the same price from the same source, where another source has overtaken it of late."""
         last = HeldPrice.objects.filter(metal=quote.metal, currency=quote.currency, source=quote.source).first()
         is_it = (
             last is not None
-            and last.decision == HeldPrice.Decision.OVERTAKEN
-            and last.doubt == trouble.doubt
+            and last.decision == HeldPrice.Decision.SUPERSEDED
+            and last.doubt == violation.rule
             and last.held_at > self.now - _REMEMBERED_FOR
             and clock.can_be(last.held_at, self.now)
             and self._is_same(quote, last)
@@ -190,7 +190,7 @@ class Judge:
             held.decide(HeldPrice.Decision.CONFIRMED, by=quote.source, at=self.now)
             logger.warning("%s of %s is confirmed by %s: %s", held.metal_id, held.source, quote.source, held.price)
             return
-        held.decide(HeldPrice.Decision.OVERTAKEN, by=quote.source, at=self.now)
+        held.decide(HeldPrice.Decision.SUPERSEDED, by=quote.source, at=self.now)
         if quote.source != held.source:
             spot = before_premium(quote).price
             off = percent(before_premium(held.quote()).price - spot, spot)

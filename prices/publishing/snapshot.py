@@ -9,7 +9,7 @@ from django.db import transaction
 
 from prices import schedule
 from prices.domain.positions import Position
-from prices.domain.quotes import Change, Metal, PublishedQuote, PublishedTick
+from prices.domain.quotes import Change, Metal, Publication, PublishedQuote
 from prices.history import candle_store
 from prices.models import Head, LatestPrice, ListedMetal, Price, SignificantChange
 
@@ -23,7 +23,7 @@ _ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Snapshot:
     """Every listed metal's published quote, in staff's order, and the ticks and moves after the `since` that was given.
 
     `position` is the newest tick's. `ticks` are oldest first and at most `TICKS_KEPT`, the newest; `moves`, each with
@@ -34,7 +34,7 @@ class Standing:
 
     position: Position
     quotes: Mapping[Metal, PublishedQuote]
-    ticks: tuple[PublishedTick, ...]
+    ticks: tuple[Publication, ...]
     moves: tuple[tuple[int, Change], ...]
     moves_since: int
     freshness_limit: dt.timedelta
@@ -46,7 +46,7 @@ class Standing:
         return quote.metal in self.known_stale or schedule.is_stale(quote, now=now, limit=self.freshness_limit)
 
 
-def standing(since: Position | None = None, *, seen: Position | None = None) -> Standing:
+def read(since: Position | None = None, *, seen: Position | None = None) -> Snapshot:
     """Read the prices in force as of one moment, and with `since` the ticks after it.
 
     A database that cannot be the one where `since`, or else `seen`, was the position gets a new epoch. Where ticks come
@@ -63,7 +63,7 @@ def standing(since: Position | None = None, *, seen: Position | None = None) -> 
         quotes = _quotes_in_force()
         if Head.current().position == position:
             break
-    return Standing(
+    return Snapshot(
         position=position,
         quotes=quotes,
         ticks=ticks,
@@ -114,7 +114,7 @@ def _moves_after(since: int, until: int) -> tuple[list[SignificantChange], int]:
     return newest[::-1], moves_since
 
 
-def _ticks_after(since: int, until: Position, moves: Iterable[SignificantChange]) -> tuple[PublishedTick, ...]:
+def _ticks_after(since: int, until: Position, moves: Iterable[SignificantChange]) -> tuple[Publication, ...]:
     """The ticks that are kept of those after `since`, at most `TICKS_KEPT`, oldest first."""
     if since >= until.seq:
         return ()
@@ -133,13 +133,13 @@ def _ticks_after(since: int, until: Position, moves: Iterable[SignificantChange]
     return tuple(ticks)
 
 
-def _published(epoch: str, prices: list[Price], changes: list[SignificantChange]) -> PublishedTick:
+def _published(epoch: str, prices: list[Price], changes: list[SignificantChange]) -> Publication:
     """A tick of these prices. Where none of them is shown here it is empty, and leaves no gap in the numbers."""
     first = prices[0]
     assert first.seq is not None
     assert first.published_at is not None
     shown = [price for price in prices if price.is_shown]
-    return PublishedTick(
+    return Publication(
         epoch=epoch,
         seq=first.seq,
         published_at=first.published_at,

@@ -13,11 +13,11 @@ from django.utils import timezone
 from infra import formats
 from infra.clock import Clock
 from infra.readable import span
-from prices.domain.quotes import PERCENT_STEP, Lane, Metal, PublishedQuote, Quote, percent
+from prices.domain.quotes import PERCENT_STEP, Metal, PriceKind, PublishedQuote, Quote, percent
 from prices.models import Configuration, ListedMetal, Premium, ProviderState
 from prices.premiums import with_premium
-from prices.publishing.quarantine import Judge
-from prices.publishing.snapshot import standing
+from prices.publishing import snapshot
+from prices.publishing.quarantine import Validator
 from prices.sanity_bands import bands, last_live
 from prices.sources import registry
 from prices.sources.failover import Outcome
@@ -31,8 +31,8 @@ _LONGEST_ERROR = 18  # characters in a cell; whole below the table
 class Comparison:
     """What sources said at `at`, beside what screens show.
 
-    `states` are the sources in staff's order, as they are after they were asked. `premiums` and `doubts` are by metal,
-    the latter by source too: why a quote would be held.
+    `states` are the sources in staff's order, as they are after they were asked. `premiums` are by metal, and
+    `violations`, the reasons to quarantine a quote, by metal and source.
     """
 
     at: dt.datetime
@@ -42,7 +42,7 @@ class Comparison:
     shown: Mapping[Metal, PublishedQuote]
     premiums: Mapping[str, Decimal]
     tolerances: Mapping[str, Decimal]
-    doubts: Mapping[tuple[Metal, str], str]
+    violations: Mapping[tuple[Metal, str], str]
 
     @property
     def missing(self) -> list[Metal]:
@@ -128,7 +128,7 @@ class Comparison:
 
     def _complaints(self) -> list[str]:
         lines = [f"{name}: {outcome.complaint}" for name, outcome in self.outcomes.items() if outcome.errors]
-        lines += [f"{name}: {metal} would be held: {words}" for (metal, name), words in self.doubts.items()]
+        lines += [f"{name}: {metal} would be held: {words}" for (metal, name), words in self.violations.items()]
         if any(self._is_off(quote) for outcome in self.outcomes.values() for quote in outcome.said):
             lines.append("!: further from the median than is tolerated.")
         lines += [
@@ -158,7 +158,7 @@ class Comparison:
                     "price": quote.price,
                     "timestamp": formats.time(quote.quoted_at),
                     "deviationPercent": self.deviation(quote),
-                    "wouldBeHeld": self.doubts.get((metal, name)),
+                    "wouldBeHeld": self.violations.get((metal, name)),
                 }
                 for name, quote in self.quotes(metal).items()
             },
@@ -190,27 +190,27 @@ def compare(names: Collection[str], clock: Clock = timezone.now) -> Comparison:
     """Fetch from these sources, once, and put their answers side by side. It counts against their quotas."""
     outcomes = ask(names, clock)
     now = clock()
-    judge = Judge(
+    validator = Validator(
         last=lambda metal: last_live(metal, settings.BASE_CURRENCY),
         bands=bands(settings.BASE_CURRENCY),
         max_jump_percent=Configuration.load().jump_percent,
         now=now,
     )
-    doubts = {
-        (quote.metal, name): trouble.words
+    violations = {
+        (quote.metal, name): violation.detail
         for name, outcome in outcomes.items()
         for quote in outcome.said
-        if quote.lane is Lane.LIVE and (trouble := judge.doubts(quote))
+        if quote.kind is PriceKind.LIVE and (violation := validator.violation_of(quote))
     }
     return Comparison(
         at=now,
         metals=ListedMetal.metals(),
         outcomes=outcomes,
         states={source.name: source for source in registry.in_order() if source.name in outcomes},
-        shown=standing().quotes,
-        premiums=Premium.in_force(now),
+        shown=snapshot.read().quotes,
+        premiums=Premium.multipliers(now),
         tolerances=registry.tolerances(),
-        doubts=doubts,
+        violations=violations,
     )
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from infra import formats
 from prices import schedule
 from prices.domain.quotes import FALLBACK, Metal, Quote
-from prices.domain.sanity import doubted
+from prices.domain.sanity import find_violation
 from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal
 from prices.sanity_bands import bands
 
@@ -103,7 +103,7 @@ class FallbackPriceForm(InACurrencyForm):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
-        trouble = None if data.get("confirm") else self._doubted(data)
+        trouble = None if data.get("confirm") else self._violation(data)
         if trouble:
             self.add_error(
                 "price",
@@ -111,7 +111,7 @@ class FallbackPriceForm(InACurrencyForm):
             )
         return data
 
-    def _doubted(self, data: dict[str, Any]) -> str | None:
+    def _violation(self, data: dict[str, Any]) -> str | None:
         """What would speak against the price if a source gave it now, in words."""
         metal = data.get("metal") or getattr(self.instance, "metal", None)
         currency = data.get("currency") or self.instance.currency
@@ -130,8 +130,8 @@ class FallbackPriceForm(InACurrencyForm):
         last, band = self._last_known(metal, currency), bands(currency).get(quote.metal)
         if last is None and band is None:
             return f"There is no price of {quote.metal} in {currency} yet to compare this with"
-        trouble = doubted(quote, last, band=band, max_jump_percent=Configuration.load().jump_percent)
-        return trouble.words if trouble else None
+        violation = find_violation(quote, last, band=band, max_jump_percent=Configuration.load().jump_percent)
+        return violation.detail if violation else None
 
     def _last_known(self, metal: ListedMetal, currency: str) -> Quote | None:
         """The newest live price of this metal, or else the fallback that is being replaced.

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from infra.postgresql import long_work
-from prices.domain.quotes import Lane
+from prices.domain.quotes import PriceKind
 from prices.history import candle_store
 from prices.history.candle_store import Series
 from prices.management import arguments
@@ -44,14 +44,14 @@ class Command(BaseCommand):
         end = candle_store.midnight(last) if last else timezone.now()
         days = 0
         for name in arguments.metals(metal):
-            for lane in (Lane.LIVE, Lane.SIMULATED):
-                series = Series(name, settings.BASE_CURRENCY, lane)
+            for kind in (PriceKind.LIVE, PriceKind.SIMULATED):
+                series = Series(name, settings.BASE_CURRENCY, kind)
                 oldest = candle_store.oldest(series)
                 if oldest is None:
                     continue
                 start = max(oldest, candle_store.midnight(first)) if first else oldest
                 with arguments.bar(max(0, (end - start).days + 1), "day") as bar:
-                    bar.set_description(f"{name}, {lane}")
+                    bar.set_description(f"{name}, {kind}")
                     for _ in candle_store.rebuild(series, start, end, given_too=given):
                         bar.update()
                         days += 1
