@@ -21,7 +21,7 @@ from prices.premiums import before_premium
 from prices.publishing import confirmations, ingest
 from prices.sources import failover, registry
 from prices.sources.failover import Outcome
-from prices.sources.fetching import asked
+from prices.sources.fetching import fetch
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def refresh(clock: Clock = timezone.now) -> None:
     closed, one whose price was confirmed a short while ago is left out.
     """
     ingest.fall_back_where_due(now=clock(), unpriced_only=True)
-    metals = _to_ask_for(clock())
+    metals = _metals_to_fetch(clock())
     if not metals:
         logger.debug("the market is closed, and every price was confirmed a short while ago")
     elif settings.CONSENSUS_SOURCES:
@@ -64,7 +64,7 @@ def refresh(clock: Clock = timezone.now) -> None:
     ingest.fall_back_where_due(now=clock())
 
 
-def _to_ask_for(now: dt.datetime) -> list[Metal]:
+def _metals_to_fetch(now: dt.datetime) -> list[Metal]:
     """The listed metals, less those that are left alone while the market is closed (prices/schedule.py)."""
     confirmed, every = confirmations.last_confirmed(now), schedule.interval()
     # A source takes its time to answer, and tasks may come early: the last refresh seems a little less long ago.
@@ -72,7 +72,7 @@ def _to_ask_for(now: dt.datetime) -> list[Metal]:
     return [
         metal
         for metal in ListedMetal.metals()
-        if metal not in confirmed or schedule.asked_again(confirmed[metal], every) <= soon
+        if metal not in confirmed or schedule.fetched_again(confirmed[metal], every) <= soon
     ]
 
 
@@ -83,7 +83,7 @@ def _by_the_first(metals: list[Metal], refresh: int, clock: Clock) -> None:
     """
     fresh: set[Metal] = set()
     stale: list[Quote] = []
-    for outcome in asked(failover.one_after_the_other, registry.to_ask(clock()), metals, clock):
+    for outcome in fetch(failover.one_after_the_other, registry.sources_to_fetch(clock()), metals, clock):
         if outcome.fresh:
             fresh |= {quote.metal for quote in outcome.fresh}
             outcome.held |= ingest.offer(outcome.fresh, now=clock(), refresh=refresh)
@@ -100,11 +100,11 @@ def _by_consensus(metals: list[Metal], refresh: int, clock: Clock) -> None:
 
     When all have answered, or the budget is used up, what they say together goes out in the place of what went before.
     """
-    names = registry.to_ask(clock())
+    names = registry.sources_to_fetch(clock())
     answers = _Answers(metals, names)
     agreements: dict[Metal, Agreement] = {}
     offered: set[Quote | None] = {None}
-    for outcomes in asked(failover.side_by_side, names, metals, clock):
+    for outcomes in fetch(failover.side_by_side, names, metals, clock):
         decided = {metal: found for metal in answers.take(outcomes) if (found := answers.decided(metal))}
         news = [found for found in decided.values() if found.is_final or found.quote not in offered]
         if any(found.quote for found in news):

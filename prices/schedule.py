@@ -154,7 +154,7 @@ def closed_interval(every: dt.timedelta) -> dt.timedelta:
     return every if SIMULATED in settings.PRICE_PROVIDERS else max(every, settings.CLOSED_UPDATE_INTERVAL)
 
 
-def asked_again(confirmed_at: dt.datetime, every: dt.timedelta) -> dt.datetime:
+def fetched_again(confirmed_at: dt.datetime, every: dt.timedelta) -> dt.datetime:
     """From when on each refresh asks for a metal again that a source confirmed at this time; `every` is their interval.
 
     At once, where the market is open when the next one is due: then prices move. While it is closed they stand still,

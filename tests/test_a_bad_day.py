@@ -95,7 +95,7 @@ class Board:
 @pytest.fixture
 def market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Market:
     market, names = Market(tmp_path / "clock"), ["gold_api_com", "metals_dev"]
-    sources = {name: providers.Source(name=name, fetch=market.fetch, brings_all=True) for name in names}
+    sources = {name: providers.Provider(name=name, fetch=market.fetch, brings_all=True) for name in names}
     monkeypatch.setattr("prices.sources.failover.PROVIDERS", sources)
     settings.PRICE_PROVIDERS, settings.FALLBACK_AFTER = names, 2 * HOUR
     return market

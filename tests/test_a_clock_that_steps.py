@@ -355,8 +355,8 @@ def test_what_was_called_in_a_period_that_has_not_begun_counts_in_this_one(
     clock.is_put(RTC)  # into October
     registry.count_calls("a", 20, clock.now, None)
     clock.is_put(-RTC)
-    booking = registry.book("a", 5, clock.now)
-    registry.count_calls("a", 3, clock.now, booking)
+    reservation = registry.reserve("a", 5, clock.now)
+    registry.count_calls("a", 3, clock.now, reservation)
     assert ProviderState.objects.get(name="a").calls_left(clock.now) == 77
     clock.goes_on(RTC)
     registry.count_calls("a", 1, clock.now, None)
@@ -385,7 +385,7 @@ def test_a_day_that_a_clock_which_was_ahead_took_for_long_over_is_asked_for_agai
     for days in (1, 30):
         date = today - dt.timedelta(days=days)
         SilentDay.objects.create(archive=archive.name, metal="gold", currency="INR", date=date)
-        left_out = backfill.leave_out_silent(archive, {date: {Metal.GOLD}}, now=NOW)
+        left_out = backfill.leave_out_no_data(archive, {date: {Metal.GOLD}}, now=NOW)
         assert left_out == (days == 30)
 
 

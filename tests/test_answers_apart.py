@@ -54,14 +54,14 @@ class Rounds(World):
         for name, factor in factors.items():
             self.says[name] = factor if isinstance(factor, ProviderError) else {Metal.GOLD: times(factor)}
 
-    def source(self, name: str) -> providers.Source:
+    def source(self, name: str) -> providers.Provider:
         well = super().source(name).fetch
 
         def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> Mapping[Metal, Quote | ProviderError]:
             assert self._may_answer[name].wait(10)
             return well(metals, client=client, clock=clock)
 
-        return providers.Source(name=name, fetch=fetch, brings_all=True)
+        return providers.Provider(name=name, fetch=fetch, brings_all=True)
 
     def side_by_side(self, names: Sequence[str], metals: Sequence[Metal], **options: Any) -> Iterator[Any]:
         """The chain's own, whose sources answer in `rounds`; `between` is called when the first was dealt with."""
@@ -214,14 +214,14 @@ def test_a_metal_waits_for_no_other_metal(rounds: Callable[[str], Rounds], monke
     """A source that is called for each metal by itself may answer for gold, and not at all for silver."""
     world, silver = rounds("ab"), threading.Event()
 
-    def source(name: str) -> providers.Source:
+    def source(name: str) -> providers.Provider:
         def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> Mapping[Metal, Quote]:
             (metal,) = metals
             if metal is Metal.SILVER:
                 assert silver.wait(10)
             return {metal: quote(metal, PRICES[metal], source=name, at=world.now)}
 
-        return providers.Source(name=name, fetch=fetch)
+        return providers.Provider(name=name, fetch=fetch)
 
     def told(**options: Any) -> Iterator[Any]:
         for outcomes in _SIDE_BY_SIDE(**options):

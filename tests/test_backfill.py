@@ -22,7 +22,7 @@ from prices.domain.candles import Interval
 from prices.domain.quota import Quota
 from prices.domain.quotes import Metal
 from prices.history import backfill, csv_import
-from prices.history.backfill import Ask
+from prices.history.backfill import DaysRequest
 from prices.models import Candle, FallbackPrice, Head, LatestPrice, Premium, Price, ProviderState
 from prices.providers.http import TRIES, Client
 from prices.publishing import ingest
@@ -44,24 +44,24 @@ def database(either_database: None) -> Iterator[None]:
 
 
 class MetalsDev:
-    """metals.dev as a real server with a price for each day but `silent` ones; `asked` has the days of each call."""
+    """metals.dev as a real server with a price for each day but those in `no_data`; `requests` has each call's days."""
 
     def __init__(self, server: HTTPServer) -> None:
-        self.asked: list[tuple[str, str]] = []
-        self.silent: set[str] = set()
+        self.requests: list[tuple[str, str]] = []
+        self.no_data: set[str] = set()
         self.refuses: Any = None
         server.expect_request("/v1/timeseries").respond_with_handler(self._respond)
 
     def _respond(self, request: Request) -> Response:
         first, last = (dt.date.fromisoformat(request.args[name]) for name in ("start_date", "end_date"))
-        self.asked.append((f"{first:%m-%d}", f"{last:%m-%d}"))
+        self.requests.append((f"{first:%m-%d}", f"{last:%m-%d}"))
         if self.refuses is not None:
             return Response(json.dumps(self.refuses), content_type="application/json")
         days = [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
         rates = {
             day.isoformat(): {"date": day.isoformat(), "metals": PER_GRAM, "currencies": {"INR": 1}}
             for day in days
-            if f"{day:%m-%d}" not in self.silent
+            if f"{day:%m-%d}" not in self.no_data
         }
         answer = {"status": "success", "currency": "INR", "unit": "g", "rates": rates}
         return Response(json.dumps(answer), content_type="application/json")
@@ -116,22 +116,22 @@ missing = st.dictionaries(st.dates(MONDAY, MONDAY + dt.timedelta(days=60)), st.s
 def test_calls_bring_all_that_is_missing_and_none_asks_for_too_many_days(
     missing: dict[dt.date, set[Metal]], most: int, brings_all: bool
 ) -> None:
-    asks = list(backfill.plan(missing, days_per_call=most if brings_all else 1, brings_all=brings_all))
+    requests = list(backfill.plan(missing, days_per_call=most if brings_all else 1, brings_all=brings_all))
     brought = {
-        (asked.first + dt.timedelta(days=number), metal)
-        for asked in asks
-        for number in range((asked.last - asked.first).days + 1)
-        for metal in asked.metals
+        (request.first + dt.timedelta(days=number), metal)
+        for request in requests
+        for number in range((request.last - request.first).days + 1)
+        for metal in request.metals
     }
     assert {(date, metal) for date, metals in missing.items() for metal in metals} <= brought
-    assert all((asked.last - asked.first).days < most for asked in asks if brings_all)
-    assert all(len(asked.metals) == 1 and asked.first == asked.last for asked in asks if not brings_all)
+    assert all((request.last - request.first).days < most for request in requests if brings_all)
+    assert all(len(request.metals) == 1 and request.first == request.last for request in requests if not brings_all)
 
 
 def test_nothing_is_asked_for_where_nothing_is_missing() -> None:
     assert list(backfill.plan({MONDAY: set()}, days_per_call=30, brings_all=True)) == []
     assert list(backfill.plan({MONDAY: {Metal.GOLD}}, days_per_call=30, brings_all=True)) == [
-        Ask((Metal.GOLD,), MONDAY, MONDAY)
+        DaysRequest((Metal.GOLD,), MONDAY, MONDAY)
     ]
 
 
@@ -140,7 +140,7 @@ def test_nothing_is_asked_for_where_nothing_is_missing() -> None:
 
 def test_each_day_becomes_a_candle_that_names_its_vendor(database: None, metals_dev: MetalsDev) -> None:
     said = days()
-    assert metals_dev.asked == [("09-14", "09-20")]
+    assert metals_dev.requests == [("09-14", "09-20")]
     open_days = [MONDAY + dt.timedelta(days=number) for number in range(7) if number != 5]  # a Saturday has no market
     written = [each for each in candles() if each[2]]
     assert [start for start, *_ in written] == [midnight(date) for date in open_days]
@@ -152,22 +152,22 @@ def test_days_that_are_there_are_not_asked_for_again(database: None, metals_dev:
     days(last=MONDAY + dt.timedelta(days=2))
     before = everything()
     days(last=MONDAY + dt.timedelta(days=2))
-    assert metals_dev.asked == [("09-14", "09-16")]
+    assert metals_dev.requests == [("09-14", "09-16")]
     assert everything() == before
     days(last=MONDAY + dt.timedelta(days=4))
-    assert metals_dev.asked[1:] == [("09-17", "09-18")]
+    assert metals_dev.requests[1:] == [("09-17", "09-18")]
 
 
 def test_a_day_that_the_vendor_knows_nothing_of_costs_one_call_once_it_is_long_over(
     database: None, metals_dev: MetalsDev
 ) -> None:
-    metals_dev.silent = {"09-15", "09-18"}  # nine and six days ago
+    metals_dev.no_data = {"09-15", "09-18"}  # nine and six days ago
     assert "4 that metals_dev knows nothing of" in days("--days-per-call=1", "--metal=gold", "--metal=silver")
-    metals_dev.asked.clear()
+    metals_dev.requests.clear()
     assert "4 that metals_dev knows nothing of" in days("--days-per-call=1", "--metal=gold", "--metal=silver")
-    assert metals_dev.asked == [("09-18", "09-18")]
-    metals_dev.asked.clear()
-    metals_dev.silent = set()
+    assert metals_dev.requests == [("09-18", "09-18")]
+    metals_dev.requests.clear()
+    metals_dev.no_data = set()
     assert "1 written, 4 there already, 0 unusable, 1 that" in days("--metal=silver")
     assert "2 written" in days("--again", "--metal=gold")
     assert candles()[1] == (midnight(dt.date(2026, 9, 15)), "9223.3162", "metals_dev")
@@ -176,15 +176,15 @@ def test_a_day_that_the_vendor_knows_nothing_of_costs_one_call_once_it_is_long_o
 def test_that_a_vendor_has_nothing_of_several_days_is_not_believed_for_good(
     database: None, metals_dev: MetalsDev
 ) -> None:
-    metals_dev.silent = {"09-01", "09-02", "09-03", "09-04"}
+    metals_dev.no_data = {"09-01", "09-02", "09-03", "09-04"}
     first, last = dt.date(2026, 9, 1), dt.date(2026, 9, 4)
     days(first=first, last=last)
-    metals_dev.silent = set()
+    metals_dev.no_data = set()
     assert "16 written" in days(first=first, last=last)
 
 
 def test_what_was_interrupted_goes_on(database: None, metals_dev: MetalsDev, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = backfill.ask
+    real = backfill.fetch_days
     calls = iter(range(10))
 
     def interrupted(*arguments: Any, **options: Any) -> Any:
@@ -192,11 +192,11 @@ def test_what_was_interrupted_goes_on(database: None, metals_dev: MetalsDev, mon
             raise KeyboardInterrupt
         return real(*arguments, **options)
 
-    monkeypatch.setattr(backfill, "ask", interrupted)
+    monkeypatch.setattr(backfill, "fetch_days", interrupted)
     with pytest.raises(KeyboardInterrupt):
         days("--days-per-call=1", last=MONDAY + dt.timedelta(days=3))
     days("--days-per-call=1", last=MONDAY + dt.timedelta(days=3))
-    assert metals_dev.asked == [(f"09-{day}", f"09-{day}") for day in (14, 15, 16, 17)]
+    assert metals_dev.requests == [(f"09-{day}", f"09-{day}") for day in (14, 15, 16, 17)]
 
 
 def test_a_candle_of_our_own_ticks_stays_unless_it_is_to_be_replaced(database: None, metals_dev: MetalsDev) -> None:
@@ -207,9 +207,9 @@ def test_a_candle_of_our_own_ticks_stays_unless_it_is_to_be_replaced(database: N
     assert (midnight(MONDAY), "105.0461", "metals_dev") in candles("silver")
     days("--replace", last=MONDAY)
     assert (midnight(MONDAY), "9223.3162", "metals_dev") in candles()
-    assert metals_dev.asked == [("09-14", "09-14")] * 2
+    assert metals_dev.requests == [("09-14", "09-14")] * 2
     days("--replace", last=MONDAY)
-    assert len(metals_dev.asked) == 2
+    assert len(metals_dev.requests) == 2
 
 
 def test_a_premium_is_on_the_days_that_it_was_in_force(database: None, metals_dev: MetalsDev) -> None:

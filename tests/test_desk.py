@@ -253,7 +253,7 @@ def test_a_probe_does_not_go_beyond_the_quota_nor_take_that_for_a_failure(
 
 def test_a_probe_of_no_metal_at_all_does_no_harm(world: World) -> None:
     ListedMetal.objects.update(enabled=False)
-    assert not fetching.ask(["a", "b"])["a"].quotes
+    assert not fetching.probe(["a", "b"])["a"].quotes
     assert world.asked == []
 
 

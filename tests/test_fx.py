@@ -55,8 +55,8 @@ def test_an_answer_of_open_er_api_is_a_rate_of_its_time() -> None:
 @pytest.mark.parametrize(
     ("read", "answer", "complaint"),
     [
-        (frankfurter, {"message": "not found"}, "answers for nothing where USD was asked"),
-        (frankfurter, changed(ECB, "base", "EUR"), "answers for 'EUR' where USD was asked"),
+        (frankfurter, {"message": "not found"}, "answers for nothing, not for USD"),
+        (frankfurter, changed(ECB, "base", "EUR"), "answers for 'EUR', not for USD"),
         (frankfurter, changed(ECB, "amount", Decimal(10)), "gives '10' as amount"),
         (frankfurter, changed(ECB, "rates", ...), "gives nothing as rates"),
         (frankfurter, changed(ECB, "rates.INR", ...), "gives nothing as INR"),
@@ -67,7 +67,7 @@ def test_an_answer_of_open_er_api_is_a_rate_of_its_time() -> None:
         (frankfurter, [], "answers with a list where an object was expected"),
         (open_er_api, {"result": "error", "error-type": "malformed-request"}, "answers with an error: 'malformed-req"),
         (open_er_api, {"error": "?"}, "answers with an error: '?'"),
-        (open_er_api, changed(DAILY, "base_code", "EUR"), "answers for 'EUR' where USD was asked"),
+        (open_er_api, changed(DAILY, "base_code", "EUR"), "answers for 'EUR', not for USD"),
         (open_er_api, changed(DAILY, "rates.INR", Decimal(-1)), "gives '-1' as INR, which is not a positive number"),
         (open_er_api, changed(DAILY, "rates.INR", None), "gives nothing as INR"),
         (open_er_api, changed(DAILY, "time_last_update_unix", ...), "gives nothing as time_last_update_unix"),

@@ -98,12 +98,12 @@ def test_an_old_quote_is_one_still() -> None:
 @pytest.mark.parametrize(
     ("changed", "kind", "complaint"),
     [
-        ({"symbol": "XAG"}, TemporaryError, "answers for 'XAG' where XAU was asked"),
-        ({"symbol": ...}, TemporaryError, "answers for nothing where XAU was asked"),
-        ({"symbol": ["XAU"]}, TemporaryError, "answers for a list where XAU was asked"),
-        ({"currency": "USD"}, PermanentError, "quotes in 'USD' where INR was asked"),
-        ({"currency": ...}, PermanentError, "quotes in 'USD' where INR was asked"),
-        ({"currency": None}, PermanentError, "quotes in nothing where INR was asked"),
+        ({"symbol": "XAG"}, TemporaryError, "answers for 'XAG', not for XAU"),
+        ({"symbol": ...}, TemporaryError, "answers for nothing, not for XAU"),
+        ({"symbol": ["XAU"]}, TemporaryError, "answers for a list, not for XAU"),
+        ({"currency": "USD"}, PermanentError, "quotes in 'USD', not in INR"),
+        ({"currency": ...}, PermanentError, "quotes in 'USD', not in INR"),
+        ({"currency": None}, PermanentError, "quotes in nothing, not in INR"),
         ({"error": "Symbol not found"}, TemporaryError, "answers with an error: 'Symbol not found'"),
         ({"error": {"code": 7}}, TemporaryError, "answers with an error: an object"),
         ({"price": ...}, TemporaryError, "gives nothing as price"),

@@ -158,8 +158,8 @@ def test_a_failure_is_told_in_the_vendors_words(text: str, complaint: str) -> No
 @pytest.mark.parametrize(
     ("path", "said", "kind", "complaint"),
     [
-        ("base", "USD", PermanentError, "quotes in 'USD' where INR was asked"),
-        ("base", ..., PermanentError, "quotes in nothing where INR was asked"),
+        ("base", "USD", PermanentError, "quotes in 'USD', not in INR"),
+        ("base", ..., PermanentError, "quotes in nothing, not in INR"),
         ("rates", ..., TemporaryError, "gives nothing as rates"),
         ("rates", [], TemporaryError, "gives a list as rates"),
         ("timestamp", ..., TemporaryError, "gives nothing as timestamp, which is not a time"),

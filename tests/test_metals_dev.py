@@ -150,8 +150,8 @@ def test_a_failure_is_told_in_the_vendors_words(text: str, kind: type[ProviderEr
     ("path", "said", "kind", "complaint"),
     [
         ("status", "partial", TemporaryError, "gives 'partial' as status"),
-        ("currency", "USD", PermanentError, "quotes in 'USD' where INR was asked"),
-        ("currency", ..., PermanentError, "quotes in nothing where INR was asked"),
+        ("currency", "USD", PermanentError, "quotes in 'USD', not in INR"),
+        ("currency", ..., PermanentError, "quotes in nothing, not in INR"),
         ("unit", "lb", TemporaryError, "gives 'lb' as unit"),
         ("unit", ..., TemporaryError, "gives nothing as unit"),
         ("unit", ["g"], TemporaryError, "gives a list as unit"),

@@ -230,18 +230,18 @@ def test_a_failure_that_comes_with_http_200_is_of_its_kind(
 @pytest.mark.parametrize(
     ("parse", "path", "said", "kind", "complaint"),
     [
-        ("goldapi_io", "metal", "XAG", TemporaryError, "answers for 'XAG' where XAU was asked"),
-        ("goldapi_io", "currency", "USD", PermanentError, "quotes in 'USD' where INR was asked"),
-        ("goldapi_io", "timestamp", Decimal(1751284800000), TemporaryError, "answers for 2025-06-30 where 2025-07-01"),
+        ("goldapi_io", "metal", "XAG", TemporaryError, "answers for 'XAG', not for XAU"),
+        ("goldapi_io", "currency", "USD", PermanentError, "quotes in 'USD', not in INR"),
+        ("goldapi_io", "timestamp", Decimal(1751284800000), TemporaryError, "for 2025-06-30, not for 2025-07-01"),
         ("goldapi_io", "price", Decimal(-1), TemporaryError, "gives '-1' as price"),
         ("metals_dev", "unit", "lb", TemporaryError, "gives 'lb' as unit"),
         ("metals_dev", "rates", [], TemporaryError, "gives a list as rates"),
-        ("timeframe", "base", "USD", PermanentError, "quotes in 'USD' where INR was asked"),
-        ("one day", "base", "USD", PermanentError, "quotes in 'USD' where INR was asked"),
-        ("one day", "timestamp", Decimal(1751500799), TemporaryError, "answers for 2025-07-02 where 2025-07-01"),
-        ("ohlc", "base", "XAG", TemporaryError, "answers for 'XAG' where XAU was asked"),
-        ("ohlc", "quote", "USD", PermanentError, "quotes in 'USD' where INR was asked"),
-        ("ohlc", "timestamp", Decimal(1751500799), TemporaryError, "answers for 2025-07-02 where 2025-07-01"),
+        ("timeframe", "base", "USD", PermanentError, "quotes in 'USD', not in INR"),
+        ("one day", "base", "USD", PermanentError, "quotes in 'USD', not in INR"),
+        ("one day", "timestamp", Decimal(1751500799), TemporaryError, "answers for 2025-07-02, not for 2025-07-01"),
+        ("ohlc", "base", "XAG", TemporaryError, "answers for 'XAG', not for XAU"),
+        ("ohlc", "quote", "USD", PermanentError, "quotes in 'USD', not in INR"),
+        ("ohlc", "timestamp", Decimal(1751500799), TemporaryError, "answers for 2025-07-02, not for 2025-07-01"),
     ],
 )
 def test_what_was_not_asked_for_is_refused_in_words(

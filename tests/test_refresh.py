@@ -90,7 +90,7 @@ ANSWERS: dict[str, tuple[Answer, str]] = {
     ),
     "200 with a failure without `error`": (
         said('{"status": "failure", "error_code": 1203, "error_message": "The quota is exceeded."}'),
-        "answers for nothing where X.. was asked",
+        "answers for nothing, not for X..",
     ),
     "401": (said('{"error": "No API Key"}', status=401), "answers HTTP 401: 'No API Key'"),
     "500 in JSON": (said('{"error": "Oh\\nno"}', status=500), re.escape(r"answers HTTP 500: 'Oh\nno'")),
@@ -99,11 +99,11 @@ ANSWERS: dict[str, tuple[Answer, str]] = {
     "deep nesting": (said("[" * 100_000), "answers with something that is not JSON"),
     "deep nesting in a field": (
         said(f'{{"symbol": {"[" * 900}{"]" * 900}}}'),
-        "answers (for a list where X.. was asked|with something that is not JSON)",
+        "answers (for a list, not for X..|with something that is not JSON)",
     ),
     "a list": (said("[]"), "answers with a list where an object was expected"),
     "null": (said("null"), "answers with a NoneType where an object was expected"),
-    "an older answer, in dollars": (quoting(NOW, currency=...), "quotes in 'USD' where INR was asked"),
+    "an older answer, in dollars": (quoting(NOW, currency=...), "quotes in 'USD', not in INR"),
     "a huge exponent": (
         said('{"symbol":"XAU","currency":"INR","price":1e999999,"updatedAt":"2026-09-24T08:00:00Z"}'),
         r"(gives '1E\+999999' as price|answers for 'XAU').*",
@@ -226,7 +226,7 @@ def test_a_quote_is_no_older_for_the_source_that_was_waited_for_before(
         going.now = answers_at
         raise TemporaryError("no answer in time")
 
-    slow = providers.Source(name="metals_dev", fetch=hangs, brings_all=True)
+    slow = providers.Provider(name="metals_dev", fetch=hangs, brings_all=True)
     monkeypatch.setattr("prices.sources.failover.PROVIDERS", {**PROVIDERS, "metals_dev": slow})
     settings.PRICE_PROVIDERS = ["metals_dev", LIVE]
     source.answer = quoting(answers_at)
@@ -422,7 +422,7 @@ def test_each_source_may_use_its_share_of_what_is_left(monkeypatch: pytest.Monke
         raise TemporaryError("has nothing")
 
     monkeypatch.setattr(
-        "prices.sources.failover.PROVIDERS", {name: providers.Source(name=name, fetch=has_nothing) for name in "abc"}
+        "prices.sources.failover.PROVIDERS", {name: providers.Provider(name=name, fetch=has_nothing) for name in "abc"}
     )
     started = time.monotonic()
     budget = dt.timedelta(seconds=60)
@@ -432,7 +432,7 @@ def test_each_source_may_use_its_share_of_what_is_left(monkeypatch: pytest.Monke
         budget=budget,
         clock=lambda: NOW,
         is_stale=lambda quote: False,
-        book=lambda name, calls: None,
+        reserve=lambda name, calls: None,
     )
     for _ in asked:
         pass

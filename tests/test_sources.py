@@ -162,7 +162,8 @@ def test_of_several_workers_one_tries_a_source_again(world: World) -> None:
     for _ in range(3):
         world.refresh()
     later = world.now + MINUTE
-    assert sorted("a" in asked for asked in at_once(lambda worker: registry.to_ask(later), 4)) == [False] * 3 + [True]
+    chosen = at_once(lambda worker: registry.sources_to_fetch(later), 4)
+    assert sorted("a" in names for names in chosen) == [False] * 3 + [True]
 
 
 def test_where_nobody_else_is_left_a_source_is_asked_however_it_fails(world: World, settings: Settings) -> None:
@@ -326,7 +327,7 @@ def test_good_prices_are_out_at_once_though_something_hangs(
     out: list[float] = []
     monkeypatch.setattr(publish, "tick", lambda tick: out.append(time.monotonic()))
 
-    def source(name: str) -> providers.Source:
+    def source(name: str) -> providers.Provider:
         well = world.source(name).fetch
 
         def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> Mapping[Metal, Quote | ProviderError]:
@@ -337,7 +338,7 @@ def test_good_prices_are_out_at_once_though_something_hangs(
             answered.append(time.monotonic())
             return said
 
-        return providers.Source(name=name, fetch=fetch, brings_all=name != "a")
+        return providers.Provider(name=name, fetch=fetch, brings_all=name != "a")
 
     monkeypatch.setattr("prices.sources.failover.PROVIDERS", {name: source(name) for name in "abc"})
     began = time.monotonic()

@@ -21,7 +21,7 @@ from infra.clock import Clock
 from infra.redaction import KEYS, TokenlessFormatter
 from prices.domain.quotes import FALLBACK, Metal, PriceKind, Quote
 from prices.models import Price, ProviderState
-from prices.providers import PROVIDERS, Source, fx
+from prices.providers import PROVIDERS, Provider, fx
 from prices.providers.errors import PermanentError, ProviderError, TemporaryError
 from prices.providers.http import LARGEST_BODY, Client
 from prices.publishing import snapshot
@@ -299,7 +299,7 @@ def own_faults(vendor: Vendor) -> Iterator[tuple[str, Fault]]:
             Fault(
                 lambda vendor, market: market.well(vendor.name, NOW, lambda answer: answer | {vendor.currency: "USD"}),
                 PermanentError,
-                "quotes in 'USD' where INR was asked",
+                "quotes in 'USD', not in INR",
                 "its answer",
             ),
         )
@@ -309,7 +309,7 @@ def own_faults(vendor: Vendor) -> Iterator[tuple[str, Fault]]:
             Fault(
                 lambda vendor, market: market.well(vendor.name, NOW, lambda answer: answer | {vendor.metal: "XCU"}),
                 TemporaryError,
-                "answers for 'XCU' where XAU was asked",
+                "answers for 'XCU', not for XAU",
                 "its answer",
             ),
         )
@@ -339,7 +339,7 @@ def row(vendor: Vendor, name: str, error: ProviderError) -> str:
 Breaking: TypeAlias = Callable[[Vendor, str, Fault], None]
 
 
-def hurried(source: Source) -> Source:
+def hurried(source: Provider) -> Provider:
     """The same source, which gives its vendor a short time to answer."""
 
     def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> Mapping[Metal, Quote | ProviderError]:
@@ -473,14 +473,12 @@ RATE_FAULTS = {
     if fault.costs == "all" and name != "another shape"  # those of any answer at all
 } | {
     "422": Fault(says('{"message":"bad"}', 422), PermanentError, "answers HTTP 422: 'bad'"),
-    "200 with a failure": Fault(
-        says('{"message":"not found"}'), TemporaryError, "answers for nothing where USD was asked"
-    ),
+    "200 with a failure": Fault(says('{"message":"not found"}'), TemporaryError, "answers for nothing, not for USD"),
     "no rate": Fault(ecb(rates={}), TemporaryError, "gives nothing as INR"),
     "a rate of zero": Fault(ecb(rates={"INR": 0}), TemporaryError, f"gives '0' as INR, {NO_AMOUNT}"),
     "a negative rate": Fault(ecb(rates={"INR": -1}), TemporaryError, f"gives '-1' as INR, {NO_AMOUNT}"),
     "NaN": Fault(ecb(rates={"INR": float("nan")}), TemporaryError, "gives NaN as a number"),
-    "another currency": Fault(ecb(base="EUR"), TemporaryError, "answers for 'EUR' where USD was asked"),
+    "another currency": Fault(ecb(base="EUR"), TemporaryError, "answers for 'EUR', not for USD"),
     "of ten dollars": Fault(ecb(amount=10), TemporaryError, "gives '10' as amount"),
     "no day": Fault(ecb(date=None), TemporaryError, "gives nothing as date, which is not a time"),
     "a day ahead": Fault(ecb(date="2026-09-25"), TemporaryError, "gives 2026-09-25T00:00:00Z as date, which cannot .*"),

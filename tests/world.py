@@ -32,7 +32,7 @@ class World:
         self.froze_at: dict[str, dt.datetime] = {}
         self.now = now
 
-    def source(self, name: str) -> providers.Source:
+    def source(self, name: str) -> providers.Provider:
         def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
             self.asked.append(name)
             client.calls += 1
@@ -46,7 +46,7 @@ class World:
                 if metal in said
             }
 
-        return providers.Source(name=name, fetch=fetch, brings_all=True)
+        return providers.Provider(name=name, fetch=fetch, brings_all=True)
 
     def refresh(self, minutes: float = 1) -> list[str]:
         """Let so many minutes go by, and refresh. Which sources were asked."""

@@ -14,7 +14,7 @@ from prices import clock_watch
 from prices.admin.pages import ONE_MEANING
 from prices.models import ProviderState
 from prices.sources import registry
-from prices.sources.fetching import ask
+from prices.sources.fetching import probe
 from prices.sources.health import in_words, quota_left
 
 _STAFFS = ["position", "enabled"]
@@ -47,10 +47,8 @@ class ProviderStateAdmin(admin.ModelAdmin):
         if self.has_view_or_change_permission(request):
             registry.in_order()  # makes the rows of sources that were never fetched from
             if request.method == "GET":
-                for complaint in clock_watch.complaints():
-                    messages.warning(
-                        request, f"{complaint}. Until then prices may seem older or younger than they are."
-                    )
+                for detail in clock_watch.complaints():
+                    messages.warning(request, f"{detail}. Until then prices may seem older or younger than they are.")
         response = super().changelist_view(request, extra_context)
         if request.method == "POST":  # an action, or edits of several rows, of which only all together tell
             _warn_where_too_few_are_asked(request)
@@ -119,10 +117,10 @@ class ProviderStateAdmin(admin.ModelAdmin):
     @admin.action(description="Probe now: ask, and publish nothing", permissions=["change"])
     def probe(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> None:
         chosen = {source.name: source for source in queryset}
-        for name, outcome in ask(list(chosen)).items():
+        for name, outcome in probe(list(chosen)).items():
             said = ", ".join(f"{quote.metal} {quote.price:,}" for quote in outcome.said)
             calls = f"{outcome.calls} call{'' if outcome.calls == 1 else 's'}"
-            words = f"{'; '.join(filter(None, (said, outcome.complaint)))} ({outcome.seconds * 1000:.0f} ms, {calls})"
+            words = f"{'; '.join(filter(None, (said, outcome.detail)))} ({outcome.seconds * 1000:.0f} ms, {calls})"
             level = messages.WARNING if outcome.quotes else messages.ERROR
             if not outcome.errors:
                 level = messages.SUCCESS

@@ -50,7 +50,7 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
-class Booking:
+class Reservation:
     """Calls of the period that began on `since`, which count as used until it is known how many were made."""
 
     calls: int

@@ -40,15 +40,15 @@ _INSTANT: Final = dt.timedelta(microseconds=1)
 
 @dataclass(slots=True)
 class Filled:
-    """How many days, candles or ticks were `written`, were `there` already, and are `unknown` to the vendor; `troubles`
-    says of each other one why it could not be had, and `refused` why it could not be believed.
+    """How many days, candles or ticks were `written`, were `there` already, and are `unknown` to the vendor; `failures`
+    says of each other one why it could not be had, and `violations` why it could not be believed.
     """
 
     written: int = 0
     there: int = 0
     unknown: int = 0
-    troubles: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
 
 
 class QuotaEndsError(Exception):
@@ -59,7 +59,7 @@ class QuotaEndsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class DaysRequest:
     """One call: for these metals, the days from `first` to `last`, both with them."""
 
     metals: tuple[Metal, ...]
@@ -67,18 +67,22 @@ class Ask:
     last: dt.date
 
 
-def plan(missing: Mapping[dt.date, AbstractSet[Metal]], *, days_per_call: int, brings_all: bool) -> Iterator[Ask]:
+def plan(
+    missing: Mapping[dt.date, AbstractSet[Metal]], *, days_per_call: int, brings_all: bool
+) -> Iterator[DaysRequest]:
     """The fewest calls that bring the metals that are missing on each day, oldest first. Pure."""
     dates = sorted(date for date, metals in missing.items() if metals)
     if not brings_all:
         yield from (
-            Ask((metal,), date, date) for date in dates for metal in sorted(missing[date], key=list(Metal).index)
+            DaysRequest((metal,), date, date)
+            for date in dates
+            for metal in sorted(missing[date], key=list(Metal).index)
         )
         return
     while dates:
         within = [date for date in dates if date < dates[0] + dt.timedelta(days=days_per_call)]
         wanted = {metal for date in within for metal in missing[date]}
-        yield Ask(tuple(metal for metal in Metal if metal in wanted), within[0], within[-1])
+        yield DaysRequest(tuple(metal for metal in Metal if metal in wanted), within[0], within[-1])
         dates = dates[len(within) :]
 
 
@@ -99,21 +103,21 @@ def missing_days(
     return missing
 
 
-def leave_out_silent(archive: Archive, missing: Mapping[dt.date, set[Metal]], *, now: dt.datetime) -> int:
+def leave_out_no_data(archive: Archive, missing: Mapping[dt.date, set[Metal]], *, now: dt.datetime) -> int:
     """Leave out the missing days that the provider had no data for when they were fetched before; returns how many.
 
     A day that is not settled at `now` was fetched by a clock that was ahead, and is fetched again.
     """
     settled = now.date() - _SETTLED
-    silent = SilentDay.objects.filter(archive=archive.name, currency=settings.BASE_CURRENCY, date__lt=settled)
-    known = [(date, metal) for date, metal in silent.values_list("date", "metal") if metal in missing.get(date, ())]
+    no_data = SilentDay.objects.filter(archive=archive.name, currency=settings.BASE_CURRENCY, date__lt=settled)
+    known = [(date, metal) for date, metal in no_data.values_list("date", "metal") if metal in missing.get(date, ())]
     for date, metal in known:
         missing[date].discard(Metal(metal))
     return len(known)
 
 
-def ask(
-    archive: Archive, asked: Ask, *, leave: int, replace: bool, now: dt.datetime, confirmed: bool = False
+def fetch_days(
+    archive: Archive, request: DaysRequest, *, leave: int, replace: bool, now: dt.datetime, confirmed: bool = False
 ) -> Filled:
     """Make one call, and write the days that it brings and that can be believed (prices/history/sanity.py), or all of
     them where somebody `confirmed` them.
@@ -127,27 +131,27 @@ def ask(
             f"{left} calls are left of {source.name}'s {source.quota}, and {leave} are for its refreshes. "
             f"It begins anew on {source.quota.begins_anew(now)}: give the same command then, and it goes on"
         )
-    booking = registry.book(archive.source, TRIES, now)
+    reservation = registry.reserve(archive.source, TRIES, now)
     deadline = time.monotonic() + settings.PROVIDER_BUDGET.total_seconds()
-    client = Client(deadline=deadline, most_calls=booking.calls if booking else None)
+    client = Client(deadline=deadline, most_calls=reservation.calls if reservation else None)
     try:
-        found = archive.fetch(asked.metals, asked.first, asked.last, client=client, now=now)
+        found = archive.fetch(request.metals, request.first, request.last, client=client, now=now)
     except NoDataError:
         found = {}
     finally:
-        registry.count_calls(archive.source, client.calls, now, booking)
-    filled = Filled(unknown=_remember_silence(archive, asked, found, now))
+        registry.count_calls(archive.source, client.calls, now, reservation)
+    filled = Filled(unknown=_remember_no_data(archive, request, found, now))
     days: dict[tuple[dt.date, Metal], Quote] = {}
     for (date, metal), said in found.items():
         if isinstance(said, ProviderError):
-            filled.troubles.append(f"{date} {metal}: {said}")
+            filled.failures.append(f"{date} {metal}: {said}")
         elif _is_open(date):  # else it is the day before once more
             days[date, metal] = said
     premiums = PremiumHistory()
     if not confirmed:
         for day, why in _violations(days, premiums).items():
             del days[day]
-            filled.refused.append(why)
+            filled.violations.append(why)
     by_series: dict[Series, list[candles.Candle]] = {}
     for (date, metal), said in days.items():
         by_series.setdefault(series_of(metal), []).append(_day(date, said, premiums, now))
@@ -187,21 +191,23 @@ def nearest(series: Series, premiums: PremiumHistory) -> Nearest:
     return point
 
 
-def _remember_silence(archive: Archive, asked: Ask, found: Collection[tuple[dt.date, Metal]], now: dt.datetime) -> int:
+def _remember_no_data(
+    archive: Archive, request: DaysRequest, found: Collection[tuple[dt.date, Metal]], now: dt.datetime
+) -> int:
     """Remember the days of a call that the vendor knows nothing of, where they are long over; returns how many days it
     knows nothing of. An answer without any of several days is not remembered: that may be a defect of the vendor's."""
-    dates = [date for date in dates_between(asked.first, asked.last) if _is_open(date)]
-    silent = [(date, metal) for date in dates for metal in asked.metals if (date, metal) not in found]
-    if found or asked.first == asked.last:
+    dates = [date for date in dates_between(request.first, request.last) if _is_open(date)]
+    no_data = [(date, metal) for date in dates for metal in request.metals if (date, metal) not in found]
+    if found or request.first == request.last:
         SilentDay.objects.bulk_create(
             (
                 SilentDay(archive=archive.name, metal=metal, currency=settings.BASE_CURRENCY, date=date)
-                for date, metal in silent
+                for date, metal in no_data
                 if now.date() - date > _SETTLED
             ),
             ignore_conflicts=True,
         )
-    return len(silent)
+    return len(no_data)
 
 
 def series_of(metal: str, source: str = "") -> Series:

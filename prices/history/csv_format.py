@@ -69,8 +69,8 @@ class Bar:
 class CsvError(ValueError):
     """Says on which line and in which column something cannot be read, and what to write instead."""
 
-    def __init__(self, line: int, column: str, trouble: str) -> None:
-        super().__init__(f"line {line}, {f'column {column}: ' if column else ''}{trouble}")
+    def __init__(self, line: int, column: str, detail: str) -> None:
+        super().__init__(f"line {line}, {f'column {column}: ' if column else ''}{detail}")
         self.line = line
         self.column = column
 
@@ -192,9 +192,9 @@ class _Line:
         if (self._given.get("currency") or layout.currency) != layout.currency:
             raise self.error("currency", f"prices here are in {layout.currency} (BASE_CURRENCY), and these in another.")
 
-    def error(self, column: str, trouble: str) -> CsvError:
+    def error(self, column: str, detail: str) -> CsvError:
         given = self._given.get(column, "")
-        return CsvError(self.number, column, f"{given[:40]!r}: {trouble}" if given else trouble)
+        return CsvError(self.number, column, f"{given[:40]!r}: {detail}" if given else detail)
 
     def metal(self) -> Metal:
         try:

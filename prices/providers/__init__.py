@@ -25,7 +25,7 @@ class Fetch(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Provider:
     """A vendor. `brings_all`: one call for all metals; else `fetch` is called with one metal at a time, side by side.
 
     `includes_premium`: its prices hold duty and the like already. `key`: the setting with its key, where it needs one.
@@ -38,15 +38,15 @@ class Source:
     key: str = ""
 
 
-PROVIDERS: Final[Mapping[str, Source]] = {
+PROVIDERS: Final[Mapping[str, Provider]] = {
     source.name: source
     for source in (
-        Source(name=gold_api_com.NAME, fetch=gold_api_com.fetch),
-        Source(name=goldapi_io.NAME, fetch=goldapi_io.fetch, key="GOLDAPI_IO_KEY"),
-        Source(name=metals_dev.NAME, fetch=metals_dev.fetch, brings_all=True, key="METALS_DEV_KEY"),
-        Source(name=metalpriceapi.NAME, fetch=metalpriceapi.fetch, brings_all=True, key="METALPRICEAPI_KEY"),
-        Source(name=swissquote.NAME, fetch=swissquote.fetch),
-        Source(name=SIMULATED, fetch=simulated.fetch, brings_all=True),
+        Provider(name=gold_api_com.NAME, fetch=gold_api_com.fetch),
+        Provider(name=goldapi_io.NAME, fetch=goldapi_io.fetch, key="GOLDAPI_IO_KEY"),
+        Provider(name=metals_dev.NAME, fetch=metals_dev.fetch, brings_all=True, key="METALS_DEV_KEY"),
+        Provider(name=metalpriceapi.NAME, fetch=metalpriceapi.fetch, brings_all=True, key="METALPRICEAPI_KEY"),
+        Provider(name=swissquote.NAME, fetch=swissquote.fetch),
+        Provider(name=SIMULATED, fetch=simulated.fetch, brings_all=True),
     )
 }
 

@@ -68,8 +68,8 @@ def open_er_api(answer: Any, *, base: str, quote: str, now: dt.datetime) -> Rate
 
     Raises ProviderError when there is none, or when it is of another currency.
     """
-    if trouble := _failure(answer):
-        raise trouble
+    if error := _failure(answer):
+        raise error
     given = fields(answer)
     _expect_base(given.get("base_code"), base)
     as_of = quote_time(given, "time_last_update_unix", now=now)
@@ -84,26 +84,26 @@ def _failure(answer: Any) -> ProviderError | None:
     return PermanentError(message) if kind == "unsupported-code" else TemporaryError(message)
 
 
-def _expect_base(said: Any, asked: str) -> None:
-    if said != asked:
-        raise TemporaryError(f"answers for {shown(said)} where {asked} was asked")
+def _expect_base(given: Any, wanted: str) -> None:
+    if given != wanted:
+        raise TemporaryError(f"answers for {shown(given)}, not for {wanted}")
 
 
-def _ask_frankfurter(base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate:
+def _fetch_frankfurter(base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate:
     answer = client.get_json(f"{settings.FRANKFURTER_URL}/v1/latest", params={"base": base, "symbols": quote})
     return frankfurter(answer, base=base, quote=quote, now=now)
 
 
-def _ask_open_er_api(base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate:
+def _fetch_open_er_api(base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate:
     answer = client.get_json(f"{settings.OPEN_ER_API_URL}/v6/latest/{base}", explain=_failure)
     return open_er_api(answer, base=base, quote=quote, now=now)
 
 
-class _Ask(Protocol):
+class _Fetch(Protocol):
     def __call__(self, base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate: ...
 
 
-_VENDORS: Final[Mapping[str, _Ask]] = {"frankfurter": _ask_frankfurter, "open_er_api": _ask_open_er_api}
+_PROVIDERS: Final[Mapping[str, _Fetch]] = {"frankfurter": _fetch_frankfurter, "open_er_api": _fetch_open_er_api}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class _Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class _Trouble:
+class _Failed:
     error: ProviderError
     until: float  # by the steady clock
 
@@ -122,20 +122,20 @@ class Desk:
     """The rates that a process knows, and the vendors that have just failed to give it one."""
 
     def __init__(self) -> None:
-        self._asking = threading.Lock()
+        self._fetching = threading.Lock()
         self._kept: dict[tuple[str, str], _Kept] = {}
-        self._troubles: dict[str, _Trouble] = {}
+        self._failed: dict[str, _Failed] = {}
 
     def rate(self, base: str, quote: str, *, deadline: float, now: dt.datetime) -> Rate:
         """As the function `rate`; `deadline` is a `time.monotonic()`."""
-        if not self._asking.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        if not self._fetching.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise TemporaryError(f"no rate of {base} in {quote} in time")
         try:
             kept = self._kept.get((base, quote))
             if kept and clock.steady() - kept.since < _KEPT:
                 return kept.rate
             try:
-                rate = self._ask(base, quote, deadline=deadline, now=now)
+                rate = self._fetch(base, quote, deadline=deadline, now=now)
             except ProviderError:
                 # One of some hours ago serves as well, while nobody has another.
                 if kept and now - kept.rate.as_of <= OLDEST:
@@ -144,29 +144,29 @@ class Desk:
             self._kept[base, quote] = _Kept(rate, clock.steady())
             return rate
         finally:
-            self._asking.release()
+            self._fetching.release()
 
-    def _ask(self, base: str, quote: str, *, deadline: float, now: dt.datetime) -> Rate:
+    def _fetch(self, base: str, quote: str, *, deadline: float, now: dt.datetime) -> Rate:
         """The first vendor's rate that has one. Each may use its share of the time, and leaves one to the caller."""
         errors: dict[str, ProviderError] = {}
-        for position, (name, ask) in enumerate(_VENDORS.items()):
-            if (trouble := self._troubles.get(name)) and clock.steady() < trouble.until:
-                errors[name] = trouble.error
+        for position, (name, fetch) in enumerate(_PROVIDERS.items()):
+            if (failed := self._failed.get(name)) and clock.steady() < failed.until:
+                errors[name] = failed.error
                 continue
-            share = max(0.0, deadline - time.monotonic()) / (len(_VENDORS) - position + 1)
+            share = max(0.0, deadline - time.monotonic()) / (len(_PROVIDERS) - position + 1)
             try:
-                rate = ask(base, quote, client=Client(deadline=time.monotonic() + share), now=now)
+                rate = fetch(base, quote, client=Client(deadline=time.monotonic() + share), now=now)
                 if now - rate.as_of > OLDEST:
                     raise TemporaryError(f"gives a rate of {rate.as_of:%Y-%m-%d}, which is too old")
                 return rate
             except ProviderError as error:
                 errors[name] = error
                 rest = (error.retry_after if isinstance(error, TemporaryError) else None) or _REST
-                self._troubles[name] = _Trouble(error, clock.steady() + rest.total_seconds())
+                self._failed[name] = _Failed(error, clock.steady() + rest.total_seconds())
                 logger.warning("%s gave no rate of %s in %s: %s", name, base, quote, error)
-        words = "; ".join(f"{name} {error}" for name, error in errors.items())
+        detail = "; ".join(f"{name} {error}" for name, error in errors.items())
         kind = PermanentError if all(isinstance(error, PermanentError) for error in errors.values()) else TemporaryError
-        raise kind(f"no rate of {base} in {quote}: {words}")
+        raise kind(f"no rate of {base} in {quote}: {detail}")
 
 
 _desk = Desk()

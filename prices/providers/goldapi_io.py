@@ -62,8 +62,8 @@ def parse(answer: Any, *, metal: Metal, currency: str, now: dt.datetime) -> Quot
 
     Raises ProviderError when there is none, or when it is for another metal or currency than was asked for.
     """
-    if trouble := failure(answer):
-        raise trouble
+    if error := failure(answer):
+        raise error
     given = fields(answer)
     expect_symbol(given.get("metal"), metal)
     expect_currency(given.get("currency"), currency)
@@ -107,8 +107,8 @@ def parse_day(answer: Any, *, date: dt.date, metal: Metal, currency: str, now: d
 
     Raises ProviderError when it is no quote, or of another metal, day or currency than was asked for.
     """
-    if trouble := _failure_of_day(answer):
-        raise trouble
+    if error := _failure_of_day(answer):
+        raise error
     price_of_day(fields(answer), "price")
     said = parse(answer, metal=metal, currency=currency, now=now)
     expect_date(said.quoted_at, date)

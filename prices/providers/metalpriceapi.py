@@ -142,15 +142,15 @@ def fetch_ohlc(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client
 
 def _failure_of_days(answer: Any) -> ProviderError | None:
     """As `failure`; that there is no result is none."""
-    trouble = failure(answer)
-    if trouble and isinstance(answer["error"], Mapping) and code(answer["error"], "statusCode") == _NO_DATA:
-        return NoDataError(str(trouble))
-    return trouble
+    error = failure(answer)
+    if error and isinstance(answer["error"], Mapping) and code(answer["error"], "statusCode") == _NO_DATA:
+        return NoDataError(str(error))
+    return error
 
 
 def _successful(answer: Any, explain: Callable[[Any], ProviderError | None]) -> Mapping[str, Any]:
-    if trouble := explain(answer):
-        raise trouble
+    if error := explain(answer):
+        raise error
     given = fields(answer)
     if given.get("success") is not True:
         raise TemporaryError(f"gives {shown(given.get('success'))} as success")

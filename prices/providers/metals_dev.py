@@ -142,8 +142,8 @@ def _converted(price: Decimal, rates: Mapping[str, Any], currency: str) -> Decim
 
 def _successful(answer: Any) -> tuple[Mapping[str, Any], Decimal]:
     """An answer that is none of a failure, and the grams of the unit that it is in."""
-    if trouble := failure(answer):
-        raise trouble
+    if error := failure(answer):
+        raise error
     given = fields(answer)
     if given.get("status") != "success":
         raise TemporaryError(f"gives {shown(given.get('status'))} as status")

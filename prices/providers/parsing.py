@@ -50,16 +50,16 @@ def part(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return given
 
 
-def expect_currency(said: Any, asked: str) -> None:
+def expect_currency(given: Any, wanted: str) -> None:
     """Raises ProviderError for a currency other than the one asked for: its price would be a wrong number."""
-    if said != asked:
-        raise PermanentError(f"quotes in {shown(said)} where {asked} was asked")
+    if given != wanted:
+        raise PermanentError(f"quotes in {shown(given)}, not in {wanted}")
 
 
-def expect_symbol(said: Any, metal: Metal) -> None:
+def expect_symbol(given: Any, metal: Metal) -> None:
     """Raises ProviderError for another metal than the one asked for."""
-    if said != metal.symbol:
-        raise TemporaryError(f"answers for {shown(said)} where {metal.symbol} was asked")
+    if given != metal.symbol:
+        raise TemporaryError(f"answers for {shown(given)}, not for {metal.symbol}")
 
 
 def each(metals: Iterable[Metal], parse: Callable[[Metal], Quote]) -> dict[Metal, Quote | ProviderError]:
@@ -111,8 +111,7 @@ def _beside(price: Decimal, given: Any, grams: Decimal) -> Decimal | None:
 def each_day(dates: Iterable[dt.date], metals: Iterable[Metal], parse: Callable[[dt.date, Metal], Quote]) -> Days:
     """What an answer for several days says of each: one that cannot be read must not cost the others."""
     found: Days = {}
-    asked = [(date, metal) for date in dates for metal in metals]
-    for date, metal in asked:
+    for date, metal in ((date, metal) for date in dates for metal in metals):
         try:
             found[date, metal] = parse(date, metal)
         except NoDataError:
@@ -132,10 +131,10 @@ def close_of(date: dt.date) -> dt.datetime:
     return dt.datetime.combine(date, dt.time(23, 59, 59), dt.UTC)
 
 
-def expect_date(at: dt.datetime, asked: dt.date) -> None:
+def expect_date(at: dt.datetime, wanted: dt.date) -> None:
     """Raises ProviderError for another day than the one asked for, whose price would be a wrong one."""
-    if at.date() != asked:
-        raise TemporaryError(f"answers for {at.date()} where {asked} was asked")
+    if at.date() != wanted:
+        raise TemporaryError(f"answers for {at.date()}, not for {wanted}")
 
 
 def price_of_day(answer: Mapping[str, Any], name: str) -> Decimal:

@@ -51,14 +51,14 @@ def parse(answer: Any, *, metal: Metal, currency: str, per_dollar: Decimal, now:
     if not isinstance(answer, list):
         raise TemporaryError(f"answers with a {type(answer).__name__} where a list was expected")
     offers: list[_Offer] = []
-    trouble: ProviderError = TemporaryError("gives no bid and ask")
+    reason: ProviderError = TemporaryError("gives no bid and ask")
     for platform in answer:
         try:
             offers += _offers(fields(platform), now)
         except ProviderError as error:
-            trouble = error
+            reason = error
     if not offers:
-        raise trouble
+        raise reason
     best = max(offers, key=lambda offer: (offer.quoted_at, offer.bid - offer.ask))
     bid, ask = best.bid * per_dollar, best.ask * per_dollar
     return quote(

@@ -275,7 +275,7 @@ class _Writer:
         shown = self._shown(metal)
         if shown is not None and shown.lane == PriceKind.FALLBACK:
             return True  # no source has spoken since it went out, however long ago that seems now
-        return self.now - schedule.asked_again(confirmed_at, every) >= settings.FALLBACK_AFTER
+        return self.now - schedule.fetched_again(confirmed_at, every) >= settings.FALLBACK_AFTER
 
     # --- publishing it -----------------------------------------------------------------------------------------------
 

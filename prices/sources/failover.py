@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from infra.clock import Clock
-from prices.domain.quota import Booking
+from prices.domain.quota import Reservation
 from prices.domain.quotes import Metal, Quote
-from prices.providers import PROVIDERS, Source
+from prices.providers import PROVIDERS, Provider
 from prices.providers.errors import ProviderError, TemporaryError
 from prices.providers.http import TRIES, Client
 
@@ -22,7 +22,7 @@ _GATHER = 0.3
 
 IsStale: TypeAlias = Callable[[Quote], bool]
 # Takes a source's name and how many calls it may need; what its quota grants of them, None where it has no quota.
-Book: TypeAlias = Callable[[str, int], Booking | None]
+Reserve: TypeAlias = Callable[[str, int], Reservation | None]
 
 
 @dataclass(slots=True)
@@ -40,17 +40,17 @@ class Outcome:
     errors: dict[Metal, ProviderError] = field(default_factory=dict)
     held: set[Metal] = field(default_factory=set)
     is_over: bool = False
-    booking: Booking | None = None
+    reservation: Reservation | None = None
     calls: int = 0
     seconds: float = 0.0
 
     @property
-    def complaint(self) -> str:
-        """The errors in one line, metals with the same trouble together; empty where all went well."""
-        troubles: dict[str, list[Metal]] = {}
+    def detail(self) -> str:
+        """The errors in one line, metals with the same error together; empty where all went well."""
+        by_detail: dict[str, list[Metal]] = {}
         for metal in filter(self.errors.__contains__, Metal):
-            troubles.setdefault(str(self.errors[metal]), []).append(metal)
-        return "; ".join(f"{', '.join(metals)}: {trouble}" for trouble, metals in troubles.items())
+            by_detail.setdefault(str(self.errors[metal]), []).append(metal)
+        return "; ".join(f"{', '.join(metals)}: {detail}" for detail, metals in by_detail.items())
 
     @property
     def said(self) -> list[Quote]:
@@ -65,8 +65,8 @@ class Outcome:
     @property
     def retry_after(self) -> dt.timedelta | None:
         """The longest rest that the source asked for."""
-        asked = [error.retry_after for error in self.errors.values() if isinstance(error, TemporaryError)]
-        return max((rest for rest in asked if rest), default=None)
+        rests = [error.retry_after for error in self.errors.values() if isinstance(error, TemporaryError)]
+        return max((rest for rest in rests if rest), default=None)
 
 
 def one_after_the_other(
@@ -76,7 +76,7 @@ def one_after_the_other(
     budget: dt.timedelta,
     clock: Clock,
     is_stale: IsStale,
-    book: Book,
+    reserve: Reserve,
 ) -> Iterator[Outcome]:
     """Ask each source in turn for the metals that those before it did not give, or gave a stale quote of.
 
@@ -90,9 +90,9 @@ def one_after_the_other(
             return
         share = max(0.0, deadline - time.monotonic()) / (len(names) - position)
         until = time.monotonic() + share
-        asking = _Asking(PROVIDERS[name], missing, deadline=until, clock=clock, is_stale=is_stale, book=book)
-        yield from asking.outcomes()
-        given = {quote.metal for quote in asking.outcome.quotes} - asking.outcome.held
+        fetch = _Fetch(PROVIDERS[name], missing, deadline=until, clock=clock, is_stale=is_stale, reserve=reserve)
+        yield from fetch.outcomes()
+        given = {quote.metal for quote in fetch.outcome.quotes} - fetch.outcome.held
         missing = [metal for metal in missing if metal not in given]
 
 
@@ -103,44 +103,45 @@ def side_by_side(
     budget: dt.timedelta,
     clock: Clock,
     is_stale: IsStale,
-    book: Book,
+    reserve: Reserve,
 ) -> Iterator[list[Outcome]]:
     """Ask all sources at once for all metals; yields those with new answers, or that are over, as they come."""
     if not metals:
         return
     deadline = time.monotonic() + budget.total_seconds()
-    askings = [
-        _Asking(PROVIDERS[name], metals, deadline=deadline, clock=clock, is_stale=is_stale, book=book) for name in names
+    fetches = [
+        _Fetch(PROVIDERS[name], metals, deadline=deadline, clock=clock, is_stale=is_stale, reserve=reserve)
+        for name in names
     ]
-    while askings:
-        _gather([call for asking in askings for call in asking.pending], deadline)
-        yield [asking.outcome for asking in askings if asking.settle()]
-        askings = [asking for asking in askings if not asking.outcome.is_over]
+    while fetches:
+        _gather([call for fetch in fetches for call in fetch.pending], deadline)
+        yield [fetch.outcome for fetch in fetches if fetch.settle()]
+        fetches = [fetch for fetch in fetches if not fetch.outcome.is_over]
 
 
-class _Asking:
+class _Fetch:
     """The calls to one source, side by side. What has not answered by the deadline is left behind, not waited for."""
 
     def __init__(
         self,
-        source: Source,
+        provider: Provider,
         metals: Sequence[Metal],
         *,
         deadline: float,
         clock: Clock,
         is_stale: IsStale,
-        book: Book,
+        reserve: Reserve,
     ) -> None:
-        together = [tuple(metals)] if source.brings_all else [(metal,) for metal in metals]
-        booking = book(source.name, TRIES * len(together))
-        self.outcome = Outcome(source.name, booking=booking)
+        batches = [tuple(metals)] if provider.brings_all else [(metal,) for metal in metals]
+        reservation = reserve(provider.name, TRIES * len(batches))
+        self.outcome = Outcome(provider.name, reservation=reservation)
         self._is_stale = is_stale
         self._deadline = deadline
         self._began = time.monotonic()
-        self._client = Client(deadline=deadline, most_calls=booking.calls if booking else None)
-        pool = ThreadPoolExecutor(len(together), thread_name_prefix=source.name)
+        self._client = Client(deadline=deadline, most_calls=reservation.calls if reservation else None)
+        pool = ThreadPoolExecutor(len(batches), thread_name_prefix=provider.name)
         self.pending: dict[Future[Mapping[Metal, Quote | ProviderError]], tuple[Metal, ...]] = {
-            pool.submit(source.fetch, asked, client=self._client, clock=clock): asked for asked in together
+            pool.submit(provider.fetch, batch, client=self._client, clock=clock): batch for batch in batches
         }
         pool.shutdown(wait=False)
 
@@ -167,7 +168,7 @@ class _Asking:
             self.outcome.calls = self._client.calls
             self.outcome.seconds = time.monotonic() - self._began
             if self.outcome.errors:
-                logger.warning("%s gave no fresh price: %s", self.outcome.source, self.outcome.complaint)
+                logger.warning("%s gave no fresh price: %s", self.outcome.source, self.outcome.detail)
         return bool(done) or self.outcome.is_over
 
     def _take(self, metals: tuple[Metal, ...], call: Future[Mapping[Metal, Quote | ProviderError]]) -> None:
@@ -188,8 +189,8 @@ class _Asking:
                     self._fail((metal,), TemporaryError(f"gives a price of {as_of}, which is stale"))
                 case Quote() as quote:
                     self.outcome.fresh.append(quote)
-                case ProviderError() as trouble:
-                    self._fail((metal,), trouble)
+                case ProviderError() as reason:
+                    self._fail((metal,), reason)
                 case None:
                     self._fail((metal,), TemporaryError("is not in the answer"))
 

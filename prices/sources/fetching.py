@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from infra.clock import Clock
 from prices import schedule
-from prices.domain.quota import Booking
+from prices.domain.quota import Reservation
 from prices.domain.quotes import Metal, Quote
 from prices.models import ListedMetal
 from prices.providers.errors import QuotaError
@@ -18,24 +18,24 @@ from prices.sources.failover import Outcome
 _News = TypeVar("_News")
 
 
-def asked(
+def fetch(
     way: Callable[..., Iterator[_News]], names: Sequence[str], metals: Sequence[Metal], clock: Clock
 ) -> Iterator[_News]:
     """What sources say, in one of the chain's ways, within PROVIDER_BUDGET and what their quotas leave."""
 
     # Sources answer one after the other: the clock is read for each, which may be the whole budget later.
-    def book(name: str, calls: int) -> Booking | None:
-        return registry.book(name, calls, clock())
+    def reserve(name: str, calls: int) -> Reservation | None:
+        return registry.reserve(name, calls, clock())
 
     limit = schedule.freshness_limit()
 
     def stale(quote: Quote) -> bool:
         return schedule.is_stale(quote, now=clock(), limit=limit)
 
-    return way(names, metals, budget=settings.PROVIDER_BUDGET, clock=clock, is_stale=stale, book=book)
+    return way(names, metals, budget=settings.PROVIDER_BUDGET, clock=clock, is_stale=stale, reserve=reserve)
 
 
-def ask(names: Collection[str], clock: Clock = timezone.now) -> dict[str, Outcome]:
+def probe(names: Collection[str], clock: Clock = timezone.now) -> dict[str, Outcome]:
     """What each of these sources says now of every listed metal, all asked side by side within PROVIDER_BUDGET.
 
     Names that are not in PRICE_PROVIDERS are left out. A source is asked whatever its health and though it is switched
@@ -50,7 +50,7 @@ def ask(names: Collection[str], clock: Clock = timezone.now) -> dict[str, Outcom
             # Not written down: it did not fail.
             outcomes[source.name].errors = dict.fromkeys(metals, QuotaError(f"its quota of {source.quota} is used up"))
     may = [name for name, outcome in outcomes.items() if not outcome.errors]
-    for news in asked(failover.side_by_side, may, metals, clock):
+    for news in fetch(failover.side_by_side, may, metals, clock):
         for outcome in news:
             if outcome.is_over:
                 registry.remember(outcome, clock())

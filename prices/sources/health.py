@@ -18,7 +18,7 @@ class Health(enum.StrEnum):
     RESTS = "rests"  # it asked to be left alone
     LEFT_ALONE = "left alone"  # for its failures
     FAILING = "failing"
-    NEVER_ASKED = "never asked"
+    NEVER_FETCHED = "never asked"
     PARTLY = "partly"  # it gave prices last time, but not of all metals
     WELL = "well"
 
@@ -33,7 +33,7 @@ def health(source: ProviderState, now: dt.datetime, *, is_needed: bool = False) 
         and clock.can_be(source.rests_until, now, ahead=LONGEST_REST),
         Health.LEFT_ALONE: source.breaker.state(now) is State.OPEN and not is_needed,
         Health.FAILING: source.failures > 0,
-        Health.NEVER_ASKED: not source.refreshes_total,
+        Health.NEVER_FETCHED: not source.refreshes_total,
         # One refresh writes both at the same moment.
         Health.PARTLY: source.last_error_at is not None and source.last_error_at == source.last_success_at,
     }

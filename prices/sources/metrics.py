@@ -31,8 +31,8 @@ def metrics(now: dt.datetime) -> list[Metric]:
 
 def _counters(sources: list[ProviderState]) -> list[Metric]:
     families: list[Metric] = []
-    for field, (name, words) in _COUNTERS.items():
-        family = CounterMetricFamily(name, words, labels=["source"])
+    for field, (name, help_text) in _COUNTERS.items():
+        family = CounterMetricFamily(name, help_text, labels=["source"])
         for source in sources:
             family.add_metric([source.name], getattr(source, field))
         families.append(family)

@@ -12,7 +12,7 @@ from django.db.models import F
 from infra import schema
 from prices.domain.breaker import State
 from prices.domain.consensus import Agreement
-from prices.domain.quota import Booking
+from prices.domain.quota import Reservation
 from prices.domain.quotes import Metal
 from prices.models import Configuration, ProviderState
 from prices.providers.errors import PermanentError, QuotaError
@@ -21,7 +21,7 @@ from prices.sources.health import Health, health
 
 logger = logging.getLogger(__name__)
 
-_NOT_TO_BE_ASKED = (Health.OFF, Health.QUOTA_USED_UP, Health.RESTS)
+_NOT_FETCHED = (Health.OFF, Health.QUOTA_USED_UP, Health.RESTS)
 
 
 def in_order() -> list[ProviderState]:
@@ -42,16 +42,16 @@ def in_order() -> list[ProviderState]:
     return list(ProviderState.objects.filter(name__in=names))
 
 
-def to_ask(now: dt.datetime) -> list[str]:
+def sources_to_fetch(now: dt.datetime) -> list[str]:
     """The sources that are to be asked now, in order.
 
     Left out are those that staff switched off, that asked to be left alone, whose quota is used up, and whose breaker
     is open, unless they are `needed`.
     """
     may = _available(now)
-    asked = [source for source in may if source.breaker.state(now) is State.CLOSED or _is_probe(source, now)]
-    asked += _needed(may, asked)
-    return [source.name for source in may if source in asked]
+    chosen = [source for source in may if source.breaker.state(now) is State.CLOSED or _is_probe(source, now)]
+    chosen += _needed(may, chosen)
+    return [source.name for source in may if source in chosen]
 
 
 def needed(now: dt.datetime) -> frozenset[str]:
@@ -66,7 +66,7 @@ def needed(now: dt.datetime) -> frozenset[str]:
 
 def _available(now: dt.datetime) -> list[ProviderState]:
     """The sources that may be fetched from, however they fail."""
-    return [source for source in in_order() if health(source, now) not in _NOT_TO_BE_ASKED]
+    return [source for source in in_order() if health(source, now) not in _NOT_FETCHED]
 
 
 def _needed(may: list[ProviderState], trusted: list[ProviderState]) -> list[ProviderState]:
@@ -84,7 +84,7 @@ def _is_probe(source: ProviderState, now: dt.datetime) -> bool:
     return waiting.update(open_until=now + settings.PROVIDER_BUDGET) == 1
 
 
-def book(name: str, calls: int, now: dt.datetime) -> Booking | None:
+def reserve(name: str, calls: int, now: dt.datetime) -> Reservation | None:
     """Take so many calls out of a source's quota before they are made, or those that are left; None where it has none.
 
     So nobody who asks it meanwhile makes the same ones. `remember` gives back those that were not made.
@@ -94,13 +94,13 @@ def book(name: str, calls: int, now: dt.datetime) -> Booking | None:
         return None
     with transaction.atomic():
         source = schema.get_or_create(ProviderState.objects.select_for_update(), name=name)
-        booking = Booking(
+        reservation = Reservation(
             min(calls, quota.left(source.calls, source.calls_since, now)), quota.counted_from(source.calls_since, now)
         )
-        _begin_period(source, booking.since)
-        source.calls += booking.calls
+        _begin_period(source, reservation.since)
+        source.calls += reservation.calls
         source.save(update_fields=["calls", "calls_since"])
-    return booking
+    return reservation
 
 
 def remember(outcome: Outcome, now: dt.datetime) -> None:
@@ -112,24 +112,24 @@ def remember(outcome: Outcome, now: dt.datetime) -> None:
             source.last_success_at, source.failures, source.open_until = now, 0, None
             source.latency_ms = round(outcome.seconds * 1000)
         if outcome.errors:
-            source.last_error_at, source.last_error = now, outcome.complaint
+            source.last_error_at, source.last_error = now, outcome.detail
         if outcome.retry_after:
             source.rests_until = now + outcome.retry_after
             logger.warning("%s rests for %s, as it asked", outcome.source, outcome.retry_after)
         was = source.breaker
         if outcome.errors and not outcome.quotes:
             _fail(source, outcome, now)
-        _count_calls(source, outcome.calls, now, outcome.booking)
+        _count_calls(source, outcome.calls, now, outcome.reservation)
         source.save()
         if source.open_until and not was.open_until:
             _log_open_breaker(source, was.failures + 1, now)
 
 
-def count_calls(name: str, calls: int, now: dt.datetime, booking: Booking | None) -> None:
+def count_calls(name: str, calls: int, now: dt.datetime, reservation: Reservation | None) -> None:
     """Write down calls to a source beside the refreshes, for its quota; as in `remember`, what was booked goes back."""
     with transaction.atomic():
         source = schema.get_or_create(ProviderState.objects.select_for_update(), name=name)
-        _count_calls(source, calls, now, booking)
+        _count_calls(source, calls, now, reservation)
         source.save(update_fields=["calls", "calls_since", "calls_total"])
 
 
@@ -156,13 +156,13 @@ def _log_open_breaker(opened: ProviderState, refreshes: int, now: dt.datetime) -
         logger.warning("%s fails, and is fetched from all the same: too few other sources are left", name)
 
 
-def _count_calls(source: ProviderState, calls: int, now: dt.datetime, booking: Booking | None) -> None:
+def _count_calls(source: ProviderState, calls: int, now: dt.datetime, reservation: Reservation | None) -> None:
     source.calls_total += calls
     if source.quota is None:
         return
     _begin_period(source, source.quota.counted_from(source.calls_since, now))
-    if booking and booking.since == source.calls_since:
-        source.calls -= booking.calls
+    if reservation and reservation.since == source.calls_since:
+        source.calls -= reservation.calls
     source.calls += calls
     if calls and source.calls_left(now) == 0:
         logger.warning("%s is not asked again before its quota of %s begins anew", source.name, source.quota)
@@ -181,15 +181,15 @@ def tolerances() -> Mapping[str, Decimal]:
 def remember_agreement(metal: Metal, agreement: Agreement, now: dt.datetime) -> None:
     """Write down, and log, which sources were set aside."""
     for name in agreement.set_aside:
-        words = f"{metal}: {agreement.deviations[name]:+.2f} % from the median of {len(agreement.deviations)}"
-        logger.warning("%s is set aside for %s", name, words)
-        set_aside(name, words, now)
+        detail = f"{metal}: {agreement.deviations[name]:+.2f} % from the median of {len(agreement.deviations)}"
+        logger.warning("%s is set aside for %s", name, detail)
+        set_aside(name, detail, now)
 
 
-def set_aside(name: str, words: str, now: dt.datetime) -> None:
-    """Write down that others gainsaid a source, and in which `words`."""
+def set_aside(name: str, detail: str, now: dt.datetime) -> None:
+    """Write down that others gainsaid a source, and with which `detail`."""
     ProviderState.objects.filter(name=name).update(
-        disagreement=words, disagreed_at=now, set_aside_total=F("set_aside_total") + 1
+        disagreement=detail, disagreed_at=now, set_aside_total=F("set_aside_total") + 1
     )
 
 

@@ -21,7 +21,7 @@ from prices.publishing.quarantine import Validator
 from prices.sanity_bands import bands, last_live
 from prices.sources import registry
 from prices.sources.failover import Outcome
-from prices.sources.fetching import ask
+from prices.sources.fetching import probe
 from prices.sources.health import quota_left
 
 _LONGEST_ERROR = 18  # characters in a cell; whole below the table
@@ -127,7 +127,7 @@ class Comparison:
         return abs(self.deviation(quote)) > self.tolerances[quote.source]
 
     def _complaints(self) -> list[str]:
-        lines = [f"{name}: {outcome.complaint}" for name, outcome in self.outcomes.items() if outcome.errors]
+        lines = [f"{name}: {outcome.detail}" for name, outcome in self.outcomes.items() if outcome.errors]
         lines += [f"{name}: {metal} would be held: {words}" for (metal, name), words in self.violations.items()]
         if any(self._is_off(quote) for outcome in self.outcomes.values() for quote in outcome.said):
             lines.append("!: further from the median than is tolerated.")
@@ -182,13 +182,13 @@ class Comparison:
             "latencyMs": round(outcome.seconds * 1000),
             "calls": outcome.calls,
             "quotaLeft": state.calls_left(self.at),
-            "complaint": outcome.complaint,
+            "complaint": outcome.detail,
         }
 
 
 def compare(names: Collection[str], clock: Clock = timezone.now) -> Comparison:
     """Fetch from these sources, once, and put their answers side by side. It counts against their quotas."""
-    outcomes = ask(names, clock)
+    outcomes = probe(names, clock)
     now = clock()
     validator = Validator(
         last=lambda metal: last_live(metal, settings.BASE_CURRENCY),

@@ -70,17 +70,17 @@ class Command(BaseCommand):
         if csv is not None:
             filled = self._from_csv(csv, options["replace"], options["confirm"])
         else:
-            filled = self._from_vendor(str(provider), options)
+            filled = self._from_provider(str(provider), options)
         unknown = f", {filled.unknown} that {provider} knows nothing of" if filled.unknown else ""
         self.stdout.write(
-            f"{filled.written} written, {filled.there} there already, {len(filled.troubles)} unusable{unknown}"
+            f"{filled.written} written, {filled.there} there already, {len(filled.failures)} unusable{unknown}"
         )
-        for trouble in filled.troubles[:_NAMED]:
-            self.stderr.write(trouble)
-        if filled.refused:
+        for failure in filled.failures[:_NAMED]:
+            self.stderr.write(failure)
+        if filled.violations:
             raise CommandError(
-                f"{_cannot_be_believed(filled.refused, 'day')}\nThe others are filled in. Give the same command with "
-                "--confirm to fill these in as they are."
+                f"{_cannot_be_believed(filled.violations, 'day')}\nThe others are filled in. Give the same command "
+                "with --confirm to fill these in as they are."
             )
 
     def _from_csv(self, name: str, replace: bool, confirmed: bool) -> Filled:
@@ -111,7 +111,7 @@ class Command(BaseCommand):
         except UnicodeDecodeError as error:
             raise CommandError(f"{name} cannot be read: {error}. {_AS_UTF_8}") from error
 
-    def _from_vendor(self, name: str, options: dict[str, Any]) -> Filled:
+    def _from_provider(self, name: str, options: dict[str, Any]) -> Filled:
         archive, now = ARCHIVES[name], timezone.now()
         first, last, per_call = options["first"], options["last"], options["days_per_call"] or archive.days_per_call
         yesterday = now.astimezone(dt.UTC).date() - dt.timedelta(days=1)
@@ -132,14 +132,14 @@ class Command(BaseCommand):
         missing = backfill.missing_days(archive, metals, first, last, replace=options["replace"])
         filled = Filled(there=sum(len(metals) - len(without) for without in missing.values()))
         if not options["again"]:
-            filled.unknown = backfill.leave_out_silent(archive, missing, now=now)
-        asks = list(backfill.plan(missing, days_per_call=per_call, brings_all=archive.brings_all))
-        with arguments.bar(len(asks), "call") as bar:
-            for asked in asks:
+            filled.unknown = backfill.leave_out_no_data(archive, missing, now=now)
+        requests = list(backfill.plan(missing, days_per_call=per_call, brings_all=archive.brings_all))
+        with arguments.bar(len(requests), "call") as bar:
+            for request in requests:
                 try:
-                    some = backfill.ask(
+                    some = backfill.fetch_days(
                         archive,
-                        asked,
+                        request,
                         leave=options["leave"],
                         replace=options["replace"],
                         now=timezone.now(),
@@ -154,14 +154,14 @@ class Command(BaseCommand):
                     ) from error
                 except ProviderError as error:
                     raise CommandError(
-                        f"{filled.written} days written, until {asked.first}. {name} {error}. The same command goes on "
-                        "from there."
+                        f"{filled.written} days written, until {request.first}. {name} {error}. The same command goes "
+                        "on from there."
                     ) from error
                 filled.written += some.written
                 filled.there += some.there
                 filled.unknown += some.unknown
-                filled.troubles += some.troubles
-                filled.refused += some.refused
+                filled.failures += some.failures
+                filled.violations += some.violations
                 bar.update()
         return filled
 
