@@ -220,7 +220,7 @@ def _of_gold(table: str, words: str) -> tuple[str, Sequence[Any]]:
 @contextlib.contextmanager
 def nobody_listens() -> Iterator[None]:
     """What a publication costs is not the database's."""
-    with mock.patch("streaming.publish.tick"):
+    with mock.patch("streaming.publish.publication"):
         yield
 
 

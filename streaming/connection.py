@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from streaming import protocol
 from streaming.engine.frames import Frame
-from streaming.metrics import Ending
+from streaming.metrics import CloseReason
 from streaming.protocol import EVERY_METAL
 from streaming.publication_log import Update
-from streaming.sinks import Outlet
+from streaming.sinks import Sink
 
 if TYPE_CHECKING:
     from streaming.hub import Hub
@@ -35,8 +35,8 @@ class Connection:
         "_hub",
         "_interval",
         "_not_before",
-        "_outlet",
         "_renew",
+        "_sink",
         "_status",
         "_timer",
         "candles",
@@ -45,7 +45,7 @@ class Connection:
         "since",
     )
 
-    def __init__(self, hub: "Hub", outlet: Outlet) -> None:
+    def __init__(self, hub: "Hub", sink: Sink) -> None:
         self.metals = EVERY_METAL
         # The intervals of which it wants candles too.
         self.candles: frozenset[str] = frozenset()
@@ -54,7 +54,7 @@ class Connection:
         # The epoch that it says this is of, where the log has none yet.
         self._epoch: str | None = None
         self._hub = hub
-        self._outlet = outlet
+        self._sink = sink
         self.has_subscribed = False
         # Few, and mostly none: then all connections share one tuple, and looking costs no cache line each.
         self._answers: tuple[Frame, ...] = ()
@@ -67,7 +67,7 @@ class Connection:
         self._interval = 0.0
         self._not_before = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
-        outlet.listener = self
+        sink.listener = self
 
     def subscribe(
         self,
@@ -120,20 +120,20 @@ class Connection:
     def answer(self, message: bytes) -> None:
         """Send the answer to a message of the client's: answers go before prices, in order."""
         self._answers += (Frame(message),)
-        self.wake()
+        self.flush()
 
-    def tell(self) -> bool:
+    def push(self) -> bool:
         """There may be news: send it, if it is time. False where a slow client has not taken it, or its last one."""
         # A status is no update, and waits for no interval: silence is not to be ambiguous.
         if not self._interval or self._interval_is_over():
             self._due = True
-        self.wake()
-        return self._outlet.clear
+        self.flush()
+        return self._sink.writable
 
-    def wake(self) -> None:
+    def flush(self) -> None:
         """Send what there is to send, as long as the client takes it: answers, then what changed, then the status."""
-        outlet, hub = self._outlet, self._hub
-        while outlet.clear:
+        sink, hub = self._sink, self._hub
+        while sink.writable:
             if self._answers:
                 frame, *rest = self._answers
                 self._answers = tuple(rest)
@@ -143,24 +143,24 @@ class Connection:
                 self._status = frame = hub.status
             else:
                 return
-            hub.bytes_out += outlet.write(frame)
+            hub.bytes_out += sink.write(frame)
             hub.messages_out += 1
 
     def restart(self) -> None:
         """Tell the client when to come back, and then nothing more."""
-        self._outlet.write(Frame(protocol.restart(self._hub.restart_delay())))
-        self._hub.leave(self, Ending.RESTART)
+        self._sink.write(Frame(protocol.restart(self._hub.restart_delay())))
+        self._hub.leave(self, CloseReason.RESTART)
 
     @property
-    def ending(self) -> Ending:
+    def close_reason(self) -> CloseReason:
         """Why this connection is over, where the application did not end it."""
-        return Ending(self._outlet.dropped or Ending.CLIENT)
+        return CloseReason(self._sink.dropped or CloseReason.CLIENT)
 
     def close(self) -> None:
         """Send nothing more."""
         if self._timer is not None:
             self._timer.cancel()
-        self._outlet.stop()
+        self._sink.stop()
 
     def begin(self, epoch: str) -> None:
         """Forget what was seen of another epoch than this one, which the log is about to begin."""
@@ -194,5 +194,5 @@ class Connection:
             self._timer = None
         if loop.time() >= self._not_before:
             return True
-        self._timer = loop.call_at(self._not_before, self.tell)
+        self._timer = loop.call_at(self._not_before, self.push)
         return False

@@ -15,22 +15,22 @@ from streaming.auth import Authenticator, Client, RefusedError
 from streaming.connection import Connection
 from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
 from streaming.hub import Hub
-from streaming.limits import Places
-from streaming.metrics import Ending, Fault, Inbound, Refusal
+from streaming.limits import ConnectionLimiter
+from streaming.metrics import CloseReason, Fault, Inbound, RejectReason
 from streaming.protocol import ClientError, Close, Command, ErrorCode, Ping, Subscribe, Unsubscribe
-from streaming.sinks import FRAMES, SendOutlet
+from streaming.sinks import FRAMES, SendSink
 
 logger = logging.getLogger(__name__)
 
 _REFUSALS = {
-    Close.UNAUTHORIZED: Refusal.UNAUTHORIZED,
-    Close.INTERNAL_ERROR: Refusal.INTERNAL_ERROR,
+    Close.UNAUTHORIZED: RejectReason.UNAUTHORIZED,
+    Close.INTERNAL_ERROR: RejectReason.INTERNAL_ERROR,
 }
 _ENDINGS = {
-    Close.UNAUTHORIZED: Ending.UNAUTHORIZED,
-    Close.RATE_LIMITED: Ending.RATE_LIMITED,
-    Close.TOO_BIG: Ending.TOO_BIG,
-    Close.INTERNAL_ERROR: Ending.INTERNAL_ERROR,
+    Close.UNAUTHORIZED: CloseReason.UNAUTHORIZED,
+    Close.RATE_LIMITED: CloseReason.RATE_LIMITED,
+    Close.TOO_BIG: CloseReason.TOO_BIG,
+    Close.INTERNAL_ERROR: CloseReason.INTERNAL_ERROR,
 }
 
 
@@ -40,11 +40,13 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
     # No channel layer of its own: each would be one more subscription at Redis. The hub has the one that serves all.
     channel_layer_alias = None
 
-    def __init__(self, *, hub: Hub, auth: Authenticator, places: Places, user_rates: FixedWindowCounter) -> None:
+    def __init__(
+        self, *, hub: Hub, auth: Authenticator, limiter: ConnectionLimiter, user_rates: FixedWindowCounter
+    ) -> None:
         super().__init__()
         self.hub = hub
         self.auth = auth
-        self.places = places
+        self.limiter = limiter
         self.user_rates = user_rates
         self.client: Client | None = None
         self.place: str | None = None
@@ -61,7 +63,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         self.scope = scope
         self.base_send = send
         ready_made = scope.get("extensions", {}).get(FRAMES)
-        self.connection = Connection(self.hub, ready_made or SendOutlet(self.send, self.give_up))
+        self.connection = Connection(self.hub, ready_made or SendSink(self.send, self.give_up))
         try:
             while (event := await receive())["type"] != "websocket.disconnect":
                 if event["type"] == "websocket.connect":
@@ -70,23 +72,23 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
                     await self.websocket_receive(event)
         finally:
             # However it ended: by a defect, too, or because the server did not wait for it.
-            ending = self.connection.ending
-            if ending is Ending.TOO_BIG:
+            close_reason = self.connection.close_reason
+            if close_reason is CloseReason.TOO_BIG:
                 self.hub.metrics.received(Inbound.TOO_BIG, bytes=0)  # our server does not let us have it
-            self.hub.leave(self.connection, ending)
+            self.hub.leave(self.connection, close_reason)
             self.auth.forget(self.client, self.end)
             if self.place is not None:
-                self.places.leave(self.place)
+                self.limiter.leave(self.place)
 
     async def connect(self) -> None:
         offered = self.scope.get("subprotocols", [])
         await self.accept(subprotocol=protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None)
         if OUT_OF_DESCRIPTORS in self.scope.get("extensions", ()):
-            self.hub.metrics.refused(Refusal.DESCRIPTORS)
+            self.hub.metrics.refused(RejectReason.DESCRIPTORS)
             await self.end(Close.AT_CAPACITY)
             return
         if not self.finds_a_place():
-            self.hub.metrics.refused(Refusal.PER_IP)
+            self.hub.metrics.refused(RejectReason.PER_IP)
             await self.end(Close.AT_CAPACITY)
             return
         try:
@@ -105,12 +107,12 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
 
     def finds_a_place(self) -> bool:
         """Whether there is room for one more connection from where this one comes from."""
-        if not self.places.most:
+        if not self.limiter.most:
             return True
         address = addresses.of_scope(self.scope, settings.TRUSTED_PROXIES)
         if address is not None:
             place = addresses.one_client(address)
-            if not self.places.take(place):
+            if not self.limiter.take(place):
                 return False
             self.place = place
         return True
@@ -156,7 +158,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         match command:
             case Subscribe(metals, interval_ms, since, id, candles, epoch):
                 if since is not None:
-                    await self.hub.reach(since, epoch)
+                    await self.hub.wait_for_seq(since, epoch)
                 connection.subscribe(metals, since, interval_ms, candles, epoch)
                 connection.answer(
                     protocol.subscribed(
@@ -180,7 +182,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         # Of connections that were never served there may be any number, which metrics count.
         level = logging.INFO if self.is_served else logging.DEBUG
         logger.log(level, "closing the connection of %s: %s %s", _peer(self.scope), why.code, why.reason)
-        self.hub.leave(self.connection, _ENDINGS.get(why, Ending.CLIENT))
+        self.hub.leave(self.connection, _ENDINGS.get(why, CloseReason.CLIENT))
         try:
             await self.close(why.code, why.reason)
         except Exception as error:

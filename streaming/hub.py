@@ -21,9 +21,9 @@ from streaming import protocol, publish, subscription
 from streaming.connection import Connection
 from streaming.engine.frames import Frame
 from streaming.freshness import Freshness
-from streaming.metrics import Ending, Fault, Metrics, Refusal
+from streaming.metrics import CloseReason, Fault, Metrics, RejectReason
 from streaming.protocol import Feed
-from streaming.publication_log import Quoted, Tick, TickLog, change_data, overall
+from streaming.publication_log import PublicationLog, PublicationMessage, Quoted, change_data, overall
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Hub:
         restart_spread: dt.timedelta,
         metrics: Metrics,
     ) -> None:
-        self.log = TickLog(currency=currency, ticks=TICKS_KEPT, moves=MOVES_KEPT)
+        self.log = PublicationLog(currency=currency, ticks=TICKS_KEPT, moves=MOVES_KEPT)
         # An ordered set. In the order in which they came they also lie in memory, which makes a round quicker.
         self.connections: dict[Connection, None] = {}
         self.status: Frame | None = None
@@ -110,24 +110,24 @@ class Hub:
     def join(self, connection: Connection) -> bool:
         """Take a connection in: it is sent the prices in force, the status, and then what changes. False when full."""
         if len(self.connections) >= self._max_connections:
-            self.metrics.refused(Refusal.AT_CAPACITY)
+            self.metrics.refused(RejectReason.AT_CAPACITY)
             return False
         self.connections[connection] = None
         self.metrics.accepted()
         if self._tasks:
-            connection.wake()
+            connection.flush()
         else:
             self.start()
         return True
 
-    def leave(self, connection: Connection, why: Ending) -> None:
+    def leave(self, connection: Connection, why: CloseReason) -> None:
         """Forget a connection. Harmless for one that never joined, or has left."""
         if connection in self.connections:
             del self.connections[connection]
             self.metrics.closed(why)
         connection.close()
 
-    async def reach(self, since: int, epoch: str | None) -> None:
+    async def wait_for_seq(self, since: int, epoch: str | None) -> None:
         """Wait for a tick that a client has seen and this process has not: another process was quicker.
 
         Returns also when there is no such tick in the database; then the client's `since` is of no use.
@@ -267,7 +267,7 @@ class Hub:
             await self._catch_up()
             return
         try:
-            tick = msgspec.msgpack.decode(message["tick"], type=Tick)
+            tick = msgspec.msgpack.decode(message["tick"], type=PublicationMessage)
         except msgspec.DecodeError:
             # Another version's, during a deploy: what it says is in the database too.
             await self._catch_up()
@@ -281,7 +281,7 @@ class Hub:
         else:
             await self._catch_up()
 
-    def _shows(self, tick: Tick) -> bool:
+    def _shows(self, tick: PublicationMessage) -> bool:
         """Whether all of a tick is shown here. Where a worker was set up otherwise, the database says what of it is."""
         return all(
             quoted.currency == self._currency and kind_of(quoted.data.source) in self._kinds
@@ -303,7 +303,7 @@ class Hub:
             if snapshot is None:
                 return
             self._freshness_limit = snapshot.freshness_limit
-            ticks = [Tick.of(tick) for tick in snapshot.ticks]
+            ticks = [PublicationMessage.of(tick) for tick in snapshot.ticks]
             latest = {metal.value: Quoted.of(published) for metal, published in snapshot.quotes.items()}
             position = snapshot.position
             moves = [(seq, change_data(change)) for seq, change in snapshot.moves]
@@ -380,7 +380,7 @@ class Hub:
         skipped = 0
         with self._going_on("the round to all clients"):
             for connection in tuple(self.connections):
-                skipped += not connection.tell()
+                skipped += not connection.push()
         if not self.messages_out and not skipped:
             return
         self._told_at = asyncio.get_running_loop().time() - catches_up

@@ -1,7 +1,7 @@
 """Limits on what one client may do: sans-I/O."""
 
 
-class Places:
+class ConnectionLimiter:
     """At most `most` connections from one place at a time; any number where it is 0. Each `take` needs its `leave`."""
 
     def __init__(self, most: int) -> None:

@@ -27,7 +27,7 @@ _FAN_OUT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 _AGE_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
 
 
-class Refusal(enum.StrEnum):
+class RejectReason(enum.StrEnum):
     """Why a client was turned away before it was served."""
 
     AT_CAPACITY = "capacity"
@@ -39,7 +39,7 @@ class Refusal(enum.StrEnum):
     DESCRIPTORS = "descriptors"  # the process may open no more files; by HTTP, or without a word yet, too
 
 
-class Ending(enum.StrEnum):
+class CloseReason(enum.StrEnum):
     """Why a connection that was served has ended."""
 
     CLIENT = "client"  # it closed, or its network did
@@ -99,7 +99,7 @@ class Metrics:
                 "swarna_connections_accepted_total", "WebSocket connections that were served.", registry=registry
             )
             self._refused = _by(
-                Refusal,
+                RejectReason,
                 Counter(
                     "swarna_connections_refused_total",
                     "Connections that were turned away before they were served, by reason.",
@@ -108,7 +108,7 @@ class Metrics:
                 ),
             )
             self._closed = _by(
-                Ending,
+                CloseReason,
                 Counter(
                     "swarna_connections_closed_total",
                     "WebSocket connections that were served and have ended, by reason.",
@@ -174,11 +174,11 @@ class Metrics:
         self._accepted.inc()
         self._connections.inc()
 
-    def refused(self, why: Refusal) -> None:
+    def refused(self, why: RejectReason) -> None:
         """A client was turned away; neither `accepted` nor `closed` is called for it."""
         self._refused[why].inc()
 
-    def closed(self, why: Ending) -> None:
+    def closed(self, why: CloseReason) -> None:
         """A connection that was accepted has ended, by our first reason for it."""
         self._active -= 1
         self._connections.dec()

@@ -90,7 +90,7 @@ def change_data(change: Change) -> ChangeData:
     )
 
 
-class Tick(msgspec.Struct, frozen=True, kw_only=True):
+class PublicationMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One publication, as it travels between processes: the metals whose quotes were new, and significant moves."""
 
     epoch: str
@@ -101,7 +101,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     candles: dict[str, list[CandleUpdate]] = {}
 
     @classmethod
-    def of(cls, published: Publication) -> "Tick":
+    def of(cls, published: Publication) -> "PublicationMessage":
         """A published tick in the words of the wire."""
         return cls(
             epoch=published.epoch,
@@ -124,7 +124,7 @@ class Update:
     seq: int
 
 
-class TickLog:
+class PublicationLog:
     """The latest quote of each metal and the newest moves and candles, in the currency of this deployment.
 
     Candles are held for `ticks` ticks, and of moves the newest `moves`: they are rare, and no client that asked for a
@@ -153,12 +153,12 @@ class TickLog:
         """The position of the newest tick."""
         return Position(self.epoch, self.seq, self._newest_at)
 
-    def has(self, tick: Tick) -> bool:
+    def has(self, tick: PublicationMessage) -> bool:
         """Whether a tick is in the log already. One of a known number but of a later time is of another history."""
         is_old = self._newest_at is None or tick.published_at <= self._newest_at
         return tick.epoch == self.epoch and tick.seq <= self.seq and is_old
 
-    def append(self, tick: Tick) -> bool:
+    def append(self, tick: PublicationMessage) -> bool:
         """Take the next tick. False, and nothing taken, when it does not follow the newest: then a tick is missing."""
         if tick.seq != self.seq + 1 or tick.epoch != self.epoch:
             return False
@@ -175,7 +175,7 @@ class TickLog:
         self,
         position: Position,
         latest: Mapping[str, Quoted],
-        ticks: Sequence[Tick],
+        ticks: Sequence[PublicationMessage],
         moves: Iterable[tuple[int, ChangeData]],
         moves_since: int,
     ) -> None:
@@ -241,7 +241,7 @@ class TickLog:
         while len(self._moves) > self._moves_held:
             self._moves_since, _ = self._moves.popleft()
 
-    def _take_candles(self, tick: Tick) -> None:
+    def _take_candles(self, tick: PublicationMessage) -> None:
         for metal, updates in tick.candles.items():
             self._candles.take(metal, updates)
         self._candles.forget_before(tick.seq - self._ticks_held)

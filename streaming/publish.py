@@ -11,7 +11,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from prices.domain.quotes import Publication
-from streaming.publication_log import Tick
+from streaming.publication_log import PublicationMessage
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +37,13 @@ _starting = threading.Lock()
 _publishing: _Publishing | None = None
 
 
-def tick(published: Publication) -> None:
+def publication(published: Publication) -> None:
     """Tell every web process of a tick. Call it after the tick is committed.
 
     Delivered at most once, and almost always in order: a hub sees by `seq` that it missed one and reads the
     database. Redis being away is therefore logged and not raised: what called us did its work.
     """
-    _send({"type": TICK, "tick": msgspec.msgpack.encode(Tick.of(published))})
+    _send({"type": TICK, "tick": msgspec.msgpack.encode(PublicationMessage.of(published))})
 
 
 def reload() -> None:

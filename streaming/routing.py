@@ -19,7 +19,7 @@ from prices.publishing.position_memory import PositionMemory
 from streaming import auth
 from streaming.consumers import PriceConsumer
 from streaming.hub import Hub
-from streaming.limits import Places
+from streaming.limits import ConnectionLimiter
 from streaming.metrics import Metrics
 
 
@@ -60,7 +60,7 @@ def websocket_application(hub: Hub) -> URLRouter:
             required=settings.WS_AUTH_REQUIRED,
             recheck=settings.WS_AUTH_RECHECK.total_seconds(),
         ),
-        places=Places(settings.WS_MAX_CONNECTIONS_PER_IP),
+        limiter=ConnectionLimiter(settings.WS_MAX_CONNECTIONS_PER_IP),
         user_rates=FixedWindowCounter(settings.REDIS_URL, f"{settings.REDIS_PREFIX}:rate", settings.WS_RATE_WINDOW),
     )
     elsewhere: Any = _refuse  # an ASGI application, where `re_path` is typed for views

@@ -1,7 +1,7 @@
 """How a connection's messages leave the process: ready frames to a server that takes them, else ASGI's own `send`.
 
-Our server (streaming/engine/server.py) puts an `Outlet` into the scope's extensions, which writes shared frames at
-once; under any other ASGI server `SendOutlet` does the same by the consumer's `send`.
+Our server (streaming/engine/server.py) puts an `Sink` into the scope's extensions, which writes shared frames at
+once; under any other ASGI server `SendSink` does the same by the consumer's `send`.
 """
 
 import asyncio
@@ -14,27 +14,27 @@ from streaming.engine.frames import Frame
 
 logger = logging.getLogger(__name__)
 
-# The name of the ASGI extension: `scope["extensions"][FRAMES]` is an Outlet.
+# The name of the ASGI extension: `scope["extensions"][FRAMES]` is a Sink.
 FRAMES: Final = "swarna.frames"
 
 
 class Listener(Protocol):
-    """Who writes to an outlet."""
+    """Code that writes to a sink."""
 
-    def wake(self) -> object:
+    def flush(self) -> object:
         """All that was written has left: there is room for what is newest now."""
 
     def restart(self) -> None:
         """The server closes this connection now, for a restart: last words."""
 
 
-class Outlet(Protocol):
-    """One connection's way out. `clear` is false while something that was written waits for a slow client.
+class Sink(Protocol):
+    """One connection's way out. `writable` is false while something that was written waits for a slow client.
 
-    `dropped` says why the server ended the connection, in the words of `metrics.Ending`; empty where it did not.
+    `dropped` says why the server ended the connection, in the words of `metrics.CloseReason`; empty where it did not.
     """
 
-    clear: bool
+    writable: bool
     dropped: str
     listener: Listener | None
 
@@ -45,14 +45,14 @@ class Outlet(Protocol):
         """Send nothing more of what waits, and tell nobody."""
 
 
-class SendOutlet:
-    """An outlet on ASGI's `send`, which returns when the server has taken the message.
+class SendSink:
+    """A sink on ASGI's `send`, which returns when the server has taken the message.
 
     `give_up` is awaited when a message cannot be sent for a reason of ours: better no connection than a silent one.
     """
 
     def __init__(self, send: Callable[[str], Awaitable[None]], give_up: Callable[[], Awaitable[None]]) -> None:
-        self.clear = True
+        self.writable = True
         self.dropped = ""
         self.listener: Listener | None = None
         self._send = send
@@ -61,7 +61,7 @@ class SendOutlet:
         self._pump: asyncio.Task[None] | None = None
 
     def write(self, frame: Frame) -> int:
-        self.clear = False
+        self.writable = False
         self._waiting.append(frame)
         if self._pump is None:
             self._pump = asyncio.get_running_loop().create_task(self._send_all())
@@ -77,9 +77,9 @@ class SendOutlet:
             while self._waiting:
                 await self._send(self._waiting.popleft().text)
                 if not self._waiting:
-                    self.clear = True
+                    self.writable = True
                     if self.listener is not None:
-                        self.listener.wake()
+                        self.listener.flush()
             self._pump = None
         except OSError as error:
             # Some servers say so when the client is gone; its disconnect event is on the way and ends the connection.

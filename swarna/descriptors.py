@@ -7,7 +7,7 @@ from typing import Any, Final
 from infra.hosts import HEALTH
 from infra.rest.problems import CONTENT_TYPE, problem
 from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
-from streaming.metrics import Refusal
+from streaming.metrics import RejectReason
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -22,14 +22,14 @@ _HEADERS: Final = [
 ]
 
 
-def unless_out_of_descriptors(http: Application, refused: Callable[[Refusal], object]) -> Application:
+def unless_out_of_descriptors(http: Application, refused: Callable[[RejectReason], object]) -> Application:
     """`http`, except for connections on the reserve; calls `refused` for each request that is turned away."""
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if OUT_OF_DESCRIPTORS not in scope.get("extensions", ()) or scope["path"] in _ANSWERED:
             await http(scope, receive, send)
             return
-        refused(Refusal.DESCRIPTORS)
+        refused(RejectReason.DESCRIPTORS)
         await send({"type": "http.response.start", "status": 503, "headers": _HEADERS})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else _BODY})
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from streaming.metrics import Ending, Metrics
+from streaming.metrics import CloseReason, Metrics
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
             case "accepted":
                 metrics.accepted()
             case "closed":
-                metrics.closed(Ending.CLIENT)
+                metrics.closed(CloseReason.CLIENT)
             case "fanned_out":
                 metrics.fanned_out(sent=10, skipped=1, shared=9, bytes=700, seconds=0.002, age_seconds=0.02)
             case "log":

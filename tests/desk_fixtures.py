@@ -30,7 +30,7 @@ class Told:
 def told(monkeypatch: pytest.MonkeyPatch, db: None) -> Told:
     """A database with metals, fallback prices and a schedule, and without any tick."""
     told = Told()
-    monkeypatch.setattr(publish, "tick", told.ticks.append)
+    monkeypatch.setattr(publish, "publication", told.ticks.append)
     monkeypatch.setattr(publish, "reload", told.reload)
     call_command("seed")
     forget_prices()

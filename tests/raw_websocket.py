@@ -104,7 +104,7 @@ class Frame(NamedTuple):
     rsv: int = 0
 
 
-class Ending(NamedTuple):
+class CloseReason(NamedTuple):
     """How a server ended a connection. `code` is None where its close frame had none, and -1 where there was none."""
 
     code: int | None
@@ -224,7 +224,7 @@ class Peer:
         self.send(*data)
         return self.receive()
 
-    def end(self, *data: bytes, reply: bool = True) -> Ending:
+    def end(self, *data: bytes, reply: bool = True) -> CloseReason:
         """Send, and read to the end of TCP. A close frame is answered, and nothing may come after it (5.5.1)."""
         self.send(*data)
         frames: list[Frame] = []
@@ -237,12 +237,12 @@ class Peer:
             orderly = ended.orderly
         closes = [number for number, got in enumerate(frames) if got.opcode == CLOSE]
         if not closes:
-            return Ending(-1, "", frames, orderly)
+            return CloseReason(-1, "", frames, orderly)
         assert closes[0] == len(frames) - 1, f"5.5.1: nothing MUST be sent after a close frame: {frames}"
         body = frames.pop().payload
         assert len(body) != 1, "5.5.1: a body of a close frame MUST begin with a code of two bytes"
         code = int.from_bytes(body[:2], "big") if body else None
-        return Ending(code, body[2:].decode(), frames, orderly)
+        return CloseReason(code, body[2:].decode(), frames, orderly)
 
     def ends_within(self, seconds: float) -> bool:
         """Whether TCP ends within this time, whatever comes before; a hanging peer sends nothing meanwhile."""

@@ -36,7 +36,7 @@ WIRE_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 @pytest.fixture(autouse=True)
 def _seeded(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     """A database with metals and without any tick, and nobody to tell."""
-    monkeypatch.setattr(publish, "tick", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda tick: None)
     call_command("seed")
     forget_prices()
 
@@ -109,7 +109,7 @@ def test_a_price_has_the_fields_of_the_stream(client: Client, published: Publica
 
 
 def test_the_api_and_the_stream_say_the_same(client: Client, published: Publication) -> None:
-    tick = publication_log.Tick.of(published)
+    tick = publication_log.PublicationMessage.of(published)
     said = protocol.price_update(
         {metal: quoted.data for metal, quoted in tick.quotes.items()},
         {"gold", "silver"},

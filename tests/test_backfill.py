@@ -227,7 +227,7 @@ def test_nothing_is_published_and_no_price_in_force_changes(
     database: None, metals_dev: MetalsDev, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published: list[Any] = []
-    monkeypatch.setattr(publish, "tick", published.append)
+    monkeypatch.setattr(publish, "publication", published.append)
     ingest.record([quote("gold", "9000", at=NOW)], now=NOW)
     published.clear()
     before = [list(LatestPrice.objects.order_by("pk").values()), list(Head.objects.values())]

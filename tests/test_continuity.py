@@ -24,7 +24,7 @@ from streaming.engine.frames import Frame
 from streaming.hub import Hub
 from streaming.metrics import Metrics
 from streaming.protocol import EVERY_METAL, METALS
-from streaming.publication_log import Tick
+from streaming.publication_log import PublicationMessage
 from streaming.sinks import Listener
 from tests.conftest import NOW, quote
 
@@ -37,7 +37,7 @@ class Sink:
     """What one client is sent; it takes nothing while it is `held`."""
 
     def __init__(self) -> None:
-        self.clear = True
+        self.writable = True
         self.dropped = ""
         self.listener: Listener | None = None
         self.held = False
@@ -47,16 +47,16 @@ class Sink:
         message = json.loads(frame.payload)
         if message["type"] == "priceUpdate":
             self.updates.append(message)
-        self.clear = not self.held
+        self.writable = not self.held
         return len(frame.plain)
 
     def stop(self) -> None:
         self.listener = None
 
     def drain(self) -> None:
-        self.held, self.clear = False, True
+        self.held, self.writable = False, True
         if self.listener is not None:
-            self.listener.wake()
+            self.listener.flush()
 
 
 class Client:
@@ -67,7 +67,7 @@ class Client:
         self.sink = Sink()
         self.connection = Connection(world.hub, self.sink)
         world.hub.connections[self.connection] = None
-        self.connection.wake()
+        self.connection.flush()
         self.given_up: list[tuple[str, int]] = []
         self.began = dict.fromkeys(EVERY_METAL, world.hub.log.seq if since is None else since)
         if since is not None:
@@ -90,7 +90,7 @@ class Client:
 
     def interval_ends(self) -> None:
         self.connection._not_before = float("-inf")
-        self.connection.tell()
+        self.connection.push()
 
     @property
     def seen(self) -> int:
@@ -167,7 +167,7 @@ class World:
         return tick
 
     async def tick(self, *metals: str, moved: bool = True) -> None:
-        tick = Tick.of(self.write(*metals, moved=moved))
+        tick = PublicationMessage.of(self.write(*metals, moved=moved))
         await self.hub._receive({"type": publish.TICK, "tick": msgspec.msgpack.encode(tick)})
 
     async def begin(self) -> None:

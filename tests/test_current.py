@@ -28,7 +28,7 @@ MINUTE = dt.timedelta(minutes=1)
 @pytest.fixture(autouse=True)
 def no_ticks(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     """A database with metals and without any tick, and nobody to tell."""
-    monkeypatch.setattr(publish, "tick", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda tick: None)
     call_command("seed")
     forget_prices()
 

@@ -30,7 +30,7 @@ MINUTE = dt.timedelta(minutes=1)
 
 @pytest.fixture
 def nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish, "tick", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda tick: None)
     monkeypatch.setattr(publish, "reload", lambda: None)
 
 

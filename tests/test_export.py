@@ -30,7 +30,7 @@ from tests.product import ROOT
 @pytest.fixture(autouse=True)
 def database(either_database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A seeded database, and a clock that stands."""
-    monkeypatch.setattr(publish, "tick", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda tick: None)
     with time_machine.travel(NOW, tick=False):
         yield
 

@@ -22,10 +22,10 @@ from prices.publishing.snapshot import Snapshot
 from streaming import hub, publish, subscription
 from streaming.connection import Connection
 from streaming.hub import Hub
-from streaming.metrics import Ending, Metrics
+from streaming.metrics import CloseReason, Metrics
 from streaming.protocol import EVERY_METAL
-from streaming.publication_log import Tick
-from streaming.sinks import SendOutlet
+from streaming.publication_log import PublicationMessage
+from streaming.sinks import SendSink
 from tests.conftest import NOW, quote
 
 
@@ -128,7 +128,10 @@ class World:
         """Redis brings a tick."""
         await self.layer.group_send(
             publish.GROUP,
-            {"type": publish.TICK, "tick": msgspec.msgpack.encode(Tick.of(replace(tick, epoch=self.epoch)))},
+            {
+                "type": publish.TICK,
+                "tick": msgspec.msgpack.encode(PublicationMessage.of(replace(tick, epoch=self.epoch))),
+            },
         )
 
 
@@ -141,7 +144,7 @@ class Client:
         self.free.set()
         self.failure: Exception | None = None
         self.gave_up = asyncio.Event()
-        self.connection = Connection(hub, SendOutlet(self.send, self.give_up))
+        self.connection = Connection(hub, SendSink(self.send, self.give_up))
 
     async def send(self, text: str) -> None:
         await self.free.wait()
@@ -155,7 +158,7 @@ class Client:
     async def see(self, *metals: str) -> None:
         """Subscribe to these alone, and see their prices."""
         self.connection.subscribe(frozenset(metals))
-        self.connection.wake()
+        self.connection.flush()
         assert (await self.next("priceUpdate"))["snapshot"] is True
 
     async def next(self, kind: str) -> dict[str, Any]:
@@ -328,7 +331,7 @@ async def test_after_a_quiet_batch_interval_an_update_goes_out_at_once(rarely: W
 
 async def test_a_metal_that_is_added_loses_no_move_that_waits_for_an_interval(world: World, client: Client) -> None:
     client.connection.subscribe(frozenset({"gold"}), interval_ms=60_000)
-    client.connection.wake()
+    client.connection.flush()
     await client.next("priceUpdate")
     swift = Client(world.hub)
     world.hub.join(swift.connection)
@@ -348,17 +351,17 @@ async def test_a_new_interval_counts_from_the_last_update_also_where_nothing_was
     world: World, client: Client
 ) -> None:
     client.connection.subscribe(frozenset({"gold"}), interval_ms=86_400_000)
-    client.connection.wake()
+    client.connection.flush()
     await client.next("priceUpdate")
     client.connection.subscribe(frozenset({"gold"}), since=1, interval_ms=100)
-    client.connection.wake()
+    client.connection.flush()
     await world.bring(world.write(quote(price="101")))
     assert (await client.next("priceUpdate"))["seq"] == 2
 
 
 async def test_a_status_does_not_wait_for_an_interval(world: World, client: Client) -> None:
     client.connection.subscribe(frozenset({"gold"}), interval_ms=86_400_000)
-    client.connection.wake()
+    client.connection.flush()
     await client.next("priceUpdate")
     world.now += dt.timedelta(minutes=6)
     assert (await client.next("status"))["feed"] == "stale"
@@ -408,7 +411,7 @@ async def test_a_client_that_comes_back_before_the_first_reading_is_told_what_it
         world.write(quote(price=price), moved=True)
     client = Client(world.hub)
     world.hub.join(client.connection)
-    await world.hub.reach(4, None)
+    await world.hub.wait_for_seq(4, None)
     client.connection.subscribe(EVERY_METAL, since=4)
     client.connection.answer(b'{"type": "subscribed"}')
     await client.next("subscribed")
@@ -435,9 +438,9 @@ async def test_a_client_that_missed_no_price_is_told_which_turned_stale_while_it
     world.write(quote(price="100"))
     world.now += dt.timedelta(minutes=6)
     world.broken = False
-    await world.hub.reach(1, None)
+    await world.hub.wait_for_seq(1, None)
     client.connection.subscribe(EVERY_METAL, since=1)
-    client.connection.wake()
+    client.connection.flush()
     message = await client.next("priceUpdate")
     assert (message["seq"], message["data"]["gold"]["stale"]) == (1, True)
 
@@ -634,7 +637,7 @@ async def test_a_client_before_the_first_price_is_told_that_the_feed_is_down(wor
 async def test_a_full_hub_takes_nobody_in_until_somebody_leaves(world: World, client: Client) -> None:
     others = [Client(world.hub) for _ in range(3)]
     assert [world.hub.join(other.connection) for other in others] == [True, True, False]
-    world.hub.leave(client.connection, Ending.CLIENT)
+    world.hub.leave(client.connection, CloseReason.CLIENT)
     assert world.hub.join(others[2].connection)
 
 
@@ -763,7 +766,7 @@ async def test_a_closed_market_keeps_nothing_fresh_that_is_not_its_own(
 
 async def resumed(client: Client, since: int, epoch: str | None) -> dict[str, Any]:
     """What a client is sent that comes back like this."""
-    await client.connection._hub.reach(since, epoch)
+    await client.connection._hub.wait_for_seq(since, epoch)
     client.connection.subscribe(EVERY_METAL, since, epoch=epoch)
     client.connection.answer(b'{"type": "subscribed"}')
     await client.next("subscribed")

@@ -60,14 +60,14 @@ def chain_of_ticks() -> list[int | None]:
     return list(Price.objects.order_by("seq").values_list("seq", flat=True).distinct())
 
 
-tell_web_processes = publish.tick
+tell_web_processes = publish.publication
 
 
 @pytest.fixture(autouse=True)
 def published(monkeypatch: pytest.MonkeyPatch, db: None) -> list[Publication]:
     """What web processes are told, of a database with metals and fallback prices and without any tick."""
     ticks: list[Publication] = []
-    monkeypatch.setattr(publish, "tick", ticks.append)
+    monkeypatch.setattr(publish, "publication", ticks.append)
     call_command("seed")
     forget_prices()
     ticks.clear()
@@ -204,7 +204,7 @@ def test_what_is_told_is_already_to_be_read(monkeypatch: pytest.MonkeyPatch) -> 
     def read_by_another(tick: Publication) -> None:
         read.extend(at_once(lambda _: snapshot.read().position.seq, 1))
 
-    monkeypatch.setattr(publish, "tick", read_by_another)
+    monkeypatch.setattr(publish, "publication", read_by_another)
     assert read == [record(quote()).seq]
 
 
@@ -212,7 +212,7 @@ def test_what_is_told_is_already_to_be_read(monkeypatch: pytest.MonkeyPatch) -> 
 def test_redis_being_away_costs_no_price(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(publish, "tick", tell_web_processes)
+    monkeypatch.setattr(publish, "publication", tell_web_processes)
     settings.CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from prices.sources.metrics import metrics as of_sources
-from streaming.metrics import Ending, Fault, Inbound, Metrics, Refusal
+from streaming.metrics import CloseReason, Fault, Inbound, Metrics, RejectReason
 from tests.conftest import NOW
 from tests.product import ROOT
 
@@ -28,8 +28,8 @@ def test_connections_are_those_that_were_accepted_and_have_not_closed() -> None:
     metrics = Metrics()
     for _ in range(3):
         metrics.accepted()
-    metrics.closed(Ending.STALLED)
-    metrics.refused(Refusal.PER_IP)
+    metrics.closed(CloseReason.STALLED)
+    metrics.refused(RejectReason.PER_IP)
     assert counted(metrics) == {
         "swarna_connections{0}": 2,
         "swarna_connections_accepted_total": 3,
@@ -77,8 +77,8 @@ def test_an_age_is_never_negative_and_only_a_ticks(age: float | None, times: int
 
 
 KINDS = {
-    "swarna_connections_refused_total": Refusal,
-    "swarna_connections_closed_total": Ending,
+    "swarna_connections_refused_total": RejectReason,
+    "swarna_connections_closed_total": CloseReason,
     "swarna_messages_received_total": Inbound,
     "swarna_errors_total": Fault,
     "swarna_frames_encoded_total": ("plain", "deflate"),
@@ -115,7 +115,7 @@ def test_the_log_line_has_the_seeds_numbers() -> None:
     metrics = Metrics()
     metrics.accepted()
     metrics.accepted()
-    metrics.closed(Ending.CLIENT)
+    metrics.closed(CloseReason.CLIENT)
     metrics.received(Inbound.SUBSCRIBE, bytes=30)
     metrics.sent(bytes=60)
     metrics.fanned_out(sent=3, skipped=0, shared=2, bytes=3, seconds=0.001, age_seconds=None)

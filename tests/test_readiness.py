@@ -31,7 +31,7 @@ PARTS = ("database", "redis", "stream", "refreshes", "prices", "clocks")
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch, db: None, valkey: str) -> None:
     """Every metal has a price of now."""
-    monkeypatch.setattr(publish, "tick", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda tick: None)
     call_command("seed")
     forget_prices()
     tell(*Metal)

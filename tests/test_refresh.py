@@ -644,7 +644,7 @@ def test_a_source_may_say_when_by_a_date(source: Source) -> None:
 def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, Publication]]:
     """What is published, and when."""
     ticks: list[tuple[float, Publication]] = []
-    monkeypatch.setattr(publish, "tick", lambda tick: ticks.append((time.monotonic(), tick)))
+    monkeypatch.setattr(publish, "publication", lambda tick: ticks.append((time.monotonic(), tick)))
     return ticks
 
 

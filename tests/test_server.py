@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from streaming.engine.transport import Turnstile
+from streaming.engine.transport import AcceptThrottle
 from tests.echo_fixtures import EchoServer
 from tests.raw_websocket import Peer, frame
 
@@ -32,9 +32,9 @@ class Newcomer:
 
 
 async def test_so_many_are_let_in_a_turn_in_the_order_they_came() -> None:
-    turnstile = Turnstile(most=2)
+    accept_throttle = AcceptThrottle(most=2)
     newcomers: list[Any] = [Newcomer() for _ in range(7)]
-    assert [turnstile.admits(each) for each in newcomers] == [True, True, *[False] * 5]
+    assert [accept_throttle.admits(each) for each in newcomers] == [True, True, *[False] * 5]
     assert [each.reads for each in newcomers] == [True, True, *[False] * 5]
     newcomers[3].connected = False  # it has gone meanwhile
     await asyncio.sleep(0)
@@ -42,7 +42,7 @@ async def test_so_many_are_let_in_a_turn_in_the_order_they_came() -> None:
     await asyncio.sleep(0)
     assert all(each.is_admitted for each in newcomers[5:])
     await asyncio.sleep(0)
-    assert turnstile.admits(Newcomer())  # type: ignore[arg-type]  # it does what a transport does here
+    assert accept_throttle.admits(Newcomer())  # type: ignore[arg-type]  # it does what a transport does here
 
 
 def test_a_connection_that_has_ended_leaves_nothing_to_the_collector(

@@ -32,7 +32,7 @@ committed = pytest.mark.django_db(transaction=True)
 def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Publication, int]]:
     """What is published, and when."""
     ticks: list[tuple[Publication, int]] = []
-    monkeypatch.setattr(publish, "tick", lambda tick: ticks.append((tick, time.monotonic_ns())))
+    monkeypatch.setattr(publish, "publication", lambda tick: ticks.append((tick, time.monotonic_ns())))
     return ticks
 
 
@@ -84,7 +84,7 @@ def test_the_pace_is_kept_whatever_a_tick_costs(
         published.append((tick, time.monotonic_ns()))
         time.sleep(0.05)
 
-    monkeypatch.setattr(publish, "tick", publish_slowly)
+    monkeypatch.setattr(publish, "publication", publish_slowly)
     pace = run(0.2, 6)
     began, ended = published[0][1], published[-1][1]
     assert (ended - began) / 1e9 == pytest.approx(1.0, abs=0.15)
@@ -100,7 +100,7 @@ def test_a_market_that_was_held_up_goes_on_at_its_pace(
         if len(published) == 2:
             time.sleep(0.7)
 
-    monkeypatch.setattr(publish, "tick", hold_up_once)
+    monkeypatch.setattr(publish, "publication", hold_up_once)
     pace = run(0.2, 6)
     assert pace.missed >= 2  # of a pause of three and a half; more on a busy machine
     since_first = [(at - published[0][1]) / 1e9 for _, at in published]

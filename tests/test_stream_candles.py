@@ -16,7 +16,7 @@ from prices.domain.positions import Position
 from streaming import candles
 from streaming.candles import CandleLog, CandleUpdate
 from streaming.protocol import CANDLES, EVERY_METAL, CandleData, ClientError, ErrorCode, parse
-from streaming.publication_log import TickLog
+from streaming.publication_log import PublicationLog
 from tests.conftest import NOW, Server
 from tests.stream_client import ask, receive
 from tests.test_ticks import tick
@@ -76,7 +76,7 @@ def test_candles_that_closed_long_ago_are_let_go_but_for_the_newest(monkeypatch:
 
 
 def test_a_client_that_waits_for_more_ticks_than_are_held_loses_no_candle() -> None:
-    log = TickLog(currency="INR", ticks=10, moves=10)
+    log = PublicationLog(currency="INR", ticks=10, moves=10)
     log.replace(Position("first", 0, None), {}, [], [], moves_since=0)
     for seq in range(1, 200):
         bare = tick(seq, "gold", moved=("gold",) if seq == 195 else ())

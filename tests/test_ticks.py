@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from prices.domain.positions import Position
 from streaming.protocol import EVERY_METAL, METALS, ChangeData, Feed, PriceData
-from streaming.publication_log import Quoted, Tick, TickLog, Update, overall
+from streaming.publication_log import PublicationLog, PublicationMessage, Quoted, Update, overall
 
 AT = dt.datetime(2026, 9, 24, 8, tzinfo=dt.UTC)
 
@@ -36,8 +36,8 @@ def quoted(seq: int, price: int = 100, source: str = "gold_api_com") -> Quoted:
     )
 
 
-def tick(seq: int, *metals: str, moved: tuple[str, ...] = ()) -> Tick:
-    return Tick(
+def tick(seq: int, *metals: str, moved: tuple[str, ...] = ()) -> PublicationMessage:
+    return PublicationMessage(
         epoch="first",
         seq=seq,
         published_at=AT,
@@ -55,13 +55,13 @@ def tick(seq: int, *metals: str, moved: tuple[str, ...] = ()) -> Tick:
     )
 
 
-def new_log(moves: int = 1024) -> TickLog:
-    log = TickLog(currency="INR", ticks=256, moves=moves)
+def new_log(moves: int = 1024) -> PublicationLog:
+    log = PublicationLog(currency="INR", ticks=256, moves=moves)
     log.replace(Position("first", 0, None), {}, [], [], moves_since=0)
     return log
 
 
-def log_of(*ticks: Tick, moves: int = 1024) -> TickLog:
+def log_of(*ticks: PublicationMessage, moves: int = 1024) -> PublicationLog:
     log = new_log(moves)
     assert all(log.append(each) for each in ticks)
     return log

@@ -29,7 +29,7 @@ def old(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any
 ) -> Iterator[None]:
     """A database of before, with a live price of gold under a premium of 15 %, silver without, and a fallback."""
-    monkeypatch.setattr(publish, "tick", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda tick: None)
     if request.param == "sqlite":
         address = f"sqlite:///{tmp_path}/old.sqlite3"
     else:

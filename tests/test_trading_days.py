@@ -27,7 +27,7 @@ MINUTE = 60 * SECOND
 @pytest.fixture(autouse=True)
 def fresh(either_database: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database without any tick, of each kind."""
-    monkeypatch.setattr(publish, "tick", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda tick: None)
     forget_prices()
 
 

@@ -289,7 +289,7 @@ class _Writer:
             return None
         self._advance()
         published = self._store(news, confirms=confirms)
-        transaction.on_commit(partial(publish.tick, published))
+        transaction.on_commit(partial(publish.publication, published))
         return published
 
     def _outgoing(self, candidate: _Candidate, *, confirms: bool) -> _Outgoing:

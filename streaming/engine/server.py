@@ -36,10 +36,10 @@ from twisted.logger import (
 )
 
 from streaming.engine.descriptors import OUT_OF_DESCRIPTORS, DescriptorReserve
-from streaming.engine.timers import Deadlines
-from streaming.engine.transport import PricePort, PriceTransport, Turnstile
+from streaming.engine.timers import TimerWheel
+from streaming.engine.transport import AcceptThrottle, PricePort, PriceTransport
 from streaming.engine.websocket import PriceProtocol, factory_for
-from streaming.metrics import Refusal
+from streaming.metrics import RejectReason
 from streaming.sinks import FRAMES
 
 logger = logging.getLogger(__name__)
@@ -93,16 +93,16 @@ class PriceServer(Server):
         limits: Limits,
         prepare: Callable[[], Awaitable[object]],
         ready: Callable[[], object],
-        refused: Callable[[Refusal], object],
+        refused: Callable[[RejectReason], object],
     ) -> None:
         self.limits = limits
         self.refused = refused
         self.draining = False
-        self.deadlines: Deadlines[PriceTransport] = Deadlines(limits.timeout / 60)
-        self.turnstile = Turnstile()
+        self.timers: TimerWheel[PriceTransport] = TimerWheel(limits.timeout / 60)
+        self.accept_throttle = AcceptThrottle()
         self.reserve = DescriptorReserve()
         # A deadline is noticed up to two grains late: with so much patience, still within the time-out.
-        self.patience = limits.timeout - 2 * self.deadlines.grain
+        self.idle_timeout = limits.timeout - 2 * self.timers.resolution
         self._listener = listener
         self._prepare = prepare
         self._ready = ready
@@ -153,7 +153,7 @@ class PriceServer(Server):
         if isinstance(protocol, PriceProtocol):
             # As offered: Daphne would undo percent-encoding, and an application choose what was never offered.
             scope["subprotocols"] = list(protocol.websocket_protocols)
-            scope["extensions"][FRAMES] = protocol.outlet
+            scope["extensions"][FRAMES] = protocol.sink
         queue = super().create_application(protocol, scope)
         details = self.connections[protocol]
         details["application_instance"].add_done_callback(partial(self._application_ended, protocol))
@@ -174,14 +174,14 @@ class PriceServer(Server):
             del self.connections[protocol]
         else:
             # One that is done by now is not ended yet: `_application_ended` is on its way, and looks for these details.
-            details["patience"] = task.get_loop().call_later(self.application_close_timeout, task.cancel)
+            details["timeout"] = task.get_loop().call_later(self.application_close_timeout, task.cancel)
 
     def _application_ended(self, protocol: Any, task: "asyncio.Task[None]") -> None:
         """Daphne looks for these once a second among all connections."""
         details = self.connections[protocol]
         details["ended"] = True
         if "disconnected" in details:
-            details["patience"].cancel()
+            details["timeout"].cancel()
             del self.connections[protocol]
         if not task.cancelled() and (exception := task.exception()):
             logger.error("an exception in the application", exc_info=exception)
@@ -200,9 +200,9 @@ class PriceServer(Server):
         # ends the process then, with a traceback of where it stands, and whoever started it starts it again.
         faulthandler.dump_traceback_later(self.limits.standstill, exit=True)
         now = time.monotonic()
-        for transport in self.deadlines.due(now):
-            transport.look(now)
-        reactor.callLater(self.deadlines.grain, self._watch)
+        for transport in self.timers.due(now):
+            transport.check(now)
+        reactor.callLater(self.timers.resolution, self._watch)
 
     def _collect(self) -> None:
         gc.collect()
@@ -288,7 +288,7 @@ class PriceRequest(WebRequest):
         if b"websocket" in map(bytes.strip, upgrades):
             headers.setRawHeaders(b"Upgrade", [b"websocket"])  # of several, the one that Daphne knows
             if self.clientproto != b"HTTP/1.1" or len(headers.getRawHeaders(b"Host", [])) > 1 or self.content.read(1):
-                self.server.refused(Refusal.HANDSHAKE)
+                self.server.refused(RejectReason.HANDSHAKE)
                 words = "A WebSocket handshake is HTTP/1.1, with one Host and without a body"
                 logger.debug("WebSocket handshake of %s refused: 400 %r", self.transport.peer, words)
                 self.basic_error(400, b"Bad Request", words)

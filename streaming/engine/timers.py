@@ -6,11 +6,11 @@ from typing import Generic, TypeVar
 T = TypeVar("T", bound=Hashable)
 
 
-class Deadlines(Generic[T]):
-    """Each item's next deadline, known to `grain` seconds: nothing is due early, and at most a grain late."""
+class TimerWheel(Generic[T]):
+    """Each item's next deadline, rounded up to `resolution` seconds: nothing is due early, nor later than that."""
 
-    def __init__(self, grain: float) -> None:
-        self.grain = grain
+    def __init__(self, resolution: float) -> None:
+        self.resolution = resolution
         self._slots: dict[int, set[T]] = {}
         self._slot_of: dict[T, int] = {}
         self._done = 0
@@ -21,7 +21,7 @@ class Deadlines(Generic[T]):
     def set(self, item: T, at: float) -> None:
         """The item is due at `at` (seconds of a clock), instead of any time before."""
         self.discard(item)
-        slot = max(int(at / self.grain) + 1, self._done + 1)
+        slot = max(int(at / self.resolution) + 1, self._done + 1)
         self._slots.setdefault(slot, set()).add(item)
         self._slot_of[item] = slot
 
@@ -36,7 +36,7 @@ class Deadlines(Generic[T]):
 
     def due(self, now: float) -> list[T]:
         """Take out the items whose deadline has come."""
-        reached = int(now / self.grain)
+        reached = int(now / self.resolution)
         due: list[T] = []
         for slot in sorted(slot for slot in self._slots if slot <= reached):
             due.extend(self._slots.pop(slot))

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from twisted.internet import tcp
 
 from infra import addresses
-from streaming.metrics import Ending, Refusal
-from streaming.sinks import Outlet
+from streaming.metrics import CloseReason, RejectReason
+from streaming.sinks import Sink
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Upgraded(Protocol):
     """A WebSocket connection, as its transport sees it."""
 
     heard_at: float  # when something last came, seconds of the monotonic clock
-    outlet: Outlet
+    sink: Sink
 
     def blocked(self) -> None:
         """The kernel takes no more for now."""
@@ -45,7 +45,7 @@ class Upgraded(Protocol):
         """Ask for a sign of life."""
 
 
-class Turnstile:
+class AcceptThrottle:
     """Lets in so many new connections a turn of the event loop, in the order they came."""
 
     def __init__(self, most: int = _MOST_A_TURN) -> None:
@@ -103,7 +103,7 @@ class PriceTransport(tcp.Server):
         server = self.server.factory.server
         self.may_stay = server.reserve.admits(self, self.socket.fileno())
         # Clients that come all at once are not to be asked for signs of life all at once ever after.
-        server.deadlines.set(self, now + server.patience * random.uniform(0.2, 0.5))  # noqa: S311  (no secret)
+        server.timers.set(self, now + server.idle_timeout * random.uniform(0.2, 0.5))  # noqa: S311  (no secret)
 
     @property
     def peer(self) -> str:
@@ -127,14 +127,14 @@ class PriceTransport(tcp.Server):
         self._taken, _ = self._delivery()
         # Until now it was looked at seldom.
         server = self.server.factory.server
-        server.deadlines.set(self, self.stalled_since + server.patience / _LOOKS)
+        server.timers.set(self, self.stalled_since + server.idle_timeout / _LOOKS)
         if self.upgraded:
             self.upgraded.blocked()
         super().write(data)
 
     def doRead(self) -> Any:
         if not self.is_admitted:
-            self.is_admitted = self.server.factory.server.turnstile.admits(self)
+            self.is_admitted = self.server.factory.server.accept_throttle.admits(self)
             if not self.is_admitted:
                 return None
         return super().doRead()
@@ -150,37 +150,37 @@ class PriceTransport(tcp.Server):
             if self.connected and self.upgraded:
                 self.upgraded.drained()
 
-    def look(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """End the connection if it has used its patience up, and say when to look at it again."""
         server = self.server.factory.server
-        patience = server.patience
+        timeout = server.idle_timeout
         taken, unsent = self._delivery()
         progress = taken != self._taken
         if self.stalled_since is not None:
             # Its silence says nothing: who does not take our answers is not read from.
             if progress:
                 self.stalled_since = self._looked_at  # or any time since
-            if now >= self.stalled_since + patience:
-                self.give_up(Ending.STALLED)
+            if now >= self.stalled_since + timeout:
+                self.give_up(CloseReason.STALLED)
                 return
-            again = min(self.stalled_since + patience, now + patience / _LOOKS)
+            again = min(self.stalled_since + timeout, now + timeout / _LOOKS)
         elif self.upgraded:
             if unsent and progress:
                 self.upgraded.heard_at = now  # a ping would still be here, behind what it takes so slowly
             silent = now - self.upgraded.heard_at
-            if silent >= patience:
-                self.give_up(Ending.SILENT)
+            if silent >= timeout:
+                self.give_up(CloseReason.SILENT)
                 return
-            if silent >= patience / 2:
+            if silent >= timeout / 2:
                 self.upgraded.ping()
-            again = self.upgraded.heard_at + (patience if silent >= patience / 2 else patience / 2)
+            again = self.upgraded.heard_at + (timeout if silent >= timeout / 2 else timeout / 2)
         else:
-            again = (self.waiting_since or now) + patience
+            again = (self.waiting_since or now) + timeout
             if now >= again:
                 self.give_up("without a complete request")
                 return
         self._taken, self._looked_at = taken, now
-        server.deadlines.set(self, again)
+        server.timers.set(self, again)
 
     def _delivery(self) -> tuple[int, int]:
         """How many bytes the client's machine has acknowledged, and how many our kernel has not sent yet.
@@ -198,7 +198,7 @@ class PriceTransport(tcp.Server):
         level = logging.INFO if self.upgraded else logging.DEBUG
         logger.log(level, "dropping the connection of %s: %s for too long", self.client[0], why)
         if self.upgraded:
-            self.upgraded.outlet.dropped = why
+            self.upgraded.sink.dropped = why
         self.abortConnection()
 
     @property
@@ -208,12 +208,12 @@ class PriceTransport(tcp.Server):
     def drop(self) -> None:
         """End at once a connection on the reserve, to make room for the next."""
         if not self.upgraded and not self.is_being_answered:
-            self.server.factory.server.refused(Refusal.DESCRIPTORS)
+            self.server.factory.server.refused(RejectReason.DESCRIPTORS)
         self.abortConnection()
 
     def connectionLost(self, reason: Any) -> None:
         server = self.server.factory.server
-        server.deadlines.discard(self)
+        server.timers.discard(self)
         if not self.may_stay:
             server.reserve.release(self)
         super().connectionLost(reason)

@@ -1,4 +1,4 @@
-"""One WebSocket connection: Autobahn's and Daphne's protocol, held to RFC 6455 and 7692, and an `Outlet` of frames."""
+"""One WebSocket connection: Autobahn's and Daphne's protocol, held to RFC 6455 and 7692, and a `Sink` of frames."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from twisted.internet.error import ConnectionLost
 from streaming.engine import compression
 from streaming.engine.frames import BINARY, Frame
 from streaming.engine.transport import PriceTransport
-from streaming.metrics import Ending, Refusal
+from streaming.metrics import CloseReason, RejectReason
 from streaming.protocol import Close
 from streaming.sinks import Listener
 
@@ -54,7 +54,7 @@ class PriceProtocol(WebSocketProtocol):
     CONFIG_ATTRS = ()
 
     server: Any = None
-    outlet: "FrameOutlet"
+    sink: "FrameSink"
     _perMessageCompress: Any
     websocket_extensions: list[compression.Offer]
     heard_at = 0.0
@@ -71,7 +71,7 @@ class PriceProtocol(WebSocketProtocol):
         self.transport.upgraded = self
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             self.transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MOST_UNSENT)
-        self.outlet = FrameOutlet(self.transport, self.factory.server_class.limits.compression_threshold)
+        self.sink = FrameSink(self.transport, self.factory.server_class.limits.compression_threshold)
         super().connectionMade()
         self.heard_at = time.monotonic()
 
@@ -92,14 +92,14 @@ class PriceProtocol(WebSocketProtocol):
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
         """Every refusal comes by here: Autobahn's, `onConnect`'s and the application's."""
         server = self.factory.server_class
-        server.refused(Refusal.RESTART if server.draining else Refusal.HANDSHAKE)
+        server.refused(RejectReason.RESTART if server.draining else RejectReason.HANDSHAKE)
         self._debug("WebSocket handshake of %s refused: %d %r", code, reason)
         super().failHandshake(reason, code, responseHeaders)
 
     def onOpenHandshakeTimeout(self) -> None:
         # Or the transport gives it up for silent, whichever clock is first: see `connectionLost`.
         if self.state == self.STATE_CONNECTING:
-            self.factory.server_class.refused(Refusal.HANDSHAKE)
+            self.factory.server_class.refused(RejectReason.HANDSHAKE)
         super().onOpenHandshakeTimeout()
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
@@ -120,7 +120,7 @@ class PriceProtocol(WebSocketProtocol):
             asyncio.get_running_loop().call_later(_LOOK_AGAIN, self._wait_for_the_application)
         else:
             self._is_waiting = False
-            if self.outlet.clear:
+            if self.sink.writable:
                 self.transport.startReading()
 
     def dataReceived(self, data: bytes) -> None:
@@ -135,17 +135,17 @@ class PriceProtocol(WebSocketProtocol):
         super().dataReceived(data)
 
     def ping(self) -> None:
-        if self.state == self.STATE_OPEN and self.outlet.clear:
+        if self.state == self.STATE_OPEN and self.sink.writable:
             self.transport.write(_PING)
 
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
         if code == Close.TOO_BIG.code and self.failedByMe:
             reasonUtf8 = Close.TOO_BIG.reason.encode()  # Autobahn's own words would be a sentence with the numbers
         super().sendCloseFrame(code, reasonUtf8, isReply)
-        self.outlet.is_open = False
+        self.sink.is_open = False
         if self.failedByMe:
-            self.outlet.dropped = Ending.TOO_BIG if code == Close.TOO_BIG.code else Ending.PROTOCOL
-            self._debug_error((reasonUtf8 or b"").decode(), code, self.outlet.dropped)
+            self.sink.dropped = CloseReason.TOO_BIG if code == Close.TOO_BIG.code else CloseReason.PROTOCOL
+            self._debug_error((reasonUtf8 or b"").decode(), code, self.sink.dropped)
             # It may go on sending, and a connection that is closed on unread data is reset, our words lost. So this
             # side ends, and the other has until the closing handshake's time-out.
             self.transport.loseWriteConnection()
@@ -169,10 +169,10 @@ class PriceProtocol(WebSocketProtocol):
 
     def onOpen(self) -> None:
         if self._perMessageCompress is not None:
-            self.outlet.window_bits = self._perMessageCompress.server_max_window_bits
+            self.sink.window_bits = self._perMessageCompress.server_max_window_bits
             # Autobahn's own would keep 40 KB for a next message, and take one that was broken off for whole.
             self._perMessageCompress = self._inflation = _Inflation(self.server.limits.max_message_bytes)
-        self.outlet.is_open = self._was_open = True
+        self.sink.is_open = self._was_open = True
         self._debug("WebSocket connection of %s: opened")
         super().onOpen()
 
@@ -184,10 +184,10 @@ class PriceProtocol(WebSocketProtocol):
         self._release()
 
     def connectionLost(self, reason: Any) -> None:
-        if self.state == self.STATE_CONNECTING and self.outlet.dropped:
-            self.factory.server_class.refused(Refusal.HANDSHAKE)
-        self.outlet.is_open = False
-        if self._was_open and reason.check(ConnectionLost) and not self.outlet.dropped:
+        if self.state == self.STATE_CONNECTING and self.sink.dropped:
+            self.factory.server_class.refused(RejectReason.HANDSHAKE)
+        self.sink.is_open = False
+        if self._was_open and reason.check(ConnectionLost) and not self.sink.dropped:
             self._debug_error(reason.getErrorMessage(), _ABNORMAL, reason.type.__name__)
         super().connectionLost(reason)
         self.is_closed = None  # its result is this very object, which only the collector would find
@@ -205,7 +205,7 @@ class PriceProtocol(WebSocketProtocol):
             return "by the server", self.localCloseCode, (self.localCloseReason or b"").decode()
         if self.wasClean:
             return "by the client", self.remoteCloseCode or _NO_CODE, self.remoteCloseReason or ""
-        return "without a close frame", _ABNORMAL, str(self.outlet.dropped)
+        return "without a close frame", _ABNORMAL, str(self.sink.dropped)
 
     def _debug_error(self, message: str, code: int | None, kind: str) -> None:
         self._debug("WebSocket connection error of %s: error=%r code=%s type=%s", message, code, kind)
@@ -218,18 +218,18 @@ class PriceProtocol(WebSocketProtocol):
 
     def blocked(self) -> None:
         """The kernel takes no more for now."""
-        self.outlet.clear = False
+        self.sink.writable = False
         self.transport.stopReading()  # who does not take our answers is not to ask for more
 
     def drained(self) -> None:
         """All that was written has left."""
-        self.outlet.clear = True
+        self.sink.writable = True
         self.heard_at = time.monotonic()
         if self.state == self.STATE_OPEN:
             if not self._is_waiting:
                 self.transport.startReading()
-            if self.outlet.listener is not None:
-                self.outlet.listener.wake()
+            if self.sink.listener is not None:
+                self.sink.listener.flush()
         self._release()
 
     # --- from and to the application ---------------------------------------------------------------------------------
@@ -239,9 +239,9 @@ class PriceProtocol(WebSocketProtocol):
         if message["type"] == "websocket.send" and self.state != self.STATE_CONNECTING:
             match message.get("text"), message.get("bytes"):
                 case str(text), None:
-                    self.outlet.write(Frame(text.encode()))
+                    self.sink.write(Frame(text.encode()))
                 case None, bytes(data):
-                    self.outlet.write(Frame(data, BINARY))
+                    self.sink.write(Frame(data, BINARY))
                 case _:
                     raise ValueError("A websocket.send event has either text or bytes")
         elif message["type"] == "websocket.accept" and message.get("subprotocol") not in (
@@ -257,7 +257,7 @@ class PriceProtocol(WebSocketProtocol):
 
     async def taken(self) -> None:
         """Wait until the kernel has taken all that was written, or the connection is lost: back-pressure."""
-        if self.state == self.STATE_OPEN and not self.outlet.clear:
+        if self.state == self.STATE_OPEN and not self.sink.writable:
             if self._taken is None:
                 self._taken = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._taken)
@@ -273,8 +273,8 @@ class PriceProtocol(WebSocketProtocol):
 
     def restart(self) -> None:
         """Say that the process ends: in the application's words first."""
-        if self.outlet.listener is not None:
-            self.outlet.listener.restart()
+        if self.sink.listener is not None:
+            self.sink.listener.restart()
         self.end(Close.RESTART.code, Close.RESTART.reason)
 
     def _release(self) -> None:
@@ -283,17 +283,17 @@ class PriceProtocol(WebSocketProtocol):
             self._taken = None
 
 
-class FrameOutlet:
-    """A connection's `Outlet`: from here a frame goes to the kernel at once.
+class FrameSink:
+    """A connection's `Sink`: from here a frame goes to the kernel at once.
 
     Between two connections' turns the kernel's network code has had the processor's caches to itself: what a turn
     touches lies close together here, not in the large dictionaries of the protocol and the transport.
     """
 
-    __slots__ = ("_send", "_threshold", "_transport", "clear", "dropped", "is_open", "listener", "window_bits")
+    __slots__ = ("_send", "_threshold", "_transport", "dropped", "is_open", "listener", "window_bits", "writable")
 
     def __init__(self, transport: PriceTransport, threshold: int) -> None:
-        self.clear = True
+        self.writable = True
         self.dropped = ""
         self.listener: Listener | None = None
         # Whether messages may be sent: after the handshake, before the close frame.
@@ -311,7 +311,7 @@ class FrameOutlet:
             data = frame.deflated(self.window_bits)
         else:
             data = frame.plain
-        if not self.clear:
+        if not self.writable:
             self._transport.write(data)
             return len(data)
         send, size = self._send, len(data)
