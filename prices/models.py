@@ -513,6 +513,13 @@ class FallbackPrice(models.Model):
             example=self.example,
         )
 
+    @property
+    def is_on_screen(self) -> bool:
+        """Whether screens show this price now."""
+        of_metal = LatestPrice.shown().filter(metal=self.metal_id, currency=self.currency, metal__enabled=True)
+        shown = of_metal.first()
+        return shown is not None and shown.lane == PriceKind.FALLBACK
+
 
 class Configuration(models.Model):
     """What staff set at run time. An empty field means: as deployed (swarna/settings.py). There is one row.

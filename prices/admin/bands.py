@@ -8,24 +8,7 @@ from django.http import HttpRequest
 from prices.admin.pages import ONE_MEANING, AuditedAdmin
 from prices.models import SanityBand
 from prices.sanity_bands import last_live
-from prices.staff.forms import InACurrencyForm
-
-
-class SanityBandForm(InACurrencyForm):
-    class Meta:
-        model = SanityBand
-        fields = ["metal", "currency", "lowest", "highest"]
-        help_texts = {
-            "lowest": "Per gram of fine metal, before any premium. A source's price below it is held until you decide.",
-            "highest": "A price above it is held too. Leave room for years: this is for what cannot be true.",
-        }
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or self.cleaned_data
-        lowest, highest = data.get("lowest"), data.get("highest")
-        if lowest is not None and highest is not None and lowest >= highest:
-            self.add_error("highest", f"This has to be above the lowest, {lowest:,}.")
-        return data
+from prices.staff.forms import SanityBandForm
 
 
 @admin.register(SanityBand)

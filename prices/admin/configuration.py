@@ -1,18 +1,14 @@
 """How prices are judged, and how often they are fetched."""
 
-import datetime as dt
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from prices import schedule
 from prices.admin.pages import ONE_MEANING, AuditedAdmin
 from prices.models import Configuration
-from prices.publishing import ingest
 from prices.staff.forms import ConfigurationForm
 
 
@@ -32,12 +28,3 @@ class ConfigurationAdmin(AuditedAdmin):
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
         return HttpResponseRedirect(reverse("admin:prices_configuration_change", args=[Configuration.load().pk]))
-
-    def save_model(self, request: HttpRequest, obj: Configuration, form: Any, change: bool) -> None:
-        interval = dt.timedelta(milliseconds=form.cleaned_data["update_interval_ms"])
-        if interval != (before := schedule.interval()):
-            schedule.set_interval(interval)
-            # The interval is the schedule's, so the row's own history would not show it.
-            obj._change_reason = f"update interval {before} → {interval}"  # type: ignore[attr-defined]  # simple-history reads it
-        super().save_model(request, obj, form, change)
-        transaction.on_commit(ingest.reload)

@@ -3,19 +3,11 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db import transaction
 from django.http import HttpRequest
-from django.utils import timezone
 
 from prices.admin.pages import ONE_MEANING, AuditedAdmin
-from prices.domain.quotes import PriceKind
-from prices.models import EXAMPLES_NOTE, FallbackPrice, LatestPrice
-from prices.publishing import ingest
+from prices.models import FallbackPrice, LatestPrice
 from prices.staff.forms import FallbackPriceForm
-
-
-def _show_fallbacks() -> None:
-    ingest.fall_back_where_due(now=timezone.now())
 
 
 @admin.register(FallbackPrice)
@@ -48,18 +40,4 @@ class FallbackPriceAdmin(AuditedAdmin):
 
     @admin.display(description="on screen now", boolean=True)
     def on_screen(self, fallback: FallbackPrice) -> bool:
-        shown = (
-            LatestPrice.shown().filter(metal=fallback.metal, currency=fallback.currency, metal__enabled=True).first()
-        )
-        return shown is not None and shown.lane == PriceKind.FALLBACK
-
-    def save_model(self, request: HttpRequest, obj: FallbackPrice, form: Any, change: bool) -> None:
-        if change and "price" in form.changed_data and "as_of" not in form.changed_data:
-            # A new price is as of now, unless staff say otherwise: else it would go out under the old one's date.
-            obj.as_of = timezone.now()
-        if obj.example and form.is_entered:
-            obj.example = False
-            if obj.note == EXAMPLES_NOTE:
-                obj.note = ""  # it says where the example came from
-        super().save_model(request, obj, form, change)
-        transaction.on_commit(_show_fallbacks)
+        return fallback.is_on_screen

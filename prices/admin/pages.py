@@ -62,6 +62,9 @@ class AuditedAdmin(SimpleHistoryAdmin):
         page: HttpResponse = super().history_form_view(request, object_id, version_id, extra_context)
         return page
 
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        form.save()  # with all that it does beside (prices/staff/forms.py); the audit names the request's user
+
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return not is_historic(obj) and bool(super().has_change_permission(request, obj))
 

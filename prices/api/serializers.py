@@ -345,7 +345,7 @@ class FallbackPriceSerializer(serializers.Serializer):
     example = serializers.BooleanField(
         help_text="Whether it came with the installation, and no member of staff has entered or confirmed it."
     )
-    onScreen = serializers.BooleanField(source="on_screen", help_text="Whether it is what is shown now.")
+    onScreen = serializers.BooleanField(source="is_on_screen", help_text="Whether it is what is shown now.")
     version = serializers.IntegerField(
         allow_null=True, help_text="Send it with a change, which is refused then where somebody was quicker."
     )

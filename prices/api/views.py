@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.conf import settings
-from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -19,7 +18,7 @@ from infra import formats
 from infra.rest import strict
 from infra.rest.strict import StrictView
 from prices import schedule
-from prices.api import answers, examples
+from prices.api import answers, edits, examples
 from prices.api.serializers import (
     ConfigChangesSerializer,
     ConfigSerializer,
@@ -37,7 +36,7 @@ from prices.models import Configuration, FallbackPrice, ListedMetal, Premium, Pr
 from prices.sanity_bands import bands
 from prices.sources import registry
 from prices.sources.health import health, in_words
-from prices.staff import edits
+from prices.staff.forms import ConfigurationForm, FallbackPriceForm
 
 # The fields of the admin's forms by their name here.
 _OF_CONFIGURATION: Final = {
@@ -113,11 +112,11 @@ class MarketView(StrictView):
 class ConfigView(StrictView):
     """What is in force now."""
 
-    desk_model = Configuration
+    staff_model = Configuration
 
     def get_permissions(self) -> list[Any]:
         looks = self.request is None or self.request.method in SAFE_METHODS
-        return [AllowAny()] if looks else [edits.AsInTheAdmin()]
+        return [AllowAny()] if looks else [edits.StaffPermission()]
 
     @extend_schema(responses=ConfigSerializer, examples=[examples.CONFIG])
     def get(self, request: Request) -> Response:
@@ -133,7 +132,8 @@ class ConfigView(StrictView):
         with transaction.atomic():
             Configuration.load()
             configuration = Configuration.objects.select_for_update().get()
-            edits.save(request, configuration, strict.body(request, ConfigChangesSerializer), _OF_CONFIGURATION)
+            changes = strict.body(request, ConfigChangesSerializer)
+            edits.save(request, ConfigurationForm, configuration, changes, _OF_CONFIGURATION)
         return Response(self._in_force())
 
     def _in_force(self) -> Any:
@@ -168,8 +168,8 @@ class ConfigView(StrictView):
 class FallbackPricesView(StrictView):
     """What is shown when no source answers, in the base currency: for staff."""
 
-    permission_classes = [edits.AsInTheAdmin]
-    desk_model = FallbackPrice
+    permission_classes = [edits.StaffPermission]
+    staff_model = FallbackPrice
 
     @extend_schema(
         operation_id="v1_fallback_prices_list",
@@ -184,8 +184,8 @@ class FallbackPricesView(StrictView):
 class FallbackPriceView(StrictView):
     """What is shown for one metal when no source answers."""
 
-    permission_classes = [edits.AsInTheAdmin]
-    desk_model = FallbackPrice
+    permission_classes = [edits.StaffPermission]
+    staff_model = FallbackPrice
 
     @extend_schema(responses=FallbackPriceSerializer, examples=[examples.FALLBACK])
     def get(self, request: Request, metal: str) -> Response:
@@ -203,15 +203,16 @@ class FallbackPriceView(StrictView):
         """
         with transaction.atomic():
             row = _fallback_row(FallbackPrice.objects.select_for_update(of=("self",)), metal)
-            edits.save(request, row, strict.body(request, FallbackChangesSerializer), _OF_FALLBACK)
+            changes = strict.body(request, FallbackChangesSerializer)
+            edits.save(request, FallbackPriceForm, row, changes, _OF_FALLBACK)
         return Response(_fallback(_fallback_row(FallbackPrice.objects.all(), metal)))
 
 
 class ProvidersView(StrictView):
     """The price sources, in staff's order, and how they have been doing: for staff."""
 
-    permission_classes = [edits.AsInTheAdmin]
-    desk_model = ProviderState
+    permission_classes = [edits.StaffPermission]
+    staff_model = ProviderState
 
     @extend_schema(responses=ProviderSerializer(many=True), examples=[examples.PROVIDER])
     def get(self, request: Request) -> Response:
@@ -238,9 +239,7 @@ def _fallback_row(rows: QuerySet[FallbackPrice], metal: str) -> FallbackPrice:
 
 def _fallback(row: FallbackPrice) -> Any:
     newest = row.history.order_by("-history_id").first()
-    # Derived here and shown beside the row's own fields.
-    row.on_screen = admin.site.get_model_admin(FallbackPrice).on_screen(row)  # type: ignore[attr-defined]
-    row.version = newest and newest.history_id  # type: ignore[attr-defined]
+    row.version = newest and newest.history_id  # type: ignore[attr-defined]  # beside the row's own fields
     return FallbackPriceSerializer(row).data
 
 

@@ -1,4 +1,6 @@
-"""Forms by which staff edit, in the admin and by REST alike: what may be entered, and what has to be confirmed."""
+"""Forms by which staff edit, in the admin and by REST alike: what may be entered, what has to be confirmed, and what
+saving does beside writing the row.
+"""
 
 import datetime as dt
 import re
@@ -8,13 +10,15 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.utils import timezone
 
 from infra import formats
 from prices import schedule
 from prices.domain.quotes import FALLBACK, Metal, Quote
 from prices.domain.sanity import find_violation
-from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal
+from prices.models import EXAMPLES_NOTE, Configuration, FallbackPrice, LatestPrice, ListedMetal, SanityBand
+from prices.publishing import ingest
 from prices.sanity_bands import bands
 
 
@@ -43,6 +47,16 @@ class AuditedForm(forms.ModelForm):
                 "Open it again and make your change to that."
             )
         return data
+
+    def save(self, commit: bool = True) -> Any:
+        """Save the row, with its audit, and bring screens up to date once the transaction commits."""
+        row = super().save(commit)
+        if commit:
+            transaction.on_commit(self.show)
+        return row
+
+    def show(self) -> None:
+        """Bring screens up to date with the saved row."""
 
     def _version(self) -> int | None:
         """The newest entry of the audit."""
@@ -111,6 +125,20 @@ class FallbackPriceForm(InACurrencyForm):
             )
         return data
 
+    def save(self, commit: bool = True) -> Any:
+        """A new price is as of now unless staff say otherwise, rather than of the old one's date."""
+        fallback = self.instance
+        if not fallback._state.adding and "price" in self.changed_data and "as_of" not in self.changed_data:
+            fallback.as_of = timezone.now()
+        if fallback.example and self.is_entered:
+            fallback.example = False
+            if fallback.note == EXAMPLES_NOTE:
+                fallback.note = ""  # it says where the example came from
+        return super().save(commit)
+
+    def show(self) -> None:
+        ingest.fall_back_where_due(now=timezone.now())
+
     def _violation(self, data: dict[str, Any]) -> str | None:
         """What would speak against the price if a source gave it now, in words."""
         metal = data.get("metal") or getattr(self.instance, "metal", None)
@@ -144,6 +172,23 @@ class FallbackPriceForm(InACurrencyForm):
         return replaced.quote() if replaced else None
 
 
+class SanityBandForm(InACurrencyForm):
+    class Meta:
+        model = SanityBand
+        fields = ["metal", "currency", "lowest", "highest"]
+        help_texts = {
+            "lowest": "Per gram of fine metal, before any premium. A source's price below it is held until you decide.",
+            "highest": "A price above it is held too. Leave room for years: this is for what cannot be true.",
+        }
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        lowest, highest = data.get("lowest"), data.get("highest")
+        if lowest is not None and highest is not None and lowest >= highest:
+            self.add_error("highest", f"This has to be above the lowest, {lowest:,}.")
+        return data
+
+
 class ConfigurationForm(AuditedForm):
     """The configuration, and the interval of the schedule that belongs with it."""
 
@@ -168,3 +213,14 @@ class ConfigurationForm(AuditedForm):
         self.fields["max_jump_percent"].help_text += f" Empty: {settings.MAX_JUMP_PERCENT} %."
         deployed = formats.milliseconds(settings.FRESHNESS_LIMIT or 5 * interval)
         self.fields["freshness_limit_ms"].help_text += f" Now that would be {deployed}."
+
+    def save(self, commit: bool = True) -> Any:
+        interval = dt.timedelta(milliseconds=self.cleaned_data["update_interval_ms"])
+        if commit and interval != (before := schedule.interval()):
+            schedule.set_interval(interval)
+            # The interval is the schedule's, so the row's own history would not show it.
+            self.instance._change_reason = f"update interval {before} → {interval}"
+        return super().save(commit)
+
+    def show(self) -> None:
+        ingest.reload()

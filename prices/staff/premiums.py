@@ -1,0 +1,130 @@
+"""Premiums as staff edit them: the form, and what screens would show with and without a premium."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from infra.readable import moment
+from prices.domain.quotes import Quote, percent
+from prices.models import Configuration, LatestPrice, ListedMetal, Premium
+from prices.premiums import with_premium
+from prices.publishing import ingest
+from prices.staff.forms import AuditedForm
+
+
+def show_current() -> None:
+    """Publish the shown prices under the premiums that are current."""
+    ingest.apply_premiums(now=timezone.now())
+
+
+def shown_quote(metal: ListedMetal) -> Quote | None:
+    """What screens show of a metal."""
+    latest = LatestPrice.shown().filter(metal=metal).first()
+    return latest.quote() if latest else None
+
+
+def _with(quote: Quote, multiplier: Decimal) -> Quote:
+    """A shown quote as it would be under another premium."""
+    return with_premium(quote.at_spot(), {quote.metal: multiplier})
+
+
+def described(quote: Quote, multiplier: Decimal) -> str:
+    """What becomes of a shown quote under a premium."""
+    spot, then = quote.at_spot().price, _with(quote, multiplier).price
+    if spot == then != spot * multiplier:
+        return f"{quote.metal} is shown as {quote.source} gives it, {spot:,}: no premium is put on that"
+    return f"{quote.metal} is {spot:,} × {multiplier.normalize():f} = {then:,} {quote.currency} per gram"
+
+
+def _moved(quote: Quote, multiplier: Decimal) -> Decimal:
+    """How far a shown quote would move under a premium, in percent."""
+    return percent(_with(quote, multiplier).price - quote.price, quote.price)
+
+
+def _beside_now(quote: Quote, multiplier: Decimal) -> str:
+    """What becomes of a shown quote under a premium, and how far that is from what it is."""
+    moved = f"{_moved(quote, multiplier):+.1f} %"
+    return f"{described(quote, multiplier)}, {moved} from the {quote.price:,} that is shown now"
+
+
+def _in_force(metal: ListedMetal, at: dt.datetime, without: Iterable[Premium]) -> Premium | None:
+    """A metal's premium in force at `at`, as if those of `without` were not there."""
+    others = Premium.objects.filter(metal=metal, effective_from__lte=at).exclude(pk__in=[each.pk for each in without])
+    return others.order_by("effective_from").last()
+
+
+def _multiplier(premium: Premium | None) -> Decimal:
+    return premium.multiplier if premium else Decimal(1)
+
+
+class PremiumForm(AuditedForm):
+    """Says what the shown price becomes, and asks once more where that is a jump."""
+
+    confirm = forms.BooleanField(
+        required=False, label="I checked it", help_text="Needed only where the shown price would jump."
+    )
+
+    class Meta:
+        model = Premium
+        fields = ["metal", "multiplier", "effective_from", "note"]
+        help_texts = {"note": "What it is made of. Anybody can read it in the API's config."}
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "multiplier" in self.fields:
+            self.fields["multiplier"].help_text += f" Now {self._now()}."
+
+    def _now(self) -> str:
+        """What the shown prices are made of; of all metals, where none is chosen yet."""
+        premiums = Premium.multipliers(timezone.now())
+        chosen = ListedMetal.objects.filter(enabled=True)
+        if self.instance.pk:
+            chosen = chosen.filter(pk=self.instance.metal_id)
+        shown = [described(quote, premiums[quote.metal]) for metal in chosen if (quote := shown_quote(metal))]
+        return "; ".join(shown) or "it has no price"
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        metal, multiplier = data.get("metal") or getattr(self.instance, "metal", None), data.get("multiplier")
+        shown = shown_quote(metal) if metal else None
+        begins = data.get("effective_from")
+        if metal and shown and begins and multiplier and 0 < multiplier < 1000 and not data.get("confirm"):
+            for becomes in self._becomes(metal, multiplier, begins):
+                if abs(_moved(shown, becomes)) > Configuration.load().jump_percent:
+                    words = f"With it {_beside_now(shown, becomes)}. If it is right, {self.to_confirm}."
+                    self.add_error("multiplier", words)
+        return data
+
+    def _becomes(self, metal: ListedMetal, multiplier: Decimal, begins: dt.datetime) -> list[Decimal]:
+        """The multipliers that would be in force once this is saved: now and, where it begins later, from then on.
+
+        Now it may be another's: of a later premium, or of the one before, where this one is put off.
+        """
+        now = timezone.now()
+        newest = _in_force(metal, now, without=[self.instance])
+        if begins > now:
+            return [_multiplier(newest), multiplier]
+        return [newest.multiplier if newest and newest.effective_from > begins else multiplier]
+
+    def show(self) -> None:
+        show_current()
+
+
+def described_without(gone: Sequence[Premium], now: dt.datetime) -> Iterator[str]:
+    """What screens would show of a metal without these premiums of it: now, and when each would have come."""
+    metal = gone[0].metal
+    shown = shown_quote(metal)
+    if shown is None:
+        return
+    then = _multiplier(_in_force(metal, now, without=gone))
+    if _moved(shown, then):
+        yield f"Without it {_beside_now(shown, then)}."
+    else:
+        yield f"With or without it {described(shown, then)}."
+    for begins in (premium.effective_from for premium in gone if premium.effective_from > now):
+        then = _multiplier(_in_force(metal, begins, without=gone))
+        yield f"From {moment(begins, now)} on it would not be put on: at today's spot, {described(shown, then)}."
