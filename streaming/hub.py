@@ -16,7 +16,7 @@ from infra.clock import Reading
 from prices.domain.calendar import Calendar
 from prices.domain.positions import Position
 from prices.domain.quotes import Metal, PriceKind, kind_of
-from prices.publishing.snapshot import MOVES_KEPT, TICKS_KEPT, Snapshot
+from prices.publishing.snapshot import MOVES_KEPT, PUBLICATIONS_KEPT, Snapshot
 from streaming import protocol, publish, subscription
 from streaming.connection import Connection
 from streaming.engine.frames import Frame
@@ -68,7 +68,7 @@ class Hub:
         restart_spread: dt.timedelta,
         metrics: Metrics,
     ) -> None:
-        self.log = PublicationLog(currency=currency, ticks=TICKS_KEPT, moves=MOVES_KEPT)
+        self.log = PublicationLog(currency=currency, ticks=PUBLICATIONS_KEPT, moves=MOVES_KEPT)
         # An ordered set. In the order in which they came they also lie in memory, which makes a round quicker.
         self.connections: dict[Connection, None] = {}
         self.status: Frame | None = None
@@ -180,7 +180,7 @@ class Hub:
         return Snapshot(
             position=self.log.position,
             quotes=quotes,
-            ticks=(),
+            publications=(),
             moves=(),
             moves_since=self.log.seq,
             freshness_limit=self._freshness_limit,
@@ -303,7 +303,7 @@ class Hub:
             if snapshot is None:
                 return
             self._freshness_limit = snapshot.freshness_limit
-            ticks = [PublicationMessage.of(tick) for tick in snapshot.ticks]
+            ticks = [PublicationMessage.of(tick) for tick in snapshot.publications]
             latest = {metal.value: Quoted.of(published) for metal, published in snapshot.quotes.items()}
             position = snapshot.position
             moves = [(seq, change_data(change)) for seq, change in snapshot.moves]

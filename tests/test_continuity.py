@@ -139,7 +139,7 @@ class World:
         return Snapshot(
             position=Position("first", len(self.ticks), self.ticks[-1].published_at),
             quotes={each.quote.metal: each for tick in self.ticks for each in tick.quotes},
-            ticks=tuple(self.ticks[since:][-3:]),
+            publications=tuple(self.ticks[since:][-3:]),
             moves=tuple((tick.seq, change) for tick in self.ticks[since:] for change in tick.changes),
             moves_since=since,
             freshness_limit=dt.timedelta(minutes=5),

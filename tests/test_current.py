@@ -57,7 +57,7 @@ def test_an_empty_database_has_no_prices() -> None:
     position = Head.current().position
     assert (position.seq, position.published_at) == (0, None)
     assert snapshot.read() == snapshot.Snapshot(
-        position=position, quotes={}, ticks=(), moves=(), moves_since=0, freshness_limit=5 * MINUTE
+        position=position, quotes={}, publications=(), moves=(), moves_since=0, freshness_limit=5 * MINUTE
     )
 
 
@@ -72,7 +72,7 @@ def test_each_metal_has_its_newest_price() -> None:
 
 
 def test_ticks_that_come_faster_than_they_are_read_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    read, minutes = snapshot._quotes_in_force, iter(range(1, 60))
+    read, minutes = snapshot._current_quotes, iter(range(1, 60))
     tick(0, gold="100", silver="10")
 
     def overtaken() -> Any:
@@ -80,10 +80,10 @@ def test_ticks_that_come_faster_than_they_are_read_hold_nobody_up(monkeypatch: p
         tick(minute, gold=str(100 + minute))
         return read()
 
-    monkeypatch.setattr(snapshot, "_quotes_in_force", overtaken)
+    monkeypatch.setattr(snapshot, "_current_quotes", overtaken)
     current = snapshot.read(since=START)
     # The tick that is not among them yet brings the very quote that is.
-    assert current.ticks[-1].seq == current.position.seq
+    assert current.publications[-1].seq == current.position.seq
     assert current.quotes[Metal.GOLD].seq == current.position.seq + 1
 
 
@@ -134,10 +134,10 @@ def test_only_the_base_currency_is_shown(settings: Settings) -> None:
 
 def test_the_ticks_after_one_are_given_oldest_first() -> None:
     ticks = [tick(minute, gold=str(100 + 2 * minute)) for minute in range(4)]
-    assert snapshot.read(since=START).ticks == tuple(ticks)
-    assert snapshot.read(since=position(ticks[1])).ticks == tuple(ticks[2:])
-    assert snapshot.read(since=position(ticks[3])).ticks == ()
-    assert snapshot.read().ticks == ()
+    assert snapshot.read(since=START).publications == tuple(ticks)
+    assert snapshot.read(since=position(ticks[1])).publications == tuple(ticks[2:])
+    assert snapshot.read(since=position(ticks[3])).publications == ()
+    assert snapshot.read().publications == ()
     assert ticks[1].changes != ()
 
 
@@ -150,18 +150,18 @@ def test_ticks_have_numbers_without_gaps_whatever_was_taken_back() -> None:
 
 
 def test_of_many_ticks_the_newest_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot, "TICKS_KEPT", 3)
+    monkeypatch.setattr(snapshot, "PUBLICATIONS_KEPT", 3)
     ticks = [tick(minute, gold=str(100 + minute)) for minute in range(5)]
-    assert snapshot.read(since=START).ticks == tuple(ticks[2:])
+    assert snapshot.read(since=START).publications == tuple(ticks[2:])
 
 
 def test_moves_are_given_that_are_older_than_the_ticks_that_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot, "TICKS_KEPT", 1)
+    monkeypatch.setattr(snapshot, "PUBLICATIONS_KEPT", 1)
     ticks = [tick(minute, gold=price) for minute, price in enumerate(("100", "102", "104", "104.1", "104.2"))]
     moves = tuple((each.seq, change) for each in ticks for change in each.changes)
     assert len(moves) == 2
     current = snapshot.read(since=position(ticks[0]))
-    assert (current.ticks, current.moves, current.moves_since) == (tuple(ticks[-1:]), moves, 1)
+    assert (current.publications, current.moves, current.moves_since) == (tuple(ticks[-1:]), moves, 1)
     monkeypatch.setattr(snapshot, "MOVES_KEPT", 1)
     current = snapshot.read(since=START)
     assert (current.moves, current.moves_since) == (moves[1:], moves[0][0])
@@ -172,7 +172,7 @@ def test_ticks_of_another_currency_are_there_but_empty(settings: Settings) -> No
     tick(1, gold="14000")
     settings.BASE_CURRENCY = "USD"
     last = tick(2, "USD", gold="137")
-    ticks = snapshot.read(since=START).ticks
+    ticks = snapshot.read(since=START).publications
     assert [(len(each.quotes), len(each.changes)) for each in ticks] == [(0, 0), (0, 0), (1, 0)]
     assert ticks[-1].seq == ticks[-2].seq + 1
     assert snapshot.read().position.seq == last.seq
@@ -194,7 +194,7 @@ def test_quotes_are_of_one_moment_and_no_tick_is_beyond_them() -> None:
     for current in seen:
         (of_quotes,) = {quote.seq for quote in current.quotes.values()}
         assert of_quotes >= current.position.seq
-        assert current.ticks[-1].seq == current.position.seq
+        assert current.publications[-1].seq == current.position.seq
 
 
 def test_reading_costs_the_same_whatever_there_is_to_read(

@@ -83,7 +83,7 @@ def test_an_epoch_stays_while_ticks_are_written_and_read(database: None) -> None
     after = tick_on(2, minute=5)
     assert (after.epoch, after.seq, after.published_at) == (before.epoch, 7, NOW + 6 * MINUTE)
     current = snapshot.read(since=before)
-    assert (current.position, [(tick.epoch, tick.seq) for tick in current.ticks]) == (
+    assert (current.position, [(tick.epoch, tick.seq) for tick in current.publications]) == (
         after,
         [(before.epoch, 6), (before.epoch, 7)],
     )
@@ -107,7 +107,7 @@ def test_a_database_that_was_put_back_is_known_by_what_was_seen_however_far_it_h
     current = snapshot.read(since=seen)
     assert current.position.epoch != seen.epoch
     # All of it, and not what came after 5.
-    assert [tick.seq for tick in current.ticks] == list(range(1, 3 + grown + 1))
+    assert [tick.seq for tick in current.publications] == list(range(1, 3 + grown + 1))
 
 
 def test_who_has_seen_no_other_history_goes_on(database: None) -> None:

@@ -111,7 +111,7 @@ class World:
         return Snapshot(
             position=Position(self.epoch, seq, NOW),
             quotes={metal: each for metal, each in quotes.items() if metal not in self.hidden},
-            ticks=tuple(tick for tick in ticks if tick.seq >= self.kept_from),
+            publications=tuple(tick for tick in ticks if tick.seq >= self.kept_from),
             moves=tuple((tick.seq, move) for tick in ticks for move in tick.changes),
             moves_since=max(after, self.moves_since),
             freshness_limit=self.freshness_limit,

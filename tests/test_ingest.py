@@ -86,9 +86,9 @@ def test_a_tick_is_what_the_database_holds_of_it() -> None:
     )
     current = snapshot.read(since=START)
     assert current.position.seq == tick.seq == Head.newest()
-    assert set(current.ticks[-1].quotes) == set(tick.quotes) == set(current.quotes.values())
-    assert current.ticks[-1].changes == tick.changes
-    assert (tick.published_at, tick.seq - 1) == (NOW + MINUTE, current.ticks[0].seq)
+    assert set(current.publications[-1].quotes) == set(tick.quotes) == set(current.quotes.values())
+    assert current.publications[-1].changes == tick.changes
+    assert (tick.published_at, tick.seq - 1) == (NOW + MINUTE, current.publications[0].seq)
 
 
 @pytest.mark.parametrize("price", [str(PRICE_STEP), "0.3333", "13221.3900", "1234567.8912", str(LARGEST_PRICE)])
@@ -278,7 +278,7 @@ def moves(ticks: list[Publication]) -> list[tuple[float, float, str]]:
 def test_moves_beyond_the_threshold_are_between_consecutive_prices() -> None:
     ticks = prices_of_gold("100", "100.9", "101.8", "103", "103.5", "102")
     assert moves(ticks) == [(101.8, 103, "up"), (103.5, 102, "down")]
-    assert [tick.changes for tick in snapshot.read(since=START).ticks] == [tick.changes for tick in ticks]
+    assert [tick.changes for tick in snapshot.read(since=START).publications] == [tick.changes for tick in ticks]
 
 
 def test_the_first_price_has_moved_from_nowhere() -> None:
@@ -508,7 +508,8 @@ def test_a_simulated_price_is_neither_shown_nor_a_reason_to_wait_where_none_is_s
     settings.PRICE_PROVIDERS = ["gold_api_com"]
     current = snapshot.read(START)
     assert current.quotes[Metal.GOLD].quote.price == 100
-    assert [[published.quote.source for published in tick.quotes] for tick in current.ticks] == [["gold_api_com"], []]
+    sources = [[published.quote.source for published in each.quotes] for each in current.publications]
+    assert sources == [["gold_api_com"], []]
     assert ingest.fall_back_where_due(now=NOW + HOUR) is not None
 
 

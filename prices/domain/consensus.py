@@ -18,13 +18,13 @@ class Agreement:
     """What sources say of one metal together.
 
     `quote` is their median, None where fewer than were asked for agree. `contributors` are the sources in it, each with
-    the time of its quote. `deviations` are in percent of the median of all, by source; `set_aside` are the sources that
+    the time of its quote. `deviations` are in percent of the median of all, by source; `outliers` are the sources that
     are further from it than is tolerated. `is_final`: no answer is missing.
     """
 
     quote: Quote | None
     deviations: Mapping[str, Decimal]
-    set_aside: tuple[str, ...]
+    outliers: tuple[str, ...]
     contributors: Mapping[str, dt.datetime] = field(default_factory=dict)
     is_final: bool = True
 
@@ -68,9 +68,9 @@ def agreement(
     middle = median(quote.price for quote in quotes)
     deviations = {quote.source: percent(quote.price - middle, middle) for quote in quotes}
     agreeing = [quote for quote in quotes if abs(deviations[quote.source]) <= tolerance_percent(quote.source)]
-    set_aside = tuple(quote.source for quote in quotes if quote not in agreeing)
+    outliers = tuple(quote.source for quote in quotes if quote not in agreeing)
     if len(agreeing) < minimum:
-        return Agreement(None, deviations, set_aside)
+        return Agreement(None, deviations, outliers)
     return Agreement(
         Quote(
             metal=agreeing[0].metal,
@@ -80,7 +80,7 @@ def agreement(
             quoted_at=median_low(quote.quoted_at for quote in agreeing),
         ),
         deviations,
-        set_aside,
+        outliers,
         {quote.source: quote.quoted_at for quote in agreeing},
     )
 

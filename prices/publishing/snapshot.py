@@ -1,4 +1,4 @@
-"""The prices in force, read whole: what the stream's snapshot, the API and a hub that missed something start from."""
+"""All current prices as of one moment: for REST, and for a web process that starts or missed a publication."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
@@ -13,45 +13,44 @@ from prices.domain.quotes import Change, Metal, Publication, PublishedQuote
 from prices.history import candle_store
 from prices.models import Head, LatestPrice, ListedMetal, Price, SignificantChange
 
-# As many ticks as a process holds for clients that come back (streaming/publication_log.py): four minutes at one a
-# second.
-TICKS_KEPT = 256
-# And as many significant moves: those of so many ticks, if all metals moved in each. Mostly they reach back for days.
-MOVES_KEPT = len(Metal) * TICKS_KEPT
-# Readings that may be overtaken by a tick before the last one is taken as it is.
+# As many publications as a web process keeps for clients that come back: four minutes at one a second.
+PUBLICATIONS_KEPT = 256
+# The significant moves of so many publications, if every metal moved in each. Mostly they reach back for days.
+MOVES_KEPT = len(Metal) * PUBLICATIONS_KEPT
+# Times to read while publications come in between; the last reading is taken as it is.
 _ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Every listed metal's published quote, in staff's order, and the ticks and moves after the `since` that was given.
+    """Every listed metal's published quote, in staff's order; and the publications and moves after a given `since`.
 
-    `position` is the newest tick's. `ticks` are oldest first and at most `TICKS_KEPT`, the newest; `moves`, each with
-    its tick's number, are all that came after `moves_since`. Where `since` was of another epoch, both begin with the
-    oldest that the database has. `known_stale` are the metals that a web process has judged stale by its steady clock
-    too, whatever the wall clock says now.
+    `position` is the newest publication's. `publications` are oldest first, at most `PUBLICATIONS_KEPT`, the newest.
+    `moves`, each with its `seq`, are all those after `moves_since`. Where `since` is of another epoch, both begin with
+    the oldest in the database. `known_stale` are metals that a web process found stale by its steady clock, whatever
+    the wall clock says.
     """
 
     position: Position
     quotes: Mapping[Metal, PublishedQuote]
-    ticks: tuple[Publication, ...]
+    publications: tuple[Publication, ...]
     moves: tuple[tuple[int, Change], ...]
     moves_since: int
     freshness_limit: dt.timedelta
     known_stale: frozenset[Metal] = frozenset()
 
     def is_stale(self, published: PublishedQuote, now: dt.datetime) -> bool:
-        """Whether a quote is older than the freshness limit that is in force."""
+        """Return True if a quote is older than the freshness limit."""
         quote = published.quote
         return quote.metal in self.known_stale or schedule.is_stale(quote, now=now, limit=self.freshness_limit)
 
 
 def read(since: Position | None = None, *, seen: Position | None = None) -> Snapshot:
-    """Read the prices in force as of one moment, and with `since` the ticks after it.
+    """Read the current prices as of one moment; with `since`, also the publications after it.
 
-    A database that cannot be the one where `since`, or else `seen`, was the position gets a new epoch. Where ticks come
-    faster than they can be read, a quote may be newer than the position: the tick that brought it is still to come, and
-    says the same.
+    Draw a new epoch where this database cannot be the one in which `since`, or else `seen`, was the position. Where
+    publications come faster than they can be read, a quote may be newer than `position`: the publication that brought
+    it follows, and says the same.
     """
     for _ in range(_ATTEMPTS):
         position = _position(seen or since)
@@ -59,14 +58,14 @@ def read(since: Position | None = None, *, seen: Position | None = None) -> Snap
         if since is not None:
             after = since.seq if since.epoch == position.epoch else 0
         moves, moves_since = _moves_after(after, position.seq)
-        ticks = _ticks_after(after, position, moves)
-        quotes = _quotes_in_force()
+        publications = _publications_after(after, position, moves)
+        quotes = _current_quotes()
         if Head.current().position == position:
             break
     return Snapshot(
         position=position,
         quotes=quotes,
-        ticks=ticks,
+        publications=publications,
         moves=tuple((move.seq, move.value()) for move in moves),
         moves_since=moves_since,
         freshness_limit=schedule.freshness_limit(),
@@ -74,31 +73,31 @@ def read(since: Position | None = None, *, seen: Position | None = None) -> Snap
 
 
 def _position(seen: Position | None) -> Position:
-    """The newest tick's position; in a new epoch, where this database cannot be the one in which `seen` was."""
+    """The newest position, in a new epoch where this database cannot be the one in which `seen` was the position."""
     head = Head.current()
     if seen is not None and _was_put_back(head, seen):
         with transaction.atomic():
             head = Head.locked()
             if _was_put_back(head, seen):
-                head.draw_epoch(f"the database is not that of tick {seen.seq} of {seen.epoch}", seen=seen.epoch)
+                head.draw_epoch(f"the database lacks publication {seen.seq} of {seen.epoch}", seen=seen.epoch)
     return head.position
 
 
 def _was_put_back(head: Head, seen: Position) -> bool:
-    """Whether the database is an older copy of the one where this was the position, though it may have grown since."""
+    """Return True if the database is an older copy of the one where `seen` was the position, even if it grew since."""
     if not seen.epoch or seen.epoch != head.epoch:
-        # An epoch that was superseded here draws no other one: or processes that know different ones would never agree.
+        # An epoch superseded here draws no new one: processes that know different epochs would never agree.
         return seen.epoch not in ("", *head.superseded.split())
     if seen.seq > head.seq:
         return True
     at = head.published_at
     if seen.seq < head.seq:
         at = Price.objects.filter(seq=seen.seq).values_list("published_at", flat=True).first()
-    # Of a tick that is kept no longer, nothing is known.
+    # A publication that is kept no longer proves nothing.
     return None not in (at, seen.published_at) and at != seen.published_at
 
 
-def _quotes_in_force() -> dict[Metal, PublishedQuote]:
+def _current_quotes() -> dict[Metal, PublishedQuote]:
     shown: dict[str, LatestPrice] = {}
     for latest in LatestPrice.shown():
         shown.setdefault(latest.metal_id, latest)
@@ -106,7 +105,7 @@ def _quotes_in_force() -> dict[Metal, PublishedQuote]:
 
 
 def _moves_after(since: int, until: int) -> tuple[list[SignificantChange], int]:
-    """The newest `MOVES_KEPT` moves after `since`, oldest first, and the tick after which none is missing."""
+    """The newest `MOVES_KEPT` moves after `since`, oldest first, and the `seq` after which all are among them."""
     if since >= until:
         return [], since
     newest = list(SignificantChange.shown().filter(seq__gt=since, seq__lte=until)[: MOVES_KEPT + 1])
@@ -114,27 +113,27 @@ def _moves_after(since: int, until: int) -> tuple[list[SignificantChange], int]:
     return newest[::-1], moves_since
 
 
-def _ticks_after(since: int, until: Position, moves: Iterable[SignificantChange]) -> tuple[Publication, ...]:
-    """The ticks that are kept of those after `since`, at most `TICKS_KEPT`, oldest first."""
+def _publications_after(since: int, until: Position, moves: Iterable[SignificantChange]) -> tuple[Publication, ...]:
+    """Publications after `since` whose ticks are kept, oldest first, at most `PUBLICATIONS_KEPT`."""
     if since >= until.seq:
         return ()
-    after = max(since, until.seq - TICKS_KEPT)
+    after = max(since, until.seq - PUBLICATIONS_KEPT)
     prices = list(Price.objects.filter(seq__gt=after, seq__lte=until.seq).order_by("seq", "id"))
-    by_tick: dict[int, list[SignificantChange]] = {}
+    by_seq: dict[int, list[SignificantChange]] = {}
     for move in moves:
-        by_tick.setdefault(move.seq, []).append(move)
-    ticks = [
-        _published(until.epoch, list(of_tick), by_tick.get(seq or 0, []))
-        for seq, of_tick in groupby(prices, key=lambda price: price.seq)
+        by_seq.setdefault(move.seq, []).append(move)
+    publications = [
+        _published(until.epoch, list(of_seq), by_seq.get(seq or 0, []))
+        for seq, of_seq in groupby(prices, key=lambda price: price.seq)
     ]
-    if ticks:
+    if publications:
         rows = candle_store.changed_since(after, min(price.at for price in prices))
-        ticks[-1] = replace(ticks[-1], candles=candle_store.by_metal(rows))
-    return tuple(ticks)
+        publications[-1] = replace(publications[-1], candles=candle_store.by_metal(rows))
+    return tuple(publications)
 
 
 def _published(epoch: str, prices: list[Price], changes: list[SignificantChange]) -> Publication:
-    """A tick of these prices. Where none of them is shown here it is empty, and leaves no gap in the numbers."""
+    """The publication of these prices; empty where no price of it is shown here, so that numbers have no gap."""
     first = prices[0]
     assert first.seq is not None
     assert first.published_at is not None

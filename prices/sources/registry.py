@@ -180,7 +180,7 @@ def tolerances() -> Mapping[str, Decimal]:
 
 def remember_agreement(metal: Metal, agreement: Agreement, now: dt.datetime) -> None:
     """Write down, and log, which sources were set aside."""
-    for name in agreement.set_aside:
+    for name in agreement.outliers:
         detail = f"{metal}: {agreement.deviations[name]:+.2f} % from the median of {len(agreement.deviations)}"
         logger.warning("%s is set aside for %s", name, detail)
         set_aside(name, detail, now)
