@@ -5,7 +5,7 @@
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
-TYPESCRIPT := tests/typescript/node_modules/.package-lock.json
+TYPESCRIPT := tests/support/typescript/node_modules/.package-lock.json
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -27,7 +27,7 @@ demo: setup ## the same with a simulated market, one tick a second, and a state 
 test: TESTS := pytest
 test: .venv/installed-dev $(TYPESCRIPT) ## run the tests; without Chromium, or npm, those that need it are skipped
 
-test-postgresql: TESTS := tests.postgresql
+test-postgresql: TESTS := tests.support.postgresql
 test-postgresql: .venv/installed-dev $(TYPESCRIPT) ## run them on PostgreSQL, which comes along, in place of SQLite
 
 test test-postgresql:
@@ -75,10 +75,10 @@ install = $(PIP) -r $(1) > .venv/install.log 2>&1 || { \
 	@$(call install,requirements.txt)
 	@touch $@
 
-$(TYPESCRIPT): tests/typescript/package-lock.json
+$(TYPESCRIPT): tests/support/typescript/package-lock.json
 	@command -v npm > /dev/null || exit 0; \
 	echo "Installing TypeScript for the tests ..."; \
-	npm ci --prefix tests/typescript --no-audit --no-fund --silent && touch $@
+	npm ci --prefix tests/support/typescript --no-audit --no-fund --silent && touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed
 	@echo "Installing what tests need into .venv ..."

@@ -44,7 +44,7 @@ def database(*settings: str) -> Iterator[str]:
             yield address
         return
     try:
-        from tests import postgresql
+        from tests.support import postgresql
     except ModuleNotFoundError as error:
         raise machine.MissingError(
             f"{error}: rows on PostgreSQL need what tests need (pip install -r requirements-dev.txt)"

@@ -97,7 +97,7 @@ class Ping:
 
 
 # The same three as a client writes them, for the AsyncAPI document. `parse` does not decode into them: its own checks
-# say what to send instead. tests/test_asyncapi.py sees that both take and refuse the same.
+# say what to send instead. tests/unit/test_asyncapi.py sees that both take and refuse the same.
 
 
 class SubscribeMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribe"):

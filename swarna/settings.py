@@ -148,7 +148,7 @@ METRICS_ALLOWED_FROM = read(
 
 # --- how long anything is waited for -------------------------------------------------------------------------------
 # In seconds, in every process; none is over ten, so that prices reach everybody again within half a minute of whatever
-# falls silent. docs/operations.md has the table of all connections, tests/test_waits.py sees each of them end.
+# falls silent. docs/operations.md has the table of all connections, tests/db/test_waits.py sees each of them end.
 # (Sources and exchange rates: PROVIDER_BUDGET. Counts: infra/fixed_window.py.)
 DATABASE_CONNECT_TIMEOUT = 4  # for each address of a host
 DATABASE_ANSWER_TIMEOUT = 8.0

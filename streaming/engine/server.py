@@ -49,8 +49,8 @@ logger = logging.getLogger(__name__)
 reactor.seconds = time.monotonic
 
 # A look at everything takes half a second at 10,000 connections, and Python would take one at each quarter that they
-# grow by: in a storm. Connections leave nothing to the collector (tests/test_server.py); what else does not die young
-# is looked for now and then.
+# grow by: in a storm. Connections leave nothing to the collector (tests/process/test_server.py); what else does not
+# die young is looked for now and then.
 _COLLECTOR = (5_000, 10, 1_000_000)
 _COLLECT_EVERY = 600.0  # seconds
 # In the shape that the API says everything in.

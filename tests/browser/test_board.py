@@ -1,0 +1,689 @@
+"""The board, as a reader sees it in a real browser."""
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import pytest
+from django.template.loader import render_to_string
+from playwright.sync_api import Locator, Page, expect
+
+from prices.domain.quotes import PURITIES, UNITS, converted
+from tests.support.pages import SERVER_GONE
+from tests.support.stub_stream import StubConnection, StubStream, move, price_update, quote, status, subscribed
+
+NOW = "2026-11-01T18:31:12.000Z"  # two minutes into 2 November in India
+METALS = ("gold", "silver", "platinum", "palladium")
+
+
+@pytest.fixture
+def stream() -> Iterator[StubStream]:
+    with StubStream({"/": lambda: render_to_string("board.html", {"metals": METALS})}) as stream:
+        yield stream
+
+
+@pytest.fixture
+def board(stream: StubStream, page: Page) -> Page:
+    """A page with a clock that the test moves; the test opens it."""
+    page.clock.install(time=NOW)
+    return page
+
+
+def open_board(board: Page, stream: StubStream, *greeting: dict[str, Any]) -> StubConnection:
+    """Open the board of a server that greets with these messages, and wait until it is connected."""
+    stream.greeting = list(greeting)
+    board.goto(stream.http_url)
+    connection = stream.connection()
+    connection.wait_for("subscribe")
+    connection.send({"type": "pong", "timestamp": NOW})
+    expect(board.locator("#connection")).to_contain_text("Connected")
+    board.clock.pause_at("2026-11-01T18:31:42.000Z")
+    return connection
+
+
+def card(board: Page, metal: str = "gold") -> Locator:
+    return board.locator(f'.card[data-metal="{metal}"]')
+
+
+def let_it_retry(board: Page) -> None:
+    """Move the clock to the retry that the board announces, and no further: the network takes real time."""
+    announced = board.locator("#connection", has_text="Reconnecting in").inner_text()
+    found = re.search(r"in (\d+) s", announced)
+    assert found, announced
+    board.clock.run_for(int(found[1]) * 1000)
+
+
+def prices(seq: int = 1, **fields: Any) -> dict[str, Any]:
+    """An update with all four metals, each with these fields."""
+    return price_update(seq, **{metal: quote(100 * (n + 1), **fields) for n, metal in enumerate(METALS)})
+
+
+# --- a price -------------------------------------------------------------------------------------------------------
+
+
+def test_a_card_says_all_there_is_to_know_of_a_price(board: Page, stream: StubStream):
+    gold = quote(13221.39, high=13274.1, low=13116, open=13178.4, previousClose=13201.18)
+    open_board(board, stream, price_update(1, gold=gold), status())
+    shown = card(board)
+    for text in ("Gold", "XAU", "₹13,221.39", "per gram", "Live", "▲", "+20.21", "+0.15%", "from gold-api.com"):
+        expect(shown).to_contain_text(text)
+    figures = [term.split("\n") for term in shown.locator("dl div").all_inner_texts()]
+    assert figures == [
+        ["Low", "13,116.00"],
+        ["High", "13,274.10"],
+        ["Open", "13,178.40"],
+        ["Previous close", "13,201.18"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "percent", "direction", "arrow", "texts"),
+    [
+        (20.21, 0.15, "up", "▲", ["+20.21", "+0.15%"]),
+        (-20.21, -0.15, "down", "▼", ["-20.21", "-0.15%"]),
+        (0, 0, "none", "", ["0.00", "0.00%"]),
+    ],
+)
+def test_a_change_has_a_sign_and_an_arrow_beside_its_colour(
+    board: Page, stream: StubStream, change: float, percent: float, direction: str, arrow: str, texts: list[str]
+):
+    open_board(board, stream, price_update(1, gold=quote(100, change=change, changePercent=percent)))
+    row = card(board).locator(".change")
+    expect(row).to_have_attribute("data-direction", direction)
+    expect(row.locator(".arrow")).to_have_text(arrow)
+    for text in texts:
+        expect(row).to_contain_text(text)
+
+
+def test_without_a_previous_close_there_is_a_dash_and_no_change(board: Page, stream: StubStream):
+    open_board(board, stream, price_update(1, gold=quote(100, change=0, changePercent=0, previousClose=None)))
+    expect(card(board).locator(".change")).to_contain_text("—")
+    expect(card(board).locator(".change")).to_contain_text("no previous close yet")
+    expect(card(board).locator("dl div", has_text="Previous close")).to_contain_text("—")
+
+
+def test_small_prices_and_other_currencies_keep_their_decimals(board: Page, stream: StubStream):
+    open_board(board, stream, price_update(1, silver=quote(1.6543, change=-0.0021), currency="USD"))
+    expect(card(board, "silver")).to_contain_text("$1.6543")
+    expect(card(board, "silver")).to_contain_text("-0.0021")
+
+
+def test_an_update_changes_the_price_and_glows(board: Page, stream: StubStream):
+    connection = open_board(board, stream, price_update(1, gold=quote(100)))
+    connection.send(price_update(2, gold=quote(99)))
+    expect(card(board)).to_contain_text("₹99.00")
+    expect(card(board)).to_have_attribute("data-flash", "down")
+
+
+def test_a_reader_who_wants_no_motion_gets_none(board: Page, stream: StubStream):
+    board.emulate_media(reduced_motion="reduce")
+    connection = open_board(board, stream, price_update(1, gold=quote(100)))
+    connection.send(price_update(2, gold=quote(101)))
+    expect(card(board)).to_contain_text("₹101.00")
+    assert board.evaluate("document.getAnimations().length") == 0
+
+
+def test_a_metal_without_a_price_waits_for_one(board: Page, stream: StubStream):
+    open_board(board, stream, price_update(1, gold=quote(100)))
+    expect(card(board, "silver")).to_contain_text("Waiting for a price")
+    expect(card(board, "silver")).not_to_contain_text("Live")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "age"),
+    [(0, "just now"), (12, "12 s ago"), (60, "1 min ago"), (3 * 3600, "3 h ago"), (86400, "of 1 Nov 2026")],
+)
+def test_the_age_of_a_price_counts_from_its_quote(board: Page, stream: StubStream, seconds: int, age: str):
+    connection = open_board(board, stream)
+    quoted_at = dt.datetime(2026, 11, 1, 18, 31, 42, tzinfo=dt.UTC) - dt.timedelta(seconds=seconds)
+    connection.send({"type": "pong", "timestamp": "2026-11-01T18:31:42.000Z"})
+    connection.send(price_update(1, gold=quote(100, timestamp=quoted_at.isoformat())))
+    expect(card(board)).to_contain_text(age)
+
+
+def test_the_age_goes_on_by_the_second_and_by_the_servers_clock(board: Page, stream: StubStream):
+    connection = open_board(board, stream)
+    # This reader's clock is ten minutes slow.
+    connection.send({"type": "pong", "timestamp": "2026-11-01T18:41:42.000Z"})
+    connection.send(price_update(1, gold=quote(100, timestamp="2026-11-01T18:41:30.000Z")))
+    expect(card(board)).to_contain_text("12 s ago")
+    board.clock.run_for(5000)
+    expect(card(board)).to_contain_text("17 s ago")
+
+
+# --- what must be known before it is used --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "mark", "headline"),
+    [
+        ({"source": "fallback", "stale": True}, "Fallback", "Fallback: all metals."),
+        ({"source": "fallback", "stale": True, "example": True}, "Example", "Example: all metals."),
+        ({"source": "simulated"}, "Simulated", "Simulated: all metals."),
+        ({"stale": True}, "Stale", "Stale: all metals."),
+    ],
+)
+def test_a_price_that_is_not_live_says_so_on_its_card_and_in_a_banner(
+    board: Page, stream: StubStream, fields: dict[str, Any], mark: str, headline: str
+):
+    open_board(board, stream, prices(**fields))
+    for metal in METALS:
+        expect(card(board, metal).locator(".marks")).to_have_text(mark)
+    expect(board.get_by_role("status")).to_contain_text(headline)
+    expect(board.get_by_role("status")).to_contain_text("do not price sales by")
+
+
+def test_a_banner_names_the_metals_that_it_is_about(board: Page, stream: StubStream):
+    update = price_update(1, gold=quote(1, stale=True), silver=quote(2, stale=True), platinum=quote(3))
+    open_board(board, stream, update, status())
+    expect(board.get_by_role("status")).to_contain_text("Stale: Gold and Silver.")
+    expect(card(board, "platinum").locator(".marks")).to_have_text("Live")
+
+
+def test_a_banner_goes_when_the_prices_are_live_again(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices(stale=True), status())
+    expect(board.get_by_role("status")).to_contain_text("Stale")
+    connection.send(prices(2))
+    expect(board.get_by_role("status")).to_be_empty()
+
+
+def test_a_closed_market_and_no_prices_at_all_are_said(board: Page, stream: StubStream):
+    open_board(board, stream, status("down", market="closed"))
+    expect(board.get_by_role("status")).to_contain_text("No prices.")
+    expect(board.get_by_role("status")).to_contain_text("Market closed.")
+    expect(board.locator("#connection")).to_contain_text("Market closed")
+
+
+def test_simulated_prices_are_not_said_to_stand_while_the_real_market_is_closed(board: Page, stream: StubStream):
+    open_board(board, stream, prices(source="simulated"), status("simulated", market="closed"))
+    expect(board.locator("#connection")).to_contain_text("Market closed")
+    expect(board.get_by_role("status")).to_contain_text("Simulated")
+    expect(board.get_by_role("status")).not_to_contain_text("Market closed")
+
+
+# --- the market ----------------------------------------------------------------------------------------------------
+
+
+def test_the_market_says_when_it_changes_in_the_readers_own_time(board: Page, stream: StubStream):
+    # A minute into Monday in India. New York closes on Monday at 17:00, which is 22:00 UTC.
+    connection = open_board(board, stream, prices(), status(nextChange="2026-11-02T22:00:00.000Z"))
+    expect(board.locator("#market")).to_have_text("Market open · closes Tue, 3:30 am")
+    connection.send(status(market="closed", nextChange="2026-11-02T23:00:00.000Z"))
+    expect(board.locator("#market")).to_have_text("Market closed · opens Tue, 4:30 am")
+    connection.send(status(nextChange="2026-11-03T22:00:00.000Z"))
+    expect(board.locator("#market")).to_have_text("Market open · closes Wed, 3:30 am")
+
+
+def test_why_prices_stand_still_is_said_while_the_market_is_closed(board: Page, stream: StubStream):
+    closed = status(market="closed", nextChange="2026-11-02T23:00:00.000Z")
+    connection = open_board(board, stream, prices(), closed)
+    notice = board.get_by_role("status").locator(".notice")
+    expect(notice).to_have_text("Market closed. Nothing is traded, so prices stand still until Tue, 4:30 am.")
+    expect(notice).to_have_attribute("data-tone", "plain")
+    connection.send(status(nextChange="2026-11-03T22:00:00.000Z"))
+    expect(board.get_by_role("status")).to_be_empty()
+
+
+def test_a_price_is_not_called_live_before_the_status_says_so(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices())
+    expect(card(board).locator(".amount")).to_contain_text("100")
+    expect(card(board).locator(".marks")).to_be_empty()
+    expect(card(board)).to_have_attribute("data-trust", "none")
+    connection.send(status(market="closed"))
+    expect(card(board).locator(".marks")).to_have_text("Last close")
+
+
+def test_a_price_that_the_server_does_not_have_any_more_is_not_called_live(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices(), status())
+    expect(card(board).locator(".marks")).to_have_text("Live")
+    connection.send(status("down"))
+    expect(card(board).locator(".marks")).to_have_text("Last known")
+    expect(board.get_by_role("status")).to_contain_text("No prices.")
+
+
+@pytest.mark.parametrize("market", ["closed", "open"], ids=["while it is closed", "until somebody quotes"])
+def test_a_price_of_the_close_is_not_called_live_and_says_of_when_it_is(board: Page, stream: StubStream, market: str):
+    friday = "2026-10-30T20:59:00.000Z"  # on Saturday in India
+    feeds = dict.fromkeys(METALS, "stale")
+    connection = open_board(board, stream, prices(timestamp=friday), status("stale", market, metals=feeds))
+    expect(card(board).locator(".marks")).to_have_text("Last close")
+    expect(card(board)).to_contain_text("as of Sat, 2:29 am")
+    connection.send(prices(2), status(metals=dict.fromkeys(METALS, "live")))
+    expect(card(board).locator(".marks")).to_have_text("Live")
+    expect(card(board)).not_to_contain_text("as of")
+
+
+def test_what_is_worse_than_old_is_said_while_the_market_is_closed_too(board: Page, stream: StubStream):
+    closed = status("fallback", "closed", metals={"gold": "stale", "silver": "fallback"})
+    open_board(board, stream, price_update(1, gold=quote(1, stale=True), silver=quote(2, source="fallback")), closed)
+    expect(card(board).locator(".marks")).to_have_text("Stale")
+    expect(card(board, "silver").locator(".marks")).to_have_text("Fallback")
+
+
+def test_the_close_of_a_week_ago_has_its_date(board: Page, stream: StubStream):
+    open_board(board, stream, prices(timestamp="2026-10-23T20:59:00.000Z"), status(market="closed"))
+    expect(card(board)).to_contain_text("as of 24 Oct 2026, 2:29 am")
+
+
+def test_a_change_a_week_away_has_its_date(board: Page, stream: StubStream):
+    open_board(board, stream, status(market="closed", nextChange="2026-11-08T23:00:00.000Z"))
+    expect(board.locator("#market")).to_have_text("Market closed · opens 9 Nov 2026, 4:30 am")
+
+
+def test_a_server_that_does_not_say_when_is_understood_too(board: Page, stream: StubStream):
+    open_board(board, stream, prices(), status(market="closed"))
+    expect(board.locator("#market")).to_have_text("Market closed")
+    expect(board.get_by_role("status")).to_contain_text("prices stand still until trading resumes.")
+
+
+def test_nothing_is_said_of_the_market_without_a_connection(
+    board: Page, stream: StubStream, expected_errors: list[str]
+):
+    expected_errors.append(SERVER_GONE)
+    open_board(board, stream, prices(), status(nextChange="2026-11-02T22:00:00.000Z"))
+    expect(board.locator("#market")).to_contain_text("closes")
+    stream.stop()
+    expect(board.locator("#connection")).to_contain_text("Reconnecting in")
+    expect(board.locator("#market")).to_be_empty()
+
+
+# --- the connection ------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_connection_takes_live_off_the_prices_at_once(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices(), status())
+    expect(card(board).locator(".marks")).to_have_text("Live")
+    connection.close(1011)
+    expect(board.locator("#connection")).to_contain_text("Reconnecting in")
+    expect(card(board).locator(".marks")).to_have_text("Last known")
+    expect(board.get_by_role("status")).to_be_empty()
+
+
+def test_a_long_interruption_is_a_banner_with_the_time_of_the_last_prices(
+    board: Page, stream: StubStream, expected_errors: list[str]
+):
+    expected_errors.append(SERVER_GONE)
+    open_board(board, stream, prices(), status())
+    stream.stop()
+    expect(board.locator("#connection")).to_contain_text("Reconnecting in")
+    board.clock.run_for(6000)
+    expect(board.get_by_role("status")).to_contain_text("last prices, from 12:00:01 am")
+    stream.start()
+    let_it_retry(board)
+    expect(board.locator("#connection")).to_contain_text("Connected")
+    expect(board.get_by_role("status")).to_be_empty()
+    expect(card(board).locator(".marks")).to_have_text("Live")
+
+
+def test_a_readers_clock_that_is_put_back_hides_no_interruption(
+    board: Page, stream: StubStream, expected_errors: list[str]
+):
+    expected_errors.append(SERVER_GONE)
+    open_board(board, stream, prices(), status())
+    stream.stop()
+    expect(board.locator("#connection")).to_contain_text("Reconnecting in")
+    board.clock.set_system_time("2026-11-01T17:31:42Z")
+    board.clock.run_for(6000)
+    expect(board.get_by_role("status")).to_contain_text("Not connected.")
+    expect(board.locator("#connection")).to_contain_text(re.compile(r"Connecting…|Reconnecting in \d\d? s"))
+
+
+def test_a_refusal_says_why_and_the_reader_may_reconnect(board: Page, stream: StubStream):
+    open_board(board, stream, prices()).close(1008, "Server at capacity")
+    expect(board.locator("#connection")).to_contain_text("Offline: Server at capacity")
+    expect(board.get_by_role("status")).to_contain_text("Not connected.")
+    board.get_by_role("button", name="Reconnect").press("Enter")
+    expect(board.locator("#connection")).to_contain_text("Connected")
+    expect(board.get_by_role("button", name="Reconnect")).to_be_hidden()
+
+
+def test_the_board_asks_a_full_server_again_by_itself_after_a_while(board: Page, stream: StubStream):
+    open_board(board, stream, prices()).close(1008, "Server at capacity")
+    expect(board.locator("#connection")).to_contain_text("Offline")
+    board.clock.run_for(65_000)
+    expect(board.locator("#connection")).to_contain_text("Connected")
+
+
+def test_a_second_refusal_is_waited_out_in_full(board: Page, stream: StubStream):
+    open_board(board, stream, prices()).close(1008, "Server at capacity")
+    expect(board.locator("#connection")).to_contain_text("Offline")
+    board.clock.run_for(30_000)
+    board.get_by_role("button", name="Reconnect").click()
+    connection = stream.connection()
+    connection.wait_for("subscribe")
+    connection.close(1008, "Rate limit exceeded")
+    expect(board.locator("#connection")).to_contain_text("Offline: Rate limit exceeded")
+    # When the first refusal would have been over, the second is not.
+    board.clock.run_for(64_000)
+    expect(board.locator("#connection")).to_contain_text("Offline: Rate limit exceeded")
+    board.clock.run_for(1_000)
+    expect(board.locator("#connection")).to_contain_text("Connected")
+    assert stream.connection().wait_for("subscribe")
+    assert not stream.has_connection()
+
+
+def test_a_board_that_wants_signing_in_says_so_and_does_not_ask_again(board: Page, stream: StubStream):
+    open_board(board, stream, prices()).close(1008, "Unauthorized")
+    expect(board.get_by_role("status")).to_contain_text("Not signed in. Sign in, then press Reconnect.")
+    expect(board.get_by_role("status")).to_contain_text("do not price sales by them")
+    board.clock.run_for(3_600_000)
+    expect(board.locator("#connection")).to_contain_text("Offline: Unauthorized")
+    assert not stream.has_connection()
+    board.get_by_role("button", name="Reconnect").click()
+    expect(board.locator("#connection")).to_contain_text("Connected")
+
+
+def restart(connection: StubConnection, after_ms: int) -> None:
+    connection.send({"type": "restart", "afterMs": after_ms})
+    connection.close(1012, "Service restart")
+
+
+def test_an_announced_restart_is_said_calmly_while_prices_keep_their_age(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices(timestamp=NOW), status())
+    connection.send({"type": "pong", "timestamp": "2026-11-01T18:31:42.000Z"})
+    restart(connection, 12_000)
+    expect(board.locator("#connection")).to_contain_text("Restarting, back in 12 s")
+    expect(card(board).locator(".marks")).to_have_text("Last known")
+    board.clock.run_for(6_000)
+    expect(board.locator("#connection")).to_contain_text("Restarting, back in 6 s")
+    notice = board.get_by_role("status").locator(".notice")
+    expect(notice).to_contain_text("The server is restarting. New prices follow soon.")
+    expect(notice).to_contain_text("last prices, from 12:00:01 am: do not price sales by them")
+    expect(notice).to_have_attribute("data-tone", "plain")
+    expect(card(board)).to_contain_text("₹100.00")
+    expect(card(board)).to_contain_text("36 s ago")
+    board.clock.run_for(6_000)
+    expect(board.locator("#connection")).to_contain_text("Connected")
+    expect(board.get_by_role("status")).to_be_empty()
+    expect(card(board).locator(".marks")).to_have_text("Live")
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "calm_ms"), [(12_000, 16_000), (120_000, 59_000)], ids=["not back in time", "much too long"]
+)
+def test_a_restart_that_takes_too_long_is_an_interruption_like_any_other(
+    board: Page, stream: StubStream, expected_errors: list[str], after_ms: int, calm_ms: int
+):
+    expected_errors.append(SERVER_GONE)
+    restart(open_board(board, stream, prices()), after_ms)
+    expect(board.locator("#connection")).to_contain_text("Restarting")
+    stream.stop()
+    board.clock.run_for(calm_ms)
+    notice = board.get_by_role("status").locator(".notice")
+    expect(notice).to_have_attribute("data-tone", "plain")
+    board.clock.run_for(2_000)
+    expect(notice).to_contain_text("Not connected.")
+    expect(notice).to_have_attribute("data-tone", "danger")
+
+
+def test_the_board_never_gives_up_by_itself(board: Page, stream: StubStream, expected_errors: list[str]):
+    expected_errors.append(SERVER_GONE)
+    open_board(board, stream, prices())
+    stream.stop()
+    for _ in range(10):
+        let_it_retry(board)
+    expect(board.locator("#connection")).to_contain_text("Reconnecting in")
+    stream.start()
+    let_it_retry(board)
+    expect(board.locator("#connection")).to_contain_text("Connected")
+
+
+# --- significant moves ---------------------------------------------------------------------------------------------
+
+
+def test_the_last_five_significant_moves_are_listed_newest_first(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices())
+    expect(board.locator("#nomoves")).to_be_visible()
+    for seq in range(2, 9):
+        connection.send(prices(seq) | {"changes": [move("gold", 100, 100 + seq if seq % 2 else 100 - seq)]})
+    items = board.locator("#moves li")
+    expect(items).to_have_count(5)
+    expect(items.first).to_contain_text("▼ -8.00%")
+    expect(items.first).to_contain_text("100.00 → 92.00")
+    expect(items.last).to_contain_text("-4.00%")
+    expect(board.locator("#nomoves")).to_be_hidden()
+
+
+def test_a_move_that_was_missed_is_listed_once_when_the_board_is_back(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices())
+    connection.close(1011)
+    expect(board.locator("#connection")).to_contain_text("Reconnecting in")
+    stream.greeting = [prices(2) | {"snapshot": True}, prices(3) | {"changes": [move("gold", 103, 105)]}]
+    let_it_retry(board)
+    connection = stream.connection()
+    assert connection.wait_for("subscribe")["since"] == 1
+    missed = [move("gold", 100, 103), move("gold", 103, 105)]
+    connection.send(subscribed(*METALS, id="resume"), prices(3) | {"changes": missed})
+    items = board.locator("#moves li")
+    expect(items).to_have_count(2)
+    expect(items.first).to_contain_text("103.00 → 105.00")
+    expect(items.last).to_contain_text("100.00 → 103.00")
+
+
+# --- which metals --------------------------------------------------------------------------------------------------
+
+
+def test_a_metal_can_be_put_away_and_brought_back_by_keyboard(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices())
+    expect(card(board, "silver")).to_contain_text("₹200.00")
+    box = board.get_by_role("checkbox", name="Silver")
+    box.press("Space")
+    expect(card(board, "silver")).to_be_hidden()
+    assert connection.wait_for("unsubscribe")["metals"] == ["silver"]
+    box.press("Space")
+    assert connection.wait_for("subscribe", 2)["metals"] == ["silver"]
+    # What it showed before may be old by now.
+    expect(card(board, "silver")).to_contain_text("Waiting for a price")
+    connection.send(prices(1) | {"snapshot": True})
+    expect(card(board, "silver")).to_contain_text("₹200.00")
+
+
+def test_the_choice_is_remembered(board: Page, stream: StubStream):
+    open_board(board, stream, prices())
+    for name in ("Silver", "Platinum", "Palladium"):
+        board.get_by_role("checkbox", name=name).uncheck()
+    board.reload()
+    assert stream.connection().wait_for("subscribe")["metals"] == ["gold"]
+    expect(card(board)).to_be_visible()
+    expect(card(board, "silver")).to_be_hidden()
+
+
+def test_a_board_without_metals_says_how_to_get_them(board: Page, stream: StubStream):
+    open_board(board, stream, prices())
+    for name in ("Gold", "Silver", "Platinum", "Palladium"):
+        board.get_by_role("checkbox", name=name).uncheck()
+    expect(board.get_by_text("No metal is picked.")).to_be_visible()
+
+
+def test_only_the_listed_metals_are_on_it(page: Page):
+    pages = {"/": lambda: render_to_string("board.html", {"metals": ["silver", "gold"]})}
+    # The page ends first: what it still asks for, its icon say, would find the server gone.
+    with StubStream(pages) as stream, closing(page):
+        page.goto(stream.http_url)
+        assert stream.connection().wait_for("subscribe")["metals"] == ["silver", "gold"]
+        assert page.get_by_role("checkbox").count() == 2
+
+
+# --- per what ------------------------------------------------------------------------------------------------------
+
+
+def express(board: Page, unit: str = "gram", purity: str = "24k") -> None:
+    board.get_by_role("combobox", name="Per", exact=True).select_option(unit)
+    board.get_by_label("Purity").select_option(purity)
+
+
+def figures(board: Page, metal: str = "gold") -> list[str]:
+    """A card's price, change, low, high, open and previous close."""
+    return card(board, metal).locator(".amount, .difference, dd").all_inner_texts()
+
+
+def test_all_figures_of_a_card_follow_the_unit_and_the_purity(board: Page, stream: StubStream):
+    gold = quote(13221.39, change=20.21, high=13274.1, low=13116, open=13178.4, previousClose=13201.18)
+    open_board(board, stream, price_update(1, gold=gold), status())
+    express(board, "10gram", "22k")
+    per_gram = ("13221.39", "13116", "13274.1", "13178.4", "13201.18")
+    price, low, high, opened, close = (converted(Decimal(each), unit="10gram", purity="22k") for each in per_gram)
+    assert [Decimal(re.sub("[₹,+]", "", text)) for text in figures(board)] == [
+        amount.quantize(Decimal("0.01"), ROUND_HALF_UP) for amount in (price, price - close, low, high, opened, close)
+    ]
+    expect(card(board).locator(".price")).to_contain_text("/ 10 g · 22k")
+    expect(card(board).locator(".price .spoken")).to_have_text("per 10 grams of 22 carat")
+    expect(card(board)).to_contain_text("+0.15%")
+
+
+def test_a_new_price_comes_in_the_unit_that_was_picked(board: Page, stream: StubStream):
+    connection = open_board(board, stream, price_update(1, gold=quote(100)))
+    express(board, "kg", "916")
+    connection.send(price_update(2, gold=quote(101)))
+    expect(card(board)).to_contain_text("₹92,516.00")
+    assert [card(board).get_attribute("data-flash"), figures(board)[2]] == ["up", "916.00"]
+
+
+def test_another_unit_is_no_move_of_the_price(board: Page, stream: StubStream):
+    # Where nothing moves, the mark of a move is not taken off again at the movement's end.
+    board.emulate_media(reduced_motion="reduce")
+    open_board(board, stream, price_update(1, gold=quote(100)))
+    express(board, "kg", "585")
+    expect(card(board)).to_contain_text("₹58,500.00")
+    expect(card(board)).not_to_have_attribute("data-flash", re.compile(".*"))
+
+
+@pytest.mark.parametrize(
+    ("purity", "gold", "silver", "gold_per", "silver_per"),
+    [
+        ("24k", "₹100.00", "₹200.00", "/ tola", "/ tola"),
+        ("22k", "₹91.67", "₹200.00", "/ tola · 22k", "/ tola · fine"),
+        ("916", "₹91.60", "₹183.20", "/ tola · 916", "/ tola · 916"),
+        ("999", "₹100.00", "₹200.00", "/ tola", "/ tola"),
+    ],
+)
+def test_a_carat_is_of_gold_and_a_fineness_of_any_metal(
+    board: Page, stream: StubStream, purity: str, gold: str, silver: str, gold_per: str, silver_per: str
+):
+    open_board(board, stream, prices())
+    express(board, "gram", purity)
+    assert (figures(board)[0], figures(board, "silver")[0]) == (gold, silver)
+    express(board, "tola", purity)
+    expect(card(board).locator(".unit")).to_have_text(gold_per)
+    expect(card(board, "silver").locator(".unit")).to_have_text(silver_per)
+
+
+@pytest.mark.parametrize(
+    ("unit", "purity", "sentence"),
+    [
+        ("gram", "24k", "Prices are per gram of fine (24 carat, 999) metal."),
+        ("10gram", "999", "Prices are per 10 grams of fine (24 carat, 999) metal."),
+        ("tola", "24k", "Prices are per tola (11.6638038 g) of fine (24 carat, 999) metal."),
+        ("kg", "18k", "Prices are per kilogram of 18 carat gold (18 parts fine in 24); other metals are fine (999)."),
+        (
+            "troy_ounce",
+            "995",
+            "Prices are per troy ounce (31.1034768 g) of metal of fineness 995 (995 parts fine in 1,000).",
+        ),
+    ],
+)
+def test_the_foot_says_what_prices_are_per(board: Page, stream: StubStream, unit: str, purity: str, sentence: str):
+    open_board(board, stream, prices())
+    express(board, unit, purity)
+    expect(board.get_by_role("contentinfo").get_by_role("paragraph")).to_have_text(sentence)
+
+
+def test_moves_are_listed_in_the_unit_that_was_picked_also_those_from_before(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices() | {"changes": [move("gold", 100, 102)]})
+    expect(board.locator("#moves li")).to_contain_text("100.00 → 102.00")
+    express(board, "10gram", "18k")
+    expect(board.locator("#moves li")).to_contain_text("750.00 → 765.00")
+    connection.send(prices(2) | {"changes": [move("silver", 200, 210)]})
+    expect(board.locator("#moves li").first).to_contain_text("2,000.00 → 2,100.00")
+    expect(board.locator("#moves li")).to_have_count(2)
+
+
+def test_a_unit_is_picked_by_keyboard_and_remembered(board: Page, stream: StubStream):
+    open_board(board, stream, prices())
+    board.get_by_role("combobox", name="Per", exact=True).press("ArrowDown")
+    board.get_by_label("Purity").press("End")
+    expect(card(board)).to_contain_text("₹585.00")
+    board.reload()
+    expect(card(board)).to_contain_text("₹585.00")
+    expect(board.get_by_role("combobox", name="Per", exact=True)).to_have_value("10gram")
+    expect(board.get_by_label("Purity")).to_have_value("585")
+
+
+def test_every_unit_and_purity_of_the_server_is_offered(board: Page, stream: StubStream):
+    open_board(board, stream, prices())
+    assert board.locator("#unit option").evaluate_all("(all) => all.map(({ value }) => value)") == list(UNITS)
+    assert board.locator("#purity option").evaluate_all("(all) => all.map(({ value }) => value)") == list(PURITIES)
+    assert board.locator("#unit option").all_inner_texts() == ["gram", "10 grams", "tola", "kilogram", "troy ounce"]
+
+
+def test_a_remembered_unit_that_there_is_not_is_forgotten(board: Page, stream: StubStream):
+    board.add_init_script("localStorage.setItem('swarna.unit', 'stone'); localStorage.setItem('swarna.purity', '')")
+    open_board(board, stream, prices())
+    expect(card(board)).to_contain_text("₹100.00")
+    expect(card(board).locator(".unit")).to_have_text("/ g")
+
+
+@pytest.mark.parametrize(
+    "forbid",
+    [
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError') } })",
+        "Object.defineProperty(window, 'localStorage', { value: null })",
+        "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') }",
+    ],
+    ids=["forbidden", "none", "full"],
+)
+def test_where_nothing_can_be_remembered_the_choice_still_holds(board: Page, stream: StubStream, forbid: str):
+    board.add_init_script(forbid)
+    open_board(board, stream, prices())
+    express(board, "10gram", "916")
+    board.get_by_role("checkbox", name="Silver").uncheck()
+    expect(card(board)).to_contain_text("₹916.00")
+    expect(card(board, "silver")).to_be_hidden()
+
+
+# --- every reader --------------------------------------------------------------------------------------------------
+
+
+def test_a_kilogram_of_gold_is_written_in_one_line_at_any_width(board: Page, stream: StubStream):
+    gold = quote(13221.39, high=13274.1, low=13116, open=13178.4, previousClose=13201.18)
+    open_board(board, stream, price_update(1, gold=gold))
+    express(board, "kg")
+    expect(card(board)).to_contain_text("₹1,32,21,390.00")
+    lines = "(parts) => parts.map((part) => { const r = document.createRange(); r.selectNodeContents(part);"
+    lines += " return r.getClientRects().length })"
+    for width in (320, 375, 640, 1150, 1280):
+        board.set_viewport_size({"width": width, "height": 800})
+        assert set(card(board).locator(".amount, .unit, dd").evaluate_all(lines)) == {1}, width
+
+
+def test_nothing_sticks_out_at_any_width(board: Page, stream: StubStream):
+    dear = {metal: quote(2345678.12, source="simulated", stale=True) for metal in METALS}
+    update = price_update(1, **dear, currency="IDR", changes=[move("palladium", 2e6, 3e6)])
+    open_board(board, stream, update, status("stale", market="closed", nextChange="2026-11-08T23:00:00.000Z"))
+    expect(card(board)).to_contain_text("23,45,678.12")
+    for unit in ("gram", "kg"):
+        express(board, unit, "22k")
+        for width in (320, 360, 390, 640, 1280):  # 640 is 1280 at 200 % zoom, 320 at 400 %
+            board.set_viewport_size({"width": width, "height": 800})
+            assert board.evaluate("document.documentElement.scrollWidth") <= width, (unit, width)
+
+
+def test_everything_is_reached_by_tab_in_the_order_it_is_read(board: Page, stream: StubStream):
+    open_board(board, stream, prices()).close(1008, "Server at capacity")
+    expect(board.get_by_role("button", name="Reconnect")).to_be_visible()
+    reached = []
+    for _ in range(9):
+        board.keyboard.press("Tab")
+        reached.append(board.evaluate("document.activeElement.name || document.activeElement.textContent"))
+    assert reached == ["Reconnect", *METALS, "unit", "purity", "API", "Staff"]
+
+
+def test_without_scripts_it_says_where_the_prices_are(browser: Any, stream: StubStream):
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(stream.http_url)
+        expect(page.locator(".notice noscript")).to_be_visible()
+        expect(page.locator(".choices")).to_be_hidden()

@@ -1,0 +1,94 @@
+"""The desk on a phone, in a real browser: what staff have to decide in a hurry, wherever they are."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Page, expect
+
+from prices.models import HeldPrice
+from prices.publishing import ingest
+from prices.sources import registry
+from tests.support.quotes import quote
+from tests.support.server import Server
+
+WIDTH = 390
+
+
+@pytest.fixture
+def phone(server: Server, page: Page) -> Page:
+    """A phone on which staff have logged in."""
+
+    def log_in() -> str:
+        client = Client()
+        boss = User.objects.filter(username="boss").first() or User.objects.create_superuser("boss")
+        client.force_login(boss)
+        return client.cookies[settings.SESSION_COOKIE_NAME].value
+
+    page.set_viewport_size({"width": WIDTH, "height": 844})
+    page.context.add_cookies(
+        [{"name": settings.SESSION_COOKIE_NAME, "value": server.do(log_in), "url": server.http_url}]
+    )
+    return page
+
+
+@pytest.fixture
+def held(server: Server) -> None:
+    """Gold at 14,520 waits, for 13,200 is shown."""
+    server.publish(gold="13200")
+    now = dt.datetime.now(dt.UTC)
+    server.do(lambda: ingest.offer([quote(price="14520", at=now)], now=now))
+
+
+def assert_each_row_is_a_card(phone: Page) -> None:
+    """Nothing reaches beyond the screen, and each cell says what its column is called."""
+    right_edges = "[...document.querySelectorAll('body *')].map((each) => each.getBoundingClientRect().right)"
+    assert phone.evaluate(f"Math.max(...{right_edges})") <= WIDTH
+    labels = "(cells) => cells.map((cell) => getComputedStyle(cell, '::before').content.slice(1, -1))"
+    shown = phone.locator("#result_list tbody tr:first-child :is(th, td):not(.action-checkbox)")
+    columns = [text.strip() for text in phone.locator("#result_list thead .text").all_text_contents()]
+    assert shown.evaluate_all(labels) == columns[1:]  # the first one is to choose all
+
+
+def test_a_held_price_is_read_and_decided_without_scrolling_sideways(server: Server, held: Any, phone: Page) -> None:
+    phone.goto(f"{server.http_url}/admin/prices/heldprice/")
+    assert_each_row_is_a_card(phone)
+    shown = phone.locator("#result_list tbody :is(th, td):not(.action-checkbox)")
+    expect(shown).to_contain_text(["Gold", "14,520.0000", "13,200.0000 from gold_api_com", "+10.00 %", "gold_api_com"])
+
+    phone.get_by_role("checkbox", name="Select this object for an action").check()
+    phone.get_by_label("Action:").select_option("approve")
+    phone.get_by_role("button", name="Go").click()
+    expect(phone.get_by_text("Approved: gold 14,520.0000 from gold_api_com.")).to_be_visible()
+    assert server.do(lambda: HeldPrice.objects.get().decision) == HeldPrice.Decision.APPROVED
+
+
+def test_the_sources_are_read_and_ordered_without_scrolling_sideways(server: Server, phone: Page) -> None:
+    phone.goto(f"{server.http_url}/admin/prices/providerstate/")
+    assert_each_row_is_a_card(phone)
+    phone.locator("#id_form-0-enabled").uncheck()
+    phone.get_by_role("button", name="Save").click()
+    expect(phone.locator("#result_list .field-health").first).to_have_text("off")
+
+
+@pytest.mark.parametrize(
+    ("address", "field"),
+    [
+        ("configuration/", "max_jump_percent"),
+        ("fallbackprice/add/", "price"),
+        ("premium/add/", "multiplier"),
+        ("providerstate/gold_api_com/change/", "tolerance_percent"),
+        ("sanityband/add/", "lowest"),
+    ],
+)
+def test_a_comma_is_refused_and_does_not_make_ten_times_as_much(
+    server: Server, phone: Page, address: str, field: str
+) -> None:
+    server.do(registry.in_order)
+    phone.goto(f"{server.http_url}/admin/prices/{address}")
+    phone.locator(f"#id_{field}").press_sequentially("0,5")
+    phone.get_by_role("button", name="Save", exact=True).click()
+    expect(phone.locator(f".field-{field} .errorlist")).to_contain_text("Enter a number without commas")

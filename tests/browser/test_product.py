@@ -1,0 +1,291 @@
+"""The whole product as `manage.py up` runs it, its upstream alone being ours: source to database to stream to board."""
+
+import datetime as dt
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+from pytest_httpserver import HTTPServer
+from websockets.sync.client import ClientConnection, connect
+from werkzeug import Request, Response
+
+from tests.support.product import ROOT, Process, answers, free_port, wait_until
+
+# What the market quotes, per gram; upstream says it per troy ounce.
+PER_GRAM = {"XAU": 13200, "XAG": 165, "XPT": 4900, "XPD": 4300}
+
+
+class Market:
+    """gold-api.com as far as we use it, in a real HTTP server: what it quotes can be changed, and it can go away."""
+
+    def __init__(self, server: HTTPServer) -> None:
+        self.url = server.url_for("").rstrip("/")
+        self.per_gram: dict[str, float] = dict(PER_GRAM)
+        self.open = True
+        server.expect_request(re.compile(r"/price/[A-Z]{3}/INR")).respond_with_handler(self._answer)
+
+    def _answer(self, request: Request) -> Response:
+        if not self.open:
+            return Response("<html>Bad gateway</html>", status=503, content_type="text/html")
+        symbol = request.path.split("/")[2]
+        body = {
+            "currency": "INR",
+            "currencySymbol": "₹",
+            "exchangeRate": 95.96,
+            "name": symbol,
+            "price": round(self.per_gram[symbol] * 31.1034768, 6),
+            "symbol": symbol,
+            "updatedAt": dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "updatedAtReadable": "a few seconds ago",
+        }
+        return Response(json.dumps(body), content_type="application/json")
+
+
+class Product:
+    """One `manage.py up` in a folder of its own, on a database of its own."""
+
+    def __init__(self, folder: Path, database: str, **settings: str) -> None:
+        self.port = free_port()
+        self.http_url = f"http://127.0.0.1:{self.port}"
+        self.ws_url = f"ws://127.0.0.1:{self.port}/"
+        self.folder = folder
+        self.settings = {
+            "SWARNA_STATE_DIR": str(folder / "state"),
+            "REDIS_URL": "",
+            "DATABASE_URL": database,
+            "WEBSOCKET_PORT": str(self.port),
+            "PRICE_UPDATE_INTERVAL": "1000",
+            "DJANGO_SETTINGS_MODULE": "tests.support.always_open",  # whatever day it is
+            "WS_RATE_LIMIT": "1000",
+        } | settings
+        self.start()
+
+    def start(self) -> None:
+        self.process = Process(["manage.py", "up"], self.folder / "log", self.settings)
+        wait_until(lambda: answers(f"{self.http_url}/healthz"), "the product to answer", 30)
+
+    def manage(self, *arguments: str) -> str:
+        """What another command of this installation prints."""
+        environment = os.environ | self.settings | {"DJANGO_SUPERUSER_PASSWORD": "opensesame"}
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    def pid_of(self, words: str) -> int:
+        """The child of `up` whose command line has these words and has no such parent itself."""
+        listing = subprocess.run(
+            ["ps", "-eww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        rows = [line.split(None, 2) for line in listing]
+        return next(
+            (int(pid) for pid, parent, command in rows if int(parent) == self.process.popen.pid and words in command), 0
+        )
+
+    def kill(self, words: str) -> None:
+        """SIGKILL a child, and wait until `up` has put another in its place."""
+        victim = wait_until(lambda: self.pid_of(words), f"a process {words}")
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: self.pid_of(words) not in (0, victim), f"another process {words}")
+
+
+@pytest.fixture(scope="module")
+def market() -> Iterator[Market]:
+    with HTTPServer() as server:
+        yield Market(server)
+
+
+@pytest.fixture(scope="module")
+def product(
+    market: Market, tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str]
+) -> Iterator[Product]:
+    product = Product(tmp_path_factory.mktemp("product"), new_database(), GOLD_API_COM_URL=market.url)
+    yield product
+    assert product.process.stop() == 0
+    assert "Traceback" not in product.process.output, product.process.output
+
+
+def update(client: ClientConnection, wanted: Any = lambda message: True, seconds: float = 15) -> dict[str, Any]:
+    """The next priceUpdate that is wanted."""
+    deadline = time.monotonic() + seconds
+    while True:
+        message: dict[str, Any] = json.loads(client.recv(timeout=max(0, deadline - time.monotonic())))
+        if message["type"] == "priceUpdate" and wanted(message):
+            return message
+
+
+def live(message: dict[str, Any]) -> bool:
+    return bool(message["data"].get("gold", {}).get("source") == "gold_api_com")
+
+
+def gold_at(per_gram: float) -> Callable[[dict[str, Any]], bool]:
+    return lambda message: message["data"]["gold"]["price"] == per_gram
+
+
+@pytest.fixture(autouse=True)
+def calm(market: Market) -> Iterator[None]:
+    """Each test begins with gold at 13,200 and an open market."""
+    yield
+    market.per_gram["XAU"] = 13200
+    market.open = True
+
+
+def test_a_changed_upstream_price_is_on_the_stream_within_an_interval_and_a_second(
+    product: Product, market: Market
+) -> None:
+    with connect(product.ws_url) as client:
+        before = update(client, live)
+        assert before["data"]["gold"]["price"] == 13200
+        # The source's times are whole seconds, and what it gives again for the same one is a correction.
+        quoted = dt.datetime.fromisoformat(before["data"]["gold"]["timestamp"])
+        wait_until(lambda: dt.datetime.now(dt.UTC) >= quoted + dt.timedelta(seconds=1), "the source's next second")
+        market.per_gram["XAU"] = 13332
+        changed = time.monotonic()
+        after = update(client, gold_at(13332))
+        took = time.monotonic() - changed
+    gold = after["data"]["gold"]
+    assert took <= 2
+    assert (gold["open"], gold["high"], gold["low"], gold["stale"]) == (13200, 13332, 13200, False)
+    assert after["data"]["silver"]["price"] == 165
+    assert after["seq"] > before["seq"]
+    assert after["changes"] == []  # one per cent is not more than one per cent
+
+
+def test_a_move_above_one_percent_is_announced(product: Product, market: Market) -> None:
+    with connect(product.ws_url) as client:
+        update(client, gold_at(13200))
+        market.per_gram["XAU"] = 13332.5
+        after = update(client, gold_at(13332.5))
+    assert after["changes"] == [
+        {"metal": "gold", "oldPrice": 13200, "newPrice": 13332.5, "changePercent": 1.0, "direction": "up"}
+    ]
+
+
+def test_the_board_shows_it_in_a_real_browser(product: Product, market: Market, page: Page) -> None:
+    page.goto(product.http_url)
+    expect(page.get_by_text(re.compile(r"13,200\.00")).first).to_be_visible(timeout=10_000)
+    market.per_gram["XAU"] = 13856.97
+    expect(page.get_by_text(re.compile(r"13,856\.97")).first).to_be_visible(timeout=10_000)
+
+
+@pytest.mark.parametrize(
+    ("victim", "per_gram"),
+    [("valkey-server", 13301), (" worker ", 13302), (" beat ", 13303), ("manage.py serve", 13304)],
+)
+def test_prices_flow_again_by_themselves_when_a_process_is_killed(
+    product: Product, market: Market, victim: str, per_gram: int
+) -> None:
+    with connect(product.ws_url) as client:
+        last = update(client, live)["seq"]
+    product.kill(victim)
+    killed = time.monotonic()
+    market.per_gram["XAU"] = per_gram
+    wait_until(lambda: answers(f"{product.http_url}/healthz"), "the web process")
+    with connect(product.ws_url) as client:
+        assert update(client, gold_at(per_gram))["seq"] > last
+    assert time.monotonic() - killed < 15
+
+
+def test_a_connected_client_sees_every_price_when_valkey_dies(product: Product, market: Market) -> None:
+    with connect(product.ws_url) as client:
+        seen = update(client, live)
+        product.kill("valkey-server")
+        for per_gram in (13210, 13220, 13230):
+            market.per_gram["XAU"] = per_gram
+            message = update(client, gold_at(per_gram))
+            assert message["seq"] > seen["seq"]
+            seen = message
+
+
+def test_an_outage_keeps_the_last_price_marks_it_stale_falls_back_and_recovers(
+    market: Market, tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    limits = {"FRESHNESS_LIMIT": "3s", "FALLBACK_AFTER": "6s"}
+    product = Product(tmp_path, new_database(), GOLD_API_COM_URL=market.url, **limits)
+    try:
+        with connect(product.ws_url) as client:
+            update(client, live)
+            market.open = False
+            old = update(client, lambda message: message["data"]["gold"]["stale"])
+            assert old["data"]["gold"]["source"] == "gold_api_com"
+            fallback = update(client, lambda message: message["data"]["gold"]["source"] == "fallback")
+            assert fallback["data"]["gold"]["price"] == 9223.3162
+            market.open = True
+            assert update(client, live)["data"]["gold"]["stale"] is False
+    finally:
+        product.process.stop()
+    assert "gold, silver, platinum, palladium: answers HTTP 503" in product.process.output
+
+
+@pytest.fixture(scope="module")
+def cut_off(tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str]) -> Iterator[Product]:
+    """A first start whose source takes connections and never says a word, for an hour."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        product = Product(
+            tmp_path_factory.mktemp("cut-off"),
+            new_database(),
+            GOLD_API_COM_URL=f"http://127.0.0.1:{silent.getsockname()[1]}",
+            PRICE_UPDATE_INTERVAL="60000",
+            PROVIDER_BUDGET="1h",
+        )
+        yield product
+        product.process.stop()
+
+
+def test_a_first_start_without_a_network_shows_the_fallback_and_waits_for_no_time_out(cut_off: Product) -> None:
+    with connect(cut_off.ws_url) as client:
+        message = update(client)
+    assert {data["source"] for data in message["data"].values()} == {"fallback"}
+
+
+def test_staff_mend_a_fallback_price_and_it_is_on_every_screen_within_two_seconds(cut_off: Product, page: Page) -> None:
+    cut_off.manage("createsuperuser", "--noinput", "--username=boss", "--email=boss@example.com")
+    page.goto(f"{cut_off.http_url}/admin/prices/fallbackprice/")
+    page.get_by_label("Username").fill("boss")
+    page.get_by_label("Password").fill("opensesame")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("link", name="Gold", exact=True).click()
+    page.get_by_label("Price per gram").fill("9300.5")
+    with connect(cut_off.ws_url) as client:
+        assert update(client)["data"]["gold"]["price"] == 9223.3162
+        page.get_by_role("button", name="Save", exact=True).click()
+        saved = time.monotonic()
+        gold = update(client)["data"]["gold"]
+        assert time.monotonic() - saved < 2
+    assert (gold["price"], gold["source"], gold["stale"]) == (9300.5, "fallback", False)
+    expect(page.get_by_text("was changed successfully")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+
+
+def test_other_commands_find_the_embedded_valkey_while_it_runs(product: Product) -> None:
+    ping = "import redis; from django.conf import settings; print(redis.Redis.from_url(settings.REDIS_URL).ping())"
+    assert product.manage("shell", "--no-imports", "-c", ping).endswith("True\n")
+
+
+def test_the_next_start_goes_on_where_the_last_one_ended(product: Product) -> None:
+    with connect(product.ws_url) as client:
+        first = update(client, live)
+    assert product.process.stop() == 0
+    began = time.monotonic()
+    product.manage("check")
+    started = time.monotonic()
+    product.start()
+    with connect(product.ws_url) as client:
+        second = update(client)
+    # On a machine that is busy with other tests too, Django alone may take seconds: a start is 2.7 times that.
+    assert time.monotonic() - started < max(5, 4 * (started - began))
+    assert second["seq"] >= first["seq"]

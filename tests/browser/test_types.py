@@ -1,0 +1,176 @@
+"""The client library's JSDoc types what it hands out: README's calls pass TypeScript, and what is misspelt does not."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from streaming import protocol
+from streaming.protocol import METALS, ChangeData, ErrorCode, Feed, PriceData
+from tests.support.product import ROOT
+
+TYPESCRIPT = ROOT / "tests/support/typescript"
+LIBRARY = ROOT / "streaming/static/streaming"
+TSC = TYPESCRIPT / "node_modules/.bin/tsc"
+STRICT = {
+    "strict": True,
+    "allowJs": True,
+    "checkJs": True,
+    "noEmit": True,
+    "target": "es2022",
+    "module": "esnext",
+    "moduleResolution": "bundler",
+    "lib": ["es2023", "dom", "dom.iterable"],
+    "types": [],
+    "paths": {"react": [str(TYPESCRIPT / "node_modules/@types/react")]},
+}
+
+
+def readme() -> dict[str, str]:
+    """The blocks of README that use the library, as files beside it."""
+    blocks = re.findall(r"```(html|js)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    page, copied, hook = (text for _, text in blocks)
+    (script,) = re.findall(r'<script type="module">\n(.*?)</script>', page, re.DOTALL)
+    served = "http://127.0.0.1:3001/static/streaming/"
+    assert served in script
+    return {"page.js": script.replace(served, "./"), "copied.js": copied, "hook.js": hook}
+
+
+# What a reader may get wrong: the file, what stands there, what they wrote, and what TypeScript says of it.
+MISTAKES = {
+    "a field of a quote": ("page.js", "gold.stale", "gold.stail", "'stail' does not exist"),
+    "a metal": ("page.js", "{ gold }", "{ golds: gold }", "'golds' does not exist"),
+    "an event": ("page.js", '"prices"', '"price"', "'\"price\"' is not assignable"),
+    "a price that may be missing": ("page.js", "output && gold", "output", "'gold' is possibly 'undefined'"),
+    "a metal to subscribe to": ("page.js", '["gold"]', '["copper"]', "'\"copper\"' is not assignable"),
+    "an option": ("copied.js", "interval:", "intervall:", "'intervall' does not exist"),
+    "an interval of candles": ("copied.js", 'candles: ["1m"]', 'candles: ["2m"]', "'\"2m\"' is not assignable"),
+    "what an event brings": ("copied.js", "data, changes,", "data, moves: changes,", "'moves' does not exist"),
+    "a field of a move": (
+        "copied.js",
+        "oldPrice, newPrice, direction }",
+        "from: oldPrice, newPrice, direction }",
+        "'from'",
+    ),
+    "a unit": ("copied.js", '"10gram"', '"10grams"', "'\"10grams\"' is not assignable"),
+    "a field of a candle": ("copied.js", "?.close", "?.last", "'last' does not exist"),
+    "a field of a status": ("copied.js", "{ feed, market }", "{ feed, open: market }", "'open' does not exist"),
+    "a reason": ("copied.js", '"unauthorized"', '"unauthorised"', "no overlap"),
+    "a converted amount": ("copied.js", "?.close)", "?.close.length)", "'length' does not exist"),
+    "the hook's result": ("hook.js", "prices, connected, error", "price: prices, connected, error", "'price' does not"),
+    "the hook's option": ("hook.js", "metals:", "metal:", "'metal' does not exist"),
+}
+
+
+def messages() -> dict[str, Any]:
+    """Each message as the server sends it, with all fields that it may have, by the name of its type."""
+    figures = dict.fromkeys(("price", "change", "changePercent", "high", "low", "open", "bid", "ask"), Decimal("1.5"))
+    quote = PriceData(**figures, previousClose=None, timestamp="", source="fallback", stale=False, example=True)
+    move = ChangeData(
+        metal="gold", oldPrice=Decimal(1), newPrice=Decimal(2), changePercent=Decimal(100), direction="up"
+    )
+    candle = protocol.CandleData(
+        start="", end="", open=Decimal(1), high=Decimal(1), low=Decimal(1), close=Decimal(1), ticks=1, closed=False
+    )
+    rejected = protocol.ClientError(ErrorCode.INVALID_JSON, "")
+    rejected.id = 7
+    sent = {
+        "PriceUpdate": protocol.price_update(
+            {"gold": quote},
+            [],
+            [move],
+            epoch="",
+            seq=1,
+            published_at="",
+            snapshot=False,
+            currency="INR",
+            candles={"gold": {"1m": [candle]}},
+        ),
+        "Status": protocol.status(
+            Feed.DOWN,
+            dict(zip(METALS, Feed, strict=False)),
+            market_open=True,
+            next_change="",
+            source=None,
+            epoch="e",
+            timestamp="",
+        ),
+        "Subscribed": protocol.subscribed(METALS, None, 7, protocol.CANDLES, "e"),
+        "Pong": protocol.pong(7, ""),
+        "Restart": protocol.restart(1),
+        "Message": protocol.error(rejected),
+    }
+    return {name: msgspec.json.decode(message) for name, message in sent.items()}
+
+
+def checked(folder: Path, files: Mapping[str, str]) -> dict[str, list[str]]:
+    """What TypeScript says of each file, and of the library beside them, by the file's name."""
+    for path in LIBRARY.glob("*.js"):
+        if not path.name.startswith("board"):
+            shutil.copy(path, folder)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": STRICT, "include": ["*.js", "*.ts"]}))
+    ran = subprocess.run(
+        [TSC, "--project", folder, "--pretty", "false"], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+    assert not ran.stderr
+    said: dict[str, list[str]] = {}
+    for name, words in re.findall(r"^(\S+?)\(\d+,\d+\): (error .*)$", ran.stdout, re.MULTILINE):
+        said.setdefault(name, []).append(words)
+    assert bool(said) == bool(ran.returncode), ran.stdout
+    return said
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What TypeScript says of README, of each mistake, and of messages as the server sends them, in one run."""
+    if not TSC.exists():
+        give_up = pytest.fail if os.environ.get("REQUIRE_TYPESCRIPT") == "1" else pytest.skip
+        give_up("no TypeScript: install Node with npm, and run `make test`")
+    files = readme()
+    for number, (name, right, wrong, _) in enumerate(MISTAKES.values()):
+        assert files[name].count(right) == 1, right
+        files[f"mistake{number}.js"] = files[name].replace(right, wrong)
+    for name, message in messages().items():
+        files[f"{name}.ts"] = (
+            f'import type {{ {name} }} from "./swarna-client.js";\n'
+            f"export const message: {name} = {json.dumps(message)};\n"
+        )
+    return checked(tmp_path_factory.mktemp("types"), files)
+
+
+def test_the_library_passes(said: dict[str, list[str]]) -> None:
+    library = [path.name for path in LIBRARY.glob("*.js")]
+    assert {name: words for name, words in said.items() if name in library} == {}
+
+
+@pytest.mark.parametrize("name", ["page.js", "copied.js", "hook.js"])
+def test_what_readme_writes_passes(said: dict[str, list[str]], name: str) -> None:
+    assert said.get(name, []) == []
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_found(said: dict[str, list[str]], mistake: str) -> None:
+    found = said.get(f"mistake{list(MISTAKES).index(mistake)}.js", [])
+    assert any(MISTAKES[mistake][3] in words for words in found), found
+
+
+@pytest.mark.parametrize("name", ["PriceUpdate", "Status", "Subscribed", "Pong", "Restart", "Message"])
+def test_the_types_know_every_field_that_the_server_sends(said: dict[str, list[str]], name: str) -> None:
+    assert said.get(f"{name}.ts", []) == []
+
+
+def test_the_compiler_is_pinned() -> None:
+    wanted = json.loads((TYPESCRIPT / "package.json").read_text())["devDependencies"]
+    locked = json.loads((TYPESCRIPT / "package-lock.json").read_text())["packages"]
+    assert {name: locked[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    assert all(package["integrity"].startswith("sha512-") for name, package in locked.items() if name)

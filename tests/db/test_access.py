@@ -1,0 +1,512 @@
+"""Every door of the product, knocked at by each role, against the table of who may do what: docs/access.md."""
+
+import datetime as dt
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Any, get_args
+
+import pytest
+from celery.app.task import Task
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.admin.utils import quote as quoted
+from django.contrib.auth.models import Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection, models, transaction
+from django.test import Client, RequestFactory
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+
+from accounts import tokens
+from accounts.models import Token
+from prices import schedule
+from prices.models import (
+    Configuration,
+    FallbackPrice,
+    HeldPrice,
+    ListedMetal,
+    Premium,
+    Price,
+    ProviderState,
+    SanityBand,
+    SignificantChange,
+)
+from prices.publishing import ingest
+from prices.sources import registry
+from streaming import protocol
+from swarna.celery import app as celery
+from tests.support.desk import FormFields, edited
+from tests.support.product import ROOT
+from tests.support.quotes import NOW, quote
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("told", "attempts_of_nobody")]
+
+ROLES = ["stranger", "user", "staff", "view", "add", "change", "delete", "superuser"]
+_PERMISSIONS = {"view", "add", "change", "delete"}
+_PASSWORD = "correct horse battery"
+
+
+# --- the table -----------------------------------------------------------------------------------------------------
+
+
+@cache
+def table(heading: str) -> list[dict[str, str]]:
+    """The rows of all tables of a section of the page, by the names of their columns."""
+    section = (ROOT / "docs/access.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    found, columns = [], None
+    for line in section.splitlines():
+        if not line.startswith("|"):
+            columns = None
+            continue
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if columns is None:
+            columns = cells
+        elif not set(line) <= set("|- "):
+            found.append(dict(zip(columns, cells, strict=True)))
+    return found
+
+
+def may(role: str, who: str) -> bool:
+    """Whether a role is among those whom a cell of the table names."""
+    word = re.split(r"[ ,]", who)[0]
+    if who == "all" or who.startswith("all,"):
+        return True
+    if word == "user":
+        return role != "stranger"
+    if word == "staff":
+        return role not in ("stranger", "user")
+    if word in _PERMISSIONS:
+        alone = " and " not in who
+        return role == "superuser" or (alone and (role == word or (word == "view" and role == "change")))
+    assert who in ("nobody", "—"), who
+    return False
+
+
+MODELS = {row["model"]: row for row in table("Pages of each model in the admin") if "model" in row}
+PAGES = {
+    row["address under `/admin/<app>/<model>/`"]: row
+    for row in table("Pages of each model in the admin")
+    if "GET, HEAD" in row
+}
+REST = {row["address under `/api/v1/`"].strip("`"): row for row in table("REST")}
+ADDRESSES = {row["address"].strip("`"): row for row in table("Pages")}
+
+
+# --- the doors -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Door:
+    """An address that resolves, as the table writes it."""
+
+    pattern: str
+
+    def to(self, **named: str) -> str:
+        """Its address with these in the places of what it leaves open."""
+        return re.sub("<([^>]+)>", lambda match: named[match[1]], self.pattern)
+
+
+def doors(patterns: Any = None, before: str = "/") -> Iterator[Door]:
+    """All addresses that Django resolves."""
+    for entry in get_resolver().url_patterns if patterns is None else patterns:
+        if isinstance(entry, URLResolver):
+            yield from doors(entry.url_patterns, before + _written(entry.pattern))
+        elif isinstance(entry, URLPattern) and entry.name is None and str(entry.pattern) in ("^api/", "(?P<url>.*)$"):
+            continue  # where nothing is: see the tests of the API's and of the admin's
+        else:
+            yield Door(before + _written(entry.pattern))
+
+
+def _written(pattern: Any) -> str:
+    text = str(pattern).replace("<path:object_id>", "<id>")
+    text = re.sub(r"^\^?\(\?P<(\w+)>.*?\)/\$$", r"<\1>/", text)
+    text = text.replace("^([^/]+)/history/([^/]+)/$", "<id>/history/<version>/")
+    return re.sub("<(?:[a-z]+:)?([a-z_]+)>", r"<\1>", text)
+
+
+def label(model: type[models.Model]) -> str:
+    return model._meta.label_lower
+
+
+def test_every_address_is_in_the_table_and_nothing_else() -> None:
+    of_models = {
+        "/admin/" + name.replace(".", "/") + "/" + ("" if page == "(the list)" else page.strip("`"))
+        for name in MODELS
+        for page in PAGES
+    }
+    written = set(ADDRESSES) | {f"/api/v1/{address}" for address in REST} | of_models
+    there = {door.pattern for door in doors()}
+    assert there <= written
+    assert written - of_models <= there
+    assert {page for page in PAGES if not any(door.endswith(page.strip("`")) for door in there)} <= {"(the list)"}
+
+
+def test_every_model_of_the_admin_is_in_the_table_and_nothing_else() -> None:
+    assert {label(model) for model in admin.site._registry} == set(MODELS)
+
+
+def test_every_message_of_the_stream_is_in_the_table_and_nothing_else() -> None:
+    commands = {command.__name__.lower() for command in get_args(protocol.Command)}
+    assert {row["message"]: row["who"] for row in table("The stream")} == dict.fromkeys(commands, "all")
+
+
+def test_every_task_is_in_the_table_and_nothing_else() -> None:
+    celery.loader.import_default_modules()
+    assert {row["task"] for row in table("Tasks")} == {name for name in celery.tasks if not name.startswith("celery.")}
+
+
+# --- who knocks, and what happens ----------------------------------------------------------------------------------
+
+
+class Effects:
+    """What a request wrote into the database, but for sessions; and the tasks that it sent off."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def __call__(self, execute: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
+        if re.match(r"\s*(INSERT|UPDATE|DELETE|WITH)\b", sql, re.IGNORECASE) and "django_session" not in sql:
+            self.seen.append(sql)
+        return execute(sql, parameters, many, context)
+
+
+@pytest.fixture
+def effects(monkeypatch: pytest.MonkeyPatch) -> Iterator[Effects]:
+    effects = Effects()
+    monkeypatch.setattr(Task, "apply_async", lambda task, *given, **options: effects.seen.append(task.name))
+    with connection.execute_wrapper(effects):
+        yield effects
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """As if nothing had been done in the block."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def knock(client: Client, method: str, address: str, fields: Mapping[str, Any], effects: Effects) -> tuple[Any, bool]:
+    """The answer to a request, and whether it had any effect; all of it undone."""
+    effects.seen.clear()
+    cookies = copy(client.cookies)
+    with undone():
+        if address.startswith("/api/"):
+            response = client.generic(method, address, json.dumps(fields), content_type="application/json")
+        elif method == "POST":
+            response = client.post(address, fields)
+        else:
+            response = client.generic(method, address)
+    client.cookies = cookies
+    return response, bool(effects.seen)
+
+
+def is_turned_away(response: Any) -> bool:
+    """Whether somebody may not come in here; that there is nothing inside is another matter."""
+    sent = response["Location"] if response.status_code == 302 else ""
+    to_the_index = sent == "/admin/" and response.wsgi_request.path != "/admin/login/"
+    return to_the_index or sent.startswith("/admin/login/") or response.status_code in (401, 403, 405)
+
+
+def each_role(model: type[models.Model]) -> dict[str, Client]:
+    """Somebody of each role; who has one permission has it on this model. The user who is not staff has all of them."""
+    kind = ContentType.objects.get_for_model(model, for_concrete_model=False)
+    clients = {}
+    for role in ROLES:
+        clients[role] = Client()
+        if role == "stranger":
+            continue
+        who = User.objects.create_user(
+            role, password=_PASSWORD, is_staff=role != "user", is_superuser=role == "superuser"
+        )
+        if role in _PERMISSIONS:
+            who.user_permissions.set(Permission.objects.filter(content_type=kind, codename__startswith=f"{role}_"))
+            assert who.user_permissions.count() == 1
+        if role == "user":
+            who.user_permissions.set(Permission.objects.all())
+        clients[role].force_login(who)
+    return clients
+
+
+# --- the admin, model by model -------------------------------------------------------------------------------------
+
+# What is written into each model's forms: "add" into an empty one, "change" into one that shows a row.
+FORMS: dict[str, dict[str, dict[str, Any]]] = {
+    "prices.configuration": {"change": {"update_interval_ms": "5000"}},
+    "prices.fallbackprice": {
+        "add": {"metal": "gold", "currency": "USD", "price": "137", "confirm": "on"},
+        "change": {"price": "9300", "confirm": "on"},
+    },
+    "prices.listedmetal": {"change": {"display_name": "Gold 24K"}},
+    "prices.premium": {
+        "add": {"metal": "gold", "multiplier": "2.5", "effective_from_0": "2026-09-25", "confirm": "on"},
+        "change": {"multiplier": "2.5", "confirm": "on"},
+    },
+    "prices.providerstate": {"change": {"tolerance_percent": "3"}},
+    "prices.sanityband": {
+        "add": {"metal": "silver", "currency": "INR", "lowest": "100", "highest": "200"},
+        "change": {"highest": "60000"},
+    },
+    "accounts.token": {"add": {"user": "user", "days": "7"}},
+    "auth.user": {
+        "add": {"username": "new", "usable_password": "true", "password1": _PASSWORD, "password2": _PASSWORD},
+        "change": {"first_name": "Asha"},
+    },
+    "auth.group": {"add": {"name": "clerks"}, "change": {"name": "cashiers"}},
+    "django_celery_beat.periodictask": {
+        "add": {
+            "interval": lambda: IntervalSchedule.objects.all()[0].pk,
+            "name": "new",
+            "task": "prices.tasks.keep_history",
+            "args": "[]",
+            "kwargs": "{}",
+            "headers": "{}",
+        },
+        "change": {"priority": "3", "args": "[]", "kwargs": "{}", "headers": "{}"},
+    },
+    "django_celery_beat.intervalschedule": {"add": {"every": "7", "period": "days"}, "change": {"every": "9"}},
+    "django_celery_beat.crontabschedule": {
+        "add": {"minute": "7", "hour": "*", "day_of_month": "*", "month_of_year": "*", "day_of_week": "*"},
+        "change": {"minute": "9", "hour": "*", "day_of_month": "*", "month_of_year": "*", "day_of_week": "*"},
+    },
+    "django_celery_beat.solarschedule": {
+        "add": {"event": "sunset", "latitude": "19", "longitude": "73"},
+        "change": {"latitude": "20"},
+    },
+    "django_celery_beat.clockedschedule": {
+        "add": {"clocked_time_0": "2027-01-01", "clocked_time_1": "08:00:00"},
+        "change": {"clocked_time_0": "2027-01-02"},
+    },
+}
+
+
+def row_of(model: type[models.Model]) -> models.Model:
+    """A row of a model, for the taking."""
+    now = timezone.now()
+    makers: dict[type[models.Model], Callable[[], Any]] = {
+        Configuration: Configuration.load,
+        FallbackPrice: lambda: FallbackPrice.objects.get(metal="gold"),
+        HeldPrice: lambda: _held(now),
+        ListedMetal: lambda: ListedMetal.objects.get(name="gold"),
+        Premium: lambda: Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW),
+        Price: lambda: Price.objects.filter(metal="gold")[0],
+        ProviderState: lambda: registry.in_order()[0],
+        SanityBand: lambda: SanityBand.objects.create(metal_id="gold", lowest=Decimal(9000), highest=Decimal(50000)),
+        SignificantChange: SignificantChange.objects.first,
+        Token: lambda: tokens.issue(User.objects.create_user("owner"))[0],
+        User: lambda: User.objects.create_user("somebody"),
+        Group: lambda: Group.objects.create(name="bakers"),
+        PeriodicTask: lambda: PeriodicTask.objects.get(name=schedule.TASK_NAME),
+        IntervalSchedule: lambda: IntervalSchedule.objects.create(every=8, period="days"),
+        CrontabSchedule: lambda: CrontabSchedule.objects.create(minute="8"),
+        SolarSchedule: lambda: SolarSchedule.objects.create(event="sunrise", latitude=19, longitude=73),
+        ClockedSchedule: lambda: ClockedSchedule.objects.create(clocked_time=NOW),
+    }
+    row: models.Model = makers[model]()
+    assert isinstance(row, model)
+    return row
+
+
+def _held(now: dt.datetime) -> HeldPrice | None:
+    ingest.offer([quote("gold", "20000", at=now)], now=now)
+    return HeldPrice.objects.first()
+
+
+@pytest.fixture
+def published() -> None:
+    """Two prices of gold, the second a significant move; and what the deployment's first request writes."""
+    registry.in_order()
+    now = timezone.now() - dt.timedelta(minutes=1)
+    for price in ("13000", "13500"):
+        ingest.record([quote("gold", price, at=now)], now=now)
+        now += dt.timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A model's pages, and a row of it."""
+
+    model: type[models.Model]
+    row: models.Model
+
+    @property
+    def at(self) -> str:
+        return f"/admin/{label(self.model).replace('.', '/')}/"
+
+    @property
+    def pages(self) -> list[Door]:
+        return [door for door in doors() if door.pattern.startswith(self.at)]
+
+    def to(self, door: Door) -> str:
+        version = self.row.history.first().pk if "<version>" in door.pattern else ""  # type: ignore[attr-defined]
+        return door.to(id=str(quoted(self.row.pk)), version=str(version))
+
+    def who(self, door: Door, method: str) -> str:
+        """The cell of the table."""
+        page = door.pattern.removeprefix(self.at)
+        asked = PAGES[f"`{page}`" if page else "(the list)"]["GET, HEAD" if method == "GET" else method]
+        return MODELS[label(self.model)].get(asked, asked)
+
+    def tricks(self, door: Door, role: str) -> list[dict[str, str]]:
+        """What else is posted by those who come in and may not save: the admin takes it for another page or form."""
+        if not door.pattern.endswith(("/change/", "<version>/")) or not may(role, "staff"):
+            return []
+        may_add = may(role, MODELS[label(self.model)]["add"])
+        return [{"_popup": "1"} if may_add else {"_popup": "1", "_saveasnew": "1"}]
+
+    def filled_in(self, door: Door, superuser: Client) -> dict[str, Any]:
+        """What somebody posts who means it."""
+        page = door.pattern.removeprefix(self.at)
+        if page == "<id>/delete/":
+            return {"post": "yes"}
+        if page == "<id>/password/":
+            return {"usable_password": "true", "password1": _PASSWORD, "password2": _PASSWORD}
+        forms = FORMS.get(label(self.model), {})
+        if page == "add/":
+            shown = FormFields(superuser.get(self.to(door)).content).values if "add" in forms else {}
+            given = {name: value() if callable(value) else value for name, value in forms.get("add", {}).items()}
+            return shown | given | {"_save": "Save"}
+        shown = FormFields(superuser.get(f"{self.at}{quoted(self.row.pk)}/change/").content).values
+        return shown | forms.get("change", {}) | {"_save": "Save"}
+
+
+@pytest.fixture(params=sorted(MODELS))
+def place(request: pytest.FixtureRequest, published: None) -> Place:
+    model = apps.get_model(request.param)
+    return Place(model, row_of(model))
+
+
+def test_pages_are_shown_to_whom_the_table_names_and_showing_them_changes_nothing(
+    place: Place, effects: Effects
+) -> None:
+    clients = each_role(place.model)
+    for door in place.pages:
+        for role, client in clients.items():
+            who = place.who(door, "GET")
+            response, had_effect = knock(client, "GET", place.to(door), {}, effects)
+            assert is_turned_away(response) is not may(role, who), (door, role, response.status_code)
+            assert not had_effect, (door, role, effects.seen)
+
+
+@pytest.mark.parametrize("audited", [Configuration, FallbackPrice, Premium, SanityBand])
+def test_a_history_that_cannot_be_is_not_found(client: Client, audited: type[models.Model]) -> None:
+    client.force_login(User.objects.create_superuser("boss"))
+    at = f"/admin/{label(audited).replace('.', '/')}"
+    for page in ("x/history/", "_00/history/", "x/history/1/", "1/history/x/", f"1/history/{'9' * 30}/"):
+        assert client.get(f"{at}/{page}").status_code == 404, page
+
+
+def test_what_is_posted_changes_something_for_whom_the_table_names_and_for_nobody_else(
+    place: Place, effects: Effects
+) -> None:
+    clients = each_role(place.model)
+    for door in place.pages:
+        if door.pattern == place.at:
+            continue
+        fields = place.filled_in(door, clients["superuser"])
+        for role, client in clients.items():
+            expected = may(role, place.who(door, "POST"))
+            for trick in ({},) if expected else ({}, *place.tricks(door, role)):
+                response, had_effect = knock(client, "POST", place.to(door), fields | trick, effects)
+                said = response.status_code, getattr(response.context, "get", lambda _: None)("errors")
+                assert had_effect is expected, (door, role, said, effects.seen)
+
+
+def test_the_list_takes_actions_and_edits_of_whom_the_table_names_and_of_nobody_else(
+    place: Place, effects: Effects
+) -> None:
+    clients = each_role(place.model)
+    desk = admin.site.get_model_admin(place.model)
+    boss = RequestFactory().get(place.at)
+    boss.user = User.objects.get(username="superuser")
+    row = MODELS[label(place.model)]
+    written = {
+        name: who
+        for part in row["actions"].split(";")
+        if part
+        for names, who in [part.split(":")]
+        for name in re.findall(r"\w+", names)
+    }
+    assert set(desk.get_actions(boss)) == set(written)
+    # Each of them does something to a row in one state or in the other.
+    states = [{"enabled": True}, {"enabled": False}] if hasattr(place.row, "enabled") else [{}]
+    for action, who in written.items():
+        fields = {"action": action, "_selected_action": [str(place.row.pk)], "post": "yes"}
+        has_effect = dict.fromkeys(ROLES, False)
+        for state in states:
+            if state:
+                place.model._default_manager.filter(pk=place.row.pk).update(**state)
+            for role, client in clients.items():
+                has_effect[role] |= knock(client, "POST", place.at, fields, effects)[1]
+        assert has_effect == {role: may(role, who.strip()) for role in ROLES}, action
+    if getattr(desk, "list_editable", ()):
+        fields = edited(clients["superuser"].get(place.at).content, **{str(place.row.pk): {"position": "7"}})
+        for role, client in clients.items():
+            assert knock(client, "POST", place.at, fields, effects)[1] is may(role, row["change"]), role
+
+
+def test_no_page_of_the_admin_knows_another_method(place: Place, effects: Effects) -> None:
+    client = each_role(place.model)["superuser"]
+    for door in place.pages:
+        for method in ("PUT", "PATCH", "DELETE", "OPTIONS"):
+            response, had_effect = knock(client, method, place.to(door), {}, effects)
+            assert (response.status_code, had_effect) == (405, False), (door, method)
+
+
+# --- other pages, and REST -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", sorted(ADDRESSES))
+def test_other_pages_are_for_whom_the_table_names(address: str, published: None, effects: Effects) -> None:
+    kind = str(ContentType.objects.get_for_model(Premium).pk)
+    path = Door(address).to(content_type_id=kind, id="1", app_label="prices")
+    clients = each_role(Premium)
+    for role, client in clients.items():
+        for method in ("GET", "HEAD", "POST"):
+            who = ADDRESSES[address]["POST" if method == "POST" else "GET, HEAD"]
+            response, had_effect = knock(client, method, path, {}, effects)
+            if method != "POST" or who != "nobody":
+                assert is_turned_away(response) is not may(role, who), (role, method, response.status_code)
+            assert not had_effect, (role, method, effects.seen)
+    for method in ("PUT", "PATCH", "DELETE", "OPTIONS"):  # what a superuser cannot do, nobody can
+        assert not knock(clients["superuser"], method, path, {}, effects)[1], (method, effects.seen)
+
+
+# What is sent by each method that is not only for looking.
+BODIES: dict[str, dict[str, Any]] = {
+    "PATCH config/": {"updateIntervalMs": 5000},
+    "PATCH fallback-prices/<metal>/": {"price": 9300, "confirm": True},
+    "POST auth/token/": {"username": "user", "password": _PASSWORD},
+}
+
+
+@pytest.mark.parametrize("address", sorted(REST))
+def test_rest_is_for_whom_the_table_names(address: str, published: None, effects: Effects) -> None:
+    row = REST[address]
+    of_model = [word for who in row.values() for word in who.split() if word in MODELS]
+    clients = each_role(apps.get_model(of_model[0] if of_model else "prices.premium"))
+    for role, client in clients.items():
+        owner = User.objects.filter(username=role).first()
+        key = tokens.issue(owner)[0].token_key if owner and "auth/token" in address else "swarna_00000000"
+        path = Door(f"/api/v1/{address}").to(metal="gold", key=key)
+        for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"):
+            looks = method in ("GET", "HEAD", "OPTIONS")
+            who = row["GET, HEAD"] if looks else row.get(method, "—")
+            if method == "OPTIONS" and who == "—":
+                continue
+            response, had_effect = knock(client, method, path, BODIES.get(f"{method} {address}", {}), effects)
+            assert is_turned_away(response) is not may(role, who), (role, method, response.status_code)
+            assert had_effect is (may(role, who) and not looks), (role, method, effects.seen)

@@ -1,0 +1,256 @@
+"""History, candles and moves by REST: pages that hold under inserts, units, CSV, and every mistake told."""
+
+import csv
+import datetime as dt
+import io
+import json
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from prices.history import partitions
+from prices.models import Price
+from prices.publishing import ingest
+from streaming import publish
+from tests.support.quotes import NOW, quote
+
+pytestmark = pytest.mark.django_db
+
+MINUTE = dt.timedelta(minutes=1)
+HISTORY, CANDLES, CHANGES = "/api/v1/prices/gold/history/", "/api/v1/prices/gold/candles/", "/api/v1/changes/"
+
+
+@pytest.fixture(autouse=True)
+def _ticks(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+    """Ten ticks of gold, one a minute from NOW, with 2 % up and down; and nothing else."""
+    monkeypatch.setattr(publish, "publication", lambda tick: None)
+    call_command("seed")
+    Price.objects.all().delete()
+    for number in range(10):
+        at = NOW + number * MINUTE
+        ingest.record([quote("gold", f"{13000 + 260 * (number % 2)}.5", at=at)], now=at)
+
+
+def get(client: Client, path: str, **query: Any) -> Any:
+    response = client.get(path, query)
+    assert response.status_code == 200, response.content
+    return json.loads(response.content)
+
+
+def all_pages(client: Client, path: str, **query: Any) -> list[Any]:
+    """The rows of all pages, as a client follows `next`."""
+    page = get(client, path, **query)
+    rows = list(page["data"])
+    while page["next"]:
+        page = json.loads(client.get(page["next"]).content)
+        rows += page["data"]
+    return rows
+
+
+def test_history_is_newest_first_and_whole_by_pages(client: Client) -> None:
+    rows = all_pages(client, HISTORY, limit=3)
+    assert [row["price"] for row in rows] == [13260.5, 13000.5] * 5
+    assert rows == get(client, HISTORY)["data"]
+    assert rows[-1]["at"] == rows[-1]["timestamp"] == "2026-09-24T08:00:00.000Z"
+    seqs = [row["seq"] for row in rows]
+    assert seqs == sorted(seqs, reverse=True)
+
+
+def test_a_page_is_the_same_whatever_comes_meanwhile(client: Client) -> None:
+    expected = [row["seq"] for row in get(client, HISTORY)["data"]]
+    first = get(client, HISTORY, limit=4)
+    ingest.record([quote("gold", "13111", at=NOW + 20 * MINUTE)], now=NOW + 20 * MINUTE)
+    rest = json.loads(client.get(first["next"]).content)
+    assert [row["seq"] for row in first["data"] + rest["data"]] == expected[:8]
+
+
+def test_a_range_holds_its_beginning_and_not_its_end(client: Client) -> None:
+    rows = get(client, HISTORY, **{"from": "2026-09-24T08:02:00Z", "to": "2026-09-24T13:34:00+05:30"})["data"]
+    assert [row["at"][11:16] for row in rows] == ["08:03", "08:02"]
+
+
+def test_history_of_one_source(client: Client) -> None:
+    assert get(client, HISTORY, source="nobody")["data"] == []
+    assert len(get(client, HISTORY, source="gold_api_com")["data"]) == 10
+
+
+def test_what_this_deployment_does_not_show_is_in_no_history(client: Client) -> None:
+    at = NOW + 20 * MINUTE
+    ingest.record([quote("gold", "1", at=at, source="simulated")], now=at)
+    Price.objects.filter(price="13000.5").update(currency="USD")
+    assert {row["price"] for row in get(client, HISTORY)["data"]} == {13260.5}
+
+
+def test_candles_are_oldest_first_and_whole_by_pages(client: Client) -> None:
+    page = get(client, CANDLES, interval="5m")
+    assert [(row["start"][11:16], row["ticks"], row["closed"]) for row in page["data"]] == [
+        ("08:00", 5, True),
+        ("08:05", 5, True),
+    ]
+    assert page["data"][0] == {
+        "start": "2026-09-24T08:00:00.000Z",
+        "end": "2026-09-24T08:05:00.000Z",
+        "open": 13000.5,
+        "high": 13260.5,
+        "low": 13000.5,
+        "close": 13000.5,
+        "ticks": 5,
+        "closed": True,
+    }
+    assert (page["interval"], page["lane"], page["currency"]) == ("5m", "live", "INR")
+    minutes = all_pages(client, CANDLES, **{"interval": "1m", "from": "2026-09-24", "limit": 3})
+    assert [row["start"] for row in minutes] == sorted(row["start"] for row in minutes)
+    assert len(minutes) == 10
+    assert [row["start"][11:16] for row in get(client, CANDLES, interval="1m", limit=2)["data"]] == ["08:08", "08:09"]
+
+
+def test_a_candle_that_still_grows_is_not_closed(client: Client) -> None:
+    now = dt.datetime.now(dt.UTC)
+    ingest.record([quote("gold", "13111", at=now)], now=now)
+    assert get(client, CANDLES, interval="1d")["data"][-1]["closed"] is False
+
+
+@pytest.mark.parametrize("path", [HISTORY, CANDLES])
+def test_amounts_are_in_the_unit_and_purity_that_was_asked_for(client: Client, path: str) -> None:
+    page = get(client, path, unit="10gram", purity="22k")
+    row = page["data"][0]
+    assert row.get("price", row.get("high")) == 121554.5833
+    assert (page["unit"], page["purity"]) == ("10gram", "22k")
+
+
+def test_moves_are_newest_first_and_can_be_chosen(client: Client) -> None:
+    rows = all_pages(client, CHANGES, limit=2)
+    assert [row["direction"] for row in rows] == ["up", "down"] * 4 + ["up"]
+    assert (rows[0]["metal"], rows[0]["oldPrice"], rows[0]["newPrice"]) == ("gold", 13000.5, 13260.5)
+    assert [row["direction"] for row in get(client, CHANGES, direction="down")["data"]] == ["down"] * 4
+    assert get(client, CHANGES, metal="silver")["data"] == []
+    assert len(get(client, CHANGES, **{"from": "2026-09-24T08:08:00Z"})["data"]) == 2
+
+
+@pytest.mark.parametrize("path", [HISTORY, CANDLES, CHANGES])
+def test_a_table_says_the_same(client: Client, path: str) -> None:
+    rows = get(client, path)["data"]
+    for response in (client.get(f"{path}?format=csv"), client.get(path, headers={"Accept": "text/csv"})):
+        assert response["Content-Type"] == "text/csv; charset=utf-8"
+        table = list(csv.DictReader(io.StringIO(response.content.decode())))
+        assert list(table[0]) == list(rows[0])
+        assert [float(line.get("price") or line.get("close") or line["newPrice"]) for line in table] == [
+            row.get("price") or row.get("close") or row["newPrice"] for row in rows
+        ]
+    page = client.get(f"{path}?format=csv&limit=2&from=2026-09-24{'&interval=1m' if path == CANDLES else ''}")
+    assert page["Link"].endswith('; rel="next"')
+
+
+@pytest.mark.parametrize("path", [HISTORY, CANDLES, CHANGES])
+def test_a_time_that_is_over_is_asked_for_again_as_it_may_be_corrected(client: Client, path: str) -> None:
+    over = {"to": "2026-09-24T12:00:00Z"}
+    first = client.get(path, over)
+    assert first["Cache-Control"] == "no-cache"
+    assert client.get(path, over, headers={"If-None-Match": first["ETag"]}).status_code == 304
+    last = NOW + 9 * MINUTE
+    ingest.record([quote("gold", "13777", at=last)], now=last + 5 * MINUTE)
+    corrected = client.get(path, over, headers={"If-None-Match": first["ETag"]})
+    assert (corrected.status_code, b"13777" in corrected.content) == (200, True)
+
+
+def test_history_goes_back_as_far_as_a_file_may(client: Client) -> None:
+    price: Any = {"metal_id": "gold", "currency": "INR", "source": "csv", "price": 1, "open": 1, "high": 1, "low": 1}
+    for year in (1900, 1969, 1971):
+        at = dt.datetime(year, 1, 1, tzinfo=dt.UTC)
+        partitions.ensure([at])
+        Price.objects.create(at=at, quoted_at=at, **price)
+    rows = all_pages(client, HISTORY, limit=1, **{"to": "1980-01-01"})
+    assert [row["at"][:4] for row in rows] == ["1971", "1969", "1900"]
+    assert len(get(client, HISTORY, **{"from": "1900-01-01", "to": "1970-01-01"})["data"]) == 2
+
+
+WITHOUT_AN_OFFSET = ["2026-09-24T08:02:00", "2026-09-24 08:02", "20260924T080200", "2026-09-24T13:32:00 05:30"]
+
+
+@pytest.mark.parametrize("path", [HISTORY, CANDLES, CHANGES])
+@pytest.mark.parametrize("at", WITHOUT_AN_OFFSET)
+def test_a_time_without_its_offset_is_told_the_ways_to_write_it(client: Client, path: str, at: str) -> None:
+    response = client.get(path, {"from": at})
+    assert response.status_code == 400
+    (said,) = response.json()["errors"]["from"]
+    assert "08:00:00Z" in said
+    assert "%2B05:30" in said
+
+
+def test_a_plus_in_an_address_is_a_space_as_the_answer_says(client: Client) -> None:
+    assert "%2B05:30" in client.get(f"{HISTORY}?from=2026-09-24T13:32:00+05:30").json()["detail"]
+    rows = client.get(f"{HISTORY}?from=2026-09-24T13:32:00%2B05:30").json()["data"]
+    assert rows[-1]["at"] == "2026-09-24T08:02:00.000Z"
+
+
+def test_a_date_alone_is_a_day_of_the_deployment(client: Client) -> None:
+    at = dt.datetime(2026, 9, 24, 18, 30, tzinfo=dt.UTC)  # midnight in India
+    for moment in (at - MINUTE, at):
+        ingest.record([quote("gold", "13111", at=moment)], now=moment)
+    assert [row["at"] for row in get(client, HISTORY, **{"from": "2026-09-25"})["data"]] == ["2026-09-24T18:30:00.000Z"]
+
+
+TIMES = [
+    "yesterday",
+    *WITHOUT_AN_OFFSET,
+    "0000-01-01",
+    "0001-01-01",
+    "1899-12-31",
+    "9999-12-31",
+    "9999-12-31T23:59:59-14:00",
+    "2026-02-30",
+    "\x00",
+    "'--",
+]
+MISTAKES = [
+    *((path, {end: at}, end) for path in (HISTORY, CANDLES, CHANGES) for end in ("from", "to") for at in TIMES),
+    *((path, {"from": "2026-09-25", "to": "2026-09-24"}, "to") for path in (HISTORY, CANDLES, CHANGES)),
+    *(
+        (path, {"limit": limit}, "limit")
+        for path in (HISTORY, CANDLES, CHANGES)
+        for limit in ("0", "-1", "1001", "9" * 30, "many", "1.5", "")
+    ),
+    *(
+        (path, {"cursor": cursor}, "cursor")
+        for path in (HISTORY, CHANGES)
+        for cursor in (
+            "x",
+            "",
+            "MS4y!",
+            "LTEuMQ==",
+            "\x00",
+            "é",
+            "MS4y\n",
+            "OTk5OTk5OTk5OTk5OTk5OTk5OS4x",
+            "MQ==",
+            "a" * 999,
+        )
+    ),
+    (HISTORY, {"cursor": "OTIyMzM3MjAzNjg1NDc3NTgwNy4x"}, "cursor"),  # a moment beyond any calendar
+    *((path, {"format": "xml"}, "format") for path in (HISTORY, CANDLES, CHANGES)),
+    *((path, {"colour": "red"}, "colour") for path in (HISTORY, CANDLES, CHANGES)),
+    (HISTORY, {"source": "x" * 41}, "source"),
+    (HISTORY, {"source": "\x00"}, "source"),
+    (CANDLES, {"interval": "2m"}, "interval"),
+    (CANDLES, {"lane": "fallback"}, "lane"),
+    (CHANGES, {"metal": "rhodium' OR 1=1"}, "metal"),
+    (CHANGES, {"direction": "sideways"}, "direction"),
+]
+
+
+@pytest.mark.parametrize(("path", "query", "field"), MISTAKES)
+def test_a_mistake_is_told_by_its_name(client: Client, path: str, query: dict[str, str], field: str) -> None:
+    response = client.get(path, query)
+    assert (response.status_code, response["Content-Type"]) == (400, "application/problem+json"), response.content
+    assert list(response.json()["errors"]) == [field]
+    assert client.get(path, {"format": "csv"} | query).status_code == 400
+
+
+@pytest.mark.parametrize("kind", ["history", "candles"])
+@pytest.mark.parametrize("metal", ["rhodium", "Gold", "%00", "%0d%0aX:1", "g" * 3000, "' OR 1=1--"])
+def test_an_unknown_metal_has_no_history(client: Client, metal: str, kind: str) -> None:
+    response = client.get(f"/api/v1/prices/{metal}/{kind}/")
+    assert (response.status_code, response["Content-Type"]) == (404, "application/problem+json")
+    assert "gold, silver" in response.json()["detail"]

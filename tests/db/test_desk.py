@@ -1,0 +1,704 @@
+"""What staff see of the price sources and do about them, in the admin and by the API: with sources a, b and c."""
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
+
+from prices.domain.breaker import FAILURES
+from prices.domain.quota import Quota
+from prices.domain.quotes import Metal, PriceKind
+from prices.models import (
+    HeldPrice,
+    LatestPrice,
+    ListedMetal,
+    Premium,
+    Price,
+    ProviderState,
+    SanityBand,
+)
+from prices.providers.errors import PermanentError, TemporaryError
+from prices.publishing import ingest
+from prices.sources import fetching, health, registry
+from tests.support.desk import FormFields, Told, edited, errors, saved, user
+from tests.support.quotes import quote
+from tests.support.world import MINUTE, PRICES, World, forget_prices
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("told")]
+
+SOURCES = "/admin/prices/providerstate/"
+HELD = "/admin/prices/heldprice/"
+PREMIUMS = "/admin/prices/premium/"
+BANDS = "/admin/prices/sanityband/"
+
+
+@pytest.fixture
+def world(world: World, settings: Settings) -> World:
+    """It is now in it, as it is for the admin, and sources are asked whatever day that is."""
+    settings.CLOSED_UPDATE_INTERVAL = settings.PRICE_UPDATE_INTERVAL
+    world.now = timezone.now() - MINUTE
+    return world
+
+
+def said(response: Any) -> list[str]:
+    """What the next page will say above all else."""
+    return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+Act = Callable[..., list[str]]
+
+
+@pytest.fixture
+def act(desk: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks) -> Act:
+    """Choose rows of a list and an action; what the page says then."""
+
+    def act(address: str, action: str, *keys: Any, by: Client = desk) -> list[str]:
+        with django_capture_on_commit_callbacks(execute=True):
+            response = by.post(address, {"action": action, "_selected_action": keys})
+        words = said(response)
+        by.get(address)  # shows them, so that they do not come again
+        return words
+
+    return act
+
+
+def state(name: str = "a") -> ProviderState:
+    return ProviderState.objects.get(name=name)
+
+
+def column(desk: Client, address: str, name: str) -> list[Any]:
+    """A column of a list, as its rows show it."""
+    changelist = desk.get(address).context["cl"]
+    show = getattr(changelist.model_admin, name)
+    return [show(row) for row in changelist.result_list]
+
+
+def logged() -> list[tuple[str, str, str]]:
+    """Who did what to which, oldest first."""
+    return [
+        (entry.user.get_username(), entry.object_repr, entry.get_change_message())
+        for entry in LogEntry.objects.order_by("pk")
+    ]
+
+
+def gold() -> str:
+    """What is shown of gold, and from where."""
+    price = LatestPrice.shown().filter(metal="gold")[0]
+    return f"{price.price:.0f} from {price.source}"
+
+
+# --- the list of sources -------------------------------------------------------------------------------------------
+
+
+def test_the_list_has_the_deployments_sources_before_any_was_asked(world: World, desk: Client) -> None:
+    page = desk.get(SOURCES)
+    assert [row.name for row in page.context["cl"].result_list] == ["a", "b", "c"]
+    assert column(desk, SOURCES, "health") == ["never asked"] * 3
+
+
+def test_a_source_that_the_deployment_does_not_name_is_not_shown(world: World, desk: Client) -> None:
+    ProviderState.objects.create(name="of_old")
+    assert b"of_old" not in desk.get(SOURCES).content
+
+
+def test_each_source_says_how_it_does(world: World, desk: Client, settings: Settings) -> None:
+    settings.A_QUOTA = Quota(100, "month")
+    world.says |= {"a": TemporaryError("is away"), "b": {Metal.GOLD: "13200"}}
+    world.refresh(0)
+    assert column(desk, SOURCES, "health") == ["failing: no fresh price ever", "well, but not for all metals", "well"]
+    assert column(desk, SOURCES, "breaker") == ["closed"] * 3
+    assert column(desk, SOURCES, "quota") == ["99 of 100/month", "—", "—"]
+    assert "gold, silver, platinum, palladium: is away" in column(desk, SOURCES, "error")[0]
+    assert column(desk, SOURCES, "success")[0] == "never"
+    assert column(desk, SOURCES, "latency")[1].endswith(" ms")
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"enabled": False, "failures": 9}, "off"),
+        ({"calls": 2, "calls_since": dt.date(2026, 9, 1)}, "quota of 2/month used up"),
+        ({"rests_until": dt.datetime(2026, 9, 24, 8, 5, tzinfo=dt.UTC)}, "rests until 13:35:00, as it asked"),
+        (
+            {"failures": 3, "open_until": dt.datetime(2026, 9, 24, 8, 5, tzinfo=dt.UTC)},
+            "left alone until 13:35:00, for its failures",
+        ),
+        (
+            {"failures": 4, "open_until": dt.datetime(2026, 9, 24, 7, 59, tzinfo=dt.UTC)},
+            "failing: no fresh price since 2026-09-23 12:30:00",
+        ),
+        ({"refreshes_total": 0}, "never asked"),
+        ({"last_error_at": dt.datetime(2026, 9, 23, 6, 0, tzinfo=dt.UTC)}, "well"),
+        ({"last_error_at": dt.datetime(2026, 9, 23, 7, 0, tzinfo=dt.UTC)}, "well, but not for all metals"),
+        ({}, "well"),
+    ],
+)
+def test_health_is_said_in_words(settings: Settings, changed: dict[str, Any], expected: str) -> None:
+    settings.A_QUOTA = Quota(2, "month")
+    source = ProviderState(
+        name="a", **({"refreshes_total": 5, "last_success_at": dt.datetime(2026, 9, 23, 7, 0, tzinfo=dt.UTC)} | changed)
+    )
+    assert health.in_words(source, dt.datetime(2026, 9, 24, 8, 0, tzinfo=dt.UTC)) == expected
+
+
+def test_where_a_source_was_set_aside_is_shown(world: World, desk: Client, settings: Settings) -> None:
+    settings.CONSENSUS_SOURCES = 2
+    world.says["b"] = PRICES | {Metal.GOLD: "1320"}
+    world.refresh()
+    assert column(desk, SOURCES, "disagreed")[1].endswith("gold: -90.00 % from the median of 3")
+
+
+def order(desk: Client, **rows: dict[str, Any]) -> Any:
+    """Save the list of sources, with some of its fields changed."""
+    return desk.post(SOURCES, edited(desk.get(SOURCES).content, **rows))
+
+
+def test_staff_put_the_sources_in_order_in_the_list(world: World, desk: Client) -> None:
+    assert saved(order(desk, a={"position": 2}, c={"position": 0}, b={"enabled": False}))
+    assert world.refresh() == ["c"]
+    assert ("asha", "b", "Changed Enabled.") in logged()
+
+
+def test_an_edit_does_not_undo_what_a_worker_writes_meanwhile(
+    world: World, desk: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.in_order()
+    save = ProviderState.save
+
+    def after_a_refresh(self: ProviderState, *args: Any, **options: Any) -> None:
+        ProviderState.objects.filter(name="a").update(calls=7, calls_total=7)
+        save(self, *args, **options)
+
+    monkeypatch.setattr(ProviderState, "save", after_a_refresh)
+    order(desk, a={"position": 5})
+    assert (state().position, state().calls, state().calls_total) == (5, 7, 7)
+
+
+def test_a_source_that_somebody_switched_off_stays_off_when_another_saves_a_page_of_before(
+    world: World, desk: Client, act: Act
+) -> None:
+    the_list, its_own = desk.get(SOURCES).content, desk.get(f"{SOURCES}a/change/").content
+    act(SOURCES, "switch_off", "a")
+    assert saved(desk.post(SOURCES, edited(the_list, a={"position": 5})))
+    assert saved(desk.post(f"{SOURCES}a/change/", FormFields(its_own).values | {"tolerance_percent": "2"}))
+    assert (state().enabled, state().position, state().tolerance_percent) == (False, 5, Decimal(2))
+
+
+def test_the_tolerance_is_set_on_a_sources_own_page(world: World, save: Callable[..., Any]) -> None:
+    registry.in_order()
+    assert saved(save(f"{SOURCES}a/change/", tolerance_percent="2.5"))
+    assert registry.tolerances()["a"] == Decimal("2.5")
+
+
+def test_sources_are_neither_added_nor_deleted(world: World, boss: Client) -> None:
+    registry.in_order()
+    assert boss.get(f"{SOURCES}add/").status_code == 403
+    assert boss.post(f"{SOURCES}a/delete/", {"post": "yes"}).status_code == 403
+    boss.post(SOURCES, {"action": "delete_selected", "_selected_action": "a", "post": "yes"})
+    assert state().name == "a"
+
+
+# --- what is done about a source -----------------------------------------------------------------------------------
+
+
+def test_a_probe_asks_that_source_alone_and_publishes_nothing(world: World, act: Act, told: Told) -> None:
+    registry.in_order()
+    told.ticks.clear()
+    (words,) = act(SOURCES, "probe", "b")
+    assert words.startswith("Asked b: gold 13,200.0000, silver 165.0000, platinum 4,900.0000, palladium 4,300.0000 (")
+    assert words.endswith(" ms, 1 call)")
+    assert world.asked == ["b"]
+    assert (told.ticks, Price.objects.exclude(source="fallback").count()) == ([], 0)
+
+
+def test_a_probe_counts_and_is_remembered(world: World, act: Act, settings: Settings) -> None:
+    settings.A_QUOTA = Quota(2, "month")
+    registry.in_order()
+    ProviderState.objects.filter(name="a").update(failures=FAILURES, open_until=timezone.now() + 5 * MINUTE)
+    act(SOURCES, "probe", "a")
+    assert (state().calls, state().failures, state().open_until) == (1, 0, None)
+    assert state().last_success_at is not None
+    assert logged()[-1][:2] == ("asha", "a")
+    assert logged()[-1][2].startswith("Probed: gold 13,200.0000")
+
+
+def test_a_probe_says_what_is_wrong(world: World, act: Act) -> None:
+    registry.in_order()
+    world.says |= {"a": PermanentError("answers HTTP 401"), "b": {Metal.GOLD: "13200"}}
+    of_a, of_b = act(SOURCES, "probe", "a", "b")
+    assert of_a.startswith("Asked a: gold, silver, platinum, palladium: answers HTTP 401 (")
+    assert of_b.startswith("Asked b: gold 13,200.0000; silver, platinum, palladium: is not in the answer (")
+    assert state().last_error == "gold, silver, platinum, palladium: answers HTTP 401"
+
+
+def test_a_probe_does_not_go_beyond_the_quota_nor_take_that_for_a_failure(
+    world: World, act: Act, settings: Settings
+) -> None:
+    settings.A_QUOTA = Quota(1, "month")
+    registry.in_order()
+    assert act(SOURCES, "probe", "a")[0].endswith("1 call)")
+    assert "its quota of 1/month is used up" in act(SOURCES, "probe", "a")[0]
+    assert world.asked == ["a"]
+    assert (state().calls, state().failures_total) == (1, 0)
+
+
+def test_a_probe_of_no_metal_at_all_does_no_harm(world: World) -> None:
+    ListedMetal.objects.update(enabled=False)
+    assert not fetching.probe(["a", "b"])["a"].quotes
+    assert world.asked == []
+
+
+def test_a_source_is_switched_off_and_on(world: World, act: Act) -> None:
+    registry.in_order()
+    assert act(SOURCES, "switch_off", "a") == ["a is switched off."]
+    assert world.refresh() == ["b"]
+    assert act(SOURCES, "switch_on", "a", "b") == ["a is switched on."]
+    assert world.refresh() == ["a"]
+    assert logged() == [("asha", "a", "Switched off."), ("asha", "a", "Switched on.")]
+
+
+NOBODY = "No source is asked any more: prices turn stale, and after 60 min fallback prices are shown."
+
+
+def test_staff_are_told_when_they_switch_off_the_last_source(world: World, act: Act) -> None:
+    registry.in_order()
+    assert NOBODY not in act(SOURCES, "switch_off", "a", "b")
+    assert act(SOURCES, "switch_off", "c")[-1] == NOBODY
+
+
+def test_staff_are_told_when_they_untick_the_last_source_in_the_list(world: World, desk: Client) -> None:
+    off = {"enabled": False}
+    assert NOBODY not in said(order(desk, b=off, c=off))
+    assert NOBODY not in said(order(desk, a=off, c={"enabled": True}))
+    assert said(order(desk, c=off))[-1] == NOBODY
+
+
+def test_staff_are_told_when_they_untick_the_last_source_on_its_page(world: World, save: Callable[..., Any]) -> None:
+    registry.in_order()
+    ProviderState.objects.exclude(name="a").update(enabled=False)
+    assert NOBODY not in said(save(f"{SOURCES}a/change/", tolerance_percent="2"))
+    assert NOBODY in said(save(f"{SOURCES}a/change/", enabled=""))
+
+
+def test_staff_are_told_when_fewer_are_left_than_have_to_agree(world: World, act: Act, settings: Settings) -> None:
+    settings.CONSENSUS_SOURCES = 2
+    registry.in_order()
+    assert act(SOURCES, "switch_off", "a") == ["a is switched off."]
+    assert act(SOURCES, "switch_off", "b")[-1] == NOBODY.replace(
+        "No source", "Only 1 of the 2 sources that have to agree"
+    )
+
+
+def test_a_source_is_reset(world: World, act: Act) -> None:
+    world.says["a"] = PermanentError("answers HTTP 401")
+    world.refresh()
+    assert world.refresh(0.1) == ["b"]
+    assert act(SOURCES, "reset", "a") == ["a is asked again at the next refresh."]
+    assert world.refresh(0.1) == ["a", "b"]
+    assert logged() == [("asha", "a", "Reset.")]
+
+
+@pytest.mark.parametrize("action", ["probe", "switch_off", "switch_on", "reset"])
+def test_who_may_only_look_can_do_nothing_about_a_source(world: World, act: Act, action: str) -> None:
+    registry.in_order()
+    ProviderState.objects.filter(name="b").update(failures=1, enabled=False)
+    clerk = Client()
+    clerk.force_login(user("clerk", is_staff=True, permissions="^view_"))
+    act(SOURCES, action, "a", "b", by=clerk)
+    assert (world.asked, state("a").enabled, state("b").enabled, state("b").failures) == ([], True, False, 1)
+    assert logged() == []
+
+
+# --- held prices ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def held(world: World, told: Told) -> HeldPrice:
+    """Gold is 13,200 from a, which has said 14,520 since."""
+    world.refresh(0)
+    world.says = dict.fromkeys("abc", PRICES | {Metal.GOLD: "14520"})
+    world.says |= dict.fromkeys("bc", TemporaryError("is away"))
+    world.refresh(0.5)
+    told.ticks.clear()
+    return HeldPrice.objects.get()
+
+
+def test_a_held_price_is_beside_what_is_shown_now(held: HeldPrice, desk: Client) -> None:
+    assert column(desk, HELD, "price_per_gram") == ["14,520.0000"]
+    assert column(desk, HELD, "shown_now") == ["13,200.0000 from a"]
+    assert column(desk, HELD, "off_by") == ["+10.00 %"]
+    assert column(desk, HELD, "decided") == ["waits"]
+    assert "14,520.0000 is +10.0 % from 13,200.0000, the last price" in desk.get(HELD).content.decode()
+
+
+def test_how_far_off_is_measured_as_it_would_go_out(held: HeldPrice, desk: Client) -> None:
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=held.held_at)
+    ingest.apply_premiums(now=timezone.now())
+    assert column(desk, HELD, "shown_now") == ["14,520.0000 from a"]
+    assert column(desk, HELD, "off_by") == ["+10.00 %"]
+
+
+def test_those_that_wait_come_first(held: HeldPrice, desk: Client) -> None:
+    HeldPrice.objects.create(
+        metal_id="silver", currency="INR", price=5000, source="b", quoted_at=held.quoted_at, held_at=held.held_at,
+        doubt="band", decision="rejected", decided_by="asha",
+    )  # fmt: skip
+    assert column(desk, HELD, "decided") == ["waits", "rejected by asha"]
+
+
+def test_staff_approve_a_held_price(held: HeldPrice, act: Act, told: Told) -> None:
+    assert act(HELD, "approve", held.pk) == ["Approved: gold 14,520.0000 from a."]
+    assert gold() == "14520 from a"
+    assert [quote.quote.price for tick in told.ticks for quote in tick.quotes] == [14520]
+    assert logged()[0][::2] == ("asha", "Approved.")
+    held.refresh_from_db()
+    assert (held.decision, held.decided_by) == ("approved", "asha")
+
+
+def test_staff_reject_a_held_price(held: HeldPrice, act: Act, told: Told) -> None:
+    assert act(HELD, "reject", held.pk) == ["Rejected: gold 14,520.0000 from a."]
+    assert (gold(), told.ticks) == ("13200 from a", [])
+    assert logged()[0][::2] == ("asha", "Rejected.")
+
+
+def test_what_was_decided_is_not_decided_again(held: HeldPrice, act: Act) -> None:
+    act(HELD, "reject", held.pk)
+    assert act(HELD, "approve", held.pk) == [
+        "gold 14,520.0000 from a was not approved: it was rejected by asha already."
+    ]
+    assert gold() == "13200 from a"
+
+
+def test_what_staff_chose_does_not_become_another_price_beneath_them(held: HeldPrice, act: Act) -> None:
+    now = held.quoted_at
+    # b gainsays a, which then says much the same again.
+    for source, price, minutes in (("b", "13210", 1), ("a", "14900", 2)):
+        at = now + minutes * MINUTE
+        ingest.offer([quote(price=price, at=at, source=source)], now=at)
+    assert act(HELD, "approve", held.pk) == ["Not decided, for they have been replaced by what is listed now: 1."]
+    assert gold() == "13210 from b"
+    assert HeldPrice.pending().get().price == 14900
+
+
+def test_a_price_in_a_currency_of_the_past_is_not_published(held: HeldPrice, act: Act) -> None:
+    HeldPrice.objects.update(currency="USD")
+    assert "it is in USD, and prices are shown in INR now" in act(HELD, "approve", held.pk)[0]
+    assert gold() == "13200 from a"
+
+
+def test_of_two_prices_of_one_metal_one_is_chosen(held: HeldPrice, act: Act) -> None:
+    other = HeldPrice.objects.create(
+        metal_id="gold", currency="INR", price=14000, source="b", quoted_at=held.quoted_at, held_at=held.held_at,
+        doubt="agreement",
+    )  # fmt: skip
+    assert act(HELD, "approve", held.pk, other.pk) == ["Choose one price of each metal to approve."]
+    assert gold() == "13200 from a"
+
+
+@pytest.mark.parametrize("permissions", ["^view_", "(view_.*|change_(price|premium|providerstate))$"])
+def test_who_may_not_change_held_prices_cannot_decide(held: HeldPrice, act: Act, permissions: str) -> None:
+    clerk = Client()
+    clerk.force_login(user("clerk", is_staff=True, permissions=permissions))
+    assert clerk.get(HELD).status_code == 200
+    act(HELD, "approve", held.pk, by=clerk)
+    assert HeldPrice.objects.get().decision == "pending"
+
+
+WAITING = "1 price\n  waits for your decision"
+
+
+def test_every_page_says_that_a_price_waits(held: HeldPrice, desk: Client, act: Act) -> None:
+    for address in ("/admin/", SOURCES, PREMIUMS):
+        assert WAITING in desk.get(address).content.decode()
+    act(HELD, "reject", held.pk)
+    assert "your decision" not in desk.get("/admin/").content.decode()
+
+
+def test_only_who_may_see_held_prices_is_told_of_them(held: HeldPrice, client: Client) -> None:
+    assert "your decision" not in client.get("/admin/login/").content.decode()
+    client.force_login(user("clerk", is_staff=True, permissions="_premium$"))
+    assert "your decision" not in client.get("/admin/").content.decode()
+
+
+# --- sanity bands --------------------------------------------------------------------------------------------------
+
+
+def test_a_band_is_in_force_when_it_is_saved_and_audited(world: World, save: Callable[..., Any], staff: User) -> None:
+    assert saved(save(f"{BANDS}add/", metal="gold", currency="inr", lowest="13000", highest="13100"))
+    world.refresh()
+    assert {held.doubt for held in HeldPrice.objects.all()} == {"band"}
+    assert SanityBand.history.get().history_user == staff
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "field", "complaint"),
+    [
+        ("13000", "13000", "highest", "This has to be above the lowest, 13,000"),
+        ("13000", "1300", "highest", "This has to be above the lowest, 13,000"),
+        ("0", "13000", "lowest", "greater than or equal to 0.0001"),
+        ("1", "100000000000", "highest", "less than or equal to 99999999999.9999"),
+        ("", "13000", "lowest", "required"),
+    ],
+)
+def test_a_band_needs_two_ends(save: Callable[..., Any], lowest: str, highest: str, field: str, complaint: str) -> None:
+    refused = errors(save(f"{BANDS}add/", metal="gold", currency="INR", lowest=lowest, highest=highest))
+    assert complaint in refused[field][0]
+    assert not SanityBand.objects.exists()
+
+
+@pytest.mark.parametrize("currency", ["RS", "12$", "₹"])
+def test_a_band_in_what_is_no_currency_is_refused_for_it_would_bind_nothing(
+    save: Callable[..., Any], currency: str
+) -> None:
+    refused = errors(save(f"{BANDS}add/", metal="gold", currency=currency, lowest="1", highest="2"))
+    assert refused == {"currency": ["Write a three-letter ISO 4217 code such as INR."]}
+
+
+def test_staff_are_told_of_a_band_that_leaves_the_live_price_out(
+    world: World, desk: Client, save: Callable[..., Any]
+) -> None:
+    world.refresh()
+    response = save(f"{BANDS}add/", metal="gold", currency="INR", lowest="9000", highest="9500")
+    assert said(response)[0] == "The last live price of Gold, 13,200.0000, is outside this band: its like will be held."
+    assert column(desk, BANDS, "last_spot") == ["13,200.0000"]
+
+
+# --- premiums ------------------------------------------------------------------------------------------------------
+
+
+def at(moment: dt.datetime) -> dict[str, str]:
+    """The fields of a form for a moment, which are India's."""
+    local = timezone.localtime(moment)
+    return {"effective_from_0": f"{local:%Y-%m-%d}", "effective_from_1": f"{local:%H:%M:%S}"}
+
+
+def test_a_premium_is_on_the_screen_when_the_request_ends(
+    world: World, save: Callable[..., Any], told: Told, staff: User
+) -> None:
+    world.refresh()
+    told.ticks.clear()
+    response = save(f"{PREMIUMS}add/", metal="gold", multiplier="1.04", note="duty")
+    assert saved(response)
+    assert said(response)[0] == "Now gold is 13,200.0000 × 1.04 = 13,728.0000 INR per gram."
+    assert gold() == "13728 from a"
+    assert [quote.quote.price for tick in told.ticks for quote in tick.quotes] == [13728]
+    assert Premium.history.get().history_user == staff
+
+
+def test_the_form_says_what_shown_prices_are_made_of(world: World, desk: Client, save: Callable[..., Any]) -> None:
+    world.refresh()
+    save(f"{PREMIUMS}add/", metal="gold", multiplier="1.04")
+    page = desk.get(f"{PREMIUMS}add/").content.decode()
+    assert "gold is 13,200.0000 × 1.04 = 13,728.0000 INR per gram; silver is 165.0000 × 1 = 165.0000" in page
+
+
+def test_a_premium_by_which_the_price_would_jump_is_asked_about(
+    world: World, save: Callable[..., Any], told: Told
+) -> None:
+    world.refresh()
+    (complaint,) = errors(save(f"{PREMIUMS}add/", metal="gold", multiplier="10"))["multiplier"]
+    assert complaint == (
+        "With it gold is 13,200.0000 × 10 = 132,000.0000 INR per gram, +900.0 % from the 13,200.0000 that "
+        "is shown now. If it is right, tick “I checked it” and save again."
+    )
+    assert gold() == "13200 from a"
+    assert saved(save(f"{PREMIUMS}add/", metal="gold", multiplier="10", confirm="on"))
+    assert gold() == "132000 from a"
+
+
+@pytest.mark.parametrize("multiplier", ["0", "0.09", "-1", "10.01", "1e30", "NaN", ""])
+def test_what_cannot_be_a_premium_is_refused(world: World, save: Callable[..., Any], multiplier: str) -> None:
+    world.refresh()
+    assert errors(save(f"{PREMIUMS}add/", metal="gold", multiplier=multiplier, confirm="on"))["multiplier"]
+    assert not Premium.objects.exists()
+
+
+def test_a_date_that_means_another_day_elsewhere_is_refused(world: World, save: Callable[..., Any]) -> None:
+    world.refresh()
+    refused = save(f"{PREMIUMS}add/", metal="gold", multiplier="1.02", effective_from_0="01/12/2026")
+    assert errors(refused)["effective_from"] == ["Write the date as 2026-12-31."]
+    assert gold() == "13200 from a"
+
+
+def test_a_premium_of_the_future_waits_for_its_time(world: World, desk: Client, save: Callable[..., Any]) -> None:
+    world.refresh()
+    tomorrow = timezone.now() + dt.timedelta(days=1)
+    response = save(f"{PREMIUMS}add/", metal="gold", multiplier="1.04", **at(tomorrow))
+    assert said(response)[0] == "Now gold is 13,200.0000 × 1 = 13,200.0000 INR per gram."
+    assert "at today's spot, gold is 13,200.0000 × 1.04 = 13,728.0000" in said(response)[1]
+    assert gold() == "13200 from a"
+    assert column(desk, PREMIUMS, "is_in_force") == [False]
+    world.now = tomorrow
+    world.says = dict.fromkeys("abc", TemporaryError("is away"))
+    world.refresh()
+    assert Price.objects.filter(metal="gold", source="a")[0].price == 13728
+
+
+def test_a_premium_that_a_later_one_has_replaced_says_so(world: World, save: Callable[..., Any]) -> None:
+    world.refresh()
+    save(f"{PREMIUMS}add/", metal="gold", multiplier="1.04")
+    yesterday = at(timezone.now() - dt.timedelta(days=1))
+    response = save(f"{PREMIUMS}add/", metal="gold", multiplier="1.02", **yesterday)
+    assert said(response)[1] == "It has no effect: a later one is in force."
+    assert saved(save(f"{PREMIUMS}add/", metal="gold", multiplier="9", **at(timezone.now() - 2 * MINUTE)))
+    assert gold() == "13728 from a"
+
+
+def test_a_premium_that_is_put_off_is_asked_about_where_the_one_before_it_is_a_jump(
+    world: World, save: Callable[..., Any]
+) -> None:
+    world.refresh()
+    Premium.objects.create(metal_id="gold", multiplier=2, effective_from=world.now - 2 * MINUTE)
+    save(f"{PREMIUMS}add/", metal="gold", multiplier="1.04")
+    newest = f"{PREMIUMS}{Premium.objects.get(multiplier='1.04').pk}/change/"
+    tomorrow = at(timezone.now() + dt.timedelta(days=1))
+    (complaint,) = errors(save(newest, **tomorrow))["multiplier"]
+    assert complaint.startswith("With it gold is 13,200.0000 × 2 = 26,400.0000 INR per gram, +92.3 % from")
+    assert gold() == "13728 from a"
+    assert saved(save(newest, confirm="on", **tomorrow))
+    assert gold() == "26400 from a"
+
+
+def test_before_a_premium_is_deleted_the_page_says_what_will_be_shown(
+    world: World, desk: Client, save: Callable[..., Any]
+) -> None:
+    world.refresh()
+    for multiplier, hours in (("1.02", -2), ("1.04", 0), ("1.05", 24)):
+        begins = timezone.now() + dt.timedelta(hours=hours)
+        save(f"{PREMIUMS}add/", metal="gold", multiplier=multiplier, **at(begins))
+    earlier, shown, to_come = Premium.objects.order_by("effective_from")
+
+    def said_before(premium: Premium) -> list[str]:
+        return [str(each) for each in desk.get(f"{PREMIUMS}{premium.pk}/delete/").context["messages"]]
+
+    desk.get(PREMIUMS)  # shows what was said so far
+    now = "gold is 13,200.0000 × 1.04 = 13,728.0000 INR per gram"
+    assert said_before(earlier) == [f"With or without it {now}."]
+    assert said_before(shown) == [
+        "Without it gold is 13,200.0000 × 1.02 = 13,464.0000 INR per gram, -1.9 % from the 13,728.0000 that is shown "
+        "now."
+    ]
+    when = f"{timezone.localtime(to_come.effective_from):%Y-%m-%d %H:%M:%S}"
+    assert said_before(to_come) == [
+        f"With or without it {now}.",
+        f"From {when} on it would not be put on: at today's spot, {now}.",
+    ]
+    assert gold() == "13728 from a"
+
+
+def test_before_several_are_deleted_the_page_says_it_of_each_metal(
+    world: World, desk: Client, save: Callable[..., Any]
+) -> None:
+    world.refresh()
+    for metal, multiplier, hours in (("gold", "1.02", -2), ("gold", "1.04", 0), ("silver", "1.04", 0)):
+        begins = timezone.now() + dt.timedelta(hours=hours)
+        save(f"{PREMIUMS}add/", metal=metal, multiplier=multiplier, **at(begins))
+    desk.get(PREMIUMS)
+    keys = list(Premium.objects.values_list("pk", flat=True))
+    page = desk.post(PREMIUMS, {"action": "delete_selected", "_selected_action": keys})
+    assert [str(each) for each in page.context["messages"]] == [
+        "Without it gold is 13,200.0000 × 1 = 13,200.0000 INR per gram, -3.8 % from the 13,728.0000 that is shown now.",
+        "Without it silver is 165.0000 × 1 = 165.0000 INR per gram, -3.8 % from the 171.6000 that is shown now.",
+    ]
+
+
+def test_a_premium_is_taken_off_when_it_is_deleted(
+    world: World, desk: Client, save: Callable[..., Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    world.refresh()
+    save(f"{PREMIUMS}add/", metal="gold", multiplier="1.04")
+    with django_capture_on_commit_callbacks(execute=True):
+        desk.post(f"{PREMIUMS}{Premium.objects.get().pk}/delete/", {"post": "yes"})
+    assert gold() == "13200 from a"
+    assert [entry.history_type for entry in Premium.history.all()] == ["-", "+"]
+
+
+def test_several_premiums_are_taken_off_together(
+    world: World, desk: Client, save: Callable[..., Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    world.refresh()
+    for metal in ("gold", "silver"):
+        save(f"{PREMIUMS}add/", metal=metal, multiplier="1.04")
+    keys = list(Premium.objects.values_list("pk", flat=True))
+    with django_capture_on_commit_callbacks(execute=True):
+        desk.post(PREMIUMS, {"action": "delete_selected", "_selected_action": keys, "post": "yes"})
+    assert gold() == "13200 from a"
+    assert [entry.history_type for entry in Premium.history.all()].count("-") == 2
+
+
+def test_a_fallback_is_shown_without_premium_and_the_form_says_so(desk: Client, save: Callable[..., Any]) -> None:
+    ingest.fall_back_where_due(now=timezone.now())
+    response = save(f"{PREMIUMS}add/", metal="gold", multiplier="2")
+    assert said(response)[0] == "Now gold is shown as fallback gives it, 9,223.3162: no premium is put on that."
+    assert gold() == "9223 from fallback"
+
+
+def test_a_premium_of_a_metal_without_any_price_can_be_saved(save: Callable[..., Any]) -> None:
+    forget_prices()
+    assert saved(save(f"{PREMIUMS}add/", metal="gold", multiplier="1.04"))
+
+
+# --- the API -------------------------------------------------------------------------------------------------------
+
+
+def test_only_staff_are_told_how_the_sources_do(world: World, client: Client, desk: Client) -> None:
+    assert client.get("/api/v1/providers/").status_code == 401
+    client.force_login(user("visitor", permissions=".*"))
+    assert client.get("/api/v1/providers/").status_code == 403
+    assert desk.get("/api/v1/providers/").status_code == 200
+
+
+def test_the_api_has_the_facts_of_the_page(world: World, desk: Client, settings: Settings) -> None:
+    settings.A_QUOTA = Quota(100, "month")
+    world.says["a"] = TemporaryError("is away", retry_after=5 * MINUTE)
+    ListedMetal.objects.exclude(name="gold").update(enabled=False)
+    world.now = world.now.replace(microsecond=123_456)
+    world.refresh(0)
+    when = f"{world.now:%Y-%m-%dT%H:%M:%S}.123Z"
+    first, second, third = json.loads(desk.get("/api/v1/providers/").content)
+    assert first.pop("healthInWords").startswith("rests until")
+    assert first == {
+        "name": "a",
+        "position": 0,
+        "enabled": True,
+        "tolerancePercent": 1,
+        "health": "rests",
+        "breaker": "closed",
+        "lastSuccessAt": None,
+        "lastErrorAt": when,
+        "lastError": "gold: is away",
+        "latencyMs": None,
+        "quota": {"calls": 100, "period": "month", "left": 99},
+        "restsUntil": f"{world.now + 5 * MINUTE:%Y-%m-%dT%H:%M:%S}.123Z",
+        "openUntil": None,
+        "failures": 1,
+        "disagreement": "",
+        "disagreedAt": None,
+        "refreshesTotal": 1,
+        "failuresTotal": 1,
+        "callsTotal": 1,
+        "setAsideTotal": 0,
+    }
+    assert (second["health"], second["lastSuccessAt"], second["quota"]) == ("well", when, None)
+    assert third["health"] == "never asked"
+
+
+def test_the_config_names_those_that_are_asked_in_order(world: World, client: Client) -> None:
+    registry.in_order()
+    ProviderState.objects.filter(name="a").update(position=9)
+    ProviderState.objects.filter(name="b").update(enabled=False)
+    assert client.get("/api/v1/config/").json()["providers"] == ["c", "a"]
+
+
+def test_prices_that_wait_are_in_no_answer(held: HeldPrice, client: Client) -> None:
+    assert client.get("/api/v1/prices/gold/").json()["price"] == 13200
+    assert LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE).price == 13200

@@ -1,0 +1,195 @@
+"""`manage.py simulate`: a market at any pace, through ingest like every other."""
+
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from pytest_django import Settings
+from websockets.sync.client import connect
+
+from prices.domain.quotes import SIMULATED, Metal, Publication
+from prices.models import Price
+from prices.publishing import simulation
+from streaming import publish
+from tests.support.product import ROOT
+from tests.support.server import Server
+
+committed = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Publication, int]]:
+    """What is published, and when."""
+    ticks: list[tuple[Publication, int]] = []
+    monkeypatch.setattr(publish, "publication", lambda tick: ticks.append((tick, time.monotonic_ns())))
+    return ticks
+
+
+@pytest.fixture
+def market(transactional_db: None, settings: Settings, published: list[tuple[Publication, int]]) -> None:
+    """A fresh start that shows simulated prices, with nothing published yet."""
+    settings.PRICE_PROVIDERS = [SIMULATED]
+    call_command("seed")
+    published.clear()
+
+
+def run(interval: float, count: int | None, **more: Any) -> simulation.Pace:
+    return simulation.run(interval, count, stop=threading.Event(), **more)
+
+
+@pytest.mark.usefixtures("market")
+def test_each_tick_moves_all_four_metals(published: list[tuple[Publication, int]]) -> None:
+    assert run(0.001, 5).ticks == 5
+    ticks = [tick for tick, _ in published]
+    assert [{quoted.quote.metal for quoted in tick.quotes} for tick in ticks] == [set(Metal)] * 5
+    assert {quoted.quote.source for tick in ticks for quoted in tick.quotes} == {SIMULATED}
+    assert len({quoted.quote.price for tick in ticks for quoted in tick.quotes}) == 20
+    assert all(after.seq == before.seq + 1 for before, after in itertools.pairwise(ticks))
+
+
+@pytest.mark.usefixtures("market")
+def test_a_stamp_is_taken_between_the_commit_and_the_publication(published: list[tuple[Publication, int]]) -> None:
+    stamps: dict[int, int] = {}
+    written_at: list[int] = []
+
+    def note_prices(execute: Any, statement: str, *rest: object) -> object:
+        done = execute(statement, *rest)
+        if statement.startswith("INSERT INTO prices_price "):
+            written_at.append(time.monotonic_ns())
+        return done
+
+    with connection.execute_wrapper(note_prices):
+        run(0.001, 3, stamped=stamps.__setitem__)
+    assert list(stamps) == [tick.seq for tick, _ in published]
+    for written, (seq, stamp), (_, called) in zip(written_at, stamps.items(), published, strict=True):
+        assert written < stamp <= called, seq
+
+
+@pytest.mark.usefixtures("market")
+def test_the_pace_is_kept_whatever_a_tick_costs(
+    published: list[tuple[Publication, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def publish_slowly(tick: Publication) -> None:
+        published.append((tick, time.monotonic_ns()))
+        time.sleep(0.05)
+
+    monkeypatch.setattr(publish, "publication", publish_slowly)
+    pace = run(0.2, 6)
+    began, ended = published[0][1], published[-1][1]
+    assert (ended - began) / 1e9 == pytest.approx(1.0, abs=0.15)
+    assert (pace.ticks, pace.missed) == (6, 0)
+
+
+@pytest.mark.usefixtures("market")
+def test_a_market_that_was_held_up_goes_on_at_its_pace(
+    published: list[tuple[Publication, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hold_up_once(tick: Publication) -> None:
+        published.append((tick, time.monotonic_ns()))
+        if len(published) == 2:
+            time.sleep(0.7)
+
+    monkeypatch.setattr(publish, "publication", hold_up_once)
+    pace = run(0.2, 6)
+    assert pace.missed >= 2  # of a pause of three and a half; more on a busy machine
+    since_first = [(at - published[0][1]) / 1e9 for _, at in published]
+    # No tick comes ahead of its place on the grid: what was missed is not made up for in a burst.
+    assert since_first[-1] > 0.2 * (5 + pace.missed) - 0.1
+
+
+@pytest.mark.usefixtures("market")
+@pytest.mark.parametrize(
+    ("arguments", "refusal"),
+    [
+        (["--interval-ms", "0"], "--interval-ms is the milliseconds between ticks: from 1 to 86400000, a day."),
+        (["--interval-ms", "-5"], "--interval-ms is the milliseconds between ticks: from 1 to 86400000, a day."),
+        (["--interval-ms", "9" * 20], "--interval-ms is the milliseconds between ticks: from 1 to 86400000, a day."),
+        (["--interval-ms", "fast"], "Error: argument --interval-ms: invalid int value: 'fast'"),
+        (["--count", "-1"], "--count is a number of ticks: 1 or more, or 0 to go on until Ctrl-C."),
+    ],
+)
+def test_a_bad_number_is_refused_in_one_line(arguments: list[str], refusal: str) -> None:
+    with pytest.raises(CommandError) as refused:
+        call_command("simulate", *arguments)
+    assert str(refused.value) == refusal
+    assert not Price.objects.filter(source=SIMULATED).exists()
+
+
+@pytest.mark.usefixtures("market")
+def test_it_refuses_where_simulated_prices_are_not_shown(settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = ["gold_api_com"]
+    with pytest.raises(CommandError, match=r"^Nobody would see .* add simulated to PRICE_PROVIDERS\.$"):
+        call_command("simulate", "--count", "1")
+
+
+@committed
+def test_it_refuses_where_no_metal_is_listed(settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = [SIMULATED]
+    with pytest.raises(CommandError, match=r"^The database lists no metal: run manage\.py seed"):
+        call_command("simulate", "--count", "1")
+
+
+def simulate(server: Server, *arguments: str) -> "subprocess.Popen[str]":
+    """The command as an operator runs it, on the server's database and Valkey."""
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "simulate", *arguments],
+        cwd=ROOT,
+        env=os.environ | server.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def simulated_server(run_server: Callable[..., Server]) -> Server:
+    return run_server(PRICE_PROVIDERS=SIMULATED)
+
+
+def test_it_says_at_the_end_how_many_went_out(simulated_server: Server) -> None:
+    output, _ = simulate(simulated_server, "--interval-ms", "100", "--count", "3").communicate(timeout=30)
+    assert re.fullmatch(
+        r"3 ticks in \d\.\d s, one each 100 ms(, \d+ left out: this machine could not keep up)?\n", output
+    )
+
+
+def test_it_says_when_it_could_not_keep_up(simulated_server: Server) -> None:
+    output, _ = simulate(simulated_server, "--interval-ms", "1", "--count", "20").communicate(timeout=30)
+    assert re.fullmatch(r"20 ticks in \d\.\d s, one each 1 ms, \d+ left out: this machine could not keep up\n", output)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_it_goes_on_until_it_is_told_to_stop_and_then_ends_cleanly(
+    simulated_server: Server, sent: signal.Signals
+) -> None:
+    process = simulate(simulated_server, "--interval-ms", "50", "--stamps")
+    assert process.stdout is not None
+    stamps = [process.stdout.readline() for _ in range(3)]
+    process.send_signal(sent)
+    rest, _ = process.communicate(timeout=10)
+    seqs = [int(line.split()[0]) for line in stamps]
+    assert seqs == [seqs[0], seqs[0] + 1, seqs[0] + 2]
+    assert process.returncode == 0
+    assert re.search(r"^\d+ ticks in \d+\.\d s, one each 50 ms", rest.splitlines()[-1])
+
+
+def test_its_ticks_reach_clients_of_the_stream(simulated_server: Server) -> None:
+    with connect(simulated_server.ws_url) as stream:
+        process = simulate(simulated_server, "--interval-ms", "100", "--count", "1", "--stamps")
+        while not (message := json.loads(stream.recv(timeout=20))).get("data") or message["snapshot"]:
+            pass
+        output, _ = process.communicate(timeout=20)
+    assert str(message["seq"]) == output.split()[0]
+    assert {shown["source"] for shown in message["data"].values()} == {SIMULATED}
+    assert list(message["data"]) == [metal.value for metal in Metal]

@@ -1,0 +1,149 @@
+"""A process with hardly any file descriptor left: whom it still answers, and what it says of it."""
+
+import contextlib
+import http.client
+import json
+import resource
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
+
+import pytest
+from websockets.sync.client import connect
+
+from streaming.engine.descriptors import DescriptorReserve
+from tests.support.echo import EchoServer
+from tests.support.product import wait_until
+from tests.support.raw_websocket import CLOSE, Peer
+from tests.support.scrape import refusals
+from tests.support.server import Server
+from tests.support.stream_client import ask
+
+FILES = 160  # of which a quarter is kept back
+LIMITED = (
+    f"import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({FILES}, {FILES}));"
+    "sys.argv = ['manage.py', 'serve']; runpy.run_path('manage.py', run_name='__main__')"
+)
+SHORT, OVER = "no file descriptor for another connection", "there are file descriptors for new connections again"
+
+
+class Arrival:
+    """A connection, as the reserve sees it."""
+
+    def __init__(self, is_being_answered: bool = False) -> None:
+        self.is_being_answered = is_being_answered
+        self.is_dropped = False
+
+    def drop(self) -> None:
+        self.is_dropped = True
+
+
+def test_a_connection_stays_unless_its_descriptor_is_one_of_the_last() -> None:
+    reserve = DescriptorReserve(files=1000)
+    assert [reserve.admits(Arrival(), number) for number in (20, 935, 936, 999)] == [True, True, False, False]
+    assert [DescriptorReserve(files=40).admits(Arrival(), number) for number in (29, 30)] == [True, False]
+
+
+def test_a_process_that_may_open_any_number_keeps_every_connection() -> None:
+    assert DescriptorReserve(files=resource.RLIM_INFINITY).admits(Arrival(), 10**9)
+
+
+def test_of_those_that_do_not_stay_the_oldest_goes_that_is_not_being_answered() -> None:
+    reserve = DescriptorReserve(files=16)  # four are kept back: room for two
+    asking, silent, third, fourth = (
+        Arrival(is_being_answered=True),
+        Arrival(),
+        Arrival(),
+        Arrival(is_being_answered=True),
+    )
+    for arrival in (asking, silent, third):
+        assert not reserve.admits(arrival, 14)
+    assert [each.is_dropped for each in (asking, silent, third)] == [False, True, False]
+    reserve.release(silent)
+    reserve.release(third)
+    reserve.admits(fourth, 14)
+    reserve.admits(Arrival(), 14)  # all are being answered
+    assert (asking.is_dropped, fourth.is_dropped) == (True, False)
+
+
+@pytest.fixture
+def out_of_descriptors(run_server: Callable[..., Server]) -> Iterator[tuple[Server, contextlib.ExitStack]]:
+    """A web process that may take more connections than it has descriptors for, and those that it took."""
+    server = run_server(command=["-c", LIMITED], WS_MAX_CONNECTIONS="1000", WS_RATE_LIMIT="1000")
+    server.publish(gold="100")
+    with contextlib.ExitStack() as stack:
+        yield server, stack
+
+
+def close_of(peer: Peer) -> tuple[int, str]:
+    """The code and the reason with which a connection is closed at once; 0 where it is served."""
+    peer.open()
+    while (got := peer.receive()).opcode != CLOSE:
+        if json.loads(got.payload)["type"] == "priceUpdate":
+            return 0, ""
+    return int.from_bytes(got.payload[:2], "big"), got.payload[2:].decode()
+
+
+def get(server: Server, path: str) -> http.client.HTTPResponse:
+    with contextlib.closing(HTTPConnection("127.0.0.1", server.port, timeout=5)) as connection:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        response.read()
+        return response
+
+
+def test_a_process_without_descriptors_says_so_and_still_tells_how_it_is(
+    out_of_descriptors: tuple[Server, contextlib.ExitStack],
+) -> None:
+    server, stack = out_of_descriptors
+    with connect(server.ws_url) as member:
+        served = 0
+        while (close := close_of(stack.enter_context(Peer(server.port))))[0] == 0:
+            served += 1
+            assert served < FILES
+        assert served > FILES // 4
+        assert close == (1008, "Server at capacity")
+        turned_away = 1
+        for _ in range(2 * FILES):
+            with Peer(server.port) as peer:
+                turned_away += close_of(peer) == (1008, "Server at capacity")
+        assert turned_away == 2 * FILES + 1
+        for path in ("/healthz", "/metrics", "/healthz", "/metrics"):
+            response = get(server, path)
+            assert (response.status, response.getheader("Connection")) == (200, "close")
+        assert get(server, "/readyz").status in (200, 503)
+        told = get(server, "/api/v1/metals/")
+        assert (told.status, told.getheader("Retry-After")) == (503, "5")
+        assert told.getheader("Content-Type") == "application/problem+json"
+        assert refusals(server) == {"descriptors": turned_away + 1}
+        # Who says nothing does not keep others from asking.
+        for number in range(2 * FILES):
+            stack.enter_context(Peer(server.port))
+            if number % 40 == 0:
+                assert get(server, "/healthz").status == 200
+        assert get(server, "/metrics").status == 200
+        assert refusals(server)["descriptors"] > turned_away + 1 + FILES
+        assert ask(member, type="ping")["type"] == "pong"
+    assert server.output.count(SHORT) == 1
+    assert f"may open {FILES} files" in server.output
+    stack.close()
+
+    def is_served() -> bool:
+        with Peer(server.port) as peer:
+            return close_of(peer)[0] == 0
+
+    wait_until(is_served, "room for another")
+    wait_until(lambda: OVER in server.output, "the end of it in the log")
+    assert "closing the connection" not in server.output, "a line for each that was turned away"
+    assert "Traceback" not in server.output
+
+
+def test_where_all_are_in_use_connections_wait_until_there_is_one(run_echo_server: Callable[..., EchoServer]) -> None:
+    server = run_echo_server(files=100)
+    with connect(server.ws_url + "files", compression=None) as hog:
+        assert int(hog.recv(timeout=5)) > 0
+        with Peer(server.port) as waiting:
+            wait_until(lambda: "new connections cannot be accepted" in server.process.output, "it in the log")
+            hog.send("enough")
+            waiting.open()  # its time-out is longer than the pause
+    assert server.process.output.count("new connections cannot be accepted") == 1
+    assert not server.complaints()

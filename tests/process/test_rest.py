@@ -1,0 +1,143 @@
+"""GET prices/ from memory, on a real server: the same words as Django's, and who they are for."""
+
+import gzip
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.product import wait_until
+from tests.support.server import Server
+
+# A request with an empty `Authorization` is anonymous to Django, and none for the memory.
+BY_DJANGO = {"Authorization": ""}
+
+
+@pytest.fixture(scope="module")
+def shop(run_server: Callable[..., Server]) -> Server:
+    """A web process that has the prices in memory, and lets one origin's pages read them."""
+    server = run_server(CORS_ALLOWED_ORIGINS="https://shop.example")
+    tick = server.publish(gold="13221.39", silver="165.5")
+    assert tick is not None
+    wait_until(lambda: has_memory(server), "the prices in memory")
+    wait_until(lambda: json.loads(ask(server)[2])["seq"] == tick.seq, "these prices")
+    return server
+
+
+def ask(server: Server, path: str = "", method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers by their names in small letters, and body."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(f"{server.http_url}/api/v1/prices/{path}", headers=named, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response.status, {name.lower(): value for name, value in response.headers.items()}, response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, {name.lower(): value for name, value in error.headers.items()}, error.read()
+
+
+def has_memory(server: Server) -> bool:
+    """Only the answers from memory hold no cookie in `Vary`."""
+    return "cookie" not in ask(server)[1]["vary"].lower()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "gold/", "?format=json", "?unit=kg", "silver/?unit=tola&purity=22k", "?purity=916", "gold/?unit=troy_ounce"],
+)
+def test_memory_and_django_say_the_same(shop: Server, path: str) -> None:
+    status, headers, body = ask(shop, path)
+    _, of_django, same = ask(shop, path, **BY_DJANGO)
+    assert "cookie" not in headers["vary"].lower(), "this was not from memory"
+    assert (status, body) == (200, same)
+    for name in ("content-type", "content-length", "cache-control", "x-content-type-options", "x-frame-options"):
+        assert headers[name] == of_django[name], name
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("?unit=ounce", 400), ("?colour=red", 400), ("?unit=kg&unit=kg", 400), ("rhodium/", 404), ("a/b/", 404)],
+)
+def test_what_is_in_error_is_answered_by_django(shop: Server, path: str, status: int) -> None:
+    code, headers, body = ask(shop, path)
+    assert (code, headers["content-type"], json.loads(body)["status"]) == (status, "application/problem+json", status)
+
+
+def test_a_strangers_host_a_bad_token_and_another_type_are_refused(shop: Server) -> None:
+    assert ask(shop, Host="evil.example")[0] == 400
+    for presented in ("Bearer none", "swarna_none", "Basic YTpi"):
+        assert ask(shop, Authorization=presented)[0] == 401
+    assert ask(shop, Accept="text/csv")[0] == 406
+    assert ask(shop, method="DELETE")[0] == 405
+
+
+def test_who_has_it_is_told_so_until_there_is_a_new_price(shop: Server) -> None:
+    _, headers, _ = ask(shop)
+    for etag in (headers["etag"], f'"x", W/{headers["etag"]}', "*"):
+        status, again, body = ask(shop, If_None_Match=etag)
+        assert (status, again["etag"], body) == (304, headers["etag"], b"")
+    shop.publish(gold="13222")
+    wait_until(lambda: ask(shop, If_None_Match=headers["etag"])[0] == 200, "another answer")
+    assert json.loads(ask(shop)[2])["data"]["gold"]["price"] == 13222
+
+
+def test_it_is_compressed_for_who_can_inflate_it(shop: Server) -> None:
+    _, headers, body = ask(shop, Accept_Encoding="br, gzip")
+    assert headers["content-encoding"] == "gzip"
+    assert gzip.decompress(body) == ask(shop)[2]
+    assert "content-encoding" not in ask(shop, Accept_Encoding="gzip;q=0")[1]
+
+
+def test_a_head_is_the_same_without_the_body(shop: Server) -> None:
+    _, headers, _ = ask(shop)
+    status, same, body = ask(shop, method="HEAD")
+    assert (status, same["etag"], body) == (200, headers["etag"], b"")
+
+
+def test_pages_of_the_named_origin_alone_may_read_it(shop: Server) -> None:
+    assert ask(shop, Origin="https://shop.example")[1]["access-control-allow-origin"] == "https://shop.example"
+    assert "access-control-allow-origin" not in ask(shop, Origin="https://evil.example")[1]
+    assert "origin" in ask(shop)[1]["vary"]
+
+
+def test_a_quote_grows_stale_by_the_clock(run_server: Callable[..., Server]) -> None:
+    server = run_server(PRICE_PROVIDERS="simulated", FRESHNESS_LIMIT="1s")
+    server.publish(gold="13000", source="simulated")
+
+    def gold() -> Any:
+        return json.loads(ask(server)[2])["data"]["gold"]
+
+    wait_until(lambda: has_memory(server), "the prices in memory")
+    wait_until(lambda: gold()["source"] == "simulated", "the price")
+    wait_until(lambda: gold()["stale"], "the price to be stale")
+
+
+def test_one_request_too_many_is_told_when_to_come_again(run_server: Callable[..., Server]) -> None:
+    server = run_server(API_RATE_LIMIT="60")
+    wait_until(lambda: has_memory(server), "the prices in memory")
+    status, headers, body = wait_until(lambda: ask(server) if ask(server)[0] == 429 else None, "the limit") or (
+        0,
+        {},
+        b"",
+    )
+    assert (status, headers["content-type"], json.loads(body)["status"]) == (429, "application/problem+json", 429)
+    assert 0 < int(headers["retry-after"]) <= 60
+    assert ask(server, Accept="application/json")[0] == 429
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", "swarna.asgi:application"),
+        ("-m", "uvicorn", "--port", "{port}", "swarna.asgi:application"),
+    ],
+    ids=["daphne", "uvicorn"],
+)
+def test_it_is_served_from_memory_elsewhere_too(run_server: Callable[..., Server], command: tuple[str, ...]) -> None:
+    server = run_server(command=command)
+    server.publish(gold="13333")
+    wait_until(lambda: has_memory(server), "the prices in memory")
+    wait_until(lambda: json.loads(ask(server, "gold/")[2])["price"] == 13333, "the newest price")

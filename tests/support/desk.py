@@ -1,0 +1,122 @@
+"""The staff's desk in a browser without a screen, as fixtures."""
+
+from collections.abc import Callable, Mapping
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.management import call_command
+from django.test import Client
+from pytest_django import DjangoCaptureOnCommitCallbacks
+
+from prices.domain.quotes import Publication
+from streaming import publish
+from tests.support.world import forget_prices
+
+
+class Told:
+    """What web processes were told."""
+
+    def __init__(self) -> None:
+        self.ticks: list[Publication] = []
+        self.reloads = 0
+
+    def reload(self) -> None:
+        self.reloads += 1
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch, db: None) -> Told:
+    """A database with metals, fallback prices and a schedule, and without any tick."""
+    told = Told()
+    monkeypatch.setattr(publish, "publication", told.ticks.append)
+    monkeypatch.setattr(publish, "reload", told.reload)
+    call_command("seed")
+    forget_prices()
+    told.ticks.clear()
+    return told
+
+
+def user(name: str, *, permissions: str | None = None, **options: Any) -> User:
+    """A user who has those permissions on prices whose codename fits."""
+    made: User = User.objects.create(username=name, **options)
+    if permissions:
+        fitting = Permission.objects.filter(content_type__app_label="prices", codename__regex=permissions)
+        made.user_permissions.set(fitting)
+    return made
+
+
+@pytest.fixture
+def staff() -> User:
+    return user("asha", is_staff=True, permissions=".*")
+
+
+@pytest.fixture
+def desk(staff: User) -> Client:
+    """A browser in which a member of staff has logged in."""
+    client = Client()
+    client.force_login(staff)
+    return client
+
+
+@pytest.fixture
+def boss() -> Client:
+    """A superuser's browser."""
+    client = Client()
+    client.force_login(user("boss", is_staff=True, is_superuser=True))
+    return client
+
+
+class FormFields(HTMLParser):
+    """What a browser would post of a page's forms, hidden fields and all."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.values: dict[str, str] = {}
+        self._select = ""
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        name, value = given.get("name"), given.get("value") or ""
+        if tag == "select":
+            self._select = name or ""
+        elif tag == "option" and self._select and "selected" in given:
+            self.values[self._select] = value
+        elif tag == "input" and name and given.get("type") == "checkbox":
+            if "checked" in given:
+                self.values[name] = value or "on"
+        elif tag == "input" and name and given.get("type") not in ("submit", "button"):
+            self.values[name] = value
+
+
+@pytest.fixture
+def save(desk: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks) -> Callable[..., Any]:
+    """Open a form, change some of its fields, and save it as a browser does; returns the response."""
+
+    def save(address: str, **changed: str) -> Any:
+        fields = FormFields(desk.get(address).content).values | changed
+        with django_capture_on_commit_callbacks(execute=True):
+            return desk.post(address, fields)
+
+    return save
+
+
+def edited(page: bytes, **rows: Mapping[str, Any]) -> dict[str, Any]:
+    """What a browser posts to save a list, of whose rows some fields were changed since its page was opened."""
+    values: dict[str, Any] = dict(FormFields(page).values)
+    for name, changed in rows.items():
+        its_name = next(key for key, value in values.items() if key.endswith("-name") and value == name)
+        values |= {its_name.removesuffix("name") + field: value for field, value in changed.items()}
+    return {"_save": "Save"} | {field: value for field, value in values.items() if value is not False}
+
+
+def saved(response: Any) -> bool:
+    return bool(response.status_code == 302)
+
+
+def errors(response: Any) -> dict[str, list[str]]:
+    """The errors of a form that was not saved, by field."""
+    assert response.status_code == 200
+    return {field: list(messages) for field, messages in response.context["adminform"].form.errors.items()}

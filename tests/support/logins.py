@@ -1,0 +1,21 @@
+"""Passwords that nobody has tried yet, as a fixture."""
+
+import itertools
+import os
+
+import pytest
+from pytest_django import Settings
+
+from accounts import attempts
+from infra.fixed_window import FixedWindowCounter
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def attempts_of_nobody(monkeypatch: pytest.MonkeyPatch, settings: Settings, valkey: str) -> FixedWindowCounter:
+    """Where attempts are counted, as if there had been none; and passwords that are cheap to check."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    fresh = FixedWindowCounter(valkey, f"test-attempts-{os.getpid()}-{next(_numbers)}", attempts.WINDOW)
+    monkeypatch.setattr(attempts, "_counter", lambda: fresh)
+    return fresh

@@ -1,0 +1,75 @@
+"""Swarna's own processes, run for tests: started, waited for, killed, and looked at."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).resolve().parents[2]
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    """A port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(look: Callable[[], T], what: str, seconds: float = 15.0) -> T:
+    """What `look` returns, as soon as that is truthy. Fails after `seconds`, naming what never came."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if seen:
+            return seen
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}; last seen: {seen!r}"
+        time.sleep(0.02)
+
+
+class Process:
+    """A process of the product in a process group of its own; what it prints goes to a file that `output` reads."""
+
+    def __init__(self, arguments: list[str], log: Path, environment: dict[str, str]) -> None:
+        self.log = log
+        with log.open("ab") as file:
+            self.popen = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env=os.environ | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def stop(self, sent: signal.Signals = signal.SIGTERM, seconds: float = 10) -> int:
+        """Send a signal to the process and wait for its end; its group goes with it. Returns the exit code."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(sent)
+        try:
+            return self.popen.wait(seconds)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.popen.pid, signal.SIGKILL)
+            self.popen.wait()
+
+
+def answers(url: str) -> bool:
+    """Whether an HTTP GET of `url` succeeds now."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False

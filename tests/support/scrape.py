@@ -1,0 +1,22 @@
+"""The metrics that a web process of the tests shows at /metrics."""
+
+import urllib.request
+
+from tests.support.server import Server
+
+
+def metrics(server: Server) -> dict[str, float]:
+    """All of them that are not 0: `name{label="value"}`."""
+    with urllib.request.urlopen(f"{server.http_url}/metrics", timeout=10) as response:
+        lines = [line.split() for line in response.read().decode().splitlines() if not line.startswith("#")]
+    return {name: float(number) for name, number in lines if float(number)}
+
+
+def by_label(server: Server, name: str) -> dict[str, float]:
+    """Those of one name, by the value of their label."""
+    return {key.split('"')[1]: number for key, number in metrics(server).items() if key.startswith(f"{name}{{")}
+
+
+def refusals(server: Server) -> dict[str, float]:
+    """How many connections were turned away, by reason."""
+    return by_label(server, "swarna_connections_refused_total")

@@ -1,0 +1,34 @@
+"""docs/architecture.md, .dockerignore and the tree say the same."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.support.product import ROOT
+
+PACKAGES = ["infra", *(app for app in settings.INSTALLED_APPS if (ROOT / app).is_dir())]
+# Django's own, of which nothing has to be said.
+BY_CUSTOM = {"__init__.py", "apps.py", "urls.py", "migrations"}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_module_is_in_a_room_of_the_map(package: str) -> None:
+    """Each table is a folder's; a module is named in it, or the folder that it is in."""
+    named = set()
+    for table in re.findall(rf"^\| in `({package}/.*?)\n\n", (ROOT / "docs/architecture.md").read_text(), re.M | re.S):
+        folder, _, rows = table.partition("`")
+        named |= {
+            Path(folder) / name for name in re.findall(r"^\| (`.*?) \|", rows, re.M) for name in name.split("`")[1::2]
+        }
+    modules = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py")}
+    lost = {path for path in modules if not ({path, *path.parents} & named) and BY_CUSTOM.isdisjoint(path.parts)}
+    assert lost == set()
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_the_image_has_all_packages() -> None:
+    copied = set(re.findall(r"^COPY (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    assert copied >= {*PACKAGES, "templates", "manage.py"}
+    assert copied == set(re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text(), re.MULTILINE))

@@ -1,0 +1,112 @@
+"""The document of the stream: valid, and true of what the stream says and takes.
+
+`asyncapi/3.0.0.json` is AsyncAPI's own JSON schema of itself (asyncapi/spec-json-schemas, Apache-2.0).
+"""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+from jsonschema import Draft7Validator, Draft202012Validator
+
+from streaming import asyncapi, protocol
+from streaming.protocol import ClientError, ErrorCode, Feed
+from tests.support.product import ROOT
+
+TIME = "2026-09-24T08:00:00.120Z"
+CANDLE = protocol.CandleData(
+    start=TIME,
+    end=TIME,
+    open=Decimal("1.5"),
+    high=Decimal(2),
+    low=Decimal(1),
+    close=Decimal(2),
+    ticks=3,
+    closed=False,
+)
+SAID = {
+    "PriceUpdate": protocol.price_update(
+        {},
+        [],
+        [],
+        epoch="q7Vb2xWk",
+        seq=1,
+        published_at=TIME,
+        snapshot=True,
+        currency="INR",
+        candles={"gold": {"1m": [CANDLE]}},
+    ),
+    "Pong": protocol.pong("x", TIME),
+    "Subscribed": protocol.subscribed(["gold"], None, 1, {"1m"}, "q7Vb2xWk"),
+    "Unsubscribed": protocol.unsubscribed([], 100, None),
+    "Status": protocol.status(
+        Feed.LIVE, {"gold": Feed.LIVE}, market_open=True, next_change=TIME, source=None, epoch="", timestamp=TIME
+    ),
+    "Restart": protocol.restart(5),
+    "Error": protocol.error(ClientError(ErrorCode.INVALID_JSON, "Send JSON.")),
+}
+TAKEN: dict[str, list[dict[str, Any]]] = {
+    "SubscribeMessage": [
+        {"metals": ["gold"], "interval": 1, "since": 0, "epoch": "q7Vb2xWk", "id": None, "candles": ["1m", "1d"]},
+        {"metals": ["*"]},
+    ],
+    "UnsubscribeMessage": [{"metals": [], "id": "x"}],
+    "PingMessage": [{}, {"id": 1.5}],
+}
+REFUSED: dict[str, list[dict[str, Any]]] = {
+    "SubscribeMessage": [
+        {},
+        {"metals": "gold"},
+        {"metals": ["copper"]},
+        {"metals": [], "interval": -1},
+        {"metals": [], "candles": ["2m"]},
+        {"metals": [], "since": 2**63},
+        {"metals": [], "id": []},
+    ],
+    "UnsubscribeMessage": [{}, {"metals": [1]}],
+    "PingMessage": [{"id": {}}],
+}
+
+
+@pytest.fixture(scope="module")
+def document() -> Any:
+    return json.loads(json.dumps(asyncapi.document()))
+
+
+def of(document: Any, name: str) -> Draft202012Validator:
+    return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": document["components"]})
+
+
+def test_it_is_asyncapi_3(document: Any) -> None:
+    Draft7Validator(json.loads((ROOT / "tests/support/asyncapi/3.0.0.json").read_text())).validate(document)
+
+
+def test_it_is_served_to_everybody(client: Client, document: Any) -> None:
+    response = client.get("/api/asyncapi.json")
+    assert (response["Content-Type"], response.json()) == ("application/json", document)
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_the_stream_says_is_as_described(document: Any, name: str) -> None:
+    of(document, name).validate(json.loads(SAID[name]))
+
+
+def test_every_message_that_is_described_is_tried_here(document: Any) -> None:
+    assert document["components"]["messages"].keys() == SAID.keys() | TAKEN.keys()
+
+
+@pytest.mark.parametrize(("name", "fields"), [(name, each) for name in TAKEN for each in TAKEN[name]])
+def test_what_is_described_is_taken(document: Any, name: str, fields: dict[str, Any]) -> None:
+    message = {"type": document["components"]["messages"][name]["name"]} | fields
+    of(document, name).validate(message)
+    protocol.parse(json.dumps(message))
+
+
+@pytest.mark.parametrize(("name", "fields"), [(name, each) for name in REFUSED for each in REFUSED[name]])
+def test_what_is_refused_is_not_described(document: Any, name: str, fields: dict[str, Any]) -> None:
+    message = {"type": document["components"]["messages"][name]["name"]} | fields
+    assert not of(document, name).is_valid(message)
+    with pytest.raises(ClientError):
+        protocol.parse(json.dumps(message))

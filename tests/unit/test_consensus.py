@@ -1,0 +1,211 @@
+"""What several sources agree on, and when that is decided."""
+
+import datetime as dt
+import itertools
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from prices.domain.consensus import CONSENSUS, Agreement, agreement, decision
+from prices.domain.quotes import PRICE_STEP, Quote, percent
+from tests.support.quotes import NOW, quote
+
+MINUTE = dt.timedelta(minutes=1)
+ONE = dict.fromkeys("abcdef", Decimal(1))
+
+
+def quotes_of(*prices: str) -> list[Quote]:
+    """What sources a, b, c, … say, each a minute before the one before it."""
+    return [
+        quote(price=price, source=source, at=NOW - position * MINUTE)
+        for position, (source, price) in enumerate(zip("abcdef", prices, strict=False))
+    ]
+
+
+def agreed(*prices: str, minimum: int = 2, tolerance: str = "1") -> Agreement:
+    """What sources a, b, c, … agree on."""
+    return agreement(quotes_of(*prices), minimum=minimum, tolerance_percent=lambda source: Decimal(tolerance))
+
+
+def decide(*prices: str, missing: int) -> Agreement | None:
+    """What is decided where so many answers are missing and two sources have to agree."""
+    return decision(quotes_of(*prices), missing=missing, minimum=2, tolerance_percent=ONE.__getitem__)
+
+
+def decided(*prices: str, missing: int) -> str | None:
+    """The price that goes out."""
+    found = decide(*prices, missing=missing)
+    return None if found is None or found.quote is None else f"{found.quote.price.normalize():f}"
+
+
+@pytest.mark.parametrize(
+    ("prices", "price", "outliers"),
+    [
+        (["100", "100.4"], "100.2", ()),
+        (["100", "100.4", "100.5"], "100.4", ()),
+        (["100", "100.4", "3110"], "100.2", ("c",)),
+        (["1", "100.4", "100", "100.2"], "100.2", ("a",)),
+        (["100", "103"], None, ("a", "b")),
+        (["100"], None, ()),
+        (["100", "110", "120"], None, ("a", "c")),
+    ],
+)
+def test_the_median_of_those_that_agree(prices: list[str], price: str | None, outliers: tuple[str, ...]) -> None:
+    found = agreed(*prices)
+    assert (found.quote.price if found.quote else None) == (Decimal(price) if price else None)
+    assert found.outliers == outliers
+
+
+@pytest.mark.parametrize(
+    ("prices", "minutes"),
+    [
+        (["100", "100.4"], 1),  # the earlier one of two
+        (["100", "100.4", "100.2"], 1),
+        (["3110", "100", "100.4"], 2),
+        (["3110", "100", "100.4", "100.2"], 2),
+    ],
+)
+def test_an_agreed_price_says_so_and_is_of_a_time_that_half_of_those_in_it_had_reached(
+    prices: list[str], minutes: int
+) -> None:
+    found = agreed(*prices)
+    assert found.quote is not None
+    assert (found.quote.source, found.quote.bid, found.quote.high) == (CONSENSUS, None, None)
+    assert found.quote.quoted_at == NOW - minutes * MINUTE
+    assert found.contributors == {
+        each.source: each.quoted_at for each in quotes_of(*prices) if each.source not in found.outliers
+    }
+
+
+@given(st.lists(st.decimals(Decimal(1), Decimal(10**6), places=4), min_size=1, max_size=6), st.integers(1, 4))
+def test_an_agreed_price_is_within_the_tolerance_of_as_many_as_were_asked_for(
+    prices: list[Decimal], minimum: int
+) -> None:
+    found = agreed(*map(str, prices), minimum=minimum).quote
+    if found:
+        # Each is within 1 % of the common median, so within 2 % and a little of the median of those that are.
+        near = [price for price in prices if abs(price - found.price) * 100 <= found.price * Decimal("2.1")]
+        assert len(near) >= minimum
+
+
+# --- when it is decided --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("prices", "missing", "price"),
+    [
+        (["140", "140"], 2, None),  # the others may say 100, and nobody agree
+        (["103", "103"], 2, None),
+        (["140", "140"], 1, "140"),
+        (["100", "100.8"], 1, "100.4"),
+        (["100", "101.2"], 1, None),
+        (["100.95", "100", "99.5"], 1, None),  # with 99.4 the first one is out, and the price another one
+        (["100.2", "100", "99.9"], 1, "100"),
+        (["100.2", "100", "140"], 1, None),  # two to two, if the last one says 140 too
+        (["100.2", "100", "99.9", "140"], 1, "100"),
+        (["100.2", "100", "99.9"], 2, "100"),
+        (["100.2", "100", "99.9"], 3, None),
+        (["100"], 1, None),
+        (["100"], 0, None),
+        (["100", "103"], 0, None),
+        (["100", "101"], 0, "100.5"),
+    ],
+)
+def test_a_price_goes_out_where_no_answer_that_is_missing_could_overturn_it(
+    prices: list[str], missing: int, price: str | None
+) -> None:
+    assert decided(*prices, missing=missing) == price
+
+
+def test_what_has_to_wait_is_not_yet_a_disagreement() -> None:
+    assert decide("100", "103", missing=1) is None
+    final = decide("100", "103", missing=0)
+    assert final is not None
+    assert (final.quote, final.is_final, final.outliers) == (None, True, ("a", "b"))
+    early = decide("100", "100", missing=1)
+    assert early is not None
+    assert not early.is_final
+
+
+# Together, at the edges of a tolerance of 1 % and of ½ %, beyond them, and out of this world.
+_PRICES = ("99", "99.4", "99.5", "100", "100.2", "100.95", "101", "101.0001", "103", "140", "0.0001", "99999")
+_TOLERANCES = st.fixed_dictionaries(
+    {source: st.sampled_from([Decimal(1), Decimal("0.5"), Decimal(3)]) for source in ONE}
+)
+
+
+def _contradicts(early: Agreement, whole: Agreement, tolerances: Mapping[str, Decimal]) -> bool:
+    assert early.quote is not None
+    if whole.quote is None:
+        return True
+    off = abs(whole.quote.price - early.quote.price) - PRICE_STEP  # both are rounded
+    return percent(off, early.quote.price) > min(tolerances[source] for source in early.contributors)
+
+
+def _tolerances(*percents: str) -> dict[str, Decimal]:
+    return dict(zip("abcdef", map(Decimal, percents), strict=True))
+
+
+# What chance seldom finds: who agrees now may not agree in the end, and too few be left or another price.
+@example(["99", "100.95", "100", "99.5"], 1, 3, _tolerances("1", "1", "3", "0.5", "3", "0.5"))
+@example(["100", "101.0001", "100.95", "100"], 1, 4, ONE)
+@example(["100", "99.4"], 1, 2, _tolerances("0.5", "1", "0.5", "3", "3", "1"))
+@given(
+    st.lists(st.sampled_from(_PRICES), min_size=1, max_size=4),
+    st.integers(1, 2),
+    st.integers(2, 4),
+    _TOLERANCES | st.just(ONE),
+)
+def test_nothing_that_is_missing_contradicts_what_went_out_before(
+    prices: list[str], missing: int, minimum: int, tolerances: dict[str, Decimal]
+) -> None:
+    """Whatever the missing ones say, each and any number of them: tried one by one, without the rule's reasoning."""
+    answered = quotes_of(*prices)
+    early = decision(answered, missing=missing, minimum=minimum, tolerance_percent=tolerances.__getitem__)
+    if early is None:
+        return
+    for others in itertools.product([None, *_PRICES], repeat=missing):
+        more = [quote(price=price, source=source) for source, price in zip("ef", others, strict=False) if price]
+        whole = agreement([*answered, *more], minimum=minimum, tolerance_percent=tolerances.__getitem__)
+        assert not _contradicts(early, whole, tolerances)
+
+
+@given(
+    st.lists(st.sampled_from(_PRICES) | st.none(), min_size=2, max_size=5).flatmap(
+        lambda prices: st.tuples(st.just(prices), st.permutations(range(len(prices))))
+    ),
+    st.integers(2, 3),
+    _TOLERANCES,
+)
+def test_in_whatever_order_answers_come_the_last_word_is_that_on_all_of_them_at_once(
+    said: tuple[Sequence[str | None], Sequence[int]], minimum: int, tolerances: dict[str, Decimal]
+) -> None:
+    prices, order = said
+    every = {
+        number: quote(price=price, source="abcde"[number], at=NOW - number * MINUTE)
+        for number, price in enumerate(prices)
+        if price
+    }
+    if not every:
+        return
+    tolerance = tolerances.__getitem__
+    whole = agreement([every[number] for number in sorted(every)], minimum=minimum, tolerance_percent=tolerance)
+    last = None
+    for answers in range(1, len(order) + 1):
+        answered = [every[number] for number in order[:answers] if number in every]
+        if not answered:
+            continue
+        missing = len(order) - answers
+        if found := decision(answered, missing=missing, minimum=minimum, tolerance_percent=tolerance):
+            assert found.is_final or not _contradicts(found, whole, tolerances)
+            last = found
+    assert last is not None
+    assert last.is_final
+    assert (last.quote, last.contributors, set(last.outliers)) == (
+        whole.quote,
+        whole.contributors,
+        set(whole.outliers),
+    )

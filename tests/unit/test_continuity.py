@@ -1,0 +1,286 @@
+"""A client that never went away is told each move of its metals once, in order, whatever falls between two updates."""
+
+import asyncio
+import datetime as dt
+import inspect
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infra.clock import Reading
+from prices.domain.calendar import Calendar
+from prices.domain.positions import Position
+from prices.domain.quotes import Change, DayFigures, Metal, PriceKind, Publication, PublishedQuote
+from prices.publishing.snapshot import Snapshot
+from streaming import publish
+from streaming.connection import Connection
+from streaming.engine.frames import Frame
+from streaming.hub import Hub
+from streaming.metrics import Metrics
+from streaming.protocol import EVERY_METAL, METALS
+from streaming.publication_log import PublicationMessage
+from streaming.sinks import Listener
+from tests.support.quotes import NOW, quote
+
+HOUR = dt.timedelta(hours=1)
+HUNDRED = Decimal(100)
+GOLD, SILVER = frozenset({"gold"}), frozenset({"silver"})
+
+
+class Sink:
+    """What one client is sent; it takes nothing while it is `held`."""
+
+    def __init__(self) -> None:
+        self.writable = True
+        self.dropped = ""
+        self.listener: Listener | None = None
+        self.held = False
+        self.updates: list[dict[str, Any]] = []
+
+    def write(self, frame: Frame) -> int:
+        message = json.loads(frame.payload)
+        if message["type"] == "priceUpdate":
+            self.updates.append(message)
+        self.writable = not self.held
+        return len(frame.plain)
+
+    def stop(self) -> None:
+        self.listener = None
+
+    def drain(self) -> None:
+        self.held, self.writable = False, True
+        if self.listener is not None:
+            self.listener.flush()
+
+
+class Client:
+    """A client, and the moves that the database holds of its metals since it was first sent them."""
+
+    def __init__(self, world: "World", since: int | None = None) -> None:
+        self.world = world
+        self.sink = Sink()
+        self.connection = Connection(world.hub, self.sink)
+        world.hub.connections[self.connection] = None
+        self.connection.flush()
+        self.given_up: list[tuple[str, int]] = []
+        self.began = dict.fromkeys(EVERY_METAL, world.hub.log.seq if since is None else since)
+        if since is not None:
+            self.subscribe(EVERY_METAL, since)
+
+    def subscribe(self, metals: frozenset[str], since: int | None = None, interval_ms: int | None = None) -> None:
+        known, now = self.connection.metals, self.world.hub.log.seq
+        self.connection.subscribe(metals, since, interval_ms)
+        self.connection.answer(b'{"type": "subscribed"}')
+        self.began = {metal: self.began[metal] if metal in known else now for metal in self.connection.metals}
+
+    def unsubscribe(self, metals: frozenset[str]) -> None:
+        """Give them up, when all that was due is told."""
+        self.sink.drain()
+        self.world.round()
+        self.connection.unsubscribe(metals)
+        told = [move for move in self.owed() if move[1] <= self.world.hub.log.seq]
+        self.given_up = [move for move in told if move[0] in metals or move in self.given_up]
+        self.began = {metal: began for metal, began in self.began.items() if metal not in metals}
+
+    def interval_ends(self) -> None:
+        self.connection._not_before = float("-inf")
+        self.connection.push()
+
+    @property
+    def seen(self) -> int:
+        seq: int = self.sink.updates[-1]["seq"]
+        return seq
+
+    def moves(self) -> list[tuple[str, int]]:
+        """The moves it was told, each as (metal, seq of its tick)."""
+        return [
+            (change["metal"], change["changePercent"]) for update in self.sink.updates for change in update["changes"]
+        ]
+
+    def owed(self) -> list[tuple[str, int]]:
+        owed = [
+            (change.metal.value, tick.seq)
+            for tick in self.world.ticks
+            for change in tick.changes
+            if tick.seq > self.began.get(change.metal, tick.seq)
+        ]
+        return sorted(self.given_up + owed, key=lambda move: (move[1], METALS.index(move[0])))
+
+
+class World:
+    """A database, and a hub whose rounds and looks at the clock come when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.ticks: list[Publication] = []
+        self.hub = Hub(
+            load=self.load,
+            remember=lambda position: asyncio.sleep(0),
+            layer=lambda: None,
+            clock=lambda: Reading(self.now, 0.0),
+            calendar=Calendar(),
+            currency="INR",
+            kinds=set(PriceKind),
+            max_connections=10,
+            batch_interval=HOUR,
+            restart_spread=HOUR,
+            metrics=Metrics(),
+        )
+
+    async def load(self, position: Position) -> Snapshot:
+        """All that is there, but of the ticks only the newest three."""
+        since = position.seq
+        return Snapshot(
+            position=Position("first", len(self.ticks), self.ticks[-1].published_at),
+            quotes={each.quote.metal: each for tick in self.ticks for each in tick.quotes},
+            publications=tuple(self.ticks[since:][-3:]),
+            moves=tuple((tick.seq, change) for tick in self.ticks[since:] for change in tick.changes),
+            moves_since=since,
+            freshness_limit=dt.timedelta(minutes=5),
+        )
+
+    def write(self, *metals: str, moved: bool = True) -> Publication:
+        """A tick that is in the database, and that Redis has lost."""
+        seq = len(self.ticks) + 1
+        day = DayFigures(open=HUNDRED, high=HUNDRED, low=HUNDRED, previous_close=None)
+        tick = Publication(
+            epoch="first",
+            seq=seq,
+            published_at=self.now,
+            quotes=tuple(
+                PublishedQuote(seq=seq, quote=quote(metal, price="100", at=self.now), day=day) for metal in metals
+            ),
+            # By so many percent, so that each is known by its tick.
+            changes=tuple(
+                Change(metal=Metal(metal), old_price=HUNDRED, new_price=HUNDRED, change_percent=Decimal(seq))
+                for metal in metals
+                if moved
+            ),
+        )
+        self.ticks.append(tick)
+        return tick
+
+    async def tick(self, *metals: str, moved: bool = True) -> None:
+        tick = PublicationMessage.of(self.write(*metals, moved=moved))
+        await self.hub._receive({"type": publish.TICK, "tick": msgspec.msgpack.encode(tick)})
+
+    async def begin(self) -> None:
+        """Two metals are quoted, and the hub has read the database."""
+        self.write("gold", "silver", moved=False)
+        await self.hub._catch_up()
+
+    def time_passes(self) -> None:
+        """By so much that each metal without a newer quote is stale; and the clock is looked at."""
+        self.now += dt.timedelta(minutes=6)
+        self.judge()
+
+    def judge(self) -> None:
+        if self.hub._judge():
+            self.hub._tell_all()
+
+    def round(self) -> None:
+        if self.hub._round is not None:
+            self.hub._round.cancel()
+        self.hub._tell_each(0)
+
+
+@pytest.fixture
+async def world() -> World:
+    world = World()
+    await world.begin()
+    return world
+
+
+async def test_a_metal_that_turns_stale_before_a_tick_of_another_costs_no_move(world: World) -> None:
+    client = Client(world)
+    world.time_passes()
+    await world.tick("silver")
+    world.round()
+    update = client.sink.updates[-1]
+    assert (update["seq"], update["snapshot"], update["data"]["gold"]["stale"]) == (2, False, True)
+    assert client.moves() == [("silver", 2)]
+
+
+async def test_a_slow_client_that_adds_a_metal_loses_no_move_of_the_others(world: World) -> None:
+    client = Client(world)
+    client.subscribe(GOLD)
+    client.sink.held = True
+    await world.tick("gold")
+    world.round()
+    await world.tick("gold")
+    client.subscribe(SILVER)
+    await world.tick("gold", "silver")
+    client.sink.drain()
+    assert client.moves() == client.owed() == [("gold", 2), ("gold", 3), ("gold", 4), ("silver", 4)]
+
+
+async def test_a_metal_that_is_added_with_since_is_shown_and_costs_no_move(world: World) -> None:
+    client = Client(world)
+    client.subscribe(GOLD)
+    await world.tick("gold")
+    client.subscribe(SILVER, since=1)
+    assert client.sink.updates[-1]["data"].keys() == {"gold", "silver"}
+    assert client.moves() == [("gold", 2)]
+
+
+async def test_a_metal_that_is_switched_off_takes_no_move_along(world: World) -> None:
+    client = Client(world)
+    await world.tick("gold")
+    world.hub.log.relist({"silver": world.hub.log.latest["silver"]})
+    world.hub._renew(EVERY_METAL)
+    world.round()
+    assert client.moves() == [("gold", 2)]
+
+
+STEPS: dict[str, Callable[[World, list[Client]], Any]] = {
+    "gold moves": lambda world, _: world.tick("gold"),
+    "silver moves": lambda world, _: world.tick("silver"),
+    "both move": lambda world, _: world.tick("gold", "silver"),
+    "silver is quoted": lambda world, _: world.tick("silver", moved=False),
+    "time passes": lambda world, _: world.time_passes(),
+    "a round": lambda world, _: world.round(),
+    "all is renewed": lambda world, _: world.hub._renew(EVERY_METAL),
+    "the slow one stops": lambda _, clients: setattr(clients[1].sink, "held", True),
+    "the slow one drains": lambda _, clients: clients[1].sink.drain(),
+    "an interval ends": lambda _, clients: clients[2].interval_ends(),
+    "the slow one adds silver": lambda _, clients: clients[1].subscribe(SILVER),
+    "the one with an interval adds silver": lambda _, clients: clients[2].subscribe(SILVER),
+    "the slow one gives silver up": lambda _, clients: clients[1].unsubscribe(SILVER),
+    "another comes": lambda world, clients: clients.append(Client(world)),
+    "one comes back": lambda world, clients: clients.append(Client(world, since=clients[0].seen)),
+    "redis loses a tick": lambda world, _: world.write("gold"),
+    "redis loses many": lambda world, _: [world.write("gold", "silver") for _ in range(5)],
+}
+
+
+@settings(max_examples=500)
+@given(steps=st.lists(st.sampled_from(sorted(STEPS)), max_size=14))
+def test_each_client_is_told_each_move_of_its_metals_once_and_in_order(steps: list[str]) -> None:
+    asyncio.run(follow(steps))
+
+
+async def follow(steps: list[str]) -> None:
+    world = World()
+    await world.begin()
+    clients = [Client(world) for _ in range(3)]
+    clients[1].subscribe(GOLD)
+    clients[2].subscribe(GOLD, interval_ms=3_600_000)
+    for step in steps:
+        if inspect.isawaitable(awaitable := STEPS[step](world, clients)):
+            await awaitable
+    await world.hub._catch_up()
+    clients[1].sink.drain()
+    world.judge()
+    world.round()
+    clients[2].interval_ends()
+    for client in clients:
+        assert client.moves() == client.owed()
+        shown = client.sink.updates[-1]["data"]
+        for metal in client.connection.metals & shown.keys():
+            assert shown[metal]["stale"] == (metal in world.hub.log.stale)

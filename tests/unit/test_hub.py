@@ -1,0 +1,833 @@
+"""The hub: what it does when ticks go missing, clients are slow, or Redis and the database are away."""
+
+import asyncio
+import datetime as dt
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from channels.layers import InMemoryChannelLayer
+
+from infra import formats
+from infra.clock import Reading
+from prices.domain.calendar import Calendar
+from prices.domain.positions import Position
+from prices.domain.quotes import Change, DayFigures, Metal, PriceKind, Publication, PublishedQuote, Quote
+from prices.publishing.snapshot import Snapshot
+from streaming import hub, publish, subscription
+from streaming.connection import Connection
+from streaming.hub import Hub
+from streaming.metrics import CloseReason, Metrics
+from streaming.protocol import EVERY_METAL
+from streaming.publication_log import PublicationMessage
+from streaming.sinks import SendSink
+from tests.support.quotes import NOW, quote
+
+
+def published(seq: int, *quotes: Quote, moved: bool = False) -> Publication:
+    return Publication(
+        epoch="first",
+        seq=seq,
+        published_at=NOW,
+        quotes=tuple(
+            PublishedQuote(
+                seq=seq,
+                quote=each,
+                day=DayFigures(open=each.price, high=each.price, low=each.price, previous_close=None),
+            )
+            for each in quotes
+        ),
+        changes=(Change(metal=Metal.GOLD, old_price=Decimal(1), new_price=Decimal(2), change_percent=Decimal(100)),)
+        if moved
+        else (),
+    )
+
+
+class World:
+    """A database and a Redis that a test can take away, and a hub between them."""
+
+    def __init__(self) -> None:
+        self.ticks: list[Publication] = []
+        self.epoch = "first"
+        self.remembered: list[Position] = []
+        self.hidden: set[Metal] = set()
+        self.kept_from = self.moves_since = 0
+        self.kinds = set(PriceKind)
+        self.broken = False
+        self.hangs = False
+        self.hung = 0
+        self.loads = 0
+        self.layer: Any = InMemoryChannelLayer()
+        self.now, self.steady = NOW, 0.0  # the two clocks
+        self.freshness_limit = dt.timedelta(minutes=5)
+        self.calendar = Calendar.parse("2026-11-26")
+        self.hub = self.make_hub()
+
+    def make_hub(self, batch_interval: dt.timedelta = dt.timedelta(0)) -> Hub:
+        return Hub(
+            load=self.load,
+            remember=self.remember,
+            layer=lambda: self.layer,
+            clock=lambda: Reading(self.now, self.steady),
+            calendar=self.calendar,
+            currency="INR",
+            kinds=self.kinds,
+            max_connections=3,
+            batch_interval=batch_interval,
+            restart_spread=dt.timedelta(seconds=5),
+            metrics=Metrics(),
+        )
+
+    async def remember(self, position: Position) -> None:
+        self.remembered.append(position)
+
+    async def two_looks(self) -> None:
+        """Wait until the database has been looked into twice: the first look may have begun before now."""
+        seen = self.loads
+        async with asyncio.timeout(8):
+            while self.loads < seen + 2:
+                await asyncio.sleep(0.01)
+
+    async def load(self, since: Position) -> Snapshot:
+        self.loads += 1
+        if self.broken:
+            raise OSError("the database is away")
+        if self.hangs:
+            self.hung += 1
+            await asyncio.Event().wait()
+        seq = self.ticks[-1].seq if self.ticks else 0
+        if since.epoch == self.epoch and since.seq > seq:
+            self.epoch = f"not {self.epoch}"  # as prices.publishing.snapshot draws another
+        after = since.seq if since.epoch == self.epoch else 0
+        ticks = [replace(tick, epoch=self.epoch) for tick in self.ticks if tick.seq > after]
+        quotes: dict[Metal, PublishedQuote] = {}
+        for tick in self.ticks:
+            quotes |= {each.quote.metal: each for each in tick.quotes}
+        return Snapshot(
+            position=Position(self.epoch, seq, NOW),
+            quotes={metal: each for metal, each in quotes.items() if metal not in self.hidden},
+            publications=tuple(tick for tick in ticks if tick.seq >= self.kept_from),
+            moves=tuple((tick.seq, move) for tick in ticks for move in tick.changes),
+            moves_since=max(after, self.moves_since),
+            freshness_limit=self.freshness_limit,
+        )
+
+    def write(self, *quotes: Quote, seq: int | None = None, moved: bool = False) -> Publication:
+        """A tick in the database that Redis has not brought."""
+        previous = self.ticks[-1].seq if self.ticks else 0
+        tick = published(seq or previous + 1, *quotes, moved=moved)
+        self.ticks.append(tick)
+        return tick
+
+    async def bring(self, tick: Publication) -> None:
+        """Redis brings a tick."""
+        await self.layer.group_send(
+            publish.GROUP,
+            {
+                "type": publish.TICK,
+                "tick": msgspec.msgpack.encode(PublicationMessage.of(replace(tick, epoch=self.epoch))),
+            },
+        )
+
+
+class Client:
+    """Keeps what it is sent; `hold` makes it slow."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.free = asyncio.Event()
+        self.free.set()
+        self.failure: Exception | None = None
+        self.gave_up = asyncio.Event()
+        self.connection = Connection(hub, SendSink(self.send, self.give_up))
+
+    async def send(self, text: str) -> None:
+        await self.free.wait()
+        if self.failure:
+            raise self.failure
+        self.inbox.put_nowait(json.loads(text))
+
+    async def give_up(self) -> None:
+        self.gave_up.set()
+
+    async def see(self, *metals: str) -> None:
+        """Subscribe to these alone, and see their prices."""
+        self.connection.subscribe(frozenset(metals))
+        self.connection.flush()
+        assert (await self.next("priceUpdate"))["snapshot"] is True
+
+    async def next(self, kind: str) -> dict[str, Any]:
+        async with asyncio.timeout(8):
+            while (message := await self.inbox.get())["type"] != kind:
+                pass
+            return message
+
+
+@pytest.fixture
+async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(hub, "_JUDGE_EVERY", 0.05)
+    monkeypatch.setattr(hub, "_CATCH_UP_EVERY", 0.2)
+    monkeypatch.setattr(subscription, "PING_EVERY", 0.2)
+    monkeypatch.setattr(hub, "_REMEMBER_EVERY", 0.01)
+    world = World()
+    yield world
+    await world.hub.stop()
+
+
+@pytest.fixture
+async def rarely(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A hub that looks at the clock and into the database too rarely to help: what happens, Redis did."""
+    monkeypatch.setattr(hub, "_JUDGE_EVERY", 60)
+    monkeypatch.setattr(hub, "_CATCH_UP_EVERY", 60)
+    return world
+
+
+@pytest.fixture
+async def client(world: World) -> Client:
+    """A client that has been sent gold at 100 and knows that it is live."""
+    world.write(quote(price="100"))
+    client = Client(world.hub)
+    assert world.hub.join(client.connection)
+    assert (await client.next("priceUpdate"))["snapshot"] is True
+    assert (await client.next("status"))["feed"] == "live"
+    return client
+
+
+async def test_a_tick_that_redis_brings_goes_out_without_the_database(world: World, client: Client) -> None:
+    world.broken = True
+    await world.bring(world.write(quote(price="101")))
+    message = await client.next("priceUpdate")
+    assert (message["data"]["gold"]["price"], message["seq"], message["snapshot"]) == (101, 2, False)
+
+
+async def test_clients_that_join_are_counted_as_sharing_their_snapshot(rarely: World, client: Client) -> None:
+    others = [Client(rarely.hub) for _ in range(2)]
+    for other in others:
+        rarely.hub.join(other.connection)
+        await other.next("status")
+    await rarely.bring(rarely.write(quote(price="101")))
+    for each in (client, *others):
+        assert (await each.next("priceUpdate"))["seq"] == 2
+    counted = rarely.hub.metrics.registry.get_sample_value
+    # Three snapshots and three statuses of one frame each, and then three updates of one.
+    assert counted("swarna_messages_sent_total") == 9
+    assert counted("swarna_frames_encoded_total", {"compression": "plain"}) == 3
+    assert counted("swarna_frames_shared_total") == 6
+
+
+async def test_a_tick_that_redis_lost_is_filled_in_from_the_database(world: World, client: Client) -> None:
+    world.write(quote(price="150"), moved=True)
+    await world.bring(world.write(quote(price="151")))
+    message = await client.next("priceUpdate")
+    assert (message["data"]["gold"]["price"], message["seq"], message["snapshot"]) == (151, 3, False)
+    assert len(message["changes"]) == 1
+
+
+async def test_a_tick_that_redis_lost_comes_without_a_later_one_too(world: World, client: Client) -> None:
+    world.write(quote(price="150"))
+    assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 150
+
+
+async def test_a_tick_that_comes_twice_goes_out_once(world: World, client: Client) -> None:
+    tick = world.write(quote(price="101"))
+    await world.bring(tick)
+    await world.bring(tick)
+    await world.bring(world.write(quote(price="102")))
+    assert [(await client.next("priceUpdate"))["seq"] for _ in range(2)] == [2, 3]
+
+
+async def test_a_gap_that_cannot_be_filled_is_a_snapshot_never_continuity(world: World, client: Client) -> None:
+    world.ticks.clear()
+    world.ticks.append(published(900, quote(price="175")))
+    world.moves_since = 899
+    await world.bring(world.ticks[-1])
+    message = await client.next("priceUpdate")
+    assert (message["seq"], message["snapshot"]) == (900, True)
+
+
+async def test_a_database_that_was_put_back_is_believed(world: World, client: Client) -> None:
+    await world.bring(world.write(quote(price="101"), seq=500))
+    await client.next("priceUpdate")
+    world.ticks[:] = [published(7, quote(price="99"))]
+    message = await client.next("priceUpdate")
+    assert (message["data"]["gold"]["price"], message["seq"], message["snapshot"]) == (99, 7, True)
+
+
+async def test_a_slow_client_gets_one_merged_update_when_it_wakes(world: World, client: Client) -> None:
+    client.free.clear()
+    for price in range(101, 111):
+        await world.bring(world.write(quote(price=str(price)), moved=price == 105))
+    swift = Client(world.hub)
+    world.hub.join(swift.connection)
+    while (await swift.next("priceUpdate"))["seq"] < 11:
+        pass
+    client.free.set()
+    first = await client.next("priceUpdate")  # this one was on its way when the client fell asleep
+    merged = await client.next("priceUpdate")
+    assert (first["seq"], merged["seq"], merged["data"]["gold"]["price"]) == (2, 11, 110)
+    assert len(merged["changes"]) == 1
+    client.connection.answer(b'{"type": "marker"}')
+    async with asyncio.timeout(8):
+        assert (await client.inbox.get())["type"] == "marker"
+
+
+BATCH = 0.5  # seconds
+
+
+@pytest.fixture
+async def batched(rarely: World) -> AsyncIterator[Client]:
+    """A client of a hub that sends one update in BATCH at most; it has just been sent gold at 100."""
+    hub = rarely.make_hub(dt.timedelta(seconds=BATCH))
+    rarely.write(quote(price="100"))
+    client = Client(hub)
+    hub.join(client.connection)
+    await client.next("priceUpdate")
+    yield client
+    await hub.stop()
+
+
+async def test_what_comes_soon_after_an_update_goes_out_merged_at_the_batchs_end(
+    rarely: World, batched: Client
+) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for price in ("101", "102", "103"):
+        await rarely.bring(rarely.write(quote(price=price), moved=True))
+    merged = await batched.next("priceUpdate")
+    assert loop.time() - began >= BATCH * 0.9
+    assert (merged["seq"], len(merged["changes"])) == (4, 3)
+
+
+async def test_ticks_as_far_apart_as_updates_may_be_are_not_late_for_ever(rarely: World, batched: Client) -> None:
+    loop = asyncio.get_running_loop()
+    due, waited = loop.time() + BATCH / 5, [BATCH]
+    async with asyncio.timeout(30 * BATCH):  # by a tenth of an interval each time: eight, on an idle machine
+        while waited[-1] >= BATCH / 5:
+            await asyncio.sleep(due - loop.time())
+            await rarely.bring(rarely.write(quote(price=str(100 + len(waited)))))
+            came = loop.time()
+            await batched.next("priceUpdate")
+            waited.append(loop.time() - came)
+            due += BATCH
+    assert waited[1] > BATCH / 2
+
+
+async def test_after_a_quiet_batch_interval_an_update_goes_out_at_once(rarely: World) -> None:
+    hub = rarely.make_hub(dt.timedelta(minutes=1))
+    rarely.write(quote(price="100"))
+    client = Client(hub)
+    hub.join(client.connection)
+    await client.next("priceUpdate")
+    hub._told_at -= 60  # a minute passes
+    await rarely.bring(rarely.write(quote(price="101")))
+    assert (await client.next("priceUpdate"))["seq"] == 2
+    await hub.stop()
+
+
+async def test_a_metal_that_is_added_loses_no_move_that_waits_for_an_interval(world: World, client: Client) -> None:
+    client.connection.subscribe(frozenset({"gold"}), interval_ms=60_000)
+    client.connection.flush()
+    await client.next("priceUpdate")
+    swift = Client(world.hub)
+    world.hub.join(swift.connection)
+    await world.bring(world.write(quote(price="105"), moved=True))
+    while (await swift.next("priceUpdate"))["seq"] < 2:
+        pass
+    assert client.inbox.empty()
+    client.connection.subscribe(frozenset({"silver"}))
+    client.connection.answer(b'{"type": "subscribed"}')
+    waited = await client.next("priceUpdate")
+    assert (waited["seq"], len(waited["changes"])) == (2, 1)
+    await client.next("subscribed")
+    assert (await client.next("priceUpdate"))["snapshot"] is True
+
+
+async def test_a_new_interval_counts_from_the_last_update_also_where_nothing_was_missed(
+    world: World, client: Client
+) -> None:
+    client.connection.subscribe(frozenset({"gold"}), interval_ms=86_400_000)
+    client.connection.flush()
+    await client.next("priceUpdate")
+    client.connection.subscribe(frozenset({"gold"}), since=1, interval_ms=100)
+    client.connection.flush()
+    await world.bring(world.write(quote(price="101")))
+    assert (await client.next("priceUpdate"))["seq"] == 2
+
+
+async def test_a_status_does_not_wait_for_an_interval(world: World, client: Client) -> None:
+    client.connection.subscribe(frozenset({"gold"}), interval_ms=86_400_000)
+    client.connection.flush()
+    await client.next("priceUpdate")
+    world.now += dt.timedelta(minutes=6)
+    assert (await client.next("status"))["feed"] == "stale"
+    assert client.inbox.empty()
+
+
+async def test_a_quote_that_grows_old_is_sent_again_as_stale(world: World, client: Client) -> None:
+    world.now += dt.timedelta(minutes=6)
+    message = await client.next("priceUpdate")
+    assert message["data"]["gold"]["stale"] is True
+    assert (message["seq"], message["snapshot"]) == (1, True)
+    assert (await client.next("status"))["feed"] == "stale"
+
+
+async def test_a_quote_grows_old_while_the_wall_clock_is_wrong(world: World, client: Client) -> None:
+    world.now -= dt.timedelta(hours=1)
+    world.steady += 301
+    assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
+    assert (await client.next("status"))["metals"] == {"gold": "stale"}
+    current = world.hub.snapshot()
+    assert current is not None
+    assert current.is_stale(current.quotes[Metal.GOLD], world.now)  # in REST
+
+
+async def test_a_price_that_turns_stale_with_a_tick_of_another_metal_is_sent_again(
+    rarely: World, client: Client
+) -> None:
+    await client.see("gold")
+    rarely.now += dt.timedelta(minutes=6)
+    await rarely.bring(rarely.write(quote("silver", price="5", at=rarely.now)))
+    message = await client.next("priceUpdate")
+    assert (list(message["data"]), message["data"]["gold"]["stale"]) == (["gold"], True)
+
+
+async def test_a_metal_that_is_switched_off_with_a_tick_of_another_leaves_the_screen_too(
+    rarely: World, client: Client
+) -> None:
+    await client.see("gold")
+    rarely.hidden.add(Metal.GOLD)
+    rarely.write(quote("silver", price="5"))
+    await rarely.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
+    assert (await client.next("priceUpdate"))["data"] == {}
+
+
+async def test_a_client_that_comes_back_before_the_first_reading_is_told_what_it_missed(world: World) -> None:
+    for price in ("100", "101", "102", "103", "104"):
+        world.write(quote(price=price), moved=True)
+    client = Client(world.hub)
+    world.hub.join(client.connection)
+    await world.hub.wait_for_seq(4, None)
+    client.connection.subscribe(EVERY_METAL, since=4)
+    client.connection.answer(b'{"type": "subscribed"}')
+    await client.next("subscribed")
+    message = await client.next("priceUpdate")
+    assert (message["seq"], message["snapshot"], len(message["changes"])) == (5, False, 1)
+
+
+async def test_a_price_whose_tick_is_kept_no_longer_is_shown_all_the_same(world: World) -> None:
+    """A process that starts on a Sunday, where ticks are kept for a day."""
+    world.write(quote(price="100"))
+    world.kept_from = 2
+    client = Client(world.hub)
+    world.hub.join(client.connection)
+    message = await client.next("priceUpdate")
+    assert (message["seq"], message["data"]["gold"]["price"], message["snapshot"]) == (1, 100, True)
+
+
+async def test_a_client_that_missed_no_price_is_told_which_turned_stale_while_it_was_away(world: World) -> None:
+    world.hub = world.make_hub(batch_interval=dt.timedelta(seconds=1))
+    world.broken = True
+    client = Client(world.hub)
+    world.hub.join(client.connection)
+    await client.next("status")
+    world.write(quote(price="100"))
+    world.now += dt.timedelta(minutes=6)
+    world.broken = False
+    await world.hub.wait_for_seq(1, None)
+    client.connection.subscribe(EVERY_METAL, since=1)
+    client.connection.flush()
+    message = await client.next("priceUpdate")
+    assert (message["seq"], message["data"]["gold"]["stale"]) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "other", [replace(quote(price="9"), currency="USD"), quote(price="9", source="simulated")], ids=["currency", "lane"]
+)
+async def test_what_a_worker_that_is_set_up_otherwise_publishes_is_not_shown_here(
+    rarely: World, client: Client, other: Quote
+) -> None:
+    rarely.kinds.discard(PriceKind.SIMULATED)
+    tick = published(2, other)
+    rarely.ticks.append(published(2))  # as the database has it for whoever shows rupees
+    await rarely.bring(tick)
+    await rarely.bring(rarely.write(quote("silver", price="5")))
+    message = await client.next("priceUpdate")
+    assert (message["seq"], message["data"]["gold"]["price"]) == (3, 100)
+
+
+async def test_an_emptied_database_is_believed_and_its_next_tick_shown(world: World, client: Client) -> None:
+    world.ticks.clear()
+    assert (await client.next("status"))["feed"] == "down"
+    await world.bring(world.write(quote(price="77")))
+    assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 77
+
+
+async def test_a_message_of_another_version_is_no_loss(rarely: World, client: Client) -> None:
+    rarely.write(quote(price="101"))
+    await rarely.layer.group_send(publish.GROUP, {"type": publish.TICK, "tick": b"\x93\x01\x02\x03"})
+    assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
+
+
+async def test_a_defect_does_not_end_the_watch_over_the_clock(
+    world: World, client: Client, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+) -> None:
+    listen_to("streaming")
+    now = world.now
+    world.now = None  # type: ignore[assignment]  # the defect
+    async with asyncio.timeout(8):
+        while "a defect of ours in the clock's watch" not in caplog.text:
+            await asyncio.sleep(0.01)
+    world.now = now + dt.timedelta(minutes=6)
+    assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
+
+
+async def test_a_stale_price_never_looks_fresh_on_its_way_in(world: World, client: Client) -> None:
+    await world.bring(world.write(quote(price="101", at=NOW - dt.timedelta(days=2))))
+    assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
+
+
+async def test_a_metal_that_staff_switch_off_leaves_the_screen(rarely: World, client: Client) -> None:
+    world = rarely
+    await world.bring(world.write(quote("silver", price="5")))
+    await client.next("priceUpdate")
+    world.hidden.add(Metal.SILVER)
+    await world.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
+    assert (await client.next("priceUpdate"))["data"].keys() == {"gold"}
+
+
+async def test_a_new_freshness_limit_is_in_force_at_once(rarely: World, client: Client) -> None:
+    world = rarely
+    world.now += dt.timedelta(minutes=1)
+    world.freshness_limit = dt.timedelta(seconds=10)
+    await world.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
+    assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
+
+
+async def test_a_redis_that_falls_silent_is_said_once_and_so_is_its_return(
+    world: World, client: Client, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+) -> None:
+    listen_to("streaming")
+    for price in ("101", "102"):
+        world.write(quote(price=price))
+        await client.next("priceUpdate")
+    async with asyncio.timeout(8):
+        while not caplog.records:
+            await asyncio.sleep(0.05)
+    async with asyncio.timeout(8):
+        while len(caplog.records) < 2:
+            await world.bring(world.write(quote(price="103")))
+            await asyncio.sleep(0.05)
+    lost, back = (record.getMessage() for record in caplog.records)
+    assert lost == "the subscription to Redis is lost, trying again: ticks come by the database alone"
+    assert back == "the subscription to Redis is back"
+
+
+async def test_a_database_that_was_put_back_is_no_fault_of_the_subscription(
+    world: World, client: Client, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+) -> None:
+    listen_to("streaming")
+    for price in ("101", "102"):
+        await world.bring(world.write(quote(price=price)))
+        await client.next("priceUpdate")
+    await world.two_looks()
+    world.epoch = "second"
+    world.ticks[:] = [published(1, quote(price="50"))]
+    await world.bring(world.ticks[0])
+    await client.next("priceUpdate")
+    await world.two_looks()
+    assert not caplog.records
+
+
+async def test_a_subscription_that_brings_nothing_while_the_database_has_news_is_renewed(
+    world: World, client: Client
+) -> None:
+    world.layer.groups.clear()  # as of a Redis that knows nothing of it; what the hub tells itself still comes
+    async with asyncio.timeout(8):
+        while not world.layer.groups.get(publish.GROUP):
+            world.write(quote(price="101"))
+            await asyncio.sleep(0.05)
+
+
+async def test_a_silent_subscription_is_renewed_though_there_is_no_news(rarely: World, client: Client) -> None:
+    await rarely.layer.flush()  # who listens now hears no more, and is not told
+    async with asyncio.timeout(8):
+        while not rarely.layer.groups.get(publish.GROUP):
+            await asyncio.sleep(0.05)
+    await rarely.bring(rarely.write(quote(price="101")))
+    assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
+
+
+async def test_a_look_at_the_database_that_does_not_end_is_given_up_said_once_and_begun_anew(
+    world: World,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    listen_to: Callable[[str], None],
+) -> None:
+    monkeypatch.setattr(hub, "_READ_TIMEOUT", 0.1)
+    listen_to("streaming")
+    world.hangs = True
+    async with asyncio.timeout(8):
+        while world.hung < 3:
+            await asyncio.sleep(0.05)
+    assert world.hub.trouble() == "the database is lost"
+    world.hangs = False
+    world.write(quote(price="101"))
+    assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
+    lost, back = (record.getMessage() for record in caplog.records)
+    assert lost == "the database is lost, trying again: no answer in time"
+    assert back == "the database is back"
+    assert world.hub.trouble() is None
+
+
+async def test_a_watch_of_the_database_that_has_stopped_is_told(
+    rarely: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rarely.hub.trouble() is None
+    monkeypatch.setattr(hub, "_LATE", 0.0)
+    assert rarely.hub.trouble() == "has not read the database for 0 s"
+
+
+async def test_without_redis_prices_come_by_the_database_and_it_is_said_once(
+    world: World, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+) -> None:
+    listen_to("streaming")
+    world.layer = None
+    world.write(quote(price="100"))
+    client = Client(world.hub)
+    world.hub.join(client.connection)
+    await client.next("priceUpdate")
+    world.write(quote(price="101"))
+    assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
+    lost = [record for record in caplog.records if "the subscription to Redis is lost" in record.getMessage()]
+    assert len(lost) == 1
+
+
+async def test_without_a_database_clients_keep_what_they_have_and_it_is_said_once(
+    world: World, client: Client, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+) -> None:
+    listen_to("streaming")
+    world.broken = True
+    for _ in range(3):
+        await world.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
+    await world.bring(world.write(quote(price="101")))
+    assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
+    assert [record.levelno for record in caplog.records if "the database" in record.getMessage()] == [logging.ERROR]
+    world.broken = False
+    await world.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
+    await world.bring(world.write(quote(price="102")))
+    await client.next("priceUpdate")
+    assert caplog.records[-1].getMessage() == "the database is back"
+
+
+async def test_a_client_before_the_first_price_is_told_that_the_feed_is_down(world: World) -> None:
+    client = Client(world.hub)
+    world.hub.join(client.connection)
+    assert (await client.next("status"))["feed"] == "down"
+    await world.bring(world.write(quote(price="100")))
+    assert (await client.next("priceUpdate"))["snapshot"] is True
+    assert (await client.next("status"))["feed"] == "live"
+
+
+async def test_a_full_hub_takes_nobody_in_until_somebody_leaves(world: World, client: Client) -> None:
+    others = [Client(world.hub) for _ in range(3)]
+    assert [world.hub.join(other.connection) for other in others] == [True, True, False]
+    world.hub.leave(client.connection, CloseReason.CLIENT)
+    assert world.hub.join(others[2].connection)
+
+
+async def test_a_client_that_vanishes_while_it_is_sent_to_harms_nobody(world: World, client: Client) -> None:
+    gone = Client(world.hub)
+    gone.failure = BrokenPipeError()
+    world.hub.join(gone.connection)
+    await world.bring(world.write(quote(price="101")))
+    assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
+    assert not gone.gave_up.is_set()
+
+
+async def test_a_connection_that_cannot_be_sent_to_is_ended_and_does_not_stand_still(
+    world: World, client: Client
+) -> None:
+    broken = Client(world.hub)
+    broken.failure = RuntimeError("a defect of ours")
+    world.hub.join(broken.connection)
+    async with asyncio.timeout(5):
+        await broken.gave_up.wait()
+
+
+async def test_a_database_that_was_emptied_and_grew_past_us_is_believed_by_everyone(
+    rarely: World, client: Client
+) -> None:
+    await rarely.bring(rarely.write(quote("silver", price="5")))
+    await client.next("priceUpdate")
+    await client.see("silver")
+    rarely.ticks[:] = [published(seq, quote(price="100")) for seq in range(1, 10)]
+    rarely.epoch = "second"
+    await rarely.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
+    assert (await client.next("priceUpdate"))["data"] == {}
+
+
+# --- the market's hours ----------------------------------------------------------------------------------------------
+
+CLOSES = dt.datetime(2026, 9, 25, 21, 0, tzinfo=dt.UTC)  # on the Friday after NOW
+OPENS = dt.datetime(2026, 9, 27, 22, 0, tzinfo=dt.UTC)
+MINUTE = dt.timedelta(minutes=1)
+
+
+async def quoted_at(world: World, client: Client, at: dt.datetime, price: str = "102") -> None:
+    """It is `at`, and the client has been sent a gold price of that moment."""
+    world.now = at
+    await world.bring(world.write(quote(price=price, at=at)))
+    while (await client.next("priceUpdate"))["seq"] < world.ticks[-1].seq:
+        pass
+
+
+async def test_each_change_of_the_market_is_a_status_that_names_the_next(rarely: World, client: Client) -> None:
+    seen: list[tuple[str, str]] = []
+    for at, feed in ((CLOSES - MINUTE, "live"), (CLOSES, "stale"), (OPENS, "live")):
+        await quoted_at(rarely, client, at, str(103 + len(seen)))
+        status = await client.next("status")
+        while (status["feed"], status["timestamp"]) != (feed, formats.time(at)):
+            status = await client.next("status")
+        seen.append((status["market"], status["nextChange"]))
+    assert seen == [
+        ("open", "2026-09-25T21:00:00.000Z"),
+        ("closed", "2026-09-27T22:00:00.000Z"),
+        ("open", "2026-09-28T21:00:00.000Z"),
+    ]
+
+
+async def test_the_configured_holidays_are_kept(world: World, client: Client) -> None:
+    world.now = dt.datetime(2026, 11, 26, 12, 0, tzinfo=dt.UTC)
+    while (status := await client.next("status"))["market"] != "closed":
+        pass
+    assert status["nextChange"] == "2026-11-26T23:00:00.000Z"
+
+
+async def test_nothing_is_live_while_the_market_is_closed_nor_after_it_opens_before_somebody_quotes(
+    world: World, client: Client
+) -> None:
+    await quoted_at(world, client, CLOSES - MINUTE)
+    for now, market in ((CLOSES, "closed"), (OPENS, "open")):
+        world.now = now
+        while (status := await client.next("status"))["market"] != market or status["timestamp"] < formats.time(now):
+            pass
+        assert (status["feed"], status["metals"]) == ("stale", {"gold": "stale"})
+    await quoted_at(world, client, OPENS + MINUTE, "103")
+    assert (await client.next("status"))["feed"] == "live"
+
+
+async def test_a_price_of_the_close_stays_fresh_over_the_weekend_and_ages_from_the_opening(
+    rarely: World, client: Client
+) -> None:
+    await quoted_at(rarely, client, CLOSES - 2 * MINUTE)
+    stale: dict[dt.datetime, Any] = {}
+    for now in (CLOSES + dt.timedelta(days=1), OPENS, OPENS + 3 * MINUTE, OPENS + 4 * MINUTE):
+        rarely.now = now
+        # A look at the time, and a client that comes then.
+        await rarely.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
+        await rarely.bring(rarely.write(quote("silver", price=str(len(stale) + 1), at=now)))
+        while (message := await client.next("priceUpdate"))["seq"] < rarely.ticks[-1].seq:
+            pass
+        stale[now] = message["data"]["gold"]["stale"]
+    assert list(stale.values()) == [False, False, False, True]
+
+
+async def test_a_price_that_was_old_at_the_close_stays_stale(world: World, client: Client) -> None:
+    await quoted_at(world, client, CLOSES - 6 * MINUTE)
+    world.now = CLOSES - dt.timedelta(seconds=30)
+    assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
+    world.now = CLOSES + dt.timedelta(days=1)
+    while (status := await client.next("status"))["market"] != "closed":
+        pass
+    assert status["metals"] == {"gold": "stale"}
+
+
+@pytest.mark.parametrize("source", ["simulated", "fallback"])
+async def test_a_closed_market_keeps_nothing_fresh_that_is_not_its_own(
+    world: World, client: Client, source: str
+) -> None:
+    world.now = CLOSES + dt.timedelta(days=1)
+    await world.bring(world.write(quote(price="103", at=world.now, source=source)))
+    while (await client.next("priceUpdate"))["seq"] < 2:
+        pass
+    world.now += 6 * MINUTE
+    message = await client.next("priceUpdate")
+    assert (message["data"]["gold"]["source"], message["data"]["gold"]["stale"]) == (source, True)
+
+
+# --- histories -------------------------------------------------------------------------------------------------------
+
+
+async def resumed(client: Client, since: int, epoch: str | None) -> dict[str, Any]:
+    """What a client is sent that comes back like this."""
+    await client.connection._hub.wait_for_seq(since, epoch)
+    client.connection.subscribe(EVERY_METAL, since, epoch=epoch)
+    client.connection.answer(b'{"type": "subscribed"}')
+    await client.next("subscribed")
+    return await client.next("priceUpdate")
+
+
+@pytest.mark.parametrize(("epoch", "is_snapshot"), [("first", False), (None, False), ("another", True)])
+async def test_who_comes_back_from_another_history_is_given_the_state(
+    rarely: World, client: Client, epoch: str | None, is_snapshot: bool
+) -> None:
+    await rarely.bring(rarely.write(quote(price="150"), moved=True))
+    assert (await client.next("priceUpdate"))["epoch"] == "first"
+    message = await resumed(client, 1, epoch)
+    assert (message["epoch"], message["snapshot"], len(message["changes"])) == ("first", is_snapshot, not is_snapshot)
+
+
+async def test_who_knows_of_a_new_history_before_this_process_is_not_sent_the_old_one(
+    rarely: World, client: Client
+) -> None:
+    rarely.epoch = "second"
+    rarely.ticks[:] = [published(seq, quote(price=str(100 + seq)), moved=True) for seq in range(1, 4)]
+    message = await resumed(client, 2, "second")
+    assert (message["epoch"], message["seq"], message["snapshot"], len(message["changes"])) == ("second", 3, False, 1)
+
+
+async def test_a_tick_of_another_history_is_not_joined_to_this_one(rarely: World, client: Client) -> None:
+    rarely.epoch = "second"
+    rarely.ticks[:] = [published(1, quote(price="50"))]
+    await rarely.bring(rarely.write(quote(price="51"), moved=True))
+    message = await client.next("priceUpdate")
+    assert (message["epoch"], message["seq"], message["snapshot"], message["changes"]) == ("second", 2, True, [])
+
+
+async def test_a_tick_with_a_number_that_was_given_away_makes_the_hub_look(rarely: World, client: Client) -> None:
+    """The database was put back under its old epoch: nobody but the hub knows what it has seen."""
+    for price in ("101", "102"):
+        await rarely.bring(rarely.write(quote(price=price)))
+        await client.next("priceUpdate")
+    rarely.ticks[:] = rarely.ticks[:1]
+    await rarely.bring(replace(rarely.write(quote(price="77")), published_at=NOW + dt.timedelta(hours=1)))
+    message = await client.next("priceUpdate")
+    assert (message["epoch"], message["snapshot"], message["data"]["gold"]["price"]) == ("not first", True, 77)
+
+
+@pytest.mark.parametrize(("epoch", "moves"), [("first", 1), ("another", 0)])
+async def test_what_a_client_has_seen_is_judged_by_the_first_reading(world: World, epoch: str, moves: int) -> None:
+    world.broken = True
+    client = Client(world.hub)
+    world.hub.join(client.connection)
+    assert "epoch" not in await client.next("status")
+    client.connection.subscribe(EVERY_METAL, since=1, epoch=epoch)
+    world.write(quote(price="100"))
+    world.write(quote(price="102"), moved=True)
+    world.broken = False
+    message = await client.next("priceUpdate")
+    assert (message["snapshot"], len(message["changes"])) == (not moves, moves)
+
+
+async def test_where_clients_are_is_remembered(world: World, client: Client) -> None:
+    await world.bring(world.write(quote(price="101")))
+    async with asyncio.timeout(8):
+        while [position.seq for position in world.remembered] != [1, 2]:
+            await asyncio.sleep(0.01)
+    assert world.remembered[-1] == Position("first", 2, NOW)

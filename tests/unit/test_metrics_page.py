@@ -1,0 +1,178 @@
+"""/metrics: what it answers, and whom."""
+
+import contextlib
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPConnection
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import pytest
+from channels.testing import HttpCommunicator
+from django.conf import settings
+from prometheus_client.parser import text_string_to_metric_families
+
+from infra.addresses import client_address
+from infra.metrics.page import may_read, with_metrics
+from streaming.metrics import Metrics
+from swarna.environment import networks
+from tests.support.server import Server
+
+
+async def elsewhere(scope: Any, receive: Any, send: Any) -> None:
+    """Stands for Django."""
+    await send({"type": "http.response.start", "status": 418, "headers": []})
+    await send({"type": "http.response.body", "body": b"elsewhere"})
+
+
+async def ask(client: tuple[str, int] | None, path: str = "/metrics", **headers: str) -> tuple[int, str]:
+    """What an application that lets 10.0.0.0/8 read answers: status and text."""
+    application = with_metrics(
+        elsewhere,
+        Metrics().registry,
+        networks("10.0.0.0/8"),
+        hosts=["prices.example", "metrics.prices.example", "prices_web.default"],
+    )
+    encoded = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    communicator = HttpCommunicator(application, "GET", path, headers=encoded)
+    communicator.scope["client"] = client
+    response = await communicator.get_response()
+    return response["status"], response["body"].decode()
+
+
+async def test_a_client_of_a_listed_network_reads_them() -> None:
+    status, text = await ask(("10.1.2.3", 50000))
+    assert status == 200
+    assert 'swarna_connections{process="0"} 0.0' in text
+
+
+async def test_any_other_is_told_which_setting_decides() -> None:
+    assert await ask(("192.0.2.7", 50000)) == (403, "METRICS_ALLOWED_FROM does not list 192.0.2.7.\n")
+
+
+@pytest.mark.parametrize("header", ["x_forwarded_for", "forwarded"])
+@pytest.mark.parametrize("proxy", ["10.1.2.3", "::ffff:10.1.2.3"])
+async def test_a_proxy_does_not_lend_its_address_to_whom_it_forwards(proxy: str, header: str) -> None:
+    status, text = await ask((proxy, 50000), **{header: "192.0.2.7"})
+    assert status == 403
+    assert "METRICS_ALLOWED_FROM" in text
+
+
+async def test_a_client_without_an_address_is_refused() -> None:
+    status, _ = await ask(None)
+    assert status == 403
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.0.0.7:3001",
+        "[fd00::7]:3001",
+        "localhost",
+        "web:3001",
+        "swarna_web_1:3001",
+        "metrics.prices.example:3001",
+        "Prices.Example",
+        "Prices_web.Default:3001",
+    ],
+)
+async def test_they_are_read_by_an_address_a_name_of_the_network_or_one_of_ours(host: str) -> None:
+    status, _ = await ask(("10.1.2.3", 50000), host=host)
+    assert status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example:3001", "10.0.0.7.evil.example", "prices.example.evil.example", "a b.example"]
+)
+async def test_a_page_whose_name_was_made_to_lead_here_does_not_read_them(host: str) -> None:
+    """DNS rebinding: a browser of a network that may read them takes what is answered for the page's own."""
+    assert await ask(("10.1.2.3", 50000), host=host) == (
+        403,
+        f"ALLOWED_HOSTS does not list {host.removesuffix(':3001')}: add it, or ask by an address.\n",
+    )
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+def test_they_are_only_to_be_read(server: Server, method: str) -> None:
+    with contextlib.closing(HTTPConnection("127.0.0.1", server.port, timeout=5)) as connection:
+        connection.request(method, "/metrics")
+        response = connection.getresponse()
+        assert (response.status, response.getheader("Allow")) == (405, "GET, HEAD")
+        response.read()
+        connection.request("HEAD", "/metrics")
+        assert connection.getresponse().status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics/", "/metrics.txt", "/healthz"])
+async def test_every_other_path_is_djangos(path: str) -> None:
+    assert await ask(("192.0.2.7", 50000), path) == (418, "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("address", "may"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("10.255.0.1", True),
+        ("172.31.0.1", True),
+        ("192.168.1.1", True),
+        ("fd00::1", True),
+        ("::ffff:192.168.1.1", True),
+        ("::ffff:8.8.8.8", False),
+        ("172.32.0.1", False),
+        ("8.8.8.8", False),
+        ("2001:db8::1", False),
+        ("fe80::1%eth0", False),
+        ("prices.example", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_by_default_this_machine_and_private_networks_may_read(address: str | None, may: bool) -> None:
+    assert may_read(client_address(address, [], []), settings.METRICS_ALLOWED_FROM) is may
+
+
+def test_where_nothing_is_listed_nobody_may() -> None:
+    assert not may_read(ip_address("127.0.0.1"), networks(""))
+
+
+# --- with real web processes ---------------------------------------------------------------------------------------
+
+
+def get(server: Server, **headers: str) -> tuple[int, str, str]:
+    """Status, content type and text of a server's /metrics."""
+    request = urllib.request.Request(f"{server.http_url}/metrics", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return response.status, response.headers["Content-Type"], response.read().decode()
+    except HTTPError as error:
+        with error:
+            return error.code, error.headers["Content-Type"], error.read().decode()
+
+
+def processes(server: Server) -> set[str]:
+    """The processes whose connections a server's /metrics shows."""
+    _, _, text = get(server)
+    return {
+        sample.labels["process"]
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "swarna_connections"
+    }
+
+
+def test_any_web_process_shows_all_that_run(run_server: Callable[..., Server], tmp_path: Path) -> None:
+    one, other = (run_server(METRICS_DIR=str(tmp_path)) for _ in range(2))
+    status, content_type, _ = get(one, Host="10.0.0.7:3001")  # as Prometheus asks, by an address
+    assert (status, content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert processes(one) == processes(other) == {"0", "1"}
+    one.kill()
+    assert processes(other) == {"1"}
+
+
+def test_a_web_process_keeps_to_its_setting(run_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = run_server(METRICS_DIR=str(tmp_path), METRICS_ALLOWED_FROM="192.0.2.7")
+    assert get(server) == (403, "text/plain; charset=utf-8", "METRICS_ALLOWED_FROM does not list 127.0.0.1.\n")

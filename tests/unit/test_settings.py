@@ -1,0 +1,604 @@
+"""The settings: what the environment may say, and what is said to whoever wrote something else."""
+
+import datetime as dt
+import ipaddress
+import os
+import re
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.core.management import call_command
+from hypothesis import given
+from hypothesis import strategies as st
+from marshmallow import ValidationError
+from pytest_django import Settings
+
+from prices import schedule
+from prices.domain.calendar import Calendar
+from prices.domain.quota import Quota
+from prices.providers import PROVIDERS
+from swarna import environment
+from tests.support.product import ROOT
+
+SETTINGS = ROOT / "swarna/settings.py"
+EXAMPLE, OF_COMPOSE = (ROOT / ".env.example").read_text().split("# --- docker-compose.yml alone ---")
+# Where the file of all the others lies can only be said in the environment itself.
+OUTSIDE = {"SWARNA_ENV_FILE"}
+VARIABLES = re.findall(r"^# ([A-Z_]+)=", EXAMPLE, re.MULTILINE)
+
+# What each variable may hold, other than its default; and what it may not.
+GOOD = {
+    "WEBSOCKET_PORT": "8080",
+    "WS_PORT": "8081",
+    "BIND_ADDRESS": "0.0.0.0",
+    "ALLOWED_HOSTS": "prices.example, .example.org",
+    "CSRF_TRUSTED_ORIGINS": "https://prices.example, https://example.org",
+    "TRUSTED_PROXIES": "10.0.0.5, fd00::/8",
+    "SECRET_KEY": "something long and random that nobody else knows, as it should be",
+    "SWARNA_STATE_DIR": "/tmp/swarna-somewhere-else",
+    "DEBUG": "true",
+    "LOG_LEVEL": "debug",
+    "TOKEN_TTL": "7d",
+    "SESSION_TTL": "30d",
+    "DATABASE_URL": "postgres://asha:secret@db.example:5432/swarna",
+    "REDIS_URL": "rediss://:secret@redis.example:6380/1",
+    "REDIS_PREFIX": "swarna-staging",
+    "BASE_CURRENCY": "usd",
+    "PRICE_PROVIDERS": "simulated, gold_api_com",
+    "GOLD_API_COM_URL": "http://127.0.0.1:8000/gold/",
+    "GOLD_API_COM_QUOTA": "5000/day",
+    "GOLDAPI_IO_QUOTA": " 1000 / month ",
+    "METALS_DEV_QUOTA": "none",
+    "METALPRICEAPI_QUOTA": "1/day",
+    "SWISSQUOTE_QUOTA": "7/month",
+    "MAX_JUMP_PERCENT": "2.5",
+    "CONSENSUS_SOURCES": "2",
+    "CONSENSUS_TOLERANCE_PERCENT": "0.5",
+    "GOLDAPI_IO_URL": "http://127.0.0.1:8000/goldapi/",
+    "GOLDAPI_IO_KEY": "not-a-key-of-goldapi",
+    "METALS_DEV_URL": "http://127.0.0.1:8000/metals/",
+    "METALS_DEV_KEY": "NOT0A1KEY2OF3METALS+/=",
+    "METALPRICEAPI_URL": "http://127.0.0.1:8000/metalprice/",
+    "METALPRICEAPI_KEY": " not-a-key-of-metalpriceapi ",
+    "SWISSQUOTE_URL": "http://127.0.0.1:8000/swissquote",
+    "FRANKFURTER_URL": "https://rates.example",
+    "OPEN_ER_API_URL": "https://rates.example/er/",
+    "PRICE_UPDATE_INTERVAL": "100",
+    "PROVIDER_BUDGET": "2500ms",
+    "FRESHNESS_LIMIT": "2m",
+    "CHANGE_THRESHOLD_PERCENT": "0.25",
+    "FALLBACK_AFTER": "1d",
+    "MARKET_HOLIDAYS": "2026-12-25, 2026-11-26T14:30",
+    "CLOSED_UPDATE_INTERVAL": "1h",
+    "TICKS_KEPT_FOR": "90d",
+    "TIME_ZONE": "UTC",
+    "WS_MAX_CONNECTIONS": "5000",
+    "WS_MAX_CONNECTIONS_PER_IP": "50",
+    "WS_AUTH_REQUIRED": "true",
+    "WS_AUTH_RECHECK": "5s",
+    "API_RATE_LIMIT": "100",
+    "API_USER_RATE_LIMIT": "0",
+    "API_RATE_WINDOW": "1h",
+    "CORS_ALLOWED_ORIGINS": "https://shop.example, http://localhost:5173",
+    "WS_RATE_LIMIT": "100",
+    "WS_USER_RATE_LIMIT": "200",
+    "WS_RATE_WINDOW": "1.5m",
+    "WS_MAX_MESSAGE_BYTES": "1024",
+    "WS_TIMEOUT": "10s",
+    "WEB_PROCESSES": "4",
+    "WS_BATCH_INTERVAL": "0",
+    "WS_COMPRESSION_THRESHOLD": "0",
+    "WS_DRAIN_TIMEOUT": "10s",
+    "WS_RESTART_SPREAD": "1m",
+    "METRICS_ALLOWED_FROM": "192.0.2.7, 2001:db8::/32",
+    "METRICS_DIR": "/tmp/swarna-metrics-somewhere-else",
+}
+NUMBERS = ["many", "0", "-1", "1.5", "1e3", "9" * 5000]
+QUOTAS = ["100", "100/week", "0/day", "-1/day", "many/day", "1.5/day", "9999999999/day"]
+ADDRESSES = ["api.gold-api.com", "ftp://host", "http://", "http://[", "http://host:port", "//host"]
+KEYS = ["hunter2", "hunter2 hunter2", "hunter2\thunter2", "hunter2hunter2→", "hunter2" * 100]
+DURATIONS = ["soon", "0", "-1", "1 week", "0.4ms", "1e3", "4000d", "9" * 400, "5m 30s", "nan"]
+BAD = {
+    "WEBSOCKET_PORT": [*NUMBERS, "65536"],
+    "WS_PORT": [*NUMBERS, "65536"],
+    "TRUSTED_PROXIES": ["proxy.example", "10.0.0.5/8", "10.0.0.5 10.0.0.6", "10.0.0.5,", "10.0.0.0/33", "*"],
+    "DEBUG": ["maybe"],
+    "LOG_LEVEL": ["LOUD", "getLogger"],
+    "DATABASE_URL": [
+        "swarna",
+        "mysql://asha:hunter2@db/swarna",
+        "postgres://asha:hunter2@db:port/swarna",
+        "postgres://asha:hunter2@[/swarna",
+        "https://asha:hunter2@db",
+    ],
+    "REDIS_URL": [
+        "localhost:6379",
+        "http://:hunter2@localhost",
+        "redis://:hunter2@[",
+        "redis://:hunter2@localhost:port",
+    ],
+    "BASE_CURRENCY": ["rupees", "₹", "12$", "IN"],
+    "GOLD_API_COM_QUOTA": QUOTAS,
+    "GOLDAPI_IO_QUOTA": QUOTAS,
+    "METALS_DEV_QUOTA": QUOTAS,
+    "METALPRICEAPI_QUOTA": QUOTAS,
+    "SWISSQUOTE_QUOTA": QUOTAS,
+    "MAX_JUMP_PERCENT": ["one", "0", "-1", "NaN", "5%"],
+    "CONSENSUS_SOURCES": ["two", "-1", "1", "1.5", "21"],
+    "CONSENSUS_TOLERANCE_PERCENT": ["one", "0", "-1", "NaN", "101"],
+    "GOLD_API_COM_URL": ADDRESSES,
+    "GOLDAPI_IO_URL": ADDRESSES,
+    "GOLDAPI_IO_KEY": KEYS,
+    "METALS_DEV_URL": ADDRESSES,
+    "METALS_DEV_KEY": KEYS,
+    "METALPRICEAPI_URL": ADDRESSES,
+    "METALPRICEAPI_KEY": KEYS,
+    "SWISSQUOTE_URL": ADDRESSES,
+    "FRANKFURTER_URL": ADDRESSES,
+    "OPEN_ER_API_URL": ADDRESSES,
+    "PRICE_UPDATE_INTERVAL": [*DURATIONS, "99", "99ms", "86401s"],
+    "PROVIDER_BUDGET": [*DURATIONS, "10", "999ms"],
+    "FRESHNESS_LIMIT": [*DURATIONS, "300", "999ms"],
+    "CHANGE_THRESHOLD_PERCENT": ["one", "0", "-1", "NaN", "Infinity", "1%"],
+    "FALLBACK_AFTER": [*DURATIONS, "60", "999ms"],
+    "MARKET_HOLIDAYS": ["Christmas", "2026-12-32", "2026-12-25T17:00", "2026-12-25, 2026-12-25", "2026-12-25T14"],
+    "CLOSED_UPDATE_INTERVAL": DURATIONS,
+    "TICKS_KEPT_FOR": ["forever", "-1d", "90", "23h", "00"],
+    "TIME_ZONE": ["Bombay", "/etc/passwd", "../../etc/passwd", "Asia/", "a\nb"],
+    "WS_MAX_CONNECTIONS": NUMBERS,
+    "WS_MAX_CONNECTIONS_PER_IP": [value for value in NUMBERS if value != "0"],
+    "WS_AUTH_REQUIRED": ["perhaps"],
+    "WS_AUTH_RECHECK": [*DURATIONS, "30001"],
+    "TOKEN_TTL": DURATIONS,
+    "SESSION_TTL": [*DURATIONS, "24", "59s"],
+    "API_RATE_LIMIT": [value for value in NUMBERS if value != "0"],
+    "API_USER_RATE_LIMIT": [value for value in NUMBERS if value != "0"],
+    "API_RATE_WINDOW": DURATIONS,
+    "CORS_ALLOWED_ORIGINS": ["shop.example", "https://shop.example/path", "https://", "ftp://shop.example"],
+    "WS_RATE_LIMIT": NUMBERS,
+    "WS_USER_RATE_LIMIT": NUMBERS,
+    "WS_RATE_WINDOW": DURATIONS,
+    "WS_MAX_MESSAGE_BYTES": [*NUMBERS, "255"],
+    "WS_TIMEOUT": [*DURATIONS, "30", "999ms"],
+    "WEB_PROCESSES": [*NUMBERS, "257"],
+    "WS_BATCH_INTERVAL": [each for each in DURATIONS if each not in ("0", "0.4ms")],
+    "WS_COMPRESSION_THRESHOLD": [each for each in NUMBERS if each != "0"],
+    "WS_DRAIN_TIMEOUT": DURATIONS,
+    "WS_RESTART_SPREAD": DURATIONS,
+    "METRICS_ALLOWED_FROM": ["everybody", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8 fc00::/7"],
+}
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Read the settings anew, in an environment in which only these variables are set; None is for one that is not."""
+
+    def load(**variables: str | None) -> dict[str, Any]:
+        given = {"SWARNA_STATE_DIR": str(tmp_path / "state"), "SWARNA_ENV_FILE": ""} | variables
+        for name in {*VARIABLES, *OUTSIDE}:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in given.items():
+            if value is not None:
+                monkeypatch.setenv(name, value)
+        return {name: value for name, value in runpy.run_path(str(SETTINGS)).items() if name.isupper()}
+
+    return load
+
+
+def manage(*arguments: str, state: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `manage.py` in an environment in which only these variables are set."""
+    bare = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=bare | {"SWARNA_STATE_DIR": str(state), "SWARNA_ENV_FILE": ""} | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+# --- .env.example --------------------------------------------------------------------------------------------------
+
+
+def test_every_variable_is_explained_and_every_explained_one_is_read() -> None:
+    read = set(re.findall(r'(?:env\.\w+[(,]|environ\.get\()\s*"([A-Z_]+)"', SETTINGS.read_text()))
+    assert set(VARIABLES) == read - OUTSIDE
+    assert len(VARIABLES) == len(set(VARIABLES))
+
+
+def test_what_compose_alone_reads_is_explained_too() -> None:
+    explained = re.findall(r"^# ([A-Z_]+)=", OF_COMPOSE, re.MULTILINE)
+    read = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+    assert explained
+    assert set(explained) == read - set(VARIABLES)
+
+
+def test_an_env_file_of_the_machine_does_not_undo_what_the_image_needs() -> None:
+    of_image = set(re.findall(r"^(?:ENV|   ) ([A-Z_]+)=", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    for_all, _, _ = (ROOT / "docker-compose.yml").read_text().partition("services:")
+    assert of_image & set(VARIABLES)
+    assert of_image & set(VARIABLES) <= set(re.findall(r"^    ([A-Z_]+): ", for_all, re.MULTILINE))
+
+
+def test_no_other_part_reads_the_environment() -> None:
+    named = re.compile(r'environ(?:\.get\(|\[)\s*"(\w+)"|getenv\("(\w+)"')
+    readers = {
+        (path.name, *match.groups())
+        for folder in ("swarna", "accounts", "prices", "streaming")
+        for path in (ROOT / folder).rglob("*.py")
+        for match in named.finditer(path.read_text())
+        if path != SETTINGS
+    }
+    # `up` repeats to people what they set for it, whatever the settings made of that.
+    assert {(path, name) for path, *names in readers for name in names if name in VARIABLES} <= {
+        ("up.py", "SWARNA_STATE_DIR"),
+        ("up.py", "DATABASE_URL"),
+    }
+
+
+def test_the_values_in_the_example_are_the_defaults(
+    load: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = tmp_path / ".env"
+    example.write_text(re.sub(r"^# ([A-Z_]+=)", r"\1", EXAMPLE, flags=re.MULTILINE))
+    monkeypatch.chdir(tmp_path)
+    by_default = load(SECRET_KEY="x")
+    assert by_default["ENVIRONMENT_ERRORS"] == {}
+    assert load(SECRET_KEY="x", SWARNA_ENV_FILE=str(example)) == by_default
+
+
+def test_the_state_folder_is_in_the_checkout_wherever_one_stands(
+    load: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for written in ("", "var"):
+        assert load(SWARNA_STATE_DIR=written, SECRET_KEY="x")["STATE_DIR"] == ROOT / "var"
+    assert load(SWARNA_STATE_DIR=str(tmp_path), SECRET_KEY="x")["STATE_DIR"] == tmp_path
+
+
+# --- what may be said ----------------------------------------------------------------------------------------------
+
+
+def test_every_variable_has_an_example_here() -> None:
+    assert set(GOOD) == set(VARIABLES)
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_a_variable_means_the_same_in_the_environment_and_in_the_file(
+    load: Callable[..., dict[str, Any]], tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f'{name}="{GOOD[name]}"\n')
+    others = {"SECRET_KEY": "x", "SWARNA_STATE_DIR": str(tmp_path), name: None}
+    by_environment = load(**others | {name: GOOD[name]})
+    assert by_environment["ENVIRONMENT_ERRORS"] == {}
+    assert load(**others, SWARNA_ENV_FILE=str(file)) == by_environment
+    assert load(**others) != by_environment
+
+
+def test_the_environment_wins_over_the_file(load: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("WS_RATE_LIMIT=7\nWS_MAX_CONNECTIONS=8\n")
+    settings = load(SWARNA_ENV_FILE=str(file), WS_RATE_LIMIT="9")
+    assert (settings["WS_RATE_LIMIT"], settings["WS_MAX_CONNECTIONS"]) == (9, 8)
+
+
+def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -> None:
+    settings = load(**{name: value for name, value in GOOD.items() if name != "SWARNA_STATE_DIR"})
+    expected = {
+        "WEBSOCKET_PORT": 8080,
+        "ALLOWED_HOSTS": ["prices.example", ".example.org"],
+        "CSRF_TRUSTED_ORIGINS": ["https://prices.example", "https://example.org"],
+        "TRUSTED_PROXIES": [ipaddress.ip_network("10.0.0.5"), ipaddress.ip_network("fd00::/8")],
+        "DEBUG": True,
+        "LOG_LEVEL": 10,
+        "BASE_CURRENCY": "USD",
+        "PRICE_PROVIDERS": ["simulated", "gold_api_com"],
+        "GOLD_API_COM_URL": "http://127.0.0.1:8000/gold",
+        "GOLD_API_COM_QUOTA": Quota(5000, "day"),
+        "GOLDAPI_IO_QUOTA": Quota(1000, "month"),
+        "METALS_DEV_QUOTA": None,
+        "METALPRICEAPI_QUOTA": Quota(1, "day"),
+        "SWISSQUOTE_QUOTA": Quota(7, "month"),
+        "MAX_JUMP_PERCENT": Decimal("2.5"),
+        "CONSENSUS_SOURCES": 2,
+        "CONSENSUS_TOLERANCE_PERCENT": Decimal("0.5"),
+        "GOLDAPI_IO_URL": "http://127.0.0.1:8000/goldapi",
+        "GOLDAPI_IO_KEY": "not-a-key-of-goldapi",
+        "METALS_DEV_KEY": "NOT0A1KEY2OF3METALS+/=",
+        "METALPRICEAPI_KEY": "not-a-key-of-metalpriceapi",
+        "PRICE_UPDATE_INTERVAL": dt.timedelta(milliseconds=100),
+        "PROVIDER_BUDGET": dt.timedelta(seconds=2.5),
+        "FRESHNESS_LIMIT": dt.timedelta(minutes=2),
+        "CHANGE_THRESHOLD_PERCENT": Decimal("0.25"),
+        "FALLBACK_AFTER": dt.timedelta(days=1),
+        "MARKET_CALENDAR": Calendar({dt.date(2026, 12, 25): None, dt.date(2026, 11, 26): dt.time(14, 30)}),
+        "CLOSED_UPDATE_INTERVAL": dt.timedelta(hours=1),
+        "TICKS_KEPT_FOR": dt.timedelta(days=90),
+        "TIME_ZONE": "UTC",
+        "WS_RATE_WINDOW": dt.timedelta(seconds=90),
+        "METRICS_ALLOWED_FROM": [ip_network("192.0.2.7"), ip_network("2001:db8::/32")],
+        "REDIS_IS_EMBEDDED": False,
+        "CELERY_BROKER_URL": GOOD["REDIS_URL"],
+    }
+    assert {name: settings[name] for name in expected} == expected
+    database = settings["DATABASES"]["default"]
+    assert (database["ENGINE"], database["HOST"], database["PORT"], database["NAME"], database["USER"]) == (
+        "infra.postgresql",
+        "db.example",
+        5432,
+        "swarna",
+        "asha",
+    )
+    assert "init_command" not in database.get("OPTIONS", {})
+
+
+def test_without_anything_it_runs_on_what_it_brings(load: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    settings = load()
+    assert settings["DATABASES"]["default"]["NAME"] == tmp_path / "state/swarna.sqlite3"
+    assert (settings["REDIS_IS_EMBEDDED"], settings["REDIS_URL"], settings["CHANNEL_LAYERS"]) == (True, None, {})
+    assert settings["FRESHNESS_LIMIT"] is None
+
+
+# To be empty means something else of these: the first has a test above, and of the second the list is empty then.
+WITH_A_MEANING_WHERE_EMPTY = {"SWARNA_STATE_DIR", "METRICS_ALLOWED_FROM"}
+
+
+@pytest.mark.parametrize("name", sorted(set(VARIABLES) - WITH_A_MEANING_WHERE_EMPTY))
+def test_what_is_left_empty_is_as_if_it_were_absent(
+    load: Callable[..., dict[str, Any]], tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f"{name}=\n")
+    by_default = load()
+    assert by_default["ENVIRONMENT_ERRORS"] == {}
+    for empty in ("", " "):
+        assert load(**{name: empty}) == by_default
+    assert load(SWARNA_ENV_FILE=str(file)) == by_default
+
+
+def test_the_older_port_counts_where_the_newer_is_empty_too(load: Callable[..., dict[str, Any]]) -> None:
+    assert load(WEBSOCKET_PORT="", WS_PORT="4001")["WEBSOCKET_PORT"] == 4001
+
+
+def test_nobody_reads_the_metrics_where_the_list_of_who_may_is_empty(load: Callable[..., dict[str, Any]]) -> None:
+    assert load(METRICS_ALLOWED_FROM="")["METRICS_ALLOWED_FROM"] == []
+
+
+def test_a_login_lasts_a_day_unless_it_is_said_otherwise(load: Callable[..., dict[str, Any]]) -> None:
+    assert load()["SESSION_COOKIE_AGE"] == 24 * 3600
+    assert load(SESSION_TTL="30d")["SESSION_COOKIE_AGE"] == 30 * 24 * 3600
+
+
+def test_the_older_name_of_the_port_is_read_where_the_newer_is_absent(load: Callable[..., dict[str, Any]]) -> None:
+    assert load(WS_PORT="4001")["WEBSOCKET_PORT"] == 4001
+    assert load(WS_PORT="4001", WEBSOCKET_PORT="4002")["WEBSOCKET_PORT"] == 4002
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("60000", 60),
+        ("1", 0.001),
+        ("500ms", 0.5),
+        ("60s", 60),
+        ("1.5s", 1.5),
+        ("5m", 300),
+        ("1h", 3600),
+        ("1d", 86400),
+        (" 10 s ", 10),
+        ("3650d", 3650 * 86400),
+    ],
+)
+def test_durations_are_milliseconds_or_have_a_unit(text: str, seconds: float) -> None:
+    assert environment.duration(text) == dt.timedelta(seconds=seconds)
+
+
+def test_one_who_wrote_seconds_without_a_unit_is_told(load: Callable[..., dict[str, Any]]) -> None:
+    (told,) = load(PROVIDER_BUDGET="10")["ENVIRONMENT_ERRORS"]["PROVIDER_BUDGET"]
+    assert told == "must be from 1000 ms to 315360000000 ms; without a unit it is milliseconds"
+
+
+@given(st.text())
+def test_any_other_text_is_no_duration(text: str) -> None:
+    try:
+        span = environment.duration(text)
+    except ValidationError as error:
+        assert error.messages
+    else:
+        assert dt.timedelta(milliseconds=1) <= span <= dt.timedelta(days=3650)
+
+
+def test_the_interval_may_be_what_the_schedule_can_keep(load: Callable[..., dict[str, Any]]) -> None:
+    shortest = schedule.SHORTEST_INTERVAL // dt.timedelta(milliseconds=1)
+    assert load(PRICE_UPDATE_INTERVAL=str(shortest))["PRICE_UPDATE_INTERVAL"] == schedule.SHORTEST_INTERVAL
+    assert "PRICE_UPDATE_INTERVAL" in load(PRICE_UPDATE_INTERVAL=str(shortest - 1))["ENVIRONMENT_ERRORS"]
+
+
+# --- what may not --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+def test_a_malformed_variable_is_reported_and_breaks_nothing_before(
+    load: Callable[..., dict[str, Any]], name: str, value: str
+) -> None:
+    errors = load(**{name: value})["ENVIRONMENT_ERRORS"]
+    assert list(errors) == [name]
+    assert errors[name]
+    assert "hunter2" not in str(errors)
+
+
+def test_a_malformed_variable_has_its_default_until_it_is_mended(load: Callable[..., dict[str, Any]]) -> None:
+    settings = load(WS_BATCH_INTERVAL="soon", API_RATE_LIMIT="-1", GOLDAPI_IO_URL="goldapi.io", WS_PORT="x")
+    assert set(settings["ENVIRONMENT_ERRORS"]) == {"WS_BATCH_INTERVAL", "API_RATE_LIMIT", "GOLDAPI_IO_URL", "WS_PORT"}
+    assert settings["WS_BATCH_INTERVAL"] == dt.timedelta(seconds=1)
+    assert (settings["API_RATE_LIMIT"], settings["WEBSOCKET_PORT"]) == (600, 3001)
+    assert settings["GOLDAPI_IO_URL"] == "https://www.goldapi.io"
+
+
+def test_check_reports_everything_that_is_wrong_at_once_with_a_hint(tmp_path: Path) -> None:
+    worst = {name: values[-1] for name, values in BAD.items() if name != "WS_PORT"}
+    checked = manage("check", state=tmp_path, **worst, PRICE_PROVIDERS="gold_api_com,goldprice.org")
+    assert checked.returncode == 1
+    assert "Traceback" not in checked.stderr
+    for name in worst:
+        assert checked.stderr.count(f"(swarna.E001) {name} cannot be used: ") == 1, name
+        assert f"HINT: Mend {name} in the environment or in .env" in checked.stderr
+    assert "(swarna.E002) PRICE_PROVIDERS names 'goldprice.org', which is not a price source." in checked.stderr
+    assert f"HINT: Choose from: {', '.join(sorted(PROVIDERS))}." in checked.stderr
+    assert f"{len(worst) + 1} issues" in checked.stderr
+    assert "hunter2" not in checked.stderr
+
+
+NEEDING_KEYS = {"goldapi_io": "GOLDAPI_IO_KEY", "metals_dev": "METALS_DEV_KEY", "metalpriceapi": "METALPRICEAPI_KEY"}
+
+
+def said_by_checks() -> list[str]:
+    """What `manage.py check` would say of these settings, each with its id and its hint."""
+    return [str(said) for said in run_checks()]
+
+
+def test_a_source_without_its_key_is_reported_with_a_hint(settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = ["gold_api_com", "swissquote", *NEEDING_KEYS]
+    for said, (name, key) in zip(said_by_checks(), NEEDING_KEYS.items(), strict=True):
+        assert f"(swarna.E003) PRICE_PROVIDERS names {name!r}, which needs a key, and {key} is empty." in said
+        assert f"HINT: Set {key} in the environment or in .env, or take {name} out of" in said
+
+
+def test_a_source_with_its_key_is_in_order(settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = [*NEEDING_KEYS, "metals_dev"]
+    for key in NEEDING_KEYS.values():
+        setattr(settings, key, "not-a-key")
+    assert said_by_checks() == []
+    settings.METALS_DEV_KEY = ""
+    (said,) = said_by_checks()
+    assert "swarna.E003" in said
+
+
+def test_a_key_of_a_source_that_is_not_asked_may_be_absent(settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = ["gold_api_com"]
+    assert said_by_checks() == []
+
+
+def test_more_sources_cannot_have_to_agree_than_there_are(settings: Settings) -> None:
+    settings.PRICE_PROVIDERS, settings.CONSENSUS_SOURCES = ["gold_api_com", "swissquote"], 3
+    (said,) = said_by_checks()
+    assert "(swarna.E004) CONSENSUS_SOURCES asks for 3 sources to agree, and PRICE_PROVIDERS names 2:" in said
+    settings.CONSENSUS_SOURCES = 2
+    assert said_by_checks() == []
+
+
+def test_a_simulated_market_has_no_say_in_what_sources_agree_on(settings: Settings) -> None:
+    settings.PRICE_PROVIDERS, settings.CONSENSUS_SOURCES = ["gold_api_com", "simulated"], 2
+    (said,) = said_by_checks()
+    assert "(swarna.E005) CONSENSUS_SOURCES asks for sources that agree, and PRICE_PROVIDERS names 'simulated'" in said
+    settings.CONSENSUS_SOURCES = 0
+    assert said_by_checks() == []
+
+
+def test_a_source_that_is_named_twice_is_one(load: Callable[..., dict[str, Any]]) -> None:
+    assert load(PRICE_PROVIDERS="swissquote,gold_api_com,swissquote")["PRICE_PROVIDERS"] == [
+        "swissquote",
+        "gold_api_com",
+    ]
+
+
+def test_no_server_starts_with_a_malformed_variable(tmp_path: Path) -> None:
+    served = manage("serve", state=tmp_path, WS_RATE_LIMIT="many")
+    assert served.returncode == 1
+    assert "(swarna.E001) WS_RATE_LIMIT cannot be used" in served.stderr
+    assert "Traceback" not in served.stderr
+    another_server = subprocess.run(
+        [sys.executable, "-c", "import swarna.asgi"],
+        cwd=ROOT,
+        env=os.environ | {"SWARNA_STATE_DIR": str(tmp_path), "WS_RATE_LIMIT": "many"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert another_server.returncode == 1
+    assert "Run `manage.py check`: {'WS_RATE_LIMIT'" in another_server.stderr
+
+
+@pytest.mark.parametrize("program", ["worker", "beat"])
+@pytest.mark.usefixtures("django_db_setup")
+def test_celery_does_not_start_with_a_malformed_variable_either(program: str) -> None:
+    started = subprocess.run(
+        [sys.executable, "-m", "celery", "--skip-checks", "-A", "swarna", program],
+        cwd=ROOT,
+        env=os.environ | {"FALLBACK_AFTER": "soon"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert started.returncode == 1
+    assert "(swarna.E001) FALLBACK_AFTER cannot be used" in started.stderr
+    assert "Traceback" not in started.stderr
+
+
+def test_a_checkout_without_any_configuration_is_in_order(tmp_path: Path) -> None:
+    checked = manage("check", state=tmp_path)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+# --- what is kept --------------------------------------------------------------------------------------------------
+
+
+def test_a_secret_is_drawn_once_and_kept_for_its_owner(load: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    secret = load()["SECRET_KEY"]
+    assert len(secret) >= 50
+    assert load()["SECRET_KEY"] == secret
+    assert (tmp_path / "state/secret-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_secret_that_was_given_is_not_kept(load: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    assert load(SECRET_KEY="given")["SECRET_KEY"] == "given"
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("folder", ["/dev/null", "/dev/null/state", "/proc/state", "/" + "x" * 300])
+def test_a_state_folder_that_cannot_be_written_is_one_line(load: Callable[..., dict[str, Any]], folder: str) -> None:
+    with pytest.raises(SystemExit) as refusal:
+        load(SWARNA_STATE_DIR=folder)
+    (line,) = str(refusal.value).splitlines()
+    assert folder in line
+    assert "SWARNA_STATE_DIR" in line
+
+
+def test_and_that_line_is_all_that_is_printed() -> None:
+    checked = manage("check", state=Path("/dev/null/state"))
+    assert checked.returncode == 1
+    assert checked.stderr.startswith("Swarna keeps its state in /dev/null/state, which cannot be used: ")
+    assert len(checked.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfeW\x00S\x00", None], ids=["UTF-16", "a folder"])
+def test_a_file_that_cannot_be_read_is_one_line(
+    load: Callable[..., dict[str, Any]], tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / ".env"
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    with pytest.raises(SystemExit, match=re.escape(f"{file} cannot be read")) as refusal:
+        load(SWARNA_ENV_FILE=str(file))
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+@pytest.mark.django_db
+def test_the_migrations_are_of_these_models() -> None:
+    call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
+
+def test_ticks_are_kept_for_good_where_they_are_kept_for_0(load: Callable[..., dict[str, Any]]) -> None:
+    assert load(TICKS_KEPT_FOR="0")["TICKS_KEPT_FOR"] is None

@@ -1,0 +1,168 @@
+"""Candles on the stream: which of them a client is sent, and when one is closed."""
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from websockets.sync.client import connect
+
+from prices.api.serializers import CandleSerializer
+from prices.domain.candles import Counted, Interval, of_tick
+from prices.domain.positions import Position
+from streaming import candles
+from streaming.candles import CandleLog, CandleUpdate
+from streaming.protocol import CANDLES, EVERY_METAL, CandleData, ClientError, ErrorCode, parse
+from streaming.publication_log import PublicationLog
+from tests.support.quotes import NOW
+from tests.support.server import Server
+from tests.support.stream_client import ask, receive
+from tests.unit.test_ticks import tick
+
+MINUTE = dt.timedelta(minutes=1)
+ONE = frozenset({"1m"})
+
+
+def candle(minute: int, seq: int, price: int = 100, interval: Interval = Interval.MINUTE) -> CandleUpdate:
+    start = NOW + minute * MINUTE
+    tick = Counted(at=start, source="a", price=Decimal(price), order=seq, seq=seq)
+    return CandleUpdate.of(of_tick(tick, interval, start), start + MINUTE)
+
+
+def log_of(*updates: CandleUpdate) -> CandleLog:
+    log = CandleLog()
+    for update in updates:
+        log.take("gold", [update])
+    return log
+
+
+def told(log: CandleLog, since: int | None) -> list[tuple[str, int, bool]]:
+    """Start, close and whether it is closed of the minutes of gold."""
+    minutes = log.changed(["gold"], ONE, since)["gold"]["1m"]
+    return [(each.start[14:16], int(each.close), each.closed) for each in minutes]
+
+
+def test_a_snapshot_holds_the_live_candle_alone() -> None:
+    assert told(log_of(candle(0, 1), candle(1, 2, 101)), None) == [("01", 101, False)]
+
+
+def test_a_candle_closes_when_the_next_one_begins() -> None:
+    log = log_of(candle(0, 1), candle(1, 2, 101))
+    assert told(log, 1) == [("00", 100, True), ("01", 101, False)]
+    assert told(log, 2) == [("01", 101, False)]
+
+
+def test_a_client_that_missed_some_is_told_all_that_closed_meanwhile() -> None:
+    log = log_of(*(candle(minute, minute + 1, 100 + minute) for minute in range(4)))
+    assert told(log, 1) == [("00", 100, True), ("01", 101, True), ("02", 102, True), ("03", 103, False)]
+
+
+def test_a_closed_candle_that_is_corrected_is_told_again() -> None:
+    log = log_of(candle(0, 1), candle(1, 2), candle(0, 3, 99))
+    assert told(log, 2) == [("00", 99, True), ("01", 100, False)]
+
+
+def test_candles_that_closed_long_ago_are_let_go_but_for_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candles, "_LEAST_HELD", 3)
+    log = log_of(*(candle(minute, minute + 1) for minute in range(5)))
+    log.forget_before(3)
+    assert (log.since, told(log, log.since)[0]) == (2, ("01", 100, True))
+    log.forget_before(5)
+    assert (log.since, told(log, log.since)[0]) == (3, ("02", 100, True))
+    log.forget_before(1000)
+    assert (log.since, len(told(log, log.since))) == (3, 3)
+
+
+def test_a_client_that_waits_for_more_ticks_than_are_held_loses_no_candle() -> None:
+    log = PublicationLog(currency="INR", ticks=10, moves=10)
+    log.replace(Position("first", 0, None), {}, [], [], moves_since=0)
+    for seq in range(1, 200):
+        bare = tick(seq, "gold", moved=("gold",) if seq == 195 else ())
+        log.append(msgspec.structs.replace(bare, candles={"gold": [candle(seq // 30, seq)]}))
+    update = log.update(EVERY_METAL, 29, ONE)
+    assert update is not None
+    message = json.loads(update.frame.payload)
+    assert (message["snapshot"], len(message["changes"])) == (False, 1)
+    assert [each["start"][14:16] for each in message["candles"]["gold"]["1m"]] == [
+        "00",
+        "01",
+        "02",
+        "03",
+        "04",
+        "05",
+        "06",
+    ]
+
+
+def test_only_the_intervals_that_were_asked_for_are_told() -> None:
+    log = log_of(candle(0, 1), candle(0, 1, interval=Interval.DAY))
+    assert list(log.changed(["gold", "silver"], frozenset({"1d"}), None)["gold"]) == ["1d"]
+    assert log.changed(["silver"], ONE, None) == {"silver": {}}
+
+
+@pytest.mark.parametrize("given", ['"1m"', "[1]", '["2m"]', "{}", '[["1m"]]'])
+def test_candles_are_a_list_of_known_intervals(given: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        parse(f'{{"type":"subscribe","metals":["gold"],"candles":{given}}}')
+    assert caught.value.code is ErrorCode.INVALID_MESSAGE
+    assert all(name in str(caught.value) for name in CANDLES)
+
+
+def test_rest_and_the_stream_say_the_same_of_a_candle() -> None:
+    assert tuple(CandleSerializer().fields) == CandleData.__struct_fields__
+
+
+def subscribe(client: Any, **more: Any) -> dict[str, Any]:
+    """Subscribe to gold; the update that follows the answer."""
+    answer = ask(client, type="subscribe", metals=["gold"], **more)
+    assert answer["type"] == "subscribed", answer
+    return receive(client, "priceUpdate")
+
+
+@pytest.fixture
+def at_ten(server: Server) -> dt.datetime:
+    """A moment some minutes ago at which a minute begins."""
+    now = dt.datetime.now(dt.UTC)
+    return now.replace(second=0, microsecond=0) - 3 * MINUTE
+
+
+def test_a_client_follows_the_candles_that_it_asked_for(server: Server, at_ten: dt.datetime) -> None:
+    server.publish(gold="13000", silver="165", quoted_at=at_ten)
+    with connect(server.ws_url) as client, connect(server.ws_url) as other:
+        snapshot = subscribe(client, candles=["1m", "1d"])
+        assert list(snapshot["candles"]) == ["gold"]
+        assert list(snapshot["candles"]["gold"]) == ["1m", "1d"]
+        assert snapshot["candles"]["gold"]["1m"][-1]["closed"] is False
+        assert "candles" not in subscribe(other)
+
+        server.publish(gold="13050", quoted_at=at_ten + dt.timedelta(seconds=30))
+        (live,) = receive(client, "priceUpdate")["candles"]["gold"]["1m"]
+        assert (live["open"], live["high"], live["close"], live["ticks"], live["closed"]) == (
+            13000,
+            13050,
+            13050,
+            2,
+            False,
+        )
+
+        server.publish(gold="13020", quoted_at=at_ten + MINUTE)
+        closed, live = receive(client, "priceUpdate")["candles"]["gold"]["1m"]
+        assert closed["closed"] is True
+        assert (closed["close"], closed["end"], live["open"]) == (13050, live["start"], 13020)
+
+        assert "candles" not in subscribe(client, candles=[])
+
+
+def test_a_web_process_that_starts_later_knows_the_candles(
+    server: Server, run_server: Callable[..., Server], at_ten: dt.datetime
+) -> None:
+    server.publish(platinum="4900", quoted_at=at_ten)
+    server.publish(platinum="4910", quoted_at=at_ten + MINUTE)
+    with connect(run_server().ws_url) as client:
+        ask(client, type="subscribe", metals=["platinum"], candles=["1m"])
+        (live,) = receive(client, "priceUpdate")["candles"]["platinum"]["1m"]
+    assert (live["open"], live["closed"]) == (4910, False)
+    assert json.dumps(live["start"]).endswith('Z"')
