@@ -77,19 +77,24 @@ def _metals_to_fetch(now: dt.datetime) -> list[Metal]:
 
 
 def _by_the_first(metals: list[Metal], refresh: int, clock: Clock) -> None:
-    """Each metal from the first source that has a fresh price. For one that is held the next is asked, and may confirm.
+    """Publish each metal from the first source that has a fresh price; one in quarantine, the next source may confirm.
 
-    A stale price goes out, as what it is, where nobody has a fresh one, and the one that is out is not of later.
+    Where no source has a fresh price, publish a stale one, marked as stale, unless a newer one is out.
     """
     fresh: set[Metal] = set()
     stale: list[Quote] = []
-    for outcome in fetch(failover.one_after_the_other, registry.sources_to_fetch(clock()), metals, clock):
+
+    def offer(outcome: Outcome) -> set[Metal]:
+        quarantined: set[Metal] = set()
         if outcome.fresh:
-            fresh |= {quote.metal for quote in outcome.fresh}
-            outcome.held |= ingest.offer(outcome.fresh, now=clock(), refresh=refresh)
+            fresh.update(quote.metal for quote in outcome.fresh)
+            quarantined = ingest.offer(outcome.fresh, now=clock(), refresh=refresh)
         if outcome.is_over:
-            stale += outcome.stale
+            stale.extend(outcome.stale)
             registry.remember(outcome, clock())
+        return quarantined
+
+    fetch(failover.one_after_the_other, registry.sources_to_fetch(clock()), metals, clock, take=offer)
     newest = {quote.metal: quote for quote in sorted(stale, key=lambda quote: quote.quoted_at)}
     if not newest.keys() <= fresh:
         ingest.offer([quote for metal, quote in newest.items() if metal not in fresh], now=clock())

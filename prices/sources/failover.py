@@ -30,7 +30,6 @@ class Outcome:
     """What one source gave so far: quotes, of which `fresh` have come since the last look, and errors by metal.
 
     `stale` are quotes too, better than none; but for their metals, which have an error, the next source is asked.
-    `held`, which the caller fills in, are metals whose quotes were not believed: for them the next source is asked too.
     """
 
     source: str
@@ -38,7 +37,6 @@ class Outcome:
     quotes: list[Quote] = field(default_factory=list)
     stale: list[Quote] = field(default_factory=list)
     errors: dict[Metal, ProviderError] = field(default_factory=dict)
-    held: set[Metal] = field(default_factory=set)
     is_over: bool = False
     reservation: Reservation | None = None
     calls: int = 0
@@ -77,11 +75,13 @@ def one_after_the_other(
     clock: Clock,
     is_stale: IsStale,
     reserve: Reserve,
-) -> Iterator[Outcome]:
-    """Ask each source in turn for the metals that those before it did not give, or gave a stale quote of.
+    take: Callable[[Outcome], Collection[Metal]],
+) -> None:
+    """Fetch from each source in turn the metals that the sources before it did not give, or that still need a price.
 
-    A source may use its share of what is left of `budget`, so that one that hangs leaves time for the next. Yields a
-    source's outcome whenever there are fresh quotes in it, and when it is over.
+    A source may use its share of what is left of `budget`, so that one that hangs leaves time for the next. Calls
+    `take` with a source's outcome whenever it has fresh quotes, and when it is over; `take` returns the metals whose
+    quotes were quarantined, which are fetched from the next source too, like those whose quote is stale.
     """
     missing = list(metals)
     deadline = time.monotonic() + budget.total_seconds()
@@ -91,8 +91,8 @@ def one_after_the_other(
         share = max(0.0, deadline - time.monotonic()) / (len(names) - position)
         until = time.monotonic() + share
         fetch = _Fetch(PROVIDERS[name], missing, deadline=until, clock=clock, is_stale=is_stale, reserve=reserve)
-        yield from fetch.outcomes()
-        given = {quote.metal for quote in fetch.outcome.quotes} - fetch.outcome.held
+        quarantined = {metal for outcome in fetch.outcomes() for metal in take(outcome)}
+        given = {quote.metal for quote in fetch.outcome.quotes} - quarantined
         missing = [metal for metal in missing if metal not in given]
 
 

@@ -1,7 +1,7 @@
 """Asking sources: for a refresh, and beside the refreshes for staff and operators, where nothing is published."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.utils import timezone
@@ -15,12 +15,12 @@ from prices.providers.errors import QuotaError
 from prices.sources import failover, registry
 from prices.sources.failover import Outcome
 
-_News = TypeVar("_News")
+_Result = TypeVar("_Result")
 
 
 def fetch(
-    way: Callable[..., Iterator[_News]], names: Sequence[str], metals: Sequence[Metal], clock: Clock
-) -> Iterator[_News]:
+    way: Callable[..., _Result], names: Sequence[str], metals: Sequence[Metal], clock: Clock, **options: Any
+) -> _Result:
     """What sources say, in one of the chain's ways, within PROVIDER_BUDGET and what their quotas leave."""
 
     # Sources answer one after the other: the clock is read for each, which may be the whole budget later.
@@ -32,7 +32,7 @@ def fetch(
     def stale(quote: Quote) -> bool:
         return schedule.is_stale(quote, now=clock(), limit=limit)
 
-    return way(names, metals, budget=settings.PROVIDER_BUDGET, clock=clock, is_stale=stale, reserve=reserve)
+    return way(names, metals, budget=settings.PROVIDER_BUDGET, clock=clock, is_stale=stale, reserve=reserve, **options)
 
 
 def probe(names: Collection[str], clock: Clock = timezone.now) -> dict[str, Outcome]:

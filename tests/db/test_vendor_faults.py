@@ -5,7 +5,7 @@ import datetime as dt
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -68,12 +68,14 @@ def market(http: HTTPServer, settings: Settings, seeded: None, monkeypatch: pyte
 def errors(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[Metal, ProviderError]]:
     """What became of each source's metals in the refreshes so far."""
     errors: dict[str, dict[Metal, ProviderError]] = {}
-    ask = failover.one_after_the_other
+    fetch = failover.one_after_the_other
 
-    def overheard(*args: Any, **options: Any) -> Iterator[failover.Outcome]:
-        for outcome in ask(*args, **options):
+    def overheard(*args: Any, take: Callable[[failover.Outcome], Collection[Metal]], **options: Any) -> None:
+        def note(outcome: failover.Outcome) -> Collection[Metal]:
             errors[outcome.source] = outcome.errors
-            yield outcome
+            return take(outcome)
+
+        fetch(*args, take=note, **options)
 
     monkeypatch.setattr(failover, "one_after_the_other", overheard)
     return errors
