@@ -3,7 +3,6 @@
 import functools
 import logging
 import re
-from typing import Final
 from urllib.parse import quote
 
 from django.conf import settings
@@ -14,9 +13,6 @@ TOKEN_PREFIX = "swarna_"  # noqa: S105  (public)
 # What follows the prefix is hexadecimal; of that, eight digits are the token's public key. A text may be cut anywhere.
 _TOKEN = re.compile(f"({TOKEN_PREFIX}[0-9a-f]{{8}})[0-9a-f]+", re.IGNORECASE)
 
-# The settings that hold the keys of price sources.
-KEYS: Final = ("GOLDAPI_IO_KEY", "METALS_DEV_KEY", "METALPRICEAPI_KEY")
-
 
 def without_tokens(text: str) -> str:
     """The same text, with each token cut down to its key, by which it can be found and revoked."""
@@ -24,8 +20,8 @@ def without_tokens(text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """The same text without the tokens in it, and without the keys of price sources, also as an address writes them."""
-    keys = tuple(key for name in KEYS if (key := getattr(settings, name)))
+    """The same text without its tokens and without the values of `SECRET_SETTINGS`, also as an address writes them."""
+    keys = tuple(key for name in settings.SECRET_SETTINGS if (key := getattr(settings, name)))
     return _any_of(keys).sub("…", without_tokens(text)) if keys else without_tokens(text)
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 from prices.domain.days import SpotQuote
+from prices.domain.provider_table import PROVIDER_TABLE
 from prices.domain.quotes import PriceKind, Quote
 from prices.models import Premium
-from prices.providers import PROVIDERS
 
 
 class PremiumHistory:
@@ -32,7 +32,7 @@ class PremiumHistory:
 
 
 def with_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
-    """A quote as it goes out: with its metal's premium on it, unless staff or a vendor gave it with everything in it.
+    """A quote as it goes out: with its metal's premium on it, unless it is staff's or a provider's that includes it.
 
     Raises ValueError where that cannot be a price.
     """
@@ -63,7 +63,7 @@ def spot_quote(quote: Quote) -> SpotQuote:
 def before_premium(quote: Quote) -> Quote:
     """A quote without any premium, so that quotes can be compared and a change of duty is no jump.
 
-    A vendor whose prices hold one is taken to charge what was in force here when it quoted.
+    A provider that includes one is taken to charge what was in force here when it quoted.
     """
     quote = quote.at_spot()
     if not _holds_premium(quote):
@@ -82,10 +82,10 @@ def restated(published: Quote, quote: Quote, premiums: Mapping[str, Decimal]) ->
 
 
 def _charged(quote: Quote) -> Decimal:
-    """The premium that is in a quote of a vendor who gives it with one."""
+    """The premium in a quote of a provider that includes one."""
     return Premium.multipliers(quote.quoted_at)[quote.metal]
 
 
 def _holds_premium(quote: Quote) -> bool:
-    vendor = PROVIDERS.get(quote.source)
-    return vendor is not None and vendor.includes_premium
+    row = PROVIDER_TABLE.get(quote.source)
+    return row is not None and row.includes_premium

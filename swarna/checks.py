@@ -6,8 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from prices.domain.provider_table import PROVIDER_TABLE
 from prices.domain.quotes import SIMULATED
-from prices.providers import PROVIDERS
 
 
 @register
@@ -29,11 +29,11 @@ def providers_exist(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Ch
     return [
         Error(
             f"PRICE_PROVIDERS names {name!r}, which is not a price source.",
-            hint=f"Choose from: {', '.join(sorted(PROVIDERS))}.",
+            hint=f"Choose from: {', '.join(sorted(PROVIDER_TABLE))}.",
             id="swarna.E002",
         )
         for name in settings.PRICE_PROVIDERS
-        if name not in PROVIDERS
+        if name not in PROVIDER_TABLE
     ]
 
 
@@ -42,12 +42,12 @@ def providers_have_their_keys(app_configs: Sequence[Any] | None, **kwargs: Any) 
     """swarna.E003: PRICE_PROVIDERS names a source that needs a key, and there is none."""
     return [
         Error(
-            f"PRICE_PROVIDERS names {name!r}, which needs a key, and {source.key} is empty.",
-            hint=f"Set {source.key} in the environment or in .env, or take {name} out of PRICE_PROVIDERS.",
+            f"PRICE_PROVIDERS names {name!r}, which needs a key, and {key} is empty.",
+            hint=f"Set {key} in the environment or in .env, or take {name} out of PRICE_PROVIDERS.",
             id="swarna.E003",
         )
         for name in dict.fromkeys(settings.PRICE_PROVIDERS)
-        if (source := PROVIDERS.get(name)) and source.key and not getattr(settings, source.key)
+        if (row := PROVIDER_TABLE.get(name)) and row.needs_key and not getattr(settings, key := row.setting("KEY"))
     ]
 
 

@@ -19,7 +19,7 @@ from marshmallow.validate import NoneOf, Range
 from infra.addresses import Network
 from infra.redaction import TOKEN_PREFIX
 from prices.domain.calendar import Calendar
-from prices.domain.quota import Quota
+from prices.domain.provider_table import PROVIDER_TABLE
 from swarna import environment
 from swarna.environment import read
 from swarna.state_dir import announced_redis_url, kept_secret
@@ -49,14 +49,15 @@ SESSION_TTL = read(env.duration, "SESSION_TTL", dt.timedelta(hours=24), shortest
 # --- prices --------------------------------------------------------------------------------------------------------
 BASE_CURRENCY = read(env.currency, "BASE_CURRENCY", "INR")
 PRICE_PROVIDERS: list[str] = list(dict.fromkeys(env.list("PRICE_PROVIDERS", [], subcast=str.strip) or ["gold_api_com"]))
-GOLD_API_COM_URL = read(env.http_url, "GOLD_API_COM_URL", "https://api.gold-api.com")
-GOLDAPI_IO_URL = read(env.http_url, "GOLDAPI_IO_URL", "https://www.goldapi.io")
-GOLDAPI_IO_KEY = read(env.api_key, "GOLDAPI_IO_KEY", "")
-METALS_DEV_URL = read(env.http_url, "METALS_DEV_URL", "https://api.metals.dev")
-METALS_DEV_KEY = read(env.api_key, "METALS_DEV_KEY", "")
-METALPRICEAPI_URL = read(env.http_url, "METALPRICEAPI_URL", "https://api.metalpriceapi.com")
-METALPRICEAPI_KEY = read(env.api_key, "METALPRICEAPI_KEY", "")
-SWISSQUOTE_URL = read(env.http_url, "SWISSQUOTE_URL", "https://forex-data-feed.swissquote.com")
+# GOLDAPI_IO_URL, GOLDAPI_IO_QUOTA, GOLDAPI_IO_KEY and the like: one of each for every provider that has it.
+for _provider in PROVIDER_TABLE.values():
+    if _provider.url:
+        globals()[_provider.setting("URL")] = read(env.http_url, _provider.setting("URL"), _provider.url)
+        globals()[_provider.setting("QUOTA")] = env.quota(_provider.setting("QUOTA"), _provider.quota)
+    if _provider.needs_key:
+        globals()[_provider.setting("KEY")] = read(env.api_key, _provider.setting("KEY"), "")
+# The settings whose values no log line may show.
+SECRET_SETTINGS = [_provider.setting("KEY") for _provider in PROVIDER_TABLE.values() if _provider.needs_key]
 # Exchange rates, for sources that quote only US dollars.
 FRANKFURTER_URL = read(env.http_url, "FRANKFURTER_URL", "https://api.frankfurter.dev")
 OPEN_ER_API_URL = read(env.http_url, "OPEN_ER_API_URL", "https://open.er-api.com")
@@ -99,12 +100,6 @@ CONSENSUS_SOURCES = read(
 CONSENSUS_TOLERANCE_PERCENT = read(
     env.decimal, "CONSENSUS_TOLERANCE_PERCENT", Decimal(1), validate=Range(min=0, max=100, min_inclusive=False)
 )
-# Calls that we allow ourselves, by source; the free plans' where there are such.
-GOLD_API_COM_QUOTA: Quota | None = env.quota("GOLD_API_COM_QUOTA", "none")
-GOLDAPI_IO_QUOTA: Quota | None = env.quota("GOLDAPI_IO_QUOTA", "100/month")
-METALS_DEV_QUOTA: Quota | None = env.quota("METALS_DEV_QUOTA", "100/month")
-METALPRICEAPI_QUOTA: Quota | None = env.quota("METALPRICEAPI_QUOTA", "100/month")
-SWISSQUOTE_QUOTA: Quota | None = env.quota("SWISSQUOTE_QUOTA", "none")
 
 # --- the stream ----------------------------------------------------------------------------------------------------
 WS_MAX_CONNECTIONS = read(env.int, "WS_MAX_CONNECTIONS", 100, validate=Range(min=1))

@@ -29,7 +29,7 @@ pytest_plugins = [
     "tests.support.databases",
     "tests.support.desk",
     "tests.support.echo",
-    "tests.support.fault_matrix",
+    "tests.support.docs_tables",
     "tests.support.logins",
     "tests.support.server",
     "tests.support.valkey",

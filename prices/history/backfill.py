@@ -18,6 +18,7 @@ from infra import schema
 from prices.domain import candles
 from prices.domain.candles import Interval
 from prices.domain.days import SpotQuote, day_figures
+from prices.domain.provider_table import ArchiveRow
 from prices.domain.quotes import Metal, Quote, kind_of, rounded
 from prices.history import candle_store
 from prices.history.candle_store import Series
@@ -25,7 +26,7 @@ from prices.history.csv_format import Bar
 from prices.history.sanity import Nearest, Point, Validator
 from prices.models import Head, ProviderState, SilentDay
 from prices.premiums import PremiumHistory, before_premium, with_premium
-from prices.providers import Archive
+from prices.providers import FETCH_DAYS
 from prices.providers.errors import NoDataError, ProviderError
 from prices.providers.http import TRIES, Client
 from prices.providers.parsing import dates_between
@@ -87,7 +88,7 @@ def plan(
 
 
 def missing_days(
-    archive: Archive, metals: Sequence[Metal], first: dt.date, last: dt.date, *, replace: bool = False
+    archive: ArchiveRow, metals: Sequence[Metal], first: dt.date, last: dt.date, *, replace: bool = False
 ) -> dict[dt.date, set[Metal]]:
     """The metals that each day from `first` to `last` has no candle of, of the days on which the market was open.
 
@@ -98,12 +99,12 @@ def missing_days(
     begin, end = candle_store.midnight(first), candle_store.midnight(last + _A_DAY)
     for metal in metals:
         kept = series_of(metal).kept(Interval.DAY, begin, end)
-        for start in (kept.filter(source=archive.source) if replace else kept).values_list("start", flat=True):
+        for start in (kept.filter(source=archive.provider) if replace else kept).values_list("start", flat=True):
             missing.get(start.astimezone(local).date(), set()).discard(metal)
     return missing
 
 
-def leave_out_no_data(archive: Archive, missing: Mapping[dt.date, set[Metal]], *, now: dt.datetime) -> int:
+def leave_out_no_data(archive: ArchiveRow, missing: Mapping[dt.date, set[Metal]], *, now: dt.datetime) -> int:
     """Leave out the missing days that the provider had no data for when they were fetched before; returns how many.
 
     A day that is not settled at `now` was fetched by a clock that was ahead, and is fetched again.
@@ -117,29 +118,29 @@ def leave_out_no_data(archive: Archive, missing: Mapping[dt.date, set[Metal]], *
 
 
 def fetch_days(
-    archive: Archive, request: DaysRequest, *, leave: int, replace: bool, now: dt.datetime, confirmed: bool = False
+    archive: ArchiveRow, request: DaysRequest, *, leave: int, replace: bool, now: dt.datetime, confirmed: bool = False
 ) -> Filled:
     """Make one call, and write the days that it brings and that can be believed (prices/history/sanity.py), or all of
     them where somebody `confirmed` them.
 
     Raises QuotaEndsError where no more than `leave` calls are left in the vendor's quota, and ProviderError.
     """
-    source = schema.get_or_create(ProviderState.objects.all(), name=archive.source)
+    source = schema.get_or_create(ProviderState.objects.all(), name=archive.provider)
     left = source.calls_left(now)
     if source.quota and left is not None and left <= leave:
         raise QuotaEndsError(
             f"{left} calls are left of {source.name}'s {source.quota}, and {leave} are for its refreshes. "
             f"It begins anew on {source.quota.begins_anew(now)}: give the same command then, and it goes on"
         )
-    reservation = registry.reserve(archive.source, TRIES, now)
+    reservation = registry.reserve(archive.provider, TRIES, now)
     deadline = time.monotonic() + settings.PROVIDER_BUDGET.total_seconds()
     client = Client(deadline=deadline, most_calls=reservation.calls if reservation else None)
     try:
-        found = archive.fetch(request.metals, request.first, request.last, client=client, now=now)
+        found = FETCH_DAYS[archive.name](request.metals, request.first, request.last, client=client, now=now)
     except NoDataError:
         found = {}
     finally:
-        registry.count_calls(archive.source, client.calls, now, reservation)
+        registry.count_calls(archive.provider, client.calls, now, reservation)
     filled = Filled(unknown=_remember_no_data(archive, request, found, now))
     days: dict[tuple[dt.date, Metal], Quote] = {}
     for (date, metal), said in found.items():
@@ -156,7 +157,7 @@ def fetch_days(
     for (date, metal), said in days.items():
         by_series.setdefault(series_of(metal), []).append(_day(date, said, premiums, now))
     for series, given in by_series.items():
-        filled.written += put_missing(series, given, archive.source, replace=replace)
+        filled.written += put_missing(series, given, archive.provider, replace=replace)
     filled.there = len(days) - filled.written
     return filled
 
@@ -192,7 +193,7 @@ def nearest(series: Series, premiums: PremiumHistory) -> Nearest:
 
 
 def _remember_no_data(
-    archive: Archive, request: DaysRequest, found: Collection[tuple[dt.date, Metal]], now: dt.datetime
+    archive: ArchiveRow, request: DaysRequest, found: Collection[tuple[dt.date, Metal]], now: dt.datetime
 ) -> int:
     """Remember the days of a call that the vendor knows nothing of, where they are long over; returns how many days it
     knows nothing of. An answer without any of several days is not remembered: that may be a defect of the vendor's."""

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from infra.clock import Clock
 from prices.domain.quotes import Metal, Quote
-from prices.providers.http import Client
+from prices.providers.http import Client, base_url
 from prices.providers.parsing import expect_currency, expect_symbol, fields, positive_decimal, quote, quote_time
 
 NAME = "gold_api_com"
@@ -20,7 +20,7 @@ NAME = "gold_api_com"
 def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
     """Ask for one metal in the base currency. Raises ProviderError."""
     (metal,) = metals
-    url = f"{settings.GOLD_API_COM_URL}/price/{metal.symbol}/{settings.BASE_CURRENCY}"
+    url = f"{base_url(NAME)}/price/{metal.symbol}/{settings.BASE_CURRENCY}"
     return {metal: parse(client.get_json(url), metal=metal, currency=settings.BASE_CURRENCY, now=clock())}
 
 

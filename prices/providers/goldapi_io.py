@@ -16,7 +16,7 @@ from django.conf import settings
 from infra.clock import Clock
 from prices.domain.quotes import Metal, Quote
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, QuotaError
-from prices.providers.http import Client
+from prices.providers.http import Client, api_key, base_url
 from prices.providers.parsing import (
     Days,
     dates_between,
@@ -38,8 +38,8 @@ def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Meta
     """Ask for one metal in the base currency. Raises ProviderError."""
     (metal,) = metals
     answer = client.get_json(
-        f"{settings.GOLDAPI_IO_URL}/api/{metal.symbol}/{settings.BASE_CURRENCY}",
-        headers={"x-access-token": settings.GOLDAPI_IO_KEY},
+        f"{base_url(NAME)}/api/{metal.symbol}/{settings.BASE_CURRENCY}",
+        headers={"x-access-token": api_key(NAME)},
         explain=failure,
     )
     return {metal: parse(answer, metal=metal, currency=settings.BASE_CURRENCY, now=clock())}
@@ -87,8 +87,8 @@ def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client
     (metal,) = metals
     (date,) = dates_between(first, last)
     answer = client.get_json(
-        f"{settings.GOLDAPI_IO_URL}/api/{metal.symbol}/{settings.BASE_CURRENCY}/{date:%Y%m%d}",
-        headers={"x-access-token": settings.GOLDAPI_IO_KEY},
+        f"{base_url(NAME)}/api/{metal.symbol}/{settings.BASE_CURRENCY}/{date:%Y%m%d}",
+        headers={"x-access-token": api_key(NAME)},
         explain=_failure_of_day,
     )
     return {(date, metal): parse_day(answer, date=date, metal=metal, currency=settings.BASE_CURRENCY, now=now)}

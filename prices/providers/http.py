@@ -15,9 +15,11 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import requests
+from django.conf import settings
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from prices.domain.provider_table import PROVIDER_TABLE
 from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.parsing import shown
 
@@ -90,6 +92,18 @@ class _Session(requests.Session):
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
+
+
+def base_url(provider: str) -> str:
+    """The address that a provider's paths follow, from the setting `<NAME>_URL`."""
+    url: str = getattr(settings, PROVIDER_TABLE[provider].setting("URL"))
+    return url
+
+
+def api_key(provider: str) -> str:
+    """The key of a provider that needs one, from the setting `<NAME>_KEY`; empty where it is not set."""
+    key: str = getattr(settings, PROVIDER_TABLE[provider].setting("KEY"))
+    return key
 
 
 class Client:

@@ -17,7 +17,7 @@ from django.conf import settings
 from infra.clock import Clock
 from prices.domain.quotes import Metal, Quote
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, QuotaError, TemporaryError
-from prices.providers.http import Client
+from prices.providers.http import Client, api_key, base_url
 from prices.providers.parsing import (
     Days,
     close_of,
@@ -39,7 +39,6 @@ from prices.providers.parsing import (
 )
 
 NAME = "metalpriceapi"
-MOST_DAYS: Final = 365  # of the past, in one call; in smaller plans fewer
 
 _QUOTA: Final = "105"
 # No key, a bad one, one that is not active; and from 201 on, what was asked for.
@@ -50,8 +49,8 @@ _NO_DATA: Final = "300"
 def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote | ProviderError]:
     """Ask for all metals in the base currency. Raises ProviderError."""
     answer = client.get_json(
-        f"{settings.METALPRICEAPI_URL}/v1/latest",
-        headers={"X-API-KEY": settings.METALPRICEAPI_KEY},
+        f"{base_url(NAME)}/v1/latest",
+        headers={"X-API-KEY": api_key(NAME)},
         params={"base": settings.BASE_CURRENCY, "currencies": ",".join(metal.symbol for metal in metals)},
         explain=failure,
     )
@@ -117,8 +116,8 @@ def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client
     single = first == last
     dates = {} if single else {"start_date": first.isoformat(), "end_date": last.isoformat()}
     answer = client.get_json(
-        f"{settings.METALPRICEAPI_URL}/v1/{first.isoformat() if single else 'timeframe'}",
-        headers={"X-API-KEY": settings.METALPRICEAPI_KEY},
+        f"{base_url(NAME)}/v1/{first.isoformat() if single else 'timeframe'}",
+        headers={"X-API-KEY": api_key(NAME)},
         params=dates | {"base": settings.BASE_CURRENCY, "currencies": ",".join(metal.symbol for metal in metals)},
         explain=_failure_of_days,
     )
@@ -132,8 +131,8 @@ def fetch_ohlc(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client
     (metal,) = metals
     (date,) = dates_between(first, last)
     answer = client.get_json(
-        f"{settings.METALPRICEAPI_URL}/v1/ohlc",
-        headers={"X-API-KEY": settings.METALPRICEAPI_KEY},
+        f"{base_url(NAME)}/v1/ohlc",
+        headers={"X-API-KEY": api_key(NAME)},
         params={"base": metal.symbol, "currency": settings.BASE_CURRENCY, "date": date.isoformat()},
         explain=_failure_of_days,
     )

@@ -18,7 +18,7 @@ from django.conf import settings
 from infra.clock import Clock
 from prices.domain.quotes import GRAMS_PER_TROY_OUNCE, Metal, Quote
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, QuotaError, TemporaryError
-from prices.providers.http import Client
+from prices.providers.http import Client, api_key, base_url
 from prices.providers.parsing import (
     Days,
     close_of,
@@ -38,7 +38,6 @@ from prices.providers.parsing import (
 )
 
 NAME = "metals_dev"
-MOST_DAYS: Final = 30  # of the past, in one call
 
 # Grams in the unit that an answer is in, whichever was asked for.
 _GRAMS: Final = {"g": Decimal(1), "toz": GRAMS_PER_TROY_OUNCE, "kg": Decimal(1000), "mt": Decimal(1_000_000)}
@@ -51,8 +50,8 @@ _FOR_A_PERSON: Final = ("1101", "1201", "1202", "21")
 def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote | ProviderError]:
     """Ask for all metals in the base currency. Raises ProviderError."""
     answer = client.get_json(
-        f"{settings.METALS_DEV_URL}/v1/latest",
-        params={"api_key": settings.METALS_DEV_KEY, "currency": settings.BASE_CURRENCY, "unit": "g"},
+        f"{base_url(NAME)}/v1/latest",
+        params={"api_key": api_key(NAME), "currency": settings.BASE_CURRENCY, "unit": "g"},
         explain=failure,
     )
     return parse(answer, metals=metals, currency=settings.BASE_CURRENCY, now=clock())
@@ -96,9 +95,9 @@ def parse(
 def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client: Client, now: dt.datetime) -> Days:
     """Ask for the price of each day, of all metals. Raises ProviderError."""
     answer = client.get_json(
-        f"{settings.METALS_DEV_URL}/v1/timeseries",
+        f"{base_url(NAME)}/v1/timeseries",
         params={
-            "api_key": settings.METALS_DEV_KEY,
+            "api_key": api_key(NAME),
             "currency": settings.BASE_CURRENCY,
             "unit": "g",
             "start_date": first.isoformat(),

@@ -17,7 +17,7 @@ from infra.clock import Clock
 from prices.domain.quotes import Metal, Quote
 from prices.providers import fx
 from prices.providers.errors import ProviderError, TemporaryError
-from prices.providers.http import Client
+from prices.providers.http import Client, base_url
 from prices.providers.parsing import fields, positive_decimal, quote, quote_time, shown
 
 NAME = "swissquote"
@@ -37,7 +37,7 @@ def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Meta
     """Ask for one metal in dollars, and for what a dollar is in the base currency. Raises ProviderError."""
     (metal,) = metals
     rate = fx.rate("USD", settings.BASE_CURRENCY, client=client, now=clock())
-    url = f"{settings.SWISSQUOTE_URL}/public-quotes/bboquotes/instrument/{metal.symbol}/USD"
+    url = f"{base_url(NAME)}/public-quotes/bboquotes/instrument/{metal.symbol}/USD"
     answer = client.get_json(url)
     return {metal: parse(answer, metal=metal, currency=settings.BASE_CURRENCY, per_dollar=rate.value, now=clock())}
 

@@ -12,11 +12,11 @@ from django_celery_beat.schedulers import ModelEntry
 from pytest_django import Settings
 
 from prices import clock_watch, schedule
+from prices.domain.provider_table import ARCHIVE_TABLE
 from prices.domain.quota import Quota
 from prices.domain.quotes import Metal
 from prices.history import backfill, retention
 from prices.models import FallbackPrice, HeldPrice, LatestPrice, Price, ProviderState, SilentDay
-from prices.providers import ARCHIVES
 from prices.providers.errors import TemporaryError
 from prices.providers.http import _retry_after
 from prices.publishing import confirmations, ingest
@@ -380,7 +380,7 @@ def test_what_staff_rejected_in_the_future_is_remembered_for_a_day_from_now(shop
 
 
 def test_a_day_that_a_clock_which_was_ahead_took_for_long_over_is_asked_for_again(seeded: None) -> None:
-    archive = next(iter(ARCHIVES.values()))
+    archive = next(iter(ARCHIVE_TABLE.values()))
     today = NOW.date()
     for days in (1, 30):
         date = today - dt.timedelta(days=days)

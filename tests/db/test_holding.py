@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from pytest_django import Settings
 
+from prices.domain.provider_table import PROVIDER_TABLE
 from prices.domain.quotes import Metal, PriceKind
 from prices.models import (
     Configuration,
@@ -20,7 +21,6 @@ from prices.models import (
     SanityBand,
     SignificantChange,
 )
-from prices.providers import PROVIDERS
 from prices.publishing import ingest
 from tests.support.quotes import NOW, quote
 
@@ -337,8 +337,8 @@ def test_staffs_fallback_goes_out_as_they_wrote_it() -> None:
 
 @pytest.fixture
 def duty(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_duty = replace(PROVIDERS["metals_dev"], includes_premium=True)
-    monkeypatch.setattr("prices.premiums.PROVIDERS", {**PROVIDERS, "metals_dev": with_duty})
+    with_duty = replace(PROVIDER_TABLE["metals_dev"], includes_premium=True)
+    monkeypatch.setattr("prices.premiums.PROVIDER_TABLE", {**PROVIDER_TABLE, "metals_dev": with_duty})
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=NOW)
 
 

@@ -4,7 +4,6 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -14,6 +13,7 @@ from pytest_django import Settings
 from infra.clock import Clock
 from prices import providers
 from prices.domain.breaker import State
+from prices.domain.provider_table import ProviderRow
 from prices.domain.quota import Quota
 from prices.domain.quotes import Metal, PriceKind, Quote
 from prices.models import HeldPrice, LatestPrice, Premium, ProviderState
@@ -375,7 +375,7 @@ def consensus(world: World, settings: Settings) -> World:
 def test_a_source_that_holds_duty_already_is_compared_at_spot(
     consensus: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prices.premiums.PROVIDERS", {"b": replace(consensus.source("b"), includes_premium=True)})
+    monkeypatch.setattr("prices.premiums.PROVIDER_TABLE", {"b": ProviderRow(name="b", gives="", includes_premium=True)})
     consensus.says |= {"b": {Metal.GOLD: "14520"}, "c": TemporaryError("is away")}
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=consensus.now)
     consensus.refresh()

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from infra.process.valkey import EmbeddedValkey
+from prices.domain.provider_table import PROVIDER_TABLE
 
 STATE_DIR = Path(tempfile.mkdtemp(prefix="swarna-tests-"))
 atexit.register(shutil.rmtree, STATE_DIR, ignore_errors=True)  # in xdist's controller too, which runs no fixture
@@ -32,8 +33,9 @@ DATABASE_URL = database_url()
 KINDS = ["sqlite", "postgresql"] if DATABASE_URL.startswith("sqlite:") else ["postgresql"]
 
 _example = Path(__file__).resolve().parents[2] / ".env.example"
-for _line in _example.read_text().splitlines():
-    os.environ.pop(_line.lstrip("# ").partition("=")[0], None)
+_of_providers = [row.setting(suffix) for row in PROVIDER_TABLE.values() for suffix in ("URL", "KEY", "QUOTA")]
+for _name in (*_of_providers, *(line.lstrip("# ").partition("=")[0] for line in _example.read_text().splitlines())):
+    os.environ.pop(_name, None)
 # Whatever a proxy of this machine's is for, the servers that tests start are here.
 for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     os.environ.pop(_name)
@@ -45,17 +47,7 @@ os.environ |= {
     "API_RATE_LIMIT": "0",
     "API_USER_RATE_LIMIT": "0",
     # Nobody listens there: a test that reaches for the network without saying so fails at once.
-    **{
-        f"{source}_URL": "http://127.0.0.1:9"
-        for source in (
-            "GOLD_API_COM",
-            "GOLDAPI_IO",
-            "METALS_DEV",
-            "METALPRICEAPI",
-            "SWISSQUOTE",
-            "FRANKFURTER",
-            "OPEN_ER_API",
-        )
-    },
+    **{f"{name}_URL": "http://127.0.0.1:9" for name in ("FRANKFURTER", "OPEN_ER_API")},
+    **{row.setting("URL"): "http://127.0.0.1:9" for row in PROVIDER_TABLE.values() if row.url},
     "DATABASE_URL": DATABASE_URL,
 }

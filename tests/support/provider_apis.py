@@ -40,8 +40,6 @@ class Vendor:
     failures: Sequence[Failure]
     currency: str = ""
     metal: str = ""
-    key: str = ""
-    brings_all: bool = False
 
     def with_price(self, answer: Any, value: Any) -> Any:
         """The answer with another price of gold wherever it has one; without any where the value is `...`."""
@@ -122,7 +120,6 @@ _ALL: Final = (
         time="timestamp",
         currency="currency",
         metal="metal",
-        key="GOLDAPI_IO_KEY",
         published=_AS_IT_IS,
         failures=[
             (200, '{"error":"No data"}', TemporaryError, "answers with an error: 'No data'"),
@@ -138,8 +135,6 @@ _ALL: Final = (
         price=["metals.gold"],
         time="timestamps.metal",
         currency="currency",
-        key="METALS_DEV_KEY",
-        brings_all=True,
         published=_AS_IT_IS,
         failures=[
             (
@@ -158,8 +153,6 @@ _ALL: Final = (
         price=["rates.INRXAU", "rates.XAU"],
         time="timestamp",
         currency="base",
-        key="METALPRICEAPI_KEY",
-        brings_all=True,
         published=_AS_IT_IS,
         failures=[
             *(

@@ -15,8 +15,9 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from prices.domain.provider_table import PROVIDER_TABLE
 from prices.domain.quotes import LARGEST_PRICE, Metal, Quote
-from prices.providers import ARCHIVES, goldapi_io, metalpriceapi, metals_dev
+from prices.providers import FETCH_DAYS, goldapi_io, metalpriceapi, metals_dev
 from prices.providers.errors import (
     NoDataError,
     PermanentError,
@@ -299,9 +300,9 @@ class Vendors:
         self.answer: Any = {}
         self.status = 200
         self.asked: list[Request] = []
-        for name in ("GOLDAPI_IO", "METALS_DEV", "METALPRICEAPI"):
-            setattr(settings, f"{name}_URL", server.url_for("").rstrip("/"))
-            setattr(settings, f"{name}_KEY", "k3y-of-the-vendor")
+        for row in PROVIDER_TABLE.values():
+            setattr(settings, row.setting("URL"), server.url_for("").rstrip("/"))
+            setattr(settings, row.setting("KEY"), "k3y-of-the-vendor")
         server.expect_request(re.compile("/.*")).respond_with_handler(self._respond)
 
     def _respond(self, request: Request) -> Response:
@@ -317,7 +318,7 @@ def vendors(httpserver: HTTPServer, settings: Settings) -> Vendors:
 
 def fetch(name: str, first: dt.date = FIRST, last: dt.date = FIRST, metals: tuple[Metal, ...] = (Metal.GOLD,)) -> Days:
     client = Client(deadline=time.monotonic() + 10)
-    return ARCHIVES[name].fetch(metals, first, last, client=client, now=NOW)
+    return FETCH_DAYS[name](metals, first, last, client=client, now=NOW)
 
 
 @pytest.mark.parametrize(

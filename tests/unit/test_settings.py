@@ -23,8 +23,8 @@ from pytest_django import Settings
 
 from prices import schedule
 from prices.domain.calendar import Calendar
+from prices.domain.provider_table import PROVIDER_TABLE
 from prices.domain.quota import Quota
-from prices.providers import PROVIDERS
 from swarna import environment
 from tests.support.product import ROOT
 
@@ -32,7 +32,12 @@ SETTINGS = ROOT / "swarna/settings.py"
 EXAMPLE, OF_COMPOSE = (ROOT / ".env.example").read_text().split("# --- docker-compose.yml alone ---")
 # Where the file of all the others lies can only be said in the environment itself.
 OUTSIDE = {"SWARNA_ENV_FILE"}
-VARIABLES = re.findall(r"^# ([A-Z_]+)=", EXAMPLE, re.MULTILINE)
+EXPLAINED = re.findall(r"^# ([A-Z_]+)=", EXAMPLE, re.MULTILINE)
+URLS = [row.setting("URL") for row in PROVIDER_TABLE.values() if row.url]
+PROVIDER_QUOTAS = [row.setting("QUOTA") for row in PROVIDER_TABLE.values() if row.url]
+NEEDING_KEYS = {row.name: row.setting("KEY") for row in PROVIDER_TABLE.values() if row.needs_key}
+OF_PROVIDERS = {*URLS, *PROVIDER_QUOTAS, *NEEDING_KEYS.values()}
+VARIABLES = sorted({*EXPLAINED, *OF_PROVIDERS})
 
 # What each variable may hold, other than its default; and what it may not.
 GOOD = {
@@ -53,22 +58,9 @@ GOOD = {
     "REDIS_PREFIX": "swarna-staging",
     "BASE_CURRENCY": "usd",
     "PRICE_PROVIDERS": "simulated, gold_api_com",
-    "GOLD_API_COM_URL": "http://127.0.0.1:8000/gold/",
-    "GOLD_API_COM_QUOTA": "5000/day",
-    "GOLDAPI_IO_QUOTA": " 1000 / month ",
-    "METALS_DEV_QUOTA": "none",
-    "METALPRICEAPI_QUOTA": "1/day",
-    "SWISSQUOTE_QUOTA": "7/month",
     "MAX_JUMP_PERCENT": "2.5",
     "CONSENSUS_SOURCES": "2",
     "CONSENSUS_TOLERANCE_PERCENT": "0.5",
-    "GOLDAPI_IO_URL": "http://127.0.0.1:8000/goldapi/",
-    "GOLDAPI_IO_KEY": "not-a-key-of-goldapi",
-    "METALS_DEV_URL": "http://127.0.0.1:8000/metals/",
-    "METALS_DEV_KEY": "NOT0A1KEY2OF3METALS+/=",
-    "METALPRICEAPI_URL": "http://127.0.0.1:8000/metalprice/",
-    "METALPRICEAPI_KEY": " not-a-key-of-metalpriceapi ",
-    "SWISSQUOTE_URL": "http://127.0.0.1:8000/swissquote",
     "FRANKFURTER_URL": "https://rates.example",
     "OPEN_ER_API_URL": "https://rates.example/er/",
     "PRICE_UPDATE_INTERVAL": "100",
@@ -100,6 +92,9 @@ GOOD = {
     "WS_RESTART_SPREAD": "1m",
     "METRICS_ALLOWED_FROM": "192.0.2.7, 2001:db8::/32",
     "METRICS_DIR": "/tmp/swarna-metrics-somewhere-else",
+    **dict.fromkeys(URLS, "http://127.0.0.1:8000/provider/"),
+    **dict.fromkeys(PROVIDER_QUOTAS, " 5000 / day "),
+    **dict.fromkeys(NEEDING_KEYS.values(), " NOT0A1KEY2OF3METALS+/= "),
 }
 NUMBERS = ["many", "0", "-1", "1.5", "1e3", "9" * 5000]
 QUOTAS = ["100", "100/week", "0/day", "-1/day", "many/day", "1.5/day", "9999999999/day"]
@@ -126,22 +121,9 @@ BAD = {
         "redis://:hunter2@localhost:port",
     ],
     "BASE_CURRENCY": ["rupees", "₹", "12$", "IN"],
-    "GOLD_API_COM_QUOTA": QUOTAS,
-    "GOLDAPI_IO_QUOTA": QUOTAS,
-    "METALS_DEV_QUOTA": QUOTAS,
-    "METALPRICEAPI_QUOTA": QUOTAS,
-    "SWISSQUOTE_QUOTA": QUOTAS,
     "MAX_JUMP_PERCENT": ["one", "0", "-1", "NaN", "5%"],
     "CONSENSUS_SOURCES": ["two", "-1", "1", "1.5", "21"],
     "CONSENSUS_TOLERANCE_PERCENT": ["one", "0", "-1", "NaN", "101"],
-    "GOLD_API_COM_URL": ADDRESSES,
-    "GOLDAPI_IO_URL": ADDRESSES,
-    "GOLDAPI_IO_KEY": KEYS,
-    "METALS_DEV_URL": ADDRESSES,
-    "METALS_DEV_KEY": KEYS,
-    "METALPRICEAPI_URL": ADDRESSES,
-    "METALPRICEAPI_KEY": KEYS,
-    "SWISSQUOTE_URL": ADDRESSES,
     "FRANKFURTER_URL": ADDRESSES,
     "OPEN_ER_API_URL": ADDRESSES,
     "PRICE_UPDATE_INTERVAL": [*DURATIONS, "99", "99ms", "86401s"],
@@ -174,6 +156,9 @@ BAD = {
     "WS_DRAIN_TIMEOUT": DURATIONS,
     "WS_RESTART_SPREAD": DURATIONS,
     "METRICS_ALLOWED_FROM": ["everybody", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8 fc00::/7"],
+    **dict.fromkeys(URLS, ADDRESSES),
+    **dict.fromkeys(PROVIDER_QUOTAS, QUOTAS),
+    **dict.fromkeys(NEEDING_KEYS.values(), KEYS),
 }
 
 
@@ -211,8 +196,16 @@ def manage(*arguments: str, state: Path, **variables: str) -> subprocess.Complet
 
 def test_every_variable_is_explained_and_every_explained_one_is_read() -> None:
     read = set(re.findall(r'(?:env\.\w+[(,]|environ\.get\()\s*"([A-Z_]+)"', SETTINGS.read_text()))
-    assert set(VARIABLES) == read - OUTSIDE
-    assert len(VARIABLES) == len(set(VARIABLES))
+    assert set(EXPLAINED) - OF_PROVIDERS == read - OUTSIDE
+    assert len(EXPLAINED) == len(set(EXPLAINED))
+
+
+def test_of_the_providers_variables_one_of_each_kind_is_explained() -> None:
+    assert [name for name in EXPLAINED if name in OF_PROVIDERS] == [
+        "GOLDAPI_IO_KEY",
+        "GOLDAPI_IO_URL",
+        "GOLDAPI_IO_QUOTA",
+    ]
 
 
 def test_what_compose_alone_reads_is_explained_too() -> None:
@@ -303,19 +296,9 @@ def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -
         "LOG_LEVEL": 10,
         "BASE_CURRENCY": "USD",
         "PRICE_PROVIDERS": ["simulated", "gold_api_com"],
-        "GOLD_API_COM_URL": "http://127.0.0.1:8000/gold",
-        "GOLD_API_COM_QUOTA": Quota(5000, "day"),
-        "GOLDAPI_IO_QUOTA": Quota(1000, "month"),
-        "METALS_DEV_QUOTA": None,
-        "METALPRICEAPI_QUOTA": Quota(1, "day"),
-        "SWISSQUOTE_QUOTA": Quota(7, "month"),
         "MAX_JUMP_PERCENT": Decimal("2.5"),
         "CONSENSUS_SOURCES": 2,
         "CONSENSUS_TOLERANCE_PERCENT": Decimal("0.5"),
-        "GOLDAPI_IO_URL": "http://127.0.0.1:8000/goldapi",
-        "GOLDAPI_IO_KEY": "not-a-key-of-goldapi",
-        "METALS_DEV_KEY": "NOT0A1KEY2OF3METALS+/=",
-        "METALPRICEAPI_KEY": "not-a-key-of-metalpriceapi",
         "PRICE_UPDATE_INTERVAL": dt.timedelta(milliseconds=100),
         "PROVIDER_BUDGET": dt.timedelta(seconds=2.5),
         "FRESHNESS_LIMIT": dt.timedelta(minutes=2),
@@ -330,6 +313,9 @@ def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -
         "REDIS_IS_EMBEDDED": False,
         "CELERY_BROKER_URL": GOOD["REDIS_URL"],
     }
+    expected |= dict.fromkeys(URLS, "http://127.0.0.1:8000/provider")
+    expected |= dict.fromkeys(PROVIDER_QUOTAS, Quota(5000, "day"))
+    expected |= dict.fromkeys(NEEDING_KEYS.values(), "NOT0A1KEY2OF3METALS+/=")
     assert {name: settings[name] for name in expected} == expected
     database = settings["DATABASES"]["default"]
     assert (database["ENGINE"], database["HOST"], database["PORT"], database["NAME"], database["USER"]) == (
@@ -340,6 +326,11 @@ def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -
         "asha",
     )
     assert "init_command" not in database.get("OPTIONS", {})
+
+
+def test_a_quota_may_be_none(load: Callable[..., dict[str, Any]]) -> None:
+    assert load()["GOLDAPI_IO_QUOTA"] == Quota(100, "month")
+    assert load(GOLDAPI_IO_QUOTA="none")["GOLDAPI_IO_QUOTA"] is None
 
 
 def test_without_anything_it_runs_on_what_it_brings(load: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
@@ -454,12 +445,9 @@ def test_check_reports_everything_that_is_wrong_at_once_with_a_hint(tmp_path: Pa
         assert checked.stderr.count(f"(swarna.E001) {name} cannot be used: ") == 1, name
         assert f"HINT: Mend {name} in the environment or in .env" in checked.stderr
     assert "(swarna.E002) PRICE_PROVIDERS names 'goldprice.org', which is not a price source." in checked.stderr
-    assert f"HINT: Choose from: {', '.join(sorted(PROVIDERS))}." in checked.stderr
+    assert f"HINT: Choose from: {', '.join(sorted(PROVIDER_TABLE))}." in checked.stderr
     assert f"{len(worst) + 1} issues" in checked.stderr
     assert "hunter2" not in checked.stderr
-
-
-NEEDING_KEYS = {"goldapi_io": "GOLDAPI_IO_KEY", "metals_dev": "METALS_DEV_KEY", "metalpriceapi": "METALPRICEAPI_KEY"}
 
 
 def said_by_checks() -> list[str]:

@@ -18,12 +18,12 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from infra.postgresql import long_work
+from prices.domain.provider_table import ARCHIVE_TABLE, PROVIDER_TABLE
 from prices.history import backfill, csv_import
 from prices.history.backfill import Filled, QuotaEndsError
 from prices.history.csv_format import CsvError
 from prices.history.sanity import MOST
 from prices.management import arguments
-from prices.providers import ARCHIVES, PROVIDERS
 from prices.providers.errors import ProviderError, QuotaError
 
 # Lines that are named of those that are refused.
@@ -45,7 +45,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--provider", choices=list(ARCHIVES), help="whose past days")
+        parser.add_argument("--provider", choices=list(ARCHIVE_TABLE), help="whose past days")
         arguments.add_days(parser, "of UTC", "yesterday at most")
         arguments.add_metal(parser)
         parser.add_argument(
@@ -112,7 +112,7 @@ class Command(BaseCommand):
             raise CommandError(f"{name} cannot be read: {error}. {_AS_UTF_8}") from error
 
     def _from_provider(self, name: str, options: dict[str, Any]) -> Filled:
-        archive, now = ARCHIVES[name], timezone.now()
+        archive, now = ARCHIVE_TABLE[name], timezone.now()
         first, last, per_call = options["first"], options["last"], options["days_per_call"] or archive.days_per_call
         yesterday = now.astimezone(dt.UTC).date() - dt.timedelta(days=1)
         if first is None or last is None:
@@ -125,9 +125,9 @@ class Command(BaseCommand):
             raise CommandError(f"--days-per-call: from 1 to {archive.days_per_call} for {name}.")
         if options["leave"] < 0:
             raise CommandError("--leave is a number of calls: 0 or more.")
-        key = PROVIDERS[archive.source].key
+        key = PROVIDER_TABLE[archive.provider].setting("KEY")
         if not getattr(settings, key):
-            raise CommandError(f"{key} is empty: {archive.source} gives nothing without its key.")
+            raise CommandError(f"{key} is empty: {archive.provider} gives nothing without its key.")
         metals = arguments.metals(options["metal"])
         missing = backfill.missing_days(archive, metals, first, last, replace=options["replace"])
         filled = Filled(there=sum(len(metals) - len(without) for without in missing.values()))

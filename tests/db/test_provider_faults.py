@@ -18,7 +18,8 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from infra.clock import Clock
-from infra.redaction import KEYS, TokenlessFormatter
+from infra.redaction import TokenlessFormatter
+from prices.domain.provider_table import PROVIDER_TABLE
 from prices.domain.quotes import FALLBACK, Metal, PriceKind, Quote
 from prices.models import Price, ProviderState
 from prices.providers import PROVIDERS, Provider, fx
@@ -55,7 +56,7 @@ def next_after(vendor: Vendor) -> str:
 @pytest.fixture
 def market(http: HTTPServer, settings: Settings, seeded: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Market]:
     """All vendors, well, with keys; and a process that knows no rates yet."""
-    for name in KEYS:
+    for name in settings.SECRET_SETTINGS:
         setattr(settings, name, KEY)
     settings.PROVIDER_BUDGET = dt.timedelta(seconds=10)
     monkeypatch.setattr(fx, "_desk", fx.Desk())
@@ -403,7 +404,7 @@ def test_a_fault_is_of_its_kind_is_told_and_passes_on_to_the_next_source(
     refresh_at(NOW)
     in_matrix(row(vendor, request.node.callspec.id.partition(": ")[2], errors[vendor.name][Metal.GOLD]))
 
-    costs_all = fault.costs == "all" or (fault.costs == "its answer" and vendor.brings_all)
+    costs_all = fault.costs == "all" or (fault.costs == "its answer" and PROVIDER_TABLE[vendor.name].brings_all)
     lost = list(Metal) if costs_all else [Metal.GOLD]
     assert {metal: type(error) for metal, error in errors[vendor.name].items()} == dict.fromkeys(lost, fault.kind)
     assert published() == {
@@ -535,7 +536,7 @@ def test_where_the_dollar_is_the_base_currency_no_rate_is_asked_for(market: Mark
 
 # --- keys ----------------------------------------------------------------------------------------------------------
 
-WITH_KEYS = [vendor for vendor in VENDORS.values() if vendor.key]
+WITH_KEYS = [vendor for vendor in VENDORS.values() if PROVIDER_TABLE[vendor.name].needs_key]
 ECHOES = {
     "an error": says(f'{{"error":"The key {KEY} is not known"}}', 401),
     "an error that is cut": says(f'{{"error":"{"x" * 85}{KEY}"}}', 401),
@@ -590,9 +591,5 @@ def test_a_vendor_that_cannot_be_reached_is_not_named_by_its_address(
         assert "Not-a-real-key" not in text
 
 
-def test_every_key_is_known_to_the_log() -> None:
-    assert {source.key for source in PROVIDERS.values() if source.key} == set(KEYS)
-    assert {vendor.key for vendor in WITH_KEYS} == set(KEYS)
-    assert {name: source.brings_all for name, source in PROVIDERS.items() if name in VENDORS} == {
-        name: vendor.brings_all for name, vendor in VENDORS.items()
-    }
+def test_every_provider_that_makes_calls_is_tested_here() -> None:
+    assert set(VENDORS) == {row.name for row in PROVIDER_TABLE.values() if row.url}
