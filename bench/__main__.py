@@ -11,7 +11,8 @@ from pathlib import Path
 
 from bench import machine, report, rows, servers
 from bench import meter as meters
-from bench.rows import ROWS, Bench
+from bench.bench import Bench
+from bench.rows import ROWS
 
 KEPT = servers.ROOT / "var" / "bench"
 # As manage.py does: parts of the product that run in this process read its settings.

@@ -10,15 +10,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from bench import http, machine, servers
+from bench.bench import Bench
 from bench.report import Line, figure, ratio, verdict
 from bench.servers import Swarna
-
-if TYPE_CHECKING:
-    from bench.rows import Bench
 
 # As a server of this size is set up whose disk is no spinning one; and no query by several processes, which would be
 # quicker alone than in company.
@@ -71,7 +69,7 @@ def _beside(address: str) -> Iterator[str]:
 class _Work:
     """The parts of bench/history_work.py, each in a process of its own."""
 
-    def __init__(self, bench: "Bench", address: str) -> None:
+    def __init__(self, bench: Bench, address: str) -> None:
         self._bench = bench
         self._environment = bench.around.environment | {"DATABASE_URL": address, "LOG_LEVEL": "ERROR"}
         for command in ("migrate", "seed"):
@@ -91,7 +89,7 @@ class _Work:
         return done.stdout
 
 
-def history(bench: "Bench") -> Iterator[Line]:
+def history(bench: Bench) -> Iterator[Line]:
     days, ticks, times = bench.of(365, 20), bench.of(10_000_000, 100_000), bench.of(200, 10)
     with database() as address:
         work = _Work(bench, address)
@@ -185,7 +183,7 @@ class _Bare(Swarna):
         return super().environment() | {"DJANGO_SETTINGS_MODULE": "bench.bare.settings"}
 
 
-def rest(bench: "Bench") -> Iterator[Line]:
+def rest(bench: Bench) -> Iterator[Line]:
     seconds = bench.of(5, 1)
     ours, unchanged, bare = [], [], []
     for _ in bench.rounds:

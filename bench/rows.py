@@ -4,46 +4,19 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from bench import servers
+from bench.bench import Bench
 from bench.history import database, history, rest
 from bench.meter import Ages, Meter, Opened, ages
 from bench.report import Line, figure, ratio, verdict
-from bench.servers import Bare, Node, Server, Surroundings, Swarna, Textbook
+from bench.servers import Bare, Node, Server, Textbook
 
 KB = 1024
 # Bytes from which updates are compressed, by ours and by Node alike. Four metals are a little more or less than the
 # default of both, 1024: a row must not depend on how many digits a price has today.
 DEFLATE_FROM: Final = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """With what rows are measured. `quick` is a rehearsal: it shows that all works, and its figures mean little."""
-
-    around: Surroundings
-    meter: Path
-    reads_compressed: bool
-    quick: bool
-
-    def of(self, full: int, quick: int) -> int:
-        """A size: the full one, or the rehearsal's."""
-        return quick if self.quick else full
-
-    @property
-    def rounds(self) -> range:
-        return range(self.of(3, 1))
-
-    def swarna(self, **settings: str) -> Swarna:
-        return Swarna(self.around, settings)
-
-    def clients_of(self, server: Server, *, deflate: bool = False) -> Meter:
-        return Meter(self.meter, server.port, deflate=deflate)
-
-    def say(self, text: str) -> None:
-        print(f"  {text}", flush=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,14 @@ still waits for its client is not given another; when that is through, it gets w
 
 import asyncio
 import functools
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from streaming import protocol
 from streaming.engine.frames import Frame
-from streaming.metrics import CloseReason
+from streaming.engine.reasons import CloseReason
+from streaming.engine.sinks import Sink
+from streaming.metrics import Traffic
 from streaming.protocol import EVERY_METAL
-from streaming.publication_log import Update
-from streaming.sinks import Sink
-
-if TYPE_CHECKING:
-    from streaming.hub import Hub
+from streaming.publication_log import PublicationLog, Update
 
 
 @functools.cache
@@ -32,20 +29,24 @@ class Connection:
         "_answers",
         "_due",
         "_epoch",
-        "_hub",
         "_interval",
+        "_log",
         "_not_before",
+        "_on_restart",
         "_renew",
         "_sink",
         "_status",
         "_timer",
+        "_traffic",
         "candles",
         "has_subscribed",
         "metals",
         "since",
     )
 
-    def __init__(self, hub: "Hub", sink: Sink) -> None:
+    def __init__(
+        self, log: PublicationLog, traffic: Traffic, sink: Sink, on_restart: Callable[["Connection"], object]
+    ) -> None:
         self.metals = EVERY_METAL
         # The intervals of which it wants candles too.
         self.candles: frozenset[str] = frozenset()
@@ -53,8 +54,10 @@ class Connection:
         self.since: int | None = None
         # The epoch that it says this is of, where the log has none yet.
         self._epoch: str | None = None
-        self._hub = hub
+        self._log = log
+        self._traffic = traffic
         self._sink = sink
+        self._on_restart = on_restart
         self.has_subscribed = False
         # Few, and mostly none: then all connections share one tuple, and looking costs no cache line each.
         self._answers: tuple[Frame, ...] = ()
@@ -83,8 +86,8 @@ class Connection:
         another `epoch` than the log's. (Without an epoch it counts as the log's.) An interval stays until another one
         is given; 0 ends it. So do the intervals of candles; an empty set ends them.
         """
-        hub = self._hub
-        if hub.log.epoch and epoch not in (None, hub.log.epoch):
+        log = self._log
+        if log.epoch and epoch not in (None, log.epoch):
             since = None
         if since is not None:
             self.since, self._epoch = since, epoch
@@ -92,9 +95,9 @@ class Connection:
             self._renew |= not metals <= self.metals
         elif self.since is not None:
             # Moves that wait for an interval's end, a slow client or the next round are of the metals so far.
-            if missed := hub.log.update(self.metals, self.since, self.candles):
+            if missed := log.update(self.metals, self.since, self.candles):
                 self._answers += (missed.frame,)
-            self.since = max(self.since, hub.log.seq)
+            self.since = max(self.since, log.seq)
             self._renew = True
         self.metals = _same(self.metals | metals if self.has_subscribed else metals)
         self.has_subscribed = True
@@ -102,7 +105,7 @@ class Connection:
         if candles is not None:
             self.candles = _same(candles)
         # Nor does one tell of a price that turned stale while its client was away.
-        self._renew |= bool(self.metals & hub.log.stale)
+        self._renew |= bool(self.metals & log.stale)
         if interval_ms is not None:
             # The interval that began with the last update ends as if it had been the new one from the start.
             self._not_before += interval_ms / 1000 - self._interval
@@ -132,24 +135,26 @@ class Connection:
 
     def flush(self) -> None:
         """Send what there is to send, as long as the client takes it: answers, then what changed, then the status."""
-        sink, hub = self._sink, self._hub
+        sink, log = self._sink, self._log
         while sink.writable:
             if self._answers:
                 frame, *rest = self._answers
                 self._answers = tuple(rest)
             elif self._due and (update := self._update()):
                 frame = update.frame
-            elif hub.status and hub.status is not self._status:
-                self._status = frame = hub.status
+            elif log.status and log.status is not self._status:
+                self._status = frame = log.status
             else:
                 return
-            hub.bytes_out += sink.write(frame)
-            hub.messages_out += 1
+            self._traffic.bytes += sink.write(frame)
+            self._traffic.messages += 1
+
+    def write(self, message: bytes) -> None:
+        """Send a message at once, ahead of all that waits."""
+        self._sink.write(Frame(message))
 
     def restart(self) -> None:
-        """Tell the client when to come back, and then nothing more."""
-        self._sink.write(Frame(protocol.restart(self._hub.restart_delay())))
-        self._hub.leave(self, CloseReason.RESTART)
+        self._on_restart(self)
 
     @property
     def close_reason(self) -> CloseReason:
@@ -162,9 +167,9 @@ class Connection:
             self._timer.cancel()
         self._sink.stop()
 
-    def begin(self, epoch: str) -> None:
+    def begin_epoch(self, epoch: str) -> None:
         """Forget what was seen of another epoch than this one, which the log is about to begin."""
-        if self._hub.log.epoch or self._epoch not in (None, epoch):
+        if self._log.epoch or self._epoch not in (None, epoch):
             self.since = None
 
     def renew(self) -> None:
@@ -174,8 +179,8 @@ class Connection:
     def _update(self) -> Update | None:
         """What changed since the last update, if anything did. What changes from now on waits for the next round."""
         self._due = False
-        hub = self._hub
-        update = hub.log.update(self.metals, self.since, self.candles, renew=self._renew)
+        log = self._log
+        update = log.update(self.metals, self.since, self.candles, renew=self._renew)
         if update:
             self.since = update.seq
             self._renew = False
@@ -183,7 +188,7 @@ class Connection:
                 self._not_before = asyncio.get_running_loop().time() + self._interval
         elif self.since is not None:
             # Not backwards: before the first reading, the log knows less than a client that has come back.
-            self.since = max(self.since, hub.log.seq)
+            self.since = max(self.since, log.seq)
         return update
 
     def _interval_is_over(self) -> bool:

@@ -12,13 +12,13 @@ from infra import addresses, formats
 from infra.fixed_window import FixedWindow, FixedWindowCounter
 from streaming import protocol
 from streaming.auth import Authenticator, Client, RefusedError
-from streaming.connection import Connection
 from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
+from streaming.engine.reasons import CloseReason, RejectReason
+from streaming.engine.sinks import FRAMES, SendSink
 from streaming.hub import Hub
 from streaming.limits import ConnectionLimiter
-from streaming.metrics import CloseReason, Fault, Inbound, RejectReason
+from streaming.metrics import Fault, Inbound
 from streaming.protocol import ClientError, Close, Command, ErrorCode, Ping, Subscribe, Unsubscribe
-from streaming.sinks import FRAMES, SendSink
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         self.scope = scope
         self.base_send = send
         ready_made = scope.get("extensions", {}).get(FRAMES)
-        self.connection = Connection(self.hub, ready_made or SendSink(self.send, self.give_up))
+        self.connection = self.hub.connection(ready_made or SendSink(self.send, self.give_up))
         try:
             while (event := await receive())["type"] != "websocket.disconnect":
                 if event["type"] == "websocket.connect":
@@ -158,7 +158,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         match command:
             case Subscribe(metals, interval_ms, since, id, candles, epoch):
                 if since is not None:
-                    await self.hub.wait_for_seq(since, epoch)
+                    await self.hub.feed.wait_for_seq(since, epoch)
                 connection.subscribe(metals, since, interval_ms, candles, epoch)
                 connection.answer(
                     protocol.subscribed(

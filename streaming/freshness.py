@@ -1,24 +1,27 @@
-"""The age of this process's quotes, by both of its clocks: pure.
+"""What a screen may claim by the clock: which prices are stale, and the `status` of each metal's feed. Pure.
 
-The wall clock may have been put back since a quote came, and would then make it young again. So a quote is as old as
-the wall clock says, or as old as it was when it came and the time since by the steady clock, whichever is more. How old
-one was that came before the process cannot be told where it is of the future by the wall clock: it is stale.
+The wall clock may have been set back since a quote came, and would then make the quote young again. So a quote is as
+old as the wall clock says, or as old as it was when it came plus the time since by the steady clock, whichever is more.
+A quote from before this process that is of the future by the wall clock has no known age: it counts as stale.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from infra import clock
+from infra import clock, formats
 from infra.clock import Reading
 from prices.domain.calendar import Calendar
-from streaming.publication_log import Quoted
+from streaming import protocol
+from streaming.engine.frames import Frame
+from streaming.protocol import Feed
+from streaming.publication_log import PublicationLog, Quoted
 
 
-class Judgement(NamedTuple):
-    """The metals whose quotes are older than the freshness limit, and those whose quotes say nothing of now: stale ones
-    too, and all while the market is closed.
+class Outdated(NamedTuple):
+    """Metals whose quotes are older than the freshness limit (`stale`), and metals without a price of now (`past`):
+    the stale ones, and all while the market is closed.
     """
 
     stale: frozenset[str]
@@ -27,7 +30,7 @@ class Judgement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Received:
-    """A quote's source and its own time, when it came, and whether how old it was then can be told."""
+    """A quote's source and its own time, when the quote came, and whether its age was known then."""
 
     source: str
     quoted_at: dt.datetime
@@ -36,18 +39,46 @@ class _Received:
 
 
 class Freshness:
-    """Remembers when each metal's quote came."""
+    """Keeps the stale metals and the status of one log up to date. Remembers when each metal's quote came."""
 
     def __init__(self, calendar: Calendar) -> None:
         self._calendar = calendar
         self._received: dict[str, _Received] = {}
+        # What the status says: feed, feeds, whether the market is open, its next change, source, epoch.
+        self._shown: tuple[Feed, dict[str, Feed], bool, dt.datetime, str | None, str] | None = None
 
-    def judge(self, latest: Mapping[str, Quoted], now: Reading, limit: dt.timedelta) -> Judgement:
-        """Judge the quotes at `now`. One that was not there the last time has come now."""
+    def update(self, log: PublicationLog, now: Reading, limit: dt.timedelta | None) -> frozenset[str]:
+        """Mark stale metals in the log and renew its status as of `now`; returns the metals that turned stale or fresh.
+
+        `limit` is how old a quote may be; None until the database has been read, when no price is known to be `down`.
+        """
+        outdated = self.outdated(log.latest, now, limit or dt.timedelta.max)
+        turned = log.mark_stale(outdated.stale)
+        feeds = feeds_of(log.latest, outdated.past)
+        feed = least_real(feeds.values()) if feeds or limit is not None else Feed.STALE
+        source = next((log.latest[metal].data.source for metal in feeds if feeds[metal] == feed), None)
+        is_open, next_change = self._calendar.is_open(now.wall), self._calendar.next_change(now.wall)
+        shown = (feed, feeds, is_open, next_change, source, log.epoch)
+        if shown != self._shown:
+            self._shown = shown
+            status = protocol.status(
+                feed,
+                feeds,
+                market_open=is_open,
+                next_change=formats.time(next_change),
+                source=source,
+                epoch=log.epoch,
+                timestamp=formats.time(now.wall),
+            )
+            log.show(Frame(status))
+        return turned
+
+    def outdated(self, latest: Mapping[str, Quoted], now: Reading, limit: dt.timedelta) -> Outdated:
+        """Find the metals whose quotes are outdated at `now`. A quote that was not there the last time has come now."""
         self._received = {metal: self._receipt(metal, quoted, now) for metal, quoted in latest.items()}
         stale, past = set(), set()
         for metal, received in self._received.items():
-            # The market's hours are those of this moment too: put back, the wall clock would open it again.
+            # The market's hours are those of this moment too: set back, the wall clock would open the market again.
             at = received.at.latest(now)
             # No source knows the future: one that seems to is ahead of us, or our clock is behind.
             quoted_at = min(received.quoted_at, received.at.wall)
@@ -56,17 +87,36 @@ class Freshness:
                 stale.add(metal)
             if is_stale or not self._calendar.is_of_now(quoted_at, at, limit):
                 past.add(metal)
-        return Judgement(frozenset(stale), frozenset(past))
+        return Outdated(frozenset(stale), frozenset(past))
 
     def _receipt(self, metal: str, quoted: Quoted, now: Reading) -> _Received:
         known = self._received.get(metal)
-        has_spoken = known is not None
-        # Whatever else changed of it, a premium, say: the source has not spoken again.
+        is_first = known is None
+        # Whatever else changed, such as a premium: the source has not quoted again.
         if known is not None and (known.source, known.quoted_at) == (quoted.data.source, quoted.quoted_at):
             if known.has_an_age or known.at.stepped(now) <= dt.timedelta(0):
                 return known
-            has_spoken = False
-        # The first of a metal may be of any time: it was published before, maybe by a clock that was put back since. As
-        # soon as that is put right, how old the quote is can be told.
-        has_an_age = has_spoken or clock.can_be(quoted.quoted_at, now.wall)
+            is_first = True
+        # A metal's first quote may be of any time: it was published before, perhaps by a clock that was set back since.
+        # As soon as that clock is put right, the quote's age is known.
+        has_an_age = not is_first or clock.can_be(quoted.quoted_at, now.wall)
         return _Received(quoted.data.source, quoted.quoted_at, now, has_an_age)
+
+
+def feeds_of(latest: Mapping[str, Quoted], past: Container[str]) -> dict[str, Feed]:
+    """The kind of price that each metal shows. Metals in `past` have none of now: it is stale, or of the close."""
+    return {
+        metal: Feed(source)
+        if (source := quoted.data.source) in (Feed.SIMULATED, Feed.FALLBACK)
+        else (Feed.STALE if metal in past else Feed.LIVE)
+        for metal, quoted in latest.items()
+    }
+
+
+def least_real(feeds: Iterable[Feed]) -> Feed:
+    """The feed that a screen as a whole may claim: the least real of its metals'; `down` if it has none."""
+    shown = set(feeds)
+    for feed in (Feed.SIMULATED, Feed.FALLBACK, Feed.STALE, Feed.LIVE):
+        if feed in shown:
+            return feed
+    return Feed.DOWN

@@ -14,6 +14,8 @@ from typing import Final, TypeVar
 from prometheus_client import Counter, Gauge, Histogram
 
 from infra.metrics.shared import Place
+from streaming.engine.frames import Frame
+from streaming.engine.reasons import CloseReason, RejectReason
 
 K = TypeVar("K", bound=enum.StrEnum)
 
@@ -25,32 +27,6 @@ LOG_EVERY: Final = 30.0  # seconds, as in the seed
 _FAN_OUT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 # A tick waits for the batch interval, one second unless it is set; what came by the database, up to five.
 _AGE_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
-
-
-class RejectReason(enum.StrEnum):
-    """Why a client was turned away before it was served."""
-
-    AT_CAPACITY = "capacity"
-    PER_IP = "per_ip"
-    UNAUTHORIZED = "unauthorized"
-    INTERNAL_ERROR = "internal_error"  # the database did not say whose its token is
-    HANDSHAKE = "handshake"  # it was none that RFC 6455 knows, or at a path where no stream is
-    RESTART = "restart"  # the process is draining
-    DESCRIPTORS = "descriptors"  # the process may open no more files; by HTTP, or without a word yet, too
-
-
-class CloseReason(enum.StrEnum):
-    """Why a connection that was served has ended."""
-
-    CLIENT = "client"  # it closed, or its network did
-    UNAUTHORIZED = "unauthorized"  # its token has expired or was revoked
-    RATE_LIMITED = "rate_limited"
-    TOO_BIG = "too_big"
-    PROTOCOL = "protocol"  # it broke RFC 6455 or 7692
-    STALLED = "stalled"  # it did not take what it was sent
-    SILENT = "silent"  # it did not answer pings
-    RESTART = "restart"
-    INTERNAL_ERROR = "internal_error"
 
 
 class Inbound(enum.StrEnum):
@@ -243,6 +219,33 @@ class Metrics:
         while True:
             await asyncio.sleep(every)
             logger.info("%s", self.log_line())
+
+
+class Traffic:
+    """What connections have sent since the last report: they count here, and `Metrics` is given sums."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.messages = self.bytes = 0
+        self._metrics = metrics
+        self._made, self._compressions = Frame.made, Frame.compressions
+        self._unsent = 0  # frames that were made, and not sent to anybody yet
+
+    def report(self) -> None:
+        """Report messages that were sent beside broadcasts."""
+        if self.messages:
+            sent, shared, size = self.take()
+            self._metrics.sent(sent, shared=shared, bytes=size)
+
+    def take(self) -> tuple[int, int, int]:
+        """Report the frames made, and return since the last time: messages sent, those with a shared frame, bytes."""
+        made, compressions = Frame.made - self._made, Frame.compressions - self._compressions
+        self._made, self._compressions = Frame.made, Frame.compressions
+        self._metrics.framed(plain=made, deflate=compressions)
+        sent, size = self.messages, self.bytes
+        self.messages = self.bytes = 0
+        first = min(sent, self._unsent + made)
+        self._unsent += made - first
+        return sent, sent - first, size
 
 
 def _by(kinds: type[K], counter: Counter) -> dict[K, Counter]:

@@ -8,7 +8,7 @@ that turned stale without a new one are all this one question.
 
 import datetime as dt
 from collections import deque
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -20,7 +20,7 @@ from prices.domain.quotes import Change, DayFigures, Metal, Publication, Publish
 from streaming import protocol
 from streaming.candles import CandleLog, CandlesByMetal, CandleUpdate
 from streaming.engine.frames import Frame
-from streaming.protocol import ChangeData, Feed, PriceData
+from streaming.protocol import ChangeData, PriceData
 
 # Updates cached between two ticks. Clients in step share a few; a stranger's `since` values must not fill memory.
 _MOST_CACHED = 512
@@ -131,13 +131,14 @@ class PublicationLog:
     long interval, or is slow, is to lose one because many ticks went by.
     """
 
-    def __init__(self, *, currency: str, ticks: int, moves: int) -> None:
+    def __init__(self, *, currency: str, publications: int, moves: int) -> None:
         self.epoch = ""  # none, until the database has been read
         self.seq = 0
         self.latest: dict[str, Quoted] = {}
         self.stale: frozenset[str] = frozenset()
+        self.status: Frame | None = None
         self._currency = currency
-        self._ticks_held = ticks
+        self._publications_held = publications
         self._moves_held = moves
         # Each with the tick that brought it, oldest first; all that came after `_moves_since` are here.
         self._moves: deque[tuple[int, ChangeData]] = deque()
@@ -216,6 +217,11 @@ class PublicationLog:
             self._changed()
         return news
 
+    def show(self, status: Frame) -> None:
+        """Take another status, for every client."""
+        self.status = status
+        self.version += 1
+
     def update(
         self, metals: frozenset[str], since: int | None, candles: frozenset[str] = frozenset(), *, renew: bool = False
     ) -> Update | None:
@@ -244,7 +250,7 @@ class PublicationLog:
     def _take_candles(self, tick: PublicationMessage) -> None:
         for metal, updates in tick.candles.items():
             self._candles.take(metal, updates)
-        self._candles.forget_before(tick.seq - self._ticks_held)
+        self._candles.forget_before(tick.seq - self._publications_held)
 
     def _changed(self) -> None:
         self.version += 1
@@ -293,21 +299,3 @@ class PublicationLog:
             candles=candles,
         )
         return Update(Frame(payload), self.seq)
-
-    def feeds(self, past: Container[str]) -> dict[str, Feed]:
-        """What kind of price each metal shows. Those in `past` show none of now: it is stale, or of the close."""
-        return {
-            metal: Feed(source)
-            if (source := quoted.data.source) in (Feed.SIMULATED, Feed.FALLBACK)
-            else (Feed.STALE if metal in past else Feed.LIVE)
-            for metal, quoted in self.latest.items()
-        }
-
-
-def overall(feeds: Iterable[Feed]) -> Feed:
-    """What a screen as a whole may claim: the least real of its metals' feeds."""
-    shown = set(feeds)
-    for feed in (Feed.SIMULATED, Feed.FALLBACK, Feed.STALE, Feed.LIVE):
-        if feed in shown:
-            return feed
-    return Feed.DOWN

@@ -26,7 +26,6 @@ from infra.rest.problems import CONTENT_TYPE, problem
 from infra.rest.renderers import NumberRenderer
 from prices.api import answers
 from prices.domain.quotes import PURITIES, UNITS, Metal
-from streaming.engine.frames import Frame
 from streaming.hub import Hub
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -84,11 +83,11 @@ class CurrentPrices:
         self._rules = rules
         self._counter = FixedWindowCounter(None, "", rules.rate_window)
         self._bodies: dict[_Asked, _Body | None] = {}
-        self._shown: tuple[int, Frame | None] | None = None
+        self._shown = 0  # the log's version
         self._is_ours = lru_cache(64)(lambda host: validate_host(split_domain_port(host)[0], rules.hosts))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        for_django = {**scope, answers.SNAPSHOT: self._hub.snapshot, TROUBLE: self._hub.trouble}
+        for_django = {**scope, answers.SNAPSHOT: self._hub.feed.snapshot, TROUBLE: self._hub.feed.trouble}
         if not scope["path"].startswith(PATH):
             await self._http(for_django, receive, send)
             return
@@ -118,10 +117,8 @@ class CurrentPrices:
         asked = _asked(scope["path"], scope["query_string"])
         if asked is None:
             return None
-        # The status is another one when the market opens or closes.
-        shown = (self._hub.log.version, self._hub.status)
-        if self._shown != shown:
-            self._shown = shown
+        if self._shown != (version := self._hub.log.version):
+            self._shown = version
             self._bodies.clear()
         if asked not in self._bodies:
             if len(self._bodies) >= _MOST_KEPT:
@@ -130,7 +127,7 @@ class CurrentPrices:
         return self._bodies[asked]
 
     def _encoded(self, asked: _Asked) -> _Body | None:
-        snapshot = self._hub.snapshot()
+        snapshot = self._hub.feed.snapshot()
         if snapshot is None:
             return None
         per = {"unit": asked.unit, "purity": asked.purity}

@@ -18,6 +18,7 @@ from prices.publishing import snapshot
 from prices.publishing.position_memory import PositionMemory
 from streaming import auth
 from streaming.consumers import PriceConsumer
+from streaming.feed import PriceFeed
 from streaming.hub import Hub
 from streaming.limits import ConnectionLimiter
 from streaming.metrics import Metrics
@@ -29,21 +30,25 @@ async def _refuse(scope: Any, receive: Any, send: Any) -> None:
 
 
 def hub_of_this_process(metrics: Metrics) -> Hub:
-    """What keeps the prices for this process's clients, not yet started."""
+    """The hub of this process and its feed, not yet started."""
     memory = PositionMemory(settings.STATE_DIR, settings.REDIS_URL, settings.REDIS_PREFIX)
 
     def load(since: Position) -> snapshot.Snapshot:
         clock_watch.watch.check()  # logs what is wrong; a web process has nobody else who looks regularly
         return snapshot.read(since, seen=None if since.epoch else memory.recall())
 
-    return Hub(
+    feed = PriceFeed(
         load=in_a_thread(load),
         remember=lambda position: asyncio.to_thread(memory.keep, position),
         layer=get_channel_layer,
-        clock=clock.read,
-        calendar=settings.MARKET_CALENDAR,
         currency=settings.BASE_CURRENCY,
         kinds=shown_kinds(settings.PRICE_PROVIDERS),
+        metrics=metrics,
+    )
+    return Hub(
+        feed,
+        clock=clock.read,
+        calendar=settings.MARKET_CALENDAR,
         max_connections=settings.WS_MAX_CONNECTIONS,
         batch_interval=settings.WS_BATCH_INTERVAL,
         restart_spread=settings.WS_RESTART_SPREAD,

@@ -7,7 +7,7 @@ from typing import Any, Final
 from infra.hosts import HEALTH
 from infra.rest.problems import CONTENT_TYPE, problem
 from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
-from streaming.metrics import RejectReason
+from streaming.engine.reasons import RejectReason
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 

@@ -1,7 +1,7 @@
 """The Daphne server as this project runs it: Daphne's, Autobahn's and Twisted's own classes, extended where they stop.
 
 What is added: writes that try the socket at once; frames that all connections share, through an ASGI extension
-(streaming/sinks.py); back-pressure; permessage-deflate; close reasons; limits on silence and on stalling; a drain.
+(sinks.py); back-pressure; permessage-deflate; close reasons; limits on silence and on stalling; a drain.
 Any ASGI application can be served by it.
 """
 
@@ -36,11 +36,11 @@ from twisted.logger import (
 )
 
 from streaming.engine.descriptors import OUT_OF_DESCRIPTORS, DescriptorReserve
+from streaming.engine.reasons import RejectReason
+from streaming.engine.sinks import FRAMES
 from streaming.engine.timers import TimerWheel
 from streaming.engine.transport import AcceptThrottle, PricePort, PriceTransport
 from streaming.engine.websocket import PriceProtocol, factory_for
-from streaming.metrics import RejectReason
-from streaming.sinks import FRAMES
 
 logger = logging.getLogger(__name__)
 

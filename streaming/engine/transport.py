@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from twisted.internet import tcp
 
 from infra import addresses
-from streaming.metrics import CloseReason, RejectReason
-from streaming.sinks import Sink
+from streaming.engine.reasons import CloseReason, RejectReason
+from streaming.engine.sinks import Sink
 
 logger = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ from twisted.internet.error import ConnectionLost
 
 from streaming.engine import compression
 from streaming.engine.frames import BINARY, Frame
+from streaming.engine.reasons import CloseReason, RejectReason
+from streaming.engine.sinks import Listener
 from streaming.engine.transport import PriceTransport
-from streaming.metrics import CloseReason, RejectReason
 from streaming.protocol import Close
-from streaming.sinks import Listener
 
 logger = logging.getLogger(__name__)
 

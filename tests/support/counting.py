@@ -6,7 +6,8 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from streaming.metrics import CloseReason, Metrics
+from streaming.engine.reasons import CloseReason
+from streaming.metrics import Metrics
 
 
 def main() -> None:

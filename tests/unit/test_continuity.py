@@ -19,13 +19,13 @@ from prices.domain.positions import Position
 from prices.domain.quotes import Change, DayFigures, Metal, PriceKind, Publication, PublishedQuote
 from prices.publishing.snapshot import Snapshot
 from streaming import publish
-from streaming.connection import Connection
 from streaming.engine.frames import Frame
+from streaming.engine.sinks import Listener
+from streaming.feed import PriceFeed
 from streaming.hub import Hub
 from streaming.metrics import Metrics
 from streaming.protocol import EVERY_METAL, METALS
 from streaming.publication_log import PublicationMessage
-from streaming.sinks import Listener
 from tests.support.quotes import NOW, quote
 
 HOUR = dt.timedelta(hours=1)
@@ -65,7 +65,7 @@ class Client:
     def __init__(self, world: "World", since: int | None = None) -> None:
         self.world = world
         self.sink = Sink()
-        self.connection = Connection(world.hub, self.sink)
+        self.connection = world.hub.connection(self.sink)
         world.hub.connections[self.connection] = None
         self.connection.flush()
         self.given_up: list[tuple[str, int]] = []
@@ -119,18 +119,23 @@ class World:
     def __init__(self) -> None:
         self.now = NOW
         self.ticks: list[Publication] = []
-        self.hub = Hub(
+        metrics = Metrics()
+        feed = PriceFeed(
             load=self.load,
             remember=lambda position: asyncio.sleep(0),
             layer=lambda: None,
-            clock=lambda: Reading(self.now, 0.0),
-            calendar=Calendar(),
             currency="INR",
             kinds=set(PriceKind),
+            metrics=metrics,
+        )
+        self.hub = Hub(
+            feed,
+            clock=lambda: Reading(self.now, 0.0),
+            calendar=Calendar(),
             max_connections=10,
             batch_interval=HOUR,
             restart_spread=HOUR,
-            metrics=Metrics(),
+            metrics=metrics,
         )
 
     async def load(self, position: Position) -> Snapshot:
@@ -168,26 +173,26 @@ class World:
 
     async def tick(self, *metals: str, moved: bool = True) -> None:
         tick = PublicationMessage.of(self.write(*metals, moved=moved))
-        await self.hub._receive({"type": publish.TICK, "tick": msgspec.msgpack.encode(tick)})
+        await self.hub.feed.receive({"type": publish.TICK, "tick": msgspec.msgpack.encode(tick)})
 
     async def begin(self) -> None:
         """Two metals are quoted, and the hub has read the database."""
         self.write("gold", "silver", moved=False)
-        await self.hub._catch_up()
+        await self.hub.feed.catch_up()
 
     def time_passes(self) -> None:
         """By so much that each metal without a newer quote is stale; and the clock is looked at."""
         self.now += dt.timedelta(minutes=6)
-        self.judge()
+        self.check_the_clock()
 
-    def judge(self) -> None:
-        if self.hub._judge():
-            self.hub._tell_all()
+    def check_the_clock(self) -> None:
+        if self.hub._check_freshness():
+            self.hub._broadcast()
 
     def round(self) -> None:
-        if self.hub._round is not None:
-            self.hub._round.cancel()
-        self.hub._tell_each(0)
+        if self.hub._next_broadcast is not None:
+            self.hub._next_broadcast.cancel()
+        self.hub._push_all(0)
 
 
 @pytest.fixture
@@ -274,9 +279,9 @@ async def follow(steps: list[str]) -> None:
     for step in steps:
         if inspect.isawaitable(awaitable := STEPS[step](world, clients)):
             await awaitable
-    await world.hub._catch_up()
+    await world.hub.feed.catch_up()
     clients[1].sink.drain()
-    world.judge()
+    world.check_the_clock()
     world.round()
     clients[2].interval_ends()
     for client in clients:

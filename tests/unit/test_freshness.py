@@ -1,4 +1,4 @@
-"""How old a quote is by two clocks, one of which may step: streaming/freshness.py."""
+"""How old a quote is by two clocks, one of which may step, and the feed that a screen may claim."""
 
 import datetime as dt
 
@@ -7,7 +7,8 @@ import pytest
 from infra.clock import Reading
 from prices.domain.calendar import Calendar
 from prices.domain.quotes import DayFigures, PublishedQuote, Quote
-from streaming.freshness import Freshness
+from streaming.freshness import Freshness, feeds_of, least_real
+from streaming.protocol import Feed
 from streaming.publication_log import Quoted
 from tests.support.quotes import NOW, quote
 
@@ -38,8 +39,8 @@ class Process:
 
     def look(self) -> str:
         """What gold is now."""
-        judged = self.freshness.judge(self.latest, Reading(self.wall, self.passed.total_seconds()), LIMIT)
-        return "stale" if "gold" in judged.stale else "past" if "gold" in judged.past else "live"
+        outdated = self.freshness.outdated(self.latest, Reading(self.wall, self.passed.total_seconds()), LIMIT)
+        return "stale" if "gold" in outdated.stale else "past" if "gold" in outdated.past else "live"
 
     def after(self, span: dt.timedelta) -> str:
         self.goes_on(span)
@@ -103,3 +104,18 @@ def test_time_by_the_steady_clock_stands_still_too_while_the_market_is_closed() 
     assert gold.after(OPENS - CLOSES) == "past"
     assert gold.after(5 * MINUTE) == "past"
     assert gold.after(dt.timedelta(seconds=1)) == "stale"
+
+
+def test_a_feed_is_only_as_real_as_its_least_real_metal() -> None:
+    assert least_real([]) == Feed.DOWN
+    assert least_real([Feed.LIVE, Feed.LIVE]) == Feed.LIVE
+    assert least_real([Feed.LIVE, Feed.STALE]) == Feed.STALE
+    assert least_real([Feed.STALE, Feed.FALLBACK]) == Feed.FALLBACK
+    assert least_real([Feed.LIVE, Feed.SIMULATED]) == Feed.SIMULATED
+
+
+def test_each_metal_shows_what_kind_of_price_it_has() -> None:
+    sources = {"gold": "gold_api_com", "silver": "fallback", "platinum": "gold_api_com"}
+    latest = {metal: received(quote(metal, source=source)) for metal, source in sources.items()}
+    feeds = feeds_of(latest, past={"silver", "platinum"})
+    assert feeds == {"gold": Feed.LIVE, "silver": Feed.FALLBACK, "platinum": Feed.STALE}

@@ -19,13 +19,14 @@ from prices.domain.calendar import Calendar
 from prices.domain.positions import Position
 from prices.domain.quotes import Change, DayFigures, Metal, PriceKind, Publication, PublishedQuote, Quote
 from prices.publishing.snapshot import Snapshot
-from streaming import hub, publish, subscription
-from streaming.connection import Connection
+from streaming import feed, hub, publish, subscription
+from streaming.engine.reasons import CloseReason
+from streaming.engine.sinks import SendSink
+from streaming.feed import PriceFeed
 from streaming.hub import Hub
-from streaming.metrics import CloseReason, Metrics
+from streaming.metrics import Metrics
 from streaming.protocol import EVERY_METAL
 from streaming.publication_log import PublicationMessage
-from streaming.sinks import SendSink
 from tests.support.quotes import NOW, quote
 
 
@@ -69,18 +70,23 @@ class World:
         self.hub = self.make_hub()
 
     def make_hub(self, batch_interval: dt.timedelta = dt.timedelta(0)) -> Hub:
-        return Hub(
+        metrics = Metrics()
+        feed = PriceFeed(
             load=self.load,
             remember=self.remember,
             layer=lambda: self.layer,
-            clock=lambda: Reading(self.now, self.steady),
-            calendar=self.calendar,
             currency="INR",
             kinds=self.kinds,
+            metrics=metrics,
+        )
+        return Hub(
+            feed,
+            clock=lambda: Reading(self.now, self.steady),
+            calendar=self.calendar,
             max_connections=3,
             batch_interval=batch_interval,
             restart_spread=dt.timedelta(seconds=5),
-            metrics=Metrics(),
+            metrics=metrics,
         )
 
     async def remember(self, position: Position) -> None:
@@ -139,12 +145,13 @@ class Client:
     """Keeps what it is sent; `hold` makes it slow."""
 
     def __init__(self, hub: Hub) -> None:
+        self.hub = hub
         self.inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.free = asyncio.Event()
         self.free.set()
         self.failure: Exception | None = None
         self.gave_up = asyncio.Event()
-        self.connection = Connection(hub, SendSink(self.send, self.give_up))
+        self.connection = hub.connection(SendSink(self.send, self.give_up))
 
     async def send(self, text: str) -> None:
         await self.free.wait()
@@ -170,10 +177,10 @@ class Client:
 
 @pytest.fixture
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(hub, "_JUDGE_EVERY", 0.05)
-    monkeypatch.setattr(hub, "_CATCH_UP_EVERY", 0.2)
+    monkeypatch.setattr(hub, "_CHECK_EVERY", 0.05)
+    monkeypatch.setattr(feed, "_CATCH_UP_EVERY", 0.2)
     monkeypatch.setattr(subscription, "PING_EVERY", 0.2)
-    monkeypatch.setattr(hub, "_REMEMBER_EVERY", 0.01)
+    monkeypatch.setattr(feed, "_REMEMBER_EVERY", 0.01)
     world = World()
     yield world
     await world.hub.stop()
@@ -182,8 +189,8 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
 @pytest.fixture
 async def rarely(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A hub that looks at the clock and into the database too rarely to help: what happens, Redis did."""
-    monkeypatch.setattr(hub, "_JUDGE_EVERY", 60)
-    monkeypatch.setattr(hub, "_CATCH_UP_EVERY", 60)
+    monkeypatch.setattr(hub, "_CHECK_EVERY", 60)
+    monkeypatch.setattr(feed, "_CATCH_UP_EVERY", 60)
     return world
 
 
@@ -323,7 +330,7 @@ async def test_after_a_quiet_batch_interval_an_update_goes_out_at_once(rarely: W
     client = Client(hub)
     hub.join(client.connection)
     await client.next("priceUpdate")
-    hub._told_at -= 60  # a minute passes
+    hub._broadcast_at -= 60  # a minute passes
     await rarely.bring(rarely.write(quote(price="101")))
     assert (await client.next("priceUpdate"))["seq"] == 2
     await hub.stop()
@@ -381,7 +388,7 @@ async def test_a_quote_grows_old_while_the_wall_clock_is_wrong(world: World, cli
     world.steady += 301
     assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
     assert (await client.next("status"))["metals"] == {"gold": "stale"}
-    current = world.hub.snapshot()
+    current = world.hub.feed.snapshot()
     assert current is not None
     assert current.is_stale(current.quotes[Metal.GOLD], world.now)  # in REST
 
@@ -411,7 +418,7 @@ async def test_a_client_that_comes_back_before_the_first_reading_is_told_what_it
         world.write(quote(price=price), moved=True)
     client = Client(world.hub)
     world.hub.join(client.connection)
-    await world.hub.wait_for_seq(4, None)
+    await world.hub.feed.wait_for_seq(4, None)
     client.connection.subscribe(EVERY_METAL, since=4)
     client.connection.answer(b'{"type": "subscribed"}')
     await client.next("subscribed")
@@ -438,7 +445,7 @@ async def test_a_client_that_missed_no_price_is_told_which_turned_stale_while_it
     world.write(quote(price="100"))
     world.now += dt.timedelta(minutes=6)
     world.broken = False
-    await world.hub.wait_for_seq(1, None)
+    await world.hub.feed.wait_for_seq(1, None)
     client.connection.subscribe(EVERY_METAL, since=1)
     client.connection.flush()
     message = await client.next("priceUpdate")
@@ -569,28 +576,28 @@ async def test_a_look_at_the_database_that_does_not_end_is_given_up_said_once_an
     caplog: pytest.LogCaptureFixture,
     listen_to: Callable[[str], None],
 ) -> None:
-    monkeypatch.setattr(hub, "_READ_TIMEOUT", 0.1)
+    monkeypatch.setattr(feed, "_READ_TIMEOUT", 0.1)
     listen_to("streaming")
     world.hangs = True
     async with asyncio.timeout(8):
         while world.hung < 3:
             await asyncio.sleep(0.05)
-    assert world.hub.trouble() == "the database is lost"
+    assert world.hub.feed.trouble() == "the database is lost"
     world.hangs = False
     world.write(quote(price="101"))
     assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
     lost, back = (record.getMessage() for record in caplog.records)
     assert lost == "the database is lost, trying again: no answer in time"
     assert back == "the database is back"
-    assert world.hub.trouble() is None
+    assert world.hub.feed.trouble() is None
 
 
 async def test_a_watch_of_the_database_that_has_stopped_is_told(
     rarely: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert rarely.hub.trouble() is None
-    monkeypatch.setattr(hub, "_LATE", 0.0)
-    assert rarely.hub.trouble() == "has not read the database for 0 s"
+    assert rarely.hub.feed.trouble() is None
+    monkeypatch.setattr(feed, "_LATE", 0.0)
+    assert rarely.hub.feed.trouble() == "has not read the database for 0 s"
 
 
 async def test_without_redis_prices_come_by_the_database_and_it_is_said_once(
@@ -689,10 +696,10 @@ async def quoted_at(world: World, client: Client, at: dt.datetime, price: str = 
 
 async def test_each_change_of_the_market_is_a_status_that_names_the_next(rarely: World, client: Client) -> None:
     seen: list[tuple[str, str]] = []
-    for at, feed in ((CLOSES - MINUTE, "live"), (CLOSES, "stale"), (OPENS, "live")):
+    for at, expected in ((CLOSES - MINUTE, "live"), (CLOSES, "stale"), (OPENS, "live")):
         await quoted_at(rarely, client, at, str(103 + len(seen)))
         status = await client.next("status")
-        while (status["feed"], status["timestamp"]) != (feed, formats.time(at)):
+        while (status["feed"], status["timestamp"]) != (expected, formats.time(at)):
             status = await client.next("status")
         seen.append((status["market"], status["nextChange"]))
     assert seen == [
@@ -766,7 +773,7 @@ async def test_a_closed_market_keeps_nothing_fresh_that_is_not_its_own(
 
 async def resumed(client: Client, since: int, epoch: str | None) -> dict[str, Any]:
     """What a client is sent that comes back like this."""
-    await client.connection._hub.wait_for_seq(since, epoch)
+    await client.hub.feed.wait_for_seq(since, epoch)
     client.connection.subscribe(EVERY_METAL, since, epoch=epoch)
     client.connection.answer(b'{"type": "subscribed"}')
     await client.next("subscribed")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from prices.sources.metrics import metrics as of_sources
-from streaming.metrics import CloseReason, Fault, Inbound, Metrics, RejectReason
+from streaming.engine.reasons import CloseReason, RejectReason
+from streaming.metrics import Fault, Inbound, Metrics
 from tests.support.product import ROOT
 from tests.support.quotes import NOW
 

@@ -77,7 +77,7 @@ def test_candles_that_closed_long_ago_are_let_go_but_for_the_newest(monkeypatch:
 
 
 def test_a_client_that_waits_for_more_ticks_than_are_held_loses_no_candle() -> None:
-    log = PublicationLog(currency="INR", ticks=10, moves=10)
+    log = PublicationLog(currency="INR", publications=10, moves=10)
     log.replace(Position("first", 0, None), {}, [], [], moves_since=0)
     for seq in range(1, 200):
         bare = tick(seq, "gold", moved=("gold",) if seq == 195 else ())

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prices.domain.positions import Position
-from streaming.protocol import EVERY_METAL, METALS, ChangeData, Feed, PriceData
-from streaming.publication_log import PublicationLog, PublicationMessage, Quoted, Update, overall
+from streaming.protocol import EVERY_METAL, METALS, ChangeData, PriceData
+from streaming.publication_log import PublicationLog, PublicationMessage, Quoted, Update
 
 AT = dt.datetime(2026, 9, 24, 8, tzinfo=dt.UTC)
 
@@ -56,7 +56,7 @@ def tick(seq: int, *metals: str, moved: tuple[str, ...] = ()) -> PublicationMess
 
 
 def new_log(moves: int = 1024) -> PublicationLog:
-    log = PublicationLog(currency="INR", ticks=256, moves=moves)
+    log = PublicationLog(currency="INR", publications=256, moves=moves)
     log.replace(Position("first", 0, None), {}, [], [], moves_since=0)
     return log
 
@@ -168,22 +168,6 @@ def test_a_stale_metal_is_marked_until_its_next_quote() -> None:
 
 def test_nothing_is_sent_before_there_is_a_price() -> None:
     assert new_log().update(EVERY_METAL, None) is None
-
-
-def test_a_feed_is_only_as_real_as_its_least_real_metal() -> None:
-    assert overall([]) == Feed.DOWN
-    assert overall([Feed.LIVE, Feed.LIVE]) == Feed.LIVE
-    assert overall([Feed.LIVE, Feed.STALE]) == Feed.STALE
-    assert overall([Feed.STALE, Feed.FALLBACK]) == Feed.FALLBACK
-    assert overall([Feed.LIVE, Feed.SIMULATED]) == Feed.SIMULATED
-
-
-def test_each_metal_shows_what_kind_of_price_it_has() -> None:
-    log = new_log()
-    shown = {"gold": quoted(1), "silver": quoted(1, source="fallback"), "platinum": quoted(1)}
-    log.replace(Position("first", 1, AT), shown, [tick(1)], [], moves_since=0)
-    feeds = log.feeds(past={"silver", "platinum"})
-    assert feeds == {"gold": Feed.LIVE, "silver": Feed.FALLBACK, "platinum": Feed.STALE}
 
 
 metal_sets = st.frozensets(st.sampled_from(METALS), min_size=1)

@@ -1,0 +1,34 @@
+"""The equipment that rows are measured with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.meter import Meter
+from bench.servers import Server, Surroundings, Swarna
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """With what rows are measured. `quick` is a rehearsal: it shows that all works, and its figures mean little."""
+
+    around: Surroundings
+    meter: Path
+    reads_compressed: bool
+    quick: bool
+
+    def of(self, full: int, quick: int) -> int:
+        """A size: the full one, or the rehearsal's."""
+        return quick if self.quick else full
+
+    @property
+    def rounds(self) -> range:
+        return range(self.of(3, 1))
+
+    def swarna(self, **settings: str) -> Swarna:
+        return Swarna(self.around, settings)
+
+    def clients_of(self, server: Server, *, deflate: bool = False) -> Meter:
+        return Meter(self.meter, server.port, deflate=deflate)
+
+    def say(self, text: str) -> None:
+        print(f"  {text}", flush=True)
