@@ -117,14 +117,14 @@ def test_whoever_asks_by_many_names_fills_no_log(console: Told) -> None:
 
 def test_our_own_loggers_are_taken_at_their_word(console: Told) -> None:
     for words in ("the database is lost", "the database is back", "the database is lost", "the database is lost"):
-        console.tell(words, by="streaming.hub")
+        console.tell(words, by="streaming.feed")
     for price in (100, 100, 101):
         console.tell("gold is held: %d", price, by="prices.publishing.quarantine")
     console.handler.close()
     assert console.lines == [
-        "ERROR streaming.hub: the database is lost",
-        "ERROR streaming.hub: the database is back",
-        "ERROR streaming.hub: the database is lost",
+        "ERROR streaming.feed: the database is lost",
+        "ERROR streaming.feed: the database is back",
+        "ERROR streaming.feed: the database is lost",
         "ERROR prices.publishing.quarantine: gold is held: 100",
         "ERROR prices.publishing.quarantine: 1 more of these in 0 s, the last: gold is held: 100",
         "ERROR prices.publishing.quarantine: gold is held: 101",
