@@ -128,7 +128,7 @@ def test_our_own_loggers_are_taken_at_their_word(console: Told) -> None:
         "ERROR prices.publishing.quarantine: gold is held: 100",
         "ERROR prices.publishing.quarantine: 1 more of these in 0 s, the last: gold is held: 100",
         "ERROR prices.publishing.quarantine: gold is held: 101",
-        "ERROR streaming.hub: 1 more of these in 0 s, the last: the database is lost",
+        "ERROR streaming.feed: 1 more of these in 0 s, the last: the database is lost",
     ]
 
 
