@@ -17,17 +17,17 @@ def main() -> None:
     try:
         execute_from_command_line(sys.argv)
     except KeyboardInterrupt:
-        sys.exit(130)  # as a shell has it for Ctrl-C; a traceback would tell nobody anything
+        sys.exit(130)  # as shells have it for Ctrl-C; a traceback would help nobody
     except BrokenPipeError:
-        # Whoever reads this has enough, as `head` has; what is left is not to be tried again at the exit.
+        # The reader has enough, as `head` has: the rest of the output must not be written at the exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
-        from swarna.database_trouble import advice
+        from swarna.database_advice import advice
 
-        if "--traceback" in sys.argv or not (words := advice(error)):
+        if "--traceback" in sys.argv or not (text := advice(error)):
             raise
-        sys.exit(words)
+        sys.exit(text)
 
 
 if __name__ == "__main__":

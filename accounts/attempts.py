@@ -60,7 +60,7 @@ def begin(meta: Mapping[str, Any], username: str) -> Attempt:
     has from everywhere.
     """
     found = addresses.of_meta(meta, settings.TRUSTED_PROXIES)
-    address = addresses.one_client(found) if found else ""
+    address = addresses.client_key(found) if found else ""
     # As short as any, and one for all the ways to write a name.
     name = hashlib.sha256(normalized(username).casefold().encode("utf-8", "surrogatepass")).hexdigest()[:32]
     # Quoted, as it may hold whatever a stranger sends.

@@ -1,6 +1,6 @@
-"""Where a client is: its address, also behind proxies, and what counts as one client. No Django.
+"""A client's address, also behind proxies, and the key by which limits count it. No Django.
 
-Only what a trusted proxy says is believed, and of that only what the proxy itself saw.
+Only a trusted proxy is believed, and only about the address that it was called from.
 """
 
 import ipaddress
@@ -14,15 +14,15 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 # `[2001:db8::1]:443`, `192.0.2.1:443`, or an address alone.
 _HOP = re.compile(r"\[([^]]+)\](?::[0-9]{1,5})?|([^][:]+)(?::[0-9]{1,5})?|([^][]+)")
 _SECURE = ("https", "wss")
-# What one IPv6 subscriber is given, and may choose addresses from as it likes.
+# Bits of the network that one IPv6 subscriber is given, and takes any address of.
 _SUBSCRIBER = 64
 
 
 def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> Address | None:
     """The client's address, from the TCP peer's and from the values of `X-Forwarded-For`, in the order of the headers.
 
-    Each proxy appends the address it was called from. So they are read from the right, as long as the one who wrote
-    the next is trusted: what is left of the first stranger, the stranger may have made up. Something that is no address
+    Each proxy appends the address that it was called from. So addresses are read from the right for as long as their
+    writer is trusted: a client that is not may have made up everything to the left of its own. Text that is no address
     ends the reading too. None where the peer itself has no address, as with a Unix socket.
     """
     client = _address(peer or "")
@@ -48,47 +48,53 @@ def of_meta(meta: Mapping[str, Any], trusted: Sequence[Network]) -> Address | No
 
 
 def scheme_of_scope(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
-    """Whether the client asked by `https` or `http`, `wss` and `ws` among them, from an ASGI scope: where a trusted
-    proxy says so, as it says.
+    """`https` or `http`, by which the client made its request, from an ASGI scope; `wss` and `ws` count as these.
+
+    A trusted proxy's `X-Forwarded-Proto` comes first.
     """
     peer = _address((scope.get("client") or [""])[0] or "")
-    said: str = dict(scope["headers"]).get(b"x-forwarded-proto", b"").decode("latin-1").strip().lower()
-    by_proxy = said in ("http", "ws", *_SECURE) and peer is not None and is_in(peer, trusted)
-    return "https" if (said if by_proxy else scope.get("scheme")) in _SECURE else "http"
+    forwarded: str = dict(scope["headers"]).get(b"x-forwarded-proto", b"").decode("latin-1").strip().lower()
+    by_proxy = forwarded in ("http", "ws", *_SECURE) and peer is not None and is_in(peer, trusted)
+    return "https" if (forwarded if by_proxy else scope.get("scheme")) in _SECURE else "http"
 
 
-def one_client(address: Address) -> str:
-    """What limits count as one client: an IPv4 address, or the /64 network around an IPv6 address."""
+def client_key(address: Address) -> str:
+    """The key by which limits count a client: its IPv4 address, or the /64 network of its IPv6 address."""
     if address.version == 4:
         return str(address)
     return str(ipaddress.IPv6Network((int(address), _SUBSCRIBER), strict=False))
 
 
 def is_in(address: Address, networks: Sequence[Network]) -> bool:
-    """Whether the address is in one of the networks."""
+    """Return True if the address is in one of the networks."""
     return any(address in network for network in networks)
 
 
-def is_one(text: str) -> bool:
-    """Whether a text is an address, with or without a port."""
+def is_address(text: str) -> bool:
+    """Return True if the text is an address, with or without a port."""
     return _address(text) is not None
 
 
 def authority(host: str, port: int) -> str:
-    """A host and a port as they are written in a URL: `[::1]:3001`, `192.0.2.1:3001`."""
+    """A host and a port as a URL has them: `[::1]:3001`, `192.0.2.1:3001`."""
     written = str(_address(host) or host)
     return f"[{written}]:{port}" if ":" in written else f"{written}:{port}"
 
 
+def is_any(bound: str) -> bool:
+    """Return True if a server that is bound to `bound` listens at all addresses, as at `0.0.0.0`, `::` and `0::0`."""
+    address = _address(bound)
+    return address is not None and address.is_unspecified
+
+
 def on_this_machine(bound: str) -> str:
     """The address at which this machine reaches a server of its own that is bound to `bound`."""
-    address = _address(bound)
-    # One that is bound to all addresses of IPv6 is bound to all of IPv4 too: swarna/web.py.
-    return "127.0.0.1" if address is not None and address.is_unspecified else bound
+    # A server bound to all addresses of IPv6 is bound to all of IPv4 too: swarna/web.py.
+    return "127.0.0.1" if is_any(bound) else bound
 
 
 def _address(text: str) -> Address | None:
-    """An address, with or without a port; an IPv4 address that is written as an IPv6 one is taken as what it is."""
+    """Parse an address, with or without a port; an IPv4 address in IPv6 notation becomes IPv4. None for other text."""
     match = _HOP.fullmatch(text.strip())
     if match is None:
         return None

@@ -1,8 +1,8 @@
 """The time by two clocks: the wall clock, which may be wrong and may step, and a steady clock, which does neither.
 
 The steady clock counts the seconds since the machine started. Inside a process, elapsed time is measured by it. A time
-that is stored is the wall clock's; it is believed as far as it can be true (`can_be`), and with the `mark` of the clock
-that it was read from it can be told how far that clock has stepped since (`stepped_since`).
+that is stored is the wall clock's. It is believed as far as it can be true (`is_plausible`); with the `mark` of the
+clock that it was read from, `stepped_since` tells how far that clock has stepped.
 """
 
 import datetime as dt
@@ -13,21 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-# Reads the wall clock: handed to code that needs the time after it has waited.
+# A reader of the wall clock, for code that needs the time after it has waited.
 Clock: TypeAlias = Callable[[], dt.datetime]
 
 # Differences of two machines' clocks, and steps of one, up to which nothing is logged and stored times are believed.
 TOLERANCE: Final = dt.timedelta(seconds=5)
-_NONE: Final = dt.timedelta(0)
-# Linux's that goes on while the machine sleeps, as the wall clock does; elsewhere a sleep looks like a step.
+_ZERO: Final = dt.timedelta(0)
+# On Linux it goes on while the machine sleeps, as the wall clock does. Elsewhere a sleep looks like a step.
 _STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 def _machine() -> str:
-    """The machine since it started: all its processes and containers have one steady clock.
+    """An identifier of this machine's run, whose processes and containers share one steady clock.
 
-    Where that cannot be told, it is this process alone.
+    On a system that has none, it identifies this process alone.
     """
     try:
         return _BOOT.read_text().strip()
@@ -39,7 +39,7 @@ _MACHINE: Final = _machine()
 
 
 def steady() -> float:
-    """Seconds of the steady clock."""
+    """Seconds by the steady clock."""
     return time.clock_gettime(_STEADY)
 
 
@@ -51,9 +51,9 @@ class Reading:
     steady: float
 
     def latest(self, now: "Reading") -> dt.datetime:
-        """The time at `now`, a later reading: by its wall clock, or had that not stepped since, whichever is later.
+        """The time at `now`, a later reading: by its wall clock, or by the steady one, whichever is later.
 
-        What was known at this reading is at least as old as that makes it.
+        A fact of this reading is at least as old as that makes it.
         """
         return max(now.wall, self._expected(now))
 
@@ -79,31 +79,31 @@ def read() -> Reading:
     return Reading(wall(), steady())
 
 
-def can_be(moment: dt.datetime, now: dt.datetime, *, ahead: dt.timedelta = _NONE) -> bool:
-    """Whether a stored moment can be true that lies in the past, or `ahead` of it at most.
+def is_plausible(moment: dt.datetime, now: dt.datetime, *, ahead: dt.timedelta = _ZERO) -> bool:
+    """Return True if a stored moment can be true: it is past, or at most `ahead` of `now`.
 
-    One that lies further ahead was stored by a clock that was wrong, or is compared with one that is: it binds nobody.
+    A moment further ahead was stored by a wrong clock, or is compared with one: ignore it.
     """
     return moment <= now + ahead + TOLERANCE
 
 
 def difference(theirs: dt.datetime, *, before: dt.datetime, after: dt.datetime) -> dt.timedelta:
-    """The lead of a clock over `theirs`, which was read between `before` and `after` by it; negative: it is behind.
+    """The lead of our clock over `theirs`, which was read between `before` and `after` by ours; negative: a lag.
 
-    It is the least that these say: none where `theirs` lies between them.
+    It is the least lead that fits: zero where `theirs` lies between them.
     """
-    return max(before - theirs, _NONE) + min(after - theirs, _NONE)
+    return max(before - theirs, _ZERO) + min(after - theirs, _ZERO)
 
 
 def mark() -> str:
-    """A mark of the clock that moments are read from now, to be stored beside such a moment."""
+    """A mark of this machine's wall clock as it goes now, to be stored beside a moment that was read from it."""
     return f"{_MACHINE} {_began():.3f}"
 
 
 def stepped_since(mark: str) -> dt.timedelta | None:
     """The step of this machine's wall clock since a mark was made, ahead or (negative) back.
 
-    None where the mark is another machine's, or of before this one was started.
+    None where the mark is another machine's, or older than this machine's start.
     """
     machine, _, began = mark.partition(" ")
     if machine != _MACHINE:
@@ -118,9 +118,9 @@ def amount(step: dt.timedelta) -> str:
 
 
 def _noticed(step: dt.timedelta) -> dt.timedelta:
-    return step if abs(step) > TOLERANCE else _NONE
+    return step if abs(step) > TOLERANCE else _ZERO
 
 
 def _began() -> float:
-    """The time at which the machine started, by its wall clock of now."""
+    """The machine's start in seconds since 1970, by the wall clock as it goes now."""
     return time.time() - steady()

@@ -1,4 +1,4 @@
-"""Whom cookies are shown to: in one of them is the login of staff, who can set prices."""
+"""Secure cookies: one of them is the login of staff, who can set prices."""
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -6,7 +6,7 @@ from django.utils.deprecation import MiddlewareMixin
 
 
 class SecureCookiesMiddleware(MiddlewareMixin):
-    """A cookie that is given by https comes back by https alone. One given by http, as on one machine, by either."""
+    """Marks cookies that are set by https as `Secure`; a login by http, as on one machine, works too."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if request.is_secure():

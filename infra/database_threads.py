@@ -1,4 +1,4 @@
-"""Reads of the database for an event loop: in threads, each awaited for a limited time."""
+"""Database reads for an event loop: in threads, each with a time limit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,16 +12,14 @@ from django.db import close_old_connections
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# The pool of a web process has connections for these and for requests.
-_MOST = 4
-_threads = ThreadPoolExecutor(_MOST, thread_name_prefix="database")
+# Few: a web process's pool has ten connections, for these and for requests.
+_threads = ThreadPoolExecutor(4, thread_name_prefix="database")
 
 
 def in_a_thread(read: Callable[P, T]) -> Callable[P, Awaitable[T]]:
-    """Make `read`, which queries the database, awaitable. It raises TimeoutError after `DATABASE_READ_TIMEOUT` seconds.
+    """Make `read`, which queries the database, awaitable. A call raises TimeoutError after `DATABASE_READ_TIMEOUT` s.
 
-    Its thread goes on then, and ends when its own waits do. Threads are few: while all are stuck, a call is given up
-    before it has begun.
+    The thread then goes on until its own waits end. While all threads are stuck, a call times out before it has begun.
     """
 
     @wraps(read)

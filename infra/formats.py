@@ -1,11 +1,11 @@
-"""How amounts, moments and words are written for programs: on the stream, by REST, by `manage.py prices`. Pure."""
+"""Amounts, times and texts as programs read them: on the stream, by REST, by `manage.py prices`. Pure."""
 
 import datetime as dt
 from decimal import Decimal
 
 
 def number(amount: Decimal) -> Decimal:
-    """The same amount without the zeros that a database pads it with, and never in exponent form."""
+    """The amount without the zeros that a database pads it with, never in exponent form."""
     text = f"{amount:f}"
     return Decimal(text.rstrip("0").rstrip(".") if "." in text else text) + 0  # + 0: there is no -0 on the wire
 
@@ -21,5 +21,5 @@ def milliseconds(span: dt.timedelta) -> int:
 
 
 def clipped(text: str) -> str:
-    """Enough of a client's own word to recognise it by."""
+    """The first 40 characters of a client's text, for an error message."""
     return text if len(text) <= 40 else f"{text[:40]}…"

@@ -1,4 +1,4 @@
-"""Moments and spans as people read them: pure, apart from the deployment's time zone."""
+"""Times and spans as people read them. Pure, apart from the deployment's time zone."""
 
 import datetime as dt
 from typing import Final
@@ -9,18 +9,18 @@ _SPANS: Final = (("d", 86_400), ("h", 3600), ("min", 60))
 
 
 def to_the_second(at: dt.datetime) -> str:
-    """Django's own format stops at the minute, in which there may be sixty prices."""
+    """Local date and time to the second: Django's own format ends at the minute, in which there may be sixty prices."""
     return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def moment(at: dt.datetime, now: dt.datetime) -> str:
     """The time of day, with the date where it is not today's."""
-    words = to_the_second(at)
-    return words[11:] if words[:10] == to_the_second(now)[:10] else words
+    text = to_the_second(at)
+    return text[11:] if text[:10] == to_the_second(now)[:10] else text
 
 
 def span(seconds: float) -> str:
-    """In the largest unit of which there are two: `90 s`, `5 min`, `3 d`."""
+    """Seconds in the largest unit of which there are at least two: `90 s`, `5 min`, `3 d`."""
     for unit, length in _SPANS:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

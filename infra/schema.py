@@ -1,7 +1,7 @@
-"""A check that the database is as `manage.py migrate` leaves it, before a row that is missing is made in it.
+"""A check that the database is as `manage.py migrate` leaves it, before a missing row is created in it.
 
-While a dump is read in, tables are there before their rows, and primary keys come last of all. If a process finds no
-row meanwhile and adds it, the dump adds it again: the key cannot be made then, and the table is left without one.
+While a dump is restored, tables exist before their rows, and primary keys come last of all. If a process finds no row
+meanwhile and adds it, the dump adds it again: the key cannot be made then, and the table is left without one.
 """
 
 from functools import cache
@@ -15,7 +15,7 @@ from django.db.models import Model, QuerySet
 
 _Row = TypeVar("_Row", bound=Model)
 
-# On PostgreSQL, which of these tables have a primary key.
+# Those of the given tables that have a primary key, on PostgreSQL.
 _WITH_A_KEY = """
 SELECT relname FROM pg_class JOIN pg_index ON indrelid = pg_class.oid AND indisprimary
 WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(%s)
@@ -23,26 +23,26 @@ WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(%s)
 
 
 class UnpreparedDatabaseError(DatabaseError):
-    """The database is not, or not yet again, as `manage.py migrate` leaves it, and nothing is written to it.
+    """The database is not as `manage.py migrate` leaves it, so that nothing is written to it.
 
-    Its message stays the same while a dump is read in, so that the log has it once; `lack` says what is missing.
+    The message stays the same while a dump is restored, so that it is logged once; `detail` names what is missing.
     """
 
-    def __init__(self, lack: str) -> None:
+    def __init__(self, detail: str) -> None:
         super().__init__(
             "it lacks tables, their keys or migrations (/readyz names them): nothing is written before it has been put "
             "back and manage.py migrate has run"
         )
-        self.lack = lack
+        self.detail = detail
 
 
 def expect_whole() -> None:
-    """Raise UnpreparedDatabaseError where the database lacks something, and DatabaseError where it does not answer."""
-    if lack := _lack():
-        raise UnpreparedDatabaseError(lack)
+    """Raise UnpreparedDatabaseError if the database lacks something, DatabaseError if it does not answer."""
+    if detail := _missing():
+        raise UnpreparedDatabaseError(detail)
 
 
-def _lack() -> str:
+def _missing() -> str:
     """The migrations, or else the tables or keys, that the database lacks, for people; empty where it has all."""
     database = connections[DEFAULT_DB_ALIAS]
     applied = MigrationRecorder(database).applied_migrations()
@@ -51,21 +51,21 @@ def _lack() -> str:
     with database.cursor() as cursor:
         if database.vendor == "postgresql":
             cursor.execute(_WITH_A_KEY, [list(_tables())])
-            there = {name for (name,) in cursor.fetchall()}
+            present = {name for (name,) in cursor.fetchall()}
         else:
-            there = set(database.introspection.table_names(cursor))
-    if missing := sorted(_tables() - there):
+            present = set(database.introspection.table_names(cursor))
+    if missing := sorted(_tables() - present):
         return f"lacks tables or their keys ({_some(missing)}): nothing is written before they are put back"
     return ""
 
 
 def get_or_create(rows: "QuerySet[_Row]", *, defaults: dict[str, Any] | None = None, **key: Any) -> _Row:
-    """Like Django's `get_or_create`, for a row that is always to be there: made only in a database that is whole.
+    """Get a row that should always exist; create it only in a database that lacks nothing.
 
     Raises UnpreparedDatabaseError, and DatabaseError.
     """
     with transaction.atomic():
-        # Having been read, the table cannot be altered until the transaction ends.
+        # The table has been read: it cannot be altered until the transaction ends.
         if (found := rows.filter(**key).first()) is not None:
             return found
         expect_whole()

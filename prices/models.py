@@ -11,7 +11,7 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
-from infra import database_place, schema
+from infra import database_identity, schema
 from prices import sql
 from prices.domain import candles, positions
 from prices.domain.breaker import Breaker
@@ -171,7 +171,7 @@ class Head(models.Model):
     @classmethod
     def _read(cls, clause: str = "") -> "Head | None":
         """The row; without an epoch where that was drawn elsewhere."""
-        place, values = database_place.place("prices_head")
+        place, values = database_identity.identity("prices_head")
         columns = sql.columns(cls).replace("epoch", f"CASE WHEN place = {place} THEN epoch ELSE '' END")
         heads = sql.run(cls, f"SELECT {columns} FROM prices_head {clause}", values)  # noqa: S608  (names)
         return heads[0] if heads else None
@@ -184,7 +184,7 @@ class Head(models.Model):
         stored = Head.objects.values_list("epoch", flat=True).get(pk=self.pk)
         self.superseded = positions.superseded(self.superseded, stored, seen)
         self.epoch = positions.new_epoch()
-        place, values = database_place.place("prices_head", make=True)
+        place, values = database_identity.identity("prices_head", make=True)
         sql.run(
             Head,
             f"UPDATE prices_head SET epoch = %s, superseded = %s, place = {place}",  # noqa: S608  (names)

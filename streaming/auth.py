@@ -24,8 +24,6 @@ from streaming.protocol import BEARER_SUBPROTOCOL, Close
 
 logger = logging.getLogger(__name__)
 
-# A client that presents something waits for the database so long.
-_PATIENCE = 10.0
 # A database takes so many values in a query, SQLite the least.
 _MOST_IN_A_QUERY = 500
 
@@ -159,7 +157,7 @@ class Authenticator:
             self._answer = asyncio.get_running_loop().create_task(self._ask_together())
         self._gathering.update(credentials)
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(settings.DATABASE_READ_TIMEOUT):
                 return await asyncio.shield(self._answer)
         except TimeoutError as error:
             self._trouble(error)

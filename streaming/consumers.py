@@ -111,7 +111,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
             return True
         address = addresses.of_scope(self.scope, settings.TRUSTED_PROXIES)
         if address is not None:
-            place = addresses.one_client(address)
+            place = addresses.client_key(address)
             if not self.limiter.take(place):
                 return False
             self.place = place

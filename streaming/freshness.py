@@ -99,7 +99,7 @@ class Freshness:
             is_first = True
         # A metal's first quote may be of any time: it was published before, perhaps by a clock that was set back since.
         # As soon as that clock is put right, the quote's age is known.
-        has_an_age = not is_first or clock.can_be(quoted.quoted_at, now.wall)
+        has_an_age = not is_first or clock.is_plausible(quoted.quoted_at, now.wall)
         return _Received(quoted.data.source, quoted.quoted_at, now, has_an_age)
 
 

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from infra.metrics.shared import Place
+from infra.metrics.shared import MetricStore
 from streaming.engine.frames import Frame
 from streaming.engine.reasons import CloseReason, RejectReason
 
@@ -253,11 +253,11 @@ def _by(kinds: type[K], counter: Counter) -> dict[K, Counter]:
     return {kind: counter.labels(kind) for kind in kinds}
 
 
-def _place(folder: Path | None) -> Place:
+def _place(folder: Path | None) -> MetricStore:
     """A place in the folder; in memory, where there is none or it cannot be used: prices matter more than metrics."""
     if folder is not None:
         try:
-            return Place.in_folder(folder)
+            return MetricStore.in_folder(folder)
         except OSError as error:
             logger.error(
                 "metrics cannot be kept in %s (%s), and /metrics will show one process only: make the folder "
@@ -265,4 +265,4 @@ def _place(folder: Path | None) -> Place:
                 folder,
                 error,
             )
-    return Place()
+    return MetricStore()

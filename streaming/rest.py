@@ -158,7 +158,7 @@ class CurrentPrices:
         if not self._rules.rate_limit:
             return None
         address = addresses.of_scope(scope, self._rules.proxies)
-        count = self._counter.count(addresses.one_client(address) if address else "")
+        count = self._counter.count(addresses.client_key(address) if address else "")
         if count.number <= self._rules.rate_limit:
             return None
         wait = math.ceil(count.seconds_left) or 1

@@ -1,4 +1,4 @@
-"""The admin, as the staff's desk."""
+"""The admin site: the desk of staff."""
 
 from collections.abc import Callable
 from functools import partial, wraps
@@ -16,12 +16,12 @@ from accounts.forms import LoginForm, PasswordChangeForm, with_its_wait
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-# Django's pages take any other for GET, or its login for POST.
+# Django's pages would take any other method for GET, and its login for POST.
 _known_methods = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def _renewing(view: View) -> View:
-    """The view, which also renews the login of whoever opens it."""
+    """Let the view renew the login of the user who opens it."""
 
     @wraps(view)
     def renewing(request: HttpRequest, *args: Any, **options: Any) -> Any:
@@ -32,7 +32,7 @@ def _renewing(view: View) -> View:
 
 
 class Desk(AdminSite):
-    """Django's admin, with prices on top: whoever comes in a hurry comes for them."""
+    """Django's admin with prices on top, for which staff come in a hurry."""
 
     site_header = site_title = "Swarna"
     index_title = "Prices"

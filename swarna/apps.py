@@ -1,4 +1,4 @@
-"""The project as an app: its checks and its commands; and the admin as it is here."""
+"""The project as an app, with its checks and commands; and its admin site."""
 
 from django.apps import AppConfig
 from django.contrib.admin import apps
@@ -10,7 +10,7 @@ class SwarnaConfig(AppConfig):
 
     def ready(self) -> None:
         from swarna import (
-            celery,  # noqa: F401  (tasks belong to this application; not in __init__.py: infra.process.probe needs no Celery)
+            celery,  # noqa: F401  (the application of all tasks; not in __init__.py: infra.process.probe needs no Celery)
             checks,  # noqa: F401  (registers them; models must be loaded first)
         )
 

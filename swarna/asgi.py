@@ -1,4 +1,4 @@
-"""HTTP and WebSocket of one web process, for any ASGI server; `manage.py serve` runs it on ours."""
+"""The ASGI application of a web process: HTTP and WebSocket. Any ASGI server runs it; `manage.py serve` runs ours."""
 
 import os
 from typing import Any
@@ -25,19 +25,19 @@ from streaming.routing import hub_of_this_process, websocket_application
 from swarna.descriptors import unless_out_of_descriptors
 
 if settings.ENVIRONMENT_ERRORS:
-    # A server that was started without `manage.py` has not run the checks.
+    # A server that was not started by `manage.py` has not run the checks.
     raise ImproperlyConfigured(f"Run `manage.py check`: {settings.ENVIRONMENT_ERRORS}")
 
 if connection.vendor == "postgresql":
     from infra.postgresql.base import use_a_pool
 
-    # Django answers each request in a thread of its own, which would open a connection for it: a crowd would use up
-    # what the server has. (Not so in a worker, where Celery would open and close a pool with each task.)
+    # Django answers each request in a thread of its own, which would open a connection: a crowd of clients would use up
+    # the server's. (A worker has no pool: Celery would open and close it with each task.)
     use_a_pool(connection.settings_dict)
 
 
 async def behind_proxies(scope: Any, receive: Any, send: Any) -> None:
-    """Django, which is to know that a client asked by https, though the proxy before us asks by http."""
+    """Django, with the scheme of the client's request: a proxy in front passes a request by https on by http."""
     await http({**scope, "scheme": addresses.scheme_of_scope(scope, settings.TRUSTED_PROXIES)}, receive, send)
 
 

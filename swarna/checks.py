@@ -1,4 +1,4 @@
-"""What `manage.py check`, and with it every server process at its start, refuses to run with."""
+"""Checks of the configuration, run by `manage.py check` and by every server process at its start."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from prices.domain.quotes import SIMULATED
 
 @register
 def environment_is_readable(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """swarna.E001: a variable of the environment or of `.env` that could not be read."""
+    """swarna.E001: a variable of the environment or of `.env` cannot be read."""
     return [
         Error(
             f"{name} cannot be used: {' '.join(messages)}",
@@ -53,7 +53,7 @@ def providers_have_their_keys(app_configs: Sequence[Any] | None, **kwargs: Any) 
 
 @register
 def a_simulated_market_agrees_with_nobody(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """swarna.E005: a random walk would have its say in a price that goes out as the market's."""
+    """swarna.E005: a simulated source would count towards the consensus on the market's price."""
     if not settings.CONSENSUS_SOURCES or SIMULATED not in settings.PRICE_PROVIDERS:
         return []
     return [
@@ -68,7 +68,7 @@ def a_simulated_market_agrees_with_nobody(app_configs: Sequence[Any] | None, **k
 
 @register
 def as_many_sources_as_have_to_agree(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """swarna.E004: more sources have to agree than there are, so that no price would ever go out."""
+    """swarna.E004: more sources have to agree than there are: no price would ever be published."""
     names = set(settings.PRICE_PROVIDERS)
     if len(names) >= settings.CONSENSUS_SOURCES:
         return []

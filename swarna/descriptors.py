@@ -1,4 +1,4 @@
-"""HTTP on a descriptor of the reserve: health and metrics are answered, all else is 503."""
+"""HTTP on a reserved file descriptor: health and metrics are answered, all else is 503."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -12,18 +12,18 @@ from streaming.engine.reasons import RejectReason
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 _ANSWERED: Final = (*HEALTH, "/metrics")
-_COME_AGAIN_IN: Final = 5  # seconds
+_RETRY_AFTER: Final = 5  # seconds
 _BODY: Final = json.dumps(problem(503, "This process has no room for another connection. Try again later.")).encode()
 _HEADERS: Final = [
     (b"content-type", CONTENT_TYPE.encode()),
     (b"content-length", str(len(_BODY)).encode()),
-    (b"retry-after", str(_COME_AGAIN_IN).encode()),
+    (b"retry-after", str(_RETRY_AFTER).encode()),
     (b"cache-control", b"no-store"),
 ]
 
 
 def unless_out_of_descriptors(http: Application, refused: Callable[[RejectReason], object]) -> Application:
-    """`http`, except for connections on the reserve; calls `refused` for each request that is turned away."""
+    """`http`, except on reserved descriptors; calls `refused` for each request that is turned away."""
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if OUT_OF_DESCRIPTORS not in scope.get("extensions", ()) or scope["path"] in _ANSWERED:

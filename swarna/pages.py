@@ -1,4 +1,4 @@
-"""Policies that a browser applies to a page: what it may load and do."""
+"""Policies for browsers: what a page may load and do."""
 
 from csp.middleware import CSPMiddleware
 from django.conf import settings
@@ -7,7 +7,7 @@ from django.http.response import HttpResponseBase
 
 
 class PagePoliciesMiddleware(CSPMiddleware):
-    """`CONTENT_SECURITY_POLICY` and `PERMISSIONS_POLICY`, on pages alone: what else there is loads and does nothing."""
+    """Sets `CONTENT_SECURITY_POLICY` and `PERMISSIONS_POLICY`, on HTML alone: other content loads and does nothing."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if not response.get("Content-Type", "").startswith("text/html"):

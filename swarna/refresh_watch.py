@@ -1,4 +1,4 @@
-"""A watch of refreshes, in each web process: beat and worker may live and begin none."""
+"""A watch over refreshes in each web process, as beat and worker may run and begin none."""
 
 import logging
 import threading
@@ -16,16 +16,17 @@ from prices import schedule
 logger = logging.getLogger(__name__)
 
 _CHECK_EVERY: Final = 5.0  # seconds
-# Below so many seconds nobody can say that worker and beat are not just late. A refresh that takes as long as one may
-# keeps others from beginning, in each of a worker's processes, and is ended by the worker itself.
+# Seconds within which worker and beat may just be late.
 _SHORTEST_STANDSTILL: Final = 60.0
+# The longest refresh keeps others from beginning, in each of a worker's processes, until the worker ends it; the next
+# has so many seconds more.
 _TO_BEGIN: Final = 10.0
 
 
 class RefreshWatch:
-    """Notices that the schedule's slot stands still. It moves in each interval, whether the market is open or not.
+    """Notices that the schedule's slot stands still. It moves in each interval, even while the market is closed.
 
-    Time is counted by `clock`, and not while there is no database or no Redis, or nothing is to be refreshed.
+    `clock` counts seconds. Time without a database or Redis, or without metals to refresh, does not count.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -34,16 +35,16 @@ class RefreshWatch:
         self._moved_at = clock()
         self._stands_for: float | None = None
 
-    def trouble(self) -> str | None:
-        """A complaint that no refresh was begun; None where one was in time, or nobody checks."""
+    def problem(self) -> str | None:
+        """A detail that no refresh was begun; None where one began in time, or the watch was not started."""
         return None if self._stands_for is None else f"none was begun for {self._stands_for:.0f} s"
 
     def check(self) -> None:
-        """Compare the slot with that of the last check. It queries: call it in a thread."""
+        """Compare the slot with that of the last check. Queries the database: call it in a thread."""
         try:
             progress = schedule.progress()
             if settings.REDIS_URL:
-                wait_for_redis(settings.REDIS_URL, patience=0)
+                wait_for_redis(settings.REDIS_URL, timeout=0)
         except (DatabaseError, RedisUnusableError):
             progress = None
         now = self._clock()
@@ -55,12 +56,12 @@ class RefreshWatch:
 
     @staticmethod
     def _longest(progress: schedule.Progress) -> float:
-        """Seconds for which the slot may stay where it is."""
+        """The seconds for which the slot may stay the same."""
         refresh = settings.CELERY_TASK_TIME_LIMIT + _TO_BEGIN
         return max(3 * progress.interval.total_seconds(), refresh, _SHORTEST_STANDSTILL)
 
     def start(self) -> None:
-        """Check regularly, in a thread, for as long as the process runs."""
+        """Check every few seconds, in a thread, for as long as the process runs."""
         threading.Thread(target=self._run, name="refresh watch", daemon=True).start()
 
     def _run(self) -> None:
@@ -69,7 +70,7 @@ class RefreshWatch:
             try:
                 self.check()
             except Exception:
-                # The outermost boundary of this thread: without it the checks would end.
+                # The outermost boundary of this thread: an exception would end the checks.
                 logger.exception("a defect of ours in the watch of refreshes")
             finally:
                 close_old_connections()

@@ -1,4 +1,4 @@
-"""Celery beat's schedule, kept in the database: beat stays when that is away, and goes on when the wall clock steps."""
+"""Celery beat's schedule in the database, for a beat that outlives a lost database and a stepping wall clock."""
 
 import contextlib
 import datetime as dt
@@ -21,22 +21,24 @@ _RETRY_AFTER = 1.0
 
 
 class Entry(ModelEntry):
-    """A task of the schedule. One that seems to have run in the future counts as one that has run now."""
+    """A task of the schedule. One whose last run lies in the future counts as having run now."""
 
     last_run_at: dt.datetime
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        # The time at which a message expires would be told by this machine's clock, and judged by the worker's. A task
-        # that comes late finds nothing to do (prices/tasks.py).
+        # A message would expire by this machine's clock, compared with the worker's. A late task finds nothing to do
+        # instead (prices/tasks.py).
         self.options.pop("expires", None)
-        if not clock.can_be(self.last_run_at, now := self._default_now()):
+        if not clock.is_plausible(self.last_run_at, now := self._default_now()):
             self.last_run_at = self.model.last_run_at = now
 
 
 class Scheduler(DatabaseScheduler):
-    """django_celery_beat's scheduler, which ends beat with most errors of the database: this one waits for it, says so
-    once, and reads the schedule anew. So it does when the wall clock steps, by which the other reckons all its times.
+    """django_celery_beat's scheduler, without its weakness for most database errors, which end beat.
+
+    This one waits for the database, logs that once, and reads the schedule again. It also reads it again when the wall
+    clock steps, by which django_celery_beat computes all its times.
     """
 
     Entry = Entry
@@ -47,13 +49,13 @@ class Scheduler(DatabaseScheduler):
     _last_tick: clock.Reading | None = None
 
     def setup_schedule(self) -> None:
-        """Leave the first reading to `tick`: beat starts although the database is away."""
+        """Do nothing: `tick` reads the schedule first, so that beat starts while the database is away."""
 
     def tick(self, *args: Any, **options: Any) -> float:
         """Send the task that is due; return the seconds until the next call."""
         now = clock.read()
         if self._last_tick and self._last_tick.stepped(now):
-            self._begin_anew()
+            self._reload()
         self._last_tick = now
         try:
             clock_watch.watch.check()
@@ -64,8 +66,8 @@ class Scheduler(DatabaseScheduler):
             pause: float = super().tick(*args, **options)
         except DatabaseError as error:
             self._lost(error)
-            # Half done is begun anew: a schedule read in part, a task taken off the heap and not put back.
-            self._begin_anew()
+            # The schedule may have been read in part, or a task taken off the heap and not put back.
+            self._reload()
             return _RETRY_AFTER
         if self._has_lost_the_database:
             self._has_lost_the_database = False
@@ -73,15 +75,15 @@ class Scheduler(DatabaseScheduler):
         return pause
 
     def schedule_changed(self) -> bool:
-        """Whether somebody changed the schedule since the last call. Raises DatabaseError, which `tick` expects."""
+        """Return True if the schedule was changed since the last call. Raises DatabaseError, which `tick` handles."""
         close_old_connections()
         last: dt.datetime | None = self._last_timestamp
         self._last_timestamp = self.Changes.last_change()
-        # Not only a later one: the clock of whoever changed it may have been put back.
+        # Any other time counts, not only a later one: the clock that it was read from may have been put back.
         return last is not None and self._last_timestamp != last
 
     def sync(self) -> None:
-        """Write down when tasks last ran; where the database is away, the next call does."""
+        """Save when tasks last ran; where the database is away, the next call does."""
         try:
             close_old_connections()
             if self._dirty:
@@ -93,7 +95,7 @@ class Scheduler(DatabaseScheduler):
         except DatabaseError as error:
             self._lost(error)
 
-    def _begin_anew(self) -> None:
+    def _reload(self) -> None:
         self._initial_read = True
         self._heap = None
 

@@ -34,17 +34,17 @@ from swarna.readiness import readyz
 
 
 def read_only(view: Callable[..., Any]) -> Callable[..., Any]:
-    """The view, for GET and HEAD; any other method is 405, whether or not it brings a CSRF token."""
+    """Restrict a view to GET and HEAD; any other method is 405, with or without a CSRF token."""
     return csrf_exempt(require_safe(view))
 
 
 async def healthz(request: HttpRequest) -> HttpResponse:
-    """This process answers: for a supervisor or a load balancer. Says nothing about prices."""
+    """Answer 200, for a supervisor or a load balancer. It says nothing about prices."""
     return HttpResponse("ok", content_type="text/plain")
 
 
 def board(request: HttpRequest) -> HttpResponseBase:
-    """The board: a page that draws what the stream sends it, with a place for each listed metal."""
+    """The board: a page that shows the stream, with a tile for each listed metal."""
 
     @csp_update({"connect-src": _streams_at(request.get_host())})
     def page(request: HttpRequest) -> HttpResponseBase:
@@ -54,9 +54,9 @@ def board(request: HttpRequest) -> HttpResponseBase:
 
 
 def _streams_at(host: str) -> list[str]:
-    """The stream at the page's own host, as older browsers have to be told, to which `self` is no WebSocket.
+    """The stream's sources at the page's own host, for older browsers, whose `self` excludes WebSockets.
 
-    None at an IPv6 address, which no policy can name.
+    Empty at an IPv6 address, which no policy can name.
     """
     return [] if host.startswith("[") else [f"ws://{host}", f"wss://{host}"]
 
@@ -75,7 +75,7 @@ class SchemaQuerySerializer(StrictQuerySerializer):
 class SchemaView(StrictView):
     """The API, described for machines, as YAML or JSON."""
 
-    # Of two renderers of one format, `?format=` takes the first.
+    # `?format=` chooses the first of two renderers of a format.
     renderer_classes = [OpenApiYamlRenderer, OpenApiYamlRenderer2, OpenApiJsonRenderer2, OpenApiJsonRenderer]
     query_serializer = SchemaQuerySerializer
 
@@ -86,7 +86,7 @@ class SchemaView(StrictView):
 
 @cache
 def _schema() -> Any:
-    """Made once: it takes a tenth of a second."""
+    """The OpenAPI document, made once: it takes a tenth of a second."""
     generator: Any = SchemaGenerator()  # type: ignore[no-untyped-call]  # drf-spectacular leaves this untyped
     return generator.get_schema(request=None, public=True)
 
@@ -99,8 +99,8 @@ class AsyncApiView(StrictView):
         return Response(asyncapi.document())
 
 
-# Swagger's own page, without the scripts and styles within it, which the policy would stop; the icons within its style
-# sheet are let through. It has no answer to OPTIONS but a defect.
+# Swagger's page, without inline scripts and styles, which the policy would block; icons in its style sheet are allowed.
+# OPTIONS would answer 500.
 docs = csp_update({"img-src": ["data:"]})(
     SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="docs.html", http_method_names=["get", "head"])
 )
@@ -109,7 +109,7 @@ urlpatterns = [
     path("", read_only(board), name="board"),
     path("healthz", read_only(healthz), name="healthz"),
     path("readyz", read_only(readyz), name="readyz"),
-    # Browsers ask for it on pages that name no icon, such as the admin's.
+    # Browsers request it on pages that name no icon, such as the admin's.
     path("favicon.ico", read_only(RedirectView.as_view(url=static("streaming/favicon.svg")))),
     path("admin/", admin.site.urls),
     path("api/v1/", include("prices.api.urls")),

@@ -1,7 +1,7 @@
 """The web processes: any number of them behind one listening socket.
 
-The socket is opened by the process that starts them and inherited by each. So a port in use is found out in one place,
-and a connection that comes while a process is replaced waits in the socket's queue instead of being refused.
+The process that starts them opens the socket, and each inherits it. So a port in use is noticed in one place, and a
+connection that comes while a process is replaced waits in the socket's queue instead of being refused.
 """
 
 import errno
@@ -16,17 +16,17 @@ from django.core.management.base import CommandError
 
 from infra.process.supervisor import Program
 
-# Connections that wait to be taken, as many as the kernel allows (net.core.somaxconn): after an outage all clients come
+# Connections that wait to be accepted; the kernel lowers it to net.core.somaxconn. After an outage all clients come
 # back at once.
 _BACKLOG = 65535
 READY = "listening on "
-# Files of a web process beside its WebSocket connections: its reserve (streaming/engine/descriptors.py), connections
-# to the database and Redis, metrics, and clients by HTTP.
+# Open files of a web process beside WebSocket connections: its reserve (streaming/engine/descriptors.py), connections
+# to the database and Redis, metrics, and HTTP clients.
 _OTHER_FILES = 150
 
 
 def open_files(connections: int) -> str:
-    """Let this process open as many files as it may; in words, where those are fewer than the connections it takes."""
+    """Raise this process's limit of open files. Returns a warning where it is too low for its connections, or ""."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if most == resource.RLIM_INFINITY or most >= connections + _OTHER_FILES:
@@ -38,10 +38,10 @@ def open_files(connections: int) -> str:
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises CommandError, which says what to set instead."""
+    """Listen at an address. Raises CommandError, which says what to set instead."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        # All addresses, of IPv4 too, whatever the kernel's habit is.
+        # All addresses include those of IPv4, whatever the kernel's default.
         both = address[0] == "::" and socket.has_dualstack_ipv6()
         return socket.create_server(address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as error:
@@ -55,7 +55,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def programs(listener: socket.socket, processes: int, env: Mapping[str, str]) -> list[Program]:
-    """The web processes on this socket, for a Supervisor."""
+    """The web processes of this socket, for a Supervisor."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "serve", "--socket", str(listener.fileno())]
     return [
         Program(

@@ -1,4 +1,4 @@
-"""GET /metrics: what Prometheus reads, for those who may; answered before Django, which would ask for a known host."""
+"""GET /metrics for Prometheus, from allowed networks; answered before Django, which would refuse an unlisted host."""
 
 import asyncio
 import logging
@@ -16,8 +16,8 @@ Read = Callable[[], Awaitable[Iterable[Metric]]]
 
 logger = logging.getLogger(__name__)
 
-# Prometheus gives up after ten seconds, and would have nothing then.
-_PATIENCE: Final = 3.0  # seconds
+# Seconds. Prometheus gives up after ten, and would have nothing then.
+_TIMEOUT: Final = 3.0
 
 
 def with_metrics(
@@ -28,13 +28,13 @@ def with_metrics(
     *,
     hosts: Sequence[str] = (),
     more: Read | None = None,
-    patience: float = _PATIENCE,
+    timeout: float = _TIMEOUT,
 ) -> Application:
     """`http`, with the registry's metrics at /metrics for clients whose address is in one of the networks.
 
-    What a proxy of `proxies` says of a client's address is believed. They may be asked by an address, or a name in
-    `hosts`: a page under another could be in a browser of one of the networks (infra/hosts.py). `more` reads metrics
-    that are kept elsewhere; where it fails, or takes longer than `patience` seconds, the page does without them.
+    The client's address is taken from a proxy where `proxies` lists it. A request's Host is an address, or a name in
+    `hosts`: a page under another name could be open in a browser of one of the networks (infra/hosts.py). `more` reads
+    metrics that are kept elsewhere; where it fails, or takes longer than `timeout` seconds, the page lacks them.
     """
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -45,7 +45,7 @@ def with_metrics(
         elif name := _foreign_name(scope, hosts):
             await _answer(send, 403, f"ALLOWED_HOSTS does not list {name}: add it, or ask by an address.\n")
         elif may_read(address := _client_address(scope, proxies), allowed_from):
-            page: Application = make_asgi_app(_Together(registry, await _within(patience, more) if more else ()))
+            page: Application = make_asgi_app(_Combined(registry, await _read_more(more, timeout) if more else ()))
             await page(scope, receive, send)
         else:
             listed = address or "the address that this comes from, which is not known"
@@ -54,7 +54,7 @@ def with_metrics(
     return application
 
 
-class _Together:
+class _Combined:
     """A registry's metrics, and more that have been read."""
 
     def __init__(self, registry: CollectorRegistry, more: Iterable[Metric]) -> None:
@@ -64,36 +64,37 @@ class _Together:
         yield from self._registry.collect()
         yield from self._more
 
-    def restricted_registry(self, names: Iterable[str]) -> "_Together":
-        """All of them: `?name[]=` asks for some, which saves nothing where the files are read as a whole."""
+    def restricted_registry(self, names: Iterable[str]) -> "_Combined":
+        """All metrics: to leave out those that `?name[]=` does not name would save nothing, as files are read whole."""
         return self
 
 
-async def _within(patience: float, read: Read) -> Iterable[Metric]:
-    """What is read, or nothing: the database that is away must not take what the processes counted with it."""
+async def _read_more(read: Read, timeout: float) -> Iterable[Metric]:
+    """The metrics that `read` returns; none where it fails: a database that is away must not cost all the others."""
     try:
-        return await asyncio.wait_for(read(), patience)
+        return await asyncio.wait_for(read(), timeout)
     except TimeoutError:
-        logger.error("/metrics does without the price sources: the database did not answer in %s s", patience)
+        logger.error("/metrics does without the price sources: the database did not answer in %s s", timeout)
     except Exception as error:  # whatever a database's driver raises
         logger.error("/metrics does without the price sources: %s", str(error).partition("\n")[0])
     return ()
 
 
 def may_read(address: Address | None, allowed_from: Sequence[Network]) -> bool:
-    """Whether an address is in one of the networks; one that is not known is in none."""
+    """Return True if the address is known, and in one of the networks."""
     return address is not None and addresses.is_in(address, allowed_from)
 
 
 def _foreign_name(scope: Mapping[str, Any], hosts: Sequence[str]) -> str | None:
-    asked_by = (value.decode("latin-1") for name, value in scope["headers"] if name == b"host")
-    return next(filter(None, (foreign_name(host, hosts) for host in asked_by)), None)
+    given = (value.decode("latin-1") for name, value in scope["headers"] if name == b"host")
+    return next(filter(None, (foreign_name(host, hosts) for host in given)), None)
 
 
 def _client_address(scope: Mapping[str, Any], proxies: Sequence[Network]) -> Address | None:
-    """The address of the client that asks; None where it cannot be known.
+    """The address of the client; None where it cannot be known.
 
-    A proxy on this machine that is not known as one would else lend the whole world its own address, which may read.
+    A proxy on this machine that `proxies` does not list would else lend the whole world its own address, which may
+    read.
     """
     address, peer = addresses.of_scope(scope, proxies), addresses.of_scope(scope, ())
     forwarded = any(name in (b"x-forwarded-for", b"forwarded") for name, _ in scope["headers"])

@@ -1,18 +1,19 @@
-"""Where the processes of one host keep their metrics together, so that any of them can tell of all.
+"""Metrics that the processes of one host keep together, so that a scrape of any process shows all of them.
 
-It is prometheus_client's multiprocess mode: each process writes memory-mapped files of its own into one folder, and
-whoever is asked adds them up. The mode is chosen here, by `Place`, and not by the variable in the environment from
-which prometheus_client would choose it when it is first imported, by whomever.
+This is prometheus_client's multiprocess mode: each process writes memory-mapped files of its own in one folder, and the
+process that is scraped adds them up. `MetricStore` chooses the mode, and not the variable in the environment by which
+prometheus_client would choose it at its first import.
 
-A process is known by a number, not by its pid: the lowest that no running process of the folder holds. It holds it by
-a lock on a file, which the kernel lifts however the process ends. So there are no more files than processes that ever
-ran at once, a process goes on with the counters of the one whose place it takes, and containers that share a folder by
-a volume do not mistake each other's pids. A run lasts while any of its processes runs; the first process of the next
-one finds nobody, and removes what the last has left. Nobody needs to be told to clean up, nor when.
+A process is known by a number instead of its pid: the lowest that no running process of the folder has locked. The
+kernel lifts the lock however the process ends. So there are no more files than processes that ever ran at once, a
+process goes on with the counters of the one whose number it takes, and containers that share a folder by a volume do
+not mistake each other's pids. A run lasts while any of its processes runs; the first process of the next run finds no
+lock, and removes the files of the last. Nothing else has to clean up.
 
-Any process may take a place, a Celery worker's too: call `Place.in_folder(settings.METRICS_DIR)` in the process that
-will count, after it was forked (for Celery's prefork: on `worker_process_init`), and make its metrics in `making()`.
-Every web process of the same folder then shows them at /metrics. In containers, that folder is a shared volume.
+Any process may take a number, a Celery worker's too: call `MetricStore.in_folder(settings.METRICS_DIR)` in the process
+that will count, after it was forked (for Celery's prefork: on `worker_process_init`), and make its metrics in
+`making()`. Every web process of the same folder then shows them at /metrics. In containers, that folder is a shared
+volume.
 """
 
 import fcntl
@@ -26,21 +27,21 @@ from typing import IO, Any
 from prometheus_client import CollectorRegistry, Metric, disable_created_metrics, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
-# A series `_created` beside each other one, which the files of several processes do not have either.
+# The series `_created` beside each other series, which multiprocess mode lacks too.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client types some of itself
 
 # A process has a file for each type of metric.
 _TYPES = ("counter", "gauge_livesum", "histogram")
-_FILE_SIZE = 64 * 1024  # as prometheus_client makes them, and several times what is kept in one
+_FILE_SIZE = 64 * 1024  # as prometheus_client makes them: several times what one holds
 
 
-class Place:
-    """Where a process keeps its metrics: in memory, for a process that is alone, or in a folder that it shares."""
+class MetricStore:
+    """The metrics of one process: in memory, for a process that is alone, or in a folder that it shares."""
 
     def __init__(self) -> None:
-        """In memory: nothing is written, and a scrape shows this process."""
+        """Keep metrics in memory: nothing is written, and a scrape shows this process."""
         self.number = 0
-        # Gets what is made here; what is made in a folder shows by `everyone` instead.
+        # Gets the metrics that are made here; those of a folder show by `everyone` instead.
         self.own = self.everyone = CollectorRegistry()
         self._folder: Path | None = None
         self._lock: IO[str] | None = None
@@ -48,34 +49,34 @@ class Place:
         self._value_class: Any = values.MutexValue
 
     @classmethod
-    def in_folder(cls, folder: Path) -> "Place":
-        """The first place that is free in the folder, held for as long as this object lives; at most the process.
+    def in_folder(cls, folder: Path) -> "MetricStore":
+        """Take the lowest free number in the folder, for as long as this object lives; at most the process.
 
         Raises OSError when the folder cannot be written, is full, or cannot be locked.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        place = cls()
+        store = cls()
         with (folder / "gate").open("a") as gate:
-            fcntl.flock(gate, fcntl.LOCK_EX)  # one process at a time looks for its place
-            if not any(_is_held(lock) for lock in folder.glob("*.lock")):
+            fcntl.flock(gate, fcntl.LOCK_EX)  # one process at a time takes a number
+            if not any(_is_locked(lock) for lock in folder.glob("*.lock")):
                 _remove(folder.glob("*.db"))
-            place.number, place._lock = _first_free(folder)
-            _remove(folder.glob(f"gauge_*_{place.number}.db"))
+            store.number, store._lock = _lock_first_free(folder)
+            _remove(folder.glob(f"gauge_*_{store.number}.db"))
             for kind in _TYPES:
-                _reserve(folder / f"{kind}_{place.number}.db")
-        place.everyone = CollectorRegistry()
-        place.everyone.register(_Everyone(folder))
-        place._folder = folder
-        os.register_at_fork(after_in_child=place._forked)
-        place._value_class = values.MultiProcessValue(place._identify)  # type: ignore[no-untyped-call]  # as above
-        return place
+                _reserve(folder / f"{kind}_{store.number}.db")
+        store.everyone = CollectorRegistry()
+        store.everyone.register(_AllProcesses(folder))
+        store._folder = folder
+        os.register_at_fork(after_in_child=store._forked)
+        store._value_class = values.MultiProcessValue(store._identify)  # type: ignore[no-untyped-call]  # as above
+        return store
 
     @contextmanager
     def making(self) -> Iterator[CollectorRegistry]:
-        """Within it, metrics are made that count here, each with the registry that it yields.
+        """Let metrics that are made in the block count here; make each with the registry that is yielded.
 
-        All label children have to be made within it too. A gauge needs `multiprocess_mode="livesum"`, and tells
-        processes apart, where it does, by a label of its own.
+        All label children have to be made in it too. A gauge needs `multiprocess_mode="livesum"`, and a label of its
+        own where it tells processes apart.
         """
         before, values.ValueClass = values.ValueClass, self._value_class
         if self._folder is not None:
@@ -84,20 +85,20 @@ class Place:
             yield self.own
         finally:
             values.ValueClass = before
-            os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # no business of whatever this process starts
+            os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # processes that this one starts choose for themselves
 
     def _forked(self) -> None:
         self._was_forked = True
 
     def _identify(self) -> str:
-        """What the names of this process's files end in. Asked for at each change of a value."""
+        """The end of the names of this process's files. prometheus_client calls it at each change of a value."""
         if self._was_forked:
-            raise RuntimeError("A process that was forked counts into its parent's files: let it take its own Place.")
+            raise RuntimeError("A forked process counts into its parent's files: give it a MetricStore of its own.")
         return str(self.number)
 
 
-class _Everyone:
-    """What the processes of a folder have counted: the gauges of those that run, all else of those that ended too."""
+class _AllProcesses:
+    """A collector of a folder's metrics: gauges of running processes, and all else of ended ones too."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -110,14 +111,14 @@ class _Everyone:
     def _counts(self, file: Path) -> bool:
         kind, number = file.stem.split("_")[0], file.stem.split("_")[-1]
         try:
-            # One that is being made is empty for a moment, and then cannot be read.
-            return file.stat().st_size > 0 and (kind != "gauge" or _is_held(self._folder / f"{number}.lock"))
+            # A file that is being made is empty for a moment, and cannot be read then.
+            return file.stat().st_size > 0 and (kind != "gauge" or _is_locked(self._folder / f"{number}.lock"))
         except FileNotFoundError:
-            return False  # a gauge of a process that has ended, whose place was just taken
+            return False  # a gauge of a process that has ended, whose number was just taken
 
 
-def _first_free(folder: Path) -> tuple[int, IO[str]]:
-    """A number whose lock nobody holds, and the lock, held now."""
+def _lock_first_free(folder: Path) -> tuple[int, IO[str]]:
+    """Lock the lowest number that is free; return it and the lock."""
     for number in itertools.count():
         lock = (folder / f"{number}.lock").open("a")
         try:
@@ -129,10 +130,10 @@ def _first_free(folder: Path) -> tuple[int, IO[str]]:
     raise AssertionError("numbers do not end")
 
 
-def _is_held(lock: Path) -> bool:
-    """Whether the process that took this place runs. To look is to hold it for a moment, but beside other lookers.
+def _is_locked(lock: Path) -> bool:
+    """Return True if the process that took this number runs. The check takes a shared lock for a moment.
 
-    A process that looks for a place in that moment takes the next: one number more, and nothing lost.
+    A process that looks for a number in that moment takes the next: one number more, and nothing lost.
     """
     with lock.open() as file:
         try:
@@ -143,9 +144,9 @@ def _is_held(lock: Path) -> bool:
 
 
 def _reserve(file: Path) -> None:
-    """Take the disk space of a file that is to be mapped: where there is none left, to map it is death by SIGBUS.
+    """Take the disk space of a file that is to be mapped: on a full disk, writing to a mapped file kills by SIGBUS.
 
-    Raises OSError then.
+    Raises OSError on a full disk.
     """
     if not file.exists():
         try:

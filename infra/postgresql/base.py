@@ -1,7 +1,7 @@
-"""Django looks here for the database backend that ENGINE names.
+"""The database backend that ENGINE names; Django expects it in a module of this name.
 
-A machine that vanished is noticed by TCP (settings.DATABASES). A server that stands still while its kernel goes on
-acknowledging is not: so no wait for an answer goes without a limit either.
+TCP notices a machine that vanished (settings.DATABASES), but not a server that hangs while its kernel goes on
+acknowledging: so each wait for an answer has a timeout too.
 """
 
 from typing import Any, TypeVar
@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 
 class Connection(psycopg.Connection[Any]):
-    """A connection whose every wait ends: psycopg itself waits for ever for an answer."""
+    """A connection whose every wait ends; psycopg's own waits for an answer for ever."""
 
-    database = ""  # the cluster's identifier and the database's, which no copy has both of
+    database = ""  # the identifiers of cluster and database; no copy has both
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
-        """Wait for the server. Raises OperationalError, and closes, where that takes longer than `answer_timeout`."""
-        if timeout is not None:  # of the caller's own, who expects it to end
+        """Wait for the server. After `answer_timeout` seconds closes the connection, and raises OperationalError."""
+        if timeout is not None:  # the caller's own, for which it is prepared
             return super().wait(gen, interval, timeout)
         limit = answer_timeout()
         try:
@@ -33,27 +33,27 @@ class Connection(psycopg.Connection[Any]):
         except psycopg.errors._WaitTimeout:
             self.pgconn.finish()
             if isinstance(pool := getattr(self, "_pool", None), ConnectionPool):
-                # The others in it have the same peer. Each would cost somebody as long a wait.
+                # Its other connections have the same server: each would cost as long a wait.
                 pool.drain()
             raise psycopg.OperationalError(f"the server has not answered for {limit:g} s") from None
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's own, with our connections, and with the same limits set in the server."""
+    """Django's own with our connections, and with the same timeouts set in the server."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        if self.pool:  # which makes connections of its `connection_class`, and checks them
+        if self.pool:  # it makes and checks connections of its `connection_class`
             with waiting_up_to(settings.DATABASE_POOL_TIMEOUT):
                 return super().get_new_connection(conn_params)
         self.isolation_level = IsolationLevel.READ_COMMITTED
         return Connection.connect(**conn_params)
 
     def _configure_connection(self, connection: Any) -> bool:
-        """Set what holds for the session, and read where it leads, in one round trip. True: there is more to commit."""
+        """Set the session's timeouts and read `database`, in one round trip. Returns True: Django has to commit."""
         super()._configure_connection(connection)  # type: ignore[misc]  # which the stubs lack
         is_long = answer_timeout() > settings.DATABASE_ANSWER_TIMEOUT
-        # The server gives up first: then the connection is still of use, and it does not work for nobody. Who holds
-        # rows and is still, as a machine that lost its network, loses them to others; an export waits for its reader.
+        # The server gives up first: the connection then stays usable, and no work is in vain. A client that locks rows
+        # and is silent, such as a machine that lost its network, loses its locks; an export waits for its reader.
         limits = (0, 0) if is_long else (0.9 * settings.DATABASE_ANSWER_TIMEOUT, settings.DATABASE_IDLE_TIMEOUT)
         with connection.cursor() as cursor:
             cursor.execute(
@@ -68,13 +68,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def use_a_pool(database: dict[str, Any]) -> None:
-    """Let the connections of this process, of which `database` are the settings, come from a pool."""
+    """Take this process's connections from a pool; `database` are their settings."""
     database["OPTIONS"]["pool"] = {
         "min_size": 1,
         "max_size": 10,
         "timeout": settings.DATABASE_POOL_TIMEOUT,
-        # A server that comes back is asked at once, by whoever needs it: the pool's own pauses double for five minutes.
+        # A server that comes back is used at once: by default the pool's pauses double for five minutes.
         "reconnect_timeout": 1,
         "connection_class": Connection,
     }
-    database["CONN_HEALTH_CHECKS"] = True  # one that the server ended is noticed before it is used
+    database["CONN_HEALTH_CHECKS"] = True  # a connection that the server ended is noticed before it is used

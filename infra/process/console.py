@@ -1,37 +1,37 @@
-"""One terminal for several processes: each line stands behind the name of the process that it comes from."""
+"""One terminal for several processes: each line follows the name of its process."""
 
 import contextlib
 import os
 import select
 
 LONGEST_LINE = 4000  # bytes: with its prefix, what a pipe that is ready for writing surely takes (4096)
-PATIENCE = 0.5  # seconds that a line waits for a reader who has stopped reading
+TIMEOUT = 0.5  # seconds that a line waits for a reader that has stopped reading
 
 _STDOUT = 1
 _COLOURS = (36, 32, 35, 33, 34, 31)
 
 
 class Console:
-    """Writes lines to standard output, whole and at once, and is never held up for long by who reads them."""
+    """Writes lines to standard output, whole and at once, and waits for a slow reader only briefly."""
 
     def __init__(self) -> None:
         self._coloured = os.isatty(_STDOUT) and "NO_COLOR" not in os.environ
         self._names: list[str] = []
-        self._patience = PATIENCE
+        self._timeout = TIMEOUT
 
     def line(self, name: str, text: bytes) -> None:
-        """Print `text` behind the name it comes from, in several lines when it is longer than LONGEST_LINE.
+        """Print `text` behind `name`, as several lines where it is longer than LONGEST_LINE.
 
-        It is lost when nobody reads: the processes are to go on.
+        It is lost where nobody reads, so that the processes go on.
         """
-        with contextlib.suppress(OSError):  # a terminal that was closed, say
+        with contextlib.suppress(OSError):  # such as a terminal that was closed
             for start in range(0, len(text) or 1, LONGEST_LINE):
                 self._write(self._prefix(name) + text[start : start + LONGEST_LINE] + b"\n")
 
     def _write(self, line: bytes) -> None:
-        _, ready, _ = select.select([], [_STDOUT], [], self._patience)
-        # A terminal on hold costs this time once, not with each line.
-        self._patience = PATIENCE if ready else 0.0
+        _, ready, _ = select.select([], [_STDOUT], [], self._timeout)
+        # A stopped terminal costs the timeout once, not with each line.
+        self._timeout = TIMEOUT if ready else 0.0
         if ready:
             os.write(_STDOUT, line)
 

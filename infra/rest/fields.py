@@ -1,4 +1,4 @@
-"""Fields of serializers that write values as the stream does."""
+"""Serializer fields that write values as the stream does."""
 
 import datetime as dt
 from decimal import Decimal
@@ -20,7 +20,7 @@ class Amount(serializers.DecimalField):
 
 
 class Flag(serializers.BooleanField):
-    """A boolean that is left out, as None, where it is false."""
+    """A boolean that is None where it is false, and so left out."""
 
     def to_representation(self, value: bool) -> Any:
         return value or None

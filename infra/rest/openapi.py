@@ -1,4 +1,4 @@
-"""How the API describes itself: what every endpoint may answer beside what it is for."""
+"""The API's OpenAPI description: the answers that any endpoint may give beside its own."""
 
 from decimal import Decimal
 from typing import Any, Final
@@ -26,7 +26,7 @@ class ProblemSerializer(serializers.Serializer):
     )
 
 
-# What each refusal says, for example.
+# An example of each problem.
 _EXAMPLES: Final[dict[int, dict[str, Any]]] = {
     400: problem(400, "colour: Unknown. This takes none.", {"colour": ["Unknown. This takes none."]}),
     401: problem(401, "This token is unknown, expired or revoked. POST to auth/token/ for a new one."),
@@ -39,8 +39,8 @@ _EXAMPLES: Final[dict[int, dict[str, Any]]] = {
 
 
 class AutoSchema(openapi.AutoSchema):
-    """Says of each endpoint what is enforced: its query, what texts may hold, and who may ask; and adds the problems
-    that any request to it may meet.
+    """Describes the rules of each endpoint: its query, the pattern of its texts, its permissions; and adds the problems
+    that it may answer with.
     """
 
     view: Any
@@ -49,11 +49,11 @@ class AutoSchema(openapi.AutoSchema):
         return [self.view.query_serializer]
 
     def get_auth(self) -> Any:
-        """The schemes that an endpoint needs, none where it is public: a login there only has limits of its own."""
-        return super().get_auth() if self._is_for_some() else []
+        """The authentication that an endpoint needs. A public one needs none; a login only has other limits there."""
+        return super().get_auth() if self._is_restricted() else []
 
     def _insert_field_validators(self, field: Any, schema: Any) -> None:
-        """Adds what DRF asks of each text that it is sent, and writes bounds as OpenAPI 3.1 and JSON have them."""
+        """Add the pattern that DRF enforces on texts, and write bounds as OpenAPI 3.1 and JSON have them."""
         super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]  # drf-spectacular leaves this untyped
         for bound in ("maximum", "minimum"):
             if schema.get(exclusive := f"exclusive{bound.title()}") is True:
@@ -67,12 +67,12 @@ class AutoSchema(openapi.AutoSchema):
             else:
                 schema["pattern"] = r"^[^\u0000]+$"
 
-    def _is_for_some(self) -> bool:
+    def _is_restricted(self) -> bool:
         return any(not isinstance(permission, AllowAny) for permission in self.view.get_permissions())
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
-        for status in self._refusals():
+        for status in self._problem_statuses():
             if str(status) not in bodies or not bodies[str(status)].get("content"):
                 title = _EXAMPLES[status]["title"]
                 response = OpenApiResponse(ProblemSerializer, bodies.get(str(status), {}).get("description") or title)
@@ -83,9 +83,9 @@ class AutoSchema(openapi.AutoSchema):
                 bodies[str(status)] = body
         return bodies
 
-    def _refusals(self) -> list[int]:
+    def _problem_statuses(self) -> list[int]:
         statuses = [400, 401, 429, 503]
-        if self._is_for_some():
+        if self._is_restricted():
             statuses.append(403)
         if "{" in self.path:
             statuses.append(404)

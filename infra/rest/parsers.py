@@ -1,4 +1,4 @@
-"""How the API reads JSON."""
+"""The API's JSON parser."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from rest_framework.parsers import JSONParser
 
 
 class BoundedJSONParser(JSONParser):
-    """DRF's, for which JSON that is nested too deeply is a defect of the server, and so is a codec that is no charset.
+    """DRF's parser, which answers 400 instead of 500 to JSON that is nested too deeply and to an unknown charset.
 
     JSON is UTF-8, whatever charset a header claims (RFC 8259).
     """

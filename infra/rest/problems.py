@@ -1,6 +1,6 @@
-"""What the API answers where it cannot do what it is asked: problem details (RFC 9457), one shape everywhere.
+"""Problem details (RFC 9457), the one shape of all the API's error answers.
 
-`errors` names each field that is at fault, with what is wrong with it; it is there where a field is.
+Where fields are at fault, `errors` has messages by field.
 """
 
 import logging
@@ -25,7 +25,7 @@ from infra.schema import UnpreparedDatabaseError
 CONTENT_TYPE: Final = "application/problem+json"
 API: Final = "/api/"
 
-# What PostgreSQL calls a table or a column that is missing; for SQLite that is an OperationalError.
+# PostgreSQL's codes for a missing table or column; SQLite raises OperationalError.
 _MISSING: Final = ("42P01", "42703")
 
 Errors = dict[str, list[str]]
@@ -34,17 +34,15 @@ logger = logging.getLogger(__name__)
 
 
 class _NoDatabaseError(APIException):
-    """It is away, or being put back or migrated, or all connections to it are in use: nobody's mistake, and over in a
-    while.
-    """
+    """The database is away, being restored or migrated, or has no free connection: temporary, and no client's fault."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_detail = "The database cannot be asked now. Try again in a few seconds."
-    wait = 5  # DRF makes Retry-After of it
+    wait = 5  # seconds; DRF sends it as Retry-After
 
 
 def problem(status: int, detail: str, errors: Errors | None = None) -> dict[str, Any]:
-    """A problem's members: `detail` is for people, `errors` are by field."""
+    """The members of a problem; `detail` is for people."""
     return {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -55,7 +53,7 @@ def problem(status: int, detail: str, errors: Errors | None = None) -> dict[str,
 
 
 def of_exception(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler: any refusal as a problem. None for a defect, which Django handles."""
+    """DRF's exception handler: answer with a problem. None for a defect, which Django handles."""
     if _is_no_database(error):
         _log_no_database(error)
         error = _NoDatabaseError()
@@ -69,25 +67,25 @@ def of_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     else:
         response.data = problem(response.status_code, str(response.data["detail"]))
     response.content_type = CONTENT_TYPE
-    # Whatever was asked for: a table, a page and YAML have no place for a problem.
+    # Whichever format was requested: CSV, HTML and YAML have no form for a problem.
     context["request"].accepted_renderer = APIView.renderer_classes[0]()  # JSON's
     context["request"].accepted_media_type = CONTENT_TYPE
     return logged(response) if isinstance(error, _NoDatabaseError) else response
 
 
 def logged(response: _Response) -> _Response:
-    """The response, marked as logged already: Django would log each 5xx once more, with each address anew."""
+    """Mark a response as logged: Django would log each 5xx once more, under each path anew."""
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 
 def answer(status: int, detail: str) -> HttpResponse:
-    """A problem outside DRF."""
+    """A response with a problem, outside DRF."""
     return JsonResponse(problem(status, detail), status=status, content_type=CONTENT_TYPE)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler400: a host that is not ours, too many fields, a header that cannot be."""
+    """Django's handler400: an unlisted host, too many fields, an impossible header."""
     if request.path.startswith(API):
         return answer(400, "This request cannot be read. Mind its Host header: ALLOWED_HOSTS lists the names.")
     return defaults.bad_request(request, exception)
@@ -103,10 +101,10 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 @csrf_exempt
 @no_append_slash
 def unknown_address(request: HttpRequest) -> HttpResponse:
-    """Whatever else is asked for under /api/; a view, as Django's handler404 has no say where DEBUG is on.
+    """The view of all unknown addresses under /api/; a view, as DEBUG switches Django's handler404 off.
 
-    An address that lacks the slash at its end is shown with it: a reader by a redirect, on whose way a body would be
-    lost, a writer in words.
+    Where only the slash at the end is missing, GET is redirected. Other methods get a detail that says so: a redirect
+    would lose their body.
     """
     if request.path.endswith("/") or resolve(f"{request.path_info}/").func is unknown_address:
         return answer(404, "There is nothing at this address. /api/docs/ shows what there is.")
@@ -116,7 +114,7 @@ def unknown_address(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: a defect of ours, which is logged; or a 503 where the database is away."""
+    """Django's handler500: 503 where the database is away, else 500 for a defect, which is logged."""
     error = sys.exc_info()[1]
     if _is_no_database(error):
         _log_no_database(error)
@@ -142,16 +140,16 @@ def _log_no_database(error: DatabaseError) -> None:
 
 
 def _by_field(data: Any) -> Errors:
-    """DRF's messages by the field they are about; those about the whole are under its own name for that."""
+    """DRF's messages by field; those about the whole body are under DRF's name for that."""
     if not isinstance(data, dict):
         data = {api_settings.NON_FIELD_ERRORS_KEY: data}
     return {str(field): _messages(messages) for field, messages in data.items()}
 
 
-def _messages(said: Any) -> list[str]:
-    """What DRF says about one field, whose own parts may be named in it."""
-    if isinstance(said, dict):
-        return [f"{part}: {message}" for part, inner in said.items() for message in _messages(inner)]
-    if isinstance(said, list):
-        return [message for inner in said for message in _messages(inner)]
-    return [str(said)]
+def _messages(errors: Any) -> list[str]:
+    """DRF's messages about one field, those about its parts preceded by their names."""
+    if isinstance(errors, dict):
+        return [f"{part}: {message}" for part, inner in errors.items() for message in _messages(inner)]
+    if isinstance(errors, list):
+        return [message for inner in errors for message in _messages(inner)]
+    return [str(errors)]

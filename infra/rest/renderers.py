@@ -1,4 +1,4 @@
-"""How the API writes JSON and CSV."""
+"""The API's JSON and CSV renderers."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 
 
 def _plain(value: Any) -> Any:
-    """DRF's own dicts, lists and strings as what they extend."""
+    """DRF's subclasses of dict, list and str as these."""
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, list):
@@ -19,7 +19,7 @@ def _plain(value: Any) -> Any:
 
 
 class NumberRenderer(JSONRenderer):
-    """JSON whose Decimals are numbers, as on the stream; DRF's own renderer writes them as strings."""
+    """JSON with Decimals as numbers, as on the stream; DRF's own renderer writes strings."""
 
     _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=_plain).encode
 
@@ -33,7 +33,7 @@ class NumberRenderer(JSONRenderer):
 
 
 class CsvRenderer(BaseRenderer):
-    """The rows of a page as CSV (RFC 4180), under the names that they have in JSON."""
+    """The rows of a page as CSV (RFC 4180), with JSON's names as columns."""
 
     media_type = "text/csv"
     format = "csv"

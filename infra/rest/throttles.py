@@ -1,4 +1,4 @@
-"""How often the API may be asked: by one user, or from one address where nobody is named."""
+"""Limits on the API's requests: by user, or by address without a login."""
 
 import math
 from functools import cache
@@ -13,9 +13,9 @@ from infra.fixed_window import FixedWindowCounter
 
 
 class ClientThrottle(BaseThrottle):
-    """`API_RATE_LIMIT` requests of an address, or `API_USER_RATE_LIMIT` of a user, in each `API_RATE_WINDOW`.
+    """Allows `API_RATE_LIMIT` requests of an address, or `API_USER_RATE_LIMIT` of a user, in each `API_RATE_WINDOW`.
 
-    Over all web processes while Redis is there, else in each.
+    It counts over all web processes while Redis answers, else in each.
     """
 
     _wait: float | None = None
@@ -25,7 +25,7 @@ class ClientThrottle(BaseThrottle):
             key, limit = f"user:{request.user.pk}", settings.API_USER_RATE_LIMIT
         else:
             address = addresses.of_meta(request.META, settings.TRUSTED_PROXIES)
-            key, limit = f"address:{addresses.one_client(address) if address else ''}", settings.API_RATE_LIMIT
+            key, limit = f"address:{addresses.client_key(address) if address else ''}", settings.API_RATE_LIMIT
         if not limit:
             return True
         count = counter().count(key)

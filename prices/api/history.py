@@ -66,7 +66,7 @@ class HistoryView(_PagesView):
         examples=[examples.HISTORY, examples.HISTORY_CSV],
     )
     def get(self, request: Request, metal: str) -> Response:
-        asked = self.asked
+        asked = self.params
         rows = Price.shown().filter(metal=_listed(metal), **_range("at", asked))
         if asked.get("source"):
             rows = rows.filter(source=asked["source"])
@@ -93,7 +93,7 @@ class CandlesView(_PagesView):
         examples=[examples.CANDLES, examples.CANDLES_CSV],
     )
     def get(self, request: Request, metal: str) -> Response:
-        asked, limit, now, zone = self.asked, self.asked["limit"], timezone.now(), candle_store.zone()
+        asked, limit, now, zone = self.params, self.params["limit"], timezone.now(), candle_store.zone()
         interval = Interval(asked["interval"])
         kind = PriceKind(asked["lane"]) if asked.get("lane") else usual_kind(settings.PRICE_PROVIDERS)
         series = Series(_listed(metal), settings.BASE_CURRENCY, kind)
@@ -125,7 +125,7 @@ class ChangesView(_PagesView):
         examples=[examples.CHANGES, examples.CHANGES_CSV],
     )
     def get(self, request: Request) -> Response:
-        asked = self.asked
+        asked = self.params
         rows = SignificantChange.shown().filter(**_range("published_at", asked))
         if asked.get("metal"):
             rows = rows.filter(metal=asked["metal"])

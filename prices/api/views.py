@@ -77,7 +77,7 @@ class PricesView(StrictView):
         examples=[examples.PRICES],
     )
     def get(self, request: Request) -> Response:
-        return Response(answers.prices(answers.snapshot_for(request._request), self.asked, timezone.now()))
+        return Response(answers.prices(answers.snapshot_for(request._request), self.params, timezone.now()))
 
 
 class PriceView(StrictView):
@@ -88,7 +88,7 @@ class PriceView(StrictView):
     @extend_schema(responses=PriceSerializer, examples=[examples.PRICE])
     def get(self, request: Request, metal: str) -> Response:
         snapshot = answers.snapshot_for(request._request)
-        price = answers.price(snapshot, metal, self.asked, timezone.now())
+        price = answers.price(snapshot, metal, self.params, timezone.now())
         if price is None:
             known = ", ".join(snapshot.quotes) or "none yet"
             raise NotFound(f"There is no price of {metal[:40]!r}. Metals with a price: {known}.")

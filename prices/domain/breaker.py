@@ -32,7 +32,7 @@ class Breaker:
         if self.open_until is None:
             return State.CLOSED
         # One that seems to last longer than any does was begun by a clock that was ahead.
-        is_open = now < self.open_until and clock.can_be(self.open_until, now, ahead=_LONGEST_REST)
+        is_open = now < self.open_until and clock.is_plausible(self.open_until, now, ahead=_LONGEST_REST)
         return State.OPEN if is_open else State.HALF_OPEN
 
     def failed(self, now: dt.datetime, *, for_good: bool = False) -> "Breaker":

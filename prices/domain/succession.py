@@ -66,7 +66,7 @@ def order(quote: Quote, last: Last | None, arrival: Arrival, *, has_newer: Calla
     if arrival.counts_as < last.refresh and (is_by_refresh or is_same_time):
         return Order.SUPERSEDED
     # Where the last quote's time cannot be true, none is earlier.
-    is_earlier = quote.quoted_at < last.quote.quoted_at and clock.can_be(last.quote.quoted_at, arrival.now)
+    is_earlier = quote.quoted_at < last.quote.quoted_at and clock.is_plausible(last.quote.quoted_at, arrival.now)
     if not is_earlier:
         return Order.NEXT
     if is_by_refresh and (quote.source == CONSENSUS or not has_newer()):
@@ -94,7 +94,7 @@ def effective_from(
 
     `is_under_another_premium`: the last quote holds another premium than this one will.
     """
-    if last is None or not clock.can_be(last.at, arrival.now, ahead=_MOST_AHEAD):
+    if last is None or not clock.is_plausible(last.at, arrival.now, ahead=_MOST_AHEAD):
         return quote.quoted_at
     if is_under_another_premium:
         return max(arrival.now, last.at)

@@ -24,7 +24,7 @@ _seen: dict[str, _Seen] = {}
 def last_confirmed(now: dt.datetime) -> dict[str, dt.datetime]:
     """The time of each metal's last confirmation, by today's clock. Those whose time cannot be true are left out."""
     times = {metal: _of_now(given) or given.at for metal, given in LatestPrice.confirmations().items()}
-    return {metal: at for metal, at in times.items() if clock.can_be(at, now)}
+    return {metal: at for metal, at in times.items() if clock.is_plausible(at, now)}
 
 
 def unconfirmed_since(now: dt.datetime) -> dict[str, dt.datetime]:

@@ -175,7 +175,7 @@ class Validator:
             and last.decision == HeldPrice.Decision.SUPERSEDED
             and last.doubt == violation.rule
             and last.held_at > self.now - _REMEMBERED_FOR
-            and clock.can_be(last.held_at, self.now)
+            and clock.is_plausible(last.held_at, self.now)
             and self._is_same(quote, last)
         )
         return last if is_it else None

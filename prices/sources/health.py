@@ -30,7 +30,7 @@ def health(source: ProviderState, now: dt.datetime, *, is_needed: bool = False) 
         Health.QUOTA_USED_UP: source.calls_left(now) == 0,
         Health.RESTS: source.rests_until is not None
         and now < source.rests_until
-        and clock.can_be(source.rests_until, now, ahead=LONGEST_REST),
+        and clock.is_plausible(source.rests_until, now, ahead=LONGEST_REST),
         Health.LEFT_ALONE: source.breaker.state(now) is State.OPEN and not is_needed,
         Health.FAILING: source.failures > 0,
         Health.NEVER_FETCHED: not source.refreshes_total,

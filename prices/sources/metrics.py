@@ -61,7 +61,7 @@ def _gauges(sources: list[ProviderState], now: dt.datetime) -> list[Metric]:
         labels = [source.name]
         enabled.add_metric(labels, source.enabled)
         breaker.add_metric(labels, source.breaker.state(now) is not State.CLOSED)
-        if source.last_success_at and clock.can_be(source.last_success_at, now):
+        if source.last_success_at and clock.is_plausible(source.last_success_at, now):
             age.add_metric(labels, max(0.0, (now - source.last_success_at).total_seconds()))
         elif source.refreshes_total:
             age.add_metric(labels, math.inf)

@@ -112,7 +112,7 @@ def test_a_database_that_lacks_a_migration_waits_for_it(either_database: None, m
     Configuration.objects.all().delete()
     with pytest.raises(schema.UnpreparedDatabaseError) as refused:
         Configuration.load()
-    assert refused.value.lack == (
+    assert refused.value.detail == (
         "lacks migrations (prices.0099_other): nothing is written before manage.py migrate has run"
     )
     assert not Configuration.objects.exists()

@@ -47,7 +47,7 @@ def tell(*metals: str, age: dt.timedelta = dt.timedelta(0)) -> None:
 
 def ready(client: Client) -> tuple[int, Any]:
     """What is answered now, by whoever has not been asked lately."""
-    readiness._last = readiness._Found(-math.inf, {})
+    readiness._last = readiness._Checked(-math.inf, {})
     response = client.get("/readyz")
     return response.status_code, response.json()
 

@@ -44,7 +44,7 @@ def watch(seeded: None, valkey: str, clock: Clock) -> RefreshWatch:
 def after(watch: RefreshWatch, clock: Clock, seconds: float) -> str | None:
     clock.now += seconds
     watch.check()
-    return watch.trouble()
+    return watch.problem()
 
 
 def test_a_slot_that_stays_for_three_intervals_is_told(watch: RefreshWatch, clock: Clock) -> None:

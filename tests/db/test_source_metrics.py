@@ -137,7 +137,7 @@ async def test_a_database_that_hangs_holds_nothing_up(
         await asyncio.Event().wait()
         return ()
 
-    status, text = await page(hang, patience=0.05)
+    status, text = await page(hang, timeout=0.05)
     assert (status, 'swarna_connections{process="0"} 0.0' in text) == (200, True)
     assert time.monotonic() - began < 2
     assert caplog.messages == ["/metrics does without the price sources: the database did not answer in 0.05 s"]

@@ -153,7 +153,7 @@ def tells_readiness(url: str) -> Use:
 
 
 def begins(url: str) -> Use:
-    return lambda: wait_for_redis(url, patience=3)
+    return lambda: wait_for_redis(url, timeout=3)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def ticks() -> None:
 
 
 def is_ready() -> None:
-    readiness._found(RequestFactory().get("/readyz"))
+    readiness._check(RequestFactory().get("/readyz"))
 
 
 def is_asked_for_health() -> None:

@@ -94,7 +94,7 @@ def test_a_process_that_answers_drop_by_drop_is_given_up_in_time(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wait for each of its words would have no end."""
-    monkeypatch.setattr("infra.process.probe._PATIENCE", 0.3)
+    monkeypatch.setattr("infra.process.probe._TIMEOUT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         settings.WEBSOCKET_PORT = listener.getsockname()[1]
 

@@ -140,7 +140,7 @@ def test_processes_that_begin_at_once_have_each_a_place_of_its_own(begin: Callab
 
 def test_a_forked_process_is_told_to_take_a_place_of_its_own(begin: Callable[[], Counting]) -> None:
     process = begin().begun()
-    assert "let it take its own Place" in process.does("fork")
+    assert "give it a MetricStore of its own" in process.does("fork")
     assert "swarna_connections_accepted_total" not in process.scrape()
 
 

@@ -39,13 +39,13 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
     started: list[Process] = []
 
     def start(
-        *, grace: float = 60, mourned: bool = False, options: dict[str, Any] | None = None, **scripts: str
+        *, grace: float = 60, watchdogs: bool = False, options: dict[str, Any] | None = None, **scripts: str
     ) -> Process:
         programs = [
             {"name": name, "command": ["/bin/sh", "-c", script]} | (options or {}).get(name, {})
             for name, script in scripts.items()
         ]
-        order = json.dumps({"grace": grace, "mourned": mourned, "programs": programs})
+        order = json.dumps({"grace": grace, "watchdogs": watchdogs, "programs": programs})
         process = Process(["-m", "tests.support.supervised", order], tmp_path / "output", {})
         started.append(process)
         return process
@@ -168,7 +168,7 @@ def test_a_line_that_is_too_long_comes_in_pieces(supervise: Supervise) -> None:
 def test_processes_go_on_when_nobody_reads_what_they_print(tmp_path: Path) -> None:
     done = tmp_path / "done"
     script = f"head -c 200000 /dev/zero | tr '\\0' '\\n'; touch {done}; exec sleep 60"
-    order = {"grace": 60, "mourned": False, "programs": [{"name": "web", "command": ["/bin/sh", "-c", script]}]}
+    order = {"grace": 60, "watchdogs": False, "programs": [{"name": "web", "command": ["/bin/sh", "-c", script]}]}
     command = [sys.executable, "-m", "tests.support.supervised", json.dumps(order)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as supervisor:
         try:
@@ -215,21 +215,21 @@ def test_what_the_others_need_ends_last(supervise: Supervise) -> None:
 
 
 @pytest.mark.parametrize(
-    "mourned",
+    "watchdogs",
     [
         pytest.param(False, marks=pytest.mark.skipif(sys.platform != "linux", reason="the Linux kernel's")),
         pytest.param(True),
     ],
 )
-def test_a_killed_supervisor_leaves_no_process(supervise: Supervise, mourned: bool) -> None:
-    process = supervise(web=STAYS, valkey=STAYS_WHATEVER_IS_ASKED, mourned=mourned)
+def test_a_killed_supervisor_leaves_no_process(supervise: Supervise, watchdogs: bool) -> None:
+    process = supervise(web=STAYS, valkey=STAYS_WHATEVER_IS_ASKED, watchdogs=watchdogs)
     pids = [pid_of(process, "web"), pid_of(process, "valkey")]
     process.popen.kill()
     wait_until(lambda: all_have_ended(pids), "the processes to follow their supervisor")
 
 
-def test_a_mourned_process_is_started_again_like_any(supervise: Supervise) -> None:
-    process = supervise(web=STAYS, mourned=True)
+def test_a_process_with_a_watchdog_is_started_again_like_any(supervise: Supervise) -> None:
+    process = supervise(web=STAYS, watchdogs=True)
     os.kill(pid_of(process, "web"), signal.SIGKILL)
     again = pid_of(process, "web", start=2)
     process.stop(signal.SIGTERM, seconds=5)

@@ -9,7 +9,7 @@ from infra.process import supervisor
 def main() -> None:
     order = json.loads(sys.argv[1])
     supervisor.GRACE = order["grace"]
-    supervised = supervisor.Supervisor(mourned=order["mourned"])
+    supervised = supervisor.Supervisor(watchdogs=order["watchdogs"])
     try:
         for program in order["programs"]:
             stdin = program.pop("stdin", "").encode()

@@ -81,7 +81,7 @@ def test_without_trusted_proxies_no_header_counts() -> None:
     ],
 )
 def test_an_ipv4_address_is_one_client_and_an_ipv6_subscriber_another(one: str, other: str, same: bool) -> None:
-    counted = [addresses.one_client(ipaddress.ip_address(each)) for each in (one, other)]
+    counted = [addresses.client_key(ipaddress.ip_address(each)) for each in (one, other)]
     assert (counted[0] == counted[1]) is same
 
 

@@ -31,9 +31,9 @@ def test_what_was_known_is_at_least_as_old_as_the_time_that_passed_whatever_the_
     ("ahead", "can_be"),
     [(-HOUR, True), (dt.timedelta(0), True), (TOLERANCE, True), (TOLERANCE + SECOND, False), (5.5 * HOUR, False)],
 )
-def test_a_moment_that_can_only_be_past_is_not_believed_ahead_of_now(ahead: dt.timedelta, can_be: bool) -> None:
-    assert clock.can_be(NOW + ahead, NOW) is can_be
-    assert clock.can_be(NOW + HOUR + ahead, NOW, ahead=HOUR) is can_be
+def test_a_moment_that_can_only_be_past_is_not_believed_ahead_of_now(ahead: dt.timedelta, is_plausible: bool) -> None:
+    assert clock.is_plausible(NOW + ahead, NOW) is is_plausible
+    assert clock.is_plausible(NOW + HOUR + ahead, NOW, ahead=HOUR) is is_plausible
 
 
 @pytest.mark.parametrize(

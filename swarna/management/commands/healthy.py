@@ -1,4 +1,4 @@
-"""`manage.py healthy`: whether a part of the product does its work, for a container's health check."""
+"""`manage.py healthy`: check a part of the product, as for a container's health check."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from prices import schedule
 
 class Command(BaseCommand):
     help = (
-        "Exit with 0 while the web process answers here (web), or while refreshes happen on time, whatever the clock "
-        "says (refreshes)."
+        "Exit with 0 if the web process of this machine answers (web), or if refreshes happen on time, whatever the "
+        "clock says (refreshes)."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -23,5 +23,5 @@ class Command(BaseCommand):
         if part == "refreshes":
             if not schedule.is_on_time(timezone.now()):
                 raise CommandError("No refresh for more than three intervals: see the logs of worker and beat.")
-        elif complaint := probe.complaint(settings.BIND_ADDRESS, settings.WEBSOCKET_PORT):
-            raise CommandError(complaint)
+        elif problem := probe.problem(settings.BIND_ADDRESS, settings.WEBSOCKET_PORT):
+            raise CommandError(problem)

@@ -1,4 +1,4 @@
-"""`manage.py migrate`: Django's own, whose statements may take long."""
+"""`manage.py migrate`: Django's own, with time for long statements."""
 
 from typing import Any
 

@@ -17,9 +17,6 @@ from swarna import refresh_watch, web
 logger = logging.getLogger(__name__)
 
 _STANDSTILL = 30.0  # seconds
-# So long a process waits for the database before it takes clients. Longer, and a database that is away would keep them
-# from a process that has no prices to show, but says so.
-_FIRST_READING = 10.0
 
 
 class Command(BaseCommand):
@@ -39,7 +36,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, host: str, port: int, processes: int, **options: Any) -> None:
         if processes < 1:
             raise CommandError("--processes must be 1 or more.")
-        if not 0 <= port <= 65535:  # the resolver would take it modulo 65536
+        if not 0 <= port <= 65535:  # the resolver takes it modulo 65536
             raise CommandError("--port must be from 1 to 65535, or 0 for any that is free.")
         if options["socket"] is not None:
             serve(socket.socket(fileno=options["socket"]))
@@ -50,12 +47,12 @@ class Command(BaseCommand):
 
 
 def serve(listener: socket.socket) -> None:
-    """Be a web process, until SIGTERM or SIGINT."""
+    """Run this web process until SIGTERM or SIGINT."""
     # Importing Daphne installs Twisted's reactor, which no other command wants.
     from streaming.engine.server import Limits, PriceServer
     from swarna.asgi import application, hub, metrics
 
-    # It would end the process, without a word to its clients.
+    # By default the signal would end the process, without a word to its clients.
     signal.signal(
         signal.SIGUSR1,
         lambda *_: logger.warning("SIGUSR1 is for manage.py up, or serve --processes 2 or more: this process stays"),
@@ -76,14 +73,14 @@ def serve(listener: socket.socket) -> None:
             drain=settings.WS_DRAIN_TIMEOUT.total_seconds(),
             standstill=_STANDSTILL,
         ),
-        prepare=partial(hub.first_reading, within=_FIRST_READING),
+        prepare=partial(hub.first_reading, within=settings.DATABASE_READ_TIMEOUT),
         ready=lambda: print(f"{web.READY}http://{addresses.authority(host, port)}/", flush=True),
         refused=metrics.refused,
     ).run()
 
 
 def supervise(listener: socket.socket, processes: int) -> None:
-    """Run as many web processes, until SIGTERM or SIGINT."""
+    """Run so many web processes until SIGTERM or SIGINT."""
     supervisor = Supervisor("serve")
     try:
         for program in web.programs(listener, processes, {"PYTHONUNBUFFERED": "1"}):

@@ -1,4 +1,4 @@
-"""`manage.py up`: the whole product on this machine, by one command, until it is told to stop."""
+"""`manage.py up`: run the whole product on this machine until a signal ends it."""
 
 import asyncio
 import fcntl
@@ -25,11 +25,11 @@ from infra.process.valkey import EmbeddedValkey, RedisUnusableError, wait_for_re
 from swarna import web
 from swarna.state_dir import announce_redis_url, withdraw_redis_url
 
-# Seconds that a Redis or a PostgreSQL somewhere else has to answer, while somebody waits at the terminal.
-_PATIENCE = 3
-# Seconds between checks that refreshes are begun, and after which worker and beat, started anew, should have begun one.
+# Seconds for Redis or the web process to answer, while a person waits at the terminal.
+_TIMEOUT = 3
+# Seconds between checks that refreshes begin, and for worker and beat, started again, to begin one.
 _CHECK_EVERY = 5.0
-_BEFORE_ANOTHER = 60.0
+_AFTER_RESTART = 60.0
 
 
 class Command(BaseCommand):
@@ -42,8 +42,8 @@ class Command(BaseCommand):
         parser.add_argument("--with-parent", type=int, metavar="PID", help="stop when this parent is gone")
 
     def handle(self, *args: Any, with_parent: int | None, **options: Any) -> None:
-        # Until the supervisor listens to them. What has begun by then needs no farewell: it dies with this
-        # process. An exception would: one that a signal raises may get lost in whatever code it lands in.
+        # Until the supervisor handles signals. The processes that run by then die with this one. An exception would
+        # not do: one that a signal raises may be lost in the code that it interrupts.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, lambda *_: os._exit(0))
@@ -52,9 +52,9 @@ class Command(BaseCommand):
 
 
 def up(parent: int | None) -> None:
-    """Run everything until a signal asks for the end, or until `parent` is no longer this process's parent.
+    """Run everything until a signal, or until `parent` is no longer this process's parent.
 
-    Raises CommandError, before any server process has started, when something they need cannot be used.
+    Raises CommandError, before any server process has started, if one of their needs cannot be met.
     """
     listener = web.listening(settings.BIND_ADDRESS, settings.WEBSOCKET_PORT)
     given_redis = None if settings.REDIS_IS_EMBEDDED else usable_redis()
@@ -76,7 +76,7 @@ def up(parent: int | None) -> None:
 
 @contextmanager
 def only_one_in(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which ends with this process however that ends."""
+    """Lock the folder. The kernel lifts the lock however this process ends."""
     path = folder / "up.lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def only_one_in(folder: Path) -> Iterator[None]:
 
 
 def prepare_database() -> bool:
-    """Bring the schema up to date and put in what a first start needs; True when somebody can log in."""
+    """Migrate, and create the rows of a first start. Returns True if the admin has a user."""
     try:
         call_command("migrate", verbosity=0)
         call_command("seed", verbosity=0)
@@ -111,10 +111,10 @@ def prepare_database() -> bool:
 
 
 def usable_redis() -> str:
-    """The address in REDIS_URL, at which a Redis answers."""
+    """REDIS_URL, once a Redis answers there."""
     url = str(settings.REDIS_URL)
     try:
-        wait_for_redis(url, _PATIENCE)
+        wait_for_redis(url, _TIMEOUT)
     except RedisUnusableError as error:
         raise CommandError(f"{error} Mend REDIS_URL, or leave it out for the embedded Valkey.") from error
     return url
@@ -122,11 +122,11 @@ def usable_redis() -> str:
 
 @contextmanager
 def embedded_valkey(supervisor: Supervisor) -> Iterator[str]:
-    """The address of a Valkey of our own, at which other commands find it too."""
+    """Start an embedded Valkey and yield its address, which other commands find in the state folder."""
     try:
         valkey = EmbeddedValkey(settings.STATE_DIR)
         supervisor.start(valkey.program())
-        wait_for_redis(valkey.url, patience=10)  # in fact milliseconds
+        wait_for_redis(valkey.url, timeout=10)  # in fact milliseconds
     except RedisUnusableError as error:
         raise CommandError(f"No embedded Valkey: {error} Set REDIS_URL to a Redis that runs.") from error
     announce_redis_url(settings.STATE_DIR, valkey.url)
@@ -137,8 +137,8 @@ def embedded_valkey(supervisor: Supervisor) -> Iterator[str]:
 
 
 def celery_programs(env: dict[str, str]) -> list[Program]:
-    """The processes that fetch prices."""
-    # Celery's warning to root is about pickled tasks, which no worker of ours accepts.
+    """Worker and beat, which fetch prices."""
+    # Celery warns root of pickled tasks, which our worker does not accept.
     quiet = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
     folder = str(settings.BASE_DIR)
     celery = [sys.executable, "-m", "celery", "--quiet", "--skip-checks", "--workdir", folder, "-A", "swarna"]
@@ -150,57 +150,55 @@ def celery_programs(env: dict[str, str]) -> list[Program]:
 
 
 async def greet(supervisor: Supervisor, address: tuple[str, int], staffed: bool) -> None:
-    """Print where the product is to be found, once it answers there."""
+    """Print the product's address, once it answers there."""
     while not await is_healthy(*address):
         await asyncio.sleep(0.1)
-    host = settings.BIND_ADDRESS
-    if host in ("0.0.0.0", "::"):  # noqa: S104  (compared with, not bound to)
-        host = "localhost"
+    host = "localhost" if addresses.is_any(settings.BIND_ADDRESS) else settings.BIND_ADDRESS
     supervisor.say(f"ready: http://{addresses.authority(host, settings.WEBSOCKET_PORT)}/")
     if not staffed:
-        command = f"{_where()}{os.path.relpath(sys.executable)} manage.py createsuperuser"
+        command = f"{_variables()}{os.path.relpath(sys.executable)} manage.py createsuperuser"
         supervisor.say(f"to create the first staff user: {command}")
 
 
-def _where() -> str:
-    """The variables that a command in another shell needs to find this one's database, as the beginning of its line.
+def _variables() -> str:
+    """The variables that a command in another shell needs to find this database, as the beginning of its line.
 
-    DATABASE_URL is left out, as it may hold a password; an empty one is not, as a `.env` may name a database.
+    DATABASE_URL is left out, as it may hold a password; but not an empty one, as a `.env` may name a database.
     """
     folder = os.environ.get("SWARNA_STATE_DIR")
-    variables = f"SWARNA_STATE_DIR={shlex.quote(folder)} " if folder else ""
-    return f"{variables}DATABASE_URL= " if os.environ.get("DATABASE_URL") == "" else variables
+    line = f"SWARNA_STATE_DIR={shlex.quote(folder)} " if folder else ""
+    return f"{line}DATABASE_URL= " if os.environ.get("DATABASE_URL") == "" else line
 
 
 async def is_healthy(host: str, port: int) -> bool:
-    """Whether the web process answers 200 at /healthz."""
+    """Return True if the web process answers 200 at /healthz."""
     try:
-        return await probe.trouble_with_web(host, port, patience=_PATIENCE) is None
+        return await probe.web_problem(host, port, timeout=_TIMEOUT) is None
     except OSError:
         return False
 
 
 async def restart_stalled(supervisor: Supervisor, address: tuple[str, int]) -> None:
-    """Start worker and beat anew when the web process sees no refresh begin: one that hangs does not end by itself."""
+    """Restart worker and beat when the web process sees no refresh begin: one that hangs does not end by itself."""
     while True:
         await asyncio.sleep(_CHECK_EVERY)
-        if trouble := await trouble_with_refreshes(*address):
-            supervisor.say(f"refreshes: {trouble}, starting worker and beat anew")
+        if problem := await refresh_problem(*address):
+            supervisor.say(f"refreshes: {problem}, starting worker and beat anew")
             for name in ("worker", "beat"):
                 supervisor.restart(name)
-            await asyncio.sleep(_BEFORE_ANOTHER)
+            await asyncio.sleep(_AFTER_RESTART)
 
 
-async def trouble_with_refreshes(host: str, port: int) -> str | None:
-    """The complaint of the web process about refreshes; None where it has none, or does not answer."""
+async def refresh_problem(host: str, port: int) -> str | None:
+    """The problem with refreshes that the web process sees; None where it sees none, or does not answer."""
     try:
-        return await probe.trouble_with_refreshes(host, port)
+        return await probe.refresh_problem(host, port)
     except OSError:
         return None
 
 
 async def end_with(supervisor: Supervisor, parent: int | None) -> None:
-    """Stop when `parent` is gone, as after a SIGKILL of `make`: this process would outlive it unnoticed."""
+    """Stop when `parent` is gone, as after a SIGKILL of `make`, which this process would outlive unnoticed."""
     if parent is not None:
         while os.getppid() == parent:
             await asyncio.sleep(0.5)

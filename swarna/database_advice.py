@@ -13,7 +13,7 @@ _OF_SQLITE = {
 
 
 def advice(error: Exception) -> str | None:
-    """A line that says what is wrong with the database and what to do; None where the error is a defect of ours."""
+    """A line that says what is wrong with the database and what to do; None for a defect of ours."""
     if type(error) not in (DatabaseError, OperationalError, ProgrammingError):
         return None
     name, reason = settings.DATABASES["default"]["NAME"], str(error).partition("\n")[0].rstrip(".")
@@ -35,6 +35,6 @@ def advice(error: Exception) -> str | None:
 
 
 def _is_behind() -> bool:
-    """Whether a migration of this version has not been applied."""
+    """Return True if a migration of this version has not been applied."""
     executor = MigrationExecutor(connection)
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
