@@ -16,7 +16,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from pytest_django import Settings
 
+from infra.process.supervisor import Supervisor
 from swarna import web
+from swarna.management.commands import up
 from tests.support.product import Process, free_port, wait_until
 
 NOBODY = "http://127.0.0.1:9"  # a proxy at which nobody listens
@@ -112,6 +114,21 @@ def test_a_process_that_answers_drop_by_drop_is_given_up_in_time(
             call_command("healthy", "web")
         assert time.monotonic() - began < 3
         dripping.join()
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [needs("127.0.0.1", "127.0.0.1"), needs("::1", "[::1]")]
+    + [needs(each, "localhost") for each in ("0.0.0.0", "::", "0::0")],
+)
+async def test_up_prints_an_address_that_a_browser_takes(
+    serve: Callable[[str], int], monkeypatch: pytest.MonkeyPatch, host: str, shown: str
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Supervisor, "say", lambda _, text: said.append(text))
+    port = serve(host)
+    await up.greet(Supervisor(), (host, port), staffed=True)
+    assert said == [f"ready: http://{shown}:{port}/"]
 
 
 @pytest.mark.parametrize("host", [needs("::")])

@@ -1,4 +1,4 @@
-"""A process for test_metrics_folder.py that counts in the folder its argument names, as each line it reads says."""
+"""A process for test_shared_metrics.py that counts in the folder its argument names, as each line it reads says."""
 
 import os
 import sys

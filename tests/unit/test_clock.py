@@ -28,7 +28,7 @@ def test_what_was_known_is_at_least_as_old_as_the_time_that_passed_whatever_the_
 
 
 @pytest.mark.parametrize(
-    ("ahead", "can_be"),
+    ("ahead", "is_plausible"),
     [(-HOUR, True), (dt.timedelta(0), True), (TOLERANCE, True), (TOLERANCE + SECOND, False), (5.5 * HOUR, False)],
 )
 def test_a_moment_that_can_only_be_past_is_not_believed_ahead_of_now(ahead: dt.timedelta, is_plausible: bool) -> None:

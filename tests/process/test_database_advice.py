@@ -1,4 +1,4 @@
-"""What whoever runs a command is told where the database cannot be used: one line, with what to do."""
+"""Commands that cannot use the database say in one line what to do."""
 
 import json
 import os
@@ -32,8 +32,8 @@ _MANAGE = """
 import json, sys
 from manage import main
 said = {}
-for command, words in json.loads(sys.argv[1]).items():
-    sys.argv = ["manage.py", command, *words]
+for command, arguments in json.loads(sys.argv[1]).items():
+    sys.argv = ["manage.py", command, *arguments]
     try:
         main()
     except SystemExit as end:
@@ -42,7 +42,7 @@ print(json.dumps(said))
 """
 
 
-def refusals(folder: Path, *commands: str, **environment: str) -> dict[str, str]:
+def messages(folder: Path, *commands: str, **environment: str) -> dict[str, str]:
     """What each command ends with: a text is printed to standard error, and the exit code is 1."""
     (folder / "ticks.csv").write_text("metal,at,price\ngold,2026-09-24T08:00:00Z,13221.39\n")
     ran = subprocess.run(
@@ -68,21 +68,21 @@ def test_every_command_is_here() -> None:
 
 
 def test_a_command_on_a_database_without_tables_says_in_one_line_to_run_migrate(tmp_path: Path) -> None:
-    for command, line in refusals(tmp_path, *COMMANDS).items():
-        words = f"The database {tmp_path}/swarna.sqlite3 is not that of this version: no such table: "
-        assert re.fullmatch(rf"{re.escape(words)}\w+\. Run manage.py migrate and manage.py seed\.", line), command
+    for command, line in messages(tmp_path, *COMMANDS).items():
+        beginning = f"The database {tmp_path}/swarna.sqlite3 is not that of this version: no such table: "
+        assert re.fullmatch(rf"{re.escape(beginning)}\w+\. Run manage.py migrate and manage.py seed\.", line), command
 
 
 def test_so_does_one_on_an_empty_postgresql(postgresql: Cluster, tmp_path: Path) -> None:
     postgresql.create("without_tables")
-    (line,) = refusals(tmp_path, "export", DATABASE_URL=postgresql.url("without_tables")).values()
+    (line,) = messages(tmp_path, "export", DATABASE_URL=postgresql.url("without_tables")).values()
     postgresql.drop("without_tables")
     assert line.startswith('The database without_tables is not that of this version: relation "prices_')
     assert line.endswith(". Run manage.py migrate and manage.py seed.")
 
 
 def test_a_postgresql_that_is_away_is_one_line_without_its_password(tmp_path: Path) -> None:
-    (line,) = refusals(
+    (line,) = messages(
         tmp_path, "export", DATABASE_URL=f"postgres://asha:hidden@127.0.0.1:{free_port()}/swarna"
     ).values()
     assert line.startswith("The database swarna cannot be used: connection failed")
@@ -92,5 +92,5 @@ def test_a_postgresql_that_is_away_is_one_line_without_its_password(tmp_path: Pa
 
 def test_what_is_no_database_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "swarna.sqlite3").write_bytes(b"a text that somebody saved under that name" * 50)
-    (line,) = refusals(tmp_path, "export").values()
+    (line,) = messages(tmp_path, "export").values()
     assert line.endswith("swarna.sqlite3 cannot be used: file is not a database. Move it away, and put a copy back.")

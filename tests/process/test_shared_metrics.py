@@ -100,7 +100,7 @@ def test_of_a_process_that_was_killed_the_counters_stay_and_the_gauge_goes(begin
     assert seen["swarna_fan_out_duration_seconds_count"] == 1
 
 
-def test_the_next_process_takes_its_place_and_goes_on_with_its_counters(
+def test_the_next_process_takes_its_number_and_goes_on_with_its_counters(
     begin: Callable[[], Counting], tmp_path: Path
 ) -> None:
     one, other = begin().begun(), begin().begun()
@@ -129,7 +129,7 @@ def test_a_run_begins_with_nothing_of_the_last(begin: Callable[[], Counting], tm
     assert not [file for file in (tmp_path / "metrics").glob("*.db") if file.stem.endswith("1")]
 
 
-def test_processes_that_begin_at_once_have_each_a_place_of_its_own(begin: Callable[[], Counting]) -> None:
+def test_processes_that_begin_at_once_have_each_a_number_of_its_own(begin: Callable[[], Counting]) -> None:
     together = [begin() for _ in range(4)]
     for process in together:
         process.begun().does("accepted")
@@ -138,7 +138,7 @@ def test_processes_that_begin_at_once_have_each_a_place_of_its_own(begin: Callab
     assert seen["swarna_connections_accepted_total"] == 4
 
 
-def test_a_forked_process_is_told_to_take_a_place_of_its_own(begin: Callable[[], Counting]) -> None:
+def test_a_forked_process_is_told_to_take_a_store_of_its_own(begin: Callable[[], Counting]) -> None:
     process = begin().begun()
     assert "give it a MetricStore of its own" in process.does("fork")
     assert "swarna_connections_accepted_total" not in process.scrape()
