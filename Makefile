@@ -36,9 +36,10 @@ test test-postgresql:
 	done; $(BIN)/python -m playwright install chromium || true
 	@$(BIN)/python -m $(TESTS) -n auto --maxprocesses 4 $(ARGS)
 
-lint: .venv/installed-dev ## check style, types, and which way imports go
+lint: .venv/installed-dev ## check style, spelling, types, and the direction of imports
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/codespell
 	@$(BIN)/lint-imports --no-logo > .venv/imports.log || { cat .venv/imports.log; exit 1; }
 	@$(BIN)/python -m mypy .
 
