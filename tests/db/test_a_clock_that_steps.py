@@ -379,7 +379,7 @@ def test_what_staff_rejected_in_the_future_is_remembered_for_a_day_from_now(shop
     assert {held.decided_at for held in HeldPrice.objects.filter(decision="rejected")} == {clock.now}
 
 
-def test_a_day_that_a_clock_which_was_ahead_took_for_long_over_is_asked_for_again(seeded: None) -> None:
+def test_a_day_that_a_clock_which_was_ahead_took_for_long_over_is_fetched_again(seeded: None) -> None:
     archive = next(iter(ARCHIVE_TABLE.values()))
     today = NOW.date()
     for days in (1, 30):

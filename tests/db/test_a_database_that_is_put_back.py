@@ -70,11 +70,11 @@ def test_a_worker_fetches_and_writes_nothing_meanwhile_and_goes_on_by_itself(
         task()
     assert all(NOTHING in line for line in log())
     assert len(log()) == 3
-    assert world.asked == []
+    assert world.fetched == []
     assert default_rows() == [0, 0, 0]
     finish()
     refresh_prices()
-    assert "a" in world.asked
+    assert "a" in world.fetched
     assert default_rows() == [1, 1, 3]
 
 

@@ -113,7 +113,7 @@ missing = st.dictionaries(st.dates(MONDAY, MONDAY + dt.timedelta(days=60)), st.s
 
 
 @given(missing, st.integers(1, 40), st.booleans())
-def test_calls_bring_all_that_is_missing_and_none_asks_for_too_many_days(
+def test_calls_bring_all_that_is_missing_and_none_is_for_too_many_days(
     missing: dict[dt.date, set[Metal]], most: int, brings_all: bool
 ) -> None:
     requests = list(backfill.plan(missing, days_per_call=most if brings_all else 1, brings_all=brings_all))
@@ -128,17 +128,17 @@ def test_calls_bring_all_that_is_missing_and_none_asks_for_too_many_days(
     assert all(len(request.metals) == 1 and request.first == request.last for request in requests if not brings_all)
 
 
-def test_nothing_is_asked_for_where_nothing_is_missing() -> None:
+def test_nothing_is_fetched_where_nothing_is_missing() -> None:
     assert list(backfill.plan({MONDAY: set()}, days_per_call=30, brings_all=True)) == []
     assert list(backfill.plan({MONDAY: {Metal.GOLD}}, days_per_call=30, brings_all=True)) == [
         DaysRequest((Metal.GOLD,), MONDAY, MONDAY)
     ]
 
 
-# --- a vendor's days -------------------------------------------------------------------------------------------------
+# --- a provider's days -----------------------------------------------------------------------------------------------
 
 
-def test_each_day_becomes_a_candle_that_names_its_vendor(database: None, metals_dev: MetalsDev) -> None:
+def test_each_day_becomes_a_candle_that_names_its_provider(database: None, metals_dev: MetalsDev) -> None:
     said = days()
     assert metals_dev.requests == [("09-14", "09-20")]
     open_days = [MONDAY + dt.timedelta(days=number) for number in range(7) if number != 5]  # a Saturday has no market
@@ -148,7 +148,7 @@ def test_each_day_becomes_a_candle_that_names_its_vendor(database: None, metals_
     assert "24 written, 0 there already, 0 unusable" in said
 
 
-def test_days_that_are_there_are_not_asked_for_again(database: None, metals_dev: MetalsDev) -> None:
+def test_days_that_are_there_are_not_fetched_again(database: None, metals_dev: MetalsDev) -> None:
     days(last=MONDAY + dt.timedelta(days=2))
     before = everything()
     days(last=MONDAY + dt.timedelta(days=2))
@@ -158,9 +158,7 @@ def test_days_that_are_there_are_not_asked_for_again(database: None, metals_dev:
     assert metals_dev.requests[1:] == [("09-17", "09-18")]
 
 
-def test_a_day_that_the_vendor_knows_nothing_of_costs_one_call_once_it_is_long_over(
-    database: None, metals_dev: MetalsDev
-) -> None:
+def test_a_no_data_day_costs_one_call_once_it_is_long_over(database: None, metals_dev: MetalsDev) -> None:
     metals_dev.no_data = {"09-15", "09-18"}  # nine and six days ago
     assert "4 that metals_dev knows nothing of" in days("--days-per-call=1", "--metal=gold", "--metal=silver")
     metals_dev.requests.clear()
@@ -173,7 +171,7 @@ def test_a_day_that_the_vendor_knows_nothing_of_costs_one_call_once_it_is_long_o
     assert candles()[1] == (midnight(dt.date(2026, 9, 15)), "9223.3162", "metals_dev")
 
 
-def test_that_a_vendor_has_nothing_of_several_days_is_not_believed_for_good(
+def test_that_a_provider_has_no_data_for_several_days_is_not_believed_for_good(
     database: None, metals_dev: MetalsDev
 ) -> None:
     metals_dev.no_data = {"09-01", "09-02", "09-03", "09-04"}
@@ -268,9 +266,7 @@ def test_it_stops_before_the_quota_ends_and_says_when_to_go_on(
     assert ProviderState.objects.get(name="metals_dev").calls == 2
 
 
-def test_a_day_that_a_vendor_knows_nothing_of_is_no_failure(
-    seeded: None, httpserver: HTTPServer, settings: Settings
-) -> None:
+def test_a_no_data_day_is_no_failure(seeded: None, httpserver: HTTPServer, settings: Settings) -> None:
     settings.GOLDAPI_IO_URL, settings.GOLDAPI_IO_KEY = httpserver.url_for("").rstrip("/"), "k3y-of-goldapi-io"
     httpserver.expect_request(re.compile("/api/.*")).respond_with_json({"error": "No data available for this date."})
     with time_machine.travel(NOW):
@@ -290,7 +286,7 @@ def test_a_day_that_a_vendor_knows_nothing_of_is_no_failure(
         ({}, "gives nothing as status. The same command goes on from there."),
     ],
 )
-def test_a_vendor_that_refuses_is_quoted_without_the_key(
+def test_a_provider_that_refuses_is_quoted_without_the_key(
     seeded: None, metals_dev: MetalsDev, failure: Any, said: str
 ) -> None:
     metals_dev.refuses = failure
@@ -327,7 +323,7 @@ def test_a_vendor_that_refuses_is_quoted_without_the_key(
         (("--csv=/nowhere/at.csv",), "/nowhere/at.csv cannot be read"),
     ],
 )
-def test_what_cannot_be_done_is_refused_in_words(seeded: None, words: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_done_is_refused_with_the_reason(seeded: None, words: tuple[str, ...], said: str) -> None:
     with time_machine.travel(NOW):
         assert said in refusal(*words)
 
@@ -466,7 +462,7 @@ def test_a_running_candle_takes_the_close_of_a_tick_that_was_quoted_before_it_wa
 
 
 @pytest.mark.parametrize("hour", [1, 3])
-def test_a_vendors_day_that_is_over_in_utc_and_not_here_takes_the_close_of_the_market(
+def test_a_providers_day_that_is_over_in_utc_and_not_here_takes_the_close_of_the_market(
     database: None, metals_dev: MetalsDev, settings: Settings, hour: int
 ) -> None:
     settings.TIME_ZONE = "America/New_York"  # where that day goes on until 04:00 of UTC's next
@@ -663,7 +659,7 @@ def test_prices_are_judged_without_the_premium_that_was_on_them(database: None, 
     assert said in refusal(file(hourly("13200")))
 
 
-def test_a_vendors_day_that_cannot_be_believed_is_named_and_left_out(
+def test_a_providers_day_that_cannot_be_believed_is_named_and_left_out(
     database: None, metals_dev: MetalsDev, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(PER_GRAM, "gold", 9223.3162 * 31.1034768)

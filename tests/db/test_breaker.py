@@ -84,14 +84,14 @@ def used(request: pytest.FixtureRequest, transactional_db: None, settings: Setti
     return lambda: ProviderState.objects.get(name="a").calls
 
 
-def test_workers_at_once_do_not_book_one_call_twice(used: Callable[[], int]) -> None:
+def test_workers_at_once_do_not_reserve_one_call_twice(used: Callable[[], int]) -> None:
     reservations = at_once(lambda worker: registry.reserve("a", 8, NOW), 4)
     assert sorted(reservation.calls for reservation in reservations if reservation) == [0, 4, 8, 8]
     assert used() == 20
 
 
 @pytest.mark.parametrize("late", [dt.timedelta(0), dt.timedelta(days=30)], ids=["at once", "in the next month"])
-def test_what_was_booked_and_not_called_is_given_back(used: Callable[[], int], late: dt.timedelta) -> None:
+def test_a_reserved_call_that_was_not_made_is_given_back(used: Callable[[], int], late: dt.timedelta) -> None:
     reservation = registry.reserve("a", 8, NOW)
     registry.remember(Outcome("a", reservation=reservation, calls=3), NOW + late)
     assert used() == 3

@@ -216,7 +216,7 @@ def test_a_probe_asks_that_source_alone_and_publishes_nothing(world: World, act:
     (words,) = act(SOURCES, "probe", "b")
     assert words.startswith("Asked b: gold 13,200.0000, silver 165.0000, platinum 4,900.0000, palladium 4,300.0000 (")
     assert words.endswith(" ms, 1 call)")
-    assert world.asked == ["b"]
+    assert world.fetched == ["b"]
     assert (told.ticks, Price.objects.exclude(source="fallback").count()) == ([], 0)
 
 
@@ -247,14 +247,14 @@ def test_a_probe_does_not_go_beyond_the_quota_nor_take_that_for_a_failure(
     registry.in_order()
     assert act(SOURCES, "probe", "a")[0].endswith("1 call)")
     assert "its quota of 1/month is used up" in act(SOURCES, "probe", "a")[0]
-    assert world.asked == ["a"]
+    assert world.fetched == ["a"]
     assert (state().calls, state().failures_total) == (1, 0)
 
 
 def test_a_probe_of_no_metal_at_all_does_no_harm(world: World) -> None:
     ListedMetal.objects.update(enabled=False)
     assert not fetching.probe(["a", "b"])["a"].quotes
-    assert world.asked == []
+    assert world.fetched == []
 
 
 def test_a_source_is_switched_off_and_on(world: World, act: Act) -> None:
@@ -314,7 +314,7 @@ def test_who_may_only_look_can_do_nothing_about_a_source(world: World, act: Act,
     clerk = Client()
     clerk.force_login(user("clerk", is_staff=True, permissions="^view_"))
     act(SOURCES, action, "a", "b", by=clerk)
-    assert (world.asked, state("a").enabled, state("b").enabled, state("b").failures) == ([], True, False, 1)
+    assert (world.fetched, state("a").enabled, state("b").enabled, state("b").failures) == ([], True, False, 1)
     assert logged() == []
 
 

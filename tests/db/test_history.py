@@ -203,7 +203,7 @@ def test_a_rebuild_follows_another_time_zone(settings: Settings) -> None:
     assert found() == expected()
 
 
-def test_a_rebuild_leaves_a_vendors_days_alone() -> None:
+def test_a_rebuild_leaves_a_providers_days_alone() -> None:
     say(100)
     row = GOLD.row(fold_of_a_day(77), source="goldapi_io")
     row.start -= 10 * DAY

@@ -105,12 +105,12 @@ def test_its_calls_count_against_the_quotas_and_it_says_so(world: World, setting
     assert run("b")[1] == ""
 
 
-def test_only_those_that_are_named_are_asked(world: World) -> None:
+def test_only_those_that_are_named_are_fetched(world: World) -> None:
     assert list(data("c", "b")["providers"]) == ["b", "c"]
-    assert sorted(world.asked) == ["b", "c"]
+    assert sorted(world.fetched) == ["b", "c"]
 
 
-def test_one_that_is_switched_off_is_asked_too_and_named_so(world: World) -> None:
+def test_one_that_is_switched_off_is_fetched_too_and_named_so(world: World) -> None:
     ProviderState.objects.create(name="a", enabled=False)
     said = data("a")
     assert (said["providers"]["a"]["enabled"], said["metals"]["gold"]["prices"]["a"]["price"]) == (False, 13200)
@@ -119,7 +119,7 @@ def test_one_that_is_switched_off_is_asked_too_and_named_so(world: World) -> Non
 def test_a_source_that_is_not_deployed_is_told_which_are(world: World) -> None:
     with pytest.raises(CommandError, match="PRICE_PROVIDERS does not name d. It names: a, b, c."):
         run("a", "d")
-    assert world.asked == []
+    assert world.fetched == []
 
 
 def test_as_json_it_says_the_same(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Each vendor with each fault, by real HTTP: the kind of the error, who gives the price instead, what the log says."""
+"""Each provider with each fault, by real HTTP: the error's kind, the source that gives the price instead, the log."""
 
 import contextlib
 import datetime as dt
@@ -28,7 +28,7 @@ from prices.providers.http import LARGEST_BODY, Client
 from prices.publishing import snapshot
 from prices.refresh import refresh
 from prices.sources import failover
-from tests.support.provider_apis import VENDORS, Answer, Market, Vendor, in_json
+from tests.support.provider_apis import PROVIDER_APIS, Answer, Market, ProviderApi, in_json
 from tests.support.quotes import NOW
 from tests.support.sources import Behaviour, drips, hangs, raw_source, sends
 from tests.support.strange import at, changed
@@ -49,13 +49,13 @@ NEXT_PER_OUNCE = {"XAU": 288000, "XAG": 3300, "XPT": 119000, "XPD": 103000}
 NEXT_PUBLISHED = {"gold": "9259.4150", "silver": "106.0975", "platinum": "3825.9388", "palladium": "3311.5269"}
 
 
-def next_after(vendor: Vendor) -> str:
-    return "goldapi_io" if vendor.name == "gold_api_com" else "gold_api_com"
+def next_after(api: ProviderApi) -> str:
+    return "goldapi_io" if api.name == "gold_api_com" else "gold_api_com"
 
 
 @pytest.fixture
 def market(http: HTTPServer, settings: Settings, seeded: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Market]:
-    """All vendors, well, with keys; and a process that knows no rates yet."""
+    """All providers, well, with keys; and a process that knows no rates yet."""
     for name in settings.SECRET_SETTINGS:
         setattr(settings, name, KEY)
     settings.PROVIDER_BUDGET = dt.timedelta(seconds=10)
@@ -98,44 +98,44 @@ def published() -> dict[str, tuple[str, str]]:
 # --- when all is well ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("vendor", VENDORS.values(), ids=list(VENDORS))
-def test_a_vendor_is_asked_as_it_documents_and_its_prices_go_out_exactly(
-    vendor: Vendor, market: Market, settings: Settings, log: Callable[[], list[str]]
+@pytest.mark.parametrize("api", PROVIDER_APIS.values(), ids=list(PROVIDER_APIS))
+def test_a_provider_is_fetched_as_it_documents_and_its_prices_go_out_exactly(
+    api: ProviderApi, market: Market, settings: Settings, log: Callable[[], list[str]]
 ) -> None:
-    settings.PRICE_PROVIDERS = [vendor.name]
+    settings.PRICE_PROVIDERS = [api.name]
     refresh_at(NOW)
-    assert published() == {metal: (vendor.name, price) for metal, price in vendor.published.items()}
+    assert published() == {metal: (api.name, price) for metal, price in api.published.items()}
     assert log() == []
-    asked = sorted(request.full_path.removeprefix(f"/{vendor.name}").rstrip("?") for request in market.of(vendor.name))
+    requests = sorted(request.full_path.removeprefix(f"/{api.name}").rstrip("?") for request in market.of(api.name))
     symbols = ["XAG", "XAU", "XPD", "XPT"]
     query = "api_key=Not-a-real-key-0123456789%2Babcdef&currency=INR&unit=g"
     assert (
-        asked
+        requests
         == {
             "gold_api_com": [f"/price/{symbol}/INR" for symbol in symbols],
             "goldapi_io": [f"/api/{symbol}/INR" for symbol in symbols],
             "metals_dev": [f"/v1/latest?{query}"],
             "metalpriceapi": ["/v1/latest?base=INR&currencies=XAU%2CXAG%2CXPT%2CXPD"],
             "swissquote": [f"/public-quotes/bboquotes/instrument/{symbol}/USD" for symbol in symbols],
-        }[vendor.name]
+        }[api.name]
     )
-    for request in market.of(vendor.name):
-        assert request.headers.get("x-access-token") == (KEY if vendor.name == "goldapi_io" else None)
-        assert request.headers.get("X-API-KEY") == (KEY if vendor.name == "metalpriceapi" else None)
+    for request in market.of(api.name):
+        assert request.headers.get("x-access-token") == (KEY if api.name == "goldapi_io" else None)
+        assert request.headers.get("X-API-KEY") == (KEY if api.name == "metalpriceapi" else None)
 
 
-@pytest.mark.parametrize("vendor", VENDORS.values(), ids=list(VENDORS))
-def test_a_price_in_quotes_is_the_same_price(vendor: Vendor, market: Market, settings: Settings) -> None:
-    settings.PRICE_PROVIDERS = [vendor.name]
+@pytest.mark.parametrize("api", PROVIDER_APIS.values(), ids=list(PROVIDER_APIS))
+def test_a_price_in_quotes_is_the_same_price(api: ProviderApi, market: Market, settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = [api.name]
 
     def in_quotes(answer: Any) -> Any:
-        for path in vendor.price:
+        for path in api.price:
             answer = changed(answer, path, str(at(answer, path)))
         return answer
 
-    market.answers[vendor.name] = market.well(vendor.name, NOW, in_quotes)
+    market.answers[api.name] = market.well(api.name, NOW, in_quotes)
     refresh_at(NOW)
-    assert published()["gold"] == (vendor.name, vendor.published["gold"])
+    assert published()["gold"] == (api.name, api.published["gold"])
 
 
 TIMES: dict[str, Callable[[dt.datetime], object]] = {
@@ -147,32 +147,32 @@ TIMES: dict[str, Callable[[dt.datetime], object]] = {
 }
 
 
-@pytest.mark.parametrize("vendor", VENDORS.values(), ids=list(VENDORS))
+@pytest.mark.parametrize("api", PROVIDER_APIS.values(), ids=list(PROVIDER_APIS))
 @pytest.mark.parametrize("written", TIMES)
-def test_a_time_is_read_as_it_is_written(written: str, vendor: Vendor, market: Market, settings: Settings) -> None:
-    settings.PRICE_PROVIDERS = [vendor.name]
-    market.answers[vendor.name] = market.well(
-        vendor.name, NOW, lambda answer: vendor.with_time(answer, TIMES[written](NOW - MINUTE))
+def test_a_time_is_read_as_it_is_written(written: str, api: ProviderApi, market: Market, settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = [api.name]
+    market.answers[api.name] = market.well(
+        api.name, NOW, lambda answer: api.with_time(answer, TIMES[written](NOW - MINUTE))
     )
     refresh_at(NOW)
     gold = snapshot.read().quotes[Metal.GOLD].quote
-    assert (gold.source, gold.quoted_at) == (vendor.name, NOW - MINUTE)
+    assert (gold.source, gold.quoted_at) == (api.name, NOW - MINUTE)
 
 
-@pytest.mark.parametrize("vendor", VENDORS.values(), ids=list(VENDORS))
+@pytest.mark.parametrize("api", PROVIDER_APIS.values(), ids=list(PROVIDER_APIS))
 def test_a_weekends_old_quote_is_shown_as_old_where_nobody_has_a_fresh_one(
-    vendor: Vendor,
+    api: ProviderApi,
     market: Market,
     settings: Settings,
     errors: dict[str, dict[Metal, ProviderError]],
     in_matrix: Callable[[str], None],
 ) -> None:
-    settings.PRICE_PROVIDERS = [vendor.name]
-    market.answers[vendor.name] = market.well(vendor.name, FRIDAY)
+    settings.PRICE_PROVIDERS = [api.name]
+    market.answers[api.name] = market.well(api.name, FRIDAY)
     refresh_at(NOW)
-    in_matrix(row(vendor, "a time of last week, and nobody to ask next", errors[vendor.name][Metal.GOLD]))
+    in_matrix(row(api, "a time of last week, and no next source", errors[api.name][Metal.GOLD]))
     current = snapshot.read()
-    assert published() == {metal: (vendor.name, price) for metal, price in vendor.published.items()}
+    assert published() == {metal: (api.name, price) for metal, price in api.published.items()}
     assert {each.quote.quoted_at for each in current.quotes.values()} == {FRIDAY}
     assert all(current.is_stale(each, NOW) for each in current.quotes.values())
 
@@ -192,14 +192,14 @@ def test_a_reciprocal_without_its_pair_is_inverted(market: Market, settings: Set
 
 # --- when it is not ------------------------------------------------------------------------------------------------
 
-Break: TypeAlias = Callable[[Vendor, Market], Answer]
+Break: TypeAlias = Callable[[ProviderApi, Market], Answer]
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A way to fail: what the vendor answers, or how its connection behaves; the error's kind, its cause in words.
+    """A way to fail: the provider's answer, or its connection's behaviour; the error's kind and its cause in the log.
 
-    `costs` is `all` metals, or `gold` alone, or `its answer`: gold alone where each metal is asked for by itself.
+    `costs` is `all` metals, or `gold` alone, or `its answer`: gold alone where each metal has a call of its own.
     """
 
     answers: Break | None
@@ -210,9 +210,9 @@ class Fault:
 
 
 def says(text: str | bytes, status: int = 200, content_type: str = "application/json", **headers: str) -> Break:
-    """Whatever is asked."""
+    """The same answer to each request."""
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda vendor, market: lambda request: Response(text, status, fields, content_type=content_type)
+    return lambda api, market: lambda request: Response(text, status, fields, content_type=content_type)
 
 
 def html(status: int) -> Break:
@@ -221,16 +221,16 @@ def html(status: int) -> Break:
 
 def prices(value: Any) -> Break:
     """A good answer with another price of gold."""
-    return lambda vendor, market: market.well(vendor.name, NOW, lambda answer: vendor.with_price(answer, value))
+    return lambda api, market: market.well(api.name, NOW, lambda answer: api.with_price(answer, value))
 
 
 def times(value: Any) -> Break:
     """A good answer with another time in the one that holds gold."""
-    return lambda vendor, market: market.well(vendor.name, NOW, lambda answer: vendor.with_time(answer, value))
+    return lambda api, market: market.well(api.name, NOW, lambda answer: api.with_time(answer, value))
 
 
-def cut_short(vendor: Vendor, market: Market) -> Answer:
-    well = market.well(vendor.name, NOW)
+def cut_short(api: ProviderApi, market: Market) -> Answer:
+    well = market.well(api.name, NOW)
 
     def answer(request: Request) -> Response:
         whole = well(request).get_data()
@@ -292,25 +292,25 @@ FAULTS = {
 }
 
 
-def own_faults(vendor: Vendor) -> Iterator[tuple[str, Fault]]:
-    """Faults that this vendor's answers can have and another's cannot, its own words for a failure among them."""
-    for status, body, kind, cause in vendor.failures:
+def own_faults(api: ProviderApi) -> Iterator[tuple[str, Fault]]:
+    """Faults that only this provider's answers can have, its own messages for a failure among them."""
+    for status, body, kind, cause in api.failures:
         yield f"HTTP {status}: {body[:60]}", Fault(says(body, status), kind, cause)
-    if vendor.currency:
+    if api.currency:
         yield (
             "another currency",
             Fault(
-                lambda vendor, market: market.well(vendor.name, NOW, lambda answer: answer | {vendor.currency: "USD"}),
+                lambda api, market: market.well(api.name, NOW, lambda answer: answer | {api.currency: "USD"}),
                 PermanentError,
                 "quotes in 'USD', not in INR",
                 "its answer",
             ),
         )
-    if vendor.metal:
+    if api.metal:
         yield (
             "another metal",
             Fault(
-                lambda vendor, market: market.well(vendor.name, NOW, lambda answer: answer | {vendor.metal: "XCU"}),
+                lambda api, market: market.well(api.name, NOW, lambda answer: answer | {api.metal: "XCU"}),
                 TemporaryError,
                 "answers for 'XCU', not for XAU",
                 "its answer",
@@ -319,13 +319,13 @@ def own_faults(vendor: Vendor) -> Iterator[tuple[str, Fault]]:
 
 
 TABLE = [
-    pytest.param(vendor, fault, id=f"{vendor.name}: {name}")
-    for vendor in VENDORS.values()
-    for name, fault in (*FAULTS.items(), *own_faults(vendor))
+    pytest.param(api, fault, id=f"{api.name}: {name}")
+    for api in PROVIDER_APIS.values()
+    for name, fault in (*FAULTS.items(), *own_faults(api))
 ]
 
 
-def row(vendor: Vendor, name: str, error: ProviderError) -> str:
+def row(api: ProviderApi, name: str, error: ProviderError) -> str:
     """A line of docs/sources.md: gold's error, what is shown then, and how that is marked."""
     current = snapshot.read()
     shown: dict[str, list[str]] = {}
@@ -335,15 +335,15 @@ def row(vendor: Vendor, name: str, error: ProviderError) -> str:
     what = "; ".join(
         f"{', '.join(metals) if len(metals) < len(Metal) else 'all'} from {by}" for by, metals in shown.items()
     )
-    cells = vendor.name, name, type(error).__name__.removesuffix("Error").lower(), str(error), what
+    cells = api.name, name, type(error).__name__.removesuffix("Error").lower(), str(error), what
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-Breaking: TypeAlias = Callable[[Vendor, str, Fault], None]
+Breaking: TypeAlias = Callable[[ProviderApi, str, Fault], None]
 
 
 def hurried(source: Provider) -> Provider:
-    """The same source, which gives its vendor a short time to answer."""
+    """The same provider, with a short timeout."""
 
     def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> Mapping[Metal, Quote | ProviderError]:
         return source.fetch(metals, client=Client(deadline=time.monotonic() + SHORT), clock=clock)
@@ -353,30 +353,30 @@ def hurried(source: Provider) -> Provider:
 
 @pytest.fixture
 def break_it(market: Market, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Breaking]:
-    """Let what is asked for a vendor's prices, by its name, have a fault."""
+    """Let a provider have a fault, or the one of exchange rates that is named."""
     with contextlib.ExitStack() as servers:
 
-        def do(vendor: Vendor, name: str, fault: Fault) -> None:
-            if fault.cause == TOO_LATE and name == vendor.name:
+        def do(api: ProviderApi, name: str, fault: Fault) -> None:
+            if fault.cause == TOO_LATE and name == api.name:
                 monkeypatch.setattr(failover, "PROVIDERS", {**PROVIDERS, name: hurried(PROVIDERS[name])})
                 fx.rate("USD", "INR", client=Client(deadline=time.monotonic() + 10), now=NOW)  # known already
             elif fault.cause == TOO_LATE:
-                settings.PROVIDER_BUDGET /= 2  # of which each rate's vendor has a third
+                settings.PROVIDER_BUDGET /= 2  # of which each provider of rates has a third
             if fault.behaves:
                 setattr(settings, f"{name.upper()}_URL", servers.enter_context(raw_source(fault.behaves)))
             if fault.answers:
-                market.answers[name] = fault.answers(vendor, market)
+                market.answers[name] = fault.answers(api, market)
 
         yield do
 
 
-def next_is_well(vendor: Vendor, market: Market) -> str:
-    """The source that is asked after this one, with prices of its own."""
-    name = next_after(vendor)
+def next_is_well(api: ProviderApi, market: Market) -> str:
+    """The source that is fetched after this one, with prices of its own."""
+    name = next_after(api)
 
     def answer(request: Request) -> Response:
         symbol = request.path.split("/")[3]
-        return in_json(VENDORS[name].well(symbol, NOW) | {"price": NEXT_PER_OUNCE[symbol]} | NO_FIGURES)
+        return in_json(PROVIDER_APIS[name].well(symbol, NOW) | {"price": NEXT_PER_OUNCE[symbol]} | NO_FIGURES)
 
     market.answers[name] = answer
     return name
@@ -386,9 +386,9 @@ def next_is_well(vendor: Vendor, market: Market) -> str:
 NO_FIGURES = dict.fromkeys(("bid", "ask", "open_price", "high_price", "low_price"))
 
 
-@pytest.mark.parametrize(("vendor", "fault"), TABLE)
+@pytest.mark.parametrize(("api", "fault"), TABLE)
 def test_a_fault_is_of_its_kind_is_told_and_passes_on_to_the_next_source(
-    vendor: Vendor,
+    api: ProviderApi,
     fault: Fault,
     market: Market,
     break_it: Breaking,
@@ -398,61 +398,59 @@ def test_a_fault_is_of_its_kind_is_told_and_passes_on_to_the_next_source(
     in_matrix: Callable[[str], None],
     request: pytest.FixtureRequest,
 ) -> None:
-    next_one = next_is_well(vendor, market)
-    settings.PRICE_PROVIDERS = [vendor.name, next_one]
-    break_it(vendor, vendor.name, fault)
+    next_one = next_is_well(api, market)
+    settings.PRICE_PROVIDERS = [api.name, next_one]
+    break_it(api, api.name, fault)
     refresh_at(NOW)
-    in_matrix(row(vendor, request.node.callspec.id.partition(": ")[2], errors[vendor.name][Metal.GOLD]))
+    in_matrix(row(api, request.node.callspec.id.partition(": ")[2], errors[api.name][Metal.GOLD]))
 
-    costs_all = fault.costs == "all" or (fault.costs == "its answer" and PROVIDER_TABLE[vendor.name].brings_all)
+    costs_all = fault.costs == "all" or (fault.costs == "its answer" and PROVIDER_TABLE[api.name].brings_all)
     lost = list(Metal) if costs_all else [Metal.GOLD]
-    assert {metal: type(error) for metal, error in errors[vendor.name].items()} == dict.fromkeys(lost, fault.kind)
+    assert {metal: type(error) for metal, error in errors[api.name].items()} == dict.fromkeys(lost, fault.kind)
     assert published() == {
-        metal.value: (next_one, NEXT_PUBLISHED[metal]) if metal in lost else (vendor.name, vendor.published[metal])
+        metal.value: (next_one, NEXT_PUBLISHED[metal]) if metal in lost else (api.name, api.published[metal])
         for metal in Metal
     }
 
-    line = next(line for line in log() if line.startswith(f"{vendor.name} gave no fresh price: "))
-    for trouble in line.removeprefix(f"{vendor.name} gave no fresh price: ").split("; "):
+    line = next(line for line in log() if line.startswith(f"{api.name} gave no fresh price: "))
+    for trouble in line.removeprefix(f"{api.name} gave no fresh price: ").split("; "):
         named, _, cause = trouble.partition(": ")
         assert set(named.split(", ")) <= set(lost)
         assert re.fullmatch(fault.cause, cause), cause
     assert all(metal in line for metal in lost)
-    assert ProviderState.objects.get(name=vendor.name).last_error == line.removeprefix(
-        f"{vendor.name} gave no fresh price: "
-    )
+    assert ProviderState.objects.get(name=api.name).last_error == line.removeprefix(f"{api.name} gave no fresh price: ")
     assert KEY.lower() not in " ".join(log()).lower()
 
 
-@pytest.mark.parametrize("vendor", VENDORS.values(), ids=list(VENDORS))
-def test_a_reciprocal_in_a_prices_place_is_not_published(vendor: Vendor, market: Market, settings: Settings) -> None:
-    next_one = next_is_well(vendor, market)
-    settings.PRICE_PROVIDERS = [vendor.name, next_one]
-    market.answers[vendor.name] = prices(3.4858e-06)(vendor, market)
+@pytest.mark.parametrize("api", PROVIDER_APIS.values(), ids=list(PROVIDER_APIS))
+def test_a_reciprocal_in_a_prices_place_is_not_published(api: ProviderApi, market: Market, settings: Settings) -> None:
+    next_one = next_is_well(api, market)
+    settings.PRICE_PROVIDERS = [api.name, next_one]
+    market.answers[api.name] = prices(3.4858e-06)(api, market)
     refresh_at(NOW)
     assert published()["gold"] == (next_one, NEXT_PUBLISHED["gold"])
 
 
-@pytest.mark.parametrize("vendor", VENDORS.values(), ids=list(VENDORS))
+@pytest.mark.parametrize("api", PROVIDER_APIS.values(), ids=list(PROVIDER_APIS))
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_vendor_that_says_when_to_come_back_rests_until_then(
-    status: int, vendor: Vendor, market: Market, settings: Settings, log: Callable[[], list[str]]
+def test_a_provider_that_says_when_to_come_back_rests_until_then(
+    status: int, api: ProviderApi, market: Market, settings: Settings, log: Callable[[], list[str]]
 ) -> None:
-    next_one = next_is_well(vendor, market)
-    settings.PRICE_PROVIDERS = [vendor.name, next_one]
-    market.answers[vendor.name] = says(HTML, status, "text/html", Retry_After="120")(vendor, market)
+    next_one = next_is_well(api, market)
+    settings.PRICE_PROVIDERS = [api.name, next_one]
+    market.answers[api.name] = says(HTML, status, "text/html", Retry_After="120")(api, market)
     refresh_at(NOW)
-    assert f"{vendor.name} rests for 0:02:00, as it asked" in log()
-    market.asked.clear()
+    assert f"{api.name} rests for 0:02:00, as it asked" in log()
+    market.requests.clear()
     refresh_at(NOW + MINUTE)
-    assert market.of(vendor.name) == []
+    assert market.of(api.name) == []
     assert published()["gold"] == (next_one, NEXT_PUBLISHED["gold"])
 
 
-def test_a_failure_in_a_vendors_own_words_keeps_its_retry_after(market: Market, settings: Settings) -> None:
+def test_a_failure_with_a_providers_own_message_keeps_its_retry_after(market: Market, settings: Settings) -> None:
     settings.PRICE_PROVIDERS = ["metals_dev"]
     body = '{"status":"failure","error_code":9,"error_message":"Slow down."}'
-    market.answers["metals_dev"] = says(body, 429, Retry_After="60")(VENDORS["metals_dev"], market)
+    market.answers["metals_dev"] = says(body, 429, Retry_After="60")(PROVIDER_APIS["metals_dev"], market)
     refresh_at(NOW)
     state = ProviderState.objects.get(name="metals_dev")
     assert (state.rests_until, state.last_error[-12:]) == (NOW + MINUTE, "'Slow down.'")
@@ -460,14 +458,14 @@ def test_a_failure_in_a_vendors_own_words_keeps_its_retry_after(market: Market, 
 
 # --- exchange rates ------------------------------------------------------------------------------------------------
 
-# At 96.96 rupees a dollar, which is the other vendor's rate.
+# At 96.96 rupees a dollar, which is the other provider's rate.
 BY_THE_OTHER = {"gold": "9319.4330", "silver": "106.1453", "platinum": "3864.3125", "palladium": "3333.4925"}
 
 
 def ecb(**changed: Any) -> Break:
     """Frankfurter's good answer with some fields changed."""
     good = {"amount": 1.0, "base": "USD", "date": "2026-09-24", "rates": {"INR": 95.96}}
-    return lambda vendor, market: lambda request: in_json(good | changed)
+    return lambda api, market: lambda request: in_json(good | changed)
 
 
 RATE_FAULTS = {
@@ -490,16 +488,16 @@ RATE_FAULTS = {
 
 
 @pytest.mark.parametrize("name", RATE_FAULTS)
-def test_a_rate_that_cannot_be_had_from_one_vendor_comes_from_the_other(
+def test_a_rate_that_cannot_be_had_from_one_provider_comes_from_the_other(
     name: str,
     market: Market,
     break_it: Breaking,
     settings: Settings,
     log: Callable[[], list[str]],
 ) -> None:
-    vendor, fault = VENDORS["swissquote"], RATE_FAULTS[name]
+    api, fault = PROVIDER_APIS["swissquote"], RATE_FAULTS[name]
     settings.PRICE_PROVIDERS = ["swissquote"]
-    break_it(vendor, "frankfurter", fault)
+    break_it(api, "frankfurter", fault)
     refresh_at(NOW)
     assert published() == {metal: ("swissquote", price) for metal, price in BY_THE_OTHER.items()}
     (line,) = log()
@@ -507,26 +505,26 @@ def test_a_rate_that_cannot_be_had_from_one_vendor_comes_from_the_other(
     assert {each.quote.quoted_at for each in snapshot.read().quotes.values()} == {NOW}
 
 
-def test_without_any_rate_dollars_are_not_published_and_the_next_source_is_asked(
+def test_without_any_rate_dollars_are_not_published_and_the_next_source_is_fetched(
     market: Market,
     settings: Settings,
     errors: dict[str, dict[Metal, ProviderError]],
     log: Callable[[], list[str]],
 ) -> None:
-    vendor = VENDORS["swissquote"]
-    settings.PRICE_PROVIDERS = ["swissquote", next_is_well(vendor, market)]
-    market.answers["frankfurter"] = html(503)(vendor, market)
-    market.answers["open_er_api"] = says("", 429, Retry_After="1200")(vendor, market)
+    api = PROVIDER_APIS["swissquote"]
+    settings.PRICE_PROVIDERS = ["swissquote", next_is_well(api, market)]
+    market.answers["frankfurter"] = html(503)(api, market)
+    market.answers["open_er_api"] = says("", 429, Retry_After="1200")(api, market)
     refresh_at(NOW)
     cause = "no rate of USD in INR: frankfurter answers HTTP 503; open_er_api answers HTTP 429"
     assert f"swissquote gave no fresh price: gold, silver, platinum, palladium: {cause}" in log()
     assert {type(error) for error in errors["swissquote"].values()} == {TemporaryError}
     assert published() == {metal: ("gold_api_com", price) for metal, price in NEXT_PUBLISHED.items()}
-    # It was not the source of the prices that asked to be left alone.
+    # It was not the source of the prices that sent Retry-After.
     assert ProviderState.objects.get(name="swissquote").rests_until is None
 
 
-def test_where_the_dollar_is_the_base_currency_no_rate_is_asked_for(market: Market, settings: Settings) -> None:
+def test_where_the_dollar_is_the_base_currency_no_rate_is_fetched(market: Market, settings: Settings) -> None:
     settings.PRICE_PROVIDERS, settings.BASE_CURRENCY = ["swissquote"], "USD"
     refresh_at(NOW)
     gold = snapshot.read().quotes[Metal.GOLD].quote
@@ -536,7 +534,7 @@ def test_where_the_dollar_is_the_base_currency_no_rate_is_asked_for(market: Mark
 
 # --- keys ----------------------------------------------------------------------------------------------------------
 
-WITH_KEYS = [vendor for vendor in VENDORS.values() if PROVIDER_TABLE[vendor.name].needs_key]
+WITH_KEYS = [api for api in PROVIDER_APIS.values() if PROVIDER_TABLE[api.name].needs_key]
 ECHOES = {
     "an error": says(f'{{"error":"The key {KEY} is not known"}}', 401),
     "an error that is cut": says(f'{{"error":"{"x" * 85}{KEY}"}}', 401),
@@ -548,11 +546,11 @@ ECHOES = {
 }
 
 
-@pytest.mark.parametrize("vendor", WITH_KEYS, ids=lambda vendor: vendor.name)
+@pytest.mark.parametrize("api", WITH_KEYS, ids=lambda api: api.name)
 @pytest.mark.parametrize("echo", ECHOES)
-def test_a_key_that_a_vendor_repeats_to_us_is_seen_nowhere(
+def test_a_key_that_a_provider_repeats_to_us_is_seen_nowhere(
     echo: str,
-    vendor: Vendor,
+    api: ProviderApi,
     market: Market,
     settings: Settings,
     caplog: pytest.LogCaptureFixture,
@@ -562,13 +560,13 @@ def test_a_key_that_a_vendor_repeats_to_us_is_seen_nowhere(
 ) -> None:
     listen_to("prices")
     caplog.set_level(logging.DEBUG)
-    settings.PRICE_PROVIDERS = [vendor.name]
-    market.answers[vendor.name] = ECHOES[echo](vendor, market)
+    settings.PRICE_PROVIDERS = [api.name]
+    market.answers[api.name] = ECHOES[echo](api, market)
     refresh_at(NOW)
     lines = [TokenlessFormatter("%(name)s %(message)s").format(record) for record in caplog.records]
-    assert any(f"{vendor.name} gave no fresh price" in line for line in lines)
-    told = [str(error) for error in errors[vendor.name].values()]
-    state = ProviderState.objects.get(name=vendor.name).last_error
+    assert any(f"{api.name} gave no fresh price" in line for line in lines)
+    told = [str(error) for error in errors[api.name].values()]
+    state = ProviderState.objects.get(name=api.name).last_error
     page = boss.get("/admin/prices/providerstate/")
     assert page.status_code == 200
     for text in (*lines, *told, state, page.content.decode()):
@@ -576,14 +574,14 @@ def test_a_key_that_a_vendor_repeats_to_us_is_seen_nowhere(
         assert "0123456789" not in text
 
 
-@pytest.mark.parametrize("vendor", WITH_KEYS, ids=lambda vendor: vendor.name)
-def test_a_vendor_that_cannot_be_reached_is_not_named_by_its_address(
-    vendor: Vendor, market: Market, settings: Settings, errors: dict[str, dict[Metal, ProviderError]]
+@pytest.mark.parametrize("api", WITH_KEYS, ids=lambda api: api.name)
+def test_a_provider_that_cannot_be_reached_is_not_named_by_its_address(
+    api: ProviderApi, market: Market, settings: Settings, errors: dict[str, dict[Metal, ProviderError]]
 ) -> None:
-    settings.PRICE_PROVIDERS = [vendor.name]
-    setattr(settings, f"{vendor.name.upper()}_URL", "http://127.0.0.1:9")
+    settings.PRICE_PROVIDERS = [api.name]
+    setattr(settings, f"{api.name.upper()}_URL", "http://127.0.0.1:9")
     refresh_at(NOW)
-    for error in errors[vendor.name].values():
+    for error in errors[api.name].values():
         assert str(error) == "cannot be reached (ConnectionError)"
         record = logging.LogRecord("prices", logging.ERROR, "", 0, "", (), (type(error), error, error.__traceback__))
         text = TokenlessFormatter("%(message)s").format(record)
@@ -592,4 +590,4 @@ def test_a_vendor_that_cannot_be_reached_is_not_named_by_its_address(
 
 
 def test_every_provider_that_makes_calls_is_tested_here() -> None:
-    assert set(VENDORS) == {row.name for row in PROVIDER_TABLE.values() if row.url}
+    assert set(PROVIDER_APIS) == {row.name for row in PROVIDER_TABLE.values() if row.url}

@@ -83,7 +83,7 @@ def last_confirmed() -> set[dt.datetime]:
 # --- what goes wrong -----------------------------------------------------------------------------------------------
 
 TOO_LATE = "no answer in time"
-# A fault, and the reason that is logged for it: those that tests/db/test_vendor_faults.py has not, of each vendor.
+# A fault, and the reason that is logged for it: those that tests/db/test_provider_faults.py has not, of each vendor.
 ANSWERS: dict[str, tuple[Answer, str]] = {
     "200 with a failure of another shape": (
         said('{"success": false, "error": {"statusCode": 101, "message": "User did not supply an API Key"}}'),
@@ -288,7 +288,7 @@ def test_a_source_that_comes_back_is_live_again(source: Source, log: Callable[[]
 # --- what is only strange ------------------------------------------------------------------------------------------
 
 
-def test_a_source_is_asked_by_https_and_by_its_certificate_alone(
+def test_a_source_is_fetched_by_https_and_by_its_certificate_alone(
     source: Source, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, log: Callable[[], list[str]]
 ) -> None:
     authority, certified = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -394,17 +394,17 @@ def test_a_source_that_is_well_spares_the_next(source: Source, settings: Setting
     assert ProviderState.objects.get(name=SIMULATED).refreshes_total == 0
 
 
-def test_a_metal_that_is_switched_off_is_not_asked_for(source: Source) -> None:
+def test_a_metal_that_is_switched_off_is_not_fetched(source: Source) -> None:
     ListedMetal.objects.filter(name="silver").update(enabled=False)
     refresh_at(NOW)
-    assert source.symbols_asked == ["XAU", "XPD", "XPT"]
+    assert source.symbols_requested == ["XAU", "XPD", "XPT"]
     assert "silver" not in shown()
 
 
-def test_with_no_metal_listed_nobody_is_asked(source: Source) -> None:
+def test_with_no_metal_listed_nothing_is_fetched(source: Source) -> None:
     ListedMetal.objects.update(enabled=False)
     refresh_at(NOW)
-    assert source.asked == []
+    assert source.requests == []
 
 
 def test_a_hang_costs_no_more_than_the_budget(source: Source, settings: Settings) -> None:
@@ -439,7 +439,7 @@ def test_each_source_may_use_its_share_of_what_is_left(monkeypatch: pytest.Monke
     assert [deadline - started for deadline in deadlines] == pytest.approx([20, 30, 60], abs=5)
 
 
-def test_a_defect_in_one_sources_code_does_not_keep_the_next_from_being_asked(
+def test_a_defect_in_one_sources_code_does_not_keep_the_next_from_being_fetched(
     source: Source, settings: Settings, monkeypatch: pytest.MonkeyPatch, log: Callable[[], list[str]]
 ) -> None:
     def broken(*args: object, **options: object) -> dict[Metal, Quote]:
@@ -482,19 +482,19 @@ def test_a_source_that_hangs_leaves_the_next_its_share(
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
-def test_a_brief_trouble_gets_a_second_try_a_moment_later(
+def test_a_brief_failure_gets_a_second_try_a_moment_later(
     source: Source, log: Callable[[], list[str]], status: int
 ) -> None:
     def well_the_second_time(symbol: str) -> Response:
-        asked_before = source.symbols_asked.count(symbol) > 1
-        return quoting(NOW)(symbol) if asked_before else Response(status=status)
+        requested_before = source.symbols_requested.count(symbol) > 1
+        return quoting(NOW)(symbol) if requested_before else Response(status=status)
 
     source.answer = well_the_second_time
     refresh_at(NOW)
     assert sources_shown() == {LIVE}
     assert log() == []
     assert ProviderState.objects.get(name=LIVE).calls_total == 8
-    times = [at for symbol, at in source.asked if symbol == "XAU"]
+    times = [at for symbol, at in source.requests if symbol == "XAU"]
     assert times[1] - times[0] >= 0.1
 
 
@@ -502,7 +502,7 @@ def test_a_brief_trouble_gets_a_second_try_a_moment_later(
 def test_a_second_try_is_the_last_and_for_what_is_brief_alone(source: Source, status: int, tries: int) -> None:
     source.answer = said("", status=status)
     refresh_at(NOW)
-    assert source.symbols_asked == sorted(["XAG", "XAU", "XPD", "XPT"] * tries)
+    assert source.symbols_requested == sorted(["XAG", "XAU", "XPD", "XPT"] * tries)
 
 
 def test_nobody_waits_for_a_second_try_without_the_time_for_it(
@@ -521,7 +521,7 @@ def test_a_quota_may_end_in_the_middle_of_a_refresh(
     settings.GOLD_API_COM_QUOTA = Quota(2, "month")
     settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
     refresh_at(NOW)
-    assert len(source.asked) == 2
+    assert len(source.requests) == 2
     assert sorted(source for source, _ in shown().values()) == [LIVE] * 2 + [SIMULATED] * 2
     assert "the quota that is set for it is used up" in log()[0]
     assert log()[-1] == f"{LIVE} is not asked again before its quota of 2/month begins anew"
@@ -540,13 +540,13 @@ def test_two_refreshes_at_once_do_not_use_one_call_twice(source: Source, setting
         return quoting(NOW)(symbol)
 
     def refresh_too() -> None:
-        wait_until(lambda: len(source.asked) == METALS, "the first to ask")
+        wait_until(lambda: len(source.requests) == METALS, "the first to ask")
         refresh_at(NOW)
         answering.set()
 
     source.answer = slowly
     at_once(lambda worker: refresh_too() if worker else refresh_at(NOW), 2)
-    assert len(source.asked) == METALS
+    assert len(source.requests) == METALS
     assert ProviderState.objects.get(name=LIVE).calls_left(NOW) == 2
 
 
@@ -559,7 +559,7 @@ def test_a_source_that_says_when_to_come_back_is_not_called_until_then(
 ) -> None:
     source.answer = said("", status=status, Retry_After="120")
     refresh_at(NOW)
-    assert source.symbols_asked == ["XAG", "XAU", "XPD", "XPT"]
+    assert source.symbols_requested == ["XAG", "XAU", "XPD", "XPT"]
     assert ProviderState.objects.get(name=LIVE).rests_until == NOW + 2 * MINUTE
     assert log() == [
         f"{LIVE} gave no fresh price: {ALL}: answers HTTP {status}",
@@ -567,11 +567,11 @@ def test_a_source_that_says_when_to_come_back_is_not_called_until_then(
     ]
 
     source.answer = quoting(NOW)
-    source.asked.clear()
+    source.requests.clear()
     refresh_at(NOW + 2 * MINUTE - dt.timedelta(seconds=1))
-    assert source.asked == []
+    assert source.requests == []
     refresh_at(NOW + 2 * MINUTE)
-    assert len(source.asked) == 4
+    assert len(source.requests) == 4
     assert sources_shown() == {LIVE}
 
 
@@ -593,11 +593,11 @@ def test_a_refusal_is_understood_though_its_body_cannot_be_read(
     assert ProviderState.objects.get(name=LIVE).rests_until == NOW + MINUTE
 
 
-def test_while_one_source_rests_the_next_is_asked(source: Source, settings: Settings) -> None:
+def test_while_one_source_rests_the_next_is_fetched(source: Source, settings: Settings) -> None:
     settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
     ProviderState.objects.create(name=LIVE, rests_until=NOW + MINUTE)
     refresh_at(NOW)
-    assert source.asked == []
+    assert source.requests == []
     assert sources_shown() == {SIMULATED}
 
 
@@ -649,14 +649,14 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, Publication]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_first_start_shows_the_fallback_before_any_source_is_asked(
+def test_a_first_start_shows_the_fallback_before_any_source_is_fetched(
     published: list[tuple[float, Publication]], source: Source
 ) -> None:
     refresh_at(NOW)
     (fallback_at, fallback), (live_at, live) = published
     assert {quote.quote.source for quote in fallback.quotes} == {FALLBACK}
     assert {quote.quote.source for quote in live.quotes} == {LIVE}
-    assert fallback_at < min(at for _, at in source.asked) < live_at
+    assert fallback_at < min(at for _, at in source.requests) < live_at
     assert (fallback.seq, live.seq) == (1, 2)
 
 
@@ -704,7 +704,7 @@ def test_only_the_metal_that_no_source_has_falls_back(source: Source) -> None:
     }
 
 
-def test_after_a_night_switched_off_the_last_live_price_stays_until_the_sources_were_asked(source: Source) -> None:
+def test_after_a_night_switched_off_the_last_live_price_stays_until_the_sources_were_fetched(source: Source) -> None:
     refresh_at(NOW)
     refresh_at(NOW + 8 * HOUR)
     assert Price.objects.filter(source=FALLBACK).values("seq").distinct().count() == 1  # the one of the first start
@@ -732,45 +732,47 @@ OPENS = dt.datetime(2026, 9, 27, 22, 0, tzinfo=dt.UTC)
 METALS = 4
 
 
-def minutes_asked(source: Source, since: dt.datetime, until: dt.datetime, every: dt.timedelta = MINUTE) -> list[float]:
-    """Refresh that often; the minutes after `since` of the refreshes that asked the source."""
-    asked = []
+def minutes_of_requests(
+    source: Source, since: dt.datetime, until: dt.datetime, every: dt.timedelta = MINUTE
+) -> list[float]:
+    """Refresh that often; the minutes after `since` of the refreshes that called the source."""
+    minutes = []
     for number in range((until - since) // every):
-        before = len(source.asked)
+        before = len(source.requests)
         refresh_at(since + number * every)
-        if len(source.asked) > before:
-            asked.append(number * every / MINUTE)
-    return asked
+        if len(source.requests) > before:
+            minutes.append(number * every / MINUTE)
+    return minutes
 
 
-def test_sources_are_asked_more_rarely_while_the_market_is_closed(source: Source) -> None:
-    assert minutes_asked(source, CLOSES - 3 * MINUTE, CLOSES + 46 * MINUTE) == [0, 1, 2, 17, 32, 47]
-    assert len(source.asked) == 6 * METALS
+def test_sources_are_fetched_more_rarely_while_the_market_is_closed(source: Source) -> None:
+    assert minutes_of_requests(source, CLOSES - 3 * MINUTE, CLOSES + 46 * MINUTE) == [0, 1, 2, 17, 32, 47]
+    assert len(source.requests) == 6 * METALS
 
 
-def test_the_first_refresh_after_the_opening_asks_and_so_does_each_that_follows(source: Source) -> None:
+def test_the_first_refresh_after_the_opening_fetches_and_so_does_each_that_follows(source: Source) -> None:
     refresh_at(OPENS - 4 * MINUTE)
-    assert minutes_asked(source, OPENS - 3 * MINUTE, OPENS + 5 * MINUTE) == [3, 4, 5, 6, 7]
+    assert minutes_of_requests(source, OPENS - 3 * MINUTE, OPENS + 5 * MINUTE) == [3, 4, 5, 6, 7]
 
 
-def test_a_source_that_took_its_time_is_asked_again_no_later_for_it(source: Source) -> None:
+def test_a_source_that_took_its_time_is_fetched_again_no_later_for_it(source: Source) -> None:
     refresh_at(CLOSES + dt.timedelta(seconds=9))  # when a source answered that was asked at the close
-    source.asked.clear()
+    source.requests.clear()
     refresh_at(CLOSES + 14 * MINUTE)
-    assert source.asked == []
+    assert source.requests == []
     refresh_at(CLOSES + 15 * MINUTE)
-    assert len(source.asked) == METALS
+    assert len(source.requests) == METALS
 
 
 def test_a_holiday_is_as_quiet_as_a_weekend(source: Source, settings: Settings) -> None:
     settings.MARKET_CALENDAR = Calendar.parse("2026-09-24")
-    assert minutes_asked(source, NOW, NOW + 40 * MINUTE) == [0, 15, 30]
+    assert minutes_of_requests(source, NOW, NOW + 40 * MINUTE) == [0, 15, 30]
 
 
 def test_the_closed_markets_interval_is_never_shorter_than_the_one_in_force(source: Source, settings: Settings) -> None:
     settings.CLOSED_UPDATE_INTERVAL = MINUTE
     schedule.set_interval(5 * MINUTE)
-    assert minutes_asked(source, CLOSES, CLOSES + HOUR, 5 * MINUTE) == [5.0 * number for number in range(12)]
+    assert minutes_of_requests(source, CLOSES, CLOSES + HOUR, 5 * MINUTE) == [5.0 * number for number in range(12)]
 
 
 def test_a_simulated_market_is_never_left_alone(source: Source, settings: Settings) -> None:
@@ -783,7 +785,7 @@ def test_a_simulated_market_is_never_left_alone(source: Source, settings: Settin
 
 def test_nor_is_any_source_where_one_is_simulated(source: Source, settings: Settings) -> None:
     settings.PRICE_PROVIDERS = [LIVE, SIMULATED]
-    assert minutes_asked(source, CLOSES, CLOSES + 3 * MINUTE) == [0, 1, 2]
+    assert minutes_of_requests(source, CLOSES, CLOSES + 3 * MINUTE) == [0, 1, 2]
 
 
 def test_a_start_while_it_is_closed_shows_prices_at_once(source: Source) -> None:
@@ -791,19 +793,19 @@ def test_a_start_while_it_is_closed_shows_prices_at_once(source: Source) -> None
     assert sources_shown() == {LIVE}
 
 
-def test_a_metal_without_a_live_price_is_asked_for_at_every_refresh_and_it_alone(source: Source) -> None:
+def test_a_metal_without_a_live_price_is_fetched_at_every_refresh_and_it_alone(source: Source) -> None:
     source.answer = without_palladium(CLOSES)
     refresh_at(CLOSES)
-    source.asked.clear()
+    source.requests.clear()
     refresh_at(CLOSES + MINUTE)
-    assert source.symbols_asked == ["XPD"]
+    assert source.symbols_requested == ["XPD"]
     source.answer = quoting(CLOSES)
     refresh_at(CLOSES + 2 * MINUTE)
     assert sources_shown() == {LIVE}
-    assert minutes_asked(source, CLOSES + 3 * MINUTE, CLOSES + 10 * MINUTE) == []
+    assert minutes_of_requests(source, CLOSES + 3 * MINUTE, CLOSES + 10 * MINUTE) == []
 
 
-def test_nobody_falls_back_merely_since_nobody_asked(source: Source, settings: Settings) -> None:
+def test_no_fallback_merely_because_nothing_was_fetched(source: Source, settings: Settings) -> None:
     settings.FALLBACK_AFTER = HOUR
     settings.CLOSED_UPDATE_INTERVAL = 6 * HOUR
     refresh_at(CLOSES)
@@ -830,20 +832,22 @@ def test_one_failure_at_the_opening_is_no_outage_of_a_weekend(source: Source, se
 def test_an_outage_that_began_before_the_close_falls_back_as_always(source: Source) -> None:
     refresh_at(CLOSES - 10 * MINUTE)
     source.answer = said(HTML, status=503)
-    assert minutes_asked(source, CLOSES - 9 * MINUTE, CLOSES + 3 * MINUTE) == [float(minute) for minute in range(12)]
+    assert minutes_of_requests(source, CLOSES - 9 * MINUTE, CLOSES + 3 * MINUTE) == [
+        float(minute) for minute in range(12)
+    ]
     refresh_at(CLOSES + 49 * MINUTE)
     assert sources_shown() == {LIVE}
     refresh_at(CLOSES + 50 * MINUTE)
     assert sources_shown() == {FALLBACK}
 
 
-def test_refreshes_are_on_time_though_they_ask_nobody(source: Source) -> None:
+def test_refreshes_are_on_time_though_they_fetch_nothing(source: Source) -> None:
     for minute in range(10):
         now = CLOSES + minute * MINUTE
         assert schedule.claim(now)
         refresh_at(now)
         assert schedule.is_on_time(now + 2 * MINUTE)
-    assert len(source.asked) == METALS
+    assert len(source.requests) == METALS
     assert not schedule.is_on_time(now + 3 * MINUTE)
 
 
@@ -853,7 +857,7 @@ def test_refreshes_are_on_time_though_they_ask_nobody(source: Source) -> None:
 def test_a_slot_is_fetched_once(source: Source) -> None:
     for _ in range(3):
         refresh_if_due()
-    assert len(source.asked) == 4
+    assert len(source.requests) == 4
 
 
 def test_the_task_refreshes(source: Source) -> None:
@@ -889,7 +893,7 @@ def test_a_refresh_is_begun_anew_once(source: Source, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(ingest, "offer", fail)
     refresh_prices()
-    assert len(source.asked) == 2 * METALS
+    assert len(source.requests) == 2 * METALS
 
 
 def test_a_premium_whose_time_has_come_does_not_wait_for_the_next_refresh(source: Source) -> None:

@@ -63,7 +63,7 @@ def test_an_order_that_is_deployed_anew_counts_for_more_than_staffs_before(world
     assert [source.name for source in registry.in_order()] == ["a", "c", "b"]
 
 
-def test_a_source_that_the_deployment_no_longer_names_is_not_asked(world: World, settings: Settings) -> None:
+def test_a_source_that_the_deployment_no_longer_names_is_not_fetched(world: World, settings: Settings) -> None:
     world.refresh()
     settings.PRICE_PROVIDERS = ["b"]
     assert world.refresh() == ["b"]
@@ -81,7 +81,7 @@ def test_a_source_that_lacks_one_metal_does_not_lose_the_others(world: World) ->
 # --- a source that froze -------------------------------------------------------------------------------------------
 
 
-def test_where_a_source_froze_the_next_is_asked_and_staff_see_why(world: World, log: Callable[[], list[str]]) -> None:
+def test_where_a_source_froze_the_next_is_fetched_and_staff_see_why(world: World, log: Callable[[], list[str]]) -> None:
     world.refresh()
     world.froze_at["a"] = world.now
     world.says["b"] = PRICES | {Metal.GOLD: "13300"}
@@ -139,7 +139,7 @@ def test_a_source_that_fails_three_times_in_a_row_is_left_alone(world: World, lo
     ]
 
 
-def test_a_source_that_is_well_again_when_it_is_tried_is_asked_as_before(world: World) -> None:
+def test_a_source_that_is_well_again_when_it_is_tried_is_fetched_as_before(world: World) -> None:
     world.says["a"] = TemporaryError("is away")
     for _ in range(3):
         world.refresh()
@@ -167,13 +167,13 @@ def test_of_several_workers_one_tries_a_source_again(world: World) -> None:
     assert sorted("a" in names for names in chosen) == [False] * 3 + [True]
 
 
-def test_where_nobody_else_is_left_a_source_is_asked_however_it_fails(world: World, settings: Settings) -> None:
+def test_where_nobody_else_is_left_a_source_is_fetched_however_it_fails(world: World, settings: Settings) -> None:
     settings.PRICE_PROVIDERS = ["a"]
     world.says["a"] = TemporaryError("is away")
     assert [world.refresh(0.1) for _ in range(6)] == [["a"]] * 6
 
 
-def test_a_source_that_is_asked_all_the_same_is_not_said_to_be_left_alone(
+def test_a_source_that_is_fetched_all_the_same_is_not_said_to_be_left_alone(
     world: World, settings: Settings, log: Callable[[], list[str]], desk: Browser
 ) -> None:
     settings.PRICE_PROVIDERS = ["a"]
@@ -187,7 +187,7 @@ def test_a_source_that_is_asked_all_the_same_is_not_said_to_be_left_alone(
     assert (said["health"], said["healthInWords"]) == ("failing", "failing: no fresh price ever")
 
 
-def test_when_the_last_source_fails_too_the_log_says_who_is_asked_again(
+def test_when_the_last_source_fails_too_the_log_says_which_is_fetched_again(
     world: World, settings: Settings, log: Callable[[], list[str]]
 ) -> None:
     settings.PRICE_PROVIDERS = ["a", "b"]
@@ -228,7 +228,7 @@ def test_staff_may_reset_a_source(world: World) -> None:
 # --- quotas --------------------------------------------------------------------------------------------------------
 
 
-def test_a_quota_ends_before_the_vendors(world: World, settings: Settings, log: Callable[[], list[str]]) -> None:
+def test_a_quota_ends_before_the_providers(world: World, settings: Settings, log: Callable[[], list[str]]) -> None:
     settings.A_QUOTA = Quota(2, "month")
     assert [world.refresh() for _ in range(3)] == [["a"], ["a"], ["b"]]
     assert (state("a").calls, state("a").calls_left(world.now)) == (2, 0)
@@ -238,7 +238,7 @@ def test_a_quota_ends_before_the_vendors(world: World, settings: Settings, log: 
     assert (state("a").calls, state("a").calls_total) == (1, 3)
 
 
-def test_a_vendor_whose_quota_is_used_up_is_left_alone_at_once(world: World) -> None:
+def test_a_provider_whose_quota_is_used_up_is_left_alone_at_once(world: World) -> None:
     world.says["a"] = QuotaError("says that its quota is used up")
     assert world.refresh() == ["a", "b"]
     assert world.refresh(0.5) == ["b"]
@@ -247,7 +247,7 @@ def test_a_vendor_whose_quota_is_used_up_is_left_alone_at_once(world: World) -> 
 # --- a price that is held ------------------------------------------------------------------------------------------
 
 
-def test_for_a_price_that_is_held_the_next_source_is_asked_which_may_confirm_it(world: World) -> None:
+def test_for_a_price_that_is_held_the_next_source_is_fetched_which_may_confirm_it(world: World) -> None:
     world.refresh()
     world.says["a"] = PRICES | {Metal.GOLD: "14500"}
     world.says["b"] = {Metal.GOLD: "14510"}

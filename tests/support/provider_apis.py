@@ -1,4 +1,4 @@
-"""Every vendor that prices come from, for tests: what each says when all is well, where, and how it says no."""
+"""The APIs of all providers, for tests: the good answers of each, where its figures stand, and its failures."""
 
 import datetime as dt
 import json
@@ -26,10 +26,10 @@ Failure: TypeAlias = tuple[int, str, type[ProviderError], str]  # the status, th
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vendor:
-    """One vendor: `well` is its good answer for a symbol; `price`, `time`, … are where these stand in the answer.
+class ProviderApi:
+    """One provider: `well` is its good answer for a symbol; `price`, `time`, … are where these stand in the answer.
 
-    `published` is what its good answers come to, per gram in INR. `failures` are its own words for them.
+    `published` is what its good answers come to, per gram in INR. `failures` are its own messages.
     """
 
     name: str
@@ -100,7 +100,7 @@ def _swissquote(symbol: str, at: dt.datetime) -> Any:
 
 _AS_IT_IS = {name: str(price) for name, price in PER_GRAM.items()}
 _ALL: Final = (
-    Vendor(
+    ProviderApi(
         name="gold_api_com",
         well=_gold_api_com,
         price=["price"],
@@ -113,7 +113,7 @@ _ALL: Final = (
             (404, '{"error":"Symbol not found"}', PermanentError, "answers HTTP 404: 'Symbol not found'"),
         ],
     ),
-    Vendor(
+    ProviderApi(
         name="goldapi_io",
         well=_goldapi_io,
         price=["price"],
@@ -129,7 +129,7 @@ _ALL: Final = (
             (429, '{"error":"You hit your monthly quota"}', QuotaError, ".*: 'You hit your monthly quota'"),
         ],
     ),
-    Vendor(
+    ProviderApi(
         name="metals_dev",
         well=_metals_dev,
         price=["metals.gold"],
@@ -147,7 +147,7 @@ _ALL: Final = (
             for code, kind in ((1101, PermanentError), (1203, QuotaError), (2103, PermanentError), (9, TemporaryError))
         ],
     ),
-    Vendor(
+    ProviderApi(
         name="metalpriceapi",
         well=_metalpriceapi,
         price=["rates.INRXAU", "rates.XAU"],
@@ -173,7 +173,7 @@ _ALL: Final = (
             ),
         ],
     ),
-    Vendor(
+    ProviderApi(
         name="swissquote",
         well=_swissquote,
         price=["0.spreadProfilePrices.0.bid", "0.spreadProfilePrices.0.ask"],
@@ -187,13 +187,13 @@ _ALL: Final = (
         ],
     ),
 )
-VENDORS: Final[Mapping[str, Vendor]] = {vendor.name: vendor for vendor in _ALL}
+PROVIDER_APIS: Final[Mapping[str, ProviderApi]] = {api.name: api for api in _ALL}
 
 Answer: TypeAlias = Callable[[Request], Response]
 
 
 def symbol_of(request: Request) -> str:
-    """The symbol that an address asks for; of those that ask for several, gold's."""
+    """The symbol in an address; gold's where there is none."""
     return next((part for part in request.path.split("/") if part in NAMES), "XAU")
 
 
@@ -202,12 +202,12 @@ def in_json(answer: Any, status: int = 200) -> Response:
 
 
 class Market:
-    """All vendors as one real server, each at its own address; `answers` may be changed, `asked` has each request."""
+    """All providers as one real server, each at its own path; `answers` may be changed, `requests` has all of them."""
 
     def __init__(self, server: HTTPServer, settings: Settings, at: dt.datetime) -> None:
         self.url = server.url_for("").rstrip("/")
-        self.asked: list[Request] = []
-        self.answers: dict[str, Answer] = {name: self.well(name, at) for name in VENDORS}
+        self.requests: list[Request] = []
+        self.answers: dict[str, Answer] = {name: self.well(name, at) for name in PROVIDER_APIS}
         day = {"amount": 1.0, "base": "USD", "date": f"{at:%Y-%m-%d}", "rates": {"INR": DOLLAR}}
         self.answers["frankfurter"] = lambda request: in_json(day)
         daily = {
@@ -223,20 +223,20 @@ class Market:
         server.expect_request(re.compile("/.*")).respond_with_handler(self._respond)
 
     def well(self, name: str, at: dt.datetime, of_gold: Callable[[Any], Any] = lambda answer: answer) -> Answer:
-        """The vendor's good answers as of a time; the one that holds gold as `of_gold` makes it."""
+        """A provider's good answers as of a time; the one that holds gold as `of_gold` makes it."""
 
         def answer(request: Request) -> Response:
             symbol = symbol_of(request)
-            said = VENDORS[name].well(symbol, at)
+            said = PROVIDER_APIS[name].well(symbol, at)
             return in_json(of_gold(said) if symbol == "XAU" else said)
 
         return answer
 
     def of(self, name: str) -> list[Request]:
-        """What this vendor was asked."""
-        return [request for request in self.asked if request.path.startswith(f"/{name}/")]
+        """The requests to this provider."""
+        return [request for request in self.requests if request.path.startswith(f"/{name}/")]
 
     def _respond(self, request: Request) -> Response:
         with self._taking_turns:
-            self.asked.append(request)
+            self.requests.append(request)
         return self.answers[request.path.split("/")[1]](request)

@@ -47,22 +47,22 @@ def quoting(at: dt.datetime, **changed: Any) -> Answer:
 
 
 class Source:
-    """gold-api.com as a real server: `answer` may be changed at any time, `asked` has each call's symbol and time."""
+    """gold-api.com as a real server: `answer` may be changed, `requests` has each one's symbol and time."""
 
     def __init__(self, server: HTTPServer, answer: Answer) -> None:
         self.url = server.url_for("").rstrip("/")
         self.answer = answer
-        self.asked: list[tuple[str, float]] = []
+        self.requests: list[tuple[str, float]] = []
         server.expect_request(re.compile(r"/price/[A-Z]{3}/INR")).respond_with_handler(self._respond)
 
     def _respond(self, request: Request) -> Response:
         symbol = request.path.split("/")[2]
-        self.asked.append((symbol, time.monotonic()))
+        self.requests.append((symbol, time.monotonic()))
         return self.answer(symbol)
 
     @property
-    def symbols_asked(self) -> list[str]:
-        return sorted(symbol for symbol, _ in self.asked)
+    def symbols_requested(self) -> list[str]:
+        return sorted(symbol for symbol, _ in self.requests)
 
 
 @contextlib.contextmanager

@@ -28,13 +28,13 @@ class World:
 
     def __init__(self, now: dt.datetime) -> None:
         self.says: dict[str, Said] = dict.fromkeys("abc", PRICES)
-        self.asked: list[str] = []
+        self.fetched: list[str] = []
         self.froze_at: dict[str, dt.datetime] = {}
         self.now = now
 
     def source(self, name: str) -> providers.Provider:
         def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
-            self.asked.append(name)
+            self.fetched.append(name)
             client.calls += 1
             said = self.says[name]
             if isinstance(said, ProviderError):
@@ -49,11 +49,11 @@ class World:
         return providers.Provider(name=name, fetch=fetch, brings_all=True)
 
     def refresh(self, minutes: float = 1) -> list[str]:
-        """Let so many minutes go by, and refresh. Which sources were asked."""
+        """Let so many minutes go by, and refresh; returns the sources that were fetched."""
         self.now += minutes * MINUTE
-        self.asked.clear()
+        self.fetched.clear()
         refresh(lambda: self.now)
-        return list(self.asked)
+        return list(self.fetched)
 
     def gold(self) -> str:
         """What is shown of gold, and from where."""

@@ -1,4 +1,4 @@
-"""What a dollar is in another currency: who is asked, how long an answer is kept, and when it is too old."""
+"""What a dollar is in another currency: which provider is called, how long its rate is kept, and when it is too old."""
 
 import datetime as dt
 import threading
@@ -74,7 +74,9 @@ def test_an_answer_of_open_er_api_is_a_rate_of_its_time() -> None:
         (open_er_api, "USD", "answers with a str where an object was expected"),
     ],
 )
-def test_what_is_no_rate_is_refused_in_words(read: Callable[[Any], fx.Rate], answer: Any, complaint: str) -> None:
+def test_what_is_no_rate_is_refused_with_the_reason(
+    read: Callable[[Any], fx.Rate], answer: Any, complaint: str
+) -> None:
     with pytest.raises(TemporaryError) as refusal:
         read(answer)
     assert complaint in str(refusal.value)
@@ -97,14 +99,14 @@ def test_whatever_comes_is_a_rate_or_a_refusal(answer: Any) -> None:
             assert dt.datetime(2000, 1, 1, tzinfo=dt.UTC) <= rate.as_of <= NOW
 
 
-# --- who is asked --------------------------------------------------------------------------------------------------
+# --- which is called -----------------------------------------------------------------------------------------------
 
 
-class Vendors:
-    """Both vendors as real servers; `asked` has their names in the order of the calls."""
+class RateProviders:
+    """Both providers as real servers; `calls` has their names in the order of the calls."""
 
     def __init__(self, server: HTTPServer) -> None:
-        self.asked: list[str] = []
+        self.calls: list[str] = []
         self.answers: dict[str, Response] = {}
         self.may_answer = threading.Event()
         self.may_answer.set()
@@ -133,7 +135,7 @@ class Vendors:
         return self._respond("open_er_api")
 
     def _respond(self, name: str) -> Response:
-        self.asked.append(name)
+        self.calls.append(name)
         assert self.may_answer.wait(10)
         return self.answers[name]
 
@@ -148,12 +150,12 @@ _steady = _Steady()
 
 
 @pytest.fixture
-def vendors(http: HTTPServer, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendors]:
-    """Both vendors, well; and a process that has not asked them yet."""
+def providers(http: HTTPServer, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[RateProviders]:
+    """Both providers, well; and a process that has not called them yet."""
     monkeypatch.setattr(fx, "_desk", fx.Desk())
     monkeypatch.setattr(clock, "steady", lambda: _steady.now)
     settings.FRANKFURTER_URL = settings.OPEN_ER_API_URL = http.url_for("").rstrip("/")
-    yield Vendors(http)
+    yield RateProviders(http)
     http.check()
     http.clear()
 
@@ -163,102 +165,102 @@ def rate_at(now: dt.datetime, *, within: float = 10) -> fx.Rate:
     return fx.rate("USD", "INR", client=Client(deadline=time.monotonic() + within), now=now)
 
 
-def test_frankfurter_is_asked_first_and_its_rate_is_kept_for_an_hour(vendors: Vendors) -> None:
+def test_frankfurter_is_fetched_first_and_its_rate_is_kept_for_an_hour(providers: RateProviders) -> None:
     first = rate_at(NOW)
-    vendors.answer(97)
+    providers.answer(97)
     assert first == rate_at(NOW + HOUR - MINUTE) == fx.Rate(Decimal("95.96"), MIDNIGHT, "frankfurter")
-    assert vendors.asked == ["frankfurter"]
+    assert providers.calls == ["frankfurter"]
     assert rate_at(NOW + HOUR).value == 97
-    assert vendors.asked == ["frankfurter"] * 2
+    assert providers.calls == ["frankfurter"] * 2
 
 
-def test_a_rate_is_kept_and_a_vendor_left_alone_for_time_that_has_passed(vendors: Vendors) -> None:
+def test_a_rate_is_kept_and_a_provider_left_alone_for_time_that_has_passed(providers: RateProviders) -> None:
     rate_at(NOW)
     for step in (-5 * HOUR, 5 * HOUR):
         fx.rate("USD", "INR", client=Client(deadline=time.monotonic() + 10), now=NOW + step)
-    assert vendors.asked == ["frankfurter"]
-    vendors.fail("frankfurter")
+    assert providers.calls == ["frankfurter"]
+    providers.fail("frankfurter")
     rate_at(NOW + 2 * HOUR)
     _steady.now += 61
     rate = fx.rate("USD", "INR", client=Client(deadline=time.monotonic() + 10), now=NOW - 3 * HOUR)
-    assert vendors.asked == ["frankfurter", "frankfurter", "open_er_api"]
+    assert providers.calls == ["frankfurter", "frankfurter", "open_er_api"]
     assert rate.source == "open_er_api"
 
 
-def test_a_currency_in_itself_is_one_and_nobody_is_asked(vendors: Vendors) -> None:
+def test_a_currency_in_itself_is_one_and_nothing_is_fetched(providers: RateProviders) -> None:
     assert fx.rate("USD", "USD", client=Client(deadline=time.monotonic()), now=NOW).value == 1
-    assert vendors.asked == []
+    assert providers.calls == []
 
 
-def test_the_calls_are_none_of_the_sources_own(vendors: Vendors) -> None:
+def test_the_calls_are_none_of_the_sources_own(providers: RateProviders) -> None:
     client = Client(deadline=time.monotonic() + 10, most_calls=0)
     assert fx.rate("USD", "INR", client=client, now=NOW).value == Decimal("95.96")
     assert client.calls == 0
 
 
-def test_many_who_need_a_rate_at_once_share_one_call(vendors: Vendors) -> None:
-    vendors.may_answer.clear()
+def test_many_who_need_a_rate_at_once_share_one_call(providers: RateProviders) -> None:
+    providers.may_answer.clear()
     with ThreadPoolExecutor(8) as pool:
         rates = [pool.submit(rate_at, NOW) for _ in range(8)]
-        vendors.may_answer.set()
+        providers.may_answer.set()
         assert {rate.result() for rate in rates} == {fx.Rate(Decimal("95.96"), MIDNIGHT, "frankfurter")}
-    assert vendors.asked == ["frankfurter"]
+    assert providers.calls == ["frankfurter"]
 
 
-def test_one_that_fails_is_told_in_a_line_and_the_next_is_asked(
-    vendors: Vendors, listen_to: Callable[[str], None], caplog: pytest.LogCaptureFixture
+def test_one_that_fails_is_told_in_a_line_and_the_next_is_fetched(
+    providers: RateProviders, listen_to: Callable[[str], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     listen_to("prices")
-    vendors.fail("frankfurter")
+    providers.fail("frankfurter")
     assert rate_at(NOW).source == "open_er_api"
     assert [record.getMessage() for record in caplog.records] == [
         "frankfurter gave no rate of USD in INR: answers HTTP 503"
     ]
 
 
-def test_where_nobody_knows_both_are_named_and_neither_is_asked_again_at_once(vendors: Vendors) -> None:
-    vendors.fail("frankfurter")
-    vendors.fail("open_er_api", status=429)
+def test_where_neither_has_a_rate_both_are_named_and_neither_is_called_again_at_once(providers: RateProviders) -> None:
+    providers.fail("frankfurter")
+    providers.fail("open_er_api", status=429)
     words = "^no rate of USD in INR: frankfurter answers HTTP 503; open_er_api answers HTTP 429$"
     for seconds in (0, 59):
         with pytest.raises(TemporaryError, match=words):
             rate_at(NOW + dt.timedelta(seconds=seconds))
-    assert vendors.asked == ["frankfurter", "open_er_api"]
-    vendors.answer(96)
+    assert providers.calls == ["frankfurter", "open_er_api"]
+    providers.answer(96)
     assert rate_at(NOW + MINUTE).source == "frankfurter"
 
 
-def test_one_that_says_when_to_come_back_is_not_asked_before(vendors: Vendors) -> None:
-    vendors.fail("frankfurter", status=429, Retry_After="1200")
-    vendors.fail("open_er_api")
-    for minutes, asked in ((0, ["frankfurter", "open_er_api"]), (19, ["open_er_api"]), (20, ["frankfurter"])):
-        vendors.asked.clear()
+def test_one_that_says_when_to_come_back_is_not_called_before(providers: RateProviders) -> None:
+    providers.fail("frankfurter", status=429, Retry_After="1200")
+    providers.fail("open_er_api")
+    for minutes, calls in ((0, ["frankfurter", "open_er_api"]), (19, ["open_er_api"]), (20, ["frankfurter"])):
+        providers.calls.clear()
         with pytest.raises(TemporaryError):
             rate_at(NOW + minutes * MINUTE)
-        assert vendors.asked[: len(asked)] == asked
+        assert providers.calls[: len(calls)] == calls
 
 
-def test_a_currency_that_neither_knows_is_for_a_person_to_mend(vendors: Vendors) -> None:
-    vendors.fail("frankfurter", status=404)
-    vendors.answers["open_er_api"] = Response('{"result":"error","error-type":"unsupported-code"}', status=404)
+def test_a_currency_that_neither_knows_is_for_a_person_to_mend(providers: RateProviders) -> None:
+    providers.fail("frankfurter", status=404)
+    providers.answers["open_er_api"] = Response('{"result":"error","error-type":"unsupported-code"}', status=404)
     with pytest.raises(PermanentError, match="frankfurter answers HTTP 404; open_er_api answers with an error: 'unsup"):
         rate_at(NOW)
 
 
-def test_one_that_hangs_leaves_time_for_the_next(vendors: Vendors, settings: Settings) -> None:
+def test_one_that_hangs_leaves_time_for_the_next(providers: RateProviders, settings: Settings) -> None:
     with raw_source(hangs) as settings.FRANKFURTER_URL:
         assert rate_at(NOW, within=4).source == "open_er_api"
 
 
-def test_one_who_waits_for_another_waits_no_longer_than_may_be(vendors: Vendors) -> None:
-    vendors.may_answer.clear()
+def test_one_who_waits_for_another_waits_no_longer_than_may_be(providers: RateProviders) -> None:
+    providers.may_answer.clear()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(rate_at, NOW)
-        while not vendors.asked:
+        while not providers.calls:
             time.sleep(0.001)
         with pytest.raises(TemporaryError, match="^no rate of USD in INR in time$"):
             rate_at(NOW, within=0.05)
-        vendors.may_answer.set()
+        providers.may_answer.set()
         assert first.result().value == Decimal("95.96")
 
 
@@ -274,8 +276,10 @@ def test_one_who_waits_for_another_waits_no_longer_than_may_be(vendors: Vendors)
         ("2026-09-18", "2026-09-24T00:00:01+00:00", True),
     ],
 )
-def test_a_rate_may_be_as_old_as_the_longest_holidays(vendors: Vendors, day: str, now: str, is_too_old: bool) -> None:
-    vendors.answer(95, day)
+def test_a_rate_may_be_as_old_as_the_longest_holidays(
+    providers: RateProviders, day: str, now: str, is_too_old: bool
+) -> None:
+    providers.answer(95, day)
     if not is_too_old:
         assert rate_at(dt.datetime.fromisoformat(now)).value == 95
         return
@@ -283,11 +287,11 @@ def test_a_rate_may_be_as_old_as_the_longest_holidays(vendors: Vendors, day: str
         rate_at(dt.datetime.fromisoformat(now))
 
 
-def test_the_last_rate_serves_while_nobody_has_another_and_not_when_it_is_too_old(vendors: Vendors) -> None:
+def test_the_last_rate_serves_while_nobody_has_another_and_not_when_it_is_too_old(providers: RateProviders) -> None:
     first = rate_at(NOW)
-    vendors.fail("frankfurter", "open_er_api")
+    providers.fail("frankfurter", "open_er_api")
     assert rate_at(NOW + 5 * HOUR) == first
-    assert vendors.asked == ["frankfurter", "frankfurter", "open_er_api"]
+    assert providers.calls == ["frankfurter", "frankfurter", "open_er_api"]
     assert rate_at(MIDNIGHT + fx.OLDEST) == first
     with pytest.raises(TemporaryError):
         rate_at(MIDNIGHT + fx.OLDEST + MINUTE)

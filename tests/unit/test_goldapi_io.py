@@ -73,7 +73,7 @@ def test_any_currency_will_do() -> None:
 
 
 @pytest.mark.parametrize(("answer", "currency"), [(USD, "USD"), (INR, "INR")])
-def test_our_gram_is_the_vendors_own(answer: dict[str, Decimal], currency: str) -> None:
+def test_our_gram_is_the_providers_own(answer: dict[str, Decimal], currency: str) -> None:
     assert abs(parse(answer, currency=currency).price / answer["price_gram_24k"] - 1) < Decimal("1e-6")
 
 

@@ -230,7 +230,7 @@ def test_the_line_that_is_named_is_the_one_in_the_file() -> None:
 
 
 @given(st.text() | st.text().map((TICKS + "gold,2026-09-24T08:00:00Z,{}").format) | st.text().map((BARS + "{}").format))
-def test_whatever_a_file_holds_is_rows_or_one_short_complaint(text: str) -> None:
+def test_whatever_a_file_holds_is_rows_or_one_short_error(text: str) -> None:
     try:
         rows = read(text)
     except CsvError as error:

@@ -149,7 +149,7 @@ def test_each_code_is_of_its_kind(code: int, kind: type[ProviderError], write: t
         ("[]", "answers with a list where an object was expected"),
     ],
 )
-def test_a_failure_is_told_in_the_vendors_words(text: str, complaint: str) -> None:
+def test_a_failure_is_told_with_the_providers_own_message(text: str, complaint: str) -> None:
     with pytest.raises(ProviderError) as refusal:
         parse(decoded(text))
     assert str(refusal.value) == complaint

@@ -52,7 +52,7 @@ def test_one_answer_holds_a_quote_per_gram_of_each_metal() -> None:
     }
 
 
-def test_an_answer_in_another_unit_than_was_asked_is_read_in_its_own() -> None:
+def test_an_answer_in_another_unit_is_read_in_its_own() -> None:
     per_gram = [Decimal(price) for price in ("61.8535", "0.7364", "29.4684", "39.5353")]
     assert prices(IN_OUNCES, currency="USD") == per_gram
     (gold, *_) = parse(IN_OUNCES, currency="USD").values()
@@ -67,7 +67,7 @@ def test_each_unit_is_known(unit: str, gold: str) -> None:
     assert prices(changed(INR | {"unit": unit}, "metals.gold", Decimal("9223316.2")))[0] == Decimal(gold)
 
 
-def test_only_what_was_asked_for_is_given() -> None:
+def test_only_the_metals_of_the_request_are_given() -> None:
     assert list(metals_dev.parse(INR, metals=[Metal.SILVER], currency="INR", now=NOW)) == [Metal.SILVER]
 
 
@@ -140,7 +140,7 @@ def test_each_code_is_of_its_kind(code: int, kind: type[ProviderError], write: t
         ("[]", TemporaryError, "answers with a list where an object was expected"),
     ],
 )
-def test_a_failure_is_told_in_the_vendors_words(text: str, kind: type[ProviderError], complaint: str) -> None:
+def test_a_failure_is_told_with_the_providers_own_message(text: str, kind: type[ProviderError], complaint: str) -> None:
     with pytest.raises(kind) as refusal:
         parse(decoded(text))
     assert str(refusal.value) == complaint

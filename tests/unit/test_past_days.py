@@ -1,4 +1,4 @@
-"""What the vendors say of past days, and what is made of it when they say something else."""
+"""What the archives say of past days, and what is made of it when they say something else."""
 
 import datetime as dt
 import json
@@ -151,7 +151,7 @@ def test_a_timeframe_is_read_by_pairs_and_by_reciprocals() -> None:
     }
 
 
-def test_one_day_has_the_vendors_own_time() -> None:
+def test_one_day_has_the_providers_own_time() -> None:
     days = of_one_day(ONE_DAY)
     assert prices(days) == {(1, "gold"): "9223.3162", (1, "silver"): "105.0461", (1, "platinum"): "3824.4612"}
     assert {said.quoted_at for said in days.values() if isinstance(said, Quote)} == {
@@ -245,7 +245,7 @@ def test_a_failure_that_comes_with_http_200_is_of_its_kind(
         ("ohlc", "timestamp", Decimal(1751500799), TemporaryError, "answers for 2025-07-02, not for 2025-07-01"),
     ],
 )
-def test_what_was_not_asked_for_is_refused_in_words(
+def test_an_answer_to_another_request_is_refused(
     parse: str, path: str, said: Any, kind: type[ProviderError], complaint: str
 ) -> None:
     of, answer = PARSERS[parse]
@@ -290,30 +290,30 @@ def test_whatever_comes_is_quotes_or_a_refusal(data: st.DataObject, name: str) -
             assert (said.metal, said.currency, said.quoted_at.date()) == (metal, "INR", date)
 
 
-# --- how they are asked ----------------------------------------------------------------------------------------------
+# --- the requests --------------------------------------------------------------------------------------------------
 
 
-class Vendors:
-    """The vendors' archives as one real server; `asked` has each path and query."""
+class Archives:
+    """The archives' archives as one real server; `requests` has each path and query."""
 
     def __init__(self, server: HTTPServer, settings: Settings) -> None:
         self.answer: Any = {}
         self.status = 200
-        self.asked: list[Request] = []
+        self.requests: list[Request] = []
         for row in PROVIDER_TABLE.values():
             setattr(settings, row.setting("URL"), server.url_for("").rstrip("/"))
-            setattr(settings, row.setting("KEY"), "k3y-of-the-vendor")
+            setattr(settings, row.setting("KEY"), "k3y-of-the-provider")
         server.expect_request(re.compile("/.*")).respond_with_handler(self._respond)
 
     def _respond(self, request: Request) -> Response:
-        self.asked.append(request)
+        self.requests.append(request)
         text = json.dumps(self.answer, default=float)
         return Response(text, status=self.status, content_type="application/json")
 
 
 @pytest.fixture
-def vendors(httpserver: HTTPServer, settings: Settings) -> Vendors:
-    return Vendors(httpserver, settings)
+def archives(httpserver: HTTPServer, settings: Settings) -> Archives:
+    return Archives(httpserver, settings)
 
 
 def fetch(name: str, first: dt.date = FIRST, last: dt.date = FIRST, metals: tuple[Metal, ...] = (Metal.GOLD,)) -> Days:
@@ -331,7 +331,7 @@ def fetch(name: str, first: dt.date = FIRST, last: dt.date = FIRST, metals: tupl
             METALS_DEV,
             "/v1/timeseries",
             {
-                "api_key": "k3y-of-the-vendor",
+                "api_key": "k3y-of-the-provider",
                 "currency": "INR",
                 "unit": "g",
                 "start_date": "2025-07-01",
@@ -349,15 +349,15 @@ def fetch(name: str, first: dt.date = FIRST, last: dt.date = FIRST, metals: tupl
         ("metalpriceapi_ohlc", FIRST, OHLC, "/v1/ohlc", {"base": "XAU", "currency": "INR", "date": "2025-07-01"}),
     ],
 )
-def test_each_archive_is_asked_in_its_own_words(
-    vendors: Vendors, archive: str, last: dt.date, answer: Any, path: str, query: dict[str, str]
+def test_each_archive_is_fetched_as_it_documents(
+    archives: Archives, archive: str, last: dt.date, answer: Any, path: str, query: dict[str, str]
 ) -> None:
-    vendors.answer = answer
+    archives.answer = answer
     assert isinstance(fetch(archive, last=last)[FIRST, Metal.GOLD], Quote)
-    (asked,) = vendors.asked
-    assert (asked.path, asked.args.to_dict()) == (path, query)
-    keys = [asked.headers.get(name) for name in ("x-access-token", "X-API-KEY")]
-    assert keys.count("k3y-of-the-vendor") == (archive != "metals_dev")
+    (request,) = archives.requests
+    assert (request.path, request.args.to_dict()) == (path, query)
+    keys = [request.headers.get(name) for name in ("x-access-token", "X-API-KEY")]
+    assert keys.count("k3y-of-the-provider") == (archive != "metals_dev")
 
 
 @pytest.mark.parametrize("status", [200, 404])
@@ -369,10 +369,8 @@ def test_each_archive_is_asked_in_its_own_words(
         ("metalpriceapi_ohlc", {"success": False, "error": {"statusCode": 300, "message": "No results."}}),
     ],
 )
-def test_a_day_that_a_vendor_knows_nothing_of_is_told_whatever_the_status(
-    vendors: Vendors, archive: str, answer: Any, status: int
-) -> None:
-    vendors.answer, vendors.status = answer, status
+def test_a_no_data_day_is_told_whatever_the_status(archives: Archives, archive: str, answer: Any, status: int) -> None:
+    archives.answer, archives.status = answer, status
     with pytest.raises(NoDataError):
         fetch(archive)
 
@@ -380,16 +378,19 @@ def test_a_day_that_a_vendor_knows_nothing_of_is_told_whatever_the_status(
 @pytest.mark.parametrize(
     ("archive", "answer"),
     [
-        ("goldapi_io", {"error": "monthly quota of k3y-of-the-vendor"}),
+        ("goldapi_io", {"error": "monthly quota of k3y-of-the-provider"}),
         (
             "metals_dev",
-            {"status": "failure", "error_code": 1203, "error_message": "k3y-of-the-vendor is used up"},
+            {"status": "failure", "error_code": 1203, "error_message": "k3y-of-the-provider is used up"},
         ),
-        ("metalpriceapi", {"success": False, "error": {"statusCode": 105, "message": "k3y-of-the-vendor is used up"}}),
+        (
+            "metalpriceapi",
+            {"success": False, "error": {"statusCode": 105, "message": "k3y-of-the-provider is used up"}},
+        ),
     ],
 )
-def test_a_quota_that_has_ended_is_told_without_the_key(vendors: Vendors, archive: str, answer: Any) -> None:
-    vendors.answer, vendors.status = answer, 429
+def test_a_quota_that_has_ended_is_told_without_the_key(archives: Archives, archive: str, answer: Any) -> None:
+    archives.answer, archives.status = answer, 429
     with pytest.raises(QuotaError) as refusal:
         fetch(archive)
-    assert "k3y-of-the-vendor" not in str(refusal.value)
+    assert "k3y-of-the-provider" not in str(refusal.value)

@@ -472,7 +472,7 @@ def test_a_source_with_its_key_is_in_order(settings: Settings) -> None:
     assert "swarna.E003" in said
 
 
-def test_a_key_of_a_source_that_is_not_asked_may_be_absent(settings: Settings) -> None:
+def test_a_key_of_a_source_that_is_not_fetched_may_be_absent(settings: Settings) -> None:
     settings.PRICE_PROVIDERS = ["gold_api_com"]
     assert said_by_checks() == []
 
