@@ -1,4 +1,4 @@
-"""The stream as AsyncAPI 3 describes it, made from the very messages of streaming/protocol.py."""
+"""The stream's AsyncAPI 3 document, made from the messages of streaming/protocol.py."""
 
 from typing import Any, Final
 
@@ -64,7 +64,7 @@ def document() -> dict[str, Any]:
 
 
 def _with_numbers(schema: Any) -> Any:
-    """The same schema with Decimals as the numbers that our encoder makes of them; msgspec takes them for strings."""
+    """The schema with Decimals as numbers, as our encoder writes them; msgspec describes them as strings."""
     if isinstance(schema, dict):
         if schema.get("format") == "decimal":
             return {"type": "number"}

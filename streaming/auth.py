@@ -1,7 +1,7 @@
-"""Who a client is: what it presents at the handshake, and whether that still holds while it is connected.
+"""A client's identity: the credential that it presents at the handshake, and its validity while it is connected.
 
-A client that presents nothing costs nothing here: no query, no thread, no wait. What others present is looked up for
-many at once, in a storm as in the sweep that finds what was revoked, has expired or was logged out meanwhile.
+A client that presents none costs nothing here: no query, no thread, no wait. Credentials are looked up many at once, in
+a storm of connects as in the sweep that finds those revoked, expired or logged out meanwhile.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ from streaming.protocol import BEARER_SUBPROTOCOL, Close
 
 logger = logging.getLogger(__name__)
 
-# A database takes so many values in a query, SQLite the least.
+# The number of values that a database takes in a query, SQLite the fewest.
 _MOST_IN_A_QUERY = 500
 
 
 class RefusedError(Exception):
-    """A client that is not to be served; `close` says how to tell it."""
+    """A client is not to be served. `close` is how its connection ends."""
 
     def __init__(self, close: Close) -> None:
         super().__init__(close.reason)
@@ -38,7 +38,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a client presented: the digest of a token, or the key of a session. Secret enough not to be printed."""
+    """The digest of a token, or the key of a session, as a client presented it. Too secret to be printed."""
 
     kind: Literal["token", "session"]
     key: str = field(repr=False)
@@ -46,7 +46,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client that is somebody: the id of its user, and what it presented."""
+    """A client with a user: the user's id, and the credential that was presented."""
 
     user: int
     credential: Credential
@@ -57,7 +57,7 @@ Holders: TypeAlias = Mapping[Credential, int]
 
 
 def holders(credentials: Collection[Credential]) -> Holders:
-    """The ids of the users whose credentials these are; one that does not hold (any more) is left out. Queries."""
+    """The users' ids by credential, without those that are not valid (any more). Queries the database."""
     found: dict[Credential, int] = {}
     for kind, look_up in (("token", tokens.holders), ("session", sessions.holders)):
         of_kind = {each.key: each for each in credentials if each.kind == kind}
@@ -69,9 +69,9 @@ def holders(credentials: Collection[Credential]) -> Holders:
 
 
 class Authenticator:
-    """Identifies the clients of one process, and ends those whose credentials cease to hold.
+    """Identifies the clients of one process, and ends those whose credentials become invalid.
 
-    `look_up` is `holders`, to be awaited; it is never called twice at a time. Made outside any event loop.
+    `look_up` is an awaitable `holders`, never called twice at a time. Made outside any event loop.
     """
 
     def __init__(
@@ -81,52 +81,52 @@ class Authenticator:
         self._required = required
         self._recheck = recheck
         self._watched: dict[Client, set[End]] = {}
-        self._asking = asyncio.Lock()
+        self._querying = asyncio.Lock()
         self._gathering: set[Credential] | None = None
         self._answer: asyncio.Task[Holders | None] | None = None
         self._sweeping: asyncio.Task[None] | None = None
-        self._endings: set[asyncio.Future[None]] = set()
+        self._closing: set[asyncio.Future[None]] = set()
         self._lost = False
 
     async def identify(self, scope: Mapping[str, Any]) -> Client | None:
-        """Who is connecting; None for somebody anonymous. Raises RefusedError.
+        """The client that connects, or None if it is anonymous. Raises RefusedError.
 
-        Waits only where a credential is presented. A token has to hold. A session that does not, or of which a lost
-        database cannot tell, counts as none: browsers send its cookie unasked.
+        Waits only if a credential is presented. A token has to be valid. A session that is not, or cannot be looked up
+        in a lost database, counts as none: browsers send its cookie unasked.
         """
         credential = presented(scope)
         if credential is None:
             if self._required:
                 raise RefusedError(Close.UNAUTHORIZED)
             return None
-        found = await self._ask({credential})
+        found = await self._find({credential})
         if found is not None and credential in found:
             return Client(found[credential], credential)
         if credential.kind == "session" and not self._required:
             return None
-        # Where nobody could tell, the client is to come again with the same token: 1008 would have it give up.
+        # While the database is away, the client should come again with the same token: 1008 would have it give up.
         raise RefusedError(Close.INTERNAL_ERROR if found is None else Close.UNAUTHORIZED)
 
     def watch(self, client: Client, end: End) -> None:
-        """Call `end(Close.UNAUTHORIZED)` once, should the client's credential cease to hold before `forget`."""
+        """Call `end(Close.UNAUTHORIZED)` once if the client's credential becomes invalid before `forget`."""
         self._watched.setdefault(client, set()).add(end)
         if self._sweeping is None:
             self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
 
     def forget(self, client: Client | None, end: End) -> None:
-        """The connection is over. Harmless for one that was never watched."""
+        """Stop watching a connection that is over. Harmless for one that was never watched."""
         if client is not None and (ends := self._watched.get(client)):
             ends.discard(end)
             if not ends:
                 del self._watched[client]
 
     async def _sweep(self) -> None:
-        """Look again at the credentials of all open connections, as long as there are any."""
+        """Check the credentials of all open connections regularly, as long as there are any."""
         try:
             while self._watched:
                 await asyncio.sleep(self._recheck)
                 watched = list(self._watched)
-                found = await self._ask({client.credential for client in watched}) if watched else None
+                found = await self._find({client.credential for client in watched}) if watched else None
                 if found is None:
                     continue  # a lost database is no reason to lose its clients
                 for client in watched:
@@ -137,54 +137,54 @@ class Authenticator:
 
     def _end(self, client: Client) -> None:
         for end in self._watched.pop(client, ()):
-            # Not waited for: one that takes its time holds up neither the others nor the next sweep.
-            ending = asyncio.ensure_future(end(Close.UNAUTHORIZED))
-            self._endings.add(ending)
-            ending.add_done_callback(self._ended)
+            # Not awaited: a slow one must delay neither the others nor the next sweep.
+            closing = asyncio.ensure_future(end(Close.UNAUTHORIZED))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closed)
 
-    def _ended(self, ending: "asyncio.Future[None]") -> None:
-        self._endings.discard(ending)
-        if not ending.cancelled() and (error := ending.exception()):
+    def _closed(self, closing: "asyncio.Future[None]") -> None:
+        self._closing.discard(closing)
+        if not closing.cancelled() and (error := closing.exception()):
             logger.error("a connection that is no longer authorized could not be ended", exc_info=error)
 
-    async def _ask(self, credentials: Collection[Credential]) -> Holders | None:
-        """Whose these are (and others), as of now; None where the database does not say. Never raises.
+    async def _find(self, credentials: Collection[Credential]) -> Holders | None:
+        """Look up these credentials among others; None if the database does not answer. Never raises.
 
-        What is asked while another answer is on its way is gathered, and asked in one go after it.
+        Credentials that come during a query are gathered for one query after it.
         """
         if self._gathering is None or self._answer is None:
             self._gathering = set()
-            self._answer = asyncio.get_running_loop().create_task(self._ask_together())
+            self._answer = asyncio.get_running_loop().create_task(self._find_gathered())
         self._gathering.update(credentials)
         try:
             async with asyncio.timeout(settings.DATABASE_READ_TIMEOUT):
                 return await asyncio.shield(self._answer)
         except TimeoutError as error:
-            self._trouble(error)
+            self._fail(error)
             return None
 
-    async def _ask_together(self) -> Holders | None:
-        async with self._asking:
+    async def _find_gathered(self) -> Holders | None:
+        async with self._querying:
             gathered, self._gathering = self._gathering or set(), None
             try:
                 found = await self._look_up(gathered)
             except Exception as error:
-                # Whatever a database raises: those who are connected stay, and others are told to come again.
-                self._trouble(error)
+                # Whatever a database raises: clients that are connected stay, and others are told to come again.
+                self._fail(error)
                 return None
         if self._lost:
             self._lost = False
             logger.warning("credentials can be checked again")
         return found
 
-    def _trouble(self, error: Exception) -> None:
+    def _fail(self, error: Exception) -> None:
         if not self._lost:
             self._lost = True
             logger.error("credentials cannot be checked, trying again: %s", error or type(error).__name__)
 
 
 def presented(scope: Mapping[str, Any]) -> Credential | None:
-    """The credential that a handshake brings, not yet checked. Raises RefusedError for what is no token of ours."""
+    """The credential of a handshake, not yet looked up. Raises RefusedError for anything but a token of ours."""
     given = _tokens(scope)
     if given:
         digest = tokens.digest(given.pop())
@@ -205,7 +205,7 @@ def _tokens(scope: Mapping[str, Any]) -> set[str]:
 
 
 def _session_key(scope: Mapping[str, Any]) -> str | None:
-    """The session that a browser brings from a page of ours. Another site's page cannot speak in its user's name."""
+    """The session that a browser sends from a page of ours. A page of another site must not act for its user."""
     sent = {name: value for name, value in scope["headers"] if name in (b"cookie", b"origin")}
     if settings.SESSION_COOKIE_NAME.encode() not in sent.get(b"cookie", b"") or b"origin" not in sent:
         return None
@@ -216,7 +216,7 @@ def _session_key(scope: Mapping[str, Any]) -> str | None:
 
 
 def _is_ours(origin: str, request: ASGIRequest) -> bool:
-    """Whether Django would take a form that was posted from a page of this origin."""
+    """Return True if Django would accept a form posted from a page of this origin."""
     try:
         if origin == f"{request.scheme}://{request.get_host()}":
             return True

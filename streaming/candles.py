@@ -1,6 +1,6 @@
-"""The newest candles of each metal, for clients that ask for them: live ones, and those that closed lately. Sans-I/O.
+"""The newest candles of each metal, for clients that want them: live ones, and ones closed lately. Sans-I/O.
 
-A candle is closed once the next one has begun: until then a tick may still belong to it, however late it is told.
+A candle is closed once the next one has begun: until then a tick may still belong to it, however late it arrives.
 """
 
 import datetime as dt
@@ -18,7 +18,7 @@ CandlesByMetal: TypeAlias = Mapping[str, Mapping[str, list[CandleData]]]
 
 
 class CandleUpdate(msgspec.Struct, frozen=True, kw_only=True):
-    """A candle as it travels between processes, and the newest tick in it."""
+    """A candle as it travels between processes, and the `seq` of its newest tick."""
 
     interval: str
     start: dt.datetime
@@ -27,7 +27,7 @@ class CandleUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, candle: Candle, end: dt.datetime) -> "CandleUpdate":
-        """A candle in the words of the wire."""
+        """Convert a candle, which ends at `end`, to the wire's fields."""
         number = formats.number
         return cls(
             interval=candle.interval,
@@ -46,24 +46,24 @@ class CandleUpdate(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-# Closed candles of a series that are held however many ticks ago they closed: two hours of minutes. Who asked for an
-# update each hour gets them all.
-_LEAST_HELD = 120
+# Closed candles of a series that are kept however many publications ago they closed: two hours of minutes, so that a
+# client that wants one update an hour gets them all.
+_LEAST_KEPT = 120
 
 
 class CandleLog:
-    """Each metal's candles by interval, oldest first; the last one is live. `changed` asks for what changed lately.
+    """Each metal's candles by interval, oldest first; the last one is live.
 
-    All that closed or was corrected after the tick `since` is there.
+    It has all candles that closed or were corrected after the publication `since`.
     """
 
     def __init__(self) -> None:
-        # With each candle, the tick by which it closed: 0 for a live one.
+        # With each candle, the `seq` of the publication that closed it: 0 for a live one.
         self._by_series: dict[tuple[str, str], list[tuple[CandleUpdate, int]]] = {}
         self.since = 0
 
     def take(self, metal: str, updates: Iterable[CandleUpdate]) -> None:
-        """Candles of a metal as they are now: each takes the place of the one that began when it did, or follows."""
+        """Take a metal's new and changed candles: each replaces the one with the same start, or is added."""
         for update in sorted(updates, key=lambda each: each.start):
             kept = self._by_series.setdefault((metal, update.interval), [])
             end = len(kept)
@@ -72,23 +72,23 @@ class CandleLog:
             begin = end - 1 if end and kept[end - 1][0].start == update.start else end
             if begin and not kept[begin - 1][1]:
                 kept[begin - 1] = (kept[begin - 1][0], update.seq)
-            # One that comes late, or is corrected, is closed already, and is told again.
+            # One that comes late, or is corrected, is closed already, and goes out again.
             kept[begin:end] = [(update, update.seq if end < len(kept) else 0)]
 
     def forget_before(self, seq: int) -> None:
-        """Let go of candles that closed before a tick, but for the newest of each series."""
+        """Drop candles that closed before a publication, except the newest of each series."""
         for kept in self._by_series.values():
-            while len(kept) > _LEAST_HELD and kept[0][1] < seq:
+            while len(kept) > _LEAST_KEPT and kept[0][1] < seq:
                 update, closed_by = kept.pop(0)
                 self.since = max(self.since, closed_by, update.seq)
 
     def clear(self, since: int) -> None:
-        """Start over, after a tick."""
+        """Drop all candles; those after the publication `since` are to follow."""
         self._by_series.clear()
         self.since = since
 
     def changed(self, metals: Iterable[str], intervals: frozenset[str], since: int | None) -> CandlesByMetal:
-        """By metal and interval: what closed or was corrected after `since`, oldest first, and then the live candle."""
+        """By metal and interval: candles closed or corrected after `since`, oldest first, and then the live one."""
         return {
             metal: {
                 interval: [

@@ -1,7 +1,7 @@
-"""One client of the stream, and what it is to be sent next.
+"""One client of the stream, and its next message.
 
-It is only `(metals, since)`: the tick log says what such a client is to be sent. Latest wins: one whose last message
-still waits for its client is not given another; when that is through, it gets whatever is newest then.
+A client is only `(metals, since)`: the publication log makes its updates. Latest wins: while a message waits for the
+client, no other is written; when that one is through, the client gets the newest state.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from streaming.publication_log import PublicationLog, Update
 
 @functools.cache
 def _same(names: frozenset[str]) -> frozenset[str]:
-    """One object for each choice of metals, or candles: at every tick, equal ones would be compared name by name."""
+    """One object for each choice of metals or candles: at each broadcast equal ones would be compared name by name."""
     return names
 
 
 class Connection:
-    """One client: what it wants, what it has seen, and its way out."""
+    """One client: its subscription, its position and its sink. `on_restart` is called when its server restarts."""
 
     __slots__ = (
         "_answers",
@@ -48,25 +48,25 @@ class Connection:
         self, log: PublicationLog, traffic: Traffic, sink: Sink, on_restart: Callable[["Connection"], object]
     ) -> None:
         self.metals = EVERY_METAL
-        # The intervals of which it wants candles too.
+        # Intervals whose candles it wants too.
         self.candles: frozenset[str] = frozenset()
-        # The newest tick that this client has seen; None for one that needs a snapshot.
+        # The newest publication that the client has seen; None if it needs a snapshot.
         self.since: int | None = None
-        # The epoch that it says this is of, where the log has none yet.
+        # The epoch of `since` as the client named it, while the log has none yet.
         self._epoch: str | None = None
         self._log = log
         self._traffic = traffic
         self._sink = sink
         self._on_restart = on_restart
         self.has_subscribed = False
-        # Few, and mostly none: then all connections share one tuple, and looking costs no cache line each.
+        # Few, and mostly none: then all connections share one tuple, and reading it costs no cache line each.
         self._answers: tuple[Frame, ...] = ()
         self._status: Frame | None = None
-        # Whether it is to be sent the state though no metal of its has a new quote.
+        # Whether it needs the state though none of its metals has a new quote.
         self._renew = False
-        # Whether an update may go out now, rather than with the next round.
+        # Whether an update may go out now, rather than with the next broadcast.
         self._due = True
-        # Seconds between updates, as the client asked; 0: as they come. And when the next may go, by the loop's clock.
+        # Seconds between updates, or 0 for all of them; and when the next one may go, by the loop's clock.
         self._interval = 0.0
         self._not_before = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
@@ -80,21 +80,21 @@ class Connection:
         candles: frozenset[str] | None = None,
         epoch: str | None = None,
     ) -> None:
-        """The first call narrows the default set of all metals to exactly its own; later ones add.
+        """Add metals; the first call narrows the default set of all metals to exactly these.
 
-        What follows is everything that was missed after `since`, or a snapshot: without `since`, and where that is of
-        another `epoch` than the log's. (Without an epoch it counts as the log's.) An interval stays until another one
-        is given; 0 ends it. So do the intervals of candles; an empty set ends them.
+        The next update has everything that the client missed after `since`; it is a snapshot without `since`, or if
+        `epoch` is not the log's (None counts as the log's). An interval stays until another one is given; 0 ends it. So
+        do the intervals of candles; an empty set ends them.
         """
         log = self._log
         if log.epoch and epoch not in (None, log.epoch):
             since = None
         if since is not None:
             self.since, self._epoch = since, epoch
-            # It was never sent a metal that it adds, and no tick after `since` need tell of it.
+            # It has never seen a metal that it adds, and no publication after `since` need have it.
             self._renew |= not metals <= self.metals
         elif self.since is not None:
-            # Moves that wait for an interval's end, a slow client or the next round are of the metals so far.
+            # Moves that wait for an interval's end, a slow client or the next broadcast are of the metals so far.
             if missed := log.update(self.metals, self.since, self.candles):
                 self._answers += (missed.frame,)
             self.since = max(self.since, log.seq)
@@ -104,7 +104,7 @@ class Connection:
         self._due = True
         if candles is not None:
             self.candles = _same(candles)
-        # Nor does one tell of a price that turned stale while its client was away.
+        # Nor need one have a price that turned stale while the client was away.
         self._renew |= bool(self.metals & log.stale)
         if interval_ms is not None:
             # The interval that began with the last update ends as if it had been the new one from the start.
@@ -112,29 +112,29 @@ class Connection:
             self._interval = interval_ms / 1000
 
     def unsubscribe(self, metals: frozenset[str]) -> None:
-        """No more of these; before any `subscribe`, out of all."""
+        """Remove metals; before any `subscribe`, from all."""
         self.metals = _same(self.metals - metals)
 
     @property
     def interval_ms(self) -> int | None:
-        """Milliseconds between two updates, where the client asked for an interval."""
+        """Milliseconds between two updates; None without an interval."""
         return round(self._interval * 1000) or None
 
     def answer(self, message: bytes) -> None:
-        """Send the answer to a message of the client's: answers go before prices, in order."""
+        """Queue the answer to a message of the client. Answers go out in order, before prices."""
         self._answers += (Frame(message),)
         self.flush()
 
     def push(self) -> bool:
-        """There may be news: send it, if it is time. False where a slow client has not taken it, or its last one."""
-        # A status is no update, and waits for no interval: silence is not to be ambiguous.
+        """Send news, if any, unless the client's interval goes on. False if a message still waits for a slow client."""
+        # A status is no update, and waits for no interval: silence must not be ambiguous.
         if not self._interval or self._interval_is_over():
             self._due = True
         self.flush()
         return self._sink.writable
 
     def flush(self) -> None:
-        """Send what there is to send, as long as the client takes it: answers, then what changed, then the status."""
+        """Write what waits while the sink is writable: answers, then an update, then the status."""
         sink, log = self._sink, self._log
         while sink.writable:
             if self._answers:
@@ -150,7 +150,7 @@ class Connection:
             self._traffic.messages += 1
 
     def write(self, message: bytes) -> None:
-        """Send a message at once, ahead of all that waits."""
+        """Write a message at once, ahead of all that waits."""
         self._sink.write(Frame(message))
 
     def restart(self) -> None:
@@ -158,7 +158,7 @@ class Connection:
 
     @property
     def close_reason(self) -> CloseReason:
-        """Why this connection is over, where the application did not end it."""
+        """The reason for the connection's end, if the application did not end it."""
         return CloseReason(self._sink.dropped or CloseReason.CLIENT)
 
     def close(self) -> None:
@@ -168,16 +168,16 @@ class Connection:
         self._sink.stop()
 
     def begin_epoch(self, epoch: str) -> None:
-        """Forget what was seen of another epoch than this one, which the log is about to begin."""
+        """Void a position of another epoch than this one, which the log is about to begin."""
         if self._log.epoch or self._epoch not in (None, epoch):
             self.since = None
 
     def renew(self) -> None:
-        """Let the client be sent the state with the next round: a price that it was sent is shown otherwise now."""
+        """Have the next broadcast send the state: a price that the client has is shown differently now."""
         self._renew = True
 
     def _update(self) -> Update | None:
-        """What changed since the last update, if anything did. What changes from now on waits for the next round."""
+        """The update that is due, if there is news. The next one waits for the next broadcast."""
         self._due = False
         log = self._log
         update = log.update(self.metals, self.since, self.candles, renew=self._renew)
@@ -192,7 +192,7 @@ class Connection:
         return update
 
     def _interval_is_over(self) -> bool:
-        """Whether the client's interval is over; if not, it is told when it is."""
+        """Return True if the client's interval is over; else `push` again when it is."""
         loop = asyncio.get_running_loop()
         if self._timer is not None:
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""The WebSocket endpoint: one consumer a client, between the protocol and the hub."""
+"""The WebSocket endpoint: one consumer for each client, between the protocol and the hub."""
 
 import logging
 import time
@@ -22,11 +22,11 @@ from streaming.protocol import ClientError, Close, Command, ErrorCode, Ping, Sub
 
 logger = logging.getLogger(__name__)
 
-_REFUSALS = {
+_REJECT_REASONS = {
     Close.UNAUTHORIZED: RejectReason.UNAUTHORIZED,
     Close.INTERNAL_ERROR: RejectReason.INTERNAL_ERROR,
 }
-_ENDINGS = {
+_CLOSE_REASONS = {
     Close.UNAUTHORIZED: CloseReason.UNAUTHORIZED,
     Close.RATE_LIMITED: CloseReason.RATE_LIMITED,
     Close.TOO_BIG: CloseReason.TOO_BIG,
@@ -35,9 +35,9 @@ _ENDINGS = {
 
 
 class PriceConsumer(AsyncJsonWebsocketConsumer):
-    """Serves subscribe, unsubscribe and ping; what it sends beside their answers comes from the hub."""
+    """Serves subscribe, unsubscribe and ping; all else that it sends comes from the hub."""
 
-    # No channel layer of its own: each would be one more subscription at Redis. The hub has the one that serves all.
+    # No channel layer of its own: each would be one more subscription to Redis. The feed has the one that serves all.
     channel_layer_alias = None
 
     def __init__(
@@ -49,16 +49,16 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         self.limiter = limiter
         self.user_rates = user_rates
         self.client: Client | None = None
-        self.place: str | None = None
+        self.address: str | None = None  # as counted by the limiter
         self.rate = FixedWindow(settings.WS_RATE_WINDOW.total_seconds())
         self.is_served = False
         self.ended = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Take the connection's events one by one.
+        """Handle the connection's events one by one.
 
-        Channels' own loop listens to a channel layer too, by two tasks for each connection, and sends each event
-        through a thread, for the database connections of consumers that have some. Ours has neither.
+        Channels' own loop also listens to a channel layer, with two tasks for each connection, and hands each event to
+        a thread that closes old database connections. This consumer has neither.
         """
         self.scope = scope
         self.base_send = send
@@ -71,14 +71,14 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
                 else:
                     await self.websocket_receive(event)
         finally:
-            # However it ended: by a defect, too, or because the server did not wait for it.
+            # However the connection ended: by a defect, too, or because the server did not wait for it.
             close_reason = self.connection.close_reason
             if close_reason is CloseReason.TOO_BIG:
-                self.hub.metrics.received(Inbound.TOO_BIG, bytes=0)  # our server does not let us have it
+                self.hub.metrics.received(Inbound.TOO_BIG, bytes=0)  # our server does not hand it on
             self.hub.leave(self.connection, close_reason)
             self.auth.forget(self.client, self.end)
-            if self.place is not None:
-                self.limiter.leave(self.place)
+            if self.address is not None:
+                self.limiter.release(self.address)
 
     async def connect(self) -> None:
         offered = self.scope.get("subprotocols", [])
@@ -87,38 +87,35 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
             self.hub.metrics.refused(RejectReason.DESCRIPTORS)
             await self.end(Close.AT_CAPACITY)
             return
-        if not self.finds_a_place():
+        if not self.has_room():
             self.hub.metrics.refused(RejectReason.PER_IP)
             await self.end(Close.AT_CAPACITY)
             return
         try:
             self.client = await self.auth.identify(self.scope)
         except RefusedError as refused:
-            self.hub.metrics.refused(_REFUSALS[refused.close])
+            self.hub.metrics.refused(_REJECT_REASONS[refused.close])
             await self.end(refused.close)
             return
         self.is_served = self.hub.join(self.connection)
         if not self.is_served:
-            # Once: the log counts what is said again.
+            # The log shows it once, and counts repetitions.
             logger.warning("clients are turned away: WS_MAX_CONNECTIONS is %d", settings.WS_MAX_CONNECTIONS)
             await self.end(Close.AT_CAPACITY)
         elif self.client is not None:
             self.auth.watch(self.client, self.end)
 
-    def finds_a_place(self) -> bool:
-        """Whether there is room for one more connection from where this one comes from."""
-        if not self.limiter.most:
-            return True
-        address = addresses.of_scope(self.scope, settings.TRUSTED_PROXIES)
-        if address is not None:
-            place = addresses.client_key(address)
-            if not self.limiter.take(place):
+    def has_room(self) -> bool:
+        """Count this connection for its address; False if it is one too many."""
+        if self.limiter.limit and (address := addresses.of_scope(self.scope, settings.TRUSTED_PROXIES)):
+            client = addresses.client_key(address)
+            if not self.limiter.acquire(client):
                 return False
-            self.place = place
+            self.address = client
         return True
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
-        """Answer one message. Nothing malformed closes the connection."""
+        """Answer one message. A malformed one does not close the connection."""
         if self.ended:
             return  # sent before the client saw our close
         size = _size(text_data, bytes_data)
@@ -129,7 +126,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         try:
             message = _read(text_data)
             self.hub.metrics.received(_kind(message), bytes=size)
-            if not self.is_free(message) and not await self.is_within_its_rate():
+            if not self.is_free(message) and not await self.is_within_rate():
                 await self.end(Close.RATE_LIMITED)
             elif isinstance(message, ClientError):
                 self.connection.answer(protocol.error(message))
@@ -141,11 +138,11 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
             await self.end(Close.INTERNAL_ERROR)
 
     def is_free(self, message: Command | ClientError) -> bool:
-        """Whether a message is not counted: each connection's first subscribe, which a client needs to come back."""
+        """Return True for a message that does not count: the first subscribe, which a client needs to come back."""
         return isinstance(message, Subscribe) and not self.connection.has_subscribed
 
-    async def is_within_its_rate(self) -> bool:
-        """Count one more message of this connection, and of a user's connections together, over all processes."""
+    async def is_within_rate(self) -> bool:
+        """Count one more message of this connection, and of all connections of its user in all processes."""
         if self.rate.count(time.monotonic()).number > settings.WS_RATE_LIMIT:
             return False
         if self.client is None:
@@ -153,7 +150,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         return (await self.user_rates.acount(str(self.client.user))).number <= settings.WS_USER_RATE_LIMIT
 
     async def act_on(self, command: Command) -> None:
-        """Do what a message asks and queue its answer."""
+        """Carry out a command and queue its answer."""
         connection = self.connection
         match command:
             case Subscribe(metals, interval_ms, since, id, candles, epoch):
@@ -172,22 +169,22 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
                 connection.answer(protocol.pong(id, formats.time(self.hub.now())))
 
     async def give_up(self) -> None:
-        """End a connection that cannot be sent to."""
+        """Close the connection after a defect in sending to it."""
         self.hub.metrics.failed(Fault.SEND)
         await self.end(Close.INTERNAL_ERROR)
 
-    async def end(self, why: Close) -> None:
-        """Close with a code and a reason that says what the client should do about it."""
+    async def end(self, close: Close) -> None:
+        """Close with a code and a reason that tell the client how to go on."""
         self.ended = True
-        # Of connections that were never served there may be any number, which metrics count.
+        # Connections that were never served may be any number, which metrics count.
         level = logging.INFO if self.is_served else logging.DEBUG
-        logger.log(level, "closing the connection of %s: %s %s", _peer(self.scope), why.code, why.reason)
-        self.hub.leave(self.connection, _ENDINGS.get(why, CloseReason.CLIENT))
+        logger.log(level, "closing the connection of %s: %s %s", _peer(self.scope), close.code, close.reason)
+        self.hub.leave(self.connection, _CLOSE_REASONS.get(close, CloseReason.CLIENT))
         try:
-            await self.close(why.code, why.reason)
+            await self.close(close.code, close.reason)
         except Exception as error:
             # Stock Daphne sends 1000 and 3000 to 4999 only, and raises nothing more special for the others.
-            logger.warning("the server does not send %s, so 1000 is sent: %s", why.code, error)
+            logger.warning("the server does not send %s, so 1000 is sent: %s", close.code, error)
             await self.close(1000)
 
 
@@ -197,7 +194,7 @@ def _peer(scope: Mapping[str, Any]) -> str:
 
 
 def _read(text: str | None) -> Command | ClientError:
-    """The command in a message, or what is wrong with it."""
+    """The command in a message, or the error to answer with."""
     if text is None:
         return ClientError(ErrorCode.BINARY_NOT_SUPPORTED, "Send JSON as a text message, not as a binary one.")
     try:
@@ -211,7 +208,7 @@ def _kind(message: Command | ClientError) -> Inbound:
 
 
 def _size(text: str | None, data: bytes | None) -> int:
-    """Bytes on the wire. A text of more characters than the limit has bytes is too long anyway, and is not encoded."""
+    """Bytes of a message. A text with more characters than the limit has bytes is too long, and not encoded."""
     if text is None:
         return len(data or b"")
     return len(text) if len(text) > settings.WS_MAX_MESSAGE_BYTES else len(text.encode())

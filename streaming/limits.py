@@ -1,24 +1,24 @@
-"""Limits on what one client may do: sans-I/O."""
+"""The limit on connections from one address: sans-I/O."""
 
 
 class ConnectionLimiter:
-    """At most `most` connections from one place at a time; any number where it is 0. Each `take` needs its `leave`."""
+    """Allows `limit` connections at a time from one address; any number if it is 0."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.taken: dict[str, int] = {}
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.counts: dict[str, int] = {}
 
-    def take(self, place: str) -> bool:
-        """Count one more connection from there; False, and nothing counted, when it is one too many."""
-        taken = self.taken.get(place, 0)
-        if self.most and taken >= self.most:
+    def acquire(self, address: str) -> bool:
+        """Count one more connection, until `release`. Returns False and counts nothing if it is one too many."""
+        count = self.counts.get(address, 0)
+        if self.limit and count >= self.limit:
             return False
-        self.taken[place] = taken + 1
+        self.counts[address] = count + 1
         return True
 
-    def leave(self, place: str) -> None:
-        """Count one less; a place without connections is forgotten."""
-        if self.taken[place] > 1:
-            self.taken[place] -= 1
+    def release(self, address: str) -> None:
+        """Count one connection less."""
+        if self.counts[address] > 1:
+            self.counts[address] -= 1
         else:
-            del self.taken[place]
+            del self.counts[address]

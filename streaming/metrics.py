@@ -1,8 +1,8 @@
-"""What one web process counts of its stream, for Prometheus and for a line in the log.
+"""Counts of the stream of one web process, for Prometheus and for a line in the log.
 
 The stream calls the methods of one `Metrics`, made when the process starts (swarna/asgi.py), and knows nothing of
-Prometheus. A call costs a few microseconds: one for each message of a client is fine, one for each client that a price
-goes to is not; so a fan-out reports once, with what it did as arguments.
+Prometheus. A call costs a few microseconds: one for each message from a client is fine, one for each client of a
+broadcast is not. So connections count in a `Traffic`, and a broadcast reports its sums.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ LOG_EVERY: Final = 30.0  # seconds, as in the seed
 
 # Ten thousand clients are to be reached within a tenth of a second; a second is a server that cannot keep up.
 _FAN_OUT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-# A tick waits for the batch interval, one second unless it is set; what came by the database, up to five.
+# A publication waits for the batch interval, by default one second; one that Redis lost, up to five.
 _AGE_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
 
 
 class Inbound(enum.StrEnum):
-    """What a client's message was."""
+    """Kinds of messages from clients."""
 
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
@@ -40,37 +40,37 @@ class Inbound(enum.StrEnum):
 
 
 class Fault(enum.StrEnum):
-    """What went wrong on our side."""
+    """Kinds of faults of ours."""
 
     REDIS = "redis"
     DATABASE = "database"
     SEND = "send"  # a message that could not be sent, for a reason of ours
     MESSAGE = "message"  # a defect that a client's message met
-    TASK = "task"  # a defect in what the hub does by itself
+    TASK = "task"  # a defect in a task of the feed or the hub
 
 
 class Metrics:
-    """The counts of this process. Made once, as its numbers go on where a process that ended has left them.
+    """The counts of this process. Made once: its numbers continue those of a process that has ended.
 
-    `folder` is where all web processes of this host keep theirs; None keeps them in memory, and writes nothing.
+    `folder` is where all web processes of this host keep their counts; with None they are kept in memory.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        # Its place is this process's for as long as this object lives.
-        self._place = place = _place(folder)
-        # Since this process began, while what Prometheus reads may have begun before it.
+        # Its part of the folder is this process's for as long as this object lives.
+        self._store = store = _store(folder)
+        # Since this process began; Prometheus' counters may have begun before.
         self._active = self._total = self._messages_in = self._messages_out = 0
         self._faults = dict.fromkeys(Fault, 0)
         # What a scrape shows: all processes of the folder.
-        self.registry: Final = place.everyone
-        with place.making() as registry:
+        self.registry: Final = store.everyone
+        with store.making() as registry:
             self._connections = Gauge(
                 "swarna_connections",
                 "WebSocket connections that are open, by web process of this host.",
                 ["process"],
                 registry=registry,
                 multiprocess_mode="livesum",
-            ).labels(place.number)
+            ).labels(store.number)
             self._accepted = Counter(
                 "swarna_connections_accepted_total", "WebSocket connections that were served.", registry=registry
             )
@@ -135,7 +135,7 @@ class Metrics:
             )
             self._age = Histogram(
                 "swarna_update_age_seconds",
-                "Age of a tick, since it was published, when it was handed to a process's connections.",
+                "Age of a publication when it was handed to a process's connections.",
                 registry=registry,
                 buckets=_AGE_SECONDS,
             )
@@ -144,39 +144,39 @@ class Metrics:
             )
 
     def accepted(self) -> None:
-        """A connection is served from now on. `closed` follows, exactly once."""
+        """Count a connection that is served from now on. `closed` follows, exactly once."""
         self._active += 1
         self._total += 1
         self._accepted.inc()
         self._connections.inc()
 
-    def refused(self, why: RejectReason) -> None:
-        """A client was turned away; neither `accepted` nor `closed` is called for it."""
-        self._refused[why].inc()
+    def refused(self, reason: RejectReason) -> None:
+        """Count a connection that was refused; neither `accepted` nor `closed` is called for it."""
+        self._refused[reason].inc()
 
-    def closed(self, why: CloseReason) -> None:
-        """A connection that was accepted has ended, by our first reason for it."""
+    def closed(self, reason: CloseReason) -> None:
+        """Count the end of a connection that was accepted, by its first reason."""
         self._active -= 1
         self._connections.dec()
-        self._closed[why].inc()
+        self._closed[reason].inc()
 
-    def received(self, what: Inbound, *, bytes: int) -> None:
-        """A client's message."""
+    def received(self, kind: Inbound, *, bytes: int) -> None:
+        """Count a message from a client."""
         self._messages_in += 1
-        self._received[what].inc()
+        self._received[kind].inc()
         self._bytes_in.inc(bytes)
 
     def framed(self, *, plain: int = 0, deflate: int = 0) -> None:
-        """So many frames were made, for however many clients."""
+        """Count frames that were made, for any number of clients."""
         if plain:
             self._encoded_plain.inc(plain)
         if deflate:
             self._encoded_deflate.inc(deflate)
 
     def sent(self, messages: int = 1, *, bytes: int, shared: int = 0) -> None:
-        """Messages went out beside a fan-out: answers, snapshots, what a slow client had missed.
+        """Count messages sent beside broadcasts: answers, snapshots, merged updates for slow clients.
 
-        `bytes` of all of them together; `shared` of them were frames that were made before, for another client.
+        `bytes` of all of them together; `shared` of them were frames made before, for another client.
         """
         self._messages_out += messages
         self._sent.inc(messages)
@@ -187,11 +187,11 @@ class Metrics:
     def fanned_out(
         self, *, sent: int, skipped: int, shared: int, bytes: int, seconds: float, age_seconds: float | None
     ) -> None:
-        """An update was handed to all connections that it concerns, in `seconds`.
+        """Count a broadcast, which took `seconds`.
 
-        `sent` of them took it, `bytes` in all, `shared` of these by a frame made before for another; `skipped` had
-        their last one still on its way. `age_seconds`: since the newest tick in it was published; None where it was
-        no tick that made the update.
+        `sent` messages went out, `bytes` in all, `shared` of them as frames made before for another client; `skipped`
+        connections were not sent an update, as their last one was still on its way. `age_seconds` is the time since the
+        newest publication; None if no publication caused the broadcast.
         """
         self.sent(sent, bytes=bytes, shared=shared)
         if skipped:
@@ -200,16 +200,16 @@ class Metrics:
         if age_seconds is not None:
             self._age.observe(max(age_seconds, 0.0))  # where two hosts' clocks differ
 
-    def failed(self, what: Fault) -> None:
-        """A fault of ours, beside the line in the log that tells of it."""
-        self._faults[what] += 1
-        self._errors[what].inc()
+    def failed(self, kind: Fault) -> None:
+        """Count a fault of ours, beside its line in the log."""
+        self._faults[kind] += 1
+        self._errors[kind].inc()
 
     def log_line(self) -> str:
-        """The seed's metrics, of this process since it began."""
+        """The seed's line of metrics: this process since it began."""
         kinds = ", ".join(f"{kind} {number}" for kind, number in sorted(self._faults.items()) if number)
         return (
-            f"process {self._place.number}: WebSocket metrics: activeConnections={self._active} "
+            f"process {self._store.number}: WebSocket metrics: activeConnections={self._active} "
             f"totalConnections={self._total} messagesReceived={self._messages_in} messagesSent={self._messages_out} "
             f"errors={sum(self._faults.values())} (faults of the server, not of clients{': ' * bool(kinds)}{kinds})"
         )
@@ -249,12 +249,12 @@ class Traffic:
 
 
 def _by(kinds: type[K], counter: Counter) -> dict[K, Counter]:
-    """The counter of each kind, made now: a kind that has not occurred shows as 0, so that its first time is seen."""
+    """The counter of each kind, made now: until it occurs it shows as 0, so that its first time is seen."""
     return {kind: counter.labels(kind) for kind in kinds}
 
 
-def _place(folder: Path | None) -> MetricStore:
-    """A place in the folder; in memory, where there is none or it cannot be used: prices matter more than metrics."""
+def _store(folder: Path | None) -> MetricStore:
+    """A store in the folder; in memory if there is none, or it cannot be used: prices matter more than metrics."""
     if folder is not None:
         try:
             return MetricStore.in_folder(folder)

@@ -1,9 +1,9 @@
-"""The tick log: what changed since a client's last update, sans-I/O.
+"""The publication log: all changes since a client's last update, sans-I/O.
 
-An update is a function of (metals, since-seq). The log holds the latest quote of each metal and the newest significant
-moves; `update` gives what a client with these metals that last saw `since` is to be sent, encoded once and shared by
-all clients in step. The connect snapshot, a client that comes back, one that was too slow for some ticks, and a price
-that turned stale without a new one are all this one question.
+An update is a function of (metals, since). The log keeps the latest quote of each metal and the newest significant
+moves; `update` makes the update for clients of these metals that have seen everything up to `since`: encoded once, and
+shared by all of them, a cohort. A new client, one that comes back, one that was too slow for some publications, and a
+price that turns stale without a new quote are all served by this one function.
 """
 
 import datetime as dt
@@ -22,12 +22,12 @@ from streaming.candles import CandleLog, CandlesByMetal, CandleUpdate
 from streaming.engine.frames import Frame
 from streaming.protocol import ChangeData, PriceData
 
-# Updates cached between two ticks. Clients in step share a few; a stranger's `since` values must not fill memory.
+# Updates cached between two publications. Cohorts need few; a stranger's `since` values must not fill memory.
 _MOST_CACHED = 512
 
 
 class Quoted(msgspec.Struct, frozen=True, kw_only=True):
-    """A metal's price as it goes out and its currency, the tick it came with, and when its source quoted it."""
+    """A metal's price as clients receive it, its currency, the `seq` of its publication, and the time of its quote."""
 
     seq: int
     data: PriceData
@@ -36,7 +36,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, published: PublishedQuote) -> "Quoted":
-        """A published quote in the words of the wire."""
+        """Convert a published quote to the wire's fields."""
         quote, day = published.quote, published.day
         number = formats.number
         return cls(
@@ -61,7 +61,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def published(self, metal: Metal) -> PublishedQuote:
-        """What `of` was given, but for the spot price, which does not travel."""
+        """The published quote that `of` converted, without its spot price, which does not travel."""
         data = self.data
         return PublishedQuote(
             seq=self.seq,
@@ -80,7 +80,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def change_data(change: Change) -> ChangeData:
-    """A significant move in the words of the wire."""
+    """Convert a significant move to the wire's fields."""
     return ChangeData(
         metal=change.metal.value,
         oldPrice=formats.number(change.old_price),
@@ -102,7 +102,7 @@ class PublicationMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, published: Publication) -> "PublicationMessage":
-        """A published tick in the words of the wire."""
+        """Convert a publication to the wire's fields."""
         return cls(
             epoch=published.epoch,
             seq=published.seq,
@@ -118,17 +118,17 @@ class PublicationMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A `priceUpdate` ready to send; whoever received it has seen everything up to `seq`."""
+    """A `priceUpdate` ready to send. A client that receives it has seen everything up to `seq`."""
 
     frame: Frame
     seq: int
 
 
 class PublicationLog:
-    """The latest quote of each metal and the newest moves and candles, in the currency of this deployment.
+    """The latest quote of each metal, and the newest moves and candles, in the currency of this deployment.
 
-    Candles are held for `ticks` ticks, and of moves the newest `moves`: they are rare, and no client that asked for a
-    long interval, or is slow, is to lose one because many ticks went by.
+    Candles are kept for so many `publications`. Moves are rare, so the newest `moves` are kept however long ago they
+    were: clients that are slow, or want a long interval, lose none.
     """
 
     def __init__(self, *, currency: str, publications: int, moves: int) -> None:
@@ -138,37 +138,37 @@ class PublicationLog:
         self.stale: frozenset[str] = frozenset()
         self.status: Frame | None = None
         self._currency = currency
-        self._publications_held = publications
-        self._moves_held = moves
-        # Each with the tick that brought it, oldest first; all that came after `_moves_since` are here.
+        self._publications_kept = publications
+        self._moves_kept = moves
+        # Each with the `seq` of its publication, oldest first: all moves after `_moves_since`.
         self._moves: deque[tuple[int, ChangeData]] = deque()
         self._moves_since = 0
         self.published_at: dt.datetime | None = None
-        self._newest_at: dt.datetime | None = None  # the same, where it is known
-        self.version = 0  # rises whenever what is shown changes
+        self._newest_at: dt.datetime | None = None  # the same; None where `published_at` is an estimate
+        self.version = 0  # rises with each change of prices, stale marks or status
         self._candles = CandleLog()
         self._cache: dict[tuple[frozenset[str], int | None, frozenset[str], bool], Update | None] = {}
 
     @property
     def position(self) -> Position:
-        """The position of the newest tick."""
+        """The position of the newest publication."""
         return Position(self.epoch, self.seq, self._newest_at)
 
-    def has(self, tick: PublicationMessage) -> bool:
-        """Whether a tick is in the log already. One of a known number but of a later time is of another history."""
-        is_old = self._newest_at is None or tick.published_at <= self._newest_at
-        return tick.epoch == self.epoch and tick.seq <= self.seq and is_old
+    def has(self, publication: PublicationMessage) -> bool:
+        """Return True for a publication of the past. A known `seq` with a later time is of another history."""
+        is_old = self._newest_at is None or publication.published_at <= self._newest_at
+        return publication.epoch == self.epoch and publication.seq <= self.seq and is_old
 
-    def append(self, tick: PublicationMessage) -> bool:
-        """Take the next tick. False, and nothing taken, when it does not follow the newest: then a tick is missing."""
-        if tick.seq != self.seq + 1 or tick.epoch != self.epoch:
+    def append(self, publication: PublicationMessage) -> bool:
+        """Take the next publication. Returns False and takes nothing if one before it is missing."""
+        if publication.seq != self.seq + 1 or publication.epoch != self.epoch:
             return False
-        self.seq = tick.seq
-        self.latest.update(tick.quotes)
-        self.stale -= tick.quotes.keys()
-        self._take_moves((tick.seq, change) for change in tick.changes)
-        self._take_candles(tick)
-        self.published_at = self._newest_at = tick.published_at
+        self.seq = publication.seq
+        self.latest.update(publication.quotes)
+        self.stale -= publication.quotes.keys()
+        self._take_moves((publication.seq, change) for change in publication.changes)
+        self._take_candles(publication)
+        self.published_at = self._newest_at = publication.published_at
         self._changed()
         return True
 
@@ -176,15 +176,15 @@ class PublicationLog:
         self,
         position: Position,
         latest: Mapping[str, Quoted],
-        ticks: Sequence[PublicationMessage],
+        publications: Sequence[PublicationMessage],
         moves: Iterable[tuple[int, ChangeData]],
         moves_since: int,
     ) -> None:
-        """Take the state from the database: the quotes in force, the newest ticks and moves, oldest first.
+        """Take the state from the database: current quotes, and the newest publications and moves, oldest first.
 
-        `moves` are all that came after `moves_since`; where that is not after what the log has, they follow its own. In
-        another epoch nothing of its own is left.
-        Where no tick is kept any more, quotes count as published when they were quoted.
+        `moves` are all moves after `moves_since`, each with its `seq`. The log keeps its own moves before them, unless
+        moves in between are missing or the epoch is another. Without any publication left in the database, quotes count
+        as published when they were quoted.
         """
         if position.epoch != self.epoch:
             self.seq = 0
@@ -195,41 +195,42 @@ class PublicationLog:
         self.epoch, self.seq, self._newest_at = position
         self.latest = dict(latest)
         self._take_moves((at, change) for at, change in moves if at > known)
-        # Ticks without a gap, up to the newest: candles of others would look whole.
-        held = [tick for place, tick in enumerate(reversed(ticks)) if tick.seq == self.seq - place][::-1]
-        self._candles.clear(held[0].seq - 1 if held else self.seq)
-        for tick in held:
-            self._take_candles(tick)
-        told_at = [tick.published_at for tick in ticks] or [quoted.quoted_at for quoted in self.latest.values()]
-        self.published_at = max(told_at, default=None)
+        # Only publications without a gap up to the newest: the candles of others would look complete.
+        newest_first = enumerate(reversed(publications))
+        unbroken = [each for distance, each in newest_first if each.seq == self.seq - distance][::-1]
+        self._candles.clear(unbroken[0].seq - 1 if unbroken else self.seq)
+        for publication in unbroken:
+            self._take_candles(publication)
+        times = [each.published_at for each in publications] or [each.quoted_at for each in self.latest.values()]
+        self.published_at = max(times, default=None)
         self._changed()
 
     def relist(self, latest: Mapping[str, Quoted]) -> None:
-        """Show these and no others, in this order: staff switched a metal on or off, or what is shown here changed."""
+        """Show these quotes and no others, in this order: staff switched a metal on or off, or settings changed."""
         self.latest = dict(latest)
         self._changed()
 
     def mark_stale(self, metals: frozenset[str]) -> frozenset[str]:
-        """Say which metals' quotes are older than the freshness limit now; returns those for which that is news."""
-        news = self.stale ^ metals
-        if news:
+        """Mark these metals stale, and no others. Returns the metals that turned stale or fresh by that."""
+        turned = self.stale ^ metals
+        if turned:
             self.stale = metals
             self._changed()
-        return news
+        return turned
 
     def show(self, status: Frame) -> None:
-        """Take another status, for every client."""
+        """Replace the status."""
         self.status = status
         self.version += 1
 
     def update(
         self, metals: frozenset[str], since: int | None, candles: frozenset[str] = frozenset(), *, renew: bool = False
     ) -> Update | None:
-        """What to send to a client of `metals`, and their `candles`, that has seen everything up to `since`.
+        """The update for clients of `metals`, and their `candles`, that have seen everything up to `since`.
 
-        None when none of its metals has a new quote, unless it is to be sent the state anew (`renew`): that is a
-        snapshot. So it is when `since` is None, older than what is held, or newer than anything known; else the latest
-        quotes with every significant move after `since`.
+        It has the latest quotes and every significant move after `since`; None if there is no new quote. It is a
+        snapshot, without moves, if `since` is None, older than the log reaches, or newer than the log; and if there is
+        no new quote, but `renew` calls for the state.
         """
         if since == self.seq and not renew:
             return None
@@ -244,20 +245,20 @@ class PublicationLog:
 
     def _take_moves(self, moves: Iterable[tuple[int, ChangeData]]) -> None:
         self._moves.extend(moves)
-        while len(self._moves) > self._moves_held:
+        while len(self._moves) > self._moves_kept:
             self._moves_since, _ = self._moves.popleft()
 
-    def _take_candles(self, tick: PublicationMessage) -> None:
-        for metal, updates in tick.candles.items():
+    def _take_candles(self, publication: PublicationMessage) -> None:
+        for metal, updates in publication.candles.items():
             self._candles.take(metal, updates)
-        self._candles.forget_before(tick.seq - self._publications_held)
+        self._candles.forget_before(publication.seq - self._publications_kept)
 
     def _changed(self) -> None:
         self.version += 1
         self._cache.clear()
 
     def _build(self, metals: frozenset[str], since: int | None, candles: frozenset[str], renew: bool) -> Update | None:
-        if since is None or not self._holds_all_after(since, candles):
+        if since is None or not self._reaches_back_to(since, candles):
             return self._encode(metals, [], self._chosen(metals, candles, None), snapshot=True)
         missed = takewhile(lambda move: move[0] > since, reversed(self._moves))
         changes = [change for _, change in missed if change.metal in metals][::-1]
@@ -267,12 +268,12 @@ class PublicationLog:
             return None
         return self._encode(metals, changes, self._chosen(metals, candles, since), snapshot=not has_news)
 
-    def _holds_all_after(self, since: int, candles: frozenset[str]) -> bool:
-        """Whether every move after `since` is held, and where a client asked for some, every candle."""
+    def _reaches_back_to(self, since: int, candles: frozenset[str]) -> bool:
+        """Return True if the log has every move after `since`, and every candle, if a client wants `candles`."""
         return self._moves_since <= since <= self.seq and (not candles or since >= self._candles.since)
 
     def _chosen(self, metals: frozenset[str], candles: frozenset[str], since: int | None) -> CandlesByMetal | None:
-        """What goes out of candles; None for a client that asked for none."""
+        """The candles to send; None for a client that wants none."""
         if not candles:
             return None
         return self._candles.changed([metal for metal in self.latest if metal in metals], candles, since)

@@ -1,4 +1,4 @@
-"""From a committed tick to every web process: one message to one Channels group, whatever the number of clients."""
+"""From a committed publication to every web process: one message to one Channels group, for any number of clients."""
 
 import asyncio
 import logging
@@ -21,8 +21,8 @@ RELOAD = "prices.reload"
 
 
 class _Publishing(threading.Thread):
-    """The event loop that publishes for this process. As it is always the same one, its connection to Redis is kept
-    from tick to tick: to connect takes longer than to publish.
+    """The event loop that publishes for this process. As it is always the same, so is its connection to Redis: to
+    connect takes longer than to publish.
     """
 
     def __init__(self) -> None:
@@ -38,23 +38,23 @@ _publishing: _Publishing | None = None
 
 
 def publication(published: Publication) -> None:
-    """Tell every web process of a tick. Call it after the tick is committed.
+    """Send a publication to every web process. Call it once the publication is committed.
 
-    Delivered at most once, and almost always in order: a hub sees by `seq` that it missed one and reads the
-    database. Redis being away is therefore logged and not raised: what called us did its work.
+    It is delivered at most once, and almost always in order: a feed sees by `seq` that it missed one, and reads the
+    database. So a loss of Redis is logged, not raised.
     """
     _send({"type": TICK, "tick": msgspec.msgpack.encode(PublicationMessage.of(published))})
 
 
 def reload() -> None:
-    """Tell every web process to read the database again: what is listed, or how long a quote is fresh, has changed."""
+    """Have every web process read the database again: the listed metals or the freshness limit have changed."""
     _send({"type": RELOAD})
 
 
 def _send(message: dict[str, Any]) -> None:
     layer = get_channel_layer()
     if layer is None:
-        # `manage.py up` is not running, and REDIS_URL is not set: a web process finds it in the database.
+        # `manage.py up` is not running, and REDIS_URL is not set: web processes read the database.
         logger.debug("there is no Redis to publish to")
         return
     try:
@@ -74,7 +74,7 @@ async def _group_send(layer: Any, message: dict[str, Any]) -> None:
 def _event_loop() -> asyncio.AbstractEventLoop:
     global _publishing
     with _starting:
-        # In a process that was forked from one that has published, the variable is there and the thread is not.
+        # A process forked from one that has published has the variable, but not the thread.
         if _publishing is None or not _publishing.is_alive():
             _publishing = _Publishing()
             _publishing.start()

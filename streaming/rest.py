@@ -1,9 +1,8 @@
-"""GET prices/ and prices/<metal>/ from this process's memory, before Django: encoded once a tick, not per request.
+"""GET prices/ and prices/<metal>/ from this process's memory, before Django: encoded once a publication, not a request.
 
 A request that is not plain goes on to Django, whose answer would be the same: one with a token, which has to be looked
-up; one with a mistake in it; and any, until the hub has read the database. A cookie is not looked at, for the answer
-does not depend on who asks. Requests are counted by address, in this process alone: to ask Redis would cost more than
-the answer does.
+up; one with a mistake in it; and any, until the database has been read. Cookies are not read, for the answer does not
+depend on the user. Requests are counted by address, in this process alone: Redis would cost more than the answer does.
 """
 
 import datetime as dt
@@ -32,11 +31,11 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 PATH: Final = "/api/v1/prices/"
-# The name under which an ASGI scope that goes on to Django has this process's trouble in words, or None.
+# The scope's name for a function that returns the faults of this process, for people, or None.
 TROUBLE: Final = "swarna.trouble"
-# All that can be asked for: each metal and all of them, in each unit and purity.
+# All possible requests: each metal and all of them, in each unit and purity.
 _MOST_KEPT: Final = (len(Metal) + 1) * len(UNITS) * len(PURITIES)
-# What Django's middleware puts on its answers.
+# Headers that Django's middleware adds to its answers.
 _ALWAYS: Final[Headers] = [
     (b"cache-control", b"no-cache"),
     (b"vary", b"Accept-Encoding, origin"),
@@ -45,13 +44,13 @@ _ALWAYS: Final[Headers] = [
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
-# Headers that decide what is answered; one that comes twice is for Django to judge.
+# Headers that the answer depends on; a request with one of them twice goes on to Django.
 _READ: Final = frozenset({b"host", b"authorization", b"accept", b"accept-encoding", b"if-none-match", b"origin"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the API's settings say of every request: `rate_limit` of them in `rate_window`; 0 is any number."""
+    """The API's settings for every request: `rate_limit` of them in `rate_window`; 0 is any number."""
 
     hosts: Sequence[str]
     proxies: Sequence[Network]
@@ -75,7 +74,7 @@ class _Body(NamedTuple):
 
 
 class CurrentPrices:
-    """The ASGI application `http`, with plain requests for current prices answered before they get to it."""
+    """The ASGI application `http`, with plain requests for current prices answered before they reach it."""
 
     def __init__(self, http: Application, hub: Hub, rules: Rules) -> None:
         self._http = http
@@ -113,7 +112,7 @@ class CurrentPrices:
         )
 
     def _body(self, scope: Mapping[str, Any]) -> _Body | None:
-        """What is asked for, from memory; None where it is not there."""
+        """The answer's body, from memory; None if it is not there."""
         asked = _asked(scope["path"], scope["query_string"])
         if asked is None:
             return None
@@ -154,7 +153,7 @@ class CurrentPrices:
         return 200, [*kind, length, (b"etag", etag), *_ALWAYS], content
 
     def _too_many(self, scope: Mapping[str, Any]) -> tuple[int, Headers, bytes] | None:
-        """The refusal of one request too many of an address."""
+        """The 429 answer if this is one request too many from its address."""
         if not self._rules.rate_limit:
             return None
         address = addresses.of_scope(scope, self._rules.proxies)
@@ -176,7 +175,7 @@ class CurrentPrices:
         )
 
     def _for_origin(self, origin: bytes | None) -> Headers:
-        """What lets a page of another origin read the answer, as django-cors-headers does on Django's."""
+        """Headers that let a page of another origin read the answer, as django-cors-headers adds them to Django's."""
         if origin is None:
             return []
         if self._rules.any_origin:
@@ -190,7 +189,7 @@ class CurrentPrices:
 
 
 def _headers(given: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
-    """The headers that matter; None where one comes twice."""
+    """The headers that the answer depends on; None if one comes twice."""
     read = [(name, value) for name, value in given if name in _READ]
     named = dict(read)
     return named if len(named) == len(read) else None
@@ -198,7 +197,7 @@ def _headers(given: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
 
 @lru_cache(1024)
 def _asked(path: str, query: bytes) -> _Asked | None:
-    """What a path and a query ask for; None where they are in error, and Django says so."""
+    """The request in a path and a query; None if they have a mistake, which Django will name."""
     metal = path[len(PATH) :].removesuffix("/") or None
     if not path.endswith("/") or (metal is not None and metal not in set(Metal)):
         return None
@@ -212,7 +211,7 @@ def _asked(path: str, query: bytes) -> _Asked | None:
 
 
 def _has(if_none_match: bytes | None, etag: bytes) -> bool:
-    """Whether a client has this already, by weak comparison (RFC 9110, 13.1.2)."""
+    """Return True if a client has this version already, by weak comparison (RFC 9110, 13.1.2)."""
     if if_none_match is None:
         return False
     return if_none_match.strip() == b"*" or etag in (

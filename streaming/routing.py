@@ -1,4 +1,4 @@
-"""Where the stream is: at the root, where the seed's clients connect, and at /ws/prices/."""
+"""The stream's addresses: the root, where the seed's clients connect, and /ws/prices/."""
 
 import asyncio
 from typing import Any
@@ -25,7 +25,7 @@ from streaming.metrics import Metrics
 
 
 async def _refuse(scope: Any, receive: Any, send: Any) -> None:
-    """A WebSocket at any other path is refused at the handshake."""
+    """Refuse the handshake of a WebSocket at any other path."""
     await send({"type": "websocket.close"})
 
 
@@ -34,7 +34,7 @@ def hub_of_this_process(metrics: Metrics) -> Hub:
     memory = PositionMemory(settings.STATE_DIR, settings.REDIS_URL, settings.REDIS_PREFIX)
 
     def load(since: Position) -> snapshot.Snapshot:
-        clock_watch.watch.check()  # logs what is wrong; a web process has nobody else who looks regularly
+        clock_watch.watch.check()  # logs a wrong clock; a web process has no other regular check
         return snapshot.read(since, seen=None if since.epoch else memory.recall())
 
     feed = PriceFeed(
@@ -57,7 +57,7 @@ def hub_of_this_process(metrics: Metrics) -> Hub:
 
 
 def websocket_application(hub: Hub) -> URLRouter:
-    """The WebSocket side of this process, with what all its connections share."""
+    """The WebSocket side of this process, with the limits that its connections share."""
     stream = PriceConsumer.as_asgi(
         hub=hub,
         auth=auth.Authenticator(

@@ -1,7 +1,7 @@
-"""A subscription to a group of a channel layer, which ends when it brings nothing any more.
+"""A subscription to a group of a channel layer, which ends when it brings no messages any more.
 
-A layer raises nothing when its connection breaks, or when its peer has gone without a word. So a subscription sends a
-ping to itself now and then, all the way through Redis: one that does not bring that is of no use.
+A layer raises nothing when its connection breaks, or when its peer vanishes. So a subscription sends itself a ping now
+and then, all the way through Redis, and ends if the ping does not come back.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ async def follow(
 ) -> None:
     """Subscribe to the group, await `begin`, and then `take` with each message, until something fails.
 
-    Raises whatever the layer does, and ConnectionError where the subscription brings nothing, or `stalled` is
-    set, by a caller who knows that it should have brought something. The layer is flushed by then.
+    Raises whatever the layer raises, and ConnectionError if the subscription brings nothing, or the caller sets
+    `stalled`, knowing that it should have brought something. The layer is flushed by then.
     """
     try:
         async with asyncio.timeout(TIMEOUT):
@@ -53,7 +53,7 @@ class _Subscription:
         self._brought = 0
 
     async def run(self) -> None:
-        """Take messages until something fails, and raise that."""
+        """Take messages until something fails, and raise its error."""
         tasks = [asyncio.create_task(work()) for work in (self._receive, self._ping, self._watch)]
         try:
             failed, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -81,4 +81,4 @@ class _Subscription:
 
     async def _watch(self) -> None:
         await self._stalled.wait()
-        raise ConnectionError("ticks come by the database alone")
+        raise ConnectionError("publications come from the database alone")

@@ -1,22 +1,22 @@
-"""The reasons why connections are refused and end, as metrics and the log name them."""
+"""Reasons for refused connections, and for the ends of others, as metrics and the log name them."""
 
 import enum
 
 
 class RejectReason(enum.StrEnum):
-    """Why a client was turned away before it was served."""
+    """The reason for refusing a connection, before it was served."""
 
     AT_CAPACITY = "capacity"
     PER_IP = "per_ip"
     UNAUTHORIZED = "unauthorized"
-    INTERNAL_ERROR = "internal_error"  # the database did not say whose its token is
-    HANDSHAKE = "handshake"  # it was none that RFC 6455 knows, or at a path where no stream is
+    INTERNAL_ERROR = "internal_error"  # the database did not answer for its token
+    HANDSHAKE = "handshake"  # not one of RFC 6455, or at a path without a stream
     RESTART = "restart"  # the process is draining
-    DESCRIPTORS = "descriptors"  # the process may open no more files; by HTTP, or without a word yet, too
+    DESCRIPTORS = "descriptors"  # the process may open no more files; HTTP counts too, and silent connections
 
 
 class CloseReason(enum.StrEnum):
-    """Why a connection that was served has ended."""
+    """The reason for the end of a connection that was served."""
 
     CLIENT = "client"  # it closed, or its network did
     UNAUTHORIZED = "unauthorized"  # its token has expired or was revoked

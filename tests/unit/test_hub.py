@@ -530,7 +530,7 @@ async def test_a_redis_that_falls_silent_is_said_once_and_so_is_its_return(
             await world.bring(world.write(quote(price="103")))
             await asyncio.sleep(0.05)
     lost, back = (record.getMessage() for record in caplog.records)
-    assert lost == "the subscription to Redis is lost, trying again: ticks come by the database alone"
+    assert lost == "the subscription to Redis is lost, trying again: publications come from the database alone"
     assert back == "the subscription to Redis is back"
 
 

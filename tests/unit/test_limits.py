@@ -1,24 +1,24 @@
-"""How many connections come from one place."""
+"""How many connections come from one address."""
 
 from streaming.limits import ConnectionLimiter
 
 
-def test_a_place_takes_so_many_and_one_more_when_one_has_left() -> None:
+def test_an_address_has_so_many_connections_and_one_more_when_one_has_ended() -> None:
     limiter = ConnectionLimiter(2)
-    assert [limiter.take("here") for _ in range(3)] == [True, True, False]
-    assert limiter.take("there")
-    limiter.leave("here")
-    assert [limiter.take("here") for _ in range(2)] == [True, False]
+    assert [limiter.acquire("here") for _ in range(3)] == [True, True, False]
+    assert limiter.acquire("there")
+    limiter.release("here")
+    assert [limiter.acquire("here") for _ in range(2)] == [True, False]
 
 
-def test_a_place_that_all_have_left_is_forgotten() -> None:
+def test_an_address_without_connections_is_forgotten() -> None:
     limiter = ConnectionLimiter(1)
-    assert limiter.take("here")
-    assert not limiter.take("here")
-    limiter.leave("here")
-    assert limiter.taken == {}
+    assert limiter.acquire("here")
+    assert not limiter.acquire("here")
+    limiter.release("here")
+    assert limiter.counts == {}
 
 
-def test_no_limit_takes_any_number() -> None:
+def test_no_limit_allows_any_number() -> None:
     limiter = ConnectionLimiter(0)
-    assert all(limiter.take("here") for _ in range(1000))
+    assert all(limiter.acquire("here") for _ in range(1000))

@@ -20,7 +20,7 @@ from streaming.publication_log import PublicationLog
 from tests.support.quotes import NOW
 from tests.support.server import Server
 from tests.support.stream_client import ask, receive
-from tests.unit.test_ticks import tick
+from tests.unit.test_publication_log import tick
 
 MINUTE = dt.timedelta(minutes=1)
 ONE = frozenset({"1m"})
@@ -66,7 +66,7 @@ def test_a_closed_candle_that_is_corrected_is_told_again() -> None:
 
 
 def test_candles_that_closed_long_ago_are_let_go_but_for_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candles, "_LEAST_HELD", 3)
+    monkeypatch.setattr(candles, "_LEAST_KEPT", 3)
     log = log_of(*(candle(minute, minute + 1) for minute in range(5)))
     log.forget_before(3)
     assert (log.since, told(log, log.since)[0]) == (2, ("01", 100, True))
