@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin, messages
 from django.db import models
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -41,7 +41,9 @@ class ProviderStateAdmin(admin.ModelAdmin):
         css = {"all": ["prices/cards.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderState]:
-        return super().get_queryset(request).filter(name__in=settings.PRICE_PROVIDERS)
+        """The deployment's sources; `is_needed` of each is annotated once for all rows."""
+        sources: QuerySet[ProviderState] = super().get_queryset(request).filter(name__in=settings.PRICE_PROVIDERS)
+        return sources.annotate(is_needed=Q(name__in=registry.needed(timezone.now())))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if self.has_view_or_change_permission(request):
@@ -71,9 +73,8 @@ class ProviderStateAdmin(admin.ModelAdmin):
         obj.save(update_fields=form.changed_data)
 
     @admin.display(description="health")
-    def health(self, source: ProviderState) -> str:
-        now = timezone.now()
-        return in_words(source, now, is_needed=source.name in registry.needed(now))
+    def health(self, source: Any) -> str:
+        return in_words(source, timezone.now(), is_needed=source.is_needed)
 
     @admin.display(description="breaker")
     def breaker(self, source: ProviderState) -> str:

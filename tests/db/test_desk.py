@@ -10,7 +10,9 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
@@ -108,6 +110,19 @@ def test_the_list_has_the_deployments_sources_before_any_was_asked(world: World,
 def test_a_source_that_the_deployment_does_not_name_is_not_shown(world: World, desk: Client) -> None:
     ProviderState.objects.create(name="of_old")
     assert b"of_old" not in desk.get(SOURCES).content
+
+
+def test_the_list_costs_as_many_queries_for_three_sources_as_for_one(
+    world: World, desk: Client, settings: Settings
+) -> None:
+    counts = []
+    for names in (["a"], ["a", "b", "c"]):
+        settings.PRICE_PROVIDERS = names
+        desk.get(SOURCES)  # makes the rows
+        with CaptureQueriesContext(connection) as queries:
+            desk.get(SOURCES)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
 
 
 def test_each_source_says_how_it_does(world: World, desk: Client, settings: Settings) -> None:
