@@ -215,6 +215,19 @@ class _Quoted(models.Model):
     spot: Any = None
     example: Any = False
 
+    @staticmethod
+    def values_of(quote: Quote) -> dict[str, Any]:
+        """The values of the fields above for a quote, and of its metal."""
+        return {
+            "metal_id": quote.metal,
+            "currency": quote.currency,
+            "price": quote.price,
+            "bid": quote.bid,
+            "ask": quote.ask,
+            "source": quote.source,
+            "quoted_at": quote.quoted_at,
+        }
+
     def quote(self) -> Quote:
         """This row as the quote that it was made from."""
         return Quote(
@@ -720,7 +733,7 @@ class HeldPrice(_Quoted):
         CONFIRMED = "confirmed"
         APPROVED = "approved"
         REJECTED = "rejected"
-        SUPERSEDED = "overtaken"
+        SUPERSEDED = "overtaken", "Superseded"
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="held_prices")
     held_at = models.DateTimeField()

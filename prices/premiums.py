@@ -1,4 +1,4 @@
-"""What a premium does to a quote, and what a quote is without it."""
+"""Premiums: a quote with its metal's premium on it, and a quote less any premium."""
 
 import datetime as dt
 from bisect import bisect_right
@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from prices.domain.days import SpotQuote
 from prices.domain.provider_table import PROVIDER_TABLE
 from prices.domain.quotes import PriceKind, Quote
 from prices.models import Premium
 
 
 class PremiumHistory:
-    """The multiplier of each metal at any moment, read once: for much history at a time."""
+    """The multiplier of each metal at any moment, read from the database once; for much history at a time."""
 
     def __init__(self) -> None:
         self._rows: dict[str, tuple[list[dt.datetime], list[Decimal]]] = {}
@@ -23,7 +22,7 @@ class PremiumHistory:
             multipliers.append(premium.multiplier)
 
     def at(self, metal: str, at: dt.datetime) -> Decimal:
-        """The multiplier in force; 1 where there was none."""
+        """The multiplier of a metal at a moment; 1 where it has none."""
         if metal not in self._rows:
             return Decimal(1)
         moments, multipliers = self._rows[metal]
@@ -32,60 +31,48 @@ class PremiumHistory:
 
 
 def with_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
-    """A quote as it goes out: with its metal's premium on it, unless it is staff's or a provider's that includes it.
+    """A quote as it goes out: with its metal's premium on it, unless staff or its provider put everything in it.
 
-    Raises ValueError where that cannot be a price.
+    Raises ValueError where the result cannot be a price.
     """
-    if quote.kind is PriceKind.FALLBACK or _holds_premium(quote):
-        return quote
-    return quote.with_premium(premiums[quote.metal])
+    return quote if _includes_premium(quote) else quote.with_premium(premium_on(quote, premiums))
 
 
 def premium_on(quote: Quote, premiums: Mapping[str, Decimal]) -> Decimal:
-    """The multiplier that a quote has on it when it goes out, whoever put it on."""
+    """The multiplier that a quote goes out with: its provider's own, or ours; 1 for staff's price."""
     if quote.kind is PriceKind.FALLBACK:
         return Decimal(1)
-    return _charged(quote) if _holds_premium(quote) else premiums[quote.metal]
+    return included_premium(quote) if _includes_premium(quote) else premiums[quote.metal]
+
+
+def included_premium(quote: Quote) -> Decimal:
+    """The premium that is in a quote as its provider gave it; 1 for a spot price.
+
+    A provider whose prices include one is taken to charge the premium that was current here when it quoted.
+    """
+    return Premium.multipliers(quote.quoted_at)[quote.metal] if _includes_premium(quote) else Decimal(1)
+
+
+def before_premium(quote: Quote) -> Quote:
+    """A quote less any premium: quotes less premiums can be compared, and a change of duty is no jump."""
+    spot, included = quote.at_spot(), included_premium(quote)
+    return spot if included == 1 else replace(spot.with_premium(1 / included), spot=None)
 
 
 def is_under_another(published: Quote, premiums: Mapping[str, Decimal]) -> bool:
-    """Whether a published quote holds another premium than it would go out with now."""
+    """Return True if a published quote has another premium on it than it would go out with now."""
     if published.spot is None and premiums[published.metal] == 1:
         return False
     return with_premium(published.at_spot(), premiums).price != published.price
 
 
-def spot_quote(quote: Quote) -> SpotQuote:
-    """A quote, as its source gave it, before any premium."""
-    return SpotQuote.of(quote, charged=_charged(quote) if _holds_premium(quote) else Decimal(1))
+def restated(published: Quote, multiplier: Decimal) -> Quote:
+    """A published quote as it would be with another premium, `multiplier`, on it."""
+    if multiplier != 1 and included_premium(published) == multiplier:
+        return published  # rounding once more could change it
+    return before_premium(published).with_premium(multiplier)
 
 
-def before_premium(quote: Quote) -> Quote:
-    """A quote without any premium, so that quotes can be compared and a change of duty is no jump.
-
-    A provider that includes one is taken to charge what was in force here when it quoted.
-    """
-    quote = quote.at_spot()
-    if not _holds_premium(quote):
-        return quote
-    return replace(quote.with_premium(1 / _charged(quote)), spot=None)
-
-
-def restated(published: Quote, quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:
-    """A published quote as it would be under the premium that `quote`, of the same metal and lane, goes out with."""
-    if quote.kind is PriceKind.FALLBACK:
-        return published
-    then = premium_on(quote, premiums)
-    if _holds_premium(published) and _charged(published) == then:
-        return published
-    return before_premium(published).with_premium(then)
-
-
-def _charged(quote: Quote) -> Decimal:
-    """The premium in a quote of a provider that includes one."""
-    return Premium.multipliers(quote.quoted_at)[quote.metal]
-
-
-def _holds_premium(quote: Quote) -> bool:
+def _includes_premium(quote: Quote) -> bool:
     row = PROVIDER_TABLE.get(quote.source)
     return row is not None and row.includes_premium

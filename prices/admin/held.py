@@ -68,7 +68,7 @@ class HeldPriceAdmin(ReadOnlyAdmin):
     def decided(self, held: HeldPrice) -> str:
         if held.decision == HeldPrice.Decision.PENDING:
             return "waits"
-        return f"{held.decision} by {held.decided_by}"
+        return f"{held.get_decision_display().lower()} by {held.decided_by}"
 
     @admin.action(description="Approve: publish it now", permissions=["decide"])
     def approve(self, request: HttpRequest, queryset: QuerySet[HeldPrice]) -> None:

@@ -28,17 +28,17 @@ class SpotQuote:
     previous_close: Decimal | None = None
 
     @classmethod
-    def of(cls, quote: Quote, *, charged: Decimal = Decimal(1)) -> "SpotQuote":
-        """A quote less the premium `charged` in it. Not rounded, so that under the same premium it is what it was."""
+    def of(cls, quote: Quote, *, included: Decimal = Decimal(1)) -> "SpotQuote":
+        """A quote less the premium `included` in it. Not rounded: with the same premium, it is the same quote again."""
 
         def spot(amount: Decimal | None) -> Decimal | None:
-            return None if amount is None else amount / charged
+            return None if amount is None else amount / included
 
         with localcontext() as context:
             context.prec = 40
             return cls(
                 source=quote.source,
-                price=quote.price / charged,
+                price=quote.price / included,
                 open=spot(quote.open),
                 high=spot(quote.high),
                 low=spot(quote.low),

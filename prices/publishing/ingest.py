@@ -1,7 +1,7 @@
-"""The only writer of ticks: quotes in, one transaction, one publication after its commit.
+"""The only writer of publications: quotes in, one transaction, one message to all web processes after its commit.
 
-Ticks are written one at a time (a row lock; SQLite's write lock), so that their numbers rise without a gap in the order
-in which they become visible, and "the price before" means the same to everyone.
+Publications are written one at a time (a row lock; SQLite's write lock), so that their numbers rise without a gap in
+the order in which they become visible, and "the price before" means the same to everyone.
 """
 
 import datetime as dt
@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 
 from django.conf import settings
@@ -19,7 +20,7 @@ from infra import clock
 from prices import schedule, sql
 from prices.domain.changes import significant_change
 from prices.domain.consensus import Agreement
-from prices.domain.days import Day, following
+from prices.domain.days import Day, SpotQuote, following
 from prices.domain.quotes import Change, DayFigures, Metal, PriceKind, Publication, Quote, shown_kinds
 from prices.domain.succession import Arrival, Last, Order, effective_from, order, repeats
 from prices.history import candle_store, partitions
@@ -34,7 +35,14 @@ from prices.models import (
     Price,
     SignificantChange,
 )
-from prices.premiums import before_premium, is_under_another, premium_on, restated, spot_quote, with_premium
+from prices.premiums import (
+    before_premium,
+    included_premium,
+    is_under_another,
+    premium_on,
+    restated,
+    with_premium,
+)
 from prices.publishing import confirmations
 from prices.publishing.quarantine import Validator
 from prices.sanity_bands import bands
@@ -42,7 +50,7 @@ from streaming import publish
 
 logger = logging.getLogger(__name__)
 
-# What a row of the latest prices has from the price: all but whose it is.
+# The fields that a row of the latest prices shares with its tick.
 _PUBLISHED = [field.name for field in Price._meta.fields if field.name not in ("id", "metal")]
 _IN_ITS_PLACE = "ON CONFLICT (metal_id, lane, currency) DO UPDATE SET " + ", ".join(
     f"{name} = excluded.{name}" for name in (*_PUBLISHED, "confirmed_at", "confirmed_by", "refresh", "trading_day")
@@ -50,38 +58,30 @@ _IN_ITS_PLACE = "ON CONFLICT (metal_id, lane, currency) DO UPDATE SET " + ", ".j
 
 
 def record(quotes: Iterable[Quote], *, now: dt.datetime) -> Publication | None:
-    """Write the quotes that are new as one tick, publish it when committed, and return it; None when nothing is new.
+    """Write the quotes that are new, publish them after the commit, and return the publication; None if none is new.
 
-    A repeated quote only confirms that its source is alive. One older than the lane's latest is not news.
+    A repeated quote only confirms that its source is alive. A quote older than the last of its price kind is not new.
     """
     with _one_at_a_time(now) as writer:
         return writer.write(writer.candidates(quotes))
 
 
-def reload() -> None:
-    """Make every web process read the database again: what is listed, or how long a quote is fresh, has changed.
-
-    To be called after the commit.
-    """
-    publish.reload()
-
-
 def offer(quotes: Iterable[Quote], *, now: dt.datetime, refresh: int | None = None) -> set[Metal]:
-    """Write the quotes that can be believed, as `record` does, and quarantine the others, whose metals it returns.
+    """Write the quotes that can be believed, as `record` does; quarantine the others, and return their metals.
 
-    `refresh` is the number of the refresh that they came in, which says whether they are newer than other sources';
-    without it their own times do.
+    `refresh` is the number of the refresh that brings the quotes: it tells whether they are newer than other sources'
+    quotes. Without it their own times tell.
     """
     with _one_at_a_time(now, refresh) as writer:
         validator = writer.validator()
         offered = writer.candidates(quotes)
-        believed = [each for each in offered if each.quote.kind is not PriceKind.LIVE or validator.accepts(each.quote)]
-        writer.write(believed)
-        return {each.quote.metal for each in offered if each not in believed}
+        accepted = [each for each in offered if each.quote.kind is not PriceKind.LIVE or validator.accepts(each.quote)]
+        writer.write(accepted)
+        return {each.quote.metal for each in offered if each not in accepted}
 
 
 def offer_agreements(agreements: Iterable[Agreement], *, now: dt.datetime, refresh: int) -> None:
-    """Write what sources agree on in a refresh and can be believed; hold the rest of what is final."""
+    """Write the agreements of a refresh that can be believed; quarantine the others that are final."""
     with _one_at_a_time(now, refresh) as writer:
         validator = writer.validator()
         agreed = {found.quote: found for found in agreements if found.quote}
@@ -90,40 +90,42 @@ def offer_agreements(agreements: Iterable[Agreement], *, now: dt.datetime, refre
 
 
 def quarantine_disagreement(quotes: Sequence[Quote], *, now: dt.datetime, refresh: int) -> None:
-    """Record what the sources of one metal say that do not agree: staff may decide between them."""
+    """Quarantine the quotes of one metal whose sources do not agree: staff may choose one."""
     with _one_at_a_time(now, refresh) as writer:
         writer.validator().quarantine_disagreement([each.quote for each in writer.candidates(quotes)])
 
 
 def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> Publication | None:
-    """Staff's word on a price that is held: publish it, or not. Raises ValueError where it was decided meanwhile, or
-    where it cannot be shown: a newer price is out, the currency or the metal is no longer shown.
+    """Approve and publish a quarantined price, or reject it, as staff decided.
+
+    Raises ValueError where it has been decided already, or cannot be published: a newer price is out, or its currency
+    or metal is no longer shown.
     """
     with _one_at_a_time(now) as writer:
-        held = HeldPrice.objects.select_for_update().get(pk=held_id)
-        if held.decision != HeldPrice.Decision.PENDING:
-            raise ValueError(f"it was {held.decision} by {held.decided_by} already")
+        quarantined = HeldPrice.objects.select_for_update().get(pk=held_id)
+        if quarantined.decision != HeldPrice.Decision.PENDING:
+            raise ValueError(f"it was {quarantined.get_decision_display().lower()} by {quarantined.decided_by} already")
         if not approve:
-            held.decide(HeldPrice.Decision.REJECTED, by=by, at=now)
+            quarantined.decide(HeldPrice.Decision.REJECTED, by=by, at=now)
             return None
-        if held.currency != settings.BASE_CURRENCY:
-            raise ValueError(f"it is in {held.currency}, and prices are shown in {settings.BASE_CURRENCY} now")
-        if held.metal_id not in writer.listed:
+        if quarantined.currency != settings.BASE_CURRENCY:
+            raise ValueError(f"it is in {quarantined.currency}, and prices are shown in {settings.BASE_CURRENCY} now")
+        if quarantined.metal_id not in writer.listed:
             raise ValueError("the metal is switched off")
-        writer.refresh = held.refresh
-        if not (approved := writer.candidates([held.quote()])):
+        writer.refresh = quarantined.refresh
+        if not (approved := writer.candidates([quarantined.quote()])):
             raise ValueError("a newer price of this metal is out")
-        held.decide(HeldPrice.Decision.APPROVED, by=by, at=now)
-        # Staff have said which of the metal's prices is right.
-        for other in HeldPrice.pending().filter(metal=held.metal_id, currency=held.currency):
+        quarantined.decide(HeldPrice.Decision.APPROVED, by=by, at=now)
+        # Staff have chosen one of the metal's prices.
+        for other in HeldPrice.pending().filter(metal=quarantined.metal_id, currency=quarantined.currency):
             other.decide(HeldPrice.Decision.SUPERSEDED, by=by, at=now)
         return writer.write(approved)
 
 
 def apply_premiums(*, now: dt.datetime) -> Publication | None:
-    """Publish the shown prices once more where the premium in force at `now` is not the one that they went out with.
+    """Publish the shown prices again where a premium has changed since they went out.
 
-    That confirms no source. It may be called at any time by any process; where nothing has changed it takes no lock.
+    This confirms no source. Any process may call it at any time; where no premium has changed it takes no lock.
     """
     if not _Writer(Head(), now).under_other_premiums():
         return None
@@ -134,16 +136,24 @@ def apply_premiums(*, now: dt.datetime) -> Publication | None:
 def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> Publication | None:
     """Publish staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever.
 
-    Time in which nobody was to ask, since the market is closed, does not count.
+    Time in which the closed market keeps sources from being called does not count.
 
-    With `unpriced_only`, of those alone that no source has ever confirmed: after a night switched off, the last live
-    price is shown until the sources were asked.
+    With `unpriced_only`, publish only for metals that no source has ever confirmed: after a night switched off, the
+    last live price is shown until sources have been called.
 
-    Idempotent: what is already shown is not published again, so it may be called at any time by any process, and
-    after each edit of a fallback price.
+    Idempotent: it publishes nothing that is shown already, so any process may call it at any time, and after each edit
+    of a fallback price.
     """
     with _one_at_a_time(now) as writer:
         return writer.write(writer.fallbacks_due(unpriced_only))
+
+
+def reload() -> None:
+    """Make every web process read the database again: what is listed, or how long a quote is fresh, has changed.
+
+    Call it after the commit.
+    """
+    publish.reload()
 
 
 @contextmanager
@@ -154,7 +164,7 @@ def _one_at_a_time(now: dt.datetime, refresh: int | None = None) -> Iterator["_W
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Candidate:
-    """A quote that may be published, before any premium of ours, and where its lane stands: last price and day."""
+    """A quote that may be published, before any premium of ours, and its price kind's latest row, quote and day."""
 
     quote: Quote
     row: LatestPrice | None
@@ -163,20 +173,25 @@ class _Candidate:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Outgoing:
-    """A candidate as it goes out: with any premium; from when on it is the price; its day, under that and at spot."""
+class _Prepared:
+    """A candidate ready to be stored.
+
+    `quote` has the premium `multiplier` on it and is the price from `at` on; `figures` are its day's under that
+    premium, and `day` is the day before any.
+    """
 
     candidate: _Candidate
     quote: Quote
+    multiplier: Decimal
     at: dt.datetime
     figures: DayFigures
     day: Day | None
 
 
 class _Writer:
-    """Publication writer: where every metal stands at `now`, for one transaction that holds the lock.
+    """The publication writer: all that one transaction, which holds the lock, knows of every metal at `now`.
 
-    `refresh` is the number of the refresh that brings what is written; None where none does.
+    `refresh` is the number of the refresh that brings what is written; None where no refresh does.
     """
 
     def __init__(self, head: Head, now: dt.datetime, refresh: int | None = None) -> None:
@@ -193,7 +208,6 @@ class _Writer:
         }
 
     def validator(self) -> Validator:
-        """Who says which quotes can be believed."""
         return Validator(
             last=self._last_live,
             bands=bands(settings.BASE_CURRENCY),
@@ -213,17 +227,17 @@ class _Writer:
     # --- what may be published ---------------------------------------------------------------------------------------
 
     def candidates(self, quotes: Iterable[Quote]) -> list[_Candidate]:
-        """The quotes of listed metals that are not older than the last of their lane."""
+        """The quotes of listed metals that are not older than the last of their price kind."""
         offered = (self._candidate(quote) for quote in quotes if quote.metal in self.listed)
         return [each for each in offered if self._is_next(each)]
 
     def under_other_premiums(self) -> list[_Candidate]:
-        """The quotes that are shown with another premium than the one in force."""
+        """The shown quotes, before any premium of ours, that have another premium on them than the current one."""
         shown = [latest.quote() for metal in self.listed if (latest := self._shown(metal))]
         return [self._candidate(quote.at_spot()) for quote in shown if is_under_another(quote, self.premiums)]
 
     def fallbacks_due(self, unpriced_only: bool) -> list[_Candidate]:
-        """Staff's price of each metal that no source has confirmed for long enough, or ever."""
+        """Staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever."""
         confirmed, every = confirmations.unconfirmed_since(self.now), schedule.interval()
         return [
             self._candidate(fallback.quote())
@@ -239,7 +253,7 @@ class _Writer:
         return _Candidate(quote, row, row.last(), Day.read(row.trading_day) if row.trading_day else None)
 
     def _is_next(self, candidate: _Candidate) -> bool:
-        """Whether its lane has nothing newer; logged where it has."""
+        """Return True if its price kind has no newer quote; log it otherwise."""
         quote, last = candidate.quote, candidate.last
         match order(quote, last, self._arrival, has_newer=lambda: self._has_newer(quote)):
             case Order.SUPERSEDED:
@@ -260,53 +274,56 @@ class _Writer:
         return False
 
     def _has_newer(self, quote: Quote) -> bool:
-        """Whether the quote's source has given a newer one."""
+        """Return True if the quote's source has given a newer one."""
         of_source = Price.objects.filter(metal=quote.metal, currency=quote.currency, source=quote.source)
-        # A price is never from earlier on than when it was quoted: so the index ends the search.
+        # No price counts from before it was quoted: so the index on `at` ends the search.
         return of_source.filter(at__gt=quote.quoted_at, quoted_at__gt=quote.quoted_at).exists()
 
     def _shown(self, metal: Metal) -> LatestPrice | None:
-        """The price that screens show: the one that was published last, of all lanes that are shown here."""
+        """The price that screens show: the one published last, of all price kinds that are shown here."""
         prices = [latest for (name, kind), latest in self.latest.items() if name == metal and kind in self.kinds]
         return max(prices, key=lambda latest: latest.seq or 0, default=None)
 
     def _is_due_after(self, confirmed_at: dt.datetime, metal: Metal, every: dt.timedelta) -> bool:
-        """Whether staff's price of a metal is due that no source has confirmed since."""
+        """Return True if staff's price is due for a metal that a source confirmed at `confirmed_at` last."""
         shown = self._shown(metal)
         if shown is not None and shown.lane == PriceKind.FALLBACK:
-            return True  # no source has spoken since it went out, however long ago that seems now
+            return True  # no source has confirmed the metal since it went out, however long ago that seems now
         return self.now - schedule.fetched_again(confirmed_at, every) >= settings.FALLBACK_AFTER
 
     # --- publishing it -----------------------------------------------------------------------------------------------
 
     def write(self, candidates: Iterable[_Candidate], *, confirms: bool = True) -> Publication | None:
-        """Write what is new, and publish it when committed; `confirms`: it is what sources, or staff, say now."""
-        outgoing = [self._outgoing(each, confirms=confirms) for each in candidates]
-        news = [each for each in outgoing if not self._is_shown(each)]
+        """Confirm the candidates that are shown already; store the others, and publish them after the commit.
+
+        `confirms`: sources, or staff, give them now; without it, shown prices go out again under another premium.
+        """
+        prepared = [self._prepare(each, confirms=confirms) for each in candidates]
+        news = [each for each in prepared if not self._is_shown(each)]
         if confirms:
-            self._confirm([each.candidate for each in outgoing if each not in news])
+            self._confirm([each.candidate.row for each in prepared if each not in news])
         if not news:
             return None
-        self._advance()
-        published = self._store(news, confirms=confirms)
-        transaction.on_commit(partial(publish.publication, published))
-        return published
+        publication = self._store(news, confirms=confirms)
+        transaction.on_commit(partial(publish.publication, publication))
+        return publication
 
-    def _outgoing(self, candidate: _Candidate, *, confirms: bool) -> _Outgoing:
-        """A candidate as it would go out. Where it `confirms` nothing, it is the last one again: its day has it."""
+    def _prepare(self, candidate: _Candidate, *, confirms: bool) -> _Prepared:
+        """A candidate as it would go out. If it `confirms` nothing, its day has its quote already."""
         quote, last, day = candidate.quote, candidate.last, candidate.day
-        outgoing = with_premium(quote, self.premiums)
+        outgoing, multiplier = with_premium(quote, self.premiums), premium_on(quote, self.premiums)
         if quote.kind is PriceKind.FALLBACK:
-            # Staff's prices make no trading day: a slip that was mended would be its high, and a seed its close.
+            # Staff's prices make no trading day: a slip that was corrected would be its high, an example its close.
             price = quote.price
             figures = DayFigures(open=price, high=price, low=price, previous_close=None)
-            return _Outgoing(candidate, outgoing, self.now, figures, None)
+            return _Prepared(candidate, outgoing, multiplier, self.now, figures, None)
         at = self._effective_from(quote, last) if confirms else self.now
         if confirms or day is None:
             # A correction is of the quote's own moment, though a premium may have gone out since.
             moment = day.at if day and last and repeats(quote, last, self._arrival) else at
-            day = following(day, spot_quote(quote), moment, candle_store.zone())
-        return _Outgoing(candidate, outgoing, at, day.figures.with_premium(premium_on(quote, self.premiums)), day)
+            spot = SpotQuote.of(quote, included=included_premium(quote))
+            day = following(day, spot, moment, candle_store.zone())
+        return _Prepared(candidate, outgoing, multiplier, at, day.figures.with_premium(multiplier), day)
 
     def _effective_from(self, quote: Quote, last: Last | None) -> dt.datetime:
         return effective_from(
@@ -317,36 +334,37 @@ class _Writer:
             is_market_open=quote.kind is PriceKind.SIMULATED or settings.MARKET_CALENDAR.is_open(self.now),
         )
 
-    def _is_shown(self, outgoing: _Outgoing) -> bool:
-        """Whether this very quote is on the screens now."""
-        row, last, before = outgoing.candidate.row, outgoing.candidate.last, outgoing.candidate.day
-        if row is None or last is None or row != self._shown(outgoing.quote.metal):
+    def _is_shown(self, prepared: _Prepared) -> bool:
+        """Return True if screens show this very quote now."""
+        row, last, before = prepared.candidate.row, prepared.candidate.last, prepared.candidate.day
+        if row is None or last is None or row != self._shown(prepared.quote.metal):
             return False
-        if last.quote != outgoing.quote.without_figures() or row.day() != outgoing.figures:
+        if last.quote != prepared.quote.without_figures() or row.day() != prepared.figures:
             return False
-        # What a small premium rounds away would come out under the next one.
-        return (before and before.figures) == (outgoing.day and outgoing.day.figures)
+        # A small premium may round away a difference that the next one would show.
+        return (before and before.figures) == (prepared.day and prepared.day.figures)
 
-    def _confirm(self, candidates: Iterable[_Candidate]) -> None:
-        repeated = [each.row.pk for each in candidates if each.row]
-        if repeated:
+    def _confirm(self, rows: Iterable[LatestPrice | None]) -> None:
+        """Write down that sources have given the quotes of these rows again."""
+        if repeated := [row.pk for row in rows if row]:
             confirmed = LatestPrice.objects.filter(pk__in=repeated)
             newest = Greatest("refresh", self._arrival.counts_as)
             confirmed.update(confirmed_at=self.now, confirmed_by=clock.mark(), refresh=newest)
 
-    def _advance(self) -> None:
-        """Take the next number of the stream."""
+    def _store(self, news: Sequence[_Prepared], *, confirms: bool) -> Publication:
+        """Write ticks, significant moves, candles and latest prices, under the stream's next number."""
         self.head.seq += 1
-        moved_on = [("seq", self.head.seq), ("published_at", self.now)]
-        sql.run(Head, "UPDATE prices_head SET seq = %s, published_at = %s", moved_on)
-
-    def _store(self, news: Sequence[_Outgoing], *, confirms: bool) -> Publication:
+        sql.run(
+            Head,
+            "UPDATE prices_head SET seq = %s, published_at = %s",
+            [("seq", self.head.seq), ("published_at", self.now)],
+        )
         prices = [self._price(each) for each in news]
         partitions.ensure(price.at for price in prices)
         sql.insert(prices)
-        moved = [(each.quote, change) for each in news if (change := self._change(each))]
-        sql.insert([self._move(quote, change) for quote, change in moved])
-        # A moment that has a tick already is that of a correction: nothing else comes again at the same.
+        moves = [(each.quote, change) for each in news if (change := self._change(each))]
+        sql.insert([self._move(quote, change) for quote, change in moves])
+        # A price at a moment that has a tick already corrects it: nothing else comes at the same moment again.
         corrected = {each.quote.metal for each in news if each.candidate.last and each.candidate.last.at == each.at}
         candles = candle_store.take(prices, corrected=corrected)
         latest = [self._latest(price, each, confirms=confirms) for price, each in zip(prices, news, strict=True)]
@@ -356,17 +374,17 @@ class _Writer:
             seq=self.head.seq,
             published_at=self.now,
             quotes=tuple(price.published() for price in prices),
-            changes=tuple(change for _, change in moved),
+            changes=tuple(change for _, change in moves),
             candles=candle_store.by_metal(candles),
         )
 
-    def _change(self, outgoing: _Outgoing) -> Change | None:
-        """The move within the quote's own lane: that a fallback is shown, or no longer, moves no market."""
-        quote, last = outgoing.quote, outgoing.candidate.last
+    def _change(self, prepared: _Prepared) -> Change | None:
+        """The significant move within the quote's price kind: showing a fallback, or ceasing to, moves no market."""
+        quote, last = prepared.quote, prepared.candidate.last
         if last is None:
             return None
         # Under the premium that this one goes out with: a change of premium moves no market.
-        then = restated(last.quote, quote, self.premiums).price
+        then = restated(last.quote, prepared.multiplier).price
         return significant_change(quote.metal, then, quote.price, threshold=self.configuration.threshold_percent)
 
     def _move(self, quote: Quote, change: Change) -> SignificantChange:
@@ -381,36 +399,30 @@ class _Writer:
             change_percent=change.change_percent,
         )
 
-    def _price(self, outgoing: _Outgoing) -> Price:
-        quote, figures = outgoing.quote, outgoing.figures
+    def _price(self, prepared: _Prepared) -> Price:
+        quote, figures = prepared.quote, prepared.figures
         return Price(
+            **Price.values_of(quote),
             seq=self.head.seq,
             published_at=self.now,
-            at=outgoing.at,
-            metal_id=quote.metal,
-            currency=quote.currency,
-            price=quote.price,
-            bid=quote.bid,
-            ask=quote.ask,
+            at=prepared.at,
             open=figures.open,
             high=figures.high,
             low=figures.low,
             previous_close=figures.previous_close,
             spot=quote.spot,
-            source=quote.source,
-            quoted_at=quote.quoted_at,
             example=quote.example,
         )
 
-    def _latest(self, price: Price, outgoing: _Outgoing, *, confirms: bool) -> LatestPrice:
-        row, day = outgoing.candidate.row, outgoing.day
+    def _latest(self, price: Price, prepared: _Prepared, *, confirms: bool) -> LatestPrice:
+        row, day = prepared.candidate.row, prepared.day
         if confirms or row is None:
             at, by, refresh = self.now, clock.mark(), max(self._arrival.counts_as, row.refresh if row else 0)
         else:
             at, by, refresh = row.confirmed_at, row.confirmed_by, row.refresh
         return LatestPrice(
             metal_id=price.metal_id,
-            lane=outgoing.quote.kind,
+            lane=prepared.quote.kind,
             confirmed_at=at,
             confirmed_by=by,
             refresh=refresh,

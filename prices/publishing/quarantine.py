@@ -1,4 +1,4 @@
-"""Prices that are not believed: held, and shown to staff, until another one confirms them or staff decide.
+"""The quarantine: prices that break a sanity rule, shown to staff until another quote confirms them or staff decide.
 
 All of it happens within the transaction of prices/publishing/ingest.py, one at a time.
 """
@@ -22,18 +22,18 @@ from prices.sources import registry
 
 logger = logging.getLogger(__name__)
 
-# For so long a decision is remembered. A price that staff rejected is not confirmed by its source's giving it again;
+# A decision is remembered for so long. A price that staff rejected is not confirmed by its source's giving it again;
 # and one that another source contradicts at every refresh is listed and logged once, not every time.
 _REMEMBERED_FOR = dt.timedelta(hours=24)
-_LONGEST_WORDS = 300  # as HeldPrice.words holds
+_LONGEST_DETAIL = 300  # characters of HeldPrice.words
 
 
 @dataclass(slots=True)
 class Validator:
-    """Lets through the quotes that can be believed, and holds the others.
+    """Accepts quotes that can be believed, and quarantines the others.
 
-    `last` gives the live quote of a metal that was accepted before, less any premium; `refresh` is the number of the
-    refresh that brings those that are held.
+    `last` gives the last accepted live quote of a metal, less any premium; `refresh` is the number of the refresh that
+    brings the quotes. Inside, `spot` is a quote less any premium: all comparisons are between such.
     """
 
     last: Callable[[Metal], Quote | None]
@@ -48,150 +48,149 @@ class Validator:
         self._pending = sql.rows(HeldPrice, "WHERE decision = %s ORDER BY id DESC", pending)
 
     def violation_of(self, quote: Quote) -> Violation | None:
-        """What speaks against a quote, which may hold its source's premium; None where nothing does."""
-        spot = before_premium(quote)
-        violation = find_violation(
-            spot, self.last(quote.metal), band=self.bands.get(quote.metal), max_jump_percent=self.max_jump_percent
-        )
+        """The violation of a quote, which may include its provider's premium; None where it breaks no rule."""
+        return self._violation_of(quote, before_premium(quote))
+
+    def accepts(self, quote: Quote) -> bool:
+        """Return True if a quote may be published now; else quarantine it, once."""
+        spot, contributors = before_premium(quote), {quote.source: quote.quoted_at}
+        violation = self._violation_of(quote, spot)
+        if violation and not self._is_confirmed(spot, contributors, violation):
+            self._quarantine(quote, spot, violation)
+            return False
+        self._settle(spot)
+        return True
+
+    def accepts_agreement(self, agreement: Agreement, quote: Quote) -> bool:
+        """Return True if `quote`, on which sources agree, may be published now; else, if it is final, quarantine it.
+
+        An agreement of as many sources as have to agree counts as one source; more of them confirm it.
+        """
+        spot, contributors = before_premium(quote), agreement.contributors
+        violation = self._violation_of(quote, spot)
+        is_more = len(contributors) > settings.CONSENSUS_SOURCES
+        if violation and not self._is_confirmed(spot, contributors, violation, is_more=is_more):
+            if agreement.is_final:
+                detail = f"{violation.detail}; {', '.join(contributors)} agree on it"[:_LONGEST_DETAIL]
+                self._quarantine(quote, spot, Violation(violation.rule, detail), contributors)
+            return False
+        self._settle(spot)
+        return True
+
+    def quarantine_disagreement(self, quotes: Sequence[Quote]) -> None:
+        """Quarantine each quote of one metal of which too few agree, for staff to choose from."""
+        spots = [before_premium(quote) for quote in quotes]
+        said = ", ".join(f"{spot.source} {spot.price:,}" for spot in spots)
+        detail = f"fewer than {settings.CONSENSUS_SOURCES} fresh sources agree: {said}"[:_LONGEST_DETAIL]
+        for quote, spot in zip(quotes, spots, strict=True):
+            self._quarantine(quote, spot, Violation(SanityRule.AGREEMENT, detail))
+
+    def _violation_of(self, quote: Quote, spot: Quote) -> Violation | None:
+        last, band = self.last(quote.metal), self.bands.get(quote.metal)
+        violation = find_violation(spot, last, band=band, max_jump_percent=self.max_jump_percent)
         if violation is None or spot.price == quote.price:
             return violation
         return Violation(violation.rule, f"less its premium, {violation.detail}")
 
-    def accepts(self, quote: Quote) -> bool:
-        """Whether a quote may be published now. One that may not is recorded, once."""
-        violation, contributors = self.violation_of(quote), {quote.source: quote.quoted_at}
-        if violation and not self._is_confirmed(quote, contributors, violation):
-            self._quarantine(quote, violation)
-            return False
-        self._settle_all(quote)
-        return True
-
-    def accepts_agreement(self, agreement: Agreement, quote: Quote) -> bool:
-        """Whether `quote`, which an agreement is on, may be published now; the same rules hold as for a source's.
-
-        An agreement of as many sources as have to agree counts as one source; more of them confirm it. One that may not
-        go out is recorded, once, when all answers have come.
-        """
-        violation, contributors = self.violation_of(quote), agreement.contributors
-        is_more = len(contributors) > settings.CONSENSUS_SOURCES
-        if violation and not self._is_confirmed(quote, contributors, violation, is_more=is_more):
-            if agreement.is_final:
-                detail = f"{violation.detail}; {', '.join(contributors)} agree on it"[:_LONGEST_WORDS]
-                self._quarantine(quote, Violation(violation.rule, detail), contributors)
-            return False
-        self._settle_all(quote)
-        return True
-
-    def quarantine_disagreement(self, quotes: Sequence[Quote]) -> None:
-        """Record what one metal's sources say of whom too few agree: each of them, for staff to choose from."""
-        detail = ", ".join(f"{quote.source} {before_premium(quote).price:,}" for quote in quotes)
-        detail = f"fewer than {settings.CONSENSUS_SOURCES} fresh sources agree: {detail}"[:_LONGEST_WORDS]
-        for quote in quotes:
-            self._quarantine(quote, Violation(SanityRule.AGREEMENT, detail))
-
-    def _pending_of(self, quote: Quote) -> list[HeldPrice]:
-        return [
-            held
-            for held in self._pending
-            if (held.metal_id, held.currency, held.decision)
-            == (quote.metal, quote.currency, HeldPrice.Decision.PENDING)
-        ]
+    def _pending_of(self, spot: Quote) -> list[HeldPrice]:
+        mine = (spot.metal, spot.currency, HeldPrice.Decision.PENDING)
+        return [row for row in self._pending if (row.metal_id, row.currency, row.decision) == mine]
 
     def _is_confirmed(
-        self, quote: Quote, contributors: Contributors, violation: Violation, *, is_more: bool = False
+        self, spot: Quote, contributors: Contributors, violation: Violation, *, is_more: bool = False
     ) -> bool:
-        """Whether what is held confirms a quote; `is_more`: more sources say it than have to agree, which does too."""
+        """Return True if a quarantined price confirms a quote; `is_more`: more sources say it than have to agree."""
         if violation.rule is SanityRule.BAND:
             return False  # a source that changed its unit would confirm itself for ever
-        if any(self._is_same(quote, rejected) for rejected in self._rejected(quote)):
+        if any(self._is_same(spot, rejected) for rejected in self._rejected(spot)):
             return False
         if is_more:
             return True
-        spot, pending = before_premium(quote), self._pending_of(quote)
-        # Where others have their say too, a source that says the same again proves nothing.
+        pending = self._pending_of(spot)
+        # Where other sources have their say too, a source that says the same again proves nothing.
         others = [
-            held
-            for held in pending
-            if held.all_contributors.keys().isdisjoint(contributors) and held.doubt != SanityRule.BAND
+            row
+            for row in pending
+            if row.all_contributors.keys().isdisjoint(contributors) and row.doubt != SanityRule.BAND
         ]
         return any(
             confirms(
                 spot,
-                before_premium(held.quote()),
+                before_premium(row.quote()),
                 contributors=contributors,
-                quarantined_contributors=held.all_contributors,
+                quarantined_contributors=row.all_contributors,
                 max_jump_percent=self.max_jump_percent,
             )
-            for held in others or pending
+            for row in others or pending
         )
 
-    def _rejected(self, quote: Quote) -> list[HeldPrice]:
+    def _rejected(self, spot: Quote) -> list[HeldPrice]:
         of_source = HeldPrice.objects.filter(
-            metal=quote.metal, currency=quote.currency, source=quote.source, decision=HeldPrice.Decision.REJECTED
+            metal=spot.metal, currency=spot.currency, source=spot.source, decision=HeldPrice.Decision.REJECTED
         )
-        # What seems to be rejected in the future was so by now, and is not to be remembered for longer than the rest.
+        # A rejection dated in the future was made by now: it is to be remembered no longer than the rest.
         of_source.filter(decided_at__gt=self.now + clock.TOLERANCE).update(decided_at=self.now)
         return list(of_source.filter(decided_at__gt=self.now - _REMEMBERED_FOR))
 
-    def _is_same(self, quote: Quote, held: HeldPrice) -> bool:
-        before = before_premium(held.quote()).price
-        return abs(percent(before_premium(quote).price - before, before)) <= self.max_jump_percent
+    def _is_same(self, spot: Quote, row: HeldPrice) -> bool:
+        return abs(_distance(spot, before_premium(row.quote()))) <= self.max_jump_percent
 
-    def _quarantine(self, quote: Quote, violation: Violation, contributors: Contributors | None = None) -> None:
-        pending = self._pending_of(quote)
-        for held in pending:
-            if held.source != quote.source:
+    def _quarantine(
+        self, quote: Quote, spot: Quote, violation: Violation, contributors: Contributors | None = None
+    ) -> None:
+        pending = self._pending_of(spot)
+        for row in pending:
+            if row.source != quote.source:
                 continue
-            if held.doubt == violation.rule and self._is_same(quote, held):
+            if row.doubt == violation.rule and self._is_same(spot, row):
                 return  # much the same over again: what staff are about to decide is not to change beneath them
-            held.decide(HeldPrice.Decision.SUPERSEDED, by=quote.source, at=self.now)
-        superseded = self._superseded(quote, violation)
+            row.decide(HeldPrice.Decision.SUPERSEDED, by=quote.source, at=self.now)
+        superseded = self._superseded(spot, violation)
         if superseded:
             # Not changed: staff who look at a list of before would decide on what it does not show.
             superseded.delete()
-        held = HeldPrice.objects.create(
-            metal_id=quote.metal,
-            currency=quote.currency,
-            price=quote.price,
-            bid=quote.bid,
-            ask=quote.ask,
-            source=quote.source,
-            quoted_at=quote.quoted_at,
+        quarantined = HeldPrice.objects.create(
+            **HeldPrice.values_of(quote),
             held_at=superseded.held_at if superseded else self.now,
             refresh=self.refresh,
             contributors={source: at.isoformat() for source, at in contributors.items()} if contributors else None,
             doubt=violation.rule,
             words=violation.detail,
         )
-        self._pending.append(held)
-        if not superseded and not any(held.doubt == violation.rule for held in pending):
-            logger.warning("%s: %s of %s is held: %s", quote.source, quote.metal, quote.currency, violation.detail)
+        self._pending.append(quarantined)
+        if not superseded and not any(row.doubt == violation.rule for row in pending):
+            logger.warning(
+                "%s: %s of %s is quarantined: %s", quote.source, quote.metal, quote.currency, violation.detail
+            )
 
-    def _superseded(self, quote: Quote, violation: Violation) -> HeldPrice | None:
-        """Much the same price from the same source, where another source has overtaken it of late."""
-        last = HeldPrice.objects.filter(metal=quote.metal, currency=quote.currency, source=quote.source).first()
+    def _superseded(self, spot: Quote, violation: Violation) -> HeldPrice | None:
+        """The source's last quarantined quote, if another source's price superseded it within 24 h at about the same
+        level.
+        """
+        last = HeldPrice.objects.filter(metal=spot.metal, currency=spot.currency, source=spot.source).first()
         is_it = (
             last is not None
             and last.decision == HeldPrice.Decision.SUPERSEDED
             and last.doubt == violation.rule
             and last.held_at > self.now - _REMEMBERED_FOR
             and clock.is_plausible(last.held_at, self.now)
-            and self._is_same(quote, last)
+            and self._is_same(spot, last)
         )
         return last if is_it else None
 
-    def _settle_all(self, quote: Quote) -> None:
-        for held in self._pending_of(quote):
-            self._settle(held, quote)
+    def _settle(self, spot: Quote) -> None:
+        """Decide on the pending prices of an accepted quote's metal: it confirms or supersedes each."""
+        for row in self._pending_of(spot):
+            if self._is_same(spot, row):
+                row.decide(HeldPrice.Decision.CONFIRMED, by=spot.source, at=self.now)
+                logger.warning("%s of %s is confirmed by %s: %s", row.metal_id, row.source, spot.source, row.price)
+                continue
+            row.decide(HeldPrice.Decision.SUPERSEDED, by=spot.source, at=self.now)
+            if spot.source != row.source:
+                off = _distance(before_premium(row.quote()), spot)
+                registry.set_aside(row.source, f"{row.metal_id}: {off:+.2f} % from {spot.source}", self.now)
 
-    def _settle(self, held: HeldPrice, quote: Quote) -> None:
-        """What a published quote makes of one that is held."""
-        if self._is_same(quote, held):
-            held.decide(HeldPrice.Decision.CONFIRMED, by=quote.source, at=self.now)
-            logger.warning("%s of %s is confirmed by %s: %s", held.metal_id, held.source, quote.source, held.price)
-            return
-        held.decide(HeldPrice.Decision.SUPERSEDED, by=quote.source, at=self.now)
-        if quote.source != held.source:
-            spot = before_premium(quote).price
-            off = percent(before_premium(held.quote()).price - spot, spot)
-            registry.set_aside(held.source, f"{held.metal_id}: {off:+.2f} % from {quote.source}", self.now)
+
+def _distance(quote: Quote, other: Quote) -> Decimal:
+    """The distance of a quote from another, in percent of the other."""
+    return percent(quote.price - other.price, other.price)

@@ -452,9 +452,9 @@ def test_a_jump_on_which_no_more_sources_agree_than_have_to_is_held_and_goes_out
     two.refresh()
     assert two.out() == [times("1")]
     assert held() == [("consensus", "1.40")]
-    (line,) = (line for line in log() if "held" in line)
+    (line,) = (line for line in log() if "quarantined" in line)
     words = "12,912.6427 is +40.0 % from 9,223.3162, the last price; a, b agree on it"
-    assert line == f"consensus: gold of INR is held: {words}"
+    assert line == f"consensus: gold of INR is quarantined: {words}"
     two.refresh()
     assert two.out() == [times("1"), times("1.4")]
     assert HeldPrice.objects.get().decision == CONFIRMED

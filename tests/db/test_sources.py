@@ -244,7 +244,7 @@ def test_a_provider_whose_quota_is_used_up_is_left_alone_at_once(world: World) -
     assert world.refresh(0.5) == ["b"]
 
 
-# --- a price that is held ------------------------------------------------------------------------------------------
+# --- a quarantined price -------------------------------------------------------------------------------------------
 
 
 def test_for_a_price_that_is_held_the_next_source_is_fetched_which_may_confirm_it(world: World) -> None:

@@ -196,5 +196,5 @@ def test_a_day_that_a_wrong_clock_had_put_ahead_goes_on_and_ends_with_today() ->
 @pytest.mark.parametrize("charged", ["1", "1.1", "1.06", "0.995", "3"])
 @given(price=st.decimals("0.5", "99999999", places=4))
 def test_a_price_with_duty_in_it_comes_back_under_the_same_duty(charged: str, price: Decimal) -> None:
-    spot = day_figures(SpotQuote.of(quote(price=str(price)), charged=Decimal(charged)))
+    spot = day_figures(SpotQuote.of(quote(price=str(price)), included=Decimal(charged)))
     assert spot.with_premium(Decimal(charged)).high == price

@@ -60,7 +60,9 @@ def test_a_jump_is_held_and_told_once(log: Callable[[], list[str]]) -> None:
     assert ingest.offer([quote(price="11000", at=NOW + MINUTE)], now=NOW + 2 * MINUTE) == {Metal.GOLD}
     assert (live(), Head.newest()) == (Decimal(10000), ticks)
     assert decisions() == [(Decimal(11000), PENDING, "")]
-    assert log() == ["gold_api_com: gold of INR is held: 11,000.0000 is +10.0 % from 10,000.0000, the last price"]
+    assert log() == [
+        "gold_api_com: gold of INR is quarantined: 11,000.0000 is +10.0 % from 10,000.0000, the last price"
+    ]
 
 
 def test_the_same_source_later_confirms_a_jump() -> None:
@@ -357,7 +359,7 @@ def test_a_jump_is_one_before_duty(log: Callable[[], list[str]]) -> None:
     assert offer("10000", 1, "metals_dev")
     assert live() == 11000
     words = "less its premium, 9,090.9091 is -9.1 % from 10,000.0000, the last price"
-    assert log() == [f"metals_dev: gold of INR is held: {words}"]
+    assert log() == [f"metals_dev: gold of INR is quarantined: {words}"]
 
 
 @pytest.mark.usefixtures("duty")
