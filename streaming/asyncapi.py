@@ -20,8 +20,8 @@ FROM_CLIENT: Final = (protocol.SubscribeMessage, protocol.UnsubscribeMessage, pr
 _SCHEMAS: Final = "#/components/schemas/"
 
 
-def document() -> dict[str, Any]:
-    """The whole document, for JSON."""
+def document(version: str) -> dict[str, Any]:
+    """The document of a version of the product, for JSON."""
     kinds = (*TO_CLIENT, *FROM_CLIENT)
     schemas = msgspec.json.schema_components(kinds, ref_template=_SCHEMAS + "{name}")[1]
     closes = "; ".join(f"{close.code} {close.reason}" for close in Close)
@@ -29,7 +29,7 @@ def document() -> dict[str, Any]:
         "asyncapi": "3.0.0",
         "info": {
             "title": "Swarna: live precious-metal prices",
-            "version": "1",
+            "version": version,
             "description": f"WebSocket, subprotocol `{protocol.SUBPROTOCOL}` where it is offered. Closes: {closes}.",
         },
         "defaultContentType": "application/json",

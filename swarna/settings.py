@@ -20,7 +20,7 @@ from infra.addresses import Network
 from infra.redaction import TOKEN_PREFIX
 from prices.domain.calendar import Calendar
 from prices.domain.provider_table import PROVIDER_TABLE
-from swarna import environment
+from swarna import __version__, environment
 from swarna.environment import read
 from swarna.state_dir import announced_redis_url, kept_secret
 
@@ -348,7 +348,7 @@ REST_KNOX = {"TOKEN_TTL": TOKEN_TTL, "TOKEN_PREFIX": TOKEN_PREFIX}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Swarna",
     "DESCRIPTION": "Live precious-metal prices. The live stream itself is a WebSocket: see docs/protocol.md.",
-    "VERSION": "1",
+    "VERSION": __version__,
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     # The page's own files, so that it works without a network.

@@ -30,6 +30,7 @@ from infra.rest.problems import unknown_address
 from infra.rest.strict import Choice, StrictQuerySerializer, StrictView
 from prices.models import ListedMetal
 from streaming import asyncapi
+from swarna import __version__
 from swarna.readiness import readyz
 
 
@@ -96,7 +97,7 @@ class AsyncApiView(StrictView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> Response:
-        return Response(asyncapi.document())
+        return Response(asyncapi.document(__version__))
 
 
 # Swagger's page, without inline scripts and styles, which the policy would block; icons in its style sheet are allowed.

@@ -13,6 +13,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 
 from streaming import asyncapi, protocol
 from streaming.protocol import ClientError, ErrorCode, Feed
+from swarna import __version__
 from tests.support.product import ROOT
 
 TIME = "2026-09-24T08:00:00.120Z"
@@ -72,7 +73,7 @@ REFUSED: dict[str, list[dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def document() -> Any:
-    return json.loads(json.dumps(asyncapi.document()))
+    return json.loads(json.dumps(asyncapi.document(__version__)))
 
 
 def of(document: Any, name: str) -> Draft202012Validator:
