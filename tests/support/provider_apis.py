@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+from urllib.parse import quote
 
 from pytest_django import Settings
 from pytest_httpserver import HTTPServer
@@ -15,6 +16,8 @@ from werkzeug import Request, Response
 from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
 from tests.support.strange import changed
 
+# With a sign that an address writes in another way.
+KEY: Final = "Not-a-real-key-0123456789+abcdef"
 NAMES: Final = {"XAU": "gold", "XAG": "silver", "XPT": "platinum", "XPD": "palladium"}
 _PER_OUNCE: Final = {"XAU": 286877.2, "XAG": 3267.3, "XPT": 118954.04, "XPD": 102613.34}
 PER_GRAM: Final = {"gold": 9223.3162, "silver": 105.0461, "platinum": 3824.4612, "palladium": 3299.0955}
@@ -29,10 +32,12 @@ Failure: TypeAlias = tuple[int, str, type[ProviderError], str]  # the status, th
 class ProviderApi:
     """One provider: `well` is its good answer for a symbol; `price`, `time`, … are where these stand in the answer.
 
+    `requests` are what a refresh of all metals in INR sends, and `key_header` the header of its key, if it has one.
     `published` is what its good answers come to, per gram in INR. `failures` are its own messages.
     """
 
     name: str
+    requests: Sequence[str]
     well: Callable[[str, dt.datetime], Any]
     price: Sequence[str]
     time: str
@@ -40,6 +45,7 @@ class ProviderApi:
     failures: Sequence[Failure]
     currency: str = ""
     metal: str = ""
+    key_header: str = ""
 
     def with_price(self, answer: Any, value: Any) -> Any:
         """The answer with another price of gold wherever it has one; without any where the value is `...`."""
@@ -102,6 +108,7 @@ _AS_IT_IS = {name: str(price) for name, price in PER_GRAM.items()}
 _ALL: Final = (
     ProviderApi(
         name="gold_api_com",
+        requests=[f"/price/{symbol}/INR" for symbol in NAMES],
         well=_gold_api_com,
         price=["price"],
         time="updatedAt",
@@ -115,6 +122,8 @@ _ALL: Final = (
     ),
     ProviderApi(
         name="goldapi_io",
+        requests=[f"/api/{symbol}/INR" for symbol in NAMES],
+        key_header="x-access-token",
         well=_goldapi_io,
         price=["price"],
         time="timestamp",
@@ -131,6 +140,7 @@ _ALL: Final = (
     ),
     ProviderApi(
         name="metals_dev",
+        requests=[f"/v1/latest?api_key={quote(KEY)}&currency=INR&unit=g"],
         well=_metals_dev,
         price=["metals.gold"],
         time="timestamps.metal",
@@ -149,6 +159,8 @@ _ALL: Final = (
     ),
     ProviderApi(
         name="metalpriceapi",
+        requests=["/v1/latest?base=INR&currencies=XAU%2CXAG%2CXPT%2CXPD"],
+        key_header="x-api-key",
         well=_metalpriceapi,
         price=["rates.INRXAU", "rates.XAU"],
         time="timestamp",
@@ -175,6 +187,7 @@ _ALL: Final = (
     ),
     ProviderApi(
         name="swissquote",
+        requests=[f"/public-quotes/bboquotes/instrument/{symbol}/USD" for symbol in NAMES],
         well=_swissquote,
         price=["0.spreadProfilePrices.0.bid", "0.spreadProfilePrices.0.ask"],
         time="0.ts",
@@ -187,6 +200,7 @@ _ALL: Final = (
         ],
     ),
 )
+KEY_HEADERS: Final = {api.key_header for api in _ALL if api.key_header}
 PROVIDER_APIS: Final[Mapping[str, ProviderApi]] = {api.name: api for api in _ALL}
 
 Answer: TypeAlias = Callable[[Request], Response]
