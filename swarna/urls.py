@@ -49,7 +49,7 @@ def board(request: HttpRequest) -> HttpResponseBase:
 
     @csp_update({"connect-src": _streams_at(request.get_host())})
     def page(request: HttpRequest) -> HttpResponseBase:
-        return render(request, "board.html", {"metals": ListedMetal.metals()})
+        return render(request, "board.html", {"symbols": {metal: metal.symbol for metal in ListedMetal.metals()}})
 
     return page(request)
 

@@ -4,7 +4,12 @@ import * as format from "./board-format.js";
 import { measureOf } from "./board-measure.js";
 import { convertQuote } from "./units.js";
 
-/** What may be said of a price, from the worst; a card carries those that apply. */
+/** @typedef {import("./swarna-client.js").Quote} Quote */
+/** @typedef {import("./units.js").Converted<Quote>} Converted */
+/** @typedef {import("./board-measure.js").Measure} Measure */
+/** @typedef {keyof typeof MARKS} Mark */
+
+/** Labels of a price, the most serious first; a card carries those that apply. */
 export const MARKS = {
   unconnected: "Last known",
   example: "Example",
@@ -15,42 +20,45 @@ export const MARKS = {
   live: "Live",
 };
 
-const DIRECTIONS = { "-1": "down", 0: "none", 1: "up" };
 const ARROWS = { down: "▼", none: "", up: "▲" };
 
 export class Card {
+  #metal;
   #parts;
-  /** As it came over the wire: per gram of fine metal. */
+  /** @type {Quote|null}  As on the wire: per gram of fine metal. */
   #quote = null;
+  /** @type {string|undefined} */
   #currency;
   #measure;
 
   /**
    * @param {string} metal  Its name on the wire.
-   * @param {HTMLTemplateElement} template  Its first element becomes the card; `data-part` names what this fills in.
-   * @param {import("./board-measure.js").Measure} measure
+   * @param {string} symbol
+   * @param {HTMLTemplateElement} template  Its first element becomes the card; `data-part` names the parts to fill in.
+   * @param {Measure} measure
    */
-  constructor(metal, template, measure) {
-    this.element = template.content.firstElementChild.cloneNode(true);
-    this.element.dataset.metal = metal;
-    const parts = [...this.element.querySelectorAll("[data-part]")];
-    this.#parts = Object.fromEntries(parts.map((part) => [part.dataset.part, part]));
-    this.#parts.name.textContent = format.metalName(metal);
-    this.#parts.symbol.textContent = format.metalSymbol(metal);
+  constructor(metal, symbol, template, measure) {
+    const copy = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
+    this.element = /** @type {HTMLElement} */ (copy.firstElementChild);
+    this.element.dataset.metal = this.#metal = metal;
+    const parts = /** @type {NodeListOf<HTMLElement>} */ (copy.querySelectorAll("[data-part]"));
+    this.#parts = Object.fromEntries([...parts].map((part) => [part.dataset.part, part]));
+    this.#write({ name: format.capitalised(metal), symbol });
     this.#parts.amount.addEventListener("animationend", () => delete this.element.dataset.flash);
+    this.#measure = measure;
     this.express(measure);
   }
 
-  /** The marks that the price's own data calls for: `example`, `fallback`, `simulated`, `stale`, or none. */
+  /** The marks that the quote itself calls for: `example`, `fallback`, `simulated`, `stale`. @returns {Mark[]} */
   get marks() {
     if (!this.#quote) return [];
     const { source, stale, example } = this.#quote;
     // A fallback price is old by nature: to call it stale too would say nothing.
     if (source === "fallback") return [example ? "example" : "fallback"];
-    return [source === "simulated" && "simulated", stale && "stale"].filter(Boolean);
+    return /** @type {Mark[]} */ ([source === "simulated" && "simulated", stale && "stale"].filter(Boolean));
   }
 
-  /** Shows a quote as it came over the wire, or with null that there is none. */
+  /** Shows a quote as on the wire; null for none. @param {Quote|null} quote @param {string} [currency] */
   show(quote, currency) {
     this.#flash(quote);
     this.#quote = quote;
@@ -58,9 +66,9 @@ export class Card {
     this.#showFigures();
   }
 
-  /** Shows all figures in another measure, as far as it is one for this metal. */
+  /** Shows all figures in another measure, as far as it applies to this metal. @param {Measure} measure */
   express(measure) {
-    this.#measure = measureOf(this.element.dataset.metal, measure);
+    this.#measure = measureOf(this.#metal, measure);
     const [unit, spokenUnit] = format.per(this.#measure, measure.purity);
     this.#write({ unit, spokenUnit });
     this.#showFigures();
@@ -69,7 +77,7 @@ export class Card {
   #showFigures() {
     const quote = this.#quote && convertQuote(this.#quote, this.#measure);
     const amount = format.money(quote?.price, this.#currency);
-    this.element.style.setProperty("--length", amount.length);
+    this.element.style.setProperty("--length", String(amount.length));
     this.#write({
       amount,
       open: format.amount(quote?.open),
@@ -83,28 +91,35 @@ export class Card {
   }
 
   /**
-   * Says how old the price is and what is to be known about it. `now` is the server's clock; `atBest` is the mark of a
-   * price that nothing else is to be said of: `live`, `close`, or null while it is not known which.
+   * Shows how old the price is, and its marks.
+   * @param {number} now  By the server's clock.
+   * @param {boolean} connected
+   * @param {Mark|null} atBest  The mark of a price without any other: `live`, `close`, or null while it is unknown.
    */
   tick(now, connected, atBest) {
+    /** @type {Mark[]} */
     const marks = connected ? this.marks : ["unconnected", ...this.marks];
-    const shown = this.#quote ? (marks.length ? marks : [atBest].filter(Boolean)) : [];
+    const shown = this.#quote ? (marks.length ? marks : atBest ? [atBest] : []) : [];
     this.#showAge(now, shown[0] === "close" ? format.asOf : format.age);
     this.element.dataset.trust = shown[0] ?? "none";
     this.#write({ marks: shown.map((mark) => MARKS[mark]).join(" · ") });
   }
 
+  /** @param {number} now @param {(time: number, now: number) => string} inWords */
   #showAge(now, inWords) {
-    const quotedAt = Date.parse(this.#quote?.timestamp);
+    const timestamp = this.#quote?.timestamp ?? "";
+    const quotedAt = Date.parse(timestamp);
     const known = !Number.isNaN(quotedAt);
-    this.#write({ age: known ? inWords(quotedAt, now) : this.#quote ? "" : "Waiting for a price" });
-    this.#parts.age.dateTime = known ? this.#quote.timestamp : "";
-    this.#parts.age.title = known ? `Quoted ${format.dateAndTime(quotedAt)}` : "";
+    const age = /** @type {HTMLTimeElement} */ (this.#parts.age);
+    write(age, known ? inWords(quotedAt, now) : this.#quote ? "" : "Waiting for a price");
+    age.dateTime = known ? timestamp : "";
+    age.title = known ? `Quoted ${format.dateAndTime(quotedAt)}` : "";
   }
 
+  /** @param {Converted|null} quote */
   #showChange(quote) {
     const compared = quote?.previousClose != null;
-    const direction = compared ? DIRECTIONS[Math.sign(quote.change)] : "none";
+    const direction = compared ? directionOf(Number(quote.change)) : "none";
     this.#parts.change.dataset.direction = direction;
     this.#parts.change.hidden = !quote;
     this.#write({
@@ -115,23 +130,34 @@ export class Card {
     });
   }
 
+  /** @param {Converted|null} quote */
   #showRange(quote) {
-    const width = quote?.high - quote?.low;
-    this.#parts.range.hidden = !(width > 0);
-    if (width > 0) this.#parts.range.style.setProperty("--at", (quote.price - quote.low) / width);
+    const [low, high, price] = [quote?.low, quote?.high, quote?.price].map(Number);
+    this.#parts.range.hidden = !(high > low);
+    if (high > low) this.#parts.range.style.setProperty("--at", String((price - low) / (high - low)));
   }
 
+  /** @param {Quote|null} quote */
   #flash(quote) {
-    const move = DIRECTIONS[Math.sign(quote?.price - this.#quote?.price)];
-    if (move === "up" || move === "down") this.element.dataset.flash = move;
+    const move = quote && this.#quote ? directionOf(quote.price - this.#quote.price) : "none";
+    if (move !== "none") this.element.dataset.flash = move;
   }
 
+  /** @param {Record<string, string>} texts  By part. */
   #write(texts) {
     for (const [part, text] of Object.entries(texts)) write(this.#parts[part], text);
   }
 }
 
-/** Sets an element's text only where it differs, so that a reader can select and copy what stands still. */
+/** @param {number} change */
+function directionOf(change) {
+  return change > 0 ? "up" : change < 0 ? "down" : "none";
+}
+
+/**
+ * Sets an element's text only where it differs, so that a reader can select and copy it meanwhile.
+ * @param {Element} element @param {string} text
+ */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

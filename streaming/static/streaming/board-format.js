@@ -1,4 +1,9 @@
-/** How the board writes numbers and times, in the reader's locale, and names, in the page's English. */
+/** Numbers and times in the reader's locale, and names in the page's English, as the board shows them. */
+
+/** @typedef {Required<import("./units.js").Measure>} Measure */
+/** @typedef {import("./units.js").Unit} Unit */
+/** @typedef {import("./units.js").Purity} Purity */
+/** @typedef {number|string|null|undefined} Amount  A number, or units.js's digits. */
 
 export const NOTHING = "—";
 const SECOND = 1_000;
@@ -6,7 +11,7 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-const SYMBOLS = { gold: "XAU", silver: "XAG", platinum: "XPT", palladium: "XPD" };
+/** @type {Record<Unit, [short: string, full: string]>} */
 const UNITS = {
   gram: ["g", "gram"],
   "10gram": ["10 g", "10 grams"],
@@ -14,10 +19,12 @@ const UNITS = {
   kg: ["kg", "kilogram"],
   troy_ounce: ["troy oz", "troy ounce"],
 };
-/** What a reader may not know by heart. */
+/** Weights that a reader may not know by heart. @type {{[unit in Unit]?: string}} */
 const WEIGHTS = { tola: " (11.6638038 g)", troy_ounce: " (31.1034768 g)" };
+/** @type {Record<string, string>} */
 const SOURCES = { fallback: "set by staff", simulated: "from a simulated market" };
 
+/** @type {Intl.NumberFormatOptions} */
 const signed = { signDisplay: "exceptZero" };
 const percentage = new Intl.NumberFormat(undefined, {
   ...signed,
@@ -32,33 +39,35 @@ const weekTime = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "n
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const list = new Intl.ListFormat("en");
 
-/** An amount with its currency, such as "₹13,221.39"; a dash for none. */
+/** An amount with its currency, as "₹13,221.39"; a dash for none. @param {Amount} amount @param {string} [currency] */
 export function money(amount, currency) {
   return amount == null ? NOTHING : decimal(amount, { style: "currency", currency, currencyDisplay: "narrowSymbol" });
 }
 
-/** An amount without its currency. */
+/** An amount without its currency. @param {Amount} value */
 export function amount(value) {
   return value == null ? NOTHING : decimal(value, {});
 }
 
-/** A difference, with its sign, to the decimals of the price that it belongs to. */
+/** A difference, with its sign and as many decimals as its price. @param {Amount} value @param {Amount} price */
 export function difference(value, price) {
   return decimal(value, signed, price);
 }
 
-/** Percent as on the wire: 1.08 means 1.08 %. */
+/** Percent as on the wire: 1.08 means 1.08 %. @param {number} value */
 export function percent(value) {
   return percentage.format(value / 100);
 }
 
+/** @param {Amount} value @param {Intl.NumberFormatOptions} style @param {Amount} [magnitude] */
 function decimal(value, style, magnitude = value) {
   // A gram of silver in dollars is worth little more than one: two decimals would hide its moves.
-  const maximumFractionDigits = Math.abs(magnitude) < 10 ? 4 : 2;
-  return new Intl.NumberFormat(undefined, { ...style, minimumFractionDigits: 2, maximumFractionDigits }).format(value);
+  const maximumFractionDigits = Math.abs(Number(magnitude)) < 10 ? 4 : 2;
+  const format = new Intl.NumberFormat(undefined, { ...style, minimumFractionDigits: 2, maximumFractionDigits });
+  return format.format(/** @type {Intl.StringNumericLiteral} */ (value));
 }
 
-/** How long ago, from milliseconds; beyond a day it is the date that says something. */
+/** How long ago, from milliseconds; beyond a day, the date. @param {number} time @param {number} now */
 export function age(time, now) {
   const passed = now - time;
   if (passed < SECOND) return "just now";
@@ -68,81 +77,81 @@ export function age(time, now) {
   return `of ${day.format(time)}`;
 }
 
+/** @param {number} time */
 export function timeOfDay(time) {
   return clock.format(time);
 }
 
-/** A moment near by, such as "Fri 17:00"; with its date where there may be another such day before it. */
+/** A time within six days, such as "Fri 17:00"; another with its date. @param {number} time @param {number} now */
 export function weekdayAndTime(time, now) {
   return (Math.abs(time - now) < 6 * DAY ? weekTime : dateTime).format(time);
 }
 
-/** When a price was quoted that stands since then. */
+/** When a last close was quoted. @param {number} time @param {number} now */
 export function asOf(time, now) {
   return `as of ${weekdayAndTime(time, now)}`;
 }
 
+/** @param {number} time */
 export function dateAndTime(time) {
   return moment.format(time);
 }
 
+/** @param {string} word */
 export function capitalised(word) {
   return word.charAt(0).toUpperCase() + word.slice(1);
 }
 
-export function metalName(metal) {
-  return capitalised(metal);
-}
-
+/** @param {string[]} metals */
 export function metalNames(metals) {
-  return list.format(metals.map(metalName));
+  return list.format(metals.map(capitalised));
 }
 
-/** The ISO 4217 code of a metal; empty for one that this page does not know. */
-export function metalSymbol(metal) {
-  return SYMBOLS[metal] ?? "";
-}
-
-/** A unit in full, such as "troy ounce"; its own name for one that this page does not know. */
+/** A unit in full, such as "troy ounce". @param {Unit} unit */
 export function unitName(unit) {
-  return UNITS[unit]?.[1] ?? unit;
+  return UNITS[unit][1];
 }
 
+/** @param {Purity} purity */
 export function isCarat(purity) {
   return purity.endsWith("k");
 }
 
+/** @param {Purity} purity */
 function isFine(purity) {
   return purity === "24k" || purity === "999";
 }
 
 /**
- * What a card's price is per, as a pair: to be read, "/ 10 g · 22k", and to be spoken, "per 10 grams of 22 carat". Fine
+ * The measure of a card's price as a pair: to be read, "/ 10 g · 22k", and to be spoken, "per 10 grams of 22 carat". Fine
  * metal is named only where the reader picked another purity.
+ * @param {Measure} measure @param {Purity} picked
  */
 export function per({ unit, purity }, picked) {
-  const [short, name] = UNITS[unit] ?? [unit, unit];
+  const [short, name] = UNITS[unit];
   if (isFine(picked)) return [`/ ${short}`, `per ${name}`];
   if (isFine(purity)) return [`/ ${short} · fine`, `per ${name} of fine metal`];
   return [`/ ${short} · ${purity}`, `per ${name} of ${purityName(purity)}`];
 }
 
-/** What all prices are per, in a sentence. */
+/** The measure of all prices, in a sentence. @param {Measure} measure */
 export function measure({ unit, purity }) {
   return `Prices are per ${unitName(unit)}${WEIGHTS[unit] ?? ""} of ${metalOf(purity)}.`;
 }
 
+/** @param {Purity} purity */
 function metalOf(purity) {
   if (isFine(purity)) return "fine (24 carat, 999) metal";
-  if (isCarat(purity)) return `${purityName(purity)} gold (${parseInt(purity)} parts fine in 24); other metals are fine (999)`;
+  if (isCarat(purity)) return `${purityName(purity)} gold (${parseInt(purity, 10)} parts fine in 24); other metals are fine (999)`;
   return `metal of ${purityName(purity)} (${purity} parts fine in 1,000)`;
 }
 
+/** @param {Purity} purity */
 function purityName(purity) {
-  return isCarat(purity) ? `${parseInt(purity)} carat` : `fineness ${purity}`;
+  return isCarat(purity) ? `${parseInt(purity, 10)} carat` : `fineness ${purity}`;
 }
 
-/** Where a quote's price comes from, in words: "gold_api_com" is "from gold-api.com". */
+/** The source of a quote, as "from gold-api.com" of "gold_api_com". @param {{source: string, example?: boolean}} quote */
 export function origin({ source, example }) {
   if (example) return "only an example";
   return SOURCES[source] ?? `from ${source.replace(/_(com|io|dev)$/, ".$1").replaceAll("_", "-")}`;

@@ -1,20 +1,20 @@
-/** What the board's prices are per: a unit of metal of a purity, which the reader picks and the browser remembers. */
+/** The measure of the board's prices, a unit and a purity, which the reader picks and the browser remembers. */
 
 import * as format from "./board-format.js";
 import { recall, remember } from "./board-memory.js";
 import { PURITIES, UNITS } from "./units.js";
 
-/** @typedef {{unit: string, purity: string}} Measure  Of units.js. */
+/** @typedef {Required<import("./units.js").Measure>} Measure */
 
 /**
  * Fills the two controls, picks in them what was picked last time, and calls `express` whenever a reader picks another.
  * @param {HTMLSelectElement} unit
  * @param {HTMLSelectElement} purity
  * @param {(measure: Measure) => void} express
- * @returns {Measure}  What is picked now.
+ * @returns {Measure}  The measure picked now.
  */
 export function offerMeasures(unit, purity, express) {
-  const picked = () => ({ unit: unit.value, purity: purity.value });
+  const picked = () => /** @type {Measure} */ ({ unit: unit.value, purity: purity.value });
   unit.append(...UNITS.map((name) => new Option(format.unitName(name), name)));
   purity.append(
     group("Carat (gold)", PURITIES.filter(format.isCarat)),
@@ -22,8 +22,8 @@ export function offerMeasures(unit, purity, express) {
   );
   for (const control of [unit, purity]) {
     const key = `swarna.${control.name}`;
-    const remembered = recall(key);
-    if ([...control.options].some(({ value }) => value === remembered)) control.value = remembered;
+    const remembered = [...control.options].find(({ value }) => value === recall(key));
+    if (remembered) remembered.selected = true;
     control.addEventListener("change", () => {
       remember(key, control.value);
       express(picked());
@@ -33,13 +33,15 @@ export function offerMeasures(unit, purity, express) {
 }
 
 /**
- * The measure that holds for one metal. Carats are gold's: silver or platinum of 22 carat is nothing that a jeweller
- * buys or sells, so where a carat is picked the other metals stay fine. A fineness is any metal's.
+ * The measure for one metal. Carats are for gold: jewellers buy and sell no silver or platinum by carat, so the other
+ * metals stay fine where a carat is picked. A fineness is for any metal.
+ * @param {string} metal @param {Measure} measure @returns {Measure}
  */
 export function measureOf(metal, { unit, purity }) {
   return { unit, purity: format.isCarat(purity) && metal !== "gold" ? "999" : purity };
 }
 
+/** @param {string} label @param {string[]} names */
 function group(label, names) {
   const made = document.createElement("optgroup");
   made.label = label;

@@ -1,6 +1,6 @@
-/** What a reader picked, for the next visit. A browser may forbid it, or have no room left: then it is forgotten. */
+/** Keeps what a reader picked for the next visit, unless the browser forbids it or has no room left. */
 
-/** What was remembered under this name; null where there is nothing. */
+/** The text remembered under a name, or null. @param {string} name */
 export function recall(name) {
   try {
     return localStorage.getItem(name);
@@ -9,6 +9,7 @@ export function recall(name) {
   }
 }
 
+/** @param {string} name @param {string} text */
 export function remember(name, text) {
   try {
     localStorage.setItem(name, text);

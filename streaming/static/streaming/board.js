@@ -10,6 +10,11 @@ import { recall, remember } from "./board-memory.js";
 import { SwarnaClient } from "./swarna-client.js";
 import { convert } from "./units.js";
 
+/** @typedef {import("./swarna-client.js").Metal} Metal */
+/** @typedef {import("./swarna-client.js").Move} Move */
+/** @typedef {[tone: string, headline: string, text: string]} Notice */
+/** @typedef {{unit: HTMLSelectElement, purity: HTMLSelectElement, card: HTMLTemplateElement}} Controls */
+
 const SECOND = 1_000;
 /** What mends itself sooner is shown by the indicator and the cards, but is not worth a banner. */
 const SHORT_INTERRUPTION = 5 * SECOND;
@@ -23,22 +28,28 @@ const EXAMPLE =
   "No live source answers. These are old prices that came with the installation, and that staff have not replaced: " +
   "do not price sales by them.";
 
-const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
-const metals = page.prices.dataset.metals.split(" ").filter(Boolean);
+const page = /** @type {Controls & Record<string, HTMLElement>} */ (
+  Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]))
+);
+/** @type {Record<Metal, string>}  The listed metals' ISO 4217 codes, in staff's order. */
+const symbols = JSON.parse(page.symbols.textContent);
+const metals = /** @type {Metal[]} */ (Object.keys(symbols));
 let measure = offerMeasures(page.unit, page.purity, express);
-const cards = new Map(metals.map((metal) => [metal, new Card(metal, page.card, measure)]));
+const cards = new Map(metals.map((metal) => [metal, new Card(metal, symbols[metal], page.card, measure)]));
 const picked = new Set(rememberedPick());
 // A board on a wall has nobody who would press a button: it does not give up.
 const client = new SwarnaClient("/ws/prices/", { maxReconnectAttempts: Infinity });
 
-/** The newest first, each with the time it was published at. */
-let moves = [];
+/** @type {[change: Move, publishedAt: number][]}  The newest first. */
+const moves = [];
+/** @type {number|null} */
 let lastUpdate = null;
 // By the steady clock: the reader's own may be put back, and the notices with it.
 let connectedUntil = performance.now();
 let restartsUntil = 0;
 let retryAt = 0;
-let askAgain;
+/** @type {ReturnType<typeof setTimeout>|undefined} */
+let nextTry;
 
 page.prices.replaceChildren(...[...cards.values()].map((card) => card.element));
 page.picker.append(...metals.map(pickerOption));
@@ -49,21 +60,25 @@ page.reconnect.addEventListener("click", () => client.connect());
 client.addEventListener("prices", ({ detail }) => showPrices(detail));
 client.addEventListener("status", tick);
 client.addEventListener("connection", ({ detail }) => {
-  clearTimeout(askAgain);
-  if (detail.why === "refused") askAgain = setTimeout(() => client.connect(), AFTER_A_REFUSAL);
-  if (detail.state === "waiting") retryAt = performance.now() + detail.delay;
-  if (detail.why === "restart") restartsUntil = retryAt + Math.min(SHORT_INTERRUPTION, LONG_RESTART - detail.delay);
+  const { state, why, delay = 0 } = detail;
+  clearTimeout(nextTry);
+  if (why === "refused") nextTry = setTimeout(() => client.connect(), AFTER_A_REFUSAL);
+  if (state === "waiting") retryAt = performance.now() + delay;
+  if (why === "restart") restartsUntil = retryAt + Math.min(SHORT_INTERRUPTION, LONG_RESTART - delay);
   tick();
 });
 client.subscribe([...picked]);
 client.connect();
 setInterval(tick, SECOND);
 
+/** @param {import("./swarna-client.js").Prices} update */
 function showPrices({ data, changes, message }) {
-  lastUpdate = Date.parse(message.timestamp);
+  const publishedAt = Date.parse(message.timestamp);
+  lastUpdate = publishedAt;
   for (const [metal, card] of cards) card.show(data[metal] ?? null, message.currency);
   if (changes.length) {
-    moves = [...changes.map((change) => [change, lastUpdate]).reverse(), ...moves].slice(0, MOVES_LISTED);
+    for (const change of changes) moves.unshift([change, publishedAt]);
+    moves.length = Math.min(moves.length, MOVES_LISTED);
     showMoves();
   }
   tick();
@@ -80,26 +95,31 @@ function tick() {
 
 // --- the market ------------------------------------------------------------------------------------------------------
 
+/** @param {typeof client.status} status */
 function marketText(status) {
-  const [now, then] = { open: ["Market open", "closes"], closed: ["Market closed", "opens"] }[status?.market] ?? [];
-  if (!now) return "";
+  if (!status?.market) return "";
+  const [now, then] = status.market === "open" ? ["Market open", "closes"] : ["Market closed", "opens"];
   if (!status.nextChange) return now;
   return `${now} · ${then} ${format.weekdayAndTime(Date.parse(status.nextChange), client.serverTime)}`;
 }
 
-function closedNotice({ nextChange }) {
+/** @returns {Notice} */
+function closedNotice() {
+  const nextChange = client.status?.nextChange;
   const until = nextChange ? format.weekdayAndTime(Date.parse(nextChange), client.serverTime) : "trading resumes";
   return ["plain", "Market closed.", `Nothing is traded, so prices stand still until ${until}.`];
 }
 
 // --- the connection --------------------------------------------------------------------------------------------------
 
+/** @param {typeof client.connection} connection */
 function showConnection(connection) {
   page.connection.dataset.state = connection.state;
   page.reconnect.hidden = !["waiting", "closed"].includes(connection.state);
   write(page.connectiontext, connectionText(connection));
 }
 
+/** @param {typeof client.connection} connection */
 function connectionText({ state, reason, why }) {
   switch (state) {
     case "open":
@@ -115,30 +135,32 @@ function connectionText({ state, reason, why }) {
   }
 }
 
-// --- what must be known before a price is used -----------------------------------------------------------------------
+// --- notices: read before a price is used ----------------------------------------------------------------------------
 
-/** @returns {[tone: string, headline: string, text: string][]} the most urgent first */
+/** @returns {Notice[]}  The most urgent first. */
 function notices() {
-  return [
+  const all = [
     interruption(),
-    client.status?.feed === "down" && ["danger", "No prices.", "No source has answered yet."],
+    client.status?.feed === "down" ? ["danger", "No prices.", "No source has answered yet."] : null,
     marked("example", "danger", EXAMPLE),
     marked("fallback", "warning", "No live source answers. Staff set these prices: do not price sales by them."),
     marked("simulated", "warning", "A made-up market for trying things out: do not price sales by it."),
     marked("stale", "warning", "The source has not confirmed these prices for a while: do not price sales by them."),
-    marketClosed() && closedNotice(client.status),
-  ].filter(Boolean);
+    marketClosed() ? closedNotice() : null,
+  ];
+  return /** @type {Notice[]} */ (all.filter(Boolean));
 }
 
-/** Whether that is why prices stand; a simulated market never closes. */
+/** Returns true where prices stand because the market is closed; a simulated market never closes. */
 function marketClosed() {
   return client.status?.market === "closed" && client.status.feed !== "simulated";
 }
 
 /**
- * What a metal's price is, where nothing is wrong with it: that of the close, until one comes after the opening; else
- * live. The first prices come before the status that tells which: until then it is null. One that the server does not
- * have, since it has lost its database, is but what was known last.
+ * The mark of a metal's price that needs no other: `close` until the first price after the opening, else `live`; null
+ * until the first status, which comes after the first prices. A price that the server does not have, since it has lost
+ * its database, is only the last known.
+ * @param {Metal} metal
  */
 function markAtBest(metal) {
   const { status } = client;
@@ -147,6 +169,7 @@ function markAtBest(metal) {
   return status.market === "closed" || status.metals?.[metal] === "stale" ? "close" : "live";
 }
 
+/** @returns {Notice|null} */
 function interruption() {
   const { state, why } = client.connection;
   const mends = state !== "closed";
@@ -161,14 +184,15 @@ function interruption() {
   return ["danger", "Not connected.", text];
 }
 
+/** @param {import("./board-card.js").Mark} mark @param {string} tone @param {string} text @returns {Notice|null} */
 function marked(mark, tone, text) {
-  const concerned = [...picked].filter((metal) => cards.get(metal).marks.includes(mark));
+  const concerned = [...picked].filter((metal) => cards.get(metal)?.marks.includes(mark));
   if (!concerned.length) return null;
   const which = concerned.length === metals.length ? "all metals" : format.metalNames(concerned);
   return [tone, `${format.capitalised(mark)}: ${which}.`, text];
 }
 
-/** Screen readers speak what changes here: it changes only when what it says does. */
+/** Screen readers speak each change of the notices, so they change only when their text does. @param {Notice[]} wanted */
 function showNotices(wanted) {
   const said = JSON.stringify(wanted);
   if (page.notices.dataset.said === said) return;
@@ -176,6 +200,7 @@ function showNotices(wanted) {
   page.notices.replaceChildren(...wanted.map(noticeItem));
 }
 
+/** @param {Notice} notice */
 function noticeItem([tone, headline, text]) {
   const item = element("p", "notice", element("strong", "", headline), ` ${text}`);
   item.dataset.tone = tone;
@@ -189,17 +214,18 @@ function showMoves() {
   page.nomoves.hidden = moves.length > 0;
 }
 
+/** @param {Move} move @param {number} at */
 function moveItem({ metal, oldPrice, newPrice, changePercent, direction }, at) {
   const arrow = element("span", "arrow", direction === "down" ? "▼" : "▲");
   arrow.ariaHidden = "true";
-  const shown = (price) => format.amount(convert(price, measureOf(metal, measure)));
+  const shown = (/** @type {number} */ price) => format.amount(convert(price, measureOf(metal, measure)));
   const time = element("time", "", format.timeOfDay(at));
   time.dateTime = new Date(at).toISOString();
   const item = element(
     "li",
     "move",
     time,
-    element("span", "move-metal", format.metalName(metal)),
+    element("span", "move-metal", format.capitalised(metal)),
     element("span", "move-percent", arrow, ` ${format.percent(changePercent)}`),
     element("span", "move-prices", `${shown(oldPrice)} → ${shown(newPrice)}`),
   );
@@ -207,8 +233,9 @@ function moveItem({ metal, oldPrice, newPrice, changePercent, direction }, at) {
   return item;
 }
 
-// --- per what --------------------------------------------------------------------------------------------------------
+// --- the measure -----------------------------------------------------------------------------------------------------
 
+/** @param {typeof measure} picked */
 function express(picked) {
   measure = picked;
   for (const card of cards.values()) card.express(measure);
@@ -222,15 +249,17 @@ function showMeasure() {
 
 // --- which metals are watched ----------------------------------------------------------------------------------------
 
+/** @param {Metal} metal */
 function pickerOption(metal) {
   const box = element("input", "");
   box.type = "checkbox";
   box.name = metal;
   box.checked = picked.has(metal);
   box.addEventListener("change", () => pick(metal, box.checked));
-  return element("label", "option", box, format.metalName(metal));
+  return element("label", "option", box, format.capitalised(metal));
 }
 
+/** @param {Metal} metal @param {boolean} wanted */
 function pick(metal, wanted) {
   if (wanted) {
     picked.add(metal);
@@ -238,8 +267,8 @@ function pick(metal, wanted) {
   } else {
     picked.delete(metal);
     client.unsubscribe([metal]);
-    // When it is picked again, what was shown is old: it waits for a new price.
-    cards.get(metal).show(null);
+    // Picked again, it waits for a new price rather than show an old one.
+    cards.get(metal)?.show(null);
   }
   showPicked();
   rememberPick();
@@ -257,7 +286,7 @@ function clearPrices() {
 
 /** The metals picked last time that are still listed; all of them where there are none. */
 function rememberedPick() {
-  const remembered = (recall(PICK) ?? "").split(" ").filter((metal) => metals.includes(metal));
+  const remembered = /** @type {Metal[]} */ ((recall(PICK) ?? "").split(" ")).filter((metal) => metals.includes(metal));
   return remembered.length ? remembered : metals;
 }
 
@@ -265,6 +294,12 @@ function rememberPick() {
   remember(PICK, [...picked].join(" "));
 }
 
+/**
+ * @template {keyof HTMLElementTagNameMap} Name
+ * @param {Name} name
+ * @param {string} className
+ * @param {(Node|string)[]} children
+ */
 function element(name, className, ...children) {
   const made = document.createElement(name);
   if (className) made.className = className;
