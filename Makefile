@@ -36,12 +36,14 @@ test test-postgresql:
 	done; $(BIN)/python -m playwright install chromium || true
 	@$(BIN)/python -m $(TESTS) -n auto --maxprocesses 4 $(ARGS)
 
-lint: .venv/installed-dev ## check style, spelling, types, and the direction of imports
+lint: .venv/installed-dev $(TYPESCRIPT) ## check style, spelling, types, and the direction of imports
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/codespell
 	@$(BIN)/lint-imports --no-logo > .venv/imports.log || { cat .venv/imports.log; exit 1; }
 	@$(BIN)/python -m mypy .
+	@if [ -e $(TYPESCRIPT) ]; then npm run --silent --prefix tests/support/typescript lint; \
+	else echo "JavaScript was not checked: that needs Node with npm." >&2; [ -z "$$REQUIRE_TYPESCRIPT" ]; fi
 
 lock: .venv/installed-dev ## compile requirements*.in to every version and hash; UPGRADE=1 takes newer ones
 	@for name in requirements requirements-dev; do \
@@ -78,7 +80,7 @@ install = $(PIP) -r $(1) > .venv/install.log 2>&1 || { \
 
 $(TYPESCRIPT): tests/support/typescript/package-lock.json
 	@command -v npm > /dev/null || exit 0; \
-	echo "Installing TypeScript for the tests ..."; \
+	echo "Installing TypeScript and Biome ..."; \
 	npm ci --prefix tests/support/typescript --no-audit --no-fund --silent && touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed

@@ -11,17 +11,22 @@ import pytest
 from django.template.loader import render_to_string
 from playwright.sync_api import Locator, Page, expect
 
-from prices.domain.quotes import PURITIES, UNITS, converted
+from prices.domain.quotes import PURITIES, UNITS, Metal, converted
 from tests.support.pages import SERVER_GONE
 from tests.support.stub_stream import StubConnection, StubStream, move, price_update, quote, status, subscribed
 
 NOW = "2026-11-01T18:31:12.000Z"  # two minutes into 2 November in India
-METALS = ("gold", "silver", "platinum", "palladium")
+METALS = tuple(Metal)
+
+
+def board_page(*metals: Metal) -> str:
+    """The page with these metals listed."""
+    return render_to_string("board.html", {"symbols": {metal: metal.symbol for metal in metals}})
 
 
 @pytest.fixture
 def stream() -> Iterator[StubStream]:
-    with StubStream({"/": lambda: render_to_string("board.html", {"metals": METALS})}) as stream:
+    with StubStream({"/": lambda: board_page(*METALS)}) as stream:
         yield stream
 
 
@@ -499,7 +504,7 @@ def test_a_board_without_metals_says_how_to_get_them(board: Page, stream: StubSt
 
 
 def test_only_the_listed_metals_are_on_it(page: Page):
-    pages = {"/": lambda: render_to_string("board.html", {"metals": ["silver", "gold"]})}
+    pages = {"/": lambda: board_page(Metal.SILVER, Metal.GOLD)}
     # The page ends first: what it still asks for, its icon say, would find the server gone.
     with StubStream(pages) as stream, closing(page):
         page.goto(stream.http_url)

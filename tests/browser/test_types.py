@@ -20,17 +20,8 @@ from tests.support.product import ROOT
 TYPESCRIPT = ROOT / "tests/support/typescript"
 LIBRARY = ROOT / "streaming/static/streaming"
 TSC = TYPESCRIPT / "node_modules/.bin/tsc"
-STRICT = {
-    "strict": True,
-    "allowJs": True,
-    "checkJs": True,
-    "noEmit": True,
-    "target": "es2022",
-    "module": "esnext",
-    "moduleResolution": "bundler",
-    "lib": ["es2023", "dom", "dom.iterable"],
-    "types": [],
-    "paths": {"react": [str(TYPESCRIPT / "node_modules/@types/react")]},
+STRICT = json.loads((TYPESCRIPT / "tsconfig.json").read_text())["compilerOptions"] | {
+    "paths": {"react": [str(TYPESCRIPT / "node_modules/@types/react")]}
 }
 
 
