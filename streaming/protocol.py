@@ -1,7 +1,7 @@
-"""The wire contract `swarnaai-v1`, sans-I/O: what may come in, what goes out, and why a connection ends.
+"""The wire contract `swarnaai-v1`, sans-I/O: messages from clients, messages to clients, and close codes.
 
-`parse` turns a client's text into a command or raises `ClientError`; every message that goes out is built here, as
-JSON in UTF-8. Nothing here knows Django, a socket or a clock. docs/protocol.md is the contract in words.
+`parse` turns a client's text into a command or raises `ClientError`. Every message to clients is built here, as JSON in
+UTF-8. This module knows no Django, no socket and no clock. docs/protocol.md is the contract for people.
 """
 
 import enum
@@ -15,7 +15,7 @@ import msgspec
 from infra import formats
 
 SUBPROTOCOL: Final = "swarnaai-v1"
-# A client that cannot set a header offers this, with its token behind it, beside the one above. It is never selected.
+# A client that cannot set a header offers this, followed by its token, beside the one above. It is never selected.
 BEARER_SUBPROTOCOL: Final = "swarnaai.bearer."
 METALS: Final = ("gold", "silver", "platinum", "palladium")
 EVERY_METAL: Final = frozenset(METALS)
@@ -28,7 +28,7 @@ Scalar: TypeAlias = str | int | float | bool | None
 
 
 class Close(enum.Enum):
-    """How the server ends a connection: close code and reason, as sent in the close frame."""
+    """The server's close frames: close code and reason."""
 
     UNAUTHORIZED = (1008, "Unauthorized")
     AT_CAPACITY = (1008, "Server at capacity")
@@ -47,7 +47,7 @@ class Close(enum.Enum):
 
 
 class ErrorCode(enum.StrEnum):
-    """Why a client's message was not acted upon. None of these closes the connection."""
+    """The reason for rejecting a client's message, which leaves the connection open."""
 
     INVALID_JSON = "invalid_json"
     INVALID_MESSAGE = "invalid_message"
@@ -58,7 +58,7 @@ class ErrorCode(enum.StrEnum):
 
 
 class ClientError(Exception):
-    """A message that cannot be acted upon; its text tells the client's author what to send instead."""
+    """A client's message is rejected; the error's text tells the client's author what to send instead."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
@@ -97,7 +97,7 @@ class Ping:
 
 
 # The same three as a client writes them, for the AsyncAPI document. `parse` does not decode into them: its own checks
-# say what to send instead. tests/unit/test_asyncapi.py sees that both take and refuse the same.
+# say what to send instead. tests/unit/test_asyncapi.py checks that both accept and reject the same messages.
 
 
 class SubscribeMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribe"):
@@ -128,7 +128,7 @@ Command: TypeAlias = Subscribe | Unsubscribe | Ping
 
 
 def parse(text: str) -> Command:
-    """The command in a client's text message. Raises ClientError."""
+    """Parse a client's text message. Raises ClientError."""
     try:
         message = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -232,7 +232,7 @@ def _candles(message: Mapping[str, Any]) -> frozenset[str] | None:
 
 
 class PriceData(msgspec.Struct, frozen=True, kw_only=True):
-    """A metal's entry in `data`; amounts per gram. `stale` is set when it is sent, for it depends on the time."""
+    """A metal's entry in `data`; amounts per gram. `stale` depends on the time, and is set on sending."""
 
     price: Decimal
     change: Decimal
@@ -246,7 +246,7 @@ class PriceData(msgspec.Struct, frozen=True, kw_only=True):
     stale: bool
     bid: Decimal | msgspec.UnsetType = msgspec.UNSET
     ask: Decimal | msgspec.UnsetType = msgspec.UNSET
-    # True for a fallback that no member of staff has entered or confirmed; else absent.
+    # True for a fallback that staff have neither entered nor confirmed; else absent.
     example: bool | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -261,7 +261,7 @@ class ChangeData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CandleData(msgspec.Struct, frozen=True, kw_only=True):
-    """A candle in `candles`; amounts per gram. The one that is not `closed` goes on."""
+    """A candle in `candles`; amounts per gram. One that is not `closed` is live."""
 
     start: str
     end: str
@@ -274,7 +274,7 @@ class CandleData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Feed(enum.StrEnum):
-    """What kind of prices a client is looking at."""
+    """The kind of prices that a client shows."""
 
     LIVE = "live"
     STALE = "stale"
@@ -319,7 +319,7 @@ class Subscribed(_Message, frozen=True, kw_only=True, tag="subscribed"):
 
 
 class Unsubscribed(_Message, frozen=True, kw_only=True, tag="unsubscribed"):
-    """What is left after an unsubscribe."""
+    """The connection's set after an unsubscribe."""
 
     metals: list[str]
     interval: int | None
@@ -327,7 +327,7 @@ class Unsubscribed(_Message, frozen=True, kw_only=True, tag="unsubscribed"):
 
 
 class Status(_Message, frozen=True, kw_only=True, tag="status"):
-    """What is being shown, of all metals together and of each; and when the market opens or closes next.
+    """The feed of all metals together and of each, and when the market opens or closes next.
 
     No epoch while the server does not know it.
     """
@@ -348,7 +348,7 @@ class Restart(_Message, frozen=True, kw_only=True, tag="restart"):
 
 
 class Error(_Message, frozen=True, kw_only=True, tag="error"):
-    """Why a client's message was not acted upon, and what to send instead. The connection stays."""
+    """The reason for rejecting a client's message, and what to send instead. The connection stays open."""
 
     code: ErrorCode
     message: str
@@ -371,7 +371,7 @@ def price_update(
     currency: str,
     candles: Mapping[str, Mapping[str, Sequence[CandleData]]] | None = None,
 ) -> bytes:
-    """A `priceUpdate`: every metal in `data`, those in `stale` marked so; `candles` where the client asked for some."""
+    """A `priceUpdate` with every metal in `data`, those in `stale` marked so, and `candles` for a client of some."""
     old = frozenset(stale)
     return _encode(
         PriceUpdate(
@@ -402,7 +402,7 @@ def subscribed(
     candles: Collection[str] = frozenset(),
     epoch: str = "",
 ) -> bytes:
-    """The answer to a subscribe: the connection's full set after it, and its candles where it has some."""
+    """The answer to a subscribe: the connection's full set after it, and its candles if it has some."""
     chosen = [name for name in CANDLES if name in candles] or msgspec.UNSET
     return _encode(
         Subscribed(
@@ -416,7 +416,7 @@ def subscribed(
 
 
 def unsubscribed(metals: Iterable[str], interval_ms: int | None, id: Scalar) -> bytes:
-    """The answer to an unsubscribe: what is left."""
+    """The answer to an unsubscribe: the connection's set after it."""
     return _encode(Unsubscribed(metals=_in_order(metals), interval=interval_ms, id=_echo(id)))
 
 
@@ -430,7 +430,7 @@ def status(
     epoch: str,
     timestamp: str,
 ) -> bytes:
-    """What is being shown: of all metals together, and of each; and when the market opens or closes next."""
+    """The feed of all metals together and of each, and when the market opens or closes next."""
     return _encode(
         Status(
             feed=feed,
@@ -445,12 +445,12 @@ def status(
 
 
 def restart(after_ms: int) -> bytes:
-    """This process ends: come back after so many milliseconds."""
+    """The notice that this process ends, and when to come back, in milliseconds."""
     return _encode(Restart(afterMs=after_ms))
 
 
 def error(problem: ClientError) -> bytes:
-    """Why a client's message was not acted upon, and what to send instead."""
+    """The answer to a message that was rejected."""
     return _encode(Error(code=problem.code, message=str(problem), id=_echo(problem.id)))
 
 

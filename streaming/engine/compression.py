@@ -1,4 +1,4 @@
-"""permessage-deflate (RFC 7692) as this server speaks it: no context is kept between messages. Sans-I/O."""
+"""permessage-deflate (RFC 7692) without any context between messages. Sans-I/O."""
 
 import re
 import zlib
@@ -9,11 +9,11 @@ EXTENSION: Final = "permessage-deflate"
 LARGEST_WINDOW: Final = 15
 # zlib makes no raw stream for a window of 256 bytes, which the RFC would allow.
 _SMALLEST_WINDOW = 9
-_LEVEL = 6  # zlib's own default: a tick is compressed once for everybody
-# Streams that end within one message. Each costs a new inflater, and takes two bytes: a message of nothing else would
-# hold the event loop up for a tenth of a second.
+_LEVEL = 6  # zlib's own default: an update is compressed once for everybody
+# Streams that may end within one message. Each costs a new inflater, and takes two bytes: a message of nothing else
+# would block the event loop for a tenth of a second.
 _MOST_STREAMS = 256
-# What ends a block that is flushed; it is left out on the wire (RFC 7692, 7.2.1).
+# The end of a block that is flushed; it is left out on the wire (RFC 7692, 7.2.1).
 _FLUSHED = b"\x00\x00\xff\xff"
 
 # An extension's name with its parameters; a parameter without a value is True.
@@ -21,14 +21,14 @@ Offer = tuple[str, Mapping[str, Sequence[str | bool]]]
 
 
 def deflated(payload: bytes, window_bits: int = LARGEST_WINDOW) -> bytes:
-    """A message compressed by itself, for an inflater with a window of `2 ** window_bits` bytes (9 to 15)."""
+    """Compress one message, for an inflater with a window of `2 ** window_bits` bytes (9 to 15)."""
     # The memory level follows the window: a small one finds no more in a larger table.
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -window_bits, min(window_bits - 6, 9))
     return (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_FLUSHED)
 
 
 def acceptable(offers: Iterable[Offer]) -> Offer | None:
-    """The first offer that can be kept, with what the client asks of the server in it. Others are declined.
+    """The first acceptable offer, with those of its parameters that bind the server; None if there is none.
 
     An offer with an unknown, repeated or ill-formed parameter must be declined, not failed (RFC 7692, 7.1).
     """
@@ -58,11 +58,11 @@ def _is_window(value: str | bool, smallest: int) -> bool:
 
 
 class CorruptError(Exception):
-    """What a client sent as compressed is not, or goes on after its end."""
+    """A compressed message is ill-formed, or goes on after its end."""
 
 
 class TooLargeError(Exception):
-    """A message inflates to more than it may, or is made of more streams."""
+    """A message inflates to too many bytes, or consists of too many streams."""
 
 
 class Inflater:
@@ -74,7 +74,7 @@ class Inflater:
         self._streams = 1
 
     def take(self, data: bytes, most: int) -> bytes:
-        """What more of the message says, of which there may be `most` bytes. Raises CorruptError, TooLargeError."""
+        """Inflate the next piece, to `most` bytes at most. Raises CorruptError, TooLargeError."""
         said = b""
         while data:
             try:
@@ -95,7 +95,7 @@ class Inflater:
         return said
 
     def end(self, most: int) -> bytes:
-        """The last of it. Raises CorruptError where the message was broken off within a block."""
+        """Inflate the rest, to `most` bytes. Raises CorruptError if the message was broken off within a block."""
         rest = self.take(_FLUSHED, most)
         # An empty last block can only be one at the boundary of blocks.
         try:

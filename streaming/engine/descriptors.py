@@ -1,8 +1,8 @@
-"""A reserve of file descriptors, for health and for the process's own work; the log says when only that is left.
+"""A reserve of file descriptors, for health checks and for the process's own work; the log says when only that is left.
 
 The kernel gives each new descriptor the lowest free number. So a connection with a number near the limit shows that all
-below are in use, whatever for. It is taken on a descriptor of the reserve, and has to end soon: by an extension in its
-scope the application knows it, answers if it asks how the process is, and otherwise tells it to come again.
+below are in use, for anything. It has a descriptor of the reserve, and must end soon: an extension in its scope says so
+to the application, which answers a health check, and anything else with "come again".
 """
 
 import logging
@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 # The name of the ASGI extension in the scope of a connection on the reserve.
 OUT_OF_DESCRIPTORS: Final = "swarna.out_of_descriptors"
 
-# Half of them for such connections, half for the process's own work: the database, Redis, files that it reads. A
-# process that may open few files keeps a quarter of them.
+# Half of them for such connections, half for the process's own work: the database, Redis, files. A process that may
+# open few files keeps a quarter of them.
 _KEPT_BACK: Final = 64
 
 
@@ -25,14 +25,14 @@ class Temporary(Protocol):
 
     @property
     def is_being_answered(self) -> bool:
-        """Whether a request of it is being answered."""
+        """True while a request on it is being answered."""
 
     def drop(self) -> None:
-        """End it at once."""
+        """Close it at once."""
 
 
 class DescriptorReserve:
-    """Decides which connections may stay, drops the oldest of those that do not end, and logs a shortage once."""
+    """Decides which connections may stay, drops the oldest temporary one to make room, and logs a shortage once."""
 
     def __init__(self, files: int | None = None) -> None:
         if files is None:
@@ -44,7 +44,7 @@ class DescriptorReserve:
         self._is_short = self._cannot_accept = False
 
     def admits(self, connection: Temporary, descriptor: int) -> bool:
-        """Whether a new connection may stay. If not, `release` has to be called when it ends."""
+        """Return True if a new connection may stay. If not, call `release` when it ends."""
         self._cannot_accept = False
         if descriptor < self._files - self._kept:
             if self._is_short and descriptor < self._files - 2 * self._kept:
@@ -61,7 +61,7 @@ class DescriptorReserve:
                 self._kept,
             )
         if len(self._temporary) >= self._kept // 2:
-            # One that says nothing, or does not go, before one that is being answered.
+            # A silent one, or one that does not end, before one that is being answered.
             oldest = next((each for each in self._temporary if not each.is_being_answered), next(iter(self._temporary)))
             del self._temporary[oldest]
             oldest.drop()
@@ -69,11 +69,11 @@ class DescriptorReserve:
         return False
 
     def release(self, connection: Temporary) -> None:
-        """Forget a connection on the reserve that has ended. Harmless for one that was dropped."""
+        """Forget a temporary connection that has ended. Harmless for one that was dropped."""
         self._temporary.pop(connection, None)
 
     def cannot_accept(self, error: OSError) -> None:
-        """Log once that the reserve, or the whole machine's, is used up too: connections wait in the kernel."""
+        """Log once that the reserve is used up too, or all files of the machine: connections wait in the kernel."""
         if not self._cannot_accept:
             self._cannot_accept = True
             logger.error("new connections cannot be accepted, and wait: %s", error)

@@ -1,4 +1,4 @@
-"""A message as it is on the wire (RFC 6455, 5; RFC 7692, 7): encoded once, shared by all who are sent it. Sans-I/O."""
+"""A message on the wire (RFC 6455, 5; RFC 7692, 7): encoded once, and shared by all its receivers. Sans-I/O."""
 
 from typing import ClassVar, Final
 
@@ -11,7 +11,7 @@ _COMPRESSED = 0x40  # RSV1, on the first frame of a compressed message
 
 
 def framed(payload: bytes, opcode: int = TEXT, *, compressed: bool = False) -> bytes:
-    """One unfragmented frame from server to client: never masked, its length in as few bytes as hold it."""
+    """One unfragmented frame from server to client: not masked, its length in the fewest bytes."""
     first = _FIN | (_COMPRESSED if compressed else 0) | opcode
     length = len(payload)
     if length < 126:
@@ -22,13 +22,13 @@ def framed(payload: bytes, opcode: int = TEXT, *, compressed: bool = False) -> b
 
 
 class Frame:
-    """A message for any number of connections, encoded for each kind of them when the first one needs it.
+    """A message for any number of connections, encoded for each kind of connection when the first one needs it.
 
     With `server_no_context_takeover` a compressed message is the same bytes for every client of the same window.
     """
 
     __slots__ = ("_deflated", "opcode", "payload", "plain")
-    # In this process, for its metrics.
+    # Counts of this process, for its metrics.
     made: ClassVar[int] = 0
     compressions: ClassVar[int] = 0
 

@@ -1,8 +1,8 @@
-"""The Daphne server as this project runs it: Daphne's, Autobahn's and Twisted's own classes, extended where they stop.
+"""The Daphne server as this project runs it: Daphne's, Autobahn's and Twisted's own classes, extended.
 
-What is added: writes that try the socket at once; frames that all connections share, through an ASGI extension
-(sinks.py); back-pressure; permessage-deflate; close reasons; limits on silence and on stalling; a drain.
-Any ASGI application can be served by it.
+They gain writes that try the socket at once; frames shared by all connections, through an ASGI extension (sinks.py);
+back-pressure; permessage-deflate; close reasons; limits on silence and on stalling; a drain. The server runs any ASGI
+application.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from typing import Any
 if sys.platform != "win32":
     import uvloop
 
-    # Daphne makes the loop that its reactor runs on when it is imported.
+    # When Daphne is imported, it makes the loop that its reactor runs on.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 from daphne.http_protocol import HTTPFactory, WebRequest
@@ -44,16 +44,16 @@ from streaming.engine.websocket import PriceProtocol, factory_for
 
 logger = logging.getLogger(__name__)
 
-# Twisted's timers, and with it Daphne's and Autobahn's, are due by the wall clock, which may step: put back by an hour,
-# none of them would come for an hour, and the watchdog below would take the process for one that stands still.
+# The timers of Twisted, and so of Daphne and Autobahn, go by the wall clock, which may step: set back by an hour, none
+# would fire for an hour, and the watchdog below would take the process for one that stands still.
 reactor.seconds = time.monotonic
 
-# A look at everything takes half a second at 10,000 connections, and Python would take one at each quarter that they
-# grow by: in a storm. Connections leave nothing to the collector (tests/process/test_server.py); what else does not
-# die young is looked for now and then.
+# A full collection takes half a second at 10,000 connections, and Python would run one each time that their number has
+# grown by a quarter: in a storm of connects. Connections leave nothing to the collector
+# (tests/process/test_server.py); for all else a full collection now and then is enough.
 _COLLECTOR = (5_000, 10, 1_000_000)
 _COLLECT_EVERY = 600.0  # seconds
-# In the shape that the API says everything in.
+# A problem document, as the API sends them.
 _PROBLEM = (
     b'{"type":"about:blank","title":"Content Too Large","status":413,"detail":"This is too long: send less at once."}'
 )
@@ -65,9 +65,12 @@ _TOO_LONG = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one connection may cost. `max_body_bytes`: of an HTTP request. `timeout` (seconds): how long a client may be
-    silent or stalled, a request incomplete, and a handshake unanswered. `drain` (seconds): how long the end of the
-    process may take. `standstill` (seconds): after how long an event loop that does not turn ends its process."""
+    """Limits on each connection and on the process.
+
+    `max_body_bytes` is of an HTTP request. All times are in seconds: `timeout` is how long a client may be silent or
+    stalled, a request incomplete, and a handshake unanswered; `drain`, how long the process may take to end;
+    `standstill`, how long the event loop may stand still before the process is killed.
+    """
 
     max_message_bytes: int
     max_body_bytes: int
@@ -80,9 +83,9 @@ class Limits:
 class PriceServer(Server):
     """Daphne with this project's protocol and limits, on a socket that listens already.
 
-    `prepare` is awaited in the event loop before the first connection is taken, and `ready` called then; `refused` for
-    each handshake that is turned away before the application has accepted it, and each connection without a word yet
-    that is dropped for want of file descriptors.
+    `prepare` is awaited in the event loop before the first connection is accepted, and `ready` is called then.
+    `refused` is called for each handshake that is refused before the application has accepted it, and for each silent
+    connection that is dropped for want of file descriptors.
     """
 
     def __init__(
@@ -101,7 +104,7 @@ class PriceServer(Server):
         self.timers: TimerWheel[PriceTransport] = TimerWheel(limits.timeout / 60)
         self.accept_throttle = AcceptThrottle()
         self.reserve = DescriptorReserve()
-        # A deadline is noticed up to two grains late: with so much patience, still within the time-out.
+        # A deadline is noticed up to two resolutions late: with this timeout, still within the limit.
         self.idle_timeout = limits.timeout - 2 * self.timers.resolution
         self._listener = listener
         self._prepare = prepare
@@ -125,7 +128,7 @@ class PriceServer(Server):
             twisted_loop.add_signal_handler(number, self.stop)
         reactor.addSystemEventTrigger("before", "shutdown", self.kill_all_applications)
         reactor.callWhenRunning(self._start)
-        # What is there by now stays: the collector need not look at it again.
+        # Objects that exist by now stay: the collector need not visit them again.
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_COLLECTOR)
@@ -137,7 +140,7 @@ class PriceServer(Server):
         self._opening = asyncio.ensure_future(self._open())
 
     async def _open(self) -> None:
-        """Take connections, once the application is prepared: till then they wait in the socket's queue."""
+        """Accept connections once the application is prepared: until then they wait in the socket's queue."""
         try:
             await self._prepare()
         except Exception:
@@ -173,11 +176,11 @@ class PriceServer(Server):
         if task is None or "ended" in details:
             del self.connections[protocol]
         else:
-            # One that is done by now is not ended yet: `_application_ended` is on its way, and looks for these details.
+            # Even if the task is done, keep the details: `_application_ended` follows, and needs them.
             details["timeout"] = task.get_loop().call_later(self.application_close_timeout, task.cancel)
 
     def _application_ended(self, protocol: Any, task: "asyncio.Task[None]") -> None:
-        """Daphne looks for these once a second among all connections."""
+        """Clean up after an application; Daphne would search all connections for ended ones each second."""
         details = self.connections[protocol]
         details["ended"] = True
         if "disconnected" in details:
@@ -196,8 +199,8 @@ class PriceServer(Server):
     # --- time --------------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        # While the loop stands nobody is served, and nothing of ours could tell. So a thread of the interpreter's own
-        # ends the process then, with a traceback of where it stands, and whoever started it starts it again.
+        # While the loop stands still no client is served, and no code of ours runs. So a thread of the interpreter ends
+        # the process then, with a traceback of where it stands, and its supervisor starts it again.
         faulthandler.dump_traceback_later(self.limits.standstill, exit=True)
         now = time.monotonic()
         for transport in self.timers.due(now):
@@ -211,17 +214,19 @@ class PriceServer(Server):
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Begin to end; to be told so twice is nothing more."""
+        """Begin to drain, once."""
         if not self.draining:
             self.draining = True
             super().stop()
 
     def kill_all_applications(self) -> defer.Deferred[None]:
-        """Daphne calls this when it is to end, and waits for what it returns."""
+        """Drain: Daphne calls this when it stops, and waits for the result."""
         return defer.Deferred.fromFuture(asyncio.ensure_future(self._drain()))
 
     async def _drain(self) -> None:
-        """Take nobody in any more, tell everybody, and let them go by themselves for as long as there is time."""
+        """Shut down gracefully: stop accepting, send `restart` and close 1012 to every client, wait for them up to
+        `limits.drain` seconds, then cancel the rest.
+        """
         self._opening.cancel()
         self._port.stopListening()
         for protocol in tuple(self.connections):
@@ -241,7 +246,7 @@ class PriceServer(Server):
 
 
 class PriceRequest(WebRequest):
-    """An HTTP request, which may ask to become a WebSocket connection."""
+    """An HTTP request, which may become a WebSocket connection."""
 
     channel: Any
     _is_too_long = False
@@ -258,9 +263,9 @@ class PriceRequest(WebRequest):
             super().handleContentChunk(data)
 
     def _limit_to(self, body_bytes: int) -> None:
-        """Refuse a body of so many bytes if that is too much: Daphne would hold all of it in memory.
+        """Answer 413 if so many bytes are too many: Daphne would keep all of them in memory.
 
-        Who goes on sending is heard no more, but not reset before it can read this; its time is that of any request.
+        What the client still sends is discarded, but the connection is not reset before it can read the answer.
         """
         if body_bytes > self.server.limits.max_body_bytes and not self._is_too_long:
             self._is_too_long = True
@@ -272,51 +277,51 @@ class PriceRequest(WebRequest):
         if self._is_too_long:
             self.channel.loseConnection()
             return None
-        if not self.transport.may_stay:  # its descriptor is for whoever asks next
+        if not self.transport.may_stay:  # its descriptor is for the next connection
             self.channel.persistent = False
             self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         headers = self.requestHeaders
         if headers.hasHeader(b"Transfer-Encoding"):
-            # It has come in chunks, and all of it is here: by its length Django and DRF know that there is a body.
+            # The body came in chunks, and is complete: by its length Django and DRF know that there is one.
             headers.removeHeader(b"Transfer-Encoding")
             headers.setRawHeaders(b"Content-Length", [b"%d" % self._body_bytes])
-        # By it Daphne lets whoever asks say under which path the application is, for its links to lead anywhere.
+        # With it Daphne would let a client choose the path that the application's links begin with.
         headers.removeHeader(b"Daphne-Root-Path")
         # Daphne writes the request anew for Autobahn, as HTTP/1.1 and with one Host.
         upgrades = b",".join(headers.getRawHeaders(b"Upgrade", [])).lower().split(b",")
-        # To anything else, as to HTTP/2, nobody is bound to upgrade (RFC 9110, 7.8): it is a request like others.
+        # Any other upgrade, such as to HTTP/2, may be ignored (RFC 9110, 7.8): it is a request like others.
         if b"websocket" in map(bytes.strip, upgrades):
             headers.setRawHeaders(b"Upgrade", [b"websocket"])  # of several, the one that Daphne knows
             if self.clientproto != b"HTTP/1.1" or len(headers.getRawHeaders(b"Host", [])) > 1 or self.content.read(1):
                 self.server.refused(RejectReason.HANDSHAKE)
-                words = "A WebSocket handshake is HTTP/1.1, with one Host and without a body"
-                logger.debug("WebSocket handshake of %s refused: 400 %r", self.transport.peer, words)
-                self.basic_error(400, b"Bad Request", words)
+                detail = "A WebSocket handshake is HTTP/1.1, with one Host and without a body"
+                logger.debug("WebSocket handshake of %s refused: 400 %r", self.transport.peer, detail)
+                self.basic_error(400, b"Bad Request", detail)
                 return None
         transport = self.transport
         done = super().process()
         if self.transport is None:
-            # It became a WebSocket connection. What came with its handshake would stay with the channel.
+            # It became a WebSocket connection. Data that came with its handshake would stay with the channel.
             if early := self.channel.clearLineBuffer():
                 transport.protocol.dataReceived(early)
-            # The channel and this request would hold each other until the collector comes, which at thousands of
-            # connections costs everybody a pause.
+            # The channel and this request would keep each other alive until the collector runs, which at thousands of
+            # connections is a pause for all.
             self.channel.requests.clear()
             self.channel = None
         return done
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         if self.method == b"HEAD" and "body" in message:
-            # Of a body in several parts Daphne would write all but the first, as if they were the next answer.
+            # Daphne would write all parts of a body but the first, as if they were the next answer.
             message = message | {"body": b""}
         super().handle_reply(message)
 
 
 class PriceHTTPFactory(HTTPFactory):
-    """Makes our requests."""
+    """Makes connections whose requests are `PriceRequest`s."""
 
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)
-        # Twisted would parse forms in the event loop, where prices would wait for it, and nobody asks for the result.
+        # Twisted would parse forms in the event loop, where prices would wait for it, and no code uses the result.
         protocol.requestFactory = partial(PriceRequest, parsePOSTFormSubmission=False)
         return protocol

@@ -1,7 +1,7 @@
-"""How a connection's messages leave the process: ready frames to a server that takes them, else ASGI's own `send`.
+"""A connection's way out: shared frames to a server that takes them, else messages to ASGI's own `send`.
 
-Our server (streaming/engine/server.py) puts an `Sink` into the scope's extensions, which writes shared frames at
-once; under any other ASGI server `SendSink` does the same by the consumer's `send`.
+Our server (server.py) puts a `Sink` into the scope's extensions, which writes shared frames at once. Under any other
+ASGI server `SendSink` does the same with the consumer's `send`.
 """
 
 import asyncio
@@ -19,19 +19,20 @@ FRAMES: Final = "swarna.frames"
 
 
 class Listener(Protocol):
-    """Code that writes to a sink."""
+    """The code that writes to a sink, as the sink calls it."""
 
     def flush(self) -> object:
-        """All that was written has left: there is room for what is newest now."""
+        """Write the newest messages: all earlier ones have left."""
 
     def restart(self) -> None:
-        """The server closes this connection now, for a restart: last words."""
+        """Write a last message: the server closes this connection next, for a restart."""
 
 
 class Sink(Protocol):
-    """One connection's way out. `writable` is false while something that was written waits for a slow client.
+    """One connection's way out.
 
-    `dropped` says why the server ended the connection, in the words of `metrics.CloseReason`; empty where it did not.
+    `writable` is False while written bytes wait for a slow client. `dropped` is the `CloseReason` for which the server
+    ended the connection; empty if it did not.
     """
 
     writable: bool
@@ -39,16 +40,16 @@ class Sink(Protocol):
     listener: Listener | None
 
     def write(self, frame: Frame) -> int:
-        """Send a message, after those before it. The bytes that it takes on the wire."""
+        """Send a message, after those before it. Returns its size on the wire, in bytes."""
 
     def stop(self) -> None:
-        """Send nothing more of what waits, and tell nobody."""
+        """Call the listener no more, and send nothing that still waits."""
 
 
 class SendSink:
     """A sink on ASGI's `send`, which returns when the server has taken the message.
 
-    `give_up` is awaited when a message cannot be sent for a reason of ours: better no connection than a silent one.
+    `give_up` is awaited after a defect in sending: better no connection than a silent one.
     """
 
     def __init__(self, send: Callable[[str], Awaitable[None]], give_up: Callable[[], Awaitable[None]]) -> None:
@@ -82,7 +83,7 @@ class SendSink:
                         self.listener.flush()
             self._pump = None
         except OSError as error:
-            # Some servers say so when the client is gone; its disconnect event is on the way and ends the connection.
+            # Some servers raise this when the client is gone; its disconnect event, which follows, ends the connection.
             logger.debug("a client left while it was sent to: %s", error)
         except Exception:
             logger.exception("a message could not be sent")

@@ -1,4 +1,4 @@
-"""Who is to be looked at when: thousands of deadlines at the price of one timer. Sans-I/O."""
+"""Thousands of deadlines at the price of one timer. Sans-I/O."""
 
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -19,7 +19,7 @@ class TimerWheel(Generic[T]):
         return len(self._slot_of)
 
     def set(self, item: T, at: float) -> None:
-        """The item is due at `at` (seconds of a clock), instead of any time before."""
+        """Make the item due at `at` (seconds of a clock), instead of its former deadline."""
         self.discard(item)
         slot = max(int(at / self.resolution) + 1, self._done + 1)
         self._slots.setdefault(slot, set()).add(item)
@@ -35,7 +35,7 @@ class TimerWheel(Generic[T]):
                 del self._slots[slot]
 
     def due(self, now: float) -> list[T]:
-        """Take out the items whose deadline has come."""
+        """Remove and return the items whose deadline has come."""
         reached = int(now / self.resolution)
         due: list[T] = []
         for slot in sorted(slot for slot in self._slots if slot <= reached):

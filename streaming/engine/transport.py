@@ -1,4 +1,4 @@
-"""TCP as this project's server uses it: Twisted's own classes, which write at once and notice who does not listen."""
+"""TCP for this project's server: Twisted's own classes, which write at once and notice clients that do not read."""
 
 import asyncio
 import logging
@@ -19,34 +19,34 @@ from streaming.engine.sinks import Sink
 logger = logging.getLogger(__name__)
 
 # New connections that are accepted, and whose first request is read, in one turn of the event loop: a few milliseconds.
-# After an outage thousands come at once, and prices for those that are back are not to wait for all of them.
+# After an outage thousands come at once, and prices for those that are back must not wait for all of them.
 _MOST_A_TURN = 16
-# Seconds in which no connection is accepted, after one could not be.
+# Seconds without accepting, after a connection could not be accepted.
 _PAUSE = 0.5
-# How often one that does not take all is looked at while its patience runs.
-_LOOKS = 10
-# Of Linux's tcp_info: the bytes that the peer's machine has acknowledged, and those that ours has not sent yet.
+# How often a stalled connection is checked until its timeout.
+_CHECKS = 10
+# Of Linux's tcp_info: bytes that the peer's machine has acknowledged, and bytes that ours has not sent yet.
 _TCP_INFO = struct.Struct("=120xQ16xI")
 
 
 class Upgraded(Protocol):
-    """A WebSocket connection, as its transport sees it."""
+    """A WebSocket connection, as its transport calls it."""
 
     heard_at: float  # when something last came, seconds of the monotonic clock
     sink: Sink
 
     def blocked(self) -> None:
-        """The kernel takes no more for now."""
+        """The kernel takes no more bytes for now."""
 
     def drained(self) -> None:
-        """All that was written has left."""
+        """All written bytes have left."""
 
     def ping(self) -> None:
-        """Ask for a sign of life."""
+        """Request a sign of life."""
 
 
 class AcceptThrottle:
-    """Lets in so many new connections a turn of the event loop, in the order they came."""
+    """Limits new connections to `most` in a turn of the event loop, in the order of their arrival."""
 
     def __init__(self, most: int = _MOST_A_TURN) -> None:
         self._most = self._left = most
@@ -54,7 +54,7 @@ class AcceptThrottle:
         self._is_turning = False
 
     def admits(self, transport: "PriceTransport") -> bool:
-        """Whether the connection may be read from now; if not, it is not read from until its turn."""
+        """Return True if the connection may be read from now; else it is paused until its turn."""
         if not self._is_turning:
             self._is_turning = True
             asyncio.get_running_loop().call_soon(self._turn)
@@ -79,30 +79,28 @@ class AcceptThrottle:
 
 
 class PriceTransport(tcp.Server):
-    """A TCP connection that gives its data to the kernel at once and keeps only what that does not take.
+    """A TCP connection that gives its data to the kernel at once, and keeps only what the kernel does not take.
 
     Twisted's own `write` waits for the reactor to find the socket writable: three system calls instead of one.
     """
 
-    # When the client was last seen to take something of what waits for it here; None while nothing waits.
+    # When the client last took some of the bytes that wait here; None while none wait.
     stalled_since: float | None = None
-    # How much it had taken by the last look, and when that was.
+    # How much it had taken by the last check, and when that was.
     _taken = 0
-    _looked_at = 0.0
-    # The WebSocket connection that this became, if it did.
-    upgraded: "Upgraded | None" = None
+    _checked_at = 0.0
+    upgraded: Upgraded | None = None  # the WebSocket connection that this became
     is_admitted = False
-    # Since when a complete request is waited for; None while one is being answered.
+    # Since when the server waits for a complete request; None while one is being answered.
     waiting_since: float | None = None
-    # False on a descriptor of the reserve: streaming/engine/descriptors.py.
-    may_stay = True
+    may_stay = True  # False on a descriptor of the reserve: see descriptors.py
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.waiting_since = now = time.monotonic()
         server = self.server.factory.server
         self.may_stay = server.reserve.admits(self, self.socket.fileno())
-        # Clients that come all at once are not to be asked for signs of life all at once ever after.
+        # Spread the pings of clients that came all at once.
         server.timers.set(self, now + server.idle_timeout * random.uniform(0.2, 0.5))  # noqa: S311  (no secret)
 
     @property
@@ -117,17 +115,17 @@ class PriceTransport(tcp.Server):
         try:
             sent = self.socket.send(data)
         except OSError:
-            sent = 0  # nothing more is taken now; if ever, the reactor finds out
+            sent = 0  # the kernel takes no more now; the reactor finds out whether it ever does
         if sent < len(data):
             self.keep(data[sent:])
 
     def keep(self, data: bytes) -> None:
-        """Hold what the kernel did not take, until it does."""
-        self.stalled_since = self._looked_at = time.monotonic()
+        """Keep data that the kernel did not take, until it does."""
+        self.stalled_since = self._checked_at = time.monotonic()
         self._taken, _ = self._delivery()
-        # Until now it was looked at seldom.
+        # From now on it is checked more often.
         server = self.server.factory.server
-        server.timers.set(self, self.stalled_since + server.idle_timeout / _LOOKS)
+        server.timers.set(self, self.stalled_since + server.idle_timeout / _CHECKS)
         if self.upgraded:
             self.upgraded.blocked()
         super().write(data)
@@ -143,7 +141,7 @@ class PriceTransport(tcp.Server):
         self.write(b"".join(iovec))
 
     def stopWriting(self) -> None:
-        """Twisted calls this when its buffer is empty, and at the connection's end."""
+        """Note that all has left: Twisted calls this when its buffer is empty, and at the connection's end."""
         super().stopWriting()
         if self.stalled_since is not None:
             self.stalled_since = None
@@ -151,22 +149,22 @@ class PriceTransport(tcp.Server):
                 self.upgraded.drained()
 
     def check(self, now: float) -> None:
-        """End the connection if it has used its patience up, and say when to look at it again."""
+        """End the connection if its timeout is over; else ping if need be, and set the time of the next check."""
         server = self.server.factory.server
         timeout = server.idle_timeout
         taken, unsent = self._delivery()
         progress = taken != self._taken
         if self.stalled_since is not None:
-            # Its silence says nothing: who does not take our answers is not read from.
+            # Its silence proves nothing: a client that does not take our answers is not read from.
             if progress:
-                self.stalled_since = self._looked_at  # or any time since
+                self.stalled_since = self._checked_at  # or at any time since
             if now >= self.stalled_since + timeout:
                 self.give_up(CloseReason.STALLED)
                 return
-            again = min(self.stalled_since + timeout, now + timeout / _LOOKS)
+            again = min(self.stalled_since + timeout, now + timeout / _CHECKS)
         elif self.upgraded:
             if unsent and progress:
-                self.upgraded.heard_at = now  # a ping would still be here, behind what it takes so slowly
+                self.upgraded.heard_at = now  # a ping would still be here, behind data that it takes slowly
             silent = now - self.upgraded.heard_at
             if silent >= timeout:
                 self.give_up(CloseReason.SILENT)
@@ -179,26 +177,26 @@ class PriceTransport(tcp.Server):
             if now >= again:
                 self.give_up("without a complete request")
                 return
-        self._taken, self._looked_at = taken, now
+        self._taken, self._checked_at = taken, now
         server.timers.set(self, again)
 
     def _delivery(self) -> tuple[int, int]:
         """How many bytes the client's machine has acknowledged, and how many our kernel has not sent yet.
 
-        Zeros where the kernel does not tell: then a client has to take all that waits for it within its patience.
+        Zeros if the kernel cannot tell: then a client has to take all that waits for it within the timeout.
         """
         if sys.platform != "linux":
             return 0, 0
         taken, unsent = _TCP_INFO.unpack(self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))
         return taken, unsent
 
-    def give_up(self, why: str) -> None:
-        """End the connection without a farewell, which would not be heard."""
-        # A browser that keeps a connection for later is nothing to tell of.
+    def give_up(self, reason: str) -> None:
+        """Abort the connection: a close frame would not be read."""
+        # A browser that keeps an idle connection is not worth a line.
         level = logging.INFO if self.upgraded else logging.DEBUG
-        logger.log(level, "dropping the connection of %s: %s for too long", self.client[0], why)
+        logger.log(level, "dropping the connection of %s: %s for too long", self.client[0], reason)
         if self.upgraded:
-            self.upgraded.sink.dropped = why
+            self.upgraded.sink.dropped = reason
         self.abortConnection()
 
     @property
@@ -206,7 +204,7 @@ class PriceTransport(tcp.Server):
         return not self.upgraded and self.waiting_since is None
 
     def drop(self) -> None:
-        """End at once a connection on the reserve, to make room for the next."""
+        """Abort a connection on the reserve, to make room for the next."""
         if not self.upgraded and not self.is_being_answered:
             self.server.factory.server.refused(RejectReason.DESCRIPTORS)
         self.abortConnection()
@@ -221,9 +219,9 @@ class PriceTransport(tcp.Server):
 
 
 class PricePort(tcp.Port):
-    """The listening port, which makes connections of our kind.
+    """The listening port, which makes `PriceTransport`s.
 
-    Where no descriptor is left, Twisted's own closes each new connection, and logs nothing.
+    Twisted's own silently closes each new connection when no descriptor is left.
     """
 
     def doRead(self) -> None:
@@ -233,10 +231,10 @@ class PricePort(tcp.Port):
             except BlockingIOError:
                 return
             except (ConnectionAbortedError, PermissionError):
-                continue  # it has gone, or a firewall does not want it
+                continue  # it has gone, or a firewall rejects it
             except OSError as error:
                 self.factory.server.reserve.cannot_accept(error)
-                # What waits would call this again and again.
+                # Waiting connections would call this again and again.
                 self.stopReading()
                 self.reactor.callLater(_PAUSE, self._go_on)
                 return

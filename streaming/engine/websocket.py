@@ -1,4 +1,4 @@
-"""One WebSocket connection: Autobahn's and Daphne's protocol, held to RFC 6455 and 7692, and a `Sink` of frames."""
+"""One WebSocket connection: Autobahn's and Daphne's protocol, bound to RFC 6455 and 7692, and its sink of frames."""
 
 import asyncio
 import logging
@@ -25,19 +25,19 @@ logger = logging.getLogger(__name__)
 # A close frame holds 125 bytes, two of which are the code (RFC 6455, 5.5.1).
 _LONGEST_REASON = 123
 _PING = b"\x89\x00"
-# The answer to it: six bytes, of which the last four are a mask of the client's choice.
+# The answer to it: six bytes, of which the last four are the client's mask.
 _PONG = b"\x8a\x80"
-# The kernel takes no more of us than this beyond what it has sent: what a client has not read yet is to stay ours,
-# where the newest price can still replace it. (What is under way to a distant client does not count.)
+# The kernel takes no more bytes than this beyond those that it has sent: updates that a client has not read yet stay
+# here, where the newest prices can still replace them. (Bytes under way to a distant client do not count.)
 _MOST_UNSENT = 4096
-# Seconds that a client has to answer our close frame; Autobahn rounds the end down to a whole second of the clock, so
-# that its own 1 would be any time from none.
+# Seconds that a client has to answer our close frame. Autobahn rounds the end down to a whole second of the clock, so
+# that its own 1 would be any time from 0 to 1.
 _CLOSING = 2
-# What stands for a code where a close frame had none, and where there was no close frame (RFC 6455, 7.1.5).
+# The codes that stand for a close frame without a code, and for none at all (RFC 6455, 7.1.5).
 _NO_CODE, _ABNORMAL = 1005, 1006
-# A client's messages that may wait for the application, and how soon it is looked at again whether they still do.
+# A client's messages that may wait for the application, and the seconds from one check to the next while more wait.
 _MOST_UNANSWERED = 64
-_LOOK_AGAIN = 0.05
+_CHECK_AGAIN = 0.05
 # Headers of a handshake as RFC 6455 writes them (9.1, 4.3), where Autobahn is content with less.
 _VERSION = re.compile("[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]")
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105  (a grammar, not a password)
@@ -49,8 +49,8 @@ _EXTENSIONS = re.compile(rf"{_EXTENSION}(?:,{_EXTENSION})*")
 class PriceProtocol(WebSocketProtocol):
     """One WebSocket connection."""
 
-    # Autobahn copies its factory's options to every connection, and prints them for a log that nobody keeps: a fifth of
-    # a handshake. Here they are attributes of a class: see `factory_for`.
+    # Autobahn copies its factory's options to every connection, and formats them for a log that is discarded: a fifth
+    # of a handshake. Here they are attributes of a class: see `factory_for`.
     CONFIG_ATTRS = ()
 
     server: Any = None
@@ -90,14 +90,14 @@ class PriceProtocol(WebSocketProtocol):
         return super().onConnect(request)
 
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
-        """Every refusal comes by here: Autobahn's, `onConnect`'s and the application's."""
+        """Count and log each refused handshake: by Autobahn, by `onConnect` or by the application."""
         server = self.factory.server_class
         server.refused(RejectReason.RESTART if server.draining else RejectReason.HANDSHAKE)
         self._debug("WebSocket handshake of %s refused: %d %r", code, reason)
         super().failHandshake(reason, code, responseHeaders)
 
     def onOpenHandshakeTimeout(self) -> None:
-        # Or the transport gives it up for silent, whichever clock is first: see `connectionLost`.
+        # Or the transport drops it as silent, whichever timer is first: see `connectionLost`.
         if self.state == self.STATE_CONNECTING:
             self.factory.server_class.refused(RejectReason.HANDSHAKE)
         super().onOpenHandshakeTimeout()
@@ -109,15 +109,15 @@ class PriceProtocol(WebSocketProtocol):
             self._wait_for_the_application()
 
     def _wait_for_the_application(self) -> None:
-        """Read nothing more until the application has taken what was read: it may be waiting for a database.
+        """Pause reading until the application has taken its messages: it may be waiting for a database.
 
-        After a close frame of ours too: a connection that is closed on unread data is reset, our words lost.
+        Go on after our close frame too: closing with unread data would reset the connection, and lose the frame.
         """
         if self.state == self.STATE_CLOSED:
             return
         if self.application_queue.qsize() > _MOST_UNANSWERED:
             self.transport.stopReading()
-            asyncio.get_running_loop().call_later(_LOOK_AGAIN, self._wait_for_the_application)
+            asyncio.get_running_loop().call_later(_CHECK_AGAIN, self._wait_for_the_application)
         else:
             self._is_waiting = False
             if self.sink.writable:
@@ -126,12 +126,12 @@ class PriceProtocol(WebSocketProtocol):
     def dataReceived(self, data: bytes) -> None:
         self.heard_at = time.monotonic()
         if self.failedByMe:
-            return  # whatever a client says that has broken the protocol (RFC 6455, 7.1.7)
+            return  # discard all data of a client that has broken the protocol (RFC 6455, 7.1.7)
         if self.state == self.STATE_CONNECTING and len(self.data) > self.factory.server_class.limits.max_message_bytes:
             self.failHandshake("Wait for the answer to the handshake before you send more")
             return
         if len(data) == 6 and data.startswith(_PONG) and self.state == self.STATE_OPEN and self.is_between_frames:
-            return  # at 10,000 connections most of what comes in, and Autobahn takes its time
+            return  # at 10,000 connections these are most of the input, and Autobahn is slow
         super().dataReceived(data)
 
     def ping(self) -> None:
@@ -140,29 +140,29 @@ class PriceProtocol(WebSocketProtocol):
 
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
         if code == Close.TOO_BIG.code and self.failedByMe:
-            reasonUtf8 = Close.TOO_BIG.reason.encode()  # Autobahn's own words would be a sentence with the numbers
+            reasonUtf8 = Close.TOO_BIG.reason.encode()  # Autobahn's own is a sentence with the numbers
         super().sendCloseFrame(code, reasonUtf8, isReply)
         self.sink.is_open = False
         if self.failedByMe:
             self.sink.dropped = CloseReason.TOO_BIG if code == Close.TOO_BIG.code else CloseReason.PROTOCOL
             self._debug_error((reasonUtf8 or b"").decode(), code, self.sink.dropped)
-            # It may go on sending, and a connection that is closed on unread data is reset, our words lost. So this
-            # side ends, and the other has until the closing handshake's time-out.
+            # The client may go on sending, and closing with unread data would reset the connection, and lose the frame.
+            # So close this side only; the client has until the closing handshake's timeout.
             self.transport.loseWriteConnection()
 
     def dropConnection(self, abort: bool = False) -> None:
-        """Autobahn resets the connection when a client has answered our close frame, as if something were wrong."""
+        """Close a connection cleanly whose client has answered our close frame: Autobahn would reset it."""
         super().dropConnection(abort and not self.wasClean)
 
     def onMessageFrameBegin(self, length: int) -> None:
-        """End a message that is over the limit before it is read: the frames that it has so far and this one's header.
+        """Reject a message over the limit before it is read, by the lengths of its frames so far.
 
-        Autobahn's own limit would count what is compressed together with what it inflates to.
+        Autobahn's own limit would add compressed and inflated bytes.
         """
         super().onMessageFrameBegin(length)
         inflating = self._inflation is not None and self._inflation.is_inflating
         most = self.server.limits.max_message_bytes
-        # Fragments of nothing cost memory too.
+        # Empty fragments take memory too.
         if (not inflating and self.message_data_total_length > most) or len(self.message_data) > most:
             self.failedByMe = True
             self.sendCloseFrame(Close.TOO_BIG.code)
@@ -170,7 +170,7 @@ class PriceProtocol(WebSocketProtocol):
     def onOpen(self) -> None:
         if self._perMessageCompress is not None:
             self.sink.window_bits = self._perMessageCompress.server_max_window_bits
-            # Autobahn's own would keep 40 KB for a next message, and take one that was broken off for whole.
+            # Autobahn's own would keep 40 KB for the next message, and accept a message that was broken off.
             self._perMessageCompress = self._inflation = _Inflation(self.server.limits.max_message_bytes)
         self.sink.is_open = self._was_open = True
         self._debug("WebSocket connection of %s: opened")
@@ -190,17 +190,17 @@ class PriceProtocol(WebSocketProtocol):
         if self._was_open and reason.check(ConnectionLost) and not self.sink.dropped:
             self._debug_error(reason.getErrorMessage(), _ABNORMAL, reason.type.__name__)
         super().connectionLost(reason)
-        self.is_closed = None  # its result is this very object, which only the collector would find
+        self.is_closed = None  # its result is this object: a cycle that only the collector would find
 
-    # --- what LOG_LEVEL=DEBUG tells of a connection ------------------------------------------------------------------
+    # --- log lines of LOG_LEVEL=DEBUG --------------------------------------------------------------------------------
 
     def _debug(self, message: str, *values: object) -> None:
-        """Log a message, whose first value is the peer. Costs nothing at other levels, for thousands of connections."""
+        """Log a message, whose first value is the peer; at other levels at no cost to thousands of connections."""
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(message, self.transport.peer, *values)
 
     def _how_it_closed(self) -> tuple[str, int, str]:
-        """The side that closed, the close code and the reason."""
+        """The side that closed, the code and the reason."""
         if self.closedByMe:
             return "by the server", self.localCloseCode, (self.localCloseReason or b"").decode()
         if self.wasClean:
@@ -217,12 +217,10 @@ class PriceProtocol(WebSocketProtocol):
     # --- back-pressure ------------------------------------------------------------------------------------------------
 
     def blocked(self) -> None:
-        """The kernel takes no more for now."""
         self.sink.writable = False
-        self.transport.stopReading()  # who does not take our answers is not to ask for more
+        self.transport.stopReading()  # a client that does not take our answers must not cause more
 
     def drained(self) -> None:
-        """All that was written has left."""
         self.sink.writable = True
         self.heard_at = time.monotonic()
         if self.state == self.STATE_OPEN:
@@ -235,7 +233,7 @@ class PriceProtocol(WebSocketProtocol):
     # --- from and to the application ---------------------------------------------------------------------------------
 
     def handle_reply(self, message: dict[str, Any]) -> None:
-        """Daphne drops empty messages and the reason of a close; Autobahn's `sendClose` refuses 1008 and its like."""
+        """Send what Daphne and Autobahn would not: empty messages, a reason for a close, and codes such as 1008."""
         if message["type"] == "websocket.send" and self.state != self.STATE_CONNECTING:
             match message.get("text"), message.get("bytes"):
                 case str(text), None:
@@ -256,14 +254,14 @@ class PriceProtocol(WebSocketProtocol):
             super().handle_reply(message)
 
     async def taken(self) -> None:
-        """Wait until the kernel has taken all that was written, or the connection is lost: back-pressure."""
+        """Wait until the kernel has taken all written bytes, or the connection is lost: back-pressure."""
         if self.state == self.STATE_OPEN and not self.sink.writable:
             if self._taken is None:
                 self._taken = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._taken)
 
     def end(self, code: int, reason: str) -> None:
-        """Send a close frame, with as much of the reason as it holds."""
+        """Send a close frame, with as much of the reason as fits."""
         if self.state == self.STATE_OPEN:
             if not _may_be_sent(code):
                 logger.error("the application closes with %s, which is no code for a close frame: 1011 is sent", code)
@@ -272,7 +270,7 @@ class PriceProtocol(WebSocketProtocol):
             self.sendCloseFrame(code=code, reasonUtf8=cut.encode(), isReply=False)
 
     def restart(self) -> None:
-        """Say that the process ends: in the application's words first."""
+        """Let the application write its last message, and close with 1012."""
         if self.sink.listener is not None:
             self.sink.listener.restart()
         self.end(Close.RESTART.code, Close.RESTART.reason)
@@ -284,10 +282,10 @@ class PriceProtocol(WebSocketProtocol):
 
 
 class FrameSink:
-    """A connection's `Sink`: from here a frame goes to the kernel at once.
+    """A connection's `Sink`, which gives frames to the kernel at once.
 
-    Between two connections' turns the kernel's network code has had the processor's caches to itself: what a turn
-    touches lies close together here, not in the large dictionaries of the protocol and the transport.
+    From one connection's write to the next the kernel's network code fills the processor's caches: so the data that a
+    write needs lie close together here, not in the large dictionaries of the protocol and the transport.
     """
 
     __slots__ = ("_send", "_threshold", "_transport", "dropped", "is_open", "listener", "window_bits", "writable")
@@ -296,9 +294,9 @@ class FrameSink:
         self.writable = True
         self.dropped = ""
         self.listener: Listener | None = None
-        # Whether messages may be sent: after the handshake, before the close frame.
+        # True after the handshake, until the close frame: then messages may be sent.
         self.is_open = False
-        # The client's window for compressed messages, as a power of two; 0 where there is no compression.
+        # The client's window for compressed messages, as a power of two; 0 without compression.
         self.window_bits = 0
         self._transport = transport
         self._send = transport.socket.send
@@ -328,10 +326,10 @@ class FrameSink:
 
 
 def factory_for(server: Any) -> WebSocketFactory:
-    """What makes the WebSocket connections of a server."""
+    """The factory for a server's WebSocket connections."""
     factory = WebSocketFactory(server, server=server.server_name)
     factory.setProtocolOptions(
-        # A violation of the protocol is answered with a close frame that names it, not with a dropped connection.
+        # A breach of the protocol is answered with a close frame that names it, not with a dropped connection.
         failByDrop=False,
         allowNullOrigin=True,
         openHandshakeTimeout=server.limits.timeout,
@@ -345,12 +343,12 @@ def factory_for(server: Any) -> WebSocketFactory:
 
 
 def _may_be_sent(code: int) -> bool:
-    """Whether an endpoint may set this code in a close frame (RFC 6455, 7.4, and what was registered since)."""
+    """Return True if a close frame may have this code (RFC 6455, 7.4, and codes registered since)."""
     return 3000 <= code <= 4999 or (1000 <= code <= 1014 and code not in (1004, 1005, 1006))
 
 
 class _Inflation:
-    """The extension that Autobahn uses for a client's messages; ours are compressed by streaming/engine/frames.py."""
+    """The extension that Autobahn uses for a client's messages; frames.py compresses ours."""
 
     EXTENSION_NAME = compression.EXTENSION
 
@@ -370,7 +368,7 @@ class _Inflation:
         assert self._inflater is not None
         self._taken += len(data)
         try:
-            if self._taken > 2 * self._most:  # blocks of nothing, without an end
+            if self._taken > 2 * self._most:  # endless empty blocks
                 raise compression.TooLargeError
             said = self._inflater.take(data, self._left)
             self._left -= len(said)
@@ -390,7 +388,7 @@ class _Inflation:
 
 
 class _Accepted(PerMessageDeflateOfferAccept):
-    """Our answer to an offer of permessage-deflate: nobody keeps a context."""
+    """Our answer to an offer of permessage-deflate: neither side keeps a context."""
 
     @classmethod
     def of_all(cls, offers: list[Any]) -> "_Accepted":
