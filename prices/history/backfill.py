@@ -1,67 +1,44 @@
-"""History filled in from a vendor's past days. (From a file: prices/history/csv_import.py.)
-
-Nothing here is published, and no price in force changes. What is there stays, unless it is to be replaced; so whatever
-was interrupted is gone on with by doing it again.
-"""
+"""History filled in from a provider's past days: day candles, call by call, within the provider's quota."""
 
 import datetime as dt
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from django.conf import settings
-from django.db import transaction
 
 from infra import schema
-from prices.domain import candles
 from prices.domain.candles import Interval
 from prices.domain.days import SpotQuote, day_figures
 from prices.domain.provider_table import ArchiveRow
-from prices.domain.quotes import Metal, Quote, kind_of, rounded
+from prices.domain.quotes import Metal, Quote
 from prices.history import candle_store
 from prices.history.candle_store import Series
 from prices.history.csv_format import Bar
-from prices.history.sanity import Nearest, Point, Validator
-from prices.models import Head, ProviderState, SilentDay
+from prices.history.filling import INSTANT, Filled, series_of, validator, write_bars
+from prices.history.sanity import Point
+from prices.models import ProviderState, SilentDay
 from prices.premiums import PremiumHistory, before_premium, with_premium
 from prices.providers import FETCH_DAYS
 from prices.providers.errors import NoDataError, ProviderError
 from prices.providers.http import TRIES, Client
 from prices.providers.parsing import dates_between
-from prices.sanity_bands import bands
 from prices.sources import registry
 
 _A_DAY: Final = dt.timedelta(days=1)
-# After so long, a day that a vendor knows nothing of stays so.
+# After this long, a day without data is taken to stay so.
 _SETTLED: Final = dt.timedelta(days=7)
-_INSTANT: Final = dt.timedelta(microseconds=1)
-
-
-@dataclass(slots=True)
-class Filled:
-    """How many days, candles or ticks were `written`, were `there` already, and are `unknown` to the vendor; `failures`
-    says of each other one why it could not be had, and `violations` why it could not be believed.
-    """
-
-    written: int = 0
-    there: int = 0
-    unknown: int = 0
-    failures: list[str] = field(default_factory=list)
-    violations: list[str] = field(default_factory=list)
 
 
 class QuotaEndsError(Exception):
-    """The calls that may be used are used; says when to go on."""
-
-
-# --- a vendor's past days --------------------------------------------------------------------------------------------
+    """No more calls may be made; says when the quota begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class DaysRequest:
-    """One call: for these metals, the days from `first` to `last`, both with them."""
+    """One call: for these metals, the days from `first` to `last`, both included."""
 
     metals: tuple[Metal, ...]
     first: dt.date
@@ -71,7 +48,7 @@ class DaysRequest:
 def plan(
     missing: Mapping[dt.date, AbstractSet[Metal]], *, days_per_call: int, brings_all: bool
 ) -> Iterator[DaysRequest]:
-    """The fewest calls that bring the metals that are missing on each day, oldest first. Pure."""
+    """The fewest calls for the metals that are missing on each day, oldest first. Pure."""
     dates = sorted(date for date, metals in missing.items() if metals)
     if not brings_all:
         yield from (
@@ -90,9 +67,9 @@ def plan(
 def missing_days(
     archive: ArchiveRow, metals: Sequence[Metal], first: dt.date, last: dt.date, *, replace: bool = False
 ) -> dict[dt.date, set[Metal]]:
-    """The metals that each day from `first` to `last` has no candle of, of the days on which the market was open.
+    """The metals without a candle, for each day from `first` to `last` on which the market was open.
 
-    To `replace` candles, those that this vendor did not give are missing too.
+    With `replace`, a candle that is not this provider's counts as missing.
     """
     missing = {date: set(metals) for date in dates_between(first, last) if _is_open(date)}
     local = candle_store.zone()
@@ -117,13 +94,12 @@ def leave_out_no_data(archive: ArchiveRow, missing: Mapping[dt.date, set[Metal]]
     return len(known)
 
 
-def fetch_days(
+def fill(
     archive: ArchiveRow, request: DaysRequest, *, leave: int, replace: bool, now: dt.datetime, confirmed: bool = False
 ) -> Filled:
-    """Make one call, and write the days that it brings and that can be believed (prices/history/sanity.py), or all of
-    them where somebody `confirmed` them.
+    """Make one call and write its days: those that keep the sanity rules, or all of them if they are `confirmed`.
 
-    Raises QuotaEndsError where no more than `leave` calls are left in the vendor's quota, and ProviderError.
+    Raises QuotaEndsError if no more than `leave` calls are left in the provider's quota, and ProviderError.
     """
     source = schema.get_or_create(ProviderState.objects.all(), name=archive.provider)
     left = source.calls_left(now)
@@ -141,7 +117,7 @@ def fetch_days(
         found = {}
     finally:
         registry.count_calls(archive.provider, client.calls, now, reservation)
-    filled = Filled(unknown=_remember_no_data(archive, request, found, now))
+    filled = Filled(no_data=_remember_no_data(archive, request, found, now))
     days: dict[tuple[dt.date, Metal], Quote] = {}
     for (date, metal), said in found.items():
         if isinstance(said, ProviderError):
@@ -153,11 +129,11 @@ def fetch_days(
         for day, why in _violations(days, premiums).items():
             del days[day]
             filled.violations.append(why)
-    by_series: dict[Series, list[candles.Candle]] = {}
-    for (date, metal), said in days.items():
-        by_series.setdefault(series_of(metal), []).append(_day(date, said, premiums, now))
-    for series, given in by_series.items():
-        filled.written += put_missing(series, given, archive.provider, replace=replace)
+    by_series: dict[Series, list[Bar]] = {}
+    for (date, metal), quote in days.items():
+        by_series.setdefault(series_of(metal), []).append(_bar(date, quote, premiums))
+    for series, bars in by_series.items():
+        filled.written += write_bars(series, bars, archive.provider, replace=replace, now=now)
     filled.there = len(days) - filled.written
     return filled
 
@@ -165,38 +141,26 @@ def fetch_days(
 def _violations(
     days: Mapping[tuple[dt.date, Metal], Quote], premiums: PremiumHistory
 ) -> dict[tuple[dt.date, Metal], str]:
-    """The days of an answer that cannot be believed, and why."""
-    validator = Validator(bands(settings.BASE_CURRENCY))
+    """The days of an answer that break a sanity rule, each with its violation."""
+    rules = validator(premiums)
     places: dict[str, tuple[dt.date, Metal]] = {}
-    for (date, metal), said in sorted(days.items()):
-        quote, at = before_premium(said), candle_store.midnight(date)
-        figures = {"price": quote.price}
-        figures |= {name: amount for name in ("open", "high", "low") if (amount := getattr(quote, name))}
+    for (date, metal), quote in sorted(days.items()):
+        spot = before_premium(quote)
+        figures = {"price": spot.price}
+        figures |= {name: amount for name in ("open", "high", "low") if (amount := getattr(spot, name))}
         place = f"{date} {metal}"
         places[place] = date, metal
-        series = series_of(metal)
-        validator.take(series, metal, Point(place, at, quote.price), figures, nearest(series, premiums))
-    return {places[found.place]: str(found) for found in validator.violations()}
-
-
-def nearest(series: Series, premiums: PremiumHistory) -> Nearest:
-    """A function that gives the kept price of a series nearest to a moment, at spot."""
-
-    def point(at: dt.datetime) -> Point | None:
-        candle = series.nearest(at)
-        if candle is None:
-            return None
-        price = rounded(candle.close / premiums.at(series.metal, candle.start))
-        return Point(f"the {candle.interval} candle of {candle.start:%Y-%m-%dT%H:%MZ}", candle.start, price)
-
-    return point
+        rules.take(series_of(metal), metal, Point(place, candle_store.midnight(date), spot.price), figures)
+    return {places[found.place]: str(found) for found in rules.violations()}
 
 
 def _remember_no_data(
     archive: ArchiveRow, request: DaysRequest, found: Collection[tuple[dt.date, Metal]], now: dt.datetime
 ) -> int:
-    """Remember the days of a call that the vendor knows nothing of, where they are long over; returns how many days it
-    knows nothing of. An answer without any of several days is not remembered: that may be a defect of the vendor's."""
+    """Remember the no-data days of a call, of those that are long over; returns how many there are in all.
+
+    An answer without any of several days is not remembered: that may be a defect of the provider's.
+    """
     dates = [date for date in dates_between(request.first, request.last) if _is_open(date)]
     no_data = [(date, metal) for date in dates for metal in request.metals if (date, metal) not in found]
     if found or request.first == request.last:
@@ -211,23 +175,18 @@ def _remember_no_data(
     return len(no_data)
 
 
-def series_of(metal: str, source: str = "") -> Series:
-    """The series of a metal's prices from a source; without one, live."""
-    return Series(metal, settings.BASE_CURRENCY, kind_of(source))
-
-
 def _is_open(date: dt.date) -> bool:
-    """Whether the market was open for a moment of this day of UTC's."""
+    """Whether the market was open at any time of this day, by UTC."""
     begins = dt.datetime.combine(date, dt.time(), dt.UTC)
     return settings.MARKET_CALENDAR.open_time(begins, begins + _A_DAY) > dt.timedelta(0)
 
 
-def _day(date: dt.date, said: Quote, premiums: PremiumHistory, now: dt.datetime) -> candles.Candle:
-    """A vendor's day as the candle of the day of that date here, with the premium that was in force at its end."""
-    end = candle_store.midnight(date + _A_DAY) - _INSTANT
-    quote = with_premium(said, {said.metal: premiums.at(said.metal, end)})
+def _bar(date: dt.date, quote: Quote, premiums: PremiumHistory) -> Bar:
+    """A provider's day, which is UTC's, as the day of that date in TIME_ZONE, with the premium at its end."""
+    end = candle_store.midnight(date + _A_DAY) - INSTANT
+    quote = with_premium(quote, {quote.metal: premiums.at(quote.metal, end)})
     figures = day_figures(SpotQuote.of(quote))
-    bar = Bar(
+    return Bar(
         metal=quote.metal,
         interval=Interval.DAY,
         start=candle_store.midnight(date),
@@ -236,32 +195,3 @@ def _day(date: dt.date, said: Quote, premiums: PremiumHistory, now: dt.datetime)
         low=figures.low,
         close=quote.price,
     )
-    return given_whole(bar, now)
-
-
-def given_whole(bar: Bar, now: dt.datetime) -> candles.Candle:
-    """A candle that was not made of ticks of ours.
-
-    `first_at` and `last_at` are no ticks' times: with them its open stands against any tick, and where it is over, its
-    close too. One that is still running takes its close from the ticks to come.
-    """
-    end = bar.interval.end(bar.start, candle_store.zone())
-    return candles.Candle(
-        interval=bar.interval,
-        start=bar.start,
-        open=bar.open,
-        high=bar.high,
-        low=bar.low,
-        close=bar.close,
-        ticks=0,
-        first_at=bar.start,
-        last_at=end - _INSTANT if end <= now else bar.start,
-        seq=0,
-    )
-
-
-def put_missing(series: Series, given: Sequence[candles.Candle], source: str, *, replace: bool) -> int:
-    """Write candles that were given whole, but where others are, unless these are to be replaced; returns how many."""
-    with transaction.atomic():
-        Head.locked()
-        return series.add(given, source, replace=replace)

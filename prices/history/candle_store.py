@@ -4,7 +4,7 @@ Whoever writes candles holds the lock of `Head`, so that no tick is added to wha
 """
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from operator import attrgetter
@@ -62,13 +62,16 @@ _WHERE_ONE_IS = f"ON CONFLICT ({', '.join(_KEY)}) DO"
 _IN_ITS_PLACE = "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in (*_FIGURES, "source"))
 _HAD, _NEW = (", ".join(f"{row}.{name}" for name in _FIGURES) for row in ("had", "excluded"))
 _DIFFERS = f"({_HAD}) <> ({_NEW})"
-# A candle that was filled in itself, of no more ticks than the new one; but no minute whose ticks are kept no longer.
-_MAY_GO = (
+# Which candle a new one may take the place of. The moment is `kept_from`: of an older candle, ticks may be gone.
+# When history is filled in, one that was filled in itself, of no more ticks; but no minute whose ticks may be gone.
+_FILLED_IN = (
     f"had.seq = 0 AND had.source = '' AND had.ticks <= excluded.ticks AND (had.interval <> '{Interval.MINUTE}'"
     " OR had.start >= %s)"
 )
+# When candles are made anew, one that was made of ticks: of all of them, or of no more than the new one.
+_OF_TICKS = "had.source = '' AND (had.start >= %s OR had.ticks <= excluded.ticks)"
 _HOUR = dt.timedelta(hours=1)
-_INSTANT = dt.timedelta(microseconds=1)
+LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 # From a moment on until before another.
@@ -132,7 +135,15 @@ class Series:
         """
         if replace:
             return set(self._put(made, "", f"{_IN_ITS_PLACE} WHERE {_DIFFERS}"))
-        return set(self._put(made, "", f"{_IN_ITS_PLACE} WHERE {_DIFFERS} AND {_MAY_GO}", [("start", kept_from)]))
+        return set(self._put(made, "", f"{_IN_ITS_PLACE} WHERE {_DIFFERS} AND {_FILLED_IN}", [("start", kept_from)]))
+
+    def rebuild(self, made: Iterable[candles.Candle], *, kept_from: dt.datetime, given_too: bool) -> None:
+        """Write candles that were made anew from ticks, but over those alone that hold no ticks which they lack.
+
+        Candles that a source gave whole stay, unless they are to be replaced too.
+        """
+        given = " OR had.source <> ''" if given_too else ""
+        self._put(made, "", f"{_IN_ITS_PLACE} WHERE ({_OF_TICKS}){given}", [("start", kept_from)])
 
     def _put(
         self, made: Iterable[candles.Candle], source: str, action: str, values: Iterable[tuple[str, object]] = ()
@@ -185,19 +196,19 @@ def midnight(date: dt.date) -> dt.datetime:
     return Interval.DAY.start(dt.datetime.combine(date, dt.time(12), local), local)
 
 
-def kept_from(now: dt.datetime) -> dt.datetime | None:
-    """The moment from which on all ticks are kept; None where they are kept for good.
+def kept_from(now: dt.datetime) -> dt.datetime:
+    """The moment from which on all ticks are kept; the first of all where TICKS_KEPT_FOR is none.
 
     It is the beginning of a day: retention takes whole days, so that it leaves no candle a part of its ticks.
     """
     if settings.TICKS_KEPT_FOR is None:
-        return None
+        return LONG_AGO
     return Interval.DAY.start(now - settings.TICKS_KEPT_FOR, zone())
 
 
 def oldest(series: Series) -> dt.datetime | None:
     """The moment of the oldest tick or minute of a series; None where it has none."""
-    any_time = (dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC))
+    any_time = (LONG_AGO, dt.datetime.max.replace(tzinfo=dt.UTC))
     tick = series.ticks(*any_time).order_by("at").values_list("at", flat=True).first()
     minute = series.kept(Interval.MINUTE, *any_time).values_list("start", flat=True).first()
     return min((at for at in (tick, minute) if at), default=None)
@@ -279,27 +290,6 @@ def put(rows: Sequence[Candle]) -> None:
     )
 
 
-def put_where(
-    series: Series,
-    interval: Interval,
-    made: Iterable[candles.Candle],
-    may_replace: Callable[[Candle, candles.Candle], bool],
-) -> set[dt.datetime]:
-    """Write candles of one interval, oldest first: new ones, and those that may replace the one that is there.
-
-    `may_replace` is given the one that is there and the new one. Returns when those that are written begin.
-    """
-    found = list(made)
-    if not found:
-        return set()
-    there = {row.start: row for row in series.kept(interval, found[0].start, found[-1].start + _INSTANT)}
-    rows = [
-        series.row(candle) for candle in found if (row := there.get(candle.start)) is None or may_replace(row, candle)
-    ]
-    put(rows)
-    return {row.start for row in rows}
-
-
 def _in_spans(
     model: type[_Row], column: str, spans: Sequence[Span], which: str, values: Sequence[tuple[str, object]]
 ) -> list[_Row]:
@@ -327,7 +317,7 @@ def rebuild(series: Series, start: dt.datetime, end: dt.datetime, *, given_too: 
     local = zone()
     end = Interval.DAY.end(Interval.DAY.start(end, local), local)
     day = Interval.DAY.start(start, local)
-    rule = _Rule.now(given_too)
+    first_kept = kept_from(timezone.now())
     while day < end:
         next_day = Interval.DAY.end(day, local)
         hour = day
@@ -336,33 +326,15 @@ def rebuild(series: Series, start: dt.datetime, end: dt.datetime, *, given_too: 
             with transaction.atomic():
                 Head.locked()
                 ticks = candles.effective(counted(price) for price in series.ticks(hour, until).order_by())
-                put_where(series, Interval.MINUTE, candles.fold(ticks, Interval.MINUTE, local), rule.may_replace)
+                minutes = candles.fold(ticks, Interval.MINUTE, local)
+                series.rebuild(minutes, kept_from=first_kept, given_too=given_too)
             hour = until
         with transaction.atomic():
             Head.locked()
-            _rebuild_from_minutes(series, day, next_day, local, rule)
+            longer = _longer_candles(series, day, next_day, local)
+            series.rebuild(longer, kept_from=first_kept, given_too=given_too)
         yield next_day
         day = next_day
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """Rule for the candles that a rebuild may replace: of one that begins before `gone_before`, ticks may be gone."""
-
-    gone_before: dt.datetime
-    given_too: bool
-
-    @classmethod
-    def now(cls, given_too: bool) -> "_Rule":
-        never = dt.datetime.min.replace(tzinfo=dt.UTC)
-        kept_for = settings.TICKS_KEPT_FOR
-        return cls(timezone.now() - kept_for if kept_for else never, given_too)
-
-    def may_replace(self, row: Candle, candle: candles.Candle) -> bool:
-        """Whether a candle may take the place of the one that is there."""
-        if row.source:
-            return self.given_too
-        return candle.start >= self.gone_before or candle.ticks >= row.ticks
 
 
 def _recounted(series: Series, at: dt.datetime, local: ZoneInfo) -> list[Candle]:
@@ -408,22 +380,23 @@ def _with_ticks(given: candles.Candle, ticks: candles.Candle, slips: Collection[
     return candles.merged(without, ticks)
 
 
-def _rebuild_from_minutes(series: Series, start: dt.datetime, end: dt.datetime, local: ZoneInfo, rule: _Rule) -> None:
-    """All longer candles that begin in a day, and those that the day begins in: an hour may hold midnight."""
+def _longer_candles(series: Series, start: dt.datetime, end: dt.datetime, local: ZoneInfo) -> list[candles.Candle]:
+    """The longer candles that begin in a day, and those that the day begins in: an hour may hold midnight.
+
+    Deletes those that have no minute left, which were made for another time zone.
+    """
     begin = start - _HOUR
     minutes = [row.value() for row in series.kept(Interval.MINUTE, begin, end + _HOUR)]
+    found: list[candles.Candle] = []
     for interval in Interval:
         if interval is Interval.MINUTE:
             continue
-        by_start: dict[dt.datetime, list[candles.Candle]] = {}
-        for minute in minutes:
-            by_start.setdefault(interval.start(minute.start, local), []).append(minute)
-        whole = {
-            at: within
-            for at, within in by_start.items()
-            if begin <= at and interval.end(at, local) > start and interval.end(at, local) <= end + _HOUR
-        }
-        # One that no minute is left for was made for another time zone.
-        series.kept(interval, start, end).filter(source="").exclude(start__in=whole).delete()
-        made = (candles.widened(within, interval, at) for at, within in whole.items())
-        put_where(series, interval, made, rule.may_replace)
+        whole = [
+            candle
+            for candle in candles.longer(minutes, interval, local)
+            if begin <= candle.start and start < interval.end(candle.start, local) <= end + _HOUR
+        ]
+        lasting = [candle.start for candle in whole]
+        series.kept(interval, start, end).filter(source="").exclude(start__in=lasting).delete()
+        found += whole
+    return found

@@ -19,17 +19,14 @@ from prices.domain import candles
 from prices.domain.candles import Counted, Interval
 from prices.domain.quotes import PriceKind, rounded
 from prices.history import candle_store, csv_format, partitions
-from prices.history.backfill import Filled, given_whole, nearest, put_missing, series_of
-from prices.history.candle_store import Series, Span
+from prices.history.candle_store import LONG_AGO, Series, Span
 from prices.history.csv_format import Bar, CsvError, Tick
+from prices.history.filling import INSTANT, Filled, series_of, validator, write_bars
 from prices.history.sanity import Point, Validator
 from prices.models import Head, Price
 from prices.premiums import PremiumHistory
-from prices.sanity_bands import bands
 
 _LONGER: Final = [interval for interval in Interval if interval is not Interval.MINUTE]
-_LONG_AGO: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
-_INSTANT: Final = dt.timedelta(microseconds=1)
 _at = attrgetter("at")
 # In one transaction, which is to take less than a second: ticks, their minutes, and the days whose candles are made.
 _TICKS: Final = 4000
@@ -51,13 +48,15 @@ _TICK_COLUMNS: Final = (
 
 
 def validated(lines: Iterable[str], *, now: dt.datetime) -> Validator:
-    """A validator that was given all prices of a file, at spot (prices/history/sanity.py). Raises CsvError where the
-    file cannot be read.
+    """Apply the sanity rules to all prices of a file, at spot, until the validator is full.
+
+    Raises CsvError if any line of the file cannot be read.
     """
-    premiums, validator = PremiumHistory(), Validator(bands(settings.BASE_CURRENCY))
+    premiums = PremiumHistory()
+    rules = validator(premiums)
     for line, row in _rows(lines, now):
-        if validator.is_full:
-            continue  # that the rest can be read is still to be seen
+        if rules.is_full:
+            continue  # the rest is only read, for its CsvError
         if isinstance(row, Bar):
             series, at = series_of(row.metal), row.start
             figures = {"close": row.close, "open": row.open, "high": row.high, "low": row.low}
@@ -70,8 +69,8 @@ def validated(lines: Iterable[str], *, now: dt.datetime) -> Validator:
             place = f"{place} less its premium"
             figures = {name: rounded(amount / premium) for name, amount in figures.items()}
         price = next(iter(figures.values()))
-        validator.take(series, row.metal, Point(place, at, price), figures, nearest(series, premiums))
-    return validator
+        rules.take(series, row.metal, Point(place, at, price), figures)
+    return rules
 
 
 def from_csv(lines: Iterable[str], *, replace: bool = False, now: dt.datetime) -> Filled:
@@ -111,8 +110,8 @@ class _Import:
         self._now = now
         self._local = candle_store.zone()
         # From a whole day on, so that each candle is made of stored ticks alone, or of none.
-        self._stored_from = candle_store.kept_from(now) or _LONG_AGO
-        self._bars: dict[Series, list[candles.Candle]] = {}
+        self._stored_from = candle_store.kept_from(now)
+        self._bars: dict[Series, list[Bar]] = {}
         self._ticks: dict[Series, list[Tick]] = {}
         # When the minute and the day of each series' last tick end, and how many of all wait to be written.
         self._minute_ends: dict[Series, dt.datetime] = {}
@@ -122,18 +121,18 @@ class _Import:
     def take(self, row: Tick | Bar) -> None:
         if isinstance(row, Bar):
             bars = self._bars.setdefault(series_of(row.metal), [])
-            bars.append(given_whole(row, self._now))
+            bars.append(row)
             if len(bars) == _MINUTES:
                 self._write_bars()
             return
         series = series_of(row.metal, row.source)
-        if row.at >= self._minute_ends.get(series, _LONG_AGO):
+        if row.at >= self._minute_ends.get(series, LONG_AGO):
             if self._ticks_waiting >= _TICKS or self._minutes_waiting >= _MINUTES or self._days_waiting >= _DAYS:
                 self._write_minutes()
             minute = Interval.MINUTE.start(row.at, self._local)
             self._minute_ends[series] = Interval.MINUTE.end(minute, self._local)
             self._minutes_waiting += 1
-            if row.at >= self._day_ends.get(series, _LONG_AGO):
+            if row.at >= self._day_ends.get(series, LONG_AGO):
                 self._day_ends[series] = Interval.DAY.end(Interval.DAY.start(row.at, self._local), self._local)
                 self._days_waiting += 1
         self._ticks.setdefault(series, []).append(row)
@@ -146,7 +145,7 @@ class _Import:
 
     def _write_bars(self) -> None:
         for series, bars in self._bars.items():
-            written = put_missing(series, bars, csv_format.CSV, replace=self._replace)
+            written = write_bars(series, bars, csv_format.CSV, replace=self._replace, now=self._now)
             self.filled.written += written
             self.filled.there += len(bars) - written
         self._bars = {}
@@ -256,7 +255,7 @@ class _Import:
         for start in candles.starts(minutes, Interval.DAY, self._local):
             end = Interval.DAY.end(start, self._local)
             begin = Interval.HOUR.start(start, self._local)
-            until = Interval.HOUR.end(Interval.HOUR.start(end - _INSTANT, self._local), self._local)
+            until = Interval.HOUR.end(Interval.HOUR.start(end - INSTANT, self._local), self._local)
             if days and begin <= days[-1][1]:
                 days[-1] = (days[-1][0], until)
             else:

@@ -4,6 +4,7 @@ import datetime as dt
 import logging
 from typing import Final
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Max
 
@@ -30,9 +31,9 @@ def keep_history(*, now: dt.datetime) -> int:
     """
     Head.expect_whole_database()
     partitions.create_ahead(now)
-    before = kept_from(_at_most(now))
-    if before is None:
+    if settings.TICKS_KEPT_FOR is None:
         return 0
+    before = kept_from(_at_most(now))
     if connection.vendor == "postgresql":
         return len(partitions.drop_before(before) or [])
     return _delete_before(before)

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from prices.domain.quotes import UNITS, Metal
 from prices.domain.sanity import Band
@@ -44,8 +44,8 @@ class Violation:
         return f"{self.place}: {self.detail}"
 
 
-# Gives the price that is kept nearest to a moment, of a key of the caller's; None where there is none.
-Nearest: TypeAlias = Callable[[dt.datetime], Point | None]
+# The stored price of a series, by the caller's key for it, that is nearest to a moment; None where there is none.
+Nearest: TypeAlias = Callable[[Any, dt.datetime], Point | None]
 
 
 @dataclass(slots=True)
@@ -85,8 +85,9 @@ class _Sequence:
 class Validator:
     """Applies the rules to prices, in any order of time; neighbours are those that are given one after the other."""
 
-    def __init__(self, bands: Mapping[Metal, Band]) -> None:
+    def __init__(self, bands: Mapping[Metal, Band], nearest: Nearest) -> None:
         self._bands = bands
+        self._nearest = nearest
         self._found: list[Violation] = []
         self._sequences: dict[object, _Sequence] = {}
         # The first price of each series for which there was neither a band nor a price that is kept.
@@ -98,17 +99,14 @@ class Validator:
         violating = sum(len(sequence.violating) for sequence in self._sequences.values())
         return len(self._found) + violating >= MOST
 
-    def take(self, key: object, metal: Metal, point: Point, figures: Mapping[str, Decimal], nearest: Nearest) -> None:
-        """Apply the rules to a price of the series `key`, and to all figures of its line, among them the price.
-
-        `nearest` is called once a series, at its first price.
-        """
+    def take(self, key: object, metal: Metal, point: Point, figures: Mapping[str, Decimal]) -> None:
+        """Apply the rules to a price of the series `key`, and to all figures of its line, the price among them."""
         if detail := self._of_itself(metal, point, figures):
             self._found.append(Violation(point.place, detail))
             return
         sequence = self._sequences.get(key)
         if sequence is None:
-            kept = nearest(point.at)
+            kept = self._nearest(key, point.at)
             if kept and self._outside(metal, kept.price):
                 kept = None
             sequence = self._sequences[key] = _Sequence(kept or point, is_known=kept is not None)

@@ -182,7 +182,7 @@ def test_that_a_provider_has_no_data_for_several_days_is_not_believed_for_good(
 
 
 def test_what_was_interrupted_goes_on(database: None, metals_dev: MetalsDev, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = backfill.fetch_days
+    real = backfill.fill
     calls = iter(range(10))
 
     def interrupted(*arguments: Any, **options: Any) -> Any:
@@ -190,7 +190,7 @@ def test_what_was_interrupted_goes_on(database: None, metals_dev: MetalsDev, mon
             raise KeyboardInterrupt
         return real(*arguments, **options)
 
-    monkeypatch.setattr(backfill, "fetch_days", interrupted)
+    monkeypatch.setattr(backfill, "fill", interrupted)
     with pytest.raises(KeyboardInterrupt):
         days("--days-per-call=1", last=MONDAY + dt.timedelta(days=3))
     days("--days-per-call=1", last=MONDAY + dt.timedelta(days=3))

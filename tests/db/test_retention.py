@@ -109,7 +109,7 @@ def test_a_tick_that_staff_delete_while_it_is_kept_is_in_no_candle_made_anew() -
     assert minutes() == [(9000, 9050, 9000, 9050, 2)]
 
 
-def test_what_was_given_whole_is_made_of_our_ticks_only_where_that_is_fetched() -> None:
+def test_a_candle_that_was_given_whole_is_made_of_our_ticks_only_with_given() -> None:
     say((NOW, 9000), (NOW + 20 * SECOND, 9100))
     Candle.objects.filter(interval="1d").update(open=Decimal(8000), source="metals_dev")
     given = all_candles()

@@ -16,10 +16,10 @@ YEAR = 365 * DAY
 
 def violations(*prices: tuple[dt.datetime, str], kept: Point | None = None, band: Band | None = None) -> list[str]:
     """The places of the prices of one series that cannot be believed, by their number in the order given."""
-    validator = Validator({Metal.GOLD: band} if band else {})
+    validator = Validator({Metal.GOLD: band} if band else {}, lambda key, at: kept)
     for number, (at, price) in enumerate(prices):
         point = Point(str(number), at, Decimal(price))
-        validator.take("gold", Metal.GOLD, point, {"price": point.price}, lambda at: kept)
+        validator.take("gold", Metal.GOLD, point, {"price": point.price})
     return [found.place for found in validator.violations()]
 
 
@@ -75,17 +75,17 @@ def test_a_price_that_is_out_of_its_band_is_no_neighbour() -> None:
 
 
 def test_each_series_has_neighbours_of_its_own() -> None:
-    validator = Validator({})
+    validator = Validator({}, lambda key, at: None)
     for key, metal, price in (("gold", Metal.GOLD, "100"), ("silver", Metal.SILVER, "1"), ("gold", Metal.GOLD, "101")):
         point = Point(key, NOW, Decimal(price))
-        validator.take(key, metal, point, {"price": point.price}, lambda at: None)
+        validator.take(key, metal, point, {"price": point.price})
     assert validator.violations() == []
 
 
 def test_what_is_looked_for_has_an_end() -> None:
-    validator = Validator({Metal.GOLD: Band(Decimal(50), Decimal(200))})
+    validator = Validator({Metal.GOLD: Band(Decimal(50), Decimal(200))}, lambda key, at: None)
     for number in range(MOST):
         assert not validator.is_full
         point = Point(str(number), NOW, Decimal(1))
-        validator.take("gold", Metal.GOLD, point, {"price": point.price}, lambda at: None)
+        validator.take("gold", Metal.GOLD, point, {"price": point.price})
     assert validator.is_full

@@ -20,8 +20,9 @@ from tqdm import tqdm
 from infra.postgresql import long_work
 from prices.domain.provider_table import ARCHIVE_TABLE, PROVIDER_TABLE
 from prices.history import backfill, csv_import
-from prices.history.backfill import Filled, QuotaEndsError
+from prices.history.backfill import QuotaEndsError
 from prices.history.csv_format import CsvError
+from prices.history.filling import Filled
 from prices.history.sanity import MOST
 from prices.management import arguments
 from prices.providers.errors import ProviderError, QuotaError
@@ -71,7 +72,7 @@ class Command(BaseCommand):
             filled = self._from_csv(csv, options["replace"], options["confirm"])
         else:
             filled = self._from_provider(str(provider), options)
-        unknown = f", {filled.unknown} that {provider} knows nothing of" if filled.unknown else ""
+        unknown = f", {filled.no_data} that {provider} knows nothing of" if filled.no_data else ""
         self.stdout.write(
             f"{filled.written} written, {filled.there} there already, {len(filled.failures)} unusable{unknown}"
         )
@@ -132,12 +133,12 @@ class Command(BaseCommand):
         missing = backfill.missing_days(archive, metals, first, last, replace=options["replace"])
         filled = Filled(there=sum(len(metals) - len(without) for without in missing.values()))
         if not options["again"]:
-            filled.unknown = backfill.leave_out_no_data(archive, missing, now=now)
+            filled.no_data = backfill.leave_out_no_data(archive, missing, now=now)
         requests = list(backfill.plan(missing, days_per_call=per_call, brings_all=archive.brings_all))
         with arguments.bar(len(requests), "call") as bar:
             for request in requests:
                 try:
-                    some = backfill.fetch_days(
+                    some = backfill.fill(
                         archive,
                         request,
                         leave=options["leave"],
@@ -159,7 +160,7 @@ class Command(BaseCommand):
                     ) from error
                 filled.written += some.written
                 filled.there += some.there
-                filled.unknown += some.unknown
+                filled.no_data += some.no_data
                 filled.failures += some.failures
                 filled.violations += some.violations
                 bar.update()
