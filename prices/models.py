@@ -21,7 +21,6 @@ from prices.domain.quota import Quota
 from prices.domain.quotes import (
     FALLBACK,
     LARGEST_PRICE,
-    PRICE_STEP,
     Change,
     DayFigures,
     Metal,
@@ -33,6 +32,7 @@ from prices.domain.quotes import (
 )
 from prices.domain.sanity import SanityRule
 from prices.domain.succession import Last
+from prices.domain.units import PRICE_STEP
 
 logger = logging.getLogger(__name__)
 

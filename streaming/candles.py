@@ -9,10 +9,9 @@ from typing import TypeAlias
 
 import msgspec
 
-from infra import formats
 from prices.domain.candles import Candle
+from prices.domain.wire import CandleData
 from streaming import protocol
-from streaming.protocol import CandleData
 
 CandlesByMetal: TypeAlias = Mapping[str, Mapping[str, list[CandleData]]]
 
@@ -28,22 +27,7 @@ class CandleUpdate(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, candle: Candle, end: dt.datetime) -> "CandleUpdate":
         """Convert a candle, which ends at `end`, to the wire's fields."""
-        number = formats.number
-        return cls(
-            interval=candle.interval,
-            start=candle.start,
-            seq=candle.seq,
-            data=CandleData(
-                start=formats.time(candle.start),
-                end=formats.time(end),
-                open=number(candle.open),
-                high=number(candle.high),
-                low=number(candle.low),
-                close=number(candle.close),
-                ticks=candle.ticks,
-                closed=False,
-            ),
-        )
+        return cls(interval=candle.interval, start=candle.start, seq=candle.seq, data=CandleData.of(candle, end))
 
 
 # Closed candles of a series that are kept however many publications ago they closed: two hours of minutes, so that a

@@ -12,11 +12,12 @@ import msgspec
 
 from prices.domain.positions import Position
 from prices.domain.quotes import Metal, PriceKind, kind_of
+from prices.domain.wire import ChangeData
 from prices.publishing.snapshot import MOVES_KEPT, PUBLICATIONS_KEPT, Snapshot
 from streaming import publish, subscription
 from streaming.metrics import Fault, Metrics
 from streaming.protocol import EVERY_METAL
-from streaming.publication_log import PublicationLog, PublicationMessage, Quoted, change_data
+from streaming.publication_log import PublicationLog, PublicationMessage, Quoted
 
 logger = logging.getLogger(__name__)
 
@@ -225,7 +226,7 @@ class PriceFeed:
                 self.audience.begin_epoch(position.epoch)
                 self._received_seq = position.seq  # its own numbers were of the other epoch
             if is_another_epoch or not all(map(self.log.append, publications)) or position.seq > self.log.seq:
-                moves = [(seq, change_data(change)) for seq, change in snapshot.moves]
+                moves = [(seq, ChangeData.of(change)) for seq, change in snapshot.moves]
                 self.log.replace(position, latest, publications, moves, snapshot.moves_since)
             elif list(latest.items()) != list(self.log.latest.items()):
                 self.log.relist(latest)

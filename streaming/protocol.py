@@ -7,19 +7,21 @@ UTF-8. This module knows no Django, no socket and no clock. docs/protocol.md is 
 import enum
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeAlias, TypeGuard
 
 import msgspec
 
 from infra import formats
+from prices.domain.candles import Interval
+from prices.domain.quotes import Metal
+from prices.domain.wire import CandleData, ChangeData, PriceData
 
 SUBPROTOCOL: Final = "swarnaai-v1"
 # A client that cannot set a header offers this, followed by its token, beside the one above. It is never selected.
 BEARER_SUBPROTOCOL: Final = "swarnaai.bearer."
-METALS: Final = ("gold", "silver", "platinum", "palladium")
+METALS: Final = tuple(metal.value for metal in Metal)
 EVERY_METAL: Final = frozenset(METALS)
-CANDLES: Final = ("1m", "5m", "15m", "1h", "1d")
+CANDLES: Final = tuple(interval.value for interval in Interval)
 # An `interval` beyond a day, or a `since` beyond what an SQL bigint holds, is a mistake in the client.
 LONGEST_INTERVAL_MS: Final = 86_400_000
 LARGEST_SEQ: Final = 2**63 - 1
@@ -100,21 +102,25 @@ class Ping:
 # say what to send instead. tests/unit/test_asyncapi.py checks that both accept and reject the same messages.
 
 
+_MetalName: TypeAlias = Literal[(*METALS, "*")]  # type: ignore[valid-type]  # their names are said in prices.domain
+_IntervalName: TypeAlias = Literal[CANDLES]  # type: ignore[valid-type]
+
+
 class SubscribeMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribe"):
     """A subscribe as it is written; the answer is `subscribed`, and then the prices."""
 
-    metals: list[Literal["gold", "silver", "platinum", "palladium", "*"]]
+    metals: list[_MetalName]
     interval: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_INTERVAL_MS)] | None = None
     since: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_SEQ)] | None = None
     epoch: str | None = None
-    candles: list[Literal["1m", "5m", "15m", "1h", "1d"]] | None = None
+    candles: list[_IntervalName] | None = None
     id: Scalar = None
 
 
 class UnsubscribeMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="unsubscribe"):
     """An unsubscribe as it is written; the answer is `unsubscribed`."""
 
-    metals: list[Literal["gold", "silver", "platinum", "palladium", "*"]]
+    metals: list[_MetalName]
     id: Scalar = None
 
 
@@ -229,48 +235,6 @@ def _candles(message: Mapping[str, Any]) -> frozenset[str] | None:
 
 
 # --- what the server sends -----------------------------------------------------------------------------------------
-
-
-class PriceData(msgspec.Struct, frozen=True, kw_only=True):
-    """A metal's entry in `data`; amounts per gram. `stale` depends on the time, and is set on sending."""
-
-    price: Decimal
-    change: Decimal
-    changePercent: Decimal
-    high: Decimal
-    low: Decimal
-    open: Decimal
-    previousClose: Decimal | None
-    timestamp: str
-    source: str
-    stale: bool
-    bid: Decimal | msgspec.UnsetType = msgspec.UNSET
-    ask: Decimal | msgspec.UnsetType = msgspec.UNSET
-    # True for a fallback that staff have neither entered nor confirmed; else absent.
-    example: bool | msgspec.UnsetType = msgspec.UNSET
-
-
-class ChangeData(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry in `changes`."""
-
-    metal: str
-    oldPrice: Decimal
-    newPrice: Decimal
-    changePercent: Decimal
-    direction: str
-
-
-class CandleData(msgspec.Struct, frozen=True, kw_only=True):
-    """A candle in `candles`; amounts per gram. One that is not `closed` is live."""
-
-    start: str
-    end: str
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    ticks: int
-    closed: bool
 
 
 class Feed(enum.StrEnum):

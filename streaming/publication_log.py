@@ -16,11 +16,11 @@ import msgspec
 
 from infra import formats
 from prices.domain.positions import Position
-from prices.domain.quotes import Change, DayFigures, Metal, Publication, PublishedQuote, Quote
+from prices.domain.quotes import DayFigures, Metal, Publication, PublishedQuote, Quote
+from prices.domain.wire import ChangeData, PriceData
 from streaming import protocol
 from streaming.candles import CandleLog, CandlesByMetal, CandleUpdate
 from streaming.engine.frames import Frame
-from streaming.protocol import ChangeData, PriceData
 
 # Updates cached between two publications. Cohorts need few; a stranger's `since` values must not fill memory.
 _MOST_CACHED = 512
@@ -37,28 +37,8 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, published: PublishedQuote) -> "Quoted":
         """Convert a published quote to the wire's fields."""
-        quote, day = published.quote, published.day
-        number = formats.number
-        return cls(
-            seq=published.seq,
-            currency=quote.currency,
-            quoted_at=quote.quoted_at,
-            data=PriceData(
-                price=number(quote.price),
-                change=number(published.change),
-                changePercent=number(published.change_percent),
-                high=number(day.high),
-                low=number(day.low),
-                open=number(day.open),
-                previousClose=None if day.previous_close is None else number(day.previous_close),
-                timestamp=formats.time(quote.quoted_at),
-                source=quote.source,
-                stale=False,
-                bid=msgspec.UNSET if quote.bid is None else number(quote.bid),
-                ask=msgspec.UNSET if quote.ask is None else number(quote.ask),
-                example=quote.example or msgspec.UNSET,
-            ),
-        )
+        quote = published.quote
+        return cls(seq=published.seq, data=PriceData.of(published), currency=quote.currency, quoted_at=quote.quoted_at)
 
     def published(self, metal: Metal) -> PublishedQuote:
         """The published quote that `of` converted, without its spot price, which does not travel."""
@@ -79,17 +59,6 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def change_data(change: Change) -> ChangeData:
-    """Convert a significant move to the wire's fields."""
-    return ChangeData(
-        metal=change.metal.value,
-        oldPrice=formats.number(change.old_price),
-        newPrice=formats.number(change.new_price),
-        changePercent=formats.number(change.change_percent),
-        direction=change.direction,
-    )
-
-
 class PublicationMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One publication, as it travels between processes: the metals whose quotes were new, and significant moves."""
 
@@ -108,7 +77,7 @@ class PublicationMessage(msgspec.Struct, frozen=True, kw_only=True):
             seq=published.seq,
             published_at=published.published_at,
             quotes={quoted.quote.metal.value: Quoted.of(quoted) for quoted in published.quotes},
-            changes=[change_data(change) for change in published.changes],
+            changes=[ChangeData.of(change) for change in published.changes],
             candles={
                 metal.value: [CandleUpdate.of(candle, end) for candle, end in of_metal]
                 for metal, of_metal in published.candles.items()

@@ -24,7 +24,8 @@ from infra.fixed_window import FixedWindowCounter
 from infra.rest.problems import CONTENT_TYPE, problem
 from infra.rest.renderers import NumberRenderer
 from prices.api import answers
-from prices.domain.quotes import PURITIES, UNITS, Metal
+from prices.domain.quotes import Metal
+from prices.domain.units import PURITIES, UNITS
 from streaming.hub import Hub
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]

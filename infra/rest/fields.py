@@ -19,13 +19,6 @@ class Amount(serializers.DecimalField):
         return formats.number(Decimal(super().to_representation(value)))
 
 
-class Flag(serializers.BooleanField):
-    """A boolean that is None where it is false, and so left out."""
-
-    def to_representation(self, value: bool) -> Any:
-        return value or None
-
-
 class Time(serializers.DateTimeField):
     """UTC with milliseconds and `Z`, as on the stream."""
 

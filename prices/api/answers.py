@@ -2,13 +2,15 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
 from django.conf import settings
 from django.http import HttpRequest
 
-from prices.api.serializers import QuoteSerializer
 from prices.domain.quotes import Metal, PublishedQuote
+from prices.domain.wire import PriceData
 from prices.publishing import snapshot
 
 # In the ASGI scope of a process that has the prices in memory: what gives them, or None while it does not.
@@ -55,5 +57,6 @@ def market(now: dt.datetime) -> str:
 def _quote(
     published: PublishedQuote, current: snapshot.Snapshot, asked: Mapping[str, str], now: dt.datetime
 ) -> dict[str, Any]:
-    data = QuoteSerializer(published.in_units(**asked), context={"snapshot": current, "now": now}).data
-    return {name: value for name, value in data.items() if value is not None or name == "previousClose"}
+    data = PriceData.of(published.in_units(**asked), stale=current.is_stale(published, now))
+    fields: dict[str, Any] = msgspec.to_builtins(data, builtin_types=[Decimal])
+    return fields

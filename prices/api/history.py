@@ -27,7 +27,8 @@ from prices.api.serializers import (
     TickSerializer,
 )
 from prices.domain.candles import Interval
-from prices.domain.quotes import PriceKind, converted, shown_kinds, usual_kind
+from prices.domain.quotes import PriceKind, shown_kinds, usual_kind
+from prices.domain.units import converted
 from prices.history import candle_store
 from prices.history.candle_store import Series
 from prices.models import ListedMetal, Price, SignificantChange

@@ -10,13 +10,14 @@ from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from rest_framework import serializers
 
 from infra import formats
-from infra.rest.fields import Amount, Flag, Time
+from infra.rest.fields import Amount, Time
 from infra.rest.strict import Choice, StrictQuerySerializer, StrictSerializer
 from prices import schedule
 from prices.api.pages import CursorField
 from prices.domain.breaker import State
 from prices.domain.candles import Interval
-from prices.domain.quotes import PURITIES, UNITS, Metal, PublishedQuote
+from prices.domain.quotes import Metal
+from prices.domain.units import PURITIES, UNITS
 from prices.models import Configuration, FallbackPrice
 from prices.sources.health import Health
 
@@ -193,31 +194,28 @@ class ChangePageSerializer(_PageSerializer):
 class QuoteSerializer(serializers.Serializer):
     """One metal's published quote."""
 
-    price = Amount(source="quote.price")
+    # The fields of prices.domain.wire.PriceData.
+    price = Amount()
     change = Amount(help_text="Against the previous close; 0 while there is none.")
-    changePercent = Amount(source="change_percent")
-    high = Amount(source="day.high")
-    low = Amount(source="day.low")
-    open = Amount(source="day.open")
-    previousClose = Amount(source="day.previous_close", allow_null=True)
-    timestamp = Time(source="quote.quoted_at", help_text="When the source quoted it, UTC.")
+    changePercent = Amount()
+    high = Amount()
+    low = Amount()
+    open = Amount()
+    previousClose = Amount(allow_null=True)
+    timestamp = Time(help_text="When the source quoted it, UTC.")
     source = serializers.CharField(  # type: ignore[assignment]  # DRF takes declared fields off the class
-        source="quote.source", help_text="A provider, `fallback` or `simulated`."
+        help_text="A provider, `fallback` or `simulated`."
     )
-    stale = serializers.SerializerMethodField(
-        help_text="Older than the freshness limit, by the hours in which its market is open."
+    stale = serializers.BooleanField(
+        read_only=True, help_text="Older than the freshness limit, by the hours in which its market is open."
     )
-    bid = Amount(source="quote.bid", required=False, help_text="Absent where the source gives none.")
-    ask = Amount(source="quote.ask", required=False, help_text="Absent where the source gives none.")
-    example = Flag(
-        source="quote.example",
+    bid = Amount(required=False, help_text="Absent where the source gives none.")
+    ask = Amount(required=False, help_text="Absent where the source gives none.")
+    example = serializers.BooleanField(
         required=False,
         help_text="True for a fallback that came with the installation, and that no member of staff has entered or "
         "confirmed; absent otherwise.",
     )
-
-    def get_stale(self, published: PublishedQuote) -> bool:
-        return self.context["snapshot"].is_stale(published, self.context["now"])  # type: ignore[no-any-return]  # context is untyped
 
 
 class PricesSerializer(serializers.Serializer):

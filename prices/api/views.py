@@ -31,7 +31,8 @@ from prices.api.serializers import (
     ProviderSerializer,
     QuerySerializer,
 )
-from prices.domain.quotes import PURITIES, UNITS, Metal, rounded
+from prices.domain.quotes import Metal
+from prices.domain.units import PURITIES, UNITS, rounded
 from prices.models import Configuration, FallbackPrice, ListedMetal, Premium, ProviderState
 from prices.sanity_bands import bands
 from prices.sources import registry

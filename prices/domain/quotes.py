@@ -9,44 +9,13 @@ import enum
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
-from fractions import Fraction
+from decimal import ROUND_HALF_EVEN, Decimal
 from functools import partial
 from typing import Final
 
 from prices.domain.candles import Candle
+from prices.domain.units import converted, rounded
 
-GRAMS_PER_TROY_OUNCE: Final = Decimal("31.1034768")
-GRAMS_PER_TOLA: Final = Decimal("11.6638038")
-
-# Grams in one unit, by the name the API knows it by. Fractions, here and below: 14/24 has no last decimal, and by any
-# that is cut off, what lies halfway between two published prices goes to the wrong one. The browser has the same tables
-# (streaming/static/streaming/units.js).
-UNITS: Final[Mapping[str, Fraction]] = {
-    "gram": Fraction(1),
-    "10gram": Fraction(10),
-    "tola": Fraction(GRAMS_PER_TOLA),
-    "kg": Fraction(1000),
-    "troy_ounce": Fraction(GRAMS_PER_TROY_OUNCE),
-}
-
-# Parts of fine metal in one part of alloy. Karat k is k/24; a fineness is parts per thousand, and 999 is what the trade
-# calls fine: the very metal that prices are quoted for.
-PURITIES: Final[Mapping[str, Fraction]] = {
-    "24k": Fraction(1),
-    "22k": Fraction(22, 24),
-    "18k": Fraction(18, 24),
-    "14k": Fraction(14, 24),
-    "999": Fraction(1),
-    "995": Fraction(995, 1000),
-    "916": Fraction(916, 1000),
-    "750": Fraction(750, 1000),
-    "585": Fraction(585, 1000),
-}
-
-# Everything published has at most four decimals; everything stored has exactly four, so that what is read back from any
-# database equals what was sent.
-PRICE_STEP: Final = Decimal("0.0001")
 PERCENT_STEP: Final = Decimal("0.01")
 # Per gram: far above any price in any currency (rhodium in rials is below 10^10), and all that SQLite keeps exactly,
 # for which a decimal is a float of fifteen digits. One that it rounded up may not even be read back.
@@ -279,29 +248,6 @@ class Publication:
     quotes: tuple[PublishedQuote, ...]
     changes: tuple[Change, ...]
     candles: Mapping[Metal, Sequence[tuple[Candle, dt.datetime]]] = field(default_factory=dict, compare=False)
-
-
-def per_gram(price: Decimal, grams: Decimal = GRAMS_PER_TROY_OUNCE) -> Decimal:
-    """From a price for so many grams, a troy ounce with most vendors, to per gram; rounded to what is published."""
-    with localcontext() as context:
-        context.prec = 40
-        return rounded(price / grams)
-
-
-def converted(price: Decimal, *, unit: str = "gram", purity: str = "24k") -> Decimal:
-    """A price per gram of fine metal as one per `unit` of metal of `purity`, to the four decimals that are published.
-
-    Rounded once, half to even, from the exact product. Raises KeyError for an unknown unit or purity.
-    """
-    exact = Fraction(price) * UNITS[unit] * PURITIES[purity]
-    return round(exact / Fraction(PRICE_STEP)) * PRICE_STEP
-
-
-def rounded(price: Decimal) -> Decimal:
-    """To the four decimals that are stored and published."""
-    with localcontext() as context:
-        context.prec = 40
-        return price.quantize(PRICE_STEP, ROUND_HALF_EVEN)
 
 
 def percent(part: Decimal, whole: Decimal | None) -> Decimal:

@@ -19,7 +19,8 @@ from itertools import chain
 from typing import Final, Protocol, TypeVar
 
 from prices.domain.candles import Interval
-from prices.domain.quotes import LARGEST_PRICE, Metal, rounded
+from prices.domain.quotes import LARGEST_PRICE, Metal
+from prices.domain.units import rounded
 
 # The source of what comes from a file that names none.
 CSV: Final = "csv"

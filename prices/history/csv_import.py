@@ -17,7 +17,8 @@ from django.db import transaction
 from prices import sql
 from prices.domain import candles
 from prices.domain.candles import Counted, Interval
-from prices.domain.quotes import PriceKind, rounded
+from prices.domain.quotes import PriceKind
+from prices.domain.units import rounded
 from prices.history import candle_store, csv_format, partitions
 from prices.history.candle_store import LONG_AGO, Series, Span
 from prices.history.csv_format import Bar, CsvError, Tick

@@ -14,7 +14,8 @@ from django.conf import settings
 from django.db import transaction
 
 from prices.domain.candles import Candle
-from prices.domain.quotes import kind_of, rounded
+from prices.domain.quotes import kind_of
+from prices.domain.units import rounded
 from prices.history import candle_store
 from prices.history.candle_store import Series
 from prices.history.csv_format import Bar

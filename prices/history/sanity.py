@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
-from prices.domain.quotes import UNITS, Metal
+from prices.domain.quotes import Metal
 from prices.domain.sanity import Band
+from prices.domain.units import UNITS
 
 # So many violations are remembered: a reader who has to mend more will look at the file again.
 MOST: Final = 1000

@@ -16,7 +16,8 @@ from typing import Any, Final
 from django.conf import settings
 
 from infra.clock import Clock
-from prices.domain.quotes import GRAMS_PER_TROY_OUNCE, Metal, Quote
+from prices.domain.quotes import Metal, Quote
+from prices.domain.units import GRAMS_PER_TROY_OUNCE
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client, api_key, base_url
 from prices.providers.parsing import (

@@ -6,7 +6,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
 from infra.redaction import without_secrets
-from prices.domain.quotes import GRAMS_PER_TROY_OUNCE, LARGEST_PRICE, Metal, Quote, per_gram
+from prices.domain.quotes import LARGEST_PRICE, Metal, Quote
+from prices.domain.units import GRAMS_PER_TROY_OUNCE, per_gram
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, TemporaryError
 
 # A source's clock may run ahead of ours by this much; a quote from further ahead would never go stale.

@@ -14,7 +14,8 @@ from typing import Final
 from django.conf import settings
 
 from infra.clock import Clock
-from prices.domain.quotes import SIMULATED, Metal, Quote, rounded
+from prices.domain.quotes import SIMULATED, Metal, Quote
+from prices.domain.units import rounded
 from prices.providers.http import Client
 
 # Per gram, of the order that these metals have in INR.

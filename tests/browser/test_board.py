@@ -11,7 +11,8 @@ import pytest
 from django.template.loader import render_to_string
 from playwright.sync_api import Locator, Page, expect
 
-from prices.domain.quotes import PURITIES, UNITS, Metal, converted
+from prices.domain.quotes import Metal
+from prices.domain.units import PURITIES, UNITS, converted
 from tests.support.pages import SERVER_GONE
 from tests.support.stub_stream import StubConnection, StubStream, move, price_update, quote, status, subscribed
 

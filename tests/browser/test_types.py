@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from prices.domain.wire import CandleData, ChangeData, PriceData
 from streaming import protocol
-from streaming.protocol import METALS, ChangeData, ErrorCode, Feed, PriceData
+from streaming.protocol import METALS, ErrorCode, Feed
 from tests.support.product import ROOT
 
 TYPESCRIPT = ROOT / "tests/support/typescript"
@@ -68,7 +69,7 @@ def messages() -> dict[str, Any]:
     move = ChangeData(
         metal="gold", oldPrice=Decimal(1), newPrice=Decimal(2), changePercent=Decimal(100), direction="up"
     )
-    candle = protocol.CandleData(
+    candle = CandleData(
         start="", end="", open=Decimal(1), high=Decimal(1), low=Decimal(1), close=Decimal(1), ticks=1, closed=False
     )
     rejected = protocol.ClientError(ErrorCode.INVALID_JSON, "")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser, Error, Page
 
 from infra import formats
-from prices.domain.quotes import LARGEST_PRICE, PRICE_STEP, PURITIES, UNITS, DayFigures, PublishedQuote, converted
+from prices.domain.quotes import LARGEST_PRICE, DayFigures, PublishedQuote
+from prices.domain.units import PRICE_STEP, PURITIES, UNITS, converted
 from tests.support.browser import new_page
 from tests.support.measures import PAIRS, pairs, prices, prices_halfway
 from tests.support.pages import open_test_page

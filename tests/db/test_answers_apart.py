@@ -16,7 +16,8 @@ from pytest_django import Settings
 from infra.clock import Clock
 from prices import providers
 from prices.domain.consensus import decision
-from prices.domain.quotes import SIMULATED, Metal, PriceKind, Quote, rounded
+from prices.domain.quotes import SIMULATED, Metal, PriceKind, Quote
+from prices.domain.units import rounded
 from prices.models import Candle, Head, HeldPrice, LatestPrice, Price, ProviderState, SignificantChange
 from prices.providers.errors import ProviderError, TemporaryError
 from prices.providers.http import Client

@@ -19,7 +19,8 @@ from pytest_django import Settings
 from infra import formats
 from prices import schedule
 from prices.domain.calendar import Calendar
-from prices.domain.quotes import LARGEST_PRICE, PURITIES, UNITS, Metal, Publication
+from prices.domain.quotes import LARGEST_PRICE, Metal, Publication
+from prices.domain.units import PURITIES, UNITS
 from prices.models import Configuration, ListedMetal, Premium, SanityBand
 from prices.publishing import ingest
 from streaming import protocol, publication_log, publish

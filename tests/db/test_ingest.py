@@ -16,7 +16,8 @@ from django.db.models import Model
 from pytest_django import Settings
 
 from prices.domain.positions import START
-from prices.domain.quotes import FALLBACK, LARGEST_PRICE, PRICE_STEP, SIMULATED, DayFigures, Metal, Publication, Quote
+from prices.domain.quotes import FALLBACK, LARGEST_PRICE, SIMULATED, DayFigures, Metal, Publication, Quote
+from prices.domain.units import PRICE_STEP
 from prices.history import export
 from prices.models import (
     Candle,

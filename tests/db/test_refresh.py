@@ -25,7 +25,8 @@ from infra.clock import Clock
 from prices import providers, schedule
 from prices.domain.calendar import Calendar
 from prices.domain.quota import Quota
-from prices.domain.quotes import FALLBACK, SIMULATED, Metal, PriceKind, Publication, Quote, per_gram
+from prices.domain.quotes import FALLBACK, SIMULATED, Metal, PriceKind, Publication, Quote
+from prices.domain.units import per_gram
 from prices.models import FallbackPrice, Head, LatestPrice, ListedMetal, Premium, Price, ProviderState
 from prices.providers import PROVIDERS
 from prices.providers.errors import TemporaryError

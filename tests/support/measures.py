@@ -5,7 +5,8 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
-from prices.domain.quotes import LARGEST_PRICE, PRICE_STEP
+from prices.domain.quotes import LARGEST_PRICE
+from prices.domain.units import PRICE_STEP
 
 STEP = Fraction(PRICE_STEP)
 

@@ -11,13 +11,14 @@ import pytest
 from django.test import Client
 from jsonschema import Draft7Validator, Draft202012Validator
 
+from prices.domain.wire import CandleData
 from streaming import asyncapi, protocol
 from streaming.protocol import ClientError, ErrorCode, Feed
 from swarna import __version__
 from tests.support.product import ROOT
 
 TIME = "2026-09-24T08:00:00.120Z"
-CANDLE = protocol.CandleData(
+CANDLE = CandleData(
     start=TIME,
     end=TIME,
     open=Decimal("1.5"),

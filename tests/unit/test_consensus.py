@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prices.domain.consensus import CONSENSUS, Agreement, agreement, decision
-from prices.domain.quotes import PRICE_STEP, Quote, percent
+from prices.domain.quotes import Quote, percent
+from prices.domain.units import PRICE_STEP
 from tests.support.quotes import NOW, quote
 
 MINUTE = dt.timedelta(minutes=1)

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prices.domain.candles import Interval
-from prices.domain.quotes import LARGEST_PRICE, PRICE_STEP, Metal
+from prices.domain.quotes import LARGEST_PRICE, Metal
+from prices.domain.units import PRICE_STEP
 from prices.history import csv_format
 from prices.history.csv_format import EARLIEST, Bar, CsvError, Tick
 from tests.support.quotes import NOW

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra import formats
+from prices.domain.wire import PriceData
 from streaming import protocol
 from streaming.protocol import (
     EVERY_METAL,
@@ -18,7 +19,6 @@ from streaming.protocol import (
     ErrorCode,
     Feed,
     Ping,
-    PriceData,
     Subscribe,
     Unsubscribe,
     parse,

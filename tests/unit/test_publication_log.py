@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prices.domain.positions import Position
-from streaming.protocol import EVERY_METAL, METALS, ChangeData, PriceData
+from prices.domain.wire import ChangeData, PriceData
+from streaming.protocol import EVERY_METAL, METALS
 from streaming.publication_log import PublicationLog, PublicationMessage, Quoted, Update
 
 AT = dt.datetime(2026, 9, 24, 8, tzinfo=dt.UTC)

@@ -9,19 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prices.domain.quotes import (
-    GRAMS_PER_TROY_OUNCE,
-    LARGEST_PRICE,
-    PRICE_STEP,
-    PURITIES,
-    UNITS,
-    DayFigures,
-    PriceKind,
-    PublishedQuote,
-    converted,
-    kind_of,
-    per_gram,
-)
+from prices.domain.quotes import LARGEST_PRICE, DayFigures, PriceKind, PublishedQuote, kind_of
+from prices.domain.units import GRAMS_PER_TROY_OUNCE, PRICE_STEP, PURITIES, UNITS, converted, per_gram
 from tests.support.measures import FINE, GRAMS, PAIRS, STEP, factor, pairs, prices, prices_halfway, published_digits
 from tests.support.quotes import NOW, quote
 

@@ -8,14 +8,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from rest_framework.serializers import Serializer
 from websockets.sync.client import connect
 
-from prices.api.serializers import CandleSerializer
+from prices.api.serializers import CandleSerializer, ChangeSerializer, QuoteSerializer
 from prices.domain.candles import Counted, Interval, of_tick
 from prices.domain.positions import Position
+from prices.domain.wire import CandleData, ChangeData, PriceData
 from streaming import candles
 from streaming.candles import CandleLog, CandleUpdate
-from streaming.protocol import CANDLES, EVERY_METAL, CandleData, ClientError, ErrorCode, parse
+from streaming.protocol import CANDLES, EVERY_METAL, ClientError, ErrorCode, parse
 from streaming.publication_log import PublicationLog
 from tests.support.quotes import NOW
 from tests.support.server import Server
@@ -111,8 +113,18 @@ def test_candles_are_a_list_of_known_intervals(given: str) -> None:
     assert all(name in str(caught.value) for name in CANDLES)
 
 
-def test_rest_and_the_stream_say_the_same_of_a_candle() -> None:
-    assert tuple(CandleSerializer().fields) == CandleData.__struct_fields__
+@pytest.mark.parametrize(
+    ("described", "sent", "more"),
+    [
+        (QuoteSerializer, PriceData, ()),
+        (CandleSerializer, CandleData, ()),
+        (ChangeSerializer, ChangeData, ("timestamp", "seq")),
+    ],
+)
+def test_rest_describes_the_fields_of_the_stream(
+    described: type[Serializer], sent: type[msgspec.Struct], more: tuple[str, ...]
+) -> None:
+    assert tuple(described().fields) == (*sent.__struct_fields__, *more)
 
 
 def subscribe(client: Any, **more: Any) -> dict[str, Any]:

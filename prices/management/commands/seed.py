@@ -10,7 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from prices import schedule
-from prices.domain.quotes import Metal, per_gram
+from prices.domain.quotes import Metal
+from prices.domain.units import per_gram
 from prices.models import EXAMPLES_NOTE, FallbackPrice, ListedMetal
 from prices.publishing import ingest
 

@@ -22,7 +22,7 @@
  * @typedef {{[name in keyof Q]: name extends Amount|"change" ? string|Exclude<Q[name], number> : Q[name]}} Converted
  */
 
-/** @type {Map<Unit, Fraction>}  Grams in a unit; prices/domain/quotes.py has the same. */
+/** @type {Map<Unit, Fraction>}  Grams in a unit; prices/domain/units.py has the same. */
 const GRAMS = new Map([
   ["gram", [1n, 1n]],
   ["10gram", [10n, 1n]],

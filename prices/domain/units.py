@@ -1,0 +1,60 @@
+"""Units of weight, purities, and the decimals of a published price. Pure; imports no Django."""
+
+from collections.abc import Mapping
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from fractions import Fraction
+from typing import Final
+
+GRAMS_PER_TROY_OUNCE: Final = Decimal("31.1034768")
+GRAMS_PER_TOLA: Final = Decimal("11.6638038")
+
+# Grams in one unit, by its name in the API. Fractions, here and below: 14/24 has no last decimal, and cut off anywhere,
+# it would round some price halfway between two published ones to the wrong one.
+UNITS: Final[Mapping[str, Fraction]] = {
+    "gram": Fraction(1),
+    "10gram": Fraction(10),
+    "tola": Fraction(GRAMS_PER_TOLA),
+    "kg": Fraction(1000),
+    "troy_ounce": Fraction(GRAMS_PER_TROY_OUNCE),
+}
+
+# Parts of fine metal in one part of alloy. Karat k is k/24; a fineness is parts per thousand, and the trade calls 999
+# fine: the very metal that prices are quoted for.
+PURITIES: Final[Mapping[str, Fraction]] = {
+    "24k": Fraction(1),
+    "22k": Fraction(22, 24),
+    "18k": Fraction(18, 24),
+    "14k": Fraction(14, 24),
+    "999": Fraction(1),
+    "995": Fraction(995, 1000),
+    "916": Fraction(916, 1000),
+    "750": Fraction(750, 1000),
+    "585": Fraction(585, 1000),
+}
+
+# Prices are published with at most four decimals and stored with exactly four, so that any database gives back what
+# was published.
+PRICE_STEP: Final = Decimal("0.0001")
+
+
+def per_gram(price: Decimal, grams: Decimal = GRAMS_PER_TROY_OUNCE) -> Decimal:
+    """A price for so many grams, by default a troy ounce, as one per gram, rounded to the published decimals."""
+    with localcontext() as context:
+        context.prec = 40
+        return rounded(price / grams)
+
+
+def converted(price: Decimal, *, unit: str = "gram", purity: str = "24k") -> Decimal:
+    """A price per gram of fine metal as one per `unit` of metal of `purity`, to the four decimals that are published.
+
+    Rounded once, half to even, from the exact product. Raises KeyError for an unknown unit or purity.
+    """
+    exact = Fraction(price) * UNITS[unit] * PURITIES[purity]
+    return round(exact / Fraction(PRICE_STEP)) * PRICE_STEP
+
+
+def rounded(price: Decimal) -> Decimal:
+    """A price rounded to the four decimals that are stored and published."""
+    with localcontext() as context:
+        context.prec = 40
+        return price.quantize(PRICE_STEP, ROUND_HALF_EVEN)

@@ -1,0 +1,98 @@
+"""A price, a candle and a significant move as JSON, on the stream and by REST. Pure; imports no Django.
+
+The encoder writes Decimals as JSON numbers; amounts have no trailing zeros.
+"""
+
+import datetime as dt
+from decimal import Decimal
+
+import msgspec
+
+from infra import formats
+from prices.domain.candles import Candle
+from prices.domain.quotes import Change, PublishedQuote
+
+
+class PriceData(msgspec.Struct, frozen=True, kw_only=True):
+    """A metal's entry in `data`; amounts per gram. `stale` depends on the time, and is set on sending."""
+
+    price: Decimal
+    change: Decimal
+    changePercent: Decimal
+    high: Decimal
+    low: Decimal
+    open: Decimal
+    previousClose: Decimal | None
+    timestamp: str
+    source: str
+    stale: bool
+    bid: Decimal | msgspec.UnsetType = msgspec.UNSET
+    ask: Decimal | msgspec.UnsetType = msgspec.UNSET
+    # True for a fallback that staff have neither entered nor confirmed; else absent.
+    example: bool | msgspec.UnsetType = msgspec.UNSET
+
+    @classmethod
+    def of(cls, published: PublishedQuote, *, stale: bool = False) -> "PriceData":
+        quote, day, number = published.quote, published.day, formats.number
+        return cls(
+            price=number(quote.price),
+            change=number(published.change),
+            changePercent=number(published.change_percent),
+            high=number(day.high),
+            low=number(day.low),
+            open=number(day.open),
+            previousClose=None if day.previous_close is None else number(day.previous_close),
+            timestamp=formats.time(quote.quoted_at),
+            source=quote.source,
+            stale=stale,
+            bid=msgspec.UNSET if quote.bid is None else number(quote.bid),
+            ask=msgspec.UNSET if quote.ask is None else number(quote.ask),
+            example=quote.example or msgspec.UNSET,
+        )
+
+
+class ChangeData(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry in `changes`."""
+
+    metal: str
+    oldPrice: Decimal
+    newPrice: Decimal
+    changePercent: Decimal
+    direction: str
+
+    @classmethod
+    def of(cls, change: Change) -> "ChangeData":
+        return cls(
+            metal=change.metal.value,
+            oldPrice=formats.number(change.old_price),
+            newPrice=formats.number(change.new_price),
+            changePercent=formats.number(change.change_percent),
+            direction=change.direction,
+        )
+
+
+class CandleData(msgspec.Struct, frozen=True, kw_only=True):
+    """A candle in `candles`; amounts per gram. One that is not `closed` is live."""
+
+    start: str
+    end: str
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    ticks: int
+    closed: bool
+
+    @classmethod
+    def of(cls, candle: Candle, end: dt.datetime, *, closed: bool = False) -> "CandleData":
+        number = formats.number
+        return cls(
+            start=formats.time(candle.start),
+            end=formats.time(end),
+            open=number(candle.open),
+            high=number(candle.high),
+            low=number(candle.low),
+            close=number(candle.close),
+            ticks=candle.ticks,
+            closed=closed,
+        )
