@@ -552,7 +552,7 @@ class Configuration(models.Model):
     )
     max_jump_percent = models.DecimalField(
         "largest jump, %",
-        help_text="A price further than this from the last one is held until it is confirmed.",
+        help_text="A price further than this from the last one is quarantined until it is confirmed.",
         **_PERCENT,
     )
     deployed_interval_ms = models.PositiveBigIntegerField(
@@ -676,11 +676,11 @@ class ProviderState(models.Model):
     """A price source as staff order it, and how it has been doing, for all workers alike."""
 
     name = models.CharField(primary_key=True, max_length=40)
-    position = models.PositiveSmallIntegerField(default=0, help_text="Smaller is asked first.")
-    enabled = models.BooleanField(default=True, help_text="Off: not asked.")
+    position = models.PositiveSmallIntegerField(default=0, help_text="Smaller is fetched first.")
+    enabled = models.BooleanField(default=True, help_text="Off: not fetched.")
     tolerance_percent = models.DecimalField(
         "tolerance, %",
-        help_text="How far from the sources' median it may be, where several are asked. Empty: as deployed.",
+        help_text="How far from the sources' median it may be, where several are fetched. Empty: as deployed.",
         **_PERCENT,
     )
     last_success_at = models.DateTimeField(null=True, editable=False)
@@ -688,7 +688,7 @@ class ProviderState(models.Model):
     last_error = models.TextField(blank=True, editable=False)
     latency_ms = models.PositiveIntegerField("latency, ms", null=True, editable=False)
     rests_until = models.DateTimeField(
-        null=True, editable=False, help_text="The source asked not to be called before this."
+        null=True, editable=False, help_text="The source is not to be called before this, as it requested."
     )
     failures = models.PositiveIntegerField(default=0, editable=False, help_text="In a row.")
     open_until = models.DateTimeField(null=True, editable=False, help_text="Left alone until then, for its failures.")
@@ -698,7 +698,9 @@ class ProviderState(models.Model):
     failures_total = models.PositiveBigIntegerField(default=0, editable=False)
     calls_total = models.PositiveBigIntegerField(default=0, editable=False)
     set_aside_total = models.PositiveBigIntegerField(default=0, editable=False)
-    disagreement = models.TextField(blank=True, editable=False, help_text="Where it was last set aside, and how far.")
+    disagreement = models.TextField(
+        blank=True, editable=False, help_text="Where it was last excluded, and how far off."
+    )
     disagreed_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
@@ -736,18 +738,19 @@ class HeldPrice(_Quoted):
         SUPERSEDED = "overtaken", "Superseded"
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="held_prices")
-    held_at = models.DateTimeField()
+    held_at = models.DateTimeField("quarantined at")
     refresh = models.BigIntegerField(default=0, db_default=0, help_text="The number of the refresh that brought it.")
     contributors = models.JSONField(
         null=True, help_text="Of a price that several sources agree on: each of them, and when it quoted."
     )
-    doubt = models.CharField(max_length=10, choices=[(doubt.value, doubt.value) for doubt in SanityRule])
-    words = models.CharField("why", max_length=300)
+    doubt = models.CharField("sanity rule", max_length=10, choices=[(doubt.value, doubt.value) for doubt in SanityRule])
+    words = models.CharField("detail", max_length=300)
     decision = models.CharField(max_length=10, choices=Decision.choices, default=Decision.PENDING)
     decided_at = models.DateTimeField(null=True)
     decided_by = models.CharField(max_length=150, blank=True, help_text="A source, or a member of staff.")
 
     class Meta:
+        verbose_name = "quarantined price"
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(

@@ -1,4 +1,4 @@
-"""The staff's desk: what is listed and shown, whom prices come from and whether they are believed; history to read."""
+"""The admin's pages for staff: metals, prices and their sources, the quarantine, and history to read."""
 
 from prices.admin import bands, configuration, fallbacks, held, history, metals, premiums, schedule, sources
 

@@ -1,4 +1,4 @@
-"""Between which prices a metal can be at all."""
+"""Sanity bands: the lowest and highest price that a metal can have."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from prices.staff.forms import SanityBandForm
 
 @admin.register(SanityBand)
 class SanityBandAdmin(AuditedAdmin):
-    """Without a band: a quarter to four times staff's fallback price, or else the last live price."""
+    """A metal without a band has one from a quarter to four times its fallback price, or else its last live price."""
 
     form = SanityBandForm
     formfield_overrides = ONE_MEANING
@@ -35,5 +35,5 @@ class SanityBandAdmin(AuditedAdmin):
         super().save_model(request, obj, form, change)
         last = last_live(obj.metal_id, obj.currency)
         if last and not obj.lowest <= last.price <= obj.highest:
-            words = f"The last live price of {obj.metal}, {last.price:,}, is outside this band: its like will be held."
-            messages.warning(request, words)
+            outside = f"The last live price of {obj.metal}, {last.price:,}, is outside this band"
+            messages.warning(request, f"{outside}: such prices will be quarantined.")

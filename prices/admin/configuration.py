@@ -1,4 +1,4 @@
-"""How prices are judged, and how often they are fetched."""
+"""The configuration: how prices are validated, and how often they are fetched."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class ConfigurationAdmin(AuditedAdmin):
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """There is one: go straight to it."""
+        """Redirect to the page of the one row."""
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
         return HttpResponseRedirect(reverse("admin:prices_configuration_change", args=[Configuration.load().pk]))

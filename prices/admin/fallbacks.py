@@ -1,4 +1,4 @@
-"""What is shown when no source answers."""
+"""Fallback prices, shown when no source answers."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from prices.staff.forms import FallbackPriceForm
 
 @admin.register(FallbackPrice)
 class FallbackPriceAdmin(AuditedAdmin):
-    """Edited in a hurry, so it says per what, shows the live price beside it, and tells whether it is on screen now."""
+    """Edited in a hurry: the page names the unit, the last live price, and whether the fallback is on screen now."""
 
     form = FallbackPriceForm
     formfield_overrides = ONE_MEANING
@@ -29,9 +29,9 @@ class FallbackPriceAdmin(AuditedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return [*super().get_readonly_fields(request, obj), *(["metal", "currency"] if obj else [])]
 
-    @admin.display(description="whose")
+    @admin.display(description="origin")
     def kind(self, fallback: FallbackPrice) -> str:
-        return "an example: enter today's price" if fallback.example else "staff's"
+        return "an example: enter today's price" if fallback.example else "staff"
 
     @admin.display(description="last live price")
     def last_live(self, fallback: FallbackPrice) -> str:

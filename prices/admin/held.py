@@ -1,4 +1,4 @@
-"""Prices that were not believed, for staff to decide."""
+"""The quarantine: prices that broke a sanity rule, for staff to decide."""
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -12,18 +12,29 @@ from prices.domain.quotes import Quote, percent
 from prices.models import HeldPrice, LatestPrice, Premium
 from prices.premiums import with_premium
 from prices.publishing import ingest
+from prices.staff.permissions import may
 
 
 @admin.register(HeldPrice)
 class HeldPriceAdmin(ReadOnlyAdmin):
-    """Those that wait come first, each beside the price that is shown now."""
+    """Pending prices come first, each beside the price that is shown now."""
 
-    list_display = ["metal", "price_per_gram", "shown_now", "off_by", "source", "words", "quoted", "held", "decided"]
+    list_display = [
+        "metal",
+        "price_per_gram",
+        "shown_now",
+        "off_by",
+        "source",
+        "words",
+        "quoted",
+        "quarantined",
+        "decided",
+    ]
     fields = [
         *("metal", "currency", "price", "bid", "ask", "source", "quoted_at", "held_at", "doubt", "words"),
         *("decision", "decided_at", "decided_by"),
     ]
-    # Not list_filter, whose column would leave the list too little room.
+    # No list_filter: its column would leave the list too little room.
     search_fields = ["metal__name", "source", "decision", "decided_by"]
     list_select_related = ["metal"]
     list_per_page = 50
@@ -35,8 +46,8 @@ class HeldPriceAdmin(ReadOnlyAdmin):
         css = {"all": ["prices/cards.css"]}
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        """The permission to change one: to decide is the only change there is."""
-        return request.user.has_perm("prices.change_heldprice")
+        """Return True for staff with the permission to change held prices; a decision is the only change."""
+        return may(request.user, "change", HeldPrice)
 
     @admin.display(description="price per gram")
     def price_per_gram(self, held: HeldPrice) -> str:
@@ -46,8 +57,8 @@ class HeldPriceAdmin(ReadOnlyAdmin):
     def quoted(self, held: HeldPrice) -> str:
         return moment(held.quoted_at, timezone.now())
 
-    @admin.display(description="held at")
-    def held(self, held: HeldPrice) -> str:
+    @admin.display(description="quarantined at")
+    def quarantined(self, held: HeldPrice) -> str:
         return moment(held.held_at, timezone.now())
 
     @admin.display(description="shown now")
@@ -57,7 +68,7 @@ class HeldPriceAdmin(ReadOnlyAdmin):
 
     @admin.display(description="would move by")
     def off_by(self, held: HeldPrice) -> str:
-        """How far the screens would move, any premium included."""
+        """The move of the shown price on approval, premium included."""
         shown = _shown(held)
         if shown is None:
             return "—"
@@ -83,7 +94,7 @@ class HeldPriceAdmin(ReadOnlyAdmin):
         self._decide(request, queryset, approve=False)
 
     def _decide(self, request: HttpRequest, queryset: QuerySet[HeldPrice], *, approve: bool) -> None:
-        # A source that says its price once more may take away the row that staff had before them.
+        # A newer price of the same source may have replaced the row since the page was opened.
         gone = len(request.POST.getlist(ACTION_CHECKBOX_NAME)) - len(queryset)
         word = "Approved" if approve else "Rejected"
         for held in queryset:
@@ -93,17 +104,17 @@ class HeldPriceAdmin(ReadOnlyAdmin):
             except HeldPrice.DoesNotExist:
                 gone += 1
                 continue
-            except ValueError as trouble:
-                messages.error(request, f"{name} was not {word.lower()}: {trouble}.")
+            except ValueError as error:
+                messages.error(request, f"{name} was not {word.lower()}: {error}.")
                 continue
             self.log_change(request, held, f"{word}.")
             messages.success(request, f"{word}: {name}.")
         if gone > 0:
-            messages.error(request, f"Not decided, for they have been replaced by what is listed now: {gone}.")
+            messages.error(request, f"Not decided, since newer prices, listed now, superseded them: {gone}.")
 
 
 def _shown(held: HeldPrice) -> Quote | None:
-    """What is shown of the metal of a price that waits. None for one that was decided: its time is over."""
+    """The shown quote of a pending price's metal; None for a decided price."""
     if held.decision != HeldPrice.Decision.PENDING:
         return None
     latest = LatestPrice.shown().filter(metal=held.metal_id, currency=held.currency).first()

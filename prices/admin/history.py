@@ -1,4 +1,4 @@
-"""What was published, to read."""
+"""Published prices and significant moves, to read."""
 
 from django.contrib import admin
 
@@ -9,7 +9,7 @@ from prices.models import Price, SignificantChange
 
 @admin.register(Price)
 class PriceAdmin(ReadOnlyAdmin):
-    """What was the price, newest first."""
+    """Published prices, newest first."""
 
     list_display = ["since", "metal", "price", "currency", "source", "quoted", "seq"]
     list_filter = ["metal", "source", "at"]

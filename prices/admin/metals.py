@@ -1,4 +1,4 @@
-"""Which metals there are, in which order."""
+"""The listed metals and their order."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from prices.publishing import ingest
 
 
 def _show_listed() -> None:
-    """Show a metal that was switched on at once, if need be with its fallback, and drop one that was switched off."""
+    """Show a metal that was switched on, if need be with its fallback price, and drop one that was switched off."""
     now = timezone.now()
     ingest.fall_back_where_due(now=now, unpriced_only=True)
     ingest.apply_premiums(now=now)  # one may have changed while the metal was off
@@ -30,12 +30,12 @@ class ListedMetalAdmin(admin.ModelAdmin):
     }
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # the metals are those that the sources quote and the code knows
+        return False  # the code knows the metals that sources quote
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # its history would go with it: switch it off
 
     def save_model(self, request: HttpRequest, obj: ListedMetal, form: Any, change: bool) -> None:
-        """Only what staff changed since the page was opened: somebody else may switch a metal off meanwhile."""
+        """Save only the fields changed since the page was opened: others may have switched a metal off meanwhile."""
         obj.save(update_fields=form.changed_data)
         transaction.on_commit(_show_listed)

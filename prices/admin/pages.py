@@ -1,4 +1,4 @@
-"""What several pages of the desk are built on."""
+"""Base classes and options of the admin's pages."""
 
 from typing import Any, Final
 
@@ -11,8 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from simple_history.admin import SimpleHistoryAdmin
 from simple_history.models import is_historic
 
-# For `formfield_overrides`: what staff type is taken as they mean it, or refused. A browser's own field for numbers
-# drops a comma: 0,5 would be 5. And 01/12/2026 is the first of December in India, but the twelfth of January to Django.
+# For `formfield_overrides`: refuse ambiguous input. A browser's number field drops a comma, so that 0,5 would be 5; and
+# 01/12/2026 is the first of December in India, but the twelfth of January to Django.
 ONE_MEANING: Final[Any] = {
     models.DecimalField: {
         "widget": forms.TextInput(attrs={"inputmode": "decimal"}),
@@ -26,7 +26,7 @@ ONE_MEANING: Final[Any] = {
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    """Nobody adds, changes or deletes here: what is shown was written by the product itself."""
+    """Pages of rows that only the product itself writes."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -39,12 +39,12 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 
 class AuditedAdmin(SimpleHistoryAdmin):
-    """Pages of an audited model, whose history is to be read: to go back to a value is to save it anew.
+    """Pages of an audited model. Its history is read-only: to restore an old value, save it anew.
 
-    The library's page of an old version saves it on POST, and asks for no more than the permission to view.
+    The library's page of an old version would save it on POST, for anybody with the permission to view.
     """
 
-    # The library's has a style in its tag, which our pages do not heed.
+    # The library's template has a style attribute, which our content security policy ignores.
     object_history_list_template = "admin/prices/history.html"
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
@@ -63,7 +63,7 @@ class AuditedAdmin(SimpleHistoryAdmin):
         return page
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        form.save()  # with all that it does beside (prices/staff/forms.py); the audit names the request's user
+        form.save()  # with its effects (prices/staff/forms.py); the audit names the request's user
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return not is_historic(obj) and bool(super().has_change_permission(request, obj))
@@ -78,11 +78,11 @@ class AuditedAdmin(SimpleHistoryAdmin):
         return True
 
     def history_view_title(self, request: HttpRequest, obj: Any) -> str:
-        return f"Change history: {obj}"  # as Django's own pages of history are called
+        return f"Change history: {obj}"  # the title of Django's own history pages
 
 
 def _check_id(model: type[models.Model], text: str) -> None:
-    """Raise Http404 where a model's rows cannot have what an address names: the library's pages fail on it."""
+    """Raise Http404 if an address holds no valid primary key of a model, on which the library's pages fail."""
     try:
         model._meta.pk.to_python(text)
     except ValidationError as error:

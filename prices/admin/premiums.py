@@ -1,4 +1,4 @@
-"""Duty, tax and local premiums, which prices are multiplied by."""
+"""Premiums: duty, tax and local premiums, as multipliers of spot prices."""
 
 from collections.abc import Iterable
 from itertools import groupby
@@ -18,12 +18,12 @@ from prices.staff.premiums import PremiumForm, described, described_without, sho
 
 @admin.register(Premium)
 class PremiumAdmin(AuditedAdmin):
-    """Goes out at once, or when its time has come (prices/schedule.py)."""
+    """A premium is published at once, or at its time (prices/schedule.py)."""
 
     form = PremiumForm
     formfield_overrides = ONE_MEANING
     fields = ["metal", "multiplier", "effective_from", "note", "confirm", "version"]
-    list_display = ["metal", "multiplier", "effective_from", "is_in_force", "note"]
+    list_display = ["metal", "multiplier", "effective_from", "is_current", "note"]
     list_filter = ["metal"]
     list_select_related = ["metal"]
     sortable_by = ()
@@ -32,8 +32,8 @@ class PremiumAdmin(AuditedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return [*super().get_readonly_fields(request, obj), *(["metal"] if obj else [])]
 
-    @admin.display(description="in force", boolean=True)
-    def is_in_force(self, premium: Premium) -> bool:
+    @admin.display(description="current", boolean=True)
+    def is_current(self, premium: Premium) -> bool:
         return Premium.current(timezone.now()).get(premium.metal_id) == premium
 
     def save_model(self, request: HttpRequest, obj: Premium, form: Any, change: bool) -> None:
@@ -43,17 +43,17 @@ class PremiumAdmin(AuditedAdmin):
         if obj.effective_from > now:
             shown = shown_quote(obj.metal)
             becomes = f": at today's spot, {described(shown, obj.multiplier)}" if shown else ""
-            messages.info(request, f"From {moment(obj.effective_from, now)} on it is put on{becomes}.")
-        elif not self.is_in_force(obj):
-            messages.warning(request, "It has no effect: a later one is in force.")
+            messages.info(request, f"From {moment(obj.effective_from, now)} on it applies{becomes}.")
+        elif not self.is_current(obj):
+            messages.warning(request, "It has no effect: a later one is current.")
 
     def get_deleted_objects(self, objs: Iterable[Premium], request: HttpRequest) -> Any:
-        """Where Django asks whether to delete, by the button or by the action, say what screens would show then."""
-        if "post" not in request.POST:  # nobody has said yes yet
+        """On the page that confirms a deletion, warn what screens would show without these premiums."""
+        if "post" not in request.POST:  # not yet confirmed
             gone = sorted(objs, key=lambda premium: (premium.metal_id, premium.effective_from))
             for _, of_metal in groupby(gone, key=lambda premium: premium.metal_id):
-                for words in described_without(list(of_metal), timezone.now()):
-                    messages.warning(request, words)
+                for line in described_without(list(of_metal), timezone.now()):
+                    messages.warning(request, line)
         return super().get_deleted_objects(objs, request)
 
     def delete_model(self, request: HttpRequest, obj: Premium) -> None:
@@ -69,7 +69,7 @@ class PremiumAdmin(AuditedAdmin):
         self._say_now(request, metals)
 
     def _say_now(self, request: HttpRequest, metals: list[ListedMetal]) -> None:
-        """Say what screens will show of these metals once the request has ended."""
+        """Add messages with the prices that screens show of these metals once the request has ended."""
         premiums = Premium.multipliers(timezone.now())
         for metal in metals:
             if shown := shown_quote(metal):

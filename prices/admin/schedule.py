@@ -1,4 +1,4 @@
-"""The schedule's own pages, which django-celery-beat brings."""
+"""The schedule's pages, which django-celery-beat brings."""
 
 from typing import Any
 
@@ -12,11 +12,12 @@ admin.site.unregister(PeriodicTask)
 
 @admin.register(PeriodicTask)
 class PeriodicTaskAdmin(BeatsOwn):
-    """The library's pages, whose actions enable, disable and run tasks without checking any permission: here they are
-    for those who may change tasks, or whoever may view them could stop prices.
+    """The library's pages, with its actions only for staff who may change tasks.
+
+    The library lets anybody who may view tasks enable, disable and run them, and so stop prices.
     """
 
-    change_form_template = None  # the library's has its script in the page, which ours do not run
+    change_form_template = None  # the library's has an inline script, which our content security policy blocks
 
     def get_actions(self, request: HttpRequest) -> Any:
         actions = super().get_actions(request)

@@ -1,4 +1,4 @@
-"""Whom prices come from: in which order they are asked, how they have been doing, and what can be done about it."""
+"""Price sources: their order, their health, and actions on them."""
 
 from typing import Any
 
@@ -17,19 +17,19 @@ from prices.sources import registry
 from prices.sources.fetching import probe
 from prices.sources.health import in_words, quota_left
 
-_STAFFS = ["position", "enabled"]
-_ITS_OWN = ["health", "breaker", "success", "latency", "error", "quota", "disagreed"]
+_EDITABLE = ["position", "enabled"]
+_MEASURED = ["health", "breaker", "success", "latency", "error", "quota", "excluded"]
 
 
 @admin.register(ProviderState)
 class ProviderStateAdmin(admin.ModelAdmin):
-    """The sources that PRICE_PROVIDERS names. Order, tolerance and whether one is asked are staff's."""
+    """The sources that PRICE_PROVIDERS names. Staff order them, switch them off and set their tolerance."""
 
-    list_display = ["name", *_STAFFS, *_ITS_OWN]
-    list_editable = _STAFFS
+    list_display = ["name", *_EDITABLE, *_MEASURED]
+    list_editable = _EDITABLE
     sortable_by = ()
-    fields = ["name", *_STAFFS, "tolerance_percent", *_ITS_OWN, "rests", "counts"]
-    readonly_fields = ["name", *_ITS_OWN, "rests", "counts"]
+    fields = ["name", *_EDITABLE, "tolerance_percent", *_MEASURED, "rests", "counts"]
+    readonly_fields = ["name", *_MEASURED, "rests", "counts"]
     formfield_overrides = ONE_MEANING | {
         models.BooleanField: {"show_hidden_initial": True},
         models.PositiveSmallIntegerField: {"show_hidden_initial": True},
@@ -52,24 +52,22 @@ class ProviderStateAdmin(admin.ModelAdmin):
                 for detail in clock_watch.complaints():
                     messages.warning(request, f"{detail}. Until then prices may seem older or younger than they are.")
         response = super().changelist_view(request, extra_context)
-        if request.method == "POST":  # an action, or edits of several rows, of which only all together tell
-            _warn_where_too_few_are_asked(request)
+        if request.method == "POST":  # after an action, or after all rows of an edited list were saved
+            _warn_if_too_few_enabled(request)
         return response
 
     def response_change(self, request: HttpRequest, obj: ProviderState) -> HttpResponse:
-        _warn_where_too_few_are_asked(request)
+        _warn_if_too_few_enabled(request)
         return super().response_change(request, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # PRICE_PROVIDERS names them
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # what was called would be forgotten, while the vendor counts on
+        return False  # the provider goes on counting its calls, which would be forgotten here
 
     def save_model(self, request: HttpRequest, obj: ProviderState, form: Any, change: bool) -> None:
-        """Only what staff changed since the page was opened: meanwhile a worker may write down how the source does, and
-        somebody else may switch it off.
-        """
+        """Save only the fields changed since the page was opened: workers and other staff may have saved the rest."""
         obj.save(update_fields=form.changed_data)
 
     @admin.display(description="health")
@@ -98,8 +96,8 @@ class ProviderStateAdmin(admin.ModelAdmin):
     def quota(self, source: ProviderState) -> str:
         return quota_left(source, timezone.now()) or "—"
 
-    @admin.display(description="set aside")
-    def disagreed(self, source: ProviderState) -> str:
+    @admin.display(description="excluded")
+    def excluded(self, source: ProviderState) -> str:
         if source.disagreed_at is None:
             return "none"
         return f"{moment(source.disagreed_at, timezone.now())}: {source.disagreement}"
@@ -111,22 +109,22 @@ class ProviderStateAdmin(admin.ModelAdmin):
     @admin.display(description="so far")
     def counts(self, source: ProviderState) -> str:
         return (
-            f"{source.refreshes_total} times asked in {source.calls_total} calls, {source.failures_total} times without"
-            f" any price, {source.set_aside_total} times set aside"
+            f"{source.refreshes_total} times fetched in {source.calls_total} calls,"
+            f" {source.failures_total} times without any price, {source.set_aside_total} times excluded"
         )
 
-    @admin.action(description="Probe now: ask, and publish nothing", permissions=["change"])
+    @admin.action(description="Probe now: fetch, and publish nothing", permissions=["change"])
     def probe(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> None:
         chosen = {source.name: source for source in queryset}
         for name, outcome in probe(list(chosen)).items():
-            said = ", ".join(f"{quote.metal} {quote.price:,}" for quote in outcome.said)
+            prices = ", ".join(f"{quote.metal} {quote.price:,}" for quote in outcome.said)
             calls = f"{outcome.calls} call{'' if outcome.calls == 1 else 's'}"
-            words = f"{'; '.join(filter(None, (said, outcome.detail)))} ({outcome.seconds * 1000:.0f} ms, {calls})"
+            detail = f"{'; '.join(filter(None, (prices, outcome.detail)))} ({outcome.seconds * 1000:.0f} ms, {calls})"
             level = messages.WARNING if outcome.quotes else messages.ERROR
             if not outcome.errors:
                 level = messages.SUCCESS
-            messages.add_message(request, level, f"Asked {name}: {words}")
-            self.log_change(request, chosen[name], f"Probed: {words}")
+            messages.add_message(request, level, f"Fetched {name}: {detail}")
+            self.log_change(request, chosen[name], f"Probed: {detail}")
 
     @admin.action(description="Switch off", permissions=["change"])
     def switch_off(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> None:
@@ -148,16 +146,16 @@ class ProviderStateAdmin(admin.ModelAdmin):
         for source in queryset:
             registry.reset(source.name)
             self.log_change(request, source, "Reset.")
-            messages.success(request, f"{source} is asked again at the next refresh.")
+            messages.success(request, f"{source} is fetched again at the next refresh.")
 
 
-def _warn_where_too_few_are_asked(request: HttpRequest) -> None:
-    """Where no price can go out, since nobody is asked, or fewer than have to agree."""
-    asked = sum(source.enabled for source in registry.in_order())
-    if asked >= max(settings.CONSENSUS_SOURCES, 1):
+def _warn_if_too_few_enabled(request: HttpRequest) -> None:
+    """Warn that no price can be published, if no source is enabled, or fewer than have to agree."""
+    enabled = sum(source.enabled for source in registry.in_order())
+    if enabled >= max(settings.CONSENSUS_SOURCES, 1):
         return
-    trouble = f"Only {asked} of the {settings.CONSENSUS_SOURCES} sources that have to agree" if asked else "No source"
+    left = f"Only {enabled} of the {settings.CONSENSUS_SOURCES} sources that have to agree" if enabled else "No source"
     after = span(settings.FALLBACK_AFTER.total_seconds())
     messages.warning(
-        request, f"{trouble} is asked any more: prices turn stale, and after {after} fallback prices are shown."
+        request, f"{left} is fetched any more: prices turn stale, and after {after} fallback prices are shown."
     )

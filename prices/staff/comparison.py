@@ -1,4 +1,4 @@
-"""What each source says now, side by side: for an operator who wants to see what is wrong. Publishes nothing."""
+"""The current answers of all sources, side by side, for an operator who looks for a fault. Publishes nothing."""
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
@@ -29,9 +29,9 @@ _LONGEST_ERROR = 18  # characters in a cell; whole below the table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What sources said at `at`, beside what screens show.
+    """The sources' quotes at `at`, beside the shown prices.
 
-    `states` are the sources in staff's order, as they are after they were asked. `premiums` are by metal, and
+    `states` are the sources in staff's order, as they are after they were fetched. `premiums` are by metal, and
     `violations`, the reasons to quarantine a quote, by metal and source.
     """
 
@@ -46,22 +46,22 @@ class Comparison:
 
     @property
     def missing(self) -> list[Metal]:
-        """The metals that no source has a price of."""
+        """The metals without a price from any source."""
         return [metal for metal in self.metals if not self.quotes(metal)]
 
     def quotes(self, metal: Metal) -> dict[str, Quote]:
-        """What the sources said of a metal."""
+        """The quotes of a metal, by source."""
         return {
             name: quote for name, outcome in self.outcomes.items() for quote in outcome.said if quote.metal == metal
         }
 
     def median(self, metal: Metal) -> Decimal | None:
-        """The median of the prices as they would go out: some sources' hold a premium already, others' do not."""
+        """The median of the prices with premium: some sources include one already, others do not."""
         prices = [self._out(quote).price for quote in self.quotes(metal).values()]
         return median(prices) if prices else None
 
     def deviation(self, quote: Quote) -> Decimal:
-        """How far a quote is from the median, in percent."""
+        """The deviation of a quote from the median, in percent."""
         middle = self.median(quote.metal)
         assert middle is not None
         return percent(self._out(quote).price - middle, middle).quantize(PERCENT_STEP, ROUND_HALF_EVEN) + 0
@@ -72,15 +72,15 @@ class Comparison:
     # --- for people ------------------------------------------------------------------------------------------------
 
     def table(self) -> str:
-        """What sources say, and beneath it how that compares; within 100 columns for three sources."""
+        """The sources' quotes, and beneath them how they compare; within 100 columns for three sources."""
         parts = [
-            _aligned([*self._said(), *self._took()]),
+            _aligned([*self._quoted(), *self._measured()]),
             _aligned(self._compared()),
-            "\n".join(self._complaints()) or "Nobody complains.",
+            "\n".join(self._remarks()) or "Nothing to report.",
         ]
         return "\n\n".join(parts)
 
-    def _said(self) -> list[list[str]]:
+    def _quoted(self) -> list[list[str]]:
         return [
             [f"{settings.BASE_CURRENCY} per gram", *self.outcomes],
             *([metal.value, *(self._cell(metal, name) for name in self.outcomes)] for metal in self.metals),
@@ -89,14 +89,14 @@ class Comparison:
     def _cell(self, metal: Metal, name: str) -> str:
         quote = self.quotes(metal).get(name)
         if quote is None:
-            error = str(self.outcomes[name].errors.get(metal, "was not asked"))
+            error = str(self.outcomes[name].errors.get(metal, "was not fetched"))
             return error if len(error) <= _LONGEST_ERROR else f"{error[: _LONGEST_ERROR - 1]}…"
         return f"{quote.price:,} {self._age(quote)}"
 
     def _age(self, quote: Quote) -> str:
         return span((self.at - quote.quoted_at).total_seconds())
 
-    def _took(self) -> list[list[str]]:
+    def _measured(self) -> list[list[str]]:
         outcomes, states = self.outcomes.values(), self.states.values()
         return [
             ["took", *(f"{outcome.seconds * 1000:.0f} ms" for outcome in outcomes)],
@@ -123,12 +123,14 @@ class Comparison:
         return f"{self.deviation(quote):+} %{' !' if self._is_off(quote) else ''}"
 
     def _is_off(self, quote: Quote) -> bool:
-        """Whether a quote is further from the median than is tolerated."""
+        """Return True if a quote is further from the median than its source's tolerance."""
         return abs(self.deviation(quote)) > self.tolerances[quote.source]
 
-    def _complaints(self) -> list[str]:
+    def _remarks(self) -> list[str]:
         lines = [f"{name}: {outcome.detail}" for name, outcome in self.outcomes.items() if outcome.errors]
-        lines += [f"{name}: {metal} would be held: {words}" for (metal, name), words in self.violations.items()]
+        lines += [
+            f"{name}: {metal} would be quarantined: {detail}" for (metal, name), detail in self.violations.items()
+        ]
         if any(self._is_off(quote) for outcome in self.outcomes.values() for quote in outcome.said):
             lines.append("!: further from the median than is tolerated.")
         lines += [
@@ -141,7 +143,7 @@ class Comparison:
     # --- for programs ----------------------------------------------------------------------------------------------
 
     def data(self) -> dict[str, Any]:
-        """The same as JSON data, with the names that the API uses; prices per gram as sources gave them."""
+        """The comparison as JSON data, with the API's names; prices per gram as sources gave them."""
         return {
             "at": formats.time(self.at),
             "currency": settings.BASE_CURRENCY,
@@ -187,7 +189,7 @@ class Comparison:
 
 
 def compare(names: Collection[str], clock: Clock = timezone.now) -> Comparison:
-    """Fetch from these sources, once, and put their answers side by side. It counts against their quotas."""
+    """Fetch once from these sources, within their quotas, and compare their answers."""
     outcomes = probe(names, clock)
     now = clock()
     validator = Validator(

@@ -1,6 +1,4 @@
-"""Forms by which staff edit, in the admin and by REST alike: what may be entered, what has to be confirmed, and what
-saving does beside writing the row.
-"""
+"""Forms of staff's edits, for the admin and REST: the valid values, those to confirm, and the effects of saving."""
 
 import datetime as dt
 import re
@@ -23,9 +21,9 @@ from prices.sanity_bands import bands
 
 
 class AuditedForm(forms.ModelForm):
-    """Refuses to overwrite what somebody else has saved since this form was opened."""
+    """A form that does not overwrite what somebody else has saved since it was opened."""
 
-    # How a doubt is answered, in words, where a form has `confirm`; the API tells its callers their own way.
+    # How to confirm a value, where a form has `confirm`; REST has another text.
     to_confirm = "tick “I checked it” and save again"
 
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
@@ -41,9 +39,9 @@ class AuditedForm(forms.ModelForm):
         data = super().clean() or self.cleaned_data
         opened = data.get("version")
         if self.instance.pk and opened is not None and opened != self._version():
-            now_it_is = type(self.instance)._default_manager.get(pk=self.instance.pk)
+            current = type(self.instance)._default_manager.get(pk=self.instance.pk)
             raise ValidationError(
-                f"Somebody has saved this since you opened it; it is now: {now_it_is}. "
+                f"Somebody has saved this since you opened it; it is now: {current}. "
                 "Open it again and make your change to that."
             )
         return data
@@ -59,13 +57,13 @@ class AuditedForm(forms.ModelForm):
         """Bring screens up to date with the saved row."""
 
     def _version(self) -> int | None:
-        """The newest entry of the audit."""
+        """The id of the row's newest audit entry."""
         newest = self.instance.history.order_by("-history_id").first() if self.instance.pk else None
         return newest.history_id if newest else None
 
 
 class InACurrencyForm(AuditedForm):
-    """Of what is in a currency, whose code may be written in small letters."""
+    """A form with a currency, which may be written in lower case."""
 
     def clean_currency(self) -> str:
         currency: str = self.cleaned_data["currency"].upper()
@@ -75,12 +73,12 @@ class InACurrencyForm(AuditedForm):
 
 
 class FallbackPriceForm(InACurrencyForm):
-    """Asks once more before it takes a price that would be held if a source gave it."""
+    """Requires a confirmation for a price that would be quarantined if a source gave it."""
 
     confirm = forms.BooleanField(
         required=False,
         label="I checked it",
-        help_text="Needed only for a price that would not be believed of a source: "
+        help_text="Needed only for a price that would be quarantined if a source gave it: "
         "far from the last one known, or outside its sanity band; and for the first one in a currency.",
     )
 
@@ -102,7 +100,7 @@ class FallbackPriceForm(InACurrencyForm):
 
     @property
     def is_entered(self) -> bool:
-        """Whether staff have entered a price or its time, or confirmed them as they are."""
+        """Whether staff entered a price or its time, or confirmed them as they are."""
         return not {"price", "as_of"}.isdisjoint(self.changed_data) or bool(self.cleaned_data.get("confirm"))
 
     def clean_as_of(self) -> dt.datetime:
@@ -117,16 +115,16 @@ class FallbackPriceForm(InACurrencyForm):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
-        trouble = None if data.get("confirm") else self._violation(data)
-        if trouble:
+        violation = None if data.get("confirm") else self._violation(data)
+        if violation:
             self.add_error(
                 "price",
-                f"{trouble}. Prices are per gram of fine metal. If it is right, {self.to_confirm}.",
+                f"{violation}. Prices are per gram of fine metal. If it is right, {self.to_confirm}.",
             )
         return data
 
     def save(self, commit: bool = True) -> Any:
-        """A new price is as of now unless staff say otherwise, rather than of the old one's date."""
+        """Save the price; a new one is as of now, not of the old one's date, unless staff entered a time."""
         fallback = self.instance
         if not fallback._state.adding and "price" in self.changed_data and "as_of" not in self.changed_data:
             fallback.as_of = timezone.now()
@@ -140,7 +138,7 @@ class FallbackPriceForm(InACurrencyForm):
         ingest.fall_back_where_due(now=timezone.now())
 
     def _violation(self, data: dict[str, Any]) -> str | None:
-        """What would speak against the price if a source gave it now, in words."""
+        """The detail of the sanity rule that the price would break if a source gave it now."""
         metal = data.get("metal") or getattr(self.instance, "metal", None)
         currency = data.get("currency") or self.instance.currency
         if metal is None:
@@ -154,7 +152,7 @@ class FallbackPriceForm(InACurrencyForm):
                 quoted_at=timezone.now(),
             )
         except ValueError:
-            return None  # it is no price at all, as the field's own validators say
+            return None  # not a price: the field's own validators reject it
         last, band = self._last_known(metal, currency), bands(currency).get(quote.metal)
         if last is None and band is None:
             return f"There is no price of {quote.metal} in {currency} yet to compare this with"
@@ -164,7 +162,7 @@ class FallbackPriceForm(InACurrencyForm):
     def _last_known(self, metal: ListedMetal, currency: str) -> Quote | None:
         """The newest live price of this metal, or else the fallback that is being replaced.
 
-        With any premium on it, unlike what a source is measured by: a fallback goes out with everything in it.
+        The live price includes any premium, unlike for a source's quote: a fallback is published without adding one.
         """
         if live := LatestPrice.live(metal.name, currency):
             return live.quote()
@@ -177,8 +175,9 @@ class SanityBandForm(InACurrencyForm):
         model = SanityBand
         fields = ["metal", "currency", "lowest", "highest"]
         help_texts = {
-            "lowest": "Per gram of fine metal, before any premium. A source's price below it is held until you decide.",
-            "highest": "A price above it is held too. Leave room for years: this is for what cannot be true.",
+            "lowest": "Per gram of fine metal, before any premium. A source's price below it is quarantined until you "
+            "decide.",
+            "highest": "A price above it is quarantined too. Leave room for years: it stops only absurd prices.",
         }
 
     def clean(self) -> dict[str, Any]:
@@ -208,7 +207,7 @@ class ConfigurationForm(AuditedForm):
         interval = schedule.interval()
         self.fields["update_interval_ms"].initial = formats.milliseconds(interval)
         if "change_threshold_percent" not in self.fields:
-            return  # for staff who may only look, there is nothing to explain
+            return  # staff who may only view have no fields
         self.fields["change_threshold_percent"].help_text += f" Empty: {settings.CHANGE_THRESHOLD_PERCENT} %."
         self.fields["max_jump_percent"].help_text += f" Empty: {settings.MAX_JUMP_PERCENT} %."
         deployed = formats.milliseconds(settings.FRESHNESS_LIMIT or 5 * interval)

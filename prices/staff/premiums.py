@@ -22,18 +22,18 @@ def show_current() -> None:
 
 
 def shown_quote(metal: ListedMetal) -> Quote | None:
-    """What screens show of a metal."""
+    """The shown quote of a metal."""
     latest = LatestPrice.shown().filter(metal=metal).first()
     return latest.quote() if latest else None
 
 
 def _with(quote: Quote, multiplier: Decimal) -> Quote:
-    """A shown quote as it would be under another premium."""
+    """A shown quote under another premium."""
     return with_premium(quote.at_spot(), {quote.metal: multiplier})
 
 
 def described(quote: Quote, multiplier: Decimal) -> str:
-    """What becomes of a shown quote under a premium."""
+    """A shown quote under a premium, as a sentence without its full stop."""
     spot, then = quote.at_spot().price, _with(quote, multiplier).price
     if spot == then != spot * multiplier:
         return f"{quote.metal} is shown as {quote.source} gives it, {spot:,}: no premium is put on that"
@@ -41,18 +41,18 @@ def described(quote: Quote, multiplier: Decimal) -> str:
 
 
 def _moved(quote: Quote, multiplier: Decimal) -> Decimal:
-    """How far a shown quote would move under a premium, in percent."""
+    """The move of a shown quote under a premium, in percent."""
     return percent(_with(quote, multiplier).price - quote.price, quote.price)
 
 
 def _beside_now(quote: Quote, multiplier: Decimal) -> str:
-    """What becomes of a shown quote under a premium, and how far that is from what it is."""
+    """A shown quote under a premium, beside the price that is shown now."""
     moved = f"{_moved(quote, multiplier):+.1f} %"
     return f"{described(quote, multiplier)}, {moved} from the {quote.price:,} that is shown now"
 
 
-def _in_force(metal: ListedMetal, at: dt.datetime, without: Iterable[Premium]) -> Premium | None:
-    """A metal's premium in force at `at`, as if those of `without` were not there."""
+def _current(metal: ListedMetal, at: dt.datetime, without: Iterable[Premium]) -> Premium | None:
+    """A metal's current premium at `at`, leaving out those of `without`."""
     others = Premium.objects.filter(metal=metal, effective_from__lte=at).exclude(pk__in=[each.pk for each in without])
     return others.order_by("effective_from").last()
 
@@ -62,7 +62,7 @@ def _multiplier(premium: Premium | None) -> Decimal:
 
 
 class PremiumForm(AuditedForm):
-    """Says what the shown price becomes, and asks once more where that is a jump."""
+    """Shows the price under the premium, and requires a confirmation where that is a jump."""
 
     confirm = forms.BooleanField(
         required=False, label="I checked it", help_text="Needed only where the shown price would jump."
@@ -79,7 +79,7 @@ class PremiumForm(AuditedForm):
             self.fields["multiplier"].help_text += f" Now {self._now()}."
 
     def _now(self) -> str:
-        """What the shown prices are made of; of all metals, where none is chosen yet."""
+        """The shown price and its premium; of all metals where none is chosen yet."""
         premiums = Premium.multipliers(timezone.now())
         chosen = ListedMetal.objects.filter(enabled=True)
         if self.instance.pk:
@@ -95,17 +95,17 @@ class PremiumForm(AuditedForm):
         if metal and shown and begins and multiplier and 0 < multiplier < 1000 and not data.get("confirm"):
             for becomes in self._becomes(metal, multiplier, begins):
                 if abs(_moved(shown, becomes)) > Configuration.load().jump_percent:
-                    words = f"With it {_beside_now(shown, becomes)}. If it is right, {self.to_confirm}."
-                    self.add_error("multiplier", words)
+                    becoming = f"With it {_beside_now(shown, becomes)}. If it is right, {self.to_confirm}."
+                    self.add_error("multiplier", becoming)
         return data
 
     def _becomes(self, metal: ListedMetal, multiplier: Decimal, begins: dt.datetime) -> list[Decimal]:
-        """The multipliers that would be in force once this is saved: now and, where it begins later, from then on.
+        """The multipliers that would be current once this is saved: now and, if it begins later, from then on.
 
-        Now it may be another's: of a later premium, or of the one before, where this one is put off.
+        The one of now may be another premium's: a later one's, or the one before, if this one is postponed.
         """
         now = timezone.now()
-        newest = _in_force(metal, now, without=[self.instance])
+        newest = _current(metal, now, without=[self.instance])
         if begins > now:
             return [_multiplier(newest), multiplier]
         return [newest.multiplier if newest and newest.effective_from > begins else multiplier]
@@ -115,16 +115,16 @@ class PremiumForm(AuditedForm):
 
 
 def described_without(gone: Sequence[Premium], now: dt.datetime) -> Iterator[str]:
-    """What screens would show of a metal without these premiums of it: now, and when each would have come."""
+    """Yield sentences: the shown price of a metal without these premiums, now and when each would have begun."""
     metal = gone[0].metal
     shown = shown_quote(metal)
     if shown is None:
         return
-    then = _multiplier(_in_force(metal, now, without=gone))
+    then = _multiplier(_current(metal, now, without=gone))
     if _moved(shown, then):
         yield f"Without it {_beside_now(shown, then)}."
     else:
         yield f"With or without it {described(shown, then)}."
     for begins in (premium.effective_from for premium in gone if premium.effective_from > now):
-        then = _multiplier(_in_force(metal, begins, without=gone))
-        yield f"From {moment(begins, now)} on it would not be put on: at today's spot, {described(shown, then)}."
+        then = _multiplier(_current(metal, begins, without=gone))
+        yield f"From {moment(begins, now)} on it would not apply: at today's spot, {described(shown, then)}."

@@ -1,4 +1,4 @@
-"""For the admin's pages: how many prices wait for staff."""
+"""The number of quarantined prices that wait for staff, for the admin's pages."""
 
 from typing import Any
 
@@ -6,13 +6,14 @@ from django import template
 from django.conf import settings
 
 from prices.models import HeldPrice
+from prices.staff.permissions import may
 
 register = template.Library()
 
 
 @register.simple_tag
 def held_prices_that_wait(user: Any) -> int:
-    """How many wait; 0 for who may not see them."""
-    if not (user and (user.has_perm("prices.view_heldprice") or user.has_perm("prices.change_heldprice"))):
+    """The number of pending prices; 0 for a user who may not see them."""
+    if not (user and may(user, "view", HeldPrice)):
         return 0
     return HeldPrice.pending().filter(currency=settings.BASE_CURRENCY).count()

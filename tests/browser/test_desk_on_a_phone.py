@@ -53,7 +53,7 @@ def assert_each_row_is_a_card(phone: Page) -> None:
     assert shown.evaluate_all(labels) == columns[1:]  # the first one is to choose all
 
 
-def test_a_held_price_is_read_and_decided_without_scrolling_sideways(server: Server, held: Any, phone: Page) -> None:
+def test_a_quarantined_price_is_decided_without_scrolling_sideways(server: Server, held: Any, phone: Page) -> None:
     phone.goto(f"{server.http_url}/admin/prices/heldprice/")
     assert_each_row_is_a_card(phone)
     shown = phone.locator("#result_list tbody :is(th, td):not(.action-checkbox)")

@@ -162,7 +162,7 @@ def title(page: Any) -> str:
         ("/admin/prices/fallbackprice/", "Select fallback price to change | Swarna"),
         ("/admin/prices/fallbackprice/add/", "Add fallback price | Swarna"),
         ("/admin/prices/listedmetal/", "Select metal to change | Swarna"),
-        ("/admin/prices/heldprice/", "Select held price to view | Swarna"),
+        ("/admin/prices/heldprice/", "Select quarantined price to view | Swarna"),
         ("/admin/prices/premium/", "Select premium to change | Swarna"),
         ("/admin/prices/premium/add/", "Add premium | Swarna"),
         ("/admin/prices/price/", "Select price to view | Swarna"),
@@ -475,7 +475,7 @@ def test_a_price_that_would_help_nobody_is_refused(
 # --- configuration -------------------------------------------------------------------------------------------------
 
 
-def test_the_configuration_is_in_force_when_it_is_saved(
+def test_the_configuration_applies_when_it_is_saved(
     save: Callable[..., Any], client: Client, told: Told, staff: User
 ) -> None:
     response = save(

@@ -45,7 +45,7 @@ BANDS = "/admin/prices/sanityband/"
 
 @pytest.fixture
 def world(world: World, settings: Settings) -> World:
-    """It is now in it, as it is for the admin, and sources are asked whatever day that is."""
+    """It is now in it, as it is for the admin, and sources are fetched whatever day that is."""
     settings.CLOSED_UPDATE_INTERVAL = settings.PRICE_UPDATE_INTERVAL
     world.now = timezone.now() - MINUTE
     return world
@@ -101,7 +101,7 @@ def gold() -> str:
 # --- the list of sources -------------------------------------------------------------------------------------------
 
 
-def test_the_list_has_the_deployments_sources_before_any_was_asked(world: World, desk: Client) -> None:
+def test_the_list_has_the_deployments_sources_before_any_was_fetched(world: World, desk: Client) -> None:
     page = desk.get(SOURCES)
     assert [row.name for row in page.context["cl"].result_list] == ["a", "b", "c"]
     assert column(desk, SOURCES, "health") == ["never asked"] * 3
@@ -165,11 +165,11 @@ def test_health_is_said_in_words(settings: Settings, changed: dict[str, Any], ex
     assert health.in_words(source, dt.datetime(2026, 9, 24, 8, 0, tzinfo=dt.UTC)) == expected
 
 
-def test_where_a_source_was_set_aside_is_shown(world: World, desk: Client, settings: Settings) -> None:
+def test_the_last_exclusion_of_a_source_is_shown(world: World, desk: Client, settings: Settings) -> None:
     settings.CONSENSUS_SOURCES = 2
     world.says["b"] = PRICES | {Metal.GOLD: "1320"}
     world.refresh()
-    assert column(desk, SOURCES, "disagreed")[1].endswith("gold: -90.00 % from the median of 3")
+    assert column(desk, SOURCES, "excluded")[1].endswith("gold: -90.00 % from the median of 3")
 
 
 def order(desk: Client, **rows: dict[str, Any]) -> Any:
@@ -228,9 +228,11 @@ def test_sources_are_neither_added_nor_deleted(world: World, boss: Client) -> No
 def test_a_probe_asks_that_source_alone_and_publishes_nothing(world: World, act: Act, told: Told) -> None:
     registry.in_order()
     told.ticks.clear()
-    (words,) = act(SOURCES, "probe", "b")
-    assert words.startswith("Asked b: gold 13,200.0000, silver 165.0000, platinum 4,900.0000, palladium 4,300.0000 (")
-    assert words.endswith(" ms, 1 call)")
+    (message,) = act(SOURCES, "probe", "b")
+    assert message.startswith(
+        "Fetched b: gold 13,200.0000, silver 165.0000, platinum 4,900.0000, palladium 4,300.0000 ("
+    )
+    assert message.endswith(" ms, 1 call)")
     assert world.fetched == ["b"]
     assert (told.ticks, Price.objects.exclude(source="fallback").count()) == ([], 0)
 
@@ -250,8 +252,8 @@ def test_a_probe_says_what_is_wrong(world: World, act: Act) -> None:
     registry.in_order()
     world.says |= {"a": PermanentError("answers HTTP 401"), "b": {Metal.GOLD: "13200"}}
     of_a, of_b = act(SOURCES, "probe", "a", "b")
-    assert of_a.startswith("Asked a: gold, silver, platinum, palladium: answers HTTP 401 (")
-    assert of_b.startswith("Asked b: gold 13,200.0000; silver, platinum, palladium: is not in the answer (")
+    assert of_a.startswith("Fetched a: gold, silver, platinum, palladium: answers HTTP 401 (")
+    assert of_b.startswith("Fetched b: gold 13,200.0000; silver, platinum, palladium: is not in the answer (")
     assert state().last_error == "gold, silver, platinum, palladium: answers HTTP 401"
 
 
@@ -281,7 +283,7 @@ def test_a_source_is_switched_off_and_on(world: World, act: Act) -> None:
     assert logged() == [("asha", "a", "Switched off."), ("asha", "a", "Switched on.")]
 
 
-NOBODY = "No source is asked any more: prices turn stale, and after 60 min fallback prices are shown."
+NOBODY = "No source is fetched any more: prices turn stale, and after 60 min fallback prices are shown."
 
 
 def test_staff_are_told_when_they_switch_off_the_last_source(world: World, act: Act) -> None:
@@ -317,7 +319,7 @@ def test_a_source_is_reset(world: World, act: Act) -> None:
     world.says["a"] = PermanentError("answers HTTP 401")
     world.refresh()
     assert world.refresh(0.1) == ["b"]
-    assert act(SOURCES, "reset", "a") == ["a is asked again at the next refresh."]
+    assert act(SOURCES, "reset", "a") == ["a is fetched again at the next refresh."]
     assert world.refresh(0.1) == ["a", "b"]
     assert logged() == [("asha", "a", "Reset.")]
 
@@ -333,7 +335,7 @@ def test_who_may_only_look_can_do_nothing_about_a_source(world: World, act: Act,
     assert logged() == []
 
 
-# --- held prices ---------------------------------------------------------------------------------------------------
+# --- quarantined prices --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -347,7 +349,7 @@ def held(world: World, told: Told) -> HeldPrice:
     return HeldPrice.objects.get()
 
 
-def test_a_held_price_is_beside_what_is_shown_now(held: HeldPrice, desk: Client) -> None:
+def test_a_quarantined_price_is_beside_the_shown_one(held: HeldPrice, desk: Client) -> None:
     assert column(desk, HELD, "price_per_gram") == ["14,520.0000"]
     assert column(desk, HELD, "shown_now") == ["13,200.0000 from a"]
     assert column(desk, HELD, "off_by") == ["+10.00 %"]
@@ -362,7 +364,7 @@ def test_how_far_off_is_measured_as_it_would_go_out(held: HeldPrice, desk: Clien
     assert column(desk, HELD, "off_by") == ["+10.00 %"]
 
 
-def test_those_that_wait_come_first(held: HeldPrice, desk: Client) -> None:
+def test_pending_prices_come_first(held: HeldPrice, desk: Client) -> None:
     HeldPrice.objects.create(
         metal_id="silver", currency="INR", price=5000, source="b", quoted_at=held.quoted_at, held_at=held.held_at,
         doubt="band", decision="rejected", decided_by="asha",
@@ -370,7 +372,7 @@ def test_those_that_wait_come_first(held: HeldPrice, desk: Client) -> None:
     assert column(desk, HELD, "decided") == ["waits", "rejected by asha"]
 
 
-def test_staff_approve_a_held_price(held: HeldPrice, act: Act, told: Told) -> None:
+def test_staff_approve_a_quarantined_price(held: HeldPrice, act: Act, told: Told) -> None:
     assert act(HELD, "approve", held.pk) == ["Approved: gold 14,520.0000 from a."]
     assert gold() == "14520 from a"
     assert [quote.quote.price for tick in told.ticks for quote in tick.quotes] == [14520]
@@ -379,13 +381,13 @@ def test_staff_approve_a_held_price(held: HeldPrice, act: Act, told: Told) -> No
     assert (held.decision, held.decided_by) == ("approved", "asha")
 
 
-def test_staff_reject_a_held_price(held: HeldPrice, act: Act, told: Told) -> None:
+def test_staff_reject_a_quarantined_price(held: HeldPrice, act: Act, told: Told) -> None:
     assert act(HELD, "reject", held.pk) == ["Rejected: gold 14,520.0000 from a."]
     assert (gold(), told.ticks) == ("13200 from a", [])
     assert logged()[0][::2] == ("asha", "Rejected.")
 
 
-def test_what_was_decided_is_not_decided_again(held: HeldPrice, act: Act) -> None:
+def test_a_decided_price_is_not_decided_again(held: HeldPrice, act: Act) -> None:
     act(HELD, "reject", held.pk)
     assert act(HELD, "approve", held.pk) == [
         "gold 14,520.0000 from a was not approved: it was rejected by asha already."
@@ -393,13 +395,13 @@ def test_what_was_decided_is_not_decided_again(held: HeldPrice, act: Act) -> Non
     assert gold() == "13200 from a"
 
 
-def test_what_staff_chose_does_not_become_another_price_beneath_them(held: HeldPrice, act: Act) -> None:
+def test_a_chosen_price_that_was_superseded_meanwhile_is_not_decided(held: HeldPrice, act: Act) -> None:
     now = held.quoted_at
-    # b gainsays a, which then says much the same again.
+    # b supersedes a, which then quotes much the same again.
     for source, price, minutes in (("b", "13210", 1), ("a", "14900", 2)):
         at = now + minutes * MINUTE
         ingest.offer([quote(price=price, at=at, source=source)], now=at)
-    assert act(HELD, "approve", held.pk) == ["Not decided, for they have been replaced by what is listed now: 1."]
+    assert act(HELD, "approve", held.pk) == ["Not decided, since newer prices, listed now, superseded them: 1."]
     assert gold() == "13210 from b"
     assert HeldPrice.pending().get().price == 14900
 
@@ -420,7 +422,7 @@ def test_of_two_prices_of_one_metal_one_is_chosen(held: HeldPrice, act: Act) -> 
 
 
 @pytest.mark.parametrize("permissions", ["^view_", "(view_.*|change_(price|premium|providerstate))$"])
-def test_who_may_not_change_held_prices_cannot_decide(held: HeldPrice, act: Act, permissions: str) -> None:
+def test_staff_without_the_permission_cannot_decide(held: HeldPrice, act: Act, permissions: str) -> None:
     clerk = Client()
     clerk.force_login(user("clerk", is_staff=True, permissions=permissions))
     assert clerk.get(HELD).status_code == 200
@@ -428,7 +430,7 @@ def test_who_may_not_change_held_prices_cannot_decide(held: HeldPrice, act: Act,
     assert HeldPrice.objects.get().decision == "pending"
 
 
-WAITING = "1 price\n  waits for your decision"
+WAITING = "1 quarantined price\n  waits for your decision"
 
 
 def test_every_page_says_that_a_price_waits(held: HeldPrice, desk: Client, act: Act) -> None:
@@ -438,7 +440,7 @@ def test_every_page_says_that_a_price_waits(held: HeldPrice, desk: Client, act: 
     assert "your decision" not in desk.get("/admin/").content.decode()
 
 
-def test_only_who_may_see_held_prices_is_told_of_them(held: HeldPrice, client: Client) -> None:
+def test_only_staff_who_may_see_the_quarantine_see_its_count(held: HeldPrice, client: Client) -> None:
     assert "your decision" not in client.get("/admin/login/").content.decode()
     client.force_login(user("clerk", is_staff=True, permissions="_premium$"))
     assert "your decision" not in client.get("/admin/").content.decode()
@@ -447,7 +449,7 @@ def test_only_who_may_see_held_prices_is_told_of_them(held: HeldPrice, client: C
 # --- sanity bands --------------------------------------------------------------------------------------------------
 
 
-def test_a_band_is_in_force_when_it_is_saved_and_audited(world: World, save: Callable[..., Any], staff: User) -> None:
+def test_a_band_applies_when_it_is_saved_and_is_audited(world: World, save: Callable[..., Any], staff: User) -> None:
     assert saved(save(f"{BANDS}add/", metal="gold", currency="inr", lowest="13000", highest="13100"))
     world.refresh()
     assert {held.doubt for held in HeldPrice.objects.all()} == {"band"}
@@ -483,7 +485,7 @@ def test_staff_are_told_of_a_band_that_leaves_the_live_price_out(
 ) -> None:
     world.refresh()
     response = save(f"{BANDS}add/", metal="gold", currency="INR", lowest="9000", highest="9500")
-    assert said(response)[0] == "The last live price of Gold, 13,200.0000, is outside this band: its like will be held."
+    assert said(response)[0].endswith("13,200.0000, is outside this band: such prices will be quarantined.")
     assert column(desk, BANDS, "last_spot") == ["13,200.0000"]
 
 
@@ -551,7 +553,7 @@ def test_a_premium_of_the_future_waits_for_its_time(world: World, desk: Client, 
     assert said(response)[0] == "Now gold is 13,200.0000 × 1 = 13,200.0000 INR per gram."
     assert "at today's spot, gold is 13,200.0000 × 1.04 = 13,728.0000" in said(response)[1]
     assert gold() == "13200 from a"
-    assert column(desk, PREMIUMS, "is_in_force") == [False]
+    assert column(desk, PREMIUMS, "is_current") == [False]
     world.now = tomorrow
     world.says = dict.fromkeys("abc", TemporaryError("is away"))
     world.refresh()
@@ -563,7 +565,7 @@ def test_a_premium_that_a_later_one_has_replaced_says_so(world: World, save: Cal
     save(f"{PREMIUMS}add/", metal="gold", multiplier="1.04")
     yesterday = at(timezone.now() - dt.timedelta(days=1))
     response = save(f"{PREMIUMS}add/", metal="gold", multiplier="1.02", **yesterday)
-    assert said(response)[1] == "It has no effect: a later one is in force."
+    assert said(response)[1] == "It has no effect: a later one is current."
     assert saved(save(f"{PREMIUMS}add/", metal="gold", multiplier="9", **at(timezone.now() - 2 * MINUTE)))
     assert gold() == "13728 from a"
 
@@ -605,7 +607,7 @@ def test_before_a_premium_is_deleted_the_page_says_what_will_be_shown(
     when = f"{timezone.localtime(to_come.effective_from):%Y-%m-%d %H:%M:%S}"
     assert said_before(to_come) == [
         f"With or without it {now}.",
-        f"From {when} on it would not be put on: at today's spot, {now}.",
+        f"From {when} on it would not apply: at today's spot, {now}.",
     ]
     assert gold() == "13728 from a"
 
@@ -707,13 +709,13 @@ def test_the_api_has_the_facts_of_the_page(world: World, desk: Client, settings:
     assert third["health"] == "never asked"
 
 
-def test_the_config_names_those_that_are_asked_in_order(world: World, client: Client) -> None:
+def test_the_config_names_those_that_are_fetched_in_order(world: World, client: Client) -> None:
     registry.in_order()
     ProviderState.objects.filter(name="a").update(position=9)
     ProviderState.objects.filter(name="b").update(enabled=False)
     assert client.get("/api/v1/config/").json()["providers"] == ["c", "a"]
 
 
-def test_prices_that_wait_are_in_no_answer(held: HeldPrice, client: Client) -> None:
+def test_quarantined_prices_are_in_no_answer(held: HeldPrice, client: Client) -> None:
     assert client.get("/api/v1/prices/gold/").json()["price"] == 13200
     assert LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE).price == 13200

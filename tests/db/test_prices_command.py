@@ -69,7 +69,7 @@ def test_the_table_shows_at_a_glance_what_is_wrong(world: World) -> None:
             "palladium 4,300.00  +0.00 %    —  +0.00 %    4,300.0000 a 90 s",
             "",
             "b: gold, silver, platinum, palladium: answers HTTP 503: 'the service is closed'",
-            "c: gold would be held: 14,520.0000 is +10.0 % from 13,200.0000, the last price",
+            "c: gold would be quarantined: 14,520.0000 is +10.0 % from 13,200.0000, the last price",
             "!: further from the median than is tolerated.",
         ]
     )
