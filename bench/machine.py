@@ -1,4 +1,4 @@
-"""The machine that is measured on: its cores, its limits, and what processes use of it. Linux."""
+"""The machine that measures: its cores, its limits, and the CPU time and memory of processes. Linux only."""
 
 import ctypes
 import datetime as dt
@@ -23,11 +23,11 @@ OTHER_CORE = _CORES[1 % len(_CORES)]
 
 
 class MissingError(Exception):
-    """Something that measuring needs is not there; says in one line what to do."""
+    """A tool or resource of the bench is missing; says in one line what to do."""
 
 
 def on_core(core: int) -> Callable[[], None]:
-    """For `preexec_fn`: run on this core alone, and end when the bench does, however it ends."""
+    """For `preexec_fn`: run on this core alone, and end with the bench, however it ends."""
 
     def prepare() -> None:
         os.sched_setaffinity(0, {core})
@@ -37,7 +37,7 @@ def on_core(core: int) -> Callable[[], None]:
 
 
 def need(program: str, advice: str) -> str:
-    """The path of a program. Raises MissingError with the advice where there is none."""
+    """The path of a program. Raises MissingError with the advice if there is none."""
     path = shutil.which(program)
     if path is None:
         raise MissingError(advice)
@@ -45,7 +45,7 @@ def need(program: str, advice: str) -> str:
 
 
 def prepare(connections: int) -> None:
-    """Raise the limit of open files as far as it goes. Raises MissingError where that is not far enough."""
+    """Raise the limit of open files as far as possible. Raises MissingError if that is not enough."""
     if len(_CORES) < 2:
         raise MissingError("Two cores are needed: one for the server, one for its clients.")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -59,7 +59,7 @@ def prepare(connections: int) -> None:
 
 
 def _tree(root: int) -> list[int]:
-    """A process and all that descend from it."""
+    """A process and all its descendants."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -88,7 +88,7 @@ def resident_bytes(root: int) -> int:
 
 
 def description() -> str:
-    """What the figures depend on, in a line."""
+    """The hardware and software that the figures depend on, in a line."""
     model = next(
         (
             line.partition(":")[2].strip()

@@ -1,4 +1,4 @@
-"""The meter (meter.c) as Python sees it, and what its log says."""
+"""Drives the meter (meter.c), and reads its log."""
 
 import json
 import struct
@@ -19,7 +19,7 @@ _ARRIVAL = struct.Struct("=QQII")  # struct arrival: at, seq, client, first
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What came of opening clients: those with a first update, those refused, and how long it all took."""
+    """The result of opening clients: those with a first update, those that failed or are unfinished, and the time."""
 
     opened: int
     failed: int
@@ -33,9 +33,9 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """How old ticks were when they reached clients, in ms, over every pair of a tick and a client.
+    """The ages of publications when they reached clients, in ms, over every pair of a publication and a client.
 
-    A client that was sent one merged update had each tick in it then. `missing` are pairs that never came.
+    All publications in a merged update reached its client with it. `missing` counts pairs that never came.
     """
 
     p50: float
@@ -46,7 +46,7 @@ class Ages:
 
 
 def build(folder: Path) -> tuple[Path, bool]:
-    """Compile the meter; where it is, and whether it can read compressed updates. Raises MissingError without cc."""
+    """Compile the meter. Returns its path, and True if it reads compressed updates. Raises MissingError without cc."""
     compiler = machine.need("cc", "There is no C compiler: the meter needs cc (on Debian and Ubuntu: apt install gcc).")
     binary = folder / "meter"
     command = [compiler, "-O2", "-o", str(binary), str(SOURCE)]
@@ -60,7 +60,7 @@ def build(folder: Path) -> tuple[Path, bool]:
 
 
 class Meter:
-    """Many clients of one server, in a process of their own. A context manager: its end is theirs."""
+    """Many clients of one server, in a process of their own, which ends with this context manager."""
 
     def __init__(self, binary: Path, port: int, *, deflate: bool = False, record: Path | None = None) -> None:
         command = [str(binary), "-c", str(machine.OTHER_CORE), "-m", SUBSCRIBE]
@@ -85,15 +85,15 @@ class Meter:
         self._process.communicate()
 
     def open(self, clients: int, *, in_flight: int) -> Opened:
-        """Open so many more, and return when each has its first update, or when nothing comes for a minute."""
+        """Open more clients; returns when each has its first update, or when nothing comes for a minute."""
         return Opened(**self._ask(f"open {clients} {in_flight}"))
 
     def stall(self, clients: int) -> Opened:
-        """Open so many that subscribe and then never read."""
+        """Open clients that subscribe and then never read."""
         return Opened(**self._ask(f"stall {clients}"))
 
     def wake(self) -> None:
-        """Let the stalled ones read."""
+        """Let the stalled clients read."""
         self._ask("wake")
 
     def storm(self, *, in_flight: int) -> Opened:
@@ -101,7 +101,7 @@ class Meter:
         return Opened(**self._ask(f"storm {in_flight}"))
 
     def churn(self, per_second: float) -> None:
-        """From now on so many clients a second leave, and as many come."""
+        """From now on, let so many clients a second leave and as many come."""
         self._ask(f"churn {per_second}")
 
     def mark(self) -> None:
@@ -109,7 +109,7 @@ class Meter:
         self._ask("mark")
 
     def report(self) -> dict[str, Any]:
-        """What was counted since the mark."""
+        """The counts since the mark."""
         return self._ask("report")
 
     def settled(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class Meter:
         return seen
 
     def arrivals(self) -> list[tuple[int, int, int, bool]]:
-        """Since the mark, in order: when (CLOCK_MONOTONIC, ns), which seq, at which client, and if its first ever."""
+        """Since the mark, in order: time (CLOCK_MONOTONIC, ns), seq, client, and True for the client's first ever."""
         self._ask(f"report {self._log}")
         return [
             (at, seq, client, bool(first)) for at, seq, client, first in _ARRIVAL.iter_unpack(self._log.read_bytes())
@@ -147,18 +147,18 @@ class Meter:
 
 
 def ages(arrivals: Sequence[tuple[int, int, int, bool]], stamps: Mapping[int, int], clients: int) -> Ages:
-    """Match what arrived at `clients` with when it was published (seq to ns)."""
+    """Match arrivals at `clients` with the times of publication in `stamps` (seq to ns)."""
     start = min(stamps) - 1
     seen: dict[int, int] = {}
     found: list[int] = []
     wanted = clients * len(stamps)
     for at, seq, client, first in arrivals:
         if first:
-            # A snapshot: it owes nothing to the ticks before it.
+            # After a snapshot the publications before it are not missing.
             wanted -= sum(seen.get(client, start) < missed <= seq for missed in stamps)
         else:
-            ticks = range(seen.get(client, start) + 1, seq + 1)
-            found += [at - stamps[tick] for tick in ticks if tick in stamps]
+            publications = range(seen.get(client, start) + 1, seq + 1)
+            found += [at - stamps[publication] for publication in publications if publication in stamps]
         seen[client] = max(seq, seen.get(client, start))
     found.sort()
     return Ages(
@@ -171,5 +171,5 @@ def ages(arrivals: Sequence[tuple[int, int, int, bool]], stamps: Mapping[int, in
 
 
 def percentile(ordered: Sequence[int], share: float) -> float:
-    """The value that this share of them does not exceed; 0 where there are none."""
+    """The value that this share of them does not exceed; 0 if there are none."""
     return ordered[round((len(ordered) - 1) * share)] if ordered else 0

@@ -13,7 +13,7 @@ BEGIN, END = "<!-- results of make bench -->", "<!-- end of results -->"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table: `figures` of Swarna, Node and Channels, as far as there are; empty what is not asked."""
+    """One line of the table: `figures` of Swarna, Node and Channels; those that were not measured are empty."""
 
     measure: str
     figures: Sequence[str]
@@ -23,14 +23,14 @@ class Line:
 
 
 def figure(values: Sequence[float], unit: str) -> str:
-    """The median, and between what it lies."""
+    """The median, and the range of the values."""
     middle = statistics.median(values)
     spread = f" ({_short(min(values))}-{_short(max(values))})" if len(values) > 1 else ""
     return f"{_short(middle)}{spread} {unit}".strip()
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> tuple[str, float]:
-    """The median of the rounds' ratios, in words with their spread and as a number."""
+    """The median of the rounds' ratios, as text with their spread and as a number."""
     ratios = [our / their if their else 0.0 for our, their in zip(ours, theirs, strict=True)]
     return figure(ratios, "×"), statistics.median(ratios)
 
@@ -53,7 +53,7 @@ def markdown(lines: Iterable[Line]) -> str:
 
 
 def keep(store: Path, row: str, lines: Sequence[Line]) -> None:
-    """Remember a row's lines with machine and date."""
+    """Store a row's lines with machine and date."""
     kept = json.loads(store.read_text()) if store.exists() else {}
     kept[row] = {
         "machine": machine.description(),
@@ -64,7 +64,7 @@ def keep(store: Path, row: str, lines: Sequence[Line]) -> None:
 
 
 def results(store: Path, rows: Iterable[str]) -> str:
-    """All rows that are remembered, in order, in one table; where they come from above it."""
+    """One table of all stored rows, in order, below their machines and dates."""
     kept = json.loads(store.read_text())
     known = [row for row in rows if row in kept]
     where: dict[tuple[str, str], list[str]] = {}
@@ -76,7 +76,7 @@ def results(store: Path, rows: Iterable[str]) -> str:
 
 
 def write(page: Path, text: str) -> None:
-    """Put the results between the page's markers, or at its end where it has none."""
+    """Put the results between the page's markers, or at its end if it has none."""
     old = page.read_text() if page.exists() else "# Performance\n"
     before, begin, rest = old.partition(BEGIN)
     after = rest.partition(END)[2] if begin else "\n"

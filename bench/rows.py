@@ -1,4 +1,4 @@
-"""What is measured: each row starts its servers one after the other, and gives lines of the table."""
+"""The rows of the bench: each starts its servers one after the other, and yields lines of the table."""
 
 import itertools
 import time
@@ -21,30 +21,30 @@ DEFLATE_FROM: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Spell:
-    """What some ticks cost a server, and when clients had them."""
+    """The cost of some publications for a server, and their ages when clients had them."""
 
     cpu_us: float  # of user and system time, for each update that arrived
     bytes: float  # on the wire, for each update
     ages: Ages
 
 
-# At once on their way: fewer than stock Daphne's listening queue of 50 holds. Beyond it, a client's kernel waits for a
-# second before it tries again.
+# Clients that connect at once: fewer than fit into stock Daphne's listening queue of 50. Beyond it, a client's kernel
+# waits for a second before it tries again.
 IN_FLIGHT: Final = 40
 
 
 def _open(meter: Meter, clients: int) -> Opened:
-    """Open clients, all of which have to come."""
+    """Open clients. Raises RuntimeError unless all get in."""
     opened = meter.open(clients, in_flight=IN_FLIGHT)
     if opened.opened != clients:
         raise RuntimeError(f"{clients} clients were to open, and of them: {opened}; {meter.report()}")
     return opened
 
 
-def _spell(bench: Bench, server: Server, meter: Meter, clients: int, interval_ms: int, ticks: int) -> Spell:
+def _spell(bench: Bench, server: Server, meter: Meter, clients: int, interval_ms: int, publications: int) -> Spell:
     meter.mark()
     before = server.cpu_seconds()
-    stamps = server.ticking(interval_ms, ticks).stamps()
+    stamps = server.publishing(interval_ms, publications).stamps()
     counted = meter.settled()
     used = server.cpu_seconds() - before
     spell = Spell(
@@ -61,36 +61,36 @@ def _spell(bench: Bench, server: Server, meter: Meter, clients: int, interval_ms
 
 
 def _one_spell(
-    bench: Bench, server: Server, clients: int, interval_ms: int, ticks: int, *, deflate: bool = False
+    bench: Bench, server: Server, clients: int, interval_ms: int, publications: int, *, deflate: bool = False
 ) -> Spell:
     with server, bench.clients_of(server, deflate=deflate) as meter:
         _open(meter, clients)
-        return _spell(bench, server, meter, clients, interval_ms, ticks)
+        return _spell(bench, server, meter, clients, interval_ms, publications)
 
 
 def _cells(unit: str, *columns: Sequence[float]) -> list[str]:
-    """Figures of Swarna, Node and Channels, as far as there are."""
+    """The figures of Swarna, Node and Channels, as far as they are given."""
     return [figure(values, unit) for values in columns]
 
 
 def plain(bench: Bench) -> Iterator[Line]:
-    clients, ticks = bench.of(1000, 100), bench.of(120, 10)
+    clients, publications = bench.of(1000, 100), bench.of(120, 10)
     ours, node, textbook = [], [], []
     for _ in bench.rounds:
-        ours.append(_one_spell(bench, bench.swarna(), clients, 100, ticks))
-        node.append(_one_spell(bench, Node(bench.around), clients, 100, ticks))
-        # It cannot carry ten ticks a second; what an update costs it does not depend on the rate.
+        ours.append(_one_spell(bench, bench.swarna(), clients, 100, publications))
+        node.append(_one_spell(bench, Node(bench.around), clients, 100, publications))
+        # It cannot carry ten publications a second; the cost of an update does not depend on the rate.
         textbook.append(_one_spell(bench, Textbook(bench.around), clients, 1000, bench.of(10, 3)))
     name = f"CPU for each update delivered, {clients:,} clients"
     cpu, node_cpu, textbook_cpu = ([spell.cpu_us for spell in spells] for spells in (ours, node, textbook))
-    words, value = ratio(cpu, node_cpu)
-    yield Line(name, _cells("µs", cpu, node_cpu), words, "≤ 0.9 × Node", verdict(value <= 0.9))
+    text, value = ratio(cpu, node_cpu)
+    yield Line(name, _cells("µs", cpu, node_cpu), text, "≤ 0.9 × Node", verdict(value <= 0.9))
     _, value = ratio(cpu, textbook_cpu)
     figures = [figure(cpu, "µs"), "", figure(textbook_cpu, "µs")]
     yield Line(name, figures, f"1/{1 / value:.0f}", "≤ 1/20 of Channels", verdict(value <= 1 / 20))
     for share, of in _shares():
         columns = ([of(spell.ages) for spell in spells] for spells in (ours, node, textbook))
-        yield Line(f"{share} from publication to client, 10 ticks/s (Channels: 1)", _cells("ms", *columns))
+        yield Line(f"{share} from publication to client, 10 publications/s (Channels: 1)", _cells("ms", *columns))
 
 
 def _shares() -> tuple[tuple[str, Callable[[Ages], float]], ...]:
@@ -98,23 +98,23 @@ def _shares() -> tuple[tuple[str, Callable[[Ages], float]], ...]:
 
 
 def compressed(bench: Bench) -> Iterator[Line]:
-    clients, ticks = bench.of(1000, 100), bench.of(50, 5)
+    clients, publications = bench.of(1000, 100), bench.of(50, 5)
     ours, uncompressed, node = [], [], []
     settings = {"WS_COMPRESSION_THRESHOLD": str(DEFLATE_FROM)}
     for _ in bench.rounds:
-        ours.append(_one_spell(bench, bench.swarna(**settings), clients, 200, ticks, deflate=True))
-        uncompressed.append(_one_spell(bench, bench.swarna(), clients, 200, ticks))
-        # Five ticks a second are more than it can compress for a thousand clients: it is given one.
+        ours.append(_one_spell(bench, bench.swarna(**settings), clients, 200, publications, deflate=True))
+        uncompressed.append(_one_spell(bench, bench.swarna(), clients, 200, publications))
+        # It cannot compress five publications a second for a thousand clients: it gets one.
         node.append(
             _one_spell(bench, Node(bench.around, deflate=DEFLATE_FROM), clients, 1000, bench.of(10, 3), deflate=True)
         )
     name = f"CPU for each update delivered compressed, {clients:,} clients"
     cpu, plain_cpu, node_cpu = ([spell.cpu_us for spell in spells] for spells in (ours, uncompressed, node))
-    words, value = ratio(cpu, plain_cpu)
+    text, value = ratio(cpu, plain_cpu)
     beside = f"{name}; uncompressed {figure(plain_cpu, 'µs')}"
-    yield Line(beside, _cells("µs", cpu), words, "≤ 1.3 × uncompressed", verdict(value <= 1.3))
-    words, value = ratio(cpu, node_cpu)
-    yield Line(name, _cells("µs", cpu, node_cpu), words, "≤ 1/5 of Node", verdict(value <= 0.2))
+    yield Line(beside, _cells("µs", cpu), text, "≤ 1.3 × uncompressed", verdict(value <= 1.3))
+    text, value = ratio(cpu, node_cpu)
+    yield Line(name, _cells("µs", cpu, node_cpu), text, "≤ 1/5 of Node", verdict(value <= 0.2))
     size = uncompressed[0].bytes
     yield Line(
         f"bytes of an update compressed; uncompressed {size:.0f}",
@@ -122,37 +122,37 @@ def compressed(bench: Bench) -> Iterator[Line]:
     )
     if bench.reads_compressed:
         yield Line(
-            "p99 from publication to client, compressed, 5 ticks/s (Node: 1)",
+            "p99 from publication to client, compressed, 5 publications/s (Node: 1)",
             _cells("ms", *([spell.ages.p99 for spell in spells] for spells in (ours, node))),
         )
 
 
 def ten_thousand(bench: Bench) -> Iterator[Line]:
-    clients, ticks = bench.of(10_000, 500), bench.of(20, 5)
+    clients, publications = bench.of(10_000, 500), bench.of(20, 5)
     ours, node = [], []
     for _ in bench.rounds:
-        ours.append(_one_spell(bench, bench.swarna(), clients, 1000, ticks))
-        node.append(_one_spell(bench, Node(bench.around), clients, 1000, ticks))
+        ours.append(_one_spell(bench, bench.swarna(), clients, 1000, publications))
+        node.append(_one_spell(bench, Node(bench.around), clients, 1000, publications))
     for share, of in _shares():
         figures = [[of(spell.ages) for spell in spells] for spells in (ours, node)]
-        words, value = ratio(*figures)
-        name = f"{share} from publication to client, {clients:,} clients, a tick a second"
+        text, value = ratio(*figures)
+        name = f"{share} from publication to client, {clients:,} clients, a publication a second"
         target, reached = ("≤ 1.2 × Node", verdict(value <= 1.2)) if share == "p99" else ("", "")
-        yield Line(name, _cells("ms", *figures), words, target, reached)
+        yield Line(name, _cells("ms", *figures), text, target, reached)
     figures = [[spell.cpu_us for spell in spells] for spells in (ours, node)]
     name = f"CPU for each update delivered, {clients:,} clients"
     yield Line(name, _cells("µs", *figures), ratio(*figures)[0])
 
 
 def _bytes_per_client(bench: Bench, server: Server, clients: int, *, deflate: bool = False) -> float:
-    """Resident memory that each of so many clients adds, once they have subscribed and seen a few ticks."""
+    """Resident memory for each of these clients, once they have subscribed and seen a few publications."""
     with server, bench.clients_of(server, deflate=deflate) as meter:
         _open(meter, 20)
-        server.ticking(100, 5).stamps()
+        server.publishing(100, 5).stamps()
         meter.settled()
         before = server.resident_bytes()
         _open(meter, clients)
-        server.ticking(1000, 3).stamps()
+        server.publishing(1000, 3).stamps()
         meter.settled()
         time.sleep(bench.of(5, 1))
         found = (server.resident_bytes() - before) / clients
@@ -163,7 +163,7 @@ def _bytes_per_client(bench: Bench, server: Server, clients: int, *, deflate: bo
 
 def memory(bench: Bench) -> Iterator[Line]:
     clients = bench.of(10_000, 500)
-    # The slow ones and the large ones are asked for fewer: what one client takes does not depend on it.
+    # Slow and large servers get fewer: the memory of one client does not depend on their number.
     fewer = bench.of(2000, 200)
     settings = {"WS_COMPRESSION_THRESHOLD": str(DEFLATE_FROM)}
     ours = _bytes_per_client(bench, bench.swarna(), clients) / KB
@@ -203,30 +203,30 @@ def connects(bench: Bench) -> Iterator[Line]:
         bare.append(_connects(bench, Bare(bench.around), bench.of(2000, 200)))
         node.append(_connects(bench, Node(bench.around), bench.of(3000, 200)))
     name = "connects a second, each with its snapshot, 40 at a time"
-    words, value = ratio(ours, textbook)
-    yield Line(name, _cells("", ours, node, textbook), words, "≥ 5 × Channels", verdict(value >= 5))
-    words, value = ratio(ours, bare)
+    text, value = ratio(ours, textbook)
+    yield Line(name, _cells("", ours, node, textbook), text, "≥ 5 × Channels", verdict(value >= 5))
+    text, value = ratio(ours, bare)
     figures = [figure(ours, ""), "", figure(bare, "")]
-    yield Line(f"{name}; Channels without a layer", figures, words, "≥ 1.6 ×", verdict(value >= 1.6))
+    yield Line(f"{name}; Channels without a layer", figures, text, "≥ 1.6 ×", verdict(value >= 1.6))
 
 
 def publishes(bench: Bench) -> Iterator[Line]:
-    ticks = bench.of(20, 5)
+    publications = bench.of(20, 5)
     calls = {}
     for clients in (1, bench.of(1000, 100)):
         with bench.swarna() as server, bench.clients_of(server) as meter:
             _open(meter, clients)
             before = servers.redis_calls(bench.around.redis_url, "publish")
-            server.ticking(100, ticks).stamps()
-            calls[clients] = (servers.redis_calls(bench.around.redis_url, "publish") - before) / ticks
-    words = ", ".join(f"{value:g} for {clients:,}" for clients, value in calls.items())
-    bench.say(f"publishes a tick: {words} clients")
+            server.publishing(100, publications).stamps()
+            calls[clients] = (servers.redis_calls(bench.around.redis_url, "publish") - before) / publications
+    text = ", ".join(f"{value:g} for {clients:,}" for clients, value in calls.items())
+    bench.say(f"Redis messages for each publication: {text} clients")
     holds = verdict(set(calls.values()) == {1.0})
-    yield Line("Redis publishes a tick, by clients", [words], target="1, whatever their number", reached=holds)
+    yield Line("Redis messages for each publication, by clients", [text], target="1 for any number", reached=holds)
 
 
 def _after_the_gap(seqs: Sequence[int]) -> int:
-    """How many of a woken client's updates came after the longest run of ticks that it was spared."""
+    """The number of a woken client's updates after the longest run of publications that it was not sent."""
     gaps = [later - seq for seq, later in itertools.pairwise(seqs)]
     return len(gaps) - gaps.index(max(gaps)) if gaps else len(seqs)
 
@@ -242,17 +242,17 @@ def stalled(bench: Bench) -> Iterator[Line]:
     growth = []
     with bench.swarna(**settings) as server, bench.clients_of(server) as meter:
         _open(meter, clients)
-        server.ticking(100, 10).stamps()
+        server.publishing(100, 10).stamps()
         meter.settled()
         meter.stall(clients)
         before = server.resident_bytes()
         meter.mark()
-        ticking = server.ticking(100, seconds * 10)
+        publishing = server.publishing(100, seconds * 10)
         began = time.monotonic()
         for part in (0.5, 1.0):
             time.sleep(max(0.0, began + part * seconds - time.monotonic()))
             growth.append((server.resident_bytes() - before) / clients / KB)
-        stamps = ticking.stamps()
+        stamps = publishing.stamps()
         meter.settled()
         lost = meter.report()["closed"]
         found[True] = ages(meter.arrivals(), stamps, clients)
@@ -273,7 +273,7 @@ def stalled(bench: Bench) -> Iterator[Line]:
     )
     value = found[True].p99 / found[False].p99
     yield Line(
-        f"p99 of {clients:,} live clients at 10 ticks/s for {seconds} s beside {clients:,} that never read; "
+        f"p99 of {clients:,} live clients at 10 publications/s for {seconds} s beside {clients:,} that never read; "
         f"without them {found[False].p99:.1f} ms",
         [f"{found[True].p99:.1f} ms"],
         ratio=f"{value:.2f} ×",
@@ -309,10 +309,10 @@ def _storm(bench: Bench, server: Server, clients: int) -> _Storm:
         _open(meter, clients)
         usual = _spell(bench, server, meter, clients, 1000, bench.of(15, 3)).ages
         meter.mark()
-        ticking = server.ticking(1000, bench.of(30, 5))
-        time.sleep(3)  # a tick or two before the cut
+        publishing = server.publishing(1000, bench.of(30, 5))
+        time.sleep(3)  # a publication or two before the cut
         back = meter.storm(in_flight=clients)
-        stamps = ticking.stamps()
+        stamps = publishing.stamps()
         meter.settled()
         during = ages(meter.arrivals(), stamps, clients)
     bench.say(
@@ -342,7 +342,8 @@ def storm(bench: Bench) -> Iterator[Line]:
     yield Line("refused or lost meanwhile", [str(number) for number in lost], "", "0", verdict(lost[0] == 0))
     value = ours.during.worst / ours.usual.p99
     yield Line(
-        f"latest tick to any client that was back; usual p99 {ours.usual.p99:.0f} ms (Node: {node.usual.p99:.0f} ms)",
+        f"latest publication to any client that was back; usual p99 {ours.usual.p99:.0f} ms "
+        f"(Node: {node.usual.p99:.0f} ms)",
         [f"{ours.during.worst:.0f} ms", f"{node.during.worst:.0f} ms"],
         ratio=f"{value:.2f} × usual p99",
         target="≤ 2 ×",
@@ -350,19 +351,19 @@ def storm(bench: Bench) -> Iterator[Line]:
     )
 
 
-def upstream(bench: Bench) -> Iterator[Line]:
-    yield from _upstream(bench, "SQLite")
+def source(bench: Bench) -> Iterator[Line]:
+    yield from _source(bench, "SQLite")
     with database("fsync=on", "full_page_writes=on") as address:
         servers.prepare_database(bench.around, DATABASE_URL=address)
-        yield from _upstream(bench, "PostgreSQL", DATABASE_URL=address)
+        yield from _source(bench, "PostgreSQL", DATABASE_URL=address)
 
 
-def _upstream(bench: Bench, name: str, **settings: str) -> Iterator[Line]:
-    clients, ticks = 100, bench.of(200, 10)
+def _source(bench: Bench, name: str, **settings: str) -> Iterator[Line]:
+    clients, publications = 100, bench.of(200, 10)
     with bench.swarna(**settings) as server, bench.clients_of(server) as meter:
         _open(meter, clients)
         meter.mark()
-        refreshing = server.refreshing(100, ticks)
+        refreshing = server.refreshing(100, publications)
         stamps = refreshing.stamps()
         meter.settled()
         took = ages(meter.arrivals(), stamps, clients)
@@ -373,7 +374,7 @@ def _upstream(bench: Bench, name: str, **settings: str) -> Iterator[Line]:
     )
     value = took.p99 / (commit_p99 + publish_p99)
     yield Line(
-        f"p99 from a source's last answer to the client's update, {clients} clients, {name}; a tick's rows committed "
+        f"p99 from a source's last answer to the client's update, {clients} clients, {name}; its rows committed "
         f"{commit_p99:.2f} ms, a publication {publish_p99:.2f} ms (p99, by hand)",
         [f"{took.p99:.1f} ms"],
         f"{value:.1f} × both",
@@ -386,7 +387,7 @@ def _upstream(bench: Bench, name: str, **settings: str) -> Iterator[Line]:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the table: how it is measured, how many connections that takes at most, and whether Node is asked."""
+    """A row of the table: its function, the most connections that it opens, and whether it measures Node."""
 
     measure: Callable[[Bench], Iterator[Line]]
     connections: int
@@ -401,7 +402,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "connects": Row(connects, 3020),
     "publishes": Row(publishes, 1000, node=False),
     "stalled": Row(stalled, 2000, node=False),
-    "upstream": Row(upstream, 100, node=False),
+    "source": Row(source, 100, node=False),
     "storm": Row(storm, 10_000),
     "history": Row(history, 0, node=False),
     "rest": Row(rest, 20, node=False),
@@ -414,7 +415,7 @@ def soak(bench: Bench, minutes: float) -> None:
     sampled: list[float] = []
     with bench.swarna() as server, bench.clients_of(server) as meter:
         _open(meter, clients)
-        ticking = server.ticking(1000, seconds)
+        publishing = server.publishing(1000, seconds)
         meter.churn(50)
         began = time.monotonic()
         while (passed := time.monotonic() - began) < seconds:
@@ -423,7 +424,7 @@ def soak(bench: Bench, minutes: float) -> None:
             print(f"{passed:5.0f} s  {sampled[-1]:6.1f} MB  {counted['open']} open, {counted['came']} came", flush=True)
             time.sleep(min(10.0, max(0.1, seconds - passed)))
         meter.churn(0)
-        ticking.stamps()
+        publishing.stamps()
         counted = meter.report()
     print(
         f"{minutes:g} minutes, {clients} clients, {counted['came']} came and went, {counted['failed']} failed: "

@@ -1,4 +1,4 @@
-"""The servers that are measured, each started alone, on a core of its own, and told to tick."""
+"""The servers that are measured, each started alone, on a core of its own, and told to publish."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ from infra.process.valkey import EmbeddedValkey, wait_for_redis
 
 ROOT = Path(__file__).resolve().parent.parent
 NODE = ROOT / "bench" / "node"
-# Everything that is in the way of ten thousand clients of one machine.
+# Limits that ten thousand clients of one machine would exceed.
 _UNLIMITED = {
     "WS_MAX_CONNECTIONS": "100000",
     "WS_MAX_CONNECTIONS_PER_IP": "100000",
@@ -35,7 +35,7 @@ _UNLIMITED = {
 
 @dataclass
 class Surroundings:
-    """What all servers share: a folder, a Valkey, recorded updates."""
+    """A folder, a Valkey and recorded updates, shared by all servers."""
 
     folder: Path
     redis_url: str
@@ -61,7 +61,7 @@ class Surroundings:
 
 @contextlib.contextmanager
 def valkey(folder: Path) -> Iterator[str]:
-    """A Valkey on the core of the clients; its address."""
+    """A Valkey on the core of the clients; yields its address."""
     embedded = EmbeddedValkey(folder)
     program = embedded.program()
     process = subprocess.Popen(
@@ -82,13 +82,13 @@ def valkey(folder: Path) -> Iterator[str]:
 
 
 def prepare_database(around: Surroundings, **settings: str) -> None:
-    """An empty database of Swarna's own, as a first start leaves it."""
+    """Make a database of Swarna as a first start leaves it."""
     environment = around.environment | settings
     for command in ("migrate", "seed"):
         subprocess.run([sys.executable, "manage.py", command, "--verbosity=0"], cwd=ROOT, env=environment, check=True)
 
 
-class Ticking:
+class Publishing:
     """A publisher at work. `stamps` waits for its end."""
 
     def __init__(self, process: "subprocess.Popen[str]", output: IO[str]) -> None:
@@ -96,7 +96,7 @@ class Ticking:
         self._output = output
 
     def stamps(self) -> dict[int, int]:
-        """When each seq was published: CLOCK_MONOTONIC, ns."""
+        """The time at which each seq was published: CLOCK_MONOTONIC, ns."""
         found = {}
         for line in self._output:
             match line.split():
@@ -115,7 +115,7 @@ class Ticking:
 
 @dataclass
 class Server(ABC):
-    """One of the servers. A context manager: started on entry, when it listens; killed on exit."""
+    """One of the servers. A context manager: entered once it listens, killed on exit."""
 
     around: Surroundings
     settings: dict[str, str] = field(default_factory=dict)
@@ -124,15 +124,15 @@ class Server(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """What to run."""
+        """The command to run."""
 
     @abstractmethod
     def environment(self) -> dict[str, str]:
-        """What to run it with."""
+        """The command's environment."""
 
-    def ticking(self, interval_ms: int, count: int) -> Ticking:
-        """Begin to publish `count` ticks, one every `interval_ms`. TypeError for a server that has none to send."""
-        raise TypeError(f"{type(self).__name__} sends no ticks: it is measured by its connects alone")
+    def publishing(self, interval_ms: int, count: int) -> Publishing:
+        """Begin to publish `count` times, once every `interval_ms`. Raises TypeError if the server cannot."""
+        raise TypeError(f"{type(self).__name__} sends no publications: it is measured by its connects alone")
 
     def __enter__(self) -> Self:
         self.port = _free_port()
@@ -173,7 +173,7 @@ class Server(ABC):
     def resident_bytes(self) -> int:
         return machine.resident_bytes(self.process.pid)
 
-    def _publisher(self, *command: str) -> Ticking:
+    def _publisher(self, *command: str) -> Publishing:
         """A publisher in a process of its own, on the core of the clients."""
         process = subprocess.Popen(
             [sys.executable, *command],
@@ -186,11 +186,11 @@ class Server(ABC):
         )
         self._publishers.append(process)
         assert process.stdout is not None
-        return Ticking(process, process.stdout)
+        return Publishing(process, process.stdout)
 
 
 class Swarna(Server):
-    """This project: `manage.py serve`, ticked through ingest and Valkey by `manage.py simulate`, or by refreshes."""
+    """This project: `manage.py serve`, fed through ingest and Valkey by `manage.py simulate`, or by refreshes."""
 
     def command(self) -> list[str]:
         return [sys.executable, "manage.py", "serve"]
@@ -198,17 +198,17 @@ class Swarna(Server):
     def environment(self) -> dict[str, str]:
         return self.around.environment | _UNLIMITED | {"WEBSOCKET_PORT": str(self.port)}
 
-    def ticking(self, interval_ms: int, count: int) -> Ticking:
+    def publishing(self, interval_ms: int, count: int) -> Publishing:
         return self._publisher("manage.py", "simulate", f"--interval-ms={interval_ms}", f"--count={count}", "--stamps")
 
-    def refreshing(self, interval_ms: int, count: int) -> Ticking:
-        """As `ticking`, by refreshes from a source. What follows the stamps: bench/upstream.py."""
-        return self._publisher("-m", "bench.upstream", str(count), str(interval_ms))
+    def refreshing(self, interval_ms: int, count: int) -> Publishing:
+        """Like `publishing`, by refreshes from a source. bench/source.py says what follows the stamps."""
+        return self._publisher("-m", "bench.source", str(count), str(interval_ms))
 
 
 @dataclass
 class Node(Server):
-    """The seed's server; ticks come from a timer of its own. `deflate`: from how many bytes it compresses."""
+    """The seed's server; publications come from a timer of its own. `deflate`: from how many bytes it compresses."""
 
     answers: ClassVar[bool] = True
     deflate: int | None = None
@@ -220,12 +220,12 @@ class Node(Server):
     def environment(self) -> dict[str, str]:
         return self.around.environment | _UNLIMITED
 
-    def ticking(self, interval_ms: int, count: int) -> Ticking:
+    def publishing(self, interval_ms: int, count: int) -> Publishing:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(f"tick {interval_ms} {count}\n")
+        self.process.stdin.write(f"publish {interval_ms} {count}\n")
         self.process.stdin.flush()
-        return Ticking(self.process, self.process.stdout)
+        return Publishing(self.process, self.process.stdout)
 
 
 class Bare(Server):
@@ -248,12 +248,12 @@ class Textbook(Bare):
     def environment(self) -> dict[str, str]:
         return super().environment() | {"BENCH_REDIS_URL": self.around.redis_url}
 
-    def ticking(self, interval_ms: int, count: int) -> Ticking:
+    def publishing(self, interval_ms: int, count: int) -> Publishing:
         return self._publisher("-m", "bench.textbook.publish", str(interval_ms), str(count))
 
 
 def redis_calls(url: str, command: str) -> int:
-    """How often Redis was given a command since it started."""
+    """How many times Redis ran a command since it started."""
     with redis.Redis.from_url(url) as client:
         statistics = client.info("commandstats")
     return int(statistics.get(f"cmdstat_{command}", {"calls": 0})["calls"])

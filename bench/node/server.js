@@ -1,9 +1,10 @@
-// The seed document's server, as it describes it: a Set of clients, one JSON.stringify a tick, a `send` for each client.
+// The seed document's server, as it describes it: a Set of clients, one JSON.stringify a publication, a `send` for each
+// client.
 //
 //   node server.js PORT PAYLOADS [--deflate THRESHOLD]
 //
-// PAYLOADS holds recorded price updates, one a line. Standard input says `tick INTERVAL-MS COUNT`; each tick that went
-// out is answered with its seq and the CLOCK_MONOTONIC nanosecond before it was built, and the last one with `done`.
+// PAYLOADS has recorded price updates, one a line. Standard input takes `publish INTERVAL-MS COUNT`; standard output
+// says, for each publication, its seq and the CLOCK_MONOTONIC nanosecond before it was built, and then `done`.
 const fs = require("node:fs");
 const readline = require("node:readline");
 const WebSocket = require("ws");
@@ -63,7 +64,7 @@ class PriceStreamServer {
     ws.send(JSON.stringify(this.current));
   }
 
-  tick() {
+  publish() {
     const at = process.hrtime.bigint();
     this.seq += 1;
     this.current = { ...recorded[this.seq % recorded.length], seq: this.seq };
@@ -84,12 +85,12 @@ class PriceStreamServer {
 const server = new PriceStreamServer();
 server.start();
 
-// Ticks by absolute deadlines. What they are to be answered with is printed at the end, when it disturbs nobody.
+// Publications by absolute deadlines. Their times are printed at the end, when that delays none of them.
 function run(interval, count) {
   const began = performance.now();
   const stamps = [];
   const next = () => {
-    stamps.push(server.tick());
+    stamps.push(server.publish());
     if (stamps.length === count) console.log(`${stamps.join("\n")}\ndone`);
     else setTimeout(next, began + stamps.length * interval - performance.now());
   };

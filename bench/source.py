@@ -1,8 +1,8 @@
-"""`python -m bench.upstream COUNT INTERVAL_MS`: refreshes from a source of its own, as a worker does them.
+"""`python -m bench.source COUNT INTERVAL_MS`: refreshes from a source of its own, as a worker does them.
 
-Prints, of each tick, its seq and when the source's last answer for it was sent (CLOCK_MONOTONIC, ns); then `done`;
-then, in ms, the median and the p99 of what cannot be had for less on this machine: one transaction that commits a
-tick's rows, written by hand, and one publication to Redis.
+Prints, for each publication, its seq and when the source's last answer for it was sent (CLOCK_MONOTONIC, ns); then
+`done`; then, in ms, the median and the p99 of the least possible work on this machine: one transaction that commits a
+publication's rows, written by hand, and one message to Redis.
 """
 
 import datetime as dt
@@ -20,7 +20,7 @@ _STAMP = 8  # bytes
 
 
 def serve(server: ThreadingHTTPServer, stamps: int) -> None:
-    """Be gold-api.com: another price at each call. Writes when each answer was sent to a pipe."""
+    """Serve as gold-api.com, with another price at each call; write the time of each answer to the pipe `stamps`."""
     called = 0
 
     class Answers(BaseHTTPRequestHandler):
@@ -49,7 +49,7 @@ def serve(server: ThreadingHTTPServer, stamps: int) -> None:
 
 
 def timed(work: Callable[[], object], times: int = 500) -> tuple[float, float]:
-    """The median and the p99 of what a piece of work takes, in ms."""
+    """The median and the p99 time of a piece of work, in ms."""
     taken = []
     for _ in range(times):
         began = time.perf_counter()
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def publish(count: int, interval: float, port: int, stamps: int) -> None:
-    """Refresh so many times, and measure what it is compared with. `stamps`: when each answer was sent."""
+    """Refresh `count` times, and measure the least possible work. `stamps` has the times of the answers."""
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "swarna.settings",
         "PRICE_PROVIDERS": "gold_api_com",
@@ -93,25 +93,25 @@ def publish(count: int, interval: float, port: int, stamps: int) -> None:
         due += interval
         time.sleep(max(0.0, due - time.monotonic()))
     print("done")
-    print(*timed(commit_a_tick()), *timed(publish_a_tick()), flush=True)
+    print(*timed(commit_rows()), *timed(publish_bytes()), flush=True)
 
 
-def commit_a_tick() -> Callable[[], object]:
-    """The rows of a tick of four metals, by the database's own driver, in tables of their own without an index."""
+def commit_rows() -> Callable[[], object]:
+    """Commit the rows of a publication of four metals by the database's own driver, in tables without an index."""
     from django.db import connection, transaction
 
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE bench_tick (id bigint PRIMARY KEY, at text)")
-        cursor.execute("CREATE TABLE bench_price (tick bigint, metal text, price numeric, figures text)")
+        cursor.execute("CREATE TABLE bench_publication (id bigint PRIMARY KEY, at text)")
+        cursor.execute("CREATE TABLE bench_price (publication bigint, metal text, price numeric, figures text)")
         cursor.execute("CREATE TABLE bench_latest (metal text PRIMARY KEY, price numeric)")
         cursor.executemany("INSERT INTO bench_latest VALUES (%s, 0)", [[symbol] for symbol in _PER_OUNCE])
     ids = itertools.count()
 
     def commit() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
-            tick = next(ids)
-            cursor.execute("INSERT INTO bench_tick VALUES (%s, %s)", [tick, "2026-09-24T08:00:00Z"])
-            rows = [(str(tick), symbol, str(price), "x" * 60) for symbol, price in _PER_OUNCE.items()]
+            publication = next(ids)
+            cursor.execute("INSERT INTO bench_publication VALUES (%s, %s)", [publication, "2026-09-24T08:00:00Z"])
+            rows = [(str(publication), symbol, str(price), "x" * 60) for symbol, price in _PER_OUNCE.items()]
             cursor.executemany("INSERT INTO bench_price VALUES (%s, %s, %s, %s)", rows)
             latest = [(str(price), symbol) for symbol, price in _PER_OUNCE.items()]
             cursor.executemany("UPDATE bench_latest SET price = %s WHERE metal = %s", latest)
@@ -119,8 +119,8 @@ def commit_a_tick() -> Callable[[], object]:
     return commit
 
 
-def publish_a_tick() -> Callable[[], object]:
-    """As many bytes as a tick has, to a channel that nobody listens to."""
+def publish_bytes() -> Callable[[], object]:
+    """Send as many bytes as a publication has to a channel without subscribers."""
     import redis
     from django.conf import settings
 
