@@ -10,7 +10,7 @@ from typing import Final
 from prices.domain.quotes import SIMULATED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ProviderRow:
     """One provider; `gives` tells people what its prices are.
 
@@ -32,7 +32,7 @@ class ProviderRow:
         return f"{self.name.upper()}_{suffix}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ArchiveRow:
     """One way to a provider's past days, by the function `fetch` of its module; `gives` tells people what comes.
 
@@ -51,50 +51,34 @@ _FREE: Final = "100/month"
 PROVIDER_TABLE: Final[Mapping[str, ProviderRow]] = {
     row.name: row
     for row in (
-        ProviderRow(name="gold_api_com", gives="price", url="https://api.gold-api.com"),
+        ProviderRow("gold_api_com", "price", "https://api.gold-api.com"),
         ProviderRow(
-            name="goldapi_io",
-            gives="price, bid, ask, the day's figures",
-            url="https://www.goldapi.io",
-            needs_key=True,
-            quota=_FREE,
+            "goldapi_io", "price, bid, ask, the day's figures", "https://www.goldapi.io", needs_key=True, quota=_FREE
         ),
+        ProviderRow("metals_dev", "price", "https://api.metals.dev", needs_key=True, quota=_FREE, brings_all=True),
         ProviderRow(
-            name="metals_dev", gives="price", url="https://api.metals.dev", needs_key=True, quota=_FREE, brings_all=True
-        ),
-        ProviderRow(
-            name="metalpriceapi",
-            gives="price; a daily one in the free plan",
-            url="https://api.metalpriceapi.com",
+            "metalpriceapi",
+            "price; a daily one in the free plan",
+            "https://api.metalpriceapi.com",
             needs_key=True,
             quota=_FREE,
             brings_all=True,
         ),
         ProviderRow(
-            name="swissquote",
-            gives="bid, ask and their middle, in US dollars; undocumented, and no terms of use were found",
-            url="https://forex-data-feed.swissquote.com",
+            "swissquote",
+            "bid, ask and their middle, in US dollars; undocumented, and no terms of use were found",
+            "https://forex-data-feed.swissquote.com",
         ),
-        ProviderRow(name=SIMULATED, gives="a random walk, for demonstrations", brings_all=True),
+        ProviderRow(SIMULATED, "a random walk, for demonstrations", brings_all=True),
     )
 }
+_FEWER: Final = "one price a day; in small plans fewer days a call, or one (`--days-per-call`)"
 ARCHIVE_TABLE: Final[Mapping[str, ArchiveRow]] = {
     row.name: row
     for row in (
-        ArchiveRow(name="goldapi_io", provider="goldapi_io", gives="open, high, low, close"),
-        ArchiveRow(
-            name="metals_dev", provider="metals_dev", gives="one price a day", days_per_call=30, brings_all=True
-        ),
-        ArchiveRow(
-            name="metalpriceapi",
-            provider="metalpriceapi",
-            gives="one price a day; in small plans fewer days a call, or one (`--days-per-call`)",
-            days_per_call=365,
-            brings_all=True,
-        ),
-        # For as many calls as there are metals and days.
-        ArchiveRow(
-            name="metalpriceapi_ohlc", provider="metalpriceapi", gives="open, high, low, close", fetch="fetch_ohlc"
-        ),
+        ArchiveRow("goldapi_io", "goldapi_io", "open, high, low, close"),
+        ArchiveRow("metals_dev", "metals_dev", "one price a day", days_per_call=30, brings_all=True),
+        ArchiveRow("metalpriceapi", "metalpriceapi", _FEWER, days_per_call=365, brings_all=True),
+        ArchiveRow("metalpriceapi_ohlc", "metalpriceapi", "open, high, low, close", fetch="fetch_ohlc"),
     )
 }

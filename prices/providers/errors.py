@@ -1,23 +1,23 @@
-"""Why a source gave no quote.
+"""Why a provider gave no quote.
 
 ProviderError
-├── TemporaryError   the next refresh may fare better (time-out, 429, 5xx, a garbled answer)
-├── QuotaError       it will once the source's quota begins anew: the vendor's own, or ours, which ends before it
-├── NoDataError      there is none of the days that were asked for: no failure
-└── PermanentError   it will not until a person acts (a bad key, an unknown currency)
+├── TemporaryError   the next refresh may succeed (timeout, 429, 5xx, a garbled answer)
+├── QuotaError       none will before the quota begins anew: the provider's, or ours, which ends before it
+├── NoDataError      it has none of the requested days: no failure
+└── PermanentError   none will before a person acts (a bad key, an unknown currency)
 """
 
 import datetime as dt
 
 
 class ProviderError(Exception):
-    """Says in words for staff what was wrong with a source's answer; never holds a key."""
+    """The reason, for staff, why a provider gave no quote; never holds a key."""
 
 
 class TemporaryError(ProviderError):
-    """`retry_after` is how long the source asked to be left alone, where it did.
+    """A failure that may pass by itself. `retry_after` is the rest that the provider asked for, if it did.
 
-    `is_brief`: a second try a moment later is worth it.
+    `is_brief`: a second try a moment later is worthwhile.
     """
 
     def __init__(self, message: str, *, retry_after: dt.timedelta | None = None, is_brief: bool = False) -> None:
@@ -27,12 +27,12 @@ class TemporaryError(ProviderError):
 
 
 class QuotaError(ProviderError):
-    """No more calls in this month or day."""
+    """No calls are left in this month or day."""
 
 
 class NoDataError(ProviderError):
-    """Of a past day: the market was closed, or the vendor's history does not go back so far."""
+    """No prices of a past day: the market was closed, or the provider's history does not go back so far."""
 
 
 class PermanentError(ProviderError):
-    """Calling again changes nothing until the settings or the account are mended."""
+    """A failure that lasts until a person mends the settings or the account."""

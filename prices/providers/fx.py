@@ -1,9 +1,9 @@
-"""What a currency is in another one, for sources that quote only US dollars. Neither vendor needs a key.
+"""Exchange rates, for providers that quote only US dollars. Neither provider of rates needs a key.
 
 - Frankfurter: the European Central Bank's rates of working days, published about 16:00 CET.
-- open.er-api.com: daily; asks for a link to https://www.exchangerate-api.com wherever its rates are shown.
+- open.er-api.com: daily; wants a link to https://www.exchangerate-api.com wherever its rates are shown.
 
-A rate is kept in the process's memory for an hour, and asked for by one thread at a time.
+A rate stays in the process's memory for an hour. One thread at a time fetches one.
 """
 
 import datetime as dt
@@ -24,17 +24,17 @@ from prices.providers.parsing import fields, part, positive_decimal, quote_time,
 
 logger = logging.getLogger(__name__)
 
-# The longest that the ECB leaves between two rates is from the Thursday before Easter until the Tuesday after it: five
-# days and sixteen hours, counted from the beginning of that Thursday, for a date is all that is given.
+# The ECB's longest time between two rates is from the Thursday before Easter to the Tuesday after it: five days and
+# sixteen hours, counted from the beginning of that Thursday, as a rate has only a date.
 OLDEST: Final = dt.timedelta(days=6)
 _KEPT: Final = 3600.0  # seconds
-# How long a vendor that has just failed is left alone, so that four metals do not wait for it one after the other.
+# A provider that has just failed is not called for so long, so that four metals do not wait for it in turn.
 _REST: Final = dt.timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How much of a currency one of another is, as of the vendor's own time: where that is a date, its beginning."""
+    """The price of one currency in another, as of the provider's own time: a date's beginning, where it is a date."""
 
     value: Decimal
     as_of: dt.datetime
@@ -42,9 +42,9 @@ class Rate:
 
 
 def rate(base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate:
-    """How much of `quote` one `base` is. Raises ProviderError where nobody knows, or in the time that `client` has.
+    """The price of one `base` in `quote`. Raises ProviderError if there is none before the client's deadline.
 
-    The calls are none of the client's own: they are not to count against the quota of whoever needs the rate.
+    Its calls are not the client's: they do not count against the quota of the provider that needs the rate.
     """
     if base == quote:
         return Rate(Decimal(1), now, "par")
@@ -52,9 +52,9 @@ def rate(base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate:
 
 
 def frankfurter(answer: Any, *, base: str, quote: str, now: dt.datetime) -> Rate:
-    """The rate in one answer of Frankfurter's, `{"amount":1.0,"base":"USD","date":"2026-09-24","rates":{"INR":95.96}}`.
+    """Parse Frankfurter's answer, `{"amount":1.0,"base":"USD","date":"2026-09-24","rates":{"INR":95.96}}`.
 
-    Raises ProviderError when there is none, or when it is of another currency.
+    Raises ProviderError if it has no rate, or one of another currency.
     """
     given = fields(answer)
     _expect_base(given.get("base"), base)
@@ -64,9 +64,9 @@ def frankfurter(answer: Any, *, base: str, quote: str, now: dt.datetime) -> Rate
 
 
 def open_er_api(answer: Any, *, base: str, quote: str, now: dt.datetime) -> Rate:
-    """The rate in one answer of open.er-api.com's, `{"result":"success","time_last_update_unix":1736726552,…}`.
+    """Parse open.er-api.com's answer, `{"result":"success","time_last_update_unix":1736726552,…}`.
 
-    Raises ProviderError when there is none, or when it is of another currency.
+    Raises ProviderError if it has no rate, or one of another currency.
     """
     if error := _failure(answer):
         raise error
@@ -119,7 +119,7 @@ class _Failed:
 
 
 class Desk:
-    """The rates that a process knows, and the vendors that have just failed to give it one."""
+    """The rates that a process knows, and the providers that have just failed to give one."""
 
     def __init__(self) -> None:
         self._fetching = threading.Lock()
@@ -127,7 +127,7 @@ class Desk:
         self._failed: dict[str, _Failed] = {}
 
     def rate(self, base: str, quote: str, *, deadline: float, now: dt.datetime) -> Rate:
-        """As the function `rate`; `deadline` is a `time.monotonic()`."""
+        """Like the function `rate`, until `deadline`, a `time.monotonic()`."""
         if not self._fetching.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise TemporaryError(f"no rate of {base} in {quote} in time")
         try:
@@ -137,7 +137,7 @@ class Desk:
             try:
                 rate = self._fetch(base, quote, deadline=deadline, now=now)
             except ProviderError:
-                # One of some hours ago serves as well, while nobody has another.
+                # One of some hours ago will do while there is no other.
                 if kept and now - kept.rate.as_of <= OLDEST:
                     return kept.rate
                 raise
@@ -147,7 +147,7 @@ class Desk:
             self._fetching.release()
 
     def _fetch(self, base: str, quote: str, *, deadline: float, now: dt.datetime) -> Rate:
-        """The first vendor's rate that has one. Each may use its share of the time, and leaves one to the caller."""
+        """Fetch from the first provider with a rate. Each may use its share of the time; one is left to the caller."""
         errors: dict[str, ProviderError] = {}
         for position, (name, fetch) in enumerate(_PROVIDERS.items()):
             if (failed := self._failed.get(name)) and clock.steady() < failed.until:

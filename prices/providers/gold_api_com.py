@@ -1,4 +1,4 @@
-"""gold-api.com: needs no key; one call a metal, per troy ounce, cached 30 s upstream; the price alone.
+"""gold-api.com: needs no key; one call a metal, per troy ounce, cached there for 30 s; the price alone.
 
 `GET /price/{XAU|XAG|XPT|XPD}/{CCY}`; older answers lack the currency fields.
 """
@@ -18,20 +18,17 @@ NAME = "gold_api_com"
 
 
 def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
-    """Ask for one metal in the base currency. Raises ProviderError."""
+    """Fetch one metal in the base currency. Raises ProviderError."""
     (metal,) = metals
     url = f"{base_url(NAME)}/price/{metal.symbol}/{settings.BASE_CURRENCY}"
     return {metal: parse(client.get_json(url), metal=metal, currency=settings.BASE_CURRENCY, now=clock())}
 
 
 def parse(answer: Any, *, metal: Metal, currency: str, now: dt.datetime) -> Quote:
-    """The quote in one answer.
-
-    Raises ProviderError when there is none, or when it is for another metal or currency than was asked for.
-    """
+    """Parse one answer. Raises ProviderError if it has no quote, or one of another metal or currency."""
     given = fields(answer)
     expect_symbol(given.get("symbol"), metal)
-    # Without a currency field the answer is one of the older ones, which knew US dollars only.
+    # Older answers have no currency field, and are in US dollars.
     expect_currency(given.get("currency", "USD"), currency)
     return quote(
         metal=metal,

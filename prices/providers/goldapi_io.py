@@ -1,10 +1,10 @@
 """goldapi.io: one call a metal, per troy ounce, with bid, ask and the day's figures, which are null for some metals.
 
-`GET /api/{XAU|XAG|XPT|XPD}/{CCY}`, the key in `x-access-token`. What another family of answers (`/api/price/…`) renames
-is not used here, so that both are read alike.
+`GET /api/{XAU|XAG|XPT|XPD}/{CCY}`, the key in `x-access-token`. Fields that another family of answers (`/api/price/…`)
+renames are not used, so that both can be read.
 
 Past days: `GET /api/{XAU|XAG|XPT|XPD}/{CCY}/{YYYYMMDD}`, one metal and one day a call, in the same shape, with times in
-milliseconds. A price of zero, or an error in words, stands for a date without data.
+milliseconds. A price of zero, or an error that says so, means that a date has no data.
 """
 
 import datetime as dt
@@ -35,7 +35,7 @@ NAME = "goldapi_io"
 
 
 def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
-    """Ask for one metal in the base currency. Raises ProviderError."""
+    """Fetch one metal in the base currency. Raises ProviderError."""
     (metal,) = metals
     answer = client.get_json(
         f"{base_url(NAME)}/api/{metal.symbol}/{settings.BASE_CURRENCY}",
@@ -46,7 +46,7 @@ def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Meta
 
 
 def failure(answer: Any) -> ProviderError | None:
-    """What `{"error": "<text>"}` means where the text says more than the status; None for all else."""
+    """The failure in `{"error": "<text>"}`, if the text says more than the status; else None."""
     said = answer.get("error") if isinstance(answer, Mapping) else None
     if not isinstance(said, str):
         return None
@@ -58,10 +58,7 @@ def failure(answer: Any) -> ProviderError | None:
 
 
 def parse(answer: Any, *, metal: Metal, currency: str, now: dt.datetime) -> Quote:
-    """The quote in one answer. A price of zero, which stands for a date without data, is none.
-
-    Raises ProviderError when there is none, or when it is for another metal or currency than was asked for.
-    """
+    """Parse one answer. Raises ProviderError if it has no quote, or one of another metal or currency."""
     if error := failure(answer):
         raise error
     given = fields(answer)
@@ -83,7 +80,7 @@ def parse(answer: Any, *, metal: Metal, currency: str, now: dt.datetime) -> Quot
 
 
 def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client: Client, now: dt.datetime) -> Days:
-    """Ask for one metal's figures of one day. Raises ProviderError."""
+    """Fetch one metal's figures of one day. Raises ProviderError."""
     (metal,) = metals
     (date,) = dates_between(first, last)
     answer = client.get_json(
@@ -95,7 +92,7 @@ def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client
 
 
 def _failure_of_day(answer: Any) -> ProviderError | None:
-    """As `failure`; that there is no data is none."""
+    """Like `failure`, but \"no data for this date\" is NoDataError, which does not count as a failure."""
     said = answer.get("error") if isinstance(answer, Mapping) else None
     if isinstance(said, str) and "no data" in said.lower():
         return NoDataError(f"answers with an error: {shown(said)}")
@@ -103,9 +100,9 @@ def _failure_of_day(answer: Any) -> ProviderError | None:
 
 
 def parse_day(answer: Any, *, date: dt.date, metal: Metal, currency: str, now: dt.datetime) -> Quote:
-    """The quote in an answer for a past day: its price is the day's close. Raises NoDataError where there is none.
+    """Parse an answer for a past day, whose price is the day's close. Raises NoDataError for a no-data day.
 
-    Raises ProviderError when it is no quote, or of another metal, day or currency than was asked for.
+    Raises ProviderError if it has no quote, or one of another metal, day or currency.
     """
     if error := _failure_of_day(answer):
         raise error

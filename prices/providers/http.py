@@ -1,4 +1,4 @@
-"""One guarded HTTP GET for all sources: bounded in time and size, JSON numbers as Decimal, failures in words."""
+"""The HTTP GET of all providers: bounded in time and size, JSON numbers as Decimal, failures as ProviderErrors."""
 
 import datetime as dt
 import io
@@ -28,17 +28,18 @@ TRIES = 2  # at most, for one answer
 _CONNECT_TIMEOUT = 3.05
 LONGEST_REST = dt.timedelta(hours=1)
 _PERMANENT = {400, 401, 403, 404, 410, 422}
-# Of a server in trouble, where it does not say when to come back.
+# Statuses of a server that fails for a moment, where it sends no Retry-After.
 _BRIEF = {500, 502, 504}
 _BEFORE_ANOTHER_TRY = (0.1, 0.4)  # seconds
 
-# What a vendor's own words for a failure mean; None where an answer holds none.
+# Maps an answer to the failure that it reports; None for an answer that reports none.
 Explain: TypeAlias = Callable[[Any], ProviderError | None]
 
 
 class _Timely(io.RawIOBase):
-    """What a connection receives, headers and all, until a deadline. A socket's own time-out is for a single wait, and
-    a source that drips makes us wait any number of times.
+    """A connection that can be read, headers and all, until a deadline.
+
+    A socket's own timeout is for a single read, and a server that drips makes any number of reads necessary.
     """
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
@@ -47,7 +48,7 @@ class _Timely(io.RawIOBase):
         self._sent = connection.makefile("rb", buffering=0)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """What `http.client` asks of a socket."""
+        """The socket method that `http.client` calls."""
         return io.BufferedReader(self)
 
     def readable(self) -> bool:
@@ -63,7 +64,7 @@ class _Timely(io.RawIOBase):
 
 
 class _Adapter(HTTPAdapter):
-    """Reads until a deadline, and no longer."""
+    """A requests adapter whose responses can be read until a deadline."""
 
     def __init__(self, deadline: float) -> None:
         super().__init__()
@@ -81,8 +82,10 @@ class _Adapter(HTTPAdapter):
 
 
 class _Session(requests.Session):
-    """Leaves redirects alone. With `allow_redirects=False` too, requests would take their address apart, which may be
-    none, and read their body to its end, which may never come.
+    """A requests session that ignores redirects.
+
+    Even with `allow_redirects=False`, requests would parse their address, which may be malformed, and read their body
+    to its end, which may never come.
     """
 
     def __init__(self, deadline: float) -> None:
@@ -95,21 +98,19 @@ class _Session(requests.Session):
 
 
 def base_url(provider: str) -> str:
-    """The address that a provider's paths follow, from the setting `<NAME>_URL`."""
-    url: str = getattr(settings, PROVIDER_TABLE[provider].setting("URL"))
-    return url
+    """The address that a provider's paths follow, of its setting `<NAME>_URL`."""
+    return str(getattr(settings, PROVIDER_TABLE[provider].setting("URL")))
 
 
 def api_key(provider: str) -> str:
-    """The key of a provider that needs one, from the setting `<NAME>_KEY`; empty where it is not set."""
-    key: str = getattr(settings, PROVIDER_TABLE[provider].setting("KEY"))
-    return key
+    """The key of a provider that needs one, of its setting `<NAME>_KEY`; empty if it is not set."""
+    return str(getattr(settings, PROVIDER_TABLE[provider].setting("KEY")))
 
 
 class Client:
-    """The calls to one source in one refresh, which share a deadline (a `time.monotonic()`) and are counted.
+    """HTTP client for one provider in one refresh: its calls share a deadline, a `time.monotonic()`, and are counted.
 
-    `most_calls` is what the source's quota grants; None where it has none. May be used by several threads.
+    `most_calls` is the number that the quota grants; None for any number. Threads may share a client.
     """
 
     def __init__(self, *, deadline: float, most_calls: int | None = None) -> None:
@@ -126,16 +127,16 @@ class Client:
         params: Mapping[str, str] | None = None,
         explain: Explain = lambda answer: None,
     ) -> Any:
-        """The JSON answer of `url`, its numbers as Decimal. A brief trouble gets a second try, if there is time.
+        """Get `url` and return its JSON, numbers as Decimal. A brief failure gets a second try, if there is time.
 
-        `explain` is asked first what came with a status other than 200: a vendor's code says more than that status.
-        Raises ProviderError for everything else: no answer in time, a redirect, a status other than 200, a huge body,
-        no JSON, NaN, a quota that is used up.
+        With a status other than 200, `explain` has the first say: a provider's own code says more than the status.
+        Raises ProviderError for no answer in time, a redirect, a status other than 200, a huge body, no JSON, NaN, and
+        a quota that is used up.
         """
         try:
             return self._get_json_once(url, headers, params, explain)
         except TemporaryError as error:
-            # Not all at the same moment: whoever fails under load is not helped by four calls in step.
+            # A pause at random: a server that fails under load is not helped by four calls in step.
             pause = random.uniform(*_BEFORE_ANOTHER_TRY)  # noqa: S311  (no secret)
             if not error.is_brief or time.monotonic() + 2 * pause > self.deadline:
                 raise
@@ -178,7 +179,7 @@ class Client:
 
 
 def _read(response: requests.Response) -> bytes:
-    """The whole body, as it arrives. Raises urllib3's own errors, which `requests` translates in its readers only."""
+    """Read the whole body. Raises urllib3's own errors, which `requests` translates in its own readers only."""
     body = bytearray()
     while chunk := response.raw.read1(16 * 1024, decode_content=True):
         body += chunk
@@ -214,7 +215,7 @@ def _not_a_number(text: str) -> Any:
 
 
 def _refusal(response: requests.Response, explain: Explain) -> ProviderError:
-    """What a status other than 200 means; a body that cannot be read does not change it."""
+    """The error for a status other than 200, from its body too if that can be read."""
     try:
         said = _decoded(_read(response))
     except (ProviderError, HTTPError):
@@ -231,23 +232,23 @@ def _refusal(response: requests.Response, explain: Explain) -> ProviderError:
 
 
 def _reason(said: Any) -> str:
-    """What an error's body says, if it says anything short."""
-    words = (said.get(name) for name in ("error", "message")) if isinstance(said, Mapping) else ()
-    return next((f": {shown(text)}" for text in words if isinstance(text, str)), "")
+    """The short message in an error's body; empty without one."""
+    texts = (said.get(name) for name in ("error", "message")) if isinstance(said, Mapping) else ()
+    return next((f": {shown(text)}" for text in texts if isinstance(text, str)), "")
 
 
 def _host(location: str) -> str:
-    """Where a redirect leads; not its whole address, which may hold a key."""
+    """The host that a redirect leads to. Its whole address may hold a key."""
     try:
         return shown(urlsplit(location).hostname or "itself")
     except ValueError:
-        return "an address that is none"
+        return "a malformed address"
 
 
 def _retry_after(headers: Mapping[str, str]) -> dt.timedelta | None:
-    """Seconds or an HTTP date; bounded, so that no answer can silence a source for good.
+    """The rest that Retry-After asks for, in seconds or as an HTTP date; bounded by LONGEST_REST.
 
-    A date is by the clock of whoever answers, which is told beside it; ours may be another.
+    A date is by the server's clock, which its `Date` header tells; this machine's may differ.
     """
     header = headers.get("Retry-After")
     if header is None:

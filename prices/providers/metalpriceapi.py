@@ -41,13 +41,13 @@ from prices.providers.parsing import (
 NAME = "metalpriceapi"
 
 _QUOTA: Final = "105"
-# No key, a bad one, one that is not active; and from 201 on, what was asked for.
+# No key, a bad one, one that is not active; from 201 on, an unacceptable request.
 _FOR_A_PERSON: Final = ("101", "102", "103", "2")
 _NO_DATA: Final = "300"
 
 
 def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote | ProviderError]:
-    """Ask for all metals in the base currency. Raises ProviderError."""
+    """Fetch all metals in the base currency. Raises ProviderError."""
     answer = client.get_json(
         f"{base_url(NAME)}/v1/latest",
         headers={"X-API-KEY": api_key(NAME)},
@@ -58,7 +58,7 @@ def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Meta
 
 
 def failure(answer: Any) -> ProviderError | None:
-    """What a failure means, which usually comes with HTTP 200; None for an answer that is none."""
+    """The failure that an answer reports, usually with HTTP 200; None if it reports none."""
     if not isinstance(answer, Mapping) or answer.get("success") is not False:
         return None
     said = answer.get("error")
@@ -73,9 +73,9 @@ def failure(answer: Any) -> ProviderError | None:
 def parse(
     answer: Any, *, metals: Sequence[Metal], currency: str, now: dt.datetime
 ) -> dict[Metal, Quote | ProviderError]:
-    """The quotes in one answer, and why there is none of a metal.
+    """Parse one answer: the quote of each metal, or the reason why it has none.
 
-    Raises ProviderError when there are none, or when they are in another currency than was asked for.
+    Raises ProviderError if it has no quotes at all, or has them in another currency.
     """
     given = _successful(answer, failure)
     expect_currency(given.get("base"), currency)
@@ -90,7 +90,7 @@ def _quote(rates: Mapping[str, Any], metal: Metal, currency: str, quoted_at: dt.
 
 
 def _per_ounce(rates: Mapping[str, Any], symbol: str, currency: str) -> Decimal:
-    """The price of an ounce. Raises ProviderError where there is none, or two that contradict each other."""
+    """The price of an ounce. Raises ProviderError if there is none, or two contradict each other."""
     pair = currency + symbol
     if rates.get(pair) is None:
         return _inverted(rates, symbol)
@@ -109,9 +109,9 @@ def _inverted(rates: Mapping[str, Any], symbol: str) -> Decimal:
 
 
 def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client: Client, now: dt.datetime) -> Days:
-    """Ask for the last price of each day, of all metals in one call. Raises ProviderError.
+    """Fetch the last price of each day, all metals in one call. Raises ProviderError.
 
-    A single day is asked for by its own address, which is in every plan; several by `timeframe`, which is not.
+    A single day has an address of its own, which is in every plan; `timeframe`, for several, is not.
     """
     single = first == last
     dates = {} if single else {"start_date": first.isoformat(), "end_date": last.isoformat()}
@@ -127,7 +127,7 @@ def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client
 
 
 def fetch_ohlc(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client: Client, now: dt.datetime) -> Days:
-    """Ask for a day's figures, of one metal and one day in a call. Raises ProviderError."""
+    """Fetch one metal's figures of one day. Raises ProviderError."""
     (metal,) = metals
     (date,) = dates_between(first, last)
     answer = client.get_json(
@@ -140,7 +140,7 @@ def fetch_ohlc(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client
 
 
 def _failure_of_days(answer: Any) -> ProviderError | None:
-    """As `failure`; that there is no result is none."""
+    """Like `failure`, but \"no results\" is NoDataError, which does not count as a failure."""
     error = failure(answer)
     if error and isinstance(answer["error"], Mapping) and code(answer["error"], "statusCode") == _NO_DATA:
         return NoDataError(str(error))
@@ -157,9 +157,9 @@ def _successful(answer: Any, explain: Callable[[Any], ProviderError | None]) -> 
 
 
 def parse_day(answer: Any, *, date: dt.date, metals: Sequence[Metal], currency: str, now: dt.datetime) -> Days:
-    """The quotes in an answer for one day, and why there is none of a metal. A metal without a price is left out.
+    """Parse an answer for one day: the quote of each metal, or the reason why it has none. No data is left out.
 
-    Raises ProviderError when there are none, or when they are of another day or currency than was asked for.
+    Raises ProviderError if it has no quotes at all, or has them of another day or in another currency.
     """
     given = _successful(answer, _failure_of_days)
     expect_currency(given.get("base"), currency)
@@ -170,10 +170,10 @@ def parse_day(answer: Any, *, date: dt.date, metals: Sequence[Metal], currency: 
 
 
 def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[Metal], currency: str) -> Days:
-    """The quotes in an answer of `timeframe`, each as of its day's end, and why there is none of a metal and day.
+    """Parse an answer of `timeframe`: a quote for each metal and day, as of its end, or the reason why it has none.
 
-    Days and metals without a price are left out. Raises ProviderError when there are none, or when they are in another
-    currency than was asked for.
+    Days and metals without a price are left out. Raises ProviderError if it has no quotes at all, or has them in
+    another currency.
     """
     given = _successful(answer, _failure_of_days)
     expect_currency(given.get("base"), currency)
@@ -188,9 +188,9 @@ def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[M
 
 
 def parse_ohlc(answer: Any, *, date: dt.date, metal: Metal, currency: str, now: dt.datetime) -> Quote:
-    """The quote in an answer of `ohlc`: its price is the day's close.
+    """Parse an answer of `ohlc`, whose price is the day's close.
 
-    Raises ProviderError when there is none, or when it is of another metal, day or currency than was asked for.
+    Raises ProviderError if it has no quote, or one of another metal, day or currency.
     """
     given = _successful(answer, _failure_of_days)
     expect_symbol(given.get("base"), metal)

@@ -4,8 +4,8 @@
 are in another call, one a metal, which the free plan's hundred a month do not bear.)
 
 Past days: `GET /v1/timeseries?api_key=&start_date=&end_date=` has a price of each day, for at most thirty. Nothing says
-that it knows a currency and a unit, and known answers are in dollars per ounce, with each day's exchange rates beside;
-it is asked for ours all the same, and whichever comes is read.
+that it knows a currency and a unit, and known answers are in dollars per ounce, with each day's exchange rates:
+ours are requested all the same, and either answer is read.
 """
 
 import datetime as dt
@@ -40,16 +40,16 @@ from prices.providers.parsing import (
 
 NAME = "metals_dev"
 
-# Grams in the unit that an answer is in, whichever was asked for.
+# Grams in the unit of an answer, which may be another than the requested one.
 _GRAMS: Final = {"g": Decimal(1), "toz": GRAMS_PER_TROY_OUNCE, "kg": Decimal(1000), "mt": Decimal(1_000_000)}
 
 _QUOTA: Final = "1203"
-# The key, the plan, the account; and from 2101 on, what was asked for.
+# The key, the plan, the account; from 2101 on, an unacceptable request.
 _FOR_A_PERSON: Final = ("1101", "1201", "1202", "21")
 
 
 def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote | ProviderError]:
-    """Ask for all metals in the base currency. Raises ProviderError."""
+    """Fetch all metals in the base currency. Raises ProviderError."""
     answer = client.get_json(
         f"{base_url(NAME)}/v1/latest",
         params={"api_key": api_key(NAME), "currency": settings.BASE_CURRENCY, "unit": "g"},
@@ -59,7 +59,7 @@ def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Meta
 
 
 def failure(answer: Any) -> ProviderError | None:
-    """What a failure means, which may come with any status, 200 too; None for an answer that is none."""
+    """The failure that an answer reports, with any status, 200 too; None if it reports none."""
     if not isinstance(answer, Mapping) or answer.get("status") != "failure":
         return None
     number = code(answer, "error_code")
@@ -72,9 +72,9 @@ def failure(answer: Any) -> ProviderError | None:
 def parse(
     answer: Any, *, metals: Sequence[Metal], currency: str, now: dt.datetime
 ) -> dict[Metal, Quote | ProviderError]:
-    """The quotes in one answer, and why there is none of a metal.
+    """Parse one answer: the quote of each metal, or the reason why it has none.
 
-    Raises ProviderError when there are none, or when they are in another currency than was asked for.
+    Raises ProviderError if it has no quotes at all, or has them in another currency.
     """
     given, grams = _successful(answer)
     expect_currency(given.get("currency"), currency)
@@ -94,7 +94,7 @@ def parse(
 
 
 def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client: Client, now: dt.datetime) -> Days:
-    """Ask for the price of each day, of all metals. Raises ProviderError."""
+    """Fetch the price of each day, all metals in one call. Raises ProviderError."""
     answer = client.get_json(
         f"{base_url(NAME)}/v1/timeseries",
         params={
@@ -110,10 +110,10 @@ def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client
 
 
 def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[Metal], currency: str) -> Days:
-    """The quotes in an answer for several days, each as of its day's end, and why there is none of a metal and day.
+    """Parse an answer for several days: a quote for each metal and day, as of its end, or the reason why it has none.
 
-    Prices in another currency are converted by the rate that stands beside them. Days and metals without a price are
-    left out. Raises ProviderError when there are none.
+    Prices in another currency are converted by the rate beside them. Days and metals without a price are left out.
+    Raises ProviderError if it has no quotes at all.
     """
     given, grams = _successful(answer)
     said = given.get("currency")
@@ -134,14 +134,14 @@ def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[M
 
 
 def _converted(price: Decimal, rates: Mapping[str, Any], currency: str) -> Decimal:
-    """A price in `currency`, by what one of it is in the currency that the price is in."""
+    """The price in `currency`, by the rate of that currency in the price's own."""
     with localcontext() as context:
         context.prec = 40
         return positive_decimal({currency: price / precise_decimal(rates, currency)}, currency)
 
 
 def _successful(answer: Any) -> tuple[Mapping[str, Any], Decimal]:
-    """An answer that is none of a failure, and the grams of the unit that it is in."""
+    """The fields of an answer that reports no failure, and the grams in its unit."""
     if error := failure(answer):
         raise error
     given = fields(answer)

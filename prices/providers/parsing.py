@@ -1,4 +1,4 @@
-"""What every vendor's parser needs: numbers, times and quotes out of untrusted JSON. Pure."""
+"""Parsing that providers share: numbers, times and quotes out of untrusted JSON. Pure."""
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
@@ -10,26 +10,26 @@ from prices.domain.quotes import LARGEST_PRICE, Metal, Quote
 from prices.domain.units import GRAMS_PER_TROY_OUNCE, per_gram
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, TemporaryError
 
-# A source's clock may run ahead of ours by this much; a quote from further ahead would never go stale.
+# A provider's clock may be ahead of ours by this much; a quote from further ahead would never go stale.
 CLOCK_SKEW = dt.timedelta(minutes=2)
 _EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _MILLISECONDS_FROM = 10**11  # as seconds this is the year 5138
 _ABSURD = Decimal(10) ** 18  # no amount in any currency and unit; arithmetic with more may fail
-# A rate of fewer digits, as which a reciprocal may be written, may be wrong by more than 0.05 %.
+# A reciprocal of fewer digits may be wrong by more than 0.05 %.
 _FEWEST_DIGITS = 4
 _LEAST_RATE = Decimal("1e-15")  # no currency buys less of a metal than this
-# Per gram. With any premium that staff may set, from a tenth to ten times, it stays a price.
+# Per gram. With any premium that staff may set, from a tenth to ten times, a price stays within what is stored.
 _LEAST_PRICE, _MOST_PRICE = Decimal("0.001"), LARGEST_PRICE / 20
-# No market moves like this in a day: such a figure is of another unit, metal or currency than the price beside it.
+# No market moves by more in a day: such a figure is of another unit, metal or currency than the price beside it.
 _STRAYS = 2
 
-# What a vendor says of past days, which are UTC's. A day of which it has nothing is not there. A quote's price is the
-# day's close or, without figures beside it, the one price that the vendor gives.
+# Quotes of past days, which are UTC's; a no-data day is absent. A quote's price is the day's close or, without other
+# figures, the provider's one price of that day.
 Days: TypeAlias = dict[tuple[dt.date, Metal], Quote | ProviderError]
 
 
 def fields(answer: Any) -> Mapping[str, Any]:
-    """The answer as a JSON object. Raises ProviderError when it is another thing, or says that it is an error."""
+    """The answer as a JSON object. Raises ProviderError if it is none, or reports an error."""
     if not isinstance(answer, Mapping):
         raise TemporaryError(f"answers with a {type(answer).__name__} where an object was expected")
     if answer.get("error"):
@@ -38,13 +38,13 @@ def fields(answer: Any) -> Mapping[str, Any]:
 
 
 def code(answer: Mapping[str, Any], name: str) -> str:
-    """A vendor's code for a failure, whether it is written as a number or as a text; else what is there instead."""
+    """A provider's failure code as text, whether a number or a string; else a description of the value."""
     given = answer.get(name)
     return str(given) if isinstance(given, Decimal | str) else shown(given)
 
 
 def part(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """An object inside an answer. Raises ProviderError when it is another thing, or missing."""
+    """An object inside an answer. Raises ProviderError if it is missing or no object."""
     given = answer.get(name)
     if not isinstance(given, Mapping):
         raise TemporaryError(f"gives {shown(given)} as {name}")
@@ -52,19 +52,19 @@ def part(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def expect_currency(given: Any, wanted: str) -> None:
-    """Raises ProviderError for a currency other than the one asked for: its price would be a wrong number."""
+    """Raise ProviderError for a currency other than the requested one: its price would be a wrong number."""
     if given != wanted:
         raise PermanentError(f"quotes in {shown(given)}, not in {wanted}")
 
 
 def expect_symbol(given: Any, metal: Metal) -> None:
-    """Raises ProviderError for another metal than the one asked for."""
+    """Raise ProviderError for a metal other than the requested one."""
     if given != metal.symbol:
         raise TemporaryError(f"answers for {shown(given)}, not for {metal.symbol}")
 
 
 def each(metals: Iterable[Metal], parse: Callable[[Metal], Quote]) -> dict[Metal, Quote | ProviderError]:
-    """What an answer for all metals says of each: one that it lacks must not cost the others."""
+    """Parse each metal of an answer for all: a missing one must not cost the others."""
     found: dict[Metal, Quote | ProviderError] = {}
     for metal in metals:
         try:
@@ -84,11 +84,11 @@ def quote(
     grams: Decimal = GRAMS_PER_TROY_OUNCE,
     **figures: Any,
 ) -> Quote:
-    """A quote out of a vendor's `price` for so many `grams`. Raises ProviderError when that cannot be a price.
+    """Build a quote per gram from a `price` for so many `grams`. Raises ProviderError if it cannot be a price.
 
-    `figures` are the others that it gives with it, for as many grams, as they stand in its JSON: `bid` and `ask`,
-    `open`, `high`, `low`, `previous_close`. The price is good without them, so what is wrong with them is left out: one
-    that is no amount or far from the price, a bid above its ask, a high below its low, an open outside of these.
+    `figures` are other amounts for as many grams, as the JSON has them: `bid` and `ask`, `open`, `high`, `low`,
+    `previous_close`. The price is good without them, so wrong ones are left out: one that is no amount or far from the
+    price, a bid above its ask, a high below its low, an open outside of these.
     """
     fine = per_gram(price, grams)
     if not _LEAST_PRICE <= fine <= _MOST_PRICE:
@@ -101,7 +101,7 @@ def quote(
 
 
 def _beside(price: Decimal, given: Any, grams: Decimal) -> Decimal | None:
-    """A figure per gram, where it can stand beside this price per gram."""
+    """A figure per gram; None if it cannot stand beside this price per gram."""
     try:
         amount = per_gram(positive_decimal({"figure": given}, "figure"), grams)
     except ProviderError:
@@ -110,7 +110,7 @@ def _beside(price: Decimal, given: Any, grams: Decimal) -> Decimal | None:
 
 
 def each_day(dates: Iterable[dt.date], metals: Iterable[Metal], parse: Callable[[dt.date, Metal], Quote]) -> Days:
-    """What an answer for several days says of each: one that cannot be read must not cost the others."""
+    """Parse each day and metal of an answer: one that cannot be read must not cost the others."""
     found: Days = {}
     for date, metal in ((date, metal) for date in dates for metal in metals):
         try:
@@ -123,30 +123,30 @@ def each_day(dates: Iterable[dt.date], metals: Iterable[Metal], parse: Callable[
 
 
 def dates_between(first: dt.date, last: dt.date) -> list[dt.date]:
-    """All dates from the first to the last, both with them."""
+    """All dates from the first to the last, both included."""
     return [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
 
 
 def close_of(date: dt.date) -> dt.datetime:
-    """The last second of a day of UTC's, for a price of which nothing but its date is given."""
+    """The last second of a day by UTC, as the time of a price that has only a date."""
     return dt.datetime.combine(date, dt.time(23, 59, 59), dt.UTC)
 
 
 def expect_date(at: dt.datetime, wanted: dt.date) -> None:
-    """Raises ProviderError for another day than the one asked for, whose price would be a wrong one."""
+    """Raise ProviderError for a day other than the requested one: its price would be a wrong one."""
     if at.date() != wanted:
         raise TemporaryError(f"answers for {at.date()}, not for {wanted}")
 
 
 def price_of_day(answer: Mapping[str, Any], name: str) -> Decimal:
-    """A positive number. Raises NoDataError for none, null and zero, which stand for a day without a price."""
+    """A positive number. Raises NoDataError for a missing one, null and zero, which mean that the day has no price."""
     if (given := answer.get(name)) in (None, 0, "", "0"):
         raise NoDataError(f"gives {shown(given)} as {name}")
     return positive_decimal(answer, name)
 
 
 def precise_decimal(answer: Mapping[str, Any], name: str) -> Decimal:
-    """A positive number to divide by. Raises ProviderError for one of too few digits for that."""
+    """A positive number to divide by. Raises ProviderError if it has too few digits for that."""
     rate = positive_decimal(answer, name)
     if rate < _LEAST_RATE or len(rate.normalize().as_tuple().digits) < _FEWEST_DIGITS:
         raise TemporaryError(f"gives {shown(rate)} as {name}, which has too few digits for a price")
@@ -154,7 +154,7 @@ def precise_decimal(answer: Mapping[str, Any], name: str) -> Decimal:
 
 
 def positive_decimal(answer: Mapping[str, Any], name: str) -> Decimal:
-    """A positive number, also when it is written as a string. Raises ProviderError for all else."""
+    """A positive number, which may be written as a string. Raises ProviderError for anything else."""
     given = answer.get(name)
     if not isinstance(given, Decimal | str):
         raise TemporaryError(f"gives {shown(given)} as {name}")
@@ -168,10 +168,9 @@ def positive_decimal(answer: Mapping[str, Any], name: str) -> Decimal:
 
 
 def quote_time(answer: Mapping[str, Any], name: str, *, now: dt.datetime) -> dt.datetime:
-    """A source's own time: ISO 8601 (UTC where it names no zone), or Unix seconds or milliseconds.
+    """The provider's own time: ISO 8601 (UTC if it names no zone), Unix seconds or milliseconds.
 
-    A time slightly ahead of `now` is taken for `now`. Raises ProviderError for one that is far ahead, before 2000, or
-    no time at all.
+    A time slightly ahead of `now` becomes `now`. Raises ProviderError for one far ahead, before 2000, or malformed.
     """
     given = answer.get(name)
     try:
@@ -196,9 +195,9 @@ def _time(given: Any) -> dt.datetime:
 
 
 def shown(given: Any) -> str:
-    """A source's own words for a log: short, quoted, in one line, and without our key, which it may repeat to us.
+    """A value of an answer as a log may show it: short, quoted, in one line, without our key, which it may repeat.
 
-    What is nested is named, for its text may be huge.
+    A nested value is only named, for its text may be huge.
     """
     if given is None:
         return "nothing"

@@ -35,14 +35,14 @@ _SPREAD: Final = Decimal("0.0004")
 
 
 def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
-    """The simulated prices of this second, with a spread around them. Never fails."""
+    """Return the simulated prices of this second, with a spread around them. Never fails."""
     second = int(clock().timestamp())
     at = dt.datetime.fromtimestamp(second, dt.UTC)
     return {metal: quote(metal, step=second, quoted_at=at) for metal in metals}
 
 
 def quote(metal: Metal, *, step: int, quoted_at: dt.datetime) -> Quote:
-    """The price at a step of the walk, whatever time it is quoted at: a market may be hurried through its seconds."""
+    """The price at a step of the walk, quoted at any time: a simulated market may run faster than the clock."""
     price = price_at(metal, step)
     half = rounded(price * _SPREAD / 2)
     return Quote(
@@ -64,7 +64,7 @@ def price_at(metal: Metal, second: int) -> Decimal:
 
 @functools.lru_cache(maxsize=16)
 def _walk(metal: Metal, hour: int) -> tuple[float, ...]:
-    """One hour of deviations from the base price, a value a second."""
+    """One hour of deviations from the base price, one a second."""
     chance = random.Random(f"{_SEED}:{metal}:{hour}")  # noqa: S311  (a simulation, not a secret)
     anchor = deviation = chance.gauss(0, 0.005)
     walk = []

@@ -1,8 +1,8 @@
 """Swissquote's public quotes: no key, one call a metal, bid and ask in US dollars per troy ounce; still at weekends.
 
 `GET /public-quotes/bboquotes/instrument/{XAU|XAG|XPT|XPD}/USD`: a list of trading platforms, each with its bid and ask
-for several kinds of client. It is documented nowhere, and no terms of use were found: asked only where
-`PRICE_PROVIDERS` names it. Into another base currency its dollars are turned by prices/providers/fx.py.
+for several kinds of client. It is documented nowhere, and no terms of use were found: it is called only if
+`PRICE_PROVIDERS` names it. prices/providers/fx.py converts its dollars to another base currency.
 """
 
 import datetime as dt
@@ -22,7 +22,7 @@ from prices.providers.parsing import fields, positive_decimal, quote, quote_time
 
 NAME = "swissquote"
 
-# As a part of the ask: a market has a hundredth of this; with more between them, their middle is nobody's price.
+# As a part of the ask: a market's spread is a hundredth of it; in the middle of a wider one there is no price.
 _WIDEST: Final = Decimal("0.1")
 
 
@@ -34,7 +34,7 @@ class _Offer:
 
 
 def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
-    """Ask for one metal in dollars, and for what a dollar is in the base currency. Raises ProviderError."""
+    """Fetch one metal in dollars, and the exchange rate to the base currency. Raises ProviderError."""
     (metal,) = metals
     rate = fx.rate("USD", settings.BASE_CURRENCY, client=client, now=clock())
     url = f"{base_url(NAME)}/public-quotes/bboquotes/instrument/{metal.symbol}/USD"
@@ -43,10 +43,10 @@ def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Meta
 
 
 def parse(answer: Any, *, metal: Metal, currency: str, per_dollar: Decimal, now: dt.datetime) -> Quote:
-    """The quote in one answer, at `per_dollar` of the currency for a dollar: the middle of bid and ask, and these.
+    """Parse one answer into bid, ask and their middle, at `per_dollar` of the currency for a dollar.
 
-    Of several, the newest counts, and of these the one with the least between bid and ask: what others add to it is
-    the vendor's margin. Raises ProviderError when there is none.
+    Of several offers the newest counts, and of these the one with the narrowest spread: wider ones hold the provider's
+    margin. Raises ProviderError if there is none.
     """
     if not isinstance(answer, list):
         raise TemporaryError(f"answers with a {type(answer).__name__} where a list was expected")
@@ -73,7 +73,7 @@ def parse(answer: Any, *, metal: Metal, currency: str, per_dollar: Decimal, now:
 
 
 def _offers(platform: Mapping[str, Any], now: dt.datetime) -> Iterator[_Offer]:
-    """What one platform offers. Raises ProviderError, at what is no offer."""
+    """The offers of one platform. Raises ProviderError at a malformed one."""
     quoted_at = quote_time(platform, "ts", now=now)
     profiles = platform.get("spreadProfilePrices")
     if not isinstance(profiles, list):

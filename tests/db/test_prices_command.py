@@ -154,7 +154,7 @@ def test_as_json_it_says_the_same(world: World) -> None:
 def test_a_source_that_holds_the_premium_is_not_taken_for_one_that_disagrees(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prices.premiums.PROVIDER_TABLE", {"b": ProviderRow(name="b", gives="", includes_premium=True)})
+    monkeypatch.setattr("prices.premiums.PROVIDER_TABLE", {"b": ProviderRow("b", "", includes_premium=True)})
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=world.now)
     world.says["b"] = PRICES | {Metal.GOLD: "13992"}
     gold = data()["metals"]["gold"]

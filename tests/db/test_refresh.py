@@ -124,7 +124,7 @@ MOVED = b"HTTP/1.1 302 Found\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CONNECTIONS: dict[str, tuple[Behaviour, str]] = {
     "a connection that is closed": (sends(), r"cannot be reached \(ConnectionError\)"),
-    "a redirect to nowhere": (sends(MOVED + b"Location: http://[\r\n\r\n"), "redirects to an address that is none"),
+    "a redirect to nowhere": (sends(MOVED + b"Location: http://[\r\n\r\n"), "redirects to a malformed address"),
     "a redirect without end": (drips(MOVED + b"Location: /\r\n\r\n", b" " * 65536, every=0), "redirects to 'itself'"),
     "another protocol": (sends(b"220 mail.example ESMTP\r\n"), r"cannot be reached \(ConnectionError\)"),
     "a chunk that ends early": (

@@ -375,7 +375,7 @@ def consensus(world: World, settings: Settings) -> World:
 def test_a_source_that_holds_duty_already_is_compared_at_spot(
     consensus: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prices.premiums.PROVIDER_TABLE", {"b": ProviderRow(name="b", gives="", includes_premium=True)})
+    monkeypatch.setattr("prices.premiums.PROVIDER_TABLE", {"b": ProviderRow("b", "", includes_premium=True)})
     consensus.says |= {"b": {Metal.GOLD: "14520"}, "c": TemporaryError("is away")}
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=consensus.now)
     consensus.refresh()
