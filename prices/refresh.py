@@ -21,7 +21,7 @@ from prices.premiums import before_premium
 from prices.publishing import confirmations, ingest
 from prices.sources import failover, registry
 from prices.sources.failover import Outcome
-from prices.sources.fetching import fetch
+from prices.sources.fetching import terms
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def _by_the_first(metals: list[Metal], refresh: int, clock: Clock) -> None:
             registry.remember(outcome, clock())
         return quarantined
 
-    fetch(failover.one_after_the_other, registry.sources_to_fetch(clock()), metals, clock, take=offer)
+    failover.one_after_the_other(registry.sources_to_fetch(clock()), metals, terms(clock), take=offer)
     newest = {quote.metal: quote for quote in sorted(stale, key=lambda quote: quote.quoted_at)}
     if not newest.keys() <= fresh:
         ingest.offer([quote for metal, quote in newest.items() if metal not in fresh], now=clock())
@@ -109,7 +109,7 @@ def _by_consensus(metals: list[Metal], refresh: int, clock: Clock) -> None:
     answers = _Answers(metals, names)
     agreements: dict[Metal, Agreement] = {}
     offered: set[Quote | None] = {None}
-    for outcomes in fetch(failover.side_by_side, names, metals, clock):
+    for outcomes in failover.side_by_side(names, metals, terms(clock)):
         decided = {metal: found for metal in answers.take(outcomes) if (found := answers.decided(metal))}
         news = [found for found in decided.values() if found.is_final or found.quote not in offered]
         if any(found.quote for found in news):

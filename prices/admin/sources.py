@@ -117,7 +117,7 @@ class ProviderStateAdmin(admin.ModelAdmin):
     def probe(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> None:
         chosen = {source.name: source for source in queryset}
         for name, outcome in probe(list(chosen)).items():
-            prices = ", ".join(f"{quote.metal} {quote.price:,}" for quote in outcome.said)
+            prices = ", ".join(f"{quote.metal} {quote.price:,}" for quote in outcome.all_quotes)
             calls = f"{outcome.calls} call{'' if outcome.calls == 1 else 's'}"
             detail = f"{'; '.join(filter(None, (prices, outcome.detail)))} ({outcome.seconds * 1000:.0f} ms, {calls})"
             level = messages.WARNING if outcome.quotes else messages.ERROR

@@ -1,4 +1,4 @@
-"""The chain that fails over: each metal from the first source, in order, that has it."""
+"""Fetch metals from sources: one after the other until all are there, or side by side."""
 
 import datetime as dt
 import logging
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from infra.clock import Clock
 from prices.domain.quota import Reservation
@@ -20,16 +20,25 @@ logger = logging.getLogger(__name__)
 # Seconds that a good answer waits for others, to go out with them.
 _GATHER = 0.3
 
-IsStale: TypeAlias = Callable[[Quote], bool]
-# Takes a source's name and how many calls it may need; what its quota grants of them, None where it has no quota.
-Reserve: TypeAlias = Callable[[str, int], Reservation | None]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The terms of fetching: all of it within `budget`; the `clock` of quotes, and which of them are stale.
+
+    `reserve` takes a number of calls out of a source's quota; None where the source has none.
+    """
+
+    budget: dt.timedelta
+    clock: Clock
+    is_stale: Callable[[Quote], bool]
+    reserve: Callable[[str, int], Reservation | None]
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What one source gave so far: quotes, of which `fresh` have come since the last look, and errors by metal.
+    """The answers of one source so far: quotes, of which `fresh` are new since the last time, and errors by metal.
 
-    `stale` are quotes too, better than none; but for their metals, which have an error, the next source is asked.
+    `stale` quotes are better than none, but their metals have an error and are fetched from the next source too.
     """
 
     source: str
@@ -44,25 +53,25 @@ class Outcome:
 
     @property
     def detail(self) -> str:
-        """The errors in one line, metals with the same error together; empty where all went well."""
+        """The errors in one line, metals with the same error together; empty without errors."""
         by_detail: dict[str, list[Metal]] = {}
         for metal in filter(self.errors.__contains__, Metal):
             by_detail.setdefault(str(self.errors[metal]), []).append(metal)
         return "; ".join(f"{', '.join(metals)}: {detail}" for detail, metals in by_detail.items())
 
     @property
-    def said(self) -> list[Quote]:
-        """All quotes, the stale ones too."""
+    def all_quotes(self) -> list[Quote]:
+        """The fresh and the stale quotes."""
         return [*self.quotes, *self.stale]
 
     @property
     def answered(self) -> set[Metal]:
-        """The metals of which an answer has come, good or bad."""
-        return {quote.metal for quote in self.said} | self.errors.keys()
+        """The metals with an answer, good or bad."""
+        return {quote.metal for quote in self.all_quotes} | self.errors.keys()
 
     @property
     def retry_after(self) -> dt.timedelta | None:
-        """The longest rest that the source asked for."""
+        """The longest rest that the source asked for by Retry-After."""
         rests = [error.retry_after for error in self.errors.values() if isinstance(error, TemporaryError)]
         return max((rest for rest in rests if rest), default=None)
 
@@ -70,49 +79,34 @@ class Outcome:
 def one_after_the_other(
     names: Sequence[str],
     metals: Iterable[Metal],
+    terms: Terms,
     *,
-    budget: dt.timedelta,
-    clock: Clock,
-    is_stale: IsStale,
-    reserve: Reserve,
     take: Callable[[Outcome], Collection[Metal]],
 ) -> None:
     """Fetch from each source in turn the metals that the sources before it did not give, or that still need a price.
 
-    A source may use its share of what is left of `budget`, so that one that hangs leaves time for the next. Calls
+    A source may use its share of the rest of the budget, so that one that hangs leaves time for the next. Calls
     `take` with a source's outcome whenever it has fresh quotes, and when it is over; `take` returns the metals whose
     quotes were quarantined, which are fetched from the next source too, like those whose quote is stale.
     """
     missing = list(metals)
-    deadline = time.monotonic() + budget.total_seconds()
+    deadline = time.monotonic() + terms.budget.total_seconds()
     for position, name in enumerate(names):
         if not missing:
             return
         share = max(0.0, deadline - time.monotonic()) / (len(names) - position)
-        until = time.monotonic() + share
-        fetch = _Fetch(PROVIDERS[name], missing, deadline=until, clock=clock, is_stale=is_stale, reserve=reserve)
+        fetch = _Fetch(PROVIDERS[name], missing, terms, time.monotonic() + share)
         quarantined = {metal for outcome in fetch.outcomes() for metal in take(outcome)}
         given = {quote.metal for quote in fetch.outcome.quotes} - quarantined
         missing = [metal for metal in missing if metal not in given]
 
 
-def side_by_side(
-    names: Sequence[str],
-    metals: Sequence[Metal],
-    *,
-    budget: dt.timedelta,
-    clock: Clock,
-    is_stale: IsStale,
-    reserve: Reserve,
-) -> Iterator[list[Outcome]]:
-    """Ask all sources at once for all metals; yields those with new answers, or that are over, as they come."""
+def side_by_side(names: Sequence[str], metals: Sequence[Metal], terms: Terms) -> Iterator[list[Outcome]]:
+    """Fetch all metals from all sources at once; yields the outcomes with new answers, or that are over."""
     if not metals:
         return
-    deadline = time.monotonic() + budget.total_seconds()
-    fetches = [
-        _Fetch(PROVIDERS[name], metals, deadline=deadline, clock=clock, is_stale=is_stale, reserve=reserve)
-        for name in names
-    ]
+    deadline = time.monotonic() + terms.budget.total_seconds()
+    fetches = [_Fetch(PROVIDERS[name], metals, terms, deadline) for name in names]
     while fetches:
         _gather([call for fetch in fetches for call in fetch.pending], deadline)
         yield [fetch.outcome for fetch in fetches if fetch.settle()]
@@ -120,40 +114,31 @@ def side_by_side(
 
 
 class _Fetch:
-    """The calls to one source, side by side. What has not answered by the deadline is left behind, not waited for."""
+    """The calls to one provider, side by side. A call without an answer at the deadline is left behind."""
 
-    def __init__(
-        self,
-        provider: Provider,
-        metals: Sequence[Metal],
-        *,
-        deadline: float,
-        clock: Clock,
-        is_stale: IsStale,
-        reserve: Reserve,
-    ) -> None:
+    def __init__(self, provider: Provider, metals: Sequence[Metal], terms: Terms, deadline: float) -> None:
         batches = [tuple(metals)] if provider.brings_all else [(metal,) for metal in metals]
-        reservation = reserve(provider.name, TRIES * len(batches))
+        reservation = terms.reserve(provider.name, TRIES * len(batches))
         self.outcome = Outcome(provider.name, reservation=reservation)
-        self._is_stale = is_stale
+        self._is_stale = terms.is_stale
         self._deadline = deadline
         self._began = time.monotonic()
         self._client = Client(deadline=deadline, most_calls=reservation.calls if reservation else None)
         pool = ThreadPoolExecutor(len(batches), thread_name_prefix=provider.name)
         self.pending: dict[Future[Mapping[Metal, Quote | ProviderError]], tuple[Metal, ...]] = {
-            pool.submit(provider.fetch, batch, client=self._client, clock=clock): batch for batch in batches
+            pool.submit(provider.fetch, batch, client=self._client, clock=terms.clock): batch for batch in batches
         }
         pool.shutdown(wait=False)
 
     def outcomes(self) -> Iterator[Outcome]:
-        """The outcome, each time that there are fresh quotes in it, and at the end."""
+        """Yield the outcome whenever it has fresh quotes, and when it is over."""
         while not self.outcome.is_over:
             _gather(self.pending, self._deadline)
             if self.settle() and (self.outcome.fresh or self.outcome.is_over):
                 yield self.outcome
 
     def settle(self) -> bool:
-        """Take the answers that have come. Whether that is news: there are some, or it is over."""
+        """Take the answers that have come. Returns True if there are any, or the fetch is over."""
         self.outcome.fresh = []
         done = [call for call in self.pending if call.done()]
         for call in done:
@@ -177,7 +162,7 @@ class _Fetch:
         except ProviderError as error:
             self._fail(metals, error)
             return
-        except Exception as error:  # a defect in one source's code must not keep the others from being asked
+        except Exception as error:  # a defect in one provider's code must not cost the others
             logger.exception("%s failed on %s", self.outcome.source, ", ".join(metals))
             self._fail(metals, TemporaryError(f"failed ({type(error).__name__})"))
             return
@@ -199,11 +184,11 @@ class _Fetch:
 
 
 def _gather(calls: Collection[Future[Any]], deadline: float) -> None:
-    """Wait for the first of the calls, and for those that are nearly as quick."""
+    """Wait for the first call, and for others that are nearly as quick."""
     wait(calls, _left(deadline), return_when=FIRST_COMPLETED)
     wait(calls, min(_GATHER, _left(deadline)))
 
 
 def _left(deadline: float) -> float:
-    """Seconds until the deadline, and a moment for those who keep it themselves."""
+    """Seconds until the deadline, and a moment more for calls that keep it themselves."""
     return max(0.0, deadline + 0.05 - time.monotonic())

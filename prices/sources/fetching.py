@@ -1,45 +1,37 @@
-"""Asking sources: for a refresh, and beside the refreshes for staff and operators, where nothing is published."""
+"""Fetching by this deployment's terms: for a refresh, and beside the refreshes for staff and operators."""
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection
 
 from django.conf import settings
 from django.utils import timezone
 
 from infra.clock import Clock
 from prices import schedule
-from prices.domain.quota import Reservation
-from prices.domain.quotes import Metal, Quote
 from prices.models import ListedMetal
 from prices.providers.errors import QuotaError
 from prices.sources import failover, registry
-from prices.sources.failover import Outcome
-
-_Result = TypeVar("_Result")
+from prices.sources.failover import Outcome, Terms
 
 
-def fetch(
-    way: Callable[..., _Result], names: Sequence[str], metals: Sequence[Metal], clock: Clock, **options: Any
-) -> _Result:
-    """What sources say, in one of the chain's ways, within PROVIDER_BUDGET and what their quotas leave."""
+def terms(clock: Clock) -> Terms:
+    """Within PROVIDER_BUDGET and the sources' quotas, by the freshness limit in force.
 
-    # Sources answer one after the other: the clock is read for each, which may be the whole budget later.
-    def reserve(name: str, calls: int) -> Reservation | None:
-        return registry.reserve(name, calls, clock())
-
+    The clock is read for each source: one may answer the whole budget later than another.
+    """
     limit = schedule.freshness_limit()
-
-    def stale(quote: Quote) -> bool:
-        return schedule.is_stale(quote, now=clock(), limit=limit)
-
-    return way(names, metals, budget=settings.PROVIDER_BUDGET, clock=clock, is_stale=stale, reserve=reserve, **options)
+    return Terms(
+        budget=settings.PROVIDER_BUDGET,
+        clock=clock,
+        is_stale=lambda quote: schedule.is_stale(quote, now=clock(), limit=limit),
+        reserve=lambda name, calls: registry.reserve(name, calls, clock()),
+    )
 
 
 def probe(names: Collection[str], clock: Clock = timezone.now) -> dict[str, Outcome]:
-    """What each of these sources says now of every listed metal, all asked side by side within PROVIDER_BUDGET.
+    """Fetch all listed metals from these sources, side by side, and publish nothing.
 
-    Names that are not in PRICE_PROVIDERS are left out. A source is asked whatever its health and though it is switched
-    off, but not beyond its quota. Its calls are counted and its outcome is written down, as in a refresh.
+    Names that are not in PRICE_PROVIDERS are left out. Neither a source's health nor its switch matters, but its quota
+    does. Its calls are counted and its outcome is recorded, as in a refresh.
     """
     now = clock()
     metals = ListedMetal.metals()
@@ -47,10 +39,10 @@ def probe(names: Collection[str], clock: Clock = timezone.now) -> dict[str, Outc
     outcomes = {source.name: Outcome(source.name, is_over=True) for source in named}
     for source in named:
         if source.calls_left(now) == 0:
-            # Not written down: it did not fail.
+            # Not recorded: it did not fail.
             outcomes[source.name].errors = dict.fromkeys(metals, QuotaError(f"its quota of {source.quota} is used up"))
     may = [name for name, outcome in outcomes.items() if not outcome.errors]
-    for news in fetch(failover.side_by_side, may, metals, clock):
+    for news in failover.side_by_side(may, metals, terms(clock)):
         for outcome in news:
             if outcome.is_over:
                 registry.remember(outcome, clock())

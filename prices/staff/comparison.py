@@ -52,7 +52,10 @@ class Comparison:
     def quotes(self, metal: Metal) -> dict[str, Quote]:
         """The quotes of a metal, by source."""
         return {
-            name: quote for name, outcome in self.outcomes.items() for quote in outcome.said if quote.metal == metal
+            name: quote
+            for name, outcome in self.outcomes.items()
+            for quote in outcome.all_quotes
+            if quote.metal == metal
         }
 
     def median(self, metal: Metal) -> Decimal | None:
@@ -131,7 +134,7 @@ class Comparison:
         lines += [
             f"{name}: {metal} would be quarantined: {detail}" for (metal, name), detail in self.violations.items()
         ]
-        if any(self._is_off(quote) for outcome in self.outcomes.values() for quote in outcome.said):
+        if any(self._is_off(quote) for outcome in self.outcomes.values() for quote in outcome.all_quotes):
             lines.append("!: further from the median than is tolerated.")
         lines += [
             f"{metal}: × {self.premiums[metal].normalize():f} before it is shown and compared."
@@ -201,7 +204,7 @@ def compare(names: Collection[str], clock: Clock = timezone.now) -> Comparison:
     violations = {
         (quote.metal, name): violation.detail
         for name, outcome in outcomes.items()
-        for quote in outcome.said
+        for quote in outcome.all_quotes
         if quote.kind is PriceKind.LIVE and (violation := validator.violation_of(quote))
     }
     return Comparison(

@@ -64,12 +64,12 @@ class Rounds(World):
 
         return providers.Provider(name=name, fetch=fetch, brings_all=True)
 
-    def side_by_side(self, names: Sequence[str], metals: Sequence[Metal], **options: Any) -> Iterator[Any]:
+    def side_by_side(self, names: Sequence[str], metals: Sequence[Metal], terms: failover.Terms) -> Iterator[Any]:
         """The chain's own, whose sources answer in `rounds`; `between` is called when the first was dealt with."""
         rounds = [set(each) & set(names) for each in self.rounds]
         may_answer = self._may_answer = {name: threading.Event() for name in names}
         answered: set[str] = set()
-        outcomes = _SIDE_BY_SIDE(names, metals, **options)
+        outcomes = _SIDE_BY_SIDE(names, metals, terms)
         for number, each in enumerate(filter(None, rounds)):
             for name in each:
                 may_answer[name].set()
@@ -224,16 +224,14 @@ def test_a_metal_waits_for_no_other_metal(rounds: Callable[[str], Rounds], monke
 
         return providers.Provider(name=name, fetch=fetch)
 
-    def told(**options: Any) -> Iterator[Any]:
-        for outcomes in _SIDE_BY_SIDE(**options):
+    def told(*args: Any) -> Iterator[Any]:
+        for outcomes in _SIDE_BY_SIDE(*args):
             yield outcomes
             if world.out():
                 silver.set()
 
     monkeypatch.setattr("prices.sources.failover.PROVIDERS", {name: source(name) for name in "ab"})
-    monkeypatch.setattr(
-        failover, "side_by_side", lambda names, metals, **rest: told(names=names, metals=metals, **rest)
-    )
+    monkeypatch.setattr(failover, "side_by_side", told)
     world.refresh()
     assert LatestPrice.objects.filter(lane=PriceKind.LIVE).count() == 4
 

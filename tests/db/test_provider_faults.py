@@ -69,12 +69,12 @@ def errors(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[Metal, ProviderErr
     errors: dict[str, dict[Metal, ProviderError]] = {}
     fetch = failover.one_after_the_other
 
-    def overheard(*args: Any, take: Callable[[failover.Outcome], Collection[Metal]], **options: Any) -> None:
+    def overheard(*args: Any, take: Callable[[failover.Outcome], Collection[Metal]]) -> None:
         def note(outcome: failover.Outcome) -> Collection[Metal]:
             errors[outcome.source] = outcome.errors
             return take(outcome)
 
-        fetch(*args, take=note, **options)
+        fetch(*args, take=note)
 
     monkeypatch.setattr(failover, "one_after_the_other", overheard)
     return errors

@@ -428,15 +428,10 @@ def test_each_source_may_use_its_share_of_what_is_left(monkeypatch: pytest.Monke
     )
     started = time.monotonic()
     budget = dt.timedelta(seconds=60)
-    failover.one_after_the_other(
-        "abc",
-        [Metal.GOLD],
-        budget=budget,
-        clock=lambda: NOW,
-        is_stale=lambda quote: False,
-        reserve=lambda name, calls: None,
-        take=lambda outcome: (),
+    terms = failover.Terms(
+        budget=budget, clock=lambda: NOW, is_stale=lambda quote: False, reserve=lambda name, calls: None
     )
+    failover.one_after_the_other("abc", [Metal.GOLD], terms, take=lambda outcome: ())
     assert [deadline - started for deadline in deadlines] == pytest.approx([20, 30, 60], abs=5)
 
 
