@@ -1,4 +1,4 @@
-"""When a source that fails is left alone for a while, and when it is tried again: pure."""
+"""Circuit breakers: how long a failing source is left alone, and when it is tried again. Pure."""
 
 import datetime as dt
 import enum
@@ -7,14 +7,15 @@ from typing import Final
 
 from infra import clock
 
-# Refreshes in a row without any price, after which the breaker opens; and for how long, doubling each time.
+# After so many refreshes in a row without any price the breaker opens: at first for `_FIRST_REST`, then twice as long
+# each time.
 FAILURES: Final = 3
 _FIRST_REST: Final = dt.timedelta(minutes=1)
 _LONGEST_REST: Final = dt.timedelta(minutes=8)
 
 
 class State(enum.StrEnum):
-    """Closed: asked as usual. Open: left alone. Half open: the next refresh asks once, and its answer decides."""
+    """Closed: fetch as usual. Open: leave it alone. Half open: the next refresh tries it once, and that decides."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -23,7 +24,7 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """`failures` in a row, and until when the source is left alone for them."""
+    """A source's `failures` in a row, and the time until which it is left alone for them."""
 
     failures: int = 0
     open_until: dt.datetime | None = None
@@ -31,12 +32,12 @@ class Breaker:
     def state(self, now: dt.datetime) -> State:
         if self.open_until is None:
             return State.CLOSED
-        # One that seems to last longer than any does was begun by a clock that was ahead.
+        # A breaker open for longer than any can be was opened by a clock that was ahead.
         is_open = now < self.open_until and clock.is_plausible(self.open_until, now, ahead=_LONGEST_REST)
         return State.OPEN if is_open else State.HALF_OPEN
 
     def failed(self, now: dt.datetime, *, for_good: bool = False) -> "Breaker":
-        """After one more failure; `for_good`: only a person can mend it, so there is no use in trying thrice."""
+        """The breaker after one more failure; it opens at once where only a person can mend it (`for_good`)."""
         failures = max(self.failures + 1, FAILURES if for_good else 0)
         if failures < FAILURES:
             return Breaker(failures)

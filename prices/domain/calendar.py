@@ -1,8 +1,7 @@
-"""When spot metals trade, on New York's clock, and how old a quote is by it: pure, apart from the time zone database.
+"""The market's hours on New York's clock, and a quote's age by them. Pure, apart from the time zone database.
 
-A session is named by the New York date on which it ends: it begins at 18:00 the evening before and ends at 17:00, for
-each date from Monday to Friday. So it is 23 hours long by any clock: New York's clocks change on Sundays before dawn,
-when nothing trades.
+A session is named by the New York date, Monday to Friday, on which it ends: it begins at 18:00 the evening before and
+ends at 17:00. It is always 23 hours long: New York's clocks change on Sundays before dawn, when nothing trades.
 """
 
 import datetime as dt
@@ -15,7 +14,7 @@ from zoneinfo import ZoneInfo
 from prices.domain.quotes import PriceKind, kind_of
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
-# From a session's beginning to the midnight in it.
+# From the beginning of a session to the midnight in it.
 _EVENING: Final = dt.timedelta(hours=6)
 _SESSION: Final = dt.timedelta(hours=23)
 _NONE: Final = dt.timedelta(0)
@@ -29,14 +28,14 @@ class Calendar:
     """The market's hours: each session of Monday to Friday, less the holidays.
 
     `holidays` are New York dates. With None the session of that date, which would have begun the evening before, does
-    not take place; with a time before 17:00 it ends then. The session after it begins as ever.
+    not take place; with a time before 17:00 it ends at that time. The next session begins as usual.
     """
 
     holidays: Mapping[dt.date, dt.time | None] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> "Calendar":
-        """From dates with commas between, such as `2026-12-25, 2026-11-26T14:30`.
+        """Parse dates separated by commas, such as `2026-12-25, 2026-11-26T14:30`.
 
         Raises ValueError, which says what to write.
         """
@@ -55,17 +54,17 @@ class Calendar:
             if closes and _since_midnight(closes) + _EVENING >= _SESSION:
                 raise ValueError(f"{written} is no early close: sessions end at 17:00, New York time")
             if date in holidays:
-                raise ValueError(f"{date} is there twice")
+                raise ValueError(f"{date} is given twice: keep one of them")
             holidays[date] = closes
         return cls(holidays)
 
     def is_open(self, at: dt.datetime) -> bool:
-        """Whether spot metals trade at `at`."""
+        """Return True if spot metals trade at `at`."""
         date, passed = _session_at(at)
         return passed < self._length(date)
 
     def next_change(self, at: dt.datetime) -> dt.datetime:
-        """When the market closes next, if it is open at `at`, or else when it opens next. In UTC, after `at`."""
+        """The next time after `at` when the market closes, if it is open at `at`, or else opens; in UTC."""
         date, passed = _session_at(at)
         if passed < self._length(date):
             return _moment(date, self._length(date))
@@ -75,37 +74,37 @@ class Calendar:
         return _moment(date, _NONE)
 
     def open_time(self, since: dt.datetime, until: dt.datetime) -> dt.timedelta:
-        """How much of the time from `since` to `until` the market was open; negative where `until` is the earlier.
+        """Open-market time from `since` to `until`; negative where `until` is the earlier.
 
-        Takes as long for a year as for a minute.
+        The work does not grow with the time between them.
         """
         return self._clock(until) - self._clock(since)
 
     def age(self, source: str, quoted_at: dt.datetime, now: dt.datetime) -> dt.timedelta:
-        """How old a quote is, for the freshness limit: for how long its source could have given a newer one.
+        """A quote's age for the freshness limit: the time in which its source could have given a newer quote.
 
-        A live source gives none while the market is closed. A simulated market trades always, and staff's fallback was
-        never the market's: their quotes are as old as the clock says.
+        A live source gives no newer quote while the market is closed. Simulated prices and staff's fallbacks do not
+        depend on the market: their age is by the clock.
         """
         return self.open_time(quoted_at, now) if kind_of(source) is PriceKind.LIVE else now - quoted_at
 
     def is_of_now(self, quoted_at: dt.datetime, now: dt.datetime, limit: dt.timedelta) -> bool:
-        """Whether a live quote says what the market pays now: it is open, and the quote within `limit` by the clock.
+        """Return True if a live quote is of now: the market is open, and the quote within `limit` by the clock.
 
-        The price of a close does not: until somebody quotes after the opening, what is paid now may be far from it,
-        though nobody could have given a newer one and by `age` it is fresh.
+        The price of a close is not, though `age` calls it fresh: until a source quotes after the opening, the market
+        may be far from it.
         """
         return self.is_open(now) and now - quoted_at <= limit
 
     def _length(self, date: dt.date) -> dt.timedelta:
-        """How long the session of this date is; nothing where there is none."""
+        """The length of the session of a date; zero where there is no session."""
         if date not in self.holidays:
             return _usual_length(date)
         closes = self.holidays[date]
         return _NONE if closes is None else min(_EVENING + _since_midnight(closes), _usual_length(date))
 
     def _clock(self, at: dt.datetime) -> dt.timedelta:
-        """What a clock shows at `at` that goes only while the market is open, since some day long ago."""
+        """Open-market time from a fixed Monday up to `at`: two readings differ by the open time between them."""
         date, passed = _session_at(at)
         weeks, days = divmod((date - _SOME_MONDAY).days, 7)
         lost = sum((_usual_length(each) - self._length(each) for each in self.holidays if each < date), _NONE)
@@ -113,13 +112,13 @@ class Calendar:
 
 
 def _session_at(at: dt.datetime) -> tuple[dt.date, dt.timedelta]:
-    """The date of the session, or else of the break after it, in which `at` lies, and the time since it began."""
+    """The date of the session in which `at` lies, or after which, in a break; and the time since it began."""
     shifted = at.astimezone(_NEW_YORK).replace(tzinfo=None) + _EVENING
     return shifted.date(), _since_midnight(shifted.time())
 
 
 def _moment(date: dt.date, passed: dt.timedelta) -> dt.datetime:
-    """The moment so long after the beginning of a session."""
+    """The moment `passed` after the beginning of a session."""
     local = dt.datetime.combine(date, dt.time.min) - _EVENING + passed
     return local.replace(tzinfo=_NEW_YORK).astimezone(dt.UTC)
 

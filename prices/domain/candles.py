@@ -1,7 +1,7 @@
 """Candles: the open, high, low and close of a metal's ticks in one interval. Pure; imports no Django.
 
-A tick counts at the moment from which its price was true. Two ticks of the same source at the same moment are one: the
-later of them corrects the other.
+A tick counts at the moment from which its price was true. Two ticks of the same source at the same moment count as one:
+the later corrects the earlier.
 """
 
 import datetime as dt
@@ -16,7 +16,7 @@ _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class Interval(enum.StrEnum):
-    """How long a candle is; the value is its name on the wire."""
+    """The length of a candle; the value is its name on the wire."""
 
     MINUTE = "1m"
     FIVE_MINUTES = "5m"
@@ -25,13 +25,13 @@ class Interval(enum.StrEnum):
     DAY = "1d"
 
     def start(self, at: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
-        """When the candle that holds `at` begins, in UTC: a day at midnight of `zone`, others at multiples in UTC."""
+        """The UTC beginning of the candle around `at`: a day's at midnight in `zone`, others at multiples in UTC."""
         if self is Interval.DAY:
             return _midnight(at.astimezone(zone).date(), zone)
         return at - (at - _EPOCH) % _LENGTHS[self]
 
     def end(self, start: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
-        """When the candle that begins at `start` ends, and the next begins, in UTC. A day may have 23 or 25 hours."""
+        """The end of the candle that begins at `start`, in UTC: the next begins then. A day may have 23 or 25 hours."""
         if self is Interval.DAY:
             return _midnight(start.astimezone(zone).date() + dt.timedelta(days=1), zone)
         return start + _LENGTHS[self]
@@ -46,16 +46,16 @@ _LENGTHS: Final = {
 
 
 def _midnight(day: dt.date, zone: dt.tzinfo) -> dt.datetime:
-    """When a day begins. Where clocks leap over midnight, that is when they leap; where it comes twice, the first."""
+    """The beginning of a day: where clocks leap over midnight, the leap; where midnight comes twice, the first."""
     return dt.datetime.combine(day, dt.time(), zone).astimezone(dt.UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candle:
-    """What a metal's price did in one interval from `start` on; amounts in the base currency per gram.
+    """A metal's prices in one interval from `start` on; amounts in the base currency per gram.
 
-    `ticks` is how many it was made of, `first_at` and `last_at` when the first and the last of them were, and `seq`
-    the newest of them on the stream (0 where none was streamed).
+    `ticks` is the number of ticks in it, `first_at` and `last_at` are the moments of the first and the last, and `seq`
+    is the newest publication's (0 where no tick was streamed).
     """
 
     interval: Interval
@@ -72,7 +72,7 @@ class Candle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """A tick as candles count it. `order` tells which of two ticks was recorded later."""
+    """A tick as candles count it. Of two ticks the one of higher `order` was recorded later."""
 
     at: dt.datetime
     source: str
@@ -82,13 +82,13 @@ class Counted:
 
 
 def effective(ticks: Iterable[Counted]) -> list[Counted]:
-    """The ticks that count, in the order of their moments: of those that are one, the one that was recorded last."""
+    """The ticks that count, in the order of their moments: of a source's at one moment, the one recorded last."""
     by_key = {(tick.source, tick.at): tick for tick in sorted(ticks, key=lambda tick: tick.order)}
     return sorted(by_key.values(), key=lambda tick: (tick.at, tick.order))
 
 
 def fold(ticks: Iterable[Counted], interval: Interval, zone: dt.tzinfo) -> Iterator[Candle]:
-    """The candles of ticks as `effective` gives them, oldest first."""
+    """The candles of ticks in the order that `effective` gives, oldest first."""
     made: Candle | None = None
     end = _EPOCH
     for tick in ticks:
@@ -105,7 +105,7 @@ def fold(ticks: Iterable[Counted], interval: Interval, zone: dt.tzinfo) -> Itera
 
 
 def of_tick(tick: Counted, interval: Interval, start: dt.datetime) -> Candle:
-    """The candle of a tick alone."""
+    """The candle of one tick."""
     return Candle(
         interval=interval,
         start=start,
@@ -121,7 +121,7 @@ def of_tick(tick: Counted, interval: Interval, start: dt.datetime) -> Candle:
 
 
 def merged(candle: Candle, more: Candle) -> Candle:
-    """The candle of both candles' ticks; no tick is in both. Of those at the same moment, `more` has the later ones."""
+    """One candle of two that share no tick. Of ticks at the same moment, those in `more` are the later."""
     return Candle(
         interval=candle.interval,
         start=candle.start,
@@ -137,7 +137,7 @@ def merged(candle: Candle, more: Candle) -> Candle:
 
 
 def longer(minutes: Iterable[Candle], interval: Interval, zone: dt.tzinfo) -> Iterator[Candle]:
-    """The candles of a longer interval out of those of a minute, oldest first."""
+    """The candles of a longer interval, made of minutes, oldest first."""
     within: list[Candle] = []
     start = end = _EPOCH
     for minute in minutes:
@@ -153,7 +153,7 @@ def longer(minutes: Iterable[Candle], interval: Interval, zone: dt.tzinfo) -> It
 
 
 def starts(minutes: Iterable[Candle], interval: Interval, zone: dt.tzinfo) -> Iterator[dt.datetime]:
-    """When the candles of a longer interval begin that minutes, oldest first, are in."""
+    """The beginnings of the candles of a longer interval that hold these minutes, which come oldest first."""
     end: dt.datetime | None = None
     for minute in minutes:
         if end is None or minute.start >= end:
@@ -163,6 +163,6 @@ def starts(minutes: Iterable[Candle], interval: Interval, zone: dt.tzinfo) -> It
 
 
 def widened(candles: Iterable[Candle], interval: Interval, start: dt.datetime) -> Candle:
-    """One candle of a longer interval out of all shorter ones in it, oldest first, at least one."""
+    """One candle of a longer interval, made of all shorter ones in it: oldest first, at least one."""
     first, *others = candles
     return reduce(merged, others, replace(first, interval=interval, start=start))

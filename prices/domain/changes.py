@@ -1,4 +1,4 @@
-"""Which moves are significant: pure."""
+"""Significant moves of a price. Pure."""
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -6,7 +6,7 @@ from prices.domain.quotes import PERCENT_STEP, Change, Metal, percent
 
 
 def significant_change(metal: Metal, old: Decimal, new: Decimal, *, threshold: Decimal) -> Change | None:
-    """The move from `old` to `new` when it is larger than `threshold` percent, up or down; else None."""
+    """The move from `old` to `new` if it is larger than `threshold` percent, up or down; else None."""
     moved = percent(new - old, old)
     if abs(moved) <= threshold:
         return None

@@ -1,4 +1,4 @@
-"""The price that several sources agree on, and when it is decided: pure."""
+"""The price on which several sources agree, and the moment when it is decided. Pure."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
@@ -9,17 +9,17 @@ from typing import Final
 
 from prices.domain.quotes import Quote, percent
 
-# The name under which an agreed price goes out.
+# The source of an agreed price.
 CONSENSUS: Final = "consensus"
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What sources say of one metal together.
+    """One metal's price by several sources.
 
-    `quote` is their median, None where fewer than were asked for agree. `contributors` are the sources in it, each with
-    the time of its quote. `deviations` are in percent of the median of all, by source; `outliers` are the sources that
-    are further from it than is tolerated. `is_final`: no answer is missing.
+    `quote` is their median, None where too few agree. `contributors` are the sources in it, each with the time of its
+    quote. `deviations` are in percent of the median of all, by source; `outliers` are the sources further from that
+    median than is tolerated, which are excluded. `is_final`: all sources have answered.
     """
 
     quote: Quote | None
@@ -36,10 +36,10 @@ def decision(
     minimum: int,
     tolerance_percent: Callable[[str], Decimal],
 ) -> Agreement | None:
-    """The agreement on one metal's quotes, at least one; None while answers that are `missing` could overturn it.
+    """The agreement on one metal's quotes, at least one; None while the `missing` answers could overturn it.
 
-    They could if, with some price for each of them, or for some of them, fewer than `minimum` sources would agree, or
-    would agree on a price further from this one than the strictest of those that agree now tolerates.
+    They could if, with some price in each or in some of them, fewer than `minimum` sources would agree, or would agree
+    on a price further from this one than the strictest of the sources that agree now tolerates.
     """
     found = agreement(quotes, minimum=minimum, tolerance_percent=tolerance_percent)
     if not missing:
@@ -59,11 +59,10 @@ def agreement(
     minimum: int,
     tolerance_percent: Callable[[str], Decimal],
 ) -> Agreement:
-    """The median of one metal's quotes, at least one, of those sources that are within their tolerance of it.
+    """The median of one metal's quotes, at least one, without the outliers: sources beyond their tolerance of it.
 
-    Its time is the median of theirs, the earlier one of two: half of them at least quoted it then or later, and a
-    source that is set aside has no say. Bid and ask and the day's figures are left out: of different sources they are
-    no market.
+    Its time is the median of the agreeing sources' times, the earlier of two: at least half of them quoted at that time
+    or later. Bid, ask and the day's figures are left out: those of different sources make no market.
     """
     middle = median(quote.price for quote in quotes)
     deviations = {quote.source: percent(quote.price - middle, middle) for quote in quotes}
@@ -88,11 +87,10 @@ def agreement(
 def _reach(
     quotes: Sequence[Quote], missing: int, minimum: int, tolerance_percent: Callable[[str], Decimal]
 ) -> tuple[Decimal, Decimal] | None:
-    """The lowest and the highest price that the agreement can be on, whatever the missing answers are; None where there
-    need be no agreement, or where it can be on any price.
+    """The lowest and the highest price on which sources can still agree, whatever the missing answers are.
 
-    Whether those agree that are near the edge of their tolerance is taken to be as unknown as what is missing: the
-    price may be said to reach further than it does, but never less far.
+    None where they may not agree at all, or on any price. A source near the edge of its tolerance counts as unknown,
+    like a missing one: the range may be too wide, but is never too narrow.
     """
     if missing >= len(quotes):
         return None
@@ -111,6 +109,6 @@ def _reach(
 
 
 def _medians(prices: Sequence[Decimal], unknown: int) -> tuple[Decimal, Decimal]:
-    """The lowest and the highest median of these prices with at most so many unknown ones, of which there are fewer."""
+    """The lowest and the highest median of these prices with up to `unknown` more, which are fewer than these."""
     ordered = sorted(prices)
     return median(ordered[: len(ordered) - unknown]), median(ordered[unknown:])

@@ -1,8 +1,8 @@
 """The trading day of a metal, before any premium: open, high, low and previous close. Pure; imports no Django.
 
-A day is made of quotes as candles are made of ticks: two quotes of the same source at the same moment are one, of which
-the later corrects the earlier. It is kept at spot, so that a change of premium leaves no mark on it and each figure is
-rounded once, under the premium that it is shown with.
+A day is made of quotes as candles are made of ticks: of two quotes of the same source at the same moment, the later
+corrects the earlier. A day is kept at spot: a change of premium leaves no mark on it, and each figure is rounded once,
+under the premium with which it is shown.
 """
 
 import datetime as dt
@@ -18,7 +18,7 @@ from prices.domain.quotes import DayFigures, Quote
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpotQuote:
-    """A quote before any premium, with the figures of the day that its source gives; None where it gives none."""
+    """A quote before any premium, with the day's figures from its source; None where the source gives none."""
 
     source: str
     price: Decimal
@@ -50,9 +50,9 @@ class SpotQuote:
 class Day:
     """A trading day so far, in one metal's price kind and currency.
 
-    `newest` are the quotes of its newest moment, `at`, one a source, in the order in which they were recorded; `before`
-    are the day's figures without them, None where the day begins with them. `closed` is the last price of the day
-    before.
+    `newest` are the quotes at its newest moment, `at`: one for each source, in the order in which they were recorded.
+    `before` are the day's figures without them, None where the day begins with them. `closed` is the last price of the
+    day before.
     """
 
     at: dt.datetime
@@ -62,17 +62,17 @@ class Day:
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> "Day":
-        """The day that `stored` returned so."""
+        """Rebuild a day from the values that `stored` returned."""
         return msgspec.convert(stored, cls)
 
     def stored(self) -> dict[str, Any]:
-        """The day as values that JSON can hold."""
+        """The day as values for JSON."""
         written: dict[str, Any] = msgspec.to_builtins(self)
         return written
 
     @property
     def figures(self) -> DayFigures:
-        """The figures with all that was quoted in it."""
+        """The figures of all quotes in the day."""
         first, *others = self.newest
         figures = day_figures(first, self.before, closed=self.closed)
         for quote in others:
@@ -86,10 +86,10 @@ class Day:
 
 
 def following(day: Day | None, quote: SpotQuote, at: dt.datetime, zone: dt.tzinfo) -> Day:
-    """The trading day after one more quote, true from `at` on; `day` is the one before it, None before the first quote.
+    """The trading day after one more quote, true from `at` on; `day` is the day before it, None for the first quote.
 
-    Days begin at midnight in `zone`. At the newest moment, a quote corrects that of the same source. Moments go back
-    only where a wrong clock had put them ahead: no day ends by that.
+    Days begin at midnight in `zone`. At the day's newest moment, a quote corrects the same source's. A moment before it
+    follows a wrong clock that was ahead, and ends no day.
     """
     if day is None or at.astimezone(zone).date() > day.at.astimezone(zone).date():
         return Day(at=at, before=None, closed=day.last if day else None, newest=(quote,))
@@ -100,10 +100,9 @@ def following(day: Day | None, quote: SpotQuote, at: dt.datetime, zone: dt.tzinf
 
 
 def day_figures(quote: SpotQuote, before: DayFigures | None = None, *, closed: Decimal | None = None) -> DayFigures:
-    """The figures of a day with one more quote; without `before`, of one that begins with it, `closed` being the last
-    price of the day before.
+    """The figures of a day with one more quote. Without `before` the day begins with it, after a close at `closed`.
 
-    What the source gives stands, widened where it contradicts itself or what is carried on: low ≤ open, price ≤ high.
+    The source's own figures count; they are widened where needed, so that low ≤ open ≤ high and low ≤ price ≤ high.
     """
     opened = quote.open or (before.open if before else quote.price)
     high = quote.high or (before.high if before else quote.price)

@@ -1,4 +1,4 @@
-"""How many calls a source allows in a month or a day: pure. We stop before the vendor does."""
+"""Quotas: the calls that a provider allows in a month or a day. Pure. We stop before the provider does."""
 
 import datetime as dt
 import re
@@ -16,7 +16,7 @@ class Quota:
 
     @classmethod
     def parse(cls, text: str) -> "Quota":
-        """`100/month` or `1000/day`. Raises ValueError for anything else."""
+        """Parse `100/month` or `1000/day`. Raises ValueError, which says what to write, for anything else."""
         match = _WRITTEN.fullmatch(text.strip())
         if match is None:
             raise ValueError("write a number of calls and a period: 100/month or 1000/day")
@@ -35,14 +35,14 @@ class Quota:
         )
 
     def counted_from(self, since: dt.date | None, at: dt.datetime) -> dt.date:
-        """The first day of the period that calls at `at` are counted in; `since` is that of the last calls' period.
+        """The first day of the period in which calls at `at` count; `since` is the first day of the last calls' period.
 
-        Where that is the next one, a clock was ahead: the calls that were counted then were made in this one.
+        Where `since` begins the next period, a clock was ahead: the calls counted then were made in this one.
         """
         return since if since == self.begins_anew(at) else self.begins(at)
 
     def left(self, used: int, since: dt.date | None, at: dt.datetime) -> int:
-        """Calls that are left at `at`, of which `used` were made in the period that began on `since`."""
+        """Calls left at `at`, after `used` calls in the period that began on `since`."""
         return self.calls if since != self.counted_from(since, at) else max(0, self.calls - used)
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Calls of the period that began on `since`, which count as used until it is known how many were made."""
+    """Calls of the period that began on `since`: all count as used until it is known how many were made."""
 
     calls: int
     since: dt.date

@@ -1,7 +1,7 @@
-"""What a price is, before any database or wire: metals, quotes, units. Imports no Django.
+"""Metals, quotes and publications, before any database or wire. Pure; imports no Django.
 
-A `Quote` is what a source said, turned into the base currency per gram of fine metal. A `PublishedQuote` is a quote as
-it went out: with the day's figures, which come from our own history where the source gives none.
+A `Quote` is a source's answer in the base currency per gram of fine metal. A `PublishedQuote` is a quote as it went
+out: with the day's figures, from our own history where the source gives none.
 """
 
 import datetime as dt
@@ -11,14 +11,14 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from prices.domain.candles import Candle
 from prices.domain.units import converted, rounded
 
 PERCENT_STEP: Final = Decimal("0.01")
-# Per gram: far above any price in any currency (rhodium in rials is below 10^10), and all that SQLite keeps exactly,
-# for which a decimal is a float of fifteen digits. One that it rounded up may not even be read back.
+# Per gram: far above any price in any currency (rhodium in rials is below 10^10), and the largest that SQLite keeps
+# exactly: it stores a decimal as a float of fifteen digits, and may not read back one that it rounded up.
 LARGEST_PRICE: Final = Decimal("99999999999.9999")
 
 _QUOTED_AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "previous_close", "spot")
@@ -28,7 +28,7 @@ SIMULATED: Final = "simulated"
 
 
 class Metal(enum.StrEnum):
-    """The metals Swarna knows; the value is the name on the wire, `symbol` the ISO 4217 code."""
+    """The metals that Swarna knows; the value is the name on the wire, `symbol` the ISO 4217 code."""
 
     GOLD = "gold"
     SILVER = "silver"
@@ -49,7 +49,7 @@ _SYMBOLS: Final[Mapping[Metal, str]] = {
 
 
 class PriceKind(enum.StrEnum):
-    """Which history a quote belongs to. A fallback must not become the low of the live market's day."""
+    """The history to which a quote belongs: a fallback must not become the low of the live market's day."""
 
     LIVE = "live"
     FALLBACK = FALLBACK
@@ -57,17 +57,17 @@ class PriceKind(enum.StrEnum):
 
 
 def shown_kinds(providers: Collection[str]) -> frozenset[PriceKind]:
-    """The lanes that a deployment with these providers shows: simulated prices only where one of them is simulated."""
+    """The price kinds that a deployment with these providers shows: simulated only where one of them is simulated."""
     return frozenset(PriceKind) if SIMULATED in providers else frozenset({PriceKind.LIVE, PriceKind.FALLBACK})
 
 
 def usual_kind(providers: Collection[str]) -> PriceKind:
-    """The lane of a chart or a file that names none: the market's, unless all that is shown is a simulated one."""
+    """The price kind of a chart or file that names none: live, unless the only provider is the simulated one."""
     return PriceKind.SIMULATED if set(providers) == {SIMULATED} else PriceKind.LIVE
 
 
 def kind_of(source: str) -> PriceKind:
-    """The lane of a source's name: itself for `fallback` and `simulated`, live for every provider."""
+    """The price kind of a source, by its name: itself for `fallback` and `simulated`, live for every provider."""
     return PriceKind(source) if source in (FALLBACK, SIMULATED) else PriceKind.LIVE
 
 
@@ -76,9 +76,9 @@ class Quote:
     """One metal's price as a source gave it, in `currency` per gram of fine metal.
 
     `quoted_at` is the source's own time. `bid`, `ask` and the day's figures are None where the source does not give
-    them. `spot` is the source's own price where the others hold a premium; else None. `example`: it is a fallback that
-    came with the installation, which no member of staff has entered or confirmed. Raises ValueError when the numbers
-    cannot be a price.
+    them. `spot` is the source's own price where the others have a premium on them; else None. `example`: a fallback
+    that came with the installation, which no member of staff has entered or confirmed. Raises ValueError where the
+    amounts cannot be a price.
     """
 
     metal: Metal
@@ -102,7 +102,7 @@ class Quote:
                 continue
             if not amount.is_finite() or not 0 < amount <= LARGEST_PRICE:
                 raise ValueError(f"{name} {amount} is not a positive number that a price can be")
-            # A quote holds what will be published: rounding once, here, keeps every later difference exact.
+            # To the published decimals: rounding once, here, keeps every later difference exact.
             object.__setattr__(self, name, rounded(amount))
         if self.price == 0:
             raise ValueError("price is below 0.0001 per gram")
@@ -116,31 +116,19 @@ class Quote:
         return kind_of(self.source)
 
     def without_figures(self) -> "Quote":
-        """The same quote without the day's figures, which rows keep apart: to compare with one that was read back."""
+        """The same quote without the day's figures, to compare with one from a row, which keeps them apart."""
         return replace(self, open=None, high=None, low=None, previous_close=None)
 
     def with_premium(self, multiplier: Decimal) -> "Quote":
-        """The same quote with duty, tax and the like on it. Raises ValueError where that cannot be a price."""
+        """The same quote with duty, tax and the like on it. Raises ValueError where the result cannot be a price."""
         if multiplier == 1:
             return self
-
-        def of(amount: Decimal | None) -> Decimal | None:
-            return None if amount is None else amount * multiplier
-
-        return replace(
-            self,
-            price=self.price * multiplier,
-            bid=of(self.bid),
-            ask=of(self.ask),
-            open=of(self.open),
-            high=of(self.high),
-            low=of(self.low),
-            previous_close=of(self.previous_close),
-            spot=self.price,
-        )
+        given = ((name, getattr(self, name)) for name in _QUOTED_AMOUNTS)
+        amounts: dict[str, Any] = {name: amount * multiplier for name, amount in given if amount is not None}
+        return replace(self, **amounts | {"spot": self.price})
 
     def at_spot(self) -> "Quote":
-        """The quote as its source gave it, without the day's figures where a premium changed it."""
+        """The quote as its source gave it; where a premium was put on it, without the day's figures."""
         if self.spot is None:
             return self
         return Quote(
@@ -158,7 +146,7 @@ class Quote:
 class DayFigures:
     """A trading day so far, in the quote's currency per gram; `previous_close` is None while no day came before.
 
-    How they come about, and that low ≤ open, price ≤ high: see prices/domain/days.py.
+    prices/domain/days.py makes them, and sees to low ≤ open, price ≤ high.
     """
 
     open: Decimal
@@ -167,11 +155,11 @@ class DayFigures:
     previous_close: Decimal | None
 
     def with_premium(self, multiplier: Decimal) -> "DayFigures":
-        """The figures of a day at spot as they are published under a premium."""
+        """The figures of a day at spot, as they are published under a premium."""
         return self.each(lambda amount: rounded(amount * multiplier))
 
     def each(self, change: Callable[[Decimal], Decimal]) -> "DayFigures":
-        """The same day with a change to each of its amounts."""
+        """The same day with each of its amounts changed."""
         close = self.previous_close
         return DayFigures(
             open=change(self.open),
@@ -183,10 +171,10 @@ class DayFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedQuote:
-    """A quote as it was published: `seq` is the tick's. All amounts are in the base currency per gram.
+    """A quote as it was published, with its publication's `seq`; amounts in the base currency per gram.
 
     `change` and `change_percent` are against the previous close, and 0 while there is none. `percent_per_gram` is None
-    but in a quote that `in_units` made.
+    except in a quote that `in_units` made.
     """
 
     seq: int
@@ -195,11 +183,11 @@ class PublishedQuote:
     percent_per_gram: Decimal | None = None
 
     def in_units(self, *, unit: str, purity: str) -> "PublishedQuote":
-        """The same quote per `unit` of metal of `purity`, from one per gram. Raises KeyError for an unknown one.
+        """A quote per gram as one per `unit` of metal of `purity`. Raises KeyError for an unknown unit or purity.
 
-        Each amount is converted by itself, so bid ≤ ask and low ≤ price ≤ high still hold. `change` is the difference
-        of the two figures that are shown, which add up then; converted by itself it could be a step (0.0001) off.
-        `change_percent` stays what it is per gram: a metal has risen by the same share in whatever it is weighed.
+        Each amount is converted by itself, so bid ≤ ask and low ≤ price ≤ high stay true. `change` is the difference of
+        the two figures shown; converted by itself it could be a step (0.0001) off. `change_percent` stays as per gram:
+        a metal rises by the same share in any unit.
         """
 
         per_unit = partial(converted, unit=unit, purity=purity)
@@ -236,10 +224,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """One publication. In an epoch ticks have numbers without gaps: whoever does not know the one before has a gap.
+    """The quotes that go out at once. Within an epoch `seq` rises by one, so that a missing publication is noticed.
 
-    `candles` are those that it changed, as they are now, by metal, each with its end. Of several ticks that are read
-    together the last one holds them all.
+    `candles` are the candles that it changed, as they are now: by metal, each with its end. Of several read
+    together the last has them all.
     """
 
     epoch: str

@@ -1,4 +1,4 @@
-"""Sanity rules: whether a price can be believed. Pure; prices/publishing/quarantine.py keeps what breaks one."""
+"""Sanity rules, by which a price can be believed. Pure; prices/publishing/quarantine.py keeps prices that break one."""
 
 import datetime as dt
 import enum
@@ -9,17 +9,17 @@ from typing import Final, TypeAlias
 
 from prices.domain.quotes import Quote, percent
 
-# Percent by which a source's price may lie outside the day's range that it gives beside it: it need not bring both up
-# to date at the same moment.
+# Percent by which a source's price may lie outside of the day's range beside it: the source need not update both at the
+# same moment.
 _BESIDE_ITS_RANGE: Final = Decimal("0.1")
 
 
-# The sources that a price is from, one or those that agree on it, each with the time of its quote.
+# The source of a price, or the sources that agree on it, each with the time of its quote.
 Contributors: TypeAlias = Mapping[str, dt.datetime]
 
 
 class SanityRule(enum.StrEnum):
-    """What is wrong with a price."""
+    """A rule that a price can break."""
 
     BAND = "band"
     JUMP = "jump"
@@ -29,20 +29,20 @@ class SanityRule(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Between which prices per gram a metal can be, in one currency, whatever the market does."""
+    """The lowest and highest price per gram that a metal can have in one currency, whatever the market does."""
 
     lowest: Decimal
     highest: Decimal
 
     @classmethod
     def around(cls, price: Decimal, times: int) -> "Band":
-        """From a price divided by `times` to the price times it."""
+        """The band from a price divided by `times` to the price multiplied by `times`."""
         return cls(price / times, price * times)
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A doubt, and what it rests on, for staff."""
+    """A broken rule, and its detail for staff."""
 
     rule: SanityRule
     detail: str
@@ -51,9 +51,9 @@ class Violation:
 def find_violation(
     quote: Quote, last: Quote | None, *, band: Band | None, max_jump_percent: Decimal
 ) -> Violation | None:
-    """Why a quote is not to be published as it comes; None where nothing speaks against it.
+    """The first rule that a quote breaks; None where it breaks none.
 
-    `last` is the quote of this metal that was accepted last, before any premium, in the same currency.
+    `last` is the last accepted quote of this metal in the same currency. Both are without any premium, or both with.
     """
     if band and not band.lowest <= quote.price <= band.highest:
         return Violation(
@@ -76,9 +76,9 @@ def confirms(
     quarantined_contributors: Contributors,
     max_jump_percent: Decimal,
 ) -> bool:
-    """Whether a quote says the same as one that is held, from another source, or later from the same one.
+    """Return True if a quote confirms a quarantined one: about the same price from another source, or at a later time.
 
-    The same quotes over again, which a source may have in its cache, say nothing new.
+    The same quotes again, perhaps from a source's cache, confirm nothing.
     """
     is_news = any(
         source not in quarantined_contributors or at > quarantined_contributors[source]

@@ -1,7 +1,7 @@
-"""The order of quotes: which one follows the last of its metal and lane, and from when on it is the price. Pure.
+"""The order of quotes: whether one follows the last of its metal and price kind, and from when it is the price. Pure.
 
-Of two quotes of one source the one of the later time is newer. Sources' clocks and delays differ: of two quotes of
-different sources, and of two that several sources agree on, the one of the later refresh is newer.
+Of two quotes from one source, the one with the later time is newer. Clocks and delays of sources differ: of two quotes
+from different sources, and of two agreements, the one from the later refresh is newer.
 """
 
 import datetime as dt
@@ -19,7 +19,7 @@ _MOST_AHEAD: Final = dt.timedelta(minutes=5)
 
 
 class Order(enum.Enum):
-    """The place of a quote: after the last one, or before it, where it is not published any more."""
+    """The place of a quote: after the last one, or before it, where it is no longer published."""
 
     NEXT = enum.auto()
     SUPERSEDED = enum.auto()  # by a later refresh
@@ -28,9 +28,9 @@ class Order(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """The last quote of a metal in a lane, with any premium on it.
+    """The last quote of a metal and price kind, with any premium on it.
 
-    `at` is the moment from which on it is the price. `confirmed_at` and `refresh` say when it was last given.
+    `at` is the moment from which it is the price. A source last gave it at `confirmed_at`, in the refresh `refresh`.
     """
 
     quote: Quote
@@ -42,7 +42,7 @@ class Last:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The moment at which quotes come, and the number of the refresh that brings them; None where none does."""
+    """The moment at which quotes come, and the number of the refresh that brings them; None outside of refreshes."""
 
     now: dt.datetime
     refresh: int | None
@@ -50,14 +50,14 @@ class Arrival:
 
     @property
     def counts_as(self) -> int:
-        """The refresh that a quote is compared by: without one of its own, the newest."""
+        """The refresh by which a quote is compared: its own, or else the newest."""
         return self.newest_refresh if self.refresh is None else self.refresh
 
 
 def order(quote: Quote, last: Last | None, arrival: Arrival, *, has_newer: Callable[[], bool]) -> Order:
-    """Decide the place of a quote. Only staff may go back in time.
+    """Decide the place of a quote. Only staff's may go back in time.
 
-    `has_newer` tells whether the quote's source has given a newer one, which another source's has followed since.
+    `has_newer` returns True if the quote's source has already given a newer one, superseded by another source's since.
     """
     if last is None or quote.kind is PriceKind.FALLBACK:
         return Order.NEXT
@@ -65,7 +65,7 @@ def order(quote: Quote, last: Last | None, arrival: Arrival, *, has_newer: Calla
     is_same_time = quote.quoted_at == last.quote.quoted_at
     if arrival.counts_as < last.refresh and (is_by_refresh or is_same_time):
         return Order.SUPERSEDED
-    # Where the last quote's time cannot be true, none is earlier.
+    # No quote is earlier than one whose time cannot be true.
     is_earlier = quote.quoted_at < last.quote.quoted_at and clock.is_plausible(last.quote.quoted_at, arrival.now)
     if not is_earlier:
         return Order.NEXT
@@ -75,9 +75,9 @@ def order(quote: Quote, last: Last | None, arrival: Arrival, *, has_newer: Calla
 
 
 def repeats(quote: Quote, last: Last, arrival: Arrival) -> bool:
-    """Whether a quote repeats the last one, or corrects it.
+    """Return True if a quote repeats or corrects the last one.
 
-    A source does so with the same time, and sources that agree in the same refresh, of which more have answered.
+    A source's does so if it has the same time; an agreement, if more sources have answered in the same refresh.
     """
     if quote.source != last.quote.source:
         return False
@@ -90,9 +90,9 @@ def repeats(quote: Quote, last: Last, arrival: Arrival) -> bool:
 def effective_from(
     quote: Quote, last: Last | None, arrival: Arrival, *, is_under_another_premium: bool, is_market_open: bool
 ) -> dt.datetime:
-    """The moment from which on a source's quote is the price: when it was quoted, or now where another was by then.
+    """The moment from which a source's quote is the price: its own time, or now where another was the price by then.
 
-    `is_under_another_premium`: the last quote holds another premium than this one will.
+    `is_under_another_premium`: the last quote has another premium on it than this one will have.
     """
     if last is None or not clock.is_plausible(last.at, arrival.now, ahead=_MOST_AHEAD):
         return quote.quoted_at
@@ -102,6 +102,6 @@ def effective_from(
         return last.at
     if quote.quoted_at > last.at or (quote.quoted_at == last.at and quote.source != CONSENSUS):
         return quote.quoted_at
-    # Nothing moves while the market is closed; and a tick that put another premium on a quote said nothing of it.
-    was_said = last.published_at is None or last.confirmed_at >= last.published_at
-    return max(arrival.now, last.at) if is_market_open and was_said else last.at
+    # Nothing moves while the market is closed, and a tick that only put another premium on a quote confirmed nothing.
+    was_confirmed = last.published_at is None or last.confirmed_at >= last.published_at
+    return max(arrival.now, last.at) if is_market_open and was_confirmed else last.at

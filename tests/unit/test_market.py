@@ -292,7 +292,7 @@ def test_holidays_are_dates_with_a_time_where_it_closes_early() -> None:
         ("2026-12-25T14:30Z", "write dates"),
         ("2026-12-25T17:00", "no early close"),
         ("2026-12-25T18:00", "no early close"),
-        ("2026-12-25,2026-12-25T14:30", "2026-12-25 is there twice"),
+        ("2026-12-25,2026-12-25T14:30", "2026-12-25 is given twice"),
     ],
 )
 def test_holidays_that_cannot_be_read_say_what_to_write(text: str, complaint: str) -> None:
