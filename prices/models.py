@@ -1,4 +1,4 @@
-"""What the database keeps. Prices are written by prices/publishing/ingest.py and by backfills, and never changed."""
+"""The database's tables. Prices are written by prices/publishing/ingest.py and by backfills, and never changed."""
 
 import datetime as dt
 import logging
@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection, models, transaction
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 # Per gram: more digits before the point than LARGEST_PRICE has, and as many after it as are published.
 _AMOUNT: Final[dict[str, Any]] = {"max_digits": 18, "decimal_places": 4}
-# Of staff's own, where empty means as deployed.
+# Set by staff; empty means as deployed.
 _PERCENT: Final[dict[str, Any]] = {
     "max_digits": 6,
     "decimal_places": 3,
@@ -49,8 +50,8 @@ _PERCENT: Final[dict[str, Any]] = {
 _METALS: Final = [(metal.value, metal.value) for metal in Metal]
 
 
-# When its holder has been still for so long, as a machine that lost its network, PostgreSQL gives the row to others,
-# before they give up. Else it would wait for two hours, in which nobody could publish a price.
+# When its holder has been silent for so long, as a machine that lost its network, PostgreSQL gives the row to others
+# before they give up. Otherwise it would wait for two hours, in which no price could be published.
 _LOCK: Final = (
     f", set_config('idle_in_transaction_session_timeout', '{settings.DATABASE_IDLE_TIMEOUT * 1000:.0f}', true)"
     " FOR UPDATE OF prices_head"
@@ -61,11 +62,11 @@ def _base_currency() -> str:
     return str(settings.BASE_CURRENCY)
 
 
-# --- what is listed, and how far the stream is -----------------------------------------------------------------------
+# --- metals and the stream's position --------------------------------------------------------------------------------
 
 
 class ListedMetal(models.Model):
-    """A metal as staff list it: under which name, in which order, and whether it is streamed at all."""
+    """A metal as staff list it: its name on screens, its order, and whether it is shown at all."""
 
     name = models.CharField(primary_key=True, max_length=20, choices=_METALS)
     display_name = models.CharField(max_length=40)
@@ -86,20 +87,20 @@ class ListedMetal(models.Model):
 
     @classmethod
     def metals(cls) -> list[Metal]:
-        """Those that are switched on, in staff's order."""
+        """The metals that are switched on, in staff's order."""
         return [Metal(listed.name) for listed in sql.rows(cls, "WHERE enabled ORDER BY position, name")]
 
 
 class Head(models.Model):
-    """How far the stream is. There is one row, and whoever writes a tick holds it locked meanwhile."""
+    """The stream's position. There is one row, locked by each transaction that writes a publication."""
 
-    seq = models.BigIntegerField(default=0, help_text="The newest tick's number; 0 while there is none.")
-    published_at = models.DateTimeField(null=True, help_text="When that tick was published.")
+    seq = models.BigIntegerField(default=0, help_text="The newest publication's number; 0 while there is none.")
+    published_at = models.DateTimeField(null=True, help_text="When that was.")
     epoch = models.CharField(
-        default="", max_length=16, help_text="Which history of numbers this is; drawn where there is none."
+        default="", max_length=16, help_text="The history of numbers that `seq` counts in; drawn where there is none."
     )
     superseded = models.CharField(
-        default="", max_length=200, help_text="The epochs before this one, the newest last; the oldest are forgotten."
+        default="", max_length=200, help_text="The epochs before this one, the newest last; the oldest are dropped."
     )
     place = models.CharField(
         default="",
@@ -107,14 +108,14 @@ class Head(models.Model):
         help_text="Where the database lay when the epoch was drawn: a copy lies elsewhere.",
     )
     refreshes = models.BigIntegerField(
-        default=0, db_default=0, help_text="How many refreshes have begun; the newest one's number."
+        default=0, db_default=0, help_text="The number of the newest refresh that has begun."
     )
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="there_is_one_head")]
 
     def __str__(self) -> str:
-        return f"tick {self.seq}"
+        return f"publication {self.seq}"
 
     @property
     def position(self) -> Position:
@@ -122,24 +123,24 @@ class Head(models.Model):
 
     @classmethod
     def locked(cls) -> "Head":
-        """The one row, made when it is missing, with an epoch of its own, for the caller's transaction alone.
+        """The one row, locked until the caller's transaction ends; made where it is missing, and always with an epoch.
 
         Raises UnpreparedDatabaseError where the database is another one than it was, and not whole (infra/schema.py).
         """
-        # A transaction of SQLite has the whole database.
+        # A transaction of SQLite locks the whole database.
         lock = _LOCK if connection.vendor == "postgresql" else ""
         if (head := cls._read(lock)) is None:
             schema.get_or_create(cls.objects.all(), pk=1)
             head = cls._read(lock)
             assert head is not None
         if not head.epoch:
-            schema.expect_whole()  # putting it back may not be finished
+            schema.expect_whole()  # it may still be being put back
             head.draw_epoch("the database is new, or a copy")
         return head
 
     @classmethod
     def current(cls) -> "Head":
-        """The one row, with an epoch of its own, as it is now."""
+        """The one row as it is now, always with an epoch."""
         head = cls._read()
         if head is None or not head.epoch:
             with transaction.atomic():
@@ -148,15 +149,15 @@ class Head(models.Model):
 
     @classmethod
     def expect_whole_database(cls) -> None:
-        """Raise UnpreparedDatabaseError in a database that is being put back: to be called before anything is written.
+        """Raise UnpreparedDatabaseError in a database that is being put back. Call it before anything is written.
 
-        Where the database is the one that it was, this is one query.
+        In a database that is the same as before, this is one query.
         """
         cls.current()
 
     @classmethod
     def begin_refresh(cls) -> int:
-        """Count one more refresh, and return its number. Numbers order refreshes whatever any clock says."""
+        """Count one more refresh, and return its number: numbers order refreshes whatever any clock says."""
         with transaction.atomic():
             head = cls.locked()
             head.refreshes += 1
@@ -165,40 +166,41 @@ class Head(models.Model):
 
     @classmethod
     def newest(cls) -> int:
-        """The newest tick's number."""
+        """The newest publication's number."""
         return cls.current().seq
 
     @classmethod
     def _read(cls, clause: str = "") -> "Head | None":
-        """The row; without an epoch where that was drawn elsewhere."""
+        """The row; without its epoch where that was drawn in another database."""
         place, values = database_identity.identity("prices_head")
-        columns = sql.columns(cls).replace("epoch", f"CASE WHEN place = {place} THEN epoch ELSE '' END")
+        columns = sql.columns(cls, epoch=f"CASE WHEN place = {place} THEN epoch ELSE '' END")
         heads = sql.run(cls, f"SELECT {columns} FROM prices_head {clause}", values)  # noqa: S608  (names)
         return heads[0] if heads else None
 
     def draw_epoch(self, reason: str, *, seen: str = "") -> None:
-        """Begin another history of numbers, in the transaction that holds the lock; `seen` is the epoch that somebody
-        knows instead of this one.
+        """Begin another history of numbers, in the transaction that has the lock.
+
+        `seen` is an epoch that some process knows instead of this one; it is superseded too.
         """
-        # The row's own is not read where the database lies elsewhere than when it was drawn.
+        # `_read` leaves out the row's own where it was drawn in another database.
         stored = Head.objects.values_list("epoch", flat=True).get(pk=self.pk)
         self.superseded = positions.superseded(self.superseded, stored, seen)
         self.epoch = positions.new_epoch()
         place, values = database_identity.identity("prices_head", make=True)
-        sql.run(
-            Head,
-            f"UPDATE prices_head SET epoch = %s, superseded = %s, place = {place}",  # noqa: S608  (names)
-            [("epoch", self.epoch), ("superseded", self.superseded), *values],
-        )
+        here = RawSQL(place, [value for _, value in values])  # noqa: S611  (an expression of ours)
+        Head.objects.update(epoch=self.epoch, superseded=self.superseded, place=here)
         level = logging.WARNING if self.seq else logging.INFO
-        logger.log(level, "the stream's epoch is %s, after tick %d: %s", self.epoch, self.seq, reason)
+        logger.log(level, "the stream's epoch is %s, after publication %d: %s", self.epoch, self.seq, reason)
 
 
-# --- what was published ----------------------------------------------------------------------------------------------
+# --- prices, moves and candles ---------------------------------------------------------------------------------------
+
+# The fields of a quote that each row of one has, beside its metal.
+_QUOTED: Final = ("currency", "price", "bid", "ask", "source", "quoted_at")
 
 
 class _Quoted(models.Model):
-    """One metal's quote, as its source gave it or with a premium on it. Amounts per gram."""
+    """One metal's quote, as its source gave it or with a premium on it; amounts per gram."""
 
     currency = models.CharField(max_length=3)
     price = models.DecimalField("price per gram", **_AMOUNT)
@@ -211,25 +213,17 @@ class _Quoted(models.Model):
         abstract = True
 
     metal_id: str
-    # Of rows without such a column: there is no premium on the price, and it is no example.
+    # For models without these columns: no premium is on the price, and it is no example.
     spot: Any = None
     example: Any = False
 
     @staticmethod
     def values_of(quote: Quote) -> dict[str, Any]:
-        """The values of the fields above for a quote, and of its metal."""
-        return {
-            "metal_id": quote.metal,
-            "currency": quote.currency,
-            "price": quote.price,
-            "bid": quote.bid,
-            "ask": quote.ask,
-            "source": quote.source,
-            "quoted_at": quote.quoted_at,
-        }
+        """A quote as values of the fields above, and its metal."""
+        return {"metal_id": quote.metal, **{name: getattr(quote, name) for name in _QUOTED}}
 
     def quote(self) -> Quote:
-        """This row as the quote that it was made from."""
+        """The quote of this row."""
         return Quote(
             metal=Metal(self.metal_id),
             price=self.price,
@@ -244,42 +238,42 @@ class _Quoted(models.Model):
 
 
 class _Published(_Quoted):
-    """One metal's quote as it was published, with the day's figures as they stood."""
+    """One metal's quote as it was published, with the day's figures at that time."""
 
     open = models.DecimalField("open", **_AMOUNT)
     high = models.DecimalField("high", **_AMOUNT)
     low = models.DecimalField("low", **_AMOUNT)
     previous_close = models.DecimalField("previous close", null=True, **_AMOUNT)
     spot = models.DecimalField(
-        "spot per gram", null=True, help_text="As the source gave it, where the price holds a premium.", **_AMOUNT
+        "spot per gram", null=True, help_text="As the source gave it, where the price has a premium on it.", **_AMOUNT
     )
     at = models.DateTimeField(
-        help_text="From when on it was the price: when it was quoted, but not before a premium that is on it came into "
-        "force; staff's fallback from when it was shown."
+        help_text="From when it was the price: when it was quoted, but not before a premium on it began; staff's "
+        "fallback from when it was shown."
     )
     example = models.BooleanField(
         default=False, db_default=False, help_text="A fallback that no member of staff has entered or confirmed."
     )
-    seq = models.BigIntegerField(null=True, help_text="The tick that brought it. Ticks have numbers without gaps.")
+    seq = models.BigIntegerField(null=True, help_text="The publication that brought it; empty where it was filled in.")
     published_at = models.DateTimeField(null=True, help_text="When that was.")
 
     class Meta:
         abstract = True
 
     def day(self) -> DayFigures:
-        """The day's figures of this row."""
+        """The day's figures in this row."""
         return DayFigures(open=self.open, high=self.high, low=self.low, previous_close=self.previous_close)
 
     def published(self) -> PublishedQuote:
-        """This row as it was published."""
+        """This row as a published quote."""
         return PublishedQuote(seq=self.seq or 0, quote=self.quote(), day=self.day())
 
 
 class Price(_Published):
-    """History: one metal's quote in one tick, or one that was filled in later, which has no number on the stream.
+    """A tick: one metal's quote in one publication, or one that was filled in later, which has no `seq`.
 
-    On PostgreSQL the table is partitioned by month (prices/history/partitions.py). What is older than TICKS_KEPT_FOR
-    goes.
+    On PostgreSQL the table is partitioned by month (prices/history/partitions.py). Ticks older than TICKS_KEPT_FOR are
+    deleted.
     """
 
     metal = models.ForeignKey(
@@ -299,7 +293,7 @@ class Price(_Published):
 
     @classmethod
     def shown(cls) -> "models.QuerySet[Price]":
-        """Those that this deployment may show; of a row that is read already, `is_shown` tells."""
+        """Ticks that this deployment may show; `is_shown` is the same for one row."""
         hidden = set(PriceKind) - shown_kinds(settings.PRICE_PROVIDERS)
         return cls.objects.filter(currency=settings.BASE_CURRENCY).exclude(source__in=hidden)
 
@@ -310,18 +304,18 @@ class Price(_Published):
 
 
 class Confirmation(NamedTuple):
-    """The time at which a source confirmed a price, and the clock that says so (`infra.clock.mark`)."""
+    """The time at which a source confirmed a price, and the clock that it is by (`infra.clock.mark`)."""
 
     at: dt.datetime
     clock: str
 
 
 class LatestPrice(_Published):
-    """Where a metal's history stands in one lane, so that ingest reads four rows and not a history.
+    """A metal's latest price of one price kind (`lane`), so that ingest reads four rows and not a history.
 
-    `confirmed_at` is when a source last gave this quote or a newer one, and `refresh` the refresh in which that was: an
-    upstream that repeats an unchanged quote is alive, though there is nothing new to publish. `confirmed_by` is the
-    clock that says so (infra/clock.py).
+    `confirmed_at` is when a source last gave this quote or a newer one, and `refresh` the refresh in which that was: a
+    source that repeats an unchanged quote is alive, though nothing new is to be published. `confirmed_by` is the clock
+    of that time (infra/clock.py).
     """
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="latest")
@@ -344,25 +338,25 @@ class LatestPrice(_Published):
         return f"latest {self.lane} {self.metal_id}"
 
     def last(self) -> Last:
-        """The last quote of the lane."""
+        """The last quote of its metal and price kind."""
         return Last(self.quote(), self.at, self.published_at, self.confirmed_at, self.refresh)
 
     @classmethod
     def shown(cls) -> "models.QuerySet[LatestPrice]":
-        """Those that this deployment may show; of a metal's, the first is the one in force."""
+        """Prices that this deployment may show; of a metal's, the first is its current price."""
         kinds = shown_kinds(settings.PRICE_PROVIDERS)
         return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=kinds).order_by("-seq")
 
     @classmethod
     def live(cls, metal: str, currency: str) -> "LatestPrice | None":
-        """Where a metal's live prices stand in a currency, if it has any."""
+        """A metal's latest live price in a currency, if it has one."""
         return cls.objects.filter(metal=metal, lane=PriceKind.LIVE, currency=currency).first()
 
     @classmethod
     def confirmations(cls) -> dict[str, Confirmation]:
         """The last confirmation by a source, as it is stored, of a price that may be shown; by metal.
 
-        What of it can be believed: prices/publishing/confirmations.py.
+        prices/publishing/confirmations.py tells how far it can be believed.
         """
         by_sources = cls.shown().exclude(lane=FALLBACK).order_by("confirmed_at")
         rows = by_sources.values_list("metal", "confirmed_at", "confirmed_by")
@@ -370,9 +364,9 @@ class LatestPrice(_Published):
 
 
 class Candle(models.Model):
-    """What a metal's price did in one interval (prices/domain/candles.py), in one lane. Kept for good.
+    """A metal's candle of one interval and price kind (prices/domain/candles.py). Kept for good.
 
-    Kept by prices/history/candle_store.py with each tick, and made of ticks that are no more.
+    prices/history/candle_store.py updates it with each publication; the ticks in it may have been deleted since.
     """
 
     pk = models.CompositePrimaryKey("metal", "currency", "lane", "interval", "start")
@@ -388,8 +382,8 @@ class Candle(models.Model):
     ticks = models.PositiveIntegerField()
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
-    seq = models.BigIntegerField(help_text="The newest tick in it; 0 where none was streamed.")
-    source = models.CharField(max_length=40, default="", help_text="The vendor that gave it whole; else empty.")
+    seq = models.BigIntegerField(help_text="The newest publication in it; 0 where no tick was streamed.")
+    source = models.CharField(max_length=40, default="", help_text="The provider that gave it whole; else empty.")
 
     class Meta:
         ordering = ["start"]
@@ -398,7 +392,7 @@ class Candle(models.Model):
         return f"{self.metal} {self.interval} from {self.start:%Y-%m-%d %H:%M}"
 
     def value(self) -> candles.Candle:
-        """This row as a candle."""
+        """The candle of this row."""
         return candles.Candle(
             interval=Interval(self.interval),
             start=self.start,
@@ -414,12 +408,12 @@ class Candle(models.Model):
 
 
 class SilentDay(models.Model):
-    """A day that a vendor's archive knew nothing of when it was long over: not worth a call again."""
+    """A no-data day: a provider's archive had nothing for it long after it was over, and is not called for it again."""
 
     archive = models.CharField(max_length=40)
     metal = models.CharField(max_length=20, choices=_METALS)
     currency = models.CharField(max_length=3)
-    date = models.DateField(help_text="Of UTC.")
+    date = models.DateField(help_text="In UTC.")
 
     class Meta:
         constraints = [
@@ -435,7 +429,7 @@ class SilentDay(models.Model):
 class SignificantChange(models.Model):
     """A move beyond the threshold between two consecutive published prices. Kept for good."""
 
-    seq = models.BigIntegerField(db_index=True, help_text="The tick that brought it.")
+    seq = models.BigIntegerField(db_index=True, help_text="The publication that brought it.")
     published_at = models.DateTimeField(db_index=True)
     metal = models.ForeignKey(ListedMetal, on_delete=models.PROTECT, related_name="changes")
     currency = models.CharField(max_length=3)
@@ -452,11 +446,11 @@ class SignificantChange(models.Model):
 
     @classmethod
     def shown(cls) -> "models.QuerySet[SignificantChange]":
-        """Those that this deployment may show, newest first."""
+        """Moves that this deployment may show, newest first."""
         return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=shown_kinds(settings.PRICE_PROVIDERS))
 
     def value(self) -> Change:
-        """This row as a move."""
+        """The move of this row."""
         return Change(
             metal=Metal(self.metal_id),
             old_price=self.old_price,
@@ -465,7 +459,7 @@ class SignificantChange(models.Model):
         )
 
 
-# --- what staff set --------------------------------------------------------------------------------------------------
+# --- settings by staff -----------------------------------------------------------------------------------------------
 
 
 # The note of the examples that come with an installation.
@@ -473,12 +467,12 @@ EXAMPLES_NOTE: Final = "goldapi.io, July 2025: replace it by today's price"
 
 
 class FallbackPrice(models.Model):
-    """What staff want shown for a metal when no source answers, or the example that came with the installation.
+    """Staff's price of a metal for when no source answers, or the example that came with the installation.
 
-    Edits are audited and go out at once if shown.
+    An edit is audited, and published at once where the price is shown.
     """
 
-    FIRST_YEAR = 2000  # of `as_of`: a time before is a slip
+    FIRST_YEAR = 2000  # of `as_of`: an earlier time is a mistake
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="fallback_prices")
     currency = models.CharField(max_length=3, default=_base_currency)
@@ -516,7 +510,7 @@ class FallbackPrice(models.Model):
         return f"{self.metal_id} {self.price} {self.currency}/g"
 
     def quote(self) -> Quote:
-        """This price as it goes out."""
+        """The quote of this price as it goes out."""
         return Quote(
             metal=Metal(self.metal_id),
             price=self.price,
@@ -535,9 +529,9 @@ class FallbackPrice(models.Model):
 
 
 class Configuration(models.Model):
-    """What staff set at run time. An empty field means: as deployed (swarna/settings.py). There is one row.
+    """Settings that staff change at run time; an empty field means as deployed (swarna/settings.py). There is one row.
 
-    The update interval is not here but in the schedule itself (prices/schedule.py), which Celery beat reads.
+    The update interval is in the schedule itself (prices/schedule.py), which Celery beat reads.
     """
 
     change_threshold_percent = models.DecimalField(
@@ -578,23 +572,23 @@ class Configuration(models.Model):
 
     @property
     def threshold_percent(self) -> Decimal:
-        """The threshold in force, in percent."""
+        """The current threshold, in percent."""
         return self.change_threshold_percent or settings.CHANGE_THRESHOLD_PERCENT
 
     @property
     def jump_percent(self) -> Decimal:
-        """The largest jump in force, in percent."""
+        """The current largest jump, in percent."""
         return self.max_jump_percent or settings.MAX_JUMP_PERCENT
 
     def freshness_limit(self, interval: dt.timedelta) -> dt.timedelta:
-        """The freshness limit in force, given the update interval in force."""
+        """The current freshness limit, given the current update interval."""
         if self.freshness_limit_ms:
             return dt.timedelta(milliseconds=self.freshness_limit_ms)
         return settings.FRESHNESS_LIMIT or 5 * interval
 
 
 class SanityBand(models.Model):
-    """Between which prices a metal can be at all. Without one: see prices/sanity_bands.py."""
+    """The lowest and highest price that a metal can have. Without a row: see prices/sanity_bands.py."""
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="bands")
     currency = models.CharField(max_length=3, default=_base_currency)
@@ -616,7 +610,7 @@ class SanityBand(models.Model):
 
 
 class Premium(models.Model):
-    """What is added to spot from a moment on: duty, tax, a local premium, as one multiplier. Without one it is 1."""
+    """A multiplier on spot from a moment on: duty, tax and a local premium together. Without a row it is 1."""
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="premiums")
     multiplier = models.DecimalField(
@@ -647,20 +641,20 @@ class Premium(models.Model):
 
     @classmethod
     def current(cls, at: dt.datetime) -> "dict[str, Premium]":
-        """The premium of each metal that has one at `at`."""
+        """The premium of each metal that has one at `at`, by metal."""
         began = "WHERE effective_from <= %s ORDER BY effective_from, id"
         in_order = sql.rows(cls, began, [("effective_from", at)])
         return {premium.metal_id: premium for premium in in_order}
 
 
-# --- refreshes, their sources, and what was not believed of them -----------------------------------------------------
+# --- refreshes, sources and the quarantine ---------------------------------------------------------------------------
 
 
 class RefreshSlot(models.Model):
-    """When the next refresh is due. Whoever moves it on has claimed the slot; there is one row.
+    """The time of the next refresh. The worker that moves it on has claimed the slot; there is one row.
 
-    `claimed_at` is when somebody last did, by the clock `claimed_by` (infra/clock.py), which was then `clock_ahead_ms`
-    ahead of the database's.
+    `claimed_at` is the time of the last claim, by the clock `claimed_by` (infra/clock.py), which was then
+    `clock_ahead_ms` ahead of the database's.
     """
 
     due_at = models.DateTimeField()
@@ -673,7 +667,7 @@ class RefreshSlot(models.Model):
 
 
 class ProviderState(models.Model):
-    """A price source as staff order it, and how it has been doing, for all workers alike."""
+    """A price source: its place in staff's order, and its record, shared by all workers."""
 
     name = models.CharField(primary_key=True, max_length=40)
     position = models.PositiveSmallIntegerField(default=0, help_text="Smaller is fetched first.")
@@ -716,18 +710,18 @@ class ProviderState(models.Model):
 
     @property
     def quota(self) -> Quota | None:
-        """The quota that this deployment sets for it."""
+        """The quota that this deployment sets for the source; None where it sets none."""
         return getattr(settings, f"{self.name.upper()}_QUOTA", None)
 
     def calls_left(self, now: dt.datetime) -> int | None:
-        """What its quota leaves; None where it has none."""
+        """The calls that its quota leaves; None where it has no quota."""
         return self.quota.left(self.calls, self.calls_since, now) if self.quota else None
 
 
 class HeldPrice(_Quoted):
-    """A price that was not believed, and what became of it: confirmed by another, decided by staff, or overtaken.
+    """A quarantined price, and its decision: confirmed by another price, decided by staff, or superseded.
 
-    It is spot, as its source gave it.
+    Its amounts are as its source gave them.
     """
 
     class Decision(models.TextChoices):
@@ -741,9 +735,9 @@ class HeldPrice(_Quoted):
     held_at = models.DateTimeField("quarantined at")
     refresh = models.BigIntegerField(default=0, db_default=0, help_text="The number of the refresh that brought it.")
     contributors = models.JSONField(
-        null=True, help_text="Of a price that several sources agree on: each of them, and when it quoted."
+        null=True, help_text="Where several sources agree on the price: each of them, and when it quoted."
     )
-    doubt = models.CharField("sanity rule", max_length=10, choices=[(doubt.value, doubt.value) for doubt in SanityRule])
+    doubt = models.CharField("sanity rule", max_length=10, choices=[(rule.value, rule.value) for rule in SanityRule])
     words = models.CharField("detail", max_length=300)
     decision = models.CharField(max_length=10, choices=Decision.choices, default=Decision.PENDING)
     decided_at = models.DateTimeField(null=True)
@@ -765,17 +759,17 @@ class HeldPrice(_Quoted):
 
     @property
     def all_contributors(self) -> dict[str, dt.datetime]:
-        """The sources that it is from, the one or those that agree on it, each with the time of its quote."""
+        """Its source, or the sources that agree on it, each with the time of its quote."""
         if not self.contributors:
             return {self.source: self.quoted_at}
         return {source: dt.datetime.fromisoformat(at) for source, at in self.contributors.items()}
 
     @classmethod
     def pending(cls) -> "models.QuerySet[HeldPrice]":
-        """Those that wait for a decision."""
+        """Quarantined prices that wait for a decision."""
         return cls.objects.filter(decision=cls.Decision.PENDING)
 
     def decide(self, decision: Decision, *, by: str, at: dt.datetime) -> None:
-        """Write down what became of it, and by whom: a source, or a member of staff."""
+        """Store a decision by a source or a member of staff."""
         self.decision, self.decided_by, self.decided_at = decision, by, at
         self.save(update_fields=["decision", "decided_by", "decided_at"])

@@ -1,4 +1,4 @@
-"""What a price is measured by: sanity bands, and the last live quote, both without any premium."""
+"""The measures of a new price: sanity bands and the last live quote, both without any premium."""
 
 from typing import Final
 
@@ -8,13 +8,13 @@ from prices.domain.sanity import Band
 from prices.models import FallbackPrice, LatestPrice, SanityBand
 from prices.premiums import before_premium
 
-# Without a band of staff's own: from staff's fallback price, or else the last live price, divided by it to that price
-# times it. Prices of years ago fit in; one per ounce for one per gram, or in another currency's amounts, does not.
+# Where staff set no band, it reaches from staff's fallback price, or else the last live price, divided by this to that
+# price multiplied by it. Prices of years ago are within it; one per ounce, or in another currency, is not.
 _BAND_TIMES: Final = 4
 
 
 def bands(currency: str) -> dict[Metal, Band]:
-    """The sanity band of each metal that has one in this currency, per gram."""
+    """The sanity band per gram of each metal that has one in this currency."""
     here = "WHERE currency = %s", [("currency", currency)]
     found = {
         Metal(fallback.metal_id): Band.around(fallback.price, _BAND_TIMES)
@@ -29,6 +29,6 @@ def bands(currency: str) -> dict[Metal, Band]:
 
 
 def last_live(metal: str, currency: str) -> Quote | None:
-    """The live quote that was accepted last, before any premium."""
+    """The last accepted live quote, less any premium."""
     live = LatestPrice.live(metal, currency)
     return before_premium(live.quote()) if live else None

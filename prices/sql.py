@@ -1,6 +1,6 @@
-"""What each tick asks of the database, by SQL: Django takes longer to write such a statement than it takes to run.
+"""SQL by hand for each publication's reads and writes: Django takes longer to make such a statement than to run it.
 
-Values are prepared, and rows read, by the models' own fields.
+The models' own fields prepare values and read rows.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,25 +13,25 @@ from django.db.models import Model
 
 _T = TypeVar("_T")
 _Row = TypeVar("_Row", bound=Model)
-# In one statement: SQLite takes 32,766 values.
+# In one statement. SQLite takes 32,766 values.
 MOST_ROWS = 1000
 
 
 @cache
-def columns(model: type[Model]) -> str:
-    """All columns of a model's table, in the order in which `run` reads them."""
-    return ", ".join(str(field.column) for field in model._meta.concrete_fields)
+def columns(model: type[Model], **expressions: str) -> str:
+    """All columns of a model's table, in the order in which `run` reads them; `expressions` replace fields."""
+    return ", ".join(expressions.get(field.name, str(field.column)) for field in model._meta.concrete_fields)
 
 
 def places(rows: int, values: int) -> str:
-    """Where so many rows of so many values go in a statement."""
+    """Placeholders for so many rows of so many values."""
     return ", ".join([f"({', '.join(['%s'] * values)})"] * rows)
 
 
 def run(model: type[_Row], statement: str, values: Iterable[tuple[str, object]] = ()) -> list[_Row]:
-    """Run a statement; the rows that it returns, which are to have all `columns` of the model.
+    """Run a statement, and return its rows, if any: they have to consist of all `columns` of the model.
 
-    `values` take the places of its `%s`, each with the name of the field that it is a value of.
+    `values` are for its `%s`, in their order: pairs of a field's name and a value of that field.
     """
     database = connections[DEFAULT_DB_ALIAS]
     prepare = _preparations(model)
@@ -43,12 +43,12 @@ def run(model: type[_Row], statement: str, values: Iterable[tuple[str, object]] 
 
 
 def rows(model: type[_Row], clause: str = "", values: Iterable[tuple[str, object]] = ()) -> list[_Row]:
-    """The rows of a model's table that a clause, such as `WHERE currency = %s`, names; its `values` as in `run`."""
+    """The rows of a model's table, by a clause such as `WHERE currency = %s`, with `values` as in `run`."""
     return run(model, f"SELECT {columns(model)} FROM {model._meta.db_table} {clause}", values)  # noqa: S608  (names)
 
 
 def insert(made: Sequence[Model], clause: str = "") -> None:
-    """Insert rows of one model whose key the database gives; `clause` may say what becomes of one that is there."""
+    """Insert rows of one model, whose keys the database makes; `clause` may be an `ON CONFLICT`."""
     if not made:
         return
     model = type(made[0])
@@ -66,10 +66,10 @@ def insert_many(
     values: Iterable[tuple[str, object]] = (),
     returning: str = "pk",
 ) -> list[Any]:
-    """Insert any number of rows, each with values of the fields `names`. Returns the field `returning` of each row that
-    is written.
+    """Insert any number of rows, each with values of the fields `names`.
 
-    `clause`, with its `values` as in `run`, may say what becomes of one that is there, which it calls `had`.
+    `clause`, with its `values` as in `run`, may be an `ON CONFLICT`, which knows the row in the table as `had`. Returns
+    the field `returning` of each row that is written.
     """
     rows = list(made)
     if not rows:
@@ -77,7 +77,7 @@ def insert_many(
     database = connections[DEFAULT_DB_ALIAS]
     fields: list[Any] = [model._meta.get_field(name) for name in names]
     kinds = [field.db_type(database) for field in fields]
-    # Each value once: they repeat, in a column and in others of its kind.
+    # Prepare each value once: values repeat within a column, and in others of its type.
     known: dict[tuple[str | None, object], Any] = {}
     columns = []
     for field, kind, given in zip(fields, kinds, zip(*rows, strict=True), strict=True):
@@ -92,7 +92,7 @@ def insert_many(
     clause = f"{clause} RETURNING {returned.column}"
     found: list[tuple[Any, ...]] = []
     with database.cursor() as cursor:
-        if database.vendor == "postgresql":  # an array a column: the server reads that quickest
+        if database.vendor == "postgresql":  # one array for each column: the server reads that quickest
             arrays = ", ".join(f"%s::{kind}[]" for kind in kinds)
             statement = f"{into} SELECT * FROM unnest({arrays}) {clause}"  # noqa: S608  (names)
             cursor.execute(statement, [*columns, *more])
@@ -110,20 +110,21 @@ def insert_many(
 
 
 def parts(many: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """As many at a time as one statement takes."""
+    """Split rows into as many as one statement takes."""
     return (many[begin : begin + MOST_ROWS] for begin in range(0, len(many), MOST_ROWS))
 
 
 @cache
 def _preparations(model: type[Model]) -> dict[str, Callable[[Any, Any], Any]]:
-    """By a field's name, what makes a value of Python's one for the database."""
+    """By a field's name, the function that converts a Python value for the database."""
     return {field.name: field.get_db_prep_save for field in model._meta.concrete_fields}
 
 
 @cache
 def _conversions(model: type[Model], vendor: str) -> list[tuple[int, Callable[..., Any], Any]]:
-    """By a column's place, what makes a value of the database one for Python. Not every database gives decimals and
-    times as such. To find these takes longer than to read a row.
+    """By a column's place, functions that convert the database's value for Python.
+
+    Not every database gives decimals and times as such. Finding the functions takes longer than reading a row.
     """
     database = connections[DEFAULT_DB_ALIAS]
     fields: Sequence[Any] = model._meta.concrete_fields
@@ -138,7 +139,7 @@ def _conversions(model: type[Model], vendor: str) -> list[tuple[int, Callable[..
 
 
 def _read(model: type[_Row], found: Iterable[Sequence[object]], database: Any) -> list[_Row]:
-    """Rows as Django would read them."""
+    """Make model instances of rows, as Django would."""
     conversions = _conversions(model, database.vendor)
     names = [field.attname for field in model._meta.concrete_fields]
     made = []
