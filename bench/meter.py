@@ -86,31 +86,31 @@ class Meter:
 
     def open(self, clients: int, *, in_flight: int) -> Opened:
         """Open more clients; returns when each has its first update, or when nothing comes for a minute."""
-        return Opened(**self._ask(f"open {clients} {in_flight}"))
+        return Opened(**self._command(f"open {clients} {in_flight}"))
 
     def stall(self, clients: int) -> Opened:
         """Open clients that subscribe and then never read."""
-        return Opened(**self._ask(f"stall {clients}"))
+        return Opened(**self._command(f"stall {clients}"))
 
     def wake(self) -> None:
         """Let the stalled clients read."""
-        self._ask("wake")
+        self._command("wake")
 
     def storm(self, *, in_flight: int) -> Opened:
         """Close every reading client at once, and open as many again."""
-        return Opened(**self._ask(f"storm {in_flight}"))
+        return Opened(**self._command(f"storm {in_flight}"))
 
     def churn(self, per_second: float) -> None:
         """From now on, let so many clients a second leave and as many come."""
-        self._ask(f"churn {per_second}")
+        self._command(f"churn {per_second}")
 
     def mark(self) -> None:
         """Count and log from here."""
-        self._ask("mark")
+        self._command("mark")
 
     def report(self) -> dict[str, Any]:
         """The counts since the mark."""
-        return self._ask("report")
+        return self._command("report")
 
     def settled(self) -> dict[str, Any]:
         """The report once nothing more has arrived for a while; after a minute in any case."""
@@ -126,12 +126,12 @@ class Meter:
 
     def arrivals(self) -> list[tuple[int, int, int, bool]]:
         """Since the mark, in order: time (CLOCK_MONOTONIC, ns), seq, client, and True for the client's first ever."""
-        self._ask(f"report {self._log}")
+        self._command(f"report {self._log}")
         return [
             (at, seq, client, bool(first)) for at, seq, client, first in _ARRIVAL.iter_unpack(self._log.read_bytes())
         ]
 
-    def _ask(self, command: str) -> dict[str, Any]:
+    def _command(self, command: str) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:

@@ -176,7 +176,7 @@ class PriceFeed:
 
     async def receive(self, message: dict[str, Any]) -> None:
         """Take a message of streaming/publish.py: append its publication, or read the database."""
-        if message["type"] != publish.TICK:
+        if message["type"] != publish.PUBLICATION:
             await self.catch_up()
             return
         try:

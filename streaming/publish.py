@@ -16,7 +16,8 @@ from streaming.publication_log import PublicationMessage
 logger = logging.getLogger(__name__)
 
 GROUP = "prices"
-TICK = "prices.tick"
+# Types of messages. Their names and fields stay: during a deploy processes of two versions exchange them.
+PUBLICATION = "prices.tick"
 RELOAD = "prices.reload"
 
 
@@ -43,7 +44,7 @@ def publication(published: Publication) -> None:
     It is delivered at most once, and almost always in order: a feed sees by `seq` that it missed one, and reads the
     database. So a loss of Redis is logged, not raised.
     """
-    _send({"type": TICK, "tick": msgspec.msgpack.encode(PublicationMessage.of(published))})
+    _send({"type": PUBLICATION, "tick": msgspec.msgpack.encode(PublicationMessage.of(published))})
 
 
 def reload() -> None:

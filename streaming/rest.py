@@ -28,7 +28,6 @@ from prices.domain.quotes import Metal
 from prices.domain.units import PURITIES, UNITS
 from streaming.hub import Hub
 
-Application = Callable[[Any, Any, Any], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 PATH: Final = "/api/v1/prices/"
@@ -62,7 +61,7 @@ class Rules:
     exposed: Sequence[str]
 
 
-class _Asked(NamedTuple):
+class _Query(NamedTuple):
     metal: str | None  # None: all
     unit: str
     purity: str
@@ -77,12 +76,12 @@ class _Body(NamedTuple):
 class CurrentPrices:
     """The ASGI application `http`, with plain requests for current prices answered before they reach it."""
 
-    def __init__(self, http: Application, hub: Hub, rules: Rules) -> None:
+    def __init__(self, http: Callable[[Any, Any, Any], Awaitable[None]], hub: Hub, rules: Rules) -> None:
         self._http = http
         self._hub = hub
         self._rules = rules
         self._counter = FixedWindowCounter(None, "", rules.rate_window)
-        self._bodies: dict[_Asked, _Body | None] = {}
+        self._bodies: dict[_Query, _Body | None] = {}
         self._shown = 0  # the log's version
         self._is_ours = lru_cache(64)(lambda host: validate_host(split_domain_port(host)[0], rules.hosts))
 
@@ -92,61 +91,61 @@ class CurrentPrices:
             await self._http(for_django, receive, send)
             return
         self._hub.start()
-        given = _headers(scope["headers"])
+        request = _headers(scope["headers"])
         body = None
-        if scope["method"] in ("GET", "HEAD") and given is not None and self._is_plain(given):
+        if scope["method"] in ("GET", "HEAD") and request is not None and self._is_plain(request):
             body = self._body(scope)
-        if body is None or given is None:
+        if body is None or request is None:
             await self._http(for_django, receive, send)
             return
-        status, headers, content = self._too_many(scope) or self._answer(body, given)
-        headers = [*headers, *self._for_origin(given.get(b"origin"))]
+        status, headers, content = self._too_many(scope) or self._answer(body, request)
+        headers = [*headers, *self._for_origin(request.get(b"origin"))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
 
-    def _is_plain(self, given: Mapping[bytes, bytes]) -> bool:
-        accept = given.get(b"accept", b"*/*")
+    def _is_plain(self, headers: Mapping[bytes, bytes]) -> bool:
+        accept = headers.get(b"accept", b"*/*")
         return (
-            b"authorization" not in given
+            b"authorization" not in headers
             and (b"*/*" in accept or b"application/json" in accept)
-            and self._is_ours(given.get(b"host", b"").decode("latin-1"))
+            and self._is_ours(headers.get(b"host", b"").decode("latin-1"))
         )
 
     def _body(self, scope: Mapping[str, Any]) -> _Body | None:
         """The answer's body, from memory; None if it is not there."""
-        asked = _asked(scope["path"], scope["query_string"])
-        if asked is None:
+        query = _parse_query(scope["path"], scope["query_string"])
+        if query is None:
             return None
         if self._shown != (version := self._hub.log.version):
             self._shown = version
             self._bodies.clear()
-        if asked not in self._bodies:
+        if query not in self._bodies:
             if len(self._bodies) >= _MOST_KEPT:
                 self._bodies.clear()
-            self._bodies[asked] = self._encoded(asked)
-        return self._bodies[asked]
+            self._bodies[query] = self._encoded(query)
+        return self._bodies[query]
 
-    def _encoded(self, asked: _Asked) -> _Body | None:
+    def _encoded(self, query: _Query) -> _Body | None:
         snapshot = self._hub.feed.snapshot()
         if snapshot is None:
             return None
-        per = {"unit": asked.unit, "purity": asked.purity}
+        per = {"unit": query.unit, "purity": query.purity}
         now = self._hub.now()
-        if asked.metal is None:
-            said: Mapping[str, Any] | None = answers.prices(snapshot, per, now)
+        if query.metal is None:
+            content: Mapping[str, Any] | None = answers.prices(snapshot, per, now)
         else:
-            said = answers.price(snapshot, asked.metal, per, now)
-        if said is None:
+            content = answers.price(snapshot, query.metal, per, now)
+        if content is None:
             return None
-        plain = NumberRenderer().render(said)
+        plain = NumberRenderer().render(content)
         etag = b'"%s"' % hashlib.sha256(plain).hexdigest()[:32].encode()
         return _Body(etag, plain, gzip.compress(plain, compresslevel=6, mtime=0))
 
-    def _answer(self, body: _Body, given: Mapping[bytes, bytes]) -> tuple[int, Headers, bytes]:
-        if _has(given.get(b"if-none-match"), body.etag):
+    def _answer(self, body: _Body, headers: Mapping[bytes, bytes]) -> tuple[int, Headers, bytes]:
+        if _has(headers.get(b"if-none-match"), body.etag):
             return 304, [(b"etag", body.etag), *_ALWAYS], b""
         content, etag, kind = body.plain, body.etag, [(b"content-type", b"application/json")]
-        encodings = given.get(b"accept-encoding", b"").replace(b" ", b"")
+        encodings = headers.get(b"accept-encoding", b"").replace(b" ", b"")
         if b"gzip" in encodings and b"gzip;q=0" not in encodings:
             content, etag = body.small, b"W/" + etag
             kind.append((b"content-encoding", b"gzip"))
@@ -162,17 +161,17 @@ class CurrentPrices:
         if count.number <= self._rules.rate_limit:
             return None
         wait = math.ceil(count.seconds_left) or 1
-        said = json.dumps(problem(429, f"Request was throttled. Expected available in {wait} seconds.")).encode()
+        content = json.dumps(problem(429, f"Request was throttled. Expected available in {wait} seconds.")).encode()
         return (
             429,
             [
                 (b"content-type", CONTENT_TYPE.encode()),
-                (b"content-length", str(len(said)).encode()),
+                (b"content-length", str(len(content)).encode()),
                 (b"retry-after", str(wait).encode()),
                 (b"cache-control", b"no-store"),
                 *_ALWAYS[1:],
             ],
-            said,
+            content,
         )
 
     def _for_origin(self, origin: bytes | None) -> Headers:
@@ -189,26 +188,26 @@ class CurrentPrices:
         return [(b"access-control-allow-origin", allowed), (b"access-control-expose-headers", exposed)]
 
 
-def _headers(given: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
+def _headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
     """The headers that the answer depends on; None if one comes twice."""
-    read = [(name, value) for name, value in given if name in _READ]
+    read = [(name, value) for name, value in headers if name in _READ]
     named = dict(read)
     return named if len(named) == len(read) else None
 
 
 @lru_cache(1024)
-def _asked(path: str, query: bytes) -> _Asked | None:
+def _parse_query(path: str, query_string: bytes) -> _Query | None:
     """The request in a path and a query; None if they have a mistake, which Django will name."""
     metal = path[len(PATH) :].removesuffix("/") or None
     if not path.endswith("/") or (metal is not None and metal not in set(Metal)):
         return None
-    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-    asked = {"unit": "gram", "purity": "24k", "format": "json"} | dict(pairs)
-    if len(dict(pairs)) < len(pairs) or len(asked) > 3 or asked["format"] != "json":
+    pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
+    query = {"unit": "gram", "purity": "24k", "format": "json"} | dict(pairs)
+    if len(dict(pairs)) < len(pairs) or len(query) > 3 or query["format"] != "json":
         return None
-    if asked["unit"] not in UNITS or asked["purity"] not in PURITIES:
+    if query["unit"] not in UNITS or query["purity"] not in PURITIES:
         return None
-    return _Asked(metal, asked["unit"], asked["purity"])
+    return _Query(metal, query["unit"], query["purity"])
 
 
 def _has(if_none_match: bytes | None, etag: bytes) -> bool:

@@ -173,7 +173,7 @@ class World:
 
     async def tick(self, *metals: str, moved: bool = True) -> None:
         tick = PublicationMessage.of(self.write(*metals, moved=moved))
-        await self.hub.feed.receive({"type": publish.TICK, "tick": msgspec.msgpack.encode(tick)})
+        await self.hub.feed.receive({"type": publish.PUBLICATION, "tick": msgspec.msgpack.encode(tick)})
 
     async def begin(self) -> None:
         """Two metals are quoted, and the hub has read the database."""

@@ -135,7 +135,7 @@ class World:
         await self.layer.group_send(
             publish.GROUP,
             {
-                "type": publish.TICK,
+                "type": publish.PUBLICATION,
                 "tick": msgspec.msgpack.encode(PublicationMessage.of(replace(tick, epoch=self.epoch))),
             },
         )
@@ -476,7 +476,7 @@ async def test_an_emptied_database_is_believed_and_its_next_tick_shown(world: Wo
 
 async def test_a_message_of_another_version_is_no_loss(rarely: World, client: Client) -> None:
     rarely.write(quote(price="101"))
-    await rarely.layer.group_send(publish.GROUP, {"type": publish.TICK, "tick": b"\x93\x01\x02\x03"})
+    await rarely.layer.group_send(publish.GROUP, {"type": publish.PUBLICATION, "tick": b"\x93\x01\x02\x03"})
     assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
 
 
