@@ -22,17 +22,6 @@ from streaming.protocol import ClientError, Close, Command, ErrorCode, Ping, Sub
 
 logger = logging.getLogger(__name__)
 
-_REJECT_REASONS = {
-    Close.UNAUTHORIZED: RejectReason.UNAUTHORIZED,
-    Close.INTERNAL_ERROR: RejectReason.INTERNAL_ERROR,
-}
-_CLOSE_REASONS = {
-    Close.UNAUTHORIZED: CloseReason.UNAUTHORIZED,
-    Close.RATE_LIMITED: CloseReason.RATE_LIMITED,
-    Close.TOO_BIG: CloseReason.TOO_BIG,
-    Close.INTERNAL_ERROR: CloseReason.INTERNAL_ERROR,
-}
-
 
 class PriceConsumer(AsyncJsonWebsocketConsumer):
     """Serves subscribe, unsubscribe and ping; all else that it sends comes from the hub."""
@@ -94,7 +83,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         try:
             self.client = await self.auth.identify(self.scope)
         except RefusedError as refused:
-            self.hub.metrics.refused(_REJECT_REASONS[refused.close])
+            self.hub.metrics.refused(RejectReason[refused.close.name])
             await self.end(refused.close)
             return
         self.is_served = self.hub.join(self.connection)
@@ -179,7 +168,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         # Connections that were never served may be any number, which metrics count.
         level = logging.INFO if self.is_served else logging.DEBUG
         logger.log(level, "closing the connection of %s: %s %s", _peer(self.scope), close.code, close.reason)
-        self.hub.leave(self.connection, _CLOSE_REASONS.get(close, CloseReason.CLIENT))
+        self.hub.leave(self.connection, CloseReason.__members__.get(close.name, CloseReason.CLIENT))
         try:
             await self.close(close.code, close.reason)
         except Exception as error:

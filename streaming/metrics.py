@@ -8,6 +8,7 @@ broadcast is not. So connections count in a `Traffic`, and a broadcast reports i
 import asyncio
 import enum
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -64,6 +65,7 @@ class Metrics:
         # What a scrape shows: all processes of the folder.
         self.registry: Final = store.everyone
         with store.making() as registry:
+            counter = partial(Counter, registry=registry)
             self._connections = Gauge(
                 "swarna_connections",
                 "WebSocket connections that are open, by web process of this host.",
@@ -71,62 +73,23 @@ class Metrics:
                 registry=registry,
                 multiprocess_mode="livesum",
             ).labels(store.number)
-            self._accepted = Counter(
-                "swarna_connections_accepted_total", "WebSocket connections that were served.", registry=registry
-            )
-            self._refused = _by(
-                RejectReason,
-                Counter(
-                    "swarna_connections_refused_total",
-                    "Connections that were turned away before they were served, by reason.",
-                    ["reason"],
-                    registry=registry,
-                ),
-            )
-            self._closed = _by(
-                CloseReason,
-                Counter(
-                    "swarna_connections_closed_total",
-                    "WebSocket connections that were served and have ended, by reason.",
-                    ["reason"],
-                    registry=registry,
-                ),
-            )
-            self._received = _by(
-                Inbound,
-                Counter(
-                    "swarna_messages_received_total",
-                    "Messages from clients, by type; invalid ones were answered with an error, too big ones not read.",
-                    ["type"],
-                    registry=registry,
-                ),
-            )
-            self._sent = Counter(
-                "swarna_messages_sent_total", "Messages to clients, answers and updates alike.", registry=registry
-            )
-            encoded = Counter(
-                "swarna_frames_encoded_total",
-                "Frames that were made, by compression: plain or deflate.",
-                ["compression"],
-                registry=registry,
-            )
+            self._accepted = counter("swarna_connections_accepted_total", "WebSocket connections that were served.")
+            help = "Connections that were refused before they were served, by reason."
+            self._refused = _by(RejectReason, counter("swarna_connections_refused_total", help, ["reason"]))
+            help = "WebSocket connections that were served and have ended, by reason."
+            self._closed = _by(CloseReason, counter("swarna_connections_closed_total", help, ["reason"]))
+            help = "Messages from clients, by type; invalid ones were answered with an error, too big ones not read."
+            self._received = _by(Inbound, counter("swarna_messages_received_total", help, ["type"]))
+            self._sent = counter("swarna_messages_sent_total", "Messages to clients, answers and updates alike.")
+            help = "Frames that were made, by compression: plain or deflate."
+            encoded = counter("swarna_frames_encoded_total", help, ["compression"])
             self._encoded_plain, self._encoded_deflate = encoded.labels("plain"), encoded.labels("deflate")
-            self._shared = Counter(
-                "swarna_frames_shared_total",
-                "Messages that were sent as a frame which was made before, for another client.",
-                registry=registry,
-            )
-            self._bytes_in = Counter(
-                "swarna_received_bytes_total", "Bytes of clients' messages, once inflated.", registry=registry
-            )
-            self._bytes_out = Counter(
-                "swarna_sent_bytes_total", "Bytes of frames to clients, as sent.", registry=registry
-            )
-            self._skipped = Counter(
-                "swarna_updates_skipped_total",
-                "Updates that a slow client was not sent, its last one being still on its way; merged into its next.",
-                registry=registry,
-            )
+            help = "Messages that were sent as a frame which was made before, for another client."
+            self._shared = counter("swarna_frames_shared_total", help)
+            self._bytes_in = counter("swarna_received_bytes_total", "Bytes of clients' messages, once inflated.")
+            self._bytes_out = counter("swarna_sent_bytes_total", "Bytes of frames to clients, as sent.")
+            help = "Updates that a slow client was not sent, its last one being still on its way; merged into its next."
+            self._skipped = counter("swarna_updates_skipped_total", help)
             self._fan_out = Histogram(
                 "swarna_fan_out_duration_seconds",
                 "Time to hand one update to all connections of a process.",
@@ -139,9 +102,7 @@ class Metrics:
                 registry=registry,
                 buckets=_AGE_SECONDS,
             )
-            self._errors = _by(
-                Fault, Counter("swarna_errors_total", "Faults of ours, by kind.", ["kind"], registry=registry)
-            )
+            self._errors = _by(Fault, counter("swarna_errors_total", "Faults of ours, by kind.", ["kind"]))
 
     def accepted(self) -> None:
         """Count a connection that is served from now on. `closed` follows, exactly once."""
