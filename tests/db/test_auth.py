@@ -99,7 +99,7 @@ def test_a_token_is_found_where_it_may_be(brought: dict[str, Any]) -> None:
         scope(("authorization", "Bearer x"), ("origin", "http://localhost:3001"), ("cookie", COOKIE)),
     ],
 )
-def test_what_is_no_token_of_ours_is_refused_without_asking_anybody(brought: dict[str, Any]) -> None:
+def test_what_is_no_token_of_ours_is_refused_without_a_query(brought: dict[str, Any]) -> None:
     with pytest.raises(RefusedError) as refused:
         presented(brought)
     assert refused.value.close is Close.UNAUTHORIZED
@@ -245,7 +245,7 @@ def change_password(user: User) -> None:
 
 
 @pytest.mark.parametrize("happening", [expire, revoke, deactivate, delete])
-def test_neither_holds_after(asha: User, happening: Callable[[User], None]) -> None:
+def test_neither_is_valid_after(asha: User, happening: Callable[[User], None]) -> None:
     credentials = [token_of(asha), session_of(asha)]
     assert len(holders(credentials)) == 2
     happening(asha)
@@ -290,13 +290,13 @@ class Accounts:
     def __init__(self) -> None:
         self.users = {OF_TOKEN: 1, OF_SESSION: 2}
         self.broken = False
-        self.asked: list[set[Credential]] = []
+        self.queried: list[set[Credential]] = []
         self.open = asyncio.Event()
         self.open.set()
         self.ended: asyncio.Queue[str] = asyncio.Queue()
 
     async def look_up(self, credentials: Collection[Credential]) -> dict[Credential, int]:
-        self.asked.append(set(credentials))
+        self.queried.append(set(credentials))
         await self.open.wait()
         if self.broken:
             raise OSError("the database is away")
@@ -307,10 +307,10 @@ class Accounts:
         async with asyncio.timeout(10):
             return await self.ended.get()
 
-    async def have_been_asked(self, times: int) -> None:
-        """Wait until they have been asked so often in all."""
+    async def have_been_queried(self, times: int) -> None:
+        """Wait until they have been queried so many times."""
         async with asyncio.timeout(10):
-            while len(self.asked) < times:
+            while len(self.queried) < times:
                 await asyncio.sleep(0.01)
 
     def connection(self, name: str) -> End:
@@ -343,13 +343,13 @@ async def test_who_presents_nothing_is_served_without_a_wait(accounts: Accounts)
     with pytest.raises(StopIteration) as done:
         identifying.send(None)
     assert done.value.value is None
-    assert accounts.asked == []
+    assert accounts.queried == []
 
 
 async def test_who_presents_nothing_is_refused_where_something_is_required(accounts: Accounts) -> None:
     with pytest.raises(RefusedError, match="Unauthorized"):
         await accounts.auth(required=True).identify(scope())
-    assert accounts.asked == []
+    assert accounts.queried == []
 
 
 @pytest.mark.parametrize("required", [True, False])
@@ -361,7 +361,7 @@ async def test_who_presents_something_good_is_known(accounts: Accounts, required
         await auth.identify(WITH_OTHER)
 
 
-async def test_a_login_that_does_not_hold_is_none_and_refused_where_one_is_required(accounts: Accounts) -> None:
+async def test_an_invalid_login_counts_as_none_and_refused_where_one_is_required(accounts: Accounts) -> None:
     accounts.users.clear()
     assert await accounts.auth().identify(WITH_SESSION) is None
     with pytest.raises(RefusedError, match="Unauthorized"):
@@ -388,13 +388,13 @@ async def test_while_the_database_is_away_a_token_is_to_come_again_and_a_login_c
     assert len(lines) == 3  # one of them is the other authenticator's
 
 
-async def test_a_storm_is_asked_about_in_two_goes(accounts: Accounts) -> None:
+async def test_a_storm_is_looked_up_in_two_queries(accounts: Accounts) -> None:
     auth = accounts.auth()
     accounts.open.clear()
     first = asyncio.create_task(auth.identify(WITH_TOKEN))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert accounts.asked == [{OF_TOKEN}]
+    assert accounts.queried == [{OF_TOKEN}]
     storm = [asyncio.create_task(auth.identify(each)) for each in (WITH_TOKEN, WITH_SESSION) * 500]
     await asyncio.sleep(0)
     storm[0].cancel()  # a client that went away
@@ -409,10 +409,10 @@ async def test_a_storm_is_asked_about_in_two_goes(accounts: Accounts) -> None:
         ]
         * 499
     )
-    assert accounts.asked == [{OF_TOKEN}, {OF_TOKEN, OF_SESSION}]
+    assert accounts.queried == [{OF_TOKEN}, {OF_TOKEN, OF_SESSION}]
 
 
-async def test_the_connections_of_a_credential_that_ceases_to_hold_are_ended_and_no_others(
+async def test_the_connections_of_a_credential_that_becomes_invalid_are_ended_and_no_others(
     accounts: Accounts,
 ) -> None:
     auth = accounts.auth()
@@ -427,12 +427,12 @@ async def test_the_connections_of_a_credential_that_ceases_to_hold_are_ended_and
     auth.forget(of_token, gone)
     del accounts.users[OF_TOKEN]
     assert {await accounts.next_ended(), await accounts.next_ended()} == {"desk", "phone"}
-    await accounts.have_been_asked(len(accounts.asked) + 3)
+    await accounts.have_been_queried(len(accounts.queried) + 3)
     assert accounts.ended.empty()
-    assert accounts.asked[-1] == {OF_SESSION}
+    assert accounts.queried[-1] == {OF_SESSION}
 
 
-async def test_a_credential_that_has_become_somebody_elses_does_not_hold(accounts: Accounts) -> None:
+async def test_a_credential_that_has_become_somebody_elses_is_invalid(accounts: Accounts) -> None:
     auth = accounts.auth()
     client = await auth.identify(WITH_SESSION)
     assert client is not None
@@ -451,14 +451,14 @@ async def test_a_lost_database_ends_nobody_and_what_was_revoked_meanwhile_ends_w
     auth.watch(client, accounts.connection("desk"))
     accounts.broken = True
     accounts.users.clear()
-    await accounts.have_been_asked(5)
+    await accounts.have_been_queried(5)
     assert accounts.ended.empty()
     assert caplog.text.count("credentials cannot be checked") == 1
     accounts.broken = False
     assert await accounts.next_ended() == "desk"
 
 
-async def test_one_that_cannot_be_ended_is_logged_and_holds_up_nobody(
+async def test_one_that_cannot_be_ended_is_logged_and_delays_no_other(
     accounts: Accounts, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
 ) -> None:
     listen_to("streaming")
@@ -483,7 +483,7 @@ async def test_one_that_cannot_be_ended_is_logged_and_holds_up_nobody(
     assert "could not be ended" in caplog.text
 
 
-async def test_nothing_is_asked_when_nobody_is_left_to_ask_about(accounts: Accounts) -> None:
+async def test_no_query_is_made_once_all_have_left(accounts: Accounts) -> None:
     auth = accounts.auth()
     client = Client(1, OF_TOKEN)
     end = accounts.connection("desk")
@@ -492,7 +492,7 @@ async def test_nothing_is_asked_when_nobody_is_left_to_ask_about(accounts: Accou
     assert sweeping is not None
     auth.forget(client, end)
     await sweeping
-    assert accounts.asked == []
+    assert accounts.queried == []
     assert auth._watched == {}
     auth.watch(client, end)
     del accounts.users[OF_TOKEN]

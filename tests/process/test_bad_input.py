@@ -33,7 +33,7 @@ from tests.support.server import Server
 pytestmark = pytest.mark.usefixtures("undisturbed")
 
 TIMEOUT = 1.0  # of a handshake too
-# A limit is looked at now and then, on a machine that does other things.
+# A limit is checked now and then, on a machine that does other things.
 SLACK = 1.5
 
 
@@ -79,7 +79,7 @@ def test_a_message_of_empty_fragments_without_end_takes_no_memory(echo: EchoServ
     caller.open()
     caller.send(frame(TEXT, b"", fin=False))
     empty = frame(CONTINUATION, b"", fin=False) * 5000
-    with contextlib.suppress(EndedError):  # the server may lose patience
+    with contextlib.suppress(EndedError):  # the server may give up
         caller.echo(empty * 10, frame(PING))
         before = echo.peak_memory
         for _ in range(6):
@@ -361,14 +361,14 @@ def board(server: Server) -> Iterator[ClientConnection]:
 
 @pytest.fixture
 def in_time(server: Server, board: ClientConnection) -> Iterator[None]:
-    """The board's client gets its next tick after whatever a test did, and the server has no traceback to show."""
+    """After the test, the board's client gets the next publication, and the server has logged no traceback."""
     mark = len(server.output)
     yield
-    tick = server.publish(gold=str(13000 + next_price()))
-    assert tick is not None
+    publication = server.publish(gold=str(13000 + next_price()))
+    assert publication is not None
     while True:
         update = json.loads(board.recv(timeout=2))
-        if update["type"] == "priceUpdate" and update["seq"] >= tick.seq:
+        if update["type"] == "priceUpdate" and update["seq"] >= publication.seq:
             break
     assert "Traceback" not in server.output[mark:], server.output[mark:]
 
@@ -442,8 +442,8 @@ def test_thousands_of_subscribes_in_one_write_meet_the_rate_limit(
         assert (ending.code, ending.reason, ending.orderly) == (1008, "Rate limit exceeded", True)
         # The first one is free.
         assert sum(b'"subscribed"' in got.payload for got in ending.before) <= 11
-        tick = strict.publish(gold=str(13000 + next_price()))
-        assert tick is not None
-        while json.loads(neighbour.recv(timeout=2)).get("seq") != tick.seq:
+        publication = strict.publish(gold=str(13000 + next_price()))
+        assert publication is not None
+        while json.loads(neighbour.recv(timeout=2)).get("seq") != publication.seq:
             pass
     assert "Traceback" not in strict.output

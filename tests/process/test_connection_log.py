@@ -10,7 +10,7 @@ from tests.support.product import wait_until
 from tests.support.raw_websocket import BINARY, TEXT, Peer, close_frame, frame, request
 from tests.support.scrape import by_label
 from tests.support.server import Server
-from tests.support.stream_client import ask, end_of, receive
+from tests.support.stream_client import end_of, exchange, receive
 
 RATE_LIMIT = 3
 
@@ -120,7 +120,7 @@ def test_a_message_that_ends_its_connection_is_counted_as_received(talkative: Se
     before = received(talkative)
     with connect(talkative.ws_url) as client:
         for _ in range(RATE_LIMIT):
-            ask(client, type="ping")
+            exchange(client, type="ping")
         client.send('{"type":"ping"}')
         assert end_of(client) == (1008, "Rate limit exceeded")
     for message in (frame(TEXT, b"x" * 20_000), frame(BINARY, b"", length=2**40)):
@@ -138,7 +138,7 @@ def test_a_message_that_ends_its_connection_is_counted_as_received(talkative: Se
 
 def test_by_default_nobody_is_told_of_single_connections(server: Server) -> None:
     with connect(server.ws_url) as client:
-        ask(client, type="ping")
+        exchange(client, type="ping")
     with Peer(server.port) as peer:
         peer.open()
         peer.end(frame(3))

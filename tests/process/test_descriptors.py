@@ -16,7 +16,7 @@ from tests.support.product import wait_until
 from tests.support.raw_websocket import CLOSE, Peer
 from tests.support.scrape import refusals
 from tests.support.server import Server
-from tests.support.stream_client import ask
+from tests.support.stream_client import exchange
 
 FILES = 160  # of which a quarter is kept back
 LIMITED = (
@@ -122,7 +122,7 @@ def test_a_process_without_descriptors_says_so_and_still_tells_how_it_is(
                 assert get(server, "/healthz").status == 200
         assert get(server, "/metrics").status == 200
         assert refusals(server)["descriptors"] > turned_away + 1 + FILES
-        assert ask(member, type="ping")["type"] == "pong"
+        assert exchange(member, type="ping")["type"] == "pong"
     assert server.output.count(SHORT) == 1
     assert f"may open {FILES} files" in server.output
     stack.close()

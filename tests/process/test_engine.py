@@ -19,21 +19,21 @@ from tests.support.product import wait_until
 from tests.support.raw_websocket import CLOSE, KEY, TEXT, Peer, frame, request
 from tests.support.scrape import metrics, refusals
 from tests.support.server import Server
-from tests.support.stream_client import ask, receive
+from tests.support.stream_client import exchange, receive
 
 LAST = 7  # a price that ends a stream of them
 
 
 @pytest.fixture(scope="module")
 def engine(run_server: Callable[..., Server]) -> Server:
-    """A web process that sends each tick by itself, and is impatient."""
+    """A web process that sends each publication by itself, and is impatient."""
     return run_server(WS_RATE_LIMIT="1000", WS_BATCH_INTERVAL="0", WS_TIMEOUT="1500", LOG_LEVEL="INFO")
 
 
 def test_an_interval_merges_what_comes_within_it(engine: Server) -> None:
     engine.publish(gold="100")
     with connect(engine.ws_url) as client:
-        assert ask(client, type="subscribe", metals=["gold"], interval=700)["interval"] == 700
+        assert exchange(client, type="subscribe", metals=["gold"], interval=700)["interval"] == 700
         began = time.monotonic()
         assert receive(client, "priceUpdate")["snapshot"] is True
         engine.publish(gold="102")
@@ -42,7 +42,7 @@ def test_an_interval_merges_what_comes_within_it(engine: Server) -> None:
         assert time.monotonic() - began >= 0.6
         assert merged["data"]["gold"]["price"] == 105
         assert [change["newPrice"] for change in merged["changes"]] == [102, 105]
-        assert ask(client, type="subscribe", metals=["gold"], interval=0)["interval"] is None
+        assert exchange(client, type="subscribe", metals=["gold"], interval=0)["interval"] is None
 
 
 def test_who_comes_back_gets_what_was_missed_in_one_update(engine: Server) -> None:
@@ -52,7 +52,7 @@ def test_who_comes_back_gets_what_was_missed_in_one_update(engine: Server) -> No
     engine.publish(gold="210")
     engine.publish(gold="220")
     with connect(engine.ws_url) as client:
-        ask(client, type="subscribe", metals=["gold"], since=seen)
+        exchange(client, type="subscribe", metals=["gold"], since=seen)
         missed = receive(client, "priceUpdate")
         assert (missed["snapshot"], missed["data"]["gold"]["price"]) == (False, 220)
         assert [change["newPrice"] for change in missed["changes"]] == [210, 220]
@@ -72,7 +72,7 @@ def test_a_client_that_says_nothing_at_all_is_dropped(engine: Server) -> None:
     with Peer(engine.port) as peer, connect(engine.ws_url) as neighbour:
         peer.open()
         assert peer.ends_within(10)  # after a snapshot and a ping; by default it would be half a minute
-        assert ask(neighbour, type="ping")["type"] == "pong"
+        assert exchange(neighbour, type="ping")["type"] == "pong"
     wait_until(lambda: "silent for too long" in engine.output, "the reason in the log")
 
 
@@ -97,7 +97,7 @@ def test_a_client_that_reads_slowly_but_steadily_stays_and_gets_the_newest_price
         price = 2000
         began = sipped_at = time.monotonic()
         while (now := time.monotonic()) - began < 7:  # seconds, in which the answers are not through
-            peer.sip(int(7000 * (now - sipped_at)) + 1)  # 7 KB a second, however long a tick takes to publish
+            peer.sip(int(7000 * (now - sipped_at)) + 1)  # 7 KB a second, however long a publication takes to publish
             sipped_at = now
             price += 1
             engine.publish(gold=str(price))
@@ -113,10 +113,10 @@ def test_a_client_that_reads_slowly_but_steadily_stays_and_gets_the_newest_price
 
 def test_the_metrics_tell_of_connections_and_messages(engine: Server) -> None:
     with connect(engine.ws_url) as client:
-        ask(client, type="ping")
+        exchange(client, type="ping")
         before = metrics(engine)
         assert before['swarna_connections{process="0"}'] >= 1
-        ask(client, type="ping")
+        exchange(client, type="ping")
         engine.publish(gold="321")
         receive(client, "priceUpdate")
         after = metrics(engine)
@@ -168,7 +168,7 @@ async def test_a_rolling_restart_loses_no_move_for_clients_that_resume(run_serve
     published: list[float] = []
 
     async def move() -> None:
-        """A tick, fifty of them a second: up or down by a tenth, to a price that was not yet."""
+        """A publication, fifty of them a second: up or down by a tenth, to a price that was not yet."""
         price = round((100 if len(published) % 2 else 110) + len(published) / 1000, 3)
         await asyncio.to_thread(server.publish, gold=str(price))
         published.append(price)
@@ -253,7 +253,7 @@ def test_a_lone_process_that_is_asked_to_be_replaced_stays(server: Server) -> No
     with connect(server.ws_url) as client:
         receive(client, "priceUpdate")
         server.signal(signal.SIGUSR1)
-        assert ask(client, type="ping")["type"] == "pong"
+        assert exchange(client, type="ping")["type"] == "pong"
     wait_until(lambda: "this process stays" in server.output, "it to say so")
 
 

@@ -22,7 +22,7 @@ from streaming import publish
 from tests.support.postgresql import Cluster, in_place_of_sqlite
 from tests.support.product import Process, answers, free_port, wait_until
 from tests.support.quotes import NOW, quote
-from tests.support.stream_client import ask, receive
+from tests.support.stream_client import exchange, receive
 from tests.support.world import forget_prices
 
 MINUTE = dt.timedelta(minutes=1)
@@ -30,7 +30,7 @@ MINUTE = dt.timedelta(minutes=1)
 
 @pytest.fixture
 def nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish, "publication", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda publication: None)
     monkeypatch.setattr(publish, "reload", lambda: None)
 
 
@@ -46,25 +46,25 @@ def first_start(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any
 
 @pytest.fixture
 def sqlite(tmp_path: Path, first_start: Path, django_db_blocker: Any, nobody_is_told: None) -> Iterator[Path]:
-    """A database in a file with five ticks of gold."""
+    """A database in a file with five publications of gold."""
     file = Path(shutil.copy(first_start, tmp_path))
     with in_place_of_sqlite(f"sqlite:///{file}"), django_db_blocker.unblock():
         forget_prices()
-        tick_on(5)
+        publish_on(5)
         yield file
 
 
 @pytest.fixture(params=["sqlite", "on_postgresql"])
 def database(request: pytest.FixtureRequest, nobody_is_told: None) -> None:
-    """A database with five ticks of gold."""
+    """A database with five publications of gold."""
     request.getfixturevalue(request.param)
     if request.param == "on_postgresql":
         forget_prices()
-        tick_on(5)
+        publish_on(5)
 
 
-def tick_on(count: int, minute: int = 0) -> Position:
-    """So many ticks of gold, a minute apart; where that leads."""
+def publish_on(count: int, minute: int = 0) -> Position:
+    """So many publications of gold, a minute apart; where that leads."""
     for each in range(minute, minute + count):
         at = NOW + each * MINUTE
         assert ingest.record([quote(price=str(100 + each), at=at)], now=at)
@@ -72,18 +72,18 @@ def tick_on(count: int, minute: int = 0) -> Position:
 
 
 def put_back(seq: int) -> None:
-    """What a snapshot of the disk does: the database is as it was after a tick, and lies where it lay."""
+    """What a snapshot of the disk does: the database is as it was after a publication, and lies where it lay."""
     last = Price.objects.get(seq=seq)
     Price.objects.filter(seq__gt=seq).delete()
     Head.objects.update(seq=seq, published_at=last.published_at)
 
 
-def test_an_epoch_stays_while_ticks_are_written_and_read(database: None) -> None:
+def test_an_epoch_stays_while_publications_are_written_and_read(database: None) -> None:
     before = Head.current().position
-    after = tick_on(2, minute=5)
+    after = publish_on(2, minute=5)
     assert (after.epoch, after.seq, after.published_at) == (before.epoch, 7, NOW + 6 * MINUTE)
     current = snapshot.read(since=before)
-    assert (current.position, [(tick.epoch, tick.seq) for tick in current.publications]) == (
+    assert (current.position, [(publication.epoch, publication.seq) for publication in current.publications]) == (
         after,
         [(before.epoch, 6), (before.epoch, 7)],
     )
@@ -103,11 +103,11 @@ def test_a_database_that_was_put_back_is_known_by_what_was_seen_however_far_it_h
 ) -> None:
     seen = Head.current().position
     put_back(3)
-    tick_on(grown, minute=10)
+    publish_on(grown, minute=10)
     current = snapshot.read(since=seen)
     assert current.position.epoch != seen.epoch
     # All of it, and not what came after 5.
-    assert [tick.seq for tick in current.publications] == list(range(1, 3 + grown + 1))
+    assert [publication.seq for publication in current.publications] == list(range(1, 3 + grown + 1))
 
 
 def test_who_has_seen_no_other_history_goes_on(database: None) -> None:
@@ -117,9 +117,9 @@ def test_who_has_seen_no_other_history_goes_on(database: None) -> None:
     assert snapshot.read(since=early).position.epoch == seen.epoch
 
 
-def test_of_a_tick_that_is_kept_no_longer_nothing_is_concluded(database: None) -> None:
+def test_of_a_publication_that_is_kept_no_longer_nothing_is_concluded(database: None) -> None:
     seen = Head.current().position
-    tick_on(2, minute=5)
+    publish_on(2, minute=5)
     Price.objects.filter(seq__lte=5).delete()
     assert snapshot.read(since=seen).position.epoch == seen.epoch
 
@@ -203,7 +203,7 @@ def test_a_file_that_takes_the_others_place_is_another_history(sqlite: Path, tmp
 def test_a_copy_of_a_database_and_a_table_that_was_read_in_are_other_histories(
     postgresql: Cluster, on_postgresql: str, nobody_is_told: None, django_db_blocker: Any
 ) -> None:
-    before = tick_on(1)
+    before = publish_on(1)
     name = on_postgresql.rpartition("/")[2]
     with in_place_of_sqlite(postgresql.url("postgres")):
         copy = postgresql.create(f"{name}_copy", template=name)
@@ -222,7 +222,7 @@ def test_a_copy_of_a_database_and_a_table_that_was_read_in_are_other_histories(
 def test_a_plain_role_may_read_where_its_database_lies(
     postgresql: Cluster, on_postgresql: str, nobody_is_told: None
 ) -> None:
-    before = tick_on(1)
+    before = publish_on(1)
     with psycopg.connect(on_postgresql, autocommit=True) as owner:
         owner.execute("CREATE ROLE plain LOGIN")
         owner.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO plain")
@@ -270,7 +270,7 @@ def test_without_a_folder_and_redis_nothing_fails_and_it_is_said_once(
 
 
 class Product:
-    """A database in a file, whose ticks `simulate` writes, and a web process of it that ends with each block."""
+    """A database in a file, whose publications `simulate` writes, and a web process of it that ends with each block."""
 
     def __init__(self, folder: Path, redis_url: str, first_start: Path) -> None:
         shutil.copy(first_start, folder)
@@ -285,8 +285,8 @@ class Product:
             "WEBSOCKET_PORT": str(self.port),
         }
 
-    def simulate(self, ticks: int) -> None:
-        command = ["manage.py", "simulate", "--interval-ms", "5", "--count", str(ticks)]
+    def simulate(self, publications: int) -> None:
+        command = ["manage.py", "simulate", "--interval-ms", "5", "--count", str(publications)]
         process = Process(command, self.folder / "log", self.environment)
         assert process.popen.wait(60) == 0, process.output
 
@@ -330,7 +330,7 @@ def test_a_client_that_comes_back_to_a_database_that_was_put_back_while_nothing_
         copy.backup(target)
     product.simulate(20)
     with product as address, connect(address) as client:
-        answer = ask(client, type="subscribe", metals=["gold"], since=seen["seq"], epoch=seen["epoch"])
+        answer = exchange(client, type="subscribe", metals=["gold"], since=seen["seq"], epoch=seen["epoch"])
         update = receive(client, "priceUpdate")
     assert (update["snapshot"], update["changes"]) == (True, [])
     assert update["seq"] > seen["seq"]

@@ -14,7 +14,7 @@ from websockets.typing import Subprotocol
 
 from tests.support.product import ROOT
 from tests.support.server import Server
-from tests.support.stream_client import ask, end_of, receive
+from tests.support.stream_client import end_of, exchange, receive
 
 COMMANDS = {
     "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", "swarna.asgi:application"],
@@ -51,21 +51,21 @@ def test_a_new_client_gets_a_snapshot_and_the_status(elsewhere: Server, path: st
 
 
 def test_subscribe_unsubscribe_and_ping_are_answered(client: ClientConnection) -> None:
-    assert ask(client, type="subscribe", metals=["gold", "silver"])["metals"] == ["gold", "silver"]
+    assert exchange(client, type="subscribe", metals=["gold", "silver"])["metals"] == ["gold", "silver"]
     assert receive(client, "priceUpdate")["data"].keys() == {"gold", "silver"}
-    assert ask(client, type="unsubscribe", metals=["silver"])["metals"] == ["gold"]
-    assert ask(client, type="ping")["type"] == "pong"
+    assert exchange(client, type="unsubscribe", metals=["silver"])["metals"] == ["gold"]
+    assert exchange(client, type="ping")["type"] == "pong"
 
 
-def test_a_tick_goes_out_with_its_significant_move(elsewhere: Server, client: ClientConnection) -> None:
+def test_a_publication_goes_out_with_its_significant_move(elsewhere: Server, client: ClientConnection) -> None:
     elsewhere.publish(gold="13000.5")
-    tick = elsewhere.publish(gold="13221.39")
-    assert tick is not None
+    publication = elsewhere.publish(gold="13221.39")
+    assert publication is not None
     changes = []
     while True:
         update = receive(client, "priceUpdate")
         changes += update["changes"]
-        if update["seq"] >= tick.seq:
+        if update["seq"] >= publication.seq:
             break
     assert (update["data"]["gold"]["price"], update["snapshot"]) == (13221.39, False)
     assert [change["direction"] for change in changes] == ["up"]
@@ -75,7 +75,7 @@ def test_a_client_that_comes_back_gets_what_it_missed(elsewhere: Server, client:
     seen, last = elsewhere.publish(gold="13001"), elsewhere.publish(gold="13002")
     assert seen is not None
     assert last is not None
-    ask(client, type="subscribe", metals=["gold"], since=seen.seq)
+    exchange(client, type="subscribe", metals=["gold"], since=seen.seq)
     while (update := receive(client, "priceUpdate"))["seq"] < last.seq:
         pass
     assert (update["data"]["gold"]["price"], update["snapshot"]) == (13002, False)
@@ -99,9 +99,9 @@ def test_a_client_that_leaves_while_it_is_sent_to_is_no_matter(elsewhere: Server
     with connect(elsewhere.ws_url) as leaving:
         leaving.send(json.dumps({"type": "ping"}))
         leaving.socket.close()
-        tick = elsewhere.publish(silver="166")
-    assert tick is not None
-    while receive(client, "priceUpdate")["seq"] != tick.seq:
+        publication = elsewhere.publish(silver="166")
+    assert publication is not None
+    while receive(client, "priceUpdate")["seq"] != publication.seq:
         pass
 
 

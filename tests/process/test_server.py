@@ -18,7 +18,7 @@ from tests.support.raw_websocket import Peer, frame
 
 
 class Newcomer:
-    """A connection at the turnstile."""
+    """A connection at the accept throttle."""
 
     connected = True
     is_admitted = False

@@ -20,7 +20,7 @@ from prices.models import Premium
 from prices.publishing import ingest
 from tests.support.raw_websocket import request
 from tests.support.server import Server
-from tests.support.stream_client import ask, end_of, receive
+from tests.support.stream_client import end_of, exchange, receive
 
 
 def read_until(peer: socket.socket, words: bytes) -> None:
@@ -81,10 +81,10 @@ def test_the_subprotocol_is_chosen_when_it_is_offered_and_none_otherwise(server:
 
 def test_a_new_price_goes_out_with_its_significant_move(server: Server, client: ClientConnection) -> None:
     before = server.publish(gold="13000.5")
-    tick = server.publish(gold="13221.39")
+    publication = server.publish(gold="13221.39")
     assert before is not None
-    assert tick is not None
-    while (update := receive(client, "priceUpdate"))["seq"] < tick.seq:
+    assert publication is not None
+    while (update := receive(client, "priceUpdate"))["seq"] < publication.seq:
         pass
     assert update["snapshot"] is False
     assert update["data"]["gold"]["price"] == 13221.39
@@ -97,8 +97,8 @@ def test_a_new_price_goes_out_with_its_significant_move(server: Server, client: 
 @pytest.fixture
 def premiums(server: Server, client: ClientConnection) -> Iterator[dt.datetime]:
     """Gold at 13,000 with 6 % from now on, and with 15 % from tomorrow on; when that is."""
-    if tick := server.publish(gold="13000"):
-        while receive(client, "priceUpdate")["seq"] < tick.seq:
+    if publication := server.publish(gold="13000"):
+        while receive(client, "priceUpdate")["seq"] < publication.seq:
             pass  # on a busy machine its move would come together with the premium
     tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
     for multiplier, begins in (("1.06", tomorrow - dt.timedelta(days=1)), ("1.15", tomorrow)):
@@ -110,8 +110,8 @@ def premiums(server: Server, client: ClientConnection) -> Iterator[dt.datetime]:
 
 def test_a_premium_goes_out_at_its_time(server: Server, client: ClientConnection, premiums: dt.datetime) -> None:
     for now, price in ((dt.datetime.now(dt.UTC), 13780), (premiums, 14950)):
-        tick = server.do(partial(ingest.apply_premiums, now=now))
-        while (update := receive(client, "priceUpdate"))["seq"] < tick.seq:
+        publication = server.do(partial(ingest.apply_premiums, now=now))
+        while (update := receive(client, "priceUpdate"))["seq"] < publication.seq:
             pass
         assert (update["data"]["gold"]["price"], update["changes"]) == (price, [])
         assert requests.get(f"{server.http_url}/api/v1/prices/gold/", timeout=10).json()["price"] == price
@@ -120,7 +120,7 @@ def test_a_premium_goes_out_at_its_time(server: Server, client: ClientConnection
 
 
 def test_the_first_subscribe_narrows_and_later_ones_add(client: ClientConnection) -> None:
-    answer = ask(client, type="subscribe", metals=["gold"])
+    answer = exchange(client, type="subscribe", metals=["gold"])
     snapshot = receive(client, "priceUpdate")
     assert answer == {
         "type": "subscribed",
@@ -130,30 +130,30 @@ def test_the_first_subscribe_narrows_and_later_ones_add(client: ClientConnection
         "id": "asked",
     }
     assert (snapshot["snapshot"], list(snapshot["data"])) == (True, ["gold"])
-    assert ask(client, type="subscribe", metals=["palladium"])["metals"] == ["gold", "palladium"]
+    assert exchange(client, type="subscribe", metals=["palladium"])["metals"] == ["gold", "palladium"]
     assert receive(client, "priceUpdate")["data"].keys() == {"gold", "palladium"}
-    assert ask(client, type="subscribe", metals=["*"])["metals"] == ["gold", "silver", "platinum", "palladium"]
+    assert exchange(client, type="subscribe", metals=["*"])["metals"] == ["gold", "silver", "platinum", "palladium"]
 
 
 def test_unsubscribe_before_any_subscribe_removes_from_all(client: ClientConnection) -> None:
-    answer = ask(client, type="unsubscribe", metals=["platinum", "palladium"])
+    answer = exchange(client, type="unsubscribe", metals=["platinum", "palladium"])
     assert (answer["type"], answer["metals"]) == ("unsubscribed", ["gold", "silver"])
 
 
 def test_a_client_is_sent_nothing_about_metals_that_it_does_not_watch(server: Server, client: ClientConnection) -> None:
-    ask(client, type="subscribe", metals=["silver"])
+    exchange(client, type="subscribe", metals=["silver"])
     receive(client, "priceUpdate")
     server.publish(gold="13300")
-    tick = server.publish(silver="166")
-    assert tick is not None
+    publication = server.publish(silver="166")
+    assert publication is not None
     update = receive(client, "priceUpdate")
-    assert (update["seq"], list(update["data"])) == (tick.seq, ["silver"])
+    assert (update["seq"], list(update["data"])) == (publication.seq, ["silver"])
 
 
 def test_a_client_without_any_metal_is_still_answered(server: Server, client: ClientConnection) -> None:
-    assert ask(client, type="unsubscribe", metals=["*"])["metals"] == []
+    assert exchange(client, type="unsubscribe", metals=["*"])["metals"] == []
     server.publish(gold="13301")
-    assert ask(client, type="ping")["type"] == "pong"
+    assert exchange(client, type="ping")["type"] == "pong"
 
 
 def test_a_client_that_comes_back_gets_what_it_missed_in_one_update(server: Server) -> None:
@@ -165,7 +165,7 @@ def test_a_client_that_comes_back_gets_what_it_missed_in_one_update(server: Serv
     assert last is not None
     with connect(server.ws_url) as client:
         receive(client, "status")
-        ask(client, type="subscribe", metals=["gold"], since=seen.seq)
+        exchange(client, type="subscribe", metals=["gold"], since=seen.seq)
         update = receive(client, "priceUpdate")
     assert (update["seq"], update["snapshot"]) == (last.seq, False)
     assert [change["direction"] for change in update["changes"]] == ["up", "down"]
@@ -174,19 +174,19 @@ def test_a_client_that_comes_back_gets_what_it_missed_in_one_update(server: Serv
 def test_a_metal_that_is_added_is_sent_even_to_a_client_that_has_seen_the_last_tick(
     server: Server, client: ClientConnection
 ) -> None:
-    ask(client, type="subscribe", metals=["gold"])
+    exchange(client, type="subscribe", metals=["gold"])
     seen = receive(client, "priceUpdate")["seq"]
-    ask(client, type="subscribe", metals=["silver"], since=seen)
+    exchange(client, type="subscribe", metals=["silver"], since=seen)
     assert receive(client, "priceUpdate")["data"].keys() == {"gold", "silver"}
 
 
 def test_a_since_that_nobody_knows_gets_a_snapshot(client: ClientConnection) -> None:
-    ask(client, type="subscribe", metals=["gold"], since=2**62)
+    exchange(client, type="subscribe", metals=["gold"], since=2**62)
     assert receive(client, "priceUpdate")["snapshot"] is True
 
 
 def test_a_ping_is_answered_with_its_id_and_the_time(client: ClientConnection) -> None:
-    answer = ask(client, type="ping")
+    answer = exchange(client, type="ping")
     assert answer["type"] == "pong"
     assert answer["timestamp"].endswith("Z")
     assert abs(dt.datetime.fromisoformat(answer["timestamp"]) - dt.datetime.now(dt.UTC)) < dt.timedelta(seconds=5)
@@ -208,10 +208,10 @@ def test_a_ping_is_answered_with_its_id_and_the_time(client: ClientConnection) -
 def test_a_malformed_message_gets_an_error_and_changes_nothing(
     client: ClientConnection, sent: str | bytes, code: str
 ) -> None:
-    ask(client, type="subscribe", metals=["gold"])
+    exchange(client, type="subscribe", metals=["gold"])
     client.send(sent)
     assert receive(client, "error")["code"] == code
-    assert ask(client, type="unsubscribe", metals=["silver"])["metals"] == ["gold"]
+    assert exchange(client, type="unsubscribe", metals=["silver"])["metals"] == ["gold"]
 
 
 def test_a_message_of_the_largest_size_is_taken_and_a_larger_one_closes(
@@ -252,7 +252,7 @@ def test_one_client_too_many_is_told_so_and_the_next_fits_when_one_has_left(run_
 def test_too_many_messages_close_the_connection_and_the_seeds_ten_a_minute_do_not(another: Server) -> None:
     with connect(another.ws_url) as client:
         for _ in range(10):
-            assert ask(client, type="ping")
+            assert exchange(client, type="ping")
         client.send("not even JSON")
         assert end_of(client) == (1008, "Rate limit exceeded")
 
@@ -283,10 +283,10 @@ def test_two_web_processes_send_the_same_ticks(server: Server, another: Server) 
     with connect(server.ws_url) as here, connect(another.ws_url) as there:
         receive(here, "status")
         receive(there, "status")
-        tick = server.publish(gold="13123.45")
-        assert tick is not None
+        publication = server.publish(gold="13123.45")
+        assert publication is not None
         for client in (here, there):
-            while (update := receive(client, "priceUpdate"))["seq"] != tick.seq:
+            while (update := receive(client, "priceUpdate"))["seq"] != publication.seq:
                 pass
             assert update["data"]["gold"]["price"] == 13123.45
 
@@ -299,7 +299,7 @@ def test_a_web_process_that_restarts_goes_on_from_the_same_seq(another: Server) 
     another.start()
     with connect(another.ws_url) as client:
         assert receive(client, "priceUpdate")["seq"] == missed.seq
-        ask(client, type="subscribe", metals=["gold"], since=missed.seq - 1)
+        exchange(client, type="subscribe", metals=["gold"], since=missed.seq - 1)
         update = receive(client, "priceUpdate")
         assert (update["seq"], update["snapshot"]) == (missed.seq, False)
 
@@ -318,8 +318,8 @@ def test_many_clients_are_all_told(server: Server) -> None:
         clients = [stack.enter_context(connect(server.ws_url)) for _ in range(50)]
         for client in clients:
             receive(client, "status")
-        tick = server.publish(gold="13077.77")
-        assert tick is not None
+        publication = server.publish(gold="13077.77")
+        assert publication is not None
         for client in clients:
-            while receive(client, "priceUpdate")["seq"] != tick.seq:
+            while receive(client, "priceUpdate")["seq"] != publication.seq:
                 pass

@@ -15,7 +15,7 @@ from websockets.typing import Subprotocol
 from accounts import tokens
 from tests.support.raw_websocket import Peer
 from tests.support.server import Server
-from tests.support.stream_client import ask, end_of, receive
+from tests.support.stream_client import end_of, exchange, receive
 
 UNAUTHORIZED = (1008, "Unauthorized")
 RATE_LIMIT, USER_RATE_LIMIT = 6, 8
@@ -132,7 +132,7 @@ def test_a_token_that_is_revoked_ends_its_open_connection_and_no_others(
         receive(revoked, "priceUpdate")
         members.do(lambda: tokens.of(asha).delete())
         assert end_of(revoked) == UNAUTHORIZED
-        assert ask(other, type="ping")["type"] == "pong"
+        assert exchange(other, type="ping")["type"] == "pong"
 
 
 def test_a_login_that_ends_ends_its_open_connection(members: Server, asha: User, session: str) -> None:
@@ -148,17 +148,17 @@ def test_a_users_messages_count_together_over_connections_and_processes(
     other = run_server(**RATES)
     with by_header(members, token) as here, by_header(other, token) as there, connect(other.ws_url) as anonymous:
         for client in (here, there) * (USER_RATE_LIMIT // 2):
-            assert ask(client, type="ping")["type"] == "pong"
+            assert exchange(client, type="ping")["type"] == "pong"
         for client in (here, there):
             client.send('{"type":"ping"}')
             assert end_of(client) == TOO_FAST
-        assert ask(anonymous, type="ping")["type"] == "pong"
+        assert exchange(anonymous, type="ping")["type"] == "pong"
 
 
 def test_a_users_connection_has_the_rate_of_any_connection(members: Server, token: str) -> None:
     with by_header(members, token) as client:
         for _ in range(RATE_LIMIT):
-            assert ask(client, type="ping")["type"] == "pong"
+            assert exchange(client, type="ping")["type"] == "pong"
         client.send('{"type":"ping"}')
         assert end_of(client) == TOO_FAST
 
@@ -167,16 +167,16 @@ def test_all_screens_of_one_login_come_back_at_once(members: Server, token: str)
     with contextlib.ExitStack() as stack:
         screens = [stack.enter_context(by_header(members, token)) for _ in range(2 * USER_RATE_LIMIT)]
         for screen in screens:
-            assert ask(screen, type="subscribe", metals=["gold"])["metals"] == ["gold"]
-        assert ask(screens[0], type="ping")["type"] == "pong"
+            assert exchange(screen, type="subscribe", metals=["gold"])["metals"] == ["gold"]
+        assert exchange(screens[0], type="ping")["type"] == "pong"
 
 
 def test_the_first_subscribe_alone_does_not_count(members: Server, token: str) -> None:
     with by_header(members, token) as client:
-        assert ask(client, type="subscribe", metals=["mud"])["code"] == "unknown_metal"
-        assert ask(client, type="subscribe", metals=["gold"])["type"] == "subscribed"
+        assert exchange(client, type="subscribe", metals=["mud"])["code"] == "unknown_metal"
+        assert exchange(client, type="subscribe", metals=["gold"])["type"] == "subscribed"
         for _ in range(RATE_LIMIT - 1):
-            assert ask(client, type="subscribe", metals=["gold"])["type"] == "subscribed"
+            assert exchange(client, type="subscribe", metals=["gold"])["type"] == "subscribed"
         client.send('{"type":"subscribe","metals":["gold"]}')
         assert end_of(client) == TOO_FAST
 

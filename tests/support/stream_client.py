@@ -16,7 +16,7 @@ def receive(client: ClientConnection, kind: str | None = None) -> dict[str, Any]
             return message
 
 
-def ask(client: ClientConnection, **message: Any) -> dict[str, Any]:
+def exchange(client: ClientConnection, **message: Any) -> dict[str, Any]:
     """Send a message and return its answer."""
     client.send(json.dumps({**message, "id": "asked"}))
     while True:

@@ -37,8 +37,8 @@ def meter_binary(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bool]:
     return build(tmp_path_factory.mktemp("meter"))
 
 
-class Ticker:
-    """A WebSocket server that sends a snapshot to whoever comes, and ticks when it is told to."""
+class Publisher:
+    """A WebSocket server that sends a snapshot to each client, and publishes on demand."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -64,7 +64,7 @@ class Ticker:
     def update(self) -> str:
         return json.dumps({"type": "priceUpdate", "padding": PADDING, "seq": self.seq})
 
-    def tick(self) -> dict[int, int]:
+    def publish(self) -> dict[int, int]:
         """Send the next update to all, and say when."""
         self.seq += 1
         at = time.monotonic_ns()
@@ -72,21 +72,21 @@ class Ticker:
         return {self.seq: at}
 
 
-Serve = Callable[..., AbstractAsyncContextManager[tuple[Ticker, Meter]]]
+Serve = Callable[..., AbstractAsyncContextManager[tuple[Publisher, Meter]]]
 
 
 @pytest.fixture
-def ticking(meter_binary: tuple[Path, bool]) -> Serve:
-    """A ticker with a meter on it."""
+def publishing(meter_binary: tuple[Path, bool]) -> Serve:
+    """A publisher with a meter on it."""
 
     @asynccontextmanager
     async def start(*, deflate: bool = False, record: Path | None = None, **options: Any) -> AsyncIterator[Any]:
-        ticker = Ticker()
+        publisher = Publisher()
         options = {"compression": None, "close_timeout": 0.1} | options
-        async with serve(ticker.serve, "127.0.0.1", 0, **options) as server:
-            ticker.port = next(iter(server.sockets)).getsockname()[1]
-            with Meter(meter_binary[0], ticker.port, deflate=deflate, record=record) as meter:
-                yield ticker, meter
+        async with serve(publisher.serve, "127.0.0.1", 0, **options) as server:
+            publisher.port = next(iter(server.sockets)).getsockname()[1]
+            with Meter(meter_binary[0], publisher.port, deflate=deflate, record=record) as meter:
+                yield publisher, meter
 
     return start
 
@@ -97,32 +97,32 @@ async def settled(meter: Meter) -> dict[str, Any]:
 
 
 @needs_compiler
-async def test_every_update_is_counted_and_timed_at_every_client(ticking: Serve) -> None:
-    async with ticking() as (ticker, meter):
+async def test_every_update_is_counted_and_timed_at_every_client(publishing: Serve) -> None:
+    async with publishing() as (publisher, meter):
         opened = await asyncio.to_thread(meter.open, 20, in_flight=5)
         assert (opened.opened, opened.failed, opened.unfinished) == (20, 0, 0)
         meter.mark()
         stamps: dict[int, int] = {}
         for _ in range(5):
-            stamps |= ticker.tick()
+            stamps |= publisher.publish()
             await asyncio.sleep(0.02)
         counted = await settled(meter)
         found = ages(meter.arrivals(), stamps, 20)
     assert (counted["updates"], counted["messages"], counted["open"]) == (100, 100, 20)
-    assert counted["bytes"] == 100 * (len(ticker.update()) + 4)
+    assert counted["bytes"] == 100 * (len(publisher.update()) + 4)
     assert (found.pairs, found.missing) == (100, 0)
     assert 0 < found.p50 <= found.p99 <= found.worst < 1000
-    assert ticker.received == [{"type": "subscribe", "metals": ["*"]}] * 20
+    assert publisher.received == [{"type": "subscribe", "metals": ["*"]}] * 20
 
 
 @needs_compiler
 @pytest.mark.parametrize("fresh", [True, False], ids=["a fresh window for each message", "a window that is kept"])
-async def test_compressed_updates_are_read(ticking: Serve, meter_binary: tuple[Path, bool], fresh: bool) -> None:
+async def test_compressed_updates_are_read(publishing: Serve, meter_binary: tuple[Path, bool], fresh: bool) -> None:
     factory = ServerPerMessageDeflateFactory(server_no_context_takeover=fresh)
-    async with ticking(deflate=True, compression=None, extensions=[factory]) as (ticker, meter):
+    async with publishing(deflate=True, compression=None, extensions=[factory]) as (publisher, meter):
         await asyncio.to_thread(meter.open, 4, in_flight=4)
         meter.mark()
-        seqs = [seq for _ in range(3) for seq in ticker.tick()]
+        seqs = [seq for _ in range(3) for seq in publisher.publish()]
         counted = await settled(meter)
         arrivals = meter.arrivals()
     assert (counted["updates"], counted["compressed"]) == (12, 12)
@@ -133,55 +133,55 @@ async def test_compressed_updates_are_read(ticking: Serve, meter_binary: tuple[P
 
 
 @needs_compiler
-async def test_a_client_has_come_when_it_has_its_first_update(ticking: Serve) -> None:
-    async with ticking() as (ticker, meter):
-        ticker.snapshot_after = 0.2
+async def test_a_client_has_come_when_it_has_its_first_update(publishing: Serve) -> None:
+    async with publishing() as (publisher, meter):
+        publisher.snapshot_after = 0.2
         opened = await asyncio.to_thread(meter.open, 6, in_flight=3)
     assert opened.opened == 6
     assert 0.4 <= opened.seconds < 2.0
 
 
 @needs_compiler
-async def test_clients_that_are_refused_are_counted_with_the_code(ticking: Serve) -> None:
-    async with ticking() as (ticker, meter):
-        ticker.close_code = 1008
+async def test_clients_that_are_refused_are_counted_with_the_code(publishing: Serve) -> None:
+    async with publishing() as (publisher, meter):
+        publisher.close_code = 1008
         opened = await asyncio.to_thread(meter.open, 3, in_flight=3)
         assert (opened.opened, opened.failed) == (0, 3)
         assert meter.report()["codes"] == {"1008": 3}
 
 
 @needs_compiler
-async def test_a_handshake_that_is_refused_is_a_failure(ticking: Serve) -> None:
+async def test_a_handshake_that_is_refused_is_a_failure(publishing: Serve) -> None:
     def refuse(connection: ServerConnection, request: Request) -> Response:
         return connection.respond(HTTPStatus.FORBIDDEN, "no")
 
-    async with ticking(process_request=refuse) as (_, meter):
+    async with publishing(process_request=refuse) as (_, meter):
         opened = await asyncio.to_thread(meter.open, 3, in_flight=3)
     assert (opened.opened, opened.failed) == (0, 3)
 
 
 @needs_compiler
-async def test_after_a_storm_all_are_back_with_a_snapshot(ticking: Serve) -> None:
-    async with ticking() as (ticker, meter):
+async def test_after_a_storm_all_are_back_with_a_snapshot(publishing: Serve) -> None:
+    async with publishing() as (publisher, meter):
         await asyncio.to_thread(meter.open, 10, in_flight=10)
-        before = set(ticker.connections)
+        before = set(publisher.connections)
         meter.mark()
         back = await asyncio.to_thread(meter.storm, in_flight=10)
         arrivals = meter.arrivals()
         assert back.opened == 10
         assert sorted(client for _, _, client, first in arrivals if first) == list(range(10))
-        assert not before & ticker.connections
+        assert not before & publisher.connections
 
 
 @needs_compiler
-async def test_stalled_clients_read_only_once_they_are_woken(ticking: Serve) -> None:
-    async with ticking() as (ticker, meter):
+async def test_stalled_clients_read_only_once_they_are_woken(publishing: Serve) -> None:
+    async with publishing() as (publisher, meter):
         await asyncio.to_thread(meter.open, 2, in_flight=2)
         await asyncio.to_thread(meter.stall, 3)
-        while len(ticker.received) < 5:  # what each says first is read once it has been sent its snapshot
+        while len(publisher.received) < 5:  # what each says first is read once it has been sent its snapshot
             await asyncio.sleep(0.01)
         meter.mark()
-        ticker.tick()
+        publisher.publish()
         assert (await settled(meter))["updates"] == 2
         meter.wake()
         await settled(meter)
@@ -191,8 +191,8 @@ async def test_stalled_clients_read_only_once_they_are_woken(ticking: Serve) -> 
 
 
 @needs_compiler
-async def test_with_churn_clients_leave_and_as_many_come(ticking: Serve) -> None:
-    async with ticking() as (_, meter):
+async def test_with_churn_clients_leave_and_as_many_come(publishing: Serve) -> None:
+    async with publishing() as (_, meter):
         await asyncio.to_thread(meter.open, 5, in_flight=5)
         meter.mark()
         meter.churn(100)
@@ -205,18 +205,18 @@ async def test_with_churn_clients_leave_and_as_many_come(ticking: Serve) -> None
 
 
 @needs_compiler
-async def test_pings_are_answered(ticking: Serve) -> None:
-    async with ticking() as (ticker, meter):
+async def test_pings_are_answered(publishing: Serve) -> None:
+    async with publishing() as (publisher, meter):
         await asyncio.to_thread(meter.open, 1, in_flight=1)
-        (connection,) = ticker.connections
+        (connection,) = publisher.connections
         assert await asyncio.wait_for(await connection.ping(), 5) >= 0
 
 
 @needs_compiler
-async def test_updates_are_recorded_as_they_came(ticking: Serve, tmp_path: Path) -> None:
-    async with ticking(record=tmp_path / "updates") as (ticker, meter):
+async def test_updates_are_recorded_as_they_came(publishing: Serve, tmp_path: Path) -> None:
+    async with publishing(record=tmp_path / "updates") as (publisher, meter):
         await asyncio.to_thread(meter.open, 2, in_flight=2)
-        ticker.tick()
+        publisher.publish()
         await settled(meter)
     recorded = [json.loads(line)["seq"] for line in (tmp_path / "updates").read_text().splitlines()]
     assert recorded == [0, 1]
@@ -229,7 +229,7 @@ def milliseconds(number: int) -> int:
     return number * 1_000_000
 
 
-def test_ages_are_of_every_tick_at_every_client() -> None:
+def test_ages_are_of_every_publication_at_every_client() -> None:
     stamps = {7: 0, 8: milliseconds(100)}
     arrivals = [
         (milliseconds(2), 7, 0, False),
@@ -240,16 +240,16 @@ def test_ages_are_of_every_tick_at_every_client() -> None:
     assert ages(arrivals, stamps, 2) == Ages(p50=3.0, p99=4.0, worst=4.0, pairs=4, missing=0)
 
 
-def test_a_merged_update_brings_each_tick_that_is_in_it() -> None:
+def test_a_merged_update_brings_each_publication_that_is_in_it() -> None:
     found = ages([(milliseconds(250), 9, 0, False)], {7: 0, 8: milliseconds(100), 9: milliseconds(200)}, 1)
     assert (found.p50, found.worst, found.pairs, found.missing) == (150.0, 250.0, 3, 0)
 
 
-def test_a_tick_that_never_came_is_missing() -> None:
+def test_a_publication_that_never_came_is_missing() -> None:
     assert ages([(milliseconds(1), 7, 0, False)], {7: 0, 8: 0}, 2).missing == 3
 
 
-def test_a_snapshot_is_no_late_tick() -> None:
+def test_a_snapshot_is_no_late_publication() -> None:
     arrivals = [(milliseconds(1), 7, 0, False), (milliseconds(900), 9, 0, True), (milliseconds(901), 10, 0, False)]
     stamps = {7: 0, 8: milliseconds(100), 9: milliseconds(200), 10: milliseconds(900)}
     found = ages(arrivals, stamps, 1)

@@ -1,4 +1,4 @@
-"""A client that never went away is told each move of its metals once, in order, whatever falls between two updates."""
+"""A client that never went away gets each move of its metals once, in order, whatever falls between two updates."""
 
 import asyncio
 import datetime as dt
@@ -34,27 +34,27 @@ GOLD, SILVER = frozenset({"gold"}), frozenset({"silver"})
 
 
 class Sink:
-    """What one client is sent; it takes nothing while it is `held`."""
+    """The messages of one client, which takes none while it is `paused`."""
 
     def __init__(self) -> None:
         self.writable = True
         self.dropped = ""
         self.listener: Listener | None = None
-        self.held = False
+        self.paused = False
         self.updates: list[dict[str, Any]] = []
 
     def write(self, frame: Frame) -> int:
         message = json.loads(frame.payload)
         if message["type"] == "priceUpdate":
             self.updates.append(message)
-        self.writable = not self.held
+        self.writable = not self.paused
         return len(frame.plain)
 
     def stop(self) -> None:
         self.listener = None
 
     def drain(self) -> None:
-        self.held, self.writable = False, True
+        self.paused, self.writable = False, True
         if self.listener is not None:
             self.listener.flush()
 
@@ -80,12 +80,12 @@ class Client:
         self.began = {metal: self.began[metal] if metal in known else now for metal in self.connection.metals}
 
     def unsubscribe(self, metals: frozenset[str]) -> None:
-        """Give them up, when all that was due is told."""
+        """Give them up, when all that was due is sent."""
         self.sink.drain()
         self.world.round()
         self.connection.unsubscribe(metals)
-        told = [move for move in self.owed() if move[1] <= self.world.hub.log.seq]
-        self.given_up = [move for move in told if move[0] in metals or move in self.given_up]
+        sent = [move for move in self.owed() if move[1] <= self.world.hub.log.seq]
+        self.given_up = [move for move in sent if move[0] in metals or move in self.given_up]
         self.began = {metal: began for metal, began in self.began.items() if metal not in metals}
 
     def interval_ends(self) -> None:
@@ -98,17 +98,17 @@ class Client:
         return seq
 
     def moves(self) -> list[tuple[str, int]]:
-        """The moves it was told, each as (metal, seq of its tick)."""
+        """The moves that it was sent, each as (metal, seq of its publication)."""
         return [
             (change["metal"], change["changePercent"]) for update in self.sink.updates for change in update["changes"]
         ]
 
     def owed(self) -> list[tuple[str, int]]:
         owed = [
-            (change.metal.value, tick.seq)
-            for tick in self.world.ticks
-            for change in tick.changes
-            if tick.seq > self.began.get(change.metal, tick.seq)
+            (change.metal.value, publication.seq)
+            for publication in self.world.publications
+            for change in publication.changes
+            if publication.seq > self.began.get(change.metal, publication.seq)
         ]
         return sorted(self.given_up + owed, key=lambda move: (move[1], METALS.index(move[0])))
 
@@ -118,7 +118,7 @@ class World:
 
     def __init__(self) -> None:
         self.now = NOW
-        self.ticks: list[Publication] = []
+        self.publications: list[Publication] = []
         metrics = Metrics()
         feed = PriceFeed(
             load=self.load,
@@ -139,41 +139,43 @@ class World:
         )
 
     async def load(self, position: Position) -> Snapshot:
-        """All that is there, but of the ticks only the newest three."""
+        """All that is there, but of the publications only the newest three."""
         since = position.seq
         return Snapshot(
-            position=Position("first", len(self.ticks), self.ticks[-1].published_at),
-            quotes={each.quote.metal: each for tick in self.ticks for each in tick.quotes},
-            publications=tuple(self.ticks[since:][-3:]),
-            moves=tuple((tick.seq, change) for tick in self.ticks[since:] for change in tick.changes),
+            position=Position("first", len(self.publications), self.publications[-1].published_at),
+            quotes={each.quote.metal: each for publication in self.publications for each in publication.quotes},
+            publications=tuple(self.publications[since:][-3:]),
+            moves=tuple(
+                (publication.seq, change) for publication in self.publications[since:] for change in publication.changes
+            ),
             moves_since=since,
             freshness_limit=dt.timedelta(minutes=5),
         )
 
     def write(self, *metals: str, moved: bool = True) -> Publication:
-        """A tick that is in the database, and that Redis has lost."""
-        seq = len(self.ticks) + 1
+        """A publication that is in the database, and that Redis has lost."""
+        seq = len(self.publications) + 1
         day = DayFigures(open=HUNDRED, high=HUNDRED, low=HUNDRED, previous_close=None)
-        tick = Publication(
+        publication = Publication(
             epoch="first",
             seq=seq,
             published_at=self.now,
             quotes=tuple(
                 PublishedQuote(seq=seq, quote=quote(metal, price="100", at=self.now), day=day) for metal in metals
             ),
-            # By so many percent, so that each is known by its tick.
+            # By so many percent, so that each is known by its publication.
             changes=tuple(
                 Change(metal=Metal(metal), old_price=HUNDRED, new_price=HUNDRED, change_percent=Decimal(seq))
                 for metal in metals
                 if moved
             ),
         )
-        self.ticks.append(tick)
-        return tick
+        self.publications.append(publication)
+        return publication
 
-    async def tick(self, *metals: str, moved: bool = True) -> None:
-        tick = PublicationMessage.of(self.write(*metals, moved=moved))
-        await self.hub.feed.receive({"type": publish.PUBLICATION, "tick": msgspec.msgpack.encode(tick)})
+    async def publish(self, *metals: str, moved: bool = True) -> None:
+        publication = PublicationMessage.of(self.write(*metals, moved=moved))
+        await self.hub.feed.receive({"type": publish.PUBLICATION, "tick": msgspec.msgpack.encode(publication)})
 
     async def begin(self) -> None:
         """Two metals are quoted, and the hub has read the database."""
@@ -202,10 +204,10 @@ async def world() -> World:
     return world
 
 
-async def test_a_metal_that_turns_stale_before_a_tick_of_another_costs_no_move(world: World) -> None:
+async def test_a_metal_that_turns_stale_before_a_publication_of_another_costs_no_move(world: World) -> None:
     client = Client(world)
     world.time_passes()
-    await world.tick("silver")
+    await world.publish("silver")
     world.round()
     update = client.sink.updates[-1]
     assert (update["seq"], update["snapshot"], update["data"]["gold"]["stale"]) == (2, False, True)
@@ -215,12 +217,12 @@ async def test_a_metal_that_turns_stale_before_a_tick_of_another_costs_no_move(w
 async def test_a_slow_client_that_adds_a_metal_loses_no_move_of_the_others(world: World) -> None:
     client = Client(world)
     client.subscribe(GOLD)
-    client.sink.held = True
-    await world.tick("gold")
+    client.sink.paused = True
+    await world.publish("gold")
     world.round()
-    await world.tick("gold")
+    await world.publish("gold")
     client.subscribe(SILVER)
-    await world.tick("gold", "silver")
+    await world.publish("gold", "silver")
     client.sink.drain()
     assert client.moves() == client.owed() == [("gold", 2), ("gold", 3), ("gold", 4), ("silver", 4)]
 
@@ -228,7 +230,7 @@ async def test_a_slow_client_that_adds_a_metal_loses_no_move_of_the_others(world
 async def test_a_metal_that_is_added_with_since_is_shown_and_costs_no_move(world: World) -> None:
     client = Client(world)
     client.subscribe(GOLD)
-    await world.tick("gold")
+    await world.publish("gold")
     client.subscribe(SILVER, since=1)
     assert client.sink.updates[-1]["data"].keys() == {"gold", "silver"}
     assert client.moves() == [("gold", 2)]
@@ -236,7 +238,7 @@ async def test_a_metal_that_is_added_with_since_is_shown_and_costs_no_move(world
 
 async def test_a_metal_that_is_switched_off_takes_no_move_along(world: World) -> None:
     client = Client(world)
-    await world.tick("gold")
+    await world.publish("gold")
     world.hub.log.relist({"silver": world.hub.log.latest["silver"]})
     world.hub._renew(EVERY_METAL)
     world.round()
@@ -244,14 +246,14 @@ async def test_a_metal_that_is_switched_off_takes_no_move_along(world: World) ->
 
 
 STEPS: dict[str, Callable[[World, list[Client]], Any]] = {
-    "gold moves": lambda world, _: world.tick("gold"),
-    "silver moves": lambda world, _: world.tick("silver"),
-    "both move": lambda world, _: world.tick("gold", "silver"),
-    "silver is quoted": lambda world, _: world.tick("silver", moved=False),
+    "gold moves": lambda world, _: world.publish("gold"),
+    "silver moves": lambda world, _: world.publish("silver"),
+    "both move": lambda world, _: world.publish("gold", "silver"),
+    "silver is quoted": lambda world, _: world.publish("silver", moved=False),
     "time passes": lambda world, _: world.time_passes(),
     "a round": lambda world, _: world.round(),
     "all is renewed": lambda world, _: world.hub._renew(EVERY_METAL),
-    "the slow one stops": lambda _, clients: setattr(clients[1].sink, "held", True),
+    "the slow one stops": lambda _, clients: setattr(clients[1].sink, "paused", True),
     "the slow one drains": lambda _, clients: clients[1].sink.drain(),
     "an interval ends": lambda _, clients: clients[2].interval_ends(),
     "the slow one adds silver": lambda _, clients: clients[1].subscribe(SILVER),
@@ -259,14 +261,14 @@ STEPS: dict[str, Callable[[World, list[Client]], Any]] = {
     "the slow one gives silver up": lambda _, clients: clients[1].unsubscribe(SILVER),
     "another comes": lambda world, clients: clients.append(Client(world)),
     "one comes back": lambda world, clients: clients.append(Client(world, since=clients[0].seen)),
-    "redis loses a tick": lambda world, _: world.write("gold"),
+    "redis loses a publication": lambda world, _: world.write("gold"),
     "redis loses many": lambda world, _: [world.write("gold", "silver") for _ in range(5)],
 }
 
 
 @settings(max_examples=500)
 @given(steps=st.lists(st.sampled_from(sorted(STEPS)), max_size=14))
-def test_each_client_is_told_each_move_of_its_metals_once_and_in_order(steps: list[str]) -> None:
+def test_each_client_gets_each_move_of_its_metals_once_and_in_order(steps: list[str]) -> None:
     asyncio.run(follow(steps))
 
 

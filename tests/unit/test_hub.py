@@ -1,4 +1,4 @@
-"""The hub: what it does when ticks go missing, clients are slow, or Redis and the database are away."""
+"""The hub: what it does when publications go missing, clients are slow, or Redis and the database are away."""
 
 import asyncio
 import datetime as dt
@@ -53,7 +53,7 @@ class World:
     """A database and a Redis that a test can take away, and a hub between them."""
 
     def __init__(self) -> None:
-        self.ticks: list[Publication] = []
+        self.publications: list[Publication] = []
         self.epoch = "first"
         self.remembered: list[Position] = []
         self.hidden: set[Metal] = set()
@@ -106,37 +106,39 @@ class World:
         if self.hangs:
             self.hung += 1
             await asyncio.Event().wait()
-        seq = self.ticks[-1].seq if self.ticks else 0
+        seq = self.publications[-1].seq if self.publications else 0
         if since.epoch == self.epoch and since.seq > seq:
             self.epoch = f"not {self.epoch}"  # as prices.publishing.snapshot draws another
         after = since.seq if since.epoch == self.epoch else 0
-        ticks = [replace(tick, epoch=self.epoch) for tick in self.ticks if tick.seq > after]
+        publications = [
+            replace(publication, epoch=self.epoch) for publication in self.publications if publication.seq > after
+        ]
         quotes: dict[Metal, PublishedQuote] = {}
-        for tick in self.ticks:
-            quotes |= {each.quote.metal: each for each in tick.quotes}
+        for publication in self.publications:
+            quotes |= {each.quote.metal: each for each in publication.quotes}
         return Snapshot(
             position=Position(self.epoch, seq, NOW),
             quotes={metal: each for metal, each in quotes.items() if metal not in self.hidden},
-            publications=tuple(tick for tick in ticks if tick.seq >= self.kept_from),
-            moves=tuple((tick.seq, move) for tick in ticks for move in tick.changes),
+            publications=tuple(publication for publication in publications if publication.seq >= self.kept_from),
+            moves=tuple((publication.seq, move) for publication in publications for move in publication.changes),
             moves_since=max(after, self.moves_since),
             freshness_limit=self.freshness_limit,
         )
 
     def write(self, *quotes: Quote, seq: int | None = None, moved: bool = False) -> Publication:
-        """A tick in the database that Redis has not brought."""
-        previous = self.ticks[-1].seq if self.ticks else 0
-        tick = published(seq or previous + 1, *quotes, moved=moved)
-        self.ticks.append(tick)
-        return tick
+        """A publication in the database that Redis has not brought."""
+        previous = self.publications[-1].seq if self.publications else 0
+        publication = published(seq or previous + 1, *quotes, moved=moved)
+        self.publications.append(publication)
+        return publication
 
-    async def bring(self, tick: Publication) -> None:
-        """Redis brings a tick."""
+    async def bring(self, publication: Publication) -> None:
+        """Redis brings a publication."""
         await self.layer.group_send(
             publish.GROUP,
             {
                 "type": publish.PUBLICATION,
-                "tick": msgspec.msgpack.encode(PublicationMessage.of(replace(tick, epoch=self.epoch))),
+                "tick": msgspec.msgpack.encode(PublicationMessage.of(replace(publication, epoch=self.epoch))),
             },
         )
 
@@ -205,7 +207,7 @@ async def client(world: World) -> Client:
     return client
 
 
-async def test_a_tick_that_redis_brings_goes_out_without_the_database(world: World, client: Client) -> None:
+async def test_a_publication_that_redis_brings_goes_out_without_the_database(world: World, client: Client) -> None:
     world.broken = True
     await world.bring(world.write(quote(price="101")))
     message = await client.next("priceUpdate")
@@ -227,7 +229,7 @@ async def test_clients_that_join_are_counted_as_sharing_their_snapshot(rarely: W
     assert counted("swarna_frames_shared_total") == 6
 
 
-async def test_a_tick_that_redis_lost_is_filled_in_from_the_database(world: World, client: Client) -> None:
+async def test_a_publication_that_redis_lost_is_filled_in_from_the_database(world: World, client: Client) -> None:
     world.write(quote(price="150"), moved=True)
     await world.bring(world.write(quote(price="151")))
     message = await client.next("priceUpdate")
@@ -235,24 +237,24 @@ async def test_a_tick_that_redis_lost_is_filled_in_from_the_database(world: Worl
     assert len(message["changes"]) == 1
 
 
-async def test_a_tick_that_redis_lost_comes_without_a_later_one_too(world: World, client: Client) -> None:
+async def test_a_publication_that_redis_lost_comes_without_a_later_one_too(world: World, client: Client) -> None:
     world.write(quote(price="150"))
     assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 150
 
 
-async def test_a_tick_that_comes_twice_goes_out_once(world: World, client: Client) -> None:
-    tick = world.write(quote(price="101"))
-    await world.bring(tick)
-    await world.bring(tick)
+async def test_a_publication_that_comes_twice_goes_out_once(world: World, client: Client) -> None:
+    publication = world.write(quote(price="101"))
+    await world.bring(publication)
+    await world.bring(publication)
     await world.bring(world.write(quote(price="102")))
     assert [(await client.next("priceUpdate"))["seq"] for _ in range(2)] == [2, 3]
 
 
 async def test_a_gap_that_cannot_be_filled_is_a_snapshot_never_continuity(world: World, client: Client) -> None:
-    world.ticks.clear()
-    world.ticks.append(published(900, quote(price="175")))
+    world.publications.clear()
+    world.publications.append(published(900, quote(price="175")))
     world.moves_since = 899
-    await world.bring(world.ticks[-1])
+    await world.bring(world.publications[-1])
     message = await client.next("priceUpdate")
     assert (message["seq"], message["snapshot"]) == (900, True)
 
@@ -260,12 +262,12 @@ async def test_a_gap_that_cannot_be_filled_is_a_snapshot_never_continuity(world:
 async def test_a_database_that_was_put_back_is_believed(world: World, client: Client) -> None:
     await world.bring(world.write(quote(price="101"), seq=500))
     await client.next("priceUpdate")
-    world.ticks[:] = [published(7, quote(price="99"))]
+    world.publications[:] = [published(7, quote(price="99"))]
     message = await client.next("priceUpdate")
     assert (message["data"]["gold"]["price"], message["seq"], message["snapshot"]) == (99, 7, True)
 
 
-async def test_a_slow_client_gets_one_merged_update_when_it_wakes(world: World, client: Client) -> None:
+async def test_a_slow_client_gets_one_merged_update_when_it_reads_again(world: World, client: Client) -> None:
     client.free.clear()
     for price in range(101, 111):
         await world.bring(world.write(quote(price=str(price)), moved=price == 105))
@@ -298,7 +300,7 @@ async def batched(rarely: World) -> AsyncIterator[Client]:
     await hub.stop()
 
 
-async def test_what_comes_soon_after_an_update_goes_out_merged_at_the_batchs_end(
+async def test_publications_soon_after_an_update_go_out_merged_at_the_batchs_end(
     rarely: World, batched: Client
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -310,7 +312,7 @@ async def test_what_comes_soon_after_an_update_goes_out_merged_at_the_batchs_end
     assert (merged["seq"], len(merged["changes"])) == (4, 3)
 
 
-async def test_ticks_as_far_apart_as_updates_may_be_are_not_late_for_ever(rarely: World, batched: Client) -> None:
+async def test_publications_an_interval_apart_are_not_late_for_ever(rarely: World, batched: Client) -> None:
     loop = asyncio.get_running_loop()
     due, waited = loop.time() + BATCH / 5, [BATCH]
     async with asyncio.timeout(30 * BATCH):  # by a tenth of an interval each time: eight, on an idle machine
@@ -393,7 +395,7 @@ async def test_a_quote_grows_old_while_the_wall_clock_is_wrong(world: World, cli
     assert current.is_stale(current.quotes[Metal.GOLD], world.now)  # in REST
 
 
-async def test_a_price_that_turns_stale_with_a_tick_of_another_metal_is_sent_again(
+async def test_a_price_that_turns_stale_with_a_publication_of_another_metal_is_sent_again(
     rarely: World, client: Client
 ) -> None:
     await client.see("gold")
@@ -403,7 +405,7 @@ async def test_a_price_that_turns_stale_with_a_tick_of_another_metal_is_sent_aga
     assert (list(message["data"]), message["data"]["gold"]["stale"]) == (["gold"], True)
 
 
-async def test_a_metal_that_is_switched_off_with_a_tick_of_another_leaves_the_screen_too(
+async def test_a_metal_that_is_switched_off_with_a_publication_of_another_leaves_the_screen_too(
     rarely: World, client: Client
 ) -> None:
     await client.see("gold")
@@ -413,7 +415,7 @@ async def test_a_metal_that_is_switched_off_with_a_tick_of_another_leaves_the_sc
     assert (await client.next("priceUpdate"))["data"] == {}
 
 
-async def test_a_client_that_comes_back_before_the_first_reading_is_told_what_it_missed(world: World) -> None:
+async def test_a_client_that_comes_back_before_the_first_reading_gets_what_it_missed(world: World) -> None:
     for price in ("100", "101", "102", "103", "104"):
         world.write(quote(price=price), moved=True)
     client = Client(world.hub)
@@ -426,8 +428,8 @@ async def test_a_client_that_comes_back_before_the_first_reading_is_told_what_it
     assert (message["seq"], message["snapshot"], len(message["changes"])) == (5, False, 1)
 
 
-async def test_a_price_whose_tick_is_kept_no_longer_is_shown_all_the_same(world: World) -> None:
-    """A process that starts on a Sunday, where ticks are kept for a day."""
+async def test_a_price_whose_publication_is_kept_no_longer_is_shown_all_the_same(world: World) -> None:
+    """A process that starts on a Sunday, where publications are kept for a day."""
     world.write(quote(price="100"))
     world.kept_from = 2
     client = Client(world.hub)
@@ -436,7 +438,7 @@ async def test_a_price_whose_tick_is_kept_no_longer_is_shown_all_the_same(world:
     assert (message["seq"], message["data"]["gold"]["price"], message["snapshot"]) == (1, 100, True)
 
 
-async def test_a_client_that_missed_no_price_is_told_which_turned_stale_while_it_was_away(world: World) -> None:
+async def test_a_client_that_missed_no_price_gets_those_that_turned_stale_while_it_was_away(world: World) -> None:
     world.hub = world.make_hub(batch_interval=dt.timedelta(seconds=1))
     world.broken = True
     client = Client(world.hub)
@@ -455,20 +457,20 @@ async def test_a_client_that_missed_no_price_is_told_which_turned_stale_while_it
 @pytest.mark.parametrize(
     "other", [replace(quote(price="9"), currency="USD"), quote(price="9", source="simulated")], ids=["currency", "lane"]
 )
-async def test_what_a_worker_that_is_set_up_otherwise_publishes_is_not_shown_here(
+async def test_publications_of_a_worker_with_other_settings_are_not_shown(
     rarely: World, client: Client, other: Quote
 ) -> None:
     rarely.kinds.discard(PriceKind.SIMULATED)
-    tick = published(2, other)
-    rarely.ticks.append(published(2))  # as the database has it for whoever shows rupees
-    await rarely.bring(tick)
+    publication = published(2, other)
+    rarely.publications.append(published(2))  # as the database has it for whoever shows rupees
+    await rarely.bring(publication)
     await rarely.bring(rarely.write(quote("silver", price="5")))
     message = await client.next("priceUpdate")
     assert (message["seq"], message["data"]["gold"]["price"]) == (3, 100)
 
 
-async def test_an_emptied_database_is_believed_and_its_next_tick_shown(world: World, client: Client) -> None:
-    world.ticks.clear()
+async def test_an_emptied_database_is_followed_and_its_next_publication_shown(world: World, client: Client) -> None:
+    world.publications.clear()
     assert (await client.next("status"))["feed"] == "down"
     await world.bring(world.write(quote(price="77")))
     assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 77
@@ -493,7 +495,7 @@ async def test_a_defect_does_not_end_the_watch_over_the_clock(
     assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
 
 
-async def test_a_stale_price_never_looks_fresh_on_its_way_in(world: World, client: Client) -> None:
+async def test_a_price_that_is_stale_on_arrival_is_shown_as_stale(world: World, client: Client) -> None:
     await world.bring(world.write(quote(price="101", at=NOW - dt.timedelta(days=2))))
     assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
 
@@ -543,8 +545,8 @@ async def test_a_database_that_was_put_back_is_no_fault_of_the_subscription(
         await client.next("priceUpdate")
     await world.two_looks()
     world.epoch = "second"
-    world.ticks[:] = [published(1, quote(price="50"))]
-    await world.bring(world.ticks[0])
+    world.publications[:] = [published(1, quote(price="50"))]
+    await world.bring(world.publications[0])
     await client.next("priceUpdate")
     await world.two_looks()
     assert not caplog.records
@@ -561,7 +563,7 @@ async def test_a_subscription_that_brings_nothing_while_the_database_has_news_is
 
 
 async def test_a_silent_subscription_is_renewed_though_there_is_no_news(rarely: World, client: Client) -> None:
-    await rarely.layer.flush()  # who listens now hears no more, and is not told
+    await rarely.layer.flush()  # subscribers get no more messages, and no notice of that
     async with asyncio.timeout(8):
         while not rarely.layer.groups.get(publish.GROUP):
             await asyncio.sleep(0.05)
@@ -569,7 +571,7 @@ async def test_a_silent_subscription_is_renewed_though_there_is_no_news(rarely: 
     assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
 
 
-async def test_a_look_at_the_database_that_does_not_end_is_given_up_said_once_and_begun_anew(
+async def test_a_reading_that_does_not_end_is_given_up_logged_once_and_begun_anew(
     world: World,
     client: Client,
     monkeypatch: pytest.MonkeyPatch,
@@ -592,7 +594,7 @@ async def test_a_look_at_the_database_that_does_not_end_is_given_up_said_once_an
     assert world.hub.feed.trouble() is None
 
 
-async def test_a_watch_of_the_database_that_has_stopped_is_told(
+async def test_a_reading_of_the_database_that_has_stopped_is_named(
     rarely: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert rarely.hub.feed.trouble() is None
@@ -615,7 +617,7 @@ async def test_without_redis_prices_come_by_the_database_and_it_is_said_once(
     assert len(lost) == 1
 
 
-async def test_without_a_database_clients_keep_what_they_have_and_it_is_said_once(
+async def test_without_a_database_clients_keep_their_prices_and_it_is_logged_once(
     world: World, client: Client, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
 ) -> None:
     listen_to("streaming")
@@ -632,7 +634,7 @@ async def test_without_a_database_clients_keep_what_they_have_and_it_is_said_onc
     assert caplog.records[-1].getMessage() == "the database is back"
 
 
-async def test_a_client_before_the_first_price_is_told_that_the_feed_is_down(world: World) -> None:
+async def test_a_client_before_the_first_price_sees_that_the_feed_is_down(world: World) -> None:
     client = Client(world.hub)
     world.hub.join(client.connection)
     assert (await client.next("status"))["feed"] == "down"
@@ -641,7 +643,7 @@ async def test_a_client_before_the_first_price_is_told_that_the_feed_is_down(wor
     assert (await client.next("status"))["feed"] == "live"
 
 
-async def test_a_full_hub_takes_nobody_in_until_somebody_leaves(world: World, client: Client) -> None:
+async def test_a_full_hub_admits_no_client_until_one_leaves(world: World, client: Client) -> None:
     others = [Client(world.hub) for _ in range(3)]
     assert [world.hub.join(other.connection) for other in others] == [True, True, False]
     world.hub.leave(client.connection, CloseReason.CLIENT)
@@ -673,7 +675,7 @@ async def test_a_database_that_was_emptied_and_grew_past_us_is_believed_by_every
     await rarely.bring(rarely.write(quote("silver", price="5")))
     await client.next("priceUpdate")
     await client.see("silver")
-    rarely.ticks[:] = [published(seq, quote(price="100")) for seq in range(1, 10)]
+    rarely.publications[:] = [published(seq, quote(price="100")) for seq in range(1, 10)]
     rarely.epoch = "second"
     await rarely.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
     assert (await client.next("priceUpdate"))["data"] == {}
@@ -690,7 +692,7 @@ async def quoted_at(world: World, client: Client, at: dt.datetime, price: str = 
     """It is `at`, and the client has been sent a gold price of that moment."""
     world.now = at
     await world.bring(world.write(quote(price=price, at=at)))
-    while (await client.next("priceUpdate"))["seq"] < world.ticks[-1].seq:
+    while (await client.next("priceUpdate"))["seq"] < world.publications[-1].seq:
         pass
 
 
@@ -739,7 +741,7 @@ async def test_a_price_of_the_close_stays_fresh_over_the_weekend_and_ages_from_t
         # A look at the time, and a client that comes then.
         await rarely.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
         await rarely.bring(rarely.write(quote("silver", price=str(len(stale) + 1), at=now)))
-        while (message := await client.next("priceUpdate"))["seq"] < rarely.ticks[-1].seq:
+        while (message := await client.next("priceUpdate"))["seq"] < rarely.publications[-1].seq:
             pass
         stale[now] = message["data"]["gold"]["stale"]
     assert list(stale.values()) == [False, False, False, True]
@@ -781,7 +783,7 @@ async def resumed(client: Client, since: int, epoch: str | None) -> dict[str, An
 
 
 @pytest.mark.parametrize(("epoch", "is_snapshot"), [("first", False), (None, False), ("another", True)])
-async def test_who_comes_back_from_another_history_is_given_the_state(
+async def test_a_client_that_comes_back_from_another_history_gets_the_state(
     rarely: World, client: Client, epoch: str | None, is_snapshot: bool
 ) -> None:
     await rarely.bring(rarely.write(quote(price="150"), moved=True))
@@ -790,36 +792,38 @@ async def test_who_comes_back_from_another_history_is_given_the_state(
     assert (message["epoch"], message["snapshot"], len(message["changes"])) == ("first", is_snapshot, not is_snapshot)
 
 
-async def test_who_knows_of_a_new_history_before_this_process_is_not_sent_the_old_one(
+async def test_a_client_that_knows_a_new_history_before_this_process_never_gets_the_old_one(
     rarely: World, client: Client
 ) -> None:
     rarely.epoch = "second"
-    rarely.ticks[:] = [published(seq, quote(price=str(100 + seq)), moved=True) for seq in range(1, 4)]
+    rarely.publications[:] = [published(seq, quote(price=str(100 + seq)), moved=True) for seq in range(1, 4)]
     message = await resumed(client, 2, "second")
     assert (message["epoch"], message["seq"], message["snapshot"], len(message["changes"])) == ("second", 3, False, 1)
 
 
-async def test_a_tick_of_another_history_is_not_joined_to_this_one(rarely: World, client: Client) -> None:
+async def test_a_publication_of_another_history_is_not_joined_to_this_one(rarely: World, client: Client) -> None:
     rarely.epoch = "second"
-    rarely.ticks[:] = [published(1, quote(price="50"))]
+    rarely.publications[:] = [published(1, quote(price="50"))]
     await rarely.bring(rarely.write(quote(price="51"), moved=True))
     message = await client.next("priceUpdate")
     assert (message["epoch"], message["seq"], message["snapshot"], message["changes"]) == ("second", 2, True, [])
 
 
-async def test_a_tick_with_a_number_that_was_given_away_makes_the_hub_look(rarely: World, client: Client) -> None:
-    """The database was put back under its old epoch: nobody but the hub knows what it has seen."""
+async def test_a_publication_with_a_known_number_makes_the_feed_read_the_database(
+    rarely: World, client: Client
+) -> None:
+    """The database was restored under its old epoch: only the feed knows a later position."""
     for price in ("101", "102"):
         await rarely.bring(rarely.write(quote(price=price)))
         await client.next("priceUpdate")
-    rarely.ticks[:] = rarely.ticks[:1]
+    rarely.publications[:] = rarely.publications[:1]
     await rarely.bring(replace(rarely.write(quote(price="77")), published_at=NOW + dt.timedelta(hours=1)))
     message = await client.next("priceUpdate")
     assert (message["epoch"], message["snapshot"], message["data"]["gold"]["price"]) == ("not first", True, 77)
 
 
 @pytest.mark.parametrize(("epoch", "moves"), [("first", 1), ("another", 0)])
-async def test_what_a_client_has_seen_is_judged_by_the_first_reading(world: World, epoch: str, moves: int) -> None:
+async def test_a_position_counts_by_the_epoch_of_the_first_reading(world: World, epoch: str, moves: int) -> None:
     world.broken = True
     client = Client(world.hub)
     world.hub.join(client.connection)

@@ -70,7 +70,7 @@ def test_a_fan_out_counts_once_for_all_its_clients() -> None:
 
 
 @pytest.mark.parametrize(("age", "times"), [(-0.2, 1), (None, 0)])
-def test_an_age_is_never_negative_and_only_a_ticks(age: float | None, times: int) -> None:
+def test_an_age_is_never_negative_and_only_of_a_publication(age: float | None, times: int) -> None:
     metrics = Metrics()
     metrics.fanned_out(sent=1, skipped=0, shared=0, bytes=1, seconds=0.001, age_seconds=age)
     assert metrics.registry.get_sample_value("swarna_update_age_seconds_count") == times

@@ -1,4 +1,4 @@
-"""The tick log: every client is told everything that concerns it, once, whatever it has seen before."""
+"""The publication log: every client gets everything that concerns it, once, whatever it has seen before."""
 
 import datetime as dt
 import json
@@ -37,7 +37,7 @@ def quoted(seq: int, price: int = 100, source: str = "gold_api_com") -> Quoted:
     )
 
 
-def tick(seq: int, *metals: str, moved: tuple[str, ...] = ()) -> PublicationMessage:
+def publication(seq: int, *metals: str, moved: tuple[str, ...] = ()) -> PublicationMessage:
     return PublicationMessage(
         epoch="first",
         seq=seq,
@@ -62,109 +62,118 @@ def new_log(moves: int = 1024) -> PublicationLog:
     return log
 
 
-def log_of(*ticks: PublicationMessage, moves: int = 1024) -> PublicationLog:
+def log_of(*publications: PublicationMessage, moves: int = 1024) -> PublicationLog:
     log = new_log(moves)
-    assert all(log.append(each) for each in ticks)
+    assert all(log.append(each) for each in publications)
     return log
 
 
-def told(update: Update | None) -> dict[str, Any]:
+def sent(update: Update | None) -> dict[str, Any]:
     assert update is not None
     message: dict[str, Any] = json.loads(update.frame.payload)
     return message
 
 
 def test_a_new_client_gets_a_snapshot_of_its_metals() -> None:
-    message = told(log_of(tick(1), tick(2, "gold", moved=("gold",))).update(frozenset({"gold", "silver"}), None))
+    message = sent(
+        log_of(publication(1), publication(2, "gold", moved=("gold",))).update(frozenset({"gold", "silver"}), None)
+    )
     assert (message["snapshot"], message["seq"], message["changes"]) == (True, 2, [])
     assert {metal: data["price"] for metal, data in message["data"].items()} == {"gold": 1002, "silver": 1001}
 
 
-def test_a_client_that_has_seen_everything_is_told_nothing() -> None:
-    assert log_of(tick(1)).update(EVERY_METAL, 1) is None
+def test_a_client_that_has_seen_everything_gets_no_update() -> None:
+    assert log_of(publication(1)).update(EVERY_METAL, 1) is None
 
 
-def test_a_client_is_told_nothing_when_none_of_its_metals_moved() -> None:
-    assert log_of(tick(1), tick(2, "gold")).update(frozenset({"silver"}), 1) is None
+def test_a_client_gets_no_update_without_a_new_quote_of_its_metals() -> None:
+    assert log_of(publication(1), publication(2, "gold")).update(frozenset({"silver"}), 1) is None
 
 
-def test_an_update_holds_all_of_a_clients_metals_and_only_those() -> None:
-    message = told(log_of(tick(1), tick(2, "gold")).update(frozenset({"gold", "silver"}), 1))
+def test_an_update_has_all_of_a_clients_metals_and_only_those() -> None:
+    message = sent(log_of(publication(1), publication(2, "gold")).update(frozenset({"gold", "silver"}), 1))
     assert message["data"].keys() == {"gold", "silver"}
 
 
-def test_a_client_that_missed_ticks_gets_them_merged_with_every_significant_move() -> None:
-    log = log_of(tick(1), tick(2, moved=("gold",)), tick(3, moved=("silver",)), tick(4, moved=("gold",)))
-    message = told(log.update(frozenset({"gold"}), 1))
+def test_a_client_that_missed_publications_gets_them_merged_with_every_significant_move() -> None:
+    log = log_of(
+        publication(1),
+        publication(2, moved=("gold",)),
+        publication(3, moved=("silver",)),
+        publication(4, moved=("gold",)),
+    )
+    message = sent(log.update(frozenset({"gold"}), 1))
     assert (message["snapshot"], message["seq"]) == (False, 4)
     assert [change["changePercent"] for change in message["changes"]] == [2, 4]
 
 
-def test_a_client_that_missed_more_moves_than_are_held_gets_a_snapshot() -> None:
-    log = log_of(*(tick(seq, moved=("gold",)) for seq in range(1, 6)), moves=3)
-    assert told(log.update(EVERY_METAL, 1))["snapshot"] is True
-    assert told(log.update(EVERY_METAL, 2))["snapshot"] is False
+def test_a_client_that_missed_more_moves_than_are_kept_gets_a_snapshot() -> None:
+    log = log_of(*(publication(seq, moved=("gold",)) for seq in range(1, 6)), moves=3)
+    assert sent(log.update(EVERY_METAL, 1))["snapshot"] is True
+    assert sent(log.update(EVERY_METAL, 2))["snapshot"] is False
 
 
-def test_however_many_ticks_a_client_missed_it_is_told_the_moves() -> None:
-    log = log_of(tick(1), tick(2, moved=("gold",)), *(tick(seq) for seq in range(3, 1000)))
-    message = told(log.update(EVERY_METAL, 1))
+def test_however_many_publications_a_client_missed_it_gets_the_moves() -> None:
+    log = log_of(publication(1), publication(2, moved=("gold",)), *(publication(seq) for seq in range(3, 1000)))
+    message = sent(log.update(EVERY_METAL, 1))
     assert (message["snapshot"], [change["changePercent"] for change in message["changes"]]) == (False, [2])
 
 
-def test_a_gap_of_more_ticks_than_are_read_costs_no_move_where_the_moves_are_all_there() -> None:
-    log = log_of(tick(1), tick(2, moved=("gold",)))
-    missed = tick(3, moved=("silver",)).changes
+def test_a_gap_of_more_publications_than_are_read_costs_no_move_where_the_moves_are_all_there() -> None:
+    log = log_of(publication(1), publication(2, moved=("gold",)))
+    missed = publication(3, moved=("silver",)).changes
     log.replace(
         Position("first", 900, AT),
         {metal: quoted(900) for metal in METALS},
-        [tick(900)],
+        [publication(900)],
         [(3, missed[0])],
         moves_since=2,
     )
-    message = told(log.update(EVERY_METAL, 1))
+    message = sent(log.update(EVERY_METAL, 1))
     assert (message["seq"], message["snapshot"]) == (900, False)
     assert [(change["metal"], change["changePercent"]) for change in message["changes"]] == [("gold", 2), ("silver", 3)]
 
 
 def test_a_gap_whose_moves_are_not_all_there_is_a_snapshot() -> None:
-    log = log_of(tick(1), tick(2))
-    log.replace(Position("first", 900, AT), {metal: quoted(900) for metal in METALS}, [tick(900)], [], moves_since=899)
-    assert told(log.update(EVERY_METAL, 2))["snapshot"] is True
-    assert told(log.update(EVERY_METAL, 899))["snapshot"] is False
+    log = log_of(publication(1), publication(2))
+    log.replace(
+        Position("first", 900, AT), {metal: quoted(900) for metal in METALS}, [publication(900)], [], moves_since=899
+    )
+    assert sent(log.update(EVERY_METAL, 2))["snapshot"] is True
+    assert sent(log.update(EVERY_METAL, 899))["snapshot"] is False
 
 
 def test_a_client_from_the_future_gets_a_snapshot() -> None:
-    assert told(log_of(tick(1)).update(EVERY_METAL, 99))["snapshot"] is True
+    assert sent(log_of(publication(1)).update(EVERY_METAL, 99))["snapshot"] is True
 
 
-def test_a_tick_that_does_not_follow_is_not_taken() -> None:
-    log = log_of(tick(1))
-    assert not log.append(tick(3))
+def test_a_publication_that_does_not_follow_is_not_taken() -> None:
+    log = log_of(publication(1))
+    assert not log.append(publication(3))
     assert log.seq == 1
 
 
 def test_clients_in_step_share_one_text() -> None:
-    log = log_of(tick(1), tick(2))
+    log = log_of(publication(1), publication(2))
     first, second = log.update(EVERY_METAL, 1), log.update(frozenset(METALS), 1)
     assert first is second
 
 
 def test_strangers_since_values_do_not_fill_memory() -> None:
-    log = log_of(tick(1))
+    log = log_of(publication(1))
     for since in range(100, 5000):
         log.update(EVERY_METAL, since)
     assert len(log._cache) <= 512
 
 
 def test_a_stale_metal_is_marked_until_its_next_quote() -> None:
-    log = log_of(tick(1))
+    log = log_of(publication(1))
     assert log.mark_stale(frozenset({"gold"})) == {"gold"}
     assert log.mark_stale(frozenset({"gold"})) == frozenset()
-    data = told(log.update(EVERY_METAL, None))["data"]
+    data = sent(log.update(EVERY_METAL, None))["data"]
     assert [data[metal]["stale"] for metal in METALS] == [True, False, False, False]
-    log.append(tick(2))
-    assert told(log.update(EVERY_METAL, 1))["data"]["gold"]["stale"] is False
+    log.append(publication(2))
+    assert sent(log.update(EVERY_METAL, 1))["data"]["gold"]["stale"] is False
 
 
 def test_nothing_is_sent_before_there_is_a_price() -> None:
@@ -176,27 +185,27 @@ metal_sets = st.frozensets(st.sampled_from(METALS), min_size=1)
 
 @given(
     history=st.lists(st.tuples(metal_sets, st.frozensets(st.sampled_from(METALS))), min_size=1, max_size=12),
-    held=st.integers(1, 6),
+    kept=st.integers(1, 6),
     metals=metal_sets,
-    looks=st.lists(st.booleans(), min_size=12, max_size=12),
+    reads=st.lists(st.booleans(), min_size=12, max_size=12),
 )
-def test_a_client_that_looks_now_and_then_ends_with_every_newest_price_and_every_move(
-    history: list[tuple[frozenset[str], frozenset[str]]], held: int, metals: frozenset[str], looks: list[bool]
+def test_a_client_that_reads_now_and_then_ends_with_every_newest_price_and_every_move(
+    history: list[tuple[frozenset[str], frozenset[str]]], kept: int, metals: frozenset[str], reads: list[bool]
 ) -> None:
-    """Against a brute-force oracle: whatever a client slept through, nothing is lost or told twice in silence."""
-    log = new_log(held)
+    """Against a brute-force oracle: whatever a client missed, nothing is lost or sent twice in silence."""
+    log = new_log(kept)
     since: int | None = None
     prices: dict[str, int] = {}
     moves: list[tuple[str, int]] = []
     expected_moves: list[tuple[str, int]] = []
     for seq, (quotes, moved) in enumerate(history, start=1):
-        log.append(tick(seq, *quotes, moved=tuple(sorted(moved & quotes))))
+        log.append(publication(seq, *quotes, moved=tuple(sorted(moved & quotes))))
         expected_moves += [(metal, seq) for metal in sorted(moved & quotes & metals)]
-        if not looks[seq - 1] and seq < len(history):
+        if not reads[seq - 1] and seq < len(history):
             continue
         update = log.update(metals, since)
         if update:
-            message = told(update)
+            message = sent(update)
             prices = {metal: data["price"] for metal, data in message["data"].items()}
             if message["snapshot"]:
                 moves = list(expected_moves)

@@ -21,8 +21,8 @@ from streaming.protocol import CANDLES, EVERY_METAL, ClientError, ErrorCode, par
 from streaming.publication_log import PublicationLog
 from tests.support.quotes import NOW
 from tests.support.server import Server
-from tests.support.stream_client import ask, receive
-from tests.unit.test_publication_log import tick
+from tests.support.stream_client import exchange, receive
+from tests.unit.test_publication_log import publication
 
 MINUTE = dt.timedelta(minutes=1)
 ONE = frozenset({"1m"})
@@ -41,48 +41,48 @@ def log_of(*updates: CandleUpdate) -> CandleLog:
     return log
 
 
-def told(log: CandleLog, since: int | None) -> list[tuple[str, int, bool]]:
+def sent(log: CandleLog, since: int | None) -> list[tuple[str, int, bool]]:
     """Start, close and whether it is closed of the minutes of gold."""
     minutes = log.changed(["gold"], ONE, since)["gold"]["1m"]
     return [(each.start[14:16], int(each.close), each.closed) for each in minutes]
 
 
-def test_a_snapshot_holds_the_live_candle_alone() -> None:
-    assert told(log_of(candle(0, 1), candle(1, 2, 101)), None) == [("01", 101, False)]
+def test_a_snapshot_has_the_live_candle_alone() -> None:
+    assert sent(log_of(candle(0, 1), candle(1, 2, 101)), None) == [("01", 101, False)]
 
 
 def test_a_candle_closes_when_the_next_one_begins() -> None:
     log = log_of(candle(0, 1), candle(1, 2, 101))
-    assert told(log, 1) == [("00", 100, True), ("01", 101, False)]
-    assert told(log, 2) == [("01", 101, False)]
+    assert sent(log, 1) == [("00", 100, True), ("01", 101, False)]
+    assert sent(log, 2) == [("01", 101, False)]
 
 
-def test_a_client_that_missed_some_is_told_all_that_closed_meanwhile() -> None:
+def test_a_client_that_missed_some_is_sent_all_that_closed_meanwhile() -> None:
     log = log_of(*(candle(minute, minute + 1, 100 + minute) for minute in range(4)))
-    assert told(log, 1) == [("00", 100, True), ("01", 101, True), ("02", 102, True), ("03", 103, False)]
+    assert sent(log, 1) == [("00", 100, True), ("01", 101, True), ("02", 102, True), ("03", 103, False)]
 
 
-def test_a_closed_candle_that_is_corrected_is_told_again() -> None:
+def test_a_closed_candle_that_is_corrected_goes_out_again() -> None:
     log = log_of(candle(0, 1), candle(1, 2), candle(0, 3, 99))
-    assert told(log, 2) == [("00", 99, True), ("01", 100, False)]
+    assert sent(log, 2) == [("00", 99, True), ("01", 100, False)]
 
 
 def test_candles_that_closed_long_ago_are_let_go_but_for_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candles, "_LEAST_KEPT", 3)
     log = log_of(*(candle(minute, minute + 1) for minute in range(5)))
     log.forget_before(3)
-    assert (log.since, told(log, log.since)[0]) == (2, ("01", 100, True))
+    assert (log.since, sent(log, log.since)[0]) == (2, ("01", 100, True))
     log.forget_before(5)
-    assert (log.since, told(log, log.since)[0]) == (3, ("02", 100, True))
+    assert (log.since, sent(log, log.since)[0]) == (3, ("02", 100, True))
     log.forget_before(1000)
-    assert (log.since, len(told(log, log.since))) == (3, 3)
+    assert (log.since, len(sent(log, log.since))) == (3, 3)
 
 
-def test_a_client_that_waits_for_more_ticks_than_are_held_loses_no_candle() -> None:
+def test_a_client_that_waits_for_more_publications_than_are_kept_loses_no_candle() -> None:
     log = PublicationLog(currency="INR", publications=10, moves=10)
     log.replace(Position("first", 0, None), {}, [], [], moves_since=0)
     for seq in range(1, 200):
-        bare = tick(seq, "gold", moved=("gold",) if seq == 195 else ())
+        bare = publication(seq, "gold", moved=("gold",) if seq == 195 else ())
         log.append(msgspec.structs.replace(bare, candles={"gold": [candle(seq // 30, seq)]}))
     update = log.update(EVERY_METAL, 29, ONE)
     assert update is not None
@@ -99,7 +99,7 @@ def test_a_client_that_waits_for_more_ticks_than_are_held_loses_no_candle() -> N
     ]
 
 
-def test_only_the_intervals_that_were_asked_for_are_told() -> None:
+def test_only_the_intervals_that_are_wanted_go_out() -> None:
     log = log_of(candle(0, 1), candle(0, 1, interval=Interval.DAY))
     assert list(log.changed(["gold", "silver"], frozenset({"1d"}), None)["gold"]) == ["1d"]
     assert log.changed(["silver"], ONE, None) == {"silver": {}}
@@ -129,7 +129,7 @@ def test_rest_describes_the_fields_of_the_stream(
 
 def subscribe(client: Any, **more: Any) -> dict[str, Any]:
     """Subscribe to gold; the update that follows the answer."""
-    answer = ask(client, type="subscribe", metals=["gold"], **more)
+    answer = exchange(client, type="subscribe", metals=["gold"], **more)
     assert answer["type"] == "subscribed", answer
     return receive(client, "priceUpdate")
 
@@ -141,7 +141,7 @@ def at_ten(server: Server) -> dt.datetime:
     return now.replace(second=0, microsecond=0) - 3 * MINUTE
 
 
-def test_a_client_follows_the_candles_that_it_asked_for(server: Server, at_ten: dt.datetime) -> None:
+def test_a_client_follows_the_candles_that_it_wants(server: Server, at_ten: dt.datetime) -> None:
     server.publish(gold="13000", silver="165", quoted_at=at_ten)
     with connect(server.ws_url) as client, connect(server.ws_url) as other:
         snapshot = subscribe(client, candles=["1m", "1d"])
@@ -174,7 +174,7 @@ def test_a_web_process_that_starts_later_knows_the_candles(
     server.publish(platinum="4900", quoted_at=at_ten)
     server.publish(platinum="4910", quoted_at=at_ten + MINUTE)
     with connect(run_server().ws_url) as client:
-        ask(client, type="subscribe", metals=["platinum"], candles=["1m"])
+        exchange(client, type="subscribe", metals=["platinum"], candles=["1m"])
         (live,) = receive(client, "priceUpdate")["candles"]["platinum"]["1m"]
     assert (live["open"], live["closed"]) == (4910, False)
     assert json.dumps(live["start"]).endswith('Z"')

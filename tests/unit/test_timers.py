@@ -1,4 +1,4 @@
-"""Deadlines, against a plain list."""
+"""The timer wheel, against a plain list."""
 
 from hypothesis import given
 from hypothesis import strategies as st
