@@ -1,4 +1,4 @@
-"""What the API says of the prices in force: the same whether they were read from the database or from memory."""
+"""The API's answers with current prices, the same whether read from the database or from memory."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping
@@ -13,40 +13,42 @@ from prices.domain.quotes import Metal, PublishedQuote
 from prices.domain.wire import PriceData
 from prices.publishing import snapshot
 
-# In the ASGI scope of a process that has the prices in memory: what gives them, or None while it does not.
+# The key in the ASGI scope of a function that returns the prices in memory, or None while there are none.
 SNAPSHOT: Final = "swarna.snapshot"
 
 
 def snapshot_for(request: HttpRequest) -> snapshot.Snapshot:
-    """The prices in force: from this process's memory where it has them, else from the database."""
+    """The current prices, from this process's memory if it has them, else from the database."""
     remembered: Callable[[], snapshot.Snapshot | None] | None
     remembered = getattr(request, "scope", {}).get(SNAPSHOT)
     return (remembered() if remembered else None) or snapshot.read()
 
 
-def prices(current: snapshot.Snapshot, asked: Mapping[str, str], now: dt.datetime) -> dict[str, Any]:
-    """Every listed metal's quote, in the unit and purity that were asked for."""
+def prices(current: snapshot.Snapshot, measure: Mapping[str, str], now: dt.datetime) -> dict[str, Any]:
+    """Every listed metal's quote; `measure` is the requested `unit` and `purity`."""
     return {
-        "data": {metal.value: _quote(published, current, asked, now) for metal, published in current.quotes.items()},
+        "data": {metal.value: _quote(published, current, measure, now) for metal, published in current.quotes.items()},
         "epoch": current.position.epoch,
         "seq": current.position.seq,
         "market": market(now),
         "currency": settings.BASE_CURRENCY,
-        **asked,
+        **measure,
     }
 
 
-def price(current: snapshot.Snapshot, metal: str, asked: Mapping[str, str], now: dt.datetime) -> dict[str, Any] | None:
-    """One metal's; None where it has no price."""
+def price(
+    current: snapshot.Snapshot, metal: str, measure: Mapping[str, str], now: dt.datetime
+) -> dict[str, Any] | None:
+    """One metal's quote; None where it has no price."""
     published = current.quotes.get(Metal(metal)) if metal in set(Metal) else None
     if published is None:
         return None
     return {
         "metal": metal,
-        **_quote(published, current, asked, now),
+        **_quote(published, current, measure, now),
         "market": market(now),
         "currency": settings.BASE_CURRENCY,
-        **asked,
+        **measure,
     }
 
 
@@ -55,8 +57,11 @@ def market(now: dt.datetime) -> str:
 
 
 def _quote(
-    published: PublishedQuote, current: snapshot.Snapshot, asked: Mapping[str, str], now: dt.datetime
+    published: PublishedQuote, current: snapshot.Snapshot, measure: Mapping[str, str], now: dt.datetime
 ) -> dict[str, Any]:
-    data = PriceData.of(published.in_units(**asked), stale=current.is_stale(published, now))
-    fields: dict[str, Any] = msgspec.to_builtins(data, builtin_types=[Decimal])
-    return fields
+    return fields(PriceData.of(published.in_units(**measure), stale=current.is_stale(published, now)))
+
+
+def fields(data: msgspec.Struct) -> dict[str, Any]:
+    """The fields of a struct by name, for a renderer."""
+    return msgspec.to_builtins(data, builtin_types=[Decimal])  # type: ignore[no-any-return]

@@ -42,7 +42,7 @@ def save(
     assert transaction.get_connection().in_atomic_block
     unchanged = form_class(instance=row)
     kept = {name: unchanged.get_initial_for_field(field, name) for name, field in unchanged.fields.items()}
-    # A form tells by hidden initial values what was changed where a default moves, such as the current time.
+    # Where a default moves, as the current time does, a form finds changes by hidden initial values.
     data = kept | {unchanged.add_initial_prefix(name): value for name, value in kept.items()}
     data |= {"version": None} | {names[name]: value for name, value in changes.items()}
     form = form_class(data, instance=row)

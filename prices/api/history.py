@@ -1,4 +1,4 @@
-"""What was: ticks, candles and significant moves, of what this deployment shows."""
+"""Endpoints of history: the ticks, candles and significant moves that this deployment shows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -15,13 +15,12 @@ from infra import formats
 from infra.rest.renderers import CsvRenderer, NumberRenderer
 from infra.rest.strict import StrictView
 from prices.api import examples, pages
+from prices.api.answers import fields
 from prices.api.serializers import (
     CandlePageSerializer,
     CandleQuerySerializer,
-    CandleSerializer,
     ChangePageSerializer,
     ChangeQuerySerializer,
-    ChangeSerializer,
     HistoryPageSerializer,
     HistoryQuerySerializer,
     TickSerializer,
@@ -29,11 +28,11 @@ from prices.api.serializers import (
 from prices.domain.candles import Interval
 from prices.domain.quotes import PriceKind, shown_kinds, usual_kind
 from prices.domain.units import converted
+from prices.domain.wire import CandleData, ChangeData
 from prices.history import candle_store
 from prices.history.candle_store import Series
 from prices.models import ListedMetal, Price, SignificantChange
 
-_KEPT: Final = ("start", "open", "high", "low", "close", "ticks")
 _AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "close")
 
 
@@ -48,8 +47,8 @@ class _PagesView(StrictView):
     renderer_classes = [NumberRenderer, CsvRenderer]
 
     def page(self, about: Mapping[str, Any], data: Sequence[Any], following: Mapping[str, str] | None) -> Response:
-        """An answer. `following` are the parameters that ask for the rest, where there is one: `next`, as a header too,
-        which CSV has no other place for.
+        """Answer with a page. `following` holds the parameters of the next page, if there is one, whose address is in
+        `next`, and in the `Link` header for CSV.
         """
         address = pages.link(self.request, following) if following else None
         headers = {"Link": f'<{address}>; rel="next"'} if address else {}
@@ -67,18 +66,18 @@ class HistoryView(_PagesView):
         examples=[examples.HISTORY, examples.HISTORY_CSV],
     )
     def get(self, request: Request, metal: str) -> Response:
-        asked = self.params
-        rows = Price.shown().filter(metal=_listed(metal), **_range("at", asked))
-        if asked.get("source"):
-            rows = rows.filter(source=asked["source"])
+        params = self.params
+        rows = Price.shown().filter(metal=_listed(metal), **_range("at", params))
+        if params.get("source"):
+            rows = rows.filter(source=params["source"])
         after = None
-        if asked.get("cursor"):
-            at, number = asked["cursor"]
+        if params.get("cursor"):
+            at, number = params["cursor"]
             after = pages.moment(at), number
-        found, more = pages.newest_first(rows, "at", after, asked["limit"])
+        found, more = pages.newest_first(rows, "at", after, params["limit"])
         return self.page(
-            _per(metal, asked),
-            [_in_units(row, asked) for row in TickSerializer(found, many=True).data],
+            _per(metal, params),
+            [_in_units(row, params) for row in TickSerializer(found, many=True).data],
             {"cursor": pages.cursor(pages.microseconds(found[-1].at), found[-1].pk)} if more else None,
         )
 
@@ -94,24 +93,21 @@ class CandlesView(_PagesView):
         examples=[examples.CANDLES, examples.CANDLES_CSV],
     )
     def get(self, request: Request, metal: str) -> Response:
-        asked, limit, now, zone = self.params, self.params["limit"], timezone.now(), candle_store.zone()
-        interval = Interval(asked["interval"])
-        kind = PriceKind(asked["lane"]) if asked.get("lane") else usual_kind(settings.PRICE_PROVIDERS)
+        params, limit, now, zone = self.params, self.params["limit"], timezone.now(), candle_store.zone()
+        interval = Interval(params["interval"])
+        kind = PriceKind(params["lane"]) if params.get("lane") else usual_kind(settings.PRICE_PROVIDERS)
         series = Series(_listed(metal), settings.BASE_CURRENCY, kind)
-        begin = asked.get("from") or pages.moment(0)
-        rows = series.kept(interval, begin, asked.get("to") or interval.end(now, zone)).values(*_KEPT)
+        begin = params.get("from") or pages.moment(0)
+        rows = series.kept(interval, begin, params.get("to") or interval.end(now, zone))
         if kind not in shown_kinds(settings.PRICE_PROVIDERS):
             rows = rows.none()
-        newest = reversed(rows.order_by("-start")[:limit])
-        found = list(rows[: limit + 1] if asked.get("from") else newest)
-        candles = [
-            {**row, "end": (end := interval.end(row["start"], zone)), "closed": end <= now} for row in found[:limit]
-        ]
-        data = [_in_units(candle, asked) for candle in CandleSerializer(candles, many=True).data]
+        found = list(rows[: limit + 1]) if params.get("from") else list(rows.order_by("-start")[:limit])[::-1]
+        ends = [interval.end(row.start, zone) for row in found]
+        candles = [CandleData.of(row.value(), end, closed=end <= now) for row, end in zip(found, ends, strict=True)]
         return self.page(
-            {**_per(metal, asked), "interval": interval.value, "lane": kind.value},
-            data,
-            {"from": found[limit]["start"].isoformat().replace("+00:00", "Z")} if len(found) > limit else None,
+            {**_per(metal, params), "interval": interval.value, "lane": kind.value},
+            [_in_units(fields(candle), params) for candle in candles[:limit]],
+            {"from": found[limit].start.isoformat().replace("+00:00", "Z")} if len(found) > limit else None,
         )
 
 
@@ -126,49 +122,56 @@ class ChangesView(_PagesView):
         examples=[examples.CHANGES, examples.CHANGES_CSV],
     )
     def get(self, request: Request) -> Response:
-        asked = self.params
-        rows = SignificantChange.shown().filter(**_range("published_at", asked))
-        if asked.get("metal"):
-            rows = rows.filter(metal=asked["metal"])
-        if asked.get("direction"):
-            rows = rows.filter(**{f"change_percent__{'gt' if asked['direction'] == 'up' else 'lt'}": 0})
-        found, more = pages.newest_first(rows, "seq", asked.get("cursor"), asked["limit"])
+        params = self.params
+        rows = SignificantChange.shown().filter(**_range("published_at", params))
+        if params.get("metal"):
+            rows = rows.filter(metal=params["metal"])
+        if params.get("direction"):
+            rows = rows.filter(**{f"change_percent__{'gt' if params['direction'] == 'up' else 'lt'}": 0})
+        found, more = pages.newest_first(rows, "seq", params.get("cursor"), params["limit"])
         return self.page(
             {"currency": settings.BASE_CURRENCY, "unit": "gram"},
-            [ChangeSerializer(row).data for row in found],
+            [
+                {
+                    **fields(ChangeData.of(row.value())),
+                    "timestamp": formats.time(row.published_at),
+                    "seq": row.seq,
+                }
+                for row in found
+            ],
             {"cursor": pages.cursor(found[-1].seq, found[-1].pk)} if more else None,
         )
 
 
 def _listed(metal: str) -> str:
-    """Raises NotFound, which names the metals that there are."""
+    """The metal, if it is listed. Raises NotFound, which names the listed metals."""
     listed = ListedMetal.metals()
     if metal not in listed:
         raise NotFound(f"There is no metal {metal[:40]!r}. There are: {', '.join(listed) or 'none'}.")
     return metal
 
 
-def _range(field: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-    ends = {f"{field}__gte": asked.get("from"), f"{field}__lt": asked.get("to")}
+def _range(field: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    ends = {f"{field}__gte": params.get("from"), f"{field}__lt": params.get("to")}
     return {name: at for name, at in ends.items() if at is not None}
 
 
-def _per(metal: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+def _per(metal: str, params: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "metal": metal,
         "currency": settings.BASE_CURRENCY,
-        "unit": asked["unit"],
-        "purity": asked["purity"],
+        "unit": params["unit"],
+        "purity": params["purity"],
     }
 
 
-def _in_units(row: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The same row per the unit and purity that were asked for; without a bid or ask that there is not."""
-    as_it_is = (asked["unit"], asked["purity"]) == ("gram", "24k")
+def _in_units(row: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The row in the requested unit and purity, without a missing bid or ask."""
+    as_published = (params["unit"], params["purity"]) == ("gram", "24k")
     return {
         name: value
-        if as_it_is or name not in _AMOUNTS
-        else formats.number(converted(value, unit=asked["unit"], purity=asked["purity"]))
+        if as_published or name not in _AMOUNTS
+        else formats.number(converted(value, unit=params["unit"], purity=params["purity"]))
         for name, value in row.items()
         if value is not None or name not in ("bid", "ask")
     }

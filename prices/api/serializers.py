@@ -1,4 +1,4 @@
-"""What the API shows, in the stream's own words: a price has the fields of `data` in a `priceUpdate`."""
+"""The API's parameters, bodies and answers. A price has the fields of `data` in the stream's `priceUpdate`."""
 
 import contextlib
 import datetime as dt
@@ -25,14 +25,14 @@ _MARKET = ["open", "closed"]
 
 
 class QuerySerializer(StrictQuerySerializer):
-    """How a price is to be expressed; as streamed where nothing is asked for."""
+    """The measure of prices; by default the stream's."""
 
     unit = Choice(UNITS, default="gram")
     purity = Choice(PURITIES, default="24k")
 
 
 class Moment(serializers.DateTimeField):
-    """A time that prices can be of, with its offset; or a date alone, which begins at midnight of TIME_ZONE."""
+    """The time of a price, with its offset; or a date alone, as midnight in TIME_ZONE."""
 
     _HOW = (
         "Write a time with its offset, as 2026-09-24T08:00:00Z or 2026-09-24T13:30:00+05:30 "
@@ -45,7 +45,7 @@ class Moment(serializers.DateTimeField):
     }
 
     def __init__(self, *, first_year: int = 1900, **options: Any) -> None:
-        """`first_year` is that of a century."""
+        """`first_year` begins a century."""
         self.first_year = first_year
         super().__init__(**options)
 
@@ -56,7 +56,7 @@ class Moment(serializers.DateTimeField):
         return super().to_internal_value(value)
 
     def enforce_timezone(self, value: dt.datetime) -> dt.datetime:
-        """The time, which has to have an offset: without one, nobody can know which zone was meant."""
+        """The time, if it has an offset and is within the years allowed."""
         if value.tzinfo is None:
             self.fail("invalid")
         if not self.first_year <= value.year <= 2999:
@@ -76,12 +76,12 @@ class MomentExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyp
 
 
 class _RangeSerializer(StrictQuerySerializer):
-    """`from`, which is in it, and `to`, which is not: pages by time, as JSON or CSV."""
+    """A range of time, from `from` until before `to`, as JSON or CSV."""
 
     format = Choice(["json", "csv"], required=False, help_text="Else as `Accept` says.")
 
     def get_fields(self) -> Any:
-        # `from` is no name in Python.
+        # `from` cannot be a name in Python.
         return {
             "from": Moment(required=False, help_text="From this time on."),
             "to": Moment(required=False, help_text="Until before this time."),
@@ -95,23 +95,23 @@ class _RangeSerializer(StrictQuerySerializer):
 
 
 class HistoryQuerySerializer(_RangeSerializer, QuerySerializer):
-    """Which ticks."""
+    """Parameters of ticks."""
 
-    source = serializers.CharField(required=False, max_length=40, help_text="Of this source alone.")  # type: ignore[assignment]  # DRF takes declared fields off the class
+    source = serializers.CharField(required=False, max_length=40, help_text="Only of this source.")  # type: ignore[assignment]  # DRF takes declared fields off the class
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
     cursor = CursorField(required=False, help_text="From `next`.")
 
 
 class CandleQuerySerializer(_RangeSerializer, QuerySerializer):
-    """Which candles."""
+    """Parameters of candles."""
 
     interval = Choice([interval.value for interval in Interval], default="1h")
-    lane = Choice(["live", "simulated"], required=False, help_text="By default the market's.")
+    lane = Choice(["live", "simulated"], required=False, help_text="The kind of price; by default the market's.")
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=500)
 
 
 class ChangeQuerySerializer(_RangeSerializer):
-    """Which moves."""
+    """Parameters of significant moves."""
 
     metal = Choice([metal.value for metal in Metal], required=False)
     direction = Choice(["up", "down"], required=False)
@@ -128,13 +128,13 @@ class TickSerializer(serializers.Serializer):
     ask = Amount(required=False, help_text="Absent where the source gave none.")
     source = serializers.CharField()  # type: ignore[assignment]  # DRF takes declared fields off the class
     timestamp = Time(source="quoted_at", help_text="When the source quoted it.")
-    publishedAt = Time(source="published_at", allow_null=True, help_text="Null where it was filled in later.")
-    seq = serializers.IntegerField(allow_null=True, help_text="Its number on the stream; null where it was not on it.")
-    at = Time(help_text="From when on it was true.")
+    publishedAt = Time(source="published_at", allow_null=True, help_text="Null for a price that was filled in later.")
+    seq = serializers.IntegerField(allow_null=True, help_text="Its number on the stream; null if not streamed.")
+    at = Time(help_text="The time from which it was the price.")
 
 
 class _PageSerializer(serializers.Serializer):
-    next = serializers.URLField(allow_null=True, help_text="The rest; in the `Link` header too.")
+    next = serializers.URLField(allow_null=True, help_text="The next page; in the `Link` header too.")
 
 
 class _MetalPageSerializer(_PageSerializer):
@@ -151,16 +151,17 @@ class HistoryPageSerializer(_MetalPageSerializer):
 
 
 class CandleSerializer(serializers.Serializer):
-    """What a price did in one interval."""
+    """The prices of one interval."""
 
+    # The fields of prices.domain.wire.CandleData.
     start = Time()
     end = Time()
     open = Amount()
     high = Amount()
     low = Amount()
     close = Amount()
-    ticks = serializers.IntegerField(help_text="Of how many it was made.")
-    closed = serializers.BooleanField(help_text="Whether its time is over.")
+    ticks = serializers.IntegerField(help_text="How many ticks it was made of.")
+    closed = serializers.BooleanField(help_text="True once its interval is over.")
 
 
 class CandlePageSerializer(_MetalPageSerializer):
@@ -174,13 +175,14 @@ class CandlePageSerializer(_MetalPageSerializer):
 class ChangeSerializer(serializers.Serializer):
     """A significant move."""
 
-    metal = serializers.CharField(source="metal_id")
-    oldPrice = Amount(source="old_price")
-    newPrice = Amount(source="new_price")
-    changePercent = Amount(source="change_percent")
-    direction = serializers.CharField(source="value.direction", help_text="`up` or `down`.")
-    timestamp = Time(source="published_at", help_text="When it was published.")
-    seq = serializers.IntegerField(help_text="The tick that brought it.")
+    # The fields of prices.domain.wire.ChangeData, and two more.
+    metal = serializers.CharField()
+    oldPrice = Amount()
+    newPrice = Amount()
+    changePercent = Amount()
+    direction = serializers.CharField(help_text="`up` or `down`.")
+    timestamp = Time(help_text="When it was published.")
+    seq = serializers.IntegerField(help_text="The publication that brought it.")
 
 
 class ChangePageSerializer(_PageSerializer):
@@ -223,9 +225,9 @@ class PricesSerializer(serializers.Serializer):
 
     data = serializers.DictField(child=QuoteSerializer())  # type: ignore[assignment]  # DRF takes declared fields off the class
     epoch = serializers.CharField(
-        help_text="Which history `seq` is of: another one where the database was emptied, or put back."
+        help_text="The history that `seq` counts: another one after the database was emptied or restored."
     )
-    seq = serializers.IntegerField(help_text="The newest tick: give it to the stream as `since`, with `epoch`.")
+    seq = serializers.IntegerField(help_text="The newest publication: send it to the stream as `since`, with `epoch`.")
     market = serializers.ChoiceField(_MARKET, help_text="While it is closed, prices are those of the close.")
     currency = serializers.CharField()
     unit = serializers.CharField()
@@ -233,7 +235,7 @@ class PricesSerializer(serializers.Serializer):
 
 
 class PriceSerializer(QuoteSerializer):
-    """One metal's current quote, and what it is expressed in."""
+    """One metal's current quote, with its measure."""
 
     metal = serializers.CharField()
     market = serializers.ChoiceField(_MARKET, help_text="While it is closed, prices are those of the close.")
@@ -245,7 +247,7 @@ class PriceSerializer(QuoteSerializer):
 class MetalSerializer(serializers.Serializer):
     """A listed metal."""
 
-    name = serializers.CharField(help_text="As used on the stream.")
+    name = serializers.CharField(help_text="Its name on the stream.")
     displayName = serializers.CharField(source="display_name")
     symbol = serializers.CharField(help_text="ISO 4217.")
     units = serializers.ListField(child=serializers.CharField(), help_text="For `?unit=`.")
@@ -253,22 +255,22 @@ class MetalSerializer(serializers.Serializer):
 
 
 class PremiumSerializer(serializers.Serializer):
-    """What a metal's spot price is multiplied by; 1 where staff set nothing."""
+    """The multiplier of a metal's spot price; 1 where staff set none."""
 
     multiplier = Amount()
     effectiveFrom = Time(allow_null=True)
-    note = serializers.CharField(help_text="What it is made of.")
+    note = serializers.CharField(help_text="What it is made of, such as duty and tax.")
 
 
 class BandSerializer(serializers.Serializer):
-    """Between which prices a metal can be at all, before any premium. Others are held until staff decide."""
+    """The lowest and highest price that a metal can have, before any premium. Others are quarantined."""
 
     lowest = Amount()
     highest = Amount()
 
 
 class MarketSerializer(serializers.Serializer):
-    """Whether spot metals trade now: Sunday 18:00 to Friday 17:00 New York, less an hour a day, and holidays."""
+    """The market of spot metals: open from Sunday 18:00 to Friday 17:00 New York, less an hour a day, and holidays."""
 
     market = serializers.ChoiceField(_MARKET)
     nextChange = Time(help_text="When it closes or opens next, UTC.")
@@ -276,7 +278,7 @@ class MarketSerializer(serializers.Serializer):
 
 
 class ConfigSerializer(serializers.Serializer):
-    """What is in force now. Times in milliseconds."""
+    """The current configuration. Times in milliseconds."""
 
     baseCurrency = serializers.CharField()
     unit = serializers.CharField()
@@ -285,11 +287,11 @@ class ConfigSerializer(serializers.Serializer):
     freshnessLimitMs = serializers.IntegerField()
     closedUpdateIntervalMs = serializers.IntegerField(help_text="While the market is closed.")
     fallbackAfterMs = serializers.IntegerField()
-    providers = serializers.ListField(child=serializers.CharField(), help_text="In the order they are asked.")
+    providers = serializers.ListField(child=serializers.CharField(), help_text="In the order of fetching.")
     consensusSources = serializers.IntegerField(
-        help_text="How many of them have to agree on a price; 0: the first that answers is believed."
+        help_text="How many of them have to agree on a price; 0: the first answer is published."
     )
-    maxJumpPercent = Amount(help_text="A price further than this from the last one is held until it is confirmed.")
+    maxJumpPercent = Amount(help_text="A price that moves further is quarantined until it is confirmed.")
     premiums = serializers.DictField(child=PremiumSerializer(), help_text="By metal.")
     bands = serializers.DictField(child=BandSerializer(), help_text="By metal.")
     maxConnections = serializers.IntegerField(help_text="For each web process.")
@@ -302,13 +304,13 @@ class ConfigSerializer(serializers.Serializer):
 
 
 def _bounds(model: type[models.Model], field: str) -> dict[str, Any]:
-    """Options of a field by which staff change a model's number: the bounds of the admin's form, in the schema too."""
+    """Options of the field for a model's number: optional, with the bounds of the admin's form."""
     of_model: Any = model._meta.get_field(field)
     return {"required": False, "allow_null": of_model.null, "validators": of_model.validators}
 
 
 class ConfigChangesSerializer(StrictSerializer):
-    """What staff may change at run time; null is: as deployed. What is left out stays."""
+    """Changes to the configuration. Null restores the deployed value; a field left out stays."""
 
     changeThresholdPercent = serializers.DecimalField(
         None,
@@ -333,26 +335,26 @@ class ConfigChangesSerializer(StrictSerializer):
 
 
 class FallbackPriceSerializer(serializers.Serializer):
-    """What is shown for a metal when no source answers."""
+    """The price shown for a metal when no source answers."""
 
     metal = serializers.CharField(source="metal_id")
     currency = serializers.CharField()
     price = Amount(help_text="Per gram of fine metal.")
     asOf = Time(source="as_of", help_text="When it was true.")
-    note = serializers.CharField(help_text="Where it comes from.")
+    note = serializers.CharField(help_text="Its origin.")
     example = serializers.BooleanField(
-        help_text="Whether it came with the installation, and no member of staff has entered or confirmed it."
+        help_text="True if it came with the installation, and no member of staff has entered or confirmed it."
     )
-    onScreen = serializers.BooleanField(source="is_on_screen", help_text="Whether it is what is shown now.")
+    onScreen = serializers.BooleanField(source="is_on_screen", help_text="True while it is shown.")
     version = serializers.IntegerField(
-        allow_null=True, help_text="Send it with a change, which is refused then where somebody was quicker."
+        allow_null=True, help_text="Sent with a change, it refuses the change if somebody else has saved one since."
     )
 
 
 class FallbackChangesSerializer(StrictSerializer):
-    """A change to a fallback price. What is left out stays; a new price without `asOf` is as of now.
+    """Changes to a fallback price. A field left out stays; a new price without `asOf` is as of now.
 
-    An example is one no longer with a `price` or `asOf` of its own, or `confirm`; the installation's note goes with it.
+    A `price`, an `asOf` or `confirm` makes an example staff's own price, and removes the installation's note.
     """
 
     price = serializers.DecimalField(
@@ -364,14 +366,14 @@ class FallbackChangesSerializer(StrictSerializer):
     )
     asOf = Moment(required=False, first_year=FallbackPrice.FIRST_YEAR, help_text="When it was true; not in the future.")
     note = serializers.CharField(required=False, allow_blank=True, max_length=200)
-    version = serializers.IntegerField(required=False, allow_null=True, help_text="Null: whatever it is now.")
+    version = serializers.IntegerField(required=False, allow_null=True, help_text="Null: any.")
     confirm = serializers.BooleanField(
-        required=False, help_text="True: this was checked, though it is far from the last price or out of its band."
+        required=False, help_text="True: staff checked a price that is far from the last one or outside its band."
     )
 
 
 class QuotaSerializer(serializers.Serializer):
-    """Calls that are allowed in each period, which begins at midnight UTC."""
+    """The allowed calls in each period, which begins at midnight UTC."""
 
     calls = serializers.IntegerField()
     period = serializers.CharField(help_text="`day` or `month`.")
@@ -379,24 +381,24 @@ class QuotaSerializer(serializers.Serializer):
 
 
 class ProviderSerializer(serializers.Serializer):
-    """A price source, and how it has been doing."""
+    """A price source and its health."""
 
     name = serializers.CharField()
-    position = serializers.IntegerField(help_text="Smaller is asked first.")
+    position = serializers.IntegerField(help_text="Smaller is fetched first.")
     enabled = serializers.BooleanField()
-    tolerancePercent = Amount(help_text="How far from the sources' median it may be, where several are asked.")
+    tolerancePercent = Amount(help_text="How far from the sources' median it may be, where several are fetched.")
     health = serializers.ChoiceField([health.value for health in Health])
     healthInWords = serializers.CharField()
-    breaker = serializers.ChoiceField([state.value for state in State], help_text="Not closed: it fails.")
+    breaker = serializers.ChoiceField([state.value for state in State], help_text="Not `closed`: the source fails.")
     lastSuccessAt = Time(allow_null=True)
     lastErrorAt = Time(allow_null=True)
     lastError = serializers.CharField()
     latencyMs = serializers.IntegerField(allow_null=True)
     quota = QuotaSerializer(allow_null=True)
-    restsUntil = Time(allow_null=True, help_text="It asked not to be called before this.")
+    restsUntil = Time(allow_null=True, help_text="It is not called before this, as it requested.")
     openUntil = Time(allow_null=True, help_text="When its breaker lets it be tried again.")
     failures = serializers.IntegerField(help_text="Refreshes in a row without any price.")
-    disagreement = serializers.CharField(help_text="Where it was last set aside, and how far.")
+    disagreement = serializers.CharField(help_text="Where it was last excluded, and how far off.")
     disagreedAt = Time(allow_null=True)
     refreshesTotal = serializers.IntegerField()
     failuresTotal = serializers.IntegerField()

@@ -97,7 +97,7 @@ class PriceView(StrictView):
 
 
 class MarketView(StrictView):
-    """Whether the market is open, and until when; as in the stream's `status`."""
+    """The market, open or closed, and its next change; as in the stream's `status`."""
 
     @extend_schema(responses=MarketSerializer, examples=[examples.MARKET])
     def get(self, request: Request) -> Response:
@@ -105,13 +105,13 @@ class MarketView(StrictView):
         market, next_change = answers.market(now), settings.MARKET_CALENDAR.next_change(now)
         return Response(
             MarketSerializer({"market": market, "nextChange": next_change, "timestamp": now}).data,
-            # The time of the request is no news.
+            # Without the time, which differs in each answer.
             headers={"ETag": f'W/"{market}-{formats.time(next_change)}"'},
         )
 
 
 class ConfigView(StrictView):
-    """What is in force now."""
+    """The current configuration."""
 
     staff_model = Configuration
 
@@ -121,7 +121,7 @@ class ConfigView(StrictView):
 
     @extend_schema(responses=ConfigSerializer, examples=[examples.CONFIG])
     def get(self, request: Request) -> Response:
-        return Response(self._in_force())
+        return Response(self._current())
 
     @extend_schema(
         request=ConfigChangesSerializer,
@@ -129,15 +129,15 @@ class ConfigView(StrictView):
         examples=[examples.CONFIG, examples.CONFIG_CHANGES],
     )
     def patch(self, request: Request) -> Response:
-        """Change what is in force, as the admin does: for staff, audited, told to every web process at once."""
+        """Change the configuration: for staff, audited, and effective in every web process at once."""
         with transaction.atomic():
             Configuration.load()
             configuration = Configuration.objects.select_for_update().get()
             changes = strict.body(request, ConfigChangesSerializer)
             edits.save(request, ConfigurationForm, configuration, changes, _OF_CONFIGURATION)
-        return Response(self._in_force())
+        return Response(self._current())
 
-    def _in_force(self) -> Any:
+    def _current(self) -> Any:
         configuration = Configuration.load()
         interval = schedule.interval()
         return ConfigSerializer(
@@ -167,7 +167,7 @@ class ConfigView(StrictView):
 
 
 class FallbackPricesView(StrictView):
-    """What is shown when no source answers, in the base currency: for staff."""
+    """The prices shown when no source answers, in the base currency: for staff."""
 
     permission_classes = [edits.StaffPermission]
     staff_model = FallbackPrice
@@ -183,7 +183,7 @@ class FallbackPricesView(StrictView):
 
 
 class FallbackPriceView(StrictView):
-    """What is shown for one metal when no source answers."""
+    """The price shown for one metal when no source answers."""
 
     permission_classes = [edits.StaffPermission]
     staff_model = FallbackPrice
@@ -198,9 +198,9 @@ class FallbackPriceView(StrictView):
         examples=[examples.FALLBACK, examples.FALLBACK_CHANGES],
     )
     def patch(self, request: Request, metal: str) -> Response:
-        """Change it, as the admin does: audited, and on screen at once where it is what is shown.
+        """Change it: audited, and on screen at once while it is shown.
 
-        A price that would not be believed of a source is refused until it comes with `"confirm": true`.
+        A price that would be quarantined if a source gave it requires `"confirm": true`.
         """
         with transaction.atomic():
             row = _fallback_row(FallbackPrice.objects.select_for_update(of=("self",)), metal)
@@ -210,7 +210,7 @@ class FallbackPriceView(StrictView):
 
 
 class ProvidersView(StrictView):
-    """The price sources, in staff's order, and how they have been doing: for staff."""
+    """The price sources, in staff's order, with their health: for staff."""
 
     permission_classes = [edits.StaffPermission]
     staff_model = ProviderState
@@ -226,7 +226,7 @@ class ProvidersView(StrictView):
 
 
 def _fallback_row(rows: QuerySet[FallbackPrice], metal: str) -> FallbackPrice:
-    """Raises NotFound, which names those that there are."""
+    """A metal's fallback price. Raises NotFound, which names the metals that have one."""
     of_ours = rows.filter(currency=settings.BASE_CURRENCY)
     row = of_ours.filter(metal=metal).first() if metal in set(Metal) else None
     if row is None:
