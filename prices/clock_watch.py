@@ -1,6 +1,6 @@
-"""A watch of this process's clock: it is compared with the database's, and the worker's is read from its last refresh.
+"""The clock of this process, compared with the database's; the worker's is known from its last refresh.
 
-On SQLite the database has no clock of its own. What a clock that is wrong does to prices: docs/operations.md.
+On SQLite the database has no clock of its own. docs/operations.md tells what a wrong clock does to prices.
 """
 
 import datetime as dt
@@ -42,7 +42,7 @@ class ClockWatch:
         self._last: clock.Reading | None = None
 
     def check(self) -> dt.timedelta:
-        """Return how far this process's clock is ahead of the database's; compares them each `_CHECK_EVERY` seconds."""
+        """Return the lead of this process's clock over the database's; compare them every `_CHECK_EVERY` seconds."""
         now = clock.read()
         if self._last and now.steady - self._last.steady < _CHECK_EVERY and not self._last.stepped(now):
             return self.ahead
@@ -63,27 +63,27 @@ class ClockWatch:
             logger.warning("the clock of this machine agrees with the database's again")
 
 
-# This process's.
+# The watch of this process.
 watch: Final = ClockWatch()
 
 
 def differs(ahead: dt.timedelta) -> bool:
-    """Whether a clock that is so far ahead of the database's, or behind it, is worth telling of."""
+    """Return True if a clock is too far ahead of the database's, or behind it."""
     return abs(ahead) > TOLERANCE
 
 
 def beside(ahead: dt.timedelta) -> str:
-    """Such as `40 s behind the database's`."""
+    """A difference in words, such as `40 s behind the database's`."""
     return f"{clock.amount(ahead)} {'ahead of' if ahead > _NONE else 'behind'} the database's"
 
 
 def worker_ahead() -> dt.timedelta:
-    """The lead that the clock of the worker had over the database's when it claimed the last refresh."""
+    """The lead of the worker's clock over the database's when it claimed the last refresh."""
     slot = RefreshSlot.objects.first()
     return dt.timedelta(milliseconds=slot.clock_ahead_ms) if slot else _NONE
 
 
 def complaints() -> list[str]:
-    """A line for each clock that differs from the database's, and what to do; empty where none does."""
+    """A line for each clock that differs from the database's, with advice."""
     clocks = {"this web process's": watch.check(), "the worker's": worker_ahead()}
     return [f"{whose} clock is {beside(ahead)}: {_ADVICE}" for whose, ahead in clocks.items() if differs(ahead)]

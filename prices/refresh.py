@@ -1,7 +1,7 @@
-"""One refresh: ask the sources, record what they gave, fall back where nobody has answered for too long.
+"""One refresh: fetch from the sources, publish their prices, fall back where no source has answered for too long.
 
-Refreshes are numbered in the order in which they began: by that, and not by what time each source says it is, the price
-of one source is newer than that of another (prices/publishing/ingest.py).
+Refreshes are numbered in the order in which they began. By that number, and not by each source's own time, the price
+of one source is newer than another's (prices/domain/succession.py).
 """
 
 import datetime as dt
@@ -27,10 +27,10 @@ logger = logging.getLogger(__name__)
 
 
 def refresh_if_due() -> None:
-    """Do the refresh that is due, unless another worker claimed it.
+    """Do the refresh that is due, unless another worker has claimed it.
 
-    Where the database fails in the middle of it, it is begun anew, once: the slot is taken, so nobody else fetches
-    before the next one, and a new connection often does. Raises Django's database errors.
+    Where the database fails in the middle, begin again, once: the slot is claimed, so no other worker fetches before
+    the next one, and a new connection often works. Raises Django's database errors.
     """
     Head.expect_whole_database()
     if not schedule.claim(timezone.now()):
@@ -40,17 +40,17 @@ def refresh_if_due() -> None:
         refresh()
     except (OperationalError, InterfaceError) as error:
         reason = str(error).partition("\n")[0]
-        logger.warning("the database failed in the middle of a refresh, which is begun anew: %s", reason)
+        logger.warning("the database failed in the middle of a refresh, which begins again: %s", reason)
         if not connection.is_usable():
             connection.close()  # the next statement makes another
         refresh()
 
 
 def refresh(clock: Clock = timezone.now) -> None:
-    """Fetch every listed metal and publish what is new, each source's prices as soon as it has answered.
+    """Fetch every listed metal and publish new prices, each source's as soon as it has answered.
 
-    A metal without any price gets its fallback first, so that nobody waits for a source's time-out. While the market is
-    closed, one whose price was confirmed a short while ago is left out.
+    A metal without any price gets its fallback first, so that screens do not wait for a source's timeout. While the
+    market is closed, a metal confirmed a short while ago is left out.
     """
     ingest.fall_back_where_due(now=clock(), unpriced_only=True)
     metals = _metals_to_fetch(clock())
@@ -60,14 +60,14 @@ def refresh(clock: Clock = timezone.now) -> None:
         _by_consensus(metals, Head.begin_refresh(), clock)
     else:
         _by_the_first(metals, Head.begin_refresh(), clock)
-    ingest.apply_premiums(now=clock())  # one may have come into force where no source has a new price
+    ingest.apply_premiums(now=clock())  # one may have begun where no source has a new price
     ingest.fall_back_where_due(now=clock())
 
 
 def _metals_to_fetch(now: dt.datetime) -> list[Metal]:
-    """The listed metals, less those that are left alone while the market is closed (prices/schedule.py)."""
+    """The listed metals, without those that rest while the market is closed (prices/schedule.py)."""
     confirmed, every = confirmations.last_confirmed(now), schedule.interval()
-    # A source takes its time to answer, and tasks may come early: the last refresh seems a little less long ago.
+    # Sources answer late and tasks may come early: the last confirmation seems less than an interval ago.
     soon = now + every / 4
     return [
         metal
@@ -101,9 +101,9 @@ def _by_the_first(metals: list[Metal], refresh: int, clock: Clock) -> None:
 
 
 def _by_consensus(metals: list[Metal], refresh: int, clock: Clock) -> None:
-    """Each metal as enough sources agree on it, as soon as no answer that is missing could overturn that.
+    """Publish each metal as enough sources agree on it, as soon as no missing answer could overturn that.
 
-    When all have answered, or the budget is used up, what they say together goes out in the place of what went before.
+    When all have answered, or the budget is used up, their final agreement replaces the earlier one.
     """
     names = registry.sources_to_fetch(clock())
     answers = _Answers(metals, names)
@@ -126,7 +126,7 @@ def _by_consensus(metals: list[Metal], refresh: int, clock: Clock) -> None:
 
 
 class _Answers:
-    """Answers of the sources in one refresh, by metal; and the sources whose answer is missing."""
+    """The sources' answers in one refresh, by metal, and the sources whose answers are missing."""
 
     def __init__(self, metals: Sequence[Metal], names: Sequence[str]) -> None:
         self.quotes: dict[Metal, list[Quote]] = {metal: [] for metal in metals}
@@ -134,7 +134,7 @@ class _Answers:
         self._tolerances = registry.tolerances()
 
     def take(self, outcomes: Sequence[Outcome]) -> list[Metal]:
-        """Add new answers, good or bad; returns the metals that they are of."""
+        """Add new answers, quotes and errors alike; returns their metals."""
         missing = {metal: set(names) for metal, names in self._missing.items()}
         for outcome in outcomes:
             for quote in outcome.fresh:
@@ -144,7 +144,7 @@ class _Answers:
         return [metal for metal, names in self._missing.items() if names != missing[metal]]
 
     def decided(self, metal: Metal) -> Agreement | None:
-        """The agreement on a metal at spot, so that duty is no difference; None while there is none yet."""
+        """The agreement on a metal less any premium, so that duty is no difference; None while it is open."""
         if not self.quotes[metal]:
             return None
         return decision(

@@ -1,6 +1,6 @@
-"""When prices are refreshed, and how old they may get meanwhile.
+"""The schedule of refreshes, and how old prices may get meanwhile.
 
-The interval is Celery beat's own; a slot is fetched by whoever claims it first.
+The interval is Celery beat's own; the first worker to claim a slot does its refresh.
 """
 
 import datetime as dt
@@ -19,19 +19,19 @@ HISTORY_TASK_NAME = "keep-history"
 PREMIUMS_TASK_NAME = "apply-premiums"
 SHORTEST_INTERVAL = dt.timedelta(milliseconds=100)
 LONGEST_INTERVAL = dt.timedelta(days=1)
-# Not the time of the first start, when the clock may be ahead: beat would wait for it.
+# Not the time of the first start: if the clock was ahead then, beat would wait for it.
 _LONG_AGO = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 class Progress(NamedTuple):
-    """The slot that is due next, which whoever claims one moves on, and the update interval in force."""
+    """The next slot, which each claim moves on, and the current update interval."""
 
     slot: dt.datetime
     interval: dt.timedelta
 
 
 def interval() -> dt.timedelta:
-    """The update interval in force: what staff or the deployment set last."""
+    """The current update interval, as staff or the deployment set it last."""
     task = PeriodicTask.objects.filter(name=TASK_NAME).select_related("interval").first()
     if task is None or task.interval is None:
         return settings.PRICE_UPDATE_INTERVAL
@@ -39,9 +39,9 @@ def interval() -> dt.timedelta:
 
 
 def apply_deployment() -> None:
-    """Make the schedule exist, and take over PRICE_UPDATE_INTERVAL where it changed since it was last applied.
+    """Make the schedule where it is missing, and apply PRICE_UPDATE_INTERVAL where it has changed since the last time.
 
-    So the last word counts, whether it was an operator's or, since then, a member of staff's.
+    So the last change counts, an operator's or a member of staff's.
     """
     configuration = Configuration.load()
     deployed = formats.milliseconds(settings.PRICE_UPDATE_INTERVAL)
@@ -52,41 +52,41 @@ def apply_deployment() -> None:
         HISTORY_TASK_NAME,
         CrontabSchedule(minute="20", hour="22"),  # India's small hours
         task="prices.tasks.keep_history",
-        description="Makes months of history ahead, and drops ticks that are older than TICKS_KEPT_FOR.",
+        description="Makes months of history ahead, and deletes ticks older than TICKS_KEPT_FOR.",
     )
     _by_the_clock(
         PREMIUMS_TASK_NAME,
         CrontabSchedule(),  # each minute
         task="prices.tasks.apply_premiums",
-        description="Puts premiums on the screens whose time has come, however rarely prices are fetched.",
+        description="Publishes prices under premiums that have begun, however rarely prices are fetched.",
     )
 
 
 def _by_the_clock(name: str, times: CrontabSchedule, **task: Any) -> None:
-    """A task at times of UTC's, where it is missing; staff may choose others in beat's own admin."""
+    """Make a task at times in UTC, where it is missing; staff may choose others in beat's own admin."""
     if not PeriodicTask.objects.filter(name=name).exists():
         crontab, _ = CrontabSchedule.objects.get_or_create(minute=times.minute, hour=times.hour, timezone="UTC")
         PeriodicTask.objects.get_or_create(name=name, defaults={"crontab": crontab, **task})
 
 
 def set_interval(every: dt.timedelta) -> None:
-    """Refresh this often from now on, to the second where that is over half an hour; beat sees it within seconds.
+    """Set the update interval, in whole seconds where it is over half an hour; beat sees it within seconds.
 
     Raises ValueError below `SHORTEST_INTERVAL`.
     """
     if every < SHORTEST_INTERVAL:
         raise ValueError(f"the shortest interval is {formats.milliseconds(SHORTEST_INTERVAL)} ms")
-    # The count is a 32-bit number: of microseconds it holds 35 minutes.
+    # The count is a 32-bit number: of microseconds it takes 35 minutes.
     if every.microseconds and every <= dt.timedelta(minutes=30):
         period, count = IntervalSchedule.MICROSECONDS, every // dt.timedelta(microseconds=1)
     else:
         period, count = IntervalSchedule.SECONDS, every // dt.timedelta(seconds=1)
-    # Not get_or_create: nothing keeps staff from adding the same interval twice in beat's own admin.
+    # Not get_or_create: staff may have added the same interval twice in beat's own admin.
     same = IntervalSchedule.objects.filter(every=count, period=period)
     schedule = same.first() or IntervalSchedule.objects.create(every=count, period=period)
     timing = {
         "interval": schedule,
-        # A task with a start time in the past is due at once; without one, beat waits a first interval.
+        # A task with a start time in the past is due at once; without one, beat waits for an interval first.
         "start_time": _LONG_AGO,
     }
     PeriodicTask.objects.update_or_create(
@@ -101,10 +101,10 @@ def set_interval(every: dt.timedelta) -> None:
 
 
 def claim(now: dt.datetime) -> bool:
-    """Whether this caller may do the refresh that is due now; false when somebody else does it or none is due.
+    """Claim the refresh that is due now. Returns False if another worker has it, or none is due.
 
-    Slots lie one interval apart, wherever the first claim put them, so that a late task does not make the next one
-    early, and a second beat's tasks, whatever their phase, find every slot taken.
+    Slots lie one interval apart from the first claim on, so that a late task does not make the next one early, and the
+    tasks of a second beat, whatever their phase, find every slot claimed.
     """
     every = interval()
     slot = schema.get_or_create(RefreshSlot.objects.all(), pk=1, defaults={"due_at": now})
@@ -117,15 +117,16 @@ def claim(now: dt.datetime) -> bool:
 
 
 def progress() -> Progress | None:
-    """The slot and interval of refreshes. None where nothing moves: the task is switched off, or none was ever due."""
+    """The next slot and the interval; None where the task is switched off, or no refresh was ever due."""
     slot = RefreshSlot.objects.first()
     is_on = PeriodicTask.objects.filter(name=TASK_NAME, enabled=True).exists()
     return Progress(slot.due_at, interval()) if slot and is_on else None
 
 
 def is_on_time(now: dt.datetime) -> bool:
-    """Whether a refresh was claimed in the last three intervals, whatever the clock at `now` says: beat sends them, and
-    a worker does them.
+    """Return True if a refresh was claimed in the last three intervals, so that beat and a worker do their work.
+
+    Steps of the clock do not count, where they are known.
     """
     slot = RefreshSlot.objects.first()
     if slot is None or slot.claimed_at is None:
@@ -139,26 +140,26 @@ def is_on_time(now: dt.datetime) -> bool:
 
 
 def freshness_limit() -> dt.timedelta:
-    """How old a quote may be before it is stale, as staff or the deployment set it."""
+    """The age at which a quote becomes stale, as staff or the deployment set it."""
     return Configuration.load().freshness_limit(interval())
 
 
 def is_stale(quote: Quote, *, now: dt.datetime, limit: dt.timedelta) -> bool:
-    """Whether a quote is older than the limit, by its source's own time and the market's hours."""
+    """Return True if a quote is older than the limit, by its source's own time and the market's hours."""
     return settings.MARKET_CALENDAR.age(quote.source, quote.quoted_at, now) > limit
 
 
 def closed_interval(every: dt.timedelta) -> dt.timedelta:
-    """How often each metal is asked for while the market is closed, given the update interval in force."""
+    """The interval at which each metal is fetched while the market is closed, given the current update interval."""
     # A simulated market never closes.
     return every if SIMULATED in settings.PRICE_PROVIDERS else max(every, settings.CLOSED_UPDATE_INTERVAL)
 
 
 def fetched_again(confirmed_at: dt.datetime, every: dt.timedelta) -> dt.datetime:
-    """From when on each refresh asks for a metal again that a source confirmed at this time; `every` is their interval.
+    """The time from which refreshes, at intervals of `every`, fetch a metal again that a source confirmed.
 
-    At once, where the market is open when the next one is due: then prices move. While it is closed they stand still,
-    and one that was confirmed is left alone for the closed market's interval, or until the market opens.
+    It is at once where the market is open at the next refresh. While the market is closed prices do not move, and a
+    confirmed metal rests for the closed market's interval, or until the market opens.
     """
     market, due, rest = settings.MARKET_CALENDAR, confirmed_at + every, closed_interval(every)
     if rest == every or market.is_open(due):
@@ -167,10 +168,10 @@ def fetched_again(confirmed_at: dt.datetime, every: dt.timedelta) -> dt.datetime
 
 
 def next_slot(due: dt.datetime, now: dt.datetime, every: dt.timedelta) -> dt.datetime | None:
-    """When the slot after the one at `due` begins, if that one may be claimed at `now`; else None. Pure.
+    """The slot after the one at `due`, if that one may be claimed at `now`; else None. Pure.
 
-    A task may come a quarter of an interval early. A slot further ahead than an early claim can put it was claimed
-    under a longer interval, and does not bind.
+    A task may come a quarter of an interval early. A slot further ahead than an early claim puts it dates from a longer
+    interval, and is ignored.
     """
     early = every / 4
     if now < due - early and due <= now + every + early:

@@ -1,4 +1,4 @@
-"""The schedule's tasks: thin shells around functions that a test can call too."""
+"""The worker's tasks: each calls one function, which a test can call too."""
 
 import logging
 
@@ -16,28 +16,28 @@ logger = logging.getLogger(__name__)
 
 @shared_task
 def refresh_prices() -> None:
-    """Fetch and publish prices, if this slot is still to be had."""
+    """Fetch and publish prices, unless another worker has claimed the slot."""
     try:
         refresh_if_due()
     except DatabaseError as error:
-        # The next refresh may fare better; a traceback a second, meanwhile, would tell nobody more.
+        # The next refresh may succeed; a traceback with each failure would help no one.
         logger.error("no refresh: the database cannot be used: %s", str(error).partition("\n")[0])
 
 
 @shared_task
 def apply_premiums() -> None:
-    """Publish the shown prices with the premiums whose time has come: the next refresh may be hours away."""
+    """Publish the shown prices under premiums that have begun: the next refresh may be hours away."""
     try:
         ingest.apply_premiums(now=timezone.now())
     except DatabaseError as error:
-        logger.error("premiums are not looked at, and will be in a minute: %s", str(error).partition("\n")[0])
+        logger.error("premiums are not applied; the next try is in a minute: %s", str(error).partition("\n")[0])
 
 
-@shared_task(time_limit=3600)  # where rows are deleted one by one, a first time may take long
+@shared_task(time_limit=3600)  # where rows are deleted one by one, the first run may take long
 def keep_history() -> None:
-    """Make the months of history that are to come, and take away what is older than ticks are kept."""
+    """Make the coming months of history, and delete ticks that are older than they are kept."""
     try:
         with long_work():
             make_and_drop(now=timezone.now())
     except DatabaseError as error:
-        logger.error("history is not looked after, and will be tomorrow: %s", str(error).partition("\n")[0])
+        logger.error("history is not maintained; the next try is tomorrow: %s", str(error).partition("\n")[0])

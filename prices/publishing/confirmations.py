@@ -1,8 +1,8 @@
-"""The time at which a source last confirmed the price of each metal, as far as it is known whatever the clock says now.
+"""The time at which a source last confirmed each metal's price, as far as it is known whatever the clock says now.
 
-The time is stored, and may be of a clock that was ahead, or be read by one that is. On the machine that stored it, it
-can be told how far the clock has stepped since. Of what another machine stored, or this one before it was started, that
-is not known, and there are two answers: to fetch a metal does no harm too early, a fallback does none too late.
+The time is stored: its clock may have been ahead then, and ours may be now. On the machine that stored it, the steps of
+the clock since then are known. For a time from another machine, or from before this one was started, they are not; so
+there are two answers: it is harmless to fetch a metal too early, and to publish a fallback too late.
 """
 
 import datetime as dt
@@ -17,27 +17,27 @@ class _Seen(NamedTuple):
     at: float  # by the steady clock
 
 
-# By metal: the newest confirmation that this process knows of, and when it first did.
+# By metal: the newest confirmation that this process knows, and the time when it first read it.
 _seen: dict[str, _Seen] = {}
 
 
 def last_confirmed(now: dt.datetime) -> dict[str, dt.datetime]:
-    """The time of each metal's last confirmation, by today's clock. Those whose time cannot be true are left out."""
+    """The time of each metal's last confirmation, by the present clock, without times that cannot be true."""
     times = {metal: _of_now(given) or given.at for metal, given in LatestPrice.confirmations().items()}
     return {metal: at for metal, at in times.items() if clock.is_plausible(at, now)}
 
 
 def unconfirmed_since(now: dt.datetime) -> dict[str, dt.datetime]:
-    """The latest time, by today's clock, at which each metal that was ever confirmed can have been confirmed last.
+    """The latest possible time, by the present clock, of the last confirmation of each metal that ever had one.
 
-    A clock that was put ahead makes that no earlier. Where another machine confirmed a metal last, it is when this
-    process first knew of it.
+    A clock that was put ahead makes it no earlier. Where another machine confirmed the metal, it is when this process
+    first read of it.
     """
     return {metal: min(_known(metal, given, now), now) for metal, given in LatestPrice.confirmations().items()}
 
 
 def _of_now(given: Confirmation) -> dt.datetime | None:
-    """The time of a confirmation by today's clock; None where it is not known how far that has stepped since."""
+    """The time of a confirmation by the present clock; None where its steps since then are unknown."""
     stepped = clock.stepped_since(given.clock)
     return None if stepped is None else given.at + stepped
 

@@ -1,4 +1,4 @@
-"""The newest stream position that clients know, kept where it outlives the database: it may be put back meanwhile."""
+"""The newest stream position that clients know, kept outside of the database, which may be put back meanwhile."""
 
 import datetime as dt
 import json
@@ -21,9 +21,9 @@ _NEVER: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 class PositionMemory:
-    """The newest position that clients of this host, or by Redis of any, have been sent: kept when all processes end.
+    """The newest position that clients of this host, or through Redis of any host, have been sent.
 
-    Never raises: a position that could not be remembered is missed only where a database is put back meanwhile.
+    It outlives all processes. Its methods raise nothing: a lost position matters only if the database is put back.
     """
 
     def __init__(self, folder: Path, redis_url: str | None, prefix: str) -> None:
@@ -33,7 +33,7 @@ class PositionMemory:
         self._lost = False
 
     def keep(self, position: Position) -> None:
-        """Remember a position, instead of the one before."""
+        """Store a position in the place of the one before."""
         text = json.dumps([position.epoch, position.seq, position.published_at and position.published_at.isoformat()])
         draft = self._file.with_name(f"{self._file.name}.{os.getpid()}")
         try:
@@ -41,26 +41,26 @@ class PositionMemory:
             draft.replace(self._file)
         except OSError as error:
             if not self._lost:
-                logger.error("the stream's position is not remembered in %s (writable?): %s", self._file, error)
+                logger.error("the stream's position cannot be stored: make %s writable (%s)", self._file, error)
             self._lost = True
         if self._redis_url is not None:
             try:
                 self._redis.set(self._key, text)
             except (RedisError, OSError) as error:
-                logger.debug("Redis does not remember the stream's position: %s", error)
+                logger.debug("Redis did not store the stream's position: %s", error)
 
     def recall(self) -> Position | None:
-        """The newest position that the state folder or Redis remembers."""
+        """The newest position in the state folder or Redis; None where both have none."""
         texts: list[str | bytes | None] = []
         try:
             texts.append(self._file.read_text())
         except OSError as error:
-            logger.debug("the state folder remembers no position: %s", error)
+            logger.debug("the state folder has no position: %s", error)
         if self._redis_url is not None:
             try:
                 texts.append(self._redis.get(self._key))
             except (RedisError, OSError) as error:
-                logger.debug("Redis remembers no position: %s", error)
+                logger.debug("Redis gave no position: %s", error)
         remembered = [position for text in texts if text and (position := _read(text))]
         return max(remembered, key=lambda position: position.published_at or _NEVER, default=None)
 

@@ -1,4 +1,4 @@
-"""A simulated market at any pace: tick after tick through ingest, for benches and demonstrations."""
+"""A simulated market at any pace: publication after publication through ingest, for benches and demonstrations."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from prices.publishing import ingest
 
 @dataclass(slots=True)
 class Pace:
-    """How a simulation went: ticks published, deadlines that had passed before they could be kept, and seconds."""
+    """The result of a simulation: publications, deadlines that were missed, and seconds."""
 
     ticks: int = 0
     missed: int = 0
@@ -25,18 +25,18 @@ class Pace:
 def run(
     interval: float, count: int | None, *, stop: threading.Event, stamped: Callable[[int, int], None] | None = None
 ) -> Pace:
-    """Publish a tick of all metals every `interval` seconds, `count` of them or until `stop` is set.
+    """Publish all metals every `interval` seconds, `count` times or until `stop` is set.
 
-    Deadlines lie on a grid that begins now, so that no delay adds up. One that has passed before its turn is left out:
-    a market that was held up goes on at its pace, not in a burst. `stamped` is told of each published tick its seq and
-    the CLOCK_MONOTONIC nanosecond at which it was committed and its publication began.
+    Deadlines lie on a grid that begins now, so that delays do not add up. A deadline that has passed is left out: a
+    market that was delayed goes on at its pace, not in a burst. Calls `stamped` with each publication's `seq` and the
+    CLOCK_MONOTONIC nanosecond at which it was committed and began to go out.
     """
     pace = Pace()
     began = time.monotonic()
     step = int(time.time())
     slot = 0
     while not stop.is_set():
-        published = _tick(step)
+        published = _publish(step)
         step += 1
         if published:
             pace.ticks += 1
@@ -52,8 +52,8 @@ def run(
     return pace
 
 
-def _tick(step: int) -> tuple[int, int] | None:
-    """Publish one step of the walk; its seq and when its publication began, or None where no metal is listed."""
+def _publish(step: int) -> tuple[int, int] | None:
+    """Publish one step of the walk. Returns its `seq` and when it began to go out; None where no metal is listed."""
     now = timezone.now()
     quotes = [simulated.quote(metal, step=step, quoted_at=now) for metal in Metal]
     began = 0
@@ -63,7 +63,7 @@ def _tick(step: int) -> tuple[int, int] | None:
         began = time.monotonic_ns()
 
     with transaction.atomic():
-        # Asked for before ingest asks for its publication, it is called right before it.
+        # Registered before ingest registers its message, it is called right before that.
         transaction.on_commit(stamp)
-        tick = ingest.record(quotes, now=now)
-    return (tick.seq, began) if tick else None
+        publication = ingest.record(quotes, now=now)
+    return (publication.seq, began) if publication else None

@@ -877,7 +877,7 @@ def test_a_refresh_whose_database_fails_is_begun_anew_at_once(
     monkeypatch.setattr(ingest, "offer", offer)
     refresh_prices()
     assert sources_shown() == {LIVE}
-    assert "in the middle of a refresh, which is begun anew: the server has not answered for 8 s" in caplog.text
+    assert "in the middle of a refresh, which begins again: the server has not answered for 8 s" in caplog.text
 
 
 def test_a_refresh_is_begun_anew_once(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
