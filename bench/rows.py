@@ -297,7 +297,7 @@ def stalled(bench: Bench) -> Iterator[Line]:
 
 @dataclass(frozen=True, slots=True)
 class _Storm:
-    """What a storm did: all clients gone at once, and back."""
+    """The course of a storm: all clients gone at once, and back."""
 
     back: Opened
     usual: Ages

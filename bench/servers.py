@@ -46,7 +46,7 @@ class Surroundings:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The machine's, without any setting of a Swarna that somebody runs on it."""
+        """The machine's environment, without settings of a Swarna that runs on it."""
         example = (ROOT / ".env.example").read_text().splitlines()
         known = {line.lstrip("# ").partition("=")[0] for line in example}
         kept = {name: value for name, value in os.environ.items() if name not in known}

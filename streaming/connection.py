@@ -134,7 +134,7 @@ class Connection:
         return self._sink.writable
 
     def flush(self) -> None:
-        """Write what waits while the sink is writable: answers, then an update, then the status."""
+        """Write waiting messages while the sink is writable: answers, then an update, then the status."""
         sink, log = self._sink, self._log
         while sink.writable:
             if self._answers:

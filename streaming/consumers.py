@@ -89,7 +89,10 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         self.is_served = self.hub.join(self.connection)
         if not self.is_served:
             # The log shows it once, and counts repetitions.
-            logger.warning("clients are turned away: WS_MAX_CONNECTIONS is %d", settings.WS_MAX_CONNECTIONS)
+            logger.warning(
+                "clients are turned away: WS_MAX_CONNECTIONS is %d. Raise it, or let more processes serve",
+                settings.WS_MAX_CONNECTIONS,
+            )
             await self.end(Close.AT_CAPACITY)
         elif self.client is not None:
             self.auth.watch(self.client, self.end)

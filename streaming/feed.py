@@ -73,13 +73,13 @@ class PriceFeed:
         self._layer = layer
         self._currency = currency
         self._kinds = kinds
-        self._metrics = metrics
+        self.metrics = metrics
         self._moved_on = asyncio.Event()
         self._read_at: float | None = None  # until `follow_database` runs
         self._reading = asyncio.Lock()
         self._next_reading: asyncio.Task[None] | None = None
         self._lost: set[str] = set()
-        # The log's position when Redis last brought something: what is newer in the log came from the database.
+        # The log's `seq` when Redis last brought a message: later publications in it came from the database.
         self._received_seq = 0
         self._is_subscribed = False
         self._stalled = asyncio.Event()
@@ -90,7 +90,7 @@ class PriceFeed:
         Returns also when the database has no such publication; then the client's `since` is void.
         """
         if since > self.log.seq or epoch not in (None, self.log.epoch):
-            # A reading that begins from now on finds that publication; one serves all who wait.
+            # A reading that begins from now on finds that publication; one reading serves all waiting clients.
             if self._next_reading is None:
                 self._next_reading = asyncio.create_task(self.catch_up())
             await asyncio.shield(self._next_reading)
@@ -133,14 +133,14 @@ class PriceFeed:
                 await asyncio.sleep(_RETRY_AFTER)
 
     async def follow_database(self) -> None:
-        """Read what Redis did not bring, every few seconds; end a subscription that should have brought it."""
+        """Read publications that Redis did not bring, every few seconds; end a subscription that should have."""
         self._read_at = time.monotonic()
         known = self.log.position
         while True:
-            with outlived(self._metrics, "the regular reading of the database"):
+            with outlived(self.metrics, "the regular reading of the database"):
                 await self.catch_up()
                 self._read_at = time.monotonic()
-                # Redis should have brought by now what the log had at the last reading here.
+                # Redis should have brought the log's content of the last reading here by now.
                 was_missed = known.epoch == self.log.epoch and known.seq > self._received_seq
                 if was_missed and self._is_subscribed:
                     self._stalled.set()
@@ -153,7 +153,7 @@ class PriceFeed:
         while True:
             await self._moved_on.wait()
             self._moved_on.clear()
-            with outlived(self._metrics, "saving the stream's position"):
+            with outlived(self.metrics, "saving the stream's position"):
                 await self._remember(self.log.position)
             await asyncio.sleep(_REMEMBER_EVERY)
 
@@ -201,9 +201,9 @@ class PriceFeed:
         )
 
     async def catch_up(self) -> None:
-        """Read what the log lacks from the database: the missing publications if all are there, else the whole state.
+        """Catch up with the database: read the missing publications if all are there, else the whole state.
 
-        Never raises: while the database is away, clients keep what they have, and see it turn stale.
+        Never raises: while the database is away, clients keep their prices, and see them turn stale.
         """
         renewed = frozenset[str]()
         async with self._reading:
@@ -236,7 +236,7 @@ class PriceFeed:
         self.audience.log_changed(renewed)
 
     async def _read(self) -> Snapshot | None:
-        """Read what the database has beyond the log; everything, if it is of another epoch.
+        """Read the database's publications after the log's; everything, if it is of another epoch.
 
         None if publications arrived from Redis during each of three attempts: the next reading finds the rest.
         """
@@ -250,7 +250,7 @@ class PriceFeed:
     def _lose(self, source: str, error: Exception) -> None:
         """Count and log the loss of a source, once."""
         if source not in self._lost:
-            self._metrics.failed(Fault.DATABASE if source == _DATABASE else Fault.REDIS)
+            self.metrics.failed(Fault.DATABASE if source == _DATABASE else Fault.REDIS)
             self._lost.add(source)
             reason = str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
             logger.error("%s is lost, trying again: %s", source, reason)

@@ -1,4 +1,4 @@
-"""What a screen may claim by the clock: which prices are stale, and the `status` of each metal's feed. Pure.
+"""The claims that a screen may make by the clock: which prices are stale, and each metal's feed in `status`. Pure.
 
 The wall clock may have been set back since a quote came, and would then make the quote young again. So a quote is as
 old as the wall clock says, or as old as it was when it came plus the time since by the steady clock, whichever is more.

@@ -16,7 +16,7 @@ from streaming.engine.reasons import CloseReason, RejectReason
 from streaming.engine.sinks import Sink
 from streaming.feed import PriceFeed, outlived
 from streaming.freshness import Freshness
-from streaming.metrics import Metrics, Traffic
+from streaming.metrics import Traffic
 
 logger = logging.getLogger(__name__)
 
@@ -40,15 +40,14 @@ class Hub:
         max_connections: int,
         batch_interval: dt.timedelta,
         restart_spread: dt.timedelta,
-        metrics: Metrics,
     ) -> None:
         feed.audience = self
         self.feed = feed
         self.log = feed.log
-        self.metrics = metrics
+        self.metrics = feed.metrics
         # An ordered set. In the order of their arrival connections also lie in memory, which makes a broadcast quicker.
         self.connections: dict[Connection, None] = {}
-        self._traffic = Traffic(metrics)
+        self._traffic = Traffic(feed.metrics)
         self._freshness = Freshness(calendar)
         self._clock = clock
         self._max_connections = max_connections

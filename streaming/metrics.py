@@ -183,7 +183,7 @@ class Metrics:
 
 
 class Traffic:
-    """What connections have sent since the last report: they count here, and `Metrics` is given sums."""
+    """Counts the messages that connections send, and reports sums to `Metrics`."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.messages = self.bytes = 0

@@ -52,7 +52,6 @@ def hub_of_this_process(metrics: Metrics) -> Hub:
         max_connections=settings.WS_MAX_CONNECTIONS,
         batch_interval=settings.WS_BATCH_INTERVAL,
         restart_spread=settings.WS_RESTART_SPREAD,
-        metrics=metrics,
     )
 
 

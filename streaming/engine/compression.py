@@ -85,7 +85,7 @@ class Inflater:
                 raise TooLargeError
             data = self._inflater.unused_data
             if self._inflater.eof:
-                # A block that called itself the last one; what follows may still refer to what was before.
+                # A block that called itself the last one; data after it may still refer to data before.
                 self._streams += 1
                 if self._streams > _MOST_STREAMS:
                     raise TooLargeError

@@ -151,7 +151,7 @@ class PriceProtocol(WebSocketProtocol):
             self.transport.loseWriteConnection()
 
     def dropConnection(self, abort: bool = False) -> None:
-        """Close a connection cleanly whose client has answered our close frame: Autobahn would reset it."""
+        """Close cleanly once the client has answered our close frame: Autobahn would reset the connection."""
         super().dropConnection(abort and not self.wasClean)
 
     def onMessageFrameBegin(self, length: int) -> None:

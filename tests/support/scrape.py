@@ -18,5 +18,5 @@ def by_label(server: Server, name: str) -> dict[str, float]:
 
 
 def refusals(server: Server) -> dict[str, float]:
-    """How many connections were turned away, by reason."""
+    """The number of refused connections, by reason."""
     return by_label(server, "swarna_connections_refused_total")

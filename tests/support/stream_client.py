@@ -1,4 +1,4 @@
-"""What tests say to the stream, and hear from it, by a plain `websockets` client."""
+"""Messages between tests and the stream, by a plain `websockets` client."""
 
 import json
 import time

@@ -119,14 +119,13 @@ class World:
     def __init__(self) -> None:
         self.now = NOW
         self.publications: list[Publication] = []
-        metrics = Metrics()
         feed = PriceFeed(
             load=self.load,
             remember=lambda position: asyncio.sleep(0),
             layer=lambda: None,
             currency="INR",
             kinds=set(PriceKind),
-            metrics=metrics,
+            metrics=Metrics(),
         )
         self.hub = Hub(
             feed,
@@ -135,7 +134,6 @@ class World:
             max_connections=10,
             batch_interval=HOUR,
             restart_spread=HOUR,
-            metrics=metrics,
         )
 
     async def load(self, position: Position) -> Snapshot:

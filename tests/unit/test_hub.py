@@ -1,4 +1,4 @@
-"""The hub: what it does when publications go missing, clients are slow, or Redis and the database are away."""
+"""The hub and its feed, when publications go missing, clients are slow, or Redis and the database are away."""
 
 import asyncio
 import datetime as dt
@@ -70,14 +70,13 @@ class World:
         self.hub = self.make_hub()
 
     def make_hub(self, batch_interval: dt.timedelta = dt.timedelta(0)) -> Hub:
-        metrics = Metrics()
         feed = PriceFeed(
             load=self.load,
             remember=self.remember,
             layer=lambda: self.layer,
             currency="INR",
             kinds=self.kinds,
-            metrics=metrics,
+            metrics=Metrics(),
         )
         return Hub(
             feed,
@@ -86,7 +85,6 @@ class World:
             max_connections=3,
             batch_interval=batch_interval,
             restart_spread=dt.timedelta(seconds=5),
-            metrics=metrics,
         )
 
     async def remember(self, position: Position) -> None:
