@@ -1,16 +1,16 @@
-# One image for web, worker and beat: docker-compose.yml says which command each runs.
+# One image for web, worker and beat: docker-compose.yml has the command of each.
 FROM python:3.13-slim
 
-# Byte code is compiled once: whoever runs it may write nothing here.
+# Byte code is compiled in the build: the user that runs it may not write here.
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     SWARNA_STATE_DIR=/home/swarna/state \
     BIND_ADDRESS=0.0.0.0
 
-# The image of Python comes without that of its own library, of which each health check loads much.
+# Python's image has no byte code of the standard library, of which each health check loads much.
 RUN python -m compileall -q -x site-packages "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 
-# A volume takes over the owner of the folder that it is mounted on.
+# A volume takes its owner from the folder that it is mounted on.
 RUN useradd --create-home --uid 10001 swarna \
     && install --directory --owner=swarna --group=swarna --mode=700 /home/swarna/state
 WORKDIR /app

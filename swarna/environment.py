@@ -1,4 +1,4 @@
-"""How Swarna's environment variables are written: parsers that say what to write instead."""
+"""Parsers of environment variables, whose errors say what to write instead."""
 
 import datetime as dt
 import ipaddress
@@ -28,7 +28,7 @@ _LONGEST = dt.timedelta(days=3650)  # more is a slip, and beyond what a thread c
 
 
 def duration(text: str, *, shortest: dt.timedelta = _SHORTEST, longest: dt.timedelta = _LONGEST) -> dt.timedelta:
-    """A positive span of time: `60000` (milliseconds, as in the seed), `500ms`, `60s`, `5m`, `1h`, `1d`."""
+    """Parse a positive duration: `60000` (milliseconds, as in the seed), `500ms`, `60s`, `5m`, `1h`, `1d`."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValidationError("write milliseconds (60000) or a number with a unit: 500ms, 60s, 5m, 1h, 1d")
@@ -42,28 +42,28 @@ def duration(text: str, *, shortest: dt.timedelta = _SHORTEST, longest: dt.timed
 
 
 def retention(text: str) -> dt.timedelta | None:
-    """How long something is kept, in days or longer words: `400d`; None for `0`, which is for good."""
+    """Parse how long to keep something, a day at least: `400d`; None for `0`, which is for good."""
     if text.strip() == "0":
         return None
     return duration(text, shortest=_A_DAY)
 
 
 def database_url(text: str) -> dict[str, Any]:
-    """Where the database is, as Django writes it."""
+    """Parse a database's address into Django's settings of it."""
     try:
         database = dict(dj_database_url.parse(text))
     except ValueError:
         database = {}
-    # Said without its cause: that may quote the address, and with it the password.
+    # Raised without a cause, which might quote the address, and with it the password.
     if database.get("ENGINE") not in ("django.db.backends.postgresql", "django.db.backends.sqlite3"):
         raise ValidationError("write postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:////PATH")
     if database["ENGINE"] == "django.db.backends.postgresql":
-        database["ENGINE"] = "infra.postgresql"  # Django's own, whose waits end
+        database["ENGINE"] = "infra.postgresql"  # Django's own, with timeouts
     return database
 
 
 def redis_url(text: str) -> str:
-    """A Redis address, such as `redis://127.0.0.1:6379/0`; empty for the embedded Valkey."""
+    """Check a Redis address, such as `redis://127.0.0.1:6379/0`; empty for the embedded Valkey."""
     parts = _parts(text)
     by_network = parts.scheme in ("redis", "rediss") and re.fullmatch(r"/?\d*", parts.path)
     if text and not by_network and parts.scheme != "unix":
@@ -72,7 +72,7 @@ def redis_url(text: str) -> str:
 
 
 def http_url(text: str) -> str:
-    """The base address of an upstream source, without a trailing slash."""
+    """Check a provider's base address; return it without a trailing slash."""
     parts = _parts(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValidationError("write http://HOST or https://HOST")
@@ -80,15 +80,15 @@ def http_url(text: str) -> str:
 
 
 def api_key(text: str) -> str:
-    """A vendor's key, or nothing. It goes into a header, and is looked for in each log line: no blanks, not short."""
+    """Check a provider's key, or "". It is sent in a header, and sought in each log line: no blanks, not short."""
     key = text.strip()
     if key and not re.fullmatch(r"[\x21-\x7e]{8,200}", key):
-        raise ValidationError("write the key alone, as the vendor gave it: 8 to 200 letters, digits and signs")
+        raise ValidationError("write the key alone, as the provider gave it: 8 to 200 letters, digits and signs")
     return key
 
 
 def networks(text: str) -> list[Network]:
-    """Addresses and ranges of them, with commas between; none where it is empty."""
+    """Parse addresses and ranges with commas between; an empty text is an empty list."""
     try:
         return [ipaddress.ip_network(each.strip()) for each in text.split(",")] if text.strip() else []
     except ValueError as error:
@@ -96,7 +96,7 @@ def networks(text: str) -> list[Network]:
 
 
 def origins(text: str) -> list[str]:
-    """Web origins with commas between, or `*` for any; none where it is empty."""
+    """Check web origins with commas between, or `*` for any; an empty text is an empty list."""
     given = [each.strip() for each in text.split(",") if each.strip()]
     for each in given:
         parts = _parts(each)
@@ -109,14 +109,14 @@ def origins(text: str) -> list[str]:
 
 
 def currency(text: str) -> str:
-    """An ISO 4217 code in capitals."""
+    """Check an ISO 4217 code; return it in capitals."""
     if not re.fullmatch(r"[A-Za-z]{3}", text.strip()):
         raise ValidationError("write a three-letter ISO 4217 code such as INR")
     return text.strip().upper()
 
 
 def quota(text: str) -> Quota | None:
-    """`100/month`, `1000/day`, or `none`."""
+    """Parse `100/month`, `1000/day`, or `none`."""
     if text.strip().lower() == "none":
         return None
     try:
@@ -126,7 +126,7 @@ def quota(text: str) -> Quota | None:
 
 
 def market_calendar(text: str) -> Calendar:
-    """The market's hours, less these holidays: New York dates with commas between; none where it is empty."""
+    """Parse the market's holidays, New York dates with commas between, into its calendar; an empty text has none."""
     try:
         return Calendar.parse(text)
     except ValueError as error:
@@ -134,7 +134,7 @@ def market_calendar(text: str) -> Calendar:
 
 
 def time_zone(text: str) -> str:
-    """A name of the IANA time zone database."""
+    """Check a name of the IANA time zone database."""
     try:
         ZoneInfo(text)
     except (KeyError, ValueError, OSError) as error:
@@ -143,7 +143,7 @@ def time_zone(text: str) -> str:
 
 
 class _Reader(Env):
-    """An environment in which an empty variable is an absent one, as to the seed's `process.env.X || default`."""
+    """An environment in which an empty variable counts as absent, as in the seed's `process.env.X || default`."""
 
     def __init__(self, may_be_empty: Collection[str]) -> None:
         super().__init__(eager=False)
@@ -156,11 +156,10 @@ class _Reader(Env):
 
 
 def reader(file: Path | None, *, may_be_empty: Collection[str] = ()) -> Env:
-    """An environment reader that gathers all errors (call `seal()` last) and knows the parsers above.
+    """An environment reader with the parsers above, which gathers all errors: call `seal()` last.
 
-    An empty variable has its default, except those in `may_be_empty`, to which it is a value. `file` is a `.env` file
-    whose values stand where the process environment has none. Raises SystemExit with one line when it is there and
-    cannot be read.
+    An empty variable has its default, except those in `may_be_empty`. `file` is a `.env` file for variables that the
+    process environment does not set. Raises SystemExit with one line if it exists and cannot be read.
     """
     env = _Reader(may_be_empty)
     if file is not None:
@@ -187,16 +186,16 @@ def reader(file: Path | None, *, may_be_empty: Collection[str] = ()) -> Env:
 
 
 def read(parser: Callable[..., Any], name: str, default: T, **options: Any) -> T:
-    """The variable as one of the reader's parsers reads it; the default where it is absent or cannot be read.
+    """Read a variable by one of the reader's parsers; the default if it is absent or cannot be read.
 
-    The latter is one of the errors that `seal()` raises.
+    `seal()` raises the error of the latter.
     """
     value: T | None = parser(name, None, **options)
     return default if value is None else value
 
 
 def _of_text(parser: Callable[..., T]) -> Callable[..., T | None]:
-    """The parser for environs, which gives it the default too where a variable is absent: None stays None."""
+    """Adapt a parser to environs, which calls it for an absent variable too: None stays None."""
 
     def parse(text: str | None, **options: Any) -> T | None:
         return None if text is None else parser(text, **options)
@@ -205,7 +204,7 @@ def _of_text(parser: Callable[..., T]) -> Callable[..., T | None]:
 
 
 def _parts(address: str) -> SplitResult:
-    """The parts of an address; what is none has none."""
+    """Split an address; text that is none has empty parts."""
     try:
         parts = urlsplit(address)
         parts.port  # noqa: B018  (raises for a port that is no number)

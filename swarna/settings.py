@@ -1,7 +1,7 @@
 """All of Swarna's settings. This file alone reads the environment; `.env.example` explains each variable.
 
-A variable that cannot be read takes its default here and an entry in `ENVIRONMENT_ERRORS`, which `manage.py check`
-reports with a hint and every server process refuses to start with (swarna/checks.py).
+A variable that cannot be read gets its default here, and an entry in `ENVIRONMENT_ERRORS`: `manage.py check` reports it
+with a hint, and no server process starts (swarna/checks.py).
 """
 
 import datetime as dt
@@ -26,11 +26,11 @@ from swarna.state_dir import announced_redis_url, kept_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _env_file = os.environ.get("SWARNA_ENV_FILE", str(BASE_DIR / ".env"))
-# An empty list is a value: nobody may read the metrics then.
+# An empty list is a value: no address may read the metrics.
 env = environment.reader(Path(_env_file) if _env_file else None, may_be_empty={"METRICS_ALLOWED_FROM"})
 
 # --- where it runs -------------------------------------------------------------------------------------------------
-# Seen from the checkout, so that every process finds the same one, whatever folder it was started in.
+# Relative to the checkout, so that every process finds the same folder, wherever it was started.
 STATE_DIR = (BASE_DIR / (env.str("SWARNA_STATE_DIR", "") or "var")).resolve()
 BIND_ADDRESS = read(env.str, "BIND_ADDRESS", "127.0.0.1")
 _port = Range(1, 65535)
@@ -61,8 +61,8 @@ SECRET_SETTINGS = [_provider.setting("KEY") for _provider in PROVIDER_TABLE.valu
 # Exchange rates, for sources that quote only US dollars.
 FRANKFURTER_URL = read(env.http_url, "FRANKFURTER_URL", "https://api.frankfurter.dev")
 OPEN_ER_API_URL = read(env.http_url, "OPEN_ER_API_URL", "https://open.er-api.com")
-# What follows is how Swarna is deployed; staff may set another threshold, freshness limit and interval in the admin.
-# As short and as long as the schedule can keep: prices/schedule.py.
+# Staff may set another interval, freshness limit, threshold and jump in the admin. The schedule can keep intervals
+# between these bounds: prices/schedule.py.
 PRICE_UPDATE_INTERVAL = read(
     env.duration,
     "PRICE_UPDATE_INTERVAL",
@@ -78,19 +78,19 @@ FRESHNESS_LIMIT: dt.timedelta | None = (
 CHANGE_THRESHOLD_PERCENT = read(
     env.decimal, "CHANGE_THRESHOLD_PERCENT", Decimal(1), validate=Range(min=0, max=1000, min_inclusive=False)
 )
-# How long ticks are kept; candles are kept for good. None: ticks are too.
+# Candles are kept for good; with None, ticks are too.
 TICKS_KEPT_FOR: dt.timedelta | None = env.retention("TICKS_KEPT_FOR", "400d")
-# When spot metals trade: only then do quotes age, and are sources asked at each update interval.
+# Spot metals' trading hours: only then do quotes age, and are prices fetched at each update interval.
 MARKET_CALENDAR = read(env.market_calendar, "MARKET_HOLIDAYS", Calendar())
 CLOSED_UPDATE_INTERVAL = read(env.duration, "CLOSED_UPDATE_INTERVAL", dt.timedelta(minutes=15))
 FALLBACK_AFTER = read(env.duration, "FALLBACK_AFTER", dt.timedelta(hours=1), shortest=_A_SECOND)
-# All sources together may take this long in one refresh; one that hangs costs no more.
+# For all sources together in one refresh, so that one that hangs costs no more.
 PROVIDER_BUDGET = read(env.duration, "PROVIDER_BUDGET", dt.timedelta(seconds=10), shortest=_A_SECOND)
-# A price further than this from the last one is held until it is confirmed.
+# A price further than this from the last one is quarantined.
 MAX_JUMP_PERCENT = read(
     env.decimal, "MAX_JUMP_PERCENT", Decimal(5), validate=Range(min=0, max=1000, min_inclusive=False)
 )
-# How many sources have to agree on a price; 0: the first that answers is believed.
+# The sources that have to agree on a price; 0: the first that answers is believed.
 CONSENSUS_SOURCES = read(
     env.int,
     "CONSENSUS_SOURCES",
@@ -105,13 +105,13 @@ CONSENSUS_TOLERANCE_PERCENT = read(
 WS_MAX_CONNECTIONS = read(env.int, "WS_MAX_CONNECTIONS", 100, validate=Range(min=1))
 WS_MAX_CONNECTIONS_PER_IP = read(env.int, "WS_MAX_CONNECTIONS_PER_IP", 0, validate=Range(min=0))
 WS_AUTH_REQUIRED = read(env.bool, "WS_AUTH_REQUIRED", False)
-# Half a minute at most: a revoked token's connections are to end within one.
+# Half a minute at most, so that a revoked token's connections end within a minute.
 WS_AUTH_RECHECK = read(env.duration, "WS_AUTH_RECHECK", dt.timedelta(seconds=20), longest=dt.timedelta(seconds=30))
 WS_RATE_LIMIT = read(env.int, "WS_RATE_LIMIT", 10, validate=Range(min=1))
 WS_USER_RATE_LIMIT = read(env.int, "WS_USER_RATE_LIMIT", 300, validate=Range(min=1))
 WS_RATE_WINDOW = read(env.duration, "WS_RATE_WINDOW", dt.timedelta(minutes=1))
 WS_MAX_MESSAGE_BYTES = read(env.int, "WS_MAX_MESSAGE_BYTES", 16 * 1024, validate=Range(min=256))
-# Less is a slip: 30 would be milliseconds, and drop whoever comes.
+# Less is a slip: 30 would be milliseconds, and drop every client.
 WS_TIMEOUT = read(env.duration, "WS_TIMEOUT", dt.timedelta(seconds=30), shortest=_A_SECOND)
 WS_BATCH_INTERVAL = read(env.duration, "WS_BATCH_INTERVAL", dt.timedelta(seconds=1), shortest=dt.timedelta(0))
 WS_COMPRESSION_THRESHOLD = read(env.int, "WS_COMPRESSION_THRESHOLD", 1024, validate=Range(min=0))
@@ -119,11 +119,11 @@ WS_DRAIN_TIMEOUT = read(env.duration, "WS_DRAIN_TIMEOUT", dt.timedelta(milliseco
 WS_RESTART_SPREAD = read(env.duration, "WS_RESTART_SPREAD", dt.timedelta(seconds=5))
 
 # --- the API -------------------------------------------------------------------------------------------------------
-# Requests in API_RATE_WINDOW from one address, or of one user; 0 is any number.
+# Requests in API_RATE_WINDOW of one address, or of one user; 0: any number.
 API_RATE_LIMIT = read(env.int, "API_RATE_LIMIT", 600, validate=Range(min=0))
 API_USER_RATE_LIMIT = read(env.int, "API_USER_RATE_LIMIT", 1200, validate=Range(min=0))
 API_RATE_WINDOW = read(env.duration, "API_RATE_WINDOW", dt.timedelta(minutes=1))
-# Pages of these origins may read the API; `*` is any. Never with a login: a token says who asks.
+# Pages of these origins may read the API; `*`: any. They may not use a login: a token identifies their user.
 _origins: list[str] = read(env.origins, "CORS_ALLOWED_ORIGINS", [])
 CORS_ALLOW_ALL_ORIGINS: bool = "*" in _origins
 CORS_ALLOWED_ORIGINS: list[str] = [origin for origin in _origins if origin != "*"]
@@ -132,35 +132,36 @@ CORS_ALLOW_HEADERS = [*default_headers, "if-none-match"]
 CORS_EXPOSE_HEADERS = ["ETag", "Link", "Retry-After"]
 
 # --- metrics -------------------------------------------------------------------------------------------------------
-# The web processes of one host share it; nothing in it is kept beyond their run.
+# The web processes of one host share the folder; its files do not outlive their run.
 METRICS_DIR = (BASE_DIR / (env.str("METRICS_DIR", "") or STATE_DIR / "metrics")).resolve()
-# Who may ask for /metrics: by default this machine and private networks.
+# By default this machine and private networks.
 METRICS_ALLOWED_FROM = read(
     env.networks,
     "METRICS_ALLOWED_FROM",
     environment.networks("127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"),
 )
 
-# --- how long anything is waited for -------------------------------------------------------------------------------
-# In seconds, in every process; none is over ten, so that prices reach everybody again within half a minute of whatever
-# falls silent. docs/operations.md has the table of all connections, tests/db/test_waits.py sees each of them end.
-# (Sources and exchange rates: PROVIDER_BUDGET. Counts: infra/fixed_window.py.)
+# --- timeouts ------------------------------------------------------------------------------------------------------
+# Seconds, in every process; at most ten, so that prices reach all clients within half a minute after a peer falls
+# silent. docs/operations.md has the table of all connections; tests/db/test_waits.py sees each timeout work. (Sources
+# and exchange rates: PROVIDER_BUDGET. Counts: infra/fixed_window.py.)
 DATABASE_CONNECT_TIMEOUT = 4  # for each address of a host
 DATABASE_ANSWER_TIMEOUT = 8.0
-# What works on much data for nobody who waits: retention, migrations, backfill, export, candles made anew.
+# For work on much data in the background: retention, migrations, backfill, export, rebuilding candles.
 DATABASE_LONG_ANSWER_TIMEOUT = 3600.0
-# A transaction in which nothing happens, as of a machine that lost its network, loses its locks.
+# An idle transaction, as of a machine that lost its network, loses its locks.
 DATABASE_IDLE_TIMEOUT = 6.0
-# From asking for a connection of a web process's pool until there is one.
+# For a connection of a web process's pool.
 DATABASE_POOL_TIMEOUT = 3.0
-# A read by the event loop (infra/database_threads.py), with all that it waits for.
+# For a read by the event loop (infra/database_threads.py) in all, and for a client's credentials; so long a web process
+# waits at its start for the first read, too, before it accepts clients that it has no prices for.
 DATABASE_READ_TIMEOUT = 10.0
-# A Redis that hangs must not hold the worker and the admin: what it is not told, the database tells.
+# A Redis that hangs must not block the worker and the admin: web processes read the database too.
 REDIS_CONNECT_TIMEOUT = 2.0
 REDIS_ANSWER_TIMEOUT = 2.0
-# All of one publication: to connect and to log in are several answers.
+# For a whole publication: to connect and to log in are several answers.
 REDIS_PUBLISH_TIMEOUT = 4.0
-# Celery's connections are tried this often, and tried again after this long.
+# How often Celery checks its connections, and the longest pause before it tries a lost one again.
 BROKER_HEALTH_CHECK_INTERVAL = 4
 BROKER_LONGEST_PAUSE = 2
 
@@ -169,15 +170,15 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": (env.database_url("DATABASE_URL") if env.str("DATABASE_URL", "") else None)
     or {"ENGINE": "django.db.backends.sqlite3", "NAME": STATE_DIR / "swarna.sqlite3"}
 }
-# Web, worker and beat all write: WAL lets readers go on meanwhile, IMMEDIATE takes the write lock at BEGIN, where the
-# busy time-out still applies, rather than in the middle of a transaction, where it cannot.
+# Web, worker and beat all write. WAL lets readers go on meanwhile. IMMEDIATE takes the write lock at BEGIN, where the
+# busy timeout applies; in the middle of a transaction it does not.
 SQLITE_OPTIONS: dict[str, Any] = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 10,
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
 }
-# A machine that is gone without a word is given up within seconds: by the kernel's own habits, one that we have told
-# something takes a quarter of an hour, and one that we wait for two hours.
+# A machine that vanished is given up within seconds. The kernel's defaults are a quarter of an hour for one that was
+# sent something, and two hours for one that is waited for.
 POSTGRESQL_OPTIONS: dict[str, Any] = {
     "connect_timeout": DATABASE_CONNECT_TIMEOUT,
     "tcp_user_timeout": round(DATABASE_ANSWER_TIMEOUT * 1000),
@@ -192,8 +193,8 @@ else:
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS.copy()
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# The embedded Valkey announces itself in the state folder while it runs, so that any command finds it. One that was
-# killed leaves its announcement behind: whether it is to be started is for the environment alone to say.
+# The embedded Valkey announces itself in the state folder while it runs, so that any command finds it. A killed one
+# leaves its announcement behind: the environment alone decides whether to start one.
 REDIS_IS_EMBEDDED: bool = not env.str("REDIS_URL", "")
 REDIS_URL: str | None = env.redis_url("REDIS_URL", "") or announced_redis_url(STATE_DIR)
 REDIS_PREFIX = read(env.str, "REDIS_PREFIX", "swarna")
@@ -217,25 +218,24 @@ CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": f"{REDIS_PREFIX}:",
     **REDIS_OPTIONS,
-    # For the answer that a worker waits for without reading, a task; and for the subscription to remote control.
+    # For a worker's two silent connections: the wait for a task, and the subscription to remote control.
     "health_check_interval": BROKER_HEALTH_CHECK_INTERVAL,
-    # A task that a worker took is its own, as Redis has it: what a lost worker does not do, the next slot's does. Each
-    # acknowledgement that a broken connection lost would leave the worker room for one task less, for good.
+    # A task belongs to the worker that took it: the next slot's task does the work of a lost worker. With emulation,
+    # each acknowledgement that a broken connection lost would leave the worker room for one task less, for good.
     "ack_emulation": False,
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# A Redis that answers with an error, since it is full or for the moment a replica, would end the worker.
+# By default a Redis that answers with an error, as it is full or a replica for now, would end the worker.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
-# Beat, the only one that publishes tasks, tries until Redis is there again: given up, a task would be sent an interval
-# later.
+# Beat, the only sender of tasks, tries until Redis is back: a task that is given up would be sent an interval later.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": None, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a Redis that is away comes back; giving up would need a person
-# Concerns tasks that are acknowledged late, which ours are not; set, as Celery warns at each reconnect where it is not.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # for ever: after giving up, a person would have to act
+# For tasks that are acknowledged late, which ours are not; unset, it makes Celery warn at each reconnect.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
-# A worker that hangs is replaced: everything a refresh does ends long before, though it be begun anew once.
+# A process of the worker that hangs is replaced. A refresh ends long before, even if it is begun a second time.
 CELERY_TASK_TIME_LIMIT = 2 * PROVIDER_BUDGET.total_seconds() + 30
 CELERY_BEAT_SCHEDULER = "swarna.scheduler:Scheduler"
-# Beat writes down each run at once, so that one that was killed goes on in its own rhythm and not an interval late.
+# Beat saves each run at once, so that a killed one goes on in its rhythm instead of an interval late.
 CELERY_BEAT_SYNC_EVERY = 1
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -247,7 +247,7 @@ LANGUAGE_CODE = "en"
 ROOT_URLCONF = "swarna.urls"
 ASGI_APPLICATION = "swarna.asgi.application"  # for `runserver`
 STATIC_URL = "static/"
-# Files are served where they lie, so that a checkout runs without `collectstatic`.
+# Static files are served from the checkout, without `collectstatic`.
 WHITENOISE_USE_FINDERS = True
 
 INSTALLED_APPS = [
@@ -287,8 +287,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
 ]
-# Files of our own, and nothing else: nothing that somebody got into a page is run or sent anywhere. The board adds its
-# stream to it (swarna/urls.py).
+# Our own files alone, so that nothing injected into a page runs or sends data. The board adds its stream
+# (swarna/urls.py).
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -325,7 +325,7 @@ TEMPLATES = [
 AUTHENTICATION_BACKENDS = ["accounts.backends.CountedPasswords", "django.contrib.auth.backends.ModelBackend"]
 SESSION_COOKIE_AGE = round(SESSION_TTL.total_seconds())
 LOGIN_URL = "admin:login"
-LOGIN_REDIRECT_URL = "admin:index"  # where it is not said whither, or not believed
+LOGIN_REDIRECT_URL = "admin:index"  # for a login without a target, or with one that is not believed
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -341,7 +341,8 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["infra.rest.throttles.ClientThrottle"],
     "DEFAULT_SCHEMA_CLASS": "infra.rest.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "infra.rest.problems.of_exception",
-    # `?format=csv` is a parameter like others: an unknown one is told what there is, where DRF's own is not found.
+    # `?format=csv` is a parameter like others: an unknown value gets an error that names the known ones; with DRF's own
+    # it would be 404.
     "URL_FORMAT_OVERRIDE": None,
 }
 REST_KNOX = {"TOKEN_TTL": TOKEN_TTL, "TOKEN_PREFIX": TOKEN_PREFIX}
@@ -351,7 +352,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": __version__,
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
-    # The page's own files, so that it works without a network.
+    # Served by us, so that the page works without the internet.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
@@ -380,10 +381,10 @@ LOGGING = {
             "prices": LOG_LEVEL,
             "streaming": LOG_LEVEL,
             "django": "WARNING",
-            "django.channels.server": LOG_LEVEL,  # a line for each request, by `runserver` alone
+            "django.channels.server": LOG_LEVEL,  # a line for each request; `runserver` alone uses it
             "django.request": "ERROR",  # 403 and 404 are the client's, and no reason for a traceback
             "celery": "WARNING",
-            # Its receive loop logs a traceback each second while Redis is away; the hub says it once, in a line.
+            # Its receive loop logs a traceback each second while Redis is away; the feed logs that once, in a line.
             "channels_redis.pubsub": "CRITICAL",
         }.items()
     },
