@@ -15,7 +15,7 @@ from prices.admin.pages import ONE_MEANING
 from prices.models import ProviderState
 from prices.sources import registry
 from prices.sources.fetching import probe
-from prices.sources.health import in_words, quota_left
+from prices.sources.health import health_detail, quota_left
 
 _EDITABLE = ["position", "enabled"]
 _MEASURED = ["health", "breaker", "success", "latency", "error", "quota", "excluded"]
@@ -72,7 +72,7 @@ class ProviderStateAdmin(admin.ModelAdmin):
 
     @admin.display(description="health")
     def health(self, source: Any) -> str:
-        return in_words(source, timezone.now(), is_needed=source.is_needed)
+        return health_detail(source, timezone.now(), is_needed=source.is_needed)
 
     @admin.display(description="breaker")
     def breaker(self, source: ProviderState) -> str:

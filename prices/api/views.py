@@ -36,7 +36,7 @@ from prices.domain.units import PURITIES, UNITS, rounded
 from prices.models import Configuration, FallbackPrice, ListedMetal, Premium, ProviderState
 from prices.sanity_bands import bands
 from prices.sources import registry
-from prices.sources.health import health, in_words
+from prices.sources.health import health, health_detail
 from prices.staff.forms import ConfigurationForm, FallbackPriceForm
 
 # The fields of the admin's forms by their name here.
@@ -263,7 +263,7 @@ def _provider(source: ProviderState, tolerance: Decimal, is_needed: bool, now: d
         "enabled": source.enabled,
         "tolerancePercent": tolerance,
         "health": health(source, now, is_needed=is_needed),
-        "healthInWords": in_words(source, now, is_needed=is_needed),
+        "healthInWords": health_detail(source, now, is_needed=is_needed),
         "breaker": source.breaker.state(now),
         "lastSuccessAt": source.last_success_at,
         "lastErrorAt": source.last_error_at,

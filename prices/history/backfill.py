@@ -105,8 +105,8 @@ def fill(
     left = source.calls_left(now)
     if source.quota and left is not None and left <= leave:
         raise QuotaEndsError(
-            f"{left} calls are left of {source.name}'s {source.quota}, and {leave} are for its refreshes. "
-            f"It begins anew on {source.quota.begins_anew(now)}: give the same command then, and it goes on"
+            f"{left} calls are left of {source.name}'s {source.quota}, and {leave} are left to its refreshes. "
+            f"The quota begins anew on {source.quota.begins_anew(now)}: give the same command then, and it goes on"
         )
     reservation = registry.reserve(archive.provider, TRIES, now)
     deadline = time.monotonic() + settings.PROVIDER_BUDGET.total_seconds()
@@ -122,7 +122,7 @@ def fill(
     for (date, metal), said in found.items():
         if isinstance(said, ProviderError):
             filled.failures.append(f"{date} {metal}: {said}")
-        elif _is_open(date):  # else it is the day before once more
+        elif _is_open(date):  # else its prices are those of the day before
             days[date, metal] = said
     premiums = PremiumHistory()
     if not confirmed:

@@ -1,6 +1,6 @@
-"""Candles in the database: kept with each tick, in its transaction, and made anew from ticks.
+"""Candles in the database: updated with each publication, in its transaction, and rebuilt from ticks.
 
-Whoever writes candles holds the lock of `Head`, so that no tick is added to what is being made anew.
+Every writer of candles holds the lock of `Head`, so that no tick is added to candles that are being rebuilt.
 """
 
 import datetime as dt
@@ -28,11 +28,11 @@ _KEY = ("metal", "currency", "lane", "interval", "start")
 _FIGURES = ("open", "high", "low", "close", "ticks", "first_at", "last_at", "seq")
 _figures = attrgetter(*_FIGURES)
 _COLUMNS = (*_KEY, *_FIGURES, "source")
-# What a tick is given as, and the beginning of a candle that it is in.
+# The columns of a tick, and of the start of a candle that holds it.
 _TICK = ("metal", "currency", "lane", "close", "last_at", "seq")
 _BEGIN = ("metal", "interval", "start")
-# A tick is a candle of itself. Each value is sent once, for all intervals: they are what a statement costs most by.
-# What is there is merged with it as by candles.merged, by the database, which spares a reading at each tick.
+# A tick is a candle by itself. Each value is sent once for all intervals, as values are a statement's main cost. The
+# database merges it with the stored candle, like candles.merged, which saves reading that at each tick.
 _COUNT = f"""
 WITH tick (metal, currency, lane, price, at, seq) AS (VALUES {{ticks}}),
      begin (metal, interval, start) AS (VALUES {{starts}})
@@ -52,7 +52,7 @@ ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET
     seq = CASE WHEN excluded.seq > had.seq THEN excluded.seq ELSE had.seq END
 RETURNING {sql.columns(Candle)}
 """  # noqa: S608  (of names above alone)
-# Rows in many short spans of time, by one statement that reads nothing of what lies between them.
+# Rows in many short spans of time, by one statement that reads nothing between the spans.
 _IN_SPANS = """
 WITH span (span_from, span_until) AS (VALUES {spans})
 SELECT {columns} FROM span JOIN {table} ON {column} >= span_from AND {column} < span_until
@@ -62,25 +62,25 @@ _WHERE_ONE_IS = f"ON CONFLICT ({', '.join(_KEY)}) DO"
 _IN_ITS_PLACE = "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in (*_FIGURES, "source"))
 _HAD, _NEW = (", ".join(f"{row}.{name}" for name in _FIGURES) for row in ("had", "excluded"))
 _DIFFERS = f"({_HAD}) <> ({_NEW})"
-# Which candle a new one may take the place of. The moment is `kept_from`: of an older candle, ticks may be gone.
-# When history is filled in, one that was filled in itself, of no more ticks; but no minute whose ticks may be gone.
+# The stored candle, `had`, that a new one may replace; before the parameter, `kept_from`, ticks may be gone.
+# When history is filled in: one that was filled in itself and has no more ticks; but no minute whose ticks may be gone.
 _FILLED_IN = (
     f"had.seq = 0 AND had.source = '' AND had.ticks <= excluded.ticks AND (had.interval <> '{Interval.MINUTE}'"
     " OR had.start >= %s)"
 )
-# When candles are made anew, one that was made of ticks: of all of them, or of no more than the new one.
+# When candles are rebuilt: one made of ticks that are all kept, or of no more ticks than the new one.
 _OF_TICKS = "had.source = '' AND (had.start >= %s OR had.ticks <= excluded.ticks)"
 _HOUR = dt.timedelta(hours=1)
 LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
-# From a moment on until before another.
+# From a moment until before another.
 Span: TypeAlias = tuple[dt.datetime, dt.datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Whose candles: a metal's, in one currency and lane. A fallback makes none: staff's price is no market's."""
+    """A metal's candles in one currency and price kind. Fallbacks make none: staff's price is no market's."""
 
     metal: str
     currency: str
@@ -88,17 +88,17 @@ class Series:
 
     @classmethod
     def of(cls, price: Price) -> "Series":
-        """The series that a price belongs to."""
+        """The series of a price."""
         return cls(price.metal_id, price.currency, kind_of(price.source))
 
     def ticks(self, start: dt.datetime, end: dt.datetime) -> QuerySet[Price]:
-        """The prices that are its ticks from `start` on until before `end`, of those that are kept."""
+        """Its stored ticks from `start` until before `end`."""
         others = [FALLBACK, SIMULATED]
         mine = ~Q(source__in=others) if self.kind is PriceKind.LIVE else Q(source=self.kind)
         return Price.objects.filter(mine, metal=self.metal, currency=self.currency, at__gte=start, at__lt=end)
 
     def kept(self, interval: Interval, start: dt.datetime, end: dt.datetime) -> QuerySet[Candle]:
-        """Its candles that begin from `start` on until before `end`, oldest first."""
+        """Its candles that begin from `start` until before `end`, oldest first."""
         return Candle.objects.filter(
             metal=self.metal,
             currency=self.currency,
@@ -109,7 +109,7 @@ class Series:
         ).order_by("start")
 
     def ticks_in(self, spans: Sequence[Span]) -> list[Price]:
-        """The prices that are its ticks in these spans of time, which do not overlap, oldest first."""
+        """Its stored ticks in these spans of time, which do not overlap, oldest first."""
         is_live = self.kind is PriceKind.LIVE
         sources = [FALLBACK, SIMULATED] if is_live else [self.kind.value]
         listed = f"{'NOT IN' if is_live else 'IN'} ({', '.join(['%s'] * len(sources))})"
@@ -118,29 +118,28 @@ class Series:
         return _in_spans(Price, "at", spans, which, values)
 
     def minutes_in(self, spans: Sequence[Span]) -> list[Candle]:
-        """Its candles of a minute that begin in these spans of time, which do not overlap, oldest first."""
+        """Its minute candles that begin in these spans of time, which do not overlap, oldest first."""
         which = "metal = %s AND currency = %s AND lane = %s AND interval = %s"
         return _in_spans(Candle, "start", spans, which, [*self._key, ("interval", Interval.MINUTE.value)])
 
     def add(self, made: Iterable[candles.Candle], source: str, *, replace: bool) -> int:
-        """Write candles that were given whole, where there are none or they are to be replaced; returns how many."""
+        """Write candles that a source gave whole, where there are none or with `replace`; returns how many."""
         return len(self._put(made, source, _IN_ITS_PLACE if replace else "NOTHING"))
 
     def fill(self, made: Iterable[candles.Candle], *, kept_from: dt.datetime, replace: bool) -> set[dt.datetime]:
-        """Write candles of one or several intervals that were made of ticks which were filled in, and return when those
-        begin that are written.
+        """Write candles of any intervals that were made of filled-in ticks; returns the starts of those written.
 
-        One that is there and differs is written over where it was filled in itself, of no ticks that the new one lacks:
-        of a minute before `kept_from` nobody knows that. With `replace` any is.
+        A stored candle that differs is replaced if it was filled in too and has no ticks that the new one lacks, which
+        is unknown of a minute before `kept_from`; with `replace`, always.
         """
         if replace:
             return set(self._put(made, "", f"{_IN_ITS_PLACE} WHERE {_DIFFERS}"))
         return set(self._put(made, "", f"{_IN_ITS_PLACE} WHERE {_DIFFERS} AND {_FILLED_IN}", [("start", kept_from)]))
 
     def rebuild(self, made: Iterable[candles.Candle], *, kept_from: dt.datetime, given_too: bool) -> None:
-        """Write candles that were made anew from ticks, but over those alone that hold no ticks which they lack.
+        """Write candles that were rebuilt from ticks, except over those with ticks that they lack.
 
-        Candles that a source gave whole stay, unless they are to be replaced too.
+        Candles that a source gave whole are replaced only if they are `given_too`.
         """
         given = " OR had.source <> ''" if given_too else ""
         self._put(made, "", f"{_IN_ITS_PLACE} WHERE ({_OF_TICKS}){given}", [("start", kept_from)])
@@ -158,7 +157,7 @@ class Series:
         return [("metal", self.metal), ("currency", self.currency), ("lane", self.kind.value)]
 
     def nearest(self, at: dt.datetime) -> candles.Candle | None:
-        """Its candle that begins nearest to a moment, of any interval."""
+        """Its candle, of any interval, that begins nearest to a moment."""
         mine = Candle.objects.filter(metal=self.metal, currency=self.currency, lane=self.kind)
         found = [
             row.value()
@@ -172,7 +171,7 @@ class Series:
         return min(found, key=lambda candle: abs(candle.start - at), default=None)
 
     def row(self, candle: candles.Candle, source: str = "") -> Candle:
-        """A candle of it as the database keeps it."""
+        """One of its candles as a database row."""
         figures = {name: getattr(candle, name) for name in _FIGURES}
         return Candle(
             metal=self.metal,
@@ -186,20 +185,20 @@ class Series:
 
 
 def zone() -> ZoneInfo:
-    """Where the day of day candles begins."""
+    """The time zone of day candles."""
     return ZoneInfo(settings.TIME_ZONE)
 
 
 def midnight(date: dt.date) -> dt.datetime:
-    """When a day begins there."""
+    """The beginning of a day in that zone."""
     local = zone()
     return Interval.DAY.start(dt.datetime.combine(date, dt.time(12), local), local)
 
 
 def kept_from(now: dt.datetime) -> dt.datetime:
-    """The moment from which on all ticks are kept; the first of all where TICKS_KEPT_FOR is none.
+    """The moment from which all ticks are kept; LONG_AGO if they are kept for good.
 
-    It is the beginning of a day: retention takes whole days, so that it leaves no candle a part of its ticks.
+    It is the beginning of a day: retention deletes whole days, so that no candle keeps a part of its ticks.
     """
     if settings.TICKS_KEPT_FOR is None:
         return LONG_AGO
@@ -207,7 +206,7 @@ def kept_from(now: dt.datetime) -> dt.datetime:
 
 
 def oldest(series: Series) -> dt.datetime | None:
-    """The moment of the oldest tick or minute of a series; None where it has none."""
+    """The moment of a series' oldest tick or minute; None if it has none."""
     any_time = (LONG_AGO, dt.datetime.max.replace(tzinfo=dt.UTC))
     tick = series.ticks(*any_time).order_by("at").values_list("at", flat=True).first()
     minute = series.kept(Interval.MINUTE, *any_time).values_list("start", flat=True).first()
@@ -220,10 +219,10 @@ def counted(price: Price) -> Counted:
 
 
 def take(prices: Iterable[Price], *, corrected: Collection[str] = ()) -> list[Candle]:
-    """Count new prices, one a metal, in the candles of all intervals; returns these as they are now.
+    """Count new prices, one a metal, in the candles of all intervals; returns these candles as they are now.
 
-    For metals in `corrected` the price's moment may have a tick already: their candles are made anew, for a high that
-    was a slip does not go by itself.
+    For metals in `corrected` the moment may have a tick already: their candles are rebuilt, as merging cannot remove a
+    high that was a slip.
     """
     local = zone()
     new: list[Price] = []
@@ -241,7 +240,7 @@ def take(prices: Iterable[Price], *, corrected: Collection[str] = ()) -> list[Ca
 
 
 def _count(prices: Sequence[Price], local: ZoneInfo) -> list[Candle]:
-    """Add ticks, of one metal each, to the candles that they belong to."""
+    """Add ticks, one a metal, to their candles."""
     if not prices:
         return []
     ticks = [
@@ -270,7 +269,7 @@ def by_metal(rows: Iterable[Candle]) -> dict[Metal, list[tuple[candles.Candle, d
 
 
 def changed_since(seq: int, start: dt.datetime) -> list[Candle]:
-    """The candles that are shown here and that ticks after `seq` are in, which all were at `start` or later."""
+    """The shown candles with ticks after `seq`, all of which were at `start` or later."""
     local = zone()
     begins = Q(
         *(Q(interval=interval, start__gte=interval.start(start, local)) for interval in Interval), _connector=Q.OR
@@ -280,7 +279,7 @@ def changed_since(seq: int, start: dt.datetime) -> list[Candle]:
 
 
 def put(rows: Sequence[Candle]) -> None:
-    """Write candles in the place of those that are there."""
+    """Write candles, over any stored ones."""
     Candle.objects.bulk_create(
         rows,
         batch_size=sql.MOST_ROWS,
@@ -293,7 +292,7 @@ def put(rows: Sequence[Candle]) -> None:
 def _in_spans(
     model: type[_Row], column: str, spans: Sequence[Span], which: str, values: Sequence[tuple[str, object]]
 ) -> list[_Row]:
-    """Rows of a model whose moment, in `column`, lies in one of these spans, oldest first."""
+    """Rows of a model whose time in `column` lies in one of these spans, oldest first."""
     found: list[_Row] = []
     for some in sql.parts(spans):
         statement = _IN_SPANS.format(
@@ -308,11 +307,11 @@ def _in_spans(
 
 
 def rebuild(series: Series, start: dt.datetime, end: dt.datetime, *, given_too: bool = False) -> Iterator[dt.datetime]:
-    """Make the candles of whole days anew, from the one that holds `start` to the one that holds `end`.
+    """Rebuild the candles of whole days, from the day of `start` to the day of `end`; yields the end of each day.
 
-    Minutes come from ticks, where there are any (older ones may be gone), and all else from minutes. None is made of a
-    part of its ticks. What was given whole stays, but for `given_too`. Yields how far it is. Meanwhile ticks go on:
-    each step is a short transaction of its own.
+    Minutes are made of ticks, if there are any (older ones may be gone), and longer candles of minutes, none of a part
+    of its ticks. Candles that a source gave whole stay, unless they are `given_too`. Publications go on meanwhile: each
+    step is a short transaction.
     """
     local = zone()
     end = Interval.DAY.end(Interval.DAY.start(end, local), local)
@@ -338,7 +337,7 @@ def rebuild(series: Series, start: dt.datetime, end: dt.datetime, *, given_too: 
 
 
 def _recounted(series: Series, at: dt.datetime, local: ZoneInfo) -> list[Candle]:
-    """The candles of a moment, made anew: the minute's from its ticks, the others from the minutes."""
+    """Rebuild the candles of a moment: the minute from its ticks, longer ones from minutes."""
     spans = {interval: (start := interval.start(at, local), interval.end(start, local)) for interval in Interval}
     given = _given(series, {interval: start for interval, (start, _) in spans.items()})
     minute, minute_ends = spans.pop(Interval.MINUTE)
@@ -360,16 +359,16 @@ def _recounted(series: Series, at: dt.datetime, local: ZoneInfo) -> list[Candle]
 
 
 def _given(series: Series, starts: Mapping[Interval, dt.datetime]) -> dict[str, Candle]:
-    """The candles at these starts that were given whole, by interval."""
+    """The candles at these starts that a source gave whole, by interval."""
     places = Q(*(Q(interval=interval, start=start) for interval, start in starts.items()), _connector=Q.OR)
     there = Candle.objects.filter(places, metal=series.metal, currency=series.currency, lane=series.kind)
     return {row.interval: row for row in there.exclude(source="")}
 
 
 def _with_ticks(given: candles.Candle, ticks: candles.Candle, slips: Collection[Decimal]) -> candles.Candle:
-    """A candle that was given whole, with all ticks of ours that count in it, and without the `slips` among them.
+    """A candle that a source gave whole, merged with its `ticks`, and without the `slips` among them.
 
-    What was given for a high or low that a slip went beyond is not known any more.
+    The given high or low is no longer known if a slip went beyond it.
     """
     without = replace(
         given,

@@ -3,10 +3,10 @@
 Ticks:   metal,at,price[,bid,ask,source,currency]
 Candles: metal,interval,start,open,high,low,close[,currency]
 
-The first line names the columns, in any order, and so which of the two it is. Amounts are per gram, as published.
+The first line names the columns, in any order, which tells ticks from candles. Amounts are per gram, as published.
 
-What spreadsheets make of that is read too: a byte order mark, blank rows, empty cells at the ends of lines, and where
-their language writes decimals with a comma, `;` between the columns.
+Files of spreadsheets can be read too: with a byte order mark, blank rows, empty cells at the ends of lines, and, where the
+language writes decimals with a comma, `;` between the columns.
 """
 
 import csv
@@ -22,7 +22,7 @@ from prices.domain.candles import Interval
 from prices.domain.quotes import LARGEST_PRICE, Metal
 from prices.domain.units import rounded
 
-# The source of what comes from a file that names none.
+# The source of rows that name none.
 CSV: Final = "csv"
 EARLIEST: Final = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 _TICK: Final = ("metal", "at", "price")
@@ -30,7 +30,7 @@ _BESIDE_TICK: Final = ("bid", "ask", "source", "currency")
 _CANDLE: Final = ("metal", "interval", "start", "open", "high", "low", "close")
 _BESIDE_CANDLE: Final = ("currency",)
 _MAY_BE_EMPTY: Final = {*_BESIDE_TICK, *_BESIDE_CANDLE}
-# ASCII alone: what else Python takes for a number (1_000, 1e3, the digits of other scripts) is a slip in a file.
+# ASCII only: Python's other forms of a number (1_000, 1e3, the digits of other scripts) are slips in a file.
 _NUMBER: Final = {",": re.compile(r"[0-9]+(\.[0-9]+)?"), ";": re.compile(r"[0-9]+(,[0-9]+)?")}
 _EXAMPLE: Final = {
     ",": "such as 9223.3162",
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """One line of ticks: from `at` on this was the price of a metal, as `source` gave it. Amounts per gram."""
+    """One line of ticks: the price of a metal from `at` on, as `source` gave it. Amounts per gram."""
 
     metal: Metal
     at: dt.datetime
@@ -68,7 +68,7 @@ class Bar:
 
 
 class CsvError(ValueError):
-    """Says on which line and in which column something cannot be read, and what to write instead."""
+    """The line and column of a file that cannot be read, and what to write instead."""
 
     def __init__(self, line: int, column: str, detail: str) -> None:
         super().__init__(f"line {line}, {f'column {column}: ' if column else ''}{detail}")
@@ -77,10 +77,9 @@ class CsvError(ValueError):
 
 
 def read(lines: Iterable[str], *, currency: str, zone: dt.tzinfo, now: dt.datetime) -> Iterator[tuple[int, Tick | Bar]]:
-    """Each row of a file with the number of its line, as it comes; none is kept.
+    """Yield each row of a file with the number of its line; keeps none in memory.
 
-    Prices are in `currency`, and days begin at midnight of `zone`. Raises CsvError for the first line that cannot be
-    read; what came before it has been given.
+    Prices are in `currency`, and days begin at midnight of `zone`. Raises CsvError at the first line that is wrong.
     """
     first, lines = _first(lines)
     layout = _Layout((), ";" if ";" in first[-1] else ",", currency, zone, now)
@@ -96,7 +95,7 @@ def read(lines: Iterable[str], *, currency: str, zone: dt.tzinfo, now: dt.dateti
 
 
 def ticks(rows: Iterable[Tick], *, currency: str) -> Generator[str]:
-    """Lines of a file of ticks, its first with the names of the columns."""
+    """The lines of a file of ticks; the first names the columns."""
     yield _written((*_TICK, *_BESIDE_TICK))
     for row in rows:
         amounts = (_amount(amount) for amount in (row.price, row.bid, row.ask))
@@ -104,7 +103,7 @@ def ticks(rows: Iterable[Tick], *, currency: str) -> Generator[str]:
 
 
 def bars(rows: Iterable[Bar], *, currency: str) -> Generator[str]:
-    """Lines of a file of candles, its first with the names of the columns."""
+    """The lines of a file of candles; the first names the columns."""
     yield _written((*_CANDLE, *_BESIDE_CANDLE))
     for row in rows:
         amounts = (_amount(amount) for amount in (row.open, row.high, row.low, row.close))
@@ -116,7 +115,7 @@ class _Lines(Protocol):
 
 
 class _Echo:
-    """A file for csv.writer that gives back what it is given, which is what `writerow` returns then."""
+    """A file for csv.writer that returns each line, so that `writerow` returns it too."""
 
     def write(self, text: str) -> str:
         return text
@@ -134,12 +133,12 @@ def _amount(amount: Decimal | None) -> str:
 
 
 def _time(at: dt.datetime) -> str:
-    """In full: two moments a microsecond apart are two."""
+    """A time to the microsecond: two moments one apart stay two."""
     return at.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _first(lines: Iterable[str]) -> tuple[list[str], Iterator[str]]:
-    """The lines up to the first that is not blank, and those after it."""
+    """The lines up to the first one that is not blank, and the lines after it."""
     rest = iter(lines)
     first = [""]
     for line in rest:
@@ -150,7 +149,7 @@ def _first(lines: Iterable[str]) -> tuple[list[str], Iterator[str]]:
 
 
 def _columns(names: list[str], line: int) -> tuple[str, ...]:
-    """The columns in their order, as the line names them that is the first."""
+    """The columns in order, as the first line names them."""
     known = [name.strip().lstrip("\ufeff").lower() for name in names]
     while known and not known[-1]:
         known.pop()
@@ -170,7 +169,7 @@ def _columns(names: list[str], line: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The columns of a file, and all else by which each of its lines is read."""
+    """The columns of a file, and everything else needed to read its lines."""
 
     columns: tuple[str, ...]
     delimiter: str
@@ -242,7 +241,7 @@ class _Line:
         return self.error(column, f"write a time from {EARLIEST.year} until now.")
 
     def start(self, interval: Interval) -> dt.datetime:
-        """When a candle begins. A day may be written as its date."""
+        """The start of a candle. A day may be written as its date."""
         try:
             date = dt.date.fromisoformat(self._given["start"]) if interval is Interval.DAY else None
         except ValueError:

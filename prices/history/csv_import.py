@@ -1,8 +1,7 @@
-"""History filled in from a file (prices/history/csv_format.py), by many ticks at a time.
+"""History filled in from a file (prices/history/csv_format.py), many ticks at a time.
 
-A file is read twice: it is written when all of it can be read and believed. A chunk of it is one transaction, in which
-no tick of the stream is written, and leaves all candles whole: so an import that was interrupted is gone on with by
-doing it again.
+A file is read twice: it is written only if all of it can be read and believed. Each chunk is one transaction, in which
+no publication is written, and leaves all candles whole: so the same import goes on from where it was interrupted.
 """
 
 import datetime as dt
@@ -29,7 +28,7 @@ from prices.premiums import PremiumHistory
 
 _LONGER: Final = [interval for interval in Interval if interval is not Interval.MINUTE]
 _at = attrgetter("at")
-# In one transaction, which is to take less than a second: ticks, their minutes, and the days whose candles are made.
+# The most in one transaction, which is to take less than a second: ticks, their minutes, and days of candles.
 _TICKS: Final = 4000
 _MINUTES: Final = 800
 _DAYS: Final = 100
@@ -77,9 +76,9 @@ def validated(lines: Iterable[str], *, now: dt.datetime) -> Validator:
 def from_csv(lines: Iterable[str], *, replace: bool = False, now: dt.datetime) -> Filled:
     """Fill in the ticks or candles of a file, whose ticks are in order of time.
 
-    Ticks are stored where they are not older than `TICKS_KEPT_FOR`, and counted in candles whatever their age; candles
-    that hold ticks of the stream or ticks that are gone, or that were given whole, stay. Raises CsvError; what came
-    before is filled in.
+    Ticks are stored unless they are older than `TICKS_KEPT_FOR`, and counted in candles whatever their age. Candles
+    stay that hold published ticks or ticks that are gone, or that were given whole. Raises CsvError; the rows before it
+    are filled in.
     """
     importing = _Import(replace, now)
     for _, row in _rows(lines, now):
@@ -89,7 +88,7 @@ def from_csv(lines: Iterable[str], *, replace: bool = False, now: dt.datetime) -
 
 
 def _rows(lines: Iterable[str], now: dt.datetime) -> Iterator[tuple[int, Tick | Bar]]:
-    """Each row with the number of its line. Raises CsvError also where a tick is older than the one before it."""
+    """Each row with the number of its line. Raises CsvError, also for a tick that is older than the one before it."""
     last: dict[Series, dt.datetime] = {}
     for line, row in csv_format.read(lines, currency=settings.BASE_CURRENCY, zone=candle_store.zone(), now=now):
         if isinstance(row, Tick):
@@ -103,18 +102,18 @@ def _rows(lines: Iterable[str], now: dt.datetime) -> Iterator[tuple[int, Tick | 
 
 
 class _Import:
-    """A file on its way into the database. A series' minute is written when it is whole."""
+    """An import in progress. A minute of a series is written when it is whole."""
 
     def __init__(self, replace: bool, now: dt.datetime) -> None:
         self.filled = Filled()
         self._replace = replace
         self._now = now
         self._local = candle_store.zone()
-        # From a whole day on, so that each candle is made of stored ticks alone, or of none.
+        # The beginning of a day, so that each candle is made of stored ticks alone, or of none.
         self._stored_from = candle_store.kept_from(now)
         self._bars: dict[Series, list[Bar]] = {}
         self._ticks: dict[Series, list[Tick]] = {}
-        # When the minute and the day of each series' last tick end, and how many of all wait to be written.
+        # The ends of the minute and the day of each series' last tick; how many of all series wait to be written.
         self._minute_ends: dict[Series, dt.datetime] = {}
         self._day_ends: dict[Series, dt.datetime] = {}
         self._ticks_waiting = self._minutes_waiting = self._days_waiting = 0
@@ -140,7 +139,7 @@ class _Import:
         self._ticks_waiting += 1
 
     def finish(self) -> None:
-        """Write what is left."""
+        """Write the rest."""
         self._write_bars()
         self._write({series: ticks for series, ticks in self._ticks.items() if ticks})
 
@@ -152,7 +151,7 @@ class _Import:
         self._bars = {}
 
     def _write_minutes(self) -> None:
-        """Write all but the last minute of each series, which may not be whole."""
+        """Write all minutes but the last of each series, which may not be whole."""
         whole: dict[Series, list[Tick]] = {}
         for series, ticks in self._ticks.items():
             if not ticks:
@@ -165,7 +164,7 @@ class _Import:
         self._ticks_waiting = self._minutes_waiting = self._days_waiting = 0
 
     def _write(self, chunk: dict[Series, list[Tick]]) -> None:
-        """Write ticks of whole minutes, and the candles that they are in."""
+        """Write ticks of whole minutes, and their candles."""
         stored = [tick for ticks in chunk.values() for tick in ticks if tick.at >= self._stored_from]
         partitions.ensure(tick.at for tick in stored)
         with transaction.atomic():
@@ -191,9 +190,9 @@ class _Import:
         self.filled.there += len(ticks) - new
 
     def _store(self, series: Series, ticks: Sequence[Tick]) -> tuple[list[Counted], int]:
-        """Store the ticks that are not there, in the order of the file; where they are to be replaced, those also whose
-        last word is another than the one that is there. Returns all that are in their minutes then, and how many are
-        new.
+        """Store the new ticks in the order of the file; with `replace`, also those whose stored price differs.
+
+        Returns all ticks of their minutes, and how many are new. Of ticks at one moment, the file's last counts.
         """
         there = sorted(series.ticks_in(_spans(ticks, self._local)), key=lambda price: price.pk)
         known = {(price.source, price.at): price.price for price in there}
@@ -235,10 +234,11 @@ class _Import:
         return counted, len(news)
 
     def _count(self, series: Series, made: Sequence[candles.Candle], gone: Sequence[Tick]) -> int:
-        """Write minutes and the longer candles that they are in. Returns how many ticks of `gone`, which are not
-        stored, are in minutes that were written.
+        """Write minutes and their longer candles.
+
+        Returns how many ticks of `gone`, which are not stored, are in minutes that were written.
         """
-        # Before the minutes are written: mostly there are none.
+        # Read before the minutes are written: mostly there are none.
         before = {row.start: row.value() for row in series.minutes_in(self._days(made))}
         written = series.fill(made, kept_from=self._stored_from, replace=self._replace)
         minutes = before | {minute.start: minute for minute in made if minute.start in written}
@@ -251,7 +251,7 @@ class _Import:
         return sum(Interval.MINUTE.start(tick.at, self._local) in written for tick in gone)
 
     def _days(self, minutes: Sequence[candles.Candle]) -> list[Span]:
-        """The days that minutes are in, with the whole of each hour: a zone's midnight may be in the middle of one."""
+        """The days of minutes, widened to whole hours: a zone's midnight may be in the middle of one."""
         days: list[Span] = []
         for start in candles.starts(minutes, Interval.DAY, self._local):
             end = Interval.DAY.end(start, self._local)
@@ -265,7 +265,7 @@ class _Import:
 
 
 def _spans(ticks: Iterable[Tick], zone: dt.tzinfo) -> list[Span]:
-    """The minutes of ticks in order of time, those that follow one another together."""
+    """The minutes of ticks in order of time; adjacent ones form one span."""
     spans: list[Span] = []
     for tick in ticks:
         if spans and tick.at < spans[-1][1]:

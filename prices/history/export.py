@@ -1,4 +1,4 @@
-"""History on its way into a file, row by row, whatever its length: see prices/history/csv_format.py."""
+"""History as the lines of a file (prices/history/csv_format.py), in the memory of some rows."""
 
 import datetime as dt
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -18,19 +18,19 @@ _CHUNK: Final = 2000  # rows in memory
 
 
 def ticks(metals: Sequence[Metal], start: dt.datetime, end: dt.datetime) -> Generator[str]:
-    """Lines of all that was shown from `start` on until before `end`, metal by metal, oldest first."""
+    """Lines of the prices that were shown from `start` until before `end`, metal by metal, oldest first."""
     return csv_format.ticks(_ticks(metals, start, end), currency=settings.BASE_CURRENCY)
 
 
 def candles(metals: Sequence[Metal], interval: Interval, start: dt.datetime, end: dt.datetime) -> Generator[str]:
-    """Lines of the candles that begin from `start` on until before `end`, metal by metal, oldest first."""
+    """Lines of the candles that begin from `start` until before `end`, metal by metal, oldest first."""
     return csv_format.bars(_bars(metals, interval, start, end), currency=settings.BASE_CURRENCY)
 
 
 def _row_by_row() -> AbstractContextManager[Any]:
-    """In a transaction, PostgreSQL sends rows from a cursor; outside of one it would gather them all first.
+    """The transaction in which PostgreSQL sends rows from a cursor, rather than all at once.
 
-    SQLite reads them one by one anyway, and in a transaction of ours would let nobody else write meanwhile: no tick.
+    SQLite always reads row by row, and a transaction here would keep every publication from being written.
     """
     return transaction.atomic() if connection.vendor == "postgresql" else nullcontext()
 

@@ -1,5 +1,4 @@
-"""What both ways of filling history in share: from a provider's past days (backfill.py), and from a file
-(csv_import.py).
+"""Filling history in: the parts that backfill.py, from a provider's past days, and csv_import.py, from a file, share.
 
 Neither publishes anything or changes a current price. Existing candles and ticks stay unless they are to be replaced,
 so the same command goes on from where it was interrupted.

@@ -1,4 +1,4 @@
-"""How long ticks are kept. Candles and significant moves are kept for good."""
+"""Deletion of ticks that are older than TICKS_KEPT_FOR. Candles and significant moves are kept for good."""
 
 import datetime as dt
 import logging
@@ -15,19 +15,19 @@ from prices.models import Head, LatestPrice, Price
 
 logger = logging.getLogger(__name__)
 
-# In one statement, where rows are deleted: other writers wait for that long.
+# Rows deleted in one statement: other writers wait for that long.
 BATCH: Final = 2000
-# No market is closed, nor is every source silent, for so long: a clock that is further ahead of the newest quote is
-# wrong, and what it would take away never comes back.
+# Longer than any market is closed or all sources fail: a clock that is further ahead of the newest quote is wrong, and
+# ticks that it deletes never come back.
 _MOST_AHEAD: Final = dt.timedelta(days=7)
 
 
 def keep_history(*, now: dt.datetime) -> int:
-    """Make room for the ticks to come and take away the days that are older than `TICKS_KEPT_FOR`.
+    """Create the months to come, and delete the days that are older than `TICKS_KEPT_FOR`.
 
-    Returns how many months, or elsewhere than on PostgreSQL how many rows, are gone. A day goes as a whole, and so does
-    a month, when all of it is old: no candle is left with a part of its ticks. Safe at any time and by any number of
-    workers; one that was interrupted is gone on with the next time.
+    Returns the number of months deleted on PostgreSQL, of rows elsewhere. Days, and on PostgreSQL months, go only as a
+    whole: no candle is left with a part of its ticks. Any number of workers may run this at any time; the next run
+    goes on where one was interrupted.
     """
     Head.expect_whole_database()
     partitions.create_ahead(now)
@@ -40,19 +40,19 @@ def keep_history(*, now: dt.datetime) -> int:
 
 
 def _at_most(now: dt.datetime) -> dt.datetime:
-    """The time to judge the age of ticks by: `now`, or where that cannot be true, a week after the newest quote."""
+    """The time by which ticks are old: `now`, or if that cannot be true, a week after the newest quote."""
     newest: dt.datetime | None = LatestPrice.objects.filter(lane=PriceKind.LIVE).aggregate(at=Max("quoted_at"))["at"]
     if newest is None or now <= newest + _MOST_AHEAD:
         return now
     logger.warning(
-        "no source has quoted since %s: is this machine's clock ahead? Ticks are taken away as of a week after that",
+        "no source has quoted since %s: is this machine's clock ahead? Ticks are deleted as of a week after that",
         f"{newest:%Y-%m-%d %H:%M}Z",
     )
     return newest + _MOST_AHEAD
 
 
 def _delete_before(at: dt.datetime) -> int:
-    """In short transactions, between which ticks are written."""
+    """Delete in short transactions, between which publications are written."""
     gone = 0
     while batch := list(Price.objects.filter(at__lt=at).order_by("pk").values_list("pk", flat=True)[:BATCH]):
         gone += Price.objects.filter(pk__in=batch).delete()[0]

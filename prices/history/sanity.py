@@ -12,22 +12,22 @@ from prices.domain.quotes import Metal
 from prices.domain.sanity import Band
 from prices.domain.units import UNITS
 
-# So many violations are remembered: a reader who has to mend more will look at the file again.
+# Beyond so many violations nothing is checked: a file with one is not filled in, unless all of it is confirmed.
 MOST: Final = 1000
-# Within a week, or beside each other, no market's prices are this many times one another; in years they may be. What is
-# farther apart is compared all the same: ten grams cost more than that.
+# Prices on one line or within a week are at most twice one another, within five years four times. Prices farther apart
+# are compared too: 10 g cost more than eight times a gram.
 _TIMES: Final = 2
 _TIMES_IN_YEARS: Final = 4
 _TIMES_AT_MOST: Final = 8
 _WEEK: Final = dt.timedelta(days=7)
 _YEARS: Final = dt.timedelta(days=5 * 365)
-# A multiple is that of a unit up to so much: prices move meanwhile.
+# A multiple counts as a unit's up to this factor, as prices move meanwhile.
 _LIKE: Final = 1.08
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One price of the past, per gram and before any premium; `place` says where its reader finds it."""
+    """One past price, per gram and before any premium; `place` tells a reader where it stands."""
 
     place: str
     at: dt.datetime
@@ -36,7 +36,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A price that cannot be believed, and why, for whoever may mend it."""
+    """A price that breaks a sanity rule, with the detail for a person who may mend it."""
 
     place: str
     detail: str
@@ -51,8 +51,8 @@ Nearest: TypeAlias = Callable[[Any, dt.datetime], Point | None]
 
 @dataclass(slots=True)
 class _Sequence:
-    """The prices of one series so far. `reference` is the last one that was believed; `is_known`: the first reference
-    was a price that is kept already, and not just the first that was given.
+    """The prices of one series so far. `reference` is the last believed one; `is_known`: the first one is a stored
+    price, not just the first price given.
     """
 
     reference: Point
@@ -62,7 +62,7 @@ class _Sequence:
     violating: list[tuple[Point, Point]] = field(default_factory=list)
 
     def take(self, point: Point) -> None:
-        """Believe a price, or not."""
+        """Compare a price with the reference, and make it the reference if it is believed."""
         if _is_multiple(point, self.reference):
             self.violating.append((point, self.reference))
             return
@@ -72,10 +72,10 @@ class _Sequence:
             self.believed.append(point)
 
     def violations(self) -> list[Violation]:
-        """Its prices that cannot be believed."""
+        """The violations of the series."""
         if self.is_known or self.believed_count >= len(self.violating):
             return [_beside(point, reference) for point, reference in self.violating]
-        # Most are right, and those that were believed first are not; of most, again, some may be of another level.
+        # Most prices are right, so the believed ones are wrong. Of most, again, some may be of another level.
         right = self.violating[0][0]
         most = _Sequence(right, is_known=False)
         for point, _ in self.violating:
@@ -84,19 +84,19 @@ class _Sequence:
 
 
 class Validator:
-    """Applies the rules to prices, in any order of time; neighbours are those that are given one after the other."""
+    """Applies the rules to prices in any order of time; prices given one after the other are neighbours."""
 
     def __init__(self, bands: Mapping[Metal, Band], nearest: Nearest) -> None:
         self._bands = bands
         self._nearest = nearest
         self._found: list[Violation] = []
         self._sequences: dict[object, _Sequence] = {}
-        # The first price of each series for which there was neither a band nor a price that is kept.
+        # The first price of each series that has neither a band nor a stored price.
         self.compared_with_nothing: list[Point] = []
 
     @property
     def is_full(self) -> bool:
-        """Whether so many violations were found that the rest need not be looked at."""
+        """Return True if so many violations were found that the rest need not be checked."""
         violating = sum(len(sequence.violating) for sequence in self._sequences.values())
         return len(self._found) + violating >= MOST
 
@@ -116,16 +116,16 @@ class Validator:
         sequence.take(point)
 
     def violations(self) -> list[Violation]:
-        """All that cannot be believed. Of two levels, if no kept price tells, the one of most prices is right."""
+        """All violations. Of two levels of price, without a stored one to tell, the level of most prices is right."""
         return self._found + [each for sequence in self._sequences.values() for each in sequence.violations()]
 
     def _outside(self, metal: Metal, price: Decimal) -> Band | None:
-        """The metal's band, where a price is outside of it."""
+        """The metal's band, if a price is outside of it; else None."""
         band = self._bands.get(metal)
         return band if band and not band.lowest <= price <= band.highest else None
 
     def _of_itself(self, metal: Metal, point: Point, figures: Mapping[str, Decimal]) -> str:
-        """The violation that a line shows by itself, in words; empty where there is none."""
+        """The violation that a line shows by itself; empty without one."""
         for name, amount in figures.items():
             if band := self._outside(metal, amount):
                 return f"{name} {amount:,} is outside {band.lowest:,.4f} to {band.highest:,.4f}, its sanity band"
@@ -157,7 +157,7 @@ def _multiple(amount: Decimal, other: Decimal) -> str:
 
 
 def _unit(amount: Decimal, other: Decimal) -> str:
-    """The unit that one of the two may be per, for its reader; empty where none is like it."""
+    """The unit that one of the two may be per, as a question for the reader; empty if no unit fits."""
     times = _times(amount, other)
     likely = {name: float(times) / float(grams) for name, grams in UNITS.items() if grams != 1}
     name, off = min(likely.items(), key=lambda unit: abs(unit[1] - 1))

@@ -1,4 +1,4 @@
-"""How a price source is doing, in a word and in words: what the admin's page, the API and the metrics agree on."""
+"""The health of a price source, the same in the admin, the API and the metrics."""
 
 import datetime as dt
 import enum
@@ -11,11 +11,11 @@ from prices.providers.http import LONGEST_REST
 
 
 class Health(enum.StrEnum):
-    """The first of these that is true, from the top."""
+    """A source's health: the first of these that is true, from the top."""
 
     OFF = "off"  # staff switched it off
     QUOTA_USED_UP = "quota used up"
-    RESTS = "rests"  # it asked to be left alone
+    RESTS = "rests"  # it sent Retry-After
     LEFT_ALONE = "left alone"  # for its failures
     FAILING = "failing"
     NEVER_FETCHED = "never asked"
@@ -24,7 +24,7 @@ class Health(enum.StrEnum):
 
 
 def health(source: ProviderState, now: dt.datetime, *, is_needed: bool = False) -> Health:
-    """How a source is at `now`; `is_needed`: whatever its breaker says, it is fetched from (`sources.needed`)."""
+    """A source's health at `now`; `is_needed`: it is fetched from though its breaker is open (`registry.needed`)."""
     conditions = {
         Health.OFF: not source.enabled,
         Health.QUOTA_USED_UP: source.calls_left(now) == 0,
@@ -34,14 +34,14 @@ def health(source: ProviderState, now: dt.datetime, *, is_needed: bool = False) 
         Health.LEFT_ALONE: source.breaker.state(now) is State.OPEN and not is_needed,
         Health.FAILING: source.failures > 0,
         Health.NEVER_FETCHED: not source.refreshes_total,
-        # One refresh writes both at the same moment.
+        # One refresh records both at the same moment.
         Health.PARTLY: source.last_error_at is not None and source.last_error_at == source.last_success_at,
     }
     return next((health for health, is_so in conditions.items() if is_so), Health.WELL)
 
 
-def in_words(source: ProviderState, now: dt.datetime, *, is_needed: bool = False) -> str:
-    """`health` as a phrase, with until when or since when."""
+def health_detail(source: ProviderState, now: dt.datetime, *, is_needed: bool = False) -> str:
+    """A source's health as a phrase, with its times."""
     match health(source, now, is_needed=is_needed):
         case Health.RESTS:
             assert source.rests_until
@@ -61,5 +61,5 @@ def in_words(source: ProviderState, now: dt.datetime, *, is_needed: bool = False
 
 
 def quota_left(source: ProviderState, now: dt.datetime) -> str:
-    """Such as `73 of 100/month`; empty where there is no quota."""
+    """The quota that is left, such as `73 of 100/month`; empty if there is none."""
     return "" if source.quota is None else f"{source.calls_left(now)} of {source.quota}"

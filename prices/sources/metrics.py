@@ -1,6 +1,6 @@
-"""What Prometheus is told of the price sources: read from the database at each scrape, so any host says the same.
+"""Prometheus metrics of price sources and quarantined prices, and of clocks.
 
-And of clocks, of which each host has one.
+They are read from the database at each scrape, so each host has the same; only clocks are a host's own.
 """
 
 import datetime as dt
@@ -16,8 +16,8 @@ from prices.domain.breaker import State
 from prices.models import HeldPrice, ListedMetal, ProviderState
 
 _COUNTERS = {
-    "refreshes_total": ("swarna_source_refreshes", "Times that a source was asked."),
-    "failures_total": ("swarna_source_failures", "Times that a source was asked and gave no fresh price at all."),
+    "refreshes_total": ("swarna_source_refreshes", "Times that a source was fetched from."),
+    "failures_total": ("swarna_source_failures", "Times that a source gave no fresh price at all."),
     "calls_total": ("swarna_source_calls", "Calls to a source."),
     "set_aside_total": ("swarna_source_set_aside", "Times that a source's price was too far from the others'."),
 }
@@ -40,7 +40,7 @@ def _counters(sources: list[ProviderState]) -> list[Metric]:
 
 
 def _gauges(sources: list[ProviderState], now: dt.datetime) -> list[Metric]:
-    enabled = GaugeMetricFamily("swarna_source_enabled", "0 where staff switched a source off.", labels=["source"])
+    enabled = GaugeMetricFamily("swarna_source_enabled", "0 if staff switched a source off.", labels=["source"])
     breaker = GaugeMetricFamily(
         "swarna_source_breaker_open",
         "1 while a source is left alone, or tried once, for its failures, or would be, were enough others left.",
@@ -48,7 +48,7 @@ def _gauges(sources: list[ProviderState], now: dt.datetime) -> list[Metric]:
     )
     age = GaugeMetricFamily(
         "swarna_source_seconds_since_success",
-        "Since a source last gave a fresh price; +Inf where it was asked and never did, or seems to in the future.",
+        "Since a source last gave a fresh price; +Inf if it never did, or by a clock that was ahead.",
         labels=["source"],
     )
     latency = GaugeMetricFamily(

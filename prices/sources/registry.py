@@ -1,4 +1,4 @@
-"""The price sources as staff order them, and how each has been doing: which are to be asked now, and what for."""
+"""The price sources in staff's order, and the record of each: its calls, failures and rests."""
 
 import datetime as dt
 import logging
@@ -25,9 +25,9 @@ _NOT_FETCHED = (Health.OFF, Health.QUOTA_USED_UP, Health.RESTS)
 
 
 def in_order() -> list[ProviderState]:
-    """The sources of this deployment, in staff's order; or in that of PRICE_PROVIDERS, where it changed since then.
+    """The sources of this deployment, in staff's order or, if PRICE_PROVIDERS changed since, in its order.
 
-    So the last word counts, whether it was an operator's or a member of staff's.
+    So the last change counts, an operator's or staff's.
     """
     names: list[str] = settings.PRICE_PROVIDERS
     deployed = ",".join(names)
@@ -43,10 +43,10 @@ def in_order() -> list[ProviderState]:
 
 
 def sources_to_fetch(now: dt.datetime) -> list[str]:
-    """The sources that are to be asked now, in order.
+    """The sources to fetch from now, in order.
 
-    Left out are those that staff switched off, that asked to be left alone, whose quota is used up, and whose breaker
-    is open, unless they are `needed`.
+    Leaves out sources that staff switched off, that asked for a rest, whose quota is used up, and whose breaker is
+    open, unless they are `needed`.
     """
     may = _available(now)
     chosen = [source for source in may if source.breaker.state(now) is State.CLOSED or _is_probe(source, now)]
@@ -55,9 +55,9 @@ def sources_to_fetch(now: dt.datetime) -> list[str]:
 
 
 def needed(now: dt.datetime) -> frozenset[str]:
-    """The sources that are fetched from though their breaker is open, since no other is left, or too few to agree.
+    """The sources that are fetched from though their breaker is open, as too few others are left.
 
-    A breaker spares time that another source can use better, and here there is none.
+    A breaker saves time for other sources, and here there are none.
     """
     may = _available(now)
     trusted = [source for source in may if source.breaker.state(now) is not State.OPEN]
@@ -65,18 +65,18 @@ def needed(now: dt.datetime) -> frozenset[str]:
 
 
 def _available(now: dt.datetime) -> list[ProviderState]:
-    """The sources that may be fetched from, however they fail."""
+    """The sources that may be fetched from, whether they fail or not."""
     return [source for source in in_order() if health(source, now) not in _NOT_FETCHED]
 
 
 def _needed(may: list[ProviderState], trusted: list[ProviderState]) -> list[ProviderState]:
-    """The first of the others, as many as the trusted ones lack."""
+    """The first of the other sources, as many as the trusted ones are too few."""
     lacking = max(settings.CONSENSUS_SOURCES, 1) - len(trusted)
     return [source for source in may if source not in trusted][: max(lacking, 0)]
 
 
 def _is_probe(source: ProviderState, now: dt.datetime) -> bool:
-    """Whether this refresh is the one that tries a source again whose breaker is half open; of several, one is."""
+    """Claim the one try of a source whose breaker is half open; returns False if another refresh has it."""
     breaker = source.breaker
     if breaker.state(now) is not State.HALF_OPEN:
         return False
@@ -85,9 +85,9 @@ def _is_probe(source: ProviderState, now: dt.datetime) -> bool:
 
 
 def reserve(name: str, calls: int, now: dt.datetime) -> Reservation | None:
-    """Take so many calls out of a source's quota before they are made, or those that are left; None where it has none.
+    """Take calls out of a source's quota before they are made, as many as are left; None if it has no quota.
 
-    So nobody who asks it meanwhile makes the same ones. `remember` gives back those that were not made.
+    So no other refresh makes the same calls meanwhile. `remember` gives back those that were not made.
     """
     quota = ProviderState(name=name).quota
     if quota is None:
@@ -104,7 +104,7 @@ def reserve(name: str, calls: int, now: dt.datetime) -> Reservation | None:
 
 
 def remember(outcome: Outcome, now: dt.datetime) -> None:
-    """Write down how a source did in one refresh."""
+    """Record a source's outcome in one refresh, and give back the calls that it did not make."""
     with transaction.atomic():
         source = schema.get_or_create(ProviderState.objects.select_for_update(), name=outcome.source)
         source.refreshes_total += 1
@@ -115,7 +115,7 @@ def remember(outcome: Outcome, now: dt.datetime) -> None:
             source.last_error_at, source.last_error = now, outcome.detail
         if outcome.retry_after:
             source.rests_until = now + outcome.retry_after
-            logger.warning("%s rests for %s, as it asked", outcome.source, outcome.retry_after)
+            logger.warning("%s rests for %s, by its Retry-After", outcome.source, outcome.retry_after)
         was = source.breaker
         if outcome.errors and not outcome.quotes:
             _fail(source, outcome, now)
@@ -126,7 +126,7 @@ def remember(outcome: Outcome, now: dt.datetime) -> None:
 
 
 def count_calls(name: str, calls: int, now: dt.datetime, reservation: Reservation | None) -> None:
-    """Write down calls to a source beside the refreshes, for its quota; as in `remember`, what was booked goes back."""
+    """Record calls to a source beside the refreshes; as in `remember`, reserved calls that were not made go back."""
     with transaction.atomic():
         source = schema.get_or_create(ProviderState.objects.select_for_update(), name=name)
         _count_calls(source, calls, now, reservation)
@@ -142,7 +142,7 @@ def _fail(source: ProviderState, outcome: Outcome, now: dt.datetime) -> None:
 
 
 def _log_open_breaker(opened: ProviderState, refreshes: int, now: dt.datetime) -> None:
-    """Log that a breaker has opened after so many refreshes, and the sources that are fetched from all the same."""
+    """Log that a breaker opened after so many refreshes, and the sources that are fetched from all the same."""
     all_the_same = needed(now)
     if opened.name not in all_the_same:
         logger.warning(
@@ -165,7 +165,7 @@ def _count_calls(source: ProviderState, calls: int, now: dt.datetime, reservatio
         source.calls -= reservation.calls
     source.calls += calls
     if calls and source.calls_left(now) == 0:
-        logger.warning("%s is not asked again before its quota of %s begins anew", source.name, source.quota)
+        logger.warning("%s is not fetched from before its quota of %s begins anew", source.name, source.quota)
 
 
 def _begin_period(source: ProviderState, since: dt.date) -> None:
@@ -174,7 +174,7 @@ def _begin_period(source: ProviderState, since: dt.date) -> None:
 
 
 def tolerances() -> Mapping[str, Decimal]:
-    """How far from the median each source may be, in percent."""
+    """Each source's tolerance: its greatest deviation from the median, in percent."""
     return {source.name: source.tolerance_percent or settings.CONSENSUS_TOLERANCE_PERCENT for source in in_order()}
 
 
@@ -194,5 +194,5 @@ def set_aside(name: str, detail: str, now: dt.datetime) -> None:
 
 
 def reset(name: str) -> None:
-    """Forget what speaks against a source: its failures and its rest. Not its quota, which is the vendor's too."""
+    """Forget a source's failures and its rest. Its quota stays, which the provider counts too."""
     ProviderState.objects.filter(name=name).update(failures=0, open_until=None, rests_until=None)

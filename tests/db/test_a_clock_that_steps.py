@@ -406,5 +406,5 @@ def test_a_clock_that_is_years_ahead_takes_no_tick_away(
     assert live.count() == 1  # a week later it would have been gone
     assert log()[said:] == [
         "no source has quoted since 2026-09-24 08:00Z: is this machine's clock ahead? "
-        "Ticks are taken away as of a week after that"
+        "Ticks are deleted as of a week after that"
     ]

@@ -162,7 +162,7 @@ def test_health_is_said_in_words(settings: Settings, changed: dict[str, Any], ex
     source = ProviderState(
         name="a", **({"refreshes_total": 5, "last_success_at": dt.datetime(2026, 9, 23, 7, 0, tzinfo=dt.UTC)} | changed)
     )
-    assert health.in_words(source, dt.datetime(2026, 9, 24, 8, 0, tzinfo=dt.UTC)) == expected
+    assert health.health_detail(source, dt.datetime(2026, 9, 24, 8, 0, tzinfo=dt.UTC)) == expected
 
 
 def test_the_last_exclusion_of_a_source_is_shown(world: World, desk: Client, settings: Settings) -> None:

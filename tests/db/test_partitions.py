@@ -149,7 +149,7 @@ def test_ticks_that_are_kept_for_good_stay(on_postgresql: str, settings: Setting
 def test_a_month_whose_going_was_interrupted_is_gone_the_next_time(
     on_postgresql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partitions, "_PATIENCE", "100ms")
+    monkeypatch.setattr(partitions, "_LOCK_TIMEOUT", "100ms")
     store(moment(JUNE), moment(JULY), moment(SEPTEMBER))
     with psycopg.connect(on_postgresql) as reader:
         reader.execute("SELECT count(*) FROM prices_price")
@@ -190,7 +190,7 @@ def test_ingest_goes_on_while_months_come_and_go(
     on_postgresql: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No tick waits, even for a month whose dropping waits itself, for a reader."""
-    monkeypatch.setattr(partitions, "_PATIENCE", "60s")
+    monkeypatch.setattr(partitions, "_LOCK_TIMEOUT", "60s")
     monkeypatch.setattr(publish, "publication", lambda tick: None)
     settings.TICKS_KEPT_FOR = NOW - moment(JULY)
     store(moment(JUNE), moment(SEPTEMBER))

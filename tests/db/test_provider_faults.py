@@ -427,7 +427,7 @@ def test_a_provider_that_says_when_to_come_back_rests_until_then(
     settings.PRICE_PROVIDERS = [api.name, next_one]
     market.answers[api.name] = says(HTML, status, "text/html", Retry_After="120")(api, market)
     refresh_at(NOW)
-    assert f"{api.name} rests for 0:02:00, as it asked" in log()
+    assert f"{api.name} rests for 0:02:00, by its Retry-After" in log()
     market.requests.clear()
     refresh_at(NOW + MINUTE)
     assert market.of(api.name) == []

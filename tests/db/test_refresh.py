@@ -520,7 +520,7 @@ def test_a_quota_may_end_in_the_middle_of_a_refresh(
     assert len(source.requests) == 2
     assert sorted(source for source, _ in shown().values()) == [LIVE] * 2 + [SIMULATED] * 2
     assert "the quota that is set for it is used up" in log()[0]
-    assert log()[-1] == f"{LIVE} is not asked again before its quota of 2/month begins anew"
+    assert log()[-1] == f"{LIVE} is not fetched from before its quota of 2/month begins anew"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -559,7 +559,7 @@ def test_a_source_that_says_when_to_come_back_is_not_called_until_then(
     assert ProviderState.objects.get(name=LIVE).rests_until == NOW + 2 * MINUTE
     assert log() == [
         f"{LIVE} gave no fresh price: {ALL}: answers HTTP {status}",
-        f"{LIVE} rests for 0:02:00, as it asked",
+        f"{LIVE} rests for 0:02:00, by its Retry-After",
     ]
 
     source.answer = quoting(NOW)
@@ -752,7 +752,7 @@ def test_the_first_refresh_after_the_opening_fetches_and_so_does_each_that_follo
 
 
 def test_a_source_that_took_its_time_is_fetched_again_no_later_for_it(source: Source) -> None:
-    refresh_at(CLOSES + dt.timedelta(seconds=9))  # when a source answered that was asked at the close
+    refresh_at(CLOSES + dt.timedelta(seconds=9))  # when a source answered a call made at the close
     source.requests.clear()
     refresh_at(CLOSES + 14 * MINUTE)
     assert source.requests == []

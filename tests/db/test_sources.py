@@ -232,7 +232,7 @@ def test_a_quota_ends_before_the_providers(world: World, settings: Settings, log
     settings.A_QUOTA = Quota(2, "month")
     assert [world.refresh() for _ in range(3)] == [["a"], ["a"], ["b"]]
     assert (state("a").calls, state("a").calls_left(world.now)) == (2, 0)
-    assert log() == ["a is not asked again before its quota of 2/month begins anew"]
+    assert log() == ["a is not fetched from before its quota of 2/month begins anew"]
     world.now = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
     assert world.refresh() == ["a"]
     assert (state("a").calls, state("a").calls_total) == (1, 3)
