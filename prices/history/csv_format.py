@@ -5,8 +5,8 @@ Candles: metal,interval,start,open,high,low,close[,currency]
 
 The first line names the columns, in any order, which tells ticks from candles. Amounts are per gram, as published.
 
-Files of spreadsheets can be read too: with a byte order mark, blank rows, empty cells at the ends of lines, and, where the
-language writes decimals with a comma, `;` between the columns.
+Files of spreadsheets can be read too: with a byte order mark, blank rows, empty cells at the ends of lines, and `;`
+between the columns where the language writes decimals with a comma.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""What several commands take: days, metals, and a bar that shows how far they are."""
+"""Arguments that several commands take: days and metals; and their progress bar."""
 
 import datetime as dt
 from argparse import ArgumentParser, ArgumentTypeError
@@ -13,7 +13,7 @@ _LATEST: Final = dt.date(2999, 12, 31)
 
 
 def date(text: str) -> dt.date:
-    """A day, as `--from` and `--to` are given."""
+    """Parse a day of `--from` or `--to`."""
     try:
         day = dt.date.fromisoformat(text)
     except ValueError as error:
@@ -24,22 +24,22 @@ def date(text: str) -> dt.date:
 
 
 def add_days(parser: ArgumentParser, first: str, last: str) -> None:
-    """`--from` and `--to`, as `first` and `last`, with what they mean where they are left out."""
+    """Add `--from` and `--to`, as `first` and `last`, each with its help for when it is left out."""
     parser.add_argument("--from", dest="first", type=date, metavar="DATE", help=f"the first day, 2026-01-01; {first}")
     parser.add_argument("--to", dest="last", type=date, metavar="DATE", help=f"the last day, which is included; {last}")
 
 
 def add_metal(parser: ArgumentParser) -> None:
-    """`--metal`, once for each."""
+    """Add `--metal`, which may be given several times."""
     choices = [metal.value for metal in Metal]
     parser.add_argument("--metal", action="append", choices=choices, help="given once or several times; else all")
 
 
 def metals(named: list[str] | None) -> list[Metal]:
-    """Those that were named, or all."""
+    """The named metals, or all of them."""
     return [metal for metal in Metal if named is None or metal in named]
 
 
 def bar(total: int | None, unit: str, *, scaled: bool = False) -> "tqdm[Any]":
-    """A bar that is seen on a terminal alone."""
+    """A progress bar, shown only on a terminal."""
     return tqdm(total=total, unit=unit, unit_scale=scaled, disable=None)

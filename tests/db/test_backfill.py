@@ -160,13 +160,13 @@ def test_days_that_are_there_are_not_fetched_again(database: None, metals_dev: M
 
 def test_a_no_data_day_costs_one_call_once_it_is_long_over(database: None, metals_dev: MetalsDev) -> None:
     metals_dev.no_data = {"09-15", "09-18"}  # nine and six days ago
-    assert "4 that metals_dev knows nothing of" in days("--days-per-call=1", "--metal=gold", "--metal=silver")
+    assert "4 without data at metals_dev" in days("--days-per-call=1", "--metal=gold", "--metal=silver")
     metals_dev.requests.clear()
-    assert "4 that metals_dev knows nothing of" in days("--days-per-call=1", "--metal=gold", "--metal=silver")
+    assert "4 without data at metals_dev" in days("--days-per-call=1", "--metal=gold", "--metal=silver")
     assert metals_dev.requests == [("09-18", "09-18")]
     metals_dev.requests.clear()
     metals_dev.no_data = set()
-    assert "1 written, 4 there already, 0 unusable, 1 that" in days("--metal=silver")
+    assert "1 written, 4 there already, 0 unusable, 1 without" in days("--metal=silver")
     assert "2 written" in days("--again", "--metal=gold")
     assert candles()[1] == (midnight(dt.date(2026, 9, 15)), "9223.3162", "metals_dev")
 
@@ -260,8 +260,8 @@ def test_it_stops_before_the_quota_ends_and_says_when_to_go_on(
     with pytest.raises(CommandError) as stopped:
         days("--days-per-call=1", last=MONDAY + dt.timedelta(days=4))
     assert str(stopped.value) == (
-        "8 days written. 10 calls are left of metals_dev's 12/month, and 10 are for its refreshes. "
-        "It begins anew on 2026-10-01: give the same command then, and it goes on."
+        "8 days written. 10 calls are left of metals_dev's 12/month, and 10 are left to its refreshes. "
+        "The quota begins anew on 2026-10-01: give the same command then, and it goes on."
     )
     assert ProviderState.objects.get(name="metals_dev").calls == 2
 
@@ -546,6 +546,17 @@ def refused(word: str) -> list[str]:
     return [line.strip() for line in named]
 
 
+def test_a_confirmed_file_is_filled_in_as_it_is_also_where_it_was_not_checked(
+    database: None, file: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prices.history.sanity.MOST", 1)
+    monkeypatch.setattr("prices.management.commands.backfill.MOST", 1)
+    word = file(hourly("9000", "411227.25", "9001", "411227.25"))
+    assert "1 line and more cannot be believed:\n  line 3, gold" in refusal(word)
+    assert "4 written" in run(word, "--confirm")
+    assert Price.objects.filter(price="411227.25").count() == 2
+
+
 @pytest.fixture
 def without_bands(database: None) -> None:
     """A database in which nothing says what a metal may cost."""
@@ -615,7 +626,7 @@ def test_without_anything_to_compare_with_the_first_price_is_shown(
     without_bands: None, file: Callable[[str], str]
 ) -> None:
     said = run(file(hourly("411227", "411228")))
-    assert "line 2, gold: 411,227.0000 could be compared with nothing" in said
+    assert "line 2, gold: 411,227.0000 was compared with nothing" in said
     said = run(file(hourly("411229").replace("2026-09-14", "2026-09-16")))
     assert "compared with nothing" not in said
 

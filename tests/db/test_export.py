@@ -1,4 +1,4 @@
-"""`manage.py export` and `manage.py candles rebuild`: history out of the database, and made anew in it."""
+"""`manage.py export` and `manage.py candles rebuild`: history out of the database, and rebuilt in it."""
 
 import datetime as dt
 import io
@@ -196,7 +196,7 @@ def test_a_file_is_there_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.Mo
         ),
     ],
 )
-def test_what_cannot_be_written_is_refused_in_words(words: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_written_is_refused_with_the_reason(words: tuple[str, ...], said: str) -> None:
     with pytest.raises(CommandError, match=said.replace("'", ".")):
         run("export", *words)
 
@@ -234,14 +234,14 @@ def test_memory_does_not_grow_with_the_range(tmp_path: Path, monkeypatch: pytest
     assert peak() < before * 2  # of five times the rows; garbage that waits for its collector is in it
 
 
-# --- candles made anew -----------------------------------------------------------------------------------------------
+# --- candles rebuilt -------------------------------------------------------------------------------------------------
 
 
 def test_candles_are_made_anew_for_all_metals_or_for_one() -> None:
     publish_some()
     before = everything()
     Candle.objects.update(high=Decimal(99999))
-    assert run("candles", "rebuild", "--metal=gold") == "3 days made anew\n"
+    assert run("candles", "rebuild", "--metal=gold") == "3 days rebuilt\n"
     assert [row["high"] for row in Candle.objects.filter(metal="silver").values("high")] == [Decimal(99999)] * 13
     run("candles", "rebuild")
     assert everything() == before
@@ -250,13 +250,13 @@ def test_candles_are_made_anew_for_all_metals_or_for_one() -> None:
 def test_only_the_days_that_are_named_are_made_anew() -> None:
     publish_some()
     Candle.objects.filter(interval="1d").update(high=Decimal(99999))
-    assert run("candles", "rebuild", "--metal=gold", "--from=2026-09-23", "--to=2026-09-23") == "1 days made anew\n"
+    assert run("candles", "rebuild", "--metal=gold", "--from=2026-09-23", "--to=2026-09-23") == "1 days rebuilt\n"
     days = Candle.objects.filter(metal="gold", interval="1d").order_by("start").values_list("high", flat=True)
     assert list(days) == [Decimal(99999), Decimal(9003)]
 
 
 def test_nothing_is_made_of_nothing_and_a_reversed_range_is_refused() -> None:
-    assert run("candles", "rebuild") == "0 days made anew\n"
+    assert run("candles", "rebuild") == "0 days rebuilt\n"
     with pytest.raises(CommandError, match="--from 2026-09-02 is after --to 2026-09-01"):
         run("candles", "rebuild", "--from=2026-09-02", "--to=2026-09-01")
 

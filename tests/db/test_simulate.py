@@ -112,11 +112,20 @@ def test_a_market_that_was_held_up_goes_on_at_its_pace(
 @pytest.mark.parametrize(
     ("arguments", "refusal"),
     [
-        (["--interval-ms", "0"], "--interval-ms is the milliseconds between ticks: from 1 to 86400000, a day."),
-        (["--interval-ms", "-5"], "--interval-ms is the milliseconds between ticks: from 1 to 86400000, a day."),
-        (["--interval-ms", "9" * 20], "--interval-ms is the milliseconds between ticks: from 1 to 86400000, a day."),
+        (
+            ["--interval-ms", "0"],
+            "--interval-ms is the time between publications: from 1 to 86400000 milliseconds, a day.",
+        ),
+        (
+            ["--interval-ms", "-5"],
+            "--interval-ms is the time between publications: from 1 to 86400000 milliseconds, a day.",
+        ),
+        (
+            ["--interval-ms", "9" * 20],
+            "--interval-ms is the time between publications: from 1 to 86400000 milliseconds, a day.",
+        ),
         (["--interval-ms", "fast"], "Error: argument --interval-ms: invalid int value: 'fast'"),
-        (["--count", "-1"], "--count is a number of ticks: 1 or more, or 0 to go on until Ctrl-C."),
+        (["--count", "-1"], "--count is a number of publications: 1 or more, or 0 to go on until Ctrl-C."),
     ],
 )
 def test_a_bad_number_is_refused_in_one_line(arguments: list[str], refusal: str) -> None:
@@ -129,7 +138,9 @@ def test_a_bad_number_is_refused_in_one_line(arguments: list[str], refusal: str)
 @pytest.mark.usefixtures("market")
 def test_it_refuses_where_simulated_prices_are_not_shown(settings: Settings) -> None:
     settings.PRICE_PROVIDERS = ["gold_api_com"]
-    with pytest.raises(CommandError, match=r"^Nobody would see .* add simulated to PRICE_PROVIDERS\.$"):
+    with pytest.raises(
+        CommandError, match=r"^Simulated prices are not shown here: add simulated to PRICE_PROVIDERS\.$"
+    ):
         call_command("simulate", "--count", "1")
 
 
@@ -160,13 +171,15 @@ def simulated_server(run_server: Callable[..., Server]) -> Server:
 def test_it_says_at_the_end_how_many_went_out(simulated_server: Server) -> None:
     output, _ = simulate(simulated_server, "--interval-ms", "100", "--count", "3").communicate(timeout=30)
     assert re.fullmatch(
-        r"3 ticks in \d\.\d s, one each 100 ms(, \d+ left out: this machine could not keep up)?\n", output
+        r"3 publications in \d\.\d s, one each 100 ms(, \d+ left out: this machine could not keep up)?\n", output
     )
 
 
 def test_it_says_when_it_could_not_keep_up(simulated_server: Server) -> None:
     output, _ = simulate(simulated_server, "--interval-ms", "1", "--count", "20").communicate(timeout=30)
-    assert re.fullmatch(r"20 ticks in \d\.\d s, one each 1 ms, \d+ left out: this machine could not keep up\n", output)
+    assert re.fullmatch(
+        r"20 publications in \d\.\d s, one each 1 ms, \d+ left out: this machine could not keep up\n", output
+    )
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
@@ -181,7 +194,7 @@ def test_it_goes_on_until_it_is_told_to_stop_and_then_ends_cleanly(
     seqs = [int(line.split()[0]) for line in stamps]
     assert seqs == [seqs[0], seqs[0] + 1, seqs[0] + 2]
     assert process.returncode == 0
-    assert re.search(r"^\d+ ticks in \d+\.\d s, one each 50 ms", rest.splitlines()[-1])
+    assert re.search(r"^\d+ publications in \d+\.\d s, one each 50 ms", rest.splitlines()[-1])
 
 
 def test_its_ticks_reach_clients_of_the_stream(simulated_server: Server) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py backfill`: fill history in from a vendor's past days, or from a file."""
+"""`manage.py backfill`: fill history in from a provider's past days, or from a file."""
 
 import contextlib
 import datetime as dt
@@ -27,7 +27,7 @@ from prices.history.sanity import MOST
 from prices.management import arguments
 from prices.providers.errors import ProviderError, QuotaError
 
-# Lines that are named of those that are refused.
+# Of many violations or failures, so many are printed.
 _NAMED: Final = 10
 _AS_UTF_8: Final = 'It has to be CSV in UTF-8; of a spreadsheet: save as "CSV UTF-8".'
 _OTHERS: Final = {
@@ -40,28 +40,30 @@ _OTHERS: Final = {
 
 class Command(BaseCommand):
     help = (
-        "Fill history in from a vendor's past days, which become day candles, or from a file of ticks or candles as "
-        "manage.py export writes it. What is there stays, so a run that was interrupted is gone on with by the same "
-        "command. Nothing is published. A vendor's calls count against its quota, and some are left for refreshes."
+        "Fill history in from a provider's past days, which become day candles, or from a file of ticks or candles as "
+        "manage.py export writes it. Existing candles and ticks stay, so the same command goes on from where it was "
+        "interrupted. Nothing is published. Calls count against the provider's quota; some are left to refreshes."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--provider", choices=list(ARCHIVE_TABLE), help="whose past days")
+        parser.add_argument("--provider", choices=list(ARCHIVE_TABLE), help="the provider of the past days")
         arguments.add_days(parser, "of UTC", "yesterday at most")
         arguments.add_metal(parser)
         parser.add_argument(
-            "--days-per-call", type=int, metavar="N", help="where the plan allows fewer than the vendor does"
+            "--days-per-call", type=int, metavar="N", help="fewer than usual, if your plan allows no more"
         )
         parser.add_argument(
-            "--leave", type=int, default=10, metavar="N", help="calls of the quota that are left alone (%(default)s)"
+            "--leave", type=int, default=10, metavar="N", help="calls of the quota to leave to refreshes (%(default)s)"
         )
-        parser.add_argument("--again", action="store_true", help="ask also for days that the vendor knew nothing of")
-        parser.add_argument("--csv", metavar="FILE", help="a file, or - for what is piped in, instead of a provider")
-        parser.add_argument("--replace", action="store_true", help="write over candles that are there, our own too")
+        parser.add_argument("--again", action="store_true", help="also fetch days that the provider had no data for")
+        parser.add_argument("--csv", metavar="FILE", help="a file instead of a provider; - reads standard input")
+        parser.add_argument(
+            "--replace", action="store_true", help="write over existing candles, also those made of ticks"
+        )
         parser.add_argument(
             "--confirm",
             action="store_true",
-            help="fill in prices too that are out of their metal's sanity band, or a multiple of their neighbours",
+            help="apply no sanity rule: fill in all prices as they are, also those not printed before",
         )
 
     @long_work()
@@ -72,9 +74,9 @@ class Command(BaseCommand):
             filled = self._from_csv(csv, options["replace"], options["confirm"])
         else:
             filled = self._from_provider(str(provider), options)
-        unknown = f", {filled.no_data} that {provider} knows nothing of" if filled.no_data else ""
+        no_data = f", {filled.no_data} without data at {provider}" if filled.no_data else ""
         self.stdout.write(
-            f"{filled.written} written, {filled.there} there already, {len(filled.failures)} unusable{unknown}"
+            f"{filled.written} written, {filled.there} there already, {len(filled.failures)} unusable{no_data}"
         )
         for failure in filled.failures[:_NAMED]:
             self.stderr.write(failure)
@@ -101,7 +103,7 @@ class Command(BaseCommand):
                     filled = csv_import.from_csv(_counted(file, bar), replace=replace, now=now)
                 for point in validator.compared_with_nothing:
                     self.stderr.write(
-                        f"{point.place}: {point.price:,} could be compared with nothing: there is no fallback price, "
+                        f"{point.place}: {point.price:,} was compared with nothing: there is no fallback price, "
                         f"sanity band or history of it in {settings.BASE_CURRENCY} yet. Is it per gram?"
                     )
                 return filled
@@ -168,7 +170,7 @@ class Command(BaseCommand):
 
 
 def _cannot_be_believed(found: Sequence[object], unit: str) -> str:
-    """Which prices cannot be believed, and why; of many, the first."""
+    """The violations for people; of many, the first."""
     many = f"{len(found):,} {unit}{'s' if len(found) > 1 else ''}{' and more' if len(found) >= MOST else ''}"
     rest = [f"and {len(found) - _NAMED:,} more"] if len(found) > _NAMED else []
     return "\n  ".join([f"{many} cannot be believed:", *map(str, found[:_NAMED]), *rest])
@@ -182,7 +184,7 @@ def _sized(file: IO[str], what: str) -> "tqdm[Any]":
 
 @contextlib.contextmanager
 def _opened(name: str) -> Iterator[IO[str]]:
-    """The file as text, to be read twice. Raises CommandError where it begins as something else than UTF-8 does."""
+    """Open a file as text that can be read twice. Raises CommandError if it begins as a workbook or UTF-16 does."""
     with contextlib.ExitStack() as files:
         binary: IO[bytes]
         if name == "-":

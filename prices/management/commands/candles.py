@@ -1,4 +1,4 @@
-"""`manage.py candles rebuild`: candles made anew from ticks."""
+"""`manage.py candles rebuild`: rebuild candles from ticks."""
 
 import datetime as dt
 from argparse import ArgumentParser
@@ -17,8 +17,8 @@ from prices.management import arguments
 
 class Command(BaseCommand):
     help = (
-        "Make candles anew: minutes from the ticks that are kept, all others from minutes. Needed after TIME_ZONE "
-        "changed, or after ticks were written by hand. None is made of a part of its ticks. Prices go on meanwhile."
+        "Rebuild candles: minutes from the ticks that are kept, longer ones from minutes. Needed after TIME_ZONE "
+        "changed, or after ticks were written by hand. No candle is made of a part of its ticks. Publications go on."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         arguments.add_days(parser, "else the oldest there is", "else today")
         arguments.add_metal(parser)
         parser.add_argument(
-            "--given", action="store_true", help="also those that a vendor or a file gave whole, where we have ticks"
+            "--given", action="store_true", help="also those that a provider or a file gave whole, if there are ticks"
         )
 
     @long_work()
@@ -55,4 +55,4 @@ class Command(BaseCommand):
                     for _ in candle_store.rebuild(series, start, end, given_too=given):
                         bar.update()
                         days += 1
-        self.stdout.write(f"{days} days made anew")
+        self.stdout.write(f"{days} days rebuilt")

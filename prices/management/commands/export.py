@@ -28,8 +28,10 @@ class Command(BaseCommand):
         arguments.add_days(parser, "needed", "needed")
         arguments.add_metal(parser)
         choices = [*(interval.value for interval in Interval), TICKS]
-        parser.add_argument("--interval", default="1m", choices=choices, help="of candles, or ticks (%(default)s)")
-        parser.add_argument("--out", metavar="FILE", help="where to; else it is printed")
+        parser.add_argument(
+            "--interval", default="1m", choices=choices, help="the candles' interval, or ticks (%(default)s)"
+        )
+        parser.add_argument("--out", metavar="FILE", help="the file to write; else lines are printed")
 
     @long_work()
     def handle(
@@ -62,7 +64,7 @@ class Command(BaseCommand):
             self.stdout.flush()
 
     def _write(self, out: Path, lines: Iterable[str]) -> None:
-        """Under another name until it is whole, so that nobody takes a part for all of it."""
+        """Write under another name until the file is whole, so that no part is taken for all of it."""
         part = out.with_name(f"{out.name}.part")
         try:
             with part.open("w", encoding="utf-8", newline="") as file, arguments.bar(None, "line", scaled=True) as bar:

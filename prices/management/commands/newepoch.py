@@ -1,4 +1,4 @@
-"""`manage.py newepoch`: another epoch for a database that was put back where nothing else can tell."""
+"""`manage.py newepoch`: another epoch for a database that was put back unnoticeably."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from prices.publishing import ingest
 
 class Command(BaseCommand):
     help = (
-        "Draw a new epoch: clients that come back are given the state, and no moves of another history. For a database "
-        "that was put back by a snapshot of its disk or to a point in time; every other copy is noticed."
+        "Draw a new epoch: clients that come back get a snapshot, and no moves of another history. For a database that "
+        "was put back by a snapshot of its disk or to a point in time; every other copy is noticed."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

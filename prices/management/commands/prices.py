@@ -1,4 +1,4 @@
-"""`manage.py prices`: what each source says now, side by side."""
+"""`manage.py prices`: fetch the prices of each source now, and print them side by side."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -12,13 +12,13 @@ from prices.staff.comparison import compare
 
 class Command(BaseCommand):
     help = (
-        "Ask the price sources once, and print what each says, side by side. Publishes nothing, but its calls count "
+        "Fetch from the price sources once, and print their prices side by side. Publishes nothing, but calls count "
         "against the sources' quotas, and the admin's page of sources shows how they did. Exits with 1 where a metal "
         "has no price from any."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("source", nargs="*", help="of PRICE_PROVIDERS; all of them where none is named")
+        parser.add_argument("source", nargs="*", help="sources of PRICE_PROVIDERS; all of them if none is named")
         parser.add_argument("--json", action="store_true", help="print the same as JSON")
 
     def handle(self, *args: Any, source: list[str], json: bool, **options: Any) -> None:

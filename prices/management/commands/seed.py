@@ -1,4 +1,4 @@
-"""`manage.py seed`: what a fresh database needs before the first price; harmless on one that has it."""
+"""`manage.py seed`: write the rows that a fresh database needs before the first price; harmless on any other."""
 
 import datetime as dt
 from decimal import Decimal
@@ -53,5 +53,5 @@ class Command(BaseCommand):
                 f"There is no fallback price in {settings.BASE_CURRENCY}: with no source, nothing can be shown, and a "
                 "source's first price is believed whatever it is. Staff enter them at /admin/prices/fallbackprice/."
             )
-        # A first screen shows these, and waits neither for a worker nor for a source's time-out.
+        # A first screen shows these, and waits neither for a worker nor for a source's timeout.
         ingest.fall_back_where_due(now=timezone.now(), unpriced_only=True)
