@@ -120,7 +120,7 @@ def _by_consensus(metals: list[Metal], refresh: int, clock: Clock) -> None:
             if outcome.is_over:
                 registry.remember(outcome, clock())
     for metal, found in agreements.items():
-        registry.remember_agreement(metal, found, clock())
+        registry.remember_outliers(metal, found, clock())
         if found.quote is None:
             ingest.quarantine_disagreement(answers.quotes[metal], now=clock(), refresh=refresh)
 

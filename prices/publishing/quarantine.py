@@ -188,7 +188,7 @@ class Validator:
             row.decide(HeldPrice.Decision.SUPERSEDED, by=spot.source, at=self.now)
             if spot.source != row.source:
                 off = _distance(before_premium(row.quote()), spot)
-                registry.set_aside(row.source, f"{row.metal_id}: {off:+.2f} % from {spot.source}", self.now)
+                registry.remember_outlier(row.source, f"{row.metal_id}: {off:+.2f} % from {spot.source}", self.now)
 
 
 def _distance(quote: Quote, other: Quote) -> Decimal:

@@ -19,7 +19,7 @@ _COUNTERS = {
     "refreshes_total": ("swarna_source_refreshes", "Times that a source was fetched from."),
     "failures_total": ("swarna_source_failures", "Times that a source gave no fresh price at all."),
     "calls_total": ("swarna_source_calls", "Calls to a source."),
-    "set_aside_total": ("swarna_source_set_aside", "Times that a source's price was too far from the others'."),
+    "set_aside_total": ("swarna_source_set_aside", "Times that a source's price was an outlier."),
 }
 
 

@@ -178,16 +178,16 @@ def tolerances() -> Mapping[str, Decimal]:
     return {source.name: source.tolerance_percent or settings.CONSENSUS_TOLERANCE_PERCENT for source in in_order()}
 
 
-def remember_agreement(metal: Metal, agreement: Agreement, now: dt.datetime) -> None:
-    """Write down, and log, which sources were set aside."""
+def remember_outliers(metal: Metal, agreement: Agreement, now: dt.datetime) -> None:
+    """Record and log the sources that an agreement excludes."""
     for name in agreement.outliers:
         detail = f"{metal}: {agreement.deviations[name]:+.2f} % from the median of {len(agreement.deviations)}"
-        logger.warning("%s is set aside for %s", name, detail)
-        set_aside(name, detail, now)
+        logger.warning("%s is excluded for %s", name, detail)
+        remember_outlier(name, detail, now)
 
 
-def set_aside(name: str, detail: str, now: dt.datetime) -> None:
-    """Write down that others gainsaid a source, and with which `detail`."""
+def remember_outlier(name: str, detail: str, now: dt.datetime) -> None:
+    """Record that a source's price was excluded, with the `detail` for staff."""
     ProviderState.objects.filter(name=name).update(
         disagreement=detail, disagreed_at=now, set_aside_total=F("set_aside_total") + 1
     )

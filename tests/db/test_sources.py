@@ -389,13 +389,13 @@ def test_the_median_of_all_sources_goes_out(consensus: World) -> None:
     assert consensus.gold() == "13210 from consensus"
 
 
-def test_a_source_that_disagrees_is_set_aside_and_shown(consensus: World, log: Callable[[], list[str]]) -> None:
+def test_a_source_that_disagrees_is_excluded_and_shown(consensus: World, log: Callable[[], list[str]]) -> None:
     consensus.says["b"] = PRICES | {Metal.GOLD: "1320"}
     consensus.refresh()
     assert consensus.gold() == "13200 from consensus"
     assert state("b").disagreement == "gold: -90.00 % from the median of 3"
     assert (state("b").set_aside_total, state("a").set_aside_total) == (1, 0)
-    assert log() == ["b is set aside for gold: -90.00 % from the median of 3"]
+    assert log() == ["b is excluded for gold: -90.00 % from the median of 3"]
 
 
 def test_staff_may_tolerate_more_of_one_source(consensus: World, settings: Settings) -> None:
