@@ -167,20 +167,8 @@ def reader(file: Path | None, *, may_be_empty: Collection[str] = ()) -> Env:
             env.read_env(file, recurse=False)
         except (OSError, ValueError) as error:
             raise SystemExit(f"{file} cannot be read: {error}. Write it as lines of NAME=value, in UTF-8.") from error
-    for parser in (
-        duration,
-        retention,
-        database_url,
-        redis_url,
-        http_url,
-        api_key,
-        currency,
-        time_zone,
-        networks,
-        origins,
-        quota,
-        market_calendar,
-    ):
+    texts = (database_url, redis_url, http_url, api_key, currency, time_zone)
+    for parser in (duration, retention, networks, origins, quota, market_calendar, *texts):
         env.add_parser(parser.__name__, _of_text(parser))
     return env
 

@@ -1,6 +1,4 @@
-"""`/readyz`: what whoever watches over the product is told, with a database. tests/process/test_rest_on_postgresql.py
-has one that is away.
-"""
+"""`/readyz` with a database; tests/process/test_rest_on_postgresql.py has one that is away."""
 
 import datetime as dt
 import math
@@ -33,20 +31,20 @@ PARTS = ("database", "redis", "stream", "refreshes", "prices", "clocks")
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch, db: None, valkey: str) -> None:
     """Every metal has a price of now."""
-    monkeypatch.setattr(publish, "publication", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda publication: None)
     call_command("seed")
     forget_prices()
-    tell(*Metal)
+    publish_prices(*Metal)
 
 
-def tell(*metals: str, age: dt.timedelta = dt.timedelta(0)) -> None:
+def publish_prices(*metals: str, age: dt.timedelta = dt.timedelta(0)) -> None:
     """Prices as they were so long ago."""
     now = timezone.now()
     ingest.record([quote(metal, at=now - age) for metal in metals], now=now)
 
 
 def ready(client: Client) -> tuple[int, Any]:
-    """What is answered now, by whoever has not been asked lately."""
+    """The answer of a process that keeps none."""
     readiness._last = readiness._Checked(-math.inf, {})
     response = client.get("/readyz")
     return response.status_code, response.json()
@@ -58,8 +56,8 @@ def test_it_is_ready_while_everything_answers_and_every_metal_has_a_fresh_price(
 
 def test_metals_that_are_stale_or_without_a_price_are_named(client: Client) -> None:
     forget_prices()
-    tell("gold")
-    tell("silver", age=dt.timedelta(days=9))
+    publish_prices("gold")
+    publish_prices("silver", age=dt.timedelta(days=9))
     status, said = ready(client)
     assert (status, said["ready"]) == (503, False)
     assert said["prices"] == "no price: platinum, palladium; stale: silver"
@@ -73,7 +71,7 @@ def test_a_redis_that_is_away_is_named(client: Client, settings: Settings) -> No
     assert (status, said["redis"]) == (503, "does not answer (ConnectionError)")
 
 
-def test_a_redis_that_takes_nothing_is_named(client: Client, valkey: str) -> None:
+def test_a_redis_that_takes_no_key_is_named(client: Client, valkey: str) -> None:
     with redis.Redis.from_url(valkey) as there:
         there.config_set("maxmemory", 1)
         try:
@@ -83,7 +81,7 @@ def test_a_redis_that_takes_nothing_is_named(client: Client, valkey: str) -> Non
     assert (status, said["redis"]) == (503, "takes nothing (OutOfMemoryError)")
 
 
-def test_what_is_wrong_is_not_logged_each_time_that_somebody_asks(
+def test_a_problem_is_not_logged_at_each_request(
     client: Client, settings: Settings, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
 ) -> None:
     listen_to("django.request")
@@ -92,7 +90,7 @@ def test_what_is_wrong_is_not_logged_each_time_that_somebody_asks(
     assert not caplog.records
 
 
-def test_whoever_asks_often_costs_nothing(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_frequent_requests_cost_nothing(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     said = ready(client)[1]
     with django_assert_num_queries(0):
         assert client.get("/readyz").json() == said
@@ -105,7 +103,7 @@ def test_an_answer_is_kept_for_a_second_though_the_clock_is_put_back(client: Cli
         wait_until(lambda: client.get("/readyz").status_code == 503, "another answer")
 
 
-def test_clocks_that_differ_are_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clocks_that_differ_are_reported(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock_watch, "watch", clock_watch.ClockWatch(lambda: timezone.now() + dt.timedelta(seconds=40)))
     RefreshSlot.objects.create(due_at=timezone.now(), clock_ahead_ms=19_800_000)
     status, said = ready(client)

@@ -47,7 +47,7 @@ def after(watch: RefreshWatch, clock: Clock, seconds: float) -> str | None:
     return watch.problem()
 
 
-def test_a_slot_that_stays_for_three_intervals_is_told(watch: RefreshWatch, clock: Clock) -> None:
+def test_a_slot_that_stays_for_three_intervals_is_a_problem(watch: RefreshWatch, clock: Clock) -> None:
     assert after(watch, clock, 90) is None
     assert after(watch, clock, 5) == "none was begun for 95 s"
     RefreshSlot.objects.update(due_at=NOW + dt.timedelta(seconds=30))
@@ -72,7 +72,7 @@ def test_a_slot_that_was_moved_back_has_moved(watch: RefreshWatch, clock: Clock)
     assert after(watch, clock, 95) is None
 
 
-def test_nobody_is_to_move_it_without_redis(watch: RefreshWatch, clock: Clock, settings: Settings) -> None:
+def test_time_without_redis_does_not_count(watch: RefreshWatch, clock: Clock, settings: Settings) -> None:
     there, settings.REDIS_URL = settings.REDIS_URL, f"redis://127.0.0.1:{free_port()}"
     assert after(watch, clock, 95) is None
     settings.REDIS_URL = there
@@ -81,7 +81,7 @@ def test_nobody_is_to_move_it_without_redis(watch: RefreshWatch, clock: Clock, s
     assert after(watch, clock, 5) == "none was begun for 95 s"
 
 
-def test_nobody_is_to_move_it_where_staff_switched_it_off(watch: RefreshWatch, clock: Clock) -> None:
+def test_time_does_not_count_while_staff_have_switched_refreshes_off(watch: RefreshWatch, clock: Clock) -> None:
     PeriodicTask.objects.filter(name=schedule.TASK_NAME).update(enabled=False)
     assert after(watch, clock, 1000) is None
 
@@ -102,14 +102,14 @@ def supervisor() -> Iterator[Supervisor]:
     supervisor.kill()
 
 
-def test_up_starts_worker_and_beat_anew_and_says_so(
+def test_up_restarts_worker_and_beat_and_says_so(
     supervisor: Supervisor, http: HTTPServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(up, "_CHECK_EVERY", 1.0)
     http.clear()
-    told = {"refreshes": "none was begun for 65 s"}
+    details = {"refreshes": "none was begun for 65 s"}
     http.expect_oneshot_request("/readyz").respond_with_json({"refreshes": "ok"})
-    http.expect_oneshot_request("/readyz").respond_with_json(told, status=503)
+    http.expect_oneshot_request("/readyz").respond_with_json(details, status=503)
     said = ""
 
     async def stop() -> None:

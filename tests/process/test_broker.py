@@ -42,7 +42,7 @@ def test_a_broker_that_is_away_is_tried_again_soon(monkeypatch: pytest.MonkeyPat
     assert [pause for pause in pauses if pause] == [1, 1, 1, 1, 1]  # pauses of 1, 2 and 2 seconds
 
 
-def test_a_task_that_is_due_is_sent_as_soon_as_redis_is_back_and_it_is_said_once(
+def test_a_task_that_is_due_is_sent_as_soon_as_redis_is_back_and_that_is_logged_once(
     way: Relay, valkey: str, listen_to: Callable[[str], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     listen_to("swarna")
@@ -104,7 +104,7 @@ def another_valkey(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("django_db_setup")
-def test_a_redis_that_takes_nothing_for_a_while_does_not_end_a_worker_and_is_told_once(
+def test_a_redis_that_takes_nothing_for_a_while_does_not_end_a_worker_and_is_logged_once(
     another_valkey: str, tmp_path: Path
 ) -> None:
     command = ["-m", "celery", "--skip-checks", "-A", "swarna", "worker", "--concurrency=1", "--loglevel=WARNING"]
@@ -119,7 +119,7 @@ def test_a_redis_that_takes_nothing_for_a_while_does_not_end_a_worker_and_is_tol
         try:
             takes_a_task()
             there.replicaof("127.0.0.1", free_port())
-            wait_until(lambda: "Redis takes no tasks" in worker.output, "a worker that is told no", 30)
+            wait_until(lambda: "Redis takes no tasks" in worker.output, "a worker whose task is refused", 30)
             tries = connections_of(there)
             wait_until(lambda: connections_of(there) > tries + 3, "more tries")
             there.replicaof("NO", "ONE")
@@ -127,9 +127,9 @@ def test_a_redis_that_takes_nothing_for_a_while_does_not_end_a_worker_and_is_tol
             assert worker.popen.poll() is None
         finally:
             worker.stop()
-    # And tells of it once, and of its end, however often it tried.
-    told = re.findall("Connection to broker lost|Redis takes no tasks|Redis takes tasks again", worker.output)
-    assert told == ["Connection to broker lost", "Redis takes no tasks", "Redis takes tasks again"]
+    # It logs that once, and its end, however often it tried.
+    lines = re.findall("Connection to broker lost|Redis takes no tasks|Redis takes tasks again", worker.output)
+    assert lines == ["Connection to broker lost", "Redis takes no tasks", "Redis takes tasks again"]
     assert "Frequent restarts" not in worker.output
 
 

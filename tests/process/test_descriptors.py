@@ -91,7 +91,7 @@ def get(server: Server, path: str) -> http.client.HTTPResponse:
         return response
 
 
-def test_a_process_without_descriptors_says_so_and_still_tells_how_it_is(
+def test_a_process_without_descriptors_says_so_and_still_answers_health(
     out_of_descriptors: tuple[Server, contextlib.ExitStack],
 ) -> None:
     server, stack = out_of_descriptors
@@ -115,7 +115,7 @@ def test_a_process_without_descriptors_says_so_and_still_tells_how_it_is(
         assert (told.status, told.getheader("Retry-After")) == (503, "5")
         assert told.getheader("Content-Type") == "application/problem+json"
         assert refusals(server) == {"descriptors": turned_away + 1}
-        # Who says nothing does not keep others from asking.
+        # A silent connection does not keep others from requests.
         for number in range(2 * FILES):
             stack.enter_context(Peer(server.port))
             if number % 40 == 0:

@@ -1,4 +1,4 @@
-"""Addresses that a web process listens at: each serves, is printed as a browser takes it, and is asked for health."""
+"""Addresses of a web process: each serves, is printed for a browser, and is checked for health."""
 
 import contextlib
 import re
@@ -77,7 +77,7 @@ def serve(settings: Settings) -> Iterator[Callable[[str], int]]:
 @pytest.mark.parametrize(
     "host", [needs(each) for each in ("127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::", "localhost")]
 )
-def test_health_is_asked_for_where_the_process_listens_and_never_through_a_proxy(
+def test_health_is_checked_where_the_process_listens_and_never_through_a_proxy(
     serve: Callable[[str], int], monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
@@ -92,10 +92,8 @@ def test_a_process_that_does_not_answer_is_named_by_its_address(settings: Settin
         call_command("healthy", "web")
 
 
-def test_a_process_that_answers_drop_by_drop_is_given_up_in_time(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A wait for each of its words would have no end."""
+def test_a_process_that_answers_byte_by_byte_times_out(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timeout for each read would never end the check."""
     monkeypatch.setattr("infra.process.probe._TIMEOUT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         settings.WEBSOCKET_PORT = listener.getsockname()[1]

@@ -17,9 +17,9 @@ from tests.support.product import Process, free_port, wait_until
 
 
 @pytest.mark.django_db
-def test_these_tests_and_their_processes_run_on_the_database_that_was_asked_for() -> None:
-    asked_for = os.environ.get("SWARNA_TESTS_DATABASE_URL")
-    assert connection.vendor == ("postgresql" if asked_for else "sqlite")
+def test_these_tests_and_their_processes_run_on_the_database_that_was_requested() -> None:
+    requested = os.environ.get("SWARNA_TESTS_DATABASE_URL")
+    assert connection.vendor == ("postgresql" if requested else "sqlite")
     ours = database_url(os.environ["DATABASE_URL"])
     assert all(ours[part] == connection.settings_dict[part] for part in ("ENGINE", "NAME", "HOST", "PORT"))
 
@@ -36,7 +36,7 @@ def test_each_worker_has_a_database_of_its_own_beside_the_one_that_is_named(
 
 
 @pytest.mark.usefixtures("on_postgresql")
-def test_a_transaction_in_which_nothing_happens_is_borne_for_seconds() -> None:
+def test_an_idle_transaction_is_ended_after_seconds() -> None:
     assert idle_for_at_most() == "6s"
     with long_work():
         assert idle_for_at_most() == "0"  # an export may wait for its reader
@@ -78,7 +78,7 @@ def test_the_product_runs_on_postgresql(postgresql: Cluster, tmp_path: Path) -> 
 
 
 def answer(url: str) -> bytes:
-    """What is answered at an address; nothing while nobody answers."""
+    """The answer at an address; empty while there is none."""
     try:
         with urllib.request.urlopen(url, timeout=5) as response:
             body: bytes = response.read()

@@ -13,7 +13,7 @@ from tests.support.product import ROOT
 
 
 class Counting:
-    """A process that counts in a folder (tests/support/counting.py); `before` are words to start it with."""
+    """A process that counts in a folder (tests/support/counting.py); `before` is the beginning of its command."""
 
     def __init__(self, folder: Path, *before: str) -> None:
         self.popen = subprocess.Popen(

@@ -58,11 +58,11 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
 def said(process: Process, pattern: str, times: int = 1, seconds: float = 15) -> list[str]:
     """What a process has printed that fits the pattern, as soon as there is so much of it."""
 
-    def look() -> list[str]:
+    def check() -> list[str]:
         found = re.findall(pattern, process.output, re.MULTILINE)
         return found if len(found) >= times else []
 
-    return wait_until(look, f"{times} x {pattern}", seconds)
+    return wait_until(check, f"{times} x {pattern}", seconds)
 
 
 def pid_of(process: Process, name: str, start: int = 1) -> int:
@@ -101,7 +101,7 @@ def descendants(pid: int) -> dict[int, str]:
     return commands
 
 
-def test_each_line_stands_behind_the_name_of_the_process_that_printed_it(supervise: Supervise) -> None:
+def test_each_line_follows_the_name_of_its_process(supervise: Supervise) -> None:
     process = supervise(web="echo one; echo two >&2; exec sleep 60", worker="printf 'no end of line'; exit 1")
     said(process, r"^web    \| one\nweb    \| two$")
     said(process, r"^worker \| no end of line$")
@@ -127,7 +127,7 @@ def test_each_new_process_is_given_its_standard_input(supervise: Supervise) -> N
     said(process, r"^web    \| the configuration$", times=2)
 
 
-def test_asked_to_renew_it_ends_each_old_process_when_the_new_one_serves(supervise: Supervise) -> None:
+def test_a_renewal_ends_each_old_process_when_the_new_one_serves(supervise: Supervise) -> None:
     serves = "echo pid $$; echo serves; exec sleep 60"
     ready = {"ready_line": "serves"}
     process = supervise(one=serves, two=serves, other=STAYS, options={"one": ready, "two": ready})
@@ -151,7 +151,7 @@ def test_a_new_process_that_does_not_serve_leaves_the_old_one_in_place(supervise
     assert process.stop(signal.SIGTERM) == 0
 
 
-def test_what_a_dead_process_leaves_behind_is_ended(supervise: Supervise) -> None:
+def test_the_children_of_a_dead_process_are_ended(supervise: Supervise) -> None:
     process = supervise(worker="sleep 60 & echo pid $!; exit 1")
     left_behind = pid_of(process, "worker")
     wait_until(lambda: not is_running(left_behind), "the end of what the dead process had started")
@@ -165,7 +165,7 @@ def test_a_line_that_is_too_long_comes_in_pieces(supervise: Supervise) -> None:
     assert max(map(len, pieces)) <= LONGEST_LINE
 
 
-def test_processes_go_on_when_nobody_reads_what_they_print(tmp_path: Path) -> None:
+def test_processes_go_on_when_their_output_is_not_read(tmp_path: Path) -> None:
     done = tmp_path / "done"
     script = f"head -c 200000 /dev/zero | tr '\\0' '\\n'; touch {done}; exec sleep 60"
     order = {"grace": 60, "watchdogs": False, "programs": [{"name": "web", "command": ["/bin/sh", "-c", script]}]}
@@ -188,7 +188,7 @@ def test_a_signal_stops_everything(supervise: Supervise, sent: signal.Signals) -
     assert "starting it again" not in process.output
 
 
-def test_a_process_that_does_not_end_when_asked_is_killed(supervise: Supervise) -> None:
+def test_a_process_that_does_not_end_on_sigterm_is_killed(supervise: Supervise) -> None:
     process = supervise(web=STAYS_WHATEVER_IS_ASKED, grace=0.2)
     pid = pid_of(process, "web")
     assert process.stop(signal.SIGTERM, seconds=5) == 0
@@ -205,7 +205,7 @@ def test_a_second_ctrl_c_kills_at_once(supervise: Supervise) -> None:
     assert process.stop(signal.SIGINT, seconds=5) == 0
 
 
-def test_what_the_others_need_ends_last(supervise: Supervise) -> None:
+def test_a_program_that_the_others_need_ends_last(supervise: Supervise) -> None:
     last_words = "trap 'sleep 0.2; echo gone; exit' TERM; echo pid $$; while :; do sleep 0.02; done"
     process = supervise(valkey=last_words, web=last_words, options={"valkey": {"ends_last": True}})
     pid_of(process, "valkey")
@@ -249,7 +249,7 @@ def test_valkey_comes_back_at_the_same_address(tmp_path: Path, supervise: Superv
         assert client.info("server")["process_id"] != first
 
 
-def test_valkey_lets_nobody_in_without_the_password(tmp_path: Path, supervise: Supervise) -> None:
+def test_valkey_requires_its_password(tmp_path: Path, supervise: Supervise) -> None:
     valkey = EmbeddedValkey(tmp_path)
     program = valkey.program()
     supervise(valkey="", options={"valkey": {"command": program.command, "stdin": program.stdin.decode()}})
@@ -273,7 +273,7 @@ def up(tmp_path: Path, arguments: Sequence[str] = ("manage.py", "up"), **environ
     return Process(list(arguments), tmp_path / "output", of_its_own | environment)
 
 
-def refusal(tmp_path: Path, **environment: str) -> str:
+def error_line(tmp_path: Path, **environment: str) -> str:
     """The only line that `up` prints when it cannot start."""
     process = up(tmp_path, **environment)
     assert process.popen.wait(30) == 1
@@ -284,7 +284,7 @@ def refusal(tmp_path: Path, **environment: str) -> str:
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as occupied:
         port = occupied.getsockname()[1]
-        line = refusal(tmp_path, WEBSOCKET_PORT=str(port))
+        line = error_line(tmp_path, WEBSOCKET_PORT=str(port))
     assert line == f"CommandError: Port {port} is in use. Set WEBSOCKET_PORT to another one."
 
 
@@ -314,29 +314,29 @@ def test_a_second_start_names_the_first(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write("4242\n")
         lock.flush()
-        assert refusal(tmp_path).startswith("CommandError: Swarna already runs here, as process 4242. Stop")
+        assert error_line(tmp_path).startswith("CommandError: Swarna already runs here, as process 4242. Stop")
 
 
 @pytest.mark.parametrize("secret", ["", "given"])
 def test_a_state_folder_that_cannot_be_used_is_one_line(tmp_path: Path, secret: str) -> None:
     (tmp_path / "state").touch()
-    assert "SWARNA_STATE_DIR" in refusal(tmp_path, SECRET_KEY=secret)
+    assert "SWARNA_STATE_DIR" in error_line(tmp_path, SECRET_KEY=secret)
 
 
 def test_a_database_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "state" / "swarna.sqlite3").mkdir(parents=True)
-    line = refusal(tmp_path)
+    line = error_line(tmp_path)
     assert "swarna.sqlite3 cannot be used: unable to open database file. Make" in line
 
 
 def test_a_database_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
-    line = refusal(tmp_path, DATABASE_URL=f"postgres://user:hidden@127.0.0.1:{free_port()}/swarna")
+    line = error_line(tmp_path, DATABASE_URL=f"postgres://user:hidden@127.0.0.1:{free_port()}/swarna")
     assert re.match(r"The database swarna cannot be used: .*refused\. Start it, mend DATABASE_URL", line)
     assert "hidden" not in line
 
 
 def test_a_redis_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
-    line = refusal(tmp_path, REDIS_URL=f"redis://:hidden@127.0.0.1:{free_port()}/0")
+    line = error_line(tmp_path, REDIS_URL=f"redis://:hidden@127.0.0.1:{free_port()}/0")
     assert re.match(r"CommandError: redis://127.* cannot be used: .*refused\. Mend REDIS_URL", line)
     assert "hidden" not in line
 

@@ -34,7 +34,7 @@ def named(peer: str | None, *forwarded: str) -> str | None:
         ("10.0.0.1", ["203.0.113.9, 198.51.100.7", "10.0.0.2"], "198.51.100.7"),
         # Where all are trusted, the client is the farthest.
         ("10.0.0.1", ["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
-        # What is no address ends the list: the client is whoever is nearest known.
+        # Text that is no address ends the list: the client is the last address before it.
         ("10.0.0.1", [""], "10.0.0.1"),
         ("10.0.0.1", ["198.51.100.7,"], "10.0.0.1"),
         ("10.0.0.1", ["unknown"], "10.0.0.1"),
@@ -56,7 +56,7 @@ def named(peer: str | None, *forwarded: str) -> str | None:
         # An IPv4 address on an IPv6 socket is itself, as a peer and as a hop.
         ("::ffff:10.0.0.1", ["198.51.100.7, ::ffff:10.0.0.2"], "198.51.100.7"),
         ("::ffff:192.0.2.1", ["198.51.100.7"], "192.0.2.1"),
-        # A Unix socket has no address, and is nobody's proxy.
+        # A Unix socket has no address, and is no proxy.
         (None, ["198.51.100.7"], None),
         ("", ["198.51.100.7"], None),
     ],
@@ -85,7 +85,7 @@ def test_an_ipv4_address_is_one_client_and_an_ipv6_subscriber_another(one: str, 
     assert (counted[0] == counted[1]) is same
 
 
-def test_a_scope_and_a_request_tell_the_same() -> None:
+def test_a_scope_and_a_request_give_the_same_address() -> None:
     headers = [(b"host", b"x"), (b"x-forwarded-for", b"203.0.113.9"), (b"x-forwarded-for", b"198.51.100.7")]
     of_scope = addresses.of_scope({"client": ["10.0.0.1", 51234], "headers": headers}, PROXIES)
     request = RequestFactory(REMOTE_ADDR="10.0.0.1").get("/", headers={"X-Forwarded-For": "203.0.113.9,198.51.100.7"})
@@ -107,7 +107,7 @@ def test_a_scope_and_a_request_tell_the_same() -> None:
         (None, b"https", "http"),
     ],
 )
-def test_only_a_trusted_proxy_says_that_the_client_asked_by_https(peer: str | None, said: bytes, scheme: str) -> None:
+def test_only_a_trusted_proxy_decides_that_a_request_came_by_https(peer: str | None, said: bytes, scheme: str) -> None:
     scope = {"client": [peer, 1] if peer else None, "scheme": "http", "headers": [(b"x-forwarded-proto", said)]}
     assert addresses.scheme_of_scope(scope, PROXIES) == scheme
 

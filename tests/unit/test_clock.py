@@ -18,7 +18,7 @@ steps = st.timedeltas(-dt.timedelta(days=30), dt.timedelta(days=30))
 
 
 @given(spans, steps)
-def test_what_was_known_is_at_least_as_old_as_the_time_that_passed_whatever_the_clock_says(
+def test_a_fact_is_at_least_as_old_as_the_time_that_passed_whatever_the_clock_says(
     passed: dt.timedelta, step: dt.timedelta
 ) -> None:
     then = Reading(NOW, 1000.0)
@@ -63,13 +63,13 @@ def test_a_clock_that_is_put_right_little_by_little_has_not_stepped(monkeypatch:
 
 
 @pytest.mark.parametrize("mark", ["", "another-machine 17.500"])
-def test_of_another_machines_clock_nothing_is_known(mark: str) -> None:
+def test_a_mark_of_another_machine_gives_no_step(mark: str) -> None:
     assert clock.stepped_since(mark) is None
 
 
 @pytest.mark.parametrize(
-    ("step", "words"),
+    ("step", "text"),
     [(-39.9, "40 s"), (119, "119 s"), (-3599.9, "1:00:00"), (19_800.2, "5:30:00")],
 )
-def test_a_step_is_told_to_the_second(step: float, words: str) -> None:
-    assert clock.amount(step * SECOND) == words
+def test_a_step_is_written_to_the_second(step: float, text: str) -> None:
+    assert clock.amount(step * SECOND) == text

@@ -1,4 +1,4 @@
-"""docker-compose.yml and Dockerfile: what the containers may do, and how they are asked how they are."""
+"""docker-compose.yml and Dockerfile: the rights of the containers, and their health checks."""
 
 import re
 import subprocess
@@ -32,7 +32,7 @@ def test_a_container_can_gain_no_right_and_writes_only_where_it_is_let(name: str
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_whatever_the_product_writes_has_its_folder(name: str) -> None:
+def test_each_folder_that_the_product_writes_to_is_a_volume(name: str) -> None:
     service = OURS[name]
     granted = [PurePosixPath(volume.partition(":")[2]) for volume in service["volumes"]]
     granted += map(PurePosixPath, service["tmpfs"])
@@ -55,7 +55,7 @@ def test_the_port_is_published_to_this_machine_alone_by_default() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["web"]
 
 
-def test_byte_code_is_compiled_while_it_may_be_written() -> None:
+def test_byte_code_is_compiled_in_the_build() -> None:
     of_ours = DOCKERFILE.index("RUN python -m compileall -q .\n")
     assert DOCKERFILE.rindex("COPY ") < of_ours < DOCKERFILE.index("USER ")
 
@@ -78,21 +78,21 @@ def test_pythons_own_library_is_compiled_too(tmp_path: Path) -> None:
 
 def check(name: str, port: int) -> "subprocess.CompletedProcess[str]":
     """A container's health check, on this machine."""
-    command, python, *words = OURS[name]["healthcheck"]["test"]
+    command, python, *arguments = OURS[name]["healthcheck"]["test"]
     assert (command, python) == ("CMD", "python")
     at = {"3001": str(port), "web": "127.0.0.1"}
     return subprocess.run(
-        [sys.executable, *(at.get(word, word) for word in words)], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, *(at.get(word, word) for word in arguments)], cwd=ROOT, capture_output=True, text=True
     )
 
 
 def test_a_web_process_is_healthy_while_it_answers(server: Server) -> None:
     assert (check("web", server.port).returncode, check("web", server.port).stderr) == (0, "")
     gone = free_port()
-    refused = check("web", gone)
-    assert refused.returncode == 1
+    failed = check("web", gone)
+    assert failed.returncode == 1
     assert re.fullmatch(
-        rf"The web process at http://127\.0\.0\.1:{gone}/ does not answer: .*Connect call failed.*\n", refused.stderr
+        rf"The web process at http://127\.0\.0\.1:{gone}/ does not answer: .*Connect call failed.*\n", failed.stderr
     )
 
 

@@ -1,4 +1,4 @@
-"""/metrics: what it answers, and whom."""
+"""/metrics: its answers, and the addresses that get them."""
 
 import contextlib
 import urllib.request
@@ -27,8 +27,8 @@ async def elsewhere(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"elsewhere"})
 
 
-async def ask(client: tuple[str, int] | None, path: str = "/metrics", **headers: str) -> tuple[int, str]:
-    """What an application that lets 10.0.0.0/8 read answers: status and text."""
+async def scrape(client: tuple[str, int] | None, path: str = "/metrics", **headers: str) -> tuple[int, str]:
+    """The answer, status and text, of an application that 10.0.0.0/8 may read."""
     application = with_metrics(
         elsewhere,
         Metrics().registry,
@@ -43,25 +43,25 @@ async def ask(client: tuple[str, int] | None, path: str = "/metrics", **headers:
 
 
 async def test_a_client_of_a_listed_network_reads_them() -> None:
-    status, text = await ask(("10.1.2.3", 50000))
+    status, text = await scrape(("10.1.2.3", 50000))
     assert status == 200
     assert 'swarna_connections{process="0"} 0.0' in text
 
 
-async def test_any_other_is_told_which_setting_decides() -> None:
-    assert await ask(("192.0.2.7", 50000)) == (403, "METRICS_ALLOWED_FROM does not list 192.0.2.7.\n")
+async def test_any_other_gets_the_name_of_the_setting() -> None:
+    assert await scrape(("192.0.2.7", 50000)) == (403, "METRICS_ALLOWED_FROM does not list 192.0.2.7.\n")
 
 
 @pytest.mark.parametrize("header", ["x_forwarded_for", "forwarded"])
 @pytest.mark.parametrize("proxy", ["10.1.2.3", "::ffff:10.1.2.3"])
-async def test_a_proxy_does_not_lend_its_address_to_whom_it_forwards(proxy: str, header: str) -> None:
-    status, text = await ask((proxy, 50000), **{header: "192.0.2.7"})
+async def test_a_proxy_does_not_lend_its_address_to_its_clients(proxy: str, header: str) -> None:
+    status, text = await scrape((proxy, 50000), **{header: "192.0.2.7"})
     assert status == 403
     assert "METRICS_ALLOWED_FROM" in text
 
 
 async def test_a_client_without_an_address_is_refused() -> None:
-    status, _ = await ask(None)
+    status, _ = await scrape(None)
     assert status == 403
 
 
@@ -79,7 +79,7 @@ async def test_a_client_without_an_address_is_refused() -> None:
     ],
 )
 async def test_they_are_read_by_an_address_a_name_of_the_network_or_one_of_ours(host: str) -> None:
-    status, _ = await ask(("10.1.2.3", 50000), host=host)
+    status, _ = await scrape(("10.1.2.3", 50000), host=host)
     assert status == 200
 
 
@@ -88,7 +88,7 @@ async def test_they_are_read_by_an_address_a_name_of_the_network_or_one_of_ours(
 )
 async def test_a_page_whose_name_was_made_to_lead_here_does_not_read_them(host: str) -> None:
     """DNS rebinding: a browser of a network that may read them takes what is answered for the page's own."""
-    assert await ask(("10.1.2.3", 50000), host=host) == (
+    assert await scrape(("10.1.2.3", 50000), host=host) == (
         403,
         f"ALLOWED_HOSTS does not list {host.removesuffix(':3001')}: add it, or ask by an address.\n",
     )
@@ -107,7 +107,7 @@ def test_they_are_only_to_be_read(server: Server, method: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/metrics/", "/metrics.txt", "/healthz"])
 async def test_every_other_path_is_djangos(path: str) -> None:
-    assert await ask(("192.0.2.7", 50000), path) == (418, "elsewhere")
+    assert await scrape(("192.0.2.7", 50000), path) == (418, "elsewhere")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_by_default_this_machine_and_private_networks_may_read(address: str | No
     assert may_read(client_address(address, [], []), settings.METRICS_ALLOWED_FROM) is may
 
 
-def test_where_nothing_is_listed_nobody_may() -> None:
+def test_an_empty_list_lets_no_address_read() -> None:
     assert not may_read(ip_address("127.0.0.1"), networks(""))
 
 

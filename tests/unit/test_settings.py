@@ -1,4 +1,4 @@
-"""The settings: what the environment may say, and what is said to whoever wrote something else."""
+"""The settings: the values that the environment may have, and the errors for all others."""
 
 import datetime as dt
 import ipaddress
@@ -333,7 +333,7 @@ def test_a_quota_may_be_none(load: Callable[..., dict[str, Any]]) -> None:
     assert load(GOLDAPI_IO_QUOTA="none")["GOLDAPI_IO_QUOTA"] is None
 
 
-def test_without_anything_it_runs_on_what_it_brings(load: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_without_configuration_it_runs_on_embedded_parts(load: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     settings = load()
     assert settings["DATABASES"]["default"]["NAME"] == tmp_path / "state/swarna.sqlite3"
     assert (settings["REDIS_IS_EMBEDDED"], settings["REDIS_URL"], settings["CHANNEL_LAYERS"]) == (True, None, {})
@@ -345,9 +345,7 @@ WITH_A_MEANING_WHERE_EMPTY = {"SWARNA_STATE_DIR", "METRICS_ALLOWED_FROM"}
 
 
 @pytest.mark.parametrize("name", sorted(set(VARIABLES) - WITH_A_MEANING_WHERE_EMPTY))
-def test_what_is_left_empty_is_as_if_it_were_absent(
-    load: Callable[..., dict[str, Any]], tmp_path: Path, name: str
-) -> None:
+def test_an_empty_variable_counts_as_absent(load: Callable[..., dict[str, Any]], tmp_path: Path, name: str) -> None:
     file = tmp_path / ".env"
     file.write_text(f"{name}=\n")
     by_default = load()
@@ -361,11 +359,11 @@ def test_the_older_port_counts_where_the_newer_is_empty_too(load: Callable[..., 
     assert load(WEBSOCKET_PORT="", WS_PORT="4001")["WEBSOCKET_PORT"] == 4001
 
 
-def test_nobody_reads_the_metrics_where_the_list_of_who_may_is_empty(load: Callable[..., dict[str, Any]]) -> None:
+def test_an_empty_list_lets_no_address_read_the_metrics(load: Callable[..., dict[str, Any]]) -> None:
     assert load(METRICS_ALLOWED_FROM="")["METRICS_ALLOWED_FROM"] == []
 
 
-def test_a_login_lasts_a_day_unless_it_is_said_otherwise(load: Callable[..., dict[str, Any]]) -> None:
+def test_a_login_lasts_a_day_by_default(load: Callable[..., dict[str, Any]]) -> None:
     assert load()["SESSION_COOKIE_AGE"] == 24 * 3600
     assert load(SESSION_TTL="30d")["SESSION_COOKIE_AGE"] == 30 * 24 * 3600
 
@@ -394,9 +392,9 @@ def test_durations_are_milliseconds_or_have_a_unit(text: str, seconds: float) ->
     assert environment.duration(text) == dt.timedelta(seconds=seconds)
 
 
-def test_one_who_wrote_seconds_without_a_unit_is_told(load: Callable[..., dict[str, Any]]) -> None:
-    (told,) = load(PROVIDER_BUDGET="10")["ENVIRONMENT_ERRORS"]["PROVIDER_BUDGET"]
-    assert told == "must be from 1000 ms to 315360000000 ms; without a unit it is milliseconds"
+def test_seconds_without_a_unit_get_an_error_that_names_the_unit(load: Callable[..., dict[str, Any]]) -> None:
+    (message,) = load(PROVIDER_BUDGET="10")["ENVIRONMENT_ERRORS"]["PROVIDER_BUDGET"]
+    assert message == "must be from 1000 ms to 315360000000 ms; without a unit it is milliseconds"
 
 
 @given(st.text())
@@ -555,9 +553,9 @@ def test_a_secret_that_was_given_is_not_kept(load: Callable[..., dict[str, Any]]
 
 @pytest.mark.parametrize("folder", ["/dev/null", "/dev/null/state", "/proc/state", "/" + "x" * 300])
 def test_a_state_folder_that_cannot_be_written_is_one_line(load: Callable[..., dict[str, Any]], folder: str) -> None:
-    with pytest.raises(SystemExit) as refusal:
+    with pytest.raises(SystemExit) as exit:
         load(SWARNA_STATE_DIR=folder)
-    (line,) = str(refusal.value).splitlines()
+    (line,) = str(exit.value).splitlines()
     assert folder in line
     assert "SWARNA_STATE_DIR" in line
 
@@ -578,9 +576,9 @@ def test_a_file_that_cannot_be_read_is_one_line(
         file.mkdir()
     else:
         file.write_bytes(content)
-    with pytest.raises(SystemExit, match=re.escape(f"{file} cannot be read")) as refusal:
+    with pytest.raises(SystemExit, match=re.escape(f"{file} cannot be read")) as exit:
         load(SWARNA_ENV_FILE=str(file))
-    assert len(str(refusal.value).splitlines()) == 1
+    assert len(str(exit.value).splitlines()) == 1
 
 
 @pytest.mark.django_db

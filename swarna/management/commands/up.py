@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -182,19 +182,12 @@ async def restart_stalled(supervisor: Supervisor, address: tuple[str, int]) -> N
     """Restart worker and beat when the web process sees no refresh begin: one that hangs does not end by itself."""
     while True:
         await asyncio.sleep(_CHECK_EVERY)
-        if problem := await refresh_problem(*address):
-            supervisor.say(f"refreshes: {problem}, starting worker and beat anew")
-            for name in ("worker", "beat"):
-                supervisor.restart(name)
-            await asyncio.sleep(_AFTER_RESTART)
-
-
-async def refresh_problem(host: str, port: int) -> str | None:
-    """The problem with refreshes that the web process sees; None where it sees none, or does not answer."""
-    try:
-        return await probe.refresh_problem(host, port)
-    except OSError:
-        return None
+        with suppress(OSError):  # it does not answer now
+            if problem := await probe.refresh_problem(*address):
+                supervisor.say(f"refreshes: {problem}, starting worker and beat anew")
+                for name in ("worker", "beat"):
+                    supervisor.restart(name)
+                await asyncio.sleep(_AFTER_RESTART)
 
 
 async def end_with(supervisor: Supervisor, parent: int | None) -> None:
