@@ -132,7 +132,7 @@ class Shop:
         self.world = world
 
     def refresh(self) -> list[str]:
-        """Refresh now. Which sources were asked."""
+        """Refresh now. Returns the sources that were called."""
         self.world.now = self.clock.now
         return self.world.refresh(0)
 
@@ -324,7 +324,7 @@ def test_a_source_that_a_clock_which_was_ahead_left_alone_is_fetched_from_again(
     assert shop.refresh() == ["a"]
 
 
-def test_a_source_that_asked_a_clock_which_was_ahead_for_a_rest_is_fetched_from_again(
+def test_a_source_that_requested_a_rest_of_a_clock_that_was_ahead_is_fetched_again(
     shop: Shop, clock: FakeClock
 ) -> None:
     clock.is_put(RTC)
@@ -370,13 +370,13 @@ def test_what_staff_rejected_in_the_future_is_remembered_for_a_day_from_now(shop
     shop.says_nothing()
     shop.world.says["a"] = PRICES | {Metal.GOLD: "20000"}
     shop.refresh()
-    for held in HeldPrice.pending():
-        ingest.decide(held.pk, approve=False, by="asha", now=clock.now)
+    for row in HeldPrice.pending():
+        ingest.decide(row.pk, approve=False, by="asha", now=clock.now)
     clock.is_put(-RTC)
     clock.goes_on(MINUTE)
     shop.refresh()
     assert shop.gold == "13200 from a"
-    assert {held.decided_at for held in HeldPrice.objects.filter(decision="rejected")} == {clock.now}
+    assert {row.decided_at for row in HeldPrice.objects.filter(decision="rejected")} == {clock.now}
 
 
 def test_a_day_that_a_clock_which_was_ahead_took_for_long_over_is_fetched_again(seeded: None) -> None:
@@ -390,7 +390,7 @@ def test_a_day_that_a_clock_which_was_ahead_took_for_long_over_is_fetched_again(
 
 
 @pytest.mark.django_db(transaction=True)  # in which alone a month can be dropped
-def test_a_clock_that_is_years_ahead_takes_no_tick_away(
+def test_a_clock_that_is_years_ahead_deletes_no_tick(
     either_database: None, settings: Settings, clock: FakeClock, log: Callable[[], list[str]]
 ) -> None:
     settings.TICKS_KEPT_FOR = dt.timedelta(days=25)

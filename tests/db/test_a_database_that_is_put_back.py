@@ -97,7 +97,7 @@ def test_beat_sends_no_task_and_writes_nothing_meanwhile(
         assert cursor.fetchone() == (0,)
 
 
-def test_readyz_tells_what_the_database_lacks(restoring: None, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readyz_names_what_the_database_lacks(restoring: None, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "_KEPT_FOR", 0)
     answer = client.get("/readyz")
     assert answer.status_code == 503
@@ -121,7 +121,7 @@ def test_a_database_that_lacks_a_migration_waits_for_it(either_database: None, m
 
 
 @pytest.mark.parametrize("address", ["/", "/api/v1/metals/", "/api/v1/config/"])
-def test_whoever_asks_before_all_is_back_is_told_to_come_again(
+def test_a_request_before_all_is_back_is_told_to_come_again(
     restoring: None, client: Client, address: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     client.raise_request_exception = False

@@ -328,7 +328,7 @@ def test_what_cannot_be_a_price_is_refused(save: Callable[..., Any], told: Told,
     assert complaint in refused["price"][0]
     assert fallback().price == Decimal("9223.3162")
     assert fallback().history.count() == 1
-    assert told.ticks == []
+    assert told.publications == []
 
 
 @pytest.mark.parametrize("slip", ["92233.162", "922.3316", "8762", "9684.6"])
@@ -410,9 +410,9 @@ def test_a_date_that_cannot_be_is_refused(save: Callable[..., Any], date: str, c
 
 def test_an_edit_is_on_the_screen_when_the_request_ends(save: Callable[..., Any], told: Told) -> None:
     ingest.fall_back_where_due(now=timezone.now())
-    told.ticks.clear()
+    told.publications.clear()
     save(address_of(), price="9300")
-    (tick,) = told.ticks
+    (tick,) = told.publications
     ((gold,),) = [tick.quotes]
     assert (gold.quote.metal, gold.quote.price, gold.quote.source) == (Metal.GOLD, Decimal(9300), FALLBACK)
     assert gold.quote.quoted_at == fallback().as_of
@@ -423,9 +423,9 @@ def test_an_edit_waits_while_a_live_price_is_on_the_screen(
     save: Callable[..., Any], told: Told, settings: Settings
 ) -> None:
     go_live(**{metal.value: "100" for metal in Metal})
-    told.ticks.clear()
+    told.publications.clear()
     assert saved(save(address_of(), price="9300", confirm="on"))
-    assert told.ticks == []
+    assert told.publications == []
     assert snapshot.read().quotes[Metal.GOLD].quote.price == 100
     # While the market is closed, that long after the next time that anybody would ask.
     ingest.fall_back_where_due(now=timezone.now() + settings.CLOSED_UPDATE_INTERVAL + settings.FALLBACK_AFTER)
@@ -450,7 +450,7 @@ def test_a_price_in_another_currency_can_be_added(save: Callable[..., Any], told
     assert "no price of gold in USD yet to compare this with" in errors(save(ADD, **first))["price"][0]
     assert saved(save(ADD, **first, confirm="on"))
     assert FallbackPrice.objects.get(currency="USD").price == Decimal("137.42")
-    assert {quote.quote.currency for tick in told.ticks for quote in tick.quotes} <= {"INR"}
+    assert {quote.quote.currency for tick in told.publications for quote in tick.quotes} <= {"INR"}
 
 
 @pytest.mark.parametrize(
@@ -575,10 +575,10 @@ def test_a_metal_that_is_switched_on_has_a_price_at_once(
 ) -> None:
     ListedMetal.objects.filter(name="silver").update(enabled=False)
     ingest.fall_back_where_due(now=timezone.now())
-    told.ticks.clear()
+    told.publications.clear()
     with django_capture_on_commit_callbacks(execute=True):
         change_metals(desk, silver={"enabled": True})
-    assert [quote.quote.metal for tick in told.ticks for quote in tick.quotes] == [Metal.SILVER]
+    assert [quote.quote.metal for tick in told.publications for quote in tick.quotes] == [Metal.SILVER]
 
 
 def test_a_metal_that_is_switched_on_has_the_premium_that_came_meanwhile(

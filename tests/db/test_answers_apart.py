@@ -143,7 +143,7 @@ def two(rounds: Callable[[str], Rounds]) -> Rounds:
     return world
 
 
-def held() -> list[tuple[str, str]]:
+def quarantined() -> list[tuple[str, str]]:
     """Whose prices wait for staff, and how many times `SPOT` they are."""
     waiting = HeldPrice.pending().filter(metal="gold").order_by("source")
     return [(each.source, f"{each.price / SPOT:.2f}") for each in waiting]
@@ -162,14 +162,14 @@ def day() -> list[str]:
 
 @pytest.mark.parametrize("factor", ["1.4", "1.03"])
 @pytest.mark.parametrize("order", [["ab", "cd"], ["cd", "ab"], ["a", "b", "c", "d"], ["ac", "bd"], ["abcd"]], ids=str)
-def test_nothing_goes_out_where_two_sources_say_one_thing_and_two_another_whoever_is_first(
+def test_nothing_goes_out_where_two_sources_say_one_thing_and_two_another_whichever_is_first(
     four: Rounds, factor: str, order: list[str]
 ) -> None:
     four.say(a=factor, b=factor)
     four.refresh(1, *order)
     assert four.out() == [times("1")]
     assert not SignificantChange.objects.exists()
-    assert [source for source, _ in held()] == ["a", "b", "c", "d"]
+    assert [source for source, _ in quarantined()] == ["a", "b", "c", "d"]
 
 
 ORDERS = [[*order] for order in itertools.permutations("abcd")]
@@ -302,7 +302,7 @@ def test_a_refresh_that_a_later_one_has_superseded_changes_nothing(three: Rounds
     three.between = meanwhile
     three.refresh(1, "ab", "c")
     assert three.out() == [times("1"), times("1.0045"), times("1.02")]
-    assert held() == []
+    assert quarantined() == []
 
 
 def test_nor_where_the_later_one_only_confirmed_what_is_out(three: Rounds) -> None:
@@ -402,7 +402,7 @@ def test_a_source_that_goes_back_in_time_is_not_believed_though_another_had_its_
     assert any("a gives gold an older quote" in line for line in log())
 
 
-def test_a_stale_price_is_shown_where_nobody_has_a_fresh_one_but_in_the_place_of_no_later_one(
+def test_a_stale_price_is_shown_where_no_source_has_a_fresh_one_but_in_the_place_of_no_later_one(
     in_turn: Rounds,
 ) -> None:
     in_turn.behind = {}
@@ -421,7 +421,7 @@ def test_in_turn_too_a_refresh_that_a_later_one_has_superseded_changes_nothing(i
     assert in_turn.gold() == "9316 from a"
 
 
-# --- what nobody can agree on --------------------------------------------------------------------------------------
+# --- prices without any agreement ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("chosen", "abcd")
@@ -434,26 +434,26 @@ def test_staff_may_approve_any_source_of_a_full_disagreement_however_far_behind_
     four.say(a="1", b="1.03", c="1.06", d="1.09")
     four.behind = dict.fromkeys("bcd", 4 * MINUTE)
     four.refresh()
-    assert held() == [("a", "1.00"), ("b", "1.03"), ("c", "1.06"), ("d", "1.09")]
+    assert quarantined() == [("a", "1.00"), ("b", "1.03"), ("c", "1.06"), ("d", "1.09")]
     price = HeldPrice.pending().get(metal="gold", source=chosen)
     ingest.decide(price.pk, approve=True, by="asha", now=four.now + SECOND)
     assert (four.live().source, four.live().price) == (chosen, price.price)
-    assert held() == []
+    assert quarantined() == []
 
 
 # --- jumps ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_jump_on_which_no_more_sources_agree_than_have_to_is_held_and_goes_out_when_they_say_it_again(
+def test_a_jump_on_which_no_more_sources_agree_than_have_to_is_quarantined_and_goes_out_when_they_say_it_again(
     two: Rounds, log: Callable[[], list[str]]
 ) -> None:
     two.say(a="1.4", b="1.4")
     two.refresh()
     assert two.out() == [times("1")]
-    assert held() == [("consensus", "1.40")]
+    assert quarantined() == [("consensus", "1.40")]
     (line,) = (line for line in log() if "quarantined" in line)
-    words = "12,912.6427 is +40.0 % from 9,223.3162, the last price; a, b agree on it"
-    assert line == f"consensus: gold of INR is quarantined: {words}"
+    detail = "12,912.6427 is +40.0 % from 9,223.3162, the last price; a, b agree on it"
+    assert line == f"consensus: gold of INR is quarantined: {detail}"
     two.refresh()
     assert two.out() == [times("1"), times("1.4")]
     assert HeldPrice.objects.get().decision == CONFIRMED
@@ -477,26 +477,26 @@ def test_more_sources_than_have_to_agree_confirm_a_jump_at_once(three: Rounds) -
     assert not HeldPrice.objects.exists()
 
 
-def test_a_jump_waits_for_all_answers_before_it_is_held(three: Rounds) -> None:
+def test_a_jump_waits_for_all_answers_before_it_is_quarantined(three: Rounds) -> None:
     three.say(a="1.4", b="1.4", c=AWAY)
     seen: list[bool] = []
     three.between = lambda: seen.append(HeldPrice.objects.exists())
     three.refresh(1, "ab", "c")
     assert seen == [False]
-    assert held() == [("consensus", "1.40")]
+    assert quarantined() == [("consensus", "1.40")]
 
 
 def test_other_sources_that_agree_on_the_same_confirm_a_jump_though_they_are_behind(four: Rounds) -> None:
     four.say(a="1.4", b="1.4", c=AWAY, d=AWAY)
     four.refresh()
-    assert held() == [("consensus", "1.40")]
+    assert quarantined() == [("consensus", "1.40")]
     four.behind = dict.fromkeys("cd", 4 * MINUTE)
     four.say(a=AWAY, b=AWAY, c="1.39", d="1.39")
     four.refresh()
     assert four.out() == [times("1"), times("1.39")]
 
 
-def test_a_jump_is_not_confirmed_by_those_that_say_it_while_another_sources_word_against_it_is_held(
+def test_a_jump_is_not_confirmed_by_those_that_say_it_while_another_sources_price_against_it_is_quarantined(
     four: Rounds,
 ) -> None:
     four.say(a="1.4", b="1.4")
@@ -507,7 +507,7 @@ def test_a_jump_is_not_confirmed_by_those_that_say_it_while_another_sources_word
     assert four.out() == [times("1")]
     four.say(a="1", b="1", c="1", d="1")
     four.refresh()
-    assert held() == []
+    assert quarantined() == []
 
 
 def test_sources_that_agree_on_what_staff_rejected_do_not_let_it_out(two: Rounds) -> None:
@@ -529,7 +529,7 @@ def test_staff_may_let_out_what_sources_agree_on(two: Rounds) -> None:
 def test_a_jump_that_only_some_have_seen_yet_goes_out_when_the_others_have(two: Rounds) -> None:
     two.say(a="1.06")
     two.refresh()
-    assert held() == [("a", "1.06"), ("b", "1.00")]
+    assert quarantined() == [("a", "1.06"), ("b", "1.00")]
     two.say(b="1.06")
     two.refresh()
     assert two.out() == [times("1"), times("1.06")]
@@ -538,7 +538,7 @@ def test_a_jump_that_only_some_have_seen_yet_goes_out_when_the_others_have(two: 
 # --- a clock that goes back ----------------------------------------------------------------------------------------
 
 
-def test_a_clock_that_went_back_holds_up_no_agreement(two: Rounds) -> None:
+def test_a_clock_that_went_back_delays_no_agreement(two: Rounds) -> None:
     an_hour_ago = two.now - 60 * MINUTE
     found = decision(
         [quote(price=times("1.01"), source=name, at=an_hour_ago - SECOND) for name in "ab"],
@@ -552,8 +552,8 @@ def test_a_clock_that_went_back_holds_up_no_agreement(two: Rounds) -> None:
     assert two.live().at == an_hour_ago - SECOND
 
 
-def test_a_clock_that_went_back_holds_up_no_simulated_price(seeded: None) -> None:
+def test_a_clock_that_went_back_delays_no_simulated_price(seeded: None) -> None:
     for now in (NOW, NOW - 60 * MINUTE):
-        tick = ingest.record([quote(at=now, source=SIMULATED)], now=now)
-        assert tick is not None
-        assert tick.quotes[0].quote.quoted_at == now
+        publication = ingest.record([quote(at=now, source=SIMULATED)], now=now)
+        assert publication is not None
+        assert publication.quotes[0].quote.quoted_at == now

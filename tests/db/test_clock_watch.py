@@ -1,4 +1,4 @@
-"""Clocks that differ from the database's, or step, are told of: prices/clock_watch.py."""
+"""Clocks that step or differ from the database's are reported: prices/clock_watch.py."""
 
 import datetime as dt
 from collections.abc import Callable, Iterator
@@ -52,12 +52,12 @@ def test_a_step_is_logged_though_nobody_has_another_clock(clock: FakeClock, log:
 
 
 def test_a_clock_is_not_compared_again_within_seconds(clock: FakeClock) -> None:
-    asked: list[dt.datetime] = []
-    watch = ClockWatch(lambda: asked.append(clock.now))
+    calls: list[dt.datetime] = []
+    watch = ClockWatch(lambda: calls.append(clock.now))
     for _ in range(20):
         watch.check()
         clock.goes_on(SECOND)
-    assert len(asked) == 4
+    assert len(calls) == 4
 
 
 @pytest.mark.usefixtures("seeded_on_postgresql")

@@ -1,4 +1,4 @@
-"""The prices in force, as a snapshot, the API and a hub that missed something read them."""
+"""The current prices, as a snapshot, REST and a web process that missed a publication read them."""
 
 import datetime as dt
 from dataclasses import replace
@@ -27,15 +27,15 @@ MINUTE = dt.timedelta(minutes=1)
 
 
 @pytest.fixture(autouse=True)
-def no_ticks(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
-    """A database with metals and without any tick, and nobody to tell."""
-    monkeypatch.setattr(publish, "publication", lambda tick: None)
+def nothing_published(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+    """A database with metals and without any tick, and no web process."""
+    monkeypatch.setattr(publish, "publication", lambda publication: None)
     call_command("seed")
     forget_prices()
 
 
-def tick(minute: int = 0, currency: str = "INR", **prices: str) -> Publication:
-    """A tick of these prices, quoted and recorded so many minutes after NOW."""
+def publication(minute: int = 0, currency: str = "INR", **prices: str) -> Publication:
+    """A publication of these prices, quoted and recorded so many minutes after NOW."""
     at = NOW + minute * MINUTE
     quotes = [replace(quote(metal, price, at=at), currency=currency) for metal, price in prices.items()]
     written = ingest.record(quotes, now=at)
@@ -43,8 +43,8 @@ def tick(minute: int = 0, currency: str = "INR", **prices: str) -> Publication:
     return written
 
 
-def position(tick: Publication) -> Position:
-    return Position(tick.epoch, tick.seq, tick.published_at)
+def position(publication: Publication) -> Position:
+    return Position(publication.epoch, publication.seq, publication.published_at)
 
 
 def prices_in_force() -> dict[str, Decimal]:
@@ -63,8 +63,8 @@ def test_an_empty_database_has_no_prices() -> None:
 
 
 def test_each_metal_has_its_newest_price() -> None:
-    tick(0, gold="100", silver="10")
-    last = tick(1, gold="101")
+    publication(0, gold="100", silver="10")
+    last = publication(1, gold="101")
     current = snapshot.read()
     assert prices_in_force() == {"gold": 101, "silver": 10}
     assert current.position.seq == last.seq
@@ -72,24 +72,24 @@ def test_each_metal_has_its_newest_price() -> None:
     assert current.quotes[Metal.SILVER].seq == last.seq - 1
 
 
-def test_ticks_that_come_faster_than_they_are_read_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publications_faster_than_they_are_read_delay_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     read, minutes = snapshot._current_quotes, iter(range(1, 60))
-    tick(0, gold="100", silver="10")
+    publication(0, gold="100", silver="10")
 
-    def overtaken() -> Any:
+    def superseded() -> Any:
         minute = next(minutes)
-        tick(minute, gold=str(100 + minute))
+        publication(minute, gold=str(100 + minute))
         return read()
 
-    monkeypatch.setattr(snapshot, "_current_quotes", overtaken)
+    monkeypatch.setattr(snapshot, "_current_quotes", superseded)
     current = snapshot.read(since=START)
-    # The tick that is not among them yet brings the very quote that is.
+    # The publication that is not among them yet brings the very quote that is.
     assert current.publications[-1].seq == current.position.seq
     assert current.quotes[Metal.GOLD].seq == current.position.seq + 1
 
 
 def test_metals_are_in_staffs_order() -> None:
-    tick(0, gold="100", silver="10", platinum="50", palladium="40")
+    publication(0, gold="100", silver="10", platinum="50", palladium="40")
     assert list(prices_in_force()) == ["gold", "silver", "platinum", "palladium"]
     ListedMetal.objects.filter(name="palladium").update(position=0)
     ListedMetal.objects.filter(name="gold").update(position=9)
@@ -97,24 +97,24 @@ def test_metals_are_in_staffs_order() -> None:
 
 
 def test_a_metal_that_is_switched_off_is_not_shown() -> None:
-    tick(0, gold="100", silver="10")
+    publication(0, gold="100", silver="10")
     ListedMetal.objects.filter(name="gold").update(enabled=False)
     assert prices_in_force() == {"silver": 10}
     ListedMetal.objects.filter(name="gold").update(enabled=True)
     assert prices_in_force() == {"gold": 100, "silver": 10}
 
 
-def test_what_was_published_last_is_in_force_whatever_its_lane() -> None:
-    tick(0, gold="100")
+def test_the_price_published_last_is_current_whatever_its_kind() -> None:
+    publication(0, gold="100")
     ingest.fall_back_where_due(now=NOW + 100 * MINUTE)
     assert snapshot.read().quotes[Metal.GOLD].quote.source == "fallback"
-    tick(200, gold="101")
+    publication(200, gold="101")
     assert prices_in_force()["gold"] == 101
 
 
 def test_a_simulated_price_is_shown_only_where_the_market_is_simulated(settings: Settings) -> None:
     settings.PRICE_PROVIDERS = ["gold_api_com", SIMULATED]
-    tick(0, gold="100", silver="10")
+    publication(0, gold="100", silver="10")
     ingest.record([quote("gold", "90", at=NOW + MINUTE, source=SIMULATED)], now=NOW + MINUTE)
     assert prices_in_force() == {"gold": 90, "silver": 10}
     settings.PRICE_PROVIDERS = ["gold_api_com"]
@@ -122,72 +122,74 @@ def test_a_simulated_price_is_shown_only_where_the_market_is_simulated(settings:
 
 
 def test_only_the_base_currency_is_shown(settings: Settings) -> None:
-    tick(0, gold="13000", silver="165")
+    publication(0, gold="13000", silver="165")
     settings.BASE_CURRENCY = "USD"
-    tick(1, "USD", gold="137")
+    publication(1, "USD", gold="137")
     assert prices_in_force() == {"gold": 137}
     settings.BASE_CURRENCY = "INR"
     assert prices_in_force() == {"gold": 13000, "silver": 165}
 
 
-# --- ticks ---------------------------------------------------------------------------------------------------------
+# --- publications --------------------------------------------------------------------------------------------------
 
 
-def test_the_ticks_after_one_are_given_oldest_first() -> None:
-    ticks = [tick(minute, gold=str(100 + 2 * minute)) for minute in range(4)]
-    assert snapshot.read(since=START).publications == tuple(ticks)
-    assert snapshot.read(since=position(ticks[1])).publications == tuple(ticks[2:])
-    assert snapshot.read(since=position(ticks[3])).publications == ()
+def test_the_publications_after_one_are_given_oldest_first() -> None:
+    publications = [publication(minute, gold=str(100 + 2 * minute)) for minute in range(4)]
+    assert snapshot.read(since=START).publications == tuple(publications)
+    assert snapshot.read(since=position(publications[1])).publications == tuple(publications[2:])
+    assert snapshot.read(since=position(publications[3])).publications == ()
     assert snapshot.read().publications == ()
-    assert ticks[1].changes != ()
+    assert publications[1].changes != ()
 
 
-def test_ticks_have_numbers_without_gaps_whatever_was_taken_back() -> None:
-    first = tick(0, gold="100")
+def test_publications_have_numbers_without_gaps_whatever_was_rolled_back() -> None:
+    first = publication(0, gold="100")
     with transaction.atomic():
-        tick(1, gold="101")
+        publication(1, gold="101")
         transaction.set_rollback(True)
-    assert tick(2, gold="102").seq == first.seq + 1
+    assert publication(2, gold="102").seq == first.seq + 1
 
 
-def test_of_many_ticks_the_newest_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_publications_the_newest_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "PUBLICATIONS_KEPT", 3)
-    ticks = [tick(minute, gold=str(100 + minute)) for minute in range(5)]
-    assert snapshot.read(since=START).publications == tuple(ticks[2:])
+    publications = [publication(minute, gold=str(100 + minute)) for minute in range(5)]
+    assert snapshot.read(since=START).publications == tuple(publications[2:])
 
 
-def test_moves_are_given_that_are_older_than_the_ticks_that_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moves_are_given_that_are_older_than_the_publications_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "PUBLICATIONS_KEPT", 1)
-    ticks = [tick(minute, gold=price) for minute, price in enumerate(("100", "102", "104", "104.1", "104.2"))]
-    moves = tuple((each.seq, change) for each in ticks for change in each.changes)
+    publications = [
+        publication(minute, gold=price) for minute, price in enumerate(("100", "102", "104", "104.1", "104.2"))
+    ]
+    moves = tuple((each.seq, change) for each in publications for change in each.changes)
     assert len(moves) == 2
-    current = snapshot.read(since=position(ticks[0]))
-    assert (current.publications, current.moves, current.moves_since) == (tuple(ticks[-1:]), moves, 1)
+    current = snapshot.read(since=position(publications[0]))
+    assert (current.publications, current.moves, current.moves_since) == (tuple(publications[-1:]), moves, 1)
     monkeypatch.setattr(snapshot, "MOVES_KEPT", 1)
     current = snapshot.read(since=START)
     assert (current.moves, current.moves_since) == (moves[1:], moves[0][0])
 
 
-def test_ticks_of_another_currency_are_there_but_empty(settings: Settings) -> None:
-    tick(0, gold="13000")
-    tick(1, gold="14000")
+def test_publications_of_another_currency_are_there_but_empty(settings: Settings) -> None:
+    publication(0, gold="13000")
+    publication(1, gold="14000")
     settings.BASE_CURRENCY = "USD"
-    last = tick(2, "USD", gold="137")
-    ticks = snapshot.read(since=START).publications
-    assert [(len(each.quotes), len(each.changes)) for each in ticks] == [(0, 0), (0, 0), (1, 0)]
-    assert ticks[-1].seq == ticks[-2].seq + 1
+    last = publication(2, "USD", gold="137")
+    publications = snapshot.read(since=START).publications
+    assert [(len(each.quotes), len(each.changes)) for each in publications] == [(0, 0), (0, 0), (1, 0)]
+    assert publications[-1].seq == publications[-2].seq + 1
     assert snapshot.read().position.seq == last.seq
 
 
 @pytest.mark.django_db(transaction=True)
-def test_quotes_are_of_one_moment_and_no_tick_is_beyond_them() -> None:
-    tick(0, gold="100", silver="10")
+def test_quotes_are_of_one_moment_and_no_publication_is_beyond_them() -> None:
+    publication(0, gold="100", silver="10")
 
     def read_or_write(number: int) -> list[snapshot.Snapshot]:
         if number:
             return [snapshot.read(since=START) for _ in range(20)]
         for minute in range(1, 30):
-            tick(minute, gold=str(100 + minute), silver=str(10 + minute))
+            publication(minute, gold=str(100 + minute), silver=str(10 + minute))
         return []
 
     seen = [current for snapshots in at_once(read_or_write, 3) for current in snapshots]
@@ -202,7 +204,7 @@ def test_reading_costs_the_same_whatever_there_is_to_read(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     for minute in range(20):
-        tick(minute, gold=str(100 + minute), silver=str(10 + minute), platinum="50", palladium="40")
+        publication(minute, gold=str(100 + minute), silver=str(10 + minute), platinum="50", palladium="40")
     with django_assert_max_num_queries(10):
         snapshot.read(since=START)
 
@@ -211,7 +213,7 @@ def test_reading_costs_the_same_whatever_there_is_to_read(
 
 
 def test_a_quote_is_stale_once_it_is_older_than_the_limit() -> None:
-    published = tick(0, gold="100").quotes[0]
+    published = publication(0, gold="100").quotes[0]
     current = snapshot.read()
     assert current.freshness_limit == 5 * MINUTE
     assert not current.is_stale(published, NOW + 5 * MINUTE)
@@ -220,7 +222,7 @@ def test_a_quote_is_stale_once_it_is_older_than_the_limit() -> None:
 
 def test_a_price_of_fridays_close_is_fresh_until_the_market_has_been_open_for_the_limit() -> None:
     friday = dt.datetime(2026, 9, 25, 20, 58, tzinfo=dt.UTC)
-    published = tick((friday - NOW) // MINUTE, gold="100").quotes[0]
+    published = publication((friday - NOW) // MINUTE, gold="100").quotes[0]
     current = snapshot.read()
     sunday = dt.datetime(2026, 9, 27, 22, 0, tzinfo=dt.UTC)
     assert not current.is_stale(published, sunday + 3 * MINUTE)
@@ -229,17 +231,17 @@ def test_a_price_of_fridays_close_is_fresh_until_the_market_has_been_open_for_th
 
 def test_a_price_that_was_old_at_the_close_is_stale_all_weekend() -> None:
     friday = dt.datetime(2026, 9, 25, 20, 54, tzinfo=dt.UTC)
-    published = tick((friday - NOW) // MINUTE, gold="100").quotes[0]
+    published = publication((friday - NOW) // MINUTE, gold="100").quotes[0]
     assert snapshot.read().is_stale(published, friday + dt.timedelta(days=1))
 
 
 def test_the_configured_holidays_count(settings: Settings) -> None:
     settings.MARKET_CALENDAR = Calendar.parse("2026-09-25")
-    published = tick(0, gold="100").quotes[0]  # on the Thursday whose evening is that holiday's
+    published = publication(0, gold="100").quotes[0]  # on the Thursday whose evening is that holiday's
     close = dt.datetime(2026, 9, 24, 21, 0, tzinfo=dt.UTC)
     current = snapshot.read()
     assert current.is_stale(published, close)
-    published = tick((close - NOW) // MINUTE, gold="101").quotes[0]
+    published = publication((close - NOW) // MINUTE, gold="101").quotes[0]
     assert not current.is_stale(published, close + dt.timedelta(days=3))
 
 

@@ -227,14 +227,14 @@ def test_sources_are_neither_added_nor_deleted(world: World, boss: Client) -> No
 
 def test_a_probe_asks_that_source_alone_and_publishes_nothing(world: World, act: Act, told: Told) -> None:
     registry.in_order()
-    told.ticks.clear()
+    told.publications.clear()
     (message,) = act(SOURCES, "probe", "b")
     assert message.startswith(
         "Fetched b: gold 13,200.0000, silver 165.0000, platinum 4,900.0000, palladium 4,300.0000 ("
     )
     assert message.endswith(" ms, 1 call)")
     assert world.fetched == ["b"]
-    assert (told.ticks, Price.objects.exclude(source="fallback").count()) == ([], 0)
+    assert (told.publications, Price.objects.exclude(source="fallback").count()) == ([], 0)
 
 
 def test_a_probe_counts_and_is_remembered(world: World, act: Act, settings: Settings) -> None:
@@ -345,7 +345,7 @@ def held(world: World, told: Told) -> HeldPrice:
     world.says = dict.fromkeys("abc", PRICES | {Metal.GOLD: "14520"})
     world.says |= dict.fromkeys("bc", TemporaryError("is away"))
     world.refresh(0.5)
-    told.ticks.clear()
+    told.publications.clear()
     return HeldPrice.objects.get()
 
 
@@ -375,7 +375,7 @@ def test_pending_prices_come_first(held: HeldPrice, desk: Client) -> None:
 def test_staff_approve_a_quarantined_price(held: HeldPrice, act: Act, told: Told) -> None:
     assert act(HELD, "approve", held.pk) == ["Approved: gold 14,520.0000 from a."]
     assert gold() == "14520 from a"
-    assert [quote.quote.price for tick in told.ticks for quote in tick.quotes] == [14520]
+    assert [quote.quote.price for tick in told.publications for quote in tick.quotes] == [14520]
     assert logged()[0][::2] == ("asha", "Approved.")
     held.refresh_from_db()
     assert (held.decision, held.decided_by) == ("approved", "asha")
@@ -383,7 +383,7 @@ def test_staff_approve_a_quarantined_price(held: HeldPrice, act: Act, told: Told
 
 def test_staff_reject_a_quarantined_price(held: HeldPrice, act: Act, told: Told) -> None:
     assert act(HELD, "reject", held.pk) == ["Rejected: gold 14,520.0000 from a."]
-    assert (gold(), told.ticks) == ("13200 from a", [])
+    assert (gold(), told.publications) == ("13200 from a", [])
     assert logged()[0][::2] == ("asha", "Rejected.")
 
 
@@ -502,12 +502,12 @@ def test_a_premium_is_on_the_screen_when_the_request_ends(
     world: World, save: Callable[..., Any], told: Told, staff: User
 ) -> None:
     world.refresh()
-    told.ticks.clear()
+    told.publications.clear()
     response = save(f"{PREMIUMS}add/", metal="gold", multiplier="1.04", note="duty")
     assert saved(response)
     assert said(response)[0] == "Now gold is 13,200.0000 × 1.04 = 13,728.0000 INR per gram."
     assert gold() == "13728 from a"
-    assert [quote.quote.price for tick in told.ticks for quote in tick.quotes] == [13728]
+    assert [quote.quote.price for tick in told.publications for quote in tick.quotes] == [13728]
     assert Premium.history.get().history_user == staff
 
 

@@ -24,8 +24,8 @@ def gold() -> FallbackPrice:
     return FallbackPrice.objects.get(metal="gold")
 
 
-def examples(tick: Publication) -> dict[str, bool]:
-    return {published.quote.metal.value: published.quote.example for published in tick.quotes}
+def examples(publication: Publication) -> dict[str, bool]:
+    return {published.quote.metal.value: published.quote.example for published in publication.quotes}
 
 
 # --- on the desk ---------------------------------------------------------------------------------------------------
@@ -48,10 +48,10 @@ def test_what_the_installation_shows_at_first_are_examples(desk: Client, page_of
 def test_a_price_that_staff_enter_is_theirs_and_the_seeds_note_goes(
     save: Callable[..., Any], told: Told, page_of_gold: str, desk: Client
 ) -> None:
-    told.ticks.clear()
+    told.publications.clear()
     assert saved(save(page_of_gold, price="12600", confirm="on"))
     assert (gold().example, gold().note) == (False, "")
-    assert [examples(tick) for tick in told.ticks] == [{"gold": False}]
+    assert [examples(publication) for publication in told.publications] == [{"gold": False}]
     assert desk.get(LIST).text.count("an example: enter") == 3
     assert "an example of" not in desk.get(page_of_gold).text
 
@@ -70,10 +70,10 @@ def test_a_note_that_staff_wrote_before_their_price_stays(save: Callable[..., An
 def test_an_example_that_staff_confirm_as_it_is_goes_out_as_theirs(
     save: Callable[..., Any], told: Told, page_of_gold: str
 ) -> None:
-    told.ticks.clear()
+    told.publications.clear()
     assert saved(save(page_of_gold, confirm="on"))
-    assert (gold().price, gold().example, gold().note) == (told.ticks[0].quotes[0].quote.price, False, "")
-    assert [examples(tick) for tick in told.ticks] == [{"gold": False}]
+    assert (gold().price, gold().example, gold().note) == (told.publications[0].quotes[0].quote.price, False, "")
+    assert [examples(publication) for publication in told.publications] == [{"gold": False}]
     newest = gold().history.latest()
     assert (newest.example, newest.history_user.username) == (False, "asha")
 
@@ -82,10 +82,10 @@ def test_an_example_that_staff_confirm_as_it_is_goes_out_as_theirs(
 def test_a_form_that_says_nothing_of_the_price_leaves_it_an_example(
     save: Callable[..., Any], told: Told, page_of_gold: str, changed: dict[str, str]
 ) -> None:
-    told.ticks.clear()
+    told.publications.clear()
     assert saved(save(page_of_gold, **changed))
     assert (gold().example, gold().note) == (True, changed.get("note", SEEDS_NOTE))
-    assert told.ticks == []
+    assert told.publications == []
 
 
 def test_a_price_that_is_refused_changes_nothing(save: Callable[..., Any], page_of_gold: str) -> None:

@@ -1,4 +1,4 @@
-"""The only writer: one transaction a tick, told after its commit, in an order that everybody shares."""
+"""The publication writer: one transaction a publication, sent after its commit, in an order that all readers share."""
 
 import datetime as dt
 import itertools
@@ -44,21 +44,21 @@ HOUR = dt.timedelta(hours=1)
 
 def record(*quotes: Quote, now: dt.datetime = NOW) -> Publication:
     """Record what is news."""
-    tick = ingest.record(quotes, now=now)
-    assert tick is not None
-    return tick
+    publication = ingest.record(quotes, now=now)
+    assert publication is not None
+    return publication
 
 
 def prices_of_gold(*prices: str, source: str = "gold_api_com") -> list[Publication]:
-    """A tick for each price, a minute apart."""
+    """A publication for each price, a minute apart."""
     return [
         record(quote(price=price, at=NOW + number * MINUTE, source=source), now=NOW + number * MINUTE)
         for number, price in enumerate(prices)
     ]
 
 
-def chain_of_ticks() -> list[int | None]:
-    """Each tick's number, oldest first."""
+def all_numbers() -> list[int | None]:
+    """Each publication's number, oldest first."""
     return list(Price.objects.order_by("seq").values_list("seq", flat=True).distinct())
 
 
@@ -67,30 +67,30 @@ tell_web_processes = publish.publication
 
 @pytest.fixture(autouse=True)
 def published(monkeypatch: pytest.MonkeyPatch, db: None) -> list[Publication]:
-    """What web processes are told, of a database with metals and fallback prices and without any tick."""
-    ticks: list[Publication] = []
-    monkeypatch.setattr(publish, "publication", ticks.append)
+    """The publications to web processes, from a database with metals and fallback prices and without any tick."""
+    publications: list[Publication] = []
+    monkeypatch.setattr(publish, "publication", publications.append)
     call_command("seed")
     forget_prices()
-    ticks.clear()
-    return ticks
+    publications.clear()
+    return publications
 
 
-# --- a tick --------------------------------------------------------------------------------------------------------
+# --- a publication -------------------------------------------------------------------------------------------------
 
 
-def test_a_tick_is_what_the_database_holds_of_it() -> None:
+def test_a_publication_is_read_back_as_it_was_published() -> None:
     record(quote("gold", "13080"), quote("silver", "165.5"))
-    tick = record(
+    publication = record(
         quote("gold", "13221.39", at=NOW + MINUTE, bid="13221", ask="13222", high="13274.1"),
         quote("silver", "165.6", at=NOW + MINUTE),
         now=NOW + MINUTE,
     )
     current = snapshot.read(since=START)
-    assert current.position.seq == tick.seq == Head.newest()
-    assert set(current.publications[-1].quotes) == set(tick.quotes) == set(current.quotes.values())
-    assert current.publications[-1].changes == tick.changes
-    assert (tick.published_at, tick.seq - 1) == (NOW + MINUTE, current.publications[0].seq)
+    assert current.position.seq == publication.seq == Head.newest()
+    assert set(current.publications[-1].quotes) == set(publication.quotes) == set(current.quotes.values())
+    assert current.publications[-1].changes == publication.changes
+    assert (publication.published_at, publication.seq - 1) == (NOW + MINUTE, current.publications[0].seq)
 
 
 @pytest.mark.parametrize("price", [str(PRICE_STEP), "0.3333", "13221.3900", "1234567.8912", str(LARGEST_PRICE)])
@@ -133,21 +133,21 @@ def test_any_difference_is_news(other: Quote) -> None:
     assert ingest.record([other], now=NOW) is None
 
 
-def test_only_the_news_are_in_the_tick() -> None:
+def test_only_new_quotes_are_in_the_publication() -> None:
     record(quote("gold"), quote("silver", "165.5"))
-    tick = record(quote("gold"), quote("silver", "165.6"), quote("platinum", "4900"))
-    assert [each.quote.metal for each in tick.quotes] == [Metal.SILVER, Metal.PLATINUM]
+    publication = record(quote("gold"), quote("silver", "165.6"), quote("platinum", "4900"))
+    assert [each.quote.metal for each in publication.quotes] == [Metal.SILVER, Metal.PLATINUM]
 
 
-def test_nothing_is_no_tick() -> None:
+def test_no_quotes_make_no_publication() -> None:
     assert ingest.record([], now=NOW) is None
     assert Head.newest() == 0
 
 
 def test_a_metal_that_is_switched_off_is_not_written() -> None:
     ListedMetal.objects.filter(name="silver").update(enabled=False)
-    tick = record(quote("gold"), quote("silver", "165.5"))
-    assert [each.quote.metal for each in tick.quotes] == [Metal.GOLD]
+    publication = record(quote("gold"), quote("silver", "165.5"))
+    assert [each.quote.metal for each in publication.quotes] == [Metal.GOLD]
     assert ingest.record([quote("silver", "170")], now=NOW) is None
     assert not Price.objects.filter(metal="silver").exists()
 
@@ -159,7 +159,7 @@ def test_a_metal_that_is_switched_off_is_not_written() -> None:
 @committed
 def test_what_fails_in_the_middle_leaves_nothing(table: type[Model], published: list[Publication]) -> None:
     record(quote(price="100"))
-    before, told = chain_of_ticks(), list(published)
+    before, told = all_numbers(), list(published)
 
     def fail(execute: Any, statement: str, *rest: object) -> object:
         if re.search(rf"INSERT INTO \W?{table._meta.db_table}\b", statement):
@@ -169,7 +169,7 @@ def test_what_fails_in_the_middle_leaves_nothing(table: type[Model], published: 
     with connection.execute_wrapper(fail), pytest.raises(RuntimeError):
         ingest.record([quote(price="200", at=NOW + MINUTE)], now=NOW + MINUTE)
 
-    assert chain_of_ticks() == before
+    assert all_numbers() == before
     assert (Price.objects.count(), SignificantChange.objects.count()) == (1, 0)
     assert LatestPrice.objects.get().confirmed_at == NOW
     assert published == told
@@ -179,15 +179,15 @@ def test_what_fails_in_the_middle_leaves_nothing(table: type[Model], published: 
 
 
 @committed
-def test_a_tick_is_told_once_it_is_committed(published: list[Publication]) -> None:
+def test_a_publication_goes_out_once_it_is_committed(published: list[Publication]) -> None:
     with transaction.atomic():
-        tick = record(quote())
+        publication = record(quote())
         assert published == []
-    assert published == [tick]
+    assert published == [publication]
 
 
 @committed
-def test_a_tick_that_was_taken_back_is_never_told(published: list[Publication]) -> None:
+def test_a_publication_that_is_rolled_back_never_goes_out(published: list[Publication]) -> None:
     def regret() -> None:
         with transaction.atomic():
             record(quote())
@@ -200,10 +200,10 @@ def test_a_tick_that_was_taken_back_is_never_told(published: list[Publication]) 
 
 
 @committed
-def test_what_is_told_is_already_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_publication_that_goes_out_can_be_read_already(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
 
-    def read_by_another(tick: Publication) -> None:
+    def read_by_another(publication: Publication) -> None:
         read.extend(at_once(lambda _: snapshot.read().position.seq, 1))
 
     monkeypatch.setattr(publish, "publication", read_by_another)
@@ -223,10 +223,10 @@ def test_redis_being_away_costs_no_price(
     }
     logging.getLogger("streaming").addHandler(caplog.handler)
     try:
-        tick = record(quote())
+        publication = record(quote())
     finally:
         logging.getLogger("streaming").removeHandler(caplog.handler)
-    assert snapshot.read().position.seq == tick.seq
+    assert snapshot.read().position.seq == publication.seq
     assert [line.levelname for line in caplog.records if line.name.startswith("streaming")] == ["ERROR"]
 
 
@@ -238,10 +238,10 @@ def test_concurrent_writers_make_one_chain(published: list[Publication]) -> None
     def write(writer: int) -> list[Publication]:
         return [record(quote(price=str(1000 * (writer + 1) + number))) for number in range(8)]
 
-    ticks = list(itertools.chain.from_iterable(at_once(write, 4)))
-    links = chain_of_ticks()
-    assert len(ticks) == len(links) == len(published) == 32
-    assert sorted(tick.seq for tick in ticks) == links == list(range(1, 33))
+    publications = list(itertools.chain.from_iterable(at_once(write, 4)))
+    links = all_numbers()
+    assert len(publications) == len(links) == len(published) == 32
+    assert sorted(publication.seq for publication in publications) == links == list(range(1, 33))
 
 
 @committed
@@ -261,33 +261,35 @@ def test_concurrent_writers_agree_on_the_price_before(published: list[Publicatio
 
 @committed
 def test_of_several_fallbacks_at_once_one_is_published(published: list[Publication]) -> None:
-    ticks = at_once(lambda _: ingest.fall_back_where_due(now=NOW), 4)
-    assert [tick for tick in ticks if tick] == published
+    publications = at_once(lambda _: ingest.fall_back_where_due(now=NOW), 4)
+    assert [publication for publication in publications if publication] == published
     assert len(published) == 1
 
 
 # --- changes -------------------------------------------------------------------------------------------------------
 
 
-def moves(ticks: list[Publication]) -> list[tuple[float, float, str]]:
+def moves(publications: list[Publication]) -> list[tuple[float, float, str]]:
     return [
         (float(change.old_price), float(change.new_price), change.direction)
-        for tick in ticks
-        for change in tick.changes
+        for publication in publications
+        for change in publication.changes
     ]
 
 
 def test_moves_beyond_the_threshold_are_between_consecutive_prices() -> None:
-    ticks = prices_of_gold("100", "100.9", "101.8", "103", "103.5", "102")
-    assert moves(ticks) == [(101.8, 103, "up"), (103.5, 102, "down")]
-    assert [tick.changes for tick in snapshot.read(since=START).publications] == [tick.changes for tick in ticks]
+    publications = prices_of_gold("100", "100.9", "101.8", "103", "103.5", "102")
+    assert moves(publications) == [(101.8, 103, "up"), (103.5, 102, "down")]
+    assert [publication.changes for publication in snapshot.read(since=START).publications] == [
+        publication.changes for publication in publications
+    ]
 
 
 def test_the_first_price_has_moved_from_nowhere() -> None:
     assert moves(prices_of_gold("100")) == []
 
 
-def test_staffs_threshold_is_in_force_at_once() -> None:
+def test_staffs_threshold_counts_at_once() -> None:
     prices_of_gold("100")
     Configuration.objects.update(change_threshold_percent="0.1")
     assert record(quote(price="100.11", at=NOW + MINUTE)).changes[0].change_percent == Decimal("0.11")
@@ -311,10 +313,10 @@ def test_a_move_of_the_market_during_an_outage_is_announced_after_it() -> None:
 
 
 def test_the_largest_move_there_can_be_is_kept() -> None:
-    *_, tick = prices_of_gold(str(PRICE_STEP), str(LARGEST_PRICE))
+    *_, publication = prices_of_gold(str(PRICE_STEP), str(LARGEST_PRICE))
     kept = SignificantChange.objects.get()
-    assert tick.changes[0].change_percent == Decimal("99999999999999800.00")
-    assert abs(kept.change_percent / tick.changes[0].change_percent - 1) < Decimal("1e-12")
+    assert publication.changes[0].change_percent == Decimal("99999999999999800.00")
+    assert abs(kept.change_percent / publication.changes[0].change_percent - 1) < Decimal("1e-12")
 
 
 # --- the day -------------------------------------------------------------------------------------------------------
@@ -324,8 +326,8 @@ def day_after(*quoted: tuple[str, str], metal: str = "gold") -> DayFigures:
     """Gold's day after quotes of these prices at these times of UTC."""
     for price, at in quoted:
         moment = dt.datetime.fromisoformat(f"2026-09-{at}").replace(tzinfo=dt.UTC)
-        tick = record(quote(metal, price, at=moment), now=moment)
-    return tick.quotes[0].day
+        publication = record(quote(metal, price, at=moment), now=moment)
+    return publication.quotes[0].day
 
 
 def figures(open: str, high: str, low: str, previous_close: str | None) -> DayFigures:
@@ -346,9 +348,9 @@ def test_the_day_grows_with_its_prices() -> None:
 def test_the_day_ends_at_midnight_in_kolkata() -> None:
     day = day_after(("100", "24 08:00"), ("104", "24 18:29:59"), ("103", "24 18:30"))
     assert day == figures("103", "103", "103", "104")
-    tick = record(quote(price="105", at=dt.datetime(2026, 9, 24, 18, 31, tzinfo=dt.UTC)))
-    assert tick.quotes[0].day == figures("103", "105", "103", "104")
-    assert (tick.quotes[0].change, tick.quotes[0].change_percent) == (Decimal(1), Decimal("0.96"))
+    publication = record(quote(price="105", at=dt.datetime(2026, 9, 24, 18, 31, tzinfo=dt.UTC)))
+    assert publication.quotes[0].day == figures("103", "105", "103", "104")
+    assert (publication.quotes[0].change, publication.quotes[0].change_percent) == (Decimal(1), Decimal("0.96"))
 
 
 def test_the_day_ends_where_the_deployment_says(settings: Settings) -> None:
@@ -369,13 +371,13 @@ def test_each_metal_has_a_day_of_its_own() -> None:
 
 
 def test_figures_that_the_source_gives_are_taken() -> None:
-    tick = record(quote(price="100", open="99", high="103", low="98", previous_close="97"))
-    assert tick.quotes[0].day == figures("99", "103", "98", "97")
-    tick = record(quote(price="104", at=NOW + MINUTE))
-    assert tick.quotes[0].day == figures("99", "104", "98", "97")
+    publication = record(quote(price="100", open="99", high="103", low="98", previous_close="97"))
+    assert publication.quotes[0].day == figures("99", "103", "98", "97")
+    publication = record(quote(price="104", at=NOW + MINUTE))
+    assert publication.quotes[0].day == figures("99", "104", "98", "97")
 
 
-# --- lanes ---------------------------------------------------------------------------------------------------------
+# --- price kinds ---------------------------------------------------------------------------------------------------
 
 
 def test_a_fallback_does_not_become_the_low_of_the_live_day() -> None:
@@ -416,9 +418,9 @@ def test_a_live_price_that_comes_back_unchanged_replaces_the_fallback() -> None:
 
 def fallen_back(at: dt.datetime) -> set[str]:
     """The metals for which a fallback goes out."""
-    tick = ingest.fall_back_where_due(now=at)
-    assert tick is None or {each.quote.source for each in tick.quotes} == {FALLBACK}
-    return {each.quote.metal.value for each in tick.quotes} if tick else set()
+    publication = ingest.fall_back_where_due(now=at)
+    assert publication is None or {each.quote.source for each in publication.quotes} == {FALLBACK}
+    return {each.quote.metal.value for each in publication.quotes} if publication else set()
 
 
 ALL = {metal.value for metal in Metal}
@@ -429,12 +431,12 @@ def test_metals_without_a_price_fall_back_at_once() -> None:
     assert fallen_back(NOW) == ALL - {"gold"}
 
 
-def test_a_fallback_is_told_once() -> None:
+def test_a_fallback_is_published_once() -> None:
     assert fallen_back(NOW) == ALL
     assert fallen_back(NOW + HOUR) == set()
 
 
-def test_a_fallback_that_staff_edited_is_told_again() -> None:
+def test_a_fallback_that_staff_edited_is_published_again() -> None:
     assert fallen_back(NOW) == ALL
     FallbackPrice.objects.filter(metal="gold").update(price=13000)
     assert fallen_back(NOW + MINUTE) == {"gold"}
@@ -457,11 +459,11 @@ def test_a_confirmed_price_falls_back_when_it_was_not_confirmed_for_long(setting
     assert fallen_back(NOW + HOUR + MINUTE) == {"gold"}
 
 
-def test_only_metals_without_a_price_fall_back_before_the_sources_are_asked() -> None:
+def test_only_metals_without_a_price_fall_back_before_sources_are_called() -> None:
     record(quote("gold"))
-    tick = ingest.fall_back_where_due(now=NOW + 9 * HOUR, unpriced_only=True)
-    assert tick is not None
-    assert {each.quote.metal.value for each in tick.quotes} == ALL - {"gold"}
+    publication = ingest.fall_back_where_due(now=NOW + 9 * HOUR, unpriced_only=True)
+    assert publication is not None
+    assert {each.quote.metal.value for each in publication.quotes} == ALL - {"gold"}
 
 
 def test_a_metal_that_is_switched_off_does_not_fall_back() -> None:
@@ -479,9 +481,9 @@ def in_dollars(price: str, at: dt.datetime = NOW) -> Quote:
 def test_another_currency_starts_another_history(settings: Settings) -> None:
     prices_of_gold("13000", "13200")
     settings.BASE_CURRENCY = "USD"
-    tick = record(in_dollars("137.5"))
-    assert tick.changes == ()
-    assert tick.quotes[0].day == figures("137.5", "137.5", "137.5", None)
+    publication = record(in_dollars("137.5"))
+    assert publication.changes == ()
+    assert publication.quotes[0].day == figures("137.5", "137.5", "137.5", None)
     assert record(in_dollars("138", NOW + MINUTE)).quotes[0].day.low == Decimal("137.5")
 
     settings.BASE_CURRENCY = "INR"
@@ -496,7 +498,7 @@ def test_a_fallback_is_of_the_currency_that_is_shown(settings: Settings) -> None
     assert fallen_back(NOW) == {"gold"}
 
 
-def test_an_older_quote_is_told_in_a_line(caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]) -> None:
+def test_an_older_quote_is_logged_in_a_line(caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]) -> None:
     listen_to("prices")
     record(quote(price="100"))
     assert ingest.record([quote(price="99", at=NOW - HOUR)], now=NOW) is None
@@ -518,15 +520,15 @@ def test_a_simulated_price_is_neither_shown_nor_a_reason_to_wait_where_none_is_s
 def test_a_slip_in_a_fallback_that_was_mended_is_no_high_of_the_day() -> None:
     for price in ("132000", "13200"):
         FallbackPrice.objects.filter(metal="gold").update(price=price)
-        tick = ingest.fall_back_where_due(now=NOW)
-    assert tick is not None
-    (gold,) = (published for published in tick.quotes if published.quote.metal == "gold")
+        publication = ingest.fall_back_where_due(now=NOW)
+    assert publication is not None
+    (gold,) = (published for published in publication.quotes if published.quote.metal == "gold")
     assert gold.day == figures("13200", "13200", "13200", None)
     assert gold.change == 0
 
 
 @committed
-def test_prices_go_on_while_somebody_reads_an_export_slowly() -> None:
+def test_prices_go_on_while_a_client_reads_an_export_slowly() -> None:
     prices_of_gold("9000", "9003")
     lines = export.ticks([Metal.GOLD], NOW - HOUR, NOW + HOUR)
     assert [next(lines)[:5] for _ in range(2)] == ["metal", "gold,"]

@@ -1,4 +1,4 @@
-"""Prices that are held: never published by themselves, and what lets them out."""
+"""Quarantined prices: none is published by itself, and each waits for a confirmation or for staff."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -31,7 +31,7 @@ PENDING, CONFIRMED, APPROVED, REJECTED, SUPERSEDED = HeldPrice.Decision
 
 
 def offer(price: str, minutes: int, source: str = "gold_api_com", **figures: str) -> bool:
-    """Offer a price of gold of so many minutes after the start. Whether it was held."""
+    """Offer a price of gold of so many minutes after the start. Returns True if it was quarantined."""
     at = NOW + minutes * MINUTE
     return Metal.GOLD in ingest.offer([quote(price=price, at=at, source=source, **figures)], now=at)
 
@@ -42,8 +42,8 @@ def live() -> Decimal | None:
 
 
 def decisions() -> list[tuple[Decimal, str, str]]:
-    """Each held price, oldest first: what became of it, and by whom."""
-    return [(held.price, held.decision, held.decided_by) for held in HeldPrice.objects.order_by("pk")]
+    """Each quarantined price, oldest first, with its decision and who made it."""
+    return [(row.price, row.decision, row.decided_by) for row in HeldPrice.objects.order_by("pk")]
 
 
 def test_a_price_like_the_last_one_goes_out() -> None:
@@ -53,12 +53,12 @@ def test_a_price_like_the_last_one_goes_out() -> None:
     assert decisions() == []
 
 
-def test_a_jump_is_held_and_told_once(log: Callable[[], list[str]]) -> None:
+def test_a_jump_is_quarantined_and_logged_once(log: Callable[[], list[str]]) -> None:
     offer("10000", 0)
-    ticks = Head.newest()
+    publications = Head.newest()
     assert offer("11000", 1)
     assert ingest.offer([quote(price="11000", at=NOW + MINUTE)], now=NOW + 2 * MINUTE) == {Metal.GOLD}
-    assert (live(), Head.newest()) == (Decimal(10000), ticks)
+    assert (live(), Head.newest()) == (Decimal(10000), publications)
     assert decisions() == [(Decimal(11000), PENDING, "")]
     assert log() == [
         "gold_api_com: gold of INR is quarantined: 11,000.0000 is +10.0 % from 10,000.0000, the last price"
@@ -89,7 +89,7 @@ def test_a_second_source_that_does_not_confirm_a_jump_shows_it_for_what_it_was()
     assert decisions() == [(Decimal(11000), SUPERSEDED, "metals_dev")]
 
 
-def test_two_sources_that_jump_apart_are_both_held() -> None:
+def test_two_sources_that_jump_apart_are_both_quarantined() -> None:
     offer("10000", 0)
     assert offer("11000", 1)
     assert offer("9000", 1, "metals_dev")
@@ -135,14 +135,14 @@ def test_a_source_that_says_much_the_same_leaves_staff_what_they_are_deciding() 
     assert HeldPrice.objects.count() == 1
 
 
-def test_a_source_that_says_something_else_is_held_anew() -> None:
+def test_another_price_of_the_same_source_is_quarantined_anew() -> None:
     offer("10000", 0)
     offer("45000", 1)
     offer("60000", 2)
     assert decisions() == [(Decimal(45000), SUPERSEDED, "gold_api_com"), (Decimal(60000), PENDING, "")]
 
 
-def test_a_first_price_is_held_to_the_band_around_staffs_fallback() -> None:
+def test_a_first_price_has_to_be_within_the_band_around_staffs_fallback() -> None:
     assert FallbackPrice.objects.get(metal="gold").price == Decimal("9223.3162")
     assert offer("286877.2", 0)
     assert live() is None
@@ -200,10 +200,10 @@ def test_a_price_that_staff_reject_is_not_confirmed_by_its_source() -> None:
 def test_what_was_decided_is_not_decided_again() -> None:
     offer("10000", 0)
     offer("11000", 1)
-    held = HeldPrice.objects.get().pk
+    quarantined = HeldPrice.objects.get().pk
     offer("11000", 2)
     with pytest.raises(ValueError, match="it was confirmed by gold_api_com already"):
-        ingest.decide(held, approve=True, by="asha", now=NOW + 3 * MINUTE)
+        ingest.decide(quarantined, approve=True, by="asha", now=NOW + 3 * MINUTE)
 
 
 def test_a_price_of_a_metal_that_is_switched_off_is_not_published() -> None:
@@ -214,7 +214,7 @@ def test_a_price_of_a_metal_that_is_switched_off_is_not_published() -> None:
         ingest.decide(HeldPrice.objects.get().pk, approve=True, by="asha", now=NOW + 2 * MINUTE)
 
 
-def test_a_held_price_is_not_published_over_a_newer_one() -> None:
+def test_a_quarantined_price_is_not_published_over_a_newer_one() -> None:
     offer("10000", 0)
     offer("11000", 1)
     ingest.record([quote(price="10020", at=NOW + 5 * MINUTE)], now=NOW + 5 * MINUTE)
@@ -248,9 +248,9 @@ def test_a_premium_goes_out_with_the_price_that_is_shown() -> None:
     offer("10000", 0)
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW + MINUTE)
     assert ingest.apply_premiums(now=NOW) is None
-    tick = ingest.apply_premiums(now=NOW + MINUTE)
-    assert tick is not None
-    assert [(each.quote.price, each.quote.spot, each.quote.quoted_at) for each in tick.quotes] == [
+    publication = ingest.apply_premiums(now=NOW + MINUTE)
+    assert publication is not None
+    assert [(each.quote.price, each.quote.spot, each.quote.quoted_at) for each in publication.quotes] == [
         (Decimal(10600), Decimal(10000), NOW)
     ]
     assert ingest.apply_premiums(now=NOW + 2 * MINUTE) is None
@@ -279,10 +279,10 @@ def test_a_premium_that_changes_is_no_move_of_the_market_nor_of_its_day() -> Non
     offer("10300", 0)
     offer("10200", 1)
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=NOW + 2 * MINUTE)
-    tick = ingest.apply_premiums(now=NOW + 2 * MINUTE)
-    assert tick is not None
-    assert tick.changes == ()
-    (gold,) = tick.quotes
+    publication = ingest.apply_premiums(now=NOW + 2 * MINUTE)
+    assert publication is not None
+    assert publication.changes == ()
+    (gold,) = publication.quotes
     day = gold.day
     assert (gold.quote.price, day.open, day.high, day.low) == tuple(map(Decimal, (11220, 11330, 11330, 11220)))
     assert (day.previous_close, gold.change_percent) == (Decimal(11000), Decimal("2.00"))
@@ -317,7 +317,7 @@ def test_a_premium_does_not_keep_a_dead_source_alive(settings: Settings) -> None
     assert ingest.apply_premiums(now=NOW + 2 * settings.FALLBACK_AFTER) is None
 
 
-def test_of_several_premiums_the_newest_in_force_counts() -> None:
+def test_of_several_premiums_the_newest_that_has_begun_counts() -> None:
     for days, multiplier in ((3, "1.15"), (-10, "1.06"), (-2, "1.1")):
         Premium.objects.create(
             metal_id="gold", multiplier=Decimal(multiplier), effective_from=NOW + dt.timedelta(days=days)
@@ -334,7 +334,7 @@ def test_staffs_fallback_goes_out_as_they_wrote_it() -> None:
     assert (row.price, row.spot) == (Decimal("9223.3162"), None)
 
 
-# --- a source whose prices hold duty already: metals_dev, with 10 % ---------------------------------------------------
+# --- a provider that includes duty: metals_dev, with 10 % ------------------------------------------------------------
 
 
 @pytest.fixture
@@ -358,8 +358,8 @@ def test_a_jump_is_one_before_duty(log: Callable[[], list[str]]) -> None:
     offer("10000", 0)
     assert offer("10000", 1, "metals_dev")
     assert live() == 11000
-    words = "less its premium, 9,090.9091 is -9.1 % from 10,000.0000, the last price"
-    assert log() == [f"metals_dev: gold of INR is quarantined: {words}"]
+    detail = "less its premium, 9,090.9091 is -9.1 % from 10,000.0000, the last price"
+    assert log() == [f"metals_dev: gold of INR is quarantined: {detail}"]
 
 
 @pytest.mark.usefixtures("duty")
@@ -414,15 +414,15 @@ def test_a_change_of_duty_is_no_jump_no_move_and_no_high() -> None:
 @pytest.mark.usefixtures("dearer")
 def test_a_change_of_duty_makes_no_quote_that_is_repeated_news() -> None:
     offer("11000.0005", 1, "metals_dev")
-    ticks = Head.newest()
+    publications = Head.newest()
     for minutes in (2, 3):
         repeated = [quote(price="11000.0005", at=NOW + MINUTE, source="metals_dev")]
         ingest.offer(repeated, now=NOW + minutes * MINUTE)
-    assert Head.newest() == ticks
+    assert Head.newest() == publications
 
 
 @pytest.mark.usefixtures("dearer")
-def test_a_source_that_does_not_know_yet_of_a_change_of_duty_is_held_and_the_next_one_counts() -> None:
+def test_a_source_that_does_not_know_a_change_of_duty_yet_is_quarantined_and_the_next_one_counts() -> None:
     offer("11000", 1, "metals_dev")
     assert offer("11000", 2, "metals_dev")
     assert not offer("10000", 2)
@@ -432,7 +432,7 @@ def test_a_source_that_does_not_know_yet_of_a_change_of_duty_is_held_and_the_nex
 @pytest.mark.usefixtures("dearer")
 def test_a_change_of_duty_does_not_let_a_wrong_price_pass_for_right() -> None:
     offer("11000", 1, "metals_dev")
-    assert offer("9170", 2)  # as if 11,000 held the new duty
+    assert offer("9170", 2)  # as if 11,000 included the new duty
     assert live() == 11000
 
 

@@ -69,7 +69,7 @@ def refresh_at(at: dt.datetime) -> None:
 
 
 def shown() -> dict[str, tuple[str, Decimal]]:
-    """The source and price of each metal in force."""
+    """The source and price that each metal shows."""
     return {metal.value: (each.quote.source, each.quote.price) for metal, each in snapshot.read().quotes.items()}
 
 
@@ -157,11 +157,11 @@ def broken(source: Source, settings: Settings) -> Iterator[Callable[[str], None]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_leaves_the_last_good_price_in_force_is_told_in_one_line_and_passes_on_to_the_next_source(
+def test_a_fault_leaves_the_last_good_price_is_logged_in_one_line_and_passes_on_to_the_next_source(
     fault: str, source: Source, broken: Callable[[str], None], settings: Settings, log: Callable[[], list[str]]
 ) -> None:
     refresh_at(NOW)
-    before, ticks = shown(), Head.newest()
+    before, publications = shown(), Head.newest()
     assert sources_shown() == {LIVE}
     assert log() == []
 
@@ -169,10 +169,10 @@ def test_a_fault_leaves_the_last_good_price_in_force_is_told_in_one_line_and_pas
     refresh_at(NOW + MINUTE)
 
     assert shown() == before
-    assert Head.newest() == ticks
+    assert Head.newest() == publications
     # The metals have one trouble each, or the same one together.
     line, *more = log()
-    assert [" is fetched from all the same" in words for words in more] in ([], [True])  # what no second try would mend
+    assert [" is fetched from all the same" in line for line in more] in ([], [True])  # what no second try would mend
     metals, troubles = line.removeprefix(f"{LIVE} gave no fresh price: "), FAULTS[fault][1]
     for trouble in metals.split("; "):
         named, _, reason = trouble.partition(": ")
@@ -191,7 +191,7 @@ def test_a_fault_leaves_the_last_good_price_in_force_is_told_in_one_line_and_pas
     assert sources_shown() == {SIMULATED}
 
 
-def test_a_source_that_nobody_serves_is_one_more_fault(
+def test_a_source_that_cannot_be_reached_is_one_more_fault(
     source: Source, settings: Settings, log: Callable[[], list[str]]
 ) -> None:
     settings.GOLD_API_COM_URL = "http://127.0.0.1:9"
@@ -252,7 +252,7 @@ def test_a_quote_that_is_made_while_its_source_is_waited_for_has_its_own_time(
     assert all(times == [answers_at] * 4 for times in quoted_at().values())
 
 
-def test_a_quote_that_was_fresh_before_another_source_was_waited_for_is_judged_when_it_comes(
+def test_a_quote_that_was_fresh_before_another_source_was_waited_for_is_stale_when_it_comes(
     source: Source, settings: Settings, monkeypatch: pytest.MonkeyPatch, log: Callable[[], list[str]]
 ) -> None:
     settings.FRESHNESS_LIMIT, clock = MINUTE, Going()
@@ -326,12 +326,12 @@ def test_a_weekends_quote_stays_and_turns_stale_only_once_the_market_is_open_aga
     friday = dt.datetime(2026, 9, 25, 20, 59, tzinfo=dt.UTC)
     source.answer = quoting(friday)
     refresh_at(friday)
-    ticks = Head.newest()
+    publications = Head.newest()
     sunday = friday + dt.timedelta(days=2)
     refresh_at(sunday)
     current = snapshot.read()
     assert sources_shown() == {LIVE}
-    assert Head.newest() == ticks
+    assert Head.newest() == publications
     assert not any(current.is_stale(quote, sunday) for quote in current.quotes.values())
     an_hour_later = sunday + 2 * HOUR  # it opened in between
     assert all(current.is_stale(quote, an_hour_later) for quote in current.quotes.values())
@@ -339,19 +339,19 @@ def test_a_weekends_quote_stays_and_turns_stale_only_once_the_market_is_open_aga
 
 def test_a_repeated_quote_confirms_but_is_not_news(source: Source) -> None:
     refresh_at(NOW)
-    ticks = Head.newest()
+    publications = Head.newest()
     refresh_at(NOW + MINUTE)
-    assert Head.newest() == ticks
+    assert Head.newest() == publications
     assert last_confirmed() == {NOW + MINUTE}
 
 
 def test_an_older_quote_is_not_news(source: Source) -> None:
     refresh_at(NOW)
-    before, ticks = shown(), Head.newest()
+    before, publications = shown(), Head.newest()
     source.answer = quoting(NOW - MINUTE, price=400000)
     refresh_at(NOW + MINUTE)
     assert shown() == before
-    assert Head.newest() == ticks
+    assert Head.newest() == publications
     assert last_confirmed() == {NOW}
 
 
@@ -501,7 +501,7 @@ def test_a_second_try_is_the_last_and_for_what_is_brief_alone(source: Source, st
     assert source.symbols_requested == sorted(["XAG", "XAU", "XPD", "XPT"] * tries)
 
 
-def test_nobody_waits_for_a_second_try_without_the_time_for_it(
+def test_there_is_no_second_try_without_the_time_for_it(
     source: Source, settings: Settings, monkeypatch: pytest.MonkeyPatch, log: Callable[[], list[str]]
 ) -> None:
     monkeypatch.setattr("prices.providers.http._BEFORE_ANOTHER_TRY", (5, 5))
@@ -639,9 +639,11 @@ def test_a_source_may_say_when_by_a_date(source: Source) -> None:
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, Publication]]:
     """What is published, and when."""
-    ticks: list[tuple[float, Publication]] = []
-    monkeypatch.setattr(publish, "publication", lambda tick: ticks.append((time.monotonic(), tick)))
-    return ticks
+    publications: list[tuple[float, Publication]] = []
+    monkeypatch.setattr(
+        publish, "publication", lambda publication: publications.append((time.monotonic(), publication))
+    )
+    return publications
 
 
 @pytest.mark.django_db(transaction=True)
@@ -765,7 +767,7 @@ def test_a_holiday_is_as_quiet_as_a_weekend(source: Source, settings: Settings) 
     assert minutes_of_requests(source, NOW, NOW + 40 * MINUTE) == [0, 15, 30]
 
 
-def test_the_closed_markets_interval_is_never_shorter_than_the_one_in_force(source: Source, settings: Settings) -> None:
+def test_the_closed_markets_interval_is_never_shorter_than_the_current_one(source: Source, settings: Settings) -> None:
     settings.CLOSED_UPDATE_INTERVAL = MINUTE
     schedule.set_interval(5 * MINUTE)
     assert minutes_of_requests(source, CLOSES, CLOSES + HOUR, 5 * MINUTE) == [5.0 * number for number in range(12)]

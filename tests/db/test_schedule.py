@@ -161,7 +161,7 @@ def test_beat_gets_a_task_that_exists_and_hears_of_each_change() -> None:
 
 
 @pytest.mark.django_db
-def test_without_a_schedule_the_deployments_interval_is_in_force(settings: Settings) -> None:
+def test_without_a_schedule_the_deployments_interval_counts(settings: Settings) -> None:
     settings.PRICE_UPDATE_INTERVAL = 7 * SECOND
     assert schedule.interval() == 7 * SECOND
 
@@ -208,7 +208,7 @@ def test_a_schedule_that_was_deleted_comes_back(settings: Settings) -> None:
 
 
 @pytest.mark.django_db
-def test_an_edit_of_beats_own_task_is_in_force_too(settings: Settings) -> None:
+def test_an_edit_of_beats_own_task_counts_too(settings: Settings) -> None:
     deploy(settings, MINUTE)
     every_hour = IntervalSchedule.objects.create(every=1, period=IntervalSchedule.HOURS)
     PeriodicTask.objects.filter(name=schedule.TASK_NAME).update(interval=every_hour)

@@ -31,9 +31,11 @@ committed = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Publication, int]]:
     """What is published, and when."""
-    ticks: list[tuple[Publication, int]] = []
-    monkeypatch.setattr(publish, "publication", lambda tick: ticks.append((tick, time.monotonic_ns())))
-    return ticks
+    publications: list[tuple[Publication, int]] = []
+    monkeypatch.setattr(
+        publish, "publication", lambda publication: publications.append((publication, time.monotonic_ns()))
+    )
+    return publications
 
 
 @pytest.fixture
@@ -49,13 +51,13 @@ def run(interval: float, count: int | None, **more: Any) -> simulation.Pace:
 
 
 @pytest.mark.usefixtures("market")
-def test_each_tick_moves_all_four_metals(published: list[tuple[Publication, int]]) -> None:
+def test_each_publication_moves_all_four_metals(published: list[tuple[Publication, int]]) -> None:
     assert run(0.001, 5).ticks == 5
-    ticks = [tick for tick, _ in published]
-    assert [{quoted.quote.metal for quoted in tick.quotes} for tick in ticks] == [set(Metal)] * 5
-    assert {quoted.quote.source for tick in ticks for quoted in tick.quotes} == {SIMULATED}
-    assert len({quoted.quote.price for tick in ticks for quoted in tick.quotes}) == 20
-    assert all(after.seq == before.seq + 1 for before, after in itertools.pairwise(ticks))
+    publications = [publication for publication, _ in published]
+    assert [{quoted.quote.metal for quoted in publication.quotes} for publication in publications] == [set(Metal)] * 5
+    assert {quoted.quote.source for publication in publications for quoted in publication.quotes} == {SIMULATED}
+    assert len({quoted.quote.price for publication in publications for quoted in publication.quotes}) == 20
+    assert all(after.seq == before.seq + 1 for before, after in itertools.pairwise(publications))
 
 
 @pytest.mark.usefixtures("market")
@@ -71,17 +73,17 @@ def test_a_stamp_is_taken_between_the_commit_and_the_publication(published: list
 
     with connection.execute_wrapper(note_prices):
         run(0.001, 3, stamped=stamps.__setitem__)
-    assert list(stamps) == [tick.seq for tick, _ in published]
+    assert list(stamps) == [publication.seq for publication, _ in published]
     for written, (seq, stamp), (_, called) in zip(written_at, stamps.items(), published, strict=True):
         assert written < stamp <= called, seq
 
 
 @pytest.mark.usefixtures("market")
-def test_the_pace_is_kept_whatever_a_tick_costs(
+def test_the_pace_is_kept_whatever_a_publication_costs(
     published: list[tuple[Publication, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def publish_slowly(tick: Publication) -> None:
-        published.append((tick, time.monotonic_ns()))
+    def publish_slowly(publication: Publication) -> None:
+        published.append((publication, time.monotonic_ns()))
         time.sleep(0.05)
 
     monkeypatch.setattr(publish, "publication", publish_slowly)
@@ -92,11 +94,11 @@ def test_the_pace_is_kept_whatever_a_tick_costs(
 
 
 @pytest.mark.usefixtures("market")
-def test_a_market_that_was_held_up_goes_on_at_its_pace(
+def test_a_market_that_was_delayed_goes_on_at_its_pace(
     published: list[tuple[Publication, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def hold_up_once(tick: Publication) -> None:
-        published.append((tick, time.monotonic_ns()))
+    def hold_up_once(publication: Publication) -> None:
+        published.append((publication, time.monotonic_ns()))
         if len(published) == 2:
             time.sleep(0.7)
 
@@ -104,7 +106,7 @@ def test_a_market_that_was_held_up_goes_on_at_its_pace(
     pace = run(0.2, 6)
     assert pace.missed >= 2  # of a pause of three and a half; more on a busy machine
     since_first = [(at - published[0][1]) / 1e9 for _, at in published]
-    # No tick comes ahead of its place on the grid: what was missed is not made up for in a burst.
+    # No publication comes ahead of its place on the grid: what was missed is not made up for in a burst.
     assert since_first[-1] > 0.2 * (5 + pace.missed) - 0.1
 
 
@@ -183,9 +185,7 @@ def test_it_says_when_it_could_not_keep_up(simulated_server: Server) -> None:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_it_goes_on_until_it_is_told_to_stop_and_then_ends_cleanly(
-    simulated_server: Server, sent: signal.Signals
-) -> None:
+def test_it_goes_on_until_it_is_stopped_and_then_ends_cleanly(simulated_server: Server, sent: signal.Signals) -> None:
     process = simulate(simulated_server, "--interval-ms", "50", "--stamps")
     assert process.stdout is not None
     stamps = [process.stdout.readline() for _ in range(3)]
@@ -197,7 +197,7 @@ def test_it_goes_on_until_it_is_told_to_stop_and_then_ends_cleanly(
     assert re.search(r"^\d+ publications in \d+\.\d s, one each 50 ms", rest.splitlines()[-1])
 
 
-def test_its_ticks_reach_clients_of_the_stream(simulated_server: Server) -> None:
+def test_its_publications_reach_clients_of_the_stream(simulated_server: Server) -> None:
     with connect(simulated_server.ws_url) as stream:
         process = simulate(simulated_server, "--interval-ms", "100", "--count", "1", "--stamps")
         while not (message := json.loads(stream.recv(timeout=20))).get("data") or message["snapshot"]:

@@ -326,7 +326,7 @@ def test_good_prices_are_out_at_once_though_something_hangs(
     settings.PROVIDER_BUDGET = dt.timedelta(seconds=3)
     answered: list[float] = []
     out: list[float] = []
-    monkeypatch.setattr(publish, "publication", lambda tick: out.append(time.monotonic()))
+    monkeypatch.setattr(publish, "publication", lambda publication: out.append(time.monotonic()))
 
     def source(name: str) -> providers.Provider:
         well = world.source(name).fetch

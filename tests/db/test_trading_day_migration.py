@@ -1,4 +1,4 @@
-"""Figures that were kept under a premium are at spot after an update, and no tick is written anew for it."""
+"""Figures that were kept under a premium are at spot after an update, which writes no tick anew."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def old(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any
 ) -> Iterator[None]:
     """A database of before, with a live price of gold under a premium of 15 %, silver without, and a fallback."""
-    monkeypatch.setattr(publish, "publication", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda publication: None)
     if request.param == "sqlite":
         address = f"sqlite:///{tmp_path}/old.sqlite3"
     else:
@@ -68,23 +68,23 @@ def stored() -> list[tuple[Any, ...]]:
 
 def test_figures_under_a_premium_are_at_spot_after_the_update(old: None) -> None:
     before = stored()
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as queries:
         call_command("migrate", "prices", "0008_trading_day", verbosity=0)
     assert stored() == before
-    assert not [query["sql"] for query in asked if '"prices_price"' in query["sql"]]
+    assert not [query["sql"] for query in queries if '"prices_price"' in query["sql"]]
     call_command("migrate", verbosity=0)
     assert LatestPrice.objects.get(lane="fallback").trading_day is None
 
     Premium.objects.create(metal_id="gold", multiplier="1.15", effective_from=NOW)
     at = NOW + MINUTE
-    tick = ingest.record([quote("gold", "10.01", at=at), quote("silver", "1.01", at=at)], now=at)
-    assert tick is not None
-    assert [each.day for each in tick.quotes] == [
+    publication = ingest.record([quote("gold", "10.01", at=at), quote("silver", "1.01", at=at)], now=at)
+    assert publication is not None
+    assert [each.day for each in publication.quotes] == [
         figures("11.5", "12.7547", "10.35", None),
         figures("1.1", "1.2", "0.9", "0.8"),
     ]
     Premium.objects.all().delete()
     at += MINUTE
-    tick = ingest.record([quote("gold", "10.02", at=at)], now=at)
-    assert tick is not None
-    assert tick.quotes[0].day == figures("10", "11.0910", "9", None)
+    publication = ingest.record([quote("gold", "10.02", at=at)], now=at)
+    assert publication is not None
+    assert publication.quotes[0].day == figures("10", "11.0910", "9", None)

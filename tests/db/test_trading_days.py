@@ -1,4 +1,4 @@
-"""The day's figures as they go out: what its quotes say, under the premium in force, however it came about."""
+"""The day's figures as they go out: made of its quotes under the current premium, however they came about."""
 
 import datetime as dt
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ MINUTE = 60 * SECOND
 @pytest.fixture(autouse=True)
 def fresh(either_database: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database without any tick, of each kind."""
-    monkeypatch.setattr(publish, "publication", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda publication: None)
     forget_prices()
 
 
@@ -42,9 +42,9 @@ def charge(multiplier: str, at: dt.datetime = NOW, metal: str = "gold") -> DayFi
     return day_of(ingest.apply_premiums(now=at))
 
 
-def day_of(tick: Publication | None) -> DayFigures:
-    assert tick is not None
-    (published,) = tick.quotes
+def day_of(publication: Publication | None) -> DayFigures:
+    assert publication is not None
+    (published,) = publication.quotes
     assert published.day.low <= published.day.open <= published.day.high
     assert published.day.low <= published.quote.price <= published.day.high
     return published.day
@@ -184,7 +184,7 @@ happenings = st.lists(
 
 
 def added_up(quotes: list[Quote], zone: dt.tzinfo, multiplier: Decimal) -> DayFigures:
-    """The last day of these quotes of one lane, in the order in which they were recorded, under a premium."""
+    """The last day of these quotes of one price kind, in the order in which they were recorded, under a premium."""
     lasting = [
         each
         for number, each in enumerate(quotes)
@@ -213,7 +213,7 @@ def added_up(quotes: list[Quote], zone: dt.tzinfo, multiplier: Decimal) -> DayFi
 
 @by_examples(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(happened=happenings, zone=st.sampled_from(["Asia/Kolkata", "America/New_York"]))
-def test_the_day_is_what_its_quotes_say_under_the_premium_in_force(happened: list[Happening], zone: str) -> None:
+def test_the_day_is_made_of_its_quotes_under_the_current_premium(happened: list[Happening], zone: str) -> None:
     with override_settings(TIME_ZONE=zone, PRICE_PROVIDERS=[*LIVE, SIMULATED]):
         forget_prices()
         Premium.objects.all().delete()
@@ -229,18 +229,18 @@ def test_the_day_is_what_its_quotes_say_under_the_premium_in_force(happened: lis
                     low=each.low,
                     open=each.open,
                 )
-                tick = ingest.record([offered], now=now)
+                publication = ingest.record([offered], now=now)
                 said.setdefault(offered.kind, []).append(offered)
             else:
                 multiplier = each.multiplier
                 values = {"multiplier": multiplier, "effective_from": NOW}
                 Premium.objects.update_or_create(metal_id="gold", defaults=values)
-                tick = ingest.apply_premiums(now=now)
-            if tick:
-                shown_under[tick.quotes[0].quote.kind] = multiplier
-                day_of(tick)
+                publication = ingest.apply_premiums(now=now)
+            if publication:
+                shown_under[publication.quotes[0].quote.kind] = multiplier
+                day_of(publication)
         found = {PriceKind(row.lane): row.day() for row in LatestPrice.objects.filter(metal="gold")}
-        assert found == {lane: added_up(quotes, ZoneInfo(zone), shown_under[lane]) for lane, quotes in said.items()}
+        assert found == {kind: added_up(quotes, ZoneInfo(zone), shown_under[kind]) for kind, quotes in said.items()}
 
 
 @by_examples(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

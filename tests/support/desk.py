@@ -19,7 +19,7 @@ class Told:
     """What web processes were told."""
 
     def __init__(self) -> None:
-        self.ticks: list[Publication] = []
+        self.publications: list[Publication] = []
         self.reloads = 0
 
     def reload(self) -> None:
@@ -30,11 +30,11 @@ class Told:
 def told(monkeypatch: pytest.MonkeyPatch, db: None) -> Told:
     """A database with metals, fallback prices and a schedule, and without any tick."""
     told = Told()
-    monkeypatch.setattr(publish, "publication", told.ticks.append)
+    monkeypatch.setattr(publish, "publication", told.publications.append)
     monkeypatch.setattr(publish, "reload", told.reload)
     call_command("seed")
     forget_prices()
-    told.ticks.clear()
+    told.publications.clear()
     return told
 
 

@@ -61,7 +61,7 @@ def figures(candles: list[Candle]) -> dict[dt.datetime, tuple[Decimal, ...]]:
 
 
 @given(said=st.lists(said, max_size=30), zone=zones)
-def test_candles_are_what_their_ticks_say_however_late_repeated_or_corrected(
+def test_candles_are_made_of_their_ticks_however_late_repeated_or_corrected(
     said: list[tuple[dt.datetime, str, int]], zone: ZoneInfo
 ) -> None:
     ticks = ticks_of(said)

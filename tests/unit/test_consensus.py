@@ -82,9 +82,7 @@ def test_an_agreed_price_says_so_and_is_of_a_time_that_half_of_those_in_it_had_r
 
 
 @given(st.lists(st.decimals(Decimal(1), Decimal(10**6), places=4), min_size=1, max_size=6), st.integers(1, 4))
-def test_an_agreed_price_is_within_the_tolerance_of_as_many_as_were_asked_for(
-    prices: list[Decimal], minimum: int
-) -> None:
+def test_an_agreed_price_is_within_the_tolerance_of_as_many_as_were_wanted(prices: list[Decimal], minimum: int) -> None:
     found = agreed(*map(str, prices), minimum=minimum).quote
     if found:
         # Each is within 1 % of the common median, so within 2 % and a little of the median of those that are.
@@ -98,7 +96,7 @@ def test_an_agreed_price_is_within_the_tolerance_of_as_many_as_were_asked_for(
 @pytest.mark.parametrize(
     ("prices", "missing", "price"),
     [
-        (["140", "140"], 2, None),  # the others may say 100, and nobody agree
+        (["140", "140"], 2, None),  # the others may say 100, and none agree
         (["103", "103"], 2, None),
         (["140", "140"], 1, "140"),
         (["100", "100.8"], 1, "100.4"),

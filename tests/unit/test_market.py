@@ -30,7 +30,7 @@ def new_york(text: str) -> dt.datetime:
 
 
 def trades(calendar: Calendar, at: dt.datetime) -> bool:
-    """The rules once more, as they are told: by the clock on the wall, and a session by the date on which it ends."""
+    """The rules once more, by the clock on the wall, with a session named by the date on which it ends."""
     local = at.astimezone(NEW_YORK)
     day, of_day = local.isoweekday(), local.time()
     if day == 6 or (day == 7 and of_day.hour < 18) or (day == 5 and of_day.hour >= 17) or of_day.hour == 17:
@@ -112,7 +112,7 @@ def test_the_hours_move_with_daylight_saving(utc: str, is_open: bool) -> None:
     assert USUAL.is_open(dt.datetime.fromisoformat(utc).replace(tzinfo=dt.UTC)) is is_open
 
 
-def test_it_is_asked_in_any_time_zone() -> None:
+def test_times_may_be_in_any_time_zone() -> None:
     friday_evening_in_india = dt.datetime(2026, 9, 26, 2, 29, tzinfo=ZoneInfo("Asia/Kolkata"))
     assert USUAL.is_open(friday_evening_in_india)
     assert not USUAL.is_open(friday_evening_in_india + MINUTE)
@@ -147,7 +147,7 @@ def test_or_ends_early_where_a_time_is_given(at: str, is_open: bool) -> None:
 
 
 @given(calendars, moments)
-def test_it_is_open_by_the_rules_as_they_are_told(calendar: Calendar, at: dt.datetime) -> None:
+def test_it_is_open_by_the_rules_as_they_are_written(calendar: Calendar, at: dt.datetime) -> None:
     assert calendar.is_open(at) is trades(calendar, at)
 
 
@@ -256,7 +256,7 @@ def test_what_is_no_market_price_ages_by_the_clock(source: str) -> None:
         ("2026-09-25T16:59", True),
         ("2026-09-25T17:00", False),  # the market closes
         ("2026-09-26T12:00", False),
-        ("2026-09-27T18:00", False),  # it opens, and nobody has quoted yet
+        ("2026-09-27T18:00", False),  # it opens, and no source has quoted yet
     ],
 )
 def test_a_price_of_the_close_is_no_price_of_now_though_it_does_not_age(now: str, is_of_now: bool) -> None:

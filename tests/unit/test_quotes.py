@@ -177,7 +177,7 @@ def test_even_a_kilogram_of_the_dearest_metal_has_a_price() -> None:
 
 
 @given(prices)
-def test_a_quote_holds_what_will_be_published(price: Decimal) -> None:
+def test_a_quote_has_the_decimals_that_are_published(price: Decimal) -> None:
     assert quote(price=str(price)).price == price
 
 

@@ -55,11 +55,11 @@ def test_a_quote_is_after_the_last_one_superseded_or_older(
     assert order(quote(source=source, at=at), last(), arrival(refresh), has_newer=lambda: has_newer) is expected
 
 
-def test_the_first_quote_of_a_lane_is_next() -> None:
+def test_the_first_quote_of_a_price_kind_is_next() -> None:
     assert order(quote(), None, arrival(), has_newer=lambda: True) is Order.NEXT
 
 
-def test_a_last_quote_of_the_future_binds_nobody() -> None:
+def test_a_last_quote_of_the_future_binds_no_other() -> None:
     by_a_wrong_clock = last(at=NOW + dt.timedelta(hours=5))
     assert order(quote(source="a"), by_a_wrong_clock, arrival(), has_newer=lambda: True) is Order.NEXT
 
