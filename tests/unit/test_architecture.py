@@ -1,4 +1,4 @@
-"""docs/architecture.md, .dockerignore and the tree say the same."""
+"""docs/architecture.md, .dockerignore, CHANGELOG.md and the tree say the same."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 from django.conf import settings
 
 from prices.domain.provider_table import PROVIDER_TABLE
+from swarna import __version__
 from tests.support.product import ROOT
 
 PACKAGES = ["infra", *(app for app in settings.INSTALLED_APPS if (ROOT / app).is_dir())]
@@ -33,3 +34,8 @@ def test_the_image_has_all_packages() -> None:
     copied = set(re.findall(r"^COPY (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
     assert copied >= {*PACKAGES, "templates", "manage.py"}
     assert copied == set(re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
+
+
+def test_the_newest_version_of_the_changelog_is_this_one() -> None:
+    versions = re.findall(r"^## \[(\d.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert versions[0] == __version__
