@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 # Seconds. A client waits for its count.
 _TIMEOUT: Final = 0.5
-# Redis is not asked again for so many seconds once it has failed, or each count would wait for its timeout.
+# Redis is not used for so many seconds once it has failed, or each count would wait for its timeout.
 _RETRY_AFTER: Final = 5.0
 _OPTIONS: Final[dict[str, Any]] = {"socket_timeout": _TIMEOUT, "socket_connect_timeout": _TIMEOUT}
 _MOST_CONNECTIONS: Final = 8
@@ -72,7 +72,7 @@ class FixedWindowCounter:
     def count(self, key: str, events: int = 1) -> Count:
         """Add events, in a thread; -1 takes one back that should not have counted."""
         own = self._count_here(key, events)
-        if self._asks_redis():
+        if self._uses_redis():
             with self._failures_logged():
                 answer = self._transaction(self._redis, key, events).execute()
                 if not self._outlasts(answer):
@@ -83,7 +83,7 @@ class FixedWindowCounter:
     async def acount(self, key: str) -> Count:
         """Add one event, in the event loop."""
         own = self._count_here(key)
-        if self._asks_redis():
+        if self._uses_redis():
             with self._failures_logged():
                 async with asyncio.timeout(_TIMEOUT):
                     answer = await self._transaction(self._async_redis, key).execute()
@@ -107,12 +107,12 @@ class FixedWindowCounter:
                 self._windows[key] = FixedWindow(self._span.total_seconds())
             return self._windows[key].count(now, events)
 
-    def _asks_redis(self) -> bool:
+    def _uses_redis(self) -> bool:
         return self._redis_url is not None and (self._retry_at is None or self._clock() >= self._retry_at)
 
     @contextmanager
     def _failures_logged(self) -> Iterator[None]:
-        """Log, and suppress, a failure of Redis in the block; Redis is not asked again before `_RETRY_AFTER`."""
+        """Log, and suppress, a failure of Redis in the block; Redis is not used again before `_RETRY_AFTER`."""
         try:
             yield
         except (RedisError, OSError) as error:

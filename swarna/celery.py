@@ -31,7 +31,7 @@ class BrokerConnection(kombu.Connection):
 
     @property
     def connection_errors(self) -> tuple[type[Exception], ...]:
-        """Errors after which a worker connects anew; any other ends it.
+        """Errors after which a worker connects again; any other ends it.
 
         A connection that broke while it was being closed leaves kombu's channel half taken apart: its next use raises
         AttributeError, as some of its parts are None.

@@ -21,7 +21,7 @@ from streaming.rest import TROUBLE
 from swarna import refresh_watch
 
 _OK = "ok"
-_KEPT_FOR = 1  # seconds: any client may ask, and all together cost no more than one that asks each second
+_KEPT_FOR = 1  # seconds: any client may call, and all together cost no more than one call a second
 _TIMEOUT = 2  # seconds, for an answer of the database
 
 

@@ -36,7 +36,7 @@ class RefreshWatch:
         self._stands_for: float | None = None
 
     def problem(self) -> str | None:
-        """A detail that no refresh was begun; None where one began in time, or the watch was not started."""
+        """How long no refresh has begun, as a detail; None while they begin in time, or without a started watch."""
         return None if self._stands_for is None else f"none was begun for {self._stands_for:.0f} s"
 
     def check(self) -> None:

@@ -35,10 +35,10 @@ class Entry(ModelEntry):
 
 
 class Scheduler(DatabaseScheduler):
-    """django_celery_beat's scheduler, without its weakness for most database errors, which end beat.
+    """A django_celery_beat scheduler that survives database errors, most of which would end beat.
 
-    This one waits for the database, logs that once, and reads the schedule again. It also reads it again when the wall
-    clock steps, by which django_celery_beat computes all its times.
+    It waits for the database, logs that once, and reads the schedule again; also when the wall clock steps, by which
+    django_celery_beat computes all its times.
     """
 
     Entry = Entry

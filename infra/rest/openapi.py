@@ -13,7 +13,7 @@ from infra.rest.strict import StrictSerializer
 
 
 class ProblemSerializer(serializers.Serializer):
-    """Why a request was refused (RFC 9457)."""
+    """The reason why a request was refused (RFC 9457)."""
 
     type = serializers.CharField()
     title = serializers.CharField()

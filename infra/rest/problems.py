@@ -136,7 +136,7 @@ def _is_no_database(error: BaseException | None) -> TypeGuard[DatabaseError]:
 
 
 def _log_no_database(error: DatabaseError) -> None:
-    logger.error("the database cannot be asked: %s", str(error).partition("\n")[0])
+    logger.error("the database cannot be used: %s", str(error).partition("\n")[0])
 
 
 def _by_field(data: Any) -> Errors:

@@ -226,7 +226,7 @@ def test_a_postgresql_that_goes_and_comes_back(run_shop: Callable[..., Shop], on
     assert shop.ask("metals/").status == 200
     # Whoever asked is told, and the log says it once, not at each request and try.
     assert "django.request" not in shop.output
-    assert shop.output.count("the database cannot be asked") == 1
+    assert shop.output.count("the database cannot be used") == 1
     assert shop.output.count("WARNING psycopg.pool: error connecting") == 1
 
 
