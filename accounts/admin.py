@@ -1,4 +1,4 @@
-"""The staff's desk for API tokens: who has which, a new one for somebody, and the end of one."""
+"""The admin's pages for API tokens: list, issue and revoke them."""
 
 import datetime as dt
 from typing import Any, cast
@@ -17,12 +17,12 @@ from accounts.models import Token
 
 _DAY = dt.timedelta(days=1)
 
-# Knox's own page hands a new token out through a cookie, and shows digests.
+# Knox's own page shows digests, and hands out a new token through a cookie.
 admin.site.unregister(AuthToken)
 
 
 class IssueForm(forms.ModelForm):
-    """Whose token it is to be, and for how long."""
+    """The user and the lifetime of a new token."""
 
     user = forms.ModelChoiceField(
         queryset=User.objects.none(),
@@ -49,7 +49,7 @@ class IssueForm(forms.ModelForm):
 
 @admin.register(Token)
 class TokenAdmin(admin.ModelAdmin):
-    """To revoke a token is to delete it; open connections of its holder end within a minute."""
+    """Deleting a token revokes it; connections opened with it end within a minute."""
 
     list_display = ["token_key", "user", "created", "expiry"]
     list_select_related = ["user"]
@@ -72,12 +72,12 @@ class TokenAdmin(admin.ModelAdmin):
         return form
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        """The token, in this answer alone: a message after a redirect would be kept in a cookie or a session."""
+        """Show the token in this response only: a message after a redirect would be kept in a cookie or session."""
         page = {**self.admin_site.each_context(request), "title": "A new API token", "opts": self.opts, "token": obj}
         return TemplateResponse(request, "admin/accounts/token/issued.html", page)
 
 
 def _may_be_given_tokens_by(staff: Any) -> QuerySet[User]:
-    """Nobody becomes more than they are by a token that they make for somebody else."""
+    """The users for whom staff may make tokens: superusers for all; others for themselves, and for non-staff."""
     active = User.objects.filter(is_active=True)
     return active if staff.is_superuser else active.filter(Q(is_staff=False, is_superuser=False) | Q(pk=staff.pk))

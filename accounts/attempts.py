@@ -1,4 +1,4 @@
-"""Limits on wrong passwords, over all doors together: the admin's and REST's."""
+"""Limits on wrong passwords, counted together for the admin and REST."""
 
 import datetime as dt
 import hashlib
@@ -21,16 +21,16 @@ from infra.fixed_window import Count, FixedWindowCounter
 logger = logging.getLogger(__name__)
 
 WINDOW = dt.timedelta(minutes=1)
-# For one username from one address: a guess every six seconds leads nowhere, and people err less often.
+# For one username from one address: too few to guess a password, and more than people need.
 MOST_AT_AN_ADDRESS = 10
-# From one address, whatever the usernames: a shop's staff may all be behind it.
+# From one address, for all usernames: the staff of a shop may share it.
 MOST_FROM_AN_ADDRESS = 30
-# For one username from everywhere. Strangers can use these up, so that they do not count where its owner has logged in.
+# For one username from everywhere. Strangers can use these up, so addresses from which its owner logged in are exempt.
 MOST_FROM_EVERYWHERE = 100
 
 
 class TooManyAttemptsError(Exception):
-    """A password was not checked; `seconds` from now one will be again."""
+    """Raised in place of checking a password; the next one is checked in `seconds`."""
 
     def __init__(self, seconds: int) -> None:
         self.seconds = seconds
@@ -39,13 +39,13 @@ class TooManyAttemptsError(Exception):
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt to log in, which counts as wrong until its password is known to be right."""
+    """An attempt to log in, which counts as wrong until `succeeded`."""
 
     address: str
     counted: Sequence[str]
 
     def succeeded(self, user: User) -> None:
-        """Count it no more, and remember where its owner is."""
+        """Take the attempt back, and remember the address of its user."""
         for key in self.counted:
             _counter().count(key, -1)
         if self.address:
@@ -53,17 +53,17 @@ class Attempt:
 
 
 def begin(meta: Mapping[str, Any], username: str) -> Attempt:
-    """Count an attempt to log in, from a Django request's `META`. Raises TooManyAttemptsError.
+    """Count an attempt to log in, given a Django request's `META`. Raises TooManyAttemptsError.
 
-    It is counted before its password is checked, or many at once would all find that there were few; over all web
-    processes, while Redis is there. Who is refused counts no further: one address alone cannot use up what a username
-    has from everywhere.
+    An attempt is counted before its password is checked, so that many at once do not pass together; in all web
+    processes together while Redis is available. One limit that rejects an attempt keeps it from the following ones, so
+    that one address alone cannot use up a username's attempts from everywhere.
     """
     found = addresses.of_meta(meta, settings.TRUSTED_PROXIES)
     address = addresses.client_key(found) if found else ""
-    # As short as any, and one for all the ways to write a name.
+    # Of one length, and the same for all spellings of a name.
     name = hashlib.sha256(normalized(username).casefold().encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    # Quoted, as it may hold whatever a stranger sends.
+    # Quoted: it may hold any characters that a stranger sends.
     who, where = f"{username[:150]!r}", address or "an address that is not known"
     limits = (
         _Limit(f"{name}:{address}", MOST_AT_AN_ADDRESS, f"for {who} from {where}"),
@@ -79,11 +79,11 @@ def begin(meta: Mapping[str, Any], username: str) -> Attempt:
 
 
 class _Limit(NamedTuple):
-    """A limit on wrong passwords in a window: what they are counted by, how many, and for the log whose they are."""
+    """A limit on wrong passwords in a window: the counter's key, the number, and for the log the subject."""
 
     key: str
     most: int
-    whose: str
+    subject: str
 
 
 def _is_known(username: str, address: str) -> bool:
@@ -91,16 +91,16 @@ def _is_known(username: str, address: str) -> bool:
 
 
 def normalized(username: str) -> str:
-    """A username as accounts have it, whichever way it was typed; one that is too long is nobody's."""
+    """A username in the form that accounts store; one that is too long, which no account has, is unchanged."""
     return unicodedata.normalize("NFKC", username) if len(username) <= 150 else username
 
 
 def _seconds(count: Count, limit: _Limit) -> int:
-    """Seconds until the next may be tried. Logs the first refusal of a window: all of them would flood the log."""
+    """Seconds until the next attempt. Logs only the first rejection of a window, to keep the log short."""
     seconds = math.ceil(count.seconds_left) or 1
     if count.number == limit.most + 1:
-        said = "%d wrong passwords within a minute: none is taken %s for %d s"
-        logger.warning(said, limit.most, limit.whose, seconds)
+        said = "%d wrong passwords within a minute: none is checked %s for %d s"
+        logger.warning(said, limit.most, limit.subject, seconds)
     return seconds
 
 

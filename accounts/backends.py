@@ -1,4 +1,4 @@
-"""The authentication backend for passwords, which counts each, by whichever door it came."""
+"""The authentication backend for passwords, which limits wrong ones in the admin and by REST."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from accounts import attempts
 
 
 class CountedPasswords(BaseBackend):
-    """Checks passwords, until too many were wrong. Permissions are for ModelBackend to say, which comes after it."""
+    """Checks passwords until too many were wrong. ModelBackend, which comes after it, checks permissions."""
 
     @sensitive_variables("credentials")
     def authenticate(self, request: HttpRequest | None, **credentials: Any) -> User | None:
-        """The user, if the password is theirs.
+        """Return the user if the password is right.
 
-        Raises TooManyAttemptsError, which the door shows; and PermissionDenied where it is wrong, or ModelBackend would
-        check it once more.
+        Raises TooManyAttemptsError, and PermissionDenied for a wrong password, so that ModelBackend does not check it
+        again.
         """
         username, password = credentials.get("username"), credentials.get("password")
         if request is None or username is None or password is None:

@@ -15,20 +15,20 @@ Page = TypeVar("Page", bound=HttpResponseBase)
 
 
 class LoginForm(AdminAuthenticationForm):
-    """Says when to try again, after too many wrong passwords; `wait` is that in seconds."""
+    """After too many wrong passwords, says when to try again; `wait` is the time until then, in seconds."""
 
     wait: int | None = None
 
     def clean(self) -> dict[str, Any]:
         try:
             return super().clean()
-        except TooManyAttemptsError as refused:
-            self.wait = refused.seconds
-            raise ValidationError(str(refused)) from refused
+        except TooManyAttemptsError as error:
+            self.wait = error.seconds
+            raise ValidationError(str(error)) from error
 
 
 class PasswordChangeForm(AdminPasswordChangeForm):
-    """Counts the old password like any: whoever holds somebody's session could else try as many as they like."""
+    """Counts wrong old passwords too: otherwise a stolen session would allow any number of guesses."""
 
     wait: int | None = None
 
@@ -40,16 +40,16 @@ class PasswordChangeForm(AdminPasswordChangeForm):
         old: str = self.cleaned_data["old_password"]
         try:
             found = authenticate(self._request, username=self.user.get_username(), password=old)
-        except TooManyAttemptsError as refused:
-            self.wait = refused.seconds
-            raise ValidationError(str(refused)) from refused
+        except TooManyAttemptsError as error:
+            self.wait = error.seconds
+            raise ValidationError(str(error)) from error
         if found != self.user:
             raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
         return old
 
 
 def with_its_wait(page: Page) -> Page:
-    """Make a page that shows one of these forms a 429 with `Retry-After`, where there were too many wrong passwords."""
+    """Make the page of a form with a `wait` a 429 with `Retry-After`; leave others as they are."""
     context = page.context_data if isinstance(page, TemplateResponse) else None
     if wait := getattr((context or {}).get("form"), "wait", None):
         page.status_code = 429

@@ -1,4 +1,4 @@
-"""Addresses from which a user has logged in of late, kept as keyed digests, for 30 days at most."""
+"""Addresses from which users logged in during the last 30 days, stored as keyed digests."""
 
 import datetime as dt
 
@@ -8,14 +8,14 @@ from django.utils.crypto import salted_hmac
 from accounts.models import LoginAddress
 
 KEPT_FOR = dt.timedelta(days=30)
-# Of one user; whoever comes from everywhere has the newest.
+# Addresses of one user; the newest are kept.
 MOST = 50
-# A clock may have been ahead; what it wrote then is not believed for longer than this.
+# The most that a stored time may lie in the future, written by a clock that was ahead.
 _AHEAD = dt.timedelta(days=1)
 
 
 def remember(user: User, address: str, *, now: dt.datetime) -> None:
-    """Record that a user has logged in from an address. Forgets what is too old, of everybody."""
+    """Record that a user has logged in from an address, and delete old records of all users."""
     _, is_new = LoginAddress.objects.update_or_create(
         user=user, digest=_digest(address), defaults={"logged_in_at": now}
     )
@@ -26,7 +26,7 @@ def remember(user: User, address: str, *, now: dt.datetime) -> None:
 
 
 def is_known(username: str, address: str, *, now: dt.datetime) -> bool:
-    """Whether the user of this name has logged in from the address within `KEPT_FOR`."""
+    """Return True if the user of this name has logged in from the address within `KEPT_FOR`."""
     return LoginAddress.objects.filter(
         user__username=username, digest=_digest(address), logged_in_at__range=_of_late(now)
     ).exists()

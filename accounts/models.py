@@ -4,7 +4,7 @@ from knox.models import AuthToken
 
 
 class Token(AuthToken):
-    """An API token, as it may be shown: by its key, the first characters. Knox keeps a digest of the whole."""
+    """An API token, shown by its key, the first characters. Knox stores a digest of the whole."""
 
     class Meta:
         proxy = True

@@ -1,6 +1,6 @@
-"""Sessions of people who are logged in: read without a request, many at a time; renewed while their holders work.
+"""Sessions of logged-in users: read many at a time, without a request, and renewed while they are used.
 
-They are read from the database, where SESSION_ENGINE keeps them by default: with another one, nobody is logged in here.
+Sessions are read from the database, where the default SESSION_ENGINE keeps them; with another engine none are found.
 """
 
 import math
@@ -16,26 +16,26 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-# In a session: when it was renewed last, in seconds since 1970.
+# The session's key for its last renewal, in seconds since 1970.
 _RENEWED: Final = "renewed_at"
 
 
 def renew(session: SessionBase) -> None:
-    """Let a session last for SESSION_TTL from now on, if half of that has passed since it was last renewed.
+    """Extend a session to SESSION_TTL from now, if half of that has passed since its last renewal.
 
-    So it is written once in half that time, and not with each page.
+    So a session is written once in that half, rather than with each page.
     """
     now = int(time.time())
     since = now - session.get(_RENEWED, -math.inf)
-    if not 0 <= since < settings.SESSION_COOKIE_AGE / 2:  # renewed in the future: by a clock that was ahead
+    if not 0 <= since < settings.SESSION_COOKIE_AGE / 2:  # a renewal in the future is by a clock that was ahead
         session[_RENEWED] = now
 
 
 def holders(keys: Collection[str]) -> dict[str, int]:
-    """The ids of the users who are logged in by these sessions, by the rules of `django.contrib.auth.get_user`.
+    """The user ids of these sessions by session key, by the rules of `django.contrib.auth.get_user`.
 
-    A session that is unknown, expired or nobody's is left out, as is one whose user may not log in any more or has
-    changed the password since. Two queries.
+    Left out are unknown, expired and anonymous sessions, and those of users who are inactive or have changed their
+    password since. Two queries.
     """
     live = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
     logins = {session.session_key: session.get_decoded() for session in live}
@@ -51,6 +51,6 @@ def holders(keys: Collection[str]) -> dict[str, int]:
 def _holds(login: dict[str, Any], user: User) -> bool:
     if login.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
         return False
-    said = login.get(HASH_SESSION_KEY) or ""
-    good = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
-    return any(constant_time_compare(said, each) for each in good)
+    given = login.get(HASH_SESSION_KEY) or ""
+    valid = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    return any(constant_time_compare(given, each) for each in valid)

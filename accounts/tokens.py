@@ -1,4 +1,4 @@
-"""API tokens: made, found and revoked. Their text is nowhere but in the answer that hands them out."""
+"""API tokens: issued, found and revoked. A token's text is only in the response that issues it."""
 
 import datetime as dt
 import re
@@ -15,7 +15,7 @@ from knox.settings import CONSTANTS
 from accounts.models import Token
 from infra.redaction import TOKEN_PREFIX
 
-# Live ones of one account: more is a client that asks for a new token each time, and never comes back for the old.
+# Live tokens of one account: more are a client's that requests a new token each time.
 MOST_TOKENS = 20
 
 _SCHEME = re.compile(r"(?:bearer|token)(?:\s+|$)", re.IGNORECASE)
@@ -23,14 +23,14 @@ _TEXT = re.compile(f"{TOKEN_PREFIX}[0-9a-f]{{64}}")
 
 
 class TooManyTokensError(Exception):
-    """An account has as many live tokens as it may."""
+    """Raised if an account has the maximum of live tokens."""
 
 
 def presented(authorization: str) -> str | None:
     """The token in an `Authorization` header, after `Bearer` or `Token` or bare; None for an empty header.
 
-    Of any other scheme it is all that was presented, which is no token of ours and is to be refused: whoever presents
-    something means to be somebody.
+    Of another scheme, it is the whole header, which is not a valid token: a client that presents credentials is
+    rejected rather than treated as anonymous.
     """
     given = authorization.strip()
     if not given:
@@ -40,22 +40,21 @@ def presented(authorization: str) -> str | None:
 
 
 def digest(text: str) -> str | None:
-    """What the database knows a token by; None for a text that cannot be a token, which need not be looked up."""
+    """The digest of a token, as stored; None for a text that cannot be a token, which needs no query."""
     return hash_token(text) if _TEXT.fullmatch(text) else None
 
 
 def holders(digests: Collection[str]) -> dict[str, int]:
-    """The ids of the users whose live tokens these are; a token that is unknown, expired, or whose user may not log in,
-    is left out. One query."""
+    """The user ids of live tokens by digest; not of unknown or expired ones, nor of inactive users. One query."""
     return dict(_live().filter(digest__in=digests).values_list("digest", "user_id"))
 
 
 def find(text: str) -> Token | None:
-    """The live token with this text, and its user."""
-    known_by = digest(text)
-    if known_by is None:
+    """The live token with this text, with its user; None if there is none."""
+    stored = digest(text)
+    if stored is None:
         return None
-    return _live().filter(digest=known_by).select_related("user").first()
+    return _live().filter(digest=stored).select_related("user").first()
 
 
 def of(user: User | AnonymousUser) -> QuerySet[Token]:
@@ -75,7 +74,7 @@ def make(user: User, lifetime: dt.timedelta) -> tuple[Token, str]:
 
 
 def issue(user: User) -> tuple[Token, str]:
-    """A new token and its text. Forgets the user's expired ones. Raises TooManyTokensError."""
+    """Save and return a new token, with its text, and delete the user's expired ones. Raises TooManyTokensError."""
     Token.objects.filter(user=user, expiry__lte=timezone.now()).delete()
     if of(user).count() >= MOST_TOKENS:
         raise TooManyTokensError

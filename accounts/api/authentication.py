@@ -1,4 +1,4 @@
-"""How a client of the API says who it is."""
+"""Authentication by API token."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from accounts import tokens
 class TokenAuthentication(BaseAuthentication):
     """`Authorization: Bearer <token>`, `Token <token>` or the bare token, as the stream takes them.
 
-    In the place of knox's own, which knows one of the two words, and fails on a header that is not UTF-8.
+    Replaces knox's own, which knows only one scheme and fails on a header that is not UTF-8.
     """
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
@@ -22,7 +22,7 @@ class TokenAuthentication(BaseAuthentication):
             return None
         if tokens.digest(text) is None:
             raise AuthenticationFailed(
-                "This is no token of ours: send `Authorization: Bearer TOKEN`, or no such header. "
+                "This is not a token of this server: send `Authorization: Bearer TOKEN`, or no such header. "
                 "POST to auth/token/ for a token."
             )
         token = tokens.find(text)
@@ -35,7 +35,7 @@ class TokenAuthentication(BaseAuthentication):
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # drf-spectacular leaves this untyped
-    """The same for the schema."""
+    """TokenAuthentication in the schema."""
 
     target_class = TokenAuthentication
     name = "tokenAuth"

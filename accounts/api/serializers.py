@@ -1,4 +1,4 @@
-"""What the API says of tokens."""
+"""Bodies and answers about tokens."""
 
 from rest_framework import serializers
 
@@ -7,21 +7,21 @@ from infra.rest.strict import StrictSerializer
 
 
 class CredentialsSerializer(StrictSerializer):
-    """Whose token it is to be."""
+    """The credentials of the new token's user."""
 
     username = serializers.CharField(max_length=150)
     password = serializers.CharField(max_length=1000, trim_whitespace=False, write_only=True)
 
 
 class TokenSerializer(serializers.Serializer):
-    """A live token, as it can be recognised."""
+    """A live token, without its text."""
 
-    key = serializers.CharField(source="token_key", help_text="The token's first characters: name it by them.")
+    key = serializers.CharField(source="token_key", help_text="The token's first characters, which identify it.")
     created = Time()
     expiry = Time()
 
 
 class IssuedTokenSerializer(TokenSerializer):
-    """A token that was just made."""
+    """A new token."""
 
-    token = serializers.CharField(help_text="Keep it: it is shown this once.")
+    token = serializers.CharField(help_text="Store it: it is shown only once.")

@@ -1,4 +1,4 @@
-"""Tokens by REST: issued for a password, listed and revoked by whoever they belong to."""
+"""Tokens by REST: issued for a password; listed and revoked by their users."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ class TokensView(StrictView):
         return [] if self._is_issuing() else [IsAuthenticated()]
 
     def get_authenticators(self) -> list[Any]:
-        # Whoever asks for a new token may still be sending the old one.
+        # A request for a new token may still carry the old, expired one.
         return [] if self._is_issuing() else super().get_authenticators()
 
     def get_authenticate_header(self, request: Request) -> str:
@@ -36,7 +36,7 @@ class TokensView(StrictView):
 
     @extend_schema(responses=TokenSerializer(many=True), examples=[examples.TOKEN])
     def get(self, request: Request) -> Response:
-        """One's own live tokens, newest first."""
+        """Your live tokens, newest first."""
         return Response(TokenSerializer(tokens.of(request.user), many=True).data)
 
     @extend_schema(
@@ -51,12 +51,12 @@ class TokensView(StrictView):
         },
     )
     def post(self, request: Request) -> Response:
-        """A new token for a username and a password. Its text is shown this once."""
+        """Issue a token for a username and password. Its text is shown only once."""
         credentials = strict.body(request, CredentialsSerializer)
         try:
             user = authenticate(request._request, **credentials)
-        except TooManyAttemptsError as refused:
-            raise Throttled(refused.seconds, detail="Too many wrong passwords.") from refused
+        except TooManyAttemptsError as error:
+            raise Throttled(error.seconds, detail="Too many wrong passwords.") from error
         if user is None:
             raise AuthenticationFailed("Wrong username or password.")
         try:
@@ -73,19 +73,19 @@ class TokensView(StrictView):
 
     @extend_schema(operation_id="v1_auth_token_destroy_all", responses={204: None})
     def delete(self, request: Request) -> Response:
-        """Revoke all of one's own tokens, the one that asks for it too."""
+        """Revoke all of your tokens, including the one that authenticates this request."""
         tokens.of(request.user).delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class TokenView(StrictView):
-    """One token of one's own."""
+    """One of your tokens."""
 
     permission_classes = [IsAuthenticated]
 
     @extend_schema(responses={204: None, 404: OpenApiResponse(description="No live token of yours has this key.")})
     def delete(self, request: Request, key: str) -> Response:
-        """Revoke the token with this key. Connections that were opened with it are closed within a minute."""
+        """Revoke the token with this key. Connections opened with it are closed within a minute."""
         revoked, _ = tokens.of(request.user).filter(token_key=key).delete()
         if not revoked:
             raise NotFound("No live token of yours has this key. GET auth/token/ lists them.")
