@@ -1,4 +1,4 @@
-/** One metal on the board. */
+/** The card of one metal on the board. */
 
 import * as format from "./board-format.js";
 import { measureOf } from "./board-measure.js";
@@ -96,7 +96,7 @@ export class Card {
    * @param {boolean} connected
    * @param {Mark|null} atBest  The mark of a price without any other: `live`, `close`, or null while it is unknown.
    */
-  tick(now, connected, atBest) {
+  refresh(now, connected, atBest) {
     /** @type {Mark[]} */
     const marks = connected ? this.marks : ["unconnected", ...this.marks];
     const shown = this.#quote ? (marks.length ? marks : atBest ? [atBest] : []) : [];

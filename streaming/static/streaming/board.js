@@ -1,6 +1,6 @@
 /**
- * The board at `/`: live prices of the metals that the reader picks. What it says of a price is true of that price at
- * that moment: where it comes from, how old it is, and whether it is being kept up to date.
+ * The board at `/`: live prices of the metals that the reader picks. It shows of each price, at any moment, its source, its
+ * age, and whether it is kept up to date.
  */
 
 import { Card, write } from "./board-card.js";
@@ -16,13 +16,13 @@ import { convert } from "./units.js";
 /** @typedef {{unit: HTMLSelectElement, purity: HTMLSelectElement, card: HTMLTemplateElement}} Controls */
 
 const SECOND = 1_000;
-/** What mends itself sooner is shown by the indicator and the cards, but is not worth a banner. */
+/** A shorter interruption is shown by the indicator and the cards, but not in a notice. */
 const SHORT_INTERRUPTION = 5 * SECOND;
-/** An announced restart is nothing to worry about, unless it takes longer than this. */
+/** A longer restart than this is shown as a lost connection. */
 const LONG_RESTART = 60 * SECOND;
 const MOVES_LISTED = 5;
-/** A server that is full, or was sent too much, may take the board in again after its rate window. */
-const AFTER_A_REFUSAL = 65 * SECOND;
+/** A server that is full, or was sent too much, may accept the board after its rate window. */
+const AFTER_REJECTION = 65 * SECOND;
 const PICK = "swarna.metals";
 const EXAMPLE =
   "No live source answers. These are old prices that came with the installation, and that staff have not replaced: " +
@@ -37,14 +37,14 @@ const metals = /** @type {Metal[]} */ (Object.keys(symbols));
 let measure = offerMeasures(page.unit, page.purity, express);
 const cards = new Map(metals.map((metal) => [metal, new Card(metal, symbols[metal], page.card, measure)]));
 const picked = new Set(rememberedPick());
-// A board on a wall has nobody who would press a button: it does not give up.
+// Never give up: a board on a wall has nobody to press a button.
 const client = new SwarnaClient("/ws/prices/", { maxReconnectAttempts: Infinity });
 
 /** @type {[change: Move, publishedAt: number][]}  The newest first. */
 const moves = [];
 /** @type {number|null} */
 let lastUpdate = null;
-// By the steady clock: the reader's own may be put back, and the notices with it.
+// By the steady clock, since the reader's wall clock may be set back.
 let connectedUntil = performance.now();
 let restartsUntil = 0;
 let retryAt = 0;
@@ -58,18 +58,18 @@ clearPrices();
 showMeasure();
 page.reconnect.addEventListener("click", () => client.connect());
 client.addEventListener("prices", ({ detail }) => showPrices(detail));
-client.addEventListener("status", tick);
+client.addEventListener("status", refresh);
 client.addEventListener("connection", ({ detail }) => {
   const { state, why, delay = 0 } = detail;
   clearTimeout(nextTry);
-  if (why === "refused") nextTry = setTimeout(() => client.connect(), AFTER_A_REFUSAL);
+  if (why === "refused") nextTry = setTimeout(() => client.connect(), AFTER_REJECTION);
   if (state === "waiting") retryAt = performance.now() + delay;
   if (why === "restart") restartsUntil = retryAt + Math.min(SHORT_INTERRUPTION, LONG_RESTART - delay);
-  tick();
+  refresh();
 });
 client.subscribe([...picked]);
 client.connect();
-setInterval(tick, SECOND);
+setInterval(refresh, SECOND);
 
 /** @param {import("./swarna-client.js").Prices} update */
 function showPrices({ data, changes, message }) {
@@ -81,13 +81,13 @@ function showPrices({ data, changes, message }) {
     moves.length = Math.min(moves.length, MOVES_LISTED);
     showMoves();
   }
-  tick();
+  refresh();
 }
 
-/** Brings up to date what depends on the time or the connection. */
-function tick() {
+/** Shows anew what depends on the time or the connection. */
+function refresh() {
   if (client.connected) connectedUntil = performance.now();
-  for (const [metal, card] of cards) card.tick(client.serverTime, client.connected, markAtBest(metal));
+  for (const [metal, card] of cards) card.refresh(client.serverTime, client.connected, markAtBest(metal));
   showConnection(client.connection);
   write(page.market, marketText(client.status));
   showNotices(notices());
@@ -247,7 +247,7 @@ function showMeasure() {
   write(page.measure, format.measure(measure));
 }
 
-// --- which metals are watched ----------------------------------------------------------------------------------------
+// --- the picked metals -----------------------------------------------------------------------------------------------
 
 /** @param {Metal} metal */
 function pickerOption(metal) {
@@ -272,7 +272,7 @@ function pick(metal, wanted) {
   }
   showPicked();
   rememberPick();
-  tick();
+  refresh();
 }
 
 function showPicked() {
@@ -284,7 +284,7 @@ function clearPrices() {
   for (const card of cards.values()) card.show(null);
 }
 
-/** The metals picked last time that are still listed; all of them where there are none. */
+/** The metals picked last time that are still listed; all if there are none. */
 function rememberedPick() {
   const remembered = /** @type {Metal[]} */ ((recall(PICK) ?? "").split(" ")).filter((metal) => metals.includes(metal));
   return remembered.length ? remembered : metals;

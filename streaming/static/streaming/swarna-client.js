@@ -7,32 +7,32 @@
  */
 
 const SUBPROTOCOL = "swarnaai-v1";
-/** Before a token this is a subprotocol too: a browser lets a page set no header of a WebSocket. */
+/** Prefix of a token sent as a subprotocol: a page cannot set headers of a WebSocket. */
 const BEARER = "swarnaai.bearer.";
-/** What the name of a subprotocol may be made of (RFC 9110, `token`). */
+/** The syntax of a subprotocol's name (RFC 9110, `token`). */
 const SUBPROTOCOL_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 
-/** Close codes of RFC 6455 and one of our own, for a server that has gone silent. */
+/** Close codes of RFC 6455, and our own for a server that is silent. */
 const NORMAL = 1000;
 const POLICY = 1008;
 const SILENT = 4000;
-/** The reason for a 1008 that no waiting mends. */
+/** The reason of a 1008 that needs another token. */
 const UNAUTHORIZED = "Unauthorized";
 
-/** Marks our `subscribe` with `since`, so that its answer is known from others. */
+/** The `id` of a `subscribe` with `since`, which identifies its answer. */
 const RESUME = "resume";
 
-/** The server allows 10 messages a minute; these are for changes of subscription, the rest is for heartbeats. */
+/** Of the 10 messages a minute that the server allows; the others are for heartbeats. */
 const SUBSCRIPTION_MESSAGES_A_MINUTE = 5;
 const SECOND = 1_000;
 const MINUTE = 60_000;
 
-/** No server means to send a page away for longer, and a timer past 2^31 ms would fire at once. */
+/** A server does not announce a longer restart, and a timer beyond 2^31 ms would fire at once. */
 const LONGEST_RESTART = 5 * MINUTE;
 
 /** @typedef {"gold"|"silver"|"platinum"|"palladium"} Metal */
 /** @typedef {"1m"|"5m"|"15m"|"1h"|"1d"} Interval  Of a candle. */
-/** @typedef {"live"|"stale"|"fallback"|"simulated"|"down"} Feed  What kind of price is shown. */
+/** @typedef {"live"|"stale"|"fallback"|"simulated"|"down"} Feed  The kind of price that is shown. */
 /** @typedef {string|number|boolean|null} Scalar */
 
 /**
@@ -46,16 +46,16 @@ const LONGEST_RESTART = 5 * MINUTE;
  * @property {number|null} previousClose
  * @property {string} timestamp  When the source quoted it.
  * @property {string} source  A provider, `fallback` or `simulated`.
- * @property {boolean} stale  Whether it is older than the freshness limit.
+ * @property {boolean} stale  True if it is older than the freshness limit.
  * @property {number} [bid]
  * @property {number} [ask]
  * @property {boolean} [example]  True for a fallback that no member of staff has entered or confirmed.
  */
 
-/** @typedef {{[metal in Metal]?: Quote}} Quotes  By metal; one that has no price is not there. */
+/** @typedef {{[metal in Metal]?: Quote}} Quotes  By metal, without those that have no price. */
 
 /**
- * @typedef {object} Move  A significant move between two prices, one after the other.
+ * @typedef {object} Move  A significant move between two consecutive prices.
  * @property {Metal} metal
  * @property {number} oldPrice
  * @property {number} newPrice
@@ -64,15 +64,15 @@ const LONGEST_RESTART = 5 * MINUTE;
  */
 
 /**
- * @typedef {object} Candle  What a price did from `start` until before `end`.
+ * @typedef {object} Candle  The prices from `start` until before `end`.
  * @property {string} start
  * @property {string} end
  * @property {number} open
  * @property {number} high
  * @property {number} low
  * @property {number} close
- * @property {number} ticks  Of how many prices it was made.
- * @property {boolean} closed  Whether it stays as it is.
+ * @property {number} ticks  How many prices it was made of.
+ * @property {boolean} closed  True once it is final.
  */
 
 /** @typedef {{[metal in Metal]?: {[interval in Interval]?: Candle[]}}} Candles */
@@ -84,17 +84,17 @@ const LONGEST_RESTART = 5 * MINUTE;
  * @property {Move[]} changes
  * @property {Candles} [candles]
  * @property {string} timestamp  When it was published.
- * @property {string} epoch  The history that `seq` is of.
+ * @property {string} epoch  The history that `seq` counts.
  * @property {number} seq
- * @property {boolean} snapshot  Whether this is the state, and not what follows the last update.
+ * @property {boolean} snapshot  True for all current prices, false for those that follow the last update.
  * @property {string} currency
  * @property {string} unit
  */
 
 /**
- * @typedef {object} Status  The server's message of what is being shown.
+ * @typedef {object} Status  The server's message about the shown prices.
  * @property {"status"} type
- * @property {Feed} feed  That of the least real metal.
+ * @property {Feed} feed  That of the metal with the least reliable price.
  * @property {"open"|"closed"} market
  * @property {string} nextChange  When the market opens or closes next.
  * @property {string|null} source
@@ -104,7 +104,7 @@ const LONGEST_RESTART = 5 * MINUTE;
  */
 
 /**
- * @typedef {object} Subscribed  The server's word on what it sends from now on.
+ * @typedef {object} Subscribed  The server's confirmation of a subscription.
  * @property {"subscribed"|"unsubscribed"} type
  * @property {Metal[]} metals
  * @property {number|null} interval
@@ -114,7 +114,7 @@ const LONGEST_RESTART = 5 * MINUTE;
  */
 
 /**
- * @typedef {object} Rejection  Why a message of ours was not acted upon, or the server's could not be read.
+ * @typedef {object} Rejection  The reason why a message was rejected by the server, or could not be read here.
  * @property {string} code
  * @property {string} message
  * @property {Scalar} [id]
@@ -126,21 +126,21 @@ const LONGEST_RESTART = 5 * MINUTE;
 /** @typedef {{epoch: string|null, seq: number}} Position */
 /** @typedef {"subscribe"|"unsubscribe"} Choice */
 /** @typedef {Metal|"*"} Named */
-/** @typedef {{type: Choice, metals: Named[], since?: number, epoch?: string, id?: Scalar}} Told */
+/** @typedef {{type: Choice, metals: Named[], since?: number, epoch?: string, id?: Scalar}} Request */
 
 /**
  * @typedef {object} Options  All times in milliseconds.
- * @property {string|null} token  Credential that the server is shown; see `authenticate` for another one later.
- * @property {number|null} interval  At most one update in this time, merged from all that there were; a whole number.
+ * @property {string|null} token  Credential for the server; `authenticate` replaces it later.
+ * @property {number|null} interval  At most one update, merged, in this time; a whole number.
  * @property {Interval[]|null} candles  Intervals of candles that come with each update, such as `["1m", "1d"]`.
  * @property {number} heartbeatInterval  Silence after which the client sends a `ping`.
- * @property {number} heartbeatTimeout  Silence after the ping that counts as a lost connection.
+ * @property {number} heartbeatTimeout  Silence after the ping after which the connection counts as lost.
  * @property {number} connectTimeout  How long a connection may take to open.
- * @property {number} reconnectDelay  Wait before the first retry; each further one waits twice as long.
- * @property {number} maxReconnectDelay  The longest such wait.
- * @property {number} maxReconnectAttempts  Retries without a price in between before it gives up; may be Infinity.
- * @property {number} jitter  Each wait is lengthened by a random share of up to this (0.25: a quarter), so that the
- *   pages which lost one server do not all return in the same instant. 0 for exact waits.
+ * @property {number} reconnectDelay  Delay of the first retry; it doubles with each further one.
+ * @property {number} maxReconnectDelay  The longest such delay.
+ * @property {number} maxReconnectAttempts  Retries without a price before the client gives up; may be Infinity.
+ * @property {number} jitter  The largest random share (0.25: a quarter) by which each delay is lengthened, so that the
+ *   pages that lost a server do not all return at once. 0 for exact delays.
  */
 
 /** @type {Options} */
@@ -158,24 +158,23 @@ const DEFAULTS = {
 };
 
 /**
- * @typedef {object} Connection  What `client.connection` and the `connection` event hold.
+ * @typedef {object} Connection  The value of `client.connection` and the detail of the `connection` event.
  * @property {"idle"|"connecting"|"open"|"waiting"|"closed"} state
- * @property {number} [attempt]  `connecting`, `waiting`: which retry this is, from 1; 0 is none, also when the server
- *   announced its restart.
+ * @property {number} [attempt]  `connecting`, `waiting`: the number of the retry, from 1; 0 for the first connection and
+ *   after an announced restart.
  * @property {number} [delay]  `waiting`: milliseconds from the start of the wait to the retry.
- * @property {number} [retryAt]  `waiting`: the same as a time, comparable with `Date.now()`.
- * @property {number} [code]  `waiting`, `closed`: the close code; 1006 where the network failed, 4000 where the server
- *   fell silent.
- * @property {string} [reason]  `waiting`, `closed`: the server's words, or ours; may be empty.
- * @property {"restart"|"page"|"unauthorized"|"refused"|"gave up"} [why]  `waiting`: `restart` where the server said
- *   that it restarts and when to come back. `closed`: `close()` was called; the server wants a credential, or another
- *   one, and is not tried again until `authenticate()` or `connect()`; it closed with another 1008 and is not tried
- *   again until `connect()`; or the retries are used up, and it resumes when the device comes online or the page into
- *   view.
+ * @property {number} [retryAt]  `waiting`: the time of the retry, comparable with `Date.now()`.
+ * @property {number} [code]  `waiting`, `closed`: the close code; 1006 if the network failed, 4000 if the server was
+ *   silent.
+ * @property {string} [reason]  `waiting`, `closed`: the reason, as the server or this client gives it; may be empty.
+ * @property {"restart"|"page"|"unauthorized"|"refused"|"gave up"} [why]  `waiting`: `restart` if the server announced its
+ *   restart. `closed`: `page` after `close()`; `unauthorized` if the server requires a token, or another one, with no
+ *   retry until `authenticate()` or `connect()`; `refused` after another 1008, with no retry until `connect()`; `gave up`
+ *   after the last retry, until the device comes online or the page into view.
  */
 
 /**
- * @typedef {object} Prices  What a `prices` event brings.
+ * @typedef {object} Prices  The detail of a `prices` event.
  * @property {Quotes} data
  * @property {Move[]} changes
  * @property {Candles} candles
@@ -185,7 +184,7 @@ const DEFAULTS = {
 /** @typedef {{prices: Prices, status: Status, subscribed: Subscribed, connection: Connection, error: Rejection}} Events */
 
 /**
- * @typedef {object} Dispatcher  An EventTarget whose events are known by name.
+ * @typedef {object} Dispatcher  An EventTarget with typed events.
  * @property {<T extends keyof Events>(type: T, listener: (event: CustomEvent<Events[T]>) => void,
  *   options?: boolean|AddEventListenerOptions) => void} addEventListener
  * @property {<T extends keyof Events>(type: T, listener: (event: CustomEvent<Events[T]>) => void,
@@ -195,18 +194,18 @@ const DEFAULTS = {
 
 /**
  * Events, each a CustomEvent:
- * - `prices`, detail `{data, changes, candles, message}`: the quotes by metal, complete for what is subscribed; the
- *   significant moves since the last update (often none); candles by metal and interval, where the options ask for any;
- *   and the whole message, with `currency`, `unit`, `timestamp`, `seq`.
- *   Each move is in `changes` once. After a reconnect they are all that were missed, where the server still holds them:
- *   where not, or where its database was put back meanwhile (`message.epoch` is another one), `message.snapshot` is true.
- *   A metal that was added meanwhile brings those since the loss along.
- *   The last candle of each interval is live: put each one in the place of the one that you have with its `start`.
+ * - `prices`, detail `{data, changes, candles, message}`: the quotes of all subscribed metals; the significant moves
+ *   since the last update (often none); candles by metal and interval, if the options name intervals; and the whole
+ *   message, with `currency`, `unit`, `timestamp`, `seq`.
+ *   Each move is in `changes` once. After a reconnect these are all missed moves, if the server still has them: if not,
+ *   or if its database was restored meanwhile (another `message.epoch`), `message.snapshot` is true. For a metal that was
+ *   added meanwhile, they include those since the connection was lost.
+ *   The last candle of each interval is live: replace the candle with the same `start` by each new one.
  * - `status`, detail: the server's `status` message (`feed`, `market`, `nextChange`, `metals`, …).
- * - `subscribed`, detail `{metals, interval, …}`: what the server sends from now on, as it confirmed it.
+ * - `subscribed`, detail `{metals, interval, …}`: the subscription that the server confirmed.
  * - `connection`, detail: a {@link Connection}.
- * - `error`, detail `{code, message}`: the server rejected a message of ours, or (`unreadable_message`) sent one that
- *   cannot be read. The connection goes on.
+ * - `error`, detail `{code, message}`: the server rejected a message, or (`unreadable_message`) sent an unreadable one.
+ *   The connection stays open.
  */
 export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarget) {
   #url;
@@ -222,18 +221,18 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
   /** @type {AbortController|null} */
   #pageEvents = null;
   /**
-   * The one thing waited for: that it opens, that it speaks, that it answers a ping, or that a retry is due.
+   * The timer of the current state: until it opens, until the next ping, until its answer, or until the next retry.
    * @type {ReturnType<typeof setTimeout>|undefined}
    */
   #timer;
-  /** @type {ReturnType<typeof setInterval>|undefined}  Looks at the clock on the wall while there is a connection. */
+  /** @type {ReturnType<typeof setInterval>|undefined}  Checks the wall clock while connected. */
   #watch;
   /** @type {Connection} */
   #connection = Object.freeze({ state: "idle" });
   #attempt = 0;
   /** @type {number|null} */
   #restartDelay = null;
-  /** Whether a restart was waited for since the last price: a server that sends nothing but its restarts is failing. */
+  /** True after an announced restart, until the next price: a server that only announces restarts is failing. */
   #restarted = false;
   #lastHeard = new Moment();
   #pinging = false;
@@ -242,14 +241,14 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
   #clockOffset = null;
   #selection = new Selection();
   #subscriptions = new Subscriptions((choice) => this.#sendChoice(choice));
-  /** Whether this connection was told to send all metals, though the page has not called `subscribe`. */
-  #toldAll = false;
-  /** Whether the page asked for metals that no snapshot has come for since. */
+  /** True if this connection was sent `subscribe` to all metals, though the page has not called `subscribe`. */
+  #sentAll = false;
+  /** True if the page has subscribed to metals since the last snapshot. */
   #grown = false;
   #continuity = new Continuity();
   /** @type {Quotes} */
   #prices = {};
-  /** @type {string|null}  Where the prices are from: the history of the server's numbers, and the number in it. */
+  /** @type {string|null}  The position of the prices: the server's epoch, and `seq` in it. */
   #epoch = null;
   #seq = -Infinity;
   /** @type {Status|null} */
@@ -260,7 +259,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
   /**
    * @param {string|URL} url  `ws:`, `wss:`, `http:`, `https:`, or relative to the page.
    * @param {Partial<Options>} [options]
-   * @throws {SyntaxError|TypeError} where the URL cannot be a WebSocket's, or an option cannot be sent.
+   * @throws {SyntaxError|TypeError} if the URL is not a WebSocket's, or an option cannot be sent.
    */
   constructor(url, options = {}) {
     super();
@@ -272,8 +271,8 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
   }
 
   /**
-   * The latest quote of each subscribed metal. They outlive the connection, and a server that has lost them: show them as
-   * live only if `connected`, and unless `status.feed` is `down`.
+   * The latest quote of each subscribed metal. They are kept when the connection, or the server's database, is lost: show
+   * them as live only if `connected`, and unless `status.feed` is `down`.
    */
   get prices() {
     return this.#prices;
@@ -284,7 +283,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     return this.#status;
   }
 
-  /** Milliseconds from one update to the next at least, as the server confirmed it; null while there are none. */
+  /** The least time between updates in milliseconds, as the server confirmed it; null for none. */
   get interval() {
     return this.#interval;
   }
@@ -298,14 +297,14 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     return this.#connection;
   }
 
-  /** The server's clock in milliseconds, as near as its messages tell; for the age of a quote. */
+  /** The server's time in milliseconds, estimated from its messages; for the age of a quote. */
   get serverTime() {
     return this.#clockOffset === null ? Date.now() : performance.now() + this.#clockOffset;
   }
 
   /**
-   * Connects, and from then on reconnects. While it waits for a retry or after it has closed: tries anew, at once.
-   * Does nothing while connecting or connected.
+   * Connects, and from then on reconnects. While waiting for a retry or after closing, tries again at once; while
+   * connecting or connected, does nothing.
    * @throws {DOMException} SecurityError, for a `ws:` URL in an `https:` page.
    */
   connect() {
@@ -317,34 +316,34 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
   }
 
   /**
-   * Takes another token (null: none) for every connection from now on. Where the server refused the last one, connects
-   * with it at once. Where there is a connection it stays, and is replaced when the server ends it as unauthorized.
+   * Uses another token (null: none) for all further connections. If the server rejected the last token, connects at
+   * once. An open connection stays, and is replaced when the server closes it as unauthorized.
    * @param {string|null} token
-   * @throws {TypeError} where it holds what a subprotocol's name may not.
+   * @throws {TypeError} if it has characters that a subprotocol's name may not have.
    */
   authenticate(token) {
     this.#token = sendableToken(token);
     if (this.#connection.why === "unauthorized" && this.#token !== this.#shownToken) this.connect();
   }
 
-  /** Closes, with all timers; no event follows `closed`. May be called at any time, also again; `connect` undoes it. */
+  /** Closes the connection and stops all timers; no event follows `closed`. `connect` starts again. */
   close() {
-    // They are watched from `connect` to the end of it all.
+    // The page is watched from `connect` until the client is closed.
     if (this.#pageEvents) this.#finish({ code: NORMAL, reason: "Closed by the page", why: "page" });
   }
 
   /**
-   * Asks for these metals. At first all are sent: the first call narrows them to its own, later calls add.
-   * Connected or not: the choice is kept, and made again after a reconnect. Changes in quick succession go out together
-   * where the server's rate limit demands it.
+   * Subscribes to metals. All are sent at first: the first call narrows them to its own, later calls add.
+   * The subscription is kept while disconnected, and restored on each connection. Changes in quick succession are sent
+   * together to stay within the server's rate limit.
    * @param {Named[]} metals  Names, or `["*"]` for all.
-   * @throws {TypeError} unless it is a non-empty array of names.
+   * @throws {TypeError} if it is not a non-empty array of names.
    */
   subscribe(metals) {
     this.#select("subscribe", metals);
   }
 
-  /** Asks for these metals no longer; see `subscribe`. @param {Named[]} metals @throws {TypeError} */
+  /** Unsubscribes from metals; see `subscribe`. @param {Named[]} metals @throws {TypeError} */
   unsubscribe(metals) {
     this.#select("unsubscribe", metals);
   }
@@ -357,8 +356,8 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     this.#prices = this.#selection.of(this.#prices);
     if (type === "subscribe") this.#grown = true;
     if (!this.connected) return;
-    // To this server that is no first `subscribe`: it would add.
-    if (narrows && this.#toldAll) this.#subscriptions.change("unsubscribe", ["*"]);
+    // The server has had a `subscribe` already, so that this one would add.
+    if (narrows && this.#sentAll) this.#subscriptions.change("unsubscribe", ["*"]);
     this.#subscriptions.change(type, metals);
   }
 
@@ -380,36 +379,36 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
   #opened() {
     this.#clockOffset = null;
     this.#lastHeard = new Moment();
-    // Not every device says that it slept. In a page out of view timers are late by themselves.
+    // Not every device announces that it slept. In a hidden page, timers are late anyway.
     this.#watch = setInterval(() => globalThis.document?.hidden || this.#leaveTheDead(), SECOND);
-    // Not only to see that someone is there: the answer tells the server's time, which a snapshot does not.
+    // The answer brings the server's time, which a snapshot does not.
     this.#ping();
     this.#restore();
     this.#enter({ state: "open" });
   }
 
-  /** Tells a new connection what is wanted, and from where on. */
+  /** Sends a new connection the subscription, and the position to resume from. */
   #restore() {
     const { since, epoch } = this.#continuity;
     const matters = since !== null || this.#options.interval !== null || this.#options.candles !== null;
     const choices = this.#selection.toRestore(matters);
-    this.#toldAll = !this.#selection.subscribed && choices.some(([type]) => type === "subscribe");
+    this.#sentAll = !this.#selection.subscribed && choices.some(([type]) => type === "subscribe");
     for (const [type, metals] of choices) {
       const resumes = type === "subscribe" && since !== null;
-      if (resumes) this.#continuity.ask();
+      if (resumes) this.#continuity.request();
       const its = epoch !== null && { epoch };
-      this.#subscriptions.tell(resumes ? { type, metals, since, ...its, id: RESUME } : { type, metals });
+      this.#subscriptions.send(resumes ? { type, metals, since, ...its, id: RESUME } : { type, metals });
     }
   }
 
-  /** @param {Told} choice */
+  /** @param {Request} choice */
   #sendChoice(choice) {
     const { interval, candles } = this.#options;
     const how = { ...(interval !== null && { interval }), ...(candles !== null && { candles }) };
     this.#send(choice.type === "subscribe" ? { ...choice, ...how } : choice);
   }
 
-  /** Any message shows that the server lives; only silence is worth a ping. */
+  /** Any message proves the connection, so a ping is due only after silence. */
   #heard() {
     this.#lastHeard = new Moment();
     this.#pinging = false;
@@ -458,7 +457,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
         this.#confirmed(message);
         break;
       case "error":
-        if (message.id === RESUME) this.#continuity.refuse();
+        if (message.id === RESUME) this.#continuity.reject();
         this.#emit("error", message);
         break;
       // A pong carries nothing to act on, and a newer server may send types that this client does not know.
@@ -467,15 +466,15 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
 
   /** @param {PriceUpdate} message */
   #updated(message) {
-    // Only now is the connection good for anything: a server that accepts and closes again must not be hammered.
+    // Only prices reset the retries: a server that accepts and closes at once must not be hammered.
     this.#attempt = 0;
     this.#restarted = false;
     const { data, changes = [], candles = {}, epoch = this.#epoch, seq = this.#seq, snapshot = false } = message;
-    // Prices go back only with a snapshot, or to another history: the server's database may have been put back. But what
-    // precedes the answer to `since` may be from a server that has not caught up.
+    // Prices go back only with a snapshot or another epoch, as the server's database may have been restored. But an
+    // update before the answer to `since` may come from a server that has not caught up.
     const isOther = this.#epoch !== null && epoch !== this.#epoch;
     const goesBack = isOther || (seq < this.#seq && snapshot);
-    const isOld = goesBack ? this.#continuity.asks : seq < this.#seq;
+    const isOld = goesBack ? this.#continuity.isPending : seq < this.#seq;
     const position = { epoch, seq };
     const moves = this.#continuity
       .take(changes, position, snapshot)
@@ -499,14 +498,14 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     this.#interval = message.interval ?? null;
     if (message.id === RESUME) {
       this.#continuity.answer();
-      // Resumed, a server sends only what is new: not the price of a metal that was added while it was away.
+      // A server that resumes sends only news, not the price of a metal that was added while it was away.
       if (this.#grown) for (const choice of this.#selection.toRestore(true)) this.#subscriptions.change(...choice);
     }
     this.#emit("subscribed", message);
   }
 
   /**
-   * Of the messages that are written as they are sent, the least delayed one tells the server's clock best.
+   * Estimates the server's clock by the least delayed message, of those with the time at which they were sent.
    * @param {Message} message
    */
   #compareClocks(message) {
@@ -515,11 +514,11 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     const offset = Date.parse(message.timestamp) - performance.now();
     if (Number.isNaN(offset)) return;
     const known = this.#clockOffset ?? -Infinity;
-    // So late no answer is: the server's clock was put back. An update may be: then it is asked for one.
-    const seemsPutBack = known - offset > this.#options.heartbeatTimeout + (this.#interval ?? 0);
-    if (!isAnswer && seemsPutBack && this.#mayPing) this.#ping();
-    const wasPutBack = isAnswer && known - offset > this.#options.heartbeatTimeout;
-    this.#clockOffset = wasPutBack ? offset : Math.max(offset, known);
+    // A pong is never that late: the server's clock was set back. An update may be, so a ping checks it.
+    const seemsSetBack = known - offset > this.#options.heartbeatTimeout + (this.#interval ?? 0);
+    if (!isAnswer && seemsSetBack && this.#mayPing) this.#ping();
+    const wasSetBack = isAnswer && known - offset > this.#options.heartbeatTimeout;
+    this.#clockOffset = wasSetBack ? offset : Math.max(offset, known);
   }
 
   /** @param {number} code @param {string} reason */
@@ -531,7 +530,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     } else if (isRestart) {
       this.#restarted = true;
       this.#letGo();
-      // What the server names is already spread over its clients.
+      // The server has spread the delays over its clients.
       this.#retryAfter(restartDelay, { code, reason, why: "restart" });
     } else if (this.#attempt >= this.#options.maxReconnectAttempts) {
       this.#letGo();
@@ -576,7 +575,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     this.#enter({ state: "closed", ...end });
   }
 
-  /** Leaves the socket to close by itself: where the server is gone, its `close` event can be a minute away. */
+  /** Drops the socket without waiting for its `close` event, which can take a minute if the server is gone. */
   #letGo() {
     clearTimeout(this.#timer);
     clearInterval(this.#watch);
@@ -597,19 +596,19 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     globalThis.document?.addEventListener("visibilitychange", () => document.hidden || this.#wake(), { signal });
   }
 
-  /** A device that slept may hold a dead connection that looks open, since its timers slept too. */
+  /** After a sleep, in which timers stood still too, a connection that looks open may be dead. */
   #wake() {
-    const isDoubtful = this.#lastHeard.passed > this.#options.heartbeatTimeout;
+    const isQuiet = this.#lastHeard.passed > this.#options.heartbeatTimeout;
     if (this.#connection.state === "closed") this.connect();
-    else if (!this.#leaveTheDead() && isDoubtful && this.#mayPing) this.#ping();
+    else if (!this.#leaveTheDead() && isQuiet && this.#mayPing) this.#ping();
   }
 
-  /** Whether a `ping` that no silence asks for may go out: they must not use up what the server lets a client send. */
+  /** True if a `ping` without silence may be sent: these must stay within the server's rate limit. */
   get #mayPing() {
     return this.connected && !this.#pinging && this.#lastPinged.passed > this.#options.heartbeatInterval;
   }
 
-  /** Opens another connection where the one that is open has been silent for longer than a heartbeat bears. */
+  /** Replaces an open connection that has been silent for longer than a heartbeat, and returns true if it did. */
   #leaveTheDead() {
     const { heartbeatInterval, heartbeatTimeout } = this.#options;
     const wasSilent = this.#lastHeard.passed > heartbeatInterval + heartbeatTimeout;
@@ -639,11 +638,11 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
   }
 }
 
-/** Which metals the page wants, by the server's rules: all; its first `subscribe` narrows, later ones add. */
+/** The subscription of the page, by the server's rules: all metals; the first `subscribe` narrows, later ones add. */
 class Selection {
   #subscribed = false;
   #narrowed = false;
-  /** @type {Set<Named>}  What is wanted when narrowed, else what is not. */
+  /** @type {Set<Named>}  The subscribed metals if narrowed, else the others. */
   #metals = new Set();
 
   /** @param {Named[]} metals */
@@ -660,12 +659,12 @@ class Selection {
     this.#mark(metals, !this.#narrowed);
   }
 
-  /** Whether the page has ever called `subscribe`. */
+  /** True once the page has called `subscribe`. */
   get subscribed() {
     return this.#subscribed;
   }
 
-  /** Whether this would be the first `subscribe`, and not to all. @param {Choice} type @param {Named[]} metals */
+  /** Returns true for the first `subscribe` that is not to all. @param {Choice} type @param {Named[]} metals */
   isNarrowedBy(type, metals) {
     return type === "subscribe" && !this.#subscribed && !metals.includes("*");
   }
@@ -676,7 +675,7 @@ class Selection {
   }
 
   /**
-   * Those entries of an object by metal that are wanted: what was on its way when the page chose is not shown.
+   * The entries of an object by metal that are subscribed; others may still have been on their way.
    * @template {object} T
    * @param {T} byMetal
    * @returns {T}
@@ -687,8 +686,8 @@ class Selection {
   }
 
   /**
-   * What a new connection is to be told, as `[type, metals]`, so that later choices mean to it what they mean here;
-   * with a `subscribe` in any case where the page wants metals and `insist` is true.
+   * The messages, as `[type, metals]`, that give a new connection this subscription, so that later changes have the same
+   * meaning for both; with `insist`, a `subscribe` in any case if the page wants metals.
    * @param {boolean} insist
    * @returns {[Choice, Named[]][]}
    */
@@ -716,21 +715,21 @@ class Selection {
 }
 
 /**
- * Sees to it that each move is handed out once, whatever happens to the connection.
+ * Passes each move on once, across connections.
  *
- * A new connection begins with a snapshot, and maybe updates, before the server has read `since`. Their moves are held:
- * the answer to `since` repeats them, unless it is a snapshot.
+ * A new connection begins with a snapshot, and maybe updates, before the server has read `since`. Their moves are kept
+ * back: the answer to `since` repeats them, unless it is a snapshot.
  */
 class Continuity {
   /**
-   * The `seq` up to which every move was handed out, or is beyond reach; null where the server gave none.
+   * The `seq` up to which every move was passed on, or is lost; null if the server gave none.
    * @type {number|null}
    */
   #since = null;
-  /** @type {string|null}  The history that it is of; null where the server gave none. */
+  /** @type {string|null}  The epoch of `#since`; null if the server gave none. */
   #epoch = null;
-  /** @type {{held: Move[], isAnswered: boolean, isRefused: boolean}|null} */
-  #question = null;
+  /** @type {{kept: Move[], isAnswered: boolean, isRejected: boolean}|null} */
+  #resume = null;
 
   get since() {
     return this.#since;
@@ -740,33 +739,33 @@ class Continuity {
     return this.#epoch;
   }
 
-  /** Whether the answer to `since` is still to come. */
-  get asks() {
-    return this.#question !== null && !this.#question.isAnswered;
+  /** True until the answer to `since`. */
+  get isPending() {
+    return this.#resume !== null && !this.#resume.isAnswered;
   }
 
-  /** `since` goes out on this connection. */
-  ask() {
-    this.#question = { held: [], isAnswered: false, isRefused: false };
+  /** `since` is sent on this connection. */
+  request() {
+    this.#resume = { kept: [], isAnswered: false, isRejected: false };
   }
 
-  /** The server has read it: its next update holds all that was missed, or is a snapshot. */
+  /** The server has read `since`: its next update has all missed moves, or is a snapshot. */
   answer() {
-    if (this.#question) this.#question.isAnswered = true;
+    if (this.#resume) this.#resume.isAnswered = true;
   }
 
-  /** The server will not do it: its updates go on from where the connection began. */
-  refuse() {
-    if (this.#question) Object.assign(this.#question, { isAnswered: true, isRefused: true });
+  /** The server has rejected `since`: its updates continue from the begin of the connection. */
+  reject() {
+    if (this.#resume) Object.assign(this.#resume, { isAnswered: true, isRejected: true });
   }
 
-  /** The connection is gone: what was held is asked for again on the next. */
+  /** The connection is lost: the next one requests the kept moves again. */
   interrupt() {
-    this.#question = null;
+    this.#resume = null;
   }
 
   /**
-   * The moves to hand out with an update.
+   * Returns the moves to pass on with an update.
    * @param {Move[]} changes
    * @param {Position} position
    * @param {boolean} snapshot
@@ -774,73 +773,73 @@ class Continuity {
   take(changes, { epoch, seq }, snapshot) {
     const isOfThis = this.#epoch === null || epoch === this.#epoch;
     if (this.#since !== null && isOfThis && seq <= this.#since && !snapshot) return [];
-    const question = this.#question;
-    if (question && !question.isAnswered) {
-      question.held.push(...changes);
+    const resume = this.#resume;
+    if (resume && !resume.isAnswered) {
+      resume.kept.push(...changes);
       return [];
     }
-    this.#question = null;
+    this.#resume = null;
     this.#since = Number.isSafeInteger(seq) ? seq : null;
     this.#epoch = typeof epoch === "string" ? epoch : null;
-    return question && (snapshot || question.isRefused) ? [...question.held, ...changes] : changes;
+    return resume && (snapshot || resume.isRejected) ? [...resume.kept, ...changes] : changes;
   }
 }
 
-/** Tells the server what changed in the selection: at once, or merged once its rate limit allows a message again. */
+/** Sends the server changes of the subscription: at once, or merged as soon as its rate limit allows. */
 class Subscriptions {
   #send;
   /** @type {Map<Named, Choice>} */
-  #untold = new Map();
+  #unsent = new Map();
   /** @type {number[]} */
   #sentAt = [];
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #timer;
 
-  /** @param {(choice: Told) => void} send */
+  /** @param {(choice: Request) => void} send */
   constructor(send) {
     this.#send = send;
   }
 
   /** @param {Choice} type @param {Named[]} metals */
   change(type, metals) {
-    if (metals.includes("*")) this.#untold.clear();
-    for (const metal of metals) this.#untold.set(metal, type);
-    this.#tellChanges();
+    if (metals.includes("*")) this.#unsent.clear();
+    for (const metal of metals) this.#unsent.set(metal, type);
+    this.#sendChanges();
   }
 
   /**
-   * Sends one message at once, for a connection that was told nothing yet.
-   * @param {Told} message
+   * Sends one message at once.
+   * @param {Request} message
    */
-  tell(message) {
+  send(message) {
     this.#send(message);
     this.#sentAt.push(performance.now());
   }
 
-  /** The connection is gone, and with it what it was still to be told. */
+  /** Drops unsent changes with the connection. */
   reset() {
     clearTimeout(this.#timer);
-    this.#untold.clear();
+    this.#unsent.clear();
     this.#sentAt = [];
   }
 
-  #tellChanges() {
+  #sendChanges() {
     const now = performance.now();
     this.#sentAt = this.#sentAt.filter((at) => now - at < MINUTE);
     clearTimeout(this.#timer);
     if (this.#sentAt.length >= SUBSCRIPTION_MESSAGES_A_MINUTE) {
-      this.#timer = setTimeout(() => this.#tellChanges(), this.#sentAt[0] + MINUTE - now);
+      this.#timer = setTimeout(() => this.#sendChanges(), this.#sentAt[0] + MINUTE - now);
       return;
     }
-    // "*" overrides what came before it, so it is always the first entry and must be told first.
-    for (const [type, metals] of groupedByType(this.#untold)) this.tell({ type, metals });
-    this.#untold.clear();
+    // "*" overrides all before it, so it is always the first entry and must be sent first.
+    for (const [type, metals] of groupedByType(this.#unsent)) this.send({ type, metals });
+    this.#unsent.clear();
   }
 }
 
 /**
- * A moment, and the time that has passed since: by the clock that says more. One stands still on some devices while they
- * sleep; the other may be put back.
+ * A moment, and the time passed since, by the clock that shows more: the steady clock stops on some devices while they
+ * sleep, and the wall clock may be set back.
  */
 class Moment {
   #wall = Date.now();
@@ -867,7 +866,7 @@ function webSocketUrl(url) {
   return absolute.href;
 }
 
-/** Without those that a page left undefined: they have their defaults. @param {Partial<Options>} options */
+/** The options without undefined ones, which have their defaults. @param {Partial<Options>} options */
 function given(options) {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
@@ -878,7 +877,7 @@ function requireNames(metals) {
   if (!named) throw new TypeError("metals must be a non-empty array of names");
 }
 
-/** The token, or null for none. Errors do not repeat it: they end up in logs. @param {unknown} token */
+/** The token, or null for none. The error does not repeat it, as errors end up in logs. @param {unknown} token */
 function sendableToken(token) {
   if (token == null) return null;
   if (typeof token === "string" && SUBPROTOCOL_NAME.test(token)) return token;
@@ -897,13 +896,13 @@ function requireCandles(intervals) {
   if (intervals !== null && !named) throw new TypeError('candles must be an array of intervals, such as ["1m"]');
 }
 
-/** The wait that a restarting server names; null where it names none that makes sense. @param {number} afterMs */
+/** The delay that a restarting server names; null if it is invalid. @param {number} afterMs */
 function restartDelay(afterMs) {
   return Number.isFinite(afterMs) && afterMs >= 0 ? Math.min(afterMs, LONGEST_RESTART) : null;
 }
 
 /**
- * The message in a text; null where it is none, or a price update that could not be shown.
+ * The message in a text; null if it is not one, or a price update that cannot be shown.
  * @param {string} text
  * @returns {Message|null}
  */

@@ -1,17 +1,17 @@
 /**
- * Prices per gram of fine metal, as the stream sends them, in other units and purities: the very digits that the REST
- * API gives (`?unit=10gram&purity=22k`), without asking it.
+ * Converts prices per gram of fine metal, as streamed, to other units and purities, to the same digits as the REST API
+ * (`?unit=10gram&purity=22k`).
  *
  *     convert(13221.39, { unit: "10gram", purity: "22k" }); // "121196.075"
  *
- * Whole numbers (BigInt) all the way, rounded once. The results are strings, because numbers could not hold them all:
- * a kilogram of what is dearest has up to eighteen digits, and a number keeps fifteen. `Intl.NumberFormat` takes them as they
- * are; `Number(…)` makes the nearest number of one, exact up to 99,999,999,999.9999.
+ * Computed in whole numbers (BigInt), rounded once. Results are strings, as the price of a kilogram may have eighteen
+ * digits, and a number keeps only fifteen. `Intl.NumberFormat` formats them as they are; `Number(…)` gives the nearest
+ * number, exact up to 99,999,999,999.9999.
  */
 
 /** @typedef {"gram"|"10gram"|"tola"|"kg"|"troy_ounce"} Unit */
 /** @typedef {"24k"|"22k"|"18k"|"14k"|"999"|"995"|"916"|"750"|"585"} Purity */
-/** @typedef {{unit?: Unit, purity?: Purity}} Measure  As streamed where one is absent. */
+/** @typedef {{unit?: Unit, purity?: Purity}} Measure  Each by default as streamed. */
 /** @typedef {[numerator: bigint, denominator: bigint]} Fraction */
 /** @typedef {"price"|"high"|"low"|"open"|"previousClose"|"bid"|"ask"} Amount */
 /** @typedef {{price: number, change: number} & {[name in Amount]?: number|null}} Amounts */
@@ -32,7 +32,7 @@ const GRAMS = new Map([
 ]);
 
 /**
- * Parts of fine metal in parts of alloy. What the trade calls 999 is the fine metal that prices are quoted for.
+ * Parts of fine metal in parts of alloy. 999 is what the trade calls fine, the metal that prices are quoted for.
  * @type {Map<Purity, Fraction>}
  */
 const FINE = new Map([
@@ -47,11 +47,11 @@ const FINE = new Map([
   ["585", [585n, 1000n]],
 ]);
 
-/** The names of what `convert` knows, as the REST API has them. */
+/** The names of units and purities, as in the REST API. */
 export const UNITS = Object.freeze([...GRAMS.keys()]);
 export const PURITIES = Object.freeze([...FINE.keys()]);
 
-/** @type {Required<Measure>}  In what the stream's prices are. */
+/** @type {Required<Measure>}  The measure of streamed prices. */
 const AS_STREAMED = { unit: "gram", purity: "24k" };
 /** @type {Amount[]} */
 const AMOUNTS = ["price", "high", "low", "open", "previousClose", "bid", "ask"];
@@ -60,7 +60,7 @@ const STEPS = 10_000n; // four decimals
 /**
  * A price per gram of fine metal as one per `unit` of metal of `purity`.
  * @param {number|string} price  As on the wire, or a string of such digits. May be a difference, below zero.
- * @param {Measure} [measure]  Of `UNITS` and `PURITIES`; as streamed where one is absent.
+ * @param {Measure} [measure]  Of `UNITS` and `PURITIES`; by default as streamed.
  * @returns {string}  A decimal number with four decimals at most, half to even, and no zeros at its end.
  * @throws {RangeError} for an unknown unit or purity, and a price that is not a plain decimal number.
  */
@@ -69,13 +69,13 @@ export function convert(price, measure) {
 }
 
 /**
- * A quote (an entry of `data` in a `priceUpdate`) as it is per `unit` of metal of `purity`; with its amounts as strings,
- * like `convert`'s, and otherwise as it was.
+ * A quote (an entry of `data` in a `priceUpdate`) per `unit` of metal of `purity`, with its amounts as strings, like
+ * `convert`'s, and otherwise unchanged.
  *
- * Each amount is converted by itself, but `change`, which stays the difference of `price` and `previousClose`; and
+ * Each amount is converted by itself, except `change`, which stays the difference of `price` and `previousClose`, and
  * `changePercent`, which is the same in all units.
  * @template {Amounts} Q
- * @param {Q} quote  Per gram of fine metal. What it does not have is not added.
+ * @param {Q} quote  Per gram of fine metal. Absent amounts stay absent.
  * @param {Measure} [measure]  As for `convert`.
  * @returns {Converted<Q>}
  * @throws {RangeError} as `convert`.

@@ -24,14 +24,14 @@ const NOTHING_YET = { prices: {}, connected: false, error: null, status: null };
  *
  * @param {string} url  As for SwarnaClient. With another url the result starts afresh.
  * @param {Options} [options]  As for SwarnaClient:
- *   `token`, `interval` and the rest; and `metals`, the names of those wanted, all where absent. They are compared by
- *   value. Where one changes, another connection is made, and until it is there the prices stay.
+ *   `token`, `interval` and the rest; and `metals`, the names to subscribe to, by default all. Options are compared by
+ *   value: after a change a new connection is made, and the prices stay until it is open.
  * @returns {Result}
  *   `prices`: the quotes by metal. They stay when the connection is lost: show them as live only while `connected`, and
  *   unless `status.feed` is `down`.
- *   `error`: why there is no connection, or what the server rejected; null again once connected. `error.code` is the
- *   close code or the server's error code; `error.why` is that of the client's `connection`, such as `unauthorized`, on
- *   which another `token` is due. `status`: the server's last `status` message.
+ *   `error`: the reason why the connection is lost, or the server's last rejection; null once connected. `error.code` is
+ *   the close code or the server's error code; `error.why` is that of the client's `connection`, such as `unauthorized`,
+ *   which needs another `token`. `status`: the server's last `status` message.
  */
 export function useWebSocketPrices(url, options = {}) {
   const [state, setState] = useState({ url, ...NOTHING_YET });
@@ -41,20 +41,20 @@ export function useWebSocketPrices(url, options = {}) {
     const effect = new AbortController();
     /** @param {Partial<Result>} news */
     const show = (news) => setState((known) => ({ ...(known.url === url ? known : { url, ...NOTHING_YET }), ...news }));
-    // StrictMode undoes an effect at once and runs it again: by waiting for that, only one connection is opened.
+    // StrictMode runs each effect twice: waiting for a microtask opens only one connection.
     Promise.resolve()
       .then(() => effect.signal.aborted || follow(url, options, show, effect.signal))
       .catch((error) => show({ error }));
     return () => effect.abort();
   }, [url, value]);
 
-  // What another url brought must not be shown for this one, not even until the effect has run.
+  // Prices of another url must not be shown for this one, not even until the effect has run.
   const { prices, connected, error, status } = state.url === url ? state : NOTHING_YET;
   return { prices, connected, error, status };
 }
 
 /**
- * Passes what the server at `url` says to `show`, until `signal` aborts.
+ * Passes prices, status, errors and connection of the server at `url` to `show`, until `signal` aborts.
  * @param {string} url
  * @param {Options} options
  * @param {(news: Partial<Result>) => void} show
