@@ -224,17 +224,8 @@ class _Quoted(models.Model):
 
     def quote(self) -> Quote:
         """The quote of this row."""
-        return Quote(
-            metal=Metal(self.metal_id),
-            price=self.price,
-            currency=self.currency,
-            source=self.source,
-            quoted_at=self.quoted_at,
-            bid=self.bid,
-            ask=self.ask,
-            spot=self.spot,
-            example=self.example,
-        )
+        given: dict[str, Any] = {name: getattr(self, name) for name in _QUOTED}
+        return Quote(metal=Metal(self.metal_id), spot=self.spot, example=self.example, **given)
 
 
 class _Published(_Quoted):
@@ -393,18 +384,8 @@ class Candle(models.Model):
 
     def value(self) -> candles.Candle:
         """The candle of this row."""
-        return candles.Candle(
-            interval=Interval(self.interval),
-            start=self.start,
-            open=self.open,
-            high=self.high,
-            low=self.low,
-            close=self.close,
-            ticks=self.ticks,
-            first_at=self.first_at,
-            last_at=self.last_at,
-            seq=self.seq,
-        )
+        figures: dict[str, Any] = {name: getattr(self, name) for name in candles.FIGURES}
+        return candles.Candle(interval=Interval(self.interval), start=self.start, **figures)
 
 
 class SilentDay(models.Model):

@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
+from operator import itemgetter
 
 from prices.domain.provider_table import PROVIDER_TABLE
 from prices.domain.quotes import PriceKind, Quote
@@ -15,19 +16,15 @@ class PremiumHistory:
     """The multiplier of each metal at any moment, read from the database once; for much history at a time."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, tuple[list[dt.datetime], list[Decimal]]] = {}
+        self._rows: dict[str, list[tuple[dt.datetime, Decimal]]] = {}
         for premium in Premium.objects.order_by("effective_from", "pk"):
-            moments, multipliers = self._rows.setdefault(premium.metal_id, ([], []))
-            moments.append(premium.effective_from)
-            multipliers.append(premium.multiplier)
+            self._rows.setdefault(premium.metal_id, []).append((premium.effective_from, premium.multiplier))
 
     def at(self, metal: str, at: dt.datetime) -> Decimal:
         """The multiplier of a metal at a moment; 1 where it has none."""
-        if metal not in self._rows:
-            return Decimal(1)
-        moments, multipliers = self._rows[metal]
-        before = bisect_right(moments, at)
-        return multipliers[before - 1] if before else Decimal(1)
+        rows = self._rows.get(metal, [])
+        begun = bisect_right(rows, at, key=itemgetter(0))
+        return rows[begun - 1][1] if begun else Decimal(1)
 
 
 def with_premium(quote: Quote, premiums: Mapping[str, Decimal]) -> Quote:

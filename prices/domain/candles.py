@@ -50,6 +50,10 @@ def _midnight(day: dt.date, zone: dt.tzinfo) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), zone).astimezone(dt.UTC)
 
 
+# The fields of a candle that its ticks make.
+FIGURES: Final = ("open", "high", "low", "close", "ticks", "first_at", "last_at", "seq")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candle:
     """A metal's prices in one interval from `start` on; amounts in the base currency per gram.

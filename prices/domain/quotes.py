@@ -131,15 +131,8 @@ class Quote:
         """The quote as its source gave it; where a premium was put on it, without the day's figures."""
         if self.spot is None:
             return self
-        return Quote(
-            metal=self.metal,
-            price=self.spot,
-            currency=self.currency,
-            source=self.source,
-            quoted_at=self.quoted_at,
-            bid=None if self.bid is None else self.bid * self.spot / self.price,
-            ask=None if self.ask is None else self.ask * self.spot / self.price,
-        )
+        bid, ask = (None if each is None else each * self.spot / self.price for each in (self.bid, self.ask))
+        return replace(self.without_figures(), price=self.spot, spot=None, bid=bid, ask=ask)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,9 +25,8 @@ from prices.models import Candle, Head, Price
 _Row = TypeVar("_Row", bound=Model)
 
 _KEY = ("metal", "currency", "lane", "interval", "start")
-_FIGURES = ("open", "high", "low", "close", "ticks", "first_at", "last_at", "seq")
-_figures = attrgetter(*_FIGURES)
-_COLUMNS = (*_KEY, *_FIGURES, "source")
+_figures = attrgetter(*candles.FIGURES)
+_COLUMNS = (*_KEY, *candles.FIGURES, "source")
 # The columns of a tick, and of the start of a candle that holds it.
 _TICK = ("metal", "currency", "lane", "close", "last_at", "seq")
 _BEGIN = ("metal", "interval", "start")
@@ -59,8 +58,8 @@ SELECT {columns} FROM span JOIN {table} ON {column} >= span_from AND {column} < 
 WHERE {which} ORDER BY {column}
 """
 _WHERE_ONE_IS = f"ON CONFLICT ({', '.join(_KEY)}) DO"
-_IN_ITS_PLACE = "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in (*_FIGURES, "source"))
-_HAD, _NEW = (", ".join(f"{row}.{name}" for name in _FIGURES) for row in ("had", "excluded"))
+_IN_ITS_PLACE = "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in (*candles.FIGURES, "source"))
+_HAD, _NEW = (", ".join(f"{row}.{name}" for name in candles.FIGURES) for row in ("had", "excluded"))
 _DIFFERS = f"({_HAD}) <> ({_NEW})"
 # The stored candle, `had`, that a new one may replace; before the parameter, `kept_from`, ticks may be gone.
 # When history is filled in: one that was filled in itself and has no more ticks; but no minute whose ticks may be gone.
@@ -172,7 +171,7 @@ class Series:
 
     def row(self, candle: candles.Candle, source: str = "") -> Candle:
         """One of its candles as a database row."""
-        figures = {name: getattr(candle, name) for name in _FIGURES}
+        figures = {name: getattr(candle, name) for name in candles.FIGURES}
         return Candle(
             metal=self.metal,
             currency=self.currency,
@@ -285,7 +284,7 @@ def put(rows: Sequence[Candle]) -> None:
         batch_size=sql.MOST_ROWS,
         update_conflicts=True,
         unique_fields=_KEY,
-        update_fields=[*_FIGURES, "source"],
+        update_fields=[*candles.FIGURES, "source"],
     )
 
 

@@ -86,7 +86,7 @@ def offer_agreements(agreements: Iterable[Agreement], *, now: dt.datetime, refre
         validator = writer.validator()
         agreed = {found.quote: found for found in agreements if found.quote}
         offered = writer.candidates(agreed)
-        writer.write([each for each in offered if validator.accepts_agreement(agreed[each.quote], each.quote)])
+        writer.write([each for each in offered if validator.accepts(each.quote, agreed[each.quote])])
 
 
 def quarantine_disagreement(quotes: Sequence[Quote], *, now: dt.datetime, refresh: int) -> None:

@@ -51,31 +51,25 @@ class Validator:
         """The violation of a quote, which may include its provider's premium; None where it breaks no rule."""
         return self._violation_of(quote, before_premium(quote))
 
-    def accepts(self, quote: Quote) -> bool:
-        """Return True if a quote may be published now; else quarantine it, once."""
-        spot, contributors = before_premium(quote), {quote.source: quote.quoted_at}
-        violation = self._violation_of(quote, spot)
-        if violation and not self._is_confirmed(spot, contributors, violation):
-            self._quarantine(quote, spot, violation)
-            return False
-        self._settle(spot)
-        return True
+    def accepts(self, quote: Quote, agreement: Agreement | None = None) -> bool:
+        """Return True if a quote, or one on which sources agree, may be published now; else quarantine it, once.
 
-    def accepts_agreement(self, agreement: Agreement, quote: Quote) -> bool:
-        """Return True if `quote`, on which sources agree, may be published now; else, if it is final, quarantine it.
-
-        An agreement of as many sources as have to agree counts as one source; more of them confirm it.
+        An agreement of as many sources as have to agree counts as one source; more of them confirm it. One that is not
+        final is not quarantined yet.
         """
-        spot, contributors = before_premium(quote), agreement.contributors
+        spot = before_premium(quote)
+        contributors = agreement.contributors if agreement else {quote.source: quote.quoted_at}
+        is_more = agreement is not None and len(contributors) > settings.CONSENSUS_SOURCES
         violation = self._violation_of(quote, spot)
-        is_more = len(contributors) > settings.CONSENSUS_SOURCES
-        if violation and not self._is_confirmed(spot, contributors, violation, is_more=is_more):
-            if agreement.is_final:
-                detail = f"{violation.detail}; {', '.join(contributors)} agree on it"[:_LONGEST_DETAIL]
-                self._quarantine(quote, spot, Violation(violation.rule, detail), contributors)
-            return False
-        self._settle(spot)
-        return True
+        if violation is None or self._is_confirmed(spot, contributors, violation, is_more=is_more):
+            self._settle(spot)
+            return True
+        if agreement is None:
+            self._quarantine(quote, spot, violation)
+        elif agreement.is_final:
+            detail = f"{violation.detail}; {', '.join(contributors)} agree on it"[:_LONGEST_DETAIL]
+            self._quarantine(quote, spot, Violation(violation.rule, detail), contributors)
+        return False
 
     def quarantine_disagreement(self, quotes: Sequence[Quote]) -> None:
         """Quarantine each quote of one metal of which too few agree, for staff to choose from."""
@@ -96,9 +90,7 @@ class Validator:
         mine = (spot.metal, spot.currency, HeldPrice.Decision.PENDING)
         return [row for row in self._pending if (row.metal_id, row.currency, row.decision) == mine]
 
-    def _is_confirmed(
-        self, spot: Quote, contributors: Contributors, violation: Violation, *, is_more: bool = False
-    ) -> bool:
+    def _is_confirmed(self, spot: Quote, contributors: Contributors, violation: Violation, *, is_more: bool) -> bool:
         """Return True if a quarantined price confirms a quote; `is_more`: more sources say it than have to agree."""
         if violation.rule is SanityRule.BAND:
             return False  # a source that changed its unit would confirm itself for ever

@@ -56,14 +56,9 @@ def _publish(step: int) -> tuple[int, int] | None:
     """Publish one step of the walk. Returns its `seq` and when it began to go out; None where no metal is listed."""
     now = timezone.now()
     quotes = [simulated.quote(metal, step=step, quoted_at=now) for metal in Metal]
-    began = 0
-
-    def stamp() -> None:
-        nonlocal began
-        began = time.monotonic_ns()
-
+    began: list[int] = []
     with transaction.atomic():
         # Registered before ingest registers its message, it is called right before that.
-        transaction.on_commit(stamp)
+        transaction.on_commit(lambda: began.append(time.monotonic_ns()))
         publication = ingest.record(quotes, now=now)
-    return (publication.seq, began) if publication else None
+    return (publication.seq, began[0]) if publication else None
