@@ -20,7 +20,9 @@ from unittest import mock
 
 import django
 
-METALS: Final = ("gold", "silver", "platinum", "palladium")
+from prices.domain.quotes import Metal
+
+METALS: Final = tuple(metal.value for metal in Metal)
 # A year that ends with the month before this one's begin, so that it fits into whole months.
 END: Final = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 BEGIN: Final = END - dt.timedelta(days=365)

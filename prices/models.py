@@ -112,6 +112,7 @@ class Head(models.Model):
     )
 
     class Meta:
+        verbose_name = "stream position"
         constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="there_is_one_head")]
 
     def __str__(self) -> str:
@@ -310,7 +311,7 @@ class LatestPrice(_Published):
     """
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="latest")
-    lane = models.CharField(max_length=10)
+    lane = models.CharField("price kind", max_length=10)
     confirmed_at = models.DateTimeField()
     confirmed_by = models.CharField(max_length=80, default="", db_default="")
     trading_day = models.JSONField(
@@ -363,7 +364,7 @@ class Candle(models.Model):
     pk = models.CompositePrimaryKey("metal", "currency", "lane", "interval", "start")
     metal = models.CharField(max_length=20, choices=_METALS)
     currency = models.CharField(max_length=3)
-    lane = models.CharField(max_length=10)
+    lane = models.CharField("price kind", max_length=10)
     interval = models.CharField(max_length=3, choices=[(interval.value, interval.value) for interval in Interval])
     start = models.DateTimeField()
     open = models.DecimalField(**_AMOUNT)
@@ -397,6 +398,7 @@ class SilentDay(models.Model):
     date = models.DateField(help_text="In UTC.")
 
     class Meta:
+        verbose_name = "no-data day"
         constraints = [
             models.UniqueConstraint(
                 fields=["archive", "metal", "currency", "date"], name="one_silent_day_per_archive_metal_and_currency"
@@ -414,7 +416,7 @@ class SignificantChange(models.Model):
     published_at = models.DateTimeField(db_index=True)
     metal = models.ForeignKey(ListedMetal, on_delete=models.PROTECT, related_name="changes")
     currency = models.CharField(max_length=3)
-    lane = models.CharField(max_length=10)
+    lane = models.CharField("price kind", max_length=10)
     old_price = models.DecimalField("old price", **_AMOUNT)
     new_price = models.DecimalField("new price", **_AMOUNT)
     change_percent = models.DecimalField(max_digits=20, decimal_places=2)  # holds a move from 0.0001 to LARGEST_PRICE
@@ -672,7 +674,7 @@ class ProviderState(models.Model):
     refreshes_total = models.PositiveBigIntegerField(default=0, editable=False)
     failures_total = models.PositiveBigIntegerField(default=0, editable=False)
     calls_total = models.PositiveBigIntegerField(default=0, editable=False)
-    set_aside_total = models.PositiveBigIntegerField(default=0, editable=False)
+    set_aside_total = models.PositiveBigIntegerField("times excluded", default=0, editable=False)
     disagreement = models.TextField(
         blank=True, editable=False, help_text="Where it was last excluded, and how far off."
     )
