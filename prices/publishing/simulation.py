@@ -17,7 +17,7 @@ from prices.publishing import ingest
 class Pace:
     """The result of a simulation: publications, deadlines that were missed, and seconds."""
 
-    ticks: int = 0
+    publications: int = 0
     missed: int = 0
     seconds: float = 0.0
 
@@ -39,10 +39,10 @@ def run(
         published = _publish(step)
         step += 1
         if published:
-            pace.ticks += 1
+            pace.publications += 1
             if stamped:
                 stamped(*published)
-        if pace.ticks == count:
+        if pace.publications == count:
             break
         now_at = int((time.monotonic() - began) / interval)
         pace.missed += max(0, now_at - slot - 1)

@@ -14,7 +14,7 @@ from prices.sources.failover import Outcome, Terms
 
 
 def terms(clock: Clock) -> Terms:
-    """Within PROVIDER_BUDGET and the sources' quotas, by the freshness limit in force.
+    """Within PROVIDER_BUDGET and the sources' quotas, by the current freshness limit.
 
     The clock is read for each source: one may answer the whole budget later than another.
     """

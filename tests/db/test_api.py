@@ -258,7 +258,7 @@ def test_metals_are_listed_as_staff_want_them(client: Client) -> None:
     ]
 
 
-def test_config_says_what_is_in_force(client: Client, settings: Settings) -> None:
+def test_config_says_what_is_current(client: Client, settings: Settings) -> None:
     assert get(client, "/api/v1/config/") == {
         "baseCurrency": "INR",
         "unit": "gram",

@@ -310,7 +310,7 @@ def patch(desk: Client, told: Told, django_capture_on_commit_callbacks: DjangoCa
     return patch
 
 
-def test_staff_change_what_is_in_force(patch: Patch, told: Told, staff: User) -> None:
+def test_staff_change_the_current_configuration(patch: Patch, told: Told, staff: User) -> None:
     response = patch(CONFIG, changeThresholdPercent=0.25, updateIntervalMs=2000, maxJumpPercent=8)
     assert response.status_code == 200
     config = response.json()
@@ -330,7 +330,7 @@ def test_what_is_left_out_stays_and_null_is_as_deployed(patch: Patch) -> None:
 
 @pytest.mark.parametrize("field", ["changeThresholdPercent", "updateIntervalMs", "freshnessLimitMs", "maxJumpPercent"])
 @pytest.mark.parametrize("value", [-1, 0, "many", [1], {"a": 1}, True, 10**30, 1.5e300, "\x00", "NaN"])
-def test_what_cannot_be_in_force_is_refused(patch: Patch, told: Told, field: str, value: Any) -> None:
+def test_a_configuration_that_cannot_be_is_refused(patch: Patch, told: Told, field: str, value: Any) -> None:
     before = list(Configuration.objects.values())
     assert list(refused(patch(CONFIG, **{field: value}), 400)["errors"]) == [field]
     assert list(Configuration.objects.values()) == before

@@ -210,7 +210,7 @@ def test_a_candle_of_our_own_ticks_stays_unless_it_is_to_be_replaced(database: N
     assert len(metals_dev.requests) == 2
 
 
-def test_a_premium_is_on_the_days_that_it_was_in_force(database: None, metals_dev: MetalsDev) -> None:
+def test_a_premium_is_on_the_days_on_which_it_was_current(database: None, metals_dev: MetalsDev) -> None:
     Premium.objects.create(
         metal_id="gold", multiplier=Decimal(2), effective_from=midnight(MONDAY + dt.timedelta(days=1))
     )
@@ -221,7 +221,7 @@ def test_a_premium_is_on_the_days_that_it_was_in_force(database: None, metals_de
     ]
 
 
-def test_nothing_is_published_and_no_price_in_force_changes(
+def test_nothing_is_published_and_no_current_price_changes(
     database: None, metals_dev: MetalsDev, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published: list[Any] = []

@@ -47,7 +47,7 @@ def position(publication: Publication) -> Position:
     return Position(publication.epoch, publication.seq, publication.published_at)
 
 
-def prices_in_force() -> dict[str, Decimal]:
+def current_prices() -> dict[str, Decimal]:
     return {metal.value: published.quote.price for metal, published in snapshot.read().quotes.items()}
 
 
@@ -66,7 +66,7 @@ def test_each_metal_has_its_newest_price() -> None:
     publication(0, gold="100", silver="10")
     last = publication(1, gold="101")
     current = snapshot.read()
-    assert prices_in_force() == {"gold": 101, "silver": 10}
+    assert current_prices() == {"gold": 101, "silver": 10}
     assert current.position.seq == last.seq
     assert current.quotes[Metal.GOLD] == last.quotes[0]
     assert current.quotes[Metal.SILVER].seq == last.seq - 1
@@ -90,18 +90,18 @@ def test_publications_faster_than_they_are_read_delay_no_reader(monkeypatch: pyt
 
 def test_metals_are_in_staffs_order() -> None:
     publication(0, gold="100", silver="10", platinum="50", palladium="40")
-    assert list(prices_in_force()) == ["gold", "silver", "platinum", "palladium"]
+    assert list(current_prices()) == ["gold", "silver", "platinum", "palladium"]
     ListedMetal.objects.filter(name="palladium").update(position=0)
     ListedMetal.objects.filter(name="gold").update(position=9)
-    assert list(prices_in_force()) == ["palladium", "silver", "platinum", "gold"]
+    assert list(current_prices()) == ["palladium", "silver", "platinum", "gold"]
 
 
 def test_a_metal_that_is_switched_off_is_not_shown() -> None:
     publication(0, gold="100", silver="10")
     ListedMetal.objects.filter(name="gold").update(enabled=False)
-    assert prices_in_force() == {"silver": 10}
+    assert current_prices() == {"silver": 10}
     ListedMetal.objects.filter(name="gold").update(enabled=True)
-    assert prices_in_force() == {"gold": 100, "silver": 10}
+    assert current_prices() == {"gold": 100, "silver": 10}
 
 
 def test_the_price_published_last_is_current_whatever_its_kind() -> None:
@@ -109,25 +109,25 @@ def test_the_price_published_last_is_current_whatever_its_kind() -> None:
     ingest.fall_back_where_due(now=NOW + 100 * MINUTE)
     assert snapshot.read().quotes[Metal.GOLD].quote.source == "fallback"
     publication(200, gold="101")
-    assert prices_in_force()["gold"] == 101
+    assert current_prices()["gold"] == 101
 
 
 def test_a_simulated_price_is_shown_only_where_the_market_is_simulated(settings: Settings) -> None:
     settings.PRICE_PROVIDERS = ["gold_api_com", SIMULATED]
     publication(0, gold="100", silver="10")
     ingest.record([quote("gold", "90", at=NOW + MINUTE, source=SIMULATED)], now=NOW + MINUTE)
-    assert prices_in_force() == {"gold": 90, "silver": 10}
+    assert current_prices() == {"gold": 90, "silver": 10}
     settings.PRICE_PROVIDERS = ["gold_api_com"]
-    assert prices_in_force() == {"gold": 100, "silver": 10}
+    assert current_prices() == {"gold": 100, "silver": 10}
 
 
 def test_only_the_base_currency_is_shown(settings: Settings) -> None:
     publication(0, gold="13000", silver="165")
     settings.BASE_CURRENCY = "USD"
     publication(1, "USD", gold="137")
-    assert prices_in_force() == {"gold": 137}
+    assert current_prices() == {"gold": 137}
     settings.BASE_CURRENCY = "INR"
-    assert prices_in_force() == {"gold": 13000, "silver": 165}
+    assert current_prices() == {"gold": 13000, "silver": 165}
 
 
 # --- publications --------------------------------------------------------------------------------------------------

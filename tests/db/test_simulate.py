@@ -52,7 +52,7 @@ def run(interval: float, count: int | None, **more: Any) -> simulation.Pace:
 
 @pytest.mark.usefixtures("market")
 def test_each_publication_moves_all_four_metals(published: list[tuple[Publication, int]]) -> None:
-    assert run(0.001, 5).ticks == 5
+    assert run(0.001, 5).publications == 5
     publications = [publication for publication, _ in published]
     assert [{quoted.quote.metal for quoted in publication.quotes} for publication in publications] == [set(Metal)] * 5
     assert {quoted.quote.source for publication in publications for quoted in publication.quotes} == {SIMULATED}
@@ -90,7 +90,7 @@ def test_the_pace_is_kept_whatever_a_publication_costs(
     pace = run(0.2, 6)
     began, ended = published[0][1], published[-1][1]
     assert (ended - began) / 1e9 == pytest.approx(1.0, abs=0.15)
-    assert (pace.ticks, pace.missed) == (6, 0)
+    assert (pace.publications, pace.missed) == (6, 0)
 
 
 @pytest.mark.usefixtures("market")

@@ -507,7 +507,7 @@ async def test_a_metal_that_staff_switch_off_leaves_the_screen(rarely: World, cl
     assert (await client.next("priceUpdate"))["data"].keys() == {"gold"}
 
 
-async def test_a_new_freshness_limit_is_in_force_at_once(rarely: World, client: Client) -> None:
+async def test_a_new_freshness_limit_counts_at_once(rarely: World, client: Client) -> None:
     world = rarely
     world.now += dt.timedelta(minutes=1)
     world.freshness_limit = dt.timedelta(seconds=10)

@@ -50,7 +50,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         pace = simulation.run(interval_ms / 1000, count or None, stop=stop, stamped=self._print if stamps else None)
         late = f", {pace.missed} left out: this machine could not keep up" if pace.missed else ""
-        self.stdout.write(f"{pace.ticks} publications in {pace.seconds:.1f} s, one each {interval_ms} ms{late}")
+        self.stdout.write(f"{pace.publications} publications in {pace.seconds:.1f} s, one each {interval_ms} ms{late}")
 
     def _print(self, seq: int, at: int) -> None:
         self.stdout.write(f"{seq} {at}")
