@@ -98,14 +98,7 @@ class Series:
 
     def kept(self, interval: Interval, start: dt.datetime, end: dt.datetime) -> QuerySet[Candle]:
         """Its candles that begin from `start` until before `end`, oldest first."""
-        return Candle.objects.filter(
-            metal=self.metal,
-            currency=self.currency,
-            lane=self.kind,
-            interval=interval,
-            start__gte=start,
-            start__lt=end,
-        ).order_by("start")
+        return self.rows.filter(interval=interval, start__gte=start, start__lt=end).order_by("start")
 
     def ticks_in(self, spans: Sequence[Span]) -> list[Price]:
         """Its stored ticks in these spans of time, which do not overlap, oldest first."""
@@ -152,18 +145,22 @@ class Series:
         return sql.insert_many(Candle, _COLUMNS, rows, f"{_WHERE_ONE_IS} {action}", values, returning="start")
 
     @property
+    def rows(self) -> QuerySet[Candle]:
+        """All of its candles."""
+        return Candle.objects.filter(**dict(self._key))
+
+    @property
     def _key(self) -> list[tuple[str, object]]:
         return [("metal", self.metal), ("currency", self.currency), ("lane", self.kind.value)]
 
     def nearest(self, at: dt.datetime) -> candles.Candle | None:
         """Its candle, of any interval, that begins nearest to a moment."""
-        mine = Candle.objects.filter(metal=self.metal, currency=self.currency, lane=self.kind)
         found = [
             row.value()
             for interval in Interval  # each has the index to itself
             for row in (
-                mine.filter(interval=interval, start__lte=at).order_by("-start").first(),
-                mine.filter(interval=interval, start__gte=at).order_by("start").first(),
+                self.rows.filter(interval=interval, start__lte=at).order_by("-start").first(),
+                self.rows.filter(interval=interval, start__gte=at).order_by("start").first(),
             )
             if row
         ]
@@ -172,15 +169,7 @@ class Series:
     def row(self, candle: candles.Candle, source: str = "") -> Candle:
         """One of its candles as a database row."""
         figures = {name: getattr(candle, name) for name in candles.FIGURES}
-        return Candle(
-            metal=self.metal,
-            currency=self.currency,
-            lane=self.kind,
-            interval=candle.interval,
-            start=candle.start,
-            source=source,
-            **figures,
-        )
+        return Candle(**dict(self._key), interval=candle.interval, start=candle.start, source=source, **figures)
 
 
 def zone() -> ZoneInfo:
@@ -360,8 +349,7 @@ def _recounted(series: Series, at: dt.datetime, local: ZoneInfo) -> list[Candle]
 def _given(series: Series, starts: Mapping[Interval, dt.datetime]) -> dict[str, Candle]:
     """The candles at these starts that a source gave whole, by interval."""
     places = Q(*(Q(interval=interval, start=start) for interval, start in starts.items()), _connector=Q.OR)
-    there = Candle.objects.filter(places, metal=series.metal, currency=series.currency, lane=series.kind)
-    return {row.interval: row for row in there.exclude(source="")}
+    return {row.interval: row for row in series.rows.filter(places).exclude(source="")}
 
 
 def _with_ticks(given: candles.Candle, ticks: candles.Candle, slips: Collection[Decimal]) -> candles.Candle:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from django.conf import settings
 
@@ -48,7 +48,7 @@ def rate(base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate:
     """
     if base == quote:
         return Rate(Decimal(1), now, "par")
-    return _desk.rate(base, quote, deadline=client.deadline, now=now)
+    return _rates.rate(base, quote, deadline=client.deadline, now=now)
 
 
 def frankfurter(answer: Any, *, base: str, quote: str, now: dt.datetime) -> Rate:
@@ -99,49 +99,34 @@ def _fetch_open_er_api(base: str, quote: str, *, client: Client, now: dt.datetim
     return open_er_api(answer, base=base, quote=quote, now=now)
 
 
-class _Fetch(Protocol):
-    def __call__(self, base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate: ...
+_PROVIDERS: Final = {"frankfurter": _fetch_frankfurter, "open_er_api": _fetch_open_er_api}
 
 
-_PROVIDERS: Final[Mapping[str, _Fetch]] = {"frankfurter": _fetch_frankfurter, "open_er_api": _fetch_open_er_api}
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    rate: Rate
-    since: float  # by the steady clock
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    error: ProviderError
-    until: float  # by the steady clock
-
-
-class Desk:
+class Rates:
     """The rates that a process knows, and the providers that have just failed to give one."""
 
     def __init__(self) -> None:
         self._fetching = threading.Lock()
-        self._kept: dict[tuple[str, str], _Kept] = {}
-        self._failed: dict[str, _Failed] = {}
+        # Each with the end of its time, by the steady clock.
+        self._known: dict[tuple[str, str], tuple[Rate, float]] = {}
+        self._failed: dict[str, tuple[ProviderError, float]] = {}
 
     def rate(self, base: str, quote: str, *, deadline: float, now: dt.datetime) -> Rate:
         """Like the function `rate`, until `deadline`, a `time.monotonic()`."""
         if not self._fetching.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise TemporaryError(f"no rate of {base} in {quote} in time")
         try:
-            kept = self._kept.get((base, quote))
-            if kept and clock.steady() - kept.since < _KEPT:
-                return kept.rate
+            known, until = self._known.get((base, quote), (None, 0.0))
+            if known and clock.steady() < until:
+                return known
             try:
                 rate = self._fetch(base, quote, deadline=deadline, now=now)
             except ProviderError:
                 # One of some hours ago will do while there is no other.
-                if kept and now - kept.rate.as_of <= OLDEST:
-                    return kept.rate
+                if known and now - known.as_of <= OLDEST:
+                    return known
                 raise
-            self._kept[base, quote] = _Kept(rate, clock.steady())
+            self._known[base, quote] = rate, clock.steady() + _KEPT
             return rate
         finally:
             self._fetching.release()
@@ -150,8 +135,9 @@ class Desk:
         """Fetch from the first provider with a rate. Each may use its share of the time; one is left to the caller."""
         errors: dict[str, ProviderError] = {}
         for position, (name, fetch) in enumerate(_PROVIDERS.items()):
-            if (failed := self._failed.get(name)) and clock.steady() < failed.until:
-                errors[name] = failed.error
+            failed, until = self._failed.get(name, (None, 0.0))
+            if failed and clock.steady() < until:
+                errors[name] = failed
                 continue
             share = max(0.0, deadline - time.monotonic()) / (len(_PROVIDERS) - position + 1)
             try:
@@ -162,11 +148,11 @@ class Desk:
             except ProviderError as error:
                 errors[name] = error
                 rest = (error.retry_after if isinstance(error, TemporaryError) else None) or _REST
-                self._failed[name] = _Failed(error, clock.steady() + rest.total_seconds())
+                self._failed[name] = error, clock.steady() + rest.total_seconds()
                 logger.warning("%s gave no rate of %s in %s: %s", name, base, quote, error)
         detail = "; ".join(f"{name} {error}" for name, error in errors.items())
         kind = PermanentError if all(isinstance(error, PermanentError) for error in errors.values()) else TemporaryError
         raise kind(f"no rate of {base} in {quote}: {detail}")
 
 
-_desk = Desk()
+_rates = Rates()

@@ -10,6 +10,7 @@ shape, `/v1/ohlc?base=XAU&currency=INR&date=` one metal's figures of one day, th
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, localcontext
+from itertools import product
 from typing import Any, Final
 
 from django.conf import settings
@@ -24,7 +25,6 @@ from prices.providers.parsing import (
     code,
     dates_between,
     each,
-    each_day,
     expect_currency,
     expect_date,
     expect_symbol,
@@ -166,7 +166,7 @@ def parse_day(answer: Any, *, date: dt.date, metals: Sequence[Metal], currency: 
     quoted_at = quote_time(given, "timestamp", now=now)
     expect_date(quoted_at, date)
     rates = part(given, "rates")
-    return each_day([date], metals, lambda _, metal: _quote_of_day(rates, metal, currency, quoted_at))
+    return each(product([date], metals), lambda day: _quote_of_day(rates, day[1], currency, quoted_at))
 
 
 def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[Metal], currency: str) -> Days:
@@ -179,12 +179,13 @@ def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[M
     expect_currency(given.get("base"), currency)
     rates = part(given, "rates")
 
-    def of_day(date: dt.date, metal: Metal) -> Quote:
+    def of_day(day: tuple[dt.date, Metal]) -> Quote:
+        date, metal = day
         if rates.get(date.isoformat()) is None:
             raise NoDataError(f"gives nothing as {date}")
         return _quote_of_day(part(rates, date.isoformat()), metal, currency, close_of(date))
 
-    return each_day(dates_between(first, last), metals, of_day)
+    return each(product(dates_between(first, last), metals), of_day)
 
 
 def parse_ohlc(answer: Any, *, date: dt.date, metal: Metal, currency: str, now: dt.datetime) -> Quote:

@@ -11,6 +11,7 @@ ours are requested all the same, and either answer is read.
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, localcontext
+from itertools import product
 from typing import Any, Final
 
 from django.conf import settings
@@ -26,7 +27,6 @@ from prices.providers.parsing import (
     code,
     dates_between,
     each,
-    each_day,
     expect_currency,
     fields,
     part,
@@ -119,7 +119,8 @@ def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[M
     said = given.get("currency")
     days = part(given, "rates")
 
-    def of_day(date: dt.date, metal: Metal) -> Quote:
+    def of_day(key: tuple[dt.date, Metal]) -> Quote:
+        date, metal = key
         if days.get(date.isoformat()) is None:
             raise NoDataError(f"gives nothing as {date}")
         day = part(days, date.isoformat())
@@ -130,7 +131,7 @@ def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[M
             price = _converted(price, part(day, "currencies"), currency)
         return quote(metal=metal, price=price, grams=grams, currency=currency, source=NAME, quoted_at=close_of(date))
 
-    return each_day(dates_between(first, last), metals, of_day)
+    return each(product(dates_between(first, last), metals), of_day)
 
 
 def _converted(price: Decimal, rates: Mapping[str, Any], currency: str) -> Decimal:

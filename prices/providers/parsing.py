@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from infra.redaction import without_secrets
 from prices.domain.quotes import LARGEST_PRICE, Metal, Quote
@@ -26,6 +26,8 @@ _STRAYS = 2
 # Quotes of past days, which are UTC's; a no-data day is absent. A quote's price is the day's close or, without other
 # figures, the provider's one price of that day.
 Days: TypeAlias = dict[tuple[dt.date, Metal], Quote | ProviderError]
+
+_Key = TypeVar("_Key")  # a metal, or a date and a metal
 
 
 def fields(answer: Any) -> Mapping[str, Any]:
@@ -63,14 +65,16 @@ def expect_symbol(given: Any, metal: Metal) -> None:
         raise TemporaryError(f"answers for {shown(given)}, not for {metal.symbol}")
 
 
-def each(metals: Iterable[Metal], parse: Callable[[Metal], Quote]) -> dict[Metal, Quote | ProviderError]:
-    """Parse each metal of an answer for all: a missing one must not cost the others."""
-    found: dict[Metal, Quote | ProviderError] = {}
-    for metal in metals:
+def each(keys: Iterable[_Key], parse: Callable[[_Key], Quote]) -> dict[_Key, Quote | ProviderError]:
+    """Parse each part of an answer, without those that have no data: a malformed one must not cost the others."""
+    found: dict[_Key, Quote | ProviderError] = {}
+    for key in keys:
         try:
-            found[metal] = parse(metal)
+            found[key] = parse(key)
+        except NoDataError:
+            continue
         except ProviderError as error:
-            found[metal] = error
+            found[key] = error
     return found
 
 
@@ -107,19 +111,6 @@ def _beside(price: Decimal, given: Any, grams: Decimal) -> Decimal | None:
     except ProviderError:
         return None
     return amount if price / _STRAYS <= amount <= min(price * _STRAYS, LARGEST_PRICE) else None
-
-
-def each_day(dates: Iterable[dt.date], metals: Iterable[Metal], parse: Callable[[dt.date, Metal], Quote]) -> Days:
-    """Parse each day and metal of an answer: one that cannot be read must not cost the others."""
-    found: Days = {}
-    for date, metal in ((date, metal) for date in dates for metal in metals):
-        try:
-            found[date, metal] = parse(date, metal)
-        except NoDataError:
-            continue
-        except ProviderError as error:
-            found[date, metal] = error
-    return found
 
 
 def dates_between(first: dt.date, last: dt.date) -> list[dt.date]:

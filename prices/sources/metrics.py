@@ -5,6 +5,8 @@ They are read from the database at each scrape, so each host has the same; only 
 
 import datetime as dt
 import math
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from django.conf import settings
 from django.db.models import Count, Q
@@ -23,53 +25,51 @@ _COUNTERS = {
 }
 
 
+def _age(source: ProviderState, now: dt.datetime) -> float | None:
+    at = source.last_success_at
+    if at and clock.is_plausible(at, now):
+        return max(0.0, (now - at).total_seconds())
+    return math.inf if source.refreshes_total else None
+
+
+# Each with its value at a moment; None where a source has none.
+_GAUGES: Final[Mapping[str, tuple[str, Callable[[ProviderState, dt.datetime], float | None]]]] = {
+    "swarna_source_enabled": ("0 if staff switched a source off.", lambda source, now: source.enabled),
+    "swarna_source_breaker_open": (
+        "1 while a source is left alone, or tried once, for its failures, or would be, were enough others left.",
+        lambda source, now: source.breaker.state(now) is not State.CLOSED,
+    ),
+    "swarna_source_seconds_since_success": (
+        "Since a source last gave a fresh price; +Inf if it never did, or by a clock that was ahead.",
+        _age,
+    ),
+    "swarna_source_latency_seconds": (
+        "How long a source took for its last prices.",
+        lambda source, now: None if source.latency_ms is None else source.latency_ms / 1000,
+    ),
+    "swarna_source_quota_left": (
+        "Calls that are left in a source's quota, where it has one.",
+        lambda source, now: source.calls_left(now),
+    ),
+}
+
+
 def metrics(now: dt.datetime) -> list[Metric]:
-    """The metrics of the sources that PRICE_PROVIDERS names, of the prices that wait for a decision, and of clocks."""
+    """The metrics of the sources that PRICE_PROVIDERS names, of prices that wait for a decision, and of clocks."""
     sources = list(ProviderState.objects.filter(name__in=settings.PRICE_PROVIDERS))
-    return [*_counters(sources), *_gauges(sources, now), _held(), _clocks()]
-
-
-def _counters(sources: list[ProviderState]) -> list[Metric]:
     families: list[Metric] = []
     for field, (name, help_text) in _COUNTERS.items():
-        family = CounterMetricFamily(name, help_text, labels=["source"])
+        counter = CounterMetricFamily(name, help_text, labels=["source"])
         for source in sources:
-            family.add_metric([source.name], getattr(source, field))
-        families.append(family)
-    return families
-
-
-def _gauges(sources: list[ProviderState], now: dt.datetime) -> list[Metric]:
-    enabled = GaugeMetricFamily("swarna_source_enabled", "0 if staff switched a source off.", labels=["source"])
-    breaker = GaugeMetricFamily(
-        "swarna_source_breaker_open",
-        "1 while a source is left alone, or tried once, for its failures, or would be, were enough others left.",
-        labels=["source"],
-    )
-    age = GaugeMetricFamily(
-        "swarna_source_seconds_since_success",
-        "Since a source last gave a fresh price; +Inf if it never did, or by a clock that was ahead.",
-        labels=["source"],
-    )
-    latency = GaugeMetricFamily(
-        "swarna_source_latency_seconds", "How long a source took for its last prices.", labels=["source"]
-    )
-    quota = GaugeMetricFamily(
-        "swarna_source_quota_left", "Calls that are left in a source's quota, where it has one.", labels=["source"]
-    )
-    for source in sources:
-        labels = [source.name]
-        enabled.add_metric(labels, source.enabled)
-        breaker.add_metric(labels, source.breaker.state(now) is not State.CLOSED)
-        if source.last_success_at and clock.is_plausible(source.last_success_at, now):
-            age.add_metric(labels, max(0.0, (now - source.last_success_at).total_seconds()))
-        elif source.refreshes_total:
-            age.add_metric(labels, math.inf)
-        if source.latency_ms is not None:
-            latency.add_metric(labels, source.latency_ms / 1000)
-        if (left := source.calls_left(now)) is not None:
-            quota.add_metric(labels, left)
-    return [enabled, breaker, age, latency, quota]
+            counter.add_metric([source.name], getattr(source, field))
+        families.append(counter)
+    for name, (help_text, value_of) in _GAUGES.items():
+        gauge = GaugeMetricFamily(name, help_text, labels=["source"])
+        for source in sources:
+            if (value := value_of(source, now)) is not None:
+                gauge.add_metric([source.name], value)
+        families.append(gauge)
+    return [*families, _held(), _clocks()]
 
 
 def _held() -> Metric:

@@ -1,4 +1,4 @@
-"""When a source that fails is left alone, and when it is tried again; and how many calls it is asked for."""
+"""When a source that fails rests, and when it is tried again; and how many calls its quota allows."""
 
 import datetime as dt
 from collections.abc import Callable

@@ -57,7 +57,7 @@ def market(http: HTTPServer, settings: Settings, seeded: None, monkeypatch: pyte
     for name in settings.SECRET_SETTINGS:
         setattr(settings, name, KEY)
     settings.PROVIDER_BUDGET = dt.timedelta(seconds=10)
-    monkeypatch.setattr(fx, "_desk", fx.Desk())
+    monkeypatch.setattr(fx, "_rates", fx.Rates())
     yield Market(http, settings, NOW)
     http.check()
     http.clear()

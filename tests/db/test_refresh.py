@@ -536,7 +536,7 @@ def test_two_refreshes_at_once_do_not_use_one_call_twice(source: Source, setting
         return quoting(NOW)(symbol)
 
     def refresh_too() -> None:
-        wait_until(lambda: len(source.requests) == METALS, "the first to ask")
+        wait_until(lambda: len(source.requests) == METALS, "the first refresh to call")
         refresh_at(NOW)
         answering.set()
 
@@ -546,7 +546,7 @@ def test_two_refreshes_at_once_do_not_use_one_call_twice(source: Source, setting
     assert ProviderState.objects.get(name=LIVE).calls_left(NOW) == 2
 
 
-# --- a source that asks to be left alone ---------------------------------------------------------------------------
+# --- a source that sends Retry-After --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [429, 503])

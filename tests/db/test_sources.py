@@ -1,4 +1,4 @@
-"""Which sources are asked, in whose order, and what is known of each: one worker's knowledge is every worker's."""
+"""Which sources are fetched, in which order, and the record of each, which all workers share."""
 
 import datetime as dt
 import threading

@@ -354,7 +354,7 @@ def fetches_a_price(way: Relay) -> Use:
 
 
 def asks_for_a_rate(way: Relay) -> Use:
-    return lambda: fx.Desk().rate("USD", "INR", deadline=time.monotonic() + 1, now=NOW)
+    return lambda: fx.Rates().rate("USD", "INR", deadline=time.monotonic() + 1, now=NOW)
 
 
 def is_healthy(way: Relay) -> Use:

@@ -152,7 +152,7 @@ _steady = _Steady()
 @pytest.fixture
 def providers(http: HTTPServer, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[RateProviders]:
     """Both providers, well; and a process that has not called them yet."""
-    monkeypatch.setattr(fx, "_desk", fx.Desk())
+    monkeypatch.setattr(fx, "_rates", fx.Rates())
     monkeypatch.setattr(clock, "steady", lambda: _steady.now)
     settings.FRANKFURTER_URL = settings.OPEN_ER_API_URL = http.url_for("").rstrip("/")
     yield RateProviders(http)

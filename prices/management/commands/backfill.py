@@ -128,9 +128,9 @@ class Command(BaseCommand):
             raise CommandError(f"--days-per-call: from 1 to {archive.days_per_call} for {name}.")
         if options["leave"] < 0:
             raise CommandError("--leave is a number of calls: 0 or more.")
-        key = PROVIDER_TABLE[archive.provider].setting("KEY")
-        if not getattr(settings, key):
-            raise CommandError(f"{key} is empty: {archive.provider} gives nothing without its key.")
+        row = PROVIDER_TABLE[archive.provider]
+        if row.needs_key and not getattr(settings, key := row.setting("KEY")):
+            raise CommandError(f"{key} is empty: {row.name} gives nothing without its key.")
         metals = arguments.metals(options["metal"])
         missing = backfill.missing_days(archive, metals, first, last, replace=options["replace"])
         filled = Filled(there=sum(len(metals) - len(without) for without in missing.values()))
