@@ -89,7 +89,7 @@ def publish(count: int, interval: float, port: int, stamps: int) -> None:
     for _ in range(count):
         refresh()
         answered = max(int.from_bytes(os.read(stamps, _STAMP), "big") for _ in _PER_OUNCE)
-        print(Head.newest(), answered)
+        print(Head.current().seq, answered)
         due += interval
         time.sleep(max(0.0, due - time.monotonic()))
     print("done")

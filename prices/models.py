@@ -80,11 +80,6 @@ class ListedMetal(models.Model):
     def __str__(self) -> str:
         return self.display_name
 
-    @property
-    def symbol(self) -> str:
-        """The ISO 4217 code, such as XAU."""
-        return Metal(self.name).symbol
-
     @classmethod
     def metals(cls) -> list[Metal]:
         """The metals that are switched on, in staff's order."""
@@ -164,11 +159,6 @@ class Head(models.Model):
             head.refreshes += 1
             head.save(update_fields=["refreshes"])
         return head.refreshes
-
-    @classmethod
-    def newest(cls) -> int:
-        """The newest publication's number."""
-        return cls.current().seq
 
     @classmethod
     def _read(cls, clause: str = "") -> "Head | None":
@@ -505,7 +495,7 @@ class FallbackPrice(models.Model):
 
     @property
     def is_on_screen(self) -> bool:
-        """Whether screens show this price now."""
+        """Return True if screens show this price now."""
         of_metal = LatestPrice.shown().filter(metal=self.metal_id, currency=self.currency, metal__enabled=True)
         shown = of_metal.first()
         return shown is not None and shown.lane == PriceKind.FALLBACK

@@ -19,8 +19,6 @@ class Position(NamedTuple):
 
 # As many epochs of eight characters as `Head.superseded` holds.
 _MOST_SUPERSEDED: Final = 20
-# The position of a process that has seen no publication yet.
-START: Final = Position("", 0, None)
 
 
 def new_epoch() -> str:

@@ -12,12 +12,12 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from prices import schedule
 from prices.domain.calendar import Calendar
-from prices.domain.positions import START, Position
+from prices.domain.positions import Position
 from prices.domain.quotes import SIMULATED, Metal, Publication
 from prices.models import Configuration, Head, ListedMetal
 from prices.publishing import ingest, snapshot
 from streaming import publish
-from tests.support.quotes import NOW, quote
+from tests.support.quotes import NOW, START, quote
 from tests.support.threads import at_once
 from tests.support.world import forget_prices
 

@@ -148,7 +148,7 @@ def test_candles_are_of_the_ticks_transaction(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(candle_store, "take", fail)
     with pytest.raises(RuntimeError):
         say(101, seconds=1)
-    assert (Head.newest(), Price.objects.count()) == (1, 1)
+    assert (Head.current().seq, Price.objects.count()) == (1, 1)
 
 
 def test_four_metals_cost_one_more_statement(django_assert_num_queries: DjangoAssertNumQueries) -> None:

@@ -15,7 +15,6 @@ from django.db import connection, transaction
 from django.db.models import Model
 from pytest_django import Settings
 
-from prices.domain.positions import START
 from prices.domain.quotes import FALLBACK, LARGEST_PRICE, SIMULATED, DayFigures, Metal, Publication, Quote
 from prices.domain.units import PRICE_STEP
 from prices.history import export
@@ -31,7 +30,7 @@ from prices.models import (
 )
 from prices.publishing import ingest, snapshot
 from streaming import publish
-from tests.support.quotes import NOW, quote
+from tests.support.quotes import NOW, START, quote
 from tests.support.threads import at_once
 from tests.support.world import forget_prices
 
@@ -87,7 +86,7 @@ def test_a_publication_is_read_back_as_it_was_published() -> None:
         now=NOW + MINUTE,
     )
     current = snapshot.read(since=START)
-    assert current.position.seq == publication.seq == Head.newest()
+    assert current.position.seq == publication.seq == Head.current().seq
     assert set(current.publications[-1].quotes) == set(publication.quotes) == set(current.quotes.values())
     assert current.publications[-1].changes == publication.changes
     assert (publication.published_at, publication.seq - 1) == (NOW + MINUTE, current.publications[0].seq)
@@ -104,7 +103,7 @@ def test_a_price_comes_back_from_the_database_as_it_went_in(price: str) -> None:
 def test_a_repeated_quote_confirms_but_is_not_news() -> None:
     record(quote())
     assert ingest.record([quote()], now=NOW + MINUTE) is None
-    assert Head.newest() == 1
+    assert Head.current().seq == 1
     assert LatestPrice.objects.get().confirmed_at == NOW + MINUTE
 
 
@@ -141,7 +140,7 @@ def test_only_new_quotes_are_in_the_publication() -> None:
 
 def test_no_quotes_make_no_publication() -> None:
     assert ingest.record([], now=NOW) is None
-    assert Head.newest() == 0
+    assert Head.current().seq == 0
 
 
 def test_a_metal_that_is_switched_off_is_not_written() -> None:
@@ -196,7 +195,7 @@ def test_a_publication_that_is_rolled_back_never_goes_out(published: list[Public
     with pytest.raises(RuntimeError):
         regret()
     assert published == []
-    assert Head.newest() == 0
+    assert Head.current().seq == 0
 
 
 @committed

@@ -55,10 +55,10 @@ def test_a_price_like_the_last_one_goes_out() -> None:
 
 def test_a_jump_is_quarantined_and_logged_once(log: Callable[[], list[str]]) -> None:
     offer("10000", 0)
-    publications = Head.newest()
+    publications = Head.current().seq
     assert offer("11000", 1)
     assert ingest.offer([quote(price="11000", at=NOW + MINUTE)], now=NOW + 2 * MINUTE) == {Metal.GOLD}
-    assert (live(), Head.newest()) == (Decimal(10000), publications)
+    assert (live(), Head.current().seq) == (Decimal(10000), publications)
     assert decisions() == [(Decimal(11000), PENDING, "")]
     assert log() == [
         "gold_api_com: gold of INR is quarantined: 11,000.0000 is +10.0 % from 10,000.0000, the last price"
@@ -414,11 +414,11 @@ def test_a_change_of_duty_is_no_jump_no_move_and_no_high() -> None:
 @pytest.mark.usefixtures("dearer")
 def test_a_change_of_duty_makes_no_quote_that_is_repeated_news() -> None:
     offer("11000.0005", 1, "metals_dev")
-    publications = Head.newest()
+    publications = Head.current().seq
     for minutes in (2, 3):
         repeated = [quote(price="11000.0005", at=NOW + MINUTE, source="metals_dev")]
         ingest.offer(repeated, now=NOW + minutes * MINUTE)
-    assert Head.newest() == publications
+    assert Head.current().seq == publications
 
 
 @pytest.mark.usefixtures("dearer")

@@ -161,7 +161,7 @@ def test_a_fault_leaves_the_last_good_price_is_logged_in_one_line_and_passes_on_
     fault: str, source: Source, broken: Callable[[str], None], settings: Settings, log: Callable[[], list[str]]
 ) -> None:
     refresh_at(NOW)
-    before, publications = shown(), Head.newest()
+    before, publications = shown(), Head.current().seq
     assert sources_shown() == {LIVE}
     assert log() == []
 
@@ -169,7 +169,7 @@ def test_a_fault_leaves_the_last_good_price_is_logged_in_one_line_and_passes_on_
     refresh_at(NOW + MINUTE)
 
     assert shown() == before
-    assert Head.newest() == publications
+    assert Head.current().seq == publications
     # The metals have one trouble each, or the same one together.
     line, *more = log()
     assert [" is fetched from all the same" in line for line in more] in ([], [True])  # what no second try would mend
@@ -326,12 +326,12 @@ def test_a_weekends_quote_stays_and_turns_stale_only_once_the_market_is_open_aga
     friday = dt.datetime(2026, 9, 25, 20, 59, tzinfo=dt.UTC)
     source.answer = quoting(friday)
     refresh_at(friday)
-    publications = Head.newest()
+    publications = Head.current().seq
     sunday = friday + dt.timedelta(days=2)
     refresh_at(sunday)
     current = snapshot.read()
     assert sources_shown() == {LIVE}
-    assert Head.newest() == publications
+    assert Head.current().seq == publications
     assert not any(current.is_stale(quote, sunday) for quote in current.quotes.values())
     an_hour_later = sunday + 2 * HOUR  # it opened in between
     assert all(current.is_stale(quote, an_hour_later) for quote in current.quotes.values())
@@ -339,19 +339,19 @@ def test_a_weekends_quote_stays_and_turns_stale_only_once_the_market_is_open_aga
 
 def test_a_repeated_quote_confirms_but_is_not_news(source: Source) -> None:
     refresh_at(NOW)
-    publications = Head.newest()
+    publications = Head.current().seq
     refresh_at(NOW + MINUTE)
-    assert Head.newest() == publications
+    assert Head.current().seq == publications
     assert last_confirmed() == {NOW + MINUTE}
 
 
 def test_an_older_quote_is_not_news(source: Source) -> None:
     refresh_at(NOW)
-    before, publications = shown(), Head.newest()
+    before, publications = shown(), Head.current().seq
     source.answer = quoting(NOW - MINUTE, price=400000)
     refresh_at(NOW + MINUTE)
     assert shown() == before
-    assert Head.newest() == publications
+    assert Head.current().seq == publications
     assert last_confirmed() == {NOW}
 
 
@@ -671,7 +671,7 @@ def test_the_fallback_is_shown_once_only(source: Source) -> None:
     source.answer = said(HTML, status=503)
     for minute in range(3):
         refresh_at(NOW + minute * MINUTE)
-    assert Head.newest() == 1
+    assert Head.current().seq == 1
 
 
 def test_the_last_live_price_stays_until_fallback_after(source: Source, settings: Settings) -> None:

@@ -30,7 +30,6 @@ from infra.database_threads import in_a_thread
 from infra.fixed_window import FixedWindowCounter
 from infra.postgresql.base import use_a_pool
 from infra.process.valkey import wait_for_redis
-from prices.domain.positions import START
 from prices.models import Head
 from prices.providers import fx
 from prices.providers.http import Client
@@ -43,7 +42,7 @@ from swarna.management.commands import up
 from swarna.scheduler import Scheduler
 from tests.support.environment import VALKEY
 from tests.support.postgresql import Cluster, in_place_of_sqlite
-from tests.support.quotes import NOW
+from tests.support.quotes import NOW, START
 from tests.support.relay import Relay, relay
 
 # Seconds that a busy machine needs beside the limit itself.

@@ -14,14 +14,14 @@ import redis
 from django.core.management import call_command
 from websockets.sync.client import connect
 
-from prices.domain.positions import START, Position
+from prices.domain.positions import Position
 from prices.models import Head, Price
 from prices.publishing import ingest, snapshot
 from prices.publishing.position_memory import PositionMemory
 from streaming import publish
 from tests.support.postgresql import Cluster, in_place_of_sqlite
 from tests.support.product import Process, answers, free_port, wait_until
-from tests.support.quotes import NOW, quote
+from tests.support.quotes import NOW, START, quote
 from tests.support.stream_client import exchange, receive
 from tests.support.world import forget_prices
 

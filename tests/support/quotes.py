@@ -4,8 +4,11 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
+from prices.domain.positions import Position
 from prices.domain.quotes import Metal, Quote
 
+# The position of a process that has seen no publication yet.
+START = Position("", 0, None)
 NOW = dt.datetime(2026, 9, 24, 8, 0, tzinfo=dt.UTC)  # a Thursday, while the market is open
 
 
