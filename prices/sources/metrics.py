@@ -69,10 +69,10 @@ def metrics(now: dt.datetime) -> list[Metric]:
             if (value := value_of(source, now)) is not None:
                 gauge.add_metric([source.name], value)
         families.append(gauge)
-    return [*families, _held(), _clocks()]
+    return [*families, _quarantined(), _clocks()]
 
 
-def _held() -> Metric:
+def _quarantined() -> Metric:
     family = GaugeMetricFamily("swarna_held_prices", "Prices that wait for a decision, by metal.", labels=["metal"])
     waiting = Q(held_prices__decision=HeldPrice.Decision.PENDING, held_prices__currency=settings.BASE_CURRENCY)
     metals = ListedMetal.objects.filter(enabled=True).annotate(waiting=Count("held_prices", filter=waiting))

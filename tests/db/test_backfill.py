@@ -639,7 +639,7 @@ def test_without_anything_to_compare_with_the_first_price_is_shown(
         ("price,bid,ask", "9000,8999,27000", "ask 27,000.0000 is 3.0 times the 9,000.0000 beside it"),
     ],
 )
-def test_a_ticks_bid_and_ask_are_judged_too(
+def test_a_ticks_bid_and_ask_are_checked_too(
     database: None, file: Callable[[str], str], columns: str, values: str, named: str
 ) -> None:
     (found,) = refused(file(hourly("9000,8999,9001", values, columns=columns)))
@@ -655,7 +655,7 @@ def test_a_ticks_bid_and_ask_are_judged_too(
         ("411227,411227,411000,411100", "close 411,100.0000 is outside"),
     ],
 )
-def test_all_figures_of_a_candle_are_judged(
+def test_all_figures_of_a_candle_are_checked(
     database: None, file: Callable[[str], str], figures: str, named: str
 ) -> None:
     good = "metal,interval,start,open,high,low,close\ngold,1d,2026-09-14,9000,9010,8990,9001\n"
@@ -663,7 +663,7 @@ def test_all_figures_of_a_candle_are_judged(
     assert found.startswith(f"line 3, gold: {named}")
 
 
-def test_prices_are_judged_without_the_premium_that_was_on_them(database: None, file: Callable[[str], str]) -> None:
+def test_prices_are_checked_without_the_premium_that_was_on_them(database: None, file: Callable[[str], str]) -> None:
     Premium.objects.create(metal_id="gold", multiplier=Decimal(8), effective_from=midnight(MONDAY))
     assert "2 written" in run(file(hourly("72000", "72001")))
     said = "line 2, gold less its premium: price 1,650.0000 is outside 2,305.8290 to 36,893.2648, its sanity band"

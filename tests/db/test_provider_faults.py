@@ -85,7 +85,7 @@ def refresh_at(at: dt.datetime) -> None:
 
 
 def published() -> dict[str, tuple[str, str]]:
-    """The source and price of each metal in force, after seeing that nothing else was published, ever."""
+    """The source and price of each current price, after seeing that nothing else was published, ever."""
     current = snapshot.read().quotes
     shown = {metal.value: (each.quote.source, str(each.quote.price)) for metal, each in current.items()}
     ever = {(price.metal_id, price.source, str(price.price)) for price in Price.objects.exclude(source=FALLBACK)}
@@ -400,8 +400,8 @@ def test_a_fault_is_of_its_kind_is_told_and_passes_on_to_the_next_source(
     }
 
     line = next(line for line in log() if line.startswith(f"{api.name} gave no fresh price: "))
-    for trouble in line.removeprefix(f"{api.name} gave no fresh price: ").split("; "):
-        named, _, cause = trouble.partition(": ")
+    for error in line.removeprefix(f"{api.name} gave no fresh price: ").split("; "):
+        named, _, cause = error.partition(": ")
         assert set(named.split(", ")) <= set(lost)
         assert re.fullmatch(fault.cause, cause), cause
     assert all(metal in line for metal in lost)

@@ -84,7 +84,7 @@ def last_confirmed() -> set[dt.datetime]:
 # --- what goes wrong -----------------------------------------------------------------------------------------------
 
 TOO_LATE = "no answer in time"
-# A fault, and the reason that is logged for it: those that tests/db/test_provider_faults.py has not, of each vendor.
+# Faults, and the reason logged for each, that tests/db/test_provider_faults.py does not have for each provider.
 ANSWERS: dict[str, tuple[Answer, str]] = {
     "200 with a failure of another shape": (
         said('{"success": false, "error": {"statusCode": 101, "message": "User did not supply an API Key"}}'),
@@ -169,15 +169,15 @@ def test_a_fault_leaves_the_last_good_price_is_logged_in_one_line_and_passes_on_
     refresh_at(NOW + MINUTE)
 
     assert shown() == before
-    assert Head.current().seq == publications
-    # The metals have one trouble each, or the same one together.
+    assert Head.newest() == publications
+    # The metals have one error each, or the same one together.
     line, *more = log()
     assert [" is fetched from all the same" in line for line in more] in ([], [True])  # what no second try would mend
-    metals, troubles = line.removeprefix(f"{LIVE} gave no fresh price: "), FAULTS[fault][1]
-    for trouble in metals.split("; "):
-        named, _, reason = trouble.partition(": ")
+    metals, expected = line.removeprefix(f"{LIVE} gave no fresh price: "), FAULTS[fault][1]
+    for error in metals.split("; "):
+        named, _, reason = error.partition(": ")
         assert set(named.split(", ")) <= set(ALL.split(", "))
-        assert re.fullmatch(troubles, reason), reason
+        assert re.fullmatch(expected, reason), reason
     assert all(metal in line for metal in Metal)
 
     state = ProviderState.objects.get(name=LIVE)
@@ -474,7 +474,7 @@ def test_a_source_that_hangs_leaves_the_next_its_share(
         wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith(LIVE)], "the end")
 
 
-# --- a brief trouble -----------------------------------------------------------------------------------------------
+# --- a brief failure -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])

@@ -115,7 +115,7 @@ def test_a_close_is_not_frozen_at_a_weekend(world: World) -> None:
     assert world.refresh() == ["a", "b", "c"]
 
 
-def test_a_frozen_source_does_not_gainsay_a_jump(world: World, settings: Settings) -> None:
+def test_a_frozen_source_does_not_contradict_a_jump(world: World, settings: Settings) -> None:
     settings.PRICE_PROVIDERS = ["a", "b"]
     world.says["a"] = TemporaryError("is away")
     world.refresh()
@@ -272,8 +272,12 @@ def test_a_slip_that_is_shown_for_one_again_and_again_is_told_and_listed_once_a_
         assert world.refresh() == ["a", "b"]
     assert world.gold() == "13200 from b"
     assert (state("a").disagreement, state("a").set_aside_total) == ("gold: +9.85 % from b", 3)
-    held = HeldPrice.objects.get()
-    assert (held.decision, held.decided_by, held.held_at) == (HeldPrice.Decision.SUPERSEDED, "b", NOW + 2 * MINUTE)
+    quarantined = HeldPrice.objects.get()
+    assert (quarantined.decision, quarantined.decided_by, quarantined.held_at) == (
+        HeldPrice.Decision.SUPERSEDED,
+        "b",
+        NOW + 2 * MINUTE,
+    )
     assert len(log()) == 1
     world.refresh(24 * 60)
     assert HeldPrice.objects.count() == 2
@@ -421,7 +425,7 @@ def test_where_too_few_agree_the_price_stays_and_staff_see_why(consensus: World)
     consensus.says |= {"a": PRICES | {Metal.GOLD: "14000"}, "b": TemporaryError("is away")}
     consensus.refresh()
     assert consensus.gold() == "13200 from consensus"
-    assert {held.words for held in HeldPrice.objects.all()} == {
+    assert {price.words for price in HeldPrice.objects.all()} == {
         "fewer than 2 fresh sources agree: a 14,000.0000, c 13,200.0000"
     }
 

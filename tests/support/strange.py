@@ -1,4 +1,4 @@
-"""JSON that no vendor should send, and what may be made of it."""
+"""JSON that no provider should send, and the ways to change it."""
 
 import copy
 import datetime as dt

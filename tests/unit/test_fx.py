@@ -53,7 +53,7 @@ def test_an_answer_of_open_er_api_is_a_rate_of_its_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("read", "answer", "complaint"),
+    ("read", "answer", "detail"),
     [
         (frankfurter, {"message": "not found"}, "answers for nothing, not for USD"),
         (frankfurter, changed(ECB, "base", "EUR"), "answers for 'EUR', not for USD"),
@@ -74,12 +74,10 @@ def test_an_answer_of_open_er_api_is_a_rate_of_its_time() -> None:
         (open_er_api, "USD", "answers with a str where an object was expected"),
     ],
 )
-def test_what_is_no_rate_is_refused_with_the_reason(
-    read: Callable[[Any], fx.Rate], answer: Any, complaint: str
-) -> None:
+def test_what_is_no_rate_is_refused_with_the_reason(read: Callable[[Any], fx.Rate], answer: Any, detail: str) -> None:
     with pytest.raises(TemporaryError) as refusal:
         read(answer)
-    assert complaint in str(refusal.value)
+    assert detail in str(refusal.value)
 
 
 def test_a_currency_that_nobody_knows_is_for_a_person_to_mend() -> None:

@@ -96,7 +96,7 @@ def test_an_old_quote_is_one_still() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "kind", "complaint"),
+    ("changed", "kind", "detail"),
     [
         ({"symbol": "XAG"}, TemporaryError, "answers for 'XAG', not for XAU"),
         ({"symbol": ...}, TemporaryError, "answers for nothing, not for XAU"),
@@ -131,11 +131,11 @@ def test_an_old_quote_is_one_still() -> None:
     ],
 )
 def test_what_cannot_be_a_quote_is_refused_in_words(
-    changed: dict[str, Any], kind: type[ProviderError], complaint: str
+    changed: dict[str, Any], kind: type[ProviderError], detail: str
 ) -> None:
     with pytest.raises(kind) as refusal:
         parse(answer(**changed))
-    assert complaint in str(refusal.value)
+    assert detail in str(refusal.value)
 
 
 @pytest.mark.parametrize("given", [None, [], "XAU", Decimal(1), True, [answer()]])

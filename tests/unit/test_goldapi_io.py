@@ -127,7 +127,7 @@ def test_a_time_may_be_written_in_many_ways(said: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("with_this", "kind", "complaint"),
+    ("with_this", "kind", "detail"),
     [
         ({"error": "You have reached your monthly quota"}, QuotaError, "answers with an error: 'You have reached your"),
         ({"error": "Monthly quota exceeded."}, QuotaError, "answers with an error: 'Monthly quota exceeded.'"),
@@ -148,14 +148,14 @@ def test_a_time_may_be_written_in_many_ways(said: Any) -> None:
     ],
 )
 def test_what_cannot_be_a_quote_is_refused_in_words(
-    with_this: dict[str, Any], kind: type[ProviderError], complaint: str
+    with_this: dict[str, Any], kind: type[ProviderError], detail: str
 ) -> None:
     answer = INR
     for path, value in with_this.items():
         answer = changed(answer, path, value) if path in answer else answer | {path: value}
     with pytest.raises(kind) as refusal:
         parse(answer)
-    assert complaint in str(refusal.value)
+    assert detail in str(refusal.value)
 
 
 @pytest.mark.parametrize("field", ["metal", "currency", "error", "price", "timestamp"])

@@ -27,7 +27,7 @@ def read(text: str, zone: dt.tzinfo = INDIA) -> list[Any]:
     return [row for _, row in csv_format.read(text.splitlines(keepends=True), currency="INR", zone=zone, now=NOW)]
 
 
-def complaint(text: str) -> str:
+def detail(text: str) -> str:
     with pytest.raises(CsvError) as refusal:
         read(text)
     return str(refusal.value)
@@ -221,13 +221,13 @@ def test_what_spreadsheets_make_of_a_file_is_read(text: str) -> None:
     ],
 )
 def test_what_cannot_be_read_is_named_by_line_and_column(text: str, said: str) -> None:
-    found = complaint(text)
+    found = detail(text)
     assert said in found
     assert len(found) < 300
 
 
 def test_the_line_that_is_named_is_the_one_in_the_file() -> None:
-    assert complaint(TICKS + "\ngold,2026-09-24T08:00:00Z,1\n\ngold,2026-09-24T08:00:00Z,0\n").startswith("line 5, ")
+    assert detail(TICKS + "\ngold,2026-09-24T08:00:00Z,1\n\ngold,2026-09-24T08:00:00Z,0\n").startswith("line 5, ")
 
 
 @given(st.text() | st.text().map((TICKS + "gold,2026-09-24T08:00:00Z,{}").format) | st.text().map((BARS + "{}").format))

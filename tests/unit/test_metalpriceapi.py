@@ -82,7 +82,7 @@ def test_a_pair_is_preferred_though_its_reciprocal_has_a_digit_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pair", "reciprocal", "complaint"),
+    ("pair", "reciprocal", "detail"),
     [
         ("286877.2", "286877.2", "gives '286877.2' as INRXAU and '286877.2' as XAU"),
         ("0.0000034858", "0.0000034858", "gives '0.0000034858' as INRXAU and '0.0000034858' as XAU"),
@@ -101,10 +101,10 @@ def test_a_pair_is_preferred_though_its_reciprocal_has_a_digit_only() -> None:
         ("NaN", "0.0000034858", "gives 'NaN' as INRXAU, which is not a positive number"),
     ],
 )
-def test_a_rate_that_cannot_be_believed_costs_its_metal_alone(pair: Any, reciprocal: Any, complaint: str) -> None:
+def test_a_rate_that_cannot_be_believed_costs_its_metal_alone(pair: Any, reciprocal: Any, detail: str) -> None:
     found = parse(changed(changed(INR, "rates.INRXAU", pair), "rates.XAU", reciprocal))
     assert isinstance(found[Metal.GOLD], TemporaryError)
-    assert complaint in str(found[Metal.GOLD])
+    assert detail in str(found[Metal.GOLD])
     assert all(isinstance(found[metal], Quote) for metal in ALL[1:])
 
 
@@ -136,7 +136,7 @@ def test_each_code_is_of_its_kind(code: int, kind: type[ProviderError], write: t
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "detail"),
     [
         (
             '{"success":false,"error":{"statusCode":101,"message":"User did not supply an API Key"}}',
@@ -149,14 +149,14 @@ def test_each_code_is_of_its_kind(code: int, kind: type[ProviderError], write: t
         ("[]", "answers with a list where an object was expected"),
     ],
 )
-def test_a_failure_is_told_with_the_providers_own_message(text: str, complaint: str) -> None:
+def test_a_failure_is_told_with_the_providers_own_message(text: str, detail: str) -> None:
     with pytest.raises(ProviderError) as refusal:
         parse(decoded(text))
-    assert str(refusal.value) == complaint
+    assert str(refusal.value) == detail
 
 
 @pytest.mark.parametrize(
-    ("path", "said", "kind", "complaint"),
+    ("path", "said", "kind", "detail"),
     [
         ("base", "USD", PermanentError, "quotes in 'USD', not in INR"),
         ("base", ..., PermanentError, "quotes in nothing, not in INR"),
@@ -168,11 +168,11 @@ def test_a_failure_is_told_with_the_providers_own_message(text: str, complaint: 
     ],
 )
 def test_what_concerns_all_metals_is_refused_in_words(
-    path: str, said: Any, kind: type[ProviderError], complaint: str
+    path: str, said: Any, kind: type[ProviderError], detail: str
 ) -> None:
     with pytest.raises(kind) as refusal:
         parse(changed(INR, path, said))
-    assert complaint in str(refusal.value)
+    assert detail in str(refusal.value)
 
 
 @pytest.mark.parametrize("field", ["success", "base", "rates", "timestamp", "error", "error.statusCode"])

@@ -72,7 +72,7 @@ def test_only_the_metals_of_the_request_are_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "complaint"),
+    ("said", "detail"),
     [
         (..., "gives nothing as gold"),
         (None, "gives nothing as gold"),
@@ -84,10 +84,10 @@ def test_only_the_metals_of_the_request_are_given() -> None:
     ],
     ids=str,
 )
-def test_a_metal_without_a_price_does_not_cost_the_others(said: Any, complaint: str) -> None:
+def test_a_metal_without_a_price_does_not_cost_the_others(said: Any, detail: str) -> None:
     gold, *others = parse(changed(INR, "metals.gold", said)).values()
     assert isinstance(gold, TemporaryError)
-    assert complaint in str(gold)
+    assert detail in str(gold)
     assert [quote.price for quote in others if isinstance(quote, Quote)] == [
         Decimal("105.0461"),
         Decimal("3824.4612"),
@@ -120,7 +120,7 @@ def test_each_code_is_of_its_kind(code: int, kind: type[ProviderError], write: t
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "complaint"),
+    ("text", "kind", "detail"),
     [
         (
             '{"status":"failure","error_code":1101,"error_message":"Unauthorized. The API Key provided is invalid."}',
@@ -140,14 +140,14 @@ def test_each_code_is_of_its_kind(code: int, kind: type[ProviderError], write: t
         ("[]", TemporaryError, "answers with a list where an object was expected"),
     ],
 )
-def test_a_failure_is_told_with_the_providers_own_message(text: str, kind: type[ProviderError], complaint: str) -> None:
+def test_a_failure_is_told_with_the_providers_own_message(text: str, kind: type[ProviderError], detail: str) -> None:
     with pytest.raises(kind) as refusal:
         parse(decoded(text))
-    assert str(refusal.value) == complaint
+    assert str(refusal.value) == detail
 
 
 @pytest.mark.parametrize(
-    ("path", "said", "kind", "complaint"),
+    ("path", "said", "kind", "detail"),
     [
         ("status", "partial", TemporaryError, "gives 'partial' as status"),
         ("currency", "USD", PermanentError, "quotes in 'USD', not in INR"),
@@ -163,11 +163,11 @@ def test_a_failure_is_told_with_the_providers_own_message(text: str, kind: type[
     ],
 )
 def test_what_concerns_all_metals_is_refused_in_words(
-    path: str, said: Any, kind: type[ProviderError], complaint: str
+    path: str, said: Any, kind: type[ProviderError], detail: str
 ) -> None:
     with pytest.raises(kind) as refusal:
         parse(changed(INR, path, said))
-    assert complaint in str(refusal.value)
+    assert detail in str(refusal.value)
 
 
 @pytest.mark.parametrize("field", ["status", "currency", "unit", "metals", "timestamps", "error_code", "error_message"])

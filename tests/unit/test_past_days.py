@@ -209,7 +209,7 @@ def test_a_failure_that_means_nothing_is_known_of_the_day_is_none(parse: str, an
 
 
 @pytest.mark.parametrize(
-    ("parse", "answer", "kind", "complaint"),
+    ("parse", "answer", "kind", "detail"),
     [
         ("goldapi_io", {"error": "Invalid API Key"}, PermanentError, "'Invalid API Key'"),
         ("goldapi_io", {"error": "You hit your monthly quota"}, QuotaError, "monthly quota"),
@@ -222,14 +222,14 @@ def test_a_failure_that_means_nothing_is_known_of_the_day_is_none(parse: str, an
     ],
 )
 def test_a_failure_that_comes_with_http_200_is_of_its_kind(
-    parse: str, answer: Any, kind: type[ProviderError], complaint: str
+    parse: str, answer: Any, kind: type[ProviderError], detail: str
 ) -> None:
-    with pytest.raises(kind, match=re.escape(complaint)):
+    with pytest.raises(kind, match=re.escape(detail)):
         PARSERS[parse][0](answer)
 
 
 @pytest.mark.parametrize(
-    ("parse", "path", "said", "kind", "complaint"),
+    ("parse", "path", "said", "kind", "detail"),
     [
         ("goldapi_io", "metal", "XAG", TemporaryError, "answers for 'XAG', not for XAU"),
         ("goldapi_io", "currency", "USD", PermanentError, "quotes in 'USD', not in INR"),
@@ -246,15 +246,15 @@ def test_a_failure_that_comes_with_http_200_is_of_its_kind(
     ],
 )
 def test_an_answer_to_another_request_is_refused(
-    parse: str, path: str, said: Any, kind: type[ProviderError], complaint: str
+    parse: str, path: str, said: Any, kind: type[ProviderError], detail: str
 ) -> None:
     of, answer = PARSERS[parse]
-    with pytest.raises(kind, match=re.escape(complaint)):
+    with pytest.raises(kind, match=re.escape(detail)):
         of(changed(answer, path, said))
 
 
 @pytest.mark.parametrize(
-    ("path", "said", "complaint"),
+    ("path", "said", "detail"),
     [
         ("rates.2025-07-01.metals.gold", Decimal(-1), "gives '-1' as gold"),
         ("rates.2025-07-01.metals.gold", "NaN", "gives 'NaN' as gold"),
@@ -265,11 +265,11 @@ def test_an_answer_to_another_request_is_refused(
         ("rates.2025-07-01", "x", "gives 'x' as 2025-07-01"),
     ],
 )
-def test_a_day_that_cannot_be_read_says_why_and_costs_no_other(path: str, said: Any, complaint: str) -> None:
+def test_a_day_that_cannot_be_read_says_why_and_costs_no_other(path: str, said: Any, detail: str) -> None:
     days = of_metals_dev(
         changed(changed(METALS_DEV, "rates.2025-07-03.currencies.INR", Decimal("0.01171")), path, said)
     )
-    assert complaint in str(days[FIRST, Metal.GOLD])
+    assert detail in str(days[FIRST, Metal.GOLD])
     assert isinstance(days[LAST, Metal.GOLD], Quote)
 
 

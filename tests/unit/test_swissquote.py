@@ -79,7 +79,7 @@ def test_a_platform_that_makes_no_sense_does_not_cost_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "complaint"),
+    ("answer", "detail"),
     [
         ([], "gives no bid and ask"),
         ([platform(1787059781075)], "gives no bid and ask"),
@@ -95,14 +95,14 @@ def test_a_platform_that_makes_no_sense_does_not_cost_the_others() -> None:
         ([platform(0, ("4389.0", "4389.7"))], "gives 1970-01-01T00:00:00Z as ts, which cannot be when it was quoted"),
     ],
 )
-def test_what_cannot_be_a_quote_is_refused_in_words(answer: Any, complaint: str) -> None:
+def test_what_cannot_be_a_quote_is_refused_in_words(answer: Any, detail: str) -> None:
     with pytest.raises(TemporaryError) as refusal:
         parse(answer)
-    assert complaint in str(refusal.value)
+    assert detail in str(refusal.value)
 
 
 @pytest.mark.parametrize(
-    ("path", "said", "complaint"),
+    ("path", "said", "detail"),
     [
         ("0.ts", ..., "gives nothing as ts, which is not a time"),
         ("0.ts", "now", "gives 'now' as ts, which is not a time"),
@@ -115,10 +115,10 @@ def test_what_cannot_be_a_quote_is_refused_in_words(answer: Any, complaint: str)
         ("0.ts", "x" * 200_000, "gives 'xxx"),
     ],
 )
-def test_a_field_that_makes_no_sense_is_named(path: str, said: Any, complaint: str) -> None:
+def test_a_field_that_makes_no_sense_is_named(path: str, said: Any, detail: str) -> None:
     with pytest.raises(TemporaryError) as refusal:
         parse(changed(changed(GOLD, "0.spreadProfilePrices.1", ...), path, said))
-    assert complaint in str(refusal.value)
+    assert detail in str(refusal.value)
     assert len(str(refusal.value)) < 250
 
 
