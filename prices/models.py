@@ -80,6 +80,11 @@ class ListedMetal(models.Model):
     def __str__(self) -> str:
         return self.display_name
 
+    @property
+    def symbol(self) -> str:
+        """The ISO 4217 code, such as XAU."""
+        return Metal(self.name).symbol
+
     @classmethod
     def metals(cls) -> list[Metal]:
         """The metals that are switched on, in staff's order."""

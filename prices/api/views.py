@@ -58,7 +58,7 @@ class MetalsView(StrictView):
             {
                 "name": metal.name,
                 "display_name": metal.display_name,
-                "symbol": Metal(metal.name).symbol,
+                "symbol": metal.symbol,
                 "units": list(UNITS),
                 "purities": list(PURITIES),
             }

@@ -256,7 +256,7 @@ def test_what_cannot_be_read_is_not_remembered(tmp_path: Path, text: str) -> Non
     assert PositionMemory(tmp_path, None, "").recall() is None
 
 
-def test_without_a_folder_and_redis_nothing_fails_and_it_is_said_once(
+def test_without_a_folder_and_redis_nothing_fails_and_it_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
 ) -> None:
     listen_to("prices")
@@ -264,8 +264,8 @@ def test_without_a_folder_and_redis_nothing_fails_and_it_is_said_once(
     lost.keep(FIRST)
     lost.keep(LATER)
     assert lost.recall() is None
-    assert [record.getMessage().partition(" in /")[0] for record in caplog.records] == [
-        "the stream's position is not remembered"
+    assert [record.getMessage().partition(": make /")[0] for record in caplog.records] == [
+        "the stream's position cannot be stored"
     ]
 
 
