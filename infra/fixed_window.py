@@ -92,10 +92,6 @@ class FixedWindowCounter:
                     await self._async_redis.delete(self._name(key))
         return own
 
-    async def aclose(self) -> None:
-        """Close the event loop's connections to Redis."""
-        await self._async_redis.aclose(close_connection_pool=True)
-
     def _count_here(self, key: str, events: int = 1) -> Count:
         """Add events to this process's own count. A key is kept for two windows at most."""
         now = self._clock()

@@ -56,7 +56,7 @@ async def test_the_event_loop_and_threads_count_together(valkey: str, prefix: st
     assert (await asyncio.to_thread(counter.count, "asha")).number == 2
     numbers = [count.number for count in await asyncio.gather(*(counter.acount("asha") for _ in range(50)))]
     assert sorted(numbers) == list(range(3, 53))
-    await counter.aclose()
+    await counter._async_redis.aclose(close_connection_pool=True)
 
 
 def test_a_window_ends_by_itself_and_is_not_drawn_out_by_more(valkey: str, prefix: str) -> None:
@@ -85,7 +85,7 @@ async def test_a_window_that_a_clock_put_back_holds_open_is_ended(valkey: str, p
             assert 59 < counted.seconds_left <= 60
             await asyncio.sleep(0)
         assert client.pttl(f"{prefix}:asha") <= 60_000
-    await counter.aclose()
+    await counter._async_redis.aclose(close_connection_pool=True)
 
 
 @pytest.mark.parametrize("in_redis", [True, False])
@@ -161,4 +161,4 @@ async def test_a_redis_that_hangs_is_waited_for_once_and_then_left_alone(
     clock.now += 5
     await counter.acount("asha")
     assert caplog.text.count("counting in Redis again") == 1
-    await counter.aclose()
+    await counter._async_redis.aclose(close_connection_pool=True)

@@ -133,7 +133,7 @@ def counts_in_the_event_loop(url: str) -> Use:
     async def count() -> None:
         counter = FixedWindowCounter(url, "waits", dt.timedelta(minutes=1))
         await counter.acount("asha")
-        await counter.aclose()
+        await counter._async_redis.aclose(close_connection_pool=True)
 
     return lambda: asyncio.run(count())
 
