@@ -1,5 +1,5 @@
 """The admin's pages for staff: metals, prices and their sources, the quarantine, and history to read."""
 
-from prices.admin import bands, configuration, fallbacks, held, history, metals, premiums, schedule, sources
+from prices.admin import bands, configuration, fallbacks, history, metals, premiums, quarantine, schedule, sources
 
-__all__ = ["bands", "configuration", "fallbacks", "held", "history", "metals", "premiums", "schedule", "sources"]
+__all__ = ["bands", "configuration", "fallbacks", "history", "metals", "premiums", "quarantine", "schedule", "sources"]

@@ -22,7 +22,7 @@ class StaffPermission(BasePermission):
         model: type[models.Model] = view.staff_model
         action = "view" if request.method in SAFE_METHODS else "change"
         self.message = (
-            f"This is for staff who may {action} {model._meta.verbose_name}: ask whoever gives out permissions."
+            f"This is for staff who may {action} {model._meta.verbose_name}: get that permission from an administrator."
         )
         return may(request.user, action, model)
 

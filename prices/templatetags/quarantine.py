@@ -12,7 +12,7 @@ register = template.Library()
 
 
 @register.simple_tag
-def held_prices_that_wait(user: Any) -> int:
+def pending_prices(user: Any) -> int:
     """The number of pending prices; 0 for a user who may not see them."""
     if not (user and may(user, "view", HeldPrice)):
         return 0
