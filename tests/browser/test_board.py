@@ -124,7 +124,7 @@ def test_an_update_changes_the_price_and_glows(board: Page, stream: StubStream):
     expect(card(board)).to_have_attribute("data-flash", "down")
 
 
-def test_a_reader_who_wants_no_motion_gets_none(board: Page, stream: StubStream):
+def test_reduced_motion_is_respected(board: Page, stream: StubStream):
     board.emulate_media(reduced_motion="reduce")
     connection = open_board(board, stream, price_update(1, gold=quote(100)))
     connection.send(price_update(2, gold=quote(101)))
@@ -262,7 +262,7 @@ def test_a_price_of_the_close_is_not_called_live_and_says_of_when_it_is(board: P
     expect(card(board)).not_to_contain_text("as of")
 
 
-def test_what_is_worse_than_old_is_said_while_the_market_is_closed_too(board: Page, stream: StubStream):
+def test_serious_marks_are_shown_while_the_market_is_closed_too(board: Page, stream: StubStream):
     closed = status("fallback", "closed", metals={"gold": "stale", "silver": "fallback"})
     open_board(board, stream, price_update(1, gold=quote(1, stale=True), silver=quote(2, source="fallback")), closed)
     expect(card(board).locator(".marks")).to_have_text("Stale")
@@ -346,7 +346,7 @@ def test_a_refusal_says_why_and_the_reader_may_reconnect(board: Page, stream: St
     expect(board.get_by_role("button", name="Reconnect")).to_be_hidden()
 
 
-def test_the_board_asks_a_full_server_again_by_itself_after_a_while(board: Page, stream: StubStream):
+def test_the_board_reconnects_to_a_full_server_by_itself_after_a_while(board: Page, stream: StubStream):
     open_board(board, stream, prices()).close(1008, "Server at capacity")
     expect(board.locator("#connection")).to_contain_text("Offline")
     board.clock.run_for(65_000)
@@ -371,7 +371,7 @@ def test_a_second_refusal_is_waited_out_in_full(board: Page, stream: StubStream)
     assert not stream.has_connection()
 
 
-def test_a_board_that_wants_signing_in_says_so_and_does_not_ask_again(board: Page, stream: StubStream):
+def test_a_board_that_needs_a_login_says_so_and_does_not_reconnect(board: Page, stream: StubStream):
     open_board(board, stream, prices()).close(1008, "Unauthorized")
     expect(board.get_by_role("status")).to_contain_text("Not signed in. Sign in, then press Reconnect.")
     expect(board.get_by_role("status")).to_contain_text("do not price sales by them")
@@ -591,7 +591,7 @@ def test_a_carat_is_of_gold_and_a_fineness_of_any_metal(
         ),
     ],
 )
-def test_the_foot_says_what_prices_are_per(board: Page, stream: StubStream, unit: str, purity: str, sentence: str):
+def test_the_foot_shows_the_measure_of_prices(board: Page, stream: StubStream, unit: str, purity: str, sentence: str):
     open_board(board, stream, prices())
     express(board, unit, purity)
     expect(board.get_by_role("contentinfo").get_by_role("paragraph")).to_have_text(sentence)

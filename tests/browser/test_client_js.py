@@ -106,7 +106,7 @@ def test_the_status_is_known_while_there_is_a_connection(lab: Page, stream: Stub
     assert lab.evaluate("client.status") is None
 
 
-def test_an_update_older_than_what_is_held_is_dropped(lab: Page, stream: StubStream):
+def test_an_update_older_than_the_current_prices_is_dropped(lab: Page, stream: StubStream):
     connect(lab)
     stream.connection().send(
         price_update(7, gold=quote(700)), price_update(6, gold=quote(600)), price_update(8, gold=quote(800))
@@ -146,7 +146,7 @@ def test_the_seeds_own_server_sends_no_seq_and_is_understood(lab: Page, stream: 
         '{"type":"priceUpdate","data":{},"changes":[null]}',
     ],
 )
-def test_what_cannot_be_read_is_reported_and_the_connection_goes_on(lab: Page, stream: StubStream, text: str):
+def test_an_unreadable_message_is_reported_and_the_connection_stays_open(lab: Page, stream: StubStream, text: str):
     connect(lab)
     connection = stream.connection()
     connection.send(text, {"type": "of a later version"}, price_update(1, gold=quote(100)))
@@ -155,14 +155,14 @@ def test_what_cannot_be_read_is_reported_and_the_connection_goes_on(lab: Page, s
     assert lab.evaluate("client.connected") is True
 
 
-def test_what_the_server_rejects_reaches_the_page(lab: Page, stream: StubStream):
+def test_a_rejection_by_the_server_reaches_the_page(lab: Page, stream: StubStream):
     connect(lab)
     problem = {"type": "error", "code": "unknown_metal", "message": 'Unknown metal "tin".'}
     stream.connection().send(problem)
     assert wait_for_events(lab, "error") == [problem]
 
 
-def test_the_servers_clock_is_told_by_its_latest_word_and_not_by_a_snapshot(lab: Page, stream: StubStream):
+def test_the_servers_clock_is_estimated_by_its_latest_message_but_not_by_a_snapshot(lab: Page, stream: StubStream):
     stream.greeting = [price_update(1, gold=quote(100), snapshot=True, timestamp="2026-11-01T11:00:00.000Z")]
     connect(lab)
     wait_for_events(lab, "prices")
@@ -197,9 +197,7 @@ def test_a_servers_clock_that_is_put_back_is_followed(lab: Page, stream: StubStr
     assert lab.evaluate("Math.round(client.serverTime - Date.parse('2026-11-01T17:41:00.000Z'))") == 0
 
 
-def test_where_updates_leave_no_silence_the_server_is_asked_whether_its_clock_was_put_back(
-    lab: Page, stream: StubStream
-):
+def test_between_frequent_updates_a_ping_checks_whether_the_servers_clock_was_set_back(lab: Page, stream: StubStream):
     connect(lab)
     connection = stream.connection()
     connection.wait_for("ping")
@@ -217,12 +215,12 @@ def test_where_updates_leave_no_silence_the_server_is_asked_whether_its_clock_wa
 # --- which metals --------------------------------------------------------------------------------------------------
 
 
-def test_a_choice_made_before_connecting_is_told_once_connected(lab: Page, stream: StubStream):
+def test_a_subscription_before_connecting_is_sent_once_connected(lab: Page, stream: StubStream):
     lab.evaluate("newClient().subscribe(['gold', 'silver']); client.connect()")
     assert stream.connection().wait_for("subscribe")["metals"] == ["gold", "silver"]
 
 
-def test_a_client_that_never_chose_asks_for_nothing_in_particular(lab: Page, stream: StubStream):
+def test_a_client_without_a_subscription_sends_none(lab: Page, stream: StubStream):
     connect(lab)
     connection = stream.connection()
     wait_for_state(lab, "open")
@@ -261,7 +259,7 @@ def test_after_a_reconnect_the_choice_is_made_again(
     assert [(message["type"], message["metals"]) for message in connection.received if "metals" in message] == told
 
 
-def test_a_metal_that_was_not_asked_for_is_not_handed_out(lab: Page, stream: StubStream):
+def test_a_metal_that_is_not_subscribed_is_not_passed_on(lab: Page, stream: StubStream):
     lab.evaluate("newClient().subscribe(['gold', 'tin']); client.connect()")
     stream.connection().send(
         price_update(
@@ -295,7 +293,7 @@ def test_a_reader_who_clicks_wildly_stays_within_the_rate_limit(lab: Page, strea
 
 
 @pytest.mark.parametrize("metals", ["undefined", "'gold'", "[]", "[1]", "['gold', null]"])
-def test_a_choice_that_is_not_a_list_of_names_is_refused(refusing: Page, metals: str):
+def test_a_subscription_that_is_not_a_list_of_names_is_rejected(refusing: Page, metals: str):
     refusal = f"""() => {{
         try {{ newClient().subscribe({metals}) }} catch (error) {{ return error instanceof TypeError }}
     }}"""
@@ -323,7 +321,7 @@ def snapshot(seq: int, **quotes: Any) -> dict[str, Any]:
 RESUMED = subscribed("gold", id="resume")
 
 
-def test_what_was_missed_is_handed_out_once_after_the_state_on_connecting(away: Page, stream: StubStream):
+def test_missed_moves_are_passed_on_once_after_the_first_snapshot(away: Page, stream: StubStream):
     stream.greeting = [snapshot(9, gold=quote(900))]
     connection = retry(away, stream)
     asked = connection.wait_for("subscribe")
@@ -376,7 +374,7 @@ def test_where_nothing_was_missed_the_next_move_comes_as_ever(away: Page, stream
     assert moves(away) == [800]
 
 
-def test_a_connection_lost_before_the_answer_leaves_the_same_to_ask_for(away: Page, stream: StubStream):
+def test_a_connection_lost_before_the_answer_leaves_the_same_since(away: Page, stream: StubStream):
     stream.greeting = [snapshot(8, gold=quote(800)), price_update(9, gold=quote(900), changes=[move("gold", 800, 900)])]
     connection = retry(away, stream)
     wait_for_events(away, "prices", 3)
@@ -394,7 +392,7 @@ def test_a_connection_lost_before_the_answer_leaves_the_same_to_ask_for(away: Pa
     assert (prices_shown(away), moves(away)) == ([700, 800, 900, 900, 900], [800, 900])
 
 
-def test_what_is_no_longer_asked_for_holds_nothing_back(away: Page, stream: StubStream):
+def test_an_unsubscribed_metal_delays_no_moves(away: Page, stream: StubStream):
     connection = retry(away, stream)
     connection.wait_for("subscribe")
     away.evaluate("client.unsubscribe(['*'])")
@@ -415,7 +413,7 @@ def test_a_server_that_lags_behind_does_not_take_prices_back(away: Page, stream:
     assert prices_shown(away) == [700, 800]
 
 
-def test_a_server_whose_database_was_put_back_has_the_last_word(away: Page, stream: StubStream):
+def test_the_prices_of_a_server_whose_database_was_restored_replace_newer_ones(away: Page, stream: StubStream):
     stream.greeting = [snapshot(3, gold=quote(300))]
     connection = retry(away, stream)
     connection.send(
@@ -480,7 +478,7 @@ def test_an_update_that_comes_twice_brings_its_moves_once(lab: Page, stream: Stu
     assert moves(lab) == [700]
 
 
-def test_a_metal_added_while_away_is_asked_for_with_the_rest(away: Page, stream: StubStream):
+def test_a_metal_added_while_away_is_subscribed_with_the_rest(away: Page, stream: StubStream):
     stream.greeting = [snapshot(9, gold=quote(900), silver=quote(9))]
     away.evaluate("client.subscribe(['silver'])")
     connection = retry(away, stream)
@@ -538,7 +536,7 @@ def test_where_updates_have_no_seq_there_is_nothing_to_resume_from(lab: Page, st
 # --- how often -----------------------------------------------------------------------------------------------------
 
 
-def test_the_interval_goes_with_every_subscribe_and_the_servers_word_is_known(lab: Page, stream: StubStream):
+def test_the_interval_is_sent_with_every_subscribe_and_confirmed(lab: Page, stream: StubStream):
     connect(lab, {"interval": 5000})
     connection = stream.connection()
     assert connection.wait_for("subscribe") == {"type": "subscribe", "metals": ["*"], "interval": 5000}
@@ -554,7 +552,7 @@ def test_the_interval_goes_with_every_subscribe_and_the_servers_word_is_known(la
 
 
 @pytest.mark.parametrize("interval", ["-1", "1.5", "NaN", "Infinity", "'5000'"])
-def test_an_interval_that_cannot_be_asked_for_is_refused_at_once(refusing: Page, interval: str):
+def test_an_invalid_interval_is_rejected_at_once(refusing: Page, interval: str):
     refusal = f"() => {{ try {{ newClient({{ interval: {interval} }}) }} catch (error) {{ return String(error) }} }}"
     assert refusing.evaluate(refusal) == "TypeError: interval must be whole milliseconds, 0 or more"
 
@@ -562,7 +560,7 @@ def test_an_interval_that_cannot_be_asked_for_is_refused_at_once(refusing: Page,
 # --- candles -------------------------------------------------------------------------------------------------------
 
 
-def test_candles_are_asked_for_with_every_subscribe_and_handed_out_with_their_update(lab: Page, stream: StubStream):
+def test_candles_are_requested_with_every_subscribe_and_passed_on_with_their_update(lab: Page, stream: StubStream):
     connect(lab, {"candles": ["1m"]})
     connection = stream.connection()
     assert connection.wait_for("subscribe") == {"type": "subscribe", "metals": ["*"], "candles": ["1m"]}
@@ -587,7 +585,7 @@ def test_candles_of_metals_that_are_not_wanted_and_of_older_updates_are_not_hand
 
 
 @pytest.mark.parametrize("candles", ["'1m'", "[60]", "{}"])
-def test_candles_that_cannot_be_asked_for_are_refused_at_once(refusing: Page, candles: str):
+def test_invalid_candles_are_rejected_at_once(refusing: Page, candles: str):
     refusal = f"() => {{ try {{ newClient({{ candles: {candles} }}) }} catch (error) {{ return String(error) }} }}"
     assert refusing.evaluate(refusal) == 'TypeError: candles must be an array of intervals, such as ["1m"]'
 
@@ -603,7 +601,7 @@ def test_a_token_is_offered_as_a_subprotocol(lab: Page, stream: StubStream):
 
 
 @pytest.mark.parametrize("token", ["", "two words", "a,b", "a/b=", "naïve", 'quo"ted', 17])
-def test_a_token_that_cannot_be_sent_is_refused_without_repeating_it(refusing: Page, token: Any):
+def test_a_token_that_cannot_be_sent_is_rejected_without_repeating_it(refusing: Page, token: Any):
     errors = refusing.evaluate(
         """(token) => {
             const errors = [];
@@ -684,7 +682,7 @@ def test_a_server_that_talks_is_not_pinged(lab: Page, stream: StubStream):
     assert all_said(lab, connection) == [{"type": "ping"}]  # the one that opens the conversation
 
 
-def test_a_server_that_falls_silent_is_left_at_once_for_a_new_connection(lab: Page, stream: StubStream):
+def test_a_silent_server_is_replaced_at_once_by_a_new_connection(lab: Page, stream: StubStream):
     stream.greeting = [price_update(1, gold=quote(100))]
     connect(lab)
     wait_for_events(lab, "prices")
@@ -717,7 +715,7 @@ def test_a_device_that_slept_for_long_leaves_its_connection_before_it_shows_old_
     stream.connection()
 
 
-def test_a_device_that_wakes_up_asks_whether_the_connection_survived(lab: Page, stream: StubStream):
+def test_a_device_that_wakes_up_checks_its_connection(lab: Page, stream: StubStream):
     stream.greeting = [price_update(1, gold=quote(100))]
     connect(lab)
     wait_for_events(lab, "prices")
@@ -889,7 +887,7 @@ def test_a_restarting_server_is_left_alone_for_as_long_as_it_says(
     wait_for_state(lab, "open")
 
 
-def test_a_restart_whose_time_is_no_number_at_all_ends_like_any_loss(lab: Page, stream: StubStream):
+def test_a_restart_without_a_valid_time_is_handled_like_any_loss(lab: Page, stream: StubStream):
     connect(lab)
     connection = stream.connection()
     connection.send('{"type":"restart","afterMs":NaN}')
@@ -978,7 +976,7 @@ def test_a_listener_may_close_in_any_state(lab: Page, stream: StubStream, expect
     assert lab.evaluate("client.connection.state") == "closed"
 
 
-def test_a_client_that_was_never_connected_closes_without_a_word(lab: Page):
+def test_a_client_that_was_never_connected_closes_without_an_event(lab: Page):
     assert lab.evaluate("newClient().close(); events") == []
 
 
@@ -994,6 +992,6 @@ def test_an_address_may_be_of_the_web_or_relative_to_the_page(lab: Page, address
 
 
 @pytest.mark.parametrize("address", ["ftp://127.0.0.1/", "http://"])
-def test_an_address_that_is_none_is_refused_at_once(refusing: Page, address: str):
+def test_an_invalid_address_is_rejected_at_once(refusing: Page, address: str):
     refused = "(address) => { try { newClientAt(address) } catch (error) { return error.name } }"
     assert refusing.evaluate(refused, address) in ("SyntaxError", "TypeError")

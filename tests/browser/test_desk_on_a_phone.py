@@ -1,4 +1,4 @@
-"""The desk on a phone, in a real browser: what staff have to decide in a hurry, wherever they are."""
+"""The admin on a phone, in a real browser, for decisions in a hurry."""
 
 import datetime as dt
 from typing import Any
@@ -44,7 +44,7 @@ def held(server: Server) -> None:
 
 
 def assert_each_row_is_a_card(phone: Page) -> None:
-    """Nothing reaches beyond the screen, and each cell says what its column is called."""
+    """Nothing reaches beyond the screen, and each cell has its column's label."""
     right_edges = "[...document.querySelectorAll('body *')].map((each) => each.getBoundingClientRect().right)"
     assert phone.evaluate(f"Math.max(...{right_edges})") <= WIDTH
     labels = "(cells) => cells.map((cell) => getComputedStyle(cell, '::before').content.slice(1, -1))"

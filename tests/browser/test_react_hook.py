@@ -78,7 +78,7 @@ def test_a_refusal_stays_as_the_error(lab: Page, stream: StubStream):
     assert error == {"message": "Server at capacity", "code": 1008, "why": "refused"}
 
 
-def test_what_the_server_rejects_is_an_error_while_connected(lab: Page, stream: StubStream):
+def test_a_rejection_by_the_server_is_an_error_while_connected(lab: Page, stream: StubStream):
     render(lab)
     stream.connection().send({"type": "error", "code": "invalid_json", "message": "Send one JSON object."})
     result = wait_for(lab, "result.error")
@@ -105,7 +105,7 @@ def test_another_url_starts_afresh_and_leaves_the_old_connection(lab: Page, stre
     assert list(wait_for(lab, "result.connected && result.prices.silver")["prices"]) == ["silver"]
 
 
-def test_metals_interval_and_token_are_told(lab: Page, stream: StubStream):
+def test_metals_interval_and_token_are_sent(lab: Page, stream: StubStream):
     render(lab, metals=["gold"], interval=5000, token="secret")
     connection = stream.connection()
     assert connection.wait_for("subscribe") == {"type": "subscribe", "metals": ["gold"], "interval": 5000}

@@ -46,7 +46,7 @@ def test_units_and_purities_are_the_servers_in_its_order(lab: Page):
     assert lab.evaluate("[units.UNITS, units.PURITIES]") == [list(UNITS), list(PURITIES)]
 
 
-def test_the_least_the_largest_and_what_is_halfway_have_the_servers_digits(lab: Page):
+def test_the_least_the_largest_and_halfway_prices_have_the_servers_digits(lab: Page):
     # A difference in the last digit of any factor is seen in the largest price.
     ends = [PRICE_STEP, LARGEST_PRICE, LARGEST_PRICE / 3 // PRICE_STEP * PRICE_STEP]
     for unit, purity in PAIRS:
@@ -100,7 +100,7 @@ def test_the_seeds_quote_without_a_previous_close_has_its_change_converted(lab: 
     assert (shown["change"], shown["changePercent"]) == ("-23.1917", -0.47)
 
 
-def test_what_is_not_said_is_as_it_is_streamed(lab: Page):
+def test_the_default_measure_is_as_streamed(lab: Page):
     calls = ["13221.39", "13221.39, {}", "13221.39, { unit: undefined }", "'13221.39', { purity: '999' }"]
     assert {lab.evaluate(f"units.convert({call})") for call in calls} == {"13221.39"}
     assert lab.evaluate("units.convert(1, { unit: 'kg' })") == "1000"
@@ -118,7 +118,7 @@ def test_what_is_not_said_is_as_it_is_streamed(lab: Page):
         ("1e21", "1e+21 is not a price"),
     ],
 )
-def test_what_cannot_be_converted_is_refused_with_the_reason(lab: Page, call: str, reason: str):
+def test_an_invalid_conversion_is_rejected_with_the_reason(lab: Page, call: str, reason: str):
     with pytest.raises(Error, match="RangeError") as refusal:
         lab.evaluate(f"units.convert({call})")
     assert reason in str(refusal.value)

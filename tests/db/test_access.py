@@ -52,7 +52,7 @@ from tests.support.desk import FormFields, edited
 from tests.support.product import ROOT
 from tests.support.quotes import NOW, quote
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("told", "attempts_of_nobody")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("broadcasts", "attempts_of_nobody")]
 
 ROLES = ["stranger", "user", "staff", "view", "add", "change", "delete", "superuser"]
 _PERMISSIONS = {"view", "add", "change", "delete"}
@@ -389,7 +389,7 @@ def place(request: pytest.FixtureRequest, published: None) -> Place:
     return Place(model, row_of(model))
 
 
-def test_pages_are_shown_to_whom_the_table_names_and_showing_them_changes_nothing(
+def test_pages_are_shown_to_the_roles_of_the_table_and_showing_them_changes_nothing(
     place: Place, effects: Effects
 ) -> None:
     clients = each_role(place.model)
@@ -409,9 +409,7 @@ def test_a_history_that_cannot_be_is_not_found(client: Client, audited: type[mod
         assert client.get(f"{at}/{page}").status_code == 404, page
 
 
-def test_what_is_posted_changes_something_for_whom_the_table_names_and_for_nobody_else(
-    place: Place, effects: Effects
-) -> None:
+def test_posts_have_effects_only_for_the_roles_of_the_table(place: Place, effects: Effects) -> None:
     clients = each_role(place.model)
     for door in place.pages:
         if door.pattern == place.at:
@@ -425,9 +423,7 @@ def test_what_is_posted_changes_something_for_whom_the_table_names_and_for_nobod
                 assert had_effect is expected, (door, role, said, effects.seen)
 
 
-def test_the_list_takes_actions_and_edits_of_whom_the_table_names_and_of_nobody_else(
-    place: Place, effects: Effects
-) -> None:
+def test_the_list_takes_actions_and_edits_only_of_the_roles_of_the_table(place: Place, effects: Effects) -> None:
     clients = each_role(place.model)
     desk = admin.site.get_model_admin(place.model)
     boss = RequestFactory().get(place.at)
@@ -470,7 +466,7 @@ def test_no_page_of_the_admin_knows_another_method(place: Place, effects: Effect
 
 
 @pytest.mark.parametrize("address", sorted(ADDRESSES))
-def test_other_pages_are_for_whom_the_table_names(address: str, published: None, effects: Effects) -> None:
+def test_other_pages_are_for_the_roles_of_the_table(address: str, published: None, effects: Effects) -> None:
     kind = str(ContentType.objects.get_for_model(Premium).pk)
     path = Door(address).to(content_type_id=kind, id="1", app_label="prices")
     clients = each_role(Premium)
@@ -494,7 +490,7 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("address", sorted(REST))
-def test_rest_is_for_whom_the_table_names(address: str, published: None, effects: Effects) -> None:
+def test_rest_is_for_the_roles_of_the_table(address: str, published: None, effects: Effects) -> None:
     row = REST[address]
     of_model = [word for who in row.values() for word in who.split() if word in MODELS]
     clients = each_role(apps.get_model(of_model[0] if of_model else "prices.premium"))

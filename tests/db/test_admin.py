@@ -1,4 +1,4 @@
-"""The staff's desk, as staff without a superuser's powers use it."""
+"""The admin, as staff without a superuser's permissions use it."""
 
 import datetime as dt
 import re
@@ -30,10 +30,10 @@ from prices.models import (
     SignificantChange,
 )
 from prices.publishing import ingest, snapshot
-from tests.support.desk import FormFields, Told, edited, errors, saved, user
+from tests.support.desk import Broadcasts, FormFields, edited, errors, saved, user
 from tests.support.quotes import NOW, quote
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("told")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("broadcasts")]
 
 GOLD = "/admin/prices/fallbackprice/{}/change/"
 CONFIGURATION = "/admin/prices/configuration/1/change/"
@@ -79,7 +79,7 @@ def test_a_login_by_https_comes_back_by_https_alone(staff: User, client: Client,
     }
 
 
-def test_staff_log_in_with_their_password_alone(staff: User, client: Client) -> None:
+def test_staff_log_in_with_only_their_password(staff: User, client: Client) -> None:
     staff.set_password("correct horse")
     staff.save()
     for password, expected in [
@@ -107,7 +107,7 @@ def test_a_stranger_is_sent_to_the_login(client: Client, model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_who_is_not_staff_is_refused_whatever_their_permissions(client: Client, model: str) -> None:
+def test_users_who_are_not_staff_are_rejected_whatever_their_permissions(client: Client, model: str) -> None:
     client.force_login(user("visitor", permissions=".*"))
     assert client.get(f"/admin/prices/{model}/").status_code == 302
     client.post(address_of(), {"price": "1", "_save": ""})
@@ -121,21 +121,21 @@ def test_staff_see_what_they_have_permission_for(client: Client, model: str) -> 
     assert client.get(f"/admin/prices/{model}/", follow=True).status_code == expected
 
 
-def test_who_may_only_look_cannot_save(client: Client, told: Told) -> None:
+def test_staff_who_may_only_view_cannot_save(client: Client, broadcasts: Broadcasts) -> None:
     client.force_login(user("clerk", is_staff=True, permissions="^view_"))
     for address in (address_of(), CONFIGURATION, "/admin/prices/listedmetal/gold/change/"):
         assert client.get(address).status_code == 200
         assert client.post(address, {"price": "1", "update_interval_ms": "1000"}).status_code == 403
     assert fallback().price == Decimal("9223.3162")
     assert schedule.interval() == dt.timedelta(minutes=1)
-    assert told.reloads == 0
+    assert broadcasts.reloads == 0
 
 
 # --- every page ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def history(told: Told) -> None:
+def history(broadcasts: Broadcasts) -> None:
     """Something on every page."""
     go_live(gold="13000", silver="165")
     go_live(gold="13500")
@@ -178,7 +178,7 @@ def title(page: Any) -> str:
     ],
 )
 @pytest.mark.usefixtures("history")
-def test_every_page_opens_and_says_what_it_is(desk: Client, address: str, expected: str) -> None:
+def test_every_page_opens_with_its_title(desk: Client, address: str, expected: str) -> None:
     page = desk.get(address, follow=True)
     assert page.status_code == 200
     assert title(page) == expected
@@ -186,7 +186,7 @@ def test_every_page_opens_and_says_what_it_is(desk: Client, address: str, expect
 
 
 @pytest.mark.usefixtures("history")
-def test_every_row_opens_and_says_what_it_is(desk: Client) -> None:
+def test_every_row_opens_with_its_title(desk: Client) -> None:
     rows = [
         (Price.objects.first(), "gold 13500.0000 INR/g from gold_api_com | View price | Swarna"),
         (SignificantChange.objects.get(), "gold +3.85 % | View significant change | Swarna"),
@@ -218,12 +218,12 @@ def test_a_superuser_sees_the_same_and_the_schedule_too(boss: Client) -> None:
 
 
 @pytest.mark.usefixtures("history")
-def test_what_a_source_said_is_shown_as_text(desk: Client) -> None:
+def test_a_sources_error_is_shown_as_text(desk: Client) -> None:
     page = desk.get("/admin/prices/providerstate/").content.decode()
     assert "gold: &lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
-def test_a_disk_that_is_full_is_told_and_nothing_is_saved(
+def test_a_full_disk_is_reported_and_nothing_is_saved(
     desk: Client, save: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*args: Any, **options: Any) -> None:
@@ -275,7 +275,7 @@ def test_a_row_that_is_added_has_nothing_to_be_compared_with(desk: Client) -> No
 
 
 @pytest.mark.parametrize("address", [GOLD, "/admin/prices/listedmetal/gold/change/", CONFIGURATION])
-def test_what_a_screen_needs_cannot_be_deleted(boss: Client, address: str) -> None:
+def test_rows_that_a_screen_needs_cannot_be_deleted(boss: Client, address: str) -> None:
     address = address.format(fallback().pk).replace("/change/", "/delete/")
     assert boss.post(address, {"post": "yes"}).status_code == 403
 
@@ -288,7 +288,7 @@ def test_metals_and_configuration_cannot_be_added(boss: Client, model: str) -> N
 # --- fallback prices -----------------------------------------------------------------------------------------------
 
 
-def test_a_price_is_edited_and_the_edit_is_kept_with_who_made_it(save: Callable[..., Any], staff: User) -> None:
+def test_an_edited_price_is_audited_with_its_user(save: Callable[..., Any], staff: User) -> None:
     assert saved(save(address_of(), price="9300", note="IBJA, this morning"))
     assert (fallback().price, fallback().note) == (Decimal(9300), "IBJA, this morning")
     now, before = fallback().history.all()
@@ -322,17 +322,19 @@ def test_the_history_of_a_price_is_shown(save: Callable[..., Any], desk: Client)
         ("", "This field is required"),
     ],
 )
-def test_what_cannot_be_a_price_is_refused(save: Callable[..., Any], told: Told, price: str, complaint: str) -> None:
+def test_an_invalid_price_is_rejected(
+    save: Callable[..., Any], broadcasts: Broadcasts, price: str, complaint: str
+) -> None:
     refused = errors(save(address_of(), price=price, confirm="on"))
     assert list(refused) == ["price"]
     assert complaint in refused["price"][0]
     assert fallback().price == Decimal("9223.3162")
     assert fallback().history.count() == 1
-    assert told.publications == []
+    assert broadcasts.publications == []
 
 
 @pytest.mark.parametrize("slip", ["92233.162", "922.3316", "8762", "9684.6"])
-def test_a_slip_is_asked_about_and_taken_when_it_was_checked(save: Callable[..., Any], slip: str) -> None:
+def test_a_slip_needs_a_confirmation(save: Callable[..., Any], slip: str) -> None:
     (complaint,) = errors(save(address_of(), price=slip))["price"]
     assert "Prices are per gram of fine metal" in complaint
     assert fallback().price == Decimal("9223.3162")
@@ -341,7 +343,7 @@ def test_a_slip_is_asked_about_and_taken_when_it_was_checked(save: Callable[...,
 
 
 @pytest.mark.parametrize("price", ["8762.1504", "9684.482"])
-def test_what_would_be_believed_of_a_source_is_no_slip(save: Callable[..., Any], price: str) -> None:
+def test_a_price_accepted_from_a_source_is_no_slip(save: Callable[..., Any], price: str) -> None:
     assert saved(save(address_of(), price=price))
 
 
@@ -360,13 +362,13 @@ def test_how_far_is_a_slip_is_for_the_configuration_to_say(save: Callable[..., A
     assert saved(save(address_of(), price="8000"))
 
 
-def test_what_is_outside_staffs_band_is_a_slip(save: Callable[..., Any]) -> None:
+def test_a_price_outside_its_band_is_a_slip(save: Callable[..., Any]) -> None:
     SanityBand.objects.create(metal_id="gold", lowest=Decimal(9000), highest=Decimal(9400))
     assert "its sanity band" in errors(save(address_of(), price="9401"))["price"][0]
     assert saved(save(address_of(), price="9401", confirm="on"))
 
 
-def test_a_slip_is_one_from_what_is_shown_with_its_premium(save: Callable[..., Any]) -> None:
+def test_a_slip_is_measured_from_the_shown_price_with_its_premium(save: Callable[..., Any]) -> None:
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.2"), effective_from=NOW)
     go_live(gold="10000")
     assert "12,000.0000" in errors(save(address_of(), price="10000"))["price"][0]
@@ -379,7 +381,7 @@ def test_a_new_price_is_as_of_now(save: Callable[..., Any]) -> None:
     assert before <= fallback().as_of <= timezone.now()
 
 
-def test_the_form_says_by_which_clock_a_time_is_typed(desk: Client, told: Told) -> None:
+def test_the_form_names_the_time_zone_of_its_times(desk: Client, broadcasts: Broadcasts) -> None:
     for form in (address_of(), "/admin/prices/premium/add/"):
         assert "By the clock of Asia/Kolkata." in desk.get(form).content.decode()
 
@@ -408,11 +410,11 @@ def test_a_date_that_cannot_be_is_refused(save: Callable[..., Any], date: str, c
     assert complaint in errors(save(address_of(), as_of_0=date))["as_of"][0]
 
 
-def test_an_edit_is_on_the_screen_when_the_request_ends(save: Callable[..., Any], told: Told) -> None:
+def test_an_edit_is_on_the_screen_when_the_request_ends(save: Callable[..., Any], broadcasts: Broadcasts) -> None:
     ingest.fall_back_where_due(now=timezone.now())
-    told.publications.clear()
+    broadcasts.publications.clear()
     save(address_of(), price="9300")
-    (tick,) = told.publications
+    (tick,) = broadcasts.publications
     ((gold,),) = [tick.quotes]
     assert (gold.quote.metal, gold.quote.price, gold.quote.source) == (Metal.GOLD, Decimal(9300), FALLBACK)
     assert gold.quote.quoted_at == fallback().as_of
@@ -420,19 +422,19 @@ def test_an_edit_is_on_the_screen_when_the_request_ends(save: Callable[..., Any]
 
 
 def test_an_edit_waits_while_a_live_price_is_on_the_screen(
-    save: Callable[..., Any], told: Told, settings: Settings
+    save: Callable[..., Any], broadcasts: Broadcasts, settings: Settings
 ) -> None:
     go_live(**{metal.value: "100" for metal in Metal})
-    told.publications.clear()
+    broadcasts.publications.clear()
     assert saved(save(address_of(), price="9300", confirm="on"))
-    assert told.publications == []
+    assert broadcasts.publications == []
     assert snapshot.read().quotes[Metal.GOLD].quote.price == 100
     # While the market is closed, that long after the next time that anybody would ask.
     ingest.fall_back_where_due(now=timezone.now() + settings.CLOSED_UPDATE_INTERVAL + settings.FALLBACK_AFTER)
     assert snapshot.read().quotes[Metal.GOLD].quote.price == 9300
 
 
-def test_the_list_says_what_is_on_the_screen(desk: Client) -> None:
+def test_the_list_marks_the_prices_on_screen(desk: Client) -> None:
     go_live(gold="13221.39")
     ingest.fall_back_where_due(now=timezone.now())
     page = desk.get("/admin/prices/fallbackprice/")
@@ -445,12 +447,14 @@ def test_the_list_says_what_is_on_the_screen(desk: Client) -> None:
 ADD = "/admin/prices/fallbackprice/add/"
 
 
-def test_a_price_in_another_currency_can_be_added(save: Callable[..., Any], told: Told, settings: Settings) -> None:
+def test_a_price_in_another_currency_can_be_added(
+    save: Callable[..., Any], broadcasts: Broadcasts, settings: Settings
+) -> None:
     first = {"metal": "gold", "currency": "usd", "price": "137.42"}
     assert "no price of gold in USD yet to compare this with" in errors(save(ADD, **first))["price"][0]
     assert saved(save(ADD, **first, confirm="on"))
     assert FallbackPrice.objects.get(currency="USD").price == Decimal("137.42")
-    assert {quote.quote.currency for tick in told.publications for quote in tick.quotes} <= {"INR"}
+    assert {quote.quote.currency for tick in broadcasts.publications for quote in tick.quotes} <= {"INR"}
 
 
 @pytest.mark.parametrize(
@@ -464,7 +468,7 @@ def test_a_price_in_another_currency_can_be_added(save: Callable[..., Any], told
         ({"metal": ""}, "metal", "required"),
     ],
 )
-def test_a_price_that_would_help_nobody_is_refused(
+def test_a_useless_price_is_rejected(
     save: Callable[..., Any], changed: dict[str, str], field: str, complaint: str
 ) -> None:
     refused = errors(save(ADD, **({"metal": "gold", "currency": "USD", "price": "9300"} | changed)))
@@ -476,7 +480,7 @@ def test_a_price_that_would_help_nobody_is_refused(
 
 
 def test_the_configuration_applies_when_it_is_saved(
-    save: Callable[..., Any], client: Client, told: Told, staff: User
+    save: Callable[..., Any], client: Client, broadcasts: Broadcasts, staff: User
 ) -> None:
     response = save(
         CONFIGURATION, change_threshold_percent="0.25", freshness_limit_ms="90000", update_interval_ms="2500"
@@ -490,13 +494,13 @@ def test_the_configuration_applies_when_it_is_saved(
     )
     interval = PeriodicTask.objects.get(name=schedule.TASK_NAME).interval
     assert (interval.every, interval.period) == (2_500_000, "microseconds")
-    assert told.reloads == 1
+    assert broadcasts.reloads == 1
     kept = Configuration.history.first()
     assert (kept.history_user, kept.change_threshold_percent) == (staff, Decimal("0.25"))
     assert kept.history_change_reason == "update interval 0:01:00 → 0:00:02.500000"
 
 
-def test_what_is_left_empty_is_as_deployed(save: Callable[..., Any], client: Client, settings: Settings) -> None:
+def test_an_empty_field_is_as_deployed(save: Callable[..., Any], client: Client, settings: Settings) -> None:
     settings.CHANGE_THRESHOLD_PERCENT = Decimal("1.5")
     save(CONFIGURATION, change_threshold_percent="3", freshness_limit_ms="1000", max_jump_percent="20")
     save(CONFIGURATION, change_threshold_percent="", freshness_limit_ms="", max_jump_percent="")
@@ -531,11 +535,11 @@ def test_the_interval_outlives_a_restart(save: Callable[..., Any]) -> None:
     ],
 )
 def test_a_configuration_that_cannot_be_is_refused(
-    save: Callable[..., Any], told: Told, field: str, value: str, complaint: str
+    save: Callable[..., Any], broadcasts: Broadcasts, field: str, value: str, complaint: str
 ) -> None:
     assert complaint in errors(save(CONFIGURATION, **{field: value}))[field][0]
     assert schedule.interval() == dt.timedelta(minutes=1)
-    assert told.reloads == 0
+    assert broadcasts.reloads == 0
 
 
 @pytest.mark.parametrize("interval", ["100", "2150500", "86400000"])
@@ -561,24 +565,27 @@ def change_metals(desk: Client, **changed: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("enabled", [False, True])
 def test_a_metal_is_switched_off_and_on(
-    desk: Client, told: Told, enabled: bool, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    desk: Client,
+    broadcasts: Broadcasts,
+    enabled: bool,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     ListedMetal.objects.filter(name="silver").update(enabled=not enabled)
     with django_capture_on_commit_callbacks(execute=True):
         assert saved(change_metals(desk, silver={"enabled": enabled}))
     assert ListedMetal.objects.get(name="silver").enabled is enabled
-    assert told.reloads == 1
+    assert broadcasts.reloads == 1
 
 
 def test_a_metal_that_is_switched_on_has_a_price_at_once(
-    desk: Client, told: Told, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    desk: Client, broadcasts: Broadcasts, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     ListedMetal.objects.filter(name="silver").update(enabled=False)
     ingest.fall_back_where_due(now=timezone.now())
-    told.publications.clear()
+    broadcasts.publications.clear()
     with django_capture_on_commit_callbacks(execute=True):
         change_metals(desk, silver={"enabled": True})
-    assert [quote.quote.metal for tick in told.publications for quote in tick.quotes] == [Metal.SILVER]
+    assert [quote.quote.metal for tick in broadcasts.publications for quote in tick.quotes] == [Metal.SILVER]
 
 
 def test_a_metal_that_is_switched_on_has_the_premium_that_came_meanwhile(
@@ -602,7 +609,7 @@ def test_metals_are_put_in_another_order(desk: Client, client: Client) -> None:
     ]
 
 
-def test_a_metal_that_somebody_switched_off_stays_off_when_another_saves_a_page_of_before(desk: Client) -> None:
+def test_a_metal_switched_off_meanwhile_stays_off_when_an_older_page_is_saved(desk: Client) -> None:
     the_list, its_own = desk.get(METALS).content, desk.get(f"{METALS}gold/change/").content
     change_metals(desk, gold={"enabled": False})
     assert saved(desk.post(METALS, edited(the_list, gold={"position": 5})))
@@ -611,11 +618,11 @@ def test_a_metal_that_somebody_switched_off_stays_off_when_another_saves_a_page_
     assert (gold.enabled, gold.position, gold.display_name) == (False, 5, "Gold 24K")
 
 
-def test_a_metal_is_renamed_on_screen_alone(save: Callable[..., Any], client: Client, told: Told) -> None:
+def test_a_metal_is_renamed_only_on_screen(save: Callable[..., Any], client: Client, broadcasts: Broadcasts) -> None:
     assert saved(save("/admin/prices/listedmetal/gold/change/", display_name="Gold 24K", name="lead"))
     metal = client.get("/api/v1/metals/").json()[0]
     assert (metal["name"], metal["displayName"]) == ("gold", "Gold 24K")
-    assert told.reloads == 1
+    assert broadcasts.reloads == 1
 
 
 def test_a_metal_needs_a_name_and_a_place(desk: Client, save: Callable[..., Any]) -> None:

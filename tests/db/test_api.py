@@ -177,7 +177,7 @@ def test_times_are_utc_with_milliseconds(client: Client, published: Publication)
         ("unit=10gram&purity=916", 121107.9324, 120922.8088),
     ],
 )
-def test_a_price_is_given_in_the_unit_and_purity_that_was_asked_for(
+def test_a_price_is_in_the_requested_unit_and_purity(
     client: Client, published: Publication, query: str, price: float, previous_close: float
 ) -> None:
     gold = get(client, f"/api/v1/prices/gold/?{query}")
@@ -230,7 +230,7 @@ def test_even_a_kilogram_of_the_dearest_metal_has_a_price(client: Client) -> Non
     assert f'"price":{LARGEST_PRICE * 1000:.1f},' in text
 
 
-def test_the_order_is_staffs_and_what_is_switched_off_is_left_out(client: Client, published: Publication) -> None:
+def test_metals_are_in_staffs_order_without_those_switched_off(client: Client, published: Publication) -> None:
     ListedMetal.objects.filter(name="silver").update(position=0)
     ListedMetal.objects.filter(name="gold").update(position=1)
     assert list(get(client, "/api/v1/prices/")["data"]) == ["silver", "gold"]
@@ -258,7 +258,7 @@ def test_metals_are_listed_as_staff_want_them(client: Client) -> None:
     ]
 
 
-def test_config_says_what_is_current(client: Client, settings: Settings) -> None:
+def test_config_has_the_current_values(client: Client, settings: Settings) -> None:
     assert get(client, "/api/v1/config/") == {
         "baseCurrency": "INR",
         "unit": "gram",
@@ -351,7 +351,7 @@ def test_a_price_of_the_close_is_fresh_and_beside_it_is_said_that_the_market_is_
 @pytest.mark.parametrize("path", ["prices/", "prices/gold/"])
 @pytest.mark.parametrize(("field", "allowed"), [("unit", UNITS), ("purity", PURITIES)])
 @pytest.mark.parametrize("value", ["ounce", "GRAM", "\x00", "24K", "gram,kg"])
-def test_an_unknown_unit_or_purity_is_told_what_there_is(
+def test_an_unknown_unit_or_purity_is_rejected_with_the_known_ones(
     client: Client, published: Publication, path: str, field: str, allowed: dict[str, Decimal], value: str
 ) -> None:
     response = client.get(f"/api/v1/{path}", {field: value})
@@ -378,7 +378,7 @@ METALS_THAT_ARE_NONE = {
 
 
 @pytest.mark.parametrize("name", METALS_THAT_ARE_NONE.values(), ids=METALS_THAT_ARE_NONE)
-def test_an_unknown_metal_is_told_which_there_are(client: Client, published: Publication, name: str) -> None:
+def test_an_unknown_metal_is_rejected_with_the_known_ones(client: Client, published: Publication, name: str) -> None:
     response = client.get(f"/api/v1/prices/{name}/")
     assert response.status_code == 404
     assert response["Content-Type"] == "application/problem+json"
@@ -437,9 +437,7 @@ ANY_HOST = ["10.0.0.7:3001", "[fd00::7]:3001", "a-load-balancer.example", "no ho
 
 
 @pytest.mark.parametrize("host", ANY_HOST)
-def test_health_answers_whatever_host_it_is_asked_by_and_nothing_else_does(
-    client: Client, seeded: None, host: str
-) -> None:
+def test_only_health_answers_to_any_host(client: Client, seeded: None, host: str) -> None:
     """A load balancer asks by address."""
     assert client.get("/healthz", headers={"Host": host}).status_code == 200
     assert client.get("/readyz", headers={"Host": host}).status_code in (200, 503)
@@ -484,7 +482,7 @@ def test_the_schema_is_valid_and_complete_and_made_without_a_warning(
     }
 
 
-def test_the_schema_describes_what_is_answered(client: Client, published: Publication) -> None:
+def test_the_schema_describes_the_answers(client: Client, published: Publication) -> None:
     schemas = schema(client)["components"]["schemas"]
 
     def check(said: dict[str, Any], name: str) -> None:

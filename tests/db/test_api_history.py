@@ -76,7 +76,7 @@ def test_history_of_one_source(client: Client) -> None:
     assert len(get(client, HISTORY, source="gold_api_com")["data"]) == 10
 
 
-def test_what_this_deployment_does_not_show_is_in_no_history(client: Client) -> None:
+def test_prices_that_this_deployment_does_not_show_are_in_no_history(client: Client) -> None:
     at = NOW + 20 * MINUTE
     ingest.record([quote("gold", "1", at=at, source="simulated")], now=at)
     Price.objects.filter(price="13000.5").update(currency="USD")
@@ -113,7 +113,7 @@ def test_a_candle_that_still_grows_is_not_closed(client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", [HISTORY, CANDLES])
-def test_amounts_are_in_the_unit_and_purity_that_was_asked_for(client: Client, path: str) -> None:
+def test_amounts_are_in_the_requested_unit_and_purity(client: Client, path: str) -> None:
     page = get(client, path, unit="10gram", purity="22k")
     row = page["data"][0]
     assert row.get("price", row.get("high")) == 121554.5833
@@ -144,7 +144,7 @@ def test_a_table_says_the_same(client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [HISTORY, CANDLES, CHANGES])
-def test_a_time_that_is_over_is_asked_for_again_as_it_may_be_corrected(client: Client, path: str) -> None:
+def test_history_is_revalidated_as_it_may_be_corrected(client: Client, path: str) -> None:
     over = {"to": "2026-09-24T12:00:00Z"}
     first = client.get(path, over)
     assert first["Cache-Control"] == "no-cache"
@@ -171,7 +171,7 @@ WITHOUT_AN_OFFSET = ["2026-09-24T08:02:00", "2026-09-24 08:02", "20260924T080200
 
 @pytest.mark.parametrize("path", [HISTORY, CANDLES, CHANGES])
 @pytest.mark.parametrize("at", WITHOUT_AN_OFFSET)
-def test_a_time_without_its_offset_is_told_the_ways_to_write_it(client: Client, path: str, at: str) -> None:
+def test_a_time_without_an_offset_is_rejected_with_the_valid_forms(client: Client, path: str, at: str) -> None:
     response = client.get(path, {"from": at})
     assert response.status_code == 400
     (said,) = response.json()["errors"]["from"]
@@ -241,7 +241,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("path", "query", "field"), MISTAKES)
-def test_a_mistake_is_told_by_its_name(client: Client, path: str, query: dict[str, str], field: str) -> None:
+def test_an_error_names_its_parameter(client: Client, path: str, query: dict[str, str], field: str) -> None:
     response = client.get(path, query)
     assert (response.status_code, response["Content-Type"]) == (400, "application/problem+json"), response.content
     assert list(response.json()["errors"]) == [field]

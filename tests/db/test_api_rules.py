@@ -20,7 +20,7 @@ from infra.rest import throttles
 from prices import schedule
 from prices.models import Configuration, FallbackPrice
 from prices.publishing import ingest
-from tests.support.desk import Told, user
+from tests.support.desk import Broadcasts, user
 from tests.support.quotes import NOW, quote
 
 pytestmark = pytest.mark.django_db
@@ -66,7 +66,7 @@ def test_only_readers_are_sent_on_to_the_address_with_its_slash(client: Client, 
 @pytest.mark.parametrize(
     ("path", "status"), [("schema/", 405), ("docs/", 405), ("asyncapi.json", 405), ("v1/prices/", 405), ("v1/x/", 404)]
 )
-def test_what_nobody_can_write_says_so_in_the_one_shape(path: str, status: int) -> None:
+def test_a_post_to_a_read_only_address_is_a_problem(path: str, status: int) -> None:
     refused(Client(enforce_csrf_checks=True).post(f"/api/{path}", "{}", content_type="application/json"), status)
 
 
@@ -115,14 +115,14 @@ def test_a_wrong_method_is_a_problem(client: Client) -> None:
     ],
 )
 def test_a_wrong_method_is_named_before_its_query_is_judged(
-    desk: Client, told: Told, seeded: None, method: str, path: str
+    desk: Client, broadcasts: Broadcasts, seeded: None, method: str, path: str
 ) -> None:
     assert f'"{method}"' in refused(desk.generic(method, path), 405)["detail"]
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/favicon.ico"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-def test_what_is_only_to_be_read_names_the_two_methods_that_read_it(seeded: None, path: str, method: str) -> None:
+def test_read_only_endpoints_allow_get_and_head(seeded: None, path: str, method: str) -> None:
     strict = Client(enforce_csrf_checks=True)
     response = strict.generic(method, path)
     assert (response.status_code, response["Allow"]) == (405, "GET, HEAD")
@@ -130,12 +130,12 @@ def test_what_is_only_to_be_read_names_the_two_methods_that_read_it(seeded: None
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml"])
-def test_another_content_type_is_a_problem(desk: Client, told: Told, kind: str) -> None:
+def test_another_content_type_is_a_problem(desk: Client, broadcasts: Broadcasts, kind: str) -> None:
     assert kind in refused(desk.patch(CONFIG, "a=1", content_type=kind), 415)["detail"]
 
 
 @pytest.mark.parametrize("body", ["{", "", "\x00", '{"a":NaN}', "[" * 100_000, "1" * 5000])
-def test_what_is_no_json_object_is_a_problem(desk: Client, told: Told, body: str) -> None:
+def test_a_body_that_is_not_a_json_object_is_a_problem(desk: Client, broadcasts: Broadcasts, body: str) -> None:
     response = desk.patch(CONFIG, body, content_type="application/json")
     if body:
         refused(response, 400)
@@ -144,7 +144,7 @@ def test_what_is_no_json_object_is_a_problem(desk: Client, told: Told, body: str
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "utf-16", "zlib", "hex", "rot13", "bz2", "undefined", "none-such", ""])
-def test_json_is_utf_8_whatever_charset_is_claimed(desk: Client, told: Told, charset: str) -> None:
+def test_json_is_utf_8_whatever_charset_is_claimed(desk: Client, broadcasts: Broadcasts, charset: str) -> None:
     kind = f"application/json; charset={charset}"
     response = desk.generic("PATCH", CONFIG, '{"maxJumpPercent": 8}', content_type=kind)
     assert (response.status_code, response.json()["maxJumpPercent"]) == (200, 8)
@@ -160,7 +160,7 @@ def test_a_parameter_that_comes_twice_is_a_problem(client: Client, seeded: None)
     assert refused(client.get("/api/v1/prices/?unit=kg&unit=gram"), 400)["errors"] == {"unit": ["Give it once."]}
 
 
-def test_an_unknown_field_is_named_with_those_there_are(desk: Client, told: Told) -> None:
+def test_an_unknown_field_is_named_with_those_there_are(desk: Client, broadcasts: Broadcasts) -> None:
     problem = refused(desk.patch(CONFIG, {"baseCurrency": "USD"}, content_type="application/json"), 400)
     assert "changeThresholdPercent" in problem["errors"]["baseCurrency"][0]
 
@@ -176,7 +176,7 @@ def limited(settings: Settings, monkeypatch: pytest.MonkeyPatch, seeded: None) -
     monkeypatch.setattr(throttles, "counter", lambda: counter)
 
 
-def test_one_request_too_many_is_told_when_to_come_again(client: Client, limited: None) -> None:
+def test_a_request_above_the_limit_is_told_when_to_retry(client: Client, limited: None) -> None:
     assert [client.get("/api/v1/metals/").status_code for _ in range(2)] == [200, 200]
     response = client.get("/api/v1/metals/")
     refused(response, 429)
@@ -194,14 +194,14 @@ def test_a_user_has_a_limit_of_their_own_wherever_they_are(limited: None, staff:
 
 
 @pytest.mark.parametrize("path", ["metals/", "auth/token/", "providers/"])
-def test_who_is_refused_is_counted_too(client: Client, limited: None, path: str) -> None:
+def test_rejected_requests_are_counted_too(client: Client, limited: None, path: str) -> None:
     unknown = {"Authorization": f"Bearer swarna_{'0' * 64}"}
     answers = [client.get(f"/api/v1/{path}", headers=unknown) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [401, 401, 429]
     assert 0 < int(answers[-1]["Retry-After"]) <= 60
 
 
-def test_only_a_trusted_proxy_says_who_is_behind_it(client: Client, limited: None, settings: Settings) -> None:
+def test_only_a_trusted_proxy_names_the_client_behind_it(client: Client, limited: None, settings: Settings) -> None:
     def ask(behind: str) -> int:
         return client.get("/api/v1/metals/", headers={"X-Forwarded-For": behind}).status_code
 
@@ -223,7 +223,7 @@ def test_pages_of_named_origins_may_read_the_api(client: Client, seeded: None, s
     assert "Access-Control-Allow-Origin" not in client.get("/healthz", headers={"Origin": "https://shop.example"})
 
 
-def test_a_page_may_ask_first(client: Client, seeded: None, settings: Settings) -> None:
+def test_a_page_may_send_a_preflight(client: Client, seeded: None, settings: Settings) -> None:
     settings.CORS_ALLOWED_ORIGINS = ["https://shop.example"]
     asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "GET"}
     preflight = client.options("/api/v1/prices/", headers=asked | {"Access-Control-Request-Headers": "authorization"})
@@ -231,7 +231,7 @@ def test_a_page_may_ask_first(client: Client, seeded: None, settings: Settings) 
     assert "Access-Control-Allow-Credentials" not in preflight
 
 
-def test_what_everybody_may_read_is_compressed(client: Client, seeded: None) -> None:
+def test_public_answers_are_compressed(client: Client, seeded: None) -> None:
     plain = client.get(CONFIG)
     small = client.get(CONFIG, headers={"Accept-Encoding": "gzip"})
     assert small["Content-Encoding"] == "gzip"
@@ -239,7 +239,7 @@ def test_what_everybody_may_read_is_compressed(client: Client, seeded: None) -> 
     assert "Accept-Encoding" in plain["Vary"]
 
 
-def test_what_is_secret_is_neither_kept_nor_compressed(told: Told, boss: Client, staff: User) -> None:
+def test_personal_answers_are_neither_cached_nor_compressed(broadcasts: Broadcasts, boss: Client, staff: User) -> None:
     staff.set_password("correct horse battery")
     staff.save()
     issued = Client().post(
@@ -260,7 +260,7 @@ def test_what_is_secret_is_neither_kept_nor_compressed(told: Told, boss: Client,
 
 
 @pytest.mark.parametrize("path", ["metals/", "prices/", "prices/gold/", "config/", "market/", "changes/"])
-def test_who_has_an_answer_already_is_told_so(client: Client, seeded: None, path: str) -> None:
+def test_an_unchanged_answer_is_not_sent_again(client: Client, seeded: None, path: str) -> None:
     ingest.fall_back_where_due(now=timezone.now())
     first = client.get(f"/api/v1/{path}")
     assert first["Cache-Control"] == "no-cache"
@@ -280,7 +280,7 @@ def test_a_market_that_opens_is_news(client: Client, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("path", ["metals/", "prices/", "config/", "prices/gold/candles/"])
-def test_what_is_everybodys_is_the_same_with_a_token(client: Client, seeded: None, staff: User, path: str) -> None:
+def test_public_answers_are_the_same_with_a_token(client: Client, seeded: None, staff: User, path: str) -> None:
     mine = {"Authorization": f"Bearer {tokens.issue(staff)[1]}"}
     first = client.get(f"/api/v1/{path}", headers=mine)
     assert first["Cache-Control"] == "no-cache"
@@ -302,7 +302,9 @@ Patch = Callable[..., Any]
 
 
 @pytest.fixture
-def patch(desk: Client, told: Told, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks) -> Patch:
+def patch(
+    desk: Client, broadcasts: Broadcasts, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> Patch:
     def patch(path: str, **changes: Any) -> Any:
         with django_capture_on_commit_callbacks(execute=True):
             return desk.patch(path, json.dumps(changes), content_type="application/json")
@@ -310,19 +312,19 @@ def patch(desk: Client, told: Told, django_capture_on_commit_callbacks: DjangoCa
     return patch
 
 
-def test_staff_change_the_current_configuration(patch: Patch, told: Told, staff: User) -> None:
+def test_staff_change_the_configuration(patch: Patch, broadcasts: Broadcasts, staff: User) -> None:
     response = patch(CONFIG, changeThresholdPercent=0.25, updateIntervalMs=2000, maxJumpPercent=8)
     assert response.status_code == 200
     config = response.json()
     assert (config["changeThresholdPercent"], config["updateIntervalMs"], config["maxJumpPercent"]) == (0.25, 2000, 8)
     assert schedule.interval() == dt.timedelta(seconds=2)
-    assert told.reloads == 1
+    assert broadcasts.reloads == 1
     audited = Configuration.load().history.latest()
     assert (audited.history_user, audited.change_threshold_percent) == (staff, Decimal("0.25"))
     assert "update interval" in audited.history_change_reason
 
 
-def test_what_is_left_out_stays_and_null_is_as_deployed(patch: Patch) -> None:
+def test_a_field_left_out_stays_and_null_is_as_deployed(patch: Patch) -> None:
     patch(CONFIG, changeThresholdPercent=0.25, maxJumpPercent=8)
     config = patch(CONFIG, changeThresholdPercent=None).json()
     assert (config["changeThresholdPercent"], config["maxJumpPercent"]) == (1, 8)
@@ -330,14 +332,14 @@ def test_what_is_left_out_stays_and_null_is_as_deployed(patch: Patch) -> None:
 
 @pytest.mark.parametrize("field", ["changeThresholdPercent", "updateIntervalMs", "freshnessLimitMs", "maxJumpPercent"])
 @pytest.mark.parametrize("value", [-1, 0, "many", [1], {"a": 1}, True, 10**30, 1.5e300, "\x00", "NaN"])
-def test_a_configuration_that_cannot_be_is_refused(patch: Patch, told: Told, field: str, value: Any) -> None:
+def test_an_invalid_configuration_is_rejected(patch: Patch, broadcasts: Broadcasts, field: str, value: Any) -> None:
     before = list(Configuration.objects.values())
     assert list(refused(patch(CONFIG, **{field: value}), 400)["errors"]) == [field]
     assert list(Configuration.objects.values()) == before
-    assert told.reloads == 0
+    assert broadcasts.reloads == 0
 
 
-def test_only_staff_who_may_change_something_change_it(told: Told) -> None:
+def test_only_staff_with_the_permission_change_rows(broadcasts: Broadcasts) -> None:
     body, kind = "{}", "application/json"
     for path in (CONFIG, GOLD):
         refused(Client().patch(path, body, content_type=kind), 401)
@@ -348,30 +350,32 @@ def test_only_staff_who_may_change_something_change_it(told: Told) -> None:
         refused(client.patch(GOLD, body, content_type=kind), 403)
 
 
-def test_staff_see_what_would_be_shown(desk: Client, told: Told) -> None:
+def test_staff_see_fallback_prices(desk: Client, broadcasts: Broadcasts) -> None:
     listed = desk.get("/api/v1/fallback-prices/").json()
     assert [row["metal"] for row in listed] == ["gold", "silver", "platinum", "palladium"]
     assert desk.get(GOLD).json() == listed[0]
     assert (listed[0]["price"], listed[0]["currency"]) == (9223.3162, "INR")
 
 
-def test_an_edit_is_on_screen_at_once_and_audited(patch: Patch, desk: Client, told: Told, staff: User) -> None:
+def test_an_edit_is_on_screen_at_once_and_audited(
+    patch: Patch, desk: Client, broadcasts: Broadcasts, staff: User
+) -> None:
     response = patch(GOLD, price=9300.5, note="by hand")
     assert response.status_code == 200
     edited = desk.get(GOLD).json()  # the callbacks of its commit have run by now
     assert (edited["price"], edited["note"], edited["onScreen"]) == (9300.5, "by hand", True)
     assert edited["asOf"] > "2026"  # a new price is as of now
-    assert [str(tick.quotes[0].quote.price) for tick in told.publications[-1:]] == ["9300.5000"]
+    assert [str(tick.quotes[0].quote.price) for tick in broadcasts.publications[-1:]] == ["9300.5000"]
     audited = FallbackPrice.objects.get(metal="gold").history.latest()
     assert (audited.history_user, audited.price) == (staff, Decimal("9300.5"))
 
 
-def test_a_price_that_would_not_be_believed_needs_a_word(patch: Patch) -> None:
+def test_a_price_that_would_be_quarantined_needs_a_confirmation(patch: Patch) -> None:
     assert refused(patch(GOLD, price=92), 400)["errors"]["price"][0].endswith('If it is right, send "confirm": true.')
     assert patch(GOLD, price=92, confirm=True).json()["price"] == 92
 
 
-def test_who_was_slower_is_told_so(patch: Patch, desk: Client) -> None:
+def test_a_change_to_an_older_version_is_rejected(patch: Patch, desk: Client) -> None:
     version = desk.get(GOLD).json()["version"]
     assert patch(GOLD, note="first", version=version).status_code == 200
     assert "Somebody has saved this" in refused(patch(GOLD, note="second", version=version), 400)["detail"]
@@ -402,14 +406,16 @@ NO_FALLBACKS: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("field", "value"), NO_FALLBACKS)
-def test_what_cannot_be_a_fallback_is_refused(patch: Patch, field: str, value: Any) -> None:
+def test_an_invalid_fallback_price_is_rejected(patch: Patch, field: str, value: Any) -> None:
     before = FallbackPrice.objects.get(metal="gold").history.count()
     assert list(refused(patch(GOLD, **{field: value}), 400)["errors"]) == [field]
     assert FallbackPrice.objects.get(metal="gold").history.count() == before
 
 
 @pytest.mark.parametrize("metal", ["rhodium", "go%00ld", "1", "%0d%0aX:1"])
-def test_a_metal_without_fallback_is_told_which_have_one(desk: Client, told: Told, metal: str) -> None:
+def test_a_metal_without_fallback_price_is_rejected_with_those_that_have_one(
+    desk: Client, broadcasts: Broadcasts, metal: str
+) -> None:
     problem = refused(desk.get(f"/api/v1/fallback-prices/{metal}/"), 404)
     assert "gold, silver, platinum, palladium" in problem["detail"]
 

@@ -12,7 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 from openapi_schema_validator import oas31_format_checker
 
-from tests.support.desk import Told
+from tests.support.desk import Broadcasts
 
 pytestmark = pytest.mark.django_db
 
@@ -84,7 +84,7 @@ PARAMETERS = [
 
 
 @pytest.fixture
-def ask(boss: Client, told: Told, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def ask(boss: Client, broadcasts: Broadcasts, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Send a request as a superuser. No password is looked at: what becomes of it is no matter of the schema."""
     monkeypatch.setattr("accounts.api.views.authenticate", lambda *args, **credentials: None)
 
@@ -97,7 +97,7 @@ def ask(boss: Client, told: Told, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
 
 @pytest.mark.parametrize(("method", "path", "name"), FIELDS)
-def test_a_field_takes_what_the_schema_says_and_nothing_else(
+def test_a_field_accepts_exactly_the_values_of_its_schema(
     ask: Callable[..., Any], method: str, path: str, name: str
 ) -> None:
     described = body_of(DOCUMENT["paths"][path][method])
@@ -111,7 +111,7 @@ def test_a_field_takes_what_the_schema_says_and_nothing_else(
 
 
 @pytest.mark.parametrize(("method", "path", "parameter"), PARAMETERS)
-def test_a_parameter_takes_what_the_schema_says_and_nothing_else(
+def test_a_parameter_accepts_exactly_the_values_of_its_schema(
     ask: Callable[..., Any], method: str, path: str, parameter: Any
 ) -> None:
     name, schema = parameter["name"], parameter["schema"]
@@ -121,15 +121,17 @@ def test_a_parameter_takes_what_the_schema_says_and_nothing_else(
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
-def test_an_operation_shows_a_lock_where_nobody_gets_in_without_a_key(
-    client: Client, told: Told, method: str, path: str, operation: Any
+def test_an_operation_shows_a_lock_if_it_needs_a_token(
+    client: Client, broadcasts: Broadcasts, method: str, path: str, operation: Any
 ) -> None:
     answer = client.generic(method.upper(), path.format(metal="gold", key="x"), "{}", content_type="application/json")
     assert (answer.status_code == 401) is ("security" in operation)
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
-def test_json_may_be_asked_for_by_name(boss: Client, told: Told, method: str, path: str, operation: Any) -> None:
+def test_json_may_be_requested_by_name(
+    boss: Client, broadcasts: Broadcasts, method: str, path: str, operation: Any
+) -> None:
     address = f"{path.format(metal='gold', key='x')}?format=json"
     answer = boss.generic(
         method.upper(), address, "{}", content_type="application/json", headers={"Accept": "text/csv, text/html"}
@@ -140,7 +142,7 @@ def test_json_may_be_asked_for_by_name(boss: Client, told: Told, method: str, pa
 
 
 @pytest.mark.parametrize(("format", "kind"), [("json", "application/json"), ("yaml", "application/vnd.oai.openapi")])
-def test_the_schema_is_given_as_it_is_asked_for(client: Client, format: str, kind: str) -> None:
+def test_the_schema_has_the_requested_format(client: Client, format: str, kind: str) -> None:
     answer = client.get(f"/api/schema/?format={format}")
     assert (answer.status_code, answer["Content-Type"].partition(";")[0]) == (200, kind)
     if format == "json":
@@ -149,13 +151,13 @@ def test_the_schema_is_given_as_it_is_asked_for(client: Client, format: str, kin
 
 
 @pytest.mark.parametrize("path", ["schema/", "asyncapi.json", "v1/prices/", "v1/prices/gold/history/"])
-def test_another_format_is_told_which_there_are(client: Client, told: Told, path: str) -> None:
+def test_an_unknown_format_is_rejected_with_the_known_ones(client: Client, broadcasts: Broadcasts, path: str) -> None:
     answer = client.get(f"/api/{path}?format=xml")
     assert answer.status_code == 400
     assert "json" in answer.json()["errors"]["format"][0]
 
 
-def test_the_schema_is_the_same_for_whoever_asks(client: Client, staff: User) -> None:
+def test_the_schema_is_the_same_for_all_users(client: Client, staff: User) -> None:
     anonymous = client.get("/api/schema/?format=json").content
     client.force_login(staff)
     assert client.get("/api/schema/?format=json").content == anonymous

@@ -99,7 +99,7 @@ def test_a_token_is_found_where_it_may_be(brought: dict[str, Any]) -> None:
         scope(("authorization", "Bearer x"), ("origin", "http://localhost:3001"), ("cookie", COOKIE)),
     ],
 )
-def test_what_is_no_token_of_ours_is_refused_without_a_query(brought: dict[str, Any]) -> None:
+def test_an_invalid_token_is_rejected_without_a_query(brought: dict[str, Any]) -> None:
     with pytest.raises(RefusedError) as refused:
         presented(brought)
     assert refused.value.close is Close.UNAUTHORIZED
@@ -119,7 +119,7 @@ def test_what_is_no_token_of_ours_is_refused_without_a_query(brought: dict[str, 
         scope(("origin", "http://localhost:3001"), ("cookie", "sessionid=\xff\xff")),
     ],
 )
-def test_what_is_no_credential_of_ours_is_none(brought: dict[str, Any]) -> None:
+def test_an_unknown_credential_counts_as_none(brought: dict[str, Any]) -> None:
     assert presented(brought) is None
 
 
@@ -152,7 +152,7 @@ def test_a_login_counts_from_our_own_pages_alone(settings: Settings, brought: di
     assert presented(brought) == (OF_SESSION if ours else None)
 
 
-def test_behind_a_trusted_proxy_that_was_asked_by_https_our_own_pages_are_those_by_https(settings: Settings) -> None:
+def test_behind_a_trusted_proxy_with_https_only_pages_by_https_are_our_own(settings: Settings) -> None:
     by_https = from_page("https://localhost:3001")
     by_https["headers"].append((b"x-forwarded-proto", b"https"))
     assert presented(by_https) is None
@@ -338,7 +338,7 @@ WITH_OTHER = scope(("authorization", f"Bearer {OTHER}"))
 WITH_SESSION = from_page("http://localhost:3001")
 
 
-async def test_who_presents_nothing_is_served_without_a_wait(accounts: Accounts) -> None:
+async def test_a_client_without_a_credential_is_served_without_a_wait(accounts: Accounts) -> None:
     identifying = accounts.auth().identify(scope())
     with pytest.raises(StopIteration) as done:
         identifying.send(None)
@@ -346,14 +346,14 @@ async def test_who_presents_nothing_is_served_without_a_wait(accounts: Accounts)
     assert accounts.queried == []
 
 
-async def test_who_presents_nothing_is_refused_where_something_is_required(accounts: Accounts) -> None:
+async def test_a_client_without_a_required_credential_is_rejected(accounts: Accounts) -> None:
     with pytest.raises(RefusedError, match="Unauthorized"):
         await accounts.auth(required=True).identify(scope())
     assert accounts.queried == []
 
 
 @pytest.mark.parametrize("required", [True, False])
-async def test_who_presents_something_good_is_known(accounts: Accounts, required: bool) -> None:
+async def test_a_client_with_a_valid_credential_is_known(accounts: Accounts, required: bool) -> None:
     auth = accounts.auth(required=required)
     assert await auth.identify(WITH_TOKEN) == Client(1, OF_TOKEN)
     assert await auth.identify(WITH_SESSION) == Client(2, OF_SESSION)
@@ -361,7 +361,7 @@ async def test_who_presents_something_good_is_known(accounts: Accounts, required
         await auth.identify(WITH_OTHER)
 
 
-async def test_an_invalid_login_counts_as_none_and_refused_where_one_is_required(accounts: Accounts) -> None:
+async def test_an_invalid_login_counts_as_none_and_is_rejected_where_one_is_required(accounts: Accounts) -> None:
     accounts.users.clear()
     assert await accounts.auth().identify(WITH_SESSION) is None
     with pytest.raises(RefusedError, match="Unauthorized"):
@@ -432,7 +432,7 @@ async def test_the_connections_of_a_credential_that_becomes_invalid_are_ended_an
     assert accounts.queried[-1] == {OF_SESSION}
 
 
-async def test_a_credential_that_has_become_somebody_elses_is_invalid(accounts: Accounts) -> None:
+async def test_a_credential_that_has_become_another_users_is_invalid(accounts: Accounts) -> None:
     auth = accounts.auth()
     client = await auth.identify(WITH_SESSION)
     assert client is not None
@@ -441,7 +441,7 @@ async def test_a_credential_that_has_become_somebody_elses_is_invalid(accounts: 
     assert await accounts.next_ended() == "board"
 
 
-async def test_a_lost_database_ends_nobody_and_what_was_revoked_meanwhile_ends_when_it_is_back(
+async def test_a_lost_database_closes_no_connection_until_it_is_back_with_a_revocation(
     accounts: Accounts, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
 ) -> None:
     listen_to("streaming")
@@ -499,7 +499,7 @@ async def test_no_query_is_made_once_all_have_left(accounts: Accounts) -> None:
     assert await accounts.next_ended() == "desk"
 
 
-def test_who_was_never_watched_can_be_forgotten() -> None:
+def test_an_unwatched_credential_can_be_forgotten() -> None:
     auth = Accounts().auth()
     end = Accounts().connection("nobody")
     auth.forget(None, end)

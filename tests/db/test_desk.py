@@ -1,4 +1,4 @@
-"""What staff see of the price sources and do about them, in the admin and by the API: with sources a, b and c."""
+"""Staff's pages and API of price sources, quarantine, bands and premiums, with sources a, b and c."""
 
 import datetime as dt
 import json
@@ -31,11 +31,11 @@ from prices.models import (
 from prices.providers.errors import PermanentError, TemporaryError
 from prices.publishing import ingest
 from prices.sources import fetching, health, registry
-from tests.support.desk import FormFields, Told, edited, errors, saved, user
+from tests.support.desk import Broadcasts, FormFields, edited, errors, saved, user
 from tests.support.quotes import quote
 from tests.support.world import MINUTE, PRICES, World, forget_prices
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("told")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("broadcasts")]
 
 SOURCES = "/admin/prices/providerstate/"
 HELD = "/admin/prices/heldprice/"
@@ -52,7 +52,7 @@ def world(world: World, settings: Settings) -> World:
 
 
 def said(response: Any) -> list[str]:
-    """What the next page will say above all else."""
+    """The messages of the next page."""
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 
@@ -61,14 +61,14 @@ Act = Callable[..., list[str]]
 
 @pytest.fixture
 def act(desk: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks) -> Act:
-    """Choose rows of a list and an action; what the page says then."""
+    """Choose rows of a list and an action; returns the messages of the page."""
 
     def act(address: str, action: str, *keys: Any, by: Client = desk) -> list[str]:
         with django_capture_on_commit_callbacks(execute=True):
             response = by.post(address, {"action": action, "_selected_action": keys})
-        words = said(response)
+        messages = said(response)
         by.get(address)  # shows them, so that they do not come again
-        return words
+        return messages
 
     return act
 
@@ -85,7 +85,7 @@ def column(desk: Client, address: str, name: str) -> list[Any]:
 
 
 def logged() -> list[tuple[str, str, str]]:
-    """Who did what to which, oldest first."""
+    """The admin's log, oldest first: user, object and message."""
     return [
         (entry.user.get_username(), entry.object_repr, entry.get_change_message())
         for entry in LogEntry.objects.order_by("pk")
@@ -93,7 +93,7 @@ def logged() -> list[tuple[str, str, str]]:
 
 
 def gold() -> str:
-    """What is shown of gold, and from where."""
+    """The shown price of gold, and its source."""
     price = LatestPrice.shown().filter(metal="gold")[0]
     return f"{price.price:.0f} from {price.source}"
 
@@ -157,7 +157,7 @@ def test_each_source_says_how_it_does(world: World, desk: Client, settings: Sett
         ({}, "well"),
     ],
 )
-def test_health_is_said_in_words(settings: Settings, changed: dict[str, Any], expected: str) -> None:
+def test_health_is_described(settings: Settings, changed: dict[str, Any], expected: str) -> None:
     settings.A_QUOTA = Quota(2, "month")
     source = ProviderState(
         name="a", **({"refreshes_total": 5, "last_success_at": dt.datetime(2026, 9, 23, 7, 0, tzinfo=dt.UTC)} | changed)
@@ -183,7 +183,7 @@ def test_staff_put_the_sources_in_order_in_the_list(world: World, desk: Client) 
     assert ("asha", "b", "Changed Enabled.") in logged()
 
 
-def test_an_edit_does_not_undo_what_a_worker_writes_meanwhile(
+def test_an_edit_does_not_overwrite_a_workers_writes(
     world: World, desk: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.in_order()
@@ -198,7 +198,7 @@ def test_an_edit_does_not_undo_what_a_worker_writes_meanwhile(
     assert (state().position, state().calls, state().calls_total) == (5, 7, 7)
 
 
-def test_a_source_that_somebody_switched_off_stays_off_when_another_saves_a_page_of_before(
+def test_a_source_switched_off_meanwhile_stays_off_when_an_older_page_is_saved(
     world: World, desk: Client, act: Act
 ) -> None:
     the_list, its_own = desk.get(SOURCES).content, desk.get(f"{SOURCES}a/change/").content
@@ -225,16 +225,16 @@ def test_sources_are_neither_added_nor_deleted(world: World, boss: Client) -> No
 # --- what is done about a source -----------------------------------------------------------------------------------
 
 
-def test_a_probe_asks_that_source_alone_and_publishes_nothing(world: World, act: Act, told: Told) -> None:
+def test_a_probe_fetches_only_that_source_and_publishes_nothing(world: World, act: Act, broadcasts: Broadcasts) -> None:
     registry.in_order()
-    told.publications.clear()
+    broadcasts.publications.clear()
     (message,) = act(SOURCES, "probe", "b")
     assert message.startswith(
         "Fetched b: gold 13,200.0000, silver 165.0000, platinum 4,900.0000, palladium 4,300.0000 ("
     )
     assert message.endswith(" ms, 1 call)")
     assert world.fetched == ["b"]
-    assert (told.publications, Price.objects.exclude(source="fallback").count()) == ([], 0)
+    assert (broadcasts.publications, Price.objects.exclude(source="fallback").count()) == ([], 0)
 
 
 def test_a_probe_counts_and_is_remembered(world: World, act: Act, settings: Settings) -> None:
@@ -248,7 +248,7 @@ def test_a_probe_counts_and_is_remembered(world: World, act: Act, settings: Sett
     assert logged()[-1][2].startswith("Probed: gold 13,200.0000")
 
 
-def test_a_probe_says_what_is_wrong(world: World, act: Act) -> None:
+def test_a_probe_shows_errors(world: World, act: Act) -> None:
     registry.in_order()
     world.says |= {"a": PermanentError("answers HTTP 401"), "b": {Metal.GOLD: "13200"}}
     of_a, of_b = act(SOURCES, "probe", "a", "b")
@@ -286,27 +286,27 @@ def test_a_source_is_switched_off_and_on(world: World, act: Act) -> None:
 NOBODY = "No source is fetched any more: prices turn stale, and after 60 min fallback prices are shown."
 
 
-def test_staff_are_told_when_they_switch_off_the_last_source(world: World, act: Act) -> None:
+def test_staff_are_warned_when_they_switch_off_the_last_source(world: World, act: Act) -> None:
     registry.in_order()
     assert NOBODY not in act(SOURCES, "switch_off", "a", "b")
     assert act(SOURCES, "switch_off", "c")[-1] == NOBODY
 
 
-def test_staff_are_told_when_they_untick_the_last_source_in_the_list(world: World, desk: Client) -> None:
+def test_staff_are_warned_when_they_untick_the_last_source_in_the_list(world: World, desk: Client) -> None:
     off = {"enabled": False}
     assert NOBODY not in said(order(desk, b=off, c=off))
     assert NOBODY not in said(order(desk, a=off, c={"enabled": True}))
     assert said(order(desk, c=off))[-1] == NOBODY
 
 
-def test_staff_are_told_when_they_untick_the_last_source_on_its_page(world: World, save: Callable[..., Any]) -> None:
+def test_staff_are_warned_when_they_untick_the_last_source_on_its_page(world: World, save: Callable[..., Any]) -> None:
     registry.in_order()
     ProviderState.objects.exclude(name="a").update(enabled=False)
     assert NOBODY not in said(save(f"{SOURCES}a/change/", tolerance_percent="2"))
     assert NOBODY in said(save(f"{SOURCES}a/change/", enabled=""))
 
 
-def test_staff_are_told_when_fewer_are_left_than_have_to_agree(world: World, act: Act, settings: Settings) -> None:
+def test_staff_are_warned_when_fewer_are_left_than_have_to_agree(world: World, act: Act, settings: Settings) -> None:
     settings.CONSENSUS_SOURCES = 2
     registry.in_order()
     assert act(SOURCES, "switch_off", "a") == ["a is switched off."]
@@ -325,7 +325,7 @@ def test_a_source_is_reset(world: World, act: Act) -> None:
 
 
 @pytest.mark.parametrize("action", ["probe", "switch_off", "switch_on", "reset"])
-def test_who_may_only_look_can_do_nothing_about_a_source(world: World, act: Act, action: str) -> None:
+def test_staff_who_may_only_view_cannot_act_on_a_source(world: World, act: Act, action: str) -> None:
     registry.in_order()
     ProviderState.objects.filter(name="b").update(failures=1, enabled=False)
     clerk = Client()
@@ -339,13 +339,13 @@ def test_who_may_only_look_can_do_nothing_about_a_source(world: World, act: Act,
 
 
 @pytest.fixture
-def held(world: World, told: Told) -> HeldPrice:
-    """Gold is 13,200 from a, which has said 14,520 since."""
+def held(world: World, broadcasts: Broadcasts) -> HeldPrice:
+    """Gold is 13,200 from a, whose next quote is 14,520."""
     world.refresh(0)
     world.says = dict.fromkeys("abc", PRICES | {Metal.GOLD: "14520"})
     world.says |= dict.fromkeys("bc", TemporaryError("is away"))
     world.refresh(0.5)
-    told.publications.clear()
+    broadcasts.publications.clear()
     return HeldPrice.objects.get()
 
 
@@ -357,7 +357,7 @@ def test_a_quarantined_price_is_beside_the_shown_one(held: HeldPrice, desk: Clie
     assert "14,520.0000 is +10.0 % from 13,200.0000, the last price" in desk.get(HELD).content.decode()
 
 
-def test_how_far_off_is_measured_as_it_would_go_out(held: HeldPrice, desk: Client) -> None:
+def test_the_move_includes_the_premium(held: HeldPrice, desk: Client) -> None:
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=held.held_at)
     ingest.apply_premiums(now=timezone.now())
     assert column(desk, HELD, "shown_now") == ["14,520.0000 from a"]
@@ -372,18 +372,18 @@ def test_pending_prices_come_first(held: HeldPrice, desk: Client) -> None:
     assert column(desk, HELD, "decided") == ["waits", "rejected by asha"]
 
 
-def test_staff_approve_a_quarantined_price(held: HeldPrice, act: Act, told: Told) -> None:
+def test_staff_approve_a_quarantined_price(held: HeldPrice, act: Act, broadcasts: Broadcasts) -> None:
     assert act(HELD, "approve", held.pk) == ["Approved: gold 14,520.0000 from a."]
     assert gold() == "14520 from a"
-    assert [quote.quote.price for tick in told.publications for quote in tick.quotes] == [14520]
+    assert [quote.quote.price for tick in broadcasts.publications for quote in tick.quotes] == [14520]
     assert logged()[0][::2] == ("asha", "Approved.")
     held.refresh_from_db()
     assert (held.decision, held.decided_by) == ("approved", "asha")
 
 
-def test_staff_reject_a_quarantined_price(held: HeldPrice, act: Act, told: Told) -> None:
+def test_staff_reject_a_quarantined_price(held: HeldPrice, act: Act, broadcasts: Broadcasts) -> None:
     assert act(HELD, "reject", held.pk) == ["Rejected: gold 14,520.0000 from a."]
-    assert (gold(), told.publications) == ("13200 from a", [])
+    assert (gold(), broadcasts.publications) == ("13200 from a", [])
     assert logged()[0][::2] == ("asha", "Rejected.")
 
 
@@ -406,13 +406,13 @@ def test_a_chosen_price_that_was_superseded_meanwhile_is_not_decided(held: HeldP
     assert HeldPrice.pending().get().price == 14900
 
 
-def test_a_price_in_a_currency_of_the_past_is_not_published(held: HeldPrice, act: Act) -> None:
+def test_a_price_in_a_former_currency_is_not_published(held: HeldPrice, act: Act) -> None:
     HeldPrice.objects.update(currency="USD")
     assert "it is in USD, and prices are shown in INR now" in act(HELD, "approve", held.pk)[0]
     assert gold() == "13200 from a"
 
 
-def test_of_two_prices_of_one_metal_one_is_chosen(held: HeldPrice, act: Act) -> None:
+def test_only_one_price_of_a_metal_can_be_approved(held: HeldPrice, act: Act) -> None:
     other = HeldPrice.objects.create(
         metal_id="gold", currency="INR", price=14000, source="b", quoted_at=held.quoted_at, held_at=held.held_at,
         doubt="agreement",
@@ -433,7 +433,7 @@ def test_staff_without_the_permission_cannot_decide(held: HeldPrice, act: Act, p
 WAITING = "1 quarantined price\n  waits for your decision"
 
 
-def test_every_page_says_that_a_price_waits(held: HeldPrice, desk: Client, act: Act) -> None:
+def test_every_page_counts_pending_prices(held: HeldPrice, desk: Client, act: Act) -> None:
     for address in ("/admin/", SOURCES, PREMIUMS):
         assert WAITING in desk.get(address).content.decode()
     act(HELD, "reject", held.pk)
@@ -473,14 +473,12 @@ def test_a_band_needs_two_ends(save: Callable[..., Any], lowest: str, highest: s
 
 
 @pytest.mark.parametrize("currency", ["RS", "12$", "₹"])
-def test_a_band_in_what_is_no_currency_is_refused_for_it_would_bind_nothing(
-    save: Callable[..., Any], currency: str
-) -> None:
+def test_a_band_in_an_unknown_currency_is_rejected(save: Callable[..., Any], currency: str) -> None:
     refused = errors(save(f"{BANDS}add/", metal="gold", currency=currency, lowest="1", highest="2"))
     assert refused == {"currency": ["Write a three-letter ISO 4217 code such as INR."]}
 
 
-def test_staff_are_told_of_a_band_that_leaves_the_live_price_out(
+def test_staff_are_warned_of_a_band_that_excludes_the_live_price(
     world: World, desk: Client, save: Callable[..., Any]
 ) -> None:
     world.refresh()
@@ -499,27 +497,27 @@ def at(moment: dt.datetime) -> dict[str, str]:
 
 
 def test_a_premium_is_on_the_screen_when_the_request_ends(
-    world: World, save: Callable[..., Any], told: Told, staff: User
+    world: World, save: Callable[..., Any], broadcasts: Broadcasts, staff: User
 ) -> None:
     world.refresh()
-    told.publications.clear()
+    broadcasts.publications.clear()
     response = save(f"{PREMIUMS}add/", metal="gold", multiplier="1.04", note="duty")
     assert saved(response)
     assert said(response)[0] == "Now gold is 13,200.0000 × 1.04 = 13,728.0000 INR per gram."
     assert gold() == "13728 from a"
-    assert [quote.quote.price for tick in told.publications for quote in tick.quotes] == [13728]
+    assert [quote.quote.price for tick in broadcasts.publications for quote in tick.quotes] == [13728]
     assert Premium.history.get().history_user == staff
 
 
-def test_the_form_says_what_shown_prices_are_made_of(world: World, desk: Client, save: Callable[..., Any]) -> None:
+def test_the_form_shows_spot_and_premium_of_shown_prices(world: World, desk: Client, save: Callable[..., Any]) -> None:
     world.refresh()
     save(f"{PREMIUMS}add/", metal="gold", multiplier="1.04")
     page = desk.get(f"{PREMIUMS}add/").content.decode()
     assert "gold is 13,200.0000 × 1.04 = 13,728.0000 INR per gram; silver is 165.0000 × 1 = 165.0000" in page
 
 
-def test_a_premium_by_which_the_price_would_jump_is_asked_about(
-    world: World, save: Callable[..., Any], told: Told
+def test_a_premium_by_which_the_price_would_jump_needs_a_confirmation(
+    world: World, save: Callable[..., Any], broadcasts: Broadcasts
 ) -> None:
     world.refresh()
     (complaint,) = errors(save(f"{PREMIUMS}add/", metal="gold", multiplier="10"))["multiplier"]
@@ -533,7 +531,7 @@ def test_a_premium_by_which_the_price_would_jump_is_asked_about(
 
 
 @pytest.mark.parametrize("multiplier", ["0", "0.09", "-1", "10.01", "1e30", "NaN", ""])
-def test_what_cannot_be_a_premium_is_refused(world: World, save: Callable[..., Any], multiplier: str) -> None:
+def test_an_invalid_premium_is_rejected(world: World, save: Callable[..., Any], multiplier: str) -> None:
     world.refresh()
     assert errors(save(f"{PREMIUMS}add/", metal="gold", multiplier=multiplier, confirm="on"))["multiplier"]
     assert not Premium.objects.exists()
@@ -570,7 +568,7 @@ def test_a_premium_that_a_later_one_has_replaced_says_so(world: World, save: Cal
     assert gold() == "13728 from a"
 
 
-def test_a_premium_that_is_put_off_is_asked_about_where_the_one_before_it_is_a_jump(
+def test_a_postponed_premium_needs_a_confirmation_where_the_one_before_is_a_jump(
     world: World, save: Callable[..., Any]
 ) -> None:
     world.refresh()
@@ -585,7 +583,7 @@ def test_a_premium_that_is_put_off_is_asked_about_where_the_one_before_it_is_a_j
     assert gold() == "26400 from a"
 
 
-def test_before_a_premium_is_deleted_the_page_says_what_will_be_shown(
+def test_before_a_premium_is_deleted_the_page_shows_the_price_without_it(
     world: World, desk: Client, save: Callable[..., Any]
 ) -> None:
     world.refresh()
@@ -667,7 +665,7 @@ def test_a_premium_of_a_metal_without_any_price_can_be_saved(save: Callable[...,
 # --- the API -------------------------------------------------------------------------------------------------------
 
 
-def test_only_staff_are_told_how_the_sources_do(world: World, client: Client, desk: Client) -> None:
+def test_only_staff_see_the_health_of_sources(world: World, client: Client, desk: Client) -> None:
     assert client.get("/api/v1/providers/").status_code == 401
     client.force_login(user("visitor", permissions=".*"))
     assert client.get("/api/v1/providers/").status_code == 403

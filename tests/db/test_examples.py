@@ -10,7 +10,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from prices.domain.quotes import Publication
 from prices.models import FallbackPrice, LatestPrice
 from prices.publishing import ingest
-from tests.support.desk import Told, errors, saved
+from tests.support.desk import Broadcasts, errors, saved
 from tests.support.quotes import NOW
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +32,7 @@ def examples(publication: Publication) -> dict[str, bool]:
 
 
 @pytest.fixture
-def page_of_gold(told: Told) -> str:
+def page_of_gold(broadcasts: Broadcasts) -> str:
     """The address of gold's form, on an installation that shows its examples."""
     ingest.fall_back_where_due(now=NOW)
     return f"{LIST}{gold().pk}/change/"
@@ -46,12 +46,12 @@ def test_what_the_installation_shows_at_first_are_examples(desk: Client, page_of
 
 
 def test_a_price_that_staff_enter_is_theirs_and_the_seeds_note_goes(
-    save: Callable[..., Any], told: Told, page_of_gold: str, desk: Client
+    save: Callable[..., Any], broadcasts: Broadcasts, page_of_gold: str, desk: Client
 ) -> None:
-    told.publications.clear()
+    broadcasts.publications.clear()
     assert saved(save(page_of_gold, price="12600", confirm="on"))
     assert (gold().example, gold().note) == (False, "")
-    assert [examples(publication) for publication in told.publications] == [{"gold": False}]
+    assert [examples(publication) for publication in broadcasts.publications] == [{"gold": False}]
     assert desk.get(LIST).text.count("an example: enter") == 3
     assert "an example of" not in desk.get(page_of_gold).text
 
@@ -68,24 +68,24 @@ def test_a_note_that_staff_wrote_before_their_price_stays(save: Callable[..., An
 
 
 def test_an_example_that_staff_confirm_as_it_is_goes_out_as_theirs(
-    save: Callable[..., Any], told: Told, page_of_gold: str
+    save: Callable[..., Any], broadcasts: Broadcasts, page_of_gold: str
 ) -> None:
-    told.publications.clear()
+    broadcasts.publications.clear()
     assert saved(save(page_of_gold, confirm="on"))
-    assert (gold().price, gold().example, gold().note) == (told.publications[0].quotes[0].quote.price, False, "")
-    assert [examples(publication) for publication in told.publications] == [{"gold": False}]
+    assert (gold().price, gold().example, gold().note) == (broadcasts.publications[0].quotes[0].quote.price, False, "")
+    assert [examples(publication) for publication in broadcasts.publications] == [{"gold": False}]
     newest = gold().history.latest()
     assert (newest.example, newest.history_user.username) == (False, "asha")
 
 
 @pytest.mark.parametrize("changed", [{}, {"note": "we still have to look"}])
 def test_a_form_that_says_nothing_of_the_price_leaves_it_an_example(
-    save: Callable[..., Any], told: Told, page_of_gold: str, changed: dict[str, str]
+    save: Callable[..., Any], broadcasts: Broadcasts, page_of_gold: str, changed: dict[str, str]
 ) -> None:
-    told.publications.clear()
+    broadcasts.publications.clear()
     assert saved(save(page_of_gold, **changed))
     assert (gold().example, gold().note) == (True, changed.get("note", SEEDS_NOTE))
-    assert told.publications == []
+    assert broadcasts.publications == []
 
 
 def test_a_price_that_is_refused_changes_nothing(save: Callable[..., Any], page_of_gold: str) -> None:

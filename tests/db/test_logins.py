@@ -81,7 +81,7 @@ def test_the_doors_count_together(asha: User) -> None:
     assert [door().status_code for door in (by_page, by_rest, by_change)] == [429] * 3
 
 
-def test_the_page_says_in_words_when_to_try_again(asha: User) -> None:
+def test_the_page_says_when_to_try_again(asha: User) -> None:
     fail(by_page, 10)
     for door in (by_page, by_change):
         refused = door()
@@ -113,9 +113,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 @DOORS
-def test_who_is_locked_out_by_others_gets_in_from_where_they_have_logged_in_of_late(
-    asha: User, door: Door, few: int
-) -> None:
+def test_a_user_locked_out_by_others_can_log_in_from_a_known_address(asha: User, door: Door, few: int) -> None:
     assert is_in(door(address=HOME))
     for number in range(few):
         fail(door, 1, address=f"203.0.113.{number}")
@@ -124,7 +122,7 @@ def test_who_is_locked_out_by_others_gets_in_from_where_they_have_logged_in_of_l
     assert fail(door, 11, address=HOME)[-1] == 429  # which is no way around what holds for one address
 
 
-def test_one_address_alone_locks_nobody_out_elsewhere(asha: User, few: int) -> None:
+def test_one_address_alone_locks_no_user_out_elsewhere(asha: User, few: int) -> None:
     fail(by_rest, few + 10, address=ELSEWHERE)
     assert is_in(by_page(address=HOME))
 
@@ -165,9 +163,7 @@ def test_a_network_of_ipv6_is_one_address(asha: User) -> None:
     assert is_in(by_page(address="2001:db8:1:3::1"))
 
 
-def test_clients_behind_a_trusted_proxy_are_told_apart_and_others_cannot_make_it_up(
-    asha: User, settings: Settings
-) -> None:
+def test_clients_behind_a_trusted_proxy_are_distinguished_and_cannot_be_forged(asha: User, settings: Settings) -> None:
     for number in range(10):
         fail(by_page, 1, headers={"X-Forwarded-For": f"192.0.2.{number}"})
     assert by_page(headers={"X-Forwarded-For": ELSEWHERE}).status_code == 429
@@ -176,7 +172,7 @@ def test_clients_behind_a_trusted_proxy_are_told_apart_and_others_cannot_make_it
 
 
 @pytest.mark.parametrize("username", ["asha", "nobody", "gone"])
-def test_what_is_answered_does_not_tell_which_usernames_there_are(asha: User, username: str) -> None:
+def test_the_answer_does_not_reveal_which_usernames_exist(asha: User, username: str) -> None:
     User.objects.create_user("gone", password=PASSWORD, is_active=False)
     for door in (by_page, by_rest):
         answers = [(answer.status_code, len(answer.content)) for answer in (door(username, "no") for _ in range(5))]
@@ -205,7 +201,7 @@ def test_an_address_is_known_for_thirty_days(asha: User, ago: dt.timedelta, is_k
     assert not known_addresses.is_known("ravi", HOME, now=now)
 
 
-def test_what_is_kept_of_addresses_is_bounded_and_names_none(asha: User) -> None:
+def test_stored_addresses_are_bounded_and_digested(asha: User) -> None:
     now = timezone.now()
     for number in range(known_addresses.MOST + 5):
         known_addresses.remember(asha, f"192.0.2.{number}", now=now + dt.timedelta(seconds=number))
@@ -291,7 +287,7 @@ def test_a_login_that_was_renewed_by_a_clock_that_was_ahead_is_renewed(at_work: 
 
 
 @pytest.mark.parametrize("path", ["/", "/api/v1/config/", "/api/v1/auth/token/"])
-def test_what_a_page_asks_for_by_itself_is_no_work(at_work: Client, path: str) -> None:
+def test_requests_of_a_page_by_itself_do_not_renew_the_login(at_work: Client, path: str) -> None:
     renewed(at_work, dt.timedelta(hours=13))
     assert at_work.get(path).status_code == 200
     assert left() < dt.timedelta(hours=12)

@@ -41,7 +41,7 @@ def data(*args: str) -> Any:
     return json.loads(run("--json", *args)[0])
 
 
-def test_the_table_shows_at_a_glance_what_is_wrong(world: World) -> None:
+def test_the_table_shows_faults_at_a_glance(world: World) -> None:
     world.refresh(0)
     world.says |= {
         "b": TemporaryError("answers HTTP 503: 'the service is closed'"),
@@ -116,7 +116,7 @@ def test_one_that_is_switched_off_is_fetched_too_and_named_so(world: World) -> N
     assert (said["providers"]["a"]["enabled"], said["metals"]["gold"]["prices"]["a"]["price"]) == (False, 13200)
 
 
-def test_a_source_that_is_not_deployed_is_told_which_are(world: World) -> None:
+def test_an_unknown_source_is_rejected_with_the_deployed_ones(world: World) -> None:
     with pytest.raises(CommandError, match="PRICE_PROVIDERS does not name d. It names: a, b, c."):
         run("a", "d")
     assert world.fetched == []

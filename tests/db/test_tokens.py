@@ -84,7 +84,7 @@ def test_a_wrong_password_gets_none(client: Client, asha: User, password: str) -
     assert not Token.objects.exists()
 
 
-def test_who_may_not_log_in_gets_none(client: Client, asha: User) -> None:
+def test_an_inactive_user_gets_no_token(client: Client, asha: User) -> None:
     User.objects.update(is_active=False)
     assert ask(client).status_code == 401
 
@@ -102,7 +102,7 @@ def test_who_may_not_log_in_gets_none(client: Client, asha: User) -> None:
         ("[]", "non_field_errors"),
     ],
 )
-def test_a_malformed_request_is_told_what_is_wrong(client: Client, body: str, field: str) -> None:
+def test_a_malformed_request_is_rejected_with_the_reason(client: Client, body: str, field: str) -> None:
     response = client.post(TOKENS, body, content_type="application/json")
     assert response.status_code == 400
     assert field in (response.json().get("errors") or response.json())
@@ -112,7 +112,7 @@ def test_credentials_come_as_json_alone(client: Client, asha: User) -> None:
     assert client.post(TOKENS, {"username": "asha", "password": PASSWORD}).status_code == 415
 
 
-def test_whoever_asks_for_a_new_token_may_still_send_the_old_one(asha: User) -> None:
+def test_a_request_for_a_new_token_may_carry_the_old_one(asha: User) -> None:
     assert ask(holder("expired")).status_code == 201
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(asha)
@@ -135,7 +135,7 @@ def test_an_account_has_so_many_tokens_and_a_revoked_or_expired_one_makes_room(c
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "Token", "bearer", "TOKEN", ""])
-def test_a_token_is_taken_by_either_word_and_by_none(asha: User, scheme: str) -> None:
+def test_a_token_is_accepted_with_either_scheme_and_without_one(asha: User, scheme: str) -> None:
     _, text = tokens.issue(asha)
     assert holder(text, scheme).get(TOKENS).status_code == 200
 
@@ -173,7 +173,7 @@ def test_without_either_there_is_nothing_to_see(client: Client, method: str) -> 
         "Basic {token}",
     ],
 )
-def test_what_is_no_token_that_holds_is_refused_even_where_none_is_needed(asha: User, said: str) -> None:
+def test_an_invalid_token_is_rejected_even_where_none_is_needed(asha: User, said: str) -> None:
     _, text = tokens.issue(asha)
     other = text[:-1] + ("0" if text[-1] != "0" else "1")
     client = Client(headers={"Authorization": said.format(token=text, other=other)})
@@ -204,7 +204,7 @@ def test_a_token_ends(asha: User, end: str) -> None:
     assert "POST to auth/token/" in response.json()["detail"]
 
 
-def test_who_presents_another_kind_of_credential_is_told_what_to_present(client: Client) -> None:
+def test_another_kind_of_credential_is_rejected_with_the_valid_ones(client: Client) -> None:
     refused = client.get("/api/v1/config/", headers={"Authorization": "Basic YTpi"})
     assert refused.status_code == 401
     assert "Authorization: Bearer TOKEN" in refused.json()["detail"]
@@ -246,7 +246,7 @@ def test_a_token_is_revoked_by_its_key(asha: User) -> None:
 
 
 @pytest.mark.parametrize("staff", [False, True])
-def test_somebody_elses_token_is_not_there(asha: User, ravi: User, staff: bool) -> None:
+def test_another_users_token_is_not_found(asha: User, ravi: User, staff: bool) -> None:
     User.objects.filter(pk=ravi.pk).update(is_staff=staff, is_superuser=staff)
     of_asha, _ = tokens.issue(asha)
     _, text = tokens.issue(ravi)
@@ -300,7 +300,7 @@ def text_on(page: Any) -> str:
     return found[0]
 
 
-def test_staff_see_whose_tokens_there_are_and_never_a_token(desk: Client, asha: User) -> None:
+def test_staff_see_the_users_of_tokens_but_never_a_token(desk: Client, asha: User) -> None:
     token, text = tokens.issue(asha)
     for address in (DESK, f"{DESK}?q=asha", f"{DESK}?q={token.token_key}", f"{DESK}{token.pk}/change/"):
         page = desk.get(address, follow=True)

@@ -1,4 +1,4 @@
-"""Two members of staff at the same desk: what one saved, the other does not overwrite unseen."""
+"""Two members of staff who edit the same row: one does not overwrite the other's change unseen."""
 
 from decimal import Decimal
 from typing import Any
@@ -22,7 +22,7 @@ def staff() -> Client:
 
 
 def opened(staff: Client, path: str) -> dict[str, Any]:
-    """What the form at `path` would post if nothing were changed in it."""
+    """The fields that the form at `path` posts if nothing is changed."""
     form = staff.get(path).context["adminform"].form
     data: dict[str, Any] = {}
     for name, field in form.fields.items():

@@ -58,7 +58,7 @@ def test_a_service_with_swarnas_code_sends_a_price(server: Server) -> None:
     assert (gold["price"], gold["source"], gold["stale"]) == (13221.39, "our_desk", False)
 
 
-def test_a_service_without_it_tells_web_processes_to_read_the_database(server: Server, tmp_path: Path) -> None:
+def test_a_service_without_it_makes_web_processes_read_the_database(server: Server, tmp_path: Path) -> None:
     heard = ThreadPoolExecutor(1).submit(asyncio.run, _heard(server, tmp_path)).result()
     assert heard == {"type": publish.RELOAD}
 

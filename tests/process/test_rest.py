@@ -61,12 +61,12 @@ def test_memory_and_django_say_the_same(shop: Server, path: str) -> None:
     ("path", "status"),
     [("?unit=ounce", 400), ("?colour=red", 400), ("?unit=kg&unit=kg", 400), ("rhodium/", 404), ("a/b/", 404)],
 )
-def test_what_is_in_error_is_answered_by_django(shop: Server, path: str, status: int) -> None:
+def test_errors_are_answered_by_django(shop: Server, path: str, status: int) -> None:
     code, headers, body = fetch(shop, path)
     assert (code, headers["content-type"], json.loads(body)["status"]) == (status, "application/problem+json", status)
 
 
-def test_a_strangers_host_a_bad_token_and_another_type_are_refused(shop: Server) -> None:
+def test_an_unknown_host_an_invalid_token_and_another_type_are_rejected(shop: Server) -> None:
     assert fetch(shop, Host="evil.example")[0] == 400
     for presented in ("Bearer none", "swarna_none", "Basic YTpi"):
         assert fetch(shop, Authorization=presented)[0] == 401
@@ -74,7 +74,7 @@ def test_a_strangers_host_a_bad_token_and_another_type_are_refused(shop: Server)
     assert fetch(shop, method="DELETE")[0] == 405
 
 
-def test_who_has_it_is_told_so_until_there_is_a_new_price(shop: Server) -> None:
+def test_an_unchanged_answer_is_304_until_a_new_price(shop: Server) -> None:
     _, headers, _ = fetch(shop)
     for etag in (headers["etag"], f'"x", W/{headers["etag"]}', "*"):
         status, again, body = fetch(shop, If_None_Match=etag)
@@ -84,7 +84,7 @@ def test_who_has_it_is_told_so_until_there_is_a_new_price(shop: Server) -> None:
     assert json.loads(fetch(shop)[2])["data"]["gold"]["price"] == 13222
 
 
-def test_it_is_compressed_for_who_can_inflate_it(shop: Server) -> None:
+def test_it_is_compressed_for_clients_that_accept_it(shop: Server) -> None:
     _, headers, body = fetch(shop, Accept_Encoding="br, gzip")
     assert headers["content-encoding"] == "gzip"
     assert gzip.decompress(body) == fetch(shop)[2]
@@ -115,7 +115,7 @@ def test_a_quote_grows_stale_by_the_clock(run_server: Callable[..., Server]) -> 
     wait_until(lambda: gold()["stale"], "the price to be stale")
 
 
-def test_one_request_too_many_is_told_when_to_come_again(run_server: Callable[..., Server]) -> None:
+def test_a_request_above_the_limit_is_told_when_to_retry(run_server: Callable[..., Server]) -> None:
     server = run_server(API_RATE_LIMIT="60")
     wait_until(lambda: has_memory(server), "the prices in memory")
     status, headers, body = wait_until(lambda: fetch(server) if fetch(server)[0] == 429 else None, "the limit") or (

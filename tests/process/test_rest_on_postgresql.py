@@ -174,7 +174,7 @@ def test_all_that_the_api_reads_and_writes(run_shop: Callable[..., Shop]) -> Non
     assert shop.ask("auth/token/", **staff).status == 401
 
 
-def test_what_the_documents_tell_to_type_works(run_shop: Callable[..., Shop], tmp_path: Path) -> None:
+def test_the_commands_of_the_documents_work(run_shop: Callable[..., Shop], tmp_path: Path) -> None:
     shop = run_shop()
     shop.do(lambda: User.objects.create_user("asha", password="correct horse battery"))
     shop.publish(gold="13221.39")

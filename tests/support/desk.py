@@ -15,8 +15,8 @@ from streaming import publish
 from tests.support.world import forget_prices
 
 
-class Told:
-    """What web processes were told."""
+class Broadcasts:
+    """The messages broadcast to web processes."""
 
     def __init__(self) -> None:
         self.publications: list[Publication] = []
@@ -27,19 +27,19 @@ class Told:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch, db: None) -> Told:
-    """A database with metals, fallback prices and a schedule, and without any tick."""
-    told = Told()
-    monkeypatch.setattr(publish, "publication", told.publications.append)
-    monkeypatch.setattr(publish, "reload", told.reload)
+def broadcasts(monkeypatch: pytest.MonkeyPatch, db: None) -> Broadcasts:
+    """A database with metals, fallback prices and a schedule, and without any publication."""
+    broadcasts = Broadcasts()
+    monkeypatch.setattr(publish, "publication", broadcasts.publications.append)
+    monkeypatch.setattr(publish, "reload", broadcasts.reload)
     call_command("seed")
     forget_prices()
-    told.publications.clear()
-    return told
+    broadcasts.publications.clear()
+    return broadcasts
 
 
 def user(name: str, *, permissions: str | None = None, **options: Any) -> User:
-    """A user who has those permissions on prices whose codename fits."""
+    """A user with the permissions on prices whose codename matches."""
     made: User = User.objects.create(username=name, **options)
     if permissions:
         fitting = Permission.objects.filter(content_type__app_label="prices", codename__regex=permissions)
@@ -69,7 +69,7 @@ def boss() -> Client:
 
 
 class FormFields(HTMLParser):
-    """What a browser would post of a page's forms, hidden fields and all."""
+    """The fields that a browser would post of a page's forms, hidden ones included."""
 
     def __init__(self, page: bytes) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ def save(desk: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommit
 
 
 def edited(page: bytes, **rows: Mapping[str, Any]) -> dict[str, Any]:
-    """What a browser posts to save a list, of whose rows some fields were changed since its page was opened."""
+    """The fields that a browser posts to save a list, after some fields of some rows were changed."""
     values: dict[str, Any] = dict(FormFields(page).values)
     for name, changed in rows.items():
         its_name = next(key for key, value in values.items() if key.endswith("-name") and value == name)
