@@ -1,10 +1,14 @@
 # PYTHON=/path/to/python3 chooses the Python to set up with; ARGS is passed on to pytest.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-postgresql lint lock bench soak
+.PHONY: help setup run demo check test test-postgresql coverage lint lock bench soak
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
+# Without Schemathesis, whose import alone takes a second in each process: its tests are of another tier.
+QUICK_TIERS := tests/unit tests/db -n auto --maxprocesses 4 -p no:schemathesis
+PRICES_FLOOR := 90
+STREAMING_FLOOR := 80
 TYPESCRIPT := tests/support/typescript/node_modules/.package-lock.json
 
 help: ## show this list
@@ -24,6 +28,11 @@ demo: export PRICE_UPDATE_INTERVAL = 1000
 demo: setup ## the same with a simulated market, one tick a second, and a state folder of its own
 	@exec $(BIN)/python manage.py up --with-parent $$PPID
 
+# Byte code is kept, whatever the environment says: to compile the tests anew takes as long as to run half of them.
+check coverage: export PYTHONDONTWRITEBYTECODE =
+check: lint ## lint, and run the tests that start no processes: a minute or two
+	@$(BIN)/python -m pytest $(QUICK_TIERS) $(ARGS)
+
 test: TESTS := pytest
 test: .venv/installed-dev $(TYPESCRIPT) ## run the tests; without Chromium, or npm, those that need it are skipped
 
@@ -35,6 +44,11 @@ test test-postgresql:
 		command -v "$$browser" > /dev/null && exit; \
 	done; $(BIN)/python -m playwright install chromium || true
 	@$(BIN)/python -m $(TESTS) -n auto --maxprocesses 4 $(ARGS)
+
+coverage: .venv/installed-dev ## measure branch coverage by those tests; prices/ and streaming/ each have a floor
+	@$(BIN)/python -m pytest $(QUICK_TIERS) --cov --cov-report= $(ARGS)
+	@$(BIN)/coverage report --include='prices/*' --fail-under=$(PRICES_FLOOR)
+	@$(BIN)/coverage report --include='streaming/*' --fail-under=$(STREAMING_FLOOR)
 
 lint: .venv/installed-dev $(TYPESCRIPT) ## check style, spelling, types, and the direction of imports
 	@$(BIN)/python -m ruff check .

@@ -79,16 +79,13 @@ def months_and_clocks_forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 
 @pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
-    """The warnings of `prices` so far; its logger does not pass them on to pytest's own."""
-    logger = logging.getLogger("prices")
-    logger.addHandler(caplog.handler)
-    yield lambda: [
+def log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """The warnings of `prices` so far."""
+    return lambda: [
         record.getMessage()
         for record in caplog.records
         if record.name.startswith("prices") and record.levelno >= logging.WARNING
     ]
-    logger.removeHandler(caplog.handler)
 
 
 @pytest.fixture(scope="module")
@@ -106,18 +103,3 @@ def world(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> World:
     monkeypatch.setattr("prices.sources.failover.PROVIDERS", {name: world.source(name) for name in "abc"})
     settings.PRICE_PROVIDERS = ["a", "b", "c"]
     return world
-
-
-@pytest.fixture
-def listen_to(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[str], None]]:
-    """Let `caplog` hear a logger that the settings keep from propagating."""
-    heard: list[logging.Logger] = []
-
-    def listen(name: str) -> None:
-        logger = logging.getLogger(name)
-        logger.addHandler(caplog.handler)
-        heard.append(logger)
-
-    yield listen
-    for logger in heard:
-        logger.removeHandler(caplog.handler)

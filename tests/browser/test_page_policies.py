@@ -1,16 +1,13 @@
 """What pages may load and do, by the browser's own word: no page of ours breaks its policy."""
 
 import datetime as dt
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.utils import quote as quoted
 from django.contrib.auth.models import Group, User
-from django.test import Client
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, SolarSchedule
 from playwright.sync_api import Page, expect
 
@@ -23,64 +20,6 @@ from tests.support.quotes import quote
 from tests.support.server import Server
 
 PASSWORD = "correct horse battery"
-
-
-def policy(response: Any) -> dict[str, list[str]]:
-    """The directives of a page's policy."""
-    parts = [part.split() for part in response["Content-Security-Policy"].split(";")]
-    return {name: values for name, *values in parts}
-
-
-STRICT = {
-    "default-src": ["'none'"],
-    "script-src": ["'self'"],
-    "style-src": ["'self'"],
-    "img-src": ["'self'"],
-    "font-src": ["'self'"],
-    "connect-src": ["'self'"],
-    "object-src": ["'none'"],
-    "base-uri": ["'none'"],
-    "form-action": ["'self'"],
-    "frame-ancestors": ["'none'"],
-}
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("host", "streams"),
-    [
-        ("localhost:3001", ["ws://localhost:3001", "wss://localhost:3001"]),
-        ("localhost", ["ws://localhost", "wss://localhost"]),
-        ("[::1]:3001", []),
-    ],
-)
-def test_the_board_may_load_its_own_files_and_its_own_stream(
-    client: Client, seeded: None, host: str, streams: list[str]
-) -> None:
-    board = client.get("/", headers={"Host": host})
-    assert policy(board) == STRICT | {"connect-src": ["'self'", *streams]}
-    assert "screen-wake-lock=(self)" in board["Permissions-Policy"]
-    assert "fullscreen=(self)" in board["Permissions-Policy"]
-    assert "camera=()" in board["Permissions-Policy"]
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("path", ["/admin/", "/admin/login/", "/admin/prices/premium/", "/nowhere", "/admin/nowhere/"])
-def test_every_page_of_the_desk_has_the_strict_policy_whatever_its_status(desk: Client, path: str) -> None:
-    page = desk.get(path, follow=True)
-    assert policy(page) == STRICT
-    assert "Permissions-Policy" in page.headers
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("path", ["/healthz", "/api/v1/metals/", "/api/schema/", "/static/streaming/board.js"])
-def test_what_is_no_page_says_nothing_of_policies(client: Client, seeded: None, path: str) -> None:
-    response = client.get(path)
-    response.close()
-    assert not {"Content-Security-Policy", "Permissions-Policy"} & set(response.headers)
-
-
-# --- in a browser --------------------------------------------------------------------------------------------------
 
 
 def rows_of_everything() -> None:
@@ -214,7 +153,3 @@ def test_the_page_of_the_api_can_be_tried_within_its_policy(server: Server, page
     endpoint.get_by_role("button", name="Execute").click()
     expect(endpoint.locator(".live-responses-table")).to_contain_text('"gold"')
     assert seen == []
-
-
-def test_settings_have_nothing_inline() -> None:
-    assert not re.search("unsafe|nonce|\\*", str(settings.CONTENT_SECURITY_POLICY))

@@ -24,6 +24,7 @@ from prices.domain.units import PURITIES, UNITS
 from prices.models import Configuration, ListedMetal, Premium, SanityBand
 from prices.publishing import ingest
 from streaming import protocol, publication_log, publish
+from tests.support.databases import seed
 from tests.support.measures import PAIRS, factor, published_digits
 from tests.support.quotes import NOW, quote
 from tests.support.world import forget_prices
@@ -38,7 +39,7 @@ WIRE_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 def _seeded(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     """A database with metals and without any tick, and nobody to tell."""
     monkeypatch.setattr(publish, "publication", lambda tick: None)
-    call_command("seed")
+    seed()
     forget_prices()
 
 

@@ -7,13 +7,13 @@ import json
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.test import Client
 
 from prices.history import partitions
 from prices.models import Price
 from prices.publishing import ingest
 from streaming import publish
+from tests.support.databases import seed
 from tests.support.quotes import NOW, quote
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +26,7 @@ HISTORY, CANDLES, CHANGES = "/api/v1/prices/gold/history/", "/api/v1/prices/gold
 def _ticks(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     """Ten ticks of gold, one a minute from NOW, with 2 % up and down; and nothing else."""
     monkeypatch.setattr(publish, "publication", lambda tick: None)
-    call_command("seed")
+    seed()
     Price.objects.all().delete()
     for number in range(10):
         at = NOW + number * MINUTE

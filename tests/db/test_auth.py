@@ -369,9 +369,8 @@ async def test_an_invalid_login_counts_as_none_and_is_rejected_where_one_is_requ
 
 
 async def test_while_the_database_is_away_a_token_is_to_come_again_and_a_login_counts_as_none(
-    accounts: Accounts, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+    accounts: Accounts, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen_to("streaming")
     accounts.broken = True
     auth = accounts.auth()
     for _ in range(3):
@@ -442,9 +441,8 @@ async def test_a_credential_that_has_become_another_users_is_invalid(accounts: A
 
 
 async def test_a_lost_database_closes_no_connection_until_it_is_back_with_a_revocation(
-    accounts: Accounts, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+    accounts: Accounts, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen_to("streaming")
     auth = accounts.auth()
     client = await auth.identify(WITH_TOKEN)
     assert client is not None
@@ -459,9 +457,8 @@ async def test_a_lost_database_closes_no_connection_until_it_is_back_with_a_revo
 
 
 async def test_one_that_cannot_be_ended_is_logged_and_delays_no_other(
-    accounts: Accounts, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+    accounts: Accounts, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen_to("streaming")
     never = asyncio.Event()
 
     async def stall(close: Close) -> None:

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.db import transaction
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -17,6 +16,7 @@ from prices.domain.quotes import SIMULATED, Metal, Publication
 from prices.models import Configuration, Head, ListedMetal
 from prices.publishing import ingest, snapshot
 from streaming import publish
+from tests.support.databases import seed
 from tests.support.quotes import NOW, START, quote
 from tests.support.threads import at_once
 from tests.support.world import forget_prices
@@ -30,7 +30,7 @@ MINUTE = dt.timedelta(minutes=1)
 def nothing_published(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     """A database with metals and without any tick, and no web process."""
     monkeypatch.setattr(publish, "publication", lambda publication: None)
-    call_command("seed")
+    seed()
     forget_prices()
 
 

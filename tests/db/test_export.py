@@ -2,9 +2,6 @@
 
 import datetime as dt
 import io
-import os
-import subprocess
-import sys
 import tracemalloc
 from collections.abc import Iterator
 from decimal import Decimal
@@ -23,7 +20,6 @@ from prices.history import partitions
 from prices.models import Candle, Price
 from prices.publishing import ingest
 from streaming import publish
-from tests.support.product import ROOT
 from tests.support.quotes import NOW, quote
 
 
@@ -259,16 +255,6 @@ def test_nothing_is_made_of_nothing_and_a_reversed_range_is_refused() -> None:
     assert run("candles", "rebuild") == "0 days rebuilt\n"
     with pytest.raises(CommandError, match="--from 2026-09-02 is after --to 2026-09-01"):
         run("candles", "rebuild", "--from=2026-09-02", "--to=2026-09-01")
-
-
-def test_who_has_read_enough_is_no_failure() -> None:
-    end, beginning = os.pipe()
-    os.close(end)
-    command = [sys.executable, "manage.py", "export", "--from=2026-09-23", "--to=2026-09-24"]
-    environment = os.environ | {"PYTHONUNBUFFERED": ""}
-    stopped = subprocess.run(command, cwd=ROOT, env=environment, stdout=beginning, stderr=subprocess.PIPE, text=True)
-    os.close(beginning)
-    assert (stopped.returncode, stopped.stderr) == (141, "")
 
 
 def test_postgresql_sends_rows_from_a_cursor() -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -142,9 +142,7 @@ async def test_a_redis_that_hangs_is_waited_for_once_and_then_left_alone(
     other_valkey: tuple[str, "subprocess.Popen[bytes]"],
     prefix: str,
     caplog: pytest.LogCaptureFixture,
-    listen_to: Callable[[str], None],
 ) -> None:
-    listen_to("infra")
     url, process = other_valkey
     clock = Clock()
     counter = FixedWindowCounter(url, prefix, MINUTE, clock=clock)

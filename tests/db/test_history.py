@@ -4,7 +4,6 @@ import datetime as dt
 from decimal import Decimal
 
 import pytest
-from django.core.management import call_command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries, Settings
@@ -17,6 +16,7 @@ from prices.history.candle_store import Series
 from prices.models import Candle, Head, Premium, Price
 from prices.publishing import ingest
 from streaming import publish
+from tests.support.databases import seed
 from tests.support.quotes import NOW, quote
 from tests.support.world import MINUTE, forget_prices
 
@@ -31,7 +31,7 @@ BEFORE, AFTER = NOW - 2 * DAY, NOW + 3 * DAY
 def fresh(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     """A database with metals and without any tick."""
     monkeypatch.setattr(publish, "publication", lambda tick: None)
-    call_command("seed")
+    seed()
     forget_prices()
 
 

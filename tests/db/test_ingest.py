@@ -2,15 +2,12 @@
 
 import datetime as dt
 import itertools
-import logging
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.models import Model
 from pytest_django import Settings
@@ -30,6 +27,7 @@ from prices.models import (
 )
 from prices.publishing import ingest, snapshot
 from streaming import publish
+from tests.support.databases import seed
 from tests.support.quotes import NOW, START, quote
 from tests.support.threads import at_once
 from tests.support.world import forget_prices
@@ -69,7 +67,7 @@ def published(monkeypatch: pytest.MonkeyPatch, db: None) -> list[Publication]:
     """The publications to web processes, from a database with metals and fallback prices and without any tick."""
     publications: list[Publication] = []
     monkeypatch.setattr(publish, "publication", publications.append)
-    call_command("seed")
+    seed()
     forget_prices()
     publications.clear()
     return publications
@@ -220,11 +218,7 @@ def test_redis_being_away_costs_no_price(
             "CONFIG": {"hosts": ["redis://127.0.0.1:9"]},
         }
     }
-    logging.getLogger("streaming").addHandler(caplog.handler)
-    try:
-        publication = record(quote())
-    finally:
-        logging.getLogger("streaming").removeHandler(caplog.handler)
+    publication = record(quote())
     assert snapshot.read().position.seq == publication.seq
     assert [line.levelname for line in caplog.records if line.name.startswith("streaming")] == ["ERROR"]
 
@@ -497,8 +491,7 @@ def test_a_fallback_is_of_the_currency_that_is_shown(settings: Settings) -> None
     assert fallen_back(NOW) == {"gold"}
 
 
-def test_an_older_quote_is_logged_in_a_line(caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]) -> None:
-    listen_to("prices")
+def test_an_older_quote_is_logged_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
     record(quote(price="100"))
     assert ingest.record([quote(price="99", at=NOW - HOUR)], now=NOW) is None
     assert "gives gold an older quote, of 2026-09-24T07:00:00Z; that of 2026-09-24T08:00:00Z stays" in caplog.text

@@ -170,3 +170,8 @@ def test_of_an_old_installation_what_nobody_has_entered_is_an_example(of_old: Ap
         "palladium": (False, ""),
     }
     assert set(LatestPrice.objects.filter(example=True).values_list("metal", flat=True)) == {"gold", "platinum"}
+
+
+@pytest.mark.django_db
+def test_the_migrations_are_of_these_models() -> None:
+    call_command("makemigrations", "--check", "--dry-run", verbosity=0)

@@ -541,11 +541,9 @@ def test_a_key_that_a_provider_repeats_to_us_is_seen_nowhere(
     market: Market,
     settings: Settings,
     caplog: pytest.LogCaptureFixture,
-    listen_to: Callable[[str], None],
     errors: dict[str, dict[Metal, ProviderError]],
     boss: Browser,
 ) -> None:
-    listen_to("prices")
     caplog.set_level(logging.DEBUG)
     settings.PRICE_PROVIDERS = [api.name]
     market.answers[api.name] = ECHOES[echo](api, market)

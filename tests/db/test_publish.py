@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +70,9 @@ def test_a_process_that_was_forked_from_one_that_has_published_publishes_too(sub
 
 
 def test_whoever_publishes_to_a_redis_that_hangs_is_let_go_and_it_is_logged(
-    own_redis: "subprocess.Popen[bytes]", caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+    own_redis: "subprocess.Popen[bytes]", caplog: pytest.LogCaptureFixture
 ) -> None:
     os.kill(own_redis.pid, signal.SIGSTOP)
-    listen_to("streaming")
     publisher = threading.Thread(target=publish.reload, daemon=True)
     publisher.start()
     publisher.join(20)

@@ -2,13 +2,11 @@
 
 import datetime as dt
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import redis
 import time_machine
-from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
@@ -20,6 +18,7 @@ from prices.models import ListedMetal, RefreshSlot
 from prices.publishing import ingest
 from streaming import publish
 from swarna import readiness
+from tests.support.databases import seed
 from tests.support.product import wait_until
 from tests.support.quotes import quote
 from tests.support.world import forget_prices
@@ -32,7 +31,7 @@ PARTS = ("database", "redis", "stream", "refreshes", "prices", "clocks")
 def _fresh(monkeypatch: pytest.MonkeyPatch, db: None, valkey: str) -> None:
     """Every metal has a price of now."""
     monkeypatch.setattr(publish, "publication", lambda publication: None)
-    call_command("seed")
+    seed()
     forget_prices()
     publish_prices(*Metal)
 
@@ -82,9 +81,8 @@ def test_a_redis_that_takes_no_key_is_named(client: Client, valkey: str) -> None
 
 
 def test_a_problem_is_not_logged_at_each_request(
-    client: Client, settings: Settings, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+    client: Client, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen_to("django.request")
     settings.REDIS_URL = None
     assert ready(client)[0] == 503
     assert not caplog.records

@@ -18,6 +18,7 @@ from prices.history.candle_store import Series
 from prices.models import Candle, Price
 from prices.publishing import ingest
 from streaming import publish
+from tests.support.databases import seed
 from tests.support.quotes import NOW, quote
 from tests.support.world import forget_prices
 
@@ -32,7 +33,7 @@ SECOND = dt.timedelta(seconds=1)
 def fresh(either_database: None, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """A database of each kind without any tick, which keeps them for a day."""
     monkeypatch.setattr(publish, "publication", lambda tick: None)
-    call_command("seed", verbosity=0)
+    seed()
     forget_prices()
     settings.TICKS_KEPT_FOR = DAY
 

@@ -2,14 +2,12 @@
 
 import asyncio
 import time
-import urllib.request
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 from channels.testing import HttpCommunicator
 from prometheus_client import CollectorRegistry, Metric, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from infra.metrics.page import with_metrics
@@ -20,7 +18,7 @@ from prices.providers.errors import TemporaryError
 from prices.sources.metrics import metrics
 from streaming.metrics import Metrics
 from swarna.environment import networks
-from tests.support.server import Server
+from tests.support.scrape import read
 from tests.support.world import MINUTE, PRICES, World
 
 
@@ -34,14 +32,6 @@ def samples(families: Iterable[Metric]) -> dict[tuple[str, str], float]:
     registry = CollectorRegistry()
     registry.register(Collector())
     return read(generate_latest(registry).decode())
-
-
-def read(text: str) -> dict[tuple[str, str], float]:
-    return {
-        (sample.name, next(iter(sample.labels.values()), "")): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
 
 
 @pytest.mark.django_db
@@ -114,10 +104,7 @@ async def page(more: Callable[[], Any], **options: Any) -> tuple[int, str]:
     return response["status"], response["body"].decode()
 
 
-async def test_a_database_that_is_away_takes_nothing_else_with_it(
-    listen_to: Callable[[str], None], caplog: pytest.LogCaptureFixture
-) -> None:
-    listen_to("swarna")
+async def test_a_database_that_is_away_takes_nothing_else_with_it(caplog: pytest.LogCaptureFixture) -> None:
 
     async def fail() -> Iterable[Metric]:
         raise OSError("connection refused\nIs the server running?")
@@ -127,10 +114,7 @@ async def test_a_database_that_is_away_takes_nothing_else_with_it(
     assert caplog.messages == ["/metrics does without the price sources: connection refused"]
 
 
-async def test_a_database_that_hangs_holds_nothing_up(
-    listen_to: Callable[[str], None], caplog: pytest.LogCaptureFixture
-) -> None:
-    listen_to("swarna")
+async def test_a_database_that_hangs_holds_nothing_up(caplog: pytest.LogCaptureFixture) -> None:
     began = time.monotonic()
 
     async def hang() -> Iterable[Metric]:
@@ -141,12 +125,3 @@ async def test_a_database_that_hangs_holds_nothing_up(
     assert (status, 'swarna_connections{process="0"} 0.0' in text) == (200, True)
     assert time.monotonic() - began < 2
     assert caplog.messages == ["/metrics does without the price sources: the database did not answer in 0.05 s"]
-
-
-def test_a_web_process_shows_them_beside_its_own(server: Server) -> None:
-    server.do(lambda: ProviderState.objects.update_or_create(name="gold_api_com", defaults={"calls_total": 7}))
-    with urllib.request.urlopen(f"{server.http_url}/metrics", timeout=5) as response:
-        said = read(response.read().decode())
-    assert said["swarna_source_calls_total", "gold_api_com"] == 7
-    assert said["swarna_held_prices", "gold"] == 0
-    assert ("swarna_connections", "0") in said

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -43,9 +43,8 @@ def test_a_broker_that_is_away_is_tried_again_soon(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_task_that_is_due_is_sent_as_soon_as_redis_is_back_and_that_is_logged_once(
-    way: Relay, valkey: str, listen_to: Callable[[str], None], caplog: pytest.LogCaptureFixture
+    way: Relay, valkey: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen_to("swarna")
     connection = broker(way.port).ensure_connection()  # as beat does before its first task
     way.target = NOWHERE
     way.drop()
@@ -70,9 +69,8 @@ def test_a_channel_that_was_half_taken_apart_does_not_end_a_worker(way: Relay) -
 
 
 def test_a_task_that_was_taken_is_neither_kept_in_redis_nor_put_back_by_a_lost_connection(
-    way: Relay, valkey: str, listen_to: Callable[[str], None], caplog: pytest.LogCaptureFixture
+    way: Relay, valkey: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen_to("kombu")
     connection = broker(way.port)
     queue = kombu.Queue("broker-test", channel=connection.default_channel)
     queue.declare()
@@ -139,9 +137,8 @@ def connections_of(there: "redis.Redis") -> int:
 
 
 def test_a_task_that_is_due_waits_for_a_redis_that_is_full(
-    another_valkey: str, listen_to: Callable[[str], None], caplog: pytest.LogCaptureFixture
+    another_valkey: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen_to("swarna")
     connection = app.connection_for_write(url=another_valkey).ensure_connection()
     with connection, redis.Redis.from_url(another_valkey) as there, ThreadPoolExecutor(1) as threads:
         there.config_set("maxmemory", 1)

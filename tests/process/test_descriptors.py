@@ -3,14 +3,12 @@
 import contextlib
 import http.client
 import json
-import resource
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 
 import pytest
 from websockets.sync.client import connect
 
-from streaming.engine.descriptors import DescriptorReserve
 from tests.support.echo import EchoServer
 from tests.support.product import wait_until
 from tests.support.raw_websocket import CLOSE, Peer
@@ -24,45 +22,6 @@ LIMITED = (
     "sys.argv = ['manage.py', 'serve']; runpy.run_path('manage.py', run_name='__main__')"
 )
 SHORT, OVER = "no file descriptor for another connection", "there are file descriptors for new connections again"
-
-
-class Arrival:
-    """A connection, as the reserve sees it."""
-
-    def __init__(self, is_being_answered: bool = False) -> None:
-        self.is_being_answered = is_being_answered
-        self.is_dropped = False
-
-    def drop(self) -> None:
-        self.is_dropped = True
-
-
-def test_a_connection_stays_unless_its_descriptor_is_one_of_the_last() -> None:
-    reserve = DescriptorReserve(files=1000)
-    assert [reserve.admits(Arrival(), number) for number in (20, 935, 936, 999)] == [True, True, False, False]
-    assert [DescriptorReserve(files=40).admits(Arrival(), number) for number in (29, 30)] == [True, False]
-
-
-def test_a_process_that_may_open_any_number_keeps_every_connection() -> None:
-    assert DescriptorReserve(files=resource.RLIM_INFINITY).admits(Arrival(), 10**9)
-
-
-def test_of_those_that_do_not_stay_the_oldest_goes_that_is_not_being_answered() -> None:
-    reserve = DescriptorReserve(files=16)  # four are kept back: room for two
-    asking, silent, third, fourth = (
-        Arrival(is_being_answered=True),
-        Arrival(),
-        Arrival(),
-        Arrival(is_being_answered=True),
-    )
-    for arrival in (asking, silent, third):
-        assert not reserve.admits(arrival, 14)
-    assert [each.is_dropped for each in (asking, silent, third)] == [False, True, False]
-    reserve.release(silent)
-    reserve.release(third)
-    reserve.admits(fourth, 14)
-    reserve.admits(Arrival(), 14)  # all are being answered
-    assert (asking.is_dropped, fourth.is_dropped) == (True, False)
 
 
 @pytest.fixture

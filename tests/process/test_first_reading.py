@@ -1,9 +1,8 @@
 """A web process takes clients once it has read the database, and knows no `down` before that."""
 
-import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,12 +11,8 @@ from websockets.sync.client import connect
 
 from tests.support.postgresql import Cluster
 from tests.support.product import Process, free_port, wait_until
-from tests.support.quotes import quote
 from tests.support.relay import Relay, relay
 from tests.support.stream_client import receive
-from tests.unit.test_hub import Client, World, world
-
-__all__ = ["world"]
 
 
 @pytest.fixture
@@ -70,32 +65,3 @@ def test_who_comes_before_the_first_reading_waits_and_is_not_told_that_all_is_do
 def test_a_process_that_has_not_begun_to_serve_ends_at_once(late: Process) -> None:
     assert late.stop(signal.SIGTERM, seconds=5) == 0
     assert "Traceback" not in late.output
-
-
-async def test_what_is_not_read_yet_is_said_to_be_stale_and_what_is_not_there_down(world: World) -> None:
-    world.broken = True
-    client = Client(world.hub)
-    world.hub.join(client.connection)
-    assert (await client.next("status"))["feed"] == "stale"
-    world.broken = False
-    assert (await client.next("status"))["feed"] == "down"
-    await world.bring(world.write(quote(price="100")))
-    assert (await client.next("status"))["feed"] == "live"
-
-
-async def test_the_first_reading_is_waited_for_and_may_find_no_price(world: World) -> None:
-    async with asyncio.timeout(5):
-        await world.hub.first_reading(within=60)
-    client = Client(world.hub)
-    world.hub.join(client.connection)
-    assert (await client.next("status"))["feed"] == "down"
-
-
-async def test_a_database_that_is_away_is_waited_for_no_longer_than_that_and_it_is_said(
-    world: World, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
-) -> None:
-    listen_to("streaming")
-    world.broken = True
-    async with asyncio.timeout(5):
-        await world.hub.first_reading(within=0.2)
-    assert "clients are taken all the same" in caplog.text

@@ -1,48 +1,17 @@
 """What streaming/engine/server.py does for everybody when many come at once."""
 
-import asyncio
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import pytest
 from websockets.sync.client import connect
 
-from streaming.engine.transport import AcceptThrottle
 from tests.support.echo import EchoServer
 from tests.support.raw_websocket import Peer, frame
-
-
-class Newcomer:
-    """A connection at the accept throttle."""
-
-    connected = True
-    is_admitted = False
-    reads = True
-
-    def stopReading(self) -> None:  # noqa: N802  (Twisted's name)
-        self.reads = False
-
-    def startReading(self) -> None:  # noqa: N802  (likewise)
-        self.reads = True
-
-
-async def test_so_many_are_let_in_a_turn_in_the_order_they_came() -> None:
-    accept_throttle = AcceptThrottle(most=2)
-    newcomers: list[Any] = [Newcomer() for _ in range(7)]
-    assert [accept_throttle.admits(each) for each in newcomers] == [True, True, *[False] * 5]
-    assert [each.reads for each in newcomers] == [True, True, *[False] * 5]
-    newcomers[3].connected = False  # it has gone meanwhile
-    await asyncio.sleep(0)
-    assert [each.is_admitted for each in newcomers[2:]] == [True, False, True, False, False]
-    await asyncio.sleep(0)
-    assert all(each.is_admitted for each in newcomers[5:])
-    await asyncio.sleep(0)
-    assert accept_throttle.admits(Newcomer())  # type: ignore[arg-type]  # it does what a transport does here
 
 
 def test_a_connection_that_has_ended_leaves_nothing_to_the_collector(

@@ -149,9 +149,8 @@ def test_what_a_process_starts_inherits_nothing_of_it(begin: Callable[[], Counti
 
 
 def test_a_folder_that_cannot_be_used_is_named_and_the_process_counts_alone(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen_to("streaming.metrics")
     (tmp_path / "file").touch()
     metrics = Metrics(tmp_path / "file")
     metrics.accepted()

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.core.management import call_command
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from prices.domain.quotes import Publication
 from streaming import publish
+from tests.support.databases import seed
 from tests.support.world import forget_prices
 
 
@@ -32,7 +32,7 @@ def broadcasts(monkeypatch: pytest.MonkeyPatch, db: None) -> Broadcasts:
     broadcasts = Broadcasts()
     monkeypatch.setattr(publish, "publication", broadcasts.publications.append)
     monkeypatch.setattr(publish, "reload", broadcasts.reload)
-    call_command("seed")
+    seed()
     forget_prices()
     broadcasts.publications.clear()
     return broadcasts

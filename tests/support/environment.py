@@ -39,7 +39,7 @@ for _name in (*_of_providers, *(line.lstrip("# ").partition("=")[0] for line in 
 # Whatever a proxy of this machine's is for, the servers that tests start are here.
 for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     os.environ.pop(_name)
-os.environ |= {
+VARIABLES = {
     "SWARNA_ENV_FILE": "",
     "SWARNA_STATE_DIR": str(STATE_DIR),
     "REDIS_URL": VALKEY.url,
@@ -51,3 +51,4 @@ os.environ |= {
     **{row.setting("URL"): "http://127.0.0.1:9" for row in PROVIDER_TABLE.values() if row.url},
     "DATABASE_URL": DATABASE_URL,
 }
+os.environ |= VARIABLES

@@ -2,7 +2,18 @@
 
 import urllib.request
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from tests.support.server import Server
+
+
+def read(text: str) -> dict[tuple[str, str], float]:
+    """The samples of a page, by their name and their one label."""
+    return {
+        (sample.name, next(iter(sample.labels.values()), "")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
 
 
 def metrics(server: Server) -> dict[str, float]:

@@ -3,12 +3,9 @@
 import asyncio
 import contextlib
 import json
-import os
 import resource
 import shutil
 import socketserver
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -287,15 +284,6 @@ def test_rows_that_were_measured_again_replace_their_old_lines_alone(tmp_path: P
 
 
 # --- what is missing is said in one line ---------------------------------------------------------------------------
-
-
-def test_it_is_ready_by_itself_in_a_shell_that_knows_nothing_of_django() -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-    script = "from bench.__main__ import ready\nwith ready(True, 20): print('ready')"
-    made = subprocess.run(
-        [sys.executable, "-c", script], cwd=servers.ROOT, env=environment, capture_output=True, text=True, timeout=60
-    )
-    assert made.stdout.endswith("ready\n"), made.stderr
 
 
 def test_without_a_compiler_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

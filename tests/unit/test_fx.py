@@ -206,9 +206,8 @@ def test_many_who_need_a_rate_at_once_share_one_call(providers: RateProviders) -
 
 
 def test_one_that_fails_is_told_in_a_line_and_the_next_is_fetched(
-    providers: RateProviders, listen_to: Callable[[str], None], caplog: pytest.LogCaptureFixture
+    providers: RateProviders, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen_to("prices")
     providers.fail("frankfurter")
     assert rate_at(NOW).source == "open_er_api"
     assert [record.getMessage() for record in caplog.records] == [

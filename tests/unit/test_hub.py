@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -481,9 +481,8 @@ async def test_a_message_of_another_version_is_no_loss(rarely: World, client: Cl
 
 
 async def test_a_defect_does_not_end_the_watch_over_the_clock(
-    world: World, client: Client, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+    world: World, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen_to("streaming")
     now = world.now
     world.now = None  # type: ignore[assignment]  # the defect
     async with asyncio.timeout(8):
@@ -516,9 +515,8 @@ async def test_a_new_freshness_limit_counts_at_once(rarely: World, client: Clien
 
 
 async def test_a_redis_that_falls_silent_is_said_once_and_so_is_its_return(
-    world: World, client: Client, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+    world: World, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen_to("streaming")
     for price in ("101", "102"):
         world.write(quote(price=price))
         await client.next("priceUpdate")
@@ -535,9 +533,8 @@ async def test_a_redis_that_falls_silent_is_said_once_and_so_is_its_return(
 
 
 async def test_a_database_that_was_put_back_is_no_fault_of_the_subscription(
-    world: World, client: Client, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+    world: World, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen_to("streaming")
     for price in ("101", "102"):
         await world.bring(world.write(quote(price=price)))
         await client.next("priceUpdate")
@@ -574,10 +571,8 @@ async def test_a_reading_that_does_not_end_is_given_up_logged_once_and_begun_ane
     client: Client,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    listen_to: Callable[[str], None],
 ) -> None:
     monkeypatch.setattr(feed, "_READ_TIMEOUT", 0.1)
-    listen_to("streaming")
     world.hangs = True
     async with asyncio.timeout(8):
         while world.hung < 3:
@@ -601,9 +596,8 @@ async def test_a_reading_of_the_database_that_has_stopped_is_named(
 
 
 async def test_without_redis_prices_come_by_the_database_and_it_is_said_once(
-    world: World, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+    world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen_to("streaming")
     world.layer = None
     world.write(quote(price="100"))
     client = Client(world.hub)
@@ -616,9 +610,8 @@ async def test_without_redis_prices_come_by_the_database_and_it_is_said_once(
 
 
 async def test_without_a_database_clients_keep_their_prices_and_it_is_logged_once(
-    world: World, client: Client, caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]
+    world: World, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen_to("streaming")
     world.broken = True
     for _ in range(3):
         await world.layer.group_send(publish.GROUP, {"type": publish.RELOAD})

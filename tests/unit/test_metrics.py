@@ -3,16 +3,13 @@
 import asyncio
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from prices.sources.metrics import metrics as of_sources
 from streaming.engine.reasons import CloseReason, RejectReason
 from streaming.metrics import Fault, Inbound, Metrics
 from tests.support.product import ROOT
-from tests.support.quotes import NOW
 
 
 def counted(metrics: Metrics) -> dict[str, float]:
@@ -94,17 +91,6 @@ def test_what_has_not_happened_yet_shows_as_zero_so_that_its_first_time_is_seen(
         assert {kind for first, *rest in shown if first == name for kind in rest} == {str(kind) for kind in kinds}
 
 
-@pytest.mark.django_db
-def test_names_follow_prometheus_and_each_is_explained_to_operators() -> None:
-    explained = set(re.findall(r"^\| `(swarna_\w+)`", (ROOT / "docs/operations.md").read_text(), re.MULTILINE))
-    names = set()
-    for family in (*Metrics().registry.collect(), *of_sources(NOW)):
-        assert family.documentation.endswith(".")
-        names.add(f"{family.name}_total" if family.type == "counter" else family.name)
-    assert all(re.fullmatch(r"swarna_[a-z_]+", name) for name in names)
-    assert names == explained
-
-
 def test_every_kind_is_named_to_operators() -> None:
     page = (ROOT / "docs/operations.md").read_text()
     for name, kinds in KINDS.items():
@@ -132,8 +118,7 @@ def test_the_log_line_says_what_errors_are_before_there_is_one() -> None:
     assert Metrics().log_line().endswith(" errors=0 (faults of the server, not of clients)")
 
 
-async def test_the_line_is_logged_regularly(caplog: pytest.LogCaptureFixture, listen_to: Callable[[str], None]) -> None:
-    listen_to("streaming.metrics")
+async def test_the_line_is_logged_regularly(caplog: pytest.LogCaptureFixture) -> None:
     task = asyncio.create_task(Metrics().log_regularly(every=0.001))
     async with asyncio.timeout(10):
         while len(caplog.messages) < 2:
