@@ -32,19 +32,7 @@ _at = attrgetter("at")
 _TICKS: Final = 4000
 _MINUTES: Final = 800
 _DAYS: Final = 100
-_TICK_COLUMNS: Final = (
-    "metal",
-    "currency",
-    "price",
-    "bid",
-    "ask",
-    "open",
-    "high",
-    "low",
-    "source",
-    "quoted_at",
-    "at",
-)
+_TICK_COLUMNS: Final = ("metal", "currency", "price", "bid", "ask", "open", "high", "low", "source", "quoted_at", "at")
 
 
 def validated(lines: Iterable[str], *, now: dt.datetime) -> Validator:

@@ -18,9 +18,9 @@ from typing import Any, Final
 from django.conf import settings
 
 from infra import clock
+from prices.providers import parsing
 from prices.providers.errors import PermanentError, ProviderError, TemporaryError
 from prices.providers.http import Client
-from prices.providers.parsing import fields, part, positive_decimal, quote_time, shown
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +56,15 @@ def frankfurter(answer: Any, *, base: str, quote: str, now: dt.datetime) -> Rate
 
     Raises ProviderError if it has no rate, or one of another currency.
     """
-    given = fields(answer)
+    given = parsing.fields(answer)
     _expect_base(given.get("base"), base)
     if (amount := given.get("amount", Decimal(1))) != 1:
-        raise TemporaryError(f"gives {shown(amount)} as amount")
-    return Rate(positive_decimal(part(given, "rates"), quote), quote_time(given, "date", now=now), "frankfurter")
+        raise TemporaryError(f"gives {parsing.shown(amount)} as amount")
+    return Rate(
+        parsing.positive_decimal(parsing.part(given, "rates"), quote),
+        parsing.quote_time(given, "date", now=now),
+        "frankfurter",
+    )
 
 
 def open_er_api(answer: Any, *, base: str, quote: str, now: dt.datetime) -> Rate:
@@ -70,23 +74,23 @@ def open_er_api(answer: Any, *, base: str, quote: str, now: dt.datetime) -> Rate
     """
     if error := _failure(answer):
         raise error
-    given = fields(answer)
+    given = parsing.fields(answer)
     _expect_base(given.get("base_code"), base)
-    as_of = quote_time(given, "time_last_update_unix", now=now)
-    return Rate(positive_decimal(part(given, "rates"), quote), as_of, "open_er_api")
+    as_of = parsing.quote_time(given, "time_last_update_unix", now=now)
+    return Rate(parsing.positive_decimal(parsing.part(given, "rates"), quote), as_of, "open_er_api")
 
 
 def _failure(answer: Any) -> ProviderError | None:
     if not isinstance(answer, Mapping) or answer.get("result") != "error":
         return None
     kind = answer.get("error-type")
-    message = f"answers with an error: {shown(kind)}"
+    message = f"answers with an error: {parsing.shown(kind)}"
     return PermanentError(message) if kind == "unsupported-code" else TemporaryError(message)
 
 
 def _expect_base(given: Any, wanted: str) -> None:
     if given != wanted:
-        raise TemporaryError(f"answers for {shown(given)}, not for {wanted}")
+        raise TemporaryError(f"answers for {parsing.shown(given)}, not for {wanted}")
 
 
 def _fetch_frankfurter(base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate:

@@ -11,8 +11,8 @@ from django.conf import settings
 
 from infra.clock import Clock
 from prices.domain.quotes import Metal, Quote
+from prices.providers import parsing
 from prices.providers.http import Client, base_url
-from prices.providers.parsing import expect_currency, expect_symbol, fields, positive_decimal, quote, quote_time
 
 NAME = "gold_api_com"
 
@@ -26,14 +26,14 @@ def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Meta
 
 def parse(answer: Any, *, metal: Metal, currency: str, now: dt.datetime) -> Quote:
     """Parse one answer. Raises ProviderError if it has no quote, or one of another metal or currency."""
-    given = fields(answer)
-    expect_symbol(given.get("symbol"), metal)
+    given = parsing.fields(answer)
+    parsing.expect_symbol(given.get("symbol"), metal)
     # Older answers have no currency field, and are in US dollars.
-    expect_currency(given.get("currency", "USD"), currency)
-    return quote(
+    parsing.expect_currency(given.get("currency", "USD"), currency)
+    return parsing.quote(
         metal=metal,
-        price=positive_decimal(given, "price"),
+        price=parsing.positive_decimal(given, "price"),
         currency=currency,
         source=NAME,
-        quoted_at=quote_time(given, "updatedAt", now=now),
+        quoted_at=parsing.quote_time(given, "updatedAt", now=now),
     )

@@ -15,21 +15,10 @@ from django.conf import settings
 
 from infra.clock import Clock
 from prices.domain.quotes import Metal, Quote
+from prices.providers import parsing
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, QuotaError
 from prices.providers.http import Client, api_key, base_url
-from prices.providers.parsing import (
-    Days,
-    dates_between,
-    expect_currency,
-    expect_date,
-    expect_symbol,
-    fields,
-    positive_decimal,
-    price_of_day,
-    quote,
-    quote_time,
-    shown,
-)
+from prices.providers.parsing import Days
 
 NAME = "goldapi_io"
 
@@ -51,9 +40,9 @@ def failure(answer: Any) -> ProviderError | None:
     if not isinstance(said, str):
         return None
     if "quota" in said.lower():
-        return QuotaError(f"answers with an error: {shown(said)}")
+        return QuotaError(f"answers with an error: {parsing.shown(said)}")
     if "api key" in said.lower():
-        return PermanentError(f"answers with an error: {shown(said)}")
+        return PermanentError(f"answers with an error: {parsing.shown(said)}")
     return None
 
 
@@ -61,15 +50,15 @@ def parse(answer: Any, *, metal: Metal, currency: str, now: dt.datetime) -> Quot
     """Parse one answer. Raises ProviderError if it has no quote, or one of another metal or currency."""
     if error := failure(answer):
         raise error
-    given = fields(answer)
-    expect_symbol(given.get("metal"), metal)
-    expect_currency(given.get("currency"), currency)
-    return quote(
+    given = parsing.fields(answer)
+    parsing.expect_symbol(given.get("metal"), metal)
+    parsing.expect_currency(given.get("currency"), currency)
+    return parsing.quote(
         metal=metal,
-        price=positive_decimal(given, "price"),
+        price=parsing.positive_decimal(given, "price"),
         currency=currency,
         source=NAME,
-        quoted_at=quote_time(given, "timestamp", now=now),
+        quoted_at=parsing.quote_time(given, "timestamp", now=now),
         bid=given.get("bid"),
         ask=given.get("ask"),
         open=given.get("open_price"),
@@ -82,7 +71,7 @@ def parse(answer: Any, *, metal: Metal, currency: str, now: dt.datetime) -> Quot
 def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client: Client, now: dt.datetime) -> Days:
     """Fetch one metal's figures of one day. Raises ProviderError."""
     (metal,) = metals
-    (date,) = dates_between(first, last)
+    (date,) = parsing.dates_between(first, last)
     answer = client.get_json(
         f"{base_url(NAME)}/api/{metal.symbol}/{settings.BASE_CURRENCY}/{date:%Y%m%d}",
         headers={"x-access-token": api_key(NAME)},
@@ -95,7 +84,7 @@ def _failure_of_day(answer: Any) -> ProviderError | None:
     """Like `failure`, but \"no data for this date\" is NoDataError, which does not count as a failure."""
     said = answer.get("error") if isinstance(answer, Mapping) else None
     if isinstance(said, str) and "no data" in said.lower():
-        return NoDataError(f"answers with an error: {shown(said)}")
+        return NoDataError(f"answers with an error: {parsing.shown(said)}")
     return failure(answer)
 
 
@@ -106,7 +95,7 @@ def parse_day(answer: Any, *, date: dt.date, metal: Metal, currency: str, now: d
     """
     if error := _failure_of_day(answer):
         raise error
-    price_of_day(fields(answer), "price")
+    parsing.price_of_day(parsing.fields(answer), "price")
     said = parse(answer, metal=metal, currency=currency, now=now)
-    expect_date(said.quoted_at, date)
+    parsing.expect_date(said.quoted_at, date)
     return said

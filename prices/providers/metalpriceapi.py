@@ -17,26 +17,10 @@ from django.conf import settings
 
 from infra.clock import Clock
 from prices.domain.quotes import Metal, Quote
+from prices.providers import parsing
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client, api_key, base_url
-from prices.providers.parsing import (
-    Days,
-    close_of,
-    code,
-    dates_between,
-    each,
-    expect_currency,
-    expect_date,
-    expect_symbol,
-    fields,
-    part,
-    positive_decimal,
-    precise_decimal,
-    price_of_day,
-    quote,
-    quote_time,
-    shown,
-)
+from prices.providers.parsing import Days
 
 NAME = "metalpriceapi"
 
@@ -63,8 +47,8 @@ def failure(answer: Any) -> ProviderError | None:
         return None
     said = answer.get("error")
     said = said if isinstance(said, Mapping) else {"message": said}
-    number = code(said, "statusCode")
-    message = f"answers with failure {shown(number)}: {shown(said.get('message'))}"
+    number = parsing.code(said, "statusCode")
+    message = f"answers with failure {parsing.shown(number)}: {parsing.shown(said.get('message'))}"
     if number == _QUOTA:
         return QuotaError(message)
     return PermanentError(message) if number.startswith(_FOR_A_PERSON) else TemporaryError(message)
@@ -78,15 +62,15 @@ def parse(
     Raises ProviderError if it has no quotes at all, or has them in another currency.
     """
     given = _successful(answer, failure)
-    expect_currency(given.get("base"), currency)
-    rates = part(given, "rates")
-    quoted_at = quote_time(given, "timestamp", now=now)
-    return each(metals, lambda metal: _quote(rates, metal, currency, quoted_at))
+    parsing.expect_currency(given.get("base"), currency)
+    rates = parsing.part(given, "rates")
+    quoted_at = parsing.quote_time(given, "timestamp", now=now)
+    return parsing.each(metals, lambda metal: _quote(rates, metal, currency, quoted_at))
 
 
 def _quote(rates: Mapping[str, Any], metal: Metal, currency: str, quoted_at: dt.datetime) -> Quote:
     price = _per_ounce(rates, metal.symbol, currency)
-    return quote(metal=metal, price=price, currency=currency, source=NAME, quoted_at=quoted_at)
+    return parsing.quote(metal=metal, price=price, currency=currency, source=NAME, quoted_at=quoted_at)
 
 
 def _per_ounce(rates: Mapping[str, Any], symbol: str, currency: str) -> Decimal:
@@ -94,18 +78,18 @@ def _per_ounce(rates: Mapping[str, Any], symbol: str, currency: str) -> Decimal:
     pair = currency + symbol
     if rates.get(pair) is None:
         return _inverted(rates, symbol)
-    price = positive_decimal(rates, pair)
+    price = parsing.positive_decimal(rates, pair)
     # The reciprocal may have a digit or two only: enough to see that a pair is not the wrong way round.
-    if rates.get(symbol) is not None and not Decimal("0.5") <= price * positive_decimal(rates, symbol) <= 2:
-        raise TemporaryError(f"gives {shown(price)} as {pair} and {shown(rates[symbol])} as {symbol}")
+    if rates.get(symbol) is not None and not Decimal("0.5") <= price * parsing.positive_decimal(rates, symbol) <= 2:
+        raise TemporaryError(f"gives {parsing.shown(price)} as {pair} and {parsing.shown(rates[symbol])} as {symbol}")
     return price
 
 
 def _inverted(rates: Mapping[str, Any], symbol: str) -> Decimal:
-    ounces = precise_decimal(rates, symbol)
+    ounces = parsing.precise_decimal(rates, symbol)
     with localcontext() as context:
         context.prec = 40
-        return positive_decimal({symbol: 1 / ounces}, symbol)
+        return parsing.positive_decimal({symbol: 1 / ounces}, symbol)
 
 
 def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client: Client, now: dt.datetime) -> Days:
@@ -129,7 +113,7 @@ def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client
 def fetch_ohlc(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client: Client, now: dt.datetime) -> Days:
     """Fetch one metal's figures of one day. Raises ProviderError."""
     (metal,) = metals
-    (date,) = dates_between(first, last)
+    (date,) = parsing.dates_between(first, last)
     answer = client.get_json(
         f"{base_url(NAME)}/v1/ohlc",
         headers={"X-API-KEY": api_key(NAME)},
@@ -142,7 +126,7 @@ def fetch_ohlc(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client
 def _failure_of_days(answer: Any) -> ProviderError | None:
     """Like `failure`, but \"no results\" is NoDataError, which does not count as a failure."""
     error = failure(answer)
-    if error and isinstance(answer["error"], Mapping) and code(answer["error"], "statusCode") == _NO_DATA:
+    if error and isinstance(answer["error"], Mapping) and parsing.code(answer["error"], "statusCode") == _NO_DATA:
         return NoDataError(str(error))
     return error
 
@@ -150,9 +134,9 @@ def _failure_of_days(answer: Any) -> ProviderError | None:
 def _successful(answer: Any, explain: Callable[[Any], ProviderError | None]) -> Mapping[str, Any]:
     if error := explain(answer):
         raise error
-    given = fields(answer)
+    given = parsing.fields(answer)
     if given.get("success") is not True:
-        raise TemporaryError(f"gives {shown(given.get('success'))} as success")
+        raise TemporaryError(f"gives {parsing.shown(given.get('success'))} as success")
     return given
 
 
@@ -162,11 +146,11 @@ def parse_day(answer: Any, *, date: dt.date, metals: Sequence[Metal], currency: 
     Raises ProviderError if it has no quotes at all, or has them of another day or in another currency.
     """
     given = _successful(answer, _failure_of_days)
-    expect_currency(given.get("base"), currency)
-    quoted_at = quote_time(given, "timestamp", now=now)
-    expect_date(quoted_at, date)
-    rates = part(given, "rates")
-    return each(product([date], metals), lambda day: _quote_of_day(rates, day[1], currency, quoted_at))
+    parsing.expect_currency(given.get("base"), currency)
+    quoted_at = parsing.quote_time(given, "timestamp", now=now)
+    parsing.expect_date(quoted_at, date)
+    rates = parsing.part(given, "rates")
+    return parsing.each(product([date], metals), lambda day: _quote_of_day(rates, day[1], currency, quoted_at))
 
 
 def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[Metal], currency: str) -> Days:
@@ -176,16 +160,16 @@ def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[M
     another currency.
     """
     given = _successful(answer, _failure_of_days)
-    expect_currency(given.get("base"), currency)
-    rates = part(given, "rates")
+    parsing.expect_currency(given.get("base"), currency)
+    rates = parsing.part(given, "rates")
 
     def of_day(day: tuple[dt.date, Metal]) -> Quote:
         date, metal = day
         if rates.get(date.isoformat()) is None:
             raise NoDataError(f"gives nothing as {date}")
-        return _quote_of_day(part(rates, date.isoformat()), metal, currency, close_of(date))
+        return _quote_of_day(parsing.part(rates, date.isoformat()), metal, currency, parsing.close_of(date))
 
-    return each(product(dates_between(first, last), metals), of_day)
+    return parsing.each(product(parsing.dates_between(first, last), metals), of_day)
 
 
 def parse_ohlc(answer: Any, *, date: dt.date, metal: Metal, currency: str, now: dt.datetime) -> Quote:
@@ -194,14 +178,14 @@ def parse_ohlc(answer: Any, *, date: dt.date, metal: Metal, currency: str, now: 
     Raises ProviderError if it has no quote, or one of another metal, day or currency.
     """
     given = _successful(answer, _failure_of_days)
-    expect_symbol(given.get("base"), metal)
-    expect_currency(given.get("quote"), currency)
-    quoted_at = quote_time(given, "timestamp", now=now)
-    expect_date(quoted_at, date)
-    rate = part(given, "rate")
-    return quote(
+    parsing.expect_symbol(given.get("base"), metal)
+    parsing.expect_currency(given.get("quote"), currency)
+    quoted_at = parsing.quote_time(given, "timestamp", now=now)
+    parsing.expect_date(quoted_at, date)
+    rate = parsing.part(given, "rate")
+    return parsing.quote(
         metal=metal,
-        price=price_of_day(rate, "close"),
+        price=parsing.price_of_day(rate, "close"),
         currency=currency,
         source=NAME,
         quoted_at=quoted_at,
@@ -213,5 +197,5 @@ def parse_ohlc(answer: Any, *, date: dt.date, metal: Metal, currency: str, now: 
 
 def _quote_of_day(rates: Mapping[str, Any], metal: Metal, currency: str, quoted_at: dt.datetime) -> Quote:
     pair = currency + metal.symbol
-    price_of_day(rates, pair if rates.get(pair) is not None else metal.symbol)
+    parsing.price_of_day(rates, pair if rates.get(pair) is not None else metal.symbol)
     return _quote(rates, metal, currency, quoted_at)

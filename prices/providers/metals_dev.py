@@ -19,24 +19,10 @@ from django.conf import settings
 from infra.clock import Clock
 from prices.domain.quotes import Metal, Quote
 from prices.domain.units import GRAMS_PER_TROY_OUNCE
+from prices.providers import parsing
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client, api_key, base_url
-from prices.providers.parsing import (
-    Days,
-    close_of,
-    code,
-    dates_between,
-    each,
-    expect_currency,
-    fields,
-    part,
-    positive_decimal,
-    precise_decimal,
-    price_of_day,
-    quote,
-    quote_time,
-    shown,
-)
+from prices.providers.parsing import Days
 
 NAME = "metals_dev"
 
@@ -62,8 +48,8 @@ def failure(answer: Any) -> ProviderError | None:
     """The failure that an answer reports, with any status, 200 too; None if it reports none."""
     if not isinstance(answer, Mapping) or answer.get("status") != "failure":
         return None
-    number = code(answer, "error_code")
-    message = f"answers with failure {shown(number)}: {shown(answer.get('error_message'))}"
+    number = parsing.code(answer, "error_code")
+    message = f"answers with failure {parsing.shown(number)}: {parsing.shown(answer.get('error_message'))}"
     if number == _QUOTA:
         return QuotaError(message)
     return PermanentError(message) if number.startswith(_FOR_A_PERSON) else TemporaryError(message)
@@ -77,14 +63,14 @@ def parse(
     Raises ProviderError if it has no quotes at all, or has them in another currency.
     """
     given, grams = _successful(answer)
-    expect_currency(given.get("currency"), currency)
-    prices = part(given, "metals")
-    quoted_at = quote_time(part(given, "timestamps"), "metal", now=now)
-    return each(
+    parsing.expect_currency(given.get("currency"), currency)
+    prices = parsing.part(given, "metals")
+    quoted_at = parsing.quote_time(parsing.part(given, "timestamps"), "metal", now=now)
+    return parsing.each(
         metals,
-        lambda metal: quote(
+        lambda metal: parsing.quote(
             metal=metal,
-            price=positive_decimal(prices, metal.value),
+            price=parsing.positive_decimal(prices, metal.value),
             grams=grams,
             currency=currency,
             source=NAME,
@@ -117,38 +103,40 @@ def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[M
     """
     given, grams = _successful(answer)
     said = given.get("currency")
-    days = part(given, "rates")
+    days = parsing.part(given, "rates")
 
     def of_day(key: tuple[dt.date, Metal]) -> Quote:
         date, metal = key
         if days.get(date.isoformat()) is None:
             raise NoDataError(f"gives nothing as {date}")
-        day = part(days, date.isoformat())
+        day = parsing.part(days, date.isoformat())
         if day.get("date", date.isoformat()) != date.isoformat():
-            raise TemporaryError(f"gives {shown(day['date'])} as {date}")
-        price = price_of_day(part(day, "metals"), metal.value)
+            raise TemporaryError(f"gives {parsing.shown(day['date'])} as {date}")
+        price = parsing.price_of_day(parsing.part(day, "metals"), metal.value)
         if said != currency:
-            price = _converted(price, part(day, "currencies"), currency)
-        return quote(metal=metal, price=price, grams=grams, currency=currency, source=NAME, quoted_at=close_of(date))
+            price = _converted(price, parsing.part(day, "currencies"), currency)
+        return parsing.quote(
+            metal=metal, price=price, grams=grams, currency=currency, source=NAME, quoted_at=parsing.close_of(date)
+        )
 
-    return each(product(dates_between(first, last), metals), of_day)
+    return parsing.each(product(parsing.dates_between(first, last), metals), of_day)
 
 
 def _converted(price: Decimal, rates: Mapping[str, Any], currency: str) -> Decimal:
     """The price in `currency`, by the rate of that currency in the price's own."""
     with localcontext() as context:
         context.prec = 40
-        return positive_decimal({currency: price / precise_decimal(rates, currency)}, currency)
+        return parsing.positive_decimal({currency: price / parsing.precise_decimal(rates, currency)}, currency)
 
 
 def _successful(answer: Any) -> tuple[Mapping[str, Any], Decimal]:
     """The fields of an answer that reports no failure, and the grams in its unit."""
     if error := failure(answer):
         raise error
-    given = fields(answer)
+    given = parsing.fields(answer)
     if given.get("status") != "success":
-        raise TemporaryError(f"gives {shown(given.get('status'))} as status")
+        raise TemporaryError(f"gives {parsing.shown(given.get('status'))} as status")
     unit = given.get("unit")
     if not isinstance(unit, str) or unit not in _GRAMS:
-        raise TemporaryError(f"gives {shown(unit)} as unit")
+        raise TemporaryError(f"gives {parsing.shown(unit)} as unit")
     return given, _GRAMS[unit]

@@ -15,10 +15,9 @@ from django.conf import settings
 
 from infra.clock import Clock
 from prices.domain.quotes import Metal, Quote
-from prices.providers import fx
+from prices.providers import fx, parsing
 from prices.providers.errors import ProviderError, TemporaryError
 from prices.providers.http import Client, base_url
-from prices.providers.parsing import fields, positive_decimal, quote, quote_time, shown
 
 NAME = "swissquote"
 
@@ -54,14 +53,14 @@ def parse(answer: Any, *, metal: Metal, currency: str, per_dollar: Decimal, now:
     reason: ProviderError = TemporaryError("gives no bid and ask")
     for platform in answer:
         try:
-            offers += _offers(fields(platform), now)
+            offers += _offers(parsing.fields(platform), now)
         except ProviderError as error:
             reason = error
     if not offers:
         raise reason
     best = max(offers, key=lambda offer: (offer.quoted_at, offer.bid - offer.ask))
     bid, ask = best.bid * per_dollar, best.ask * per_dollar
-    return quote(
+    return parsing.quote(
         metal=metal,
         price=(bid + ask) / 2,
         currency=currency,
@@ -74,13 +73,13 @@ def parse(answer: Any, *, metal: Metal, currency: str, per_dollar: Decimal, now:
 
 def _offers(platform: Mapping[str, Any], now: dt.datetime) -> Iterator[_Offer]:
     """The offers of one platform. Raises ProviderError at a malformed one."""
-    quoted_at = quote_time(platform, "ts", now=now)
+    quoted_at = parsing.quote_time(platform, "ts", now=now)
     profiles = platform.get("spreadProfilePrices")
     if not isinstance(profiles, list):
-        raise TemporaryError(f"gives {shown(profiles)} as spreadProfilePrices")
+        raise TemporaryError(f"gives {parsing.shown(profiles)} as spreadProfilePrices")
     for profile in profiles:
-        given = fields(profile)
-        bid, ask = positive_decimal(given, "bid"), positive_decimal(given, "ask")
+        given = parsing.fields(profile)
+        bid, ask = parsing.positive_decimal(given, "bid"), parsing.positive_decimal(given, "ask")
         if not bid <= ask <= bid / (1 - _WIDEST):
-            raise TemporaryError(f"gives {shown(bid)} as bid and {shown(ask)} as ask")
+            raise TemporaryError(f"gives {parsing.shown(bid)} as bid and {parsing.shown(ask)} as ask")
         yield _Offer(quoted_at, bid, ask)

@@ -118,7 +118,10 @@ def remember(outcome: Outcome, now: dt.datetime) -> None:
             logger.warning("%s rests for %s, by its Retry-After", outcome.source, outcome.retry_after)
         was = source.breaker
         if outcome.errors and not outcome.quotes:
-            _fail(source, outcome, now)
+            source.failures_total += 1
+            for_good = all(isinstance(error, PermanentError | QuotaError) for error in outcome.errors.values())
+            breaker = was.failed(now, for_good=for_good)
+            source.failures, source.open_until = breaker.failures, breaker.open_until
         _count_calls(source, outcome.calls, now, outcome.reservation)
         source.save()
         if source.open_until and not was.open_until:
@@ -131,14 +134,6 @@ def count_calls(name: str, calls: int, now: dt.datetime, reservation: Reservatio
         source = schema.get_or_create(ProviderState.objects.select_for_update(), name=name)
         _count_calls(source, calls, now, reservation)
         source.save(update_fields=["calls", "calls_since", "calls_total"])
-
-
-def _fail(source: ProviderState, outcome: Outcome, now: dt.datetime) -> None:
-    source.failures_total += 1
-    was = source.breaker
-    for_good = all(isinstance(error, PermanentError | QuotaError) for error in outcome.errors.values())
-    breaker = was.failed(now, for_good=for_good)
-    source.failures, source.open_until = breaker.failures, breaker.open_until
 
 
 def _log_open_breaker(opened: ProviderState, refreshes: int, now: dt.datetime) -> None:

@@ -1,5 +1,6 @@
 """prices/domain/provider_table.py, and the tables of docs/sources.md that are written from it."""
 
+import inspect
 from collections.abc import Iterator
 
 import pytest
@@ -41,4 +42,8 @@ def test_each_provider_and_each_archive_has_its_code() -> None:
         name: provider.brings_all for name, provider in PROVIDERS.items()
     }
     assert set(FETCH_DAYS) == set(ARCHIVE_TABLE)
+    for provider in PROVIDERS.values():
+        assert list(inspect.signature(provider.fetch).parameters) == ["metals", "client", "clock"], provider.name
+    for name, fetch_days in FETCH_DAYS.items():
+        assert list(inspect.signature(fetch_days).parameters) == ["metals", "first", "last", "client", "now"], name
     assert {row.provider for row in ARCHIVE_TABLE.values()} <= set(PROVIDER_TABLE)
