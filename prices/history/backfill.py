@@ -33,7 +33,7 @@ _SETTLED: Final = dt.timedelta(days=7)
 
 
 class QuotaEndsError(Exception):
-    """No more calls may be made; says when the quota begins anew."""
+    """No more calls may be made; the message has the day on which the quota begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def _remember_no_data(
 
 
 def _is_open(date: dt.date) -> bool:
-    """Whether the market was open at any time of this day, by UTC."""
+    """Return True if the market was open at any time of this day, by UTC."""
     begins = dt.datetime.combine(date, dt.time(), dt.UTC)
     return settings.MARKET_CALENDAR.open_time(begins, begins + _A_DAY) > dt.timedelta(0)
 

@@ -75,7 +75,7 @@ def metals_dev(httpserver: HTTPServer, settings: Settings) -> MetalsDev:
 
 
 def run(*words: str) -> str:
-    """What the command says."""
+    """The output of the command."""
     out = io.StringIO()
     call_command("backfill", *words, stdout=out, stderr=out)
     return out.getvalue()

@@ -32,7 +32,7 @@ def database(either_database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 def run(*words: str) -> str:
-    """What a command says."""
+    """The output of a command."""
     out = io.StringIO()
     call_command(*words, stdout=out, stderr=out)
     return out.getvalue()

@@ -69,7 +69,7 @@ def fill_in(said: list[tuple[int, str, int]]) -> None:
 
 
 def expected() -> dict[Interval, list[object]]:
-    """What candles should say of the ticks that are kept."""
+    """The candles that the stored ticks should make."""
     ticks = [
         Counted(at=row.at, source=row.source, price=row.price, order=row.pk, seq=row.seq or 0)
         for row in Price.objects.exclude(source=FALLBACK)

@@ -31,7 +31,7 @@ def world(world: World) -> World:
 
 
 def run(*args: str) -> tuple[str, str]:
-    """What it prints, and what it says beside that, if it has not failed."""
+    """Its output on stdout and on stderr, if it has not failed."""
     out, beside = StringIO(), StringIO()
     call_command("prices", *args, stdout=out, stderr=beside)
     return out.getvalue(), beside.getvalue()

@@ -65,7 +65,7 @@ def market(http: HTTPServer, settings: Settings, seeded: None, monkeypatch: pyte
 
 @pytest.fixture
 def errors(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[Metal, ProviderError]]:
-    """What became of each source's metals in the refreshes so far."""
+    """The errors of each source in the refreshes so far."""
     errors: dict[str, dict[Metal, ProviderError]] = {}
     fetch = failover.one_after_the_other
 

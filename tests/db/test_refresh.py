@@ -638,7 +638,7 @@ def test_a_source_may_say_when_by_a_date(source: Source) -> None:
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, Publication]]:
-    """What is published, and when."""
+    """The publications, each with its time."""
     publications: list[tuple[float, Publication]] = []
     monkeypatch.setattr(
         publish, "publication", lambda publication: publications.append((time.monotonic(), publication))

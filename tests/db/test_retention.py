@@ -1,4 +1,4 @@
-"""What is left when ticks are gone: candles as they were, which nothing makes of a part of their ticks."""
+"""Candles stay as they were when their ticks are gone: nothing rebuilds them from a part of their ticks."""
 
 import datetime as dt
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What Prometheus is told of the price sources, and what /metrics does when it cannot be."""
+"""The metrics of price sources, and /metrics when the database cannot be read."""
 
 import asyncio
 import time

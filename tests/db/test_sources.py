@@ -1,4 +1,4 @@
-"""Which sources are fetched, in which order, and the record of each, which all workers share."""
+"""The choice of sources, their order, and the record of each, which all workers share."""
 
 import datetime as dt
 import threading

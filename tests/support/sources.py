@@ -27,7 +27,7 @@ def said(text: str | bytes, *, status: int = 200, content_type: str = "applicati
 
 
 def quoting(at: dt.datetime, **changed: Any) -> Answer:
-    """What gold-api.com says when all is well, with some fields changed, or left out where they are `...`."""
+    """A good answer of gold-api.com, with some fields changed, or left out where they are `...`."""
 
     def answer(symbol: str) -> Response:
         fields = {

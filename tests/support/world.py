@@ -56,6 +56,6 @@ class World:
         return list(self.fetched)
 
     def gold(self) -> str:
-        """What is shown of gold, and from where."""
+        """The shown price of gold and its source."""
         shown = LatestPrice.shown().filter(metal="gold")[0]
         return f"{shown.price:.0f} from {shown.source}"

@@ -1,4 +1,4 @@
-"""What a dollar is in another currency: which provider is called, how long its rate is kept, and when it is too old."""
+"""Exchange rates: the provider that is called, how long its rate is kept, and when it is too old."""
 
 import datetime as dt
 import threading

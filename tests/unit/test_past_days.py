@@ -1,4 +1,4 @@
-"""What the archives say of past days, and what is made of it when they say something else."""
+"""The archives' answers for past days, good and bad."""
 
 import datetime as dt
 import json

@@ -51,7 +51,7 @@ class Command(BaseCommand):
         if not FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY).exists():
             self.stderr.write(
                 f"There is no fallback price in {settings.BASE_CURRENCY}: with no source, nothing can be shown, and a "
-                "source's first price is believed whatever it is. Staff enter them at /admin/prices/fallbackprice/."
+                "source's first price is published unchecked. Staff enter them at /admin/prices/fallbackprice/."
             )
         # A first screen shows these, and waits neither for a worker nor for a source's timeout.
         ingest.fall_back_where_due(now=timezone.now(), unpriced_only=True)
