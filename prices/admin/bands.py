@@ -21,10 +21,8 @@ class SanityBandAdmin(AuditedAdmin):
     list_display = ["metal", "currency", "lowest", "highest", "last_spot"]
     list_select_related = ["metal"]
     sortable_by = ()
+    readonly_after_adding = ["metal", "currency"]
     history_list_display = ["lowest", "highest"]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [*super().get_readonly_fields(request, obj), *(["metal", "currency"] if obj else [])]
 
     @admin.display(description="last live price, at spot")
     def last_spot(self, band: SanityBand) -> str:

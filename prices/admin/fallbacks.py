@@ -19,15 +19,13 @@ class FallbackPriceAdmin(AuditedAdmin):
     fields = ["metal", "currency", "price", "as_of", "note", "confirm", "version"]
     list_display = ["metal", "price", "kind", "on_screen", "last_live", "as_of", "currency"]
     sortable_by = ()
+    readonly_after_adding = ["metal", "currency"]
     list_select_related = ["metal"]
     history_list_display = ["price", "as_of", "note"]
     history_list_per_page = 50
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # without it a screen would have nothing to fall back on
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [*super().get_readonly_fields(request, obj), *(["metal", "currency"] if obj else [])]
 
     @admin.display(description="origin")
     def kind(self, fallback: FallbackPrice) -> str:

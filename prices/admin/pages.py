@@ -1,5 +1,6 @@
 """Base classes and options of the admin's pages."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django import forms
@@ -46,6 +47,7 @@ class AuditedAdmin(SimpleHistoryAdmin):
 
     # The library's template has a style attribute, which our content security policy ignores.
     object_history_list_template = "admin/prices/history.html"
+    readonly_after_adding: Sequence[str] = ()
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         _check_id(self.model, unquote(object_id))
@@ -72,7 +74,9 @@ class AuditedAdmin(SimpleHistoryAdmin):
         return self.form._meta.fields if is_historic(obj) else super().get_fields(request, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.form._meta.fields if is_historic(obj) else super().get_readonly_fields(request, obj)
+        if is_historic(obj):
+            return self.form._meta.fields
+        return [*super().get_readonly_fields(request, obj), *(self.readonly_after_adding if obj else ())]
 
     def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:
         return True

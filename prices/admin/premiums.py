@@ -13,7 +13,7 @@ from django.utils import timezone
 from infra.readable import moment
 from prices.admin.pages import ONE_MEANING, AuditedAdmin
 from prices.models import ListedMetal, Premium
-from prices.staff.premiums import PremiumForm, described, described_without, show_current, shown_quote
+from prices.staff.premiums import PremiumForm, described, described_without, shown_quote
 
 
 @admin.register(Premium)
@@ -27,10 +27,8 @@ class PremiumAdmin(AuditedAdmin):
     list_filter = ["metal"]
     list_select_related = ["metal"]
     sortable_by = ()
+    readonly_after_adding = ["metal"]
     history_list_display = ["multiplier", "effective_from", "note"]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [*super().get_readonly_fields(request, obj), *(["metal"] if obj else [])]
 
     @admin.display(description="current", boolean=True)
     def is_current(self, premium: Premium) -> bool:
@@ -58,14 +56,14 @@ class PremiumAdmin(AuditedAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Premium) -> None:
         super().delete_model(request, obj)
-        transaction.on_commit(show_current)
+        transaction.on_commit(PremiumForm.show)
         self._say_now(request, [obj.metal])
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Premium]) -> None:
         metals = list(ListedMetal.objects.filter(premiums__in=queryset).distinct())
         for premium in queryset:  # one by one, so that each is audited
             premium.delete()
-        transaction.on_commit(show_current)
+        transaction.on_commit(PremiumForm.show)
         self._say_now(request, metals)
 
     def _say_now(self, request: HttpRequest, metals: list[ListedMetal]) -> None:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -15,7 +15,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from infra import formats
-from infra.rest import strict
 from infra.rest.strict import StrictView
 from prices import schedule
 from prices.api import answers, edits, examples
@@ -38,15 +37,6 @@ from prices.sanity_bands import bands
 from prices.sources import registry
 from prices.sources.health import health, health_detail
 from prices.staff.forms import ConfigurationForm, FallbackPriceForm
-
-# The fields of the admin's forms by their name here.
-_OF_CONFIGURATION: Final = {
-    "changeThresholdPercent": "change_threshold_percent",
-    "updateIntervalMs": "update_interval_ms",
-    "freshnessLimitMs": "freshness_limit_ms",
-    "maxJumpPercent": "max_jump_percent",
-}
-_OF_FALLBACK: Final = {"price": "price", "asOf": "as_of", "note": "note", "version": "version", "confirm": "confirm"}
 
 
 class MetalsView(StrictView):
@@ -133,8 +123,7 @@ class ConfigView(StrictView):
         with transaction.atomic():
             Configuration.load()
             configuration = Configuration.objects.select_for_update().get()
-            changes = strict.body(request, ConfigChangesSerializer)
-            edits.save(request, ConfigurationForm, configuration, changes, _OF_CONFIGURATION)
+            edits.save(request, configuration, ConfigChangesSerializer, ConfigurationForm)
         return Response(self._current())
 
     def _current(self) -> Any:
@@ -204,8 +193,7 @@ class FallbackPriceView(StrictView):
         """
         with transaction.atomic():
             row = _fallback_row(FallbackPrice.objects.select_for_update(of=("self",)), metal)
-            changes = strict.body(request, FallbackChangesSerializer)
-            edits.save(request, FallbackPriceForm, row, changes, _OF_FALLBACK)
+            edits.save(request, row, FallbackChangesSerializer, FallbackPriceForm)
         return Response(_fallback(_fallback_row(FallbackPrice.objects.all(), metal)))
 
 
@@ -257,26 +245,10 @@ def _premiums() -> dict[str, Any]:
 
 def _provider(source: ProviderState, tolerance: Decimal, is_needed: bool, now: dt.datetime) -> dict[str, Any]:
     quota = source.quota
-    return {
-        "name": source.name,
-        "position": source.position,
-        "enabled": source.enabled,
-        "tolerancePercent": tolerance,
+    return vars(source) | {
+        "tolerance_percent": tolerance,
         "health": health(source, now, is_needed=is_needed),
-        "healthInWords": health_detail(source, now, is_needed=is_needed),
+        "health_in_words": health_detail(source, now, is_needed=is_needed),
         "breaker": source.breaker.state(now),
-        "lastSuccessAt": source.last_success_at,
-        "lastErrorAt": source.last_error_at,
-        "lastError": source.last_error,
-        "latencyMs": source.latency_ms,
         "quota": quota and {"calls": quota.calls, "period": quota.period, "left": source.calls_left(now)},
-        "restsUntil": source.rests_until,
-        "openUntil": source.open_until,
-        "failures": source.failures,
-        "disagreement": source.disagreement,
-        "disagreedAt": source.disagreed_at,
-        "refreshesTotal": source.refreshes_total,
-        "failuresTotal": source.failures_total,
-        "callsTotal": source.calls_total,
-        "setAsideTotal": source.set_aside_total,
     }

@@ -16,11 +16,6 @@ from prices.publishing import ingest
 from prices.staff.forms import AuditedForm
 
 
-def show_current() -> None:
-    """Publish the shown prices under the premiums that are current."""
-    ingest.apply_premiums(now=timezone.now())
-
-
 def shown_quote(metal: ListedMetal) -> Quote | None:
     """The shown quote of a metal."""
     latest = LatestPrice.shown().filter(metal=metal).first()
@@ -110,8 +105,9 @@ class PremiumForm(AuditedForm):
             return [_multiplier(newest), multiplier]
         return [newest.multiplier if newest and newest.effective_from > begins else multiplier]
 
-    def show(self) -> None:
-        show_current()
+    @staticmethod
+    def show() -> None:
+        ingest.apply_premiums(now=timezone.now())
 
 
 def described_without(gone: Sequence[Premium], now: dt.datetime) -> Iterator[str]:

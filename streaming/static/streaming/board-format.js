@@ -32,12 +32,13 @@ const percentage = new Intl.NumberFormat(undefined, {
   minimumFractionDigits: 2,
   maximumFractionDigits: 2,
 });
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 const weekTime = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "numeric", minute: "2-digit" });
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const list = new Intl.ListFormat("en");
+
+export const timeOfDay = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }).format;
+export const dateAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" }).format;
 
 /** An amount with its currency, as "₹13,221.39"; a dash for none. @param {Amount} amount @param {string} [currency] */
 export function money(amount, currency) {
@@ -77,11 +78,6 @@ export function age(time, now) {
   return `of ${day.format(time)}`;
 }
 
-/** @param {number} time */
-export function timeOfDay(time) {
-  return clock.format(time);
-}
-
 /** A time within six days, such as "Fri 17:00"; another with its date. @param {number} time @param {number} now */
 export function weekdayAndTime(time, now) {
   return (Math.abs(time - now) < 6 * DAY ? weekTime : dateTime).format(time);
@@ -90,11 +86,6 @@ export function weekdayAndTime(time, now) {
 /** When a last close was quoted. @param {number} time @param {number} now */
 export function asOf(time, now) {
   return `as of ${weekdayAndTime(time, now)}`;
-}
-
-/** @param {number} time */
-export function dateAndTime(time) {
-  return moment.format(time);
 }
 
 /** @param {string} word */

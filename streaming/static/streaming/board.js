@@ -54,7 +54,7 @@ let nextTry;
 page.prices.replaceChildren(...[...cards.values()].map((card) => card.element));
 page.picker.append(...metals.map(pickerOption));
 showPicked();
-clearPrices();
+for (const card of cards.values()) card.show(null);
 showMeasure();
 page.reconnect.addEventListener("click", () => client.connect());
 client.addEventListener("prices", ({ detail }) => showPrices(detail));
@@ -271,7 +271,7 @@ function pick(metal, wanted) {
     cards.get(metal)?.show(null);
   }
   showPicked();
-  rememberPick();
+  remember(PICK, [...picked].join(" "));
   refresh();
 }
 
@@ -280,18 +280,10 @@ function showPicked() {
   page.nometals.hidden = picked.size > 0;
 }
 
-function clearPrices() {
-  for (const card of cards.values()) card.show(null);
-}
-
 /** The metals picked last time that are still listed; all if there are none. */
 function rememberedPick() {
   const remembered = /** @type {Metal[]} */ ((recall(PICK) ?? "").split(" ")).filter((metal) => metals.includes(metal));
   return remembered.length ? remembered : metals;
-}
-
-function rememberPick() {
-  remember(PICK, [...picked].join(" "));
 }
 
 /**
