@@ -224,7 +224,7 @@ class _Writer:
         live = self.latest.get((metal, PriceKind.LIVE))
         return before_premium(live.quote()) if live else None
 
-    # --- what may be published ---------------------------------------------------------------------------------------
+    # --- candidates --------------------------------------------------------------------------------------------------
 
     def candidates(self, quotes: Iterable[Quote]) -> list[_Candidate]:
         """The quotes of listed metals that are not older than the last of their price kind."""
@@ -291,7 +291,7 @@ class _Writer:
             return True  # no source has confirmed the metal since it went out, however long ago that seems now
         return self.now - schedule.fetched_again(confirmed_at, every) >= settings.FALLBACK_AFTER
 
-    # --- publishing it -----------------------------------------------------------------------------------------------
+    # --- writing -----------------------------------------------------------------------------------------------------
 
     def write(self, candidates: Iterable[_Candidate], *, confirms: bool = True) -> Publication | None:
         """Confirm the candidates that are shown already; store the others, and publish them after the commit.
