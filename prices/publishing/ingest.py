@@ -35,14 +35,7 @@ from prices.models import (
     Price,
     SignificantChange,
 )
-from prices.premiums import (
-    before_premium,
-    included_premium,
-    is_under_another,
-    premium_on,
-    restated,
-    with_premium,
-)
+from prices.premiums import before_premium, included_premium, is_under_another, premium_on, restated, with_premium
 from prices.publishing import confirmations
 from prices.publishing.quarantine import Validator
 from prices.sanity_bands import bands
