@@ -90,7 +90,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 @pytest.fixture(scope="module")
 def http() -> Iterator[HTTPServer]:
-    """A real server for the vendors' addresses, which answers several calls at a time; rules are each test's own."""
+    """A real server for the providers' addresses, which takes several calls at a time; rules are each test's own."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with HTTPServer(threaded=True) as server:
         yield server

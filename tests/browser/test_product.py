@@ -1,4 +1,4 @@
-"""The whole product as `manage.py up` runs it, its upstream alone being ours: source to database to stream to board."""
+"""The whole product as `manage.py up` runs it, with a provider of our own: source to database to stream to board."""
 
 import datetime as dt
 import json
@@ -21,7 +21,7 @@ from werkzeug import Request, Response
 
 from tests.support.product import ROOT, Process, answers, free_port, wait_until
 
-# What the market quotes, per gram; upstream says it per troy ounce.
+# What the market quotes, per gram; the provider gives it per troy ounce.
 PER_GRAM = {"XAU": 13200, "XAG": 165, "XPT": 4900, "XPD": 4300}
 
 
@@ -144,7 +144,7 @@ def calm(market: Market) -> Iterator[None]:
     market.open = True
 
 
-def test_a_changed_upstream_price_is_on_the_stream_within_an_interval_and_a_second(
+def test_a_providers_new_price_is_on_the_stream_within_an_interval_and_a_second(
     product: Product, market: Market
 ) -> None:
     with connect(product.ws_url) as client:
