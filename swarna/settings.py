@@ -49,7 +49,7 @@ SESSION_TTL = read(env.duration, "SESSION_TTL", dt.timedelta(hours=24), shortest
 # --- prices --------------------------------------------------------------------------------------------------------
 BASE_CURRENCY = read(env.currency, "BASE_CURRENCY", "INR")
 PRICE_PROVIDERS: list[str] = list(dict.fromkeys(env.list("PRICE_PROVIDERS", [], subcast=str.strip) or ["gold_api_com"]))
-# GOLDAPI_IO_URL, GOLDAPI_IO_QUOTA, GOLDAPI_IO_KEY and the like: one of each for every provider that has it.
+# Of each provider, by its name: METALS_DEV_URL and METALS_DEV_QUOTA if it makes calls, METALS_DEV_KEY if it needs one.
 for _provider in PROVIDER_TABLE.values():
     if _provider.url:
         globals()[_provider.setting("URL")] = read(env.http_url, _provider.setting("URL"), _provider.url)
