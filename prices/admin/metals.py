@@ -7,7 +7,6 @@ from django.db import models, transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from prices.domain.quotes import Metal
 from prices.models import ListedMetal
 from prices.publishing import ingest
 
@@ -29,10 +28,6 @@ class ListedMetalAdmin(admin.ModelAdmin):
         models.BooleanField: {"show_hidden_initial": True},
         models.PositiveSmallIntegerField: {"show_hidden_initial": True},
     }
-
-    @admin.display(description="symbol")
-    def symbol(self, metal: ListedMetal) -> str:
-        return Metal(metal.name).symbol
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # the code knows the metals that sources quote

@@ -132,11 +132,7 @@ class ChangesView(_PagesView):
         return self.page(
             {"currency": settings.BASE_CURRENCY, "unit": "gram"},
             [
-                {
-                    **fields(ChangeData.of(row.value())),
-                    "timestamp": formats.time(row.published_at),
-                    "seq": row.seq,
-                }
+                fields(ChangeData.of(row.value())) | {"timestamp": formats.time(row.published_at), "seq": row.seq}
                 for row in found
             ],
             {"cursor": pages.cursor(found[-1].seq, found[-1].pk)} if more else None,
