@@ -100,7 +100,7 @@ class FallbackPriceForm(InACurrencyForm):
 
     @property
     def is_entered(self) -> bool:
-        """Whether staff entered a price or its time, or confirmed them as they are."""
+        """True if staff entered a price or its time, or confirmed them unchanged."""
         return not {"price", "as_of"}.isdisjoint(self.changed_data) or bool(self.cleaned_data.get("confirm"))
 
     def clean_as_of(self) -> dt.datetime:

@@ -74,7 +74,7 @@ def retry(lab: Page, stream: StubStream) -> StubConnection:
 
 
 def moves(lab: Page) -> list[float]:
-    """What all moves that the page was handed so far went to."""
+    """The new prices of all moves that were passed to the page so far."""
     return list(lab.evaluate("moves()"))
 
 

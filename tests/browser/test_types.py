@@ -104,7 +104,7 @@ def messages() -> dict[str, Any]:
 
 
 def checked(folder: Path, files: Mapping[str, str]) -> dict[str, list[str]]:
-    """What TypeScript says of each file, and of the library beside them, by the file's name."""
+    """TypeScript's errors in each file, and in the library beside them, by the file's name."""
     for path in LIBRARY.glob("*.js"):
         if not path.name.startswith("board"):
             shutil.copy(path, folder)
@@ -124,7 +124,7 @@ def checked(folder: Path, files: Mapping[str, str]) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """What TypeScript says of README, of each mistake, and of messages as the server sends them, in one run."""
+    """TypeScript's errors in README, in each mistake, and in messages as the server sends them, of one run."""
     if not TSC.exists():
         give_up = pytest.fail if os.environ.get("REQUIRE_TYPESCRIPT") == "1" else pytest.skip
         give_up("no TypeScript: install Node with npm, and run `make test`")

@@ -31,7 +31,7 @@ def lab(browser: Browser) -> Iterator[Page]:
 
 
 def in_browser(lab: Page, amounts: list[Decimal], unit: str, purity: str) -> list[str]:
-    """What the page makes of these amounts, read from JSON as the client library reads a message."""
+    """These amounts as the page converts them, read from JSON as the client library reads a message."""
     json = "[" + ",".join(str(formats.number(amount)) for amount in amounts) + "]"
     convert = "([json, measure]) => JSON.parse(json).map((price) => units.convert(price, measure))"
     return list(lab.evaluate(convert, [json, {"unit": unit, "purity": purity}]))

@@ -1,4 +1,4 @@
-"""Every door of the product, knocked at by each role, against the table of who may do what: docs/access.md."""
+"""Every entry point of the product, tried in each role and compared with the tables of docs/access.md."""
 
 import datetime as dt
 import json
@@ -80,7 +80,7 @@ def table(heading: str) -> list[dict[str, str]]:
 
 
 def may(role: str, who: str) -> bool:
-    """Whether a role is among those whom a cell of the table names."""
+    """Return True if a role is among those that a cell of the table names."""
     word = re.split(r"[ ,]", who)[0]
     if who == "all" or who.startswith("all,"):
         return True
@@ -105,11 +105,11 @@ REST = {row["address under `/api/v1/`"].strip("`"): row for row in table("REST")
 ADDRESSES = {row["address"].strip("`"): row for row in table("Pages")}
 
 
-# --- the doors -----------------------------------------------------------------------------------------------------
+# --- the entry points ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Door:
+class Endpoint:
     """An address that resolves, as the table writes it."""
 
     pattern: str
@@ -119,15 +119,15 @@ class Door:
         return re.sub("<([^>]+)>", lambda match: named[match[1]], self.pattern)
 
 
-def doors(patterns: Any = None, before: str = "/") -> Iterator[Door]:
+def endpoints(patterns: Any = None, before: str = "/") -> Iterator[Endpoint]:
     """All addresses that Django resolves."""
     for entry in get_resolver().url_patterns if patterns is None else patterns:
         if isinstance(entry, URLResolver):
-            yield from doors(entry.url_patterns, before + _written(entry.pattern))
+            yield from endpoints(entry.url_patterns, before + _written(entry.pattern))
         elif isinstance(entry, URLPattern) and entry.name is None and str(entry.pattern) in ("^api/", "(?P<url>.*)$"):
             continue  # where nothing is: see the tests of the API's and of the admin's
         else:
-            yield Door(before + _written(entry.pattern))
+            yield Endpoint(before + _written(entry.pattern))
 
 
 def _written(pattern: Any) -> str:
@@ -148,10 +148,12 @@ def test_every_address_is_in_the_table_and_nothing_else() -> None:
         for page in PAGES
     }
     written = set(ADDRESSES) | {f"/api/v1/{address}" for address in REST} | of_models
-    there = {door.pattern for door in doors()}
+    there = {endpoint.pattern for endpoint in endpoints()}
     assert there <= written
     assert written - of_models <= there
-    assert {page for page in PAGES if not any(door.endswith(page.strip("`")) for door in there)} <= {"(the list)"}
+    assert {page for page in PAGES if not any(endpoint.endswith(page.strip("`")) for endpoint in there)} <= {
+        "(the list)"
+    }
 
 
 def test_every_model_of_the_admin_is_in_the_table_and_nothing_else() -> None:
@@ -168,11 +170,11 @@ def test_every_task_is_in_the_table_and_nothing_else() -> None:
     assert {row["task"] for row in table("Tasks")} == {name for name in celery.tasks if not name.startswith("celery.")}
 
 
-# --- who knocks, and what happens ----------------------------------------------------------------------------------
+# --- roles, and the effects of their requests ----------------------------------------------------------------------
 
 
 class Effects:
-    """What a request wrote into the database, but for sessions; and the tasks that it sent off."""
+    """The writes of a request to the database, except to sessions, and the tasks that it started."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -199,7 +201,7 @@ def undone() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-def knock(client: Client, method: str, address: str, fields: Mapping[str, Any], effects: Effects) -> tuple[Any, bool]:
+def send(client: Client, method: str, address: str, fields: Mapping[str, Any], effects: Effects) -> tuple[Any, bool]:
     """The answer to a request, and whether it had any effect; all of it undone."""
     effects.seen.clear()
     cookies = copy(client.cookies)
@@ -214,15 +216,15 @@ def knock(client: Client, method: str, address: str, fields: Mapping[str, Any], 
     return response, bool(effects.seen)
 
 
-def is_turned_away(response: Any) -> bool:
-    """Whether somebody may not come in here; that there is nothing inside is another matter."""
+def is_denied(response: Any) -> bool:
+    """Return True if a response denies access; a 404 does not."""
     sent = response["Location"] if response.status_code == 302 else ""
     to_the_index = sent == "/admin/" and response.wsgi_request.path != "/admin/login/"
     return to_the_index or sent.startswith("/admin/login/") or response.status_code in (401, 403, 405)
 
 
 def each_role(model: type[models.Model]) -> dict[str, Client]:
-    """Somebody of each role; who has one permission has it on this model. The user who is not staff has all of them."""
+    """A client of each role; a role of one permission has it on this model, and the user who is not staff has all."""
     kind = ContentType.objects.get_for_model(model, for_concrete_model=False)
     clients = {}
     for role in ROLES:
@@ -347,36 +349,36 @@ class Place:
         return f"/admin/{label(self.model).replace('.', '/')}/"
 
     @property
-    def pages(self) -> list[Door]:
-        return [door for door in doors() if door.pattern.startswith(self.at)]
+    def pages(self) -> list[Endpoint]:
+        return [endpoint for endpoint in endpoints() if endpoint.pattern.startswith(self.at)]
 
-    def to(self, door: Door) -> str:
-        version = self.row.history.first().pk if "<version>" in door.pattern else ""  # type: ignore[attr-defined]
-        return door.to(id=str(quoted(self.row.pk)), version=str(version))
+    def to(self, endpoint: Endpoint) -> str:
+        version = self.row.history.first().pk if "<version>" in endpoint.pattern else ""  # type: ignore[attr-defined]
+        return endpoint.to(id=str(quoted(self.row.pk)), version=str(version))
 
-    def who(self, door: Door, method: str) -> str:
+    def who(self, endpoint: Endpoint, method: str) -> str:
         """The cell of the table."""
-        page = door.pattern.removeprefix(self.at)
+        page = endpoint.pattern.removeprefix(self.at)
         asked = PAGES[f"`{page}`" if page else "(the list)"]["GET, HEAD" if method == "GET" else method]
         return MODELS[label(self.model)].get(asked, asked)
 
-    def tricks(self, door: Door, role: str) -> list[dict[str, str]]:
-        """What else is posted by those who come in and may not save: the admin takes it for another page or form."""
-        if not door.pattern.endswith(("/change/", "<version>/")) or not may(role, "staff"):
+    def tricks(self, endpoint: Endpoint, role: str) -> list[dict[str, str]]:
+        """Other posts by users who have access but may not save, which the admin takes for another page or form."""
+        if not endpoint.pattern.endswith(("/change/", "<version>/")) or not may(role, "staff"):
             return []
         may_add = may(role, MODELS[label(self.model)]["add"])
         return [{"_popup": "1"} if may_add else {"_popup": "1", "_saveasnew": "1"}]
 
-    def filled_in(self, door: Door, superuser: Client) -> dict[str, Any]:
-        """What somebody posts who means it."""
-        page = door.pattern.removeprefix(self.at)
+    def filled_in(self, endpoint: Endpoint, superuser: Client) -> dict[str, Any]:
+        """The fields of a valid post."""
+        page = endpoint.pattern.removeprefix(self.at)
         if page == "<id>/delete/":
             return {"post": "yes"}
         if page == "<id>/password/":
             return {"usable_password": "true", "password1": _PASSWORD, "password2": _PASSWORD}
         forms = FORMS.get(label(self.model), {})
         if page == "add/":
-            shown = FormFields(superuser.get(self.to(door)).content).values if "add" in forms else {}
+            shown = FormFields(superuser.get(self.to(endpoint)).content).values if "add" in forms else {}
             given = {name: value() if callable(value) else value for name, value in forms.get("add", {}).items()}
             return shown | given | {"_save": "Save"}
         shown = FormFields(superuser.get(f"{self.at}{quoted(self.row.pk)}/change/").content).values
@@ -393,12 +395,12 @@ def test_pages_are_shown_to_the_roles_of_the_table_and_showing_them_changes_noth
     place: Place, effects: Effects
 ) -> None:
     clients = each_role(place.model)
-    for door in place.pages:
+    for endpoint in place.pages:
         for role, client in clients.items():
-            who = place.who(door, "GET")
-            response, had_effect = knock(client, "GET", place.to(door), {}, effects)
-            assert is_turned_away(response) is not may(role, who), (door, role, response.status_code)
-            assert not had_effect, (door, role, effects.seen)
+            who = place.who(endpoint, "GET")
+            response, had_effect = send(client, "GET", place.to(endpoint), {}, effects)
+            assert is_denied(response) is not may(role, who), (endpoint, role, response.status_code)
+            assert not had_effect, (endpoint, role, effects.seen)
 
 
 @pytest.mark.parametrize("audited", [Configuration, FallbackPrice, Premium, SanityBand])
@@ -411,16 +413,16 @@ def test_a_history_that_cannot_be_is_not_found(client: Client, audited: type[mod
 
 def test_posts_have_effects_only_for_the_roles_of_the_table(place: Place, effects: Effects) -> None:
     clients = each_role(place.model)
-    for door in place.pages:
-        if door.pattern == place.at:
+    for endpoint in place.pages:
+        if endpoint.pattern == place.at:
             continue
-        fields = place.filled_in(door, clients["superuser"])
+        fields = place.filled_in(endpoint, clients["superuser"])
         for role, client in clients.items():
-            expected = may(role, place.who(door, "POST"))
-            for trick in ({},) if expected else ({}, *place.tricks(door, role)):
-                response, had_effect = knock(client, "POST", place.to(door), fields | trick, effects)
+            expected = may(role, place.who(endpoint, "POST"))
+            for trick in ({},) if expected else ({}, *place.tricks(endpoint, role)):
+                response, had_effect = send(client, "POST", place.to(endpoint), fields | trick, effects)
                 said = response.status_code, getattr(response.context, "get", lambda _: None)("errors")
-                assert had_effect is expected, (door, role, said, effects.seen)
+                assert had_effect is expected, (endpoint, role, said, effects.seen)
 
 
 def test_the_list_takes_actions_and_edits_only_of_the_roles_of_the_table(place: Place, effects: Effects) -> None:
@@ -446,20 +448,20 @@ def test_the_list_takes_actions_and_edits_only_of_the_roles_of_the_table(place: 
             if state:
                 place.model._default_manager.filter(pk=place.row.pk).update(**state)
             for role, client in clients.items():
-                has_effect[role] |= knock(client, "POST", place.at, fields, effects)[1]
+                has_effect[role] |= send(client, "POST", place.at, fields, effects)[1]
         assert has_effect == {role: may(role, who.strip()) for role in ROLES}, action
     if getattr(desk, "list_editable", ()):
         fields = edited(clients["superuser"].get(place.at).content, **{str(place.row.pk): {"position": "7"}})
         for role, client in clients.items():
-            assert knock(client, "POST", place.at, fields, effects)[1] is may(role, row["change"]), role
+            assert send(client, "POST", place.at, fields, effects)[1] is may(role, row["change"]), role
 
 
 def test_no_page_of_the_admin_knows_another_method(place: Place, effects: Effects) -> None:
     client = each_role(place.model)["superuser"]
-    for door in place.pages:
+    for endpoint in place.pages:
         for method in ("PUT", "PATCH", "DELETE", "OPTIONS"):
-            response, had_effect = knock(client, method, place.to(door), {}, effects)
-            assert (response.status_code, had_effect) == (405, False), (door, method)
+            response, had_effect = send(client, method, place.to(endpoint), {}, effects)
+            assert (response.status_code, had_effect) == (405, False), (endpoint, method)
 
 
 # --- other pages, and REST -----------------------------------------------------------------------------------------
@@ -468,17 +470,17 @@ def test_no_page_of_the_admin_knows_another_method(place: Place, effects: Effect
 @pytest.mark.parametrize("address", sorted(ADDRESSES))
 def test_other_pages_are_for_the_roles_of_the_table(address: str, published: None, effects: Effects) -> None:
     kind = str(ContentType.objects.get_for_model(Premium).pk)
-    path = Door(address).to(content_type_id=kind, id="1", app_label="prices")
+    path = Endpoint(address).to(content_type_id=kind, id="1", app_label="prices")
     clients = each_role(Premium)
     for role, client in clients.items():
         for method in ("GET", "HEAD", "POST"):
             who = ADDRESSES[address]["POST" if method == "POST" else "GET, HEAD"]
-            response, had_effect = knock(client, method, path, {}, effects)
+            response, had_effect = send(client, method, path, {}, effects)
             if method != "POST" or who != "nobody":
-                assert is_turned_away(response) is not may(role, who), (role, method, response.status_code)
+                assert is_denied(response) is not may(role, who), (role, method, response.status_code)
             assert not had_effect, (role, method, effects.seen)
     for method in ("PUT", "PATCH", "DELETE", "OPTIONS"):  # what a superuser cannot do, nobody can
-        assert not knock(clients["superuser"], method, path, {}, effects)[1], (method, effects.seen)
+        assert not send(clients["superuser"], method, path, {}, effects)[1], (method, effects.seen)
 
 
 # What is sent by each method that is not only for looking.
@@ -497,12 +499,12 @@ def test_rest_is_for_the_roles_of_the_table(address: str, published: None, effec
     for role, client in clients.items():
         owner = User.objects.filter(username=role).first()
         key = tokens.issue(owner)[0].token_key if owner and "auth/token" in address else "swarna_00000000"
-        path = Door(f"/api/v1/{address}").to(metal="gold", key=key)
+        path = Endpoint(f"/api/v1/{address}").to(metal="gold", key=key)
         for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"):
             looks = method in ("GET", "HEAD", "OPTIONS")
             who = row["GET, HEAD"] if looks else row.get(method, "—")
             if method == "OPTIONS" and who == "—":
                 continue
-            response, had_effect = knock(client, method, path, BODIES.get(f"{method} {address}", {}), effects)
-            assert is_turned_away(response) is not may(role, who), (role, method, response.status_code)
+            response, had_effect = send(client, method, path, BODIES.get(f"{method} {address}", {}), effects)
+            assert is_denied(response) is not may(role, who), (role, method, response.status_code)
             assert had_effect is (may(role, who) and not looks), (role, method, effects.seen)

@@ -1,4 +1,4 @@
-"""What holds for all of the API: one shape of problem, limits, origins, compression, caches, and staff's edits."""
+"""Rules of all of the API: the shape of problems, limits, origins, compression, caches, and staff's edits."""
 
 import datetime as dt
 import gzip

@@ -107,7 +107,7 @@ def test_a_hundred_wrong_passwords_of_a_username_are_enough_wherever_they_come_f
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many wrong passwords of a username are taken from everywhere, for once."""
+    """A low limit of wrong passwords for a username from everywhere."""
     monkeypatch.setattr(attempts, "MOST_FROM_EVERYWHERE", 12)
     return 12
 

@@ -14,7 +14,7 @@ _numbers = itertools.count()
 
 @pytest.fixture
 def attempts_of_nobody(monkeypatch: pytest.MonkeyPatch, settings: Settings, valkey: str) -> FixedWindowCounter:
-    """Where attempts are counted, as if there had been none; and passwords that are cheap to check."""
+    """Counters of attempts without any, and passwords that are cheap to check."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     fresh = FixedWindowCounter(valkey, f"test-attempts-{os.getpid()}-{next(_numbers)}", attempts.WINDOW)
     monkeypatch.setattr(attempts, "_counter", lambda: fresh)

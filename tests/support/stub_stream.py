@@ -129,7 +129,7 @@ class StubStream:
         return self._connections.get(timeout=PATIENCE)
 
     def has_connection(self) -> bool:
-        """Whether a browser opened another connection, which nobody asked for yet."""
+        """Return True if a browser has opened another connection that the test has not taken."""
         return not self._connections.empty()
 
     def _serve(self, socket: ServerConnection) -> None:

@@ -68,7 +68,7 @@ function decimal(value, style, magnitude = value) {
   return format.format(/** @type {Intl.StringNumericLiteral} */ (value));
 }
 
-/** How long ago, from milliseconds; beyond a day, the date. @param {number} time @param {number} now */
+/** The age of a time in milliseconds; beyond a day, its date. @param {number} time @param {number} now */
 export function age(time, now) {
   const passed = now - time;
   if (passed < SECOND) return "just now";

@@ -22,7 +22,7 @@ const UNAUTHORIZED = "Unauthorized";
 /** The `id` of a `subscribe` with `since`, which identifies its answer. */
 const RESUME = "resume";
 
-/** Of the 10 messages a minute that the server allows; the others are for heartbeats. */
+/** The share of the 10 messages a minute that the server allows; the others are for heartbeats. */
 const SUBSCRIPTION_MESSAGES_A_MINUTE = 5;
 const SECOND = 1_000;
 const MINUTE = 60_000;

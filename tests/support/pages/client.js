@@ -12,7 +12,7 @@ window.newClientAt = (url, options) => {
 };
 window.newClient = (options) => window.newClientAt("/ws/prices/", options);
 window.eventsOf = (type) => window.events.filter((event) => event.type === type).map(({ detail }) => detail);
-/** What all moves that the page was handed so far went to. */
+/** The new prices of all moves that were passed to the page so far. */
 window.moves = () => window.eventsOf("prices").flatMap(({ changes }) => changes.map(({ newPrice }) => newPrice));
 window.waits = () => window.eventsOf("connection").filter(({ state }) => state === "waiting");
 window.ready = true;
