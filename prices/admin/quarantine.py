@@ -46,7 +46,7 @@ class HeldPriceAdmin(ReadOnlyAdmin):
         css = {"all": ["prices/cards.css"]}
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        """Return True for staff with the permission to change held prices; a decision is the only change."""
+        """Return True for staff with the permission to change quarantined prices; a decision is the only change."""
         return may(request.user, "change", HeldPrice)
 
     @admin.display(description="price per gram")
