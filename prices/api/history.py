@@ -153,12 +153,8 @@ def _range(field: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _per(metal: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "metal": metal,
-        "currency": settings.BASE_CURRENCY,
-        "unit": params["unit"],
-        "purity": params["purity"],
-    }
+    measure = {name: params[name] for name in ("unit", "purity")}
+    return {"metal": metal, "currency": settings.BASE_CURRENCY, **measure}
 
 
 def _in_units(row: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:

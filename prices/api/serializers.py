@@ -309,29 +309,22 @@ def _bounds(model: type[models.Model], field: str) -> dict[str, Any]:
     return {"required": False, "allow_null": of_model.null, "validators": of_model.validators}
 
 
+def _decimal(model: type[models.Model], field: str, help_text: str) -> serializers.DecimalField:
+    bounds = _bounds(model, field)
+    return serializers.DecimalField(None, None, coerce_to_string=False, help_text=help_text, **bounds)
+
+
 class ConfigChangesSerializer(StrictSerializer):
     """Changes to the configuration. Null restores the deployed value; a field left out stays."""
 
-    changeThresholdPercent = serializers.DecimalField(
-        None,
-        None,
-        coerce_to_string=False,
-        help_text="Three decimals at most.",
-        **_bounds(Configuration, "change_threshold_percent"),
-    )
+    changeThresholdPercent = _decimal(Configuration, "change_threshold_percent", "Three decimals at most.")
     updateIntervalMs = serializers.IntegerField(
         required=False,
         min_value=formats.milliseconds(schedule.SHORTEST_INTERVAL),
         max_value=formats.milliseconds(schedule.LONGEST_INTERVAL),
     )
     freshnessLimitMs = serializers.IntegerField(**_bounds(Configuration, "freshness_limit_ms"))
-    maxJumpPercent = serializers.DecimalField(
-        None,
-        None,
-        coerce_to_string=False,
-        help_text="Three decimals at most.",
-        **_bounds(Configuration, "max_jump_percent"),
-    )
+    maxJumpPercent = _decimal(Configuration, "max_jump_percent", "Three decimals at most.")
 
 
 class FallbackPriceSerializer(serializers.Serializer):
@@ -357,13 +350,7 @@ class FallbackChangesSerializer(StrictSerializer):
     A `price`, an `asOf` or `confirm` makes an example staff's own price, and removes the installation's note.
     """
 
-    price = serializers.DecimalField(
-        None,
-        None,
-        coerce_to_string=False,
-        help_text="Per gram of fine metal; four decimals at most.",
-        **_bounds(FallbackPrice, "price"),
-    )
+    price = _decimal(FallbackPrice, "price", "Per gram of fine metal; four decimals at most.")
     asOf = Moment(required=False, first_year=FallbackPrice.FIRST_YEAR, help_text="When it was true; not in the future.")
     note = serializers.CharField(required=False, allow_blank=True, max_length=200)
     version = serializers.IntegerField(required=False, allow_null=True, help_text="Null: any.")

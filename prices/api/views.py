@@ -62,11 +62,7 @@ class PricesView(StrictView):
 
     query_serializer = QuerySerializer
 
-    @extend_schema(
-        operation_id="v1_prices_list",
-        responses=PricesSerializer,
-        examples=[examples.PRICES],
-    )
+    @extend_schema(operation_id="v1_prices_list", responses=PricesSerializer, examples=[examples.PRICES])
     def get(self, request: Request) -> Response:
         return Response(answers.prices(answers.snapshot_for(request._request), self.params, timezone.now()))
 
