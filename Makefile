@@ -1,9 +1,10 @@
-# PYTHON=/path/to/python3 chooses the Python to set up with; ARGS is passed on to pytest.
+# PYTHON=/path/to/python3 chooses the Python to set up with, VENV another folder for it; ARGS is passed on to pytest.
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo check test test-postgresql coverage lint lock bench soak
 .DELETE_ON_ERROR:
 
-BIN := .venv/bin
+VENV := .venv
+BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 # Without Schemathesis, whose import alone takes a second in each process: its tests are of another tier.
 QUICK_TIERS := tests/unit tests/db -n auto --maxprocesses 4 -p no:schemathesis
@@ -14,7 +15,7 @@ TYPESCRIPT := tests/support/typescript/node_modules/.package-lock.json
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
-setup: .venv/installed ## make .venv and install what the product needs
+setup: $(VENV)/installed ## make .venv and install what the product needs
 
 run: setup ## run the product
 	@exec $(BIN)/python manage.py up --with-parent $$PPID
@@ -34,10 +35,10 @@ check: lint ## lint, and run the tests that start no processes: a minute or two
 	@$(BIN)/python -m pytest $(QUICK_TIERS) $(ARGS)
 
 test: TESTS := pytest
-test: .venv/installed-dev $(TYPESCRIPT) ## run the tests; without Chromium, or npm, those that need it are skipped
+test: $(VENV)/installed-dev $(TYPESCRIPT) ## run the tests; without Chromium, or npm, those that need it are skipped
 
 test-postgresql: TESTS := tests.support.postgresql
-test-postgresql: .venv/installed-dev $(TYPESCRIPT) ## run them on PostgreSQL, which comes along, in place of SQLite
+test-postgresql: $(VENV)/installed-dev $(TYPESCRIPT) ## run them on PostgreSQL, which comes along, in place of SQLite
 
 test test-postgresql:
 	@for browser in "$$CHROMIUM" chromium-headless-shell chromium chromium-browser google-chrome; do \
@@ -45,21 +46,21 @@ test test-postgresql:
 	done; $(BIN)/python -m playwright install chromium || true
 	@$(BIN)/python -m $(TESTS) -n auto --maxprocesses 4 $(ARGS)
 
-coverage: .venv/installed-dev ## measure branch coverage by those tests; prices/ and streaming/ each have a floor
+coverage: $(VENV)/installed-dev ## measure branch coverage by those tests; prices/ and streaming/ each have a floor
 	@$(BIN)/python -m pytest $(QUICK_TIERS) --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage report --include='prices/*' --fail-under=$(PRICES_FLOOR)
 	@$(BIN)/coverage report --include='streaming/*' --fail-under=$(STREAMING_FLOOR)
 
-lint: .venv/installed-dev $(TYPESCRIPT) ## check style, spelling, types, and the direction of imports
+lint: $(VENV)/installed-dev $(TYPESCRIPT) ## check style, spelling, types, and the direction of imports
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/codespell
-	@$(BIN)/lint-imports --no-logo > .venv/imports.log || { cat .venv/imports.log; exit 1; }
+	@$(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@$(BIN)/python -m mypy .
 	@if [ -e $(TYPESCRIPT) ]; then npm run --silent --prefix tests/support/typescript lint; \
 	else echo "JavaScript was not checked: that needs Node with npm." >&2; [ -z "$$REQUIRE_TYPESCRIPT" ]; fi
 
-lock: .venv/installed-dev ## compile requirements*.in to every version and hash; UPGRADE=1 takes newer ones
+lock: $(VENV)/installed-dev ## compile requirements*.in to every version and hash; UPGRADE=1 takes newer ones
 	@for name in requirements requirements-dev; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
 			--custom-compile-command "make lock" --output-file $$name.txt $$name.in || exit; \
@@ -76,19 +77,19 @@ $(BIN)/python:
 	@reason="none was found"; \
 	for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do \
 		"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null || continue; \
-		"$$python" -c 'import ensurepip, venv' 2> /dev/null && exec "$$python" -m venv --clear .venv; \
+		"$$python" -c 'import ensurepip, venv' 2> /dev/null && exec "$$python" -m venv --clear $(VENV); \
 		reason="$$python cannot make environments (on Debian and Ubuntu: apt install python3-venv)"; \
 	done; \
 	echo "Swarna needs Python 3.11, 3.12 or 3.13: $$reason. To name one: make $(MAKECMDGOALS) PYTHON=..." >&2; \
 	exit 1
 
 # What went wrong is in one line; pip's own many are kept beside it.
-install = $(PIP) -r $(1) > .venv/install.log 2>&1 || { \
-	reason=$$(grep '^ERROR: ' .venv/install.log | tail -1); \
-	echo "$(1) could not be installed (is the network there?): $${reason\#ERROR: } More in .venv/install.log" >&2; exit 1; }
+install = $(PIP) -r $(1) > $(VENV)/install.log 2>&1 || { \
+	reason=$$(grep '^ERROR: ' $(VENV)/install.log | tail -1); \
+	echo "$(1) could not be installed (is the network there?): $${reason\#ERROR: } More in $(VENV)/install.log" >&2; exit 1; }
 
-.venv/installed: requirements.txt $(BIN)/python
-	@echo "Installing what the product needs into .venv ..."
+$(VENV)/installed: requirements.txt $(BIN)/python
+	@echo "Installing what the product needs into $(VENV) ..."
 	@$(call install,requirements.txt)
 	@touch $@
 
@@ -97,7 +98,7 @@ $(TYPESCRIPT): tests/support/typescript/package-lock.json
 	echo "Installing TypeScript and Biome ..."; \
 	npm ci --prefix tests/support/typescript --no-audit --no-fund --silent && touch $@
 
-.venv/installed-dev: requirements-dev.txt .venv/installed
-	@echo "Installing what tests need into .venv ..."
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	@echo "Installing what tests need into $(VENV) ..."
 	@$(call install,requirements-dev.txt)
 	@touch $@

@@ -18,7 +18,7 @@ from tests.support.product import ROOT, answers, free_port, wait_until
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
-LEFT_BEHIND = shutil.ignore_patterns(".git", ".venv", "var", ".env", "node_modules", "__pycache__", ".*_cache")
+LEFT_BEHIND = shutil.ignore_patterns(".git", ".venv*", "var", ".env", "node_modules", "__pycache__", ".*_cache")
 
 
 def block(kind: str, words: str) -> str:

@@ -116,9 +116,18 @@ JSON = st.recursive(
 )
 
 
-@given(
-    st.text() | JSON.map(json.dumps) | st.dictionaries(st.sampled_from(["type", "metals", "id"]), JSON).map(json.dumps)
+# Commands in which each field may be anything, or nearly right.
+COMMANDS = st.builds(
+    lambda type, fields: fields | {"type": type},
+    st.sampled_from(["subscribe", "unsubscribe", "ping", "shout"]),
+    st.dictionaries(
+        st.sampled_from(["metals", "interval", "since", "epoch", "candles", "id"]),
+        JSON | st.integers(-1, 2**70) | st.lists(st.sampled_from(["gold", "silver", "*", "tin", "1m", "1d", "2m", ""])),
+    ),
 )
+
+
+@given(st.text() | st.one_of(JSON, COMMANDS).map(json.dumps))
 def test_any_text_is_a_command_or_a_client_error(text: str) -> None:
     try:
         command: Any = parse(text)
