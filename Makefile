@@ -32,7 +32,7 @@ demo: setup ## the same with a simulated market, one tick a second, and a state 
 # Byte code is kept, whatever the environment says: to compile the tests anew takes as long as to run half of them.
 check coverage: export PYTHONDONTWRITEBYTECODE =
 check: lint ## lint, and run the tests that start no processes: a minute or two
-	@$(BIN)/python -m pytest $(QUICK_TIERS) $(ARGS)
+	@$(BIN)/python -m pytest $(QUICK_TIERS) --hypothesis-profile=quick $(ARGS)
 
 test: TESTS := pytest
 test: $(VENV)/installed-dev $(TYPESCRIPT) ## run the tests; without Chromium, or npm, those that need it are skipped

@@ -143,8 +143,8 @@ METRICS_ALLOWED_FROM = read(
 
 # --- timeouts ------------------------------------------------------------------------------------------------------
 # Seconds, in every process; at most ten, so that prices reach all clients within half a minute after a peer falls
-# silent. docs/operations.md has the table of all connections; tests/db/test_waits.py sees each timeout work. (Sources
-# and exchange rates: PROVIDER_BUDGET. Counts: infra/fixed_window.py.)
+# silent. docs/operations.md has the table of all connections; tests/process/test_waits.py sees each timeout work.
+# (Sources and exchange rates: PROVIDER_BUDGET. Counts: infra/fixed_window.py.)
 DATABASE_CONNECT_TIMEOUT = 4  # for each address of a host
 DATABASE_ANSWER_TIMEOUT = 8.0
 # For work on much data in the background: retention, migrations, backfill, export, rebuilding candles.

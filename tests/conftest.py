@@ -39,6 +39,7 @@ TESTS = Path(__file__).parent
 
 # On a busy machine a single example may take any time; the run as a whole has its own limit.
 hypothesis.settings.register_profile("swarna", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)  # for `make check`
 hypothesis.settings.load_profile("swarna")
 
 

@@ -1,6 +1,6 @@
 """Peers that fall silent without a word, under the whole product: how long prices are gone.
 
-Each wait by itself: tests/db/test_waits.py.
+Each wait by itself: tests/process/test_waits.py.
 """
 
 import json
