@@ -40,6 +40,7 @@ from tests.support.product import wait_until
 from tests.support.quotes import NOW
 from tests.support.sources import PER_OUNCE, Answer, Behaviour, Source, drips, hangs, quoting, raw_source, said, sends
 from tests.support.threads import at_once
+from tests.support.world import forget_prices
 
 pytestmark = pytest.mark.django_db
 
@@ -650,6 +651,8 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, Publication]
 def test_a_first_start_shows_the_fallback_before_any_source_is_fetched(
     published: list[tuple[float, Publication]], source: Source
 ) -> None:
+    forget_prices()
+    published.clear()  # the fixtures may have published fallbacks
     refresh_at(NOW)
     (fallback_at, fallback), (live_at, live) = published
     assert {quote.quote.source for quote in fallback.quotes} == {FALLBACK}
