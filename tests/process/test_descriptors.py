@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 from tests.support.echo import EchoServer
 from tests.support.product import wait_until
 from tests.support.raw_websocket import CLOSE, Peer
-from tests.support.scrape import refusals
+from tests.support.scrape import rejections
 from tests.support.server import Server
 from tests.support.stream_client import exchange
 
@@ -73,14 +73,14 @@ def test_a_process_without_descriptors_says_so_and_still_answers_health(
         told = get(server, "/api/v1/metals/")
         assert (told.status, told.getheader("Retry-After")) == (503, "5")
         assert told.getheader("Content-Type") == "application/problem+json"
-        assert refusals(server) == {"descriptors": turned_away + 1}
+        assert rejections(server) == {"descriptors": turned_away + 1}
         # A silent connection does not keep others from requests.
         for number in range(2 * FILES):
             stack.enter_context(Peer(server.port))
             if number % 40 == 0:
                 assert get(server, "/healthz").status == 200
         assert get(server, "/metrics").status == 200
-        assert refusals(server)["descriptors"] > turned_away + 1 + FILES
+        assert rejections(server)["descriptors"] > turned_away + 1 + FILES
         assert exchange(member, type="ping")["type"] == "pong"
     assert server.output.count(SHORT) == 1
     assert f"may open {FILES} files" in server.output

@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 
 from tests.support.product import wait_until
 from tests.support.raw_websocket import CLOSE, KEY, TEXT, Peer, frame, request
-from tests.support.scrape import metrics, refusals
+from tests.support.scrape import metrics, rejections
 from tests.support.server import Server
 from tests.support.stream_client import exchange, receive
 
@@ -133,10 +133,10 @@ def test_the_metrics_tell_of_connections_and_messages(engine: Server) -> None:
     ],
 )
 def test_a_handshake_that_is_turned_away_is_counted_once(engine: Server, handshake: bytes) -> None:
-    before = refusals(engine).get("handshake", 0)
+    before = rejections(engine).get("handshake", 0)
     with Peer(engine.port) as peer:
         assert peer.shake(handshake).status in (400, 403)
-    assert refusals(engine) == {"handshake": before + 1}
+    assert rejections(engine) == {"handshake": before + 1}
 
 
 def test_who_asks_a_process_that_ends_is_turned_away_and_counted(
@@ -155,7 +155,7 @@ def test_who_asks_a_process_that_ends_is_turned_away_and_counted(
         kept.request("GET", "/", headers=upgrade | {"Sec-WebSocket-Key": KEY})
         assert kept.getresponse().status == 503
     kept.close()
-    assert refusals(other) == {"restart": 1}
+    assert rejections(other) == {"restart": 1}
 
 
 async def test_a_rolling_restart_loses_no_move_for_clients_that_resume(run_server: Callable[..., Server]) -> None:
@@ -319,12 +319,12 @@ def test_an_upgrade_to_anything_but_websocket_is_ignored(server: Server, upgrade
             return response.status, response.read()
 
     asked = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": upgrade, "HTTP2-Settings": "AAMAAABkAARAAAAAAAIAAAAA"}
-    before = refusals(server)
+    before = rejections(server)
     for method, path, status in (("POST", "/api/v1/auth/token/", 400), ("PATCH", "/api/v1/config/", 401)):
         plain = answer(method, path)
         assert (plain[0], answer(method, path, **asked)) == (status, plain)
     assert b"This field is required" in answer("POST", "/api/v1/auth/token/", **asked)[1]
-    assert refusals(server) == before
+    assert rejections(server) == before
     with Peer(server.port) as peer:
         assert peer.shake(f"GET /healthz HTTP/1.0\r\nUpgrade: {upgrade}\r\n\r\n".encode()).status == 200
 

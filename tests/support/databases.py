@@ -43,8 +43,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: A
 def django_db_setup(
     django_test_environment: None, django_db_blocker: Any, request: pytest.FixtureRequest
 ) -> Iterator[None]:
-    """The test database, which server processes use too: always there (pytest-django makes one only where a test is
-    marked)."""
+    """Make the test database, which server processes use too, even if no test is marked with `django_db`."""
     if connection.vendor == "sqlite":
         shutil.copy(request.getfixturevalue("migrated_file"), connection.settings_dict["NAME"])
         yield
@@ -67,7 +66,7 @@ def first_start(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory, d
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Cluster]:
-    """A real PostgreSQL for as long as the tests run; each who wants a database makes one."""
+    """A real PostgreSQL for the whole run, empty: a test makes the databases it needs."""
     with running() as cluster:
         yield cluster
 
@@ -102,7 +101,7 @@ def on_postgresql(postgresql: Cluster, migrated: str, django_db_blocker: Any) ->
 
 @pytest.fixture
 def on_sqlite(db: None, tmp_path: Path) -> Iterator[None]:
-    """Django on SQLite, for what concerns that alone, whichever database the tests run on."""
+    """Django on SQLite, even in a run on PostgreSQL, for what concerns SQLite alone."""
     if connection.vendor == "sqlite":
         yield
         return
@@ -115,7 +114,7 @@ def seed() -> None:
     """Fill a migrated database as `manage.py seed` does.
 
     The command takes fifty milliseconds, for each of a thousand tests: on SQLite it runs once, and then its rows are
-    written again, where none are there yet, and in a transaction, whose end publishes nothing.
+    inserted again. Not so if some are there already, or outside a transaction, where a commit would publish.
     """
     if connection.vendor != "sqlite" or not connection.in_atomic_block:
         call_command("seed", verbosity=0)
@@ -144,7 +143,7 @@ def seeded(db: None) -> None:
 
 @pytest.fixture
 def seeded_on_postgresql(postgresql: Cluster, migrated: str, django_db_blocker: Any) -> Iterator[None]:
-    """The same on PostgreSQL. All that the test writes is rolled back, which costs less than a copy."""
+    """A seeded PostgreSQL database. What the test writes is rolled back, which costs less than a copy."""
     with in_place_of_sqlite(postgresql.url(migrated)), django_db_blocker.unblock(), transaction.atomic():
         yield
         if not connection.needs_rollback:
@@ -154,9 +153,9 @@ def seeded_on_postgresql(postgresql: Cluster, migrated: str, django_db_blocker: 
 
 @pytest.fixture(params=KINDS)
 def either_database(request: pytest.FixtureRequest) -> None:
-    """A seeded database of each kind that Swarna runs on: the test runs on both.
+    """Run the test twice: on a seeded SQLite database, and on a seeded PostgreSQL database.
 
-    What it writes other threads see where the test is marked with `transaction=True`.
+    Other threads see what it writes if the test is marked with `transaction=True`.
     """
     mark = request.node.get_closest_marker("django_db")
     is_seen = mark is not None and mark.kwargs.get("transaction", False)

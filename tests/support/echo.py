@@ -35,7 +35,7 @@ class EchoServer:
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
     def complaints(self, since: int = 0) -> str:
-        """What the process printed after `since` characters, where it has a traceback that nobody meant."""
+        """The output after `since` characters if it has a traceback that no test meant, else an empty string."""
         output = self.process.output[since:]
         return output if output.count("Traceback (most recent") != output.count(DELIBERATE) else ""
 
@@ -76,7 +76,7 @@ def caller(echo: EchoServer) -> Iterator[Peer]:
 
 @pytest.fixture
 def undisturbed(echo: EchoServer, neighbour: ClientConnection) -> Iterator[None]:
-    """The neighbour gets its echo after whatever a test did, and the server has no traceback to show.
+    """Check after the test that the neighbour still gets its echo, and that the server printed no traceback.
 
     The server reads what a test sent before it reads the neighbour's words, so its log is complete by then.
     """

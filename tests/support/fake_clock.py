@@ -1,4 +1,4 @@
-"""A wall clock that a test may put back and forth, and the steady one beside it."""
+"""A wall clock that a test may set, and the steady clock beside it."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ class FakeClock:
         self.is_put(span)
 
     def is_put(self, span: dt.timedelta) -> None:
-        """The wall clock is put ahead by so much, or back where it is negative."""
+        """Set the wall clock ahead by a span, or back if it is negative."""
         self.now += span
         self._traveller.move_to(self.now)
 
 
 def run(now: dt.datetime, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
-    """A fake clock, for a fixture that begins at `now`; the database has none, as on SQLite: its own is no fake."""
+    """Yield a fake clock that begins at `now`, for a fixture. The database has no clock then, as on SQLite."""
     with time_machine.travel(now, tick=False) as traveller:
         fake = FakeClock(traveller, now)
         monkeypatch.setattr(clock, "steady", lambda: fake.steady)

@@ -36,7 +36,7 @@ prices = st.decimals(PRICE_STEP, LARGEST_PRICE, places=4)
 
 
 def factor(unit: str, purity: str) -> Fraction:
-    """What a price per gram of fine metal is multiplied by."""
+    """The factor from a price per gram of fine metal."""
     return GRAMS[unit] * FINE[purity]
 
 

@@ -1,4 +1,4 @@
-"""Swarna's own processes, run for tests: started, waited for, killed, and looked at."""
+"""Processes of the product, to start, wait for and kill in tests."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ def free_port() -> int:
 
 
 def wait_until(look: Callable[[], T], what: str, seconds: float = 15.0) -> T:
-    """What `look` returns, as soon as that is truthy. Fails after `seconds`, naming what never came."""
+    """Call `look` until it returns a true value, and return that. Fails after `seconds`, naming `what` was missing."""
     deadline = time.monotonic() + seconds
     while True:
         seen = look()
@@ -67,7 +67,7 @@ class Process:
 
 
 def answers(url: str) -> bool:
-    """Whether an HTTP GET of `url` succeeds now."""
+    """Return True if an HTTP GET of `url` succeeds now."""
     try:
         with urllib.request.urlopen(url, timeout=5) as response:
             return bool(response.status == 200)

@@ -1,4 +1,4 @@
-"""A TCP port before another one, which can fall silent as a machine does that is gone: nothing passes, nothing ends."""
+"""A TCP relay that can fall silent, as if the machine behind it were gone: nothing passes, no connection ends."""
 
 import contextlib
 import selectors
@@ -45,19 +45,19 @@ class Relay:
         self._thread.start()
 
     def fall_silent(self, oldest: int | None = None) -> None:
-        """Let nothing pass any more on connections that are open, or on so many of them."""
+        """Fall silent on the open connections, or on so many of them."""
         with self._lock:
             for pair in self._pairs[:oldest]:
                 self._forget(pair)
 
     def drop(self) -> None:
-        """End all connections as a machine does that has come back and knows nothing of them: with a reset."""
+        """Reset all connections, as a machine does that was restarted."""
         with self._lock:
             for pair in tuple(self._pairs):
                 self._close(pair, reset=True)
 
     def close(self) -> None:
-        """End all connections, and take no more."""
+        """Close all connections, and accept no more."""
         self._ends = True
         self._waker.send(b"x")
         self._thread.join()

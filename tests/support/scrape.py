@@ -28,6 +28,6 @@ def by_label(server: Server, name: str) -> dict[str, float]:
     return {key.split('"')[1]: number for key, number in metrics(server).items() if key.startswith(f"{name}{{")}
 
 
-def refusals(server: Server) -> dict[str, float]:
+def rejections(server: Server) -> dict[str, float]:
     """The number of refused connections, by reason."""
     return by_label(server, "swarna_connections_refused_total")

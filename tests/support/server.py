@@ -24,7 +24,7 @@ _numbers = itertools.count()
 
 
 class Server:
-    """A web process of the product, and a hand at the prices that it serves. `{port}` in its command is the port."""
+    """A web process of the product, and access to its database and Valkey. `{port}` in its command is the port."""
 
     def __init__(self, log: Path, environment: dict[str, str], command: Iterable[str] = ("manage.py", "serve")) -> None:
         self.port = free_port()
@@ -69,19 +69,19 @@ class Server:
     def publish(
         self, *, source: str = "gold_api_com", quoted_at: dt.datetime | None = None, **prices: str
     ) -> Publication | None:
-        """Ingest prices per gram, as the worker does, and publish them; returns the tick, if there was news.
+        """Ingest and publish prices per gram, as the worker does; returns the publication, or None if nothing changed.
 
-        A web process that has just begun may hear of it a little later: it is waited for, where it serves.
+        Waits until the web process shows it, if it serves.
         """
         now = dt.datetime.now(dt.UTC)
         quotes = [quote(metal, price, at=quoted_at or now, source=source) for metal, price in prices.items()]
-        tick: Publication | None = self.do(lambda: ingest.record(quotes, now=now))
-        if tick is not None:
-            wait_until(lambda: self._shows(tick.seq), "the web process to show it")
-        return tick
+        publication: Publication | None = self.do(lambda: ingest.record(quotes, now=now))
+        if publication is not None:
+            wait_until(lambda: self._shows(publication.seq), "the web process to show it")
+        return publication
 
     def _shows(self, seq: int) -> bool:
-        """Whether REST is as far; a web process that does not answer is not asked."""
+        """Return True if REST shows this `seq`, or does not answer."""
         try:
             with urllib.request.urlopen(f"{self.http_url}/api/v1/prices/", timeout=1) as response:
                 return bool(json.load(response)["seq"] >= seq)
@@ -123,5 +123,5 @@ def run_server(django_db_setup: None, django_db_blocker: Any, valkey: str) -> It
 
 @pytest.fixture(scope="module")
 def server(run_server: Callable[..., Server]) -> Server:
-    """A web process that a test may talk to as much as it likes, and that sends each tick by itself."""
+    """A web process without a message limit to speak of, which sends each publication by itself."""
     return run_server(WS_RATE_LIMIT="1000", WS_BATCH_INTERVAL="0")

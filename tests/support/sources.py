@@ -1,4 +1,4 @@
-"""Price sources for tests: gold-api.com as a real HTTP server, and servers that are not even good at HTTP."""
+"""Price sources for tests: gold-api.com as a real HTTP server, and servers that break HTTP itself."""
 
 import contextlib
 import datetime as dt
@@ -67,7 +67,7 @@ class Source:
 
 @contextlib.contextmanager
 def raw_source(behave: Behaviour) -> Iterator[str]:
-    """A server below HTTP: each connection, its request read, is `behave`'s. Gives its address."""
+    """Run a raw server: `behave` handles each connection after its request was read. Yields its address."""
     closing = threading.Event()
 
     class Handler(socketserver.BaseRequestHandler):
@@ -88,7 +88,7 @@ def raw_source(behave: Behaviour) -> Iterator[str]:
 
 
 def sends(*parts: bytes) -> Behaviour:
-    """Send this and close."""
+    """Send these bytes and close."""
 
     def behave(connection: socket.socket, closing: threading.Event) -> None:
         for part in parts:
@@ -98,7 +98,7 @@ def sends(*parts: bytes) -> Behaviour:
 
 
 def drips(head: bytes, drop: bytes, every: float = 0.01) -> Behaviour:
-    """Send `head`, and then a drop at a time for ever."""
+    """Send `head`, and then one byte at a time without end."""
 
     def behave(connection: socket.socket, closing: threading.Event) -> None:
         connection.sendall(head)

@@ -22,12 +22,12 @@ def decoded(text: str) -> Any:
 
 
 def changed(answer: Any, path: str, value: Any) -> Any:
-    """The answer with another value at a path such as `rates.XAU` or `0.ts`, or with none where that is `...`."""
+    """The answer with another value at a path such as `rates.XAU` or `0.ts`; `...` removes it."""
     return _with(answer, _steps(path), value)
 
 
 def at(answer: Any, path: str) -> Any:
-    """What stands at such a path."""
+    """The value at such a path."""
     for step in _steps(path):
         answer = answer[step]
     return answer
@@ -66,13 +66,13 @@ json_values = st.recursive(
 
 
 def damaged(answer: Any) -> st.SearchStrategy[Any]:
-    """A true answer in which something, at any depth, is gone or is another thing."""
+    """A true answer from which a value, at any depth, is removed or replaced."""
     paths = st.sampled_from(list(_paths(answer)))
     return st.builds(lambda path, value: _with(answer, path, value), paths, json_values | st.just(...))
 
 
 def check(said: Quote | ProviderError, *, source: str, metal: Metal = Metal.GOLD) -> None:
-    """What may come of any answer at all: a refusal in one line, or a price that can be, as of a time that can be."""
+    """Check the outcome of any answer: an error in one line, or a possible price with a possible time."""
     if isinstance(said, ProviderError):
         assert len(str(said).splitlines()) == 1
         return

@@ -1,4 +1,4 @@
-"""A price server that says exactly what a test tells it to, to real browsers: pages and stream on one port."""
+"""A price server whose every message a test sends itself, for real browsers: pages and stream on one port."""
 
 import json
 import logging

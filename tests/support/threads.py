@@ -1,4 +1,4 @@
-"""Work in several threads at once, each with a database connection of its own."""
+"""Run work in several threads at once, each with a database connection of its own."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A world of price sources that say what a test tells them to say, and its clock."""
+"""Price sources whose answers a test sets, and their clock."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ Said = Mapping[Metal, str] | ProviderError
 
 
 def forget_prices() -> None:
-    """A database that has never seen a tick."""
+    """Delete all publications, so that the database is as before the first."""
     for table in (Candle, Head, LatestPrice, Price, SignificantChange):
         table.objects.all().delete()
 
 
 class World:
-    """Sources a, b and c, which say what they are told to say, and the time. One that froze says it as of then."""
+    """Sources a, b and c, which answer as `says` has it, and the time. A source in `froze_at` quotes as of then."""
 
     def __init__(self, now: dt.datetime) -> None:
         self.says: dict[str, Said] = dict.fromkeys("abc", PRICES)
