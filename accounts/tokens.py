@@ -15,7 +15,7 @@ from knox.settings import CONSTANTS
 from accounts.models import Token
 from infra.redaction import TOKEN_PREFIX
 
-# Live tokens of one account: more are a client's that requests a new token each time.
+# The most live tokens of one account: only a client that requests a new token each time needs more.
 MOST_TOKENS = 20
 
 _SCHEME = re.compile(r"(?:bearer|token)(?:\s+|$)", re.IGNORECASE)

@@ -22,7 +22,7 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
     """The client's address, from the TCP peer's and from the values of `X-Forwarded-For`, in the order of the headers.
 
     Each proxy appends the address that it was called from. So addresses are read from the right for as long as their
-    writer is trusted: a client that is not may have made up everything to the left of its own. Text that is no address
+    writer is trusted: an untrusted writer may have made up everything to the left of its own. Text that is no address
     ends the reading too. None where the peer itself has no address, as with a Unix socket.
     """
     client = _address(peer or "")

@@ -53,7 +53,7 @@ class Reading:
     def latest(self, now: "Reading") -> dt.datetime:
         """The time at `now`, a later reading: by its wall clock, or by the steady one, whichever is later.
 
-        A fact of this reading is at least as old as that makes it.
+        An age computed from it is never too low, even if the wall clock was set back since.
         """
         return max(now.wall, self._expected(now))
 

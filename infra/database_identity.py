@@ -1,4 +1,4 @@
-"""The identity of a database, by which a copy is told from its original."""
+"""The identity of a database, which distinguishes a copy from its original."""
 
 import secrets
 from pathlib import Path
@@ -23,7 +23,7 @@ def identity(table: str, *, make: bool = False) -> tuple[str, list[tuple[str, ob
 
 
 def _mark(*, make: bool) -> str:
-    """Marks that a copy of the file leaves behind: a word in a file beside it, and its inode. Empty without them."""
+    """The file's marks that a copy of it lacks: a word in a file beside it, and its inode. Empty without them."""
     database = Path(connection.settings_dict["NAME"])
     beside = database.with_name(f"{database.name}-mark")
     try:

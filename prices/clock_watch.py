@@ -1,6 +1,6 @@
 """The clock of this process, compared with the database's; the worker's is known from its last refresh.
 
-On SQLite the database has no clock of its own. docs/operations.md tells what a wrong clock does to prices.
+On SQLite the database has no clock of its own. docs/operations.md describes the effects of a wrong clock on prices.
 """
 
 import datetime as dt
@@ -73,7 +73,7 @@ def differs(ahead: dt.timedelta) -> bool:
 
 
 def beside(ahead: dt.timedelta) -> str:
-    """A difference in words, such as `40 s behind the database's`."""
+    """A difference for people, such as `40 s behind the database's`."""
     return f"{clock.amount(ahead)} {'ahead of' if ahead > _NONE else 'behind'} the database's"
 
 

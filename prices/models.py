@@ -343,7 +343,7 @@ class LatestPrice(_Published):
     def confirmations(cls) -> dict[str, Confirmation]:
         """The last confirmation by a source, as it is stored, of a price that may be shown; by metal.
 
-        prices/publishing/confirmations.py tells how far it can be believed.
+        prices/publishing/confirmations.py decides how far to believe it.
         """
         by_sources = cls.shown().exclude(lane=FALLBACK).order_by("confirmed_at")
         rows = by_sources.values_list("metal", "confirmed_at", "confirmed_by")

@@ -77,7 +77,7 @@ def _metals_to_fetch(now: dt.datetime) -> list[Metal]:
 
 
 def _by_the_first(metals: list[Metal], refresh: int, clock: Clock) -> None:
-    """Publish each metal from the first source that has a fresh price; one in quarantine, the next source may confirm.
+    """Publish each metal from the first source with a fresh price; the next one may confirm a quarantined price.
 
     Where no source has a fresh price, publish a stale one, marked as stale, unless a newer one is out.
     """

@@ -1,4 +1,4 @@
-"""The measures of a new price: sanity bands and the last live quote, both without any premium."""
+"""Sanity bands and the last live quote, which new prices are compared with; both without any premium."""
 
 from typing import Final
 
@@ -8,8 +8,8 @@ from prices.domain.sanity import Band
 from prices.models import FallbackPrice, LatestPrice, SanityBand
 from prices.premiums import before_premium
 
-# Where staff set no band, it reaches from staff's fallback price, or else the last live price, divided by this to that
-# price multiplied by it. Prices of years ago are within it; one per ounce, or in another currency, is not.
+# Without a band of staff's: from staff's fallback price, or else the last live price, divided by this up to that price
+# multiplied by it. Prices of years ago are within it; one per ounce, or in another currency, is not.
 _BAND_TIMES: Final = 4
 
 

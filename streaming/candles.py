@@ -56,7 +56,7 @@ class CandleLog:
             begin = end - 1 if end and kept[end - 1][0].start == update.start else end
             if begin and not kept[begin - 1][1]:
                 kept[begin - 1] = (kept[begin - 1][0], update.seq)
-            # One that comes late, or is corrected, is closed already, and goes out again.
+            # A candle that comes late, or is corrected, is closed already, and goes out again.
             kept[begin:end] = [(update, update.seq if end < len(kept) else 0)]
 
     def forget_before(self, seq: int) -> None:

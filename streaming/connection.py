@@ -104,10 +104,10 @@ class Connection:
         self._due = True
         if candles is not None:
             self.candles = _same(candles)
-        # Nor need one have a price that turned stale while the client was away.
+        # Nor need a publication have a price that turned stale while the client was away.
         self._renew |= bool(self.metals & log.stale)
         if interval_ms is not None:
-            # The interval that began with the last update ends as if it had been the new one from the start.
+            # The interval that runs since the last update ends as if it had had its new length from the start.
             self._not_before += interval_ms / 1000 - self._interval
             self._interval = interval_ms / 1000
 

@@ -166,7 +166,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         await self.end(Close.INTERNAL_ERROR)
 
     async def end(self, close: Close) -> None:
-        """Close with a code and a reason that tell the client how to go on."""
+        """Close with a code and a reason, from which the client knows how to go on."""
         self.ended = True
         # Connections that were never served may be any number, which metrics count.
         level = logging.INFO if self.is_served else logging.DEBUG

@@ -1,4 +1,4 @@
-"""Keeps this process's publication log abreast of Redis and of the database."""
+"""The tasks that keep this process's publication log abreast of Redis and of the database."""
 
 import asyncio
 import contextlib
@@ -109,7 +109,7 @@ class PriceFeed:
             known_stale=frozenset(map(Metal, self.log.stale)),
         )
 
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """The faults that keep prices from this process, for people; None if there is none."""
         if self._read_at is not None and (seconds := time.monotonic() - self._read_at) > _LATE:
             return f"has not read the database for {seconds:.0f} s"

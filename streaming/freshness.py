@@ -1,8 +1,8 @@
-"""The claims that a screen may make by the clock: which prices are stale, and each metal's feed in `status`. Pure.
+"""Freshness by the clock: which prices are stale, and each metal's feed in `status`. Pure.
 
 The wall clock may have been set back since a quote came, and would then make the quote young again. So a quote is as
 old as the wall clock says, or as old as it was when it came plus the time since by the steady clock, whichever is more.
-A quote from before this process that is of the future by the wall clock has no known age: it counts as stale.
+If a quote from before this process is dated in the future, its age is unknown: it counts as stale.
 """
 
 import datetime as dt
@@ -44,7 +44,7 @@ class Freshness:
     def __init__(self, calendar: Calendar) -> None:
         self._calendar = calendar
         self._received: dict[str, _Received] = {}
-        # What the status says: feed, feeds, whether the market is open, its next change, source, epoch.
+        # The content of the last status: feed, feeds, whether the market is open, its next change, source, epoch.
         self._shown: tuple[Feed, dict[str, Feed], bool, dt.datetime, str | None, str] | None = None
 
     def update(self, log: PublicationLog, now: Reading, limit: dt.timedelta | None) -> frozenset[str]:
@@ -74,11 +74,11 @@ class Freshness:
         return turned
 
     def outdated(self, latest: Mapping[str, Quoted], now: Reading, limit: dt.timedelta) -> Outdated:
-        """Find the metals whose quotes are outdated at `now`. A quote that was not there the last time has come now."""
+        """Find the metals with quotes that are outdated at `now`. A quote new since the last call has come now."""
         self._received = {metal: self._receipt(metal, quoted, now) for metal, quoted in latest.items()}
         stale, past = set(), set()
         for metal, received in self._received.items():
-            # The market's hours are those of this moment too: set back, the wall clock would open the market again.
+            # The market's hours are looked up at this time too: set back, the wall clock would open the market again.
             at = received.at.latest(now)
             # No source knows the future: one that seems to is ahead of us, or our clock is behind.
             quoted_at = min(received.quoted_at, received.at.wall)
@@ -92,7 +92,7 @@ class Freshness:
     def _receipt(self, metal: str, quoted: Quoted, now: Reading) -> _Received:
         known = self._received.get(metal)
         is_first = known is None
-        # Whatever else changed, such as a premium: the source has not quoted again.
+        # The source has not quoted again; only something else has changed, such as a premium.
         if known is not None and (known.source, known.quoted_at) == (quoted.data.source, quoted.quoted_at):
             if known.has_an_age or known.at.stepped(now) <= dt.timedelta(0):
                 return known
@@ -104,7 +104,7 @@ class Freshness:
 
 
 def feeds_of(latest: Mapping[str, Quoted], past: Container[str]) -> dict[str, Feed]:
-    """The kind of price that each metal shows. Metals in `past` have none of now: it is stale, or of the close."""
+    """Each metal's feed. The prices of metals in `past` are stale, or of the market's close."""
     return {
         metal: Feed(source)
         if (source := quoted.data.source) in (Feed.SIMULATED, Feed.FALLBACK)
@@ -114,7 +114,7 @@ def feeds_of(latest: Mapping[str, Quoted], past: Container[str]) -> dict[str, Fe
 
 
 def least_real(feeds: Iterable[Feed]) -> Feed:
-    """The feed that a screen as a whole may claim: the least real of its metals'; `down` if it has none."""
+    """The feed of a whole screen: the least real of its metals' feeds; `down` if it has no metals."""
     shown = set(feeds)
     for feed in (Feed.SIMULATED, Feed.FALLBACK, Feed.STALE, Feed.LIVE):
         if feed in shown:

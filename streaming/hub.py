@@ -180,7 +180,7 @@ class Hub:
         return (self.now() - self.log.published_at).total_seconds()
 
     def _restart(self, connection: Connection) -> None:
-        """Tell a client when to come back after this process ends, not all at once; and then nothing more."""
+        """Send a client `restart`, with a random delay after which to come back, and then nothing more."""
         delay = random.randint(0, formats.milliseconds(self._restart_spread))  # noqa: S311  (no secret)
         connection.write(protocol.restart(delay))
         self.leave(connection, CloseReason.RESTART)

@@ -60,7 +60,7 @@ class ErrorCode(enum.StrEnum):
 
 
 class ClientError(Exception):
-    """A client's message is rejected; the error's text tells the client's author what to send instead."""
+    """A client's message is rejected; the error's text says what to send instead."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)

@@ -31,8 +31,8 @@ from streaming.hub import Hub
 Headers = list[tuple[bytes, bytes]]
 
 PATH: Final = "/api/v1/prices/"
-# The scope's name for a function that returns the faults of this process, for people, or None.
-TROUBLE: Final = "swarna.trouble"
+# The key in the scope of a function that returns the problem of this process's feed, for people, or None.
+PROBLEM: Final = "swarna.problem"
 # All possible requests: each metal and all of them, in each unit and purity.
 _MOST_KEPT: Final = (len(Metal) + 1) * len(UNITS) * len(PURITIES)
 # Headers that Django's middleware adds to its answers.
@@ -86,7 +86,7 @@ class CurrentPrices:
         self._is_ours = lru_cache(64)(lambda host: validate_host(split_domain_port(host)[0], rules.hosts))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        for_django = {**scope, answers.SNAPSHOT: self._hub.feed.snapshot, TROUBLE: self._hub.feed.trouble}
+        for_django = {**scope, answers.SNAPSHOT: self._hub.feed.snapshot, PROBLEM: self._hub.feed.problem}
         if not scope["path"].startswith(PATH):
             await self._http(for_django, receive, send)
             return

@@ -1,3 +1,3 @@
 """Swarna: live precious-metal prices over WebSocket."""
 
-__version__ = "0.2.0"  # CHANGELOG.md says what is in it
+__version__ = "0.2.0"  # see CHANGELOG.md

@@ -32,7 +32,7 @@ def _renewing(view: View) -> View:
 
 
 class Desk(AdminSite):
-    """Django's admin with prices on top, for which staff come in a hurry."""
+    """Django's admin with prices on top: staff in a hurry come for these."""
 
     site_header = site_title = "Swarna"
     index_title = "Prices"

@@ -13,7 +13,7 @@ _OF_SQLITE = {
 
 
 def advice(error: Exception) -> str | None:
-    """A line that says what is wrong with the database and what to do; None for a defect of ours."""
+    """A line with the fault of the database and its remedy; None for a defect of ours."""
     if type(error) not in (DatabaseError, OperationalError, ProgrammingError):
         return None
     name, reason = settings.DATABASES["default"]["NAME"], str(error).partition("\n")[0].rstrip(".")

@@ -17,16 +17,16 @@ from infra.rest.problems import logged
 from prices import clock_watch
 from prices.api import answers
 from prices.models import ListedMetal
-from streaming.rest import TROUBLE
+from streaming.rest import PROBLEM
 from swarna import refresh_watch
 
 _OK = "ok"
-_KEPT_FOR = 1  # seconds: any client may call, and all together cost no more than one call a second
+_KEPT_FOR = 1  # seconds: however many clients call, the checks run once a second
 _TIMEOUT = 2  # seconds, for an answer of the database
 
 
 class _Checked(NamedTuple):
-    at: float  # by the steady clock: a wall clock that is put back would keep it for as long
+    at: float  # by the steady clock: after a step back of the wall clock, the result would be kept too long
     details: dict[str, str]
 
 
@@ -70,7 +70,7 @@ def _check(request: HttpRequest) -> dict[str, str]:
 
 def _stream_problem(request: HttpRequest) -> str | None:
     """The problem that keeps prices from the clients of this process, or None."""
-    problem: Callable[[], str | None] | None = getattr(request, "scope", {}).get(TROUBLE)
+    problem: Callable[[], str | None] | None = getattr(request, "scope", {}).get(PROBLEM)
     return problem() if problem else None
 
 

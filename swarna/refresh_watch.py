@@ -1,4 +1,4 @@
-"""A watch over refreshes in each web process, as beat and worker may run and begin none."""
+"""A watch in each web process over refreshes: beat and worker may be running without beginning any."""
 
 import logging
 import threading
@@ -36,7 +36,7 @@ class RefreshWatch:
         self._stands_for: float | None = None
 
     def problem(self) -> str | None:
-        """How long no refresh has begun, as a detail; None while they begin in time, or without a started watch."""
+        """A detail with the time since the last refresh began; None while they begin in time, or if not started."""
         return None if self._stands_for is None else f"none was begun for {self._stands_for:.0f} s"
 
     def check(self) -> None:

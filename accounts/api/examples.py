@@ -1,4 +1,4 @@
-"""Examples for the API's page, of tokens."""
+"""Examples of tokens, for the API's page."""
 
 from typing import Final
 

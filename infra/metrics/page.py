@@ -16,7 +16,7 @@ Read = Callable[[], Awaitable[Iterable[Metric]]]
 
 logger = logging.getLogger(__name__)
 
-# Seconds. Prometheus gives up after ten, and would have nothing then.
+# Seconds. Prometheus gives up a scrape after ten, and would then have no metrics at all.
 _TIMEOUT: Final = 3.0
 
 
@@ -65,7 +65,7 @@ class _Combined:
         yield from self._more
 
     def restricted_registry(self, names: Iterable[str]) -> "_Combined":
-        """All metrics: to leave out those that `?name[]=` does not name would save nothing, as files are read whole."""
+        """Return all metrics: filtering by `?name[]=` would save nothing, as files are read whole."""
         return self
 
 
@@ -93,8 +93,8 @@ def _foreign_name(scope: Mapping[str, Any], hosts: Sequence[str]) -> str | None:
 def _client_address(scope: Mapping[str, Any], proxies: Sequence[Network]) -> Address | None:
     """The address of the client; None where it cannot be known.
 
-    A proxy on this machine that `proxies` does not list would else lend the whole world its own address, which may
-    read.
+    Otherwise every client of a proxy on this machine that `proxies` does not list would have the proxy's address,
+    which may read.
     """
     address, peer = addresses.of_scope(scope, proxies), addresses.of_scope(scope, ())
     forwarded = any(name in (b"x-forwarded-for", b"forwarded") for name, _ in scope["headers"])

@@ -41,7 +41,7 @@ class MetricStore:
     def __init__(self) -> None:
         """Keep metrics in memory: nothing is written, and a scrape shows this process."""
         self.number = 0
-        # Gets the metrics that are made here; those of a folder show by `everyone` instead.
+        # `own` has the metrics of this process; `everyone`, which a scrape shows, those of all processes of a folder.
         self.own = self.everyone = CollectorRegistry()
         self._folder: Path | None = None
         self._lock: IO[str] | None = None

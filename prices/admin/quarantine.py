@@ -50,40 +50,40 @@ class HeldPriceAdmin(ReadOnlyAdmin):
         return may(request.user, "change", HeldPrice)
 
     @admin.display(description="price per gram")
-    def price_per_gram(self, held: HeldPrice) -> str:
-        return f"{held.price:,}"
+    def price_per_gram(self, quarantined: HeldPrice) -> str:
+        return f"{quarantined.price:,}"
 
     @admin.display(description="quoted at")
-    def quoted(self, held: HeldPrice) -> str:
-        return moment(held.quoted_at, timezone.now())
+    def quoted(self, quarantined: HeldPrice) -> str:
+        return moment(quarantined.quoted_at, timezone.now())
 
     @admin.display(description="quarantined at")
-    def quarantined(self, held: HeldPrice) -> str:
-        return moment(held.held_at, timezone.now())
+    def quarantined(self, quarantined: HeldPrice) -> str:
+        return moment(quarantined.held_at, timezone.now())
 
     @admin.display(description="shown now")
-    def shown_now(self, held: HeldPrice) -> str:
-        shown = _shown(held)
+    def shown_now(self, quarantined: HeldPrice) -> str:
+        shown = _shown(quarantined)
         return f"{shown.price:,} from {shown.source}" if shown else "—"
 
     @admin.display(description="would move by")
-    def off_by(self, held: HeldPrice) -> str:
+    def off_by(self, quarantined: HeldPrice) -> str:
         """The move of the shown price on approval, premium included."""
-        shown = _shown(held)
+        shown = _shown(quarantined)
         if shown is None:
             return "—"
-        then = with_premium(held.quote(), Premium.multipliers(timezone.now()))
+        then = with_premium(quarantined.quote(), Premium.multipliers(timezone.now()))
         return f"{percent(then.price - shown.price, shown.price):+.2f} %"
 
     @admin.display(description="decision")
-    def decided(self, held: HeldPrice) -> str:
-        if held.decision == HeldPrice.Decision.PENDING:
+    def decided(self, quarantined: HeldPrice) -> str:
+        if quarantined.decision == HeldPrice.Decision.PENDING:
             return "waits"
-        return f"{held.get_decision_display().lower()} by {held.decided_by}"
+        return f"{quarantined.get_decision_display().lower()} by {quarantined.decided_by}"
 
     @admin.action(description="Approve: publish it now", permissions=["decide"])
     def approve(self, request: HttpRequest, queryset: QuerySet[HeldPrice]) -> None:
-        chosen = [held.metal_id for held in queryset]
+        chosen = [quarantined.metal_id for quarantined in queryset]
         if len(chosen) != len(set(chosen)):
             messages.error(request, "Choose one price of each metal to approve.")
             return
@@ -97,25 +97,25 @@ class HeldPriceAdmin(ReadOnlyAdmin):
         # A newer price of the same source may have replaced the row since the page was opened.
         gone = len(request.POST.getlist(ACTION_CHECKBOX_NAME)) - len(queryset)
         word = "Approved" if approve else "Rejected"
-        for held in queryset:
-            name = f"{held.metal_id} {held.price:,} from {held.source}"
+        for quarantined in queryset:
+            name = f"{quarantined.metal_id} {quarantined.price:,} from {quarantined.source}"
             try:
-                ingest.decide(held.pk, approve=approve, by=request.user.get_username(), now=timezone.now())
+                ingest.decide(quarantined.pk, approve=approve, by=request.user.get_username(), now=timezone.now())
             except HeldPrice.DoesNotExist:
                 gone += 1
                 continue
             except ValueError as error:
                 messages.error(request, f"{name} was not {word.lower()}: {error}.")
                 continue
-            self.log_change(request, held, f"{word}.")
+            self.log_change(request, quarantined, f"{word}.")
             messages.success(request, f"{word}: {name}.")
         if gone > 0:
             messages.error(request, f"Not decided, since newer prices, listed now, superseded them: {gone}.")
 
 
-def _shown(held: HeldPrice) -> Quote | None:
+def _shown(quarantined: HeldPrice) -> Quote | None:
     """The shown quote of a pending price's metal; None for a decided price."""
-    if held.decision != HeldPrice.Decision.PENDING:
+    if quarantined.decision != HeldPrice.Decision.PENDING:
         return None
-    latest = LatestPrice.shown().filter(metal=held.metal_id, currency=held.currency).first()
+    latest = LatestPrice.shown().filter(metal=quarantined.metal_id, currency=quarantined.currency).first()
     return latest.quote() if latest else None

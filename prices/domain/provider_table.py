@@ -12,7 +12,7 @@ from prices.domain.quotes import SIMULATED
 
 @dataclass(frozen=True, slots=True)
 class ProviderRow:
-    """One provider; `gives` tells people what its prices are.
+    """One provider; `gives` describes its prices to people.
 
     `url` is its base address, and `quota` the calls of its free plan: defaults of the settings `<NAME>_URL` and
     `<NAME>_QUOTA`. Without a `url` it makes no calls, and has neither. `needs_key`: there is a `<NAME>_KEY` too.
@@ -34,7 +34,7 @@ class ProviderRow:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRow:
-    """One way to a provider's past days, by the function `fetch` of its module; `gives` tells people what comes.
+    """One way to a provider's past days, by the function `fetch` of its module; `gives` describes its prices to people.
 
     `days_per_call` is the most that one call may fetch. `brings_all`: one call for all metals; else for one.
     """

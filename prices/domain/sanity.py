@@ -1,4 +1,4 @@
-"""Sanity rules, by which a price can be believed. Pure; prices/publishing/quarantine.py keeps prices that break one."""
+"""The sanity rules for prices. Pure; prices/publishing/quarantine.py quarantines prices that break one."""
 
 import datetime as dt
 import enum

@@ -14,7 +14,7 @@ from infra import clock
 from prices.domain.consensus import CONSENSUS
 from prices.domain.quotes import PriceKind, Quote
 
-# Ticks' moments are in the order of their numbers. One that lies further ahead is by a clock that was wrong.
+# Ticks' moments are in the order of their numbers. A moment further ahead than this is by a wrong clock.
 _MOST_AHEAD: Final = dt.timedelta(minutes=5)
 
 

@@ -61,13 +61,13 @@ _WHERE_ONE_IS = f"ON CONFLICT ({', '.join(_KEY)}) DO"
 _IN_ITS_PLACE = "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in (*candles.FIGURES, "source"))
 _HAD, _NEW = (", ".join(f"{row}.{name}" for name in candles.FIGURES) for row in ("had", "excluded"))
 _DIFFERS = f"({_HAD}) <> ({_NEW})"
-# The stored candle, `had`, that a new one may replace; before the parameter, `kept_from`, ticks may be gone.
-# When history is filled in: one that was filled in itself and has no more ticks; but no minute whose ticks may be gone.
+# Conditions on a stored candle, `had`, that a new one may replace. Their parameter is `kept_from`: older ticks may be
+# gone. While filling in: `had` was filled in too, has no more ticks, and is no minute whose ticks may be gone.
 _FILLED_IN = (
     f"had.seq = 0 AND had.source = '' AND had.ticks <= excluded.ticks AND (had.interval <> '{Interval.MINUTE}'"
     " OR had.start >= %s)"
 )
-# When candles are rebuilt: one made of ticks that are all kept, or of no more ticks than the new one.
+# While rebuilding: the ticks of `had` are all kept, or are no more than the new one's.
 _OF_TICKS = "had.source = '' AND (had.start >= %s OR had.ticks <= excluded.ticks)"
 _HOUR = dt.timedelta(hours=1)
 LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)

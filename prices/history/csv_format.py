@@ -1,9 +1,9 @@
-"""History as CSV: what `manage.py export` writes and `manage.py backfill --csv` reads. Knows no file and no Django.
+"""History as CSV, as `manage.py export` writes and `manage.py backfill --csv` reads it. Knows no file and no Django.
 
 Ticks:   metal,at,price[,bid,ask,source,currency]
 Candles: metal,interval,start,open,high,low,close[,currency]
 
-The first line names the columns, in any order, which tells ticks from candles. Amounts are per gram, as published.
+The first line names the columns, in any order; ticks and candles differ by them. Amounts are per gram, as published.
 
 Files of spreadsheets can be read too: with a byte order mark, blank rows, empty cells at the ends of lines, and `;`
 between the columns where the language writes decimals with a comma.

@@ -28,8 +28,8 @@ INSTANT: Final = dt.timedelta(microseconds=1)
 
 @dataclass(slots=True)
 class Filled:
-    """The count of days, candles or ticks that were `written`, that were `there` already, and that the provider has
-    `no_data` for; the reason for each one that could not be fetched, in `failures`, or believed, in `violations`.
+    """The numbers of days, candles or ticks that were `written`, that were `there` already, and that the provider has
+    `no_data` for. `failures` has the reason for each that was not fetched, `violations` for each not believed.
     """
 
     written: int = 0

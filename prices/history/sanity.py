@@ -27,7 +27,7 @@ _LIKE: Final = 1.08
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One past price, per gram and before any premium; `place` tells a reader where it stands."""
+    """One past price, per gram and before any premium; `place` names its line or day for people."""
 
     place: str
     at: dt.datetime
@@ -116,7 +116,7 @@ class Validator:
         sequence.take(point)
 
     def violations(self) -> list[Violation]:
-        """All violations. Of two levels of price, without a stored one to tell, the level of most prices is right."""
+        """All violations. Of two levels of price, the one of most prices is right, unless a stored price decides."""
         return self._found + [each for sequence in self._sequences.values() for each in sequence.violations()]
 
     def _outside(self, metal: Metal, price: Decimal) -> Band | None:

@@ -1,10 +1,10 @@
-"""Why a provider gave no quote.
+"""The reasons why a provider gave no quote.
 
 ProviderError
 ├── TemporaryError   the next refresh may succeed (timeout, 429, 5xx, a garbled answer)
-├── QuotaError       none will before the quota begins anew: the provider's, or ours, which ends before it
+├── QuotaError       no call can succeed before the quota begins anew: the provider's, or ours, which is smaller
 ├── NoDataError      it has none of the requested days: no failure
-└── PermanentError   none will before a person acts (a bad key, an unknown currency)
+└── PermanentError   no call can succeed before a person acts (a bad key, an unknown currency)
 """
 
 import datetime as dt

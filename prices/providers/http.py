@@ -163,7 +163,7 @@ class Client:
                 if response.is_redirect:
                     raise PermanentError(f"redirects to {_host(response.headers['Location'])}")
                 if response.status_code != 200:
-                    raise _refusal(response, explain)
+                    raise _failure(response, explain)
                 body = _read(response)
         except (requests.Timeout, ReadTimeoutError) as error:
             raise TemporaryError("no answer in time") from error
@@ -214,7 +214,7 @@ def _not_a_number(text: str) -> Any:
     raise TemporaryError(f"gives {text} as a number")
 
 
-def _refusal(response: requests.Response, explain: Explain) -> ProviderError:
+def _failure(response: requests.Response, explain: Explain) -> ProviderError:
     """The error for a status other than 200, from its body too if that can be read."""
     try:
         said = _decoded(_read(response))

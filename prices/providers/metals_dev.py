@@ -3,9 +3,9 @@
 `GET /v1/latest?api_key=&currency=INR&unit=g`. The key goes into the query: no header for it is documented. (Bid and ask
 are in another call, one a metal, which the free plan's hundred a month do not bear.)
 
-Past days: `GET /v1/timeseries?api_key=&start_date=&end_date=` has a price of each day, for at most thirty. Nothing says
-that it knows a currency and a unit, and known answers are in dollars per ounce, with each day's exchange rates:
-ours are requested all the same, and either answer is read.
+Past days: `GET /v1/timeseries?api_key=&start_date=&end_date=` has a price of each day, for at most thirty. Known
+answers are in dollars per ounce, with each day's exchange rates. Our currency and unit are requested all the same,
+though no document mentions these parameters, and either answer is read.
 """
 
 import datetime as dt

@@ -1,8 +1,9 @@
-"""The time at which a source last confirmed each metal's price, as far as it is known whatever the clock says now.
+"""The time at which a source last confirmed each metal's price, also after a clock has stepped.
 
-The time is stored: its clock may have been ahead then, and ours may be now. On the machine that stored it, the steps of
-the clock since then are known. For a time from another machine, or from before this one was started, they are not; so
-there are two answers: it is harmless to fetch a metal too early, and to publish a fallback too late.
+The time is stored, and may be wrong: the clock that it was read from may have been ahead then, or ours may be ahead
+now. On the machine that stored it, the steps of the clock since then are known; on another machine, or after a restart
+of the machine, they are not. So there are two functions, each of which errs on its harmless side: `last_confirmed` may
+have a metal fetched too early, `unconfirmed_since` a fallback published too late.
 """
 
 import datetime as dt

@@ -62,8 +62,8 @@ def record(quotes: Iterable[Quote], *, now: dt.datetime) -> Publication | None:
 def offer(quotes: Iterable[Quote], *, now: dt.datetime, refresh: int | None = None) -> set[Metal]:
     """Write the quotes that can be believed, as `record` does; quarantine the others, and return their metals.
 
-    `refresh` is the number of the refresh that brings the quotes: it tells whether they are newer than other sources'
-    quotes. Without it their own times tell.
+    `refresh` is the number of the refresh that brings the quotes: it decides whether they are newer than other sources'
+    quotes. Without it their own times decide.
     """
     with _one_at_a_time(now, refresh) as writer:
         validator = writer.validator()
@@ -88,14 +88,14 @@ def quarantine_disagreement(quotes: Sequence[Quote], *, now: dt.datetime, refres
         writer.validator().quarantine_disagreement([each.quote for each in writer.candidates(quotes)])
 
 
-def decide(held_id: int, *, approve: bool, by: str, now: dt.datetime) -> Publication | None:
+def decide(quarantined_id: int, *, approve: bool, by: str, now: dt.datetime) -> Publication | None:
     """Approve and publish a quarantined price, or reject it, as staff decided.
 
     Raises ValueError where it has been decided already, or cannot be published: a newer price is out, or its currency
     or metal is no longer shown.
     """
     with _one_at_a_time(now) as writer:
-        quarantined = HeldPrice.objects.select_for_update().get(pk=held_id)
+        quarantined = HeldPrice.objects.select_for_update().get(pk=quarantined_id)
         if quarantined.decision != HeldPrice.Decision.PENDING:
             raise ValueError(f"it was {quarantined.get_decision_display().lower()} by {quarantined.decided_by} already")
         if not approve:
@@ -182,9 +182,9 @@ class _Prepared:
 
 
 class _Writer:
-    """The publication writer: all that one transaction, which holds the lock, knows of every metal at `now`.
+    """The publication writer, for one transaction that holds the lock: the state of every metal at `now`.
 
-    `refresh` is the number of the refresh that brings what is written; None where no refresh does.
+    `refresh` is the number of the refresh that brings the quotes; None outside of refreshes.
     """
 
     def __init__(self, head: Head, now: dt.datetime, refresh: int | None = None) -> None:
@@ -302,7 +302,7 @@ class _Writer:
         return publication
 
     def _prepare(self, candidate: _Candidate, *, confirms: bool) -> _Prepared:
-        """A candidate as it would go out. If it `confirms` nothing, its day has its quote already."""
+        """A candidate as it would go out. Unless it `confirms` a price, its day includes its quote already."""
         quote, last, day = candidate.quote, candidate.last, candidate.day
         outgoing, multiplier = with_premium(quote, self.premiums), premium_on(quote, self.premiums)
         if quote.kind is PriceKind.FALLBACK:

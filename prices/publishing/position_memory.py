@@ -21,7 +21,7 @@ _NEVER: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 class PositionMemory:
-    """The newest position that clients of this host, or through Redis of any host, have been sent.
+    """The newest position that was sent to clients of this host or, through Redis, of any host.
 
     It outlives all processes. Its methods raise nothing: a lost position matters only if the database is put back.
     """

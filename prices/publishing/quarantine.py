@@ -30,7 +30,7 @@ _LONGEST_DETAIL = 300  # characters of HeldPrice.words
 
 @dataclass(slots=True)
 class Validator:
-    """Accepts quotes that can be believed, and quarantines the others.
+    """Accepts quotes that break no sanity rule, and quarantines the others.
 
     `last` gives the last accepted live quote of a metal, less any premium; `refresh` is the number of the refresh that
     brings the quotes. Inside, `spot` is a quote less any premium: all comparisons are between such.
@@ -99,7 +99,7 @@ class Validator:
         if is_more:
             return True
         pending = self._pending_of(spot)
-        # Where other sources have their say too, a source that says the same again proves nothing.
+        # If other sources' prices are pending too, only these count: a source that repeats itself proves nothing.
         others = [
             row
             for row in pending
@@ -120,7 +120,7 @@ class Validator:
         of_source = HeldPrice.objects.filter(
             metal=spot.metal, currency=spot.currency, source=spot.source, decision=HeldPrice.Decision.REJECTED
         )
-        # A rejection dated in the future was made by now: it is to be remembered no longer than the rest.
+        # A rejection dated in the future, by a clock that was ahead, is remembered no longer than others.
         of_source.filter(decided_at__gt=self.now + clock.TOLERANCE).update(decided_at=self.now)
         return list(of_source.filter(decided_at__gt=self.now - _REMEMBERED_FOR))
 
@@ -135,11 +135,11 @@ class Validator:
             if row.source != quote.source:
                 continue
             if row.doubt == violation.rule and self._is_same(spot, row):
-                return  # much the same over again: what staff are about to decide is not to change beneath them
+                return  # about the same again: the row that staff are about to decide on must not change
             row.decide(HeldPrice.Decision.SUPERSEDED, by=quote.source, at=self.now)
         superseded = self._superseded(spot, violation)
         if superseded:
-            # Not changed: staff who look at a list of before would decide on what it does not show.
+            # Replaced, not changed: staff with an older list open would decide on a price that it does not show.
             superseded.delete()
         quarantined = HeldPrice.objects.create(
             **HeldPrice.values_of(quote),

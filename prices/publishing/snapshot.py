@@ -15,7 +15,7 @@ from prices.models import Head, LatestPrice, ListedMetal, Price, SignificantChan
 
 # As many publications as a web process keeps for clients that come back: four minutes at one a second.
 PUBLICATIONS_KEPT = 256
-# The significant moves of so many publications, if every metal moved in each. Mostly they reach back for days.
+# As many significant moves as those publications have if every metal moves in each. Mostly they are of several days.
 MOVES_KEPT = len(Metal) * PUBLICATIONS_KEPT
 # Times to read while publications come in between; the last reading is taken as it is.
 _ATTEMPTS = 5

@@ -38,7 +38,8 @@ class Terms:
 class Outcome:
     """The answers of one source so far: quotes, of which `fresh` are new since the last time, and errors by metal.
 
-    `stale` quotes are better than none, but their metals have an error and are fetched from the next source too.
+    `stale` quotes are shown if there are no better ones; their metals have an error, and are fetched from the next
+    source too.
     """
 
     source: str

@@ -11,7 +11,7 @@ from prices.providers.http import LONGEST_REST
 
 
 class Health(enum.StrEnum):
-    """A source's health: the first of these that is true, from the top."""
+    """A source's health: the first of these, from the top, that applies."""
 
     OFF = "off"  # staff switched it off
     QUOTA_USED_UP = "quota used up"

@@ -65,12 +65,12 @@ def needed(now: dt.datetime) -> frozenset[str]:
 
 
 def _available(now: dt.datetime) -> list[ProviderState]:
-    """The sources that may be fetched from, whether they fail or not."""
+    """The sources that may be fetched from, failing ones among them."""
     return [source for source in in_order() if health(source, now) not in _NOT_FETCHED]
 
 
 def _needed(may: list[ProviderState], trusted: list[ProviderState]) -> list[ProviderState]:
-    """The first of the other sources, as many as the trusted ones are too few."""
+    """As many of the other sources, in order, as the trusted ones lack to be enough."""
     lacking = max(settings.CONSENSUS_SOURCES, 1) - len(trusted)
     return [source for source in may if source not in trusted][: max(lacking, 0)]
 

@@ -1,4 +1,4 @@
-"""Reasons for refused connections, and for the ends of others, as metrics and the log name them."""
+"""The reasons for which connections are refused or closed, as metrics and the log name them."""
 
 import enum
 

@@ -155,7 +155,7 @@ class PriceTransport(tcp.Server):
         taken, unsent = self._delivery()
         progress = taken != self._taken
         if self.stalled_since is not None:
-            # Its silence proves nothing: a client that does not take our answers is not read from.
+            # A stalled client is not read from, so its silence is no reason to drop it yet.
             if progress:
                 self.stalled_since = self._checked_at  # or at any time since
             if now >= self.stalled_since + timeout:
@@ -181,9 +181,9 @@ class PriceTransport(tcp.Server):
         server.timers.set(self, again)
 
     def _delivery(self) -> tuple[int, int]:
-        """How many bytes the client's machine has acknowledged, and how many our kernel has not sent yet.
+        """The bytes that the client's machine has acknowledged, and those that our kernel has not sent yet.
 
-        Zeros if the kernel cannot tell: then a client has to take all that waits for it within the timeout.
+        Zeros if the kernel does not know: then a client has to take all that waits for it within the timeout.
         """
         if sys.platform != "linux":
             return 0, 0

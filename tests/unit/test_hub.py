@@ -577,22 +577,22 @@ async def test_a_reading_that_does_not_end_is_given_up_logged_once_and_begun_ane
     async with asyncio.timeout(8):
         while world.hung < 3:
             await asyncio.sleep(0.05)
-    assert world.hub.feed.trouble() == "the database is lost"
+    assert world.hub.feed.problem() == "the database is lost"
     world.hangs = False
     world.write(quote(price="101"))
     assert (await client.next("priceUpdate"))["data"]["gold"]["price"] == 101
     lost, back = (record.getMessage() for record in caplog.records)
     assert lost == "the database is lost, trying again: no answer in time"
     assert back == "the database is back"
-    assert world.hub.feed.trouble() is None
+    assert world.hub.feed.problem() is None
 
 
 async def test_a_reading_of_the_database_that_has_stopped_is_named(
     rarely: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert rarely.hub.feed.trouble() is None
+    assert rarely.hub.feed.problem() is None
     monkeypatch.setattr(feed, "_LATE", 0.0)
-    assert rarely.hub.feed.trouble() == "has not read the database for 0 s"
+    assert rarely.hub.feed.problem() == "has not read the database for 0 s"
 
 
 async def test_without_redis_prices_come_by_the_database_and_it_is_said_once(

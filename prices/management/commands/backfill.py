@@ -27,7 +27,7 @@ from prices.history.sanity import MOST
 from prices.management import arguments
 from prices.providers.errors import ProviderError, QuotaError
 
-# Of many violations or failures, so many are printed.
+# The most violations or failures that are printed.
 _NAMED: Final = 10
 _AS_UTF_8: Final = 'It has to be CSV in UTF-8; of a spreadsheet: save as "CSV UTF-8".'
 _OTHERS: Final = {
