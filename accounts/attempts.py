@@ -73,7 +73,8 @@ def begin(meta: Mapping[str, Any], username: str) -> Attempt:
     for limit in limits:
         count = _counter().count(limit.key)
         is_over = count.number > limit.most
-        if is_over and not (limit is limits[-1] and _is_known(username, address)):
+        is_known = limit is limits[-1] and address and known_addresses.is_known(username, address, now=timezone.now())
+        if is_over and not is_known:
             raise TooManyAttemptsError(_seconds(count, limit))
     return Attempt(address, [limit.key for limit in limits])
 
@@ -84,10 +85,6 @@ class _Limit(NamedTuple):
     key: str
     most: int
     subject: str
-
-
-def _is_known(username: str, address: str) -> bool:
-    return bool(address) and known_addresses.is_known(username, address, now=timezone.now())
 
 
 def normalized(username: str) -> str:

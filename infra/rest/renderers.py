@@ -23,12 +23,7 @@ class NumberRenderer(JSONRenderer):
 
     _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=_plain).encode
 
-    def render(
-        self,
-        data: Any,
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
-    ) -> bytes:
+    def render(self, data: Any, *args: Any, **options: Any) -> bytes:
         return b"" if data is None else self._encode(data)
 
 
@@ -39,12 +34,7 @@ class CsvRenderer(BaseRenderer):
     format = "csv"
     charset = "utf-8"
 
-    def render(
-        self,
-        data: Any,
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
-    ) -> bytes:
+    def render(self, data: Any, *args: Any, **options: Any) -> bytes:
         rows = data["data"]
         columns = list(dict.fromkeys(name for row in rows for name in row))
         text = io.StringIO()

@@ -12,11 +12,11 @@ between the columns where the language writes decimals with a comma.
 import csv
 import datetime as dt
 import re
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from prices.domain.candles import Interval
 from prices.domain.quotes import LARGEST_PRICE, Metal
@@ -39,7 +39,6 @@ _EXAMPLE: Final = {
 _SOURCE: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 _TIME: Final = "write a time with its zone, such as 2026-09-24T08:00:00Z."
 _DAY: Final = "write the day as 2026-09-24: a spreadsheet keeps that where the column's format is text."
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +109,6 @@ def bars(rows: Iterable[Bar], *, currency: str) -> Generator[str]:
         yield _written((row.metal, row.interval, _time(row.start), *amounts, currency))
 
 
-class _Lines(Protocol):
-    def writerow(self, row: Iterable[str], /) -> str: ...
-
-
 class _Echo:
     """A file for csv.writer that returns each line, so that `writerow` returns it too."""
 
@@ -121,11 +116,7 @@ class _Echo:
         return text
 
 
-_lines: Final[_Lines] = csv.writer(_Echo(), lineterminator="\n")
-
-
-def _written(row: Sequence[str]) -> str:
-    return _lines.writerow(row)
+_written: Final[Callable[[Sequence[str]], str]] = csv.writer(_Echo(), lineterminator="\n").writerow
 
 
 def _amount(amount: Decimal | None) -> str:
@@ -247,10 +238,8 @@ class _Line:
         except ValueError:
             date = None
         if date is not None:
-            if date < EARLIEST.date():
-                raise self._out_of_range("start")
-            begins = interval.start(dt.datetime.combine(date, dt.time(12), self._layout.zone), self._layout.zone)
-            if begins > self._layout.now:
+            noon = dt.datetime.combine(date, dt.time(12), self._layout.zone)
+            if date < EARLIEST.date() or (begins := interval.start(noon, self._layout.zone)) > self._layout.now:
                 raise self._out_of_range("start")
             return begins
         at = self.time("start", _DAY if interval is Interval.DAY else _TIME)

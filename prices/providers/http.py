@@ -248,7 +248,7 @@ def _host(location: str) -> str:
 def _retry_after(headers: Mapping[str, str]) -> dt.timedelta | None:
     """The rest that Retry-After asks for, in seconds or as an HTTP date; bounded by LONGEST_REST.
 
-    A date is by the server's clock, which its `Date` header tells; this machine's may differ.
+    A date is by the server's clock, which is read from its `Date` header: this machine's may differ.
     """
     header = headers.get("Retry-After")
     if header is None:

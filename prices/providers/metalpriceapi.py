@@ -9,7 +9,7 @@ shape, `/v1/ohlc?base=XAU&currency=INR&date=` one metal's figures of one day, th
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from itertools import product
 from typing import Any, Final
 
@@ -77,19 +77,12 @@ def _per_ounce(rates: Mapping[str, Any], symbol: str, currency: str) -> Decimal:
     """The price of an ounce. Raises ProviderError if there is none, or two contradict each other."""
     pair = currency + symbol
     if rates.get(pair) is None:
-        return _inverted(rates, symbol)
+        return parsing.quotient(Decimal(1), rates, symbol)
     price = parsing.positive_decimal(rates, pair)
     # The reciprocal may have a digit or two only: enough to see that a pair is not the wrong way round.
     if rates.get(symbol) is not None and not Decimal("0.5") <= price * parsing.positive_decimal(rates, symbol) <= 2:
         raise TemporaryError(f"gives {parsing.shown(price)} as {pair} and {parsing.shown(rates[symbol])} as {symbol}")
     return price
-
-
-def _inverted(rates: Mapping[str, Any], symbol: str) -> Decimal:
-    ounces = parsing.precise_decimal(rates, symbol)
-    with localcontext() as context:
-        context.prec = 40
-        return parsing.positive_decimal({symbol: 1 / ounces}, symbol)
 
 
 def fetch_days(metals: Sequence[Metal], first: dt.date, last: dt.date, *, client: Client, now: dt.datetime) -> Days:

@@ -10,7 +10,7 @@ though no document mentions these parameters, and either answer is read.
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from itertools import product
 from typing import Any, Final
 
@@ -114,19 +114,12 @@ def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[M
             raise TemporaryError(f"gives {parsing.shown(day['date'])} as {date}")
         price = parsing.price_of_day(parsing.part(day, "metals"), metal.value)
         if said != currency:
-            price = _converted(price, parsing.part(day, "currencies"), currency)
+            price = parsing.quotient(price, parsing.part(day, "currencies"), currency)
         return parsing.quote(
             metal=metal, price=price, grams=grams, currency=currency, source=NAME, quoted_at=parsing.close_of(date)
         )
 
     return parsing.each(product(parsing.dates_between(first, last), metals), of_day)
-
-
-def _converted(price: Decimal, rates: Mapping[str, Any], currency: str) -> Decimal:
-    """The price in `currency`, by the rate of that currency in the price's own."""
-    with localcontext() as context:
-        context.prec = 40
-        return parsing.positive_decimal({currency: price / parsing.precise_decimal(rates, currency)}, currency)
 
 
 def _successful(answer: Any) -> tuple[Mapping[str, Any], Decimal]:

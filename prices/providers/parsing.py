@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any, TypeAlias, TypeVar
 
 from infra.redaction import without_secrets
@@ -136,12 +136,13 @@ def price_of_day(answer: Mapping[str, Any], name: str) -> Decimal:
     return positive_decimal(answer, name)
 
 
-def precise_decimal(answer: Mapping[str, Any], name: str) -> Decimal:
-    """A positive number to divide by. Raises ProviderError if it has too few digits for that."""
+def quotient(amount: Decimal, answer: Mapping[str, Any], name: str) -> Decimal:
+    """An amount divided by a number of the answer. Raises ProviderError if that has too few digits to divide by."""
     rate = positive_decimal(answer, name)
     if rate < _LEAST_RATE or len(rate.normalize().as_tuple().digits) < _FEWEST_DIGITS:
         raise TemporaryError(f"gives {shown(rate)} as {name}, which has too few digits for a price")
-    return rate
+    with localcontext(prec=40):
+        return positive_decimal({name: amount / rate}, name)
 
 
 def positive_decimal(answer: Mapping[str, Any], name: str) -> Decimal:
