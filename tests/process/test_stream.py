@@ -311,6 +311,7 @@ def test_a_stopped_web_process_leaves_no_traceback(another: Server) -> None:
         assert another.wait() == 0
     assert "Traceback" not in another.output
     assert "destroyed" not in another.output
+    another.start()  # for the tests after this one
 
 
 def test_many_clients_are_all_told(server: Server) -> None:

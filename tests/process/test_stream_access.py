@@ -69,7 +69,7 @@ def by_session(server: Server, key: str, origin: str) -> ClientConnection:
 @pytest.mark.parametrize("word", ["Bearer", "Token", ""])
 def test_a_token_in_a_header_is_served(members: Server, token: str, word: str) -> None:
     with by_header(members, token, word) as client:
-        assert receive(client, "priceUpdate")["data"]["gold"]["price"] == 100
+        assert "gold" in receive(client, "priceUpdate")["data"]
 
 
 def test_a_token_among_the_subprotocols_is_served_and_never_answered_nor_logged(members: Server, token: str) -> None:
