@@ -337,7 +337,7 @@ def test_a_readers_clock_that_is_put_back_hides_no_interruption(
     expect(board.locator("#connection")).to_contain_text(re.compile(r"Connecting…|Reconnecting in \d\d? s"))
 
 
-def test_a_refusal_says_why_and_the_reader_may_reconnect(board: Page, stream: StubStream):
+def test_a_rejection_says_why_and_the_reader_may_reconnect(board: Page, stream: StubStream):
     open_board(board, stream, prices()).close(1008, "Server at capacity")
     expect(board.locator("#connection")).to_contain_text("Offline: Server at capacity")
     expect(board.get_by_role("status")).to_contain_text("Not connected.")
@@ -353,7 +353,7 @@ def test_the_board_reconnects_to_a_full_server_by_itself_after_a_while(board: Pa
     expect(board.locator("#connection")).to_contain_text("Connected")
 
 
-def test_a_second_refusal_is_waited_out_in_full(board: Page, stream: StubStream):
+def test_a_second_rejection_is_waited_out_in_full(board: Page, stream: StubStream):
     open_board(board, stream, prices()).close(1008, "Server at capacity")
     expect(board.locator("#connection")).to_contain_text("Offline")
     board.clock.run_for(30_000)
@@ -362,7 +362,7 @@ def test_a_second_refusal_is_waited_out_in_full(board: Page, stream: StubStream)
     connection.wait_for("subscribe")
     connection.close(1008, "Rate limit exceeded")
     expect(board.locator("#connection")).to_contain_text("Offline: Rate limit exceeded")
-    # When the first refusal would have been over, the second is not.
+    # When the first rejection would have been over, the second is not.
     board.clock.run_for(64_000)
     expect(board.locator("#connection")).to_contain_text("Offline: Rate limit exceeded")
     board.clock.run_for(1_000)

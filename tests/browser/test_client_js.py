@@ -379,7 +379,7 @@ def test_a_connection_lost_before_the_answer_leaves_the_same_since(away: Page, s
     connection = retry(away, stream)
     wait_for_events(away, "prices", 3)
     lose(away, connection)
-    # This server has not heard of the newest tick yet, but of a move that the page has not.
+    # This server has not heard of the newest publication yet, but of a move that the page has not.
     stream.greeting = [snapshot(8, gold=quote(800))]
     connection = retry(away, stream)
     assert connection.wait_for("subscribe")["since"] == 7
@@ -492,7 +492,7 @@ def test_a_metal_added_while_away_is_subscribed_with_the_rest(away: Page, stream
 
 
 def test_a_metal_added_while_away_is_not_left_without_a_price(away: Page, stream: StubStream):
-    # A server that has only just started greets with nothing, and resumes with nothing where no tick was missed.
+    # A server that has only just started greets with nothing, and resumes with nothing where no publication was missed.
     away.evaluate("client.subscribe(['silver'])")
     connection = retry(away, stream)
     connection.wait_for("subscribe")
@@ -831,7 +831,7 @@ def test_a_server_that_accepts_and_closes_is_not_hammered(lab: Page, stream: Stu
 
 
 @pytest.mark.parametrize("reason", ["Server at capacity", "Rate limit exceeded"])
-def test_a_refusal_is_final_and_says_why(lab: Page, stream: StubStream, reason: str):
+def test_a_rejection_is_final_and_says_why(lab: Page, stream: StubStream, reason: str):
     connect(lab)
     stream.connection().close(1008, reason)
     assert wait_for_state(lab, "closed") == {"state": "closed", "code": 1008, "reason": reason, "why": "refused"}
@@ -843,7 +843,7 @@ def test_a_refusal_is_final_and_says_why(lab: Page, stream: StubStream, reason: 
 
 # A page may have signed in by its session's cookie meanwhile.
 @pytest.mark.parametrize("reason", ["Server at capacity", "Unauthorized"])
-def test_after_a_refusal_the_page_may_connect_again(lab: Page, stream: StubStream, reason: str):
+def test_after_a_rejection_the_page_may_connect_again(lab: Page, stream: StubStream, reason: str):
     connect(lab)
     stream.connection().close(1008, reason)
     wait_for_state(lab, "closed")

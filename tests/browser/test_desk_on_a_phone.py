@@ -36,7 +36,7 @@ def phone(server: Server, page: Page) -> Page:
 
 
 @pytest.fixture
-def held(server: Server) -> None:
+def quarantined(server: Server) -> None:
     """Gold at 14,520 waits, for 13,200 is shown."""
     server.publish(gold="13200")
     now = dt.datetime.now(dt.UTC)
@@ -53,7 +53,9 @@ def assert_each_row_is_a_card(phone: Page) -> None:
     assert shown.evaluate_all(labels) == columns[1:]  # the first one is to choose all
 
 
-def test_a_quarantined_price_is_decided_without_scrolling_sideways(server: Server, held: Any, phone: Page) -> None:
+def test_a_quarantined_price_is_decided_without_scrolling_sideways(
+    server: Server, quarantined: Any, phone: Page
+) -> None:
     phone.goto(f"{server.http_url}/admin/prices/heldprice/")
     assert_each_row_is_a_card(phone)
     shown = phone.locator("#result_list tbody :is(th, td):not(.action-checkbox)")

@@ -71,7 +71,7 @@ def test_a_lost_connection_is_said_at_once_and_forgotten_when_it_is_back(lab: Pa
     assert wait_for(lab, "result.connected")["error"] is None
 
 
-def test_a_refusal_stays_as_the_error(lab: Page, stream: StubStream):
+def test_a_rejection_stays_as_the_error(lab: Page, stream: StubStream):
     render(lab)
     stream.connection().close(1008, "Server at capacity")
     error = wait_for(lab, "result.error")["error"]

@@ -119,9 +119,9 @@ def test_the_default_measure_is_as_streamed(lab: Page):
     ],
 )
 def test_an_invalid_conversion_is_rejected_with_the_reason(lab: Page, call: str, reason: str):
-    with pytest.raises(Error, match="RangeError") as refusal:
+    with pytest.raises(Error, match="RangeError") as raised:
         lab.evaluate(f"units.convert({call})")
-    assert reason in str(refusal.value)
+    assert reason in str(raised.value)
 
 
 def test_a_number_made_of_a_price_per_gram_is_that_price(lab: Page):

@@ -301,7 +301,7 @@ def row_of(model: type[models.Model]) -> models.Model:
     makers: dict[type[models.Model], Callable[[], Any]] = {
         Configuration: Configuration.load,
         FallbackPrice: lambda: FallbackPrice.objects.get(metal="gold"),
-        HeldPrice: lambda: _held(now),
+        HeldPrice: lambda: _quarantined(now),
         ListedMetal: lambda: ListedMetal.objects.get(name="gold"),
         Premium: lambda: Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW),
         Price: lambda: Price.objects.filter(metal="gold")[0],
@@ -322,7 +322,7 @@ def row_of(model: type[models.Model]) -> models.Model:
     return row
 
 
-def _held(now: dt.datetime) -> HeldPrice | None:
+def _quarantined(now: dt.datetime) -> HeldPrice | None:
     ingest.offer([quote("gold", "20000", at=now)], now=now)
     return HeldPrice.objects.first()
 

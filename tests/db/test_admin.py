@@ -414,8 +414,8 @@ def test_an_edit_is_on_the_screen_when_the_request_ends(save: Callable[..., Any]
     ingest.fall_back_where_due(now=timezone.now())
     broadcasts.publications.clear()
     save(address_of(), price="9300")
-    (tick,) = broadcasts.publications
-    ((gold,),) = [tick.quotes]
+    (publication,) = broadcasts.publications
+    ((gold,),) = [publication.quotes]
     assert (gold.quote.metal, gold.quote.price, gold.quote.source) == (Metal.GOLD, Decimal(9300), FALLBACK)
     assert gold.quote.quoted_at == fallback().as_of
     assert snapshot.read().quotes[Metal.GOLD] == gold
@@ -454,7 +454,7 @@ def test_a_price_in_another_currency_can_be_added(
     assert "no price of gold in USD yet to compare this with" in errors(save(ADD, **first))["price"][0]
     assert saved(save(ADD, **first, confirm="on"))
     assert FallbackPrice.objects.get(currency="USD").price == Decimal("137.42")
-    assert {quote.quote.currency for tick in broadcasts.publications for quote in tick.quotes} <= {"INR"}
+    assert {quote.quote.currency for publication in broadcasts.publications for quote in publication.quotes} <= {"INR"}
 
 
 @pytest.mark.parametrize(
@@ -585,7 +585,9 @@ def test_a_metal_that_is_switched_on_has_a_price_at_once(
     broadcasts.publications.clear()
     with django_capture_on_commit_callbacks(execute=True):
         change_metals(desk, silver={"enabled": True})
-    assert [quote.quote.metal for tick in broadcasts.publications for quote in tick.quotes] == [Metal.SILVER]
+    assert [quote.quote.metal for publication in broadcasts.publications for quote in publication.quotes] == [
+        Metal.SILVER
+    ]
 
 
 def test_a_metal_that_is_switched_on_has_the_premium_that_came_meanwhile(

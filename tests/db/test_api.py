@@ -37,8 +37,8 @@ WIRE_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
 @pytest.fixture(autouse=True)
 def _seeded(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
-    """A database with metals and without any tick, and nobody to tell."""
-    monkeypatch.setattr(publish, "publication", lambda tick: None)
+    """A database with metals and without any tick, and without web processes."""
+    monkeypatch.setattr(publish, "publication", lambda publication: None)
     seed()
     forget_prices()
 
@@ -49,15 +49,15 @@ def published() -> Publication:
     ingest.record([quote("gold", "13201.18", at=NOW - dt.timedelta(days=1))], now=NOW - dt.timedelta(days=1))
     for minutes, price in ((3, "13178.4"), (2, "13274.1"), (1, "13116")):
         ingest.record([quote("gold", price, at=NOW - minutes * MINUTE)], now=NOW - minutes * MINUTE)
-    tick = ingest.record(
+    publication = ingest.record(
         [
             quote("gold", "13221.39", at=NOW.replace(microsecond=120_900), bid="13220", ask="13222.5"),
             quote("silver", "165.5"),
         ],
         now=NOW,
     )
-    assert tick is not None
-    return tick
+    assert publication is not None
+    return publication
 
 
 def get(client: Client, path: str, status: int = 200) -> Any:
@@ -111,13 +111,13 @@ def test_a_price_has_the_fields_of_the_stream(client: Client, published: Publica
 
 
 def test_the_api_and_the_stream_say_the_same(client: Client, published: Publication) -> None:
-    tick = publication_log.PublicationMessage.of(published)
+    publication = publication_log.PublicationMessage.of(published)
     said = protocol.price_update(
-        {metal: quoted.data for metal, quoted in tick.quotes.items()},
+        {metal: quoted.data for metal, quoted in publication.quotes.items()},
         {"gold", "silver"},
         [],
-        epoch=tick.epoch,
-        seq=tick.seq,
+        epoch=publication.epoch,
+        seq=publication.seq,
         published_at="",
         snapshot=True,
         currency="INR",

@@ -25,7 +25,7 @@ HISTORY, CANDLES, CHANGES = "/api/v1/prices/gold/history/", "/api/v1/prices/gold
 @pytest.fixture(autouse=True)
 def _ticks(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     """Ten ticks of gold, one a minute from NOW, with 2 % up and down; and nothing else."""
-    monkeypatch.setattr(publish, "publication", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda publication: None)
     seed()
     Price.objects.all().delete()
     for number in range(10):

@@ -365,7 +365,7 @@ def test_an_edit_is_on_screen_at_once_and_audited(
     edited = desk.get(GOLD).json()  # the callbacks of its commit have run by now
     assert (edited["price"], edited["note"], edited["onScreen"]) == (9300.5, "by hand", True)
     assert edited["asOf"] > "2026"  # a new price is as of now
-    assert [str(tick.quotes[0].quote.price) for tick in broadcasts.publications[-1:]] == ["9300.5000"]
+    assert [str(publication.quotes[0].quote.price) for publication in broadcasts.publications[-1:]] == ["9300.5000"]
     audited = FallbackPrice.objects.get(metal="gold").history.latest()
     assert (audited.history_user, audited.price) == (staff, Decimal("9300.5"))
 

@@ -38,7 +38,7 @@ from tests.support.world import MINUTE, PRICES, World, forget_prices
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("broadcasts")]
 
 SOURCES = "/admin/prices/providerstate/"
-HELD = "/admin/prices/heldprice/"
+QUARANTINE = "/admin/prices/heldprice/"
 PREMIUMS = "/admin/prices/premium/"
 BANDS = "/admin/prices/sanityband/"
 
@@ -339,7 +339,7 @@ def test_staff_who_may_only_view_cannot_act_on_a_source(world: World, act: Act, 
 
 
 @pytest.fixture
-def held(world: World, broadcasts: Broadcasts) -> HeldPrice:
+def quarantined(world: World, broadcasts: Broadcasts) -> HeldPrice:
     """Gold is 13,200 from a, whose next quote is 14,520."""
     world.refresh(0)
     world.says = dict.fromkeys("abc", PRICES | {Metal.GOLD: "14520"})
@@ -349,98 +349,102 @@ def held(world: World, broadcasts: Broadcasts) -> HeldPrice:
     return HeldPrice.objects.get()
 
 
-def test_a_quarantined_price_is_beside_the_shown_one(held: HeldPrice, desk: Client) -> None:
-    assert column(desk, HELD, "price_per_gram") == ["14,520.0000"]
-    assert column(desk, HELD, "shown_now") == ["13,200.0000 from a"]
-    assert column(desk, HELD, "off_by") == ["+10.00 %"]
-    assert column(desk, HELD, "decided") == ["waits"]
-    assert "14,520.0000 is +10.0 % from 13,200.0000, the last price" in desk.get(HELD).content.decode()
+def test_a_quarantined_price_is_beside_the_shown_one(quarantined: HeldPrice, desk: Client) -> None:
+    assert column(desk, QUARANTINE, "price_per_gram") == ["14,520.0000"]
+    assert column(desk, QUARANTINE, "shown_now") == ["13,200.0000 from a"]
+    assert column(desk, QUARANTINE, "off_by") == ["+10.00 %"]
+    assert column(desk, QUARANTINE, "decided") == ["waits"]
+    assert "14,520.0000 is +10.0 % from 13,200.0000, the last price" in desk.get(QUARANTINE).content.decode()
 
 
-def test_the_move_includes_the_premium(held: HeldPrice, desk: Client) -> None:
-    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=held.held_at)
+def test_the_move_includes_the_premium(quarantined: HeldPrice, desk: Client) -> None:
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=quarantined.held_at)
     ingest.apply_premiums(now=timezone.now())
-    assert column(desk, HELD, "shown_now") == ["14,520.0000 from a"]
-    assert column(desk, HELD, "off_by") == ["+10.00 %"]
+    assert column(desk, QUARANTINE, "shown_now") == ["14,520.0000 from a"]
+    assert column(desk, QUARANTINE, "off_by") == ["+10.00 %"]
 
 
-def test_pending_prices_come_first(held: HeldPrice, desk: Client) -> None:
+def test_pending_prices_come_first(quarantined: HeldPrice, desk: Client) -> None:
     HeldPrice.objects.create(
-        metal_id="silver", currency="INR", price=5000, source="b", quoted_at=held.quoted_at, held_at=held.held_at,
+        metal_id="silver", currency="INR", price=5000, source="b",
+        quoted_at=quarantined.quoted_at, held_at=quarantined.held_at,
         doubt="band", decision="rejected", decided_by="asha",
     )  # fmt: skip
-    assert column(desk, HELD, "decided") == ["waits", "rejected by asha"]
+    assert column(desk, QUARANTINE, "decided") == ["waits", "rejected by asha"]
 
 
-def test_staff_approve_a_quarantined_price(held: HeldPrice, act: Act, broadcasts: Broadcasts) -> None:
-    assert act(HELD, "approve", held.pk) == ["Approved: gold 14,520.0000 from a."]
+def test_staff_approve_a_quarantined_price(quarantined: HeldPrice, act: Act, broadcasts: Broadcasts) -> None:
+    assert act(QUARANTINE, "approve", quarantined.pk) == ["Approved: gold 14,520.0000 from a."]
     assert gold() == "14520 from a"
-    assert [quote.quote.price for tick in broadcasts.publications for quote in tick.quotes] == [14520]
+    assert [quote.quote.price for publication in broadcasts.publications for quote in publication.quotes] == [14520]
     assert logged()[0][::2] == ("asha", "Approved.")
-    held.refresh_from_db()
-    assert (held.decision, held.decided_by) == ("approved", "asha")
+    quarantined.refresh_from_db()
+    assert (quarantined.decision, quarantined.decided_by) == ("approved", "asha")
 
 
-def test_staff_reject_a_quarantined_price(held: HeldPrice, act: Act, broadcasts: Broadcasts) -> None:
-    assert act(HELD, "reject", held.pk) == ["Rejected: gold 14,520.0000 from a."]
+def test_staff_reject_a_quarantined_price(quarantined: HeldPrice, act: Act, broadcasts: Broadcasts) -> None:
+    assert act(QUARANTINE, "reject", quarantined.pk) == ["Rejected: gold 14,520.0000 from a."]
     assert (gold(), broadcasts.publications) == ("13200 from a", [])
     assert logged()[0][::2] == ("asha", "Rejected.")
 
 
-def test_a_decided_price_is_not_decided_again(held: HeldPrice, act: Act) -> None:
-    act(HELD, "reject", held.pk)
-    assert act(HELD, "approve", held.pk) == [
+def test_a_decided_price_is_not_decided_again(quarantined: HeldPrice, act: Act) -> None:
+    act(QUARANTINE, "reject", quarantined.pk)
+    assert act(QUARANTINE, "approve", quarantined.pk) == [
         "gold 14,520.0000 from a was not approved: it was rejected by asha already."
     ]
     assert gold() == "13200 from a"
 
 
-def test_a_chosen_price_that_was_superseded_meanwhile_is_not_decided(held: HeldPrice, act: Act) -> None:
-    now = held.quoted_at
+def test_a_chosen_price_that_was_superseded_meanwhile_is_not_decided(quarantined: HeldPrice, act: Act) -> None:
+    now = quarantined.quoted_at
     # b supersedes a, which then quotes much the same again.
     for source, price, minutes in (("b", "13210", 1), ("a", "14900", 2)):
         at = now + minutes * MINUTE
         ingest.offer([quote(price=price, at=at, source=source)], now=at)
-    assert act(HELD, "approve", held.pk) == ["Not decided, since newer prices, listed now, superseded them: 1."]
+    assert act(QUARANTINE, "approve", quarantined.pk) == [
+        "Not decided, since newer prices, listed now, superseded them: 1."
+    ]
     assert gold() == "13210 from b"
     assert HeldPrice.pending().get().price == 14900
 
 
-def test_a_price_in_a_former_currency_is_not_published(held: HeldPrice, act: Act) -> None:
+def test_a_price_in_a_former_currency_is_not_published(quarantined: HeldPrice, act: Act) -> None:
     HeldPrice.objects.update(currency="USD")
-    assert "it is in USD, and prices are shown in INR now" in act(HELD, "approve", held.pk)[0]
+    assert "it is in USD, and prices are shown in INR now" in act(QUARANTINE, "approve", quarantined.pk)[0]
     assert gold() == "13200 from a"
 
 
-def test_only_one_price_of_a_metal_can_be_approved(held: HeldPrice, act: Act) -> None:
+def test_only_one_price_of_a_metal_can_be_approved(quarantined: HeldPrice, act: Act) -> None:
     other = HeldPrice.objects.create(
-        metal_id="gold", currency="INR", price=14000, source="b", quoted_at=held.quoted_at, held_at=held.held_at,
+        metal_id="gold", currency="INR", price=14000, source="b",
+        quoted_at=quarantined.quoted_at, held_at=quarantined.held_at,
         doubt="agreement",
     )  # fmt: skip
-    assert act(HELD, "approve", held.pk, other.pk) == ["Choose one price of each metal to approve."]
+    assert act(QUARANTINE, "approve", quarantined.pk, other.pk) == ["Choose one price of each metal to approve."]
     assert gold() == "13200 from a"
 
 
 @pytest.mark.parametrize("permissions", ["^view_", "(view_.*|change_(price|premium|providerstate))$"])
-def test_staff_without_the_permission_cannot_decide(held: HeldPrice, act: Act, permissions: str) -> None:
+def test_staff_without_the_permission_cannot_decide(quarantined: HeldPrice, act: Act, permissions: str) -> None:
     clerk = Client()
     clerk.force_login(user("clerk", is_staff=True, permissions=permissions))
-    assert clerk.get(HELD).status_code == 200
-    act(HELD, "approve", held.pk, by=clerk)
+    assert clerk.get(QUARANTINE).status_code == 200
+    act(QUARANTINE, "approve", quarantined.pk, by=clerk)
     assert HeldPrice.objects.get().decision == "pending"
 
 
 WAITING = "1 quarantined price\n  waits for your decision"
 
 
-def test_every_page_counts_pending_prices(held: HeldPrice, desk: Client, act: Act) -> None:
+def test_every_page_counts_pending_prices(quarantined: HeldPrice, desk: Client, act: Act) -> None:
     for address in ("/admin/", SOURCES, PREMIUMS):
         assert WAITING in desk.get(address).content.decode()
-    act(HELD, "reject", held.pk)
+    act(QUARANTINE, "reject", quarantined.pk)
     assert "your decision" not in desk.get("/admin/").content.decode()
 
 
-def test_only_staff_who_may_see_the_quarantine_see_its_count(held: HeldPrice, client: Client) -> None:
+def test_only_staff_who_may_see_the_quarantine_see_its_count(quarantined: HeldPrice, client: Client) -> None:
     assert "your decision" not in client.get("/admin/login/").content.decode()
     client.force_login(user("clerk", is_staff=True, permissions="_premium$"))
     assert "your decision" not in client.get("/admin/").content.decode()
@@ -452,7 +456,7 @@ def test_only_staff_who_may_see_the_quarantine_see_its_count(held: HeldPrice, cl
 def test_a_band_applies_when_it_is_saved_and_is_audited(world: World, save: Callable[..., Any], staff: User) -> None:
     assert saved(save(f"{BANDS}add/", metal="gold", currency="inr", lowest="13000", highest="13100"))
     world.refresh()
-    assert {held.doubt for held in HeldPrice.objects.all()} == {"band"}
+    assert {quarantined.doubt for quarantined in HeldPrice.objects.all()} == {"band"}
     assert SanityBand.history.get().history_user == staff
 
 
@@ -505,7 +509,7 @@ def test_a_premium_is_on_the_screen_when_the_request_ends(
     assert saved(response)
     assert said(response)[0] == "Now gold is 13,200.0000 × 1.04 = 13,728.0000 INR per gram."
     assert gold() == "13728 from a"
-    assert [quote.quote.price for tick in broadcasts.publications for quote in tick.quotes] == [13728]
+    assert [quote.quote.price for publication in broadcasts.publications for quote in publication.quotes] == [13728]
     assert Premium.history.get().history_user == staff
 
 
@@ -714,6 +718,6 @@ def test_the_config_names_those_that_are_fetched_in_order(world: World, client: 
     assert client.get("/api/v1/config/").json()["providers"] == ["c", "a"]
 
 
-def test_quarantined_prices_are_in_no_answer(held: HeldPrice, client: Client) -> None:
+def test_quarantined_prices_are_in_no_answer(quarantined: HeldPrice, client: Client) -> None:
     assert client.get("/api/v1/prices/gold/").json()["price"] == 13200
     assert LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE).price == 13200

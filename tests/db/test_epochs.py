@@ -26,13 +26,13 @@ MINUTE = dt.timedelta(minutes=1)
 
 
 @pytest.fixture
-def nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_web_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "publication", lambda publication: None)
     monkeypatch.setattr(publish, "reload", lambda: None)
 
 
 @pytest.fixture
-def sqlite(tmp_path: Path, first_start: Path, django_db_blocker: Any, nobody_is_told: None) -> Iterator[Path]:
+def sqlite(tmp_path: Path, first_start: Path, django_db_blocker: Any, without_web_processes: None) -> Iterator[Path]:
     """A database in a file with five publications of gold."""
     file = Path(shutil.copy(first_start, tmp_path))
     with in_place_of_sqlite(f"sqlite:///{file}"), django_db_blocker.unblock():
@@ -42,7 +42,7 @@ def sqlite(tmp_path: Path, first_start: Path, django_db_blocker: Any, nobody_is_
 
 
 @pytest.fixture(params=["sqlite", "on_postgresql"])
-def database(request: pytest.FixtureRequest, nobody_is_told: None) -> None:
+def database(request: pytest.FixtureRequest, without_web_processes: None) -> None:
     """A database with five publications of gold."""
     request.getfixturevalue(request.param)
     if request.param == "on_postgresql":
@@ -188,7 +188,7 @@ def test_a_file_that_takes_the_others_place_is_another_history(sqlite: Path, tmp
 
 
 def test_a_copy_of_a_database_and_a_table_that_was_read_in_are_other_histories(
-    postgresql: Cluster, on_postgresql: str, nobody_is_told: None, django_db_blocker: Any
+    postgresql: Cluster, on_postgresql: str, without_web_processes: None, django_db_blocker: Any
 ) -> None:
     before = publish_on(1)
     name = on_postgresql.rpartition("/")[2]
@@ -207,7 +207,7 @@ def test_a_copy_of_a_database_and_a_table_that_was_read_in_are_other_histories(
 
 
 def test_a_plain_role_may_read_where_its_database_lies(
-    postgresql: Cluster, on_postgresql: str, nobody_is_told: None
+    postgresql: Cluster, on_postgresql: str, without_web_processes: None
 ) -> None:
     before = publish_on(1)
     with psycopg.connect(on_postgresql, autocommit=True) as owner:

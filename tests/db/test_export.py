@@ -26,7 +26,7 @@ from tests.support.quotes import NOW, quote
 @pytest.fixture(autouse=True)
 def database(either_database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A seeded database, and a clock that stands."""
-    monkeypatch.setattr(publish, "publication", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda publication: None)
     with time_machine.travel(NOW, tick=False):
         yield
 

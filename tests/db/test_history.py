@@ -30,7 +30,7 @@ BEFORE, AFTER = NOW - 2 * DAY, NOW + 3 * DAY
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     """A database with metals and without any tick."""
-    monkeypatch.setattr(publish, "publication", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda publication: None)
     seed()
     forget_prices()
 

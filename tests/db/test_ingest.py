@@ -59,7 +59,7 @@ def all_numbers() -> list[int | None]:
     return list(Price.objects.order_by("seq").values_list("seq", flat=True).distinct())
 
 
-tell_web_processes = publish.publication
+send_publication = publish.publication
 
 
 @pytest.fixture(autouse=True)
@@ -211,7 +211,7 @@ def test_a_publication_that_goes_out_can_be_read_already(monkeypatch: pytest.Mon
 def test_redis_being_away_costs_no_price(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(publish, "publication", tell_web_processes)
+    monkeypatch.setattr(publish, "publication", send_publication)
     settings.CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",

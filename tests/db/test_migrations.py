@@ -95,9 +95,11 @@ def test_prices_from_before_candles_stay_and_new_ones_follow_them(old: None) -> 
 
     call_command("candles", "rebuild", "--metal", "gold", "--from", "2026-09-24", verbosity=0)
     seq = Head.current().seq  # seed has shown the other metals' fallbacks
-    tick = ingest.record([quote("gold", "13250", at=NOW + dt.timedelta(minutes=1))], now=NOW + dt.timedelta(minutes=1))
-    assert tick is not None
-    assert tick.seq == seq + 1
+    publication = ingest.record(
+        [quote("gold", "13250", at=NOW + dt.timedelta(minutes=1))], now=NOW + dt.timedelta(minutes=1)
+    )
+    assert publication is not None
+    assert publication.seq == seq + 1
     day = Candle.objects.get(metal="gold", lane="live", interval="1d", start__lte=NOW, start__gt=NOW - dt.timedelta(1))
     assert (day.open, day.high, day.close, day.ticks) == (Decimal(13260), Decimal(13260), Decimal(13250), 2)
 
@@ -136,7 +138,7 @@ def test_what_is_kept_is_not_taken_back_to_where_it_has_no_room(old: None) -> No
 
 @pytest.fixture
 def of_old(empty: None) -> Apps:
-    """The models of a database as it was before examples were told from staff's prices."""
+    """The models of a database as it was before examples differed from staff's prices."""
     call_command("migrate", "auth", verbosity=0)
     call_command("migrate", *BEFORE_EXAMPLES, verbosity=0)
     return MigrationLoader(connection).project_state(BEFORE_EXAMPLES).apps

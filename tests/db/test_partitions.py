@@ -191,7 +191,7 @@ def test_ingest_goes_on_while_months_come_and_go(
 ) -> None:
     """No tick waits, even for a month whose dropping waits itself, for a reader."""
     monkeypatch.setattr(partitions, "_LOCK_TIMEOUT", "60s")
-    monkeypatch.setattr(publish, "publication", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda publication: None)
     settings.TICKS_KEPT_FOR = NOW - moment(JULY)
     store(moment(JUNE), moment(SEPTEMBER))
     with psycopg.connect(on_postgresql) as reader:

@@ -577,7 +577,7 @@ def test_a_source_that_says_when_to_come_back_is_not_called_until_then(
     [drips(b"Content-Length: 90\r\n\r\n", b""), sends(b"\r\n" + b" " * (LARGEST_BODY + 1))],
     ids=["hangs", "is huge"],
 )
-def test_a_refusal_is_understood_though_its_body_cannot_be_read(
+def test_an_error_status_is_understood_though_its_body_cannot_be_read(
     source: Source, settings: Settings, body: Behaviour
 ) -> None:
     def refuse(connection: socket.socket, closing: threading.Event) -> None:

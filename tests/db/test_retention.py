@@ -32,7 +32,7 @@ SECOND = dt.timedelta(seconds=1)
 @pytest.fixture(autouse=True)
 def fresh(either_database: None, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """A database of each kind without any tick, which keeps them for a day."""
-    monkeypatch.setattr(publish, "publication", lambda tick: None)
+    monkeypatch.setattr(publish, "publication", lambda publication: None)
     seed()
     forget_prices()
     settings.TICKS_KEPT_FOR = DAY

@@ -247,7 +247,7 @@ def test_a_provider_whose_quota_is_used_up_is_left_alone_at_once(world: World) -
 # --- a quarantined price -------------------------------------------------------------------------------------------
 
 
-def test_for_a_price_that_is_held_the_next_source_is_fetched_which_may_confirm_it(world: World) -> None:
+def test_for_a_price_that_is_quarantined_the_next_source_is_fetched_which_may_confirm_it(world: World) -> None:
     world.refresh()
     world.says["a"] = PRICES | {Metal.GOLD: "14500"}
     world.says["b"] = {Metal.GOLD: "14510"}
@@ -263,7 +263,7 @@ def test_or_show_it_for_a_slip(world: World) -> None:
     assert world.gold() == "13200 from b"
 
 
-def test_a_slip_that_is_shown_for_one_again_and_again_is_told_and_listed_once_a_day(
+def test_a_slip_that_comes_again_and_again_is_logged_and_listed_once_a_day(
     world: World, log: Callable[[], list[str]]
 ) -> None:
     world.refresh()

@@ -50,8 +50,8 @@ def impatient(run_echo_server: Callable[..., EchoServer]) -> EchoServer:
 @pytest.mark.parametrize("length", [MAX_MESSAGE_BYTES + 1, 65535, 65536, 5_000_000, 2**62, 2**63 - 1])
 def test_a_frame_that_is_too_big_is_refused_by_its_header(caller: Peer, opcode: int, length: int) -> None:
     caller.open()
-    ending = caller.end(frame(opcode, b"", length=length))
-    assert (ending.code, ending.before) == (1009, [])
+    closed = caller.end(frame(opcode, b"", length=length))
+    assert (closed.code, closed.before) == (1009, [])
 
 
 def test_a_message_that_grows_too_big_by_fragments_is_refused_by_the_header_that_is_too_much(caller: Peer) -> None:
@@ -59,11 +59,13 @@ def test_a_message_that_grows_too_big_by_fragments_is_refused_by_the_header_that
     half = b"x" * (MAX_MESSAGE_BYTES // 2)
     caller.send(frame(TEXT, half, fin=False), frame(CONTINUATION, half, fin=False))
     assert caller.echo(frame(PING, b"not yet")).payload == b"not yet"
-    ending = caller.end(frame(CONTINUATION, b"", length=1))
-    assert (ending.code, ending.before) == (1009, [])
+    closed = caller.end(frame(CONTINUATION, b"", length=1))
+    assert (closed.code, closed.before) == (1009, [])
 
 
-def test_one_who_goes_on_sending_after_a_refusal_is_dropped_and_takes_no_memory(echo: EchoServer, caller: Peer) -> None:
+def test_one_who_goes_on_sending_after_a_rejection_is_dropped_and_takes_no_memory(
+    echo: EchoServer, caller: Peer
+) -> None:
     caller.open()
     before = echo.peak_memory
     caller.send(frame(BINARY, b"", length=2**40))
@@ -438,10 +440,10 @@ def test_thousands_of_subscribes_in_one_write_meet_the_rate_limit(
     strict = run_server(WS_RATE_LIMIT="10")
     with connect(strict.ws_url) as neighbour, Peer(strict.port) as peer:
         peer.open()
-        ending = peer.end(frame(TEXT, b'{"type":"subscribe","metals":["gold"]}') * 5000)
-        assert (ending.code, ending.reason, ending.orderly) == (1008, "Rate limit exceeded", True)
+        closed = peer.end(frame(TEXT, b'{"type":"subscribe","metals":["gold"]}') * 5000)
+        assert (closed.code, closed.reason, closed.orderly) == (1008, "Rate limit exceeded", True)
         # The first one is free.
-        assert sum(b'"subscribed"' in got.payload for got in ending.before) <= 11
+        assert sum(b'"subscribed"' in got.payload for got in closed.before) <= 11
         publication = strict.publish(gold=str(13000 + next_price()))
         assert publication is not None
         while json.loads(neighbour.recv(timeout=2)).get("seq") != publication.seq:

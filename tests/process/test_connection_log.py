@@ -60,15 +60,15 @@ def test_a_close_without_a_code_and_one_without_a_close_frame_are_told_apart(tal
 def test_an_error_of_the_protocol_is_told_with_message_code_and_type(talkative: Server) -> None:
     with Peer(talkative.port) as peer:
         peer.open()
-        ending = peer.end(frame(3, b"what is this?"))
-        assert ending.code == 1002
+        closed = peer.end(frame(3, b"what is this?"))
+        assert closed.code == 1002
         name = peer.name
     told(
         talkative,
         name,
         f"connection of {name}: opened",
-        f"connection error of {name}: error={ending.reason!r} code=1002 type=protocol",
-        f"connection of {name}: closed by the server, code=1002 reason={ending.reason!r}",
+        f"connection error of {name}: error={closed.reason!r} code=1002 type=protocol",
+        f"connection of {name}: closed by the server, code=1002 reason={closed.reason!r}",
     )
 
 

@@ -265,8 +265,8 @@ def test_5_a_frame_against_the_rules_fails_the_connection_and_nothing_after_it_i
     peer: Peer, broken: bytes, code: int
 ) -> None:
     assert peer.echo(frame(TEXT, b"first")) == Frame(TEXT, b"first")
-    ending = peer.end(broken, AFTER, frame(PING, b"after"))
-    assert (ending.code, ending.before) == (code, [])
+    closed = peer.end(broken, AFTER, frame(PING, b"after"))
+    assert (closed.code, closed.before) == (code, [])
 
 
 def test_5_what_follows_a_broken_frame_does_not_reach_the_application(echo: EchoServer, peer: Peer) -> None:
@@ -349,8 +349,8 @@ def test_5_4_control_frames_inside_a_message_are_answered_at_once_and_do_not_har
 
 
 def test_5_5_1_a_close_inside_a_message_closes(echo: EchoServer, peer: Peer) -> None:
-    ending = peer.end(frame(TEXT, b"half a message", fin=False), close_frame(1000))
-    assert (ending.code, ending.before) == (1000, [])
+    closed = peer.end(frame(TEXT, b"half a message", fin=False), close_frame(1000))
+    assert (closed.code, closed.before) == (1000, [])
     assert "half a message" not in heard(echo)
 
 
@@ -405,12 +405,12 @@ def test_5_6_text_is_utf_8_whole_and_split_at_every_byte(peer: Peer, text: str) 
 
 @pytest.mark.parametrize("invalid", INVALID)
 def test_8_1_text_that_is_not_utf_8_fails_the_connection(echo: EchoServer, peer: Peer, invalid: bytes) -> None:
-    ending = peer.end(frame(TEXT, b"ill-formed " + invalid), AFTER)
-    assert (ending.code, ending.before) == (1007, [])
+    closed = peer.end(frame(TEXT, b"ill-formed " + invalid), AFTER)
+    assert (closed.code, closed.before) == (1007, [])
     with Peer(echo.port) as other:
         other.open()
-        ending = other.end(fragments(TEXT, [b"ill-formed ", *[bytes([byte]) for byte in invalid], b""]), AFTER)
-    assert (ending.code, ending.before) == (1007, [])
+        closed = other.end(fragments(TEXT, [b"ill-formed ", *[bytes([byte]) for byte in invalid], b""]), AFTER)
+    assert (closed.code, closed.before) == (1007, [])
     assert not any("ill-formed" in text for text in heard(echo))
 
 
@@ -429,9 +429,9 @@ def test_5_5_1_a_close_is_answered_with_its_code_and_the_server_ends_tcp_at_once
 
 
 def test_5_5_1_an_empty_close_is_answered(peer: Peer) -> None:
-    ending = peer.end(close_frame(), reply=False)
-    assert ending.code in (None, 1000)
-    assert ending.orderly
+    closed = peer.end(close_frame(), reply=False)
+    assert closed.code in (None, 1000)
+    assert closed.orderly
 
 
 def test_5_5_a_close_may_have_125_bytes(peer: Peer) -> None:
@@ -453,16 +453,16 @@ def test_5_5_1_a_reason_that_is_not_utf_8_fails_the_connection(peer: Peer, inval
 
 
 def test_7_what_comes_after_a_close_is_discarded(echo: EchoServer, peer: Peer) -> None:
-    ending = peer.end(close_frame(1000), frame(TEXT, b"after a close"), frame(PING, b"?"), close_frame(1001))
-    assert (ending.code, ending.before) == (1000, [])
+    closed = peer.end(close_frame(1000), frame(TEXT, b"after a close"), frame(PING, b"?"), close_frame(1001))
+    assert (closed.code, closed.before) == (1000, [])
     assert "after a close" not in heard(echo)
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1008, 1009, 1011, 1012, 1013, 3000, 4999])
 def test_7_1_5_the_application_closes_with_its_code_and_reason(caller: Peer, code: int) -> None:
     caller.open(f"/close/{code}/until%20then")
-    ending = caller.end()
-    assert (ending.code, ending.reason, ending.before) == (code, "until then", [])
+    closed = caller.end()
+    assert (closed.code, closed.reason, closed.before) == (code, "until then", [])
 
 
 @pytest.mark.parametrize("code", [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535])
@@ -493,8 +493,8 @@ def test_7_1_1_the_server_ends_tcp_when_its_close_has_been_answered(caller: Peer
 
 def test_7_1_1_the_server_ends_tcp_in_order_so_that_nothing_it_sent_is_lost(caller: Peer) -> None:
     caller.open("/close/3000")
-    ending = caller.end()
-    assert (ending.code, ending.orderly) == (3000, True)
+    closed = caller.end()
+    assert (closed.code, closed.orderly) == (3000, True)
 
 
 def test_7_1_1_a_server_whose_close_is_not_answered_ends_tcp_by_itself(caller: Peer) -> None:

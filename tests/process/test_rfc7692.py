@@ -277,8 +277,8 @@ def test_5_no_other_compression_is_accepted(caller: Peer, name: str) -> None:
     ],
 )
 def test_6_1_the_bit_anywhere_but_on_a_messages_first_frame_fails_the_connection(peer: Peer, broken: bytes) -> None:
-    ending = peer.end(broken, frame(TEXT, b"after"))
-    assert (ending.code, ending.before) == (1002, [])
+    closed = peer.end(broken, frame(TEXT, b"after"))
+    assert (closed.code, closed.before) == (1002, [])
 
 
 @pytest.mark.parametrize("offer", [{}, {"sec_websocket_extensions": "permessage-deflate; unheard_of"}])
@@ -370,9 +370,9 @@ def test_7_1_1_2_no_context_is_kept_between_the_clients_messages(peer: Peer) -> 
 def test_7_2_2_what_cannot_be_inflated_fails_the_connection_and_is_not_given_to_the_application(
     peer: Peer, opcode: int, corrupt: bytes
 ) -> None:
-    ending = peer.end(frame(opcode, corrupt, rsv=RSV1), frame(TEXT, b"after"))
-    assert ending.code in (1002, 1007)
-    assert ending.before == []
+    closed = peer.end(frame(opcode, corrupt, rsv=RSV1), frame(TEXT, b"after"))
+    assert closed.code in (1002, 1007)
+    assert closed.before == []
 
 
 @pytest.mark.parametrize("invalid", [b"\xff", b"\xe2\x82", b"\xed\xa0\x80"])
@@ -449,8 +449,8 @@ def test_a_message_that_inflates_to_the_limit_is_taken_and_a_larger_one_is_too_b
 
     for content in (varied(MAX_MESSAGE_BYTES).encode(), b"x" * MAX_MESSAGE_BYTES):
         assert message(peer.echo(in_frames(deflated(content)))) == (TEXT, content)
-    ending = peer.end(in_frames(deflated(varied(MAX_MESSAGE_BYTES + 1).encode())))
-    assert (ending.code, ending.before) == (1009, [])
+    closed = peer.end(in_frames(deflated(varied(MAX_MESSAGE_BYTES + 1).encode())))
+    assert (closed.code, closed.before) == (1009, [])
 
 
 @pytest.mark.parametrize("frames", [1, 2, 100])
@@ -464,11 +464,11 @@ def test_a_bomb_is_too_big_and_takes_no_memory(echo: EchoServer, frames: int) ->
     for _ in range(2):
         with Peer(echo.port) as peer:
             peer.open(sec_websocket_extensions="permessage-deflate")
-            ending = peer.end(explosive, frame(TEXT, b"after"))
-            assert (ending.code, ending.before) == (1009, [])
+            closed = peer.end(explosive, frame(TEXT, b"after"))
+            assert (closed.code, closed.before) == (1009, [])
     assert echo.peak_memory - before < BOMB // 8
 
 
 def test_a_message_of_last_blocks_without_end_is_too_big(peer: Peer) -> None:
-    ending = peer.end(frame(TEXT, b"\x03\x00" * (MAX_MESSAGE_BYTES // 2 - 1) + b"\x00", rsv=RSV1))
-    assert (ending.code, ending.before) == (1009, [])
+    closed = peer.end(frame(TEXT, b"\x03\x00" * (MAX_MESSAGE_BYTES // 2 - 1) + b"\x00", rsv=RSV1))
+    assert (closed.code, closed.before) == (1009, [])

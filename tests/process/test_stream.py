@@ -171,7 +171,7 @@ def test_a_client_that_comes_back_gets_what_it_missed_in_one_update(server: Serv
     assert [change["direction"] for change in update["changes"]] == ["up", "down"]
 
 
-def test_a_metal_that_is_added_is_sent_even_to_a_client_that_has_seen_the_last_tick(
+def test_a_metal_that_is_added_is_sent_even_to_a_client_that_has_seen_the_last_publication(
     server: Server, client: ClientConnection
 ) -> None:
     exchange(client, type="subscribe", metals=["gold"])
@@ -279,7 +279,7 @@ def test_the_status_keeps_the_holidays_that_are_configured(run_server: Callable[
     assert dt.datetime.fromisoformat(status["nextChange"]) > now + dt.timedelta(days=9)
 
 
-def test_two_web_processes_send_the_same_ticks(server: Server, another: Server) -> None:
+def test_two_web_processes_send_the_same_publications(server: Server, another: Server) -> None:
     with connect(server.ws_url) as here, connect(another.ws_url) as there:
         receive(here, "status")
         receive(there, "status")
@@ -314,7 +314,7 @@ def test_a_stopped_web_process_leaves_no_traceback(another: Server) -> None:
     another.start()  # for the tests after this one
 
 
-def test_many_clients_are_all_told(server: Server) -> None:
+def test_many_clients_are_all_sent_an_update(server: Server) -> None:
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connect(server.ws_url)) for _ in range(50)]
         for client in clients:

@@ -120,9 +120,9 @@ def test_a_name_that_is_not_ours_brings_no_login_and_hides_nothing_that_all_may_
         anybody.open(**elsewhere)
         assert json.loads(anybody.receive().payload)["type"] == "priceUpdate"
         page.open(**elsewhere, cookie=f"sessionid={session}")
-        ending = page.end()
-        assert (ending.code, ending.reason) == UNAUTHORIZED
-        assert not any(b"priceUpdate" in got.payload for got in ending.before)
+        closed = page.end()
+        assert (closed.code, closed.reason) == UNAUTHORIZED
+        assert not any(b"priceUpdate" in got.payload for got in closed.before)
 
 
 def test_a_token_that_is_revoked_ends_its_open_connection_and_no_others(

@@ -21,7 +21,7 @@ KEY = base64.b64encode(bytes(range(16))).decode()
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # No answer takes so long; what is expected to take its time says so.
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 
 
 def accept_of(key: str) -> str:
@@ -128,7 +128,7 @@ class Peer:
         self._socket = socket.socket()
         if receive_buffer is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self._socket.settimeout(_PATIENCE)
+        self._socket.settimeout(_TIMEOUT)
         self._socket.connect(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
@@ -164,7 +164,7 @@ class Peer:
             while (left := deadline - time.monotonic()) > 0:
                 self._socket.settimeout(left)
                 self._socket.sendall(data)
-        self._socket.settimeout(_PATIENCE)
+        self._socket.settimeout(_TIMEOUT)
 
     @property
     def name(self) -> str:

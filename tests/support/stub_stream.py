@@ -19,7 +19,7 @@ from tests.support.product import ROOT
 
 STATIC_URL = "/static/streaming/"
 STATIC_FILES = ROOT / "streaming/static/streaming"
-PATIENCE = 10.0  # seconds for a browser to do what a test waits for
+TIMEOUT = 10.0  # seconds for a browser to do what a test waits for
 
 # A browser opens connections ahead of need and drops them: no news to a test's reader.
 quiet = logging.getLogger("tests.support.stub_stream")
@@ -75,7 +75,7 @@ class StubConnection:
 
     def _wait(self, condition: Callable[[], bool]) -> None:
         with self._news:
-            assert self._news.wait_for(condition, PATIENCE), f"in vain; the browser sent {self.received}"
+            assert self._news.wait_for(condition, TIMEOUT), f"in vain; the browser sent {self.received}"
 
 
 class StubStream:
@@ -126,7 +126,7 @@ class StubStream:
 
     def connection(self) -> StubConnection:
         """The next connection that a browser opens, waited for."""
-        return self._connections.get(timeout=PATIENCE)
+        return self._connections.get(timeout=TIMEOUT)
 
     def has_connection(self) -> bool:
         """Return True if a browser has opened another connection that the test has not taken."""

@@ -75,9 +75,9 @@ def test_an_answer_of_open_er_api_is_a_rate_of_its_time() -> None:
     ],
 )
 def test_what_is_no_rate_is_refused_with_the_reason(read: Callable[[Any], fx.Rate], answer: Any, detail: str) -> None:
-    with pytest.raises(TemporaryError) as refusal:
+    with pytest.raises(TemporaryError) as raised:
         read(answer)
-    assert detail in str(refusal.value)
+    assert detail in str(raised.value)
 
 
 def test_a_currency_that_nobody_knows_is_for_a_person_to_mend() -> None:
@@ -86,7 +86,7 @@ def test_a_currency_that_nobody_knows_is_for_a_person_to_mend() -> None:
 
 
 @given(damaged(ECB) | damaged(DAILY) | json_values)
-def test_whatever_comes_is_a_rate_or_a_refusal(answer: Any) -> None:
+def test_whatever_comes_is_a_rate_or_an_error(answer: Any) -> None:
     for read in (frankfurter, open_er_api):
         try:
             rate = read(answer)
@@ -218,9 +218,9 @@ def test_one_that_fails_is_told_in_a_line_and_the_next_is_fetched(
 def test_where_neither_has_a_rate_both_are_named_and_neither_is_called_again_at_once(providers: RateProviders) -> None:
     providers.fail("frankfurter")
     providers.fail("open_er_api", status=429)
-    words = "^no rate of USD in INR: frankfurter answers HTTP 503; open_er_api answers HTTP 429$"
+    detail = "^no rate of USD in INR: frankfurter answers HTTP 503; open_er_api answers HTTP 429$"
     for seconds in (0, 59):
-        with pytest.raises(TemporaryError, match=words):
+        with pytest.raises(TemporaryError, match=detail):
             rate_at(NOW + dt.timedelta(seconds=seconds))
     assert providers.calls == ["frankfurter", "open_er_api"]
     providers.answer(96)

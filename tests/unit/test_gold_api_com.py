@@ -133,9 +133,9 @@ def test_an_old_quote_is_one_still() -> None:
 def test_what_cannot_be_a_quote_is_refused_in_words(
     changed: dict[str, Any], kind: type[ProviderError], detail: str
 ) -> None:
-    with pytest.raises(kind) as refusal:
+    with pytest.raises(kind) as raised:
         parse(answer(**changed))
-    assert detail in str(refusal.value)
+    assert detail in str(raised.value)
 
 
 @pytest.mark.parametrize("given", [None, [], "XAU", Decimal(1), True, [answer()]])
@@ -150,11 +150,11 @@ def test_an_answer_that_is_no_object_is_refused(given: Any) -> None:
     ["x" * 200_000, "9" * 200_000, Decimal("9" * 200_000), "Ends here.\n2026-09-24 WARNING prices: all is well\r\n"],
     ids=["long text", "long number in a text", "long number", "two lines"],
 )
-def test_a_refusal_is_one_short_line(field: str, said: Any) -> None:
-    with pytest.raises(ProviderError) as refusal:
+def test_an_error_is_one_short_line(field: str, said: Any) -> None:
+    with pytest.raises(ProviderError) as raised:
         parse(answer(**{field: said}))
-    assert len(str(refusal.value)) < 250
-    assert len(str(refusal.value).splitlines()) == 1
+    assert len(str(raised.value)) < 250
+    assert len(str(raised.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("field", ["symbol", "currency", "error", "price", "updatedAt"])
@@ -178,7 +178,7 @@ likely_answers = st.fixed_dictionaries(
 
 
 @given(damaged(answer()) | likely_answers | json_values)
-def test_whatever_comes_is_a_quote_or_a_refusal_and_soon(given: Any) -> None:
+def test_whatever_comes_is_a_quote_or_an_error_and_soon(given: Any) -> None:
     started = time.monotonic()
     said: Quote | ProviderError
     try:

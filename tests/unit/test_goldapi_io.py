@@ -153,22 +153,22 @@ def test_what_cannot_be_a_quote_is_refused_in_words(
     answer = INR
     for path, value in with_this.items():
         answer = changed(answer, path, value) if path in answer else answer | {path: value}
-    with pytest.raises(kind) as refusal:
+    with pytest.raises(kind) as raised:
         parse(answer)
-    assert detail in str(refusal.value)
+    assert detail in str(raised.value)
 
 
 @pytest.mark.parametrize("field", ["metal", "currency", "error", "price", "timestamp"])
 @pytest.mark.parametrize("said", ["x" * 200_000, Decimal("9" * 200_000), "one\ntwo", nested(10_000)], ids=lambda _: "")
-def test_a_refusal_is_one_short_line(field: str, said: Any) -> None:
-    with pytest.raises(ProviderError) as refusal:
+def test_an_error_is_one_short_line(field: str, said: Any) -> None:
+    with pytest.raises(ProviderError) as raised:
         parse(INR | {field: said})
-    assert len(str(refusal.value)) < 250
-    assert len(str(refusal.value).splitlines()) == 1
+    assert len(str(raised.value)) < 250
+    assert len(str(raised.value).splitlines()) == 1
 
 
 @given(damaged(INR) | json_values)
-def test_whatever_comes_is_a_quote_or_a_refusal(answer: Any) -> None:
+def test_whatever_comes_is_a_quote_or_an_error(answer: Any) -> None:
     said: Quote | ProviderError
     try:
         said = parse(answer)

@@ -28,9 +28,9 @@ def read(text: str, zone: dt.tzinfo = INDIA) -> list[Any]:
 
 
 def detail(text: str) -> str:
-    with pytest.raises(CsvError) as refusal:
+    with pytest.raises(CsvError) as raised:
         read(text)
-    return str(refusal.value)
+    return str(raised.value)
 
 
 # --- round trips -----------------------------------------------------------------------------------------------------

@@ -453,7 +453,7 @@ async def test_a_client_that_missed_no_price_gets_those_that_turned_stale_while_
 
 
 @pytest.mark.parametrize(
-    "other", [replace(quote(price="9"), currency="USD"), quote(price="9", source="simulated")], ids=["currency", "lane"]
+    "other", [replace(quote(price="9"), currency="USD"), quote(price="9", source="simulated")], ids=["currency", "kind"]
 )
 async def test_publications_of_a_worker_with_other_settings_are_not_shown(
     rarely: World, client: Client, other: Quote

@@ -150,9 +150,9 @@ def test_each_code_is_of_its_kind(code: int, kind: type[ProviderError], write: t
     ],
 )
 def test_a_failure_is_told_with_the_providers_own_message(text: str, detail: str) -> None:
-    with pytest.raises(ProviderError) as refusal:
+    with pytest.raises(ProviderError) as raised:
         parse(decoded(text))
-    assert str(refusal.value) == detail
+    assert str(raised.value) == detail
 
 
 @pytest.mark.parametrize(
@@ -170,23 +170,23 @@ def test_a_failure_is_told_with_the_providers_own_message(text: str, detail: str
 def test_what_concerns_all_metals_is_refused_in_words(
     path: str, said: Any, kind: type[ProviderError], detail: str
 ) -> None:
-    with pytest.raises(kind) as refusal:
+    with pytest.raises(kind) as raised:
         parse(changed(INR, path, said))
-    assert detail in str(refusal.value)
+    assert detail in str(raised.value)
 
 
 @pytest.mark.parametrize("field", ["success", "base", "rates", "timestamp", "error", "error.statusCode"])
 @pytest.mark.parametrize("said", ["x" * 200_000, Decimal("9" * 200_000), "one\ntwo", nested(10_000)], ids=lambda _: "")
-def test_a_refusal_is_one_short_line(field: str, said: Any) -> None:
+def test_an_error_is_one_short_line(field: str, said: Any) -> None:
     failing = {"success": False, "error": {"statusCode": Decimal(101), "message": said}}
-    with pytest.raises(ProviderError) as refusal:
+    with pytest.raises(ProviderError) as raised:
         parse(changed(failing if field.startswith("error") else INR, field, said))
-    assert len(str(refusal.value)) < 250
-    assert len(str(refusal.value).splitlines()) == 1
+    assert len(str(raised.value)) < 250
+    assert len(str(raised.value).splitlines()) == 1
 
 
 @given(damaged(INR) | damaged(BY_RECIPROCALS) | json_values)
-def test_whatever_comes_is_quotes_or_a_refusal(answer: Any) -> None:
+def test_whatever_comes_is_quotes_or_an_error(answer: Any) -> None:
     try:
         found = parse(answer)
     except ProviderError as error:

@@ -274,7 +274,7 @@ def test_a_day_that_cannot_be_read_says_why_and_costs_no_other(path: str, said: 
 
 
 @given(data=st.data(), name=st.sampled_from(list(PARSERS)))
-def test_whatever_comes_is_quotes_or_a_refusal(data: st.DataObject, name: str) -> None:
+def test_whatever_comes_is_quotes_or_an_error(data: st.DataObject, name: str) -> None:
     of, answer = PARSERS[name]
     try:
         days = of(data.draw(damaged(answer) | json_values))
@@ -391,6 +391,6 @@ def test_a_no_data_day_is_told_whatever_the_status(archives: Archives, archive: 
 )
 def test_a_quota_that_has_ended_is_told_without_the_key(archives: Archives, archive: str, answer: Any) -> None:
     archives.answer, archives.status = answer, 429
-    with pytest.raises(QuotaError) as refusal:
+    with pytest.raises(QuotaError) as raised:
         fetch(archive)
-    assert "k3y-of-the-provider" not in str(refusal.value)
+    assert "k3y-of-the-provider" not in str(raised.value)

@@ -96,9 +96,9 @@ def test_a_platform_that_makes_no_sense_does_not_cost_the_others() -> None:
     ],
 )
 def test_what_cannot_be_a_quote_is_refused_in_words(answer: Any, detail: str) -> None:
-    with pytest.raises(TemporaryError) as refusal:
+    with pytest.raises(TemporaryError) as raised:
         parse(answer)
-    assert detail in str(refusal.value)
+    assert detail in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_what_cannot_be_a_quote_is_refused_in_words(answer: Any, detail: str) ->
     ],
 )
 def test_a_field_that_makes_no_sense_is_named(path: str, said: Any, detail: str) -> None:
-    with pytest.raises(TemporaryError) as refusal:
+    with pytest.raises(TemporaryError) as raised:
         parse(changed(changed(GOLD, "0.spreadProfilePrices.1", ...), path, said))
-    assert detail in str(refusal.value)
-    assert len(str(refusal.value)) < 250
+    assert detail in str(raised.value)
+    assert len(str(raised.value)) < 250
 
 
 @given(damaged(GOLD) | json_values, st.decimals(min_value="1e-17", max_value="1e17", allow_nan=False))
-def test_whatever_comes_is_a_quote_or_a_refusal(answer: Any, per_dollar: Decimal) -> None:
+def test_whatever_comes_is_a_quote_or_an_error(answer: Any, per_dollar: Decimal) -> None:
     said: Quote | ProviderError
     try:
         said = parse(answer, currency="INR", per_dollar=str(per_dollar))

@@ -11,7 +11,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_nothing_is_due_early_and_all_is_due_within_a_grain(steps: list[tuple[str, int, float]]) -> None:
+def test_nothing_is_due_early_and_all_is_due_within_the_resolution(steps: list[tuple[str, int, float]]) -> None:
     timers: TimerWheel[int] = TimerWheel(resolution=0.5)
     plain: dict[int, float] = {}
     now = 0.0
