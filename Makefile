@@ -27,7 +27,7 @@ demo: export REDIS_URL =
 demo: export PRICE_PROVIDERS = simulated
 demo: export CONSENSUS_SOURCES = 0
 demo: export PRICE_UPDATE_INTERVAL = 1000
-demo: setup ## the same with a simulated market, one tick a second, and a state folder of its own
+demo: setup ## the same with a simulated market, one publication a second, and a state folder of its own
 	@exec $(BIN)/python manage.py up --with-parent $$PPID
 
 # Byte code is kept, whatever the environment says: to compile the tests anew takes as long as to run half of them.

@@ -127,7 +127,7 @@ class FixedWindowCounter:
     def _transaction(self, client: Any, key: str, events: int = 1) -> Any:
         """One transaction: a window that ended between two commands would leave a count that never ends.
 
-        No count is less than 0: where its window has ended, an event that is taken back is the first of the next.
+        No count is less than 0: an event taken back after its window has ended begins the next window, with 0.
         """
         name, pipeline = self._name(key), client.pipeline()
         pipeline.set(name, max(-events, 0), px=self._span // dt.timedelta(milliseconds=1), nx=True)

@@ -170,8 +170,8 @@ def fetched_again(confirmed_at: dt.datetime, every: dt.timedelta) -> dt.datetime
 def next_slot(due: dt.datetime, now: dt.datetime, every: dt.timedelta) -> dt.datetime | None:
     """The slot after the one at `due`, if that one may be claimed at `now`; else None. Pure.
 
-    A task may come a quarter of an interval early. A slot further ahead than an early claim puts it dates from a longer
-    interval, and is ignored.
+    A task may come a quarter of an interval early. A slot further ahead than an early claim sets it is of a former,
+    longer interval, and is ignored.
     """
     early = every / 4
     if now < due - early and due <= now + every + early:

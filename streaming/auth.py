@@ -1,7 +1,7 @@
 """A client's identity: the credential that it presents at the handshake, and its validity while it is connected.
 
-A client that presents none costs nothing here: no query, no thread, no wait. Credentials are looked up many at once, in
-a storm of connects as in the sweep that finds those revoked, expired or logged out meanwhile.
+A client without a credential costs nothing here: no query, no thread, no wait. Credentials are looked up in batches:
+those of a storm of connects; and those of all connections, in a regular sweep that finds revoked and expired ones.
 """
 
 import asyncio

@@ -91,10 +91,10 @@ class Connection:
             since = None
         if since is not None:
             self.since, self._epoch = since, epoch
-            # It has never seen a metal that it adds, and no publication after `since` need have it.
+            # The client has never seen a metal that it adds, and no publication after `since` need include it.
             self._renew |= not metals <= self.metals
         elif self.since is not None:
-            # Moves that wait for an interval's end, a slow client or the next broadcast are of the metals so far.
+            # Waiting moves (for an interval's end, a slow client or the next broadcast) are of the metals so far.
             if missed := log.update(self.metals, self.since, self.candles):
                 self._answers += (missed.frame,)
             self.since = max(self.since, log.seq)
@@ -104,7 +104,7 @@ class Connection:
         self._due = True
         if candles is not None:
             self.candles = _same(candles)
-        # Nor need a publication have a price that turned stale while the client was away.
+        # Nor need one include a price that turned stale while the client was away.
         self._renew |= bool(self.metals & log.stale)
         if interval_ms is not None:
             # The interval that runs since the last update ends as if it had had its new length from the start.

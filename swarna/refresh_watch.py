@@ -18,8 +18,7 @@ logger = logging.getLogger(__name__)
 _CHECK_EVERY: Final = 5.0  # seconds
 # Seconds within which worker and beat may just be late.
 _SHORTEST_STANDSTILL: Final = 60.0
-# The longest refresh keeps others from beginning, in each of a worker's processes, until the worker ends it; the next
-# has so many seconds more.
+# Seconds for a refresh to begin after the longest ones, in all of a worker's processes, have reached their time limit.
 _TO_BEGIN: Final = 10.0
 
 

@@ -50,7 +50,7 @@ class MetricStore:
 
     @classmethod
     def in_folder(cls, folder: Path) -> "MetricStore":
-        """Take the lowest free number in the folder, for as long as this object lives; at most the process.
+        """Take the lowest free number in the folder, until this object is gone or the process ends.
 
         Raises OSError when the folder cannot be written, is full, or cannot be locked.
         """
@@ -111,7 +111,7 @@ class _AllProcesses:
     def _counts(self, file: Path) -> bool:
         kind, number = file.stem.split("_")[0], file.stem.split("_")[-1]
         try:
-            # A file that is being made is empty for a moment, and cannot be read then.
+            # A new file is empty for a moment, and cannot be read then.
             return file.stat().st_size > 0 and (kind != "gauge" or _is_locked(self._folder / f"{number}.lock"))
         except FileNotFoundError:
             return False  # a gauge of a process that has ended, whose number was just taken

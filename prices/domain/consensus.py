@@ -38,8 +38,8 @@ def decision(
 ) -> Agreement | None:
     """The agreement on one metal's quotes, at least one; None while the `missing` answers could overturn it.
 
-    They could if, with some price in each or in some of them, fewer than `minimum` sources would agree, or would agree
-    on a price further from this one than the strictest of the sources that agree now tolerates.
+    They could if, for any prices in them, fewer than `minimum` sources would agree, or the agreed price would be
+    further from this one than the strictest of the agreeing sources tolerates.
     """
     found = agreement(quotes, minimum=minimum, tolerance_percent=tolerance_percent)
     if not missing:

@@ -297,9 +297,9 @@ def _in_spans(
 def rebuild(series: Series, start: dt.datetime, end: dt.datetime, *, given_too: bool = False) -> Iterator[dt.datetime]:
     """Rebuild the candles of whole days, from the day of `start` to the day of `end`; yields the end of each day.
 
-    Minutes are made of ticks, if there are any (older ones may be gone), and longer candles of minutes, none of a part
-    of its ticks. Candles that a source gave whole stay, unless they are `given_too`. Publications go on meanwhile: each
-    step is a short transaction.
+    Minutes are made of ticks, if there are any (older ones may be gone), and longer candles of minutes; no candle is
+    made of only a part of its ticks. Candles that a source gave whole stay, unless they are `given_too`. Publications
+    go on meanwhile: each step is a short transaction.
     """
     local = zone()
     end = Interval.DAY.end(Interval.DAY.start(end, local), local)

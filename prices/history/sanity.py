@@ -51,8 +51,8 @@ Nearest: TypeAlias = Callable[[Any, dt.datetime], Point | None]
 
 @dataclass(slots=True)
 class _Sequence:
-    """The prices of one series so far. `reference` is the last believed one; `is_known`: the first one is a stored
-    price, not just the first price given.
+    """The prices of one series so far. `reference` is the last believed one; `is_known`: the first reference was a
+    stored price, not just the first price given.
     """
 
     reference: Point
@@ -75,7 +75,7 @@ class _Sequence:
         """The violations of the series."""
         if self.is_known or self.believed_count >= len(self.violating):
             return [_beside(point, reference) for point, reference in self.violating]
-        # Most prices are right, so the believed ones are wrong. Of most, again, some may be of another level.
+        # Most prices violate the rule: they are right, and the believed ones wrong. A third level may be among them.
         right = self.violating[0][0]
         most = _Sequence(right, is_known=False)
         for point, _ in self.violating:

@@ -269,7 +269,7 @@ class _Writer:
     def _has_newer(self, quote: Quote) -> bool:
         """Return True if the quote's source has given a newer one."""
         of_source = Price.objects.filter(metal=quote.metal, currency=quote.currency, source=quote.source)
-        # No price counts from before it was quoted: so the index on `at` ends the search.
+        # A price never counts from before it was quoted, so the condition on `at` lets the index end the search.
         return of_source.filter(at__gt=quote.quoted_at, quoted_at__gt=quote.quoted_at).exists()
 
     def _shown(self, metal: Metal) -> LatestPrice | None:
@@ -312,7 +312,7 @@ class _Writer:
             return _Prepared(candidate, outgoing, multiplier, self.now, figures, None)
         at = self._effective_from(quote, last) if confirms else self.now
         if confirms or day is None:
-            # A correction is of the quote's own moment, though a premium may have gone out since.
+            # A correction counts at the moment of the quote that it corrects, though a premium may have gone out since.
             moment = day.at if day and last and repeats(quote, last, self._arrival) else at
             spot = SpotQuote.of(quote, included=included_premium(quote))
             day = following(day, spot, moment, candle_store.zone())
@@ -338,7 +338,7 @@ class _Writer:
         return (before and before.figures) == (prepared.day and prepared.day.figures)
 
     def _confirm(self, rows: Iterable[LatestPrice | None]) -> None:
-        """Write down that sources have given the quotes of these rows again."""
+        """Record that sources have given the quotes of these rows again."""
         if repeated := [row.pk for row in rows if row]:
             confirmed = LatestPrice.objects.filter(pk__in=repeated)
             newest = Greatest("refresh", self._arrival.counts_as)

@@ -86,14 +86,14 @@ def _position(seen: Position | None) -> Position:
 def _was_put_back(head: Head, seen: Position) -> bool:
     """Return True if the database is an older copy of the one where `seen` was the position, even if it grew since."""
     if not seen.epoch or seen.epoch != head.epoch:
-        # An epoch superseded here draws no new one: processes that know different epochs would never agree.
+        # No new epoch for a superseded one: processes that know different epochs would draw new ones without end.
         return seen.epoch not in ("", *head.superseded.split())
     if seen.seq > head.seq:
         return True
     at = head.published_at
     if seen.seq < head.seq:
         at = Price.objects.filter(seq=seen.seq).values_list("published_at", flat=True).first()
-    # A publication that is kept no longer proves nothing.
+    # If the publication is no longer kept, nothing is known.
     return None not in (at, seen.published_at) and at != seen.published_at
 
 

@@ -191,5 +191,5 @@ def _gather(calls: Collection[Future[Any]], deadline: float) -> None:
 
 
 def _left(deadline: float) -> float:
-    """Seconds until the deadline, and a moment more for calls that keep it themselves."""
+    """Seconds until the deadline, plus a moment for calls that end by themselves at the deadline."""
     return max(0.0, deadline + 0.05 - time.monotonic())

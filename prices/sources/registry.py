@@ -57,7 +57,7 @@ def sources_to_fetch(now: dt.datetime) -> list[str]:
 def needed(now: dt.datetime) -> frozenset[str]:
     """The sources that are fetched from though their breaker is open, as too few others are left.
 
-    A breaker saves time for other sources, and here there are none.
+    A breaker only saves time for other sources, of which there are too few.
     """
     may = _available(now)
     trusted = [source for source in may if source.breaker.state(now) is not State.OPEN]

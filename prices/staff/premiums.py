@@ -97,7 +97,7 @@ class PremiumForm(AuditedForm):
     def _becomes(self, metal: ListedMetal, multiplier: Decimal, begins: dt.datetime) -> list[Decimal]:
         """The multipliers that would be current once this is saved: now and, if it begins later, from then on.
 
-        The one of now may be another premium's: a later one's, or the one before, if this one is postponed.
+        The current one may be another premium's: a later one's, or, if this one is postponed, the one's before it.
         """
         now = timezone.now()
         newest = _current(metal, now, without=[self.instance])

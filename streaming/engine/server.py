@@ -128,7 +128,7 @@ class PriceServer(Server):
             twisted_loop.add_signal_handler(number, self.stop)
         reactor.addSystemEventTrigger("before", "shutdown", self.kill_all_applications)
         reactor.callWhenRunning(self._start)
-        # Objects that exist by now stay: the collector need not visit them again.
+        # Objects that exist by now stay for good: spare the collector from visiting them.
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_COLLECTOR)

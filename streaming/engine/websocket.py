@@ -170,7 +170,7 @@ class PriceProtocol(WebSocketProtocol):
     def onOpen(self) -> None:
         if self._perMessageCompress is not None:
             self.sink.window_bits = self._perMessageCompress.server_max_window_bits
-            # Autobahn's own would keep 40 KB for the next message, and accept a message that was broken off.
+            # Autobahn's inflater would keep 40 KB for the next message, and accept a message that was broken off.
             self._perMessageCompress = self._inflation = _Inflation(self.server.limits.max_message_bytes)
         self.sink.is_open = self._was_open = True
         self._debug("WebSocket connection of %s: opened")

@@ -42,8 +42,8 @@ class Command(BaseCommand):
         parser.add_argument("--with-parent", type=int, metavar="PID", help="stop when this parent is gone")
 
     def handle(self, *args: Any, with_parent: int | None, **options: Any) -> None:
-        # Until the supervisor handles signals. The processes that run by then die with this one. An exception would
-        # not do: one that a signal raises may be lost in the code that it interrupts.
+        # Until the supervisor handles signals, exit at once: processes that run by then die with this one. An exception
+        # raised by a signal may be lost in the code that it interrupts.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, lambda *_: os._exit(0))
