@@ -1,4 +1,4 @@
-"""What all tests share. A test's folder is its tier, and marks it: `pytest -m "unit or db"` runs two of them.
+"""The fixtures of all tests. A test's folder is its tier, and marks it: `pytest -m "unit or db"` runs two of them.
 
 - unit: no database, no process
 - db: a database, a Valkey where one is needed, and this process alone
@@ -73,7 +73,7 @@ def static_files() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def months_and_clocks_forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What this process knows of months and of the database's clock is of one test: both go with it."""
+    """Forget, after each test, the months and the database's clock that this process knows."""
     monkeypatch.setattr(clock_watch, "watch", clock_watch.ClockWatch())
     yield
     partitions._known.clear()

@@ -104,7 +104,7 @@ class PriceServer(Server):
         self.timers: TimerWheel[PriceTransport] = TimerWheel(limits.timeout / 60)
         self.accept_throttle = AcceptThrottle()
         self.reserve = DescriptorReserve()
-        # A deadline is noticed up to two resolutions late: with this timeout, still within the limit.
+        # A timeout is noticed up to two resolutions late: this one is, even so, within the limit.
         self.idle_timeout = limits.timeout - 2 * self.timers.resolution
         self._listener = listener
         self._prepare = prepare

@@ -1,4 +1,4 @@
-"""Thousands of deadlines at the price of one timer. Sans-I/O."""
+"""Thousands of timeouts at the price of one timer. Sans-I/O."""
 
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -7,7 +7,7 @@ T = TypeVar("T", bound=Hashable)
 
 
 class TimerWheel(Generic[T]):
-    """Each item's next deadline, rounded up to `resolution` seconds: nothing is due early, nor later than that."""
+    """Each item's next timeout, rounded up to `resolution` seconds: nothing is due early, nor later than that."""
 
     def __init__(self, resolution: float) -> None:
         self.resolution = resolution
@@ -19,7 +19,7 @@ class TimerWheel(Generic[T]):
         return len(self._slot_of)
 
     def set(self, item: T, at: float) -> None:
-        """Make the item due at `at` (seconds of a clock), instead of its former deadline."""
+        """Make the item due at `at` (seconds of a clock), instead of at its former time."""
         self.discard(item)
         slot = max(int(at / self.resolution) + 1, self._done + 1)
         self._slots.setdefault(slot, set()).add(item)
@@ -35,7 +35,7 @@ class TimerWheel(Generic[T]):
                 del self._slots[slot]
 
     def due(self, now: float) -> list[T]:
-        """Remove and return the items whose deadline has come."""
+        """Remove and return the items that are due."""
         reached = int(now / self.resolution)
         due: list[T] = []
         for slot in sorted(slot for slot in self._slots if slot <= reached):

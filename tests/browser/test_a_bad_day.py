@@ -1,6 +1,6 @@
-"""A day on which no source answers, from the worker to the board: what every screen is told, and what history shows.
+"""A day on which no source answers, from the worker to the board: every screen, the API, and the history.
 
-The web process, the board and what is between them and the worker are real. Told are the time, and what sources say.
+The worker, the web process, the board and all between them are real; the test sets the time and the sources' answers.
 """
 
 import datetime as dt
@@ -35,8 +35,8 @@ OTHERS = [metal for metal in Metal if metal is not Metal.PALLADIUM]
 
 
 class Market:
-    """Two sources that move by a little all the time. From an hour on none answers for a day; and a step before that
-    they have no palladium: so one metal tells that the time was looked at, and the others that it is not theirs yet.
+    """Two sources that move by a little all the time. From an hour on, neither answers for a day. One step before
+    that they lack palladium, so that its fallback is due a step before those of the others.
     """
 
     def __init__(self, clock: Path) -> None:
@@ -49,11 +49,11 @@ class Market:
         return NOW + self.passed
 
     def pass_by(self, time: dt.timedelta) -> None:
-        """Let time pass, for whoever goes by the clock too."""
+        """Let time pass, also for the processes that read the clock's file."""
         self.passed += time
-        told = self.clock.with_suffix(".new")
-        told.write_text(self.now.isoformat())
-        told.replace(self.clock)  # at once, for whoever is reading it
+        draft = self.clock.with_suffix(".new")
+        draft.write_text(self.now.isoformat())
+        draft.replace(self.clock)  # at once, for a process that is reading it
 
     def fetch(self, metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Metal, Quote]:
         if HOUR <= self.passed < HOUR + DAY:
@@ -80,7 +80,7 @@ class Board:
             self.statuses.append(message)
 
     def shows(self, mark: str, *metals: str) -> None:
-        """Wait until it does."""
+        """Wait until these metals' cards have this mark."""
         for metal in metals:
             expect(self._page.locator(f'.card[data-metal="{metal}"] .marks')).to_have_text(mark)
 
@@ -88,7 +88,7 @@ class Board:
         expect(self._page.locator("#notices strong")).to_have_text([*headlines])
 
     def spells(self, metal: str) -> list[tuple[str, dt.timedelta]]:
-        """What it was told of a metal, and since when each time."""
+        """The feeds of a metal in these statuses, each with the time since the start when it began."""
         feeds = [(each["metals"][metal], dt.datetime.fromisoformat(each["timestamp"])) for each in self.statuses]
         return [(feed, next(spell)[1] - NOW) for feed, spell in itertools.groupby(feeds, key=lambda each: each[0])]
 
@@ -113,7 +113,7 @@ def server(run_server: Callable[..., Server], market: Market) -> Server:
     return server
 
 
-def test_a_day_without_sources_is_told_on_every_screen_ends_by_itself_and_is_in_the_history(
+def test_a_day_without_sources_shows_on_every_screen_ends_by_itself_and_is_in_the_history(
     server: Server, market: Market, page: Page
 ) -> None:
     def let_pass(until: dt.timedelta) -> None:
@@ -170,6 +170,6 @@ def test_a_day_without_sources_is_told_on_every_screen_ends_by_itself_and_is_in_
 
 
 def rest(server: Server, what: str, **asked: Any) -> list[dict[str, Any]]:
-    """What the API has of gold."""
+    """The API's rows of gold."""
     answer = requests.get(f"{server.http_url}/api/v1/prices/gold/{what}/", params=asked, timeout=10)
     return list(answer.json()["data"])

@@ -44,7 +44,7 @@ def quarantined(server: Server) -> None:
 
 
 def assert_each_row_is_a_card(phone: Page) -> None:
-    """Nothing reaches beyond the screen, and each cell has its column's label."""
+    """Expect each row as a card: no wider than the screen, and each cell with its column's label."""
     right_edges = "[...document.querySelectorAll('body *')].map((each) => each.getBoundingClientRect().right)"
     assert phone.evaluate(f"Math.max(...{right_edges})") <= WIDTH
     labels = "(cells) => cells.map((cell) => getComputedStyle(cell, '::before').content.slice(1, -1))"

@@ -1,4 +1,4 @@
-"""What pages may load and do, by the browser's own word: no page of ours breaks its policy."""
+"""The policies of pages, as the browser enforces them: no page of ours breaks its own."""
 
 import datetime as dt
 from collections.abc import Iterator

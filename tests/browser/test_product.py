@@ -75,7 +75,7 @@ class Product:
         wait_until(lambda: answers(f"{self.http_url}/healthz"), "the product to answer", 30)
 
     def manage(self, *arguments: str) -> str:
-        """What another command of this installation prints."""
+        """The output of another command of this installation."""
         environment = os.environ | self.settings | {"DJANGO_SUPERUSER_PASSWORD": "opensesame"}
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],

@@ -1,4 +1,4 @@
-"""What README tells to type works, beside a demo as `make demo` starts it in a checkout of its own."""
+"""README's commands work, beside a demo as `make demo` starts it in a checkout of its own."""
 
 import os
 import re

@@ -250,7 +250,7 @@ def test_an_edited_fallback_is_shown_at_once_where_another_machine_showed_the_la
 
 
 def says_healthy() -> bool:
-    """Whether `manage.py healthy refreshes` exits with 0."""
+    """Return True if `manage.py healthy refreshes` exits with 0."""
     try:
         call_command("healthy", "refreshes")
     except CommandError:

@@ -144,7 +144,7 @@ def two(rounds: Callable[[str], Rounds]) -> Rounds:
 
 
 def quarantined() -> list[tuple[str, str]]:
-    """Whose prices wait for staff, and how many times `SPOT` they are."""
+    """The sources with pending prices, and these as multiples of `SPOT`."""
     waiting = HeldPrice.pending().filter(metal="gold").order_by("source")
     return [(each.source, f"{each.price / SPOT:.2f}") for each in waiting]
 

@@ -1,4 +1,4 @@
-"""Who a client is: what counts as a credential, and what happens to those whose credentials cease to hold."""
+"""A client's identity: its credentials, and the end of clients with credentials that become invalid."""
 
 import asyncio
 import datetime as dt
@@ -314,7 +314,7 @@ class Accounts:
                 await asyncio.sleep(0.01)
 
     def connection(self, name: str) -> End:
-        """What ends a connection of this name."""
+        """A function that ends the connection of this name."""
 
         async def end(close: Close) -> None:
             assert close is Close.UNAUTHORIZED

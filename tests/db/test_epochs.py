@@ -59,7 +59,7 @@ def publish_on(count: int, minute: int = 0) -> Position:
 
 
 def put_back(seq: int) -> None:
-    """What a snapshot of the disk does: the database is as it was after a publication, and lies where it lay."""
+    """Restore a snapshot of the disk: the database is as it was after a publication, and lies where it lay."""
     last = Price.objects.get(seq=seq)
     Price.objects.filter(seq__gt=seq).delete()
     Head.objects.update(seq=seq, published_at=last.published_at)

@@ -374,7 +374,7 @@ NO_FIGURES = dict.fromkeys(("bid", "ask", "open_price", "high_price", "low_price
 
 
 @pytest.mark.parametrize(("api", "fault"), TABLE)
-def test_a_fault_is_of_its_kind_is_told_and_passes_on_to_the_next_source(
+def test_a_fault_is_of_its_kind_is_logged_and_passes_on_to_the_next_source(
     api: ProviderApi,
     fault: Fault,
     market: Market,
@@ -550,11 +550,11 @@ def test_a_key_that_a_provider_repeats_to_us_is_seen_nowhere(
     refresh_at(NOW)
     lines = [TokenlessFormatter("%(name)s %(message)s").format(record) for record in caplog.records]
     assert any(f"{api.name} gave no fresh price" in line for line in lines)
-    told = [str(error) for error in errors[api.name].values()]
+    details = [str(error) for error in errors[api.name].values()]
     state = ProviderState.objects.get(name=api.name).last_error
     page = boss.get("/admin/prices/providerstate/")
     assert page.status_code == 200
-    for text in (*lines, *told, state, page.content.decode()):
+    for text in (*lines, *details, state, page.content.decode()):
         assert "not-a-real-key" not in text.lower()
         assert "0123456789" not in text
 

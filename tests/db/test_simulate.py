@@ -20,7 +20,7 @@ committed = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Publication, int]]:
-    """What is published, and when."""
+    """The publications, and when each goes out."""
     publications: list[tuple[Publication, int]] = []
     monkeypatch.setattr(
         publish, "publication", lambda publication: publications.append((publication, time.monotonic_ns()))

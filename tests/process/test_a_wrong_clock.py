@@ -16,10 +16,10 @@ from tests.support.world import forget_prices
 def test_a_price_does_not_stay_fresh_because_the_clock_was_put_back(
     run_server: Callable[..., Server], tmp_path: Path
 ) -> None:
-    told = tmp_path / "clock"
-    told.write_text(NOW.isoformat())
+    clock_file = tmp_path / "clock"
+    clock_file.write_text(NOW.isoformat())
     server = run_server(
-        DJANGO_SETTINGS_MODULE="tests.support.clock_from_file", CLOCK_FILE=str(told), FRESHNESS_LIMIT="2s"
+        DJANGO_SETTINGS_MODULE="tests.support.clock_from_file", CLOCK_FILE=str(clock_file), FRESHNESS_LIMIT="2s"
     )
 
     def ask(path: str) -> Any:
@@ -32,7 +32,7 @@ def test_a_price_does_not_stay_fresh_because_the_clock_was_put_back(
     server.do(forget_prices)
     server.publish(gold="13000", quoted_at=NOW)
     wait_until(lambda: is_stale() is False, "the price")
-    told.write_text((NOW - dt.timedelta(hours=1)).isoformat())
+    clock_file.write_text((NOW - dt.timedelta(hours=1)).isoformat())
     wait_until(is_stale, "the price to be stale")
     ready = ask("/readyz")
     assert ready.status_code == 503

@@ -384,7 +384,7 @@ def next_price() -> int:
 
 
 def answers(peer: Peer, *sent: Any) -> list[dict[str, Any]]:
-    """What the stream answers to these messages, from the first `error`, `subscribed` or `pong` on, one for each."""
+    """The stream's answers to these messages, from the first `error`, `subscribed` or `pong` on, one for each."""
     peer.send(*[frame(TEXT, one if isinstance(one, bytes) else json.dumps(one).encode()) for one in sent])
     got: list[dict[str, Any]] = []
     while len(got) < len(sent):

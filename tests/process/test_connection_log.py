@@ -1,4 +1,4 @@
-"""What LOG_LEVEL=DEBUG tells of each connection of a real web process, and what is counted of one that ends."""
+"""The log lines of each connection of a real web process under LOG_LEVEL=DEBUG, and the counts when one ends."""
 
 import re
 from collections.abc import Callable
@@ -23,19 +23,19 @@ def talkative(run_server: Callable[..., Server]) -> Server:
     return server
 
 
-def told(server: Server, peer: str, *lines: str) -> None:
+def logged(server: Server, peer: str, *lines: str) -> None:
     """The process logs these lines of the connection, in this order, with nothing of it between them."""
     of_it = re.compile(rf" DEBUG streaming\.[\w.]+: WebSocket (.*{re.escape(peer)}.*)$", re.MULTILINE)
     wait_until(lambda: len(of_it.findall(server.output)) >= len(lines), f"so many lines of {peer}")
     assert of_it.findall(server.output) == list(lines)
 
 
-def test_opening_and_closing_are_told_with_peer_code_and_reason(talkative: Server) -> None:
+def test_opening_and_closing_are_logged_with_peer_code_and_reason(talkative: Server) -> None:
     with connect(talkative.ws_url) as client:
         receive(client, "priceUpdate")
         peer = f"127.0.0.1:{client.socket.getsockname()[1]}"
         client.close(4001, "see you\nINFO all is well")
-    told(
+    logged(
         talkative,
         peer,
         f"connection of {peer}: opened",
@@ -43,7 +43,7 @@ def test_opening_and_closing_are_told_with_peer_code_and_reason(talkative: Serve
     )
 
 
-def test_a_close_without_a_code_and_one_without_a_close_frame_are_told_apart(talkative: Server) -> None:
+def test_a_close_without_a_code_and_one_without_a_close_frame_are_logged_apart(talkative: Server) -> None:
     for words, how in (
         (close_frame(), "by the client, code=1005 reason=''"),
         (b"", "without a close frame, code=1006 reason=''"),
@@ -54,16 +54,16 @@ def test_a_close_without_a_code_and_one_without_a_close_frame_are_told_apart(tal
             peer.finish()
             peer.end()
             name = peer.name
-        told(talkative, name, f"connection of {name}: opened", f"connection of {name}: closed {how}")
+        logged(talkative, name, f"connection of {name}: opened", f"connection of {name}: closed {how}")
 
 
-def test_an_error_of_the_protocol_is_told_with_message_code_and_type(talkative: Server) -> None:
+def test_an_error_of_the_protocol_is_logged_with_message_code_and_type(talkative: Server) -> None:
     with Peer(talkative.port) as peer:
         peer.open()
         closed = peer.end(frame(3, b"what is this?"))
         assert closed.code == 1002
         name = peer.name
-    told(
+    logged(
         talkative,
         name,
         f"connection of {name}: opened",
@@ -72,13 +72,13 @@ def test_an_error_of_the_protocol_is_told_with_message_code_and_type(talkative: 
     )
 
 
-def test_a_reset_is_told_as_an_error(talkative: Server) -> None:
+def test_a_reset_is_logged_as_an_error(talkative: Server) -> None:
     with Peer(talkative.port) as peer:
         peer.open()
         name = peer.name
         peer.reset()
     message = "Connection to the other side was lost in a non-clean fashion."
-    told(
+    logged(
         talkative,
         name,
         f"connection of {name}: opened",
@@ -87,28 +87,28 @@ def test_a_reset_is_told_as_an_error(talkative: Server) -> None:
     )
 
 
-def test_a_handshake_that_is_turned_away_is_told_with_its_status(talkative: Server) -> None:
+def test_a_handshake_that_is_turned_away_is_logged_with_its_status(talkative: Server) -> None:
     with Peer(talkative.port) as peer:
         assert peer.shake(request(path="/elsewhere")).status == 403
         name = peer.name
-    told(talkative, name, f"handshake of {name} refused: 403 'Access denied'")
+    logged(talkative, name, f"handshake of {name} refused: 403 'Access denied'")
 
 
-def test_a_handshake_that_http_has_no_place_for_is_told_too(talkative: Server) -> None:
+def test_a_handshake_that_http_has_no_place_for_is_logged_too(talkative: Server) -> None:
     with Peer(talkative.port) as peer:
         assert peer.shake(request(version="HTTP/1.0")).status == 400
         name = peer.name
     words = "A WebSocket handshake is HTTP/1.1, with one Host and without a body"
-    told(talkative, name, f"handshake of {name} refused: 400 {words!r}")
+    logged(talkative, name, f"handshake of {name} refused: 400 {words!r}")
 
 
-def test_a_client_that_is_dropped_for_its_silence_is_told_with_that(talkative: Server) -> None:
+def test_a_client_that_is_dropped_for_its_silence_is_logged_with_that(talkative: Server) -> None:
     with Peer(talkative.port) as peer:
         peer.open()
         assert peer.ends_within(10)
         name = peer.name
     opened = f"connection of {name}: opened"
-    told(talkative, name, opened, f"connection of {name}: closed without a close frame, code=1006 reason='silent'")
+    logged(talkative, name, opened, f"connection of {name}: closed without a close frame, code=1006 reason='silent'")
 
 
 def received(server: Server) -> dict[str, float]:
@@ -136,7 +136,7 @@ def test_a_message_that_ends_its_connection_is_counted_as_received(talkative: Se
     )
 
 
-def test_by_default_nobody_is_told_of_single_connections(server: Server) -> None:
+def test_by_default_single_connections_are_not_logged(server: Server) -> None:
     with connect(server.ws_url) as client:
         exchange(client, type="ping")
     with Peer(server.port) as peer:

@@ -43,7 +43,7 @@ print(json.dumps(said))
 
 
 def messages(folder: Path, *commands: str, **environment: str) -> dict[str, str]:
-    """What each command ends with: a text is printed to standard error, and the exit code is 1."""
+    """The message with which each command ends: printed to standard error, and with exit code 1."""
     (folder / "ticks.csv").write_text("metal,at,price\ngold,2026-09-24T08:00:00Z,13221.39\n")
     ran = subprocess.run(
         [sys.executable, "-c", _MANAGE, json.dumps({command: COMMANDS[command] for command in commands})],

@@ -1,4 +1,4 @@
-"""What the state folder keeps: the embedded Valkey's address while it runs, and the secret."""
+"""The content of the state folder: the embedded Valkey's address while it runs, and the secret."""
 
 import stat
 import subprocess

@@ -64,7 +64,7 @@ def test_a_service_without_it_makes_web_processes_read_the_database(server: Serv
 
 
 async def _heard(server: Server, folder: Path) -> dict[str, str]:
-    """What comes to the web processes' group while the documented program runs, in a folder without Swarna."""
+    """The messages to the web processes' group while the documented program runs, in a folder without Swarna."""
     layer = RedisPubSubChannelLayer(hosts=[settings.REDIS_URL], prefix=settings.REDIS_PREFIX)
     channel = await layer.new_channel()
     await layer.group_add(publish.GROUP, channel)

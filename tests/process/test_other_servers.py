@@ -106,7 +106,7 @@ def test_a_client_that_leaves_while_it_is_sent_to_is_no_matter(elsewhere: Server
 
 
 def tells(server: Server, told: tuple[int, str], code: int, reason: str) -> bool:
-    """Whether a close says what it can there: stock Daphne sends no reason, and of the codes below 3000 only 1000."""
+    """Return True if a close is as it can be there: of stock Daphne without a reason, and below 3000 only 1000."""
     if {"daphne", "runserver"} & set(server.command):
         return told[0] == 1000 or 3000 <= told[0] <= 4999
     return told == (code, reason)

@@ -33,7 +33,7 @@ MINUTE = dt.timedelta(minutes=1)
 
 
 class Answer:
-    """What was answered: status, headers, and the body as it came."""
+    """An answer: status, headers, and the body as it came."""
 
     def __init__(self, response: Any) -> None:
         self.status: int = response.status
@@ -63,7 +63,7 @@ class Shop(Server):
                 return Answer(error)
 
     def is_unchanged(self, path: str) -> bool:
-        """Whether who has the answer already is told so."""
+        """Return True if a client that has the answer already gets a 304."""
         again = self.ask(path, If_None_Match=self.ask(path).headers["ETag"])
         return again.status == 304 and again.body == b""
 

@@ -42,7 +42,7 @@ def peer(caller: Peer) -> Peer:
 
 
 def heard(echo: EchoServer) -> list[str]:
-    """What the application was given so far."""
+    """The messages that the application was given so far."""
     with connect(echo.ws_url + "heard", compression=None) as client:
         messages: list[str] = json.loads(client.recv(timeout=5))
         return messages

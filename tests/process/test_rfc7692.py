@@ -43,7 +43,7 @@ BOMB = 16 * 1024 * 1024
 
 
 class Agreed(NamedTuple):
-    """What the server answered to an offer; None for a parameter that it did not name."""
+    """The server's answer to an offer; None for a parameter that it did not name."""
 
     server_no_context_takeover: bool
     client_no_context_takeover: bool
@@ -87,7 +87,7 @@ def deflated(data: bytes, bits: int = 15, *, level: int = 6, strategy: int = zli
 
 
 def inflated(payload: bytes, bits: int = 15) -> bytes:
-    """What a compressed message says (7.2.2), by an inflater that has no context and no more window than `bits`.
+    """The content of a compressed message (7.2.2), by an inflater with no context and no more window than `bits`.
 
     zlib looks further back than its window within what one call puts out: so it may put out one byte a call.
     """

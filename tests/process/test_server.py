@@ -1,4 +1,4 @@
-"""What streaming/engine/server.py does for everybody when many come at once."""
+"""streaming/engine/server.py under many connections at once."""
 
 import resource
 import subprocess

@@ -38,7 +38,7 @@ class Counting:
         return answer
 
     def scrape(self) -> dict[str, float]:
-        """What it shows of all: `name{label="value"}`, without those that are 0."""
+        """Its metrics of all processes: `name{label="value"}`, without those that are 0."""
         return {
             sample.name + "".join(f'{{{name}="{value}"}}' for name, value in sample.labels.items()): sample.value
             for family in text_string_to_metric_families(self.does("scrape"))

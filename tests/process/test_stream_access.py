@@ -1,4 +1,4 @@
-"""Who may use the stream of a real web process, how much of it, and for how long: tokens, logins, rates, places."""
+"""Access to the stream of a real web process, and its limits: tokens, logins, rates, connections."""
 
 import contextlib
 import itertools
@@ -189,7 +189,7 @@ def narrow(run_server: Callable[..., Server]) -> Server:
     return server
 
 
-def test_one_address_has_so_many_places_and_a_proxys_clients_are_told_apart(narrow: Server) -> None:
+def test_one_address_has_so_many_connections_and_a_proxys_clients_are_told_apart(narrow: Server) -> None:
     def from_(address: str) -> ClientConnection:
         return connect(narrow.ws_url, additional_headers={"X-Forwarded-For": f"203.0.113.99, {address}"})
 

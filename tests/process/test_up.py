@@ -56,7 +56,7 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
 
 
 def said(process: Process, pattern: str, times: int = 1, seconds: float = 15) -> list[str]:
-    """What a process has printed that fits the pattern, as soon as there is so much of it."""
+    """The parts of a process's output that match the pattern, as soon as there are so many."""
 
     def check() -> list[str]:
         found = re.findall(pattern, process.output, re.MULTILINE)
@@ -71,7 +71,7 @@ def pid_of(process: Process, name: str, start: int = 1) -> int:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process still does anything; one that is only waiting to be reaped does not."""
+    """Return True if a process still runs; one that only waits to be reaped does not."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

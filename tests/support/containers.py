@@ -1,4 +1,4 @@
-"""What Dockerfile and docker-compose.yml say; `OURS` are the services that run Swarna itself."""
+"""The content of Dockerfile and docker-compose.yml; `OURS` are the services that run Swarna itself."""
 
 from typing import Any
 

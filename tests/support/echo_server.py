@@ -70,7 +70,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def accepted(path: list[str], receive: Any, send: Any) -> None:
-    """What an accepted connection at this path does."""
+    """Run an accepted connection, as its path says."""
     match path:
         case ["raise-later"]:
             raise DeliberateError("as the test wanted")

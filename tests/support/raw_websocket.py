@@ -245,7 +245,7 @@ class Peer:
         return CloseReason(code, body[2:].decode(), frames, orderly)
 
     def ends_within(self, seconds: float) -> bool:
-        """Whether TCP ends within this time, whatever comes before; a hanging peer sends nothing meanwhile."""
+        """Return True if TCP ends within this time, whatever comes before; a hanging peer sends nothing meanwhile."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self._socket.settimeout(left)
@@ -259,7 +259,7 @@ class Peer:
         return False
 
     def is_reset_within(self, seconds: float) -> bool:
-        """Whether the server resets TCP within this time, while nothing is read."""
+        """Return True if the server resets TCP within this time, while nothing is read."""
         poll = select.poll()
         poll.register(self._socket, 0)  # errors are told of without being asked for
         return bool(poll.poll(seconds * 1000))

@@ -17,14 +17,14 @@ def read(text: str) -> dict[tuple[str, str], float]:
 
 
 def metrics(server: Server) -> dict[str, float]:
-    """All of them that are not 0: `name{label="value"}`."""
+    """All samples that are not 0: `name{label="value"}`."""
     with urllib.request.urlopen(f"{server.http_url}/metrics", timeout=10) as response:
         lines = [line.split() for line in response.read().decode().splitlines() if not line.startswith("#")]
     return {name: float(number) for name, number in lines if float(number)}
 
 
 def by_label(server: Server, name: str) -> dict[str, float]:
-    """Those of one name, by the value of their label."""
+    """The samples of one name, by the value of their label."""
     return {key.split('"')[1]: number for key, number in metrics(server).items() if key.startswith(f"{name}{{")}
 
 

@@ -1,4 +1,4 @@
-"""Whose connection it is, whatever the headers say."""
+"""A client's address, whatever its headers say."""
 
 import ipaddress
 

@@ -89,7 +89,7 @@ def publishing(meter_binary: tuple[Path, bool]) -> Serve:
 
 
 async def settled(meter: Meter) -> dict[str, Any]:
-    """What was counted, once nothing more comes; the server goes on meanwhile."""
+    """The counts, once nothing more comes; the server goes on meanwhile."""
     return await asyncio.to_thread(meter.settled)
 
 

@@ -1,4 +1,4 @@
-"""What several sources agree on, and when that is decided."""
+"""The price on which several sources agree, and when it is decided."""
 
 import datetime as dt
 import itertools
@@ -19,7 +19,7 @@ ONE = dict.fromkeys("abcdef", Decimal(1))
 
 
 def quotes_of(*prices: str) -> list[Quote]:
-    """What sources a, b, c, … say, each a minute before the one before it."""
+    """Quotes of sources a, b, c, …, each a minute older than the one before it."""
     return [
         quote(price=price, source=source, at=NOW - position * MINUTE)
         for position, (source, price) in enumerate(zip("abcdef", prices, strict=False))
@@ -27,12 +27,12 @@ def quotes_of(*prices: str) -> list[Quote]:
 
 
 def agreed(*prices: str, minimum: int = 2, tolerance: str = "1") -> Agreement:
-    """What sources a, b, c, … agree on."""
+    """The agreement of sources a, b, c, …"""
     return agreement(quotes_of(*prices), minimum=minimum, tolerance_percent=lambda source: Decimal(tolerance))
 
 
 def decide(*prices: str, missing: int) -> Agreement | None:
-    """What is decided where so many answers are missing and two sources have to agree."""
+    """The decision while so many answers are missing, if two sources have to agree."""
     return decision(quotes_of(*prices), missing=missing, minimum=2, tolerance_percent=ONE.__getitem__)
 
 

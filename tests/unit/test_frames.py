@@ -16,7 +16,7 @@ from streaming.engine.frames import BINARY, Frame, framed
 
 
 def parsed(data: bytes, extensions: list[Any] | None = None) -> Parsed:
-    """What an independent client makes of exactly these bytes."""
+    """The frame that an independent client reads from exactly these bytes."""
     reader = StreamReader()
     reader.feed_data(data)
     reader.feed_eof()

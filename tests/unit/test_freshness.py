@@ -25,26 +25,26 @@ def received(of: Quote, seq: int = 1) -> Quoted:
 
 
 class Process:
-    """What one process holds of gold, and its two clocks."""
+    """One process's quote of gold, and its two clocks."""
 
     def __init__(self, of: Quote, wall: dt.datetime = NOW) -> None:
         self.freshness = Freshness(Calendar())
         self.latest = {"gold": received(of)}
         self.wall, self.passed = wall, dt.timedelta(0)
-        self.look()
+        self.check()
 
     def goes_on(self, span: dt.timedelta) -> None:
         self.wall += span
         self.passed += span
 
-    def look(self) -> str:
-        """What gold is now."""
+    def check(self) -> str:
+        """Update the freshness of gold, and return it."""
         outdated = self.freshness.outdated(self.latest, Reading(self.wall, self.passed.total_seconds()), LIMIT)
         return "stale" if "gold" in outdated.stale else "past" if "gold" in outdated.past else "live"
 
     def after(self, span: dt.timedelta) -> str:
         self.goes_on(span)
-        return self.look()
+        return self.check()
 
 
 @pytest.mark.parametrize("back", [dt.timedelta(seconds=40), HOUR, 5.5 * HOUR, dt.timedelta(days=400)])
@@ -69,17 +69,17 @@ def test_a_clock_that_is_put_forward_makes_a_price_stale_and_put_right_again_the
 def test_a_quote_of_the_future_counts_from_when_it_came() -> None:
     gold = Process(quote(at=NOW))
     gold.latest["gold"] = received(quote(at=NOW + HOUR), seq=2)
-    gold.look()
+    gold.check()
     assert gold.after(5 * MINUTE) == "live"
     assert gold.after(dt.timedelta(seconds=1)) == "stale"
 
 
 def test_a_process_that_was_started_after_the_clock_was_put_back_takes_no_price_of_before_for_fresh() -> None:
     gold = Process(quote(at=NOW - 30 * MINUTE), wall=NOW - HOUR)
-    assert gold.look() == "stale"
+    assert gold.check() == "stale"
     assert gold.after(MINUTE) == "stale"
     gold.latest["gold"] = received(quote(at=NOW + 5 * MINUTE), seq=2)  # its source has spoken, by a clock that is right
-    assert gold.look() == "live"
+    assert gold.check() == "live"
 
 
 def test_when_the_clock_is_put_right_such_a_process_knows_how_old_a_price_of_before_is() -> None:

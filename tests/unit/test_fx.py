@@ -205,7 +205,7 @@ def test_many_who_need_a_rate_at_once_share_one_call(providers: RateProviders) -
     assert providers.calls == ["frankfurter"]
 
 
-def test_one_that_fails_is_told_in_a_line_and_the_next_is_fetched(
+def test_one_that_fails_is_logged_in_a_line_and_the_next_is_fetched(
     providers: RateProviders, caplog: pytest.LogCaptureFixture
 ) -> None:
     providers.fail("frankfurter")

@@ -1,4 +1,4 @@
-"""What gold-api.com says, and what is made of it when it says something else."""
+"""The parser of gold-api.com's answers, with good and bad ones."""
 
 import datetime as dt
 import json

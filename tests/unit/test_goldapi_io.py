@@ -1,4 +1,4 @@
-"""What goldapi.io says, and what is made of it when it says something else."""
+"""The parser of goldapi.io's answers, with good and bad ones."""
 
 import datetime as dt
 from decimal import Decimal

@@ -90,8 +90,8 @@ class World:
     async def remember(self, position: Position) -> None:
         self.remembered.append(position)
 
-    async def two_looks(self) -> None:
-        """Wait until the database has been looked into twice: the first look may have begun before now."""
+    async def two_readings(self) -> None:
+        """Wait until the database has been read twice: the first reading may have begun before now."""
         seen = self.loads
         async with asyncio.timeout(8):
             while self.loads < seen + 2:
@@ -538,12 +538,12 @@ async def test_a_database_that_was_put_back_is_no_fault_of_the_subscription(
     for price in ("101", "102"):
         await world.bring(world.write(quote(price=price)))
         await client.next("priceUpdate")
-    await world.two_looks()
+    await world.two_readings()
     world.epoch = "second"
     world.publications[:] = [published(1, quote(price="50"))]
     await world.bring(world.publications[0])
     await client.next("priceUpdate")
-    await world.two_looks()
+    await world.two_readings()
     assert not caplog.records
 
 
@@ -729,7 +729,7 @@ async def test_a_price_of_the_close_stays_fresh_over_the_weekend_and_ages_from_t
     stale: dict[dt.datetime, Any] = {}
     for now in (CLOSES + dt.timedelta(days=1), OPENS, OPENS + 3 * MINUTE, OPENS + 4 * MINUTE):
         rarely.now = now
-        # A look at the time, and a client that comes then.
+        # A check of freshness, and a client that comes then.
         await rarely.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
         await rarely.bring(rarely.write(quote("silver", price=str(len(stale) + 1), at=now)))
         while (message := await client.next("priceUpdate"))["seq"] < rarely.publications[-1].seq:
@@ -765,7 +765,7 @@ async def test_a_closed_market_keeps_nothing_fresh_that_is_not_its_own(
 
 
 async def resumed(client: Client, since: int, epoch: str | None) -> dict[str, Any]:
-    """What a client is sent that comes back like this."""
+    """The messages to a client that comes back like this."""
     await client.hub.feed.wait_for_seq(since, epoch)
     client.connection.subscribe(EVERY_METAL, since, epoch=epoch)
     client.connection.answer(b'{"type": "subscribed"}')

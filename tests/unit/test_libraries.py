@@ -1,4 +1,4 @@
-"""What we reach into of Daphne, Autobahn and Twisted: one that changes there is named here, not found by a user."""
+"""The internals of Daphne, Autobahn and Twisted that we build on: a change of one is found here, not by a user."""
 
 import importlib.util
 import inspect

@@ -1,4 +1,4 @@
-"""What metalpriceapi.com says, and what is made of it when it says something else."""
+"""The parser of metalpriceapi.com's answers, with good and bad ones."""
 
 import datetime as dt
 from decimal import Decimal
@@ -149,7 +149,7 @@ def test_each_code_is_of_its_kind(code: int, kind: type[ProviderError], write: t
         ("[]", "answers with a list where an object was expected"),
     ],
 )
-def test_a_failure_is_told_with_the_providers_own_message(text: str, detail: str) -> None:
+def test_a_failure_has_the_providers_own_message(text: str, detail: str) -> None:
     with pytest.raises(ProviderError) as raised:
         parse(decoded(text))
     assert str(raised.value) == detail

@@ -1,4 +1,4 @@
-"""What the stream's metrics count, in one process and in memory; test_shared_metrics.py has several."""
+"""The stream's metrics, in one process and in memory; test_shared_metrics.py has several."""
 
 import asyncio
 import os

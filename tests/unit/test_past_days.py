@@ -369,7 +369,9 @@ def test_each_archive_is_fetched_as_it_documents(
         ("metalpriceapi_ohlc", {"success": False, "error": {"statusCode": 300, "message": "No results."}}),
     ],
 )
-def test_a_no_data_day_is_told_whatever_the_status(archives: Archives, archive: str, answer: Any, status: int) -> None:
+def test_a_no_data_day_is_recognised_whatever_the_status(
+    archives: Archives, archive: str, answer: Any, status: int
+) -> None:
     archives.answer, archives.status = answer, status
     with pytest.raises(NoDataError):
         fetch(archive)
@@ -389,7 +391,7 @@ def test_a_no_data_day_is_told_whatever_the_status(archives: Archives, archive: 
         ),
     ],
 )
-def test_a_quota_that_has_ended_is_told_without_the_key(archives: Archives, archive: str, answer: Any) -> None:
+def test_a_quota_that_has_ended_is_reported_without_the_key(archives: Archives, archive: str, answer: Any) -> None:
     archives.answer, archives.status = answer, 429
     with pytest.raises(QuotaError) as raised:
         fetch(archive)

@@ -1,4 +1,4 @@
-"""What a price is: units, purity, what a quote refuses, and what has changed since the day before."""
+"""Quotes: units and purities, amounts that are rejected, and the change since the day before."""
 
 import datetime as dt
 from decimal import Decimal

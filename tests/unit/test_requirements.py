@@ -1,4 +1,4 @@
-"""What is imported is named in requirements*.in, and all of it is pinned with hashes in requirements*.txt."""
+"""Every imported package is named in requirements*.in, and all are pinned with hashes in requirements*.txt."""
 
 import ast
 import re

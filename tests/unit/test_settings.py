@@ -371,7 +371,7 @@ def test_a_malformed_variable_has_its_default_until_it_is_mended(load: Callable[
 
 
 def said_by_checks() -> list[str]:
-    """What `manage.py check` would say of these settings, each with its id and its hint."""
+    """The messages of `manage.py check` about these settings, each with its id and its hint."""
     return [str(said) for said in run_checks()]
 
 

@@ -1,4 +1,4 @@
-"""What Swissquote's public quotes say, and what is made of them when they say something else."""
+"""The parser of Swissquote's answers, with good and bad ones."""
 
 import datetime as dt
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What others wrote and we carry is exactly what they published."""
+"""Vendored files are exactly as their authors published them."""
 
 import hashlib
 
