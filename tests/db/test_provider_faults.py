@@ -227,7 +227,7 @@ def cut_short(api: ProviderApi, market: Market) -> Answer:
 
 
 NO_AMOUNT = "which is not a positive number that an amount can be"
-PRICE = "(price|gold|INRXAU|XAU|bid|ask)"
+PRICE = f"({'|'.join(path.rpartition('.')[2] for api in PROVIDER_APIS.values() for path in api.price)})"
 FAULTS = {
     "403 in HTML": Fault(html(403), PermanentError, "answers HTTP 403"),
     "429 in HTML": Fault(html(429), TemporaryError, "answers HTTP 429"),

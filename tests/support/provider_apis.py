@@ -207,8 +207,8 @@ Answer: TypeAlias = Callable[[Request], Response]
 
 
 def symbol_of(request: Request) -> str:
-    """The symbol in an address; gold's where there is none."""
-    return next((part for part in request.path.split("/") if part in NAMES), "XAU")
+    """The symbol in a path or a query; gold's where there is none."""
+    return next((part for part in (*request.path.split("/"), *request.args.values()) if part in NAMES), "XAU")
 
 
 def in_json(answer: Any, status: int = 200) -> Response:
