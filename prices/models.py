@@ -167,7 +167,7 @@ class Head(models.Model):
 
     @classmethod
     def _read(cls, clause: str = "") -> "Head | None":
-        """The row; without its epoch where that was drawn in another database."""
+        """Read the row; its epoch is empty if it was drawn in another database."""
         place, values = database_identity.identity("prices_head")
         columns = sql.columns(cls, epoch=f"CASE WHEN place = {place} THEN epoch ELSE '' END")
         heads = sql.run(cls, f"SELECT {columns} FROM prices_head {clause}", values)  # noqa: S608  (names)

@@ -192,7 +192,7 @@ class Traffic:
         self._unsent = 0  # frames that were made, and not sent to anybody yet
 
     def report(self) -> None:
-        """Report messages that were sent beside broadcasts."""
+        """Report the messages sent since the last `take`: answers, which belong to no broadcast."""
         if self.messages:
             sent, shared, size = self.take()
             self._metrics.sent(sent, shared=shared, bytes=size)

@@ -126,7 +126,7 @@ def quota(text: str) -> Quota | None:
 
 
 def market_calendar(text: str) -> Calendar:
-    """Parse the market's holidays, New York dates with commas between, into its calendar; an empty text has none."""
+    """Parse the market's holidays, New York dates with commas between, into its calendar; empty: no holidays."""
     try:
         return Calendar.parse(text)
     except ValueError as error:

@@ -86,13 +86,13 @@ class Counted:
 
 
 def effective(ticks: Iterable[Counted]) -> list[Counted]:
-    """The ticks that count, in the order of their moments: of a source's at one moment, the one recorded last."""
+    """The ticks that count, by moment: of a source's ticks at one moment, only the one recorded last."""
     by_key = {(tick.source, tick.at): tick for tick in sorted(ticks, key=lambda tick: tick.order)}
     return sorted(by_key.values(), key=lambda tick: (tick.at, tick.order))
 
 
 def fold(ticks: Iterable[Counted], interval: Interval, zone: dt.tzinfo) -> Iterator[Candle]:
-    """The candles of ticks in the order that `effective` gives, oldest first."""
+    """Make candles, oldest first, from ticks as `effective` sorts them."""
     made: Candle | None = None
     end = _EPOCH
     for tick in ticks:

@@ -9,7 +9,7 @@ _WRITTEN = re.compile(r"([1-9]\d{0,8})\s*/\s*(day|month)")
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """`calls` in each `period`, `day` or `month`, which begin at midnight UTC."""
+    """At most `calls` in each `period`, a `day` or a `month`; both begin at midnight UTC."""
 
     calls: int
     period: str

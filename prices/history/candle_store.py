@@ -367,9 +367,9 @@ def _with_ticks(given: candles.Candle, ticks: candles.Candle, slips: Collection[
 
 
 def _longer_candles(series: Series, start: dt.datetime, end: dt.datetime, local: ZoneInfo) -> list[candles.Candle]:
-    """The longer candles that begin in a day, and those that the day begins in: an hour may hold midnight.
+    """Make the candles longer than a minute that overlap a day, an hour across its midnight included.
 
-    Deletes those that have no minute left, which were made for another time zone.
+    Deletes stored ones that have no minutes: they were made for another time zone.
     """
     begin = start - _HOUR
     minutes = [row.value() for row in series.kept(Interval.MINUTE, begin, end + _HOUR)]

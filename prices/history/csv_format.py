@@ -55,7 +55,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One line of candles. Amounts per gram."""
+    """One line of a file of candles: one candle, its amounts per gram."""
 
     metal: Metal
     interval: Interval

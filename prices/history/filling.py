@@ -58,7 +58,7 @@ def validator(premiums: PremiumHistory) -> Validator:
 
 
 def write_bars(series: Series, bars: Iterable[Bar], source: str, *, replace: bool, now: dt.datetime) -> int:
-    """Write candles that a source gives whole, where there are none or they are to be replaced; returns how many."""
+    """Write whole candles of a source where none are, or where they are to be replaced; returns the number written."""
     with transaction.atomic():
         Head.locked()
         return series.add((_candle(bar, now) for bar in bars), source, replace=replace)

@@ -72,7 +72,7 @@ class Validator:
         return False
 
     def quarantine_disagreement(self, quotes: Sequence[Quote]) -> None:
-        """Quarantine each quote of one metal of which too few agree, for staff to choose from."""
+        """Quarantine each quote of a metal on which too few sources agree, for staff to choose one."""
         spots = [before_premium(quote) for quote in quotes]
         said = ", ".join(f"{spot.source} {spot.price:,}" for spot in spots)
         detail = f"fewer than {settings.CONSENSUS_SOURCES} fresh sources agree: {said}"[:_LONGEST_DETAIL]

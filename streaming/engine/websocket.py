@@ -195,7 +195,7 @@ class PriceProtocol(WebSocketProtocol):
     # --- log lines of LOG_LEVEL=DEBUG --------------------------------------------------------------------------------
 
     def _debug(self, message: str, *values: object) -> None:
-        """Log a message, whose first value is the peer; at other levels at no cost to thousands of connections."""
+        """Log a message, whose first value is the peer. At levels above DEBUG this costs next to nothing."""
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(message, self.transport.peer, *values)
 
