@@ -39,7 +39,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class EmbeddedValkey:
-    """A server for a supervisor to start; started again, it keeps its port and password."""
+    """A Valkey server that a supervisor starts. A restarted one keeps its port and password."""
 
     folder: Path
     port: int = field(default_factory=free_port)

@@ -29,10 +29,10 @@ def last_confirmed(now: dt.datetime) -> dict[str, dt.datetime]:
 
 
 def unconfirmed_since(now: dt.datetime) -> dict[str, dt.datetime]:
-    """The latest possible time, by the present clock, of the last confirmation of each metal that ever had one.
+    """The latest time, by the present clock, at which each metal may last have been confirmed; without unconfirmed ones.
 
-    A clock that was put ahead makes it no earlier. Where another machine confirmed the metal, it is when this process
-    first read of it.
+    A clock that was put ahead since then does not make it longer ago. A confirmation by another machine counts from the
+    time at which this process first read it.
     """
     return {metal: min(_known(metal, given, now), now) for metal, given in LatestPrice.confirmations().items()}
 

@@ -70,7 +70,7 @@ def _available(now: dt.datetime) -> list[ProviderState]:
 
 
 def _needed(may: list[ProviderState], trusted: list[ProviderState]) -> list[ProviderState]:
-    """As many of the other sources, in order, as the trusted ones lack to be enough."""
+    """As many of the other sources, in order, as are missing beside the trusted ones."""
     lacking = max(settings.CONSENSUS_SOURCES, 1) - len(trusted)
     return [source for source in may if source not in trusted][: max(lacking, 0)]
 
