@@ -29,7 +29,7 @@ def last_confirmed(now: dt.datetime) -> dict[str, dt.datetime]:
 
 
 def unconfirmed_since(now: dt.datetime) -> dict[str, dt.datetime]:
-    """The latest time, by the present clock, at which each metal may last have been confirmed; without unconfirmed ones.
+    """The latest time, by the present clock, at which each metal may last have been confirmed, if it ever was.
 
     A clock that was put ahead since then does not make it longer ago. A confirmation by another machine counts from the
     time at which this process first read it.
