@@ -96,7 +96,7 @@ def _seconds(count: Count, limit: _Limit) -> int:
     """Seconds until the next attempt. Logs only the first rejection of a window, to keep the log short."""
     seconds = math.ceil(count.seconds_left) or 1
     if count.number == limit.most + 1:
-        said = "%d wrong passwords within a minute: none is checked %s for %d s"
+        said = "%d wrong passwords within a minute: no password is checked %s for %d s"
         logger.warning(said, limit.most, limit.subject, seconds)
     return seconds
 

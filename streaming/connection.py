@@ -62,9 +62,9 @@ class Connection:
         # Few, and mostly none: then all connections share one tuple, and reading it costs no cache line each.
         self._answers: tuple[Frame, ...] = ()
         self._status: Frame | None = None
-        # Whether it needs the state though none of its metals has a new quote.
+        # True if it needs the state even without a new quote of its metals.
         self._renew = False
-        # Whether an update may go out now, rather than with the next broadcast.
+        # True if an update may go out now, rather than with the next broadcast.
         self._due = True
         # Seconds between updates, or 0 for all of them; and when the next one may go, by the loop's clock.
         self._interval = 0.0

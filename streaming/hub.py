@@ -102,7 +102,7 @@ class Hub:
                 await self.feed.has_read.wait()
         except TimeoutError:
             logger.error(
-                "the database was not read within %d s: clients are taken all the same, and told that prices are stale",
+                "the database was not read within %d s: clients are accepted all the same, and see stale prices",
                 within,
             )
 
@@ -113,7 +113,7 @@ class Hub:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
-    # --- what the feed and the clock bring ----------------------------------------------------------------------------
+    # --- changes by the feed and by the clock -------------------------------------------------------------------------
 
     def begin_epoch(self, epoch: str) -> None:
         for connection in self.connections:

@@ -62,7 +62,7 @@ class Metrics:
         # Since this process began; Prometheus' counters may have begun before.
         self._active = self._total = self._messages_in = self._messages_out = 0
         self._faults = dict.fromkeys(Fault, 0)
-        # What a scrape shows: all processes of the folder.
+        # The metrics that a scrape shows: of all processes of the folder.
         self.registry: Final = store.everyone
         with store.making() as registry:
             counter = partial(Counter, registry=registry)

@@ -142,7 +142,7 @@ def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> Pub
 
 
 def reload() -> None:
-    """Make every web process read the database again: what is listed, or how long a quote is fresh, has changed.
+    """Make every web process read the database again, after a change of the listed metals or the freshness limit.
 
     Call it after the commit.
     """

@@ -55,7 +55,7 @@ class DescriptorReserve:
             self._is_short = True
             logger.error(
                 "no file descriptor for another connection: this process may open %d files, and keeps %d back for its "
-                "own work and for health. Until others end, new connections are told to come again. Raise its limit "
+                "own work and for health. Until others end, new connections are refused. Raise its limit "
                 "(ulimit -n, LimitNOFILE of systemd, ulimits of Docker), or let more processes serve",
                 self._files,
                 self._kept,

@@ -1,6 +1,6 @@
 """A day on which no source answers, from the worker to the board: every screen, the API, and the history.
 
-The worker, the web process, the board and all between them are real; the test sets the time and the sources' answers.
+The web process, the board, and all between the worker and these are real; the test sets the time and the answers.
 """
 
 import datetime as dt

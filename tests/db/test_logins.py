@@ -217,7 +217,8 @@ def test_a_lock_out_is_logged_once_and_without_the_password(asha: User, caplog: 
     fail(by_page, 15, username="asha\nroot: come in")
     (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("accounts")]
     assert re.fullmatch(
-        r"10 wrong passwords within a minute: none is checked for 'asha\\nroot: come in' from 192\.0\.2\.1 for \d+ s",
+        "10 wrong passwords within a minute: no password is checked "
+        r"for 'asha\\nroot: come in' from 192\.0\.2\.1 for \d+ s",
         line,
     )
 

@@ -35,4 +35,4 @@ async def test_a_database_that_is_away_is_waited_for_no_longer_than_that_and_it_
     world.broken = True
     async with asyncio.timeout(5):
         await world.hub.first_reading(within=0.2)
-    assert "clients are taken all the same" in caplog.text
+    assert "clients are accepted all the same" in caplog.text

@@ -32,7 +32,7 @@ const GRAMS = new Map([
 ]);
 
 /**
- * Parts of fine metal in parts of alloy. 999 is what the trade calls fine, the metal that prices are quoted for.
+ * Parts of fine metal in parts of alloy. The trade calls 999 fine: prices are quoted for it.
  * @type {Map<Purity, Fraction>}
  */
 const FINE = new Map([
@@ -98,7 +98,7 @@ function difference({ change, price, previousClose }, measure) {
 }
 
 /**
- * The converted price in steps of what is published: 0.0001.
+ * The converted price, as a number of published steps of 0.0001.
  * @param {number|string} price
  * @param {Measure} [measure]
  */
