@@ -46,6 +46,12 @@ class _PagesView(StrictView):
 
     renderer_classes = [NumberRenderer, CsvRenderer]
 
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Choose JSON for OPTIONS, whose answer describes the endpoint: it has no rows for a table."""
+        if request.method == "OPTIONS":
+            return NumberRenderer(), NumberRenderer.media_type
+        return super().perform_content_negotiation(request, force)
+
     def page(self, about: Mapping[str, Any], data: Sequence[Any], following: Mapping[str, str] | None) -> Response:
         """Answer with a page. `following` holds the parameters of the next page, if there is one, whose address is in
         `next`, and in the `Link` header for CSV.

@@ -144,6 +144,13 @@ def test_a_table_says_the_same(client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [HISTORY, CANDLES, CHANGES])
+def test_a_description_is_json_where_a_table_is_requested(client: Client, path: str) -> None:
+    for response in (client.options(f"{path}?format=csv"), client.options(path, headers={"Accept": "text/csv"})):
+        assert (response.status_code, response["Content-Type"]) == (200, "application/json")
+        assert response.json()["renders"] == ["application/json", "text/csv"]
+
+
+@pytest.mark.parametrize("path", [HISTORY, CANDLES, CHANGES])
 def test_history_is_revalidated_as_it_may_be_corrected(client: Client, path: str) -> None:
     over = {"to": "2026-09-24T12:00:00Z"}
     first = client.get(path, over)
