@@ -1,4 +1,4 @@
-"""`python -m bench`: what `make bench` and `make soak` run."""
+"""`python -m bench`, which `make bench` and `make soak` run."""
 
 import argparse
 import contextlib

@@ -202,7 +202,7 @@ class Swarna(Server):
         return self._publisher("manage.py", "simulate", f"--interval-ms={interval_ms}", f"--count={count}", "--stamps")
 
     def refreshing(self, interval_ms: int, count: int) -> Publishing:
-        """Like `publishing`, by refreshes from a source. bench/source.py says what follows the stamps."""
+        """Like `publishing`, by refreshes from a source. bench/source.py describes the output after the stamps."""
         return self._publisher("-m", "bench.source", str(count), str(interval_ms))
 
 

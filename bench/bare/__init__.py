@@ -1,1 +1,1 @@
-"""A view that does nothing but answer, on our server and without middleware: what REST is measured against."""
+"""A view that only answers, on our server and without middleware: the measure for REST."""

@@ -74,7 +74,7 @@ def log_in(page: Page, server: Server) -> None:
 
 
 def violations(page: Page) -> list[str]:
-    """Watch what the page's policy, or the browser's own, keeps it from from now on."""
+    """Record, from now on, each action that the page's policy or the browser's own forbids."""
     seen: list[str] = []
     page.expose_function("violated", lambda what: seen.append(what))
     page.add_init_script(

@@ -1,4 +1,4 @@
-"""A page whose script does not load says so, and what to do: it does not look as if it were only slow."""
+"""A page without its script says so, with a remedy: it does not look as if it were only slow."""
 
 import re
 

@@ -26,7 +26,7 @@ PER_GRAM = {"XAU": 13200, "XAG": 165, "XPT": 4900, "XPD": 4300}
 
 
 class Market:
-    """gold-api.com as far as we use it, in a real HTTP server: what it quotes can be changed, and it can go away."""
+    """gold-api.com as far as we use it, in a real HTTP server: its quotes can be changed, and it can go away."""
 
     def __init__(self, server: HTTPServer) -> None:
         self.url = server.url_for("").rstrip("/")

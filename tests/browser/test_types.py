@@ -1,4 +1,4 @@
-"""The client library's JSDoc types what it hands out: README's calls pass TypeScript, and what is misspelt does not."""
+"""The client library's JSDoc types: README's calls pass TypeScript, and misspelt ones do not."""
 
 import json
 import os

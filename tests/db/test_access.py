@@ -115,7 +115,7 @@ class Endpoint:
     pattern: str
 
     def to(self, **named: str) -> str:
-        """Its address with these in the places of what it leaves open."""
+        """Its address, with these values for its parameters."""
         return re.sub("<([^>]+)>", lambda match: named[match[1]], self.pattern)
 
 
@@ -329,7 +329,7 @@ def _quarantined(now: dt.datetime) -> HeldPrice | None:
 
 @pytest.fixture
 def published() -> None:
-    """Two prices of gold, the second a significant move; and what the deployment's first request writes."""
+    """Two prices of gold, the second a significant move; and the rows that the deployment's first request writes."""
     registry.in_order()
     now = timezone.now() - dt.timedelta(minutes=1)
     for price in ("13000", "13500"):

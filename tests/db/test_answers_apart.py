@@ -1,4 +1,4 @@
-"""Refreshes in which sources answer one after another, or are behind one another: what goes out, and what stays.
+"""Refreshes in which sources answer one after another, or late: the publications, and the shown prices.
 
 Sources a to d; a round of answers is let through when what came before it has been dealt with.
 """
@@ -332,7 +332,7 @@ def test_prices_of_sources_that_are_behind_each_count_in_the_day(rounds: Callabl
 
 
 def test_what_is_learned_of_a_close_later_makes_no_new_day(rounds: Callable[[str], Rounds]) -> None:
-    """Friday's last price is what fewer sources agree on, of an earlier time, each time that one of them fails."""
+    """Friday's last price is an agreement of fewer sources, of an earlier time, whenever one of them fails."""
     three = rounds("abc")
     three.now = dt.datetime(2026, 9, 25, 20, 58, tzinfo=dt.UTC)
     three.refresh()

@@ -37,7 +37,7 @@ FRACTIONS = [-0.5, 0.0001, 0.001, 0.5, 1.5, 999.999, 1e30]
 
 
 def body_of(operation: Any) -> Any:
-    """The schema of what an operation is sent."""
+    """The schema of an operation's body."""
     content = operation["requestBody"]["content"]["application/json"]["schema"]
     return DOCUMENT["components"]["schemas"][content["$ref"].rpartition("/")[2]]
 
@@ -85,7 +85,7 @@ PARAMETERS = [
 
 @pytest.fixture
 def ask(boss: Client, broadcasts: Broadcasts, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Send a request as a superuser. No password is looked at: what becomes of it is no matter of the schema."""
+    """Send a request as a superuser. No password is checked, as the schema does not describe that."""
     monkeypatch.setattr("accounts.api.views.authenticate", lambda *args, **credentials: None)
 
     def ask(method: str, path: str, query: dict[str, Any], body: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""`manage.py backfill`: what it fills in, what it leaves alone, and how it goes on after it was interrupted."""
+"""`manage.py backfill`: the candles that it writes or leaves alone, and how it goes on after an interruption."""
 
 import datetime as dt
 import io
@@ -559,7 +559,7 @@ def test_a_confirmed_file_is_filled_in_as_it_is_also_where_it_was_not_checked(
 
 @pytest.fixture
 def without_bands(database: None) -> None:
-    """A database in which nothing says what a metal may cost."""
+    """A database without bands, fallback prices and history to compare a price with."""
     FallbackPrice.objects.all().delete()
 
 

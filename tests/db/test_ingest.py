@@ -40,7 +40,7 @@ HOUR = dt.timedelta(hours=1)
 
 
 def record(*quotes: Quote, now: dt.datetime = NOW) -> Publication:
-    """Record what is news."""
+    """Record quotes, and expect a publication."""
     publication = ingest.record(quotes, now=now)
     assert publication is not None
     return publication

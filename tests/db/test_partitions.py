@@ -56,7 +56,7 @@ def store(*at: dt.datetime) -> None:
 
 
 def stored() -> list[dt.datetime]:
-    """The moments of what was stored."""
+    """The moments of the stored ticks."""
     return list(Price.objects.filter(source="csv").order_by("at").values_list("at", flat=True))
 
 

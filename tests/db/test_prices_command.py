@@ -1,4 +1,4 @@
-"""`manage.py prices`: what each source says, side by side."""
+"""`manage.py prices`: the sources' answers, side by side."""
 
 import json
 from decimal import Decimal

@@ -313,7 +313,7 @@ TABLE = [
 
 
 def row(api: ProviderApi, name: str, error: ProviderError) -> str:
-    """A line of docs/sources.md: gold's error, what is shown then, and how that is marked."""
+    """A line of docs/sources.md: gold's error, the prices shown then, and their marks."""
     current = snapshot.read()
     shown: dict[str, list[str]] = {}
     for metal, each in current.quotes.items():

@@ -1,4 +1,4 @@
-"""A refresh, with real HTTP: what is made of each way in which a source can fail."""
+"""A refresh, with real HTTP: each way in which a source can fail, and its effect."""
 
 import contextlib
 import datetime as dt

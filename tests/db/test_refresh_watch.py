@@ -1,4 +1,4 @@
-"""Worker and beat that live and begin no refresh: how it is noticed, and what becomes of them."""
+"""Worker and beat that live and begin no refresh are noticed, and started again."""
 
 import asyncio
 import datetime as dt

@@ -1,4 +1,4 @@
-"""The clock of a real web process is put back: what its clients are shown, and what it says of itself."""
+"""The clock of a real web process is put back: the prices of its clients, and its readiness."""
 
 import datetime as dt
 from collections.abc import Callable

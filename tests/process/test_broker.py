@@ -93,7 +93,7 @@ def test_a_task_that_was_taken_is_neither_kept_in_redis_nor_put_back_by_a_lost_c
 
 @pytest.fixture
 def another_valkey(tmp_path: Path) -> Iterator[str]:
-    """The address of one that nobody else uses."""
+    """The address of a Valkey that no other process uses."""
     valkey = EmbeddedValkey(tmp_path)
     process: subprocess.Popen[bytes] = start(valkey)
     yield valkey.url

@@ -1,4 +1,4 @@
-"""Commands that cannot use the database say in one line what to do."""
+"""Commands that cannot use the database name the remedy in one line."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A process with hardly any file descriptor left: whom it still answers, and what it says of it."""
+"""A process with hardly any file descriptor left: the requests that it still answers, and its log."""
 
 import contextlib
 import http.client

@@ -1,4 +1,4 @@
-"""docs/faq.md answers the seed document's questions, and what it tells to type works."""
+"""docs/faq.md answers the seed document's questions, and its commands work."""
 
 import asyncio
 import os

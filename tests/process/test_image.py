@@ -14,7 +14,7 @@ from tests.support.server import Server
 
 
 def test_pythons_own_library_is_compiled_too(tmp_path: Path) -> None:
-    """The image of Python comes without its byte code; pip compiles what it installs."""
+    """The image of Python comes without its byte code; pip compiles the packages that it installs."""
     found = re.search(
         r"^RUN python (-m compileall .*) \"\$\(python .*get_path\(\"stdlib\"\).*$", DOCKERFILE, re.MULTILINE
     )

@@ -1,4 +1,4 @@
-"""REST by HTTP, of real web processes on a real PostgreSQL: what the API's other tests ask Django on SQLite."""
+"""REST by HTTP, of real web processes on a real PostgreSQL: the API's other tests call Django on SQLite."""
 
 import csv
 import datetime as dt
@@ -70,7 +70,7 @@ class Shop(Server):
 
 @pytest.fixture
 def run_shop(on_postgresql: str, valkey: str, tmp_path: Path) -> Iterator[Callable[..., Shop]]:
-    """Start web processes on one seeded PostgreSQL, where nobody has been counted yet."""
+    """Start web processes on one seeded PostgreSQL, without counted requests."""
     with redis.Redis.from_url(valkey) as client:
         client.flushdb()
     shops: list[Shop] = []

@@ -1,4 +1,4 @@
-"""Commands and servers under settings that cannot be used: each ends at once, and says what to mend."""
+"""Commands and servers under unusable settings: each ends at once, and names the remedy."""
 
 import os
 import subprocess

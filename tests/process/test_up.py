@@ -1,4 +1,4 @@
-"""`manage.py up` and what it stands on, with real processes: tiny ones, and twice the whole product."""
+"""`manage.py up` and its supervisor, with real processes: tiny ones, and twice the whole product."""
 
 import contextlib
 import errno

@@ -101,7 +101,7 @@ def on_postgresql(postgresql: Cluster, migrated: str, django_db_blocker: Any) ->
 
 @pytest.fixture
 def on_sqlite(db: None, tmp_path: Path) -> Iterator[None]:
-    """Django on SQLite, even in a run on PostgreSQL, for what concerns SQLite alone."""
+    """Django on SQLite, even in a run on PostgreSQL, for tests of SQLite alone."""
     if connection.vendor == "sqlite":
         yield
         return
@@ -143,7 +143,7 @@ def seeded(db: None) -> None:
 
 @pytest.fixture
 def seeded_on_postgresql(postgresql: Cluster, migrated: str, django_db_blocker: Any) -> Iterator[None]:
-    """A seeded PostgreSQL database. What the test writes is rolled back, which costs less than a copy."""
+    """A seeded PostgreSQL database. The test's writes are rolled back, which costs less than a copy."""
     with in_place_of_sqlite(postgresql.url(migrated)), django_db_blocker.unblock(), transaction.atomic():
         yield
         if not connection.needs_rollback:

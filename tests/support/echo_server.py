@@ -126,7 +126,7 @@ async def accepted(path: list[str], receive: Any, send: Any) -> None:
 
 
 async def echo(receive: Any, send: Any) -> None:
-    """Send back what comes, until the client is gone."""
+    """Send back each message, until the client is gone."""
     while (message := await receive())["type"] != "websocket.disconnect":
         heard.append(message.get("text") or repr(message.get("bytes"))[:100])
         if message.get("text") is not None:

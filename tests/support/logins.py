@@ -1,4 +1,4 @@
-"""Passwords that nobody has tried yet, as a fixture."""
+"""A fixture without any counted attempt at a password."""
 
 import itertools
 import os

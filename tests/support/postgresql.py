@@ -33,7 +33,7 @@ class Cluster:
     folder: Path
 
     def create(self, name: str, *, template: str = "template1") -> str:
-        """An empty database, or a copy of another to which nobody is connected; its address."""
+        """An empty database, or a copy of another, which must have no connections; its address."""
         with self.administer() as database:
             words = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
             database.execute(words.format(sql.Identifier(name), sql.Identifier(template)))

@@ -142,7 +142,7 @@ class Peer:
         self.close()
 
     def shake(self, data: bytes) -> Response:
-        """Send an opening handshake, or what is none, and read its answer."""
+        """Send an opening handshake, or a malformed one, and read its answer."""
         self.send(data)
         return self.response()
 
@@ -153,7 +153,7 @@ class Peer:
         return answer
 
     def send(self, *data: bytes) -> None:
-        """Send bytes in one write. What the server no longer takes is no matter: what it said before is to be read."""
+        """Send bytes in one write. An error is ignored, so that the server's earlier messages can be read."""
         with contextlib.suppress(ConnectionError):
             self._socket.sendall(b"".join(data))
 
@@ -271,7 +271,7 @@ class Peer:
         return taken
 
     def sip(self, most: int) -> None:
-        """Take a little of what has come, to be read later. Raises EndedError."""
+        """Take a few of the bytes that have come, to be read later. Raises EndedError."""
         self._more(most)
 
     def _more(self, most: int = 65536) -> None:

@@ -1,4 +1,4 @@
-"""The bench's own pieces: the meter against a server that is not ours, and what is made of its figures."""
+"""The bench's own parts: the meter against a server that is not ours, and the report of its figures."""
 
 import asyncio
 import contextlib
