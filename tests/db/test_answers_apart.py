@@ -1,6 +1,6 @@
 """Refreshes in which sources answer one after another, or late: the publications, and the shown prices.
 
-Sources a to d; a round of answers is let through when what came before it has been dealt with.
+Sources a to d; a round of answers comes once all answers before it have been processed.
 """
 
 import datetime as dt
