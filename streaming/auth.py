@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 _MOST_IN_A_QUERY = 500
 
 
-class RefusedError(Exception):
+class RejectedError(Exception):
     """A client is not to be served. `close` is how its connection ends."""
 
     def __init__(self, close: Close) -> None:
@@ -97,7 +97,7 @@ class Authenticator:
         credential = presented(scope)
         if credential is None:
             if self._required:
-                raise RefusedError(Close.UNAUTHORIZED)
+                raise RejectedError(Close.UNAUTHORIZED)
             return None
         found = await self._find({credential})
         if found is not None and credential in found:
@@ -105,7 +105,7 @@ class Authenticator:
         if credential.kind == "session" and not self._required:
             return None
         # While the database is away, the client should come again with the same token: 1008 would have it give up.
-        raise RefusedError(Close.INTERNAL_ERROR if found is None else Close.UNAUTHORIZED)
+        raise RejectedError(Close.INTERNAL_ERROR if found is None else Close.UNAUTHORIZED)
 
     def watch(self, client: Client, end: End) -> None:
         """Call `end(Close.UNAUTHORIZED)` once if the client's credential becomes invalid before `forget`."""
@@ -189,7 +189,7 @@ def presented(scope: Mapping[str, Any]) -> Credential | None:
     if given:
         digest = tokens.digest(given.pop())
         if digest is None or given:  # not one of ours; two that differ
-            raise RefusedError(Close.UNAUTHORIZED)
+            raise RejectedError(Close.UNAUTHORIZED)
         return Credential("token", digest)
     key = _session_key(scope)
     return Credential("session", key) if key else None

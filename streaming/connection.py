@@ -135,7 +135,7 @@ class Connection:
 
     def flush(self) -> None:
         """Write waiting messages while the sink is writable: answers, then an update, then the status."""
-        sink, log = self._sink, self._log
+        sink, log, traffic = self._sink, self._log, self._traffic
         while sink.writable:
             if self._answers:
                 frame, *rest = self._answers
@@ -146,8 +146,8 @@ class Connection:
                 self._status = frame = log.status
             else:
                 return
-            self._traffic.bytes += sink.write(frame)
-            self._traffic.messages += 1
+            traffic.bytes += sink.write(frame)
+            traffic.messages += 1
 
     def write(self, message: bytes) -> None:
         """Write a message at once, ahead of all that waits."""

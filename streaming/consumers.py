@@ -11,7 +11,7 @@ from django.conf import settings
 from infra import addresses, formats
 from infra.fixed_window import FixedWindow, FixedWindowCounter
 from streaming import protocol
-from streaming.auth import Authenticator, Client, RefusedError
+from streaming.auth import Authenticator, Client, RejectedError
 from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
 from streaming.engine.reasons import CloseReason, RejectReason
 from streaming.engine.sinks import FRAMES, SendSink
@@ -82,7 +82,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
             return
         try:
             self.client = await self.auth.identify(self.scope)
-        except RefusedError as refused:
+        except RejectedError as refused:
             self.hub.metrics.refused(RejectReason[refused.close.name])
             await self.end(refused.close)
             return

@@ -48,6 +48,7 @@ class Hub:
         # An ordered set. In the order of their arrival connections also lie in memory, which makes a broadcast quicker.
         self.connections: dict[Connection, None] = {}
         self._traffic = Traffic(feed.metrics)
+        self._on_restart = self._restart  # one bound method for all connections
         self._freshness = Freshness(calendar)
         self._clock = clock
         self._max_connections = max_connections
@@ -61,7 +62,7 @@ class Hub:
 
     def connection(self, sink: Sink) -> Connection:
         """A connection that writes to this sink, and has yet to join."""
-        return Connection(self.log, self._traffic, sink, self._restart)
+        return Connection(self.log, self._traffic, sink, self._on_restart)
 
     def join(self, connection: Connection) -> bool:
         """Admit a connection, which gets current prices, the status, and then all changes. False if the hub is full."""

@@ -16,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from accounts import tokens
 from accounts.models import Token
 from infra.redaction import TOKEN_PREFIX
-from streaming.auth import Authenticator, Client, Credential, End, RefusedError, holders, presented
+from streaming.auth import Authenticator, Client, Credential, End, RejectedError, holders, presented
 from streaming.protocol import Close
 
 TOKEN = f"{TOKEN_PREFIX}{'0a1b2c3d' * 8}"
@@ -100,7 +100,7 @@ def test_a_token_is_found_where_it_may_be(brought: dict[str, Any]) -> None:
     ],
 )
 def test_an_invalid_token_is_rejected_without_a_query(brought: dict[str, Any]) -> None:
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(RejectedError) as refused:
         presented(brought)
     assert refused.value.close is Close.UNAUTHORIZED
 
@@ -347,7 +347,7 @@ async def test_a_client_without_a_credential_is_served_without_a_wait(accounts: 
 
 
 async def test_a_client_without_a_required_credential_is_rejected(accounts: Accounts) -> None:
-    with pytest.raises(RefusedError, match="Unauthorized"):
+    with pytest.raises(RejectedError, match="Unauthorized"):
         await accounts.auth(required=True).identify(scope())
     assert accounts.queried == []
 
@@ -357,14 +357,14 @@ async def test_a_client_with_a_valid_credential_is_known(accounts: Accounts, req
     auth = accounts.auth(required=required)
     assert await auth.identify(WITH_TOKEN) == Client(1, OF_TOKEN)
     assert await auth.identify(WITH_SESSION) == Client(2, OF_SESSION)
-    with pytest.raises(RefusedError, match="Unauthorized"):
+    with pytest.raises(RejectedError, match="Unauthorized"):
         await auth.identify(WITH_OTHER)
 
 
 async def test_an_invalid_login_counts_as_none_and_is_rejected_where_one_is_required(accounts: Accounts) -> None:
     accounts.users.clear()
     assert await accounts.auth().identify(WITH_SESSION) is None
-    with pytest.raises(RefusedError, match="Unauthorized"):
+    with pytest.raises(RejectedError, match="Unauthorized"):
         await accounts.auth(required=True).identify(WITH_SESSION)
 
 
@@ -374,10 +374,10 @@ async def test_while_the_database_is_away_a_token_is_to_come_again_and_a_login_c
     accounts.broken = True
     auth = accounts.auth()
     for _ in range(3):
-        with pytest.raises(RefusedError, match="Internal error"):
+        with pytest.raises(RejectedError, match="Internal error"):
             await auth.identify(WITH_TOKEN)
     assert await auth.identify(WITH_SESSION) is None
-    with pytest.raises(RefusedError, match="Internal error"):
+    with pytest.raises(RejectedError, match="Internal error"):
         await accounts.auth(required=True).identify(WITH_SESSION)
     accounts.broken = False
     assert await auth.identify(WITH_TOKEN)

@@ -53,6 +53,7 @@ def client(server: Server) -> Iterator[ClientConnection]:
 
 @pytest.mark.parametrize("path", ["", "ws/prices/"])
 def test_a_new_client_gets_a_snapshot_of_all_metals_and_then_the_status(server: Server, path: str) -> None:
+    server.publish(silver="165.5")
     with connect(server.ws_url + path) as client:
         snapshot, status = receive(client), receive(client)
     assert (snapshot["type"], snapshot["snapshot"]) == ("priceUpdate", True)
