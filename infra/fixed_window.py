@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import redis
@@ -60,7 +59,10 @@ class FixedWindowCounter:
     def __init__(
         self, redis_url: str | None, prefix: str, span: dt.timedelta, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._redis_url: Any = redis_url
+        # Made here, not at the first count: threads that count at once would each make a client, and one that is
+        # replaced closes its connections while its thread still waits for an answer.
+        clients: tuple[Any, Any] = _clients(redis_url) if redis_url is not None else (None, None)
+        self._redis, self._async_redis = clients
         self._prefix = prefix
         self._span = span
         self._clock = clock
@@ -104,7 +106,7 @@ class FixedWindowCounter:
             return self._windows[key].count(now, events)
 
     def _uses_redis(self) -> bool:
-        return self._redis_url is not None and (self._retry_at is None or self._clock() >= self._retry_at)
+        return self._redis is not None and (self._retry_at is None or self._clock() >= self._retry_at)
 
     @contextmanager
     def _failures_logged(self) -> Iterator[None]:
@@ -142,17 +144,15 @@ class FixedWindowCounter:
         """Return True if the window ends later than one that begins now, as when Redis' clock was put back."""
         return bool(answer[2] > self._span // dt.timedelta(milliseconds=1))
 
-    @cached_property
-    def _redis(self) -> Any:
-        return redis.Redis.from_url(self._redis_url, retry=redis.retry.Retry(NoBackoff(), 0), **_OPTIONS)
 
-    @cached_property
-    def _async_redis(self) -> Any:
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            self._redis_url,
-            retry=redis.asyncio.retry.Retry(NoBackoff(), 0),
-            max_connections=_MOST_CONNECTIONS,
-            timeout=None,  # `acount` limits the whole of it
-            **_OPTIONS,
-        )
-        return redis.asyncio.Redis(connection_pool=pool)
+def _clients(redis_url: str) -> tuple[Any, Any]:
+    """A client for threads, and one for an event loop. Neither connects before it is used."""
+    pool: Any = redis.asyncio.BlockingConnectionPool.from_url(
+        redis_url,
+        retry=redis.asyncio.retry.Retry(NoBackoff(), 0),
+        max_connections=_MOST_CONNECTIONS,
+        timeout=None,  # `acount` limits the whole of it
+        **_OPTIONS,
+    )
+    for_threads = redis.Redis.from_url(redis_url, retry=redis.retry.Retry(NoBackoff(), 0), **_OPTIONS)
+    return for_threads, redis.asyncio.Redis(connection_pool=pool)

@@ -4,7 +4,6 @@ import datetime as dt
 import json
 import logging
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +27,11 @@ class PositionMemory:
 
     def __init__(self, folder: Path, redis_url: str | None, prefix: str) -> None:
         self._file = folder / "position.json"
-        self._redis_url = redis_url
+        # Made here: threads that use it first at the same time would each make one, and close the other's connections.
+        self._redis: Any = None
+        if redis_url is not None:
+            retry = redis.retry.Retry(NoBackoff(), 0)
+            self._redis = redis.Redis.from_url(redis_url, retry=retry, **settings.REDIS_OPTIONS)
         self._key = f"{prefix}:position"
         self._lost = False
 
@@ -43,7 +46,7 @@ class PositionMemory:
             if not self._lost:
                 logger.error("the stream's position cannot be stored: make %s writable (%s)", self._file, error)
             self._lost = True
-        if self._redis_url is not None:
+        if self._redis is not None:
             try:
                 self._redis.set(self._key, text)
             except (RedisError, OSError) as error:
@@ -56,22 +59,13 @@ class PositionMemory:
             texts.append(self._file.read_text())
         except OSError as error:
             logger.debug("the state folder has no position: %s", error)
-        if self._redis_url is not None:
+        if self._redis is not None:
             try:
                 texts.append(self._redis.get(self._key))
             except (RedisError, OSError) as error:
                 logger.debug("Redis gave no position: %s", error)
         remembered = [position for text in texts if text and (position := _read(text))]
         return max(remembered, key=lambda position: position.published_at or _NEVER, default=None)
-
-    @cached_property
-    def _redis(self) -> Any:
-        assert self._redis_url is not None
-        return redis.Redis.from_url(
-            self._redis_url,
-            retry=redis.retry.Retry(NoBackoff(), 0),
-            **settings.REDIS_OPTIONS,
-        )
 
 
 def _read(text: str | bytes) -> Position | None:

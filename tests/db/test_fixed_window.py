@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -48,6 +49,20 @@ def test_processes_count_together_and_keys_apart(valkey: str, prefix: str) -> No
     here, there = FixedWindowCounter(valkey, prefix, MINUTE), FixedWindowCounter(valkey, prefix, MINUTE)
     assert [each.count("asha").number for each in (here, there, here)] == [1, 2, 3]
     assert here.count("ravi").number == 1
+
+
+def test_threads_that_count_at_once_for_the_first_time_share_one_client(valkey: str, prefix: str) -> None:
+    """Else a client that another one replaced would close its connection while its thread waits for the answer."""
+    for attempt in range(20):
+        counter = FixedWindowCounter(valkey, f"{prefix}-{attempt}", MINUTE)
+        start = threading.Barrier(16)
+
+        def count(_: int, counter: FixedWindowCounter = counter, start: threading.Barrier = start) -> int:
+            start.wait(10)
+            return counter.count("asha").number
+
+        with ThreadPoolExecutor(16) as threads:
+            assert sorted(threads.map(count, range(16))) == list(range(1, 17))
 
 
 async def test_the_event_loop_and_threads_count_together(valkey: str, prefix: str) -> None:
