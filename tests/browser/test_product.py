@@ -281,12 +281,7 @@ def test_the_next_start_goes_on_where_the_last_one_ended(product: Product) -> No
     with connect(product.ws_url) as client:
         first = update(client, live)
     assert product.process.stop() == 0
-    began = time.monotonic()
-    product.manage("check")
-    started = time.monotonic()
     product.start()
     with connect(product.ws_url) as client:
         second = update(client)
-    # On a machine that is busy with other tests too, Django alone may take seconds: a start is 2.7 times that.
-    assert time.monotonic() - started < max(5, 4 * (started - began))
     assert second["seq"] >= first["seq"]
