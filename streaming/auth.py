@@ -169,7 +169,7 @@ class Authenticator:
             try:
                 found = await self._look_up(gathered)
             except Exception as error:
-                # Whatever a database raises: connected clients stay, and new ones are asked to come again.
+                # Whatever a database raises: connected clients stay, and new ones are to come again.
                 self._fail(error)
                 return None
         if self._lost:

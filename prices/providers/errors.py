@@ -15,7 +15,7 @@ class ProviderError(Exception):
 
 
 class TemporaryError(ProviderError):
-    """A failure that may pass by itself. `retry_after` is the rest that the provider asked for, if it did.
+    """A failure that may pass by itself. `retry_after` is the provider's Retry-After, if it sent one.
 
     `is_brief`: a second try a moment later is worthwhile.
     """

@@ -72,7 +72,7 @@ class Outcome:
 
     @property
     def retry_after(self) -> dt.timedelta | None:
-        """The longest rest that the source asked for by Retry-After."""
+        """The longest rest that the source demanded by Retry-After."""
         rests = [error.retry_after for error in self.errors.values() if isinstance(error, TemporaryError)]
         return max((rest for rest in rests if rest), default=None)
 

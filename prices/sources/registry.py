@@ -45,7 +45,7 @@ def in_order() -> list[ProviderState]:
 def sources_to_fetch(now: dt.datetime) -> list[str]:
     """The sources to fetch from now, in order.
 
-    Leaves out sources that staff switched off, that asked for a rest, whose quota is used up, and whose breaker is
+    Leaves out sources that staff switched off, that demanded a rest, whose quota is used up, and whose breaker is
     open, unless they are `needed`.
     """
     may = _available(now)

@@ -28,17 +28,17 @@ def test_a_process_that_may_open_any_number_keeps_every_connection() -> None:
 
 def test_of_those_that_do_not_stay_the_oldest_goes_that_is_not_being_answered() -> None:
     reserve = DescriptorReserve(files=16)  # four are kept back: room for two
-    asking, silent, third, fourth = (
+    answering, idle, third, fourth = (
         Arrival(is_being_answered=True),
         Arrival(),
         Arrival(),
         Arrival(is_being_answered=True),
     )
-    for arrival in (asking, silent, third):
+    for arrival in (answering, idle, third):
         assert not reserve.admits(arrival, 14)
-    assert [each.is_dropped for each in (asking, silent, third)] == [False, True, False]
-    reserve.release(silent)
+    assert [each.is_dropped for each in (answering, idle, third)] == [False, True, False]
+    reserve.release(idle)
     reserve.release(third)
     reserve.admits(fourth, 14)
     reserve.admits(Arrival(), 14)  # all are being answered
-    assert (asking.is_dropped, fourth.is_dropped) == (True, False)
+    assert (answering.is_dropped, fourth.is_dropped) == (True, False)
