@@ -32,7 +32,7 @@ demo: setup ## the same with a simulated market, one publication a second, and a
 
 # Byte code is kept, whatever the environment says: to compile the tests anew takes as long as to run half of them.
 check coverage: export PYTHONDONTWRITEBYTECODE =
-check: lint ## lint, and run the tests that start no processes: about a minute
+check: lint ## lint, and run the tests that start no processes: about two minutes
 	@$(BIN)/python -m pytest $(QUICK_TIERS) --hypothesis-profile=quick $(ARGS)
 
 test: TESTS := pytest
