@@ -13,7 +13,7 @@ import msgspec
 
 from infra import formats
 from prices.domain.candles import Interval
-from prices.domain.quotes import Metal
+from prices.domain.quotes import METAL_NAMES, Metal, names_and_codes
 from prices.domain.wire import CandleData, ChangeData, PriceData
 
 SUBPROTOCOL: Final = "swarnaai-v1"
@@ -102,7 +102,7 @@ class Ping:
 # say what to send instead. tests/unit/test_asyncapi.py checks that both accept and reject the same messages.
 
 
-_MetalName: TypeAlias = Literal[(*METALS, "*")]  # type: ignore[valid-type]  # their names are said in prices.domain
+_MetalName: TypeAlias = Literal[(*METAL_NAMES, "*")]  # type: ignore[valid-type]  # their names are said in prices.domain
 _IntervalName: TypeAlias = Literal[CANDLES]  # type: ignore[valid-type]
 
 
@@ -177,15 +177,16 @@ def _metals(message: Mapping[str, Any]) -> frozenset[str]:
             ErrorCode.INVALID_MESSAGE,
             'Give "metals" as a list of names, such as ["gold"], or as ["*"] for all.',
         )
-    metals = frozenset(given)
-    if metals == {"*"}:
+    names = frozenset(given)
+    if names == {"*"}:
         return EVERY_METAL
-    if unknown := sorted(metals - EVERY_METAL):
-        named = ", ".join(f'"{formats.clipped(name)}"' for name in unknown[:5])
+    if unknown := sorted(names - METAL_NAMES.keys()):
+        listed = ", ".join(f'"{formats.clipped(name)}"' for name in unknown[:5])
         raise ClientError(
-            ErrorCode.UNKNOWN_METAL, f'Unknown metal {named}. Choose from {", ".join(METALS)}, or send ["*"].'
+            ErrorCode.UNKNOWN_METAL,
+            f'Unknown metal {listed}. Choose from {names_and_codes(Metal)}, or send ["*"].',
         )
-    return metals
+    return frozenset(METAL_NAMES[name].value for name in names)
 
 
 def _interval(message: Mapping[str, Any]) -> int | None:

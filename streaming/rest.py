@@ -24,7 +24,7 @@ from infra.fixed_window import FixedWindowCounter
 from infra.rest.problems import CONTENT_TYPE, problem
 from infra.rest.renderers import NumberRenderer
 from prices.api import answers
-from prices.domain.quotes import Metal
+from prices.domain.quotes import METAL_NAMES, Metal
 from prices.domain.units import PURITIES, UNITS
 from streaming.hub import Hub
 
@@ -198,9 +198,10 @@ def _headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes] | Non
 @lru_cache(1024)
 def _parse_query(path: str, query_string: bytes) -> _Query | None:
     """The request in a path and a query; None if they have a mistake, which Django will name."""
-    metal = path[len(PATH) :].removesuffix("/") or None
-    if not path.endswith("/") or (metal is not None and metal not in set(Metal)):
+    name = path[len(PATH) :].removesuffix("/") or None
+    if not path.endswith("/") or (name is not None and name not in METAL_NAMES):
         return None
+    metal = METAL_NAMES[name].value if name else None
     pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
     query = {"unit": "gram", "purity": "24k", "format": "json"} | dict(pairs)
     if len(dict(pairs)) < len(pairs) or len(query) > 3 or query["format"] != "json":

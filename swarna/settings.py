@@ -355,6 +355,14 @@ SPECTACULAR_SETTINGS = {
     # Served by us, so that the page works without the internet.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # prices/api/urls.py: any text is a path, and most are answered 404.
+    "PATH_CONVERTER_OVERRIDES": {
+        "metal": {
+            "type": "string",
+            "description": "A metal's name or its ISO code, in this case; answers have the name.",
+            "examples": ["gold", "XAU"],
+        }
+    },
 }
 LOGGING = {
     "version": 1,

@@ -31,7 +31,7 @@ _EXAMPLES: Final[dict[int, dict[str, Any]]] = {
     400: problem(400, "colour: Unknown. This takes none.", {"colour": ["Unknown. This takes none."]}),
     401: problem(401, "This token is unknown, expired or revoked. POST to auth/token/ for a new one."),
     403: problem(403, "You do not have permission to perform this action."),
-    404: problem(404, "There is no price of 'rhodium'. Metals with a price: gold, silver."),
+    404: problem(404, "There is no price of 'rhodium'. Metals with a price: gold, or by ISO code XAU."),
     415: problem(415, 'Unsupported media type "text/plain" in request.'),
     429: problem(429, "Request was throttled. Expected available in 7 seconds."),
     503: problem(503, "The database cannot be asked now. Try again in a few seconds."),

@@ -26,7 +26,7 @@ from prices.api.serializers import (
     TickSerializer,
 )
 from prices.domain.candles import Interval
-from prices.domain.quotes import PriceKind, shown_kinds, usual_kind
+from prices.domain.quotes import PriceKind, names_and_codes, shown_kinds, usual_kind
 from prices.domain.units import converted
 from prices.domain.wire import CandleData, ChangeData
 from prices.history import candle_store
@@ -149,7 +149,7 @@ def _listed(metal: str) -> str:
     """The metal, if it is listed. Raises NotFound, which names the listed metals."""
     listed = ListedMetal.metals()
     if metal not in listed:
-        raise NotFound(f"There is no metal {metal[:40]!r}. There are: {', '.join(listed) or 'none'}.")
+        raise NotFound(f"There is no metal {metal[:40]!r}. There are: {names_and_codes(listed) or 'none'}.")
     return metal
 
 

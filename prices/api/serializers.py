@@ -16,7 +16,7 @@ from prices import schedule
 from prices.api.pages import CursorField
 from prices.domain.breaker import State
 from prices.domain.candles import Interval
-from prices.domain.quotes import Metal
+from prices.domain.quotes import METAL_NAMES
 from prices.domain.units import PURITIES, UNITS
 from prices.models import Configuration, FallbackPrice
 from prices.sources.health import Health
@@ -29,6 +29,16 @@ class QuerySerializer(StrictQuerySerializer):
 
     unit = Choice(UNITS, default="gram")
     purity = Choice(PURITIES, default="24k")
+
+
+class MetalChoice(Choice):
+    """A metal by its name or its ISO code, as its name."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(METAL_NAMES, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        return METAL_NAMES[super().to_internal_value(data)].value
 
 
 class Moment(serializers.DateTimeField):
@@ -113,7 +123,7 @@ class CandleQuerySerializer(_RangeSerializer, QuerySerializer):
 class ChangeQuerySerializer(_RangeSerializer):
     """Parameters of significant moves."""
 
-    metal = Choice([metal.value for metal in Metal], required=False)
+    metal = MetalChoice(required=False)
     direction = Choice(["up", "down"], required=False)
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
     cursor = CursorField(required=False, help_text="From `next`.")

@@ -1,17 +1,29 @@
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
 from prices.api import history, views
+from prices.domain.quotes import METAL_NAMES
+
+
+class MetalConverter(StringConverter):
+    """A metal's name or ISO code in a path, as its name. Any other text stays, for the view to reject."""
+
+    def to_python(self, value: str) -> str:
+        return METAL_NAMES[value].value if value in METAL_NAMES else value
+
+
+register_converter(MetalConverter, "metal")
 
 urlpatterns = [
     path("metals/", views.MetalsView.as_view(), name="metals"),
     path("prices/", views.PricesView.as_view(), name="prices"),
-    path("prices/<str:metal>/", views.PriceView.as_view(), name="price"),
-    path("prices/<str:metal>/history/", history.HistoryView.as_view(), name="history"),
-    path("prices/<str:metal>/candles/", history.CandlesView.as_view(), name="candles"),
+    path("prices/<metal:metal>/", views.PriceView.as_view(), name="price"),
+    path("prices/<metal:metal>/history/", history.HistoryView.as_view(), name="history"),
+    path("prices/<metal:metal>/candles/", history.CandlesView.as_view(), name="candles"),
     path("changes/", history.ChangesView.as_view(), name="changes"),
     path("market/", views.MarketView.as_view(), name="market"),
     path("config/", views.ConfigView.as_view(), name="config"),
     path("fallback-prices/", views.FallbackPricesView.as_view(), name="fallback-prices"),
-    path("fallback-prices/<str:metal>/", views.FallbackPriceView.as_view(), name="fallback-price"),
+    path("fallback-prices/<metal:metal>/", views.FallbackPriceView.as_view(), name="fallback-price"),
     path("providers/", views.ProvidersView.as_view(), name="providers"),
 ]

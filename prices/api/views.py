@@ -30,7 +30,7 @@ from prices.api.serializers import (
     ProviderSerializer,
     QuerySerializer,
 )
-from prices.domain.quotes import Metal
+from prices.domain.quotes import Metal, names_and_codes
 from prices.domain.units import PURITIES, UNITS, rounded
 from prices.models import Configuration, FallbackPrice, ListedMetal, Premium, ProviderState
 from prices.sanity_bands import bands
@@ -77,7 +77,7 @@ class PriceView(StrictView):
         snapshot = answers.snapshot_for(request._request)
         price = answers.price(snapshot, metal, self.params, timezone.now())
         if price is None:
-            known = ", ".join(snapshot.quotes) or "none yet"
+            known = names_and_codes(snapshot.quotes) or "none yet"
             raise NotFound(f"There is no price of {metal[:40]!r}. Metals with a price: {known}.")
         return Response(price)
 
@@ -214,7 +214,7 @@ def _fallback_row(rows: QuerySet[FallbackPrice], metal: str) -> FallbackPrice:
     of_ours = rows.filter(currency=settings.BASE_CURRENCY)
     row = of_ours.filter(metal=metal).first() if metal in set(Metal) else None
     if row is None:
-        known = ", ".join(of_ours.values_list("metal", flat=True)) or "none"
+        known = names_and_codes(map(Metal, of_ours.values_list("metal", flat=True))) or "none"
         raise NotFound(
             f"There is no fallback price of {metal[:40]!r} in {settings.BASE_CURRENCY}. There are: {known}. "
             "Staff add others in the admin."

@@ -6,7 +6,7 @@ out: with the day's figures, from our own history where the source gives none.
 
 import datetime as dt
 import enum
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -46,6 +46,17 @@ _SYMBOLS: Final[Mapping[Metal, str]] = {
     Metal.PLATINUM: "XPT",
     Metal.PALLADIUM: "XPD",
 }
+# The texts by which a client may call a metal, each in the case in which it is written: its name or its ISO code.
+METAL_NAMES: Final[Mapping[str, Metal]] = {
+    **{metal.value: metal for metal in Metal},
+    **{metal.symbol: metal for metal in Metal},
+}
+
+
+def names_and_codes(metals: Iterable[Metal]) -> str:
+    """These metals by their names and their ISO codes, for an error message; empty without any."""
+    listed = list(metals)
+    return f"{', '.join(listed)}, or by ISO code {', '.join(metal.symbol for metal in listed)}" if listed else ""
 
 
 class PriceKind(enum.StrEnum):

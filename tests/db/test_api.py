@@ -137,6 +137,10 @@ def test_one_metals_price_is_the_same_with_its_name(client: Client, published: P
     }
 
 
+def test_an_iso_code_is_the_same_address(client: Client, published: Publication) -> None:
+    assert get(client, "/api/v1/prices/XAU/") == get(client, "/api/v1/prices/gold/")
+
+
 def test_a_fresh_price_is_not_stale(client: Client) -> None:
     now = dt.datetime.now(dt.UTC)
     # In any four days the market is open for more than the limit.
@@ -364,7 +368,6 @@ def test_an_unknown_unit_or_purity_is_rejected_with_the_known_ones(
 
 METALS_THAT_ARE_NONE = {
     "another metal": "rhodium",
-    "a symbol": "XAU",
     "capitals": "Gold",
     "very long": "g" * 5000,
     "unicode": "सोना",
@@ -375,6 +378,8 @@ METALS_THAT_ARE_NONE = {
     "markup": "%3Cscript%3Ealert(1)%3C/script%3E".replace("/", "%2F"),
     "dots": "..%2f..%2fetc%2fpasswd",
     "a space": "%20",
+    "an ISO code in small letters": "xau",
+    "an ISO code of no metal here": "XPT",
 }
 
 
@@ -385,7 +390,7 @@ def test_an_unknown_metal_is_rejected_with_the_known_ones(client: Client, publis
     assert response["Content-Type"] == "application/problem+json"
     detail = response.json()["detail"]
     if "/" not in name and "%2f" not in name.lower():  # with a slash in it, it is not this address at all
-        assert detail.endswith("Metals with a price: gold, silver.")
+        assert detail.endswith("Metals with a price: gold, silver, or by ISO code XAU, XAG.")
         assert len(detail) < 300
 
 

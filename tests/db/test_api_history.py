@@ -126,6 +126,7 @@ def test_moves_are_newest_first_and_can_be_chosen(client: Client) -> None:
     assert (rows[0]["metal"], rows[0]["oldPrice"], rows[0]["newPrice"]) == ("gold", 13000.5, 13260.5)
     assert [row["direction"] for row in get(client, CHANGES, direction="down")["data"]] == ["down"] * 4
     assert get(client, CHANGES, metal="silver")["data"] == []
+    assert get(client, CHANGES, metal="XAU") == get(client, CHANGES, metal="gold")
     assert len(get(client, CHANGES, **{"from": "2026-09-24T08:08:00Z"})["data"]) == 2
 
 
@@ -243,6 +244,7 @@ MISTAKES = [
     (CANDLES, {"interval": "2m"}, "interval"),
     (CANDLES, {"lane": "fallback"}, "lane"),
     (CHANGES, {"metal": "rhodium' OR 1=1"}, "metal"),
+    (CHANGES, {"metal": "xau"}, "metal"),
     (CHANGES, {"direction": "sideways"}, "direction"),
 ]
 
@@ -256,8 +258,15 @@ def test_an_error_names_its_parameter(client: Client, path: str, query: dict[str
 
 
 @pytest.mark.parametrize("kind", ["history", "candles"])
-@pytest.mark.parametrize("metal", ["rhodium", "Gold", "%00", "%0d%0aX:1", "g" * 3000, "' OR 1=1--"])
+@pytest.mark.parametrize("metal", ["rhodium", "Gold", "xau", "%00", "%0d%0aX:1", "g" * 3000, "' OR 1=1--"])
 def test_an_unknown_metal_has_no_history(client: Client, metal: str, kind: str) -> None:
     response = client.get(f"/api/v1/prices/{metal}/{kind}/")
     assert (response.status_code, response["Content-Type"]) == (404, "application/problem+json")
-    assert "gold, silver" in response.json()["detail"]
+    assert response.json()["detail"].endswith("gold, silver, platinum, palladium, or by ISO code XAU, XAG, XPT, XPD.")
+
+
+@pytest.mark.parametrize("kind", ["history", "candles"])
+def test_history_by_an_iso_code_is_the_metals(client: Client, kind: str) -> None:
+    by_code = client.get(f"/api/v1/prices/XAU/{kind}/", {"limit": 1000})
+    assert by_code.json() == client.get(f"/api/v1/prices/gold/{kind}/", {"limit": 1000}).json()
+    assert by_code.json()["metal"] == "gold"

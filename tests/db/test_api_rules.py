@@ -353,7 +353,7 @@ def test_only_staff_with_the_permission_change_rows(broadcasts: Broadcasts) -> N
 def test_staff_see_fallback_prices(desk: Client, broadcasts: Broadcasts) -> None:
     listed = desk.get("/api/v1/fallback-prices/").json()
     assert [row["metal"] for row in listed] == ["gold", "silver", "platinum", "palladium"]
-    assert desk.get(GOLD).json() == listed[0]
+    assert desk.get(GOLD).json() == desk.get("/api/v1/fallback-prices/XAU/").json() == listed[0]
     assert (listed[0]["price"], listed[0]["currency"]) == (9223.3162, "INR")
 
 

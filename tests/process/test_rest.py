@@ -46,7 +46,17 @@ def has_memory(server: Server) -> bool:
 
 @pytest.mark.parametrize(
     "path",
-    ["", "gold/", "?format=json", "?unit=kg", "silver/?unit=tola&purity=22k", "?purity=916", "gold/?unit=troy_ounce"],
+    [
+        "",
+        "gold/",
+        "XAU/",
+        "XAG/?unit=kg",
+        "?format=json",
+        "?unit=kg",
+        "silver/?unit=tola&purity=22k",
+        "?purity=916",
+        "gold/?unit=troy_ounce",
+    ],
 )
 def test_memory_and_django_say_the_same(shop: Server, path: str) -> None:
     status, headers, body = fetch(shop, path)
@@ -59,7 +69,14 @@ def test_memory_and_django_say_the_same(shop: Server, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("?unit=ounce", 400), ("?colour=red", 400), ("?unit=kg&unit=kg", 400), ("rhodium/", 404), ("a/b/", 404)],
+    [
+        ("?unit=ounce", 400),
+        ("?colour=red", 400),
+        ("?unit=kg&unit=kg", 400),
+        ("rhodium/", 404),
+        ("xau/", 404),
+        ("a/b/", 404),
+    ],
 )
 def test_errors_are_answered_by_django(shop: Server, path: str, status: int) -> None:
     code, headers, body = fetch(shop, path)

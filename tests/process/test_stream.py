@@ -136,6 +136,12 @@ def test_the_first_subscribe_narrows_and_later_ones_add(client: ClientConnection
     assert exchange(client, type="subscribe", metals=["*"])["metals"] == ["gold", "silver", "platinum", "palladium"]
 
 
+def test_iso_codes_are_answered_with_names(client: ClientConnection) -> None:
+    assert exchange(client, type="subscribe", metals=["XAU", "XAG"])["metals"] == ["gold", "silver"]
+    assert receive(client, "priceUpdate")["data"].keys() == {"gold", "silver"}
+    assert exchange(client, type="unsubscribe", metals=["XAG"])["metals"] == ["gold"]
+
+
 def test_unsubscribe_before_any_subscribe_removes_from_all(client: ClientConnection) -> None:
     answer = exchange(client, type="unsubscribe", metals=["platinum", "palladium"])
     assert (answer["type"], answer["metals"]) == ("unsubscribed", ["gold", "silver"])

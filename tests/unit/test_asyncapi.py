@@ -53,6 +53,7 @@ TAKEN: dict[str, list[dict[str, Any]]] = {
     "SubscribeMessage": [
         {"metals": ["gold"], "interval": 1, "since": 0, "epoch": "q7Vb2xWk", "id": None, "candles": ["1m", "1d"]},
         {"metals": ["*"]},
+        {"metals": ["XAU", "silver"]},
     ],
     "UnsubscribeMessage": [{"metals": [], "id": "x"}],
     "PingMessage": [{}, {"id": 1.5}],
@@ -62,6 +63,7 @@ REFUSED: dict[str, list[dict[str, Any]]] = {
         {},
         {"metals": "gold"},
         {"metals": ["copper"]},
+        {"metals": ["xau"]},
         {"metals": [], "interval": -1},
         {"metals": [], "candles": ["2m"]},
         {"metals": [], "since": 2**63},

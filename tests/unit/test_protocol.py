@@ -58,6 +58,13 @@ def test_a_star_is_every_metal() -> None:
     assert parse('{"type":"subscribe","metals":["*"]}') == Subscribe(EVERY_METAL, None, None, None)
 
 
+def test_a_metal_may_be_named_by_its_iso_code() -> None:
+    assert parse('{"type":"subscribe","metals":["XAU","silver","XPT","XPD","gold"]}') == Subscribe(
+        EVERY_METAL, None, None, None
+    )
+    assert parse('{"type":"unsubscribe","metals":["XAG","silver"]}') == Unsubscribe(frozenset({"silver"}), None)
+
+
 @pytest.mark.parametrize("id", [1, -7.5, "a", True, None, ""])
 def test_any_json_scalar_may_be_an_id(id: Any) -> None:
     assert parse(json.dumps({"type": "ping", "id": id})) == Ping(id)
@@ -84,6 +91,8 @@ def test_any_json_scalar_may_be_an_id(id: Any) -> None:
         ('{"type": "subscribe", "metals": ["gold", "copper"]}', ErrorCode.UNKNOWN_METAL, '"copper"'),
         ('{"type": "subscribe", "metals": ["*", "gold"]}', ErrorCode.UNKNOWN_METAL, "gold, silver"),
         ('{"type": "unsubscribe", "metals": ["Gold"]}', ErrorCode.UNKNOWN_METAL, "gold, silver"),
+        ('{"type": "subscribe", "metals": ["xau"]}', ErrorCode.UNKNOWN_METAL, "ISO code XAU, XAG"),
+        ('{"type": "subscribe", "metals": ["*", "XAU"]}', ErrorCode.UNKNOWN_METAL, "ISO code XAU, XAG"),
         ('{"type": "subscribe", "metals": ["*"], "interval": -1}', ErrorCode.INVALID_INTERVAL, "milliseconds"),
         ('{"type": "subscribe", "metals": ["*"], "interval": 1.5}', ErrorCode.INVALID_INTERVAL, "milliseconds"),
         ('{"type": "subscribe", "metals": ["*"], "interval": true}', ErrorCode.INVALID_INTERVAL, "milliseconds"),
@@ -122,7 +131,9 @@ COMMANDS = st.builds(
     st.sampled_from(["subscribe", "unsubscribe", "ping", "shout"]),
     st.dictionaries(
         st.sampled_from(["metals", "interval", "since", "epoch", "candles", "id"]),
-        JSON | st.integers(-1, 2**70) | st.lists(st.sampled_from(["gold", "silver", "*", "tin", "1m", "1d", "2m", ""])),
+        JSON
+        | st.integers(-1, 2**70)
+        | st.lists(st.sampled_from(["gold", "silver", "XAU", "*", "tin", "1m", "1d", "2m", ""])),
     ),
 )
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prices.domain.quotes import LARGEST_PRICE, DayFigures, PriceKind, PublishedQuote, kind_of
+from prices.domain.quotes import LARGEST_PRICE, METAL_NAMES, DayFigures, Metal, PriceKind, PublishedQuote, kind_of
 from prices.domain.units import GRAMS_PER_TROY_OUNCE, PRICE_STEP, PURITIES, UNITS, converted, per_gram
 from tests.support.measures import FINE, GRAMS, PAIRS, STEP, factor, pairs, prices, prices_halfway, published_digits
 from tests.support.quotes import NOW, quote
@@ -26,6 +26,22 @@ def published(price: str, **day: str | None) -> PublishedQuote:
         quote=quote(price=price),
         day=DayFigures(**figures),
     )
+
+
+# --- names ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_metal_is_known_by_its_name_and_its_iso_code_alone() -> None:
+    assert METAL_NAMES == {
+        "gold": Metal.GOLD,
+        "silver": Metal.SILVER,
+        "platinum": Metal.PLATINUM,
+        "palladium": Metal.PALLADIUM,
+        "XAU": Metal.GOLD,
+        "XAG": Metal.SILVER,
+        "XPT": Metal.PLATINUM,
+        "XPD": Metal.PALLADIUM,
+    }
 
 
 # --- units and purity ----------------------------------------------------------------------------------------------
