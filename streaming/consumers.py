@@ -11,12 +11,11 @@ from django.conf import settings
 from infra import addresses, formats
 from infra.fixed_window import FixedWindow, FixedWindowCounter
 from streaming import protocol
-from streaming.auth import Authenticator, Client, RejectedError
-from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
-from streaming.engine.reasons import CloseReason, RejectReason
+from streaming.admission import Gate, Guest
+from streaming.auth import RejectedError
+from streaming.engine.reasons import CloseReason
 from streaming.engine.sinks import FRAMES, SendSink
 from streaming.hub import Hub
-from streaming.limits import ConnectionLimiter
 from streaming.metrics import Fault, Inbound
 from streaming.protocol import ClientError, Close, Command, ErrorCode, Ping, Subscribe, Unsubscribe
 
@@ -29,16 +28,12 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
     # No channel layer of its own: each would be one more subscription to Redis. The feed has the one that serves all.
     channel_layer_alias = None
 
-    def __init__(
-        self, *, hub: Hub, auth: Authenticator, limiter: ConnectionLimiter, user_rates: FixedWindowCounter
-    ) -> None:
+    def __init__(self, *, hub: Hub, gate: Gate, user_rates: FixedWindowCounter) -> None:
         super().__init__()
         self.hub = hub
-        self.auth = auth
-        self.limiter = limiter
+        self.gate = gate
         self.user_rates = user_rates
-        self.client: Client | None = None
-        self.address: str | None = None  # as counted by the limiter
+        self.guest: Guest | None = None
         self.rate = FixedWindow(settings.WS_RATE_WINDOW.total_seconds())
         self.is_served = False
         self.ended = False
@@ -65,46 +60,20 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
             if close_reason is CloseReason.TOO_BIG:
                 self.hub.metrics.received(Inbound.TOO_BIG, bytes=0)  # our server does not hand it on
             self.hub.leave(self.connection, close_reason)
-            self.auth.forget(self.client, self.end)
-            if self.address is not None:
-                self.limiter.release(self.address)
+            if self.guest is not None:
+                self.guest.leave()
 
     async def connect(self) -> None:
         offered = self.scope.get("subprotocols", [])
         await self.accept(subprotocol=protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None)
-        if OUT_OF_DESCRIPTORS in self.scope.get("extensions", ()):
-            self.hub.metrics.refused(RejectReason.DESCRIPTORS)
-            await self.end(Close.AT_CAPACITY)
-            return
-        if not self.has_room():
-            self.hub.metrics.refused(RejectReason.PER_IP)
-            await self.end(Close.AT_CAPACITY)
-            return
         try:
-            self.client = await self.auth.identify(self.scope)
-        except RejectedError as refused:
-            self.hub.metrics.refused(RejectReason[refused.close.name])
-            await self.end(refused.close)
+            self.guest = await self.gate.admit(self.scope, self.end)
+        except RejectedError as rejected:
+            await self.end(rejected.close)
             return
         self.is_served = self.hub.join(self.connection)
         if not self.is_served:
-            # The log shows it once, and counts repetitions.
-            logger.warning(
-                "clients are turned away: WS_MAX_CONNECTIONS is %d. Raise it, or let more processes serve",
-                settings.WS_MAX_CONNECTIONS,
-            )
             await self.end(Close.AT_CAPACITY)
-        elif self.client is not None:
-            self.auth.watch(self.client, self.end)
-
-    def has_room(self) -> bool:
-        """Count this connection for its address; False if it is one too many."""
-        if self.limiter.limit and (address := addresses.of_scope(self.scope, settings.TRUSTED_PROXIES)):
-            client = addresses.client_key(address)
-            if not self.limiter.acquire(client):
-                return False
-            self.address = client
-        return True
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
         """Answer one message. A malformed one does not close the connection."""
@@ -137,9 +106,10 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         """Count one more message of this connection, and of all connections of its user in all processes."""
         if self.rate.count(time.monotonic()).number > settings.WS_RATE_LIMIT:
             return False
-        if self.client is None:
+        client = self.guest.client if self.guest else None
+        if client is None:
             return True
-        return (await self.user_rates.acount(str(self.client.user))).number <= settings.WS_USER_RATE_LIMIT
+        return (await self.user_rates.acount(str(client.user))).number <= settings.WS_USER_RATE_LIMIT
 
     async def act_on(self, command: Command) -> None:
         """Carry out a command and queue its answer."""

@@ -68,6 +68,11 @@ class Hub:
         """Admit a connection, which gets current prices, the status, and then all changes. False if the hub is full."""
         if len(self.connections) >= self._max_connections:
             self.metrics.refused(RejectReason.AT_CAPACITY)
+            # The log shows it once, and counts repetitions.
+            logger.warning(
+                "clients are turned away: WS_MAX_CONNECTIONS is %d. Raise it, or let more processes serve",
+                self._max_connections,
+            )
             return False
         self.connections[connection] = None
         self.metrics.accepted()

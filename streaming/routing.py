@@ -17,6 +17,7 @@ from prices.domain.quotes import shown_kinds
 from prices.publishing import snapshot
 from prices.publishing.position_memory import PositionMemory
 from streaming import auth
+from streaming.admission import Gate
 from streaming.consumers import PriceConsumer
 from streaming.feed import PriceFeed
 from streaming.hub import Hub
@@ -55,16 +56,24 @@ def hub_of_this_process(metrics: Metrics) -> Hub:
     )
 
 
-def websocket_application(hub: Hub) -> URLRouter:
-    """The WebSocket side of this process, with the limits that its connections share."""
-    stream = PriceConsumer.as_asgi(
-        hub=hub,
-        auth=auth.Authenticator(
+def gate_of_this_process(metrics: Metrics) -> Gate:
+    """The limits that the clients of this process share, on all transports."""
+    return Gate(
+        auth.Authenticator(
             look_up=in_a_thread(auth.holders),
             required=settings.WS_AUTH_REQUIRED,
             recheck=settings.WS_AUTH_RECHECK.total_seconds(),
         ),
-        limiter=ConnectionLimiter(settings.WS_MAX_CONNECTIONS_PER_IP),
+        ConnectionLimiter(settings.WS_MAX_CONNECTIONS_PER_IP),
+        metrics,
+    )
+
+
+def websocket_application(hub: Hub, gate: Gate) -> URLRouter:
+    """The WebSocket side of this process."""
+    stream = PriceConsumer.as_asgi(
+        hub=hub,
+        gate=gate,
         user_rates=FixedWindowCounter(settings.REDIS_URL, f"{settings.REDIS_PREFIX}:rate", settings.WS_RATE_WINDOW),
     )
     elsewhere: Any = _refuse  # an ASGI application, where `re_path` is typed for views

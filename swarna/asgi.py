@@ -21,7 +21,7 @@ from infra.metrics.page import with_metrics
 from prices.sources.metrics import metrics as of_sources
 from streaming.metrics import Metrics
 from streaming.rest import CurrentPrices, Rules
-from streaming.routing import hub_of_this_process, websocket_application
+from streaming.routing import gate_of_this_process, hub_of_this_process, websocket_application
 from swarna.descriptors import unless_out_of_descriptors
 
 if settings.ENVIRONMENT_ERRORS:
@@ -43,6 +43,7 @@ async def behind_proxies(scope: Any, receive: Any, send: Any) -> None:
 
 metrics = Metrics(settings.METRICS_DIR)
 hub = hub_of_this_process(metrics)
+gate = gate_of_this_process(metrics)
 rules = Rules(
     hosts=settings.ALLOWED_HOSTS,
     proxies=settings.TRUSTED_PROXIES,
@@ -66,6 +67,6 @@ application = ProtocolTypeRouter(
             ),
             metrics.refused,
         ),
-        "websocket": websocket_application(hub),
+        "websocket": websocket_application(hub, gate),
     }
 )

@@ -1,0 +1,70 @@
+"""The admission of a client, the same on every transport: descriptors, connections of one address, credentials."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+
+from infra import addresses
+from streaming.auth import Authenticator, Client, End, RejectedError
+from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
+from streaming.engine.reasons import RejectReason
+from streaming.limits import ConnectionLimiter
+from streaming.metrics import Metrics
+from streaming.protocol import Close
+
+
+class Gate:
+    """Admits the clients of one process. (How many there may be in all, the hub knows.)"""
+
+    def __init__(self, auth: Authenticator, limiter: ConnectionLimiter, metrics: Metrics) -> None:
+        self.auth = auth
+        self.limiter = limiter
+        self.metrics = metrics
+
+    async def admit(self, scope: Mapping[str, Any], end: End) -> "Guest":
+        """Admit a client until `Guest.leave`, and call `end` if its credential becomes invalid before that.
+
+        Waits only if a credential is presented. Raises RejectedError, which has been counted.
+        """
+        if OUT_OF_DESCRIPTORS in scope.get("extensions", ()):
+            raise self._rejected(RejectReason.DESCRIPTORS, Close.AT_CAPACITY)
+        counted: str | None = None
+        if self.limiter.limit and (address := addresses.of_scope(scope, settings.TRUSTED_PROXIES)):
+            counted = addresses.client_key(address)
+            if not self.limiter.acquire(counted):
+                raise self._rejected(RejectReason.PER_IP, Close.AT_CAPACITY)
+        guest = Guest(self, counted, end)
+        try:
+            guest.client = await self.auth.identify(scope)
+        except RejectedError as rejected:
+            guest.leave()
+            raise self._rejected(RejectReason[rejected.close.name], rejected.close) from None
+        except BaseException:
+            guest.leave()
+            raise
+        if guest.client is not None:
+            self.auth.watch(guest.client, end)
+        return guest
+
+    def _rejected(self, reason: RejectReason, close: Close) -> RejectedError:
+        self.metrics.refused(reason)
+        return RejectedError(close)
+
+
+class Guest:
+    """A client that was admitted; `client` is its identity, None for an anonymous one."""
+
+    __slots__ = ("_counted", "_end", "_gate", "client")
+
+    def __init__(self, gate: Gate, counted: str | None, end: End) -> None:
+        self.client: Client | None = None
+        self._gate = gate
+        self._counted = counted  # the address, as the limiter counts it
+        self._end = end
+
+    def leave(self) -> None:
+        """Give up its place, once."""
+        self._gate.auth.forget(self.client, self._end)
+        if self._counted is not None:
+            self._gate.limiter.release(self._counted)
