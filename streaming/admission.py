@@ -13,6 +13,9 @@ from streaming.limits import ConnectionLimiter
 from streaming.metrics import Metrics
 from streaming.protocol import Close
 
+FULL = "No room for another connection now. Come back later, and after a longer time whenever this is the answer."
+_TOO_MANY = "Your address has as many connections as one may have: {}. Close one, or come back later."
+
 
 class Gate:
     """Admits the clients of one process. (How many there may be in all, the hub knows.)"""
@@ -28,18 +31,20 @@ class Gate:
         Waits only if a credential is presented. Raises RejectedError, which has been counted.
         """
         if OUT_OF_DESCRIPTORS in scope.get("extensions", ()):
-            raise self._rejected(RejectReason.DESCRIPTORS, Close.AT_CAPACITY)
+            raise self._rejected(RejectReason.DESCRIPTORS, Close.AT_CAPACITY, FULL)
         counted: str | None = None
         if self.limiter.limit and (address := addresses.of_scope(scope, settings.TRUSTED_PROXIES)):
             counted = addresses.client_key(address)
             if not self.limiter.acquire(counted):
-                raise self._rejected(RejectReason.PER_IP, Close.AT_CAPACITY)
+                too_many = _TOO_MANY.format(self.limiter.limit)
+                raise self._rejected(RejectReason.PER_IP, Close.AT_CAPACITY, too_many)
         guest = Guest(self, counted, end)
         try:
             guest.client = await self.auth.identify(scope)
         except RejectedError as rejected:
             guest.leave()
-            raise self._rejected(RejectReason[rejected.close.name], rejected.close) from None
+            self.metrics.refused(RejectReason[rejected.close.name])
+            raise
         except BaseException:
             guest.leave()
             raise
@@ -47,9 +52,9 @@ class Gate:
             self.auth.watch(guest.client, end)
         return guest
 
-    def _rejected(self, reason: RejectReason, close: Close) -> RejectedError:
+    def _rejected(self, reason: RejectReason, close: Close, detail: str) -> RejectedError:
         self.metrics.refused(reason)
-        return RejectedError(close)
+        return RejectedError(close, detail)
 
 
 class Guest:

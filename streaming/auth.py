@@ -28,12 +28,25 @@ logger = logging.getLogger(__name__)
 _MOST_IN_A_QUERY = 500
 
 
-class RejectedError(Exception):
-    """A client is not to be served. `close` is how its connection ends."""
+_MISSING = (
+    "A credential is required here. Connect with a token in the header Authorization: Bearer TOKEN, or as the "
+    f"subprotocol {BEARER_SUBPROTOCOL}TOKEN."
+)
+_INVALID = (
+    "The credential is no token of ours, or an expired or revoked one. POST a username and a password to "
+    "/api/v1/auth/token/ for another, and connect with that."
+)
+_NO_LOGIN = "Your login has ended. Log in again, or connect with a token."
+_ENDED = "Your token has expired or was revoked, or your login has ended. Come back with another."
 
-    def __init__(self, close: Close) -> None:
+
+class RejectedError(Exception):
+    """A client is not to be served. `close` is how its connection ends, and `detail` says what to do instead."""
+
+    def __init__(self, close: Close, detail: str = "") -> None:
         super().__init__(close.reason)
         self.close = close
+        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,8 @@ class Client:
     credential: Credential
 
 
-End: TypeAlias = Callable[[Close], Awaitable[None]]
+# Ends a connection, with a text that says what to do instead.
+End: TypeAlias = Callable[[Close, str], Awaitable[None]]
 Holders: TypeAlias = Mapping[Credential, int]
 
 
@@ -89,7 +103,7 @@ class Authenticator:
         self._lost = False
 
     async def identify(self, scope: Mapping[str, Any]) -> Client | None:
-        """The client that connects, or None if it is anonymous. Raises RefusedError.
+        """The client that connects, or None if it is anonymous. Raises RejectedError.
 
         Waits only if a credential is presented. A token has to be valid. A session that is not, or cannot be looked up
         in a lost database, counts as none: browsers send its cookie unasked.
@@ -97,7 +111,7 @@ class Authenticator:
         credential = presented(scope)
         if credential is None:
             if self._required:
-                raise RejectedError(Close.UNAUTHORIZED)
+                raise RejectedError(Close.UNAUTHORIZED, _MISSING)
             return None
         found = await self._find({credential})
         if found is not None and credential in found:
@@ -105,10 +119,12 @@ class Authenticator:
         if credential.kind == "session" and not self._required:
             return None
         # While the database is away, the client should come again with the same token: 1008 would have it give up.
-        raise RejectedError(Close.INTERNAL_ERROR if found is None else Close.UNAUTHORIZED)
+        if found is None:
+            raise RejectedError(Close.INTERNAL_ERROR)
+        raise RejectedError(Close.UNAUTHORIZED, _INVALID if credential.kind == "token" else _NO_LOGIN)
 
     def watch(self, client: Client, end: End) -> None:
-        """Call `end(Close.UNAUTHORIZED)` once if the client's credential becomes invalid before `forget`."""
+        """Call `end` once if the client's credential becomes invalid before `forget`."""
         self._watched.setdefault(client, set()).add(end)
         if self._sweeping is None:
             self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
@@ -138,7 +154,7 @@ class Authenticator:
     def _end(self, client: Client) -> None:
         for end in self._watched.pop(client, ()):
             # Not awaited: a slow one must delay neither the others nor the next sweep.
-            closing = asyncio.ensure_future(end(Close.UNAUTHORIZED))
+            closing = asyncio.ensure_future(end(Close.UNAUTHORIZED, _ENDED))
             self._closing.add(closing)
             closing.add_done_callback(self._closed)
 
@@ -184,12 +200,12 @@ class Authenticator:
 
 
 def presented(scope: Mapping[str, Any]) -> Credential | None:
-    """The credential of a handshake, not yet looked up. Raises RefusedError for anything but a token of ours."""
+    """The credential of a handshake, not yet looked up. Raises RejectedError for anything but a token of ours."""
     given = _tokens(scope)
     if given:
         digest = tokens.digest(given.pop())
         if digest is None or given:  # not one of ours; two that differ
-            raise RejectedError(Close.UNAUTHORIZED)
+            raise RejectedError(Close.UNAUTHORIZED, _INVALID)
         return Credential("token", digest)
     key = _session_key(scope)
     return Credential("session", key) if key else None

@@ -1,6 +1,7 @@
 """The WebSocket endpoint: one consumer for each client, between the protocol and the hub."""
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,7 @@ from django.conf import settings
 from infra import addresses, formats
 from infra.fixed_window import FixedWindow, FixedWindowCounter
 from streaming import protocol
-from streaming.admission import Gate, Guest
+from streaming.admission import FULL, Gate, Guest
 from streaming.auth import RejectedError
 from streaming.engine.reasons import CloseReason
 from streaming.engine.sinks import FRAMES, SendSink
@@ -20,6 +21,11 @@ from streaming.metrics import Fault, Inbound
 from streaming.protocol import ClientError, Close, Command, ErrorCode, Ping, Subscribe, Unsubscribe
 
 logger = logging.getLogger(__name__)
+
+# The code of closes that an error comes before, and the code for a connection that ended without a close frame.
+_POLICY = Close.UNAUTHORIZED.code
+_ABNORMAL = 1006
+_NO_TEXT = ClientError(ErrorCode.BINARY_NOT_SUPPORTED, "Send JSON as a text message, not as a binary one.")
 
 
 class PriceConsumer(AsyncJsonWebsocketConsumer):
@@ -48,32 +54,29 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         self.base_send = send
         ready_made = scope.get("extensions", {}).get(FRAMES)
         self.connection = self.hub.connection(ready_made or SendSink(self.send, self.give_up))
+        code = _ABNORMAL
         try:
             while (event := await receive())["type"] != "websocket.disconnect":
                 if event["type"] == "websocket.connect":
                     await self.connect()
                 else:
                     await self.websocket_receive(event)
+            code = event.get("code", code)
         finally:
             # However the connection ended: by a defect, too, or because the server did not wait for it.
-            close_reason = self.connection.close_reason
-            if close_reason is CloseReason.TOO_BIG:
-                self.hub.metrics.received(Inbound.TOO_BIG, bytes=0)  # our server does not hand it on
-            self.hub.leave(self.connection, close_reason)
-            if self.guest is not None:
-                self.guest.leave()
+            await self.disconnect(code)
 
     async def connect(self) -> None:
         offered = self.scope.get("subprotocols", [])
         await self.accept(subprotocol=protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None)
         try:
             self.guest = await self.gate.admit(self.scope, self.end)
+            self.is_served = self.hub.join(self.connection)
+            if not self.is_served:
+                raise RejectedError(Close.AT_CAPACITY, FULL)
         except RejectedError as rejected:
-            await self.end(rejected.close)
-            return
-        self.is_served = self.hub.join(self.connection)
-        if not self.is_served:
-            await self.end(Close.AT_CAPACITY)
+            after_ms = self.hub.spread_ms() if rejected.close is Close.AT_CAPACITY else None
+            await self.end(rejected.close, rejected.detail, after_ms)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
         """Answer one message. A malformed one does not close the connection."""
@@ -85,31 +88,50 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
             await self.end(Close.TOO_BIG)
             return
         try:
-            message = _read(text_data)
+            message = _NO_TEXT if text_data is None else await self.decode_json(text_data)
             self.hub.metrics.received(_kind(message), bytes=size)
-            if not self.is_free(message) and not await self.is_within_rate():
-                await self.end(Close.RATE_LIMITED)
-            elif isinstance(message, ClientError):
-                self.connection.answer(protocol.error(message))
-            else:
-                await self.act_on(message)
+            await self.receive_json(message)
         except Exception:
             self.hub.metrics.failed(Fault.MESSAGE)
             logger.exception("a defect of ours, met by the client's message %.200r", text_data)
             await self.end(Close.INTERNAL_ERROR)
 
+    @classmethod
+    async def decode_json(cls, text_data: str) -> Command | ClientError:
+        """The command in a message, or the error to answer with."""
+        try:
+            return protocol.parse(text_data)
+        except ClientError as problem:
+            return problem
+
+    async def receive_json(self, content: Command | ClientError, **kwargs: Any) -> None:
+        """Count a message, and carry it out or answer with the error in it."""
+        if not self.is_free(content) and (excess := await self.excess()):
+            limit, seconds = excess
+            detail = f"{limit} are allowed. Send fewer, and come back in {seconds:.0f} s."
+            await self.end(Close.RATE_LIMITED, detail, math.ceil(seconds * 1000))
+        elif isinstance(content, ClientError):
+            self.connection.answer(protocol.error(content))
+        else:
+            await self.act_on(content)
+
     def is_free(self, message: Command | ClientError) -> bool:
         """Return True for a message that does not count: the first subscribe, which a client needs to come back."""
         return isinstance(message, Subscribe) and not self.connection.has_subscribed
 
-    async def is_within_rate(self) -> bool:
-        """Count one more message of this connection, and of all connections of its user in all processes."""
-        if self.rate.count(time.monotonic()).number > settings.WS_RATE_LIMIT:
-            return False
+    async def excess(self) -> tuple[str, float] | None:
+        """Count one more message of this connection, and of all connections of its user in all processes.
+
+        Returns the limit that it exceeds, in words, and the seconds until messages are allowed again; None within both.
+        """
+        count, limit, where = self.rate.count(time.monotonic()), settings.WS_RATE_LIMIT, "one connection"
         client = self.guest.client if self.guest else None
-        if client is None:
-            return True
-        return (await self.user_rates.acount(str(client.user))).number <= settings.WS_USER_RATE_LIMIT
+        if count.number <= limit and client is not None:
+            count, limit = await self.user_rates.acount(str(client.user)), settings.WS_USER_RATE_LIMIT
+            where = "all connections of a user together"
+        if count.number <= limit:
+            return None
+        return f"{limit} messages in {self.rate.seconds:g} s on {where}", count.seconds_left
 
     async def act_on(self, command: Command) -> None:
         """Carry out a command and queue its answer."""
@@ -135,34 +157,48 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         self.hub.metrics.failed(Fault.SEND)
         await self.end(Close.INTERNAL_ERROR)
 
-    async def end(self, close: Close) -> None:
-        """Close with a code and a reason, from which the client knows how to go on."""
+    async def end(self, why: Close, detail: str = "", after_ms: int | None = None) -> None:
+        """Close with a code and a reason, from which the client knows how to go on.
+
+        A close with 1008 follows an error that tells a program the same: `detail` says what to do, and `after_ms` when
+        to come back; None: never as it is.
+        """
         self.ended = True
         # Connections that were never served may be any number, which metrics count.
         level = logging.INFO if self.is_served else logging.DEBUG
-        logger.log(level, "closing the connection of %s: %s %s", _peer(self.scope), close.code, close.reason)
-        self.hub.leave(self.connection, CloseReason.__members__.get(close.name, CloseReason.CLIENT))
+        logger.log(level, "closing the connection of %s: %s %s", _peer(self.scope), why.code, why.reason)
+        self.hub.leave(self.connection, CloseReason.__members__.get(why.name, CloseReason.CLIENT))
         try:
-            await self.close(close.code, close.reason)
+            if why.code == _POLICY:
+                await self.send(protocol.last_error(why, detail, after_ms).decode())
+            await self.close(why.code, why.reason)
+        except OSError as error:
+            logger.debug("a client left before it was told why: %s", error)  # as some servers say it
+
+    async def close(self, code: int | bool | None = None, reason: str | None = None) -> None:
+        """Close the connection; with 1000 where the server cannot send the code."""
+        try:
+            await super().close(code, reason)
+        except OSError:
+            raise
         except Exception as error:
             # Stock Daphne sends 1000 and 3000 to 4999 only, and raises nothing more special for the others.
-            logger.warning("the server does not send %s, so 1000 is sent: %s", close.code, error)
-            await self.close(1000)
+            logger.warning("the server does not send %s, so 1000 is sent: %s", code, error)
+            await super().close(1000)
+
+    async def disconnect(self, code: int) -> None:
+        """Forget the client, wherever it was counted or watched."""
+        close_reason = self.connection.close_reason
+        if close_reason is CloseReason.TOO_BIG:
+            self.hub.metrics.received(Inbound.TOO_BIG, bytes=0)  # our server does not hand it on
+        self.hub.leave(self.connection, close_reason)
+        if self.guest is not None:
+            self.guest.leave()
 
 
 def _peer(scope: Mapping[str, Any]) -> str:
     client = scope.get("client")
     return addresses.authority(*client) if client else "an unknown address"
-
-
-def _read(text: str | None) -> Command | ClientError:
-    """The command in a message, or the error to answer with."""
-    if text is None:
-        return ClientError(ErrorCode.BINARY_NOT_SUPPORTED, "Send JSON as a text message, not as a binary one.")
-    try:
-        return protocol.parse(text)
-    except ClientError as problem:
-        return problem
 
 
 def _kind(message: Command | ClientError) -> Inbound:

@@ -119,6 +119,10 @@ class Hub:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
+    def spread_ms(self) -> int:
+        """A random delay in milliseconds, so that clients that are sent away together do not come back together."""
+        return random.randint(0, formats.milliseconds(self._restart_spread))  # noqa: S311  (no secret)
+
     # --- changes by the feed and by the clock -------------------------------------------------------------------------
 
     def begin_epoch(self, epoch: str) -> None:
@@ -187,6 +191,5 @@ class Hub:
 
     def _restart(self, connection: Connection) -> None:
         """Send a client `restart`, with a random delay after which to come back, and then nothing more."""
-        delay = random.randint(0, formats.milliseconds(self._restart_spread))  # noqa: S311  (no secret)
-        connection.write(protocol.restart(delay))
+        connection.write(protocol.restart(self.spread_ms()))
         self.leave(connection, CloseReason.RESTART)

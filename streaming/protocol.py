@@ -49,7 +49,7 @@ class Close(enum.Enum):
 
 
 class ErrorCode(enum.StrEnum):
-    """The reason for rejecting a client's message, which leaves the connection open."""
+    """The reason for an `error`: a client's message that is rejected, or, for the last three, a close with 1008."""
 
     INVALID_JSON = "invalid_json"
     INVALID_MESSAGE = "invalid_message"
@@ -57,6 +57,9 @@ class ErrorCode(enum.StrEnum):
     UNKNOWN_METAL = "unknown_metal"
     INVALID_INTERVAL = "invalid_interval"
     BINARY_NOT_SUPPORTED = "binary_not_supported"
+    UNAUTHORIZED = "unauthorized"
+    AT_CAPACITY = "at_capacity"
+    RATE_LIMITED = "rate_limited"
 
 
 class ClientError(Exception):
@@ -313,10 +316,16 @@ class Restart(_Message, frozen=True, kw_only=True, tag="restart"):
 
 
 class Error(_Message, frozen=True, kw_only=True, tag="error"):
-    """The reason for rejecting a client's message, and what to send instead. The connection stays open."""
+    """The reason for rejecting a client's message; or, with `retry`, for the close with 1008 that follows.
+
+    `message` says what to do instead. `afterMs` is when to come back; where `retry` is `never`, another credential is
+    needed.
+    """
 
     code: ErrorCode
     message: str
+    retry: Literal["never", "later"] | msgspec.UnsetType = msgspec.UNSET
+    afterMs: int | msgspec.UnsetType = msgspec.UNSET
     id: Scalar | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -417,6 +426,18 @@ def restart(after_ms: int) -> bytes:
 def error(problem: ClientError) -> bytes:
     """The answer to a message that was rejected."""
     return _encode(Error(code=problem.code, message=str(problem), id=_echo(problem.id)))
+
+
+def last_error(close: Close, message: str, after_ms: int | None) -> bytes:
+    """The last message before a close with 1008; without `after_ms`, the client should never retry as it is."""
+    return _encode(
+        Error(
+            code=ErrorCode[close.name],
+            message=message,
+            retry="never" if after_ms is None else "later",
+            afterMs=msgspec.UNSET if after_ms is None else after_ms,
+        )
+    )
 
 
 def _echo(id: Scalar) -> Scalar | msgspec.UnsetType:

@@ -316,8 +316,9 @@ class Accounts:
     def connection(self, name: str) -> End:
         """A function that ends the connection of this name."""
 
-        async def end(close: Close) -> None:
+        async def end(close: Close, detail: str) -> None:
             assert close is Close.UNAUTHORIZED
+            assert "Come back with another" in detail
             self.ended.put_nowait(name)
 
         return end
@@ -461,10 +462,10 @@ async def test_one_that_cannot_be_ended_is_logged_and_delays_no_other(
 ) -> None:
     never = asyncio.Event()
 
-    async def stall(close: Close) -> None:
+    async def stall(close: Close, detail: str) -> None:
         await never.wait()
 
-    async def fail(close: Close) -> None:
+    async def fail(close: Close, detail: str) -> None:
         raise OSError("broken")
 
     auth = accounts.auth()

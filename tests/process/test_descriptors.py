@@ -34,11 +34,15 @@ def out_of_descriptors(run_server: Callable[..., Server]) -> Iterator[tuple[Serv
 
 
 def close_of(peer: Peer) -> tuple[int, str]:
-    """The code and the reason with which a connection is closed at once; 0 where it is served."""
+    """The code and the reason with which a connection is closed after an error; 0 where it is served."""
     peer.open()
+    code = ""
     while (got := peer.receive()).opcode != CLOSE:
-        if json.loads(got.payload)["type"] == "priceUpdate":
+        message = json.loads(got.payload)
+        if message["type"] == "priceUpdate":
             return 0, ""
+        code = message["code"]
+    assert code == "at_capacity"
     return int.from_bytes(got.payload[:2], "big"), got.payload[2:].decode()
 
 

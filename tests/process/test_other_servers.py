@@ -14,7 +14,7 @@ from websockets.typing import Subprotocol
 
 from tests.support.product import ROOT
 from tests.support.server import Server
-from tests.support.stream_client import end_of, exchange, receive
+from tests.support.stream_client import end_of, exchange, receive, rejection
 
 COMMANDS = {
     "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", "swarna.asgi:application"],
@@ -117,12 +117,14 @@ def test_one_client_too_many_is_told_so(elsewhere: Server) -> None:
         for _ in range(3):
             receive(stack.enter_context(connect(elsewhere.ws_url)), "status")
         with connect(elsewhere.ws_url) as one_too_many:
+            assert rejection(one_too_many)["code"] == "at_capacity"
             assert tells(elsewhere, end_of(one_too_many), 1008, "Server at capacity")
 
 
 def test_too_many_messages_close_the_connection(elsewhere: Server, client: ClientConnection) -> None:
     for _ in range(21):
         client.send('{"type":"ping"}')
+    assert rejection(client)["code"] == "rate_limited"
     assert tells(elsewhere, end_of(client), 1008, "Rate limit exceeded")
 
 

@@ -20,7 +20,7 @@ from prices.models import Premium
 from prices.publishing import ingest
 from tests.support.raw_websocket import request
 from tests.support.server import Server
-from tests.support.stream_client import end_of, exchange, receive
+from tests.support.stream_client import end_of, exchange, receive, rejection
 
 
 def read_until(peer: socket.socket, words: bytes) -> None:
@@ -244,12 +244,19 @@ def test_a_huge_or_fragmented_message_closes_before_it_is_all_there(server: Serv
 
 
 def test_one_client_too_many_is_told_so_and_the_next_fits_when_one_has_left(run_server: Callable[..., Server]) -> None:
-    server = run_server(WS_MAX_CONNECTIONS="1")
+    server = run_server(WS_MAX_CONNECTIONS="1", WS_RESTART_SPREAD="2s")
     with connect(server.ws_url) as first:
         receive(first)
+        delays = []
         for _ in range(3):
             with connect(server.ws_url) as another:
+                error = rejection(another)
+                assert (error["code"], error["retry"]) == ("at_capacity", "later")
+                assert "Come back later" in error["message"]
+                delays.append(error["afterMs"])
                 assert end_of(another) == (1008, "Server at capacity")
+        assert all(0 <= delay <= 2000 for delay in delays)
+        assert len(set(delays)) > 1, "all come back at once"
     with connect(server.ws_url) as next_one:
         assert receive(next_one)["type"] == "priceUpdate"
     assert server.output.count("clients are turned away: WS_MAX_CONNECTIONS is 1") == 1
@@ -261,6 +268,10 @@ def test_too_many_messages_close_the_connection_and_the_seeds_ten_a_minute_do_no
         for _ in range(10):
             assert exchange(client, type="ping")
         client.send("not even JSON")
+        error = rejection(client)
+        assert (error["code"], error["retry"]) == ("rate_limited", "later")
+        assert 50_000 < error["afterMs"] <= 60_000  # what is left of the minute
+        assert "10 messages in 60 s on one connection" in error["message"]
         assert end_of(client) == (1008, "Rate limit exceeded")
 
 

@@ -15,7 +15,7 @@ from websockets.typing import Subprotocol
 from accounts import tokens
 from tests.support.raw_websocket import Peer
 from tests.support.server import Server
-from tests.support.stream_client import end_of, exchange, receive
+from tests.support.stream_client import end_of, exchange, receive, rejection
 
 UNAUTHORIZED = (1008, "Unauthorized")
 RATE_LIMIT, USER_RATE_LIMIT = 6, 8
@@ -82,7 +82,11 @@ def test_a_token_among_the_subprotocols_is_served_and_never_answered_nor_logged(
 
 def test_who_brings_nothing_or_an_unknown_token_is_told_so_and_gets_no_price(members: Server, token: str) -> None:
     with connect(members.ws_url) as nobody, by_header(members, token[:-1] + "%") as stranger:
-        for client in (nobody, stranger):
+        for client, advice in ((nobody, "A credential is required"), (stranger, "/api/v1/auth/token/")):
+            error = json.loads(client.recv(timeout=10))
+            assert (error["type"], error["code"], error["retry"]) == ("error", "unauthorized", "never")
+            assert advice in error["message"]
+            assert "afterMs" not in error
             with pytest.raises(ConnectionClosed):
                 client.recv(timeout=10)
             assert (client.close_code, client.close_reason) == UNAUTHORIZED
@@ -131,6 +135,9 @@ def test_a_token_that_is_revoked_ends_its_open_connection_and_no_others(
     with by_header(members, token) as revoked, by_session(members, session, members.http_url) as other:
         receive(revoked, "priceUpdate")
         members.do(lambda: tokens.of(asha).delete())
+        error = rejection(revoked)
+        assert (error["code"], error["retry"]) == ("unauthorized", "never")
+        assert "Come back with another" in error["message"]
         assert end_of(revoked) == UNAUTHORIZED
         assert exchange(other, type="ping")["type"] == "pong"
 
@@ -151,6 +158,7 @@ def test_a_users_messages_count_together_over_connections_and_processes(
             assert exchange(client, type="ping")["type"] == "pong"
         for client in (here, there):
             client.send('{"type":"ping"}')
+            assert "on all connections of a user together" in rejection(client)["message"]
             assert end_of(client) == TOO_FAST
         assert exchange(anonymous, type="ping")["type"] == "pong"
 
@@ -196,6 +204,9 @@ def test_one_address_has_so_many_connections_and_a_proxys_clients_are_told_apart
     with from_("198.51.100.7") as first, from_("198.51.100.8") as other, from_("198.51.100.7") as too_many:
         receive(first, "priceUpdate")
         receive(other, "priceUpdate")
+        error = rejection(too_many)
+        assert (error["code"], error["retry"]) == ("at_capacity", "later")
+        assert "as many connections as one may have: 1." in error["message"]
         assert end_of(too_many) == (1008, "Server at capacity")
     with from_("198.51.100.7") as next_one:
         receive(next_one, "priceUpdate")

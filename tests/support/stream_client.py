@@ -25,6 +25,17 @@ def exchange(client: ClientConnection, **message: Any) -> dict[str, Any]:
             return answer
 
 
+def rejection(client: ClientConnection) -> dict[str, Any]:
+    """The error with which the server announces a close with 1008, and nothing but the close comes after it."""
+    error = receive(client, "error")
+    try:
+        client.recv(timeout=10)
+    except ConnectionClosed as closed:
+        assert closed.rcvd is None or closed.rcvd.code in (1008, 1000)  # stock Daphne sends no 1008
+        return error
+    raise AssertionError("a message came after the last one")
+
+
 def end_of(client: ClientConnection) -> tuple[int, str]:
     """Code and reason with which the server closes, within twenty seconds."""
     until = time.monotonic() + 20

@@ -13,7 +13,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 
 from prices.domain.wire import CandleData
 from streaming import asyncapi, protocol
-from streaming.protocol import ClientError, ErrorCode, Feed
+from streaming.protocol import ClientError, Close, ErrorCode, Feed
 from swarna import __version__
 from tests.support.product import ROOT
 
@@ -49,6 +49,11 @@ SAID = {
     "Restart": protocol.restart(5),
     "Error": protocol.error(ClientError(ErrorCode.INVALID_JSON, "Send JSON.")),
 }
+LAST = [
+    protocol.last_error(Close.UNAUTHORIZED, "Present a token.", None),
+    protocol.last_error(Close.AT_CAPACITY, "Come back later.", 0),
+    protocol.last_error(Close.RATE_LIMITED, "Send fewer.", 59_000),
+]
 TAKEN: dict[str, list[dict[str, Any]]] = {
     "SubscribeMessage": [
         {"metals": ["gold"], "interval": 1, "since": 0, "epoch": "q7Vb2xWk", "id": None, "candles": ["1m", "1d"]},
@@ -95,6 +100,11 @@ def test_it_is_served_to_everybody(client: Client, document: Any) -> None:
 @pytest.mark.parametrize("name", SAID)
 def test_what_the_stream_says_is_as_described(document: Any, name: str) -> None:
     of(document, name).validate(json.loads(SAID[name]))
+
+
+@pytest.mark.parametrize("error", LAST)
+def test_an_error_before_a_close_is_as_described(document: Any, error: bytes) -> None:
+    of(document, "Error").validate(json.loads(error))
 
 
 def test_every_message_that_is_described_is_tried_here(document: Any) -> None:

@@ -118,6 +118,25 @@ def test_an_error_echoes_the_id_and_clips_the_clients_own_words() -> None:
     assert len(message["message"]) < 200
 
 
+@pytest.mark.parametrize(
+    ("close", "after_ms", "fields"),
+    [
+        (Close.UNAUTHORIZED, None, {"code": "unauthorized", "retry": "never"}),
+        (Close.AT_CAPACITY, 0, {"code": "at_capacity", "retry": "later", "afterMs": 0}),
+        (Close.RATE_LIMITED, 43_100, {"code": "rate_limited", "retry": "later", "afterMs": 43_100}),
+    ],
+)
+def test_the_error_before_a_close_with_1008_is_read_by_programs(
+    close: Close, after_ms: int | None, fields: dict[str, Any]
+) -> None:
+    said = json.loads(protocol.last_error(close, "Do this.", after_ms))
+    assert said == {"type": "error", "message": "Do this.", **fields}
+
+
+def test_the_answer_to_a_message_that_is_rejected_says_nothing_of_coming_back() -> None:
+    assert json.loads(protocol.error(refusal("{"))).keys() == {"type", "code", "message"}
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["type", "metals", "since"]), inner),
