@@ -67,7 +67,7 @@ lock: $(VENV)/installed-dev ## compile requirements*.in to every version and has
 			--custom-compile-command "make lock" --output-file $$name.txt $$name.in || exit; \
 	done
 
-bench: setup ## measure the stream beside Node's ws and Channels' textbook; ROWS=plain,memory QUICK=1 OUT=page
+bench: setup ## measure the stream beside other servers; ROWS=plain,memory QUICK=1 OUT=page
 	@$(BIN)/python -m bench --rows='$(ROWS)' --out='$(OUT)' $(if $(QUICK),--quick)
 
 soak: setup ## 2,000 clients that come and go, for MINUTES=10: does memory grow?

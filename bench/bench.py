@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.meter import Meter
 from bench.servers import Server, Surroundings, Swarna
@@ -27,8 +28,9 @@ class Bench:
     def swarna(self, **settings: str) -> Swarna:
         return Swarna(self.around, settings)
 
-    def clients_of(self, server: Server, *, deflate: bool = False) -> Meter:
-        return Meter(self.meter, server.port, deflate=deflate)
+    def clients_of(self, server: Server, **options: Any) -> Meter:
+        """A meter on this server; `options` are Meter's."""
+        return Meter(self.meter, server.port, **options)
 
     def say(self, text: str) -> None:
         print(f"  {text}", flush=True)

@@ -22,15 +22,18 @@ SERVER_CORE = _CORES[0]
 OTHER_CORE = _CORES[1 % len(_CORES)]
 
 
+_OTHER_FILES = 200  # of a process, beside its connections
+
+
 class MissingError(Exception):
     """A tool or resource of the bench is missing; says in one line what to do."""
 
 
-def on_core(core: int) -> Callable[[], None]:
-    """For `preexec_fn`: run on this core alone, and end with the bench, however it ends."""
+def on_core(*cores: int) -> Callable[[], None]:
+    """For `preexec_fn`: run on these cores alone, and end with the bench, however it ends."""
 
     def prepare() -> None:
-        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, cores)
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
     return prepare
@@ -44,18 +47,32 @@ def need(program: str, advice: str) -> str:
     return path
 
 
+def compiled(source: Path, folder: Path, *options: str) -> Path:
+    """Compile a C program into a folder. Raises MissingError without a compiler, CalledProcessError if it fails."""
+    compiler = need("cc", "There is no C compiler: the meter needs cc (on Debian and Ubuntu: apt install gcc).")
+    binary = folder / source.stem
+    subprocess.run([compiler, "-O2", "-o", str(binary), str(source), *options], capture_output=True, check=True)
+    return binary
+
+
 def prepare(connections: int) -> None:
     """Raise the limit of open files as far as possible. Raises MissingError if that is not enough."""
     if len(_CORES) < 2:
         raise MissingError("Two cores are needed: one for the server, one for its clients.")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    wanted = connections + 200
+    wanted = connections + _OTHER_FILES
     if hard != resource.RLIM_INFINITY and hard < wanted:
         raise MissingError(
             f"{connections} connections need {wanted} open files a process, and {hard} are allowed: "
             f"raise the hard limit (ulimit -Hn {wanted}), or leave these rows out by ROWS=..."
         )
+
+
+def connections_of_a_process() -> int:
+    """The most connections that one process may have here; 20,000 at most."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 20_000 if hard == resource.RLIM_INFINITY else min(hard - _OTHER_FILES, 20_000)
 
 
 def _tree(root: int) -> list[int]:
@@ -85,6 +102,11 @@ def cpu_seconds(root: int) -> float:
 def resident_bytes(root: int) -> int:
     """Memory that a process and its descendants occupy."""
     return sum(int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE for process in _tree(root))
+
+
+def open_files(root: int) -> dict[int, int]:
+    """How many files a process and each of its descendants have open, by process."""
+    return {process: sum(1 for _ in Path(f"/proc/{process}/fd").iterdir()) for process in _tree(root)}
 
 
 def description() -> str:

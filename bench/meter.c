@@ -1,10 +1,12 @@
-/* The meter: many WebSocket clients in one thread, which note when each price update arrived.
+/* The meter: many clients of a stream in one thread, which note when each price update arrived.
  *
  *   cc -O2 -o meter meter.c -DWITH_ZLIB -lz        (without the last two: compressed updates are counted, not read)
- *   meter [-c CORE] [-m FIRST-MESSAGE] [-z] [-r FILE] HOST PORT
+ *   meter [-c CORE] [-m FIRST-MESSAGE] [-z] [-e PATH] [-a N] [-r FILE] HOST PORT
  *
- * -c is the core to stay on; -m is sent as soon as a connection is open; -z offers permessage-deflate; -r writes the
- * updates that the first client receives to a file, one a line.
+ * Its clients are WebSocket clients of /, or with -e clients of Server-Sent Events at that path. -c is a core that it has
+ * to itself; -m is sent as soon as a connection is open; -z offers permessage-deflate; -a is the first loopback address to
+ * connect from, 127.0.0.N, so that several meters do not share one; -r writes the updates that the first client receives
+ * to a file, one a line.
  *
  * It is told what to do on standard input, a command a line, and answers each with one JSON line:
  *
@@ -20,6 +22,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -54,6 +57,8 @@ struct client {
     enum state state;
     int stalls;
     int deflate, fresh;     /* what was negotiated: compression, and a fresh window for each message */
+    int chunked;            /* whether events come in chunks, as HTTP/1.1 has them */
+    uint64_t chunk, line;   /* bytes that are left of this chunk; the size of the next one, as far as it was read */
     uint32_t kept_size;
     unsigned char *kept;    /* the beginning of a frame whose end has not arrived */
 #ifdef WITH_ZLIB
@@ -69,8 +74,8 @@ struct arrival {            /* bench/meter.py reads these */
 };
 
 static struct {
-    const char *first_message, *record_to;
-    int deflate, port;
+    const char *first_message, *record_to, *events;
+    int deflate, port, alone, address;
     struct in_addr host;
 } options;
 
@@ -139,7 +144,7 @@ static int begin(struct client *c, int stalls) {
     if (stalls) setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     if ((ntohl(options.host.s_addr) >> 24) == 127) {
         struct sockaddr_in from = {.sin_family = AF_INET};
-        from.sin_addr.s_addr = htonl(0x7f000001 + serial++ / PER_ADDRESS % 250);
+        from.sin_addr.s_addr = htonl(0x7f000001 + (options.address + serial++ / PER_ADDRESS) % 250);
         setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
         if (bind(c->fd, (void *)&from, sizeof from)) die("bind: %s", strerror(errno));
     }
@@ -259,13 +264,16 @@ static int on_handshake(struct client *c, unsigned char *bytes, size_t size) {
     unsigned char *blank = memmem(bytes, size, "\r\n\r\n", 4);
     if (!blank) return 0;
     size_t head = blank + 4 - bytes;
+    const char *status = options.events ? "200" : "101";
+    const char *proof = options.events ? "text/event-stream" : "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
     static int told;
-    if (size < 12 || memcmp(bytes + 9, "101", 3) || !memmem(bytes, head, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", 28)) {
+    if (size < 12 || memcmp(bytes + 9, status, 3) || !memmem(bytes, head, proof, strlen(proof))) {
         if (!told++) fprintf(stderr, "meter: a handshake was refused: %.*s\n", (int)strcspn((char *)bytes, "\r"), bytes);
         return -1;
     }
     c->deflate = !!memmem(bytes, head, "permessage-deflate", 18);
     c->fresh = !!memmem(bytes, head, "server_no_context_takeover", 26);
+    c->chunked = !!memmem(bytes, head, "chunked", 7);
     c->state = WAITING;
     if (hello_size) say(c, hello, hello_size);
     if (c->stalls) {
@@ -314,38 +322,78 @@ static size_t on_frames(struct client *c, unsigned char *bytes, size_t size, uin
     return taken;
 }
 
+/* Take the sizes of chunks out of a body, in place; the size of what is left. */
+static size_t unchunked(struct client *c, unsigned char *bytes, size_t size) {
+    size_t text = 0;
+    for (size_t i = 0; i < size;) {
+        if (c->chunk) {
+            size_t part = c->chunk < size - i ? c->chunk : size - i;
+            memmove(bytes + text, bytes + i, part);
+            text += part;
+            i += part;
+            c->chunk -= part;
+            continue;
+        }
+        int byte = bytes[i++];  /* of a line with a size, or of the end of the line that ends a chunk */
+        if (isxdigit(byte)) {
+            c->line = c->line << 4 | (byte <= '9' ? byte - '0' : (byte | 32) - 'a' + 10);
+        } else if (byte == '\n') {
+            c->chunk = c->line;
+            c->line = 0;
+        } else if (byte != '\r') {
+            die("a chunk whose size is followed by %c", byte);
+        }
+    }
+    return text;
+}
+
+/* Take whole events, whose data is one line; how many bytes they were. */
+static size_t on_events(struct client *c, unsigned char *bytes, size_t size, uint64_t at) {
+    size_t taken = 0;
+    for (unsigned char *blank; (blank = memmem(bytes + taken, size - taken, "\n\n", 2)); taken = blank + 2 - bytes) {
+        unsigned char *data = memmem(bytes + taken, blank - bytes - taken, "data: ", 6);
+        if (data) on_message(c, data + 6, blank - data - 6, 0, at);
+    }
+    return taken;
+}
+
+/* Keep what is not whole yet. */
+static void keep(struct client *c, unsigned char *bytes, size_t size) {
+    c->kept_size = size;
+    if (size) {
+        c->kept = reallocated(c->kept, size);
+        memcpy(c->kept, bytes, size);
+    } else {
+        free(c->kept);
+        c->kept = 0;
+    }
+}
+
 static void on_readable(struct client *c) {
-    size_t size = c->kept_size;
-    if (size) memcpy(buffer, c->kept, size);
-    ssize_t received = read(c->fd, buffer + size, LARGEST);
-    if (received < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (received <= 0) {
+    unsigned char *start = buffer, *received = buffer + c->kept_size;
+    if (c->kept_size) memcpy(buffer, c->kept, c->kept_size);
+    ssize_t size = read(c->fd, received, LARGEST);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (size <= 0) {
         counted.closed++;
         end(c);
         return;
     }
     uint64_t at = now_ns();
-    counted.bytes += received;
-    size += received;
-    size_t taken = 0;
+    counted.bytes += size;
+    unsigned char *finish = received + size;
     if (c->state == HANDSHAKE) {
-        int head = on_handshake(c, buffer, size);
+        int head = on_handshake(c, buffer, finish - buffer);
         if (head < 0) {
             end(c);
             return;
         }
-        taken = head;
+        start += head;
+        received = start;
     }
-    if (c->state >= WAITING) taken += on_frames(c, buffer + taken, size - taken, at);
-    if (c->state == CLOSED) return;
-    c->kept_size = size - taken;
-    if (c->kept_size) {
-        c->kept = reallocated(c->kept, c->kept_size);
-        memcpy(c->kept, buffer + taken, c->kept_size);
-    } else {
-        free(c->kept);
-        c->kept = 0;
-    }
+    if (c->chunked) finish = received + unchunked(c, received, finish - received);
+    if (c->state >= WAITING) start += (options.events ? on_events : on_frames)(c, start, finish - start, at);
+    if (c->state != CLOSED) keep(c, start, finish - start);
 }
 
 static void on_event(struct client *c) {
@@ -519,6 +567,12 @@ static void stay_on(int core) {
 }
 
 static void prepare_request(const char *host) {
+    if (options.events) {
+        request_size = snprintf(request, sizeof request,
+                                "GET %s HTTP/1.1\r\nHost: %s:%d\r\nAccept: text/event-stream\r\n\r\n",
+                                options.events, host, options.port);
+        return;
+    }
     request_size = snprintf(
         request, sizeof request,
         "GET / HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -544,14 +598,16 @@ static void prepare_request(const char *host) {
 
 static void read_options(int argc, char **argv) {
     int option;
-    while ((option = getopt(argc, argv, "c:m:zr:")) != -1) switch (option) {
-        case 'c': stay_on(atoi(optarg)); break;
+    while ((option = getopt(argc, argv, "c:m:ze:a:r:")) != -1) switch (option) {
+        case 'c': stay_on(atoi(optarg)); options.alone = 1; break;
         case 'm': options.first_message = optarg; break;
         case 'z': options.deflate = 1; break;
+        case 'e': options.events = optarg; break;
+        case 'a': options.address = atoi(optarg) - 1; break;
         case 'r': options.record_to = optarg; break;
         default: exit(2);
     }
-    if (argc - optind != 2) die("usage: meter [-c CORE] [-m FIRST-MESSAGE] [-z] [-r FILE] HOST PORT");
+    if (argc - optind != 2) die("usage: meter [-c CORE] [-m FIRST-MESSAGE] [-z] [-e PATH] [-a N] [-r FILE] HOST PORT");
     options.port = atoi(argv[optind + 1]);
     if (inet_pton(AF_INET, argv[optind], &options.host) != 1) die("%s is not an IPv4 address", argv[optind]);
     prepare_request(argv[optind]);
@@ -571,11 +627,12 @@ int main(int argc, char **argv) {
     while (1) {
         int commanded = 0;
         /* The kernel charges a sleeper's wake-up to whoever writes to it: 2 µs, as often as the meter happens to be quicker
-           than the server that it measures. A client elsewhere would cost a server nothing of the kind. */
+           than the server that it measures. A client elsewhere would cost a server nothing of the kind. Without a core to
+           itself the meter sleeps all the same: else it would take the server's time. */
         int ready = epoll_wait(poller, events, 1024, 0);
         if (ready > 0)
             heard = now_ns();
-        else if (now_ns() - heard > AWAKE_NS)
+        else if (!options.alone || now_ns() - heard > AWAKE_NS)
             ready = epoll_wait(poller, events, 1024, churn.per_second ? 2 : batch.active ? 50 : -1);
         for (int i = 0; i < ready; i++) {
             if (events[i].data.ptr) on_event(events[i].data.ptr);

@@ -4,7 +4,8 @@ import json
 import struct
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,13 @@ from bench import machine
 
 SOURCE = Path(__file__).with_name("meter.c")
 SUBSCRIBE = json.dumps({"type": "subscribe", "metals": ["*"]})
+# The same for clients of Server-Sent Events.
+EVENTS = "/api/v1/stream/?metals=*"
 _ARRIVAL = struct.Struct("=QQII")  # struct arrival: at, seq, client, first
+
+
+# An update's arrival: time (CLOCK_MONOTONIC, ns), seq, client, and True for the client's first since it came.
+Arrival = tuple[int, int, int, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,33 +54,44 @@ class Ages:
 
 def build(folder: Path) -> tuple[Path, bool]:
     """Compile the meter. Returns its path, and True if it reads compressed updates. Raises MissingError without cc."""
-    compiler = machine.need("cc", "There is no C compiler: the meter needs cc (on Debian and Ubuntu: apt install gcc).")
-    binary = folder / "meter"
-    command = [compiler, "-O2", "-o", str(binary), str(SOURCE)]
-    with_zlib = subprocess.run([*command, "-DWITH_ZLIB", "-lz"], capture_output=True, check=False)
-    if with_zlib.returncode == 0:
-        return binary, True
-    plain = subprocess.run(command, capture_output=True, text=True, check=False)
-    if plain.returncode:
-        raise machine.MissingError(f"The meter cannot be compiled: {plain.stderr.partition(chr(10))[0]}")
-    return binary, False
+    try:
+        return machine.compiled(SOURCE, folder, "-DWITH_ZLIB", "-lz"), True
+    except subprocess.CalledProcessError:
+        return machine.compiled(SOURCE, folder), False
 
 
 class Meter:
-    """Many clients of one server, in a process of their own, which ends with this context manager."""
+    """Many clients of one server, in processes of their own, which end with this context manager.
 
-    def __init__(self, binary: Path, port: int, *, deflate: bool = False, record: Path | None = None) -> None:
-        command = [str(binary), "-c", str(machine.OTHER_CORE), "-m", SUBSCRIBE]
+    One process has a core to itself; several share all cores with the server.
+    """
+
+    def __init__(
+        self,
+        binary: Path,
+        port: int,
+        *,
+        deflate: bool = False,
+        sse: bool = False,
+        record: Path | None = None,
+        processes: int = 1,
+    ) -> None:
+        command = [str(binary), "-m", SUBSCRIBE]
+        command += ["-c", str(machine.OTHER_CORE)] if processes == 1 else []
         command += ["-z"] if deflate else []
+        command += ["-e", EVENTS] if sse else []
         command += ["-r", str(record)] if record else []
-        self._log = binary.with_suffix(".log")
-        self._process = subprocess.Popen(
-            [*command, "127.0.0.1", str(port)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            bufsize=1,
-        )
+        self._logs = [binary.with_suffix(f".{number}.log") for number in range(processes)]
+        self._processes = [
+            subprocess.Popen(
+                [*command, "-a", str(number + 1), "127.0.0.1", str(port)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                bufsize=1,
+            )
+            for number in range(processes)
+        ]
 
     def __enter__(self) -> Self:
         return self
@@ -81,36 +99,43 @@ class Meter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
-        self._process.communicate()
+        for process in self._processes:
+            process.kill()
+            process.communicate()
 
     def open(self, clients: int, *, in_flight: int) -> Opened:
-        """Open more clients; returns when each has its first update, or when nothing comes for a minute."""
-        return Opened(**self._command(f"open {clients} {in_flight}"))
+        """Open more clients; returns when each has its first update, or when nothing comes for a minute.
+
+        At most `in_flight` at a time are on their way.
+        """
+        each = zip(self._shares(clients), self._shares(in_flight), strict=True)
+        return self._opened([f"open {share} {on_their_way}" for share, on_their_way in each])
 
     def stall(self, clients: int) -> Opened:
         """Open clients that subscribe and then never read."""
-        return Opened(**self._command(f"stall {clients}"))
+        return self._opened([f"stall {share}" for share in self._shares(clients)])
 
     def wake(self) -> None:
         """Let the stalled clients read."""
-        self._command("wake")
+        self._to_all("wake")
 
     def storm(self, *, in_flight: int) -> Opened:
         """Close every reading client at once, and open as many again."""
-        return Opened(**self._command(f"storm {in_flight}"))
+        return self._opened([f"storm {share}" for share in self._shares(in_flight)])
 
     def churn(self, per_second: float) -> None:
         """From now on, let so many clients a second leave and as many come."""
-        self._command(f"churn {per_second}")
+        self._to_all(f"churn {per_second / len(self._processes)}")
 
     def mark(self) -> None:
         """Count and log from here."""
-        self._command("mark")
+        self._to_all("mark")
 
     def report(self) -> dict[str, Any]:
         """The counts since the mark."""
-        return self._command("report")
+        reports = self._to_all("report")
+        codes: Counter[str] = sum((Counter(report.pop("codes")) for report in reports), Counter())
+        return {name: sum(report[name] for report in reports) for name in reports[0]} | {"codes": dict(codes)}
 
     def settled(self) -> dict[str, Any]:
         """The report once nothing more has arrived for a while; after a minute in any case."""
@@ -124,29 +149,50 @@ class Meter:
             seen = now
         return seen
 
-    def arrivals(self) -> list[tuple[int, int, int, bool]]:
-        """Since the mark, in order: time (CLOCK_MONOTONIC, ns), seq, client, and True for the client's first ever."""
-        self._command(f"report {self._log}")
-        return [
-            (at, seq, client, bool(first)) for at, seq, client, first in _ARRIVAL.iter_unpack(self._log.read_bytes())
-        ]
+    def arrivals(self) -> Iterable[Arrival]:
+        """All arrivals since the mark, those of each client in order."""
+        self._commands([f"report {log}" for log in self._logs])
+        logs = [log.read_bytes() for log in self._logs]
+        return (
+            (at, seq, client * len(logs) + number, bool(first))
+            for number, log in enumerate(logs)
+            for at, seq, client, first in _ARRIVAL.iter_unpack(log)
+        )
 
-    def _command(self, command: str) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+    def _shares(self, whole: int) -> list[int]:
+        """A number divided evenly among the processes."""
+        processes = len(self._processes)
+        return [(whole + number) // processes for number in range(processes)]
+
+    def _opened(self, commands: Sequence[str]) -> Opened:
+        found = [Opened(**answer) for answer in self._commands(commands)]
+        return Opened(
+            opened=sum(each.opened for each in found),
+            failed=sum(each.failed for each in found),
+            unfinished=sum(each.unfinished for each in found),
+            seconds=max(each.seconds for each in found),
+        )
+
+    def _to_all(self, command: str) -> list[dict[str, Any]]:
+        return self._commands([command] * len(self._processes))
+
+    def _commands(self, commands: Sequence[str]) -> list[dict[str, Any]]:
+        """Give each process its command, and then read their answers, so that all work at the same time."""
+        answers = []
         try:
-            self._process.stdin.write(f"{command}\n")
-            self._process.stdin.flush()
-            answer = self._process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        if not answer:
-            raise RuntimeError(f"the meter ended at {command!r}")
-        result: dict[str, Any] = json.loads(answer)
-        return result
+            for process, command in zip(self._processes, commands, strict=True):
+                assert process.stdin is not None
+                process.stdin.write(f"{command}\n")
+                process.stdin.flush()
+            for process in self._processes:
+                assert process.stdout is not None
+                answers.append(json.loads(process.stdout.readline()))
+        except (BrokenPipeError, json.JSONDecodeError) as error:
+            raise RuntimeError(f"the meter ended at {commands[0]!r}") from error
+        return answers
 
 
-def ages(arrivals: Sequence[tuple[int, int, int, bool]], stamps: Mapping[int, int], clients: int) -> Ages:
+def ages(arrivals: Iterable[Arrival], stamps: Mapping[int, int], clients: int) -> Ages:
     """Match arrivals at `clients` with the times of publication in `stamps` (seq to ns)."""
     start = min(stamps) - 1
     seen: dict[int, int] = {}

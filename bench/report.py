@@ -11,9 +11,12 @@ from bench import machine
 BEGIN, END = "<!-- results of make bench -->", "<!-- end of results -->"
 
 
+COLUMNS = ("Swarna", "Node `ws`", "uWebSockets", "C", "Channels on Daphne")
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table: `figures` of Swarna, Node and Channels; those that were not measured are empty."""
+    """One line of the table: `figures` by column; those that were not measured are empty, or left out at the end."""
 
     measure: str
     figures: Sequence[str]
@@ -23,7 +26,9 @@ class Line:
 
 
 def figure(values: Sequence[float], unit: str) -> str:
-    """The median, and the range of the values."""
+    """The median, and the range of the values; empty if there are none."""
+    if not values:
+        return ""
     middle = statistics.median(values)
     spread = f" ({_short(min(values))}-{_short(max(values))})" if len(values) > 1 else ""
     return f"{_short(middle)}{spread} {unit}".strip()
@@ -47,8 +52,13 @@ def _short(number: float) -> str:
 
 def markdown(lines: Iterable[Line]) -> str:
     """The table."""
-    head = ["| measure | Swarna | Node `ws` | Channels on Daphne | ratio | target | reached |", "|" + " --- |" * 7]
-    rows = ([line.measure, *[*line.figures, "", ""][:3], line.ratio, line.target, line.reached] for line in lines)
+    names = ["measure", *COLUMNS, "ratio", "target", "reached"]
+    blank = [""] * len(COLUMNS)
+    head = [f"| {' | '.join(names)} |", "|" + " --- |" * len(names)]
+    rows = (
+        [line.measure, *[*line.figures, *blank][: len(COLUMNS)], line.ratio, line.target, line.reached]
+        for line in lines
+    )
     return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)])
 
 

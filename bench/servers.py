@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +18,11 @@ import redis
 
 from bench import machine
 from infra.process.valkey import EmbeddedValkey, wait_for_redis
+from swarna.web import READY
 
 ROOT = Path(__file__).resolve().parent.parent
 NODE = ROOT / "bench" / "node"
+FLOOR = ROOT / "bench" / "floor.c"
 # Limits that ten thousand clients of one machine would exceed.
 _UNLIMITED = {
     "WS_MAX_CONNECTIONS": "100000",
@@ -120,7 +122,9 @@ class Server(ABC):
     around: Surroundings
     settings: dict[str, str] = field(default_factory=dict)
     answers: ClassVar[bool] = False  # whether it is its own publisher, and prints stamps
+    cores: ClassVar[Sequence[int]] = (machine.SERVER_CORE,)
     port: int = field(init=False, default=0)
+    start_seconds: float = field(init=False, default=0.0)  # from its exec until it is up
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -130,6 +134,11 @@ class Server(ABC):
     def environment(self) -> dict[str, str]:
         """The command's environment."""
 
+    def is_up(self) -> bool:
+        """Return True once it serves."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
     def publishing(self, interval_ms: int, count: int) -> Publishing:
         """Begin to publish `count` times, once every `interval_ms`. Raises TypeError if the server cannot."""
         raise TypeError(f"{type(self).__name__} sends no publications: it is measured by its connects alone")
@@ -137,7 +146,9 @@ class Server(ABC):
     def __enter__(self) -> Self:
         self.port = _free_port()
         self._log = (self.around.folder / f"{type(self).__name__.lower()}.log").open("ab")
+        self._log_begins = self._log.tell()
         self._publishers: list[subprocess.Popen[str]] = []
+        began = time.monotonic()
         self.process = subprocess.Popen(
             self.command(),
             cwd=ROOT,
@@ -147,13 +158,13 @@ class Server(ABC):
             stderr=self._log,
             text=True,
             start_new_session=True,
-            preexec_fn=machine.on_core(machine.SERVER_CORE),
+            preexec_fn=machine.on_core(*self.cores),
         )
-        deadline = time.monotonic() + 20
-        while not _listens(self.port):
-            if self.process.poll() is not None or time.monotonic() > deadline:
+        while not self.is_up():
+            if self.process.poll() is not None or time.monotonic() > began + 60:
                 raise RuntimeError(f"{type(self).__name__} did not start: see {self._log.name}")
-            time.sleep(0.05)
+            time.sleep(0.01)
+        self.start_seconds = time.monotonic() - began
         return self
 
     def __exit__(
@@ -198,6 +209,11 @@ class Swarna(Server):
     def environment(self) -> dict[str, str]:
         return self.around.environment | _UNLIMITED | {"WEBSOCKET_PORT": str(self.port)}
 
+    def is_up(self) -> bool:
+        """Return True once each web process has said so: the socket listens before they do."""
+        written = Path(self._log.name).read_bytes()[self._log_begins :]
+        return written.count(READY.encode()) >= int(self.settings.get("WEB_PROCESSES", 1))
+
     def publishing(self, interval_ms: int, count: int) -> Publishing:
         return self._publisher("manage.py", "simulate", f"--interval-ms={interval_ms}", f"--count={count}", "--stamps")
 
@@ -206,16 +222,19 @@ class Swarna(Server):
         return self._publisher("-m", "bench.source", str(count), str(interval_ms))
 
 
-@dataclass
-class Node(Server):
-    """The seed's server; publications come from a timer of its own. `deflate`: from how many bytes it compresses."""
+class SwarnaOnAllCores(Swarna):
+    """The same by several web processes on all cores, each with as many clients as it may open files."""
+
+    cores = (machine.SERVER_CORE, machine.OTHER_CORE)
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"WS_MAX_CONNECTIONS": str(machine.connections_of_a_process())}
+
+
+class _Publisher(Server):
+    """A server with publications from a timer of its own, which is told by its standard input."""
 
     answers: ClassVar[bool] = True
-    deflate: int | None = None
-
-    def command(self) -> list[str]:
-        deflate = [] if self.deflate is None else ["--deflate", str(self.deflate)]
-        return ["node", str(NODE / "server.js"), str(self.port), str(self.around.payloads), *deflate]
 
     def environment(self) -> dict[str, str]:
         return self.around.environment | _UNLIMITED
@@ -226,6 +245,31 @@ class Node(Server):
         self.process.stdin.write(f"publish {interval_ms} {count}\n")
         self.process.stdin.flush()
         return Publishing(self.process, self.process.stdout)
+
+
+@dataclass
+class Node(_Publisher):
+    """The seed's server. `deflate`: from how many bytes it compresses."""
+
+    deflate: int | None = None
+
+    def command(self) -> list[str]:
+        deflate = [] if self.deflate is None else ["--deflate", str(self.deflate)]
+        return ["node", str(NODE / "server.js"), str(self.port), str(self.around.payloads), *deflate]
+
+
+class UWebSockets(_Publisher):
+    """uWebSockets, C++ in Node: the least that a server for general use is known to need."""
+
+    def command(self) -> list[str]:
+        return ["node", str(NODE / "uws.js"), str(self.port), str(self.around.payloads)]
+
+
+class Floor(_Publisher):
+    """A program in C that does nothing but `send`: what no server on this machine can do for less."""
+
+    def command(self) -> list[str]:
+        return [str(machine.compiled(FLOOR, self.around.folder)), str(self.port), str(self.around.payloads)]
 
 
 class Bare(Server):
@@ -252,27 +296,41 @@ class Textbook(Bare):
         return self._publisher("-m", "bench.textbook.publish", str(interval_ms), str(count))
 
 
-def redis_calls(url: str, command: str) -> int:
-    """How many times Redis ran a command since it started."""
-    with redis.Redis.from_url(url) as client:
-        statistics = client.info("commandstats")
-    return int(statistics.get(f"cmdstat_{command}", {"calls": 0})["calls"])
+@contextlib.contextmanager
+def group_messages(url: str) -> Iterator[Callable[[], int]]:
+    """Listen to all channel-layer groups of a Redis; yields a function that counts the messages since then.
+
+    What web processes send to their own subscription, as a sign of life, goes to no group.
+    """
+    with redis.Redis.from_url(url) as client, client.pubsub() as heard:
+        heard.psubscribe("*__group__*")
+        heard.get_message(timeout=5)  # that it is subscribed
+
+        def count() -> int:
+            messages = iter(lambda: heard.get_message(timeout=0.2), None)
+            return sum(message["type"] == "pmessage" for message in messages)
+
+        yield count
 
 
 def install_node_packages() -> None:
     """`npm ci`, where it has not been done for this lock file. Raises MissingError without Node or its packages."""
-    machine.need(
-        "node", "There is no Node to measure against: install Node 18 or newer, or choose other rows by ROWS=..."
+    node = machine.need(
+        "node", "There is no Node to measure against: install Node 18 or 20, or choose other rows by ROWS=..."
     )
     lock, installed = NODE / "package-lock.json", NODE / "node_modules" / ".package-lock.json"
     if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
         return
     npm = machine.need("npm", "There is no npm to install the ws package with: install it with Node.")
-    done = subprocess.run(
-        [npm, "ci", "--no-audit", "--no-fund", "--silent"], cwd=NODE, capture_output=True, text=True, check=False
-    )
+    # Without the optional packages, which ws would use if they were there: the seed does not name them.
+    command = [npm, "ci", "--omit=optional", "--no-audit", "--no-fund", "--silent"]
+    done = subprocess.run(command, cwd=NODE, capture_output=True, text=True, check=False)
     if done.returncode:
         raise machine.MissingError(f"npm ci in bench/node failed: {done.stderr.strip().rpartition(chr(10))[2]}")
+    # Where it has no binary, it takes a slow stand-in, which has no getParts.
+    script = "process.exit(require('@trufflesuite/uws-js-unofficial').getParts ? 0 : 1)"
+    if subprocess.run([node, "-e", script], cwd=NODE, capture_output=True, check=False).returncode:
+        raise machine.MissingError("uWebSockets does not run on this Node: install Node 18 or 20.")
     installed.touch()
 
 
@@ -280,8 +338,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

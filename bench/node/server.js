@@ -3,15 +3,12 @@
 //
 //   node server.js PORT PAYLOADS [--deflate THRESHOLD]
 //
-// PAYLOADS has recorded price updates, one a line. Standard input takes `publish INTERVAL-MS COUNT`; standard output
-// says, for each publication, its seq and the CLOCK_MONOTONIC nanosecond before it was built, and then `done`.
-const fs = require("node:fs");
-const readline = require("node:readline");
+// publisher.js has its standard input and output.
 const WebSocket = require("ws");
+const { Publisher } = require("./publisher");
 
 const [port, payloads, , threshold] = process.argv.slice(2);
 const MAX_CONNECTIONS = process.env.WS_MAX_CONNECTIONS || 100;
-const recorded = fs.readFileSync(payloads, "utf8").trim().split("\n").map((line) => JSON.parse(line));
 
 // The seed's "Server Configuration", with the threshold in both places where it stands there.
 const perMessageDeflate = {
@@ -29,8 +26,7 @@ const perMessageDeflate = {
 class PriceStreamServer {
   constructor() {
     this.clients = new Set();
-    this.seq = 0;
-    this.current = { ...recorded[0], seq: 0 };
+    this.publisher = new Publisher(payloads, (message) => this.broadcast(message));
   }
 
   start() {
@@ -52,7 +48,6 @@ class PriceStreamServer {
       ws.on("close", () => this.clients.delete(ws));
       ws.on("error", () => this.clients.delete(ws));
     });
-    this.wss.on("listening", () => console.log("listening"));
   }
 
   handleClientMessage(ws, message) {
@@ -61,15 +56,7 @@ class PriceStreamServer {
   }
 
   sendCurrentPrices(ws) {
-    ws.send(JSON.stringify(this.current));
-  }
-
-  publish() {
-    const at = process.hrtime.bigint();
-    this.seq += 1;
-    this.current = { ...recorded[this.seq % recorded.length], seq: this.seq };
-    this.broadcast(this.current);
-    return `${this.seq} ${at}`;
+    ws.send(JSON.stringify(this.publisher.current));
   }
 
   broadcast(message) {
@@ -82,22 +69,4 @@ class PriceStreamServer {
   }
 }
 
-const server = new PriceStreamServer();
-server.start();
-
-// Publications by absolute deadlines. Their times are printed at the end, when that delays none of them.
-function run(interval, count) {
-  const began = performance.now();
-  const stamps = [];
-  const next = () => {
-    stamps.push(server.publish());
-    if (stamps.length === count) console.log(`${stamps.join("\n")}\ndone`);
-    else setTimeout(next, began + stamps.length * interval - performance.now());
-  };
-  next();
-}
-
-readline.createInterface({ input: process.stdin }).on("line", (line) => {
-  const [, interval, count] = line.split(" ").map(Number);
-  run(interval, count);
-});
+new PriceStreamServer().start();

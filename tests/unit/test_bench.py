@@ -5,6 +5,7 @@ import contextlib
 import json
 import resource
 import shutil
+import socket
 import socketserver
 import threading
 import time
@@ -77,12 +78,15 @@ def publishing(meter_binary: tuple[Path, bool]) -> Serve:
     """A publisher with a meter on it."""
 
     @asynccontextmanager
-    async def start(*, deflate: bool = False, record: Path | None = None, **options: Any) -> AsyncIterator[Any]:
+    async def start(**options: Any) -> AsyncIterator[Any]:
+        meter_options: dict[str, Any] = {
+            name: options.pop(name) for name in ("deflate", "record", "processes", "sse") if name in options
+        }
         publisher = Publisher()
         options = {"compression": None, "close_timeout": 0.1} | options
         async with serve(publisher.serve, "127.0.0.1", 0, **options) as server:
             publisher.port = next(iter(server.sockets)).getsockname()[1]
-            with Meter(meter_binary[0], publisher.port, deflate=deflate, record=record) as meter:
+            with Meter(meter_binary[0], publisher.port, **meter_options) as meter:
                 yield publisher, meter
 
     return start
@@ -121,7 +125,7 @@ async def test_compressed_updates_are_read(publishing: Serve, meter_binary: tupl
         meter.mark()
         seqs = [seq for _ in range(3) for seq in publisher.publish()]
         counted = await settled(meter)
-        arrivals = meter.arrivals()
+        arrivals = list(meter.arrivals())
     assert (counted["updates"], counted["compressed"]) == (12, 12)
     assert counted["bytes"] < 12 * 100
     if meter_binary[1]:
@@ -219,6 +223,123 @@ async def test_updates_are_recorded_as_they_came(publishing: Serve, tmp_path: Pa
     assert recorded == [0, 1]
 
 
+@needs_compiler
+async def test_clients_of_several_processes_are_counted_together(publishing: Serve) -> None:
+    async with publishing(processes=3) as (publisher, meter):
+        opened = await asyncio.to_thread(meter.open, 10, in_flight=4)
+        assert (opened.opened, opened.failed, opened.unfinished) == (10, 0, 0)
+        assert {connection.remote_address[0] for connection in publisher.connections} == {
+            "127.0.0.1",
+            "127.0.0.2",
+            "127.0.0.3",
+        }
+        meter.mark()
+        stamps = publisher.publish() | publisher.publish()
+        counted = await settled(meter)
+        found = ages(meter.arrivals(), stamps, 10)
+    assert (counted["updates"], counted["open"]) == (20, 10)
+    assert (found.pairs, found.missing) == (20, 0)
+
+
+class Events:
+    """An HTTP server whose answers are streams of events, cut as a test wants them."""
+
+    def __init__(self, head: bytes, cut: Callable[[bytes], list[bytes]]) -> None:
+        self._head = head
+        self._cut = cut
+        self._writers: list[asyncio.StreamWriter] = []
+        self.requests: list[bytes] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" + self._head + b"\r\n")
+        await self.send(writer, b": welcome\n\nevent: status\ndata: {}\n\n")
+        self._writers.append(writer)
+        await self.send(writer, self.event(0))
+
+    def event(self, seq: int) -> bytes:
+        data = json.dumps({"type": "priceUpdate", "padding": PADDING, "seq": seq})
+        return f"event: priceUpdate\nid: abc:{seq}\ndata: {data}\n\n".encode()
+
+    async def send(self, writer: asyncio.StreamWriter, text: bytes) -> None:
+        for part in self._cut(text):
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.001)  # so that each part arrives by itself
+
+    async def publish(self, seq: int) -> None:
+        for writer in self._writers:
+            await self.send(writer, self.event(seq))
+
+    def end(self) -> None:
+        for writer in self._writers:
+            writer.close()
+
+
+def chunks(text: bytes) -> list[bytes]:
+    """Chunks of 100 bytes, as HTTP/1.1 has them, cut again wherever they may be."""
+    body = b"".join(
+        b"%X\r\n%b\r\n" % (len(text[at : at + 100]), text[at : at + 100]) for at in range(0, len(text), 100)
+    )
+    return [body[at : at + 37] for at in range(0, len(body), 37)]
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("head", "cut"),
+    [
+        (b"", lambda text: [text]),
+        (b"Connection: close\r\n", lambda text: [text[:7], text[7:-1], text[-1:]]),
+        (b"Transfer-Encoding: chunked\r\n", chunks),
+    ],
+    ids=["until the end", "in pieces", "in chunks"],
+)
+async def test_events_are_read_however_they_are_cut(
+    meter_binary: tuple[Path, bool], head: bytes, cut: Callable[[bytes], list[bytes]]
+) -> None:
+    events = Events(head, cut)
+    async with await asyncio.start_server(events.serve, "127.0.0.1", 0) as server:
+        with Meter(meter_binary[0], server.sockets[0].getsockname()[1], sse=True) as meter:
+            opened = await asyncio.to_thread(meter.open, 3, in_flight=3)
+            assert (opened.opened, opened.failed) == (3, 0)
+            meter.mark()
+            for seq in (1, 2):
+                await events.publish(seq)
+            counted = await settled(meter)
+            arrivals = list(meter.arrivals())
+            events.end()
+            while meter.report()["closed"] < 3:
+                await asyncio.sleep(0.01)
+    assert (counted["updates"], counted["messages"], counted["closed"]) == (6, 6, 0)
+    for client in range(3):
+        assert [seq for _, seq, of, _ in arrivals if of == client] == [1, 2]
+    assert events.requests[0].startswith(b"GET /api/v1/stream/?metals=* HTTP/1.1\r\n")
+
+
+@needs_compiler
+async def test_an_answer_without_events_is_a_failure(publishing: Serve) -> None:
+    async with publishing(sse=True) as (_, meter):  # a server of WebSockets refuses a request without an upgrade
+        opened = await asyncio.to_thread(meter.open, 2, in_flight=2)
+    assert (opened.opened, opened.failed) == (0, 2)
+
+
+@needs_compiler
+async def test_the_floor_sends_each_publication_to_each_client(meter_binary: tuple[Path, bool], tmp_path: Path) -> None:
+    around = servers.Surroundings(tmp_path, "")
+    recorded = [{"type": "priceUpdate", "seq": seq, "padding": f"{seq}" * 300} for seq in (7, 8)]
+    around.payloads.write_text("".join(json.dumps(update, separators=(",", ":")) + "\n" for update in recorded))
+    with servers.Floor(around) as floor, Meter(meter_binary[0], floor.port) as meter:
+        assert meter.open(5, in_flight=5).opened == 5
+        meter.mark()
+        stamps = floor.publishing(20, 3).stamps()
+        counted = meter.settled()
+        found = ages(meter.arrivals(), stamps, 5)
+    assert list(stamps) == [1, 2, 3]
+    assert (counted["updates"], found.pairs, found.missing) == (15, 15, 0)
+    assert 0 < found.p50 < 1000
+
+
 # --- what is made of it --------------------------------------------------------------------------------------------
 
 
@@ -277,7 +398,7 @@ def test_rows_that_were_measured_again_replace_their_old_lines_alone(tmp_path: P
     report.write(page, report.results(store, ["memory", "plain"]))
     text = page.read_text()
     assert text.startswith(f"# Performance\n\nHow.\n\n{report.BEGIN}\n\n{machine.description()}, {machine.today()}")
-    assert "| memory | 20 KB |  |  |  |  |  |\n| CPU | 2 µs | 3 µs |  | 0.67 × | ≤ 0.9 | yes |\n" in text
+    assert "| memory | 20 KB |  |  |  |  |  |  |  |\n| CPU | 2 µs | 3 µs |  |  |  | 0.67 × | ≤ 0.9 | yes |\n" in text
     assert text.endswith(f"{report.END}\n\nAfterwards.\n")
     assert "old" not in text
     assert "30 KB" not in text
@@ -294,7 +415,7 @@ def test_without_a_compiler_it_says_what_to_install(tmp_path: Path, monkeypatch:
 
 def test_without_node_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(machine.MissingError, match=r"^There is no Node to measure against: install Node 18 or newer"):
+    with pytest.raises(machine.MissingError, match=r"^There is no Node to measure against: install Node 18 or 20"):
         servers.install_node_packages()
 
 
