@@ -39,6 +39,17 @@ def acceptable(offers: Iterable[Offer]) -> Offer | None:
     return None
 
 
+def agreement(offers: Iterable[Offer]) -> tuple[str, int]:
+    """The answer to a client's offers, and its window as a power of two; empty and 0 if none is acceptable."""
+    offer = acceptable(offers)
+    if offer is None:
+        return "", 0
+    answer = f"{EXTENSION}; server_no_context_takeover; client_no_context_takeover"
+    for bits in offer[1].get("server_max_window_bits", ()):
+        return f"{answer}; server_max_window_bits={bits}", int(bits)
+    return answer, LARGEST_WINDOW
+
+
 def _is_legal(name: str, values: Sequence[str | bool]) -> bool:
     if len(values) != 1:
         return False
@@ -94,14 +105,13 @@ class Inflater:
         self._context = (self._context + said)[-(1 << LARGEST_WINDOW) :]
         return said
 
-    def end(self, most: int) -> bytes:
-        """Inflate the rest, to `most` bytes. Raises CorruptError if the message was broken off within a block."""
-        rest = self.take(_FLUSHED, most)
-        # An empty last block can only be one at the boundary of blocks.
+    def end(self) -> None:
+        """Raise CorruptError if the message was broken off within a block."""
         try:
+            self.take(_FLUSHED, most=0)
+            # An empty last block can only be one at the boundary of blocks.
             self._inflater.decompress(b"\x01\x00\x00\xff\xff")
-        except zlib.error as error:
+        except (TooLargeError, zlib.error) as error:
             raise CorruptError(str(error)) from error
         if not self._inflater.eof:
             raise CorruptError("the message ends within a block")
-        return rest

@@ -4,15 +4,24 @@ from typing import ClassVar, Final
 
 from streaming.engine.compression import deflated
 
+CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
 BINARY: Final = 0x2
-_FIN = 0x80
-_COMPRESSED = 0x40  # RSV1, on the first frame of a compressed message
+CLOSE: Final = 0x8
+PING: Final = 0x9
+PONG: Final = 0xA
+FIN: Final = 0x80  # beside the opcode of a message's last frame
+COMPRESSED: Final = 0x40  # RSV1, on the first frame of a compressed message
+
+
+def is_close_code(code: int) -> bool:
+    """Return True if a close frame may have this code (RFC 6455, 7.4, and codes registered since)."""
+    return 3000 <= code <= 4999 or (1000 <= code <= 1014 and code not in (1004, 1005, 1006))
 
 
 def framed(payload: bytes, opcode: int = TEXT, *, compressed: bool = False) -> bytes:
     """One unfragmented frame from server to client: not masked, its length in the fewest bytes."""
-    first = _FIN | (_COMPRESSED if compressed else 0) | opcode
+    first = FIN | (COMPRESSED if compressed else 0) | opcode
     length = len(payload)
     if length < 126:
         return bytes((first, length)) + payload

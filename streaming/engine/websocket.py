@@ -14,7 +14,7 @@ from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from twisted.internet.error import ConnectionLost
 
 from streaming.engine import compression
-from streaming.engine.frames import BINARY, Frame
+from streaming.engine.frames import BINARY, Frame, is_close_code
 from streaming.engine.reasons import CloseReason, RejectReason
 from streaming.engine.sinks import Listener
 from streaming.engine.transport import PriceTransport
@@ -263,7 +263,7 @@ class PriceProtocol(WebSocketProtocol):
     def end(self, code: int, reason: str) -> None:
         """Send a close frame, with as much of the reason as fits."""
         if self.state == self.STATE_OPEN:
-            if not _may_be_sent(code):
+            if not is_close_code(code):
                 logger.error("the application closes with %s, which is no code for a close frame: 1011 is sent", code)
                 code, reason = Close.INTERNAL_ERROR.code, Close.INTERNAL_ERROR.reason
             cut = reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
@@ -342,11 +342,6 @@ def factory_for(server: Any) -> WebSocketFactory:
     return factory
 
 
-def _may_be_sent(code: int) -> bool:
-    """Return True if a close frame may have this code (RFC 6455, 7.4, and codes registered since)."""
-    return 3000 <= code <= 4999 or (1000 <= code <= 1014 and code not in (1004, 1005, 1006))
-
-
 class _Inflation:
     """The extension that Autobahn uses for a client's messages; frames.py compresses ours."""
 
@@ -382,8 +377,8 @@ class _Inflation:
         inflater, self._inflater = self._inflater, None
         assert inflater is not None
         try:
-            inflater.end(most=0)
-        except (compression.CorruptError, compression.TooLargeError) as error:
+            inflater.end()
+        except compression.CorruptError as error:
             raise PayloadCorruptError(str(error)) from error
 
 

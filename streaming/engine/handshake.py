@@ -1,0 +1,242 @@
+"""The head of an HTTP request, and the WebSocket handshake in it (RFC 9112; RFC 6455, 4.2). Sans-I/O."""
+
+import base64
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
+
+from streaming.engine import compression
+
+# Limits on a request's head, which browsers behind several proxies do not come near.
+MOST_HEAD_BYTES: Final = 16 * 1024
+MOST_HEADERS: Final = 100
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+# In this module repetitions are possessive: no input makes them try again.
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"  # noqa: S105  (a grammar, not a password)
+_REQUEST_LINE = re.compile(rf"({_TOKEN}) ([!-~]++) (HTTP/\d\.\d)".encode())
+_HEADER = re.compile(rf"({_TOKEN}):([\t\x20-\x7e\x80-\xff]*+)".encode("latin-1"))
+_AUTHORITY = r"(?:\[[0-9A-Fa-f:.]++\]|[!$%&'()*+,\-.;=_~0-9A-Za-z]*+)(?::\d*+)?"
+_HOST = re.compile(_AUTHORITY.encode())
+_TARGET = re.compile(rf"(?:(?i:http|ws)s?://({_AUTHORITY}))?(/[^?#]*+)?(?:\?([^#]*+))?".encode())
+_VERSION = re.compile(rb"[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]")
+_ORIGIN = re.compile(rf"(?i:null|[a-z][a-z0-9+.\-]*+://{_AUTHORITY}(?:/.*)?)".encode())
+_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
+_PARAMETER = rf'[ \t]*+;[ \t]*+{_TOKEN}(?:[ \t]*+=[ \t]*+(?:{_TOKEN}|"{_TOKEN}"))?+'
+_EXTENSION = rf"[ \t]*+(?:{_TOKEN}(?:{_PARAMETER})*+[ \t]*+)?+"
+_EXTENSIONS = re.compile(rf"{_EXTENSION}(?:,{_EXTENSION})*+")
+# As RFC 9110 names them; older Pythons do not.
+_TITLES = {413: "Content Too Large", 414: "URI Too Long"}
+
+
+class RefusedError(Exception):
+    """A request is answered with this status; the detail says what to send instead."""
+
+    def __init__(self, status: int, detail: str, *headers: bytes) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers
+
+    @property
+    def answer(self) -> bytes:
+        return refusal(self.status, self.detail, *self.headers)
+
+
+class Head(NamedTuple):
+    """A request's head; names of headers are in lower case. `length` is that of its bytes, with the empty line."""
+
+    method: bytes
+    target: bytes
+    version: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    length: int
+
+    def values(self, name: bytes) -> list[bytes]:
+        """The header's values, one for each of its lines."""
+        return [value for key, value in self.headers if key == name]
+
+    @property
+    def asks_for_websocket(self) -> bool:
+        return b"websocket" in _words(self.values(b"upgrade"))
+
+
+class Accepted(NamedTuple):
+    """A legal handshake, for the application to accept."""
+
+    key: bytes
+    path: bytes
+    query: bytes
+    headers: list[tuple[bytes, bytes]]
+    subprotocols: list[str]  # as offered
+    extension: str  # the answer to the client's offers; empty without compression
+    window_bits: int  # the client's window for compressed messages, as a power of two; 0 without compression
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """The part of the application's scope that comes from the handshake, as ASGI describes it."""
+        return {
+            "type": "websocket",
+            "http_version": "1.1",
+            "path": unquote(self.path.decode()),
+            "raw_path": self.path,
+            "root_path": "",
+            "query_string": self.query,
+            "headers": self.headers,
+            "subprotocols": self.subprotocols,
+        }
+
+
+def may_be_handshake(data: bytes) -> bool:
+    """Return True if a request that begins so can still be a WebSocket handshake."""
+    return b"GET ".startswith(data[:4])
+
+
+def parse_head(data: bytes) -> Head | None:
+    """Parse the head that the data begin with; None while it is incomplete. Raises RefusedError."""
+    end = data.find(b"\r\n\r\n", 0, MOST_HEAD_BYTES)
+    if end < 0:
+        if len(data) < MOST_HEAD_BYTES:
+            return None
+        if b"\r\n" not in data[:MOST_HEAD_BYTES]:
+            raise RefusedError(414, f"Send a request line of less than {MOST_HEAD_BYTES} bytes")
+        raise RefusedError(431, f"Send a request line and headers of less than {MOST_HEAD_BYTES} bytes in all")
+    first, *lines = data[:end].split(b"\r\n")
+    request = _REQUEST_LINE.fullmatch(first)
+    if request is None:
+        raise RefusedError(400, "Begin with a request line, such as GET / HTTP/1.1")
+    method, target, version = request.groups()
+    if version not in (b"HTTP/1.0", b"HTTP/1.1"):
+        raise RefusedError(505, "Send the request as HTTP/1.1")
+    if len(lines) > MOST_HEADERS:
+        raise RefusedError(431, f"Send {MOST_HEADERS} headers at most")
+    headers = []
+    for number, line in enumerate(lines, 1):
+        header = _HEADER.fullmatch(line)
+        if header is None:
+            raise RefusedError(400, f"Send header {number} as a line of name: value, without control characters")
+        headers.append((header[1].lower(), header[2].strip(b" \t")))
+    return Head(method, target, version, headers, end + 4)
+
+
+def check(version: bytes, hosts: Sequence[bytes], encodings: Sequence[bytes]) -> None:
+    """Check any request, by the values of its Host and Transfer-Encoding headers. Raises RefusedError.
+
+    Where two servers read these differently, one sees another request than the other (RFC 9112, 3.2 and 11.2).
+    """
+    if len(hosts) > 1 or (not hosts and version == b"HTTP/1.1"):
+        raise RefusedError(400, "Send one Host header")
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        raise RefusedError(400, "Send the Host header as name or name:port")
+    if len(_words(encodings)) > 1:
+        raise RefusedError(400, "Send one Transfer-Encoding: chunked")
+
+
+def split_target(target: bytes) -> tuple[bytes | None, bytes, bytes]:
+    """The host (None where the target is a path), path and query of a request's target. Raises RefusedError."""
+    match = _TARGET.fullmatch(target)
+    if match is None or (match[1] is None and match[2] is None):
+        raise RefusedError(400, "Send a target such as /path?query, without a fragment")
+    return match[1], match[2] or b"/", match[3] or b""
+
+
+def accept(head: Head) -> Accepted:
+    """Check a handshake by RFC 6455, 4.2.1. Raises RefusedError."""
+    values: defaultdict[bytes, list[bytes]] = defaultdict(list)
+    for name, value in head.headers:
+        values[name].append(value)
+    if head.method != b"GET":
+        raise RefusedError(405, "Send a WebSocket handshake as GET", b"Allow: GET")
+    if head.version != b"HTTP/1.1":
+        raise RefusedError(400, "Send a WebSocket handshake as HTTP/1.1 (nginx: proxy_http_version 1.1;)")
+    check(head.version, values[b"host"], values[b"transfer-encoding"])
+    if values[b"transfer-encoding"] or any(length != b"0" for length in values[b"content-length"]):
+        raise RefusedError(400, "Send a WebSocket handshake without a body")
+    if b"upgrade" not in _words(values[b"connection"]):
+        raise RefusedError(400, 'Send Connection: Upgrade (nginx: proxy_set_header Connection "upgrade";)')
+    host, path, query = split_target(head.target)
+    versions, keys, origins = (values[b"sec-websocket-version"], values[b"sec-websocket-key"], values[b"origin"])
+    if versions != [b"13"]:
+        is_another = len(versions) == 1 and _VERSION.fullmatch(versions[0])
+        headers = [b"Sec-WebSocket-Version: 13"] if is_another else []
+        raise RefusedError(400, "Send one Sec-WebSocket-Version: 13", *headers)
+    if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
+        raise RefusedError(400, "Send one Sec-WebSocket-Key, of 16 bytes in base64")
+    if len(origins) > 1 or not all(map(_ORIGIN.fullmatch, origins)):
+        raise RefusedError(400, "Send one Origin at most, such as https://host:port")
+    return Accepted(
+        keys[0],
+        path,
+        query,
+        [
+            (name, host if host is not None and name == b"host" else value)
+            for name, value in head.headers
+            if b"_" not in name  # which an application may take for a hyphen, and so for a proxy's header
+        ],
+        _subprotocols(values[b"sec-websocket-protocol"]),
+        *compression.agreement(_offers(values[b"sec-websocket-extensions"])),
+    )
+
+
+def switching_protocols(accepted: Accepted, subprotocol: str | None) -> bytes:
+    """The answer to a handshake, with the subprotocol that the application chose."""
+    digest = base64.b64encode(hashlib.sha1(accepted.key + _GUID).digest())  # noqa: S324  (RFC 6455 wants this one)
+    answer = (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: %b\r\n" % digest
+    )
+    if subprotocol is not None:
+        answer += b"Sec-WebSocket-Protocol: %b\r\n" % subprotocol.encode()
+    if accepted.extension:
+        answer += b"Sec-WebSocket-Extensions: %b\r\n" % accepted.extension.encode()
+    return answer + b"\r\n"
+
+
+def refusal(status: int, detail: str, *headers: bytes) -> bytes:
+    """An answer that is a problem document (RFC 9457), as the API sends them; the connection ends after it."""
+    title = _TITLES.get(status) or HTTPStatus(status).phrase
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    body = json.dumps(problem, separators=(",", ":")).encode()
+    lines = (
+        f"HTTP/1.1 {status} {title}".encode(),
+        *headers,
+        b"Content-Type: application/problem+json",
+        b"Content-Length: %d" % len(body),
+        b"Connection: close",
+    )
+    return b"\r\n".join((*lines, b"", body))
+
+
+def _words(values: Sequence[bytes]) -> list[bytes]:
+    """The elements of a header that is a list, in lower case."""
+    return [word for part in b",".join(values).lower().split(b",") if (word := part.strip(b" \t"))]
+
+
+def _subprotocols(values: Sequence[bytes]) -> list[str]:
+    if not values:
+        return []
+    offered = [part.strip(" \t") for part in b",".join(values).decode("latin-1").split(",")]
+    if len(set(offered)) < len(offered) or not all(re.fullmatch(_TOKEN, name) for name in offered):
+        raise RefusedError(400, "Send Sec-WebSocket-Protocol as a list of different names")
+    return offered
+
+
+def _offers(values: Sequence[bytes]) -> list[compression.Offer]:
+    """The client's offers of extensions (RFC 6455, 9.1)."""
+    text = b",".join(values).decode("latin-1")
+    if not _EXTENSIONS.fullmatch(text):
+        raise RefusedError(400, "Send Sec-WebSocket-Extensions as a list of names with parameters")
+    offers: list[compression.Offer] = []
+    for offer in text.replace('"', "").lower().split(","):
+        name, *rest = [part.strip(" \t") for part in offer.split(";")]
+        parameters: dict[str, list[str | bool]] = {}
+        for parameter in rest:
+            key, equals, value = parameter.partition("=")
+            parameters.setdefault(key.strip(" \t"), []).append(value.strip(" \t") if equals else True)
+        offers.append((name, parameters))
+    return offers

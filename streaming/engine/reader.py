@@ -1,0 +1,209 @@
+"""A client's frames on one WebSocket connection (RFC 6455, 5 to 7; RFC 7692 without contexts). Sans-I/O."""
+
+import codecs
+from typing import Final, NamedTuple
+
+from streaming.engine.compression import CorruptError, Inflater, TooLargeError
+from streaming.engine.frames import BINARY, CLOSE, COMPRESSED, CONTINUATION, FIN, PING, PONG, TEXT, is_close_code
+from streaming.protocol import Close
+
+_MASKED = 0x80  # in a frame's second byte, beside its length
+_CONTROL = 0x8  # in the opcode of a control frame
+_PROTOCOL_ERROR: Final = 1002
+_INVALID_DATA: Final = 1007
+# The first bytes that a frame may have.
+_CONTROLS = {FIN | CLOSE, FIN | PING, FIN | PONG}
+_WHOLE_TEXT = FIN | TEXT
+_STARTS = frozenset(_CONTROLS | {TEXT, _WHOLE_TEXT, BINARY, FIN | BINARY})
+_STARTS_INFLATING = _STARTS | {first | COMPRESSED for first in _STARTS - _CONTROLS}
+_CONTINUES = frozenset(_CONTROLS | {CONTINUATION, FIN | CONTINUATION})
+_OPCODES = {CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG}
+
+
+class Ping(NamedTuple):
+    """A ping, to be answered by a pong with the same data."""
+
+    data: bytes
+
+
+class CloseFrame(NamedTuple):
+    """The client's close frame; `code` is None where it has none. Discard what comes after it."""
+
+    code: int | None
+    reason: str
+
+
+class Violation(NamedTuple):
+    """A breach of the protocol, with the close frame to answer it by. Discard what comes after it."""
+
+    code: int
+    reason: str
+
+
+# A text message is a str, a binary one bytes. Pongs are checked and left out: any data is a sign of life.
+Event = str | bytes | Ping | CloseFrame | Violation
+
+_TOO_BIG = Violation(*Close.TOO_BIG.value)
+
+
+class Reader:
+    """Reads messages of at most `most` bytes; with `inflates`, compressed ones too.
+
+    Between frames it holds no object of its own: there are a hundred thousand of it.
+    """
+
+    __slots__ = ("_message", "_most", "_rest", "_starts")
+
+    def __init__(self, most: int, *, inflates: bool) -> None:
+        self._most = most
+        self._starts = _STARTS_INFLATING if inflates else _STARTS
+        self._message: _Message | None = None  # whose last fragment has not come
+        self._rest: bytearray | None = None  # of a frame whose end has not come
+
+    @property
+    def is_between_frames(self) -> bool:
+        return self._rest is None
+
+    def take(self, received: bytes) -> list[Event]:
+        """Read what the client sent next; nothing follows a CloseFrame or Violation, and there is no way on from it.
+
+        A frame is checked when its header is complete, its content when its end has come.
+        """
+        data: bytes | bytearray = received
+        if self._rest is not None:
+            self._rest += received
+            data = self._rest
+        events: list[Event] = []
+        at, size = 0, len(data)
+        while size - at >= 2:
+            first, second = data[at], data[at + 1]
+            message = self._message
+            if second < _MASKED or first not in (self._starts if message is None else _CONTINUES):
+                return [*events, Violation(_PROTOCOL_ERROR, _breach(first, second, message is not None))]
+            length = second - _MASKED
+            start = at + 6
+            if length > 125:
+                start += 2 if length == 126 else 8
+                if first & _CONTROL:
+                    return [*events, Violation(_PROTOCOL_ERROR, "a control frame of more than 125 bytes")]
+                if size < start - 4:
+                    break
+                length = int.from_bytes(data[at + 2 : start - 4], "big")
+                if length < (126 if start == at + 8 else 1 << 16) or length >> 63:
+                    return [*events, Violation(_PROTOCOL_ERROR, "a length that is not encoded in the fewest bytes")]
+            if not first & _CONTROL and length > (_room(first, self._most) if message is None else message.room):
+                return [*events, _TOO_BIG]
+            end = start + length
+            if size < end:
+                break
+            payload = b""
+            if length:
+                key = int.from_bytes((data[start - 4 : start] * (length + 3 >> 2))[:length], "big")
+                payload = (int.from_bytes(data[start:end], "big") ^ key).to_bytes(length, "big")
+            at = end
+            event: Event | None
+            if first == _WHOLE_TEXT:
+                try:
+                    event = payload.decode()
+                except UnicodeDecodeError:
+                    event = Violation(_INVALID_DATA, "a text that is not UTF-8")
+            elif first & _CONTROL:
+                event = _control(first & 0x0F, payload)
+            else:
+                event = self._fragment(first, payload)
+            if event is not None:
+                events.append(event)
+                if type(event) is Violation or type(event) is CloseFrame:
+                    return events
+        if at == size:
+            self._rest = None
+        elif data is self._rest:
+            del self._rest[:at]
+        else:
+            self._rest = bytearray(data[at:])
+        return events
+
+    def _fragment(self, first: int, payload: bytes) -> str | bytes | Violation | None:
+        """Add a frame to its message; returns that if it is complete."""
+        message = self._message
+        if message is None:
+            message = self._message = _Message(first, self._most)
+        try:
+            message.add(payload, is_last=bool(first & FIN))
+        except TooLargeError:
+            return _TOO_BIG
+        except CorruptError:
+            return Violation(_INVALID_DATA, "a compressed message that cannot be inflated")
+        except UnicodeDecodeError:
+            return Violation(_INVALID_DATA, "a text that is not UTF-8")
+        if not first & FIN:
+            return None
+        self._message = None
+        return message.content.decode() if message.is_text else bytes(message.content)
+
+
+class _Message:
+    """A message while its fragments come."""
+
+    __slots__ = ("_checked", "_fragments", "_inflater", "_most", "content", "is_text", "room")
+
+    def __init__(self, first: int, most: int) -> None:
+        self.is_text = first & 0x0F == TEXT
+        self.content = bytearray()
+        self._inflater = Inflater() if first & COMPRESSED else None
+        self._most = most
+        self.room = _room(first, most)  # the bytes that its next frames may have
+        self._fragments = 0
+        self._checked = 0  # so much of the content is UTF-8
+
+    def add(self, payload: bytes, *, is_last: bool) -> None:
+        """Add the next fragment's payload. Raises TooLargeError, CorruptError, UnicodeDecodeError."""
+        self.room -= len(payload)
+        self._fragments += 1
+        if self._fragments > self._most:
+            raise TooLargeError  # endless empty fragments
+        if self._inflater is None:
+            self.content += payload
+        else:
+            self.content += self._inflater.take(payload, self._most - len(self.content))
+            if is_last:
+                self._inflater.end()
+        if self.is_text:
+            self._checked += codecs.utf_8_decode(self.content[self._checked :], "strict", is_last)[1]
+
+
+def _room(first: int, most: int) -> int:
+    """The bytes that a message's frames may have. Where they are inflated, this is a limit to endless empty blocks."""
+    return 2 * most if first & COMPRESSED else most
+
+
+def _control(opcode: int, payload: bytes) -> Ping | CloseFrame | Violation | None:
+    if opcode == PING:
+        return Ping(payload)
+    if opcode == PONG:
+        return None
+    if not payload:
+        return CloseFrame(None, "")
+    code = int.from_bytes(payload[:2], "big")
+    if len(payload) < 2 or not is_close_code(code):
+        return Violation(_PROTOCOL_ERROR, "a close frame without a code that may be in one")
+    try:
+        return CloseFrame(code, payload[2:].decode())
+    except UnicodeDecodeError:
+        return Violation(_INVALID_DATA, "a close frame's reason that is not UTF-8")
+
+
+def _breach(first: int, second: int, is_inside: bool) -> str:
+    """The reason why no frame may begin with these two bytes."""
+    opcode = first & 0x0F
+    if second < _MASKED:
+        return "a frame that is not masked"
+    if opcode not in _OPCODES:
+        return f"a frame of the reserved opcode {opcode}"
+    if opcode & _CONTROL and not first & FIN:
+        return "a control frame in fragments"
+    if opcode == CONTINUATION and not is_inside:
+        return "a continuation of no message"
+    if opcode in (TEXT, BINARY) and is_inside:
+        return "a message that begins before the last one has ended"
+    return "a reserved bit that no extension allows here"
