@@ -332,7 +332,9 @@ def test_any_sequence_of_frames_has_the_events_that_another_implementation_finds
         assert ours == events
     else:
         assert ours[:-1] == events
-        assert code_of(ours) == (1007 if is_of_content(error) else 1002)
+        # Of a close frame whose code and reason are both wrong, it names the reason, and we the code.
+        of_a_close = isinstance(ours[-1], Violation) and "close frame" in ours[-1].reason
+        assert code_of(ours) in ((1002, 1007) if of_a_close else (1007,) if is_of_content(error) else (1002,))
 
 
 def is_of_content(error: Exception) -> bool:
