@@ -1,6 +1,6 @@
 """Thousands of timeouts at the price of one timer. Sans-I/O."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
@@ -17,6 +17,10 @@ class TimerWheel(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._slot_of)
+
+    def __iter__(self) -> Iterator[T]:
+        """All items, in the order in which their timeouts were set."""
+        return iter(tuple(self._slot_of))
 
     def set(self, item: T, at: float) -> None:
         """Make the item due at `at` (seconds of a clock), instead of at its former time."""

@@ -1,39 +1,174 @@
-"""TCP for this project's server: Twisted's own classes, which write at once and notice clients that do not read."""
+"""A TCP connection of this process: writes, back-pressure, and the limits on silence and on stalling.
+
+All that is written in one turn of the event loop leaves by one system call at its end. What the kernel does not take
+stays here, and the connection is not writable until it does.
+"""
 
 import asyncio
+import contextlib
 import logging
 import random
 import socket
 import struct
 import sys
 import time
-from collections import deque
-from typing import Any, Protocol
-
-from twisted.internet import tcp
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 from infra import addresses
+from streaming.engine.descriptors import DescriptorReserve
+from streaming.engine.polling import READ, WRITE, Polling, polling
 from streaming.engine.reasons import CloseReason, RejectReason
-from streaming.engine.sinks import Sink
+from streaming.engine.timers import TimerWheel
 
 logger = logging.getLogger(__name__)
 
-# New connections that are accepted, and whose first request is read, in one turn of the event loop: a few milliseconds.
-# After an outage thousands come at once, and prices for those that are back must not wait for all of them.
-_MOST_A_TURN = 16
-# Seconds without accepting, after a connection could not be accepted.
-_PAUSE = 0.5
+# New connections whose request is read in one turn of the event loop: a few milliseconds. After an outage thousands
+# come at once, and prices for those that are back must not wait for all of them.
+MOST_A_TURN: Final = 16
+# Connections that are served in one turn otherwise.
+_MOST_SERVED = 256
+_MOST_READ = 65536  # bytes at a time
 # How often a stalled connection is checked until its timeout.
 _CHECKS = 10
 # Of Linux's tcp_info: bytes that the peer's machine has acknowledged, and bytes that ours has not sent yet.
 _TCP_INFO = struct.Struct("=120xQ16xI")
+_RESET = struct.pack("ii", 1, 0)
 
 
-class Upgraded(Protocol):
-    """A WebSocket connection, as its transport calls it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits on each connection and on the process.
 
-    heard_at: float  # when something last came, seconds of the monotonic clock
-    sink: Sink
+    `max_body_bytes` is of an HTTP request. All times are in seconds: `timeout` is how long a client may be silent or
+    stalled, a request incomplete, and a handshake unanswered; `drain`, how long the process may take to end;
+    `standstill`, how long the event loop may stand still before the process is killed.
+    """
+
+    max_message_bytes: int
+    max_body_bytes: int
+    compression_threshold: int
+    timeout: float
+    drain: float
+    standstill: float
+
+
+class Sockets:
+    """All that the connections of one process share.
+
+    `refused` is called for each connection that is refused before the application has accepted it, and for each silent
+    one that is dropped for want of file descriptors.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        limits: Limits,
+        refused: Callable[[RejectReason], object],
+        polling: Callable[[asyncio.AbstractEventLoop, int], Polling] = polling,
+    ) -> None:
+        self.loop = loop
+        self.limits = limits
+        self.refused = refused
+        self.newcomers = polling(loop, MOST_A_TURN)
+        self.served = polling(loop, _MOST_SERVED)
+        self.reserve = DescriptorReserve()
+        self.draining = False
+        self.timers: TimerWheel[Transport] = TimerWheel(limits.timeout / 60)
+        # A timeout is noticed up to two resolutions late: this one is, even so, within the limit.
+        self.timeout = limits.timeout - 2 * self.timers.resolution
+        self._written: list[Transport] = []
+
+    def flush_soon(self, transport: "Transport") -> None:
+        """Flush this connection at the end of the loop's turn."""
+        if not self._written:
+            self.loop.call_soon(self._flush)
+        self._written.append(transport)
+
+    def check(self) -> None:
+        """End the connections whose timeout is over."""
+        now = time.monotonic()
+        self._each(self.timers.due(now), lambda transport: transport.check(now))
+
+    def _flush(self) -> None:
+        written, self._written = self._written, []
+        self._each(written, Transport.flush)
+
+    def _each(self, transports: list["Transport"], act: Callable[["Transport"], None]) -> None:
+        for transport in transports:
+            try:
+                act(transport)
+            except Exception:
+                logger.exception("a defect of ours in serving a connection")
+                transport.fail()  # others must not suffer from it
+
+
+class Transport:
+    """A connection, as the event loop calls it. Its subclasses say what comes in and what becomes of it.
+
+    A connection that changes its protocol gets another transport, made of what the one before leaves.
+    """
+
+    __slots__ = (
+        "_checked_at",
+        "_ending",
+        "_interest",
+        "_taken",
+        "_unsent",
+        "client",
+        "is_closed",
+        "is_paused",
+        "may_stay",
+        "socket",
+        "sockets",
+        "stalled_since",
+        "writable",
+    )
+
+    def __init__(
+        self, sockets: Sockets, socket: socket.socket, client: tuple[str, int], unsent: bytes | bytearray = b""
+    ) -> None:
+        self.sockets = sockets
+        self.socket = socket
+        self.client = client
+        self.is_closed = False
+        self.is_paused = False  # True while nothing is to be read
+        self.writable = True  # False while bytes wait for the kernel to take them
+        # False on a descriptor of the reserve: see descriptors.py.
+        self.may_stay = sockets.reserve.admits(self, socket.fileno())
+        self._unsent = unsent
+        if unsent:
+            sockets.flush_soon(self)
+        self._ending: Callable[[], None] | None = None  # to be done when all has left
+        # When the client last took some of the bytes that wait here; None while none wait.
+        self.stalled_since: float | None = None
+        # How much it had taken by the last check, and when that was.
+        self._taken = 0
+        self._checked_at = 0.0
+        self._interest = 0
+        self._poll()
+        # Spread the pings of clients that came all at once.
+        sockets.timers.set(self, time.monotonic() + sockets.timeout * random.uniform(0.2, 0.5))  # noqa: S311  (no secret)
+
+    # --- for subclasses ----------------------------------------------------------------------------------------------
+
+    @property
+    def polled_by(self) -> Polling:
+        """The set of sockets that this one belongs to."""
+        return self.sockets.served
+
+    @property
+    def is_being_answered(self) -> bool:
+        """True while a request on it is being answered."""
+        return False
+
+    def received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        raise NotImplementedError
+
+    def lost(self, error: OSError | None) -> None:
+        """The connection is over: by the client or by us (None), or by this error."""
 
     def blocked(self) -> None:
         """The kernel takes no more bytes for now."""
@@ -41,119 +176,106 @@ class Upgraded(Protocol):
     def drained(self) -> None:
         """All written bytes have left."""
 
-    def ping(self) -> None:
-        """Request a sign of life."""
+    def check_silence(self, now: float, *, is_taking: bool) -> float | None:
+        """Return when to check again, or None if the connection was given up.
 
+        `is_taking` is True if the client has taken bytes since the last check, and others wait for it in the kernel.
+        """
+        raise NotImplementedError
 
-class AcceptThrottle:
-    """Limits new connections to `most` in a turn of the event loop, in the order of their arrival."""
+    # --- writing -----------------------------------------------------------------------------------------------------
 
-    def __init__(self, most: int = _MOST_A_TURN) -> None:
-        self._most = self._left = most
-        self._waiting: deque[PriceTransport] = deque()
-        self._is_turning = False
+    def put(self, data: bytes) -> None:
+        """Send data at the end of the loop's turn, together with what else is written in it."""
+        if self.is_closed or self._ending is not None:
+            return
+        if not self._unsent:
+            self._unsent = data
+            self.sockets.flush_soon(self)
+            return
+        if isinstance(self._unsent, bytes):
+            self._unsent = bytearray(self._unsent)
+        self._unsent += data
 
-    def admits(self, transport: "PriceTransport") -> bool:
-        """Return True if the connection may be read from now; else it is paused until its turn."""
-        if not self._is_turning:
-            self._is_turning = True
-            asyncio.get_running_loop().call_soon(self._turn)
-        if self._left:
-            self._left -= 1
-            return True
-        transport.stopReading()
-        self._waiting.append(transport)
-        return False
-
-    def _turn(self) -> None:
-        self._left = self._most
-        while self._left and self._waiting:
-            transport = self._waiting.popleft()
-            if transport.connected:
-                self._left -= 1
-                transport.is_admitted = True
-                transport.startReading()
-        self._is_turning = self._left < self._most
-        if self._is_turning:
-            asyncio.get_running_loop().call_soon(self._turn)
-
-
-class PriceTransport(tcp.Server):
-    """A TCP connection that gives its data to the kernel at once, and keeps only what the kernel does not take.
-
-    Twisted's own `write` waits for the reactor to find the socket writable: three system calls instead of one.
-    """
-
-    # When the client last took some of the bytes that wait here; None while none wait.
-    stalled_since: float | None = None
-    # How much it had taken by the last check, and when that was.
-    _taken = 0
-    _checked_at = 0.0
-    upgraded: Upgraded | None = None  # the WebSocket connection that this became
-    is_admitted = False
-    # Since when the server waits for a complete request; None while one is being answered.
-    waiting_since: float | None = None
-    may_stay = True  # False on a descriptor of the reserve: see descriptors.py
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.waiting_since = now = time.monotonic()
-        server = self.server.factory.server
-        self.may_stay = server.reserve.admits(self, self.socket.fileno())
-        # Spread the pings of clients that came all at once.
-        server.timers.set(self, now + server.idle_timeout * random.uniform(0.2, 0.5))  # noqa: S311  (no secret)
-
-    @property
-    def peer(self) -> str:
-        """The address and the port of the other side, for the log."""
-        return addresses.authority(*self.client[:2])
-
-    def write(self, data: bytes) -> None:
-        if self.stalled_since is not None or not self.connected:
-            super().write(data)
+    def flush(self) -> None:
+        """Give the kernel as much as it takes."""
+        unsent = self._unsent
+        if self.is_closed or not unsent:
             return
         try:
-            sent = self.socket.send(data)
+            sent = self.socket.send(unsent)
         except OSError:
-            sent = 0  # the kernel takes no more now; the reactor finds out whether it ever does
-        if sent < len(data):
-            self.keep(data[sent:])
-
-    def keep(self, data: bytes) -> None:
-        """Keep data that the kernel did not take, until it does."""
-        self.stalled_since = self._checked_at = time.monotonic()
-        self._taken, _ = self._delivery()
-        # From now on it is checked more often.
-        server = self.server.factory.server
-        server.timers.set(self, self.stalled_since + server.idle_timeout / _CHECKS)
-        if self.upgraded:
-            self.upgraded.blocked()
-        super().write(data)
-
-    def doRead(self) -> Any:
-        if not self.is_admitted:
-            self.is_admitted = self.server.factory.server.accept_throttle.admits(self)
-            if not self.is_admitted:
-                return None
-        return super().doRead()
-
-    def writeSequence(self, iovec: Any) -> None:
-        self.write(b"".join(iovec))
-
-    def stopWriting(self) -> None:
-        """Note that all has left: Twisted calls this when its buffer is empty, and at the connection's end."""
-        super().stopWriting()
-        if self.stalled_since is not None:
+            sent = 0  # the kernel takes no more now; polling finds out whether it ever does
+        if sent < len(unsent):
+            self._keep(unsent, sent)
+            return
+        self._unsent = b""
+        if not self.writable:
+            self.writable = True
             self.stalled_since = None
-            if self.connected and self.upgraded:
-                self.upgraded.drained()
+            self._poll()
+            if self._ending is None:
+                self.drained()
+        if self._ending is not None and not self._unsent:
+            self._ending()
+
+    write_ready = flush
+
+    def _keep(self, unsent: bytes | bytearray, sent: int) -> None:
+        """Keep data that the kernel did not take, until it does."""
+        if isinstance(unsent, bytes):
+            self._unsent = bytearray(memoryview(unsent)[sent:])
+        else:
+            del unsent[:sent]
+        if self.writable:
+            self.writable = False
+            self.stalled_since = self._checked_at = time.monotonic()
+            self._taken, _ = self._delivery()
+            # From now on it is checked more often.
+            self.sockets.timers.set(self, self.stalled_since + self.sockets.timeout / _CHECKS)
+            self.blocked()
+            self._poll()
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def read_ready(self) -> None:
+        """Read once: polling calls again while there is more."""
+        try:
+            data = self.socket.recv(_MOST_READ)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lose(error)
+            return
+        if data and self._ending is None:
+            self.received(data)
+        elif not data:
+            self.flush()
+            self._lose(None)
+
+    def pause(self) -> None:
+        """Read nothing until `resume`."""
+        self.is_paused = True
+        self._poll()
+
+    def resume(self) -> None:
+        self.is_paused = False
+        self._poll()
+
+    def _poll(self) -> None:
+        interest = (0 if self.is_paused else READ) | (0 if self.writable else WRITE)
+        if interest != self._interest and not self.is_closed:
+            self._interest = interest
+            self.polled_by.watch(self.socket.fileno(), self, interest)
+
+    # --- time --------------------------------------------------------------------------------------------------------
 
     def check(self, now: float) -> None:
-        """End the connection if its timeout is over; else ping if need be, and set the time of the next check."""
-        server = self.server.factory.server
-        timeout = server.idle_timeout
+        """End the connection if its timeout is over; else set the time of the next check."""
+        timeout = self.sockets.timeout
         taken, unsent = self._delivery()
         progress = taken != self._taken
+        again: float | None
         if self.stalled_since is not None:
             # A stalled client is not read from, so its silence is no reason to drop it yet.
             if progress:
@@ -162,23 +284,19 @@ class PriceTransport(tcp.Server):
                 self.give_up(CloseReason.STALLED)
                 return
             again = min(self.stalled_since + timeout, now + timeout / _CHECKS)
-        elif self.upgraded:
-            if unsent and progress:
-                self.upgraded.heard_at = now  # a ping would still be here, behind data that it takes slowly
-            silent = now - self.upgraded.heard_at
-            if silent >= timeout:
-                self.give_up(CloseReason.SILENT)
-                return
-            if silent >= timeout / 2:
-                self.upgraded.ping()
-            again = self.upgraded.heard_at + (timeout if silent >= timeout / 2 else timeout / 2)
         else:
-            again = (self.waiting_since or now) + timeout
-            if now >= again:
-                self.give_up("without a complete request")
-                return
-        self._taken, self._checked_at = taken, now
-        server.timers.set(self, again)
+            again = self.check_silence(now, is_taking=progress and unsent > 0)
+        if again is not None:
+            self._taken, self._checked_at = taken, now
+            self.sockets.timers.set(self, again)
+
+    def waits_since(self, since: float, now: float) -> float | None:
+        """`check_silence` of a connection whose next request is not complete, and has been waited for since then."""
+        if now < since + self.sockets.timeout:
+            return since + self.sockets.timeout
+        # A browser that keeps an idle connection is not worth a line.
+        self.give_up("without a complete request", logging.DEBUG)
+        return None
 
     def _delivery(self) -> tuple[int, int]:
         """The bytes that the client's machine has acknowledged, and those that our kernel has not sent yet.
@@ -190,62 +308,78 @@ class PriceTransport(tcp.Server):
         taken, unsent = _TCP_INFO.unpack(self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))
         return taken, unsent
 
-    def give_up(self, reason: str) -> None:
-        """Abort the connection: a close frame would not be read."""
-        # A browser that keeps an idle connection is not worth a line.
-        level = logging.INFO if self.upgraded else logging.DEBUG
+    def give_up(self, reason: str, level: int = logging.INFO) -> None:
+        """Abort the connection: what else there is to say would not be read."""
         logger.log(level, "dropping the connection of %s: %s for too long", self.client[0], reason)
-        if self.upgraded:
-            self.upgraded.sink.dropped = reason
-        self.abortConnection()
+        self.abort()
+
+    # --- the end -----------------------------------------------------------------------------------------------------
 
     @property
-    def is_being_answered(self) -> bool:
-        return not self.upgraded and self.waiting_since is None
+    def disconnecting(self) -> bool:
+        """True once nothing more is read of it."""
+        return self.is_closed or self._ending is not None
+
+    @property
+    def peer(self) -> str:
+        """The address and the port of the other side, for the log."""
+        return addresses.authority(*self.client)
+
+    def close(self) -> None:
+        """Close the connection once all has left."""
+        self._end(self._close)
+
+    def close_write(self) -> None:
+        """Send nothing more, once all has left, and go on reading."""
+        self._end(self._close_write)
+
+    def abort(self) -> None:
+        """Reset the connection now."""
+        if not self.is_closed:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._lose(None)
+
+    fail = abort
 
     def drop(self) -> None:
         """Abort a connection on the reserve, to make room for the next."""
-        if not self.upgraded and not self.is_being_answered:
-            self.server.factory.server.refused(RejectReason.DESCRIPTORS)
-        self.abortConnection()
+        if not self.is_being_answered:
+            self.sockets.refused(RejectReason.DESCRIPTORS)
+        self.abort()
 
-    def connectionLost(self, reason: Any) -> None:
-        server = self.server.factory.server
-        server.timers.discard(self)
+    def leave(self) -> tuple[Sockets, socket.socket, tuple[str, int], bytes | bytearray]:
+        """Leave the socket, and what waits to be sent, to another transport, which is made of this."""
+        self._forget()
+        return self.sockets, self.socket, self.client, self._unsent
+
+    def _forget(self) -> None:
+        self.is_closed = True
+        if self._interest:
+            self.polled_by.watch(self.socket.fileno(), self, 0)
+        self.sockets.timers.discard(self)
         if not self.may_stay:
-            server.reserve.release(self)
-        super().connectionLost(reason)
-        self.upgraded = None
+            self.sockets.reserve.release(self)
 
+    def _end(self, ending: Callable[[], None]) -> None:
+        if not self.is_closed:
+            self._ending = ending
+            if not self._unsent:
+                ending()
 
-class PricePort(tcp.Port):
-    """The listening port, which makes `PriceTransport`s.
+    def _close(self) -> None:
+        with contextlib.suppress(OSError):  # the client was first
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self._lose(None)
 
-    Twisted's own silently closes each new connection when no descriptor is left.
-    """
+    def _close_write(self) -> None:
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self._lose(error)
 
-    def doRead(self) -> None:
-        for _ in range(_MOST_A_TURN):
-            try:
-                connection, address = self.socket.accept()
-            except BlockingIOError:
-                return
-            except (ConnectionAbortedError, PermissionError):
-                continue  # it has gone, or a firewall rejects it
-            except OSError as error:
-                self.factory.server.reserve.cannot_accept(error)
-                # Waiting connections would call this again and again.
-                self.stopReading()
-                self.reactor.callLater(_PAUSE, self._go_on)
-                return
-            try:
-                protocol = self.factory.buildProtocol(self._buildAddr(address))
-                protocol.makeConnection(PriceTransport(connection, protocol, address, self, 0, self.reactor))
-            except Exception:
-                # The outermost boundary: from here, Twisted would close the port.
-                logger.exception("a defect of ours in taking a connection")
-                connection.close()
-
-    def _go_on(self) -> None:
-        if self.connected and not self.disconnecting:
-            self.startReading()
+    def _lose(self, error: OSError | None) -> None:
+        if not self.is_closed:
+            self._forget()
+            self.socket.close()
+            self._unsent, self._ending = b"", None
+            self.lost(error)

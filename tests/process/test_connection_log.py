@@ -1,5 +1,7 @@
 """The log lines of each connection of a real web process under LOG_LEVEL=DEBUG, and the counts when one ends."""
 
+import errno
+import os
 import re
 from collections.abc import Callable
 
@@ -77,12 +79,12 @@ def test_a_reset_is_logged_as_an_error(talkative: Server) -> None:
         peer.open()
         name = peer.name
         peer.reset()
-    message = "Connection to the other side was lost in a non-clean fashion."
+    message = str(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
     logged(
         talkative,
         name,
         f"connection of {name}: opened",
-        f"connection error of {name}: error={message!r} code=1006 type=ConnectionLost",
+        f"connection error of {name}: error={message!r} code=1006 type=ConnectionResetError",
         f"connection of {name}: closed without a close frame, code=1006 reason=''",
     )
 
@@ -98,7 +100,7 @@ def test_a_handshake_that_http_has_no_place_for_is_logged_too(talkative: Server)
     with Peer(talkative.port) as peer:
         assert peer.shake(request(version="HTTP/1.0")).status == 400
         name = peer.name
-    words = "A WebSocket handshake is HTTP/1.1, with one Host and without a body"
+    words = "Send a WebSocket handshake as HTTP/1.1 (nginx: proxy_http_version 1.1;)"
     logged(talkative, name, f"handshake of {name} refused: 400 {words!r}")
 
 

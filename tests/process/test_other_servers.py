@@ -142,7 +142,7 @@ def test_pages_and_their_files_are_served_beside_it(elsewhere: Server, path: str
 
 
 def test_commands_that_serve_nothing_load_no_server() -> None:
-    """A Daphne among the apps would load Twisted into each, and its reactor before `serve` has chosen the loop."""
+    """A Daphne among the apps would load Twisted and its reactor into each."""
     program = (
         "import sys, django; django.setup();"
         "from django.core.management import call_command; call_command('check');"

@@ -1,4 +1,4 @@
-"""RFC 7692 (permessage-deflate) on streaming/engine/server.py, by section, with an echo application."""
+"""RFC 7692 (permessage-deflate) on streaming/engine, by section, with an echo application."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""streaming/engine/server.py under many connections at once."""
+"""streaming/engine under many connections at once."""
 
 import resource
 import subprocess
@@ -70,7 +70,8 @@ def test_a_web_process_opens_as_many_files_as_it_may_and_says_when_those_are_too
 
 def test_a_process_that_stands_still_says_where_and_ends(run_echo_server: Callable[..., EchoServer]) -> None:
     server = run_echo_server(standstill=1)
-    with connect(server.ws_url + "stand", compression=None):
+    with connect(server.ws_url + "stand", compression=None) as client:
+        client.send("now")
         assert server.process.popen.wait(20) == 1
     assert 'tests/support/echo_server.py", line' in server.process.output
     assert " in accepted" in server.process.output

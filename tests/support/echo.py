@@ -20,10 +20,10 @@ _numbers = itertools.count()
 class EchoServer:
     """One process of tests/support/echo_server.py."""
 
-    def __init__(self, *, timeout: float = 30.0, standstill: float = 60.0, files: int = 0) -> None:
+    def __init__(self, *, timeout: float = 30.0, standstill: float = 60.0, files: int = 0, nested: bool = True) -> None:
         self.port = free_port()
         self.ws_url = f"ws://127.0.0.1:{self.port}/"
-        order = {"port": self.port, "timeout": timeout, "standstill": standstill, "files": files}
+        order = {"port": self.port, "timeout": timeout, "standstill": standstill, "files": files, "nested": nested}
         log = STATE_DIR / f"echo-{next(_numbers)}.log"
         self.process = Process(["-m", "tests.support.echo_server", json.dumps(order)], log, {})
         wait_until(lambda: "ready" in self.process.output, "the echo server to be ready")

@@ -1,7 +1,7 @@
-"""A process for the tests of streaming/engine/server.py: PriceServer with an application that knows nothing of prices.
+"""A process for the tests of streaming/engine/: the engine with an application that knows nothing of prices.
 
 Its argument is a JSON object of `port`, `timeout` and `standstill` (both in seconds), and `files`: how many it may
-open; 0 is as many as there are.
+open; 0 is as many as there are; and `nested`: whether sockets are in a set of the kernel's own.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ import string
 import sys
 import time
 from collections import deque
+from functools import partial
 from typing import Any
 
 MAX_MESSAGE_BYTES = 16 * 1024
@@ -113,6 +114,7 @@ async def accepted(path: list[str], receive: Any, send: Any) -> None:
                 os.close(descriptor)
             await echo(receive, send)
         case ["stand"]:
+            await receive()
             time.sleep(60)
         case ["busy"]:
             while len(heard) < 2 or heard[-1] != "go on":  # which another connection says
@@ -159,12 +161,13 @@ def main() -> None:
     true_time = time.time
     time.time = lambda: true_time() + stepped
 
-    # Importing Daphne installs Twisted's reactor, which the tests that import this module do not want.
-    from streaming.engine.server import Limits, PriceServer
+    # Not by the tests that import this module: it takes a while.
+    from streaming.engine import server
+    from streaming.engine.polling import polling
+    from streaming.engine.transport import Limits
 
     listener = socket.create_server(("127.0.0.1", order["port"]))
-    listener.setblocking(False)
-    PriceServer(
+    server.serve(
         watched,
         listener=listener,
         limits=Limits(
@@ -178,7 +181,8 @@ def main() -> None:
         prepare=lambda: asyncio.sleep(0),
         ready=lambda: print("ready", flush=True),
         refused=lambda why: logger.info("refused: %s", why),
-    ).run()
+        polling=partial(polling, nested=order["nested"]),
+    )
 
 
 if __name__ == "__main__":

@@ -196,22 +196,22 @@ class Peer:
 
     def read(self) -> Frame:
         """The next frame, which must be as a server's are to be. Raises EndedError."""
-        first, second = self._take(2)
+        first, second = self.take(2)
         fin, rsv, opcode, short = bool(first >> 7), first >> 4 & 7, first & 15, second & 127
         assert not second >> 7, "5.1: a server MUST NOT mask its frames"
         length = short
         if short == 126:
-            length = int.from_bytes(self._take(2), "big")
+            length = int.from_bytes(self.take(2), "big")
             assert length > 125, "5.2: the minimal number of bytes MUST be used for the length"
         elif short == 127:
-            length = int.from_bytes(self._take(8), "big")
+            length = int.from_bytes(self.take(8), "big")
             assert 0xFFFF < length < 1 << 63, "5.2: the minimal number of bytes MUST be used for the length"
         if opcode >= 8:
             assert fin, "5.5: control frames MUST NOT be fragmented"
             assert length <= 125, "5.5: control frames MUST have a payload of 125 bytes or less"
             assert rsv == 0, "5.2 and RFC 7692, 6: the reserved bits of a control frame MUST be 0"
         assert opcode in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG), f"5.2: reserved opcode {opcode}"
-        return Frame(opcode, self._take(length), fin, rsv)
+        return Frame(opcode, self.take(length), fin, rsv)
 
     def receive(self) -> Frame:
         """The next frame that is not a ping; pings are answered."""
@@ -264,7 +264,7 @@ class Peer:
         poll.register(self._socket, 0)  # errors are told of without being asked for
         return bool(poll.poll(seconds * 1000))
 
-    def _take(self, count: int) -> bytes:
+    def take(self, count: int) -> bytes:
         while len(self._buffer) < count:
             self._more()
         taken, self._buffer = self._buffer[:count], self._buffer[count:]

@@ -1,7 +1,7 @@
 """`manage.py runserver`: the development server, which reloads when a file changes, and serves the stream too.
 
 It is Daphne's command, imported here because `daphne` in INSTALLED_APPS would load Twisted and its reactor into every
-command, worker and beat, and before `serve` has chosen its event loop.
+command, worker and beat.
 """
 
 from typing import Any

@@ -48,8 +48,9 @@ class Command(BaseCommand):
 
 def serve(listener: socket.socket) -> None:
     """Run this web process until SIGTERM or SIGINT."""
-    # Importing Daphne installs Twisted's reactor, which no other command wants.
-    from streaming.engine.server import Limits, PriceServer
+    # No other command needs Daphne's HTTP, whose import takes a while.
+    from streaming.engine import server
+    from streaming.engine.transport import Limits
     from swarna.asgi import application, hub, metrics
 
     # By default the signal would end the process, without a word to its clients.
@@ -60,9 +61,8 @@ def serve(listener: socket.socket) -> None:
     if too_few := web.open_files(settings.WS_MAX_CONNECTIONS):
         logger.warning(too_few)
     refresh_watch.watch.start()
-    listener.setblocking(False)
     host, port = listener.getsockname()[:2]
-    PriceServer(
+    server.serve(
         application,
         listener=listener,
         limits=Limits(
@@ -76,7 +76,7 @@ def serve(listener: socket.socket) -> None:
         prepare=partial(hub.first_reading, within=settings.DATABASE_READ_TIMEOUT),
         ready=lambda: print(f"{web.READY}http://{addresses.authority(host, port)}/", flush=True),
         refused=metrics.refused,
-    ).run()
+    )
 
 
 def supervise(listener: socket.socket, processes: int) -> None:

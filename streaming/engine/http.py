@@ -1,0 +1,319 @@
+"""HTTP beside the stream: Daphne's requests and Twisted's HTTP/1.1, on connections of ours.
+
+A request to become a WebSocket goes back to the door, whenever it comes; and so does the socket of a client that is
+answered with a stream of events.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from daphne.http_protocol import WebRequest
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IPushProducer, ITransport
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from zope.interface import implementer
+
+from streaming.engine import handshake
+from streaming.engine.asgi import Message, Run, Runs
+from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
+from streaming.engine.handshake import Head, RefusedError
+from streaming.engine.transport import Sockets, Transport
+
+logger = logging.getLogger(__name__)
+
+
+class HttpSide:
+    """What Twisted calls a factory and Daphne a server: the requests of all connections.
+
+    `upgrade` is called with a connection, the head of a request to become a WebSocket, and what came after it.
+    """
+
+    proxy_forwarded_address_header = None
+    root_path = ""
+    request_buffer_size = 8192
+    server_name = "daphne"
+
+    def __init__(self, sockets: Sockets, runs: Runs, upgrade: Callable[[Transport, Head, bytes], None]) -> None:
+        self.server = self
+        self.limits = sockets.limits
+        self.upgrade = upgrade
+        self._runs = runs
+
+    def channel(self) -> "Channel":
+        """A new connection's channel."""
+        channel = Channel()
+        channel.factory = self
+        # Twisted would parse forms in the event loop, where prices would wait for it, and no code uses the result.
+        channel.requestFactory = partial(Request, parsePOSTFormSubmission=False)
+        channel.timeOut = None  # the transport's are enough
+        return channel
+
+    def protocol_connected(self, request: "Request") -> None:
+        """A request has begun."""
+
+    def create_application(self, request: "Request", scope: dict[str, Any]) -> "Exchange":
+        """Answer a complete request with the application."""
+        request.connection = connection = request.channel.transport
+        connection.waiting_since = None
+        scope["extensions"] = {} if connection.may_stay else {OUT_OF_DESCRIPTORS: {}}
+        return Exchange(request, connection, scope, self._runs)
+
+    def protocol_disconnected(self, request: "Request") -> None:
+        """A request has been answered, or its connection is over."""
+        if request.connection is not None:
+            request.connection.waiting_since = time.monotonic()
+            request.connection = None
+
+    def log(self, request: "Request") -> None:
+        """Keep no access log."""
+
+    def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
+        """Keep none of Daphne's either."""
+
+
+class Exchange:
+    """A request and its answer: the queue that Daphne puts a request's events into, and the owner of their run."""
+
+    def __init__(self, request: "Request", connection: "HttpConnection", scope: dict[str, Any], runs: Runs) -> None:
+        self._request: Request | None = request
+        self._connection = connection
+        self._run = Run(runs.loop, self)
+        runs.start(self._run, scope, self.send)
+
+    def put_nowait(self, event: Message) -> None:
+        """Take an event of the request."""
+        if event["type"] == "http.disconnect":
+            self._request = None
+            self._run.disconnect(event)
+        else:
+            self._run.tell(event)
+
+    async def send(self, message: Message) -> None:
+        """ASGI's `send`. Returns when the kernel has taken all written bytes, or the connection is lost."""
+        if self._request is not None:
+            self._request.handle_reply(message)
+            await self._connection.until_drained()
+
+    def taken(self) -> None:
+        """A request is complete, so no more of it is to be read."""
+
+    def ended(self, error: BaseException | None) -> None:
+        request, self._request = self._request, None
+        if error is not None and request is not None:
+            request.handle_exception(error)
+
+
+class Request(WebRequest):
+    """An HTTP request, which may be one to become a WebSocket."""
+
+    channel: Any
+    connection: "HttpConnection | None" = None  # while it is being answered
+    _is_too_long = False
+    _body_bytes = 0
+
+    # --- its length --------------------------------------------------------------------------------------------------
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(length)
+        self._limit_to(length or 0)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._body_bytes += len(data)
+        self._limit_to(self._body_bytes)
+        if not self._is_too_long:
+            super().handleContentChunk(data)
+
+    def _limit_to(self, body_bytes: int) -> None:
+        """Answer 413 if so many bytes are too many: Daphne would keep all of them in memory.
+
+        What the client still sends is discarded, but the connection is not reset before it can read the answer.
+        """
+        if body_bytes > self.server.limits.max_body_bytes and not self._is_too_long:
+            self._is_too_long = True
+            self.requestHeaders.removeHeader(b"Expect")  # which Twisted would answer with 100 Continue
+            self.channel.transport.put(handshake.refusal(413, "This is too long: send less at once."))
+            self.channel.transport.close_write()
+
+    # --- from the client to the application --------------------------------------------------------------------------
+
+    def requestReceived(self, command: bytes, target: bytes, version: bytes) -> None:
+        try:
+            host, path, query = handshake.split_target(target)
+        except RefusedError as error:
+            self.channel.refuse(error)
+            return
+        if host is not None:
+            self.requestHeaders.setRawHeaders(b"Host", [host])
+        super().requestReceived(command, path + (b"?" + query if query else b""), version)
+
+    def process(self) -> Any:
+        if self._is_too_long:
+            return None
+        headers = self.requestHeaders
+        try:
+            handshake.check(
+                self.clientproto, headers.getRawHeaders(b"Host", []), headers.getRawHeaders(b"Transfer-Encoding", [])
+            )
+        except RefusedError as error:
+            self.channel.refuse(error)
+            return None
+        connection = self.channel.transport
+        if not connection.may_stay:  # its descriptor is for the next connection
+            self.channel.persistent = False
+            self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        if headers.hasHeader(b"Transfer-Encoding"):
+            # The body came in chunks, and is complete: by its length Django and DRF know that there is one.
+            headers.removeHeader(b"Transfer-Encoding")
+            headers.setRawHeaders(b"Content-Length", [b"%d" % self._body_bytes])
+        # With it Daphne would let a client choose the path that the application's links begin with.
+        headers.removeHeader(b"Daphne-Root-Path")
+        upgrades = b",".join(headers.getRawHeaders(b"Upgrade", [])).lower().split(b",")
+        if b"websocket" in map(bytes.strip, upgrades):
+            self._upgrade()
+            return None
+        # Any other upgrade, such as to HTTP/2, may be ignored (RFC 9110, 7.8): it is a request like others.
+        return super().process()
+
+    def _upgrade(self) -> None:
+        """Give the connection back to the door."""
+        channel, connection = self.channel, self.channel.transport
+        pairs = [(name.lower(), value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values]
+        head = Head(self.method, self.uri, self.clientproto, pairs, 0)
+        early = channel.clearLineBuffer()
+        # Else the channel and this request would keep each other alive until the collector runs, which at thousands of
+        # connections is a pause for all.
+        channel.requests.clear()
+        self.channel = None
+        self.server.upgrade(connection, head, early)
+
+    # --- from the application to the client --------------------------------------------------------------------------
+
+    def handle_reply(self, message: Message) -> None:
+        if self.method == b"HEAD" and "body" in message:
+            # Daphne would write all parts of a body but the first, as if they were the next answer.
+            message = {**message, "body": b""}
+        super().handle_reply(message)
+
+
+class Channel(HTTPChannel):
+    """Twisted's HTTP/1.1 on one connection, with limits on a request's head."""
+
+    maxHeaders = handshake.MOST_HEADERS
+    totalHeadersSize = handshake.MOST_HEAD_BYTES
+    MAX_LENGTH = handshake.MOST_HEAD_BYTES
+    _head_bytes = 0
+
+    def lineReceived(self, line: bytes) -> None:
+        self._head_bytes += len(line) + 2
+        if self._head_bytes > handshake.MOST_HEAD_BYTES:
+            self.lineLengthExceeded(line)
+        else:
+            super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        self.refuse(RefusedError(431, f"Send a head of less than {handshake.MOST_HEAD_BYTES} bytes"))
+
+    def allContentReceived(self) -> None:
+        self._head_bytes = 0
+        super().allContentReceived()
+
+    def refuse(self, error: RefusedError) -> None:
+        """Answer with an error, and close."""
+        self.transport.put(error.answer)
+        self.loseConnection()
+
+
+@implementer(ITransport, IPushProducer)
+class HttpConnection(Transport):
+    """A connection that speaks HTTP: Twisted's transport."""
+
+    def __init__(self, before: Transport, side: HttpSide) -> None:
+        super().__init__(*before.leave())
+        # Since when a complete request is waited for; None while one is being answered.
+        self.waiting_since: float | None = time.monotonic()
+        self._drained: asyncio.Future[None] | None = None
+        self._producer: Any = None
+        self._channel: Channel | None = side.channel()
+        self._channel.makeConnection(self)
+
+    # --- Twisted's names ---------------------------------------------------------------------------------------------
+
+    write = Transport.put
+    loseConnection = stopProducing = Transport.close
+    abortConnection = Transport.abort
+    pauseProducing = Transport.pause
+    resumeProducing = Transport.resume
+
+    def writeSequence(self, data: list[bytes]) -> None:
+        self.put(b"".join(data))
+
+    def getPeer(self) -> Any:
+        return _address(self.client)
+
+    def getHost(self) -> Any:
+        return _address(self.socket.getsockname()[:2])
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        self._producer = producer
+
+    def unregisterProducer(self) -> None:
+        self._producer = None
+
+    # --- the connection's own events ---------------------------------------------------------------------------------
+
+    @property
+    def is_being_answered(self) -> bool:
+        return self.waiting_since is None
+
+    def received(self, data: bytes) -> None:
+        if self._channel is not None:
+            self._channel.dataReceived(data)
+
+    def blocked(self) -> None:
+        if self._producer is not None:
+            self._producer.pauseProducing()
+
+    def drained(self) -> None:
+        if self._producer is not None:
+            self._producer.resumeProducing()
+        self._release()
+
+    def check_silence(self, now: float, *, is_taking: bool) -> float | None:
+        return now + self.sockets.timeout if self.waiting_since is None else self.waits_since(self.waiting_since, now)
+
+    def lost(self, error: OSError | None) -> None:
+        channel = self._channel
+        self._let_go()
+        if channel is not None:
+            channel.connectionLost(Failure(ConnectionDone() if error is None else ConnectionLost(str(error))))
+
+    def leave(self) -> Any:
+        self._let_go()
+        return super().leave()
+
+    def _let_go(self) -> None:
+        self._channel = self._producer = None
+        self._release()
+
+    async def until_drained(self) -> None:
+        """Wait until the kernel has taken all written bytes, or the connection is lost."""
+        self.flush()
+        if not self.writable and not self.is_closed:
+            if self._drained is None:
+                self._drained = self.sockets.loop.create_future()
+            await asyncio.shield(self._drained)
+
+    def _release(self) -> None:
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
+
+
+def _address(pair: tuple[str, int]) -> IPv4Address | IPv6Address:
+    return (IPv6Address if ":" in pair[0] else IPv4Address)("TCP", *pair)
