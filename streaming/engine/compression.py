@@ -2,22 +2,20 @@
 
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 EXTENSION: Final = "permessage-deflate"
 LARGEST_WINDOW: Final = 15
-# zlib makes no raw stream for a window of 256 bytes, which the RFC would allow.
-_SMALLEST_WINDOW = 9
 _LEVEL = 6  # zlib's own default: an update is compressed once for everybody
 # Streams that may end within one message. Each costs a new inflater, and takes two bytes: a message of nothing else
 # would block the event loop for a tenth of a second.
 _MOST_STREAMS = 256
 # The end of a block that is flushed; it is left out on the wire (RFC 7692, 7.2.1).
 _FLUSHED = b"\x00\x00\xff\xff"
-
-# An extension's name with its parameters; a parameter without a value is True.
-Offer = tuple[str, Mapping[str, Sequence[str | bool]]]
+# The parameters that an offer may have. zlib makes no raw stream for a window of 256 bytes, which the RFC would allow.
+_PARAMETER = re.compile(
+    "(?:server|client)_no_context_takeover|client_max_window_bits(?:=(?:[89]|1[0-5]))?|server_max_window_bits=(9|1[0-5])"
+)
 
 
 def deflated(payload: bytes, window_bits: int = LARGEST_WINDOW) -> bytes:
@@ -27,45 +25,21 @@ def deflated(payload: bytes, window_bits: int = LARGEST_WINDOW) -> bytes:
     return (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_FLUSHED)
 
 
-def acceptable(offers: Iterable[Offer]) -> Offer | None:
-    """The first acceptable offer, with those of its parameters that bind the server; None if there is none.
+def agreement(offers: str) -> tuple[str, int]:
+    """The answer to a Sec-WebSocket-Extensions header of legal grammar, and the client's window as a power of two.
 
-    An offer with an unknown, repeated or ill-formed parameter must be declined, not failed (RFC 7692, 7.1).
+    It is to the first acceptable offer; empty and 0 if none is. An offer with an unknown, repeated or ill-formed
+    parameter must be declined, not failed (RFC 7692, 7.1).
     """
-    for name, parameters in offers:
-        if name == EXTENSION and all(_is_legal(*parameter) for parameter in parameters.items()):
-            wanted = {key: parameters[key] for key in ("server_max_window_bits",) if key in parameters}
-            return name, wanted
-    return None
-
-
-def agreement(offers: Iterable[Offer]) -> tuple[str, int]:
-    """The answer to a client's offers, and its window as a power of two; empty and 0 if none is acceptable."""
-    offer = acceptable(offers)
-    if offer is None:
-        return "", 0
-    answer = f"{EXTENSION}; server_no_context_takeover; client_no_context_takeover"
-    for bits in offer[1].get("server_max_window_bits", ()):
-        return f"{answer}; server_max_window_bits={bits}", int(bits)
-    return answer, LARGEST_WINDOW
-
-
-def _is_legal(name: str, values: Sequence[str | bool]) -> bool:
-    if len(values) != 1:
-        return False
-    value = values[0]
-    match name:
-        case "server_no_context_takeover" | "client_no_context_takeover":
-            return value is True
-        case "client_max_window_bits":
-            return value is True or _is_window(value, smallest=8)
-        case "server_max_window_bits":
-            return _is_window(value, smallest=_SMALLEST_WINDOW)
-    return False
-
-
-def _is_window(value: str | bool, smallest: int) -> bool:
-    return isinstance(value, str) and re.fullmatch("[89]|1[0-5]", value) is not None and int(value) >= smallest
+    for offer in re.sub(r'[ \t"]', "", offers).lower().split(","):
+        name, *parameters = offer.split(";")
+        legal = [match for match in map(_PARAMETER.fullmatch, parameters) if match]
+        names = {parameter.partition("=")[0] for parameter in parameters}
+        if name == EXTENSION and len(legal) == len(parameters) == len(names):
+            answer = f"{EXTENSION}; server_no_context_takeover; client_no_context_takeover"
+            bits = next((match[1] for match in legal if match[1]), None)
+            return (f"{answer}; server_max_window_bits={bits}", int(bits)) if bits else (answer, LARGEST_WINDOW)
+    return "", 0
 
 
 class CorruptError(Exception):
@@ -77,22 +51,27 @@ class TooLargeError(Exception):
 
 
 class Inflater:
-    """Inflates one message, which may come in pieces and end more than one deflate stream (RFC 7692, 7.2.3.4)."""
+    """Inflates one message, which may come in pieces and end more than one deflate stream (RFC 7692, 7.2.3.4).
 
-    def __init__(self) -> None:
+    `content` is what has come out so far; more than `most` bytes do not.
+    """
+
+    __slots__ = ("_inflater", "_most", "_streams", "content")
+
+    def __init__(self, most: int) -> None:
+        self.content = bytearray()
+        self._most = most
         self._inflater = zlib.decompressobj(-LARGEST_WINDOW)
-        self._context = b""
         self._streams = 1
 
-    def take(self, data: bytes, most: int) -> bytes:
-        """Inflate the next piece, to `most` bytes at most. Raises CorruptError, TooLargeError."""
-        said = b""
+    def take(self, data: bytes) -> None:
+        """Inflate the next piece. Raises CorruptError, TooLargeError."""
         while data:
             try:
-                said += self._inflater.decompress(data, most - len(said) + 1)
+                self.content += self._inflater.decompress(data, self._most - len(self.content) + 1)
             except zlib.error as error:
                 raise CorruptError(str(error)) from error
-            if len(said) > most:
+            if len(self.content) > self._most:
                 raise TooLargeError
             data = self._inflater.unused_data
             if self._inflater.eof:
@@ -100,18 +79,17 @@ class Inflater:
                 self._streams += 1
                 if self._streams > _MOST_STREAMS:
                     raise TooLargeError
-                context = (self._context + said)[-(1 << LARGEST_WINDOW) :]
+                context = self.content[-(1 << LARGEST_WINDOW) :]
                 self._inflater = zlib.decompressobj(-LARGEST_WINDOW, zdict=context)
-        self._context = (self._context + said)[-(1 << LARGEST_WINDOW) :]
-        return said
 
     def end(self) -> None:
         """Raise CorruptError if the message was broken off within a block."""
         try:
-            self.take(_FLUSHED, most=0)
-            # An empty last block can only be one at the boundary of blocks.
-            self._inflater.decompress(b"\x01\x00\x00\xff\xff")
-        except (TooLargeError, zlib.error) as error:
+            rest = self._inflater.decompress(_FLUSHED, 1)
+            if not self._inflater.eof:
+                # An empty last block can only be one at the boundary of blocks.
+                rest += self._inflater.decompress(b"\x01" + _FLUSHED, 1)
+        except zlib.error as error:
             raise CorruptError(str(error)) from error
-        if not self._inflater.eof:
+        if rest or self._inflater.unused_data or not self._inflater.eof:
             raise CorruptError("the message ends within a block")

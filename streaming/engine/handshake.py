@@ -6,6 +6,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
@@ -24,28 +25,25 @@ _HEADER = re.compile(rf"({_TOKEN}):([\t\x20-\x7e\x80-\xff]*+)".encode("latin-1")
 _AUTHORITY = r"(?:\[[0-9A-Fa-f:.]++\]|[!$%&'()*+,\-.;=_~0-9A-Za-z]*+)(?::\d*+)?"
 _HOST = re.compile(_AUTHORITY.encode())
 _TARGET = re.compile(rf"(?:(?i:http|ws)s?://({_AUTHORITY}))?(/[^?#]*+)?(?:\?([^#]*+))?".encode())
-_VERSION = re.compile(rb"[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]")
 _ORIGIN = re.compile(rf"(?i:null|[a-z][a-z0-9+.\-]*+://{_AUTHORITY}(?:/.*)?)".encode())
 _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 _PARAMETER = rf'[ \t]*+;[ \t]*+{_TOKEN}(?:[ \t]*+=[ \t]*+(?:{_TOKEN}|"{_TOKEN}"))?+'
 _EXTENSION = rf"[ \t]*+(?:{_TOKEN}(?:{_PARAMETER})*+[ \t]*+)?+"
-_EXTENSIONS = re.compile(rf"{_EXTENSION}(?:,{_EXTENSION})*+")
+_EXTENSIONS = re.compile(rf"{_EXTENSION}(?:,{_EXTENSION})*+".encode())
+# The same object for the same name: an application keeps them for as long as a connection lasts.
+_lower = lru_cache(maxsize=256)(bytes.lower)
 # As RFC 9110 names them; older Pythons do not.
 _TITLES = {413: "Content Too Large", 414: "URI Too Long"}
 
 
 class RefusedError(Exception):
-    """A request is answered with this status; the detail says what to send instead."""
+    """A request is refused with this answer, whose detail says what to send instead."""
 
     def __init__(self, status: int, detail: str, *headers: bytes) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
-        self.headers = headers
-
-    @property
-    def answer(self) -> bytes:
-        return refusal(self.status, self.detail, *self.headers)
+        self.answer = refusal(status, detail, *headers)
 
 
 class Head(NamedTuple):
@@ -82,7 +80,6 @@ class Accepted(NamedTuple):
         """The part of the application's scope that comes from the handshake, as ASGI describes it."""
         return {
             "type": "websocket",
-            "http_version": "1.1",
             "path": unquote(self.path.decode()),
             "raw_path": self.path,
             "root_path": "",
@@ -120,7 +117,7 @@ def parse_head(data: bytes) -> Head | None:
         header = _HEADER.fullmatch(line)
         if header is None:
             raise RefusedError(400, f"Send header {number} as a line of name: value, without control characters")
-        headers.append((header[1].lower(), header[2].strip(b" \t")))
+        headers.append((_lower(header[1]), header[2].strip(b" \t")))
     return Head(method, target, version, headers, end + 4)
 
 
@@ -160,13 +157,12 @@ def accept(head: Head) -> Accepted:
     if b"upgrade" not in _words(values[b"connection"]):
         raise RefusedError(400, 'Send Connection: Upgrade (nginx: proxy_set_header Connection "upgrade";)')
     host, path, query = split_target(head.target)
-    versions, keys, origins = (values[b"sec-websocket-version"], values[b"sec-websocket-key"], values[b"origin"])
-    if versions != [b"13"]:
-        is_another = len(versions) == 1 and _VERSION.fullmatch(versions[0])
-        headers = [b"Sec-WebSocket-Version: 13"] if is_another else []
-        raise RefusedError(400, "Send one Sec-WebSocket-Version: 13", *headers)
+    if values[b"sec-websocket-version"] != [b"13"]:
+        raise RefusedError(400, "Send one Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 13")
+    keys = values[b"sec-websocket-key"]
     if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
         raise RefusedError(400, "Send one Sec-WebSocket-Key, of 16 bytes in base64")
+    origins = values[b"origin"]
     if len(origins) > 1 or not all(map(_ORIGIN.fullmatch, origins)):
         raise RefusedError(400, "Send one Origin at most, such as https://host:port")
     return Accepted(
@@ -179,7 +175,7 @@ def accept(head: Head) -> Accepted:
             if b"_" not in name  # which an application may take for a hyphen, and so for a proxy's header
         ],
         _subprotocols(values[b"sec-websocket-protocol"]),
-        *compression.agreement(_offers(values[b"sec-websocket-extensions"])),
+        *_agreement(b",".join(values[b"sec-websocket-extensions"])),
     )
 
 
@@ -226,17 +222,9 @@ def _subprotocols(values: Sequence[bytes]) -> list[str]:
     return offered
 
 
-def _offers(values: Sequence[bytes]) -> list[compression.Offer]:
-    """The client's offers of extensions (RFC 6455, 9.1)."""
-    text = b",".join(values).decode("latin-1")
-    if not _EXTENSIONS.fullmatch(text):
+@lru_cache(maxsize=64)
+def _agreement(offers: bytes) -> tuple[str, int]:
+    """The answer to a client's offers of extensions (RFC 6455, 9.1), and its window: see `compression.agreement`."""
+    if not _EXTENSIONS.fullmatch(offers):
         raise RefusedError(400, "Send Sec-WebSocket-Extensions as a list of names with parameters")
-    offers: list[compression.Offer] = []
-    for offer in text.replace('"', "").lower().split(","):
-        name, *rest = [part.strip(" \t") for part in offer.split(";")]
-        parameters: dict[str, list[str | bool]] = {}
-        for parameter in rest:
-            key, equals, value = parameter.partition("=")
-            parameters.setdefault(key.strip(" \t"), []).append(value.strip(" \t") if equals else True)
-        offers.append((name, parameters))
-    return offers
+    return compression.agreement(offers.decode())

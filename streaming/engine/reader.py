@@ -149,10 +149,10 @@ class _Message:
 
     def __init__(self, first: int, most: int) -> None:
         self.is_text = first & 0x0F == TEXT
-        self.content = bytearray()
-        self._inflater = Inflater() if first & COMPRESSED else None
-        self._most = most
+        self._inflater = Inflater(most) if first & COMPRESSED else None
+        self.content = bytearray() if self._inflater is None else self._inflater.content
         self.room = _room(first, most)  # the bytes that its next frames may have
+        self._most = most
         self._fragments = 0
         self._checked = 0  # so much of the content is UTF-8
 
@@ -165,7 +165,7 @@ class _Message:
         if self._inflater is None:
             self.content += payload
         else:
-            self.content += self._inflater.take(payload, self._most - len(self.content))
+            self._inflater.take(payload)
             if is_last:
                 self._inflater.end()
         if self.is_text:

@@ -11,7 +11,7 @@ from websockets.frames import Frame as Parsed
 from websockets.frames import Opcode
 from websockets.streams import StreamReader
 
-from streaming.engine.compression import acceptable, deflated
+from streaming.engine.compression import agreement, deflated
 from streaming.engine.frames import BINARY, Frame, framed
 
 
@@ -58,36 +58,44 @@ def test_a_frame_is_compressed_once_for_each_window() -> None:
 
 
 OFFER = "permessage-deflate"
+ANSWER = f"{OFFER}; server_no_context_takeover; client_no_context_takeover"
 
 
 @pytest.mark.parametrize(
     ("offers", "answer"),
     [
-        ([(OFFER, {})], (OFFER, {})),
-        ([(OFFER, {"client_max_window_bits": [True]})], (OFFER, {})),
-        ([(OFFER, {"client_max_window_bits": ["8"]})], (OFFER, {})),
-        ([(OFFER, {"server_no_context_takeover": [True], "client_no_context_takeover": [True]})], (OFFER, {})),
-        ([(OFFER, {"server_max_window_bits": ["10"]})], (OFFER, {"server_max_window_bits": ["10"]})),
-        ([("x-other", {}), (OFFER, {"server_max_window_bits": ["8"]}), (OFFER, {})], (OFFER, {})),
-        ([], None),
-        ([("x-webkit-deflate-frame", {})], None),
+        (OFFER, (ANSWER, 15)),
+        (f"{OFFER}; client_max_window_bits", (ANSWER, 15)),
+        (f"{OFFER}; client_max_window_bits=8", (ANSWER, 15)),
+        (f"{OFFER};server_no_context_takeover ;\tclient_no_context_takeover", (ANSWER, 15)),
+        (f"{OFFER}; server_max_window_bits=10", (f"{ANSWER}; server_max_window_bits=10", 10)),
+        (f'{OFFER}; server_max_window_bits = "15"', (f"{ANSWER}; server_max_window_bits=15", 15)),
+        ("Permessage-Deflate; Server_Max_Window_Bits=9", (f"{ANSWER}; server_max_window_bits=9", 9)),
+        (f"x-other, {OFFER}; server_max_window_bits=8, {OFFER}", (ANSWER, 15)),
+        (f"{OFFER}; server_max_window_bits=11, {OFFER}", (f"{ANSWER}; server_max_window_bits=11", 11)),
+        ("", ("", 0)),
+        (", ,", ("", 0)),
+        ("x-webkit-deflate-frame", ("", 0)),
         *[
-            ([(OFFER, parameters)], None)
+            (f"{OFFER}; {parameters}", ("", 0))
             for parameters in [
-                {"server_max_window_bits": ["8"]},  # zlib makes no such stream
-                {"server_max_window_bits": ["16"]},
-                {"server_max_window_bits": ["010"]},
-                {"server_max_window_bits": ["+9"]},
-                {"server_max_window_bits": ["٩"]},
-                {"server_max_window_bits": [""]},
-                {"server_max_window_bits": [True]},
-                {"server_max_window_bits": ["9", "9"]},
-                {"client_max_window_bits": ["7"]},
-                {"server_no_context_takeover": ["1"]},
-                {"surprise": [True]},
+                "server_max_window_bits=8",  # zlib makes no such stream
+                "server_max_window_bits=16",
+                "server_max_window_bits=010",
+                "server_max_window_bits=+9",
+                "server_max_window_bits=٩",
+                "server_max_window_bits",
+                "server_max_window_bits=9; server_max_window_bits=9",
+                "server_max_window_bits=9; server_max_window_bits=10",
+                "client_max_window_bits; client_max_window_bits=9",
+                "client_max_window_bits=7",
+                "client_max_window_bits=",
+                "server_no_context_takeover=1",
+                "server_no_context_takeover; server_no_context_takeover",
+                "surprise",
             ]
         ],
     ],
 )
-def test_the_first_offer_that_can_be_kept_is_taken(offers: list[Any], answer: Any) -> None:
-    assert acceptable(offers) == answer
+def test_the_first_offer_that_can_be_kept_is_answered(offers: str, answer: tuple[str, int]) -> None:
+    assert agreement(offers) == answer
