@@ -295,6 +295,8 @@ class Ingesting:
 
 def ingest(times: int) -> dict[str, float]:
     """Measure ingest with candles, without, and of the bare rows, in turns."""
+    from prices.history import candle_store
+
     work = Ingesting()
     taken: dict[str, list[float]] = {"with": [], "without": [], "bare": []}
     with nobody_listens():
@@ -302,7 +304,7 @@ def ingest(times: int) -> dict[str, float]:
         work.bare()
         for _ in range(times):
             taken["with"].append(work.publication())
-            with mock.patch("prices.publishing.ingest.history.take", return_value=[]):
+            with mock.patch.object(candle_store, "take", return_value=[]):
                 taken["without"].append(work.publication())
             taken["bare"].append(work.bare())
     return {name: statistics.median(each) for name, each in taken.items()}
