@@ -1,7 +1,11 @@
-"""A message on the wire (RFC 6455, 5; RFC 7692, 7): encoded once, and shared by all its receivers. Sans-I/O."""
+"""A message on the wire, encoded once, and shared by all its receivers. Sans-I/O.
+
+As a frame (RFC 6455, 5), as a compressed one (RFC 7692, 7), or as a Server-Sent Event.
+"""
 
 from typing import ClassVar, Final
 
+from streaming import sse
 from streaming.engine.compression import deflated
 
 CONTINUATION: Final = 0x0
@@ -36,7 +40,7 @@ class Frame:
     With `server_no_context_takeover` a compressed message is the same bytes for every client of the same window.
     """
 
-    __slots__ = ("_deflated", "opcode", "payload", "plain")
+    __slots__ = ("_deflated", "_event", "opcode", "payload", "plain")
     # Counts of this process, for its metrics.
     made: ClassVar[int] = 0
     compressions: ClassVar[int] = 0
@@ -47,11 +51,19 @@ class Frame:
         self.opcode = opcode
         self.plain = framed(payload, opcode)
         self._deflated: dict[int, bytes] = {}
+        self._event: bytes | None = None
 
     @property
     def text(self) -> str:
         """The message itself, for servers that do their own framing."""
         return self.payload.decode()
+
+    @property
+    def event(self) -> bytes:
+        """The message as a Server-Sent Event."""
+        if self._event is None:
+            self._event = sse.event(self.payload)
+        return self._event
 
     def deflated(self, window_bits: int) -> bytes:
         """The frame for a client that inflates with a window of `2 ** window_bits` bytes."""
