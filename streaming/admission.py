@@ -25,10 +25,11 @@ class Gate:
         self.limiter = limiter
         self.metrics = metrics
 
-    async def admit(self, scope: Mapping[str, Any], end: End) -> "Guest":
+    async def admit(self, scope: Mapping[str, Any], end: End, *, public: bool = False) -> "Guest":
         """Admit a client until `Guest.leave`, and call `end` if its credential becomes invalid before that.
 
-        Waits only if a credential is presented. Raises RejectedError, which has been counted.
+        Waits only if a credential is presented; none has to be for what is `public`. Raises RejectedError, which has
+        been counted.
         """
         if OUT_OF_DESCRIPTORS in scope.get("extensions", ()):
             raise self._rejected(RejectReason.DESCRIPTORS, Close.AT_CAPACITY, FULL)
@@ -40,7 +41,7 @@ class Gate:
                 raise self._rejected(RejectReason.PER_IP, Close.AT_CAPACITY, too_many)
         guest = Guest(self, counted, end)
         try:
-            guest.client = await self.auth.identify(scope)
+            guest.client = await self.auth.identify(scope, public=public)
         except RejectedError as rejected:
             guest.leave()
             self.metrics.refused(RejectReason[rejected.close.name])

@@ -29,8 +29,8 @@ _MOST_IN_A_QUERY = 500
 
 
 _MISSING = (
-    "A credential is required here. Connect with a token in the header Authorization: Bearer TOKEN, or as the "
-    f"subprotocol {BEARER_SUBPROTOCOL}TOKEN."
+    "A credential is required here. Send a token in the header Authorization: Bearer TOKEN; a WebSocket may offer it "
+    f"as the subprotocol {BEARER_SUBPROTOCOL}TOKEN."
 )
 _INVALID = (
     "The credential is no token of ours, or an expired or revoked one. POST a username and a password to "
@@ -102,21 +102,22 @@ class Authenticator:
         self._closing: set[asyncio.Future[None]] = set()
         self._lost = False
 
-    async def identify(self, scope: Mapping[str, Any]) -> Client | None:
+    async def identify(self, scope: Mapping[str, Any], *, public: bool = False) -> Client | None:
         """The client that connects, or None if it is anonymous. Raises RejectedError.
 
         Waits only if a credential is presented. A token has to be valid. A session that is not, or cannot be looked up
-        in a lost database, counts as none: browsers send its cookie unasked.
+        in a lost database, counts as none: browsers send its cookie unasked. What is `public` never requires one.
         """
         credential = presented(scope)
+        required = self._required and not public
         if credential is None:
-            if self._required:
+            if required:
                 raise RejectedError(Close.UNAUTHORIZED, _MISSING)
             return None
         found = await self._find({credential})
         if found is not None and credential in found:
             return Client(found[credential], credential)
-        if credential.kind == "session" and not self._required:
+        if credential.kind == "session" and not required:
             return None
         # While the database is away, the client should come again with the same token: 1008 would have it give up.
         if found is None:
@@ -222,13 +223,17 @@ def _tokens(scope: Mapping[str, Any]) -> set[str]:
 
 def _session_key(scope: Mapping[str, Any]) -> str | None:
     """The session that a browser sends from a page of ours. A page of another site must not act for its user."""
-    sent = {name: value for name, value in scope["headers"] if name in (b"cookie", b"origin")}
-    if settings.SESSION_COOKIE_NAME.encode() not in sent.get(b"cookie", b"") or b"origin" not in sent:
+    sent = {name: value for name, value in scope["headers"] if name in (b"cookie", b"origin", b"sec-fetch-site")}
+    # A browser names the origin of a page that opens a WebSocket, but not of one that reads from where it came from.
+    is_own = scope["type"] == "http" and sent.get(b"sec-fetch-site") == b"same-origin"
+    if settings.SESSION_COOKIE_NAME.encode() not in sent.get(b"cookie", b"") or not (is_own or b"origin" in sent):
         return None
     scheme = addresses.scheme_of_scope(scope, settings.TRUSTED_PROXIES)
     request = ASGIRequest({**scope, "method": "GET", "scheme": scheme}, BytesIO())
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-    return key if key.isascii() and key.isalnum() and _is_ours(sent[b"origin"].decode("latin-1"), request) else None
+    if not (key.isascii() and key.isalnum()):
+        return None
+    return key if is_own or _is_ours(sent[b"origin"].decode("latin-1"), request) else None
 
 
 def _is_ours(origin: str, request: ASGIRequest) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from streaming.engine.frames import Frame
 from streaming.engine.reasons import CloseReason
 from streaming.engine.sinks import Sink
-from streaming.metrics import Traffic
+from streaming.metrics import Traffic, Transport
 from streaming.protocol import EVERY_METAL
 from streaming.publication_log import PublicationLog, Update
 
@@ -42,11 +42,18 @@ class Connection:
         "has_subscribed",
         "metals",
         "since",
+        "transport",
     )
 
     def __init__(
-        self, log: PublicationLog, traffic: Traffic, sink: Sink, on_restart: Callable[["Connection"], object]
+        self,
+        log: PublicationLog,
+        traffic: Traffic,
+        sink: Sink,
+        on_restart: Callable[["Connection"], object],
+        transport: Transport,
     ) -> None:
+        self.transport = transport
         self.metals = EVERY_METAL
         # Intervals whose candles it wants too.
         self.candles: frozenset[str] = frozenset()
@@ -175,6 +182,11 @@ class Connection:
     def renew(self) -> None:
         """Have the next broadcast send the state: a price that the client has is shown differently now."""
         self._renew = True
+
+    def know_state(self) -> None:
+        """Take the client to know the status, and which of its prices are stale: only what changes is news to it."""
+        self._status = self._log.status
+        self._renew = False
 
     def _update(self) -> Update | None:
         """The update that is due, if there is news. The next one waits for the next broadcast."""

@@ -16,7 +16,7 @@ from streaming.engine.reasons import CloseReason, RejectReason
 from streaming.engine.sinks import Sink
 from streaming.feed import PriceFeed, outlived
 from streaming.freshness import Freshness
-from streaming.metrics import Traffic
+from streaming.metrics import Traffic, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -58,14 +58,29 @@ class Hub:
         self._broadcast_at = 0.0
         self._broadcast_seq = 0
         self._next_broadcast: asyncio.TimerHandle | None = None
+        self._is_draining = False
         self._tasks: list[asyncio.Task[None]] = []
 
-    def connection(self, sink: Sink) -> Connection:
-        """A connection that writes to this sink, and has yet to join."""
-        return Connection(self.log, self._traffic, sink, self._on_restart)
+    def connection(
+        self,
+        sink: Sink,
+        transport: Transport = Transport.WEBSOCKET,
+        on_restart: Callable[[Connection], object] | None = None,
+    ) -> Connection:
+        """A connection that writes to this sink, and has yet to join.
+
+        `on_restart` ends it when this process does; by default it is sent `restart`.
+        """
+        return Connection(self.log, self._traffic, sink, on_restart or self._on_restart, transport)
 
     def join(self, connection: Connection) -> bool:
-        """Admit a connection, which gets current prices, the status, and then all changes. False if the hub is full."""
+        """Admit a connection, which gets current prices, the status, and then all changes.
+
+        False if the hub is full, or about to end.
+        """
+        if self._is_draining:
+            self.metrics.refused(RejectReason.RESTART)
+            return False
         if len(self.connections) >= self._max_connections:
             self.metrics.refused(RejectReason.AT_CAPACITY)
             # The log shows it once, and counts repetitions.
@@ -75,7 +90,7 @@ class Hub:
             )
             return False
         self.connections[connection] = None
-        self.metrics.accepted()
+        self.metrics.accepted(connection.transport)
         if self._tasks:
             connection.flush()
         else:
@@ -86,7 +101,7 @@ class Hub:
         """Forget a connection. Harmless for one that never joined, or has left."""
         if connection in self.connections:
             del self.connections[connection]
-            self.metrics.closed(reason)
+            self.metrics.closed(reason, connection.transport)
         connection.close()
 
     def now(self) -> dt.datetime:
@@ -111,6 +126,12 @@ class Hub:
                 "the database was not read within %d s: clients are accepted all the same, and see stale prices",
                 within,
             )
+
+    def drain(self) -> None:
+        """Send all clients away, each to come back after a time of its own, and admit no more: this process ends."""
+        self._is_draining = True
+        for connection in tuple(self.connections):
+            connection.restart()
 
     async def stop(self) -> None:
         """Cancel all tasks, for a process that goes on without the hub."""

@@ -40,6 +40,14 @@ class Inbound(enum.StrEnum):
     TOO_BIG = "too_big"  # not read to its end, nor its bytes counted
 
 
+class Transport(enum.StrEnum):
+    """The ways in which clients have the stream."""
+
+    WEBSOCKET = "websocket"
+    EVENTS = "events"  # Server-Sent Events
+    POLL = "poll"  # a waiting poll
+
+
 class Fault(enum.StrEnum):
     """Kinds of faults of ours."""
 
@@ -68,15 +76,23 @@ class Metrics:
             counter = partial(Counter, registry=registry)
             self._connections = Gauge(
                 "swarna_connections",
-                "WebSocket connections that are open, by web process of this host.",
+                "Clients that are connected or wait, on any transport, by web process of this host.",
                 ["process"],
                 registry=registry,
                 multiprocess_mode="livesum",
             ).labels(store.number)
-            self._accepted = counter("swarna_connections_accepted_total", "WebSocket connections that were served.")
-            help = "Connections that were refused before they were served, by reason."
+            by_http = Gauge(
+                "swarna_http_clients",
+                "Clients among these that have the stream by HTTP, by transport.",
+                ["process", "transport"],
+                registry=registry,
+                multiprocess_mode="livesum",
+            )
+            self._by_http = {each: by_http.labels(store.number, each) for each in (Transport.EVENTS, Transport.POLL)}
+            self._accepted = counter("swarna_connections_accepted_total", "Clients that were served.")
+            help = "Clients that were refused before they were served, by reason."
             self._refused = _by(RejectReason, counter("swarna_connections_refused_total", help, ["reason"]))
-            help = "WebSocket connections that were served and have ended, by reason."
+            help = "Clients that were served and have ended, by reason."
             self._closed = _by(CloseReason, counter("swarna_connections_closed_total", help, ["reason"]))
             help = "Messages from clients, by type; invalid ones were answered with an error, too big ones not read."
             self._received = _by(Inbound, counter("swarna_messages_received_total", help, ["type"]))
@@ -104,22 +120,26 @@ class Metrics:
             )
             self._errors = _by(Fault, counter("swarna_errors_total", "Faults of ours, by kind.", ["kind"]))
 
-    def accepted(self) -> None:
-        """Count a connection that is served from now on. `closed` follows, exactly once."""
+    def accepted(self, transport: Transport = Transport.WEBSOCKET) -> None:
+        """Count a client that is served from now on. `closed` follows, exactly once, of the same transport."""
         self._active += 1
         self._total += 1
         self._accepted.inc()
         self._connections.inc()
+        if transport in self._by_http:
+            self._by_http[transport].inc()
 
     def refused(self, reason: RejectReason) -> None:
         """Count a connection that was refused; neither `accepted` nor `closed` is called for it."""
         self._refused[reason].inc()
 
-    def closed(self, reason: CloseReason) -> None:
-        """Count the end of a connection that was accepted, by its first reason."""
+    def closed(self, reason: CloseReason, transport: Transport = Transport.WEBSOCKET) -> None:
+        """Count the end of a client that was accepted, by its first reason."""
         self._active -= 1
         self._connections.dec()
         self._closed[reason].inc()
+        if transport in self._by_http:
+            self._by_http[transport].dec()
 
     def received(self, kind: Inbound, *, bytes: int) -> None:
         """Count a message from a client."""

@@ -5,60 +5,29 @@ up; one with a mistake in it; and any, until the database has been read. Cookies
 depend on the user. Requests are counted by address, in this process alone: Redis would cost more than the answer does.
 """
 
-import datetime as dt
 import gzip
 import hashlib
-import json
-import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
-from django.http.request import split_domain_port, validate_host
-
-from infra import addresses
-from infra.addresses import Network
-from infra.fixed_window import FixedWindowCounter
-from infra.rest.problems import CONTENT_TYPE, problem
 from infra.rest.renderers import NumberRenderer
 from prices.api import answers
 from prices.domain.quotes import METAL_NAMES, Metal
 from prices.domain.units import PURITIES, UNITS
+from streaming.http_rules import ALWAYS, JSON, Answer, Application, Rules, accepts_json, has_version
 from streaming.hub import Hub
-
-Headers = list[tuple[bytes, bytes]]
 
 PATH: Final = "/api/v1/prices/"
 # The key in the scope of a function that returns the problem of this process's feed, for people, or None.
 PROBLEM: Final = "swarna.problem"
 # All possible requests: each metal and all of them, in each unit and purity.
 _MOST_KEPT: Final = (len(Metal) + 1) * len(UNITS) * len(PURITIES)
-# Headers that Django's middleware adds to its answers.
-_ALWAYS: Final[Headers] = [
-    (b"cache-control", b"no-cache"),
-    (b"vary", b"Accept-Encoding, origin"),
-    (b"x-frame-options", b"DENY"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-]
+# A cache has to ask for each use whether its copy is still right.
+_CACHED: Final = (b"cache-control", b"no-cache")
 # Headers that the answer depends on; a request with one of them twice goes on to Django.
 _READ: Final = frozenset({b"host", b"authorization", b"accept", b"accept-encoding", b"if-none-match", b"origin"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """The API's settings for every request: `rate_limit` of them in `rate_window`; 0 is any number."""
-
-    hosts: Sequence[str]
-    proxies: Sequence[Network]
-    rate_limit: int
-    rate_window: dt.timedelta
-    any_origin: bool
-    origins: Sequence[str]
-    exposed: Sequence[str]
 
 
 class _Query(NamedTuple):
@@ -76,14 +45,12 @@ class _Body(NamedTuple):
 class CurrentPrices:
     """The ASGI application `http`, with plain requests for current prices answered before they reach it."""
 
-    def __init__(self, http: Callable[[Any, Any, Any], Awaitable[None]], hub: Hub, rules: Rules) -> None:
+    def __init__(self, http: Application, hub: Hub, rules: Rules) -> None:
         self._http = http
         self._hub = hub
         self._rules = rules
-        self._counter = FixedWindowCounter(None, "", rules.rate_window)
         self._bodies: dict[_Query, _Body | None] = {}
         self._shown = 0  # the log's version
-        self._is_ours = lru_cache(64)(lambda host: validate_host(split_domain_port(host)[0], rules.hosts))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         for_django = {**scope, answers.SNAPSHOT: self._hub.feed.snapshot, PROBLEM: self._hub.feed.problem}
@@ -98,17 +65,12 @@ class CurrentPrices:
         if body is None or request is None:
             await self._http(for_django, receive, send)
             return
-        status, headers, content = self._too_many(scope) or self._answer(body, request)
-        headers = [*headers, *self._for_origin(request.get(b"origin"))]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
+        answer = self._rules.too_many(scope) or self._answer(body, request)
+        await self._rules.send(send, scope, answer, request.get(b"origin"))
 
     def _is_plain(self, headers: Mapping[bytes, bytes]) -> bool:
-        accept = headers.get(b"accept", b"*/*")
         return (
-            b"authorization" not in headers
-            and (b"*/*" in accept or b"application/json" in accept)
-            and self._is_ours(headers.get(b"host", b"").decode("latin-1"))
+            b"authorization" not in headers and accepts_json(headers) and self._rules.is_ours(headers.get(b"host", b""))
         )
 
     def _body(self, scope: Mapping[str, Any]) -> _Body | None:
@@ -141,51 +103,16 @@ class CurrentPrices:
         etag = b'"%s"' % hashlib.sha256(plain).hexdigest()[:32].encode()
         return _Body(etag, plain, gzip.compress(plain, compresslevel=6, mtime=0))
 
-    def _answer(self, body: _Body, headers: Mapping[bytes, bytes]) -> tuple[int, Headers, bytes]:
-        if _has(headers.get(b"if-none-match"), body.etag):
-            return 304, [(b"etag", body.etag), *_ALWAYS], b""
-        content, etag, kind = body.plain, body.etag, [(b"content-type", b"application/json")]
+    def _answer(self, body: _Body, headers: Mapping[bytes, bytes]) -> Answer:
+        if has_version(headers.get(b"if-none-match"), body.etag):
+            return Answer(304, [(b"etag", body.etag), _CACHED, *ALWAYS])
+        content, etag, kind = body.plain, body.etag, [JSON]
         encodings = headers.get(b"accept-encoding", b"").replace(b" ", b"")
         if b"gzip" in encodings and b"gzip;q=0" not in encodings:
             content, etag = body.small, b"W/" + etag
             kind.append((b"content-encoding", b"gzip"))
         length = (b"content-length", str(len(content)).encode())
-        return 200, [*kind, length, (b"etag", etag), *_ALWAYS], content
-
-    def _too_many(self, scope: Mapping[str, Any]) -> tuple[int, Headers, bytes] | None:
-        """The 429 answer if this is one request too many from its address."""
-        if not self._rules.rate_limit:
-            return None
-        address = addresses.of_scope(scope, self._rules.proxies)
-        count = self._counter.count(addresses.client_key(address) if address else "")
-        if count.number <= self._rules.rate_limit:
-            return None
-        wait = math.ceil(count.seconds_left) or 1
-        content = json.dumps(problem(429, f"Request was throttled. Expected available in {wait} seconds.")).encode()
-        return (
-            429,
-            [
-                (b"content-type", CONTENT_TYPE.encode()),
-                (b"content-length", str(len(content)).encode()),
-                (b"retry-after", str(wait).encode()),
-                (b"cache-control", b"no-store"),
-                *_ALWAYS[1:],
-            ],
-            content,
-        )
-
-    def _for_origin(self, origin: bytes | None) -> Headers:
-        """Headers that let a page of another origin read the answer, as django-cors-headers adds them to Django's."""
-        if origin is None:
-            return []
-        if self._rules.any_origin:
-            allowed = b"*"
-        elif origin.decode("latin-1") in self._rules.origins:
-            allowed = origin
-        else:
-            return []
-        exposed = ", ".join(self._rules.exposed).encode()
-        return [(b"access-control-allow-origin", allowed), (b"access-control-expose-headers", exposed)]
+        return Answer(200, [*kind, length, (b"etag", etag), _CACHED, *ALWAYS], content)
 
 
 def _headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
@@ -209,12 +136,3 @@ def _parse_query(path: str, query_string: bytes) -> _Query | None:
     if query["unit"] not in UNITS or query["purity"] not in PURITIES:
         return None
     return _Query(metal, query["unit"], query["purity"])
-
-
-def _has(if_none_match: bytes | None, etag: bytes) -> bool:
-    """Return True if a client has this version already, by weak comparison (RFC 9110, 13.1.2)."""
-    if if_none_match is None:
-        return False
-    return if_none_match.strip() == b"*" or etag in (
-        each.strip().removeprefix(b"W/") for each in if_none_match.split(b",")
-    )

@@ -18,9 +18,13 @@ from django.utils import timezone
 from infra import addresses
 from infra.database_threads import in_a_thread
 from infra.metrics.page import with_metrics
+from infra.rest import throttles
 from prices.sources.metrics import metrics as of_sources
+from streaming.event_stream import EventStream
+from streaming.http_rules import Rules
 from streaming.metrics import Metrics
-from streaming.rest import CurrentPrices, Rules
+from streaming.poll import WaitingPoll
+from streaming.rest import CurrentPrices
 from streaming.routing import gate_of_this_process, hub_of_this_process, websocket_application
 from swarna.descriptors import unless_out_of_descriptors
 
@@ -48,7 +52,10 @@ rules = Rules(
     hosts=settings.ALLOWED_HOSTS,
     proxies=settings.TRUSTED_PROXIES,
     rate_limit=settings.API_RATE_LIMIT,
+    user_rate_limit=settings.API_USER_RATE_LIMIT,
     rate_window=settings.API_RATE_WINDOW,
+    users=throttles.counter(),
+    spread_ms=hub.spread_ms,
     any_origin=settings.CORS_ALLOW_ALL_ORIGINS,
     origins=settings.CORS_ALLOWED_ORIGINS,
     exposed=settings.CORS_EXPOSE_HEADERS,
@@ -58,7 +65,7 @@ application = ProtocolTypeRouter(
     {
         "http": unless_out_of_descriptors(
             with_metrics(
-                CurrentPrices(behind_proxies, hub, rules),
+                EventStream(WaitingPoll(CurrentPrices(behind_proxies, hub, rules), hub, gate, rules), hub, gate, rules),
                 metrics.registry,
                 settings.METRICS_ALLOWED_FROM,
                 settings.TRUSTED_PROXIES,

@@ -128,7 +128,7 @@ _origins: list[str] = read(env.origins, "CORS_ALLOWED_ORIGINS", [])
 CORS_ALLOW_ALL_ORIGINS: bool = "*" in _origins
 CORS_ALLOWED_ORIGINS: list[str] = [origin for origin in _origins if origin != "*"]
 CORS_URLS_REGEX = r"^/api/"
-CORS_ALLOW_HEADERS = [*default_headers, "if-none-match"]
+CORS_ALLOW_HEADERS = [*default_headers, "if-none-match", "last-event-id"]
 CORS_EXPOSE_HEADERS = ["ETag", "Link", "Retry-After"]
 
 # --- metrics -------------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from infra.rest.problems import unknown_address
 from infra.rest.strict import Choice, StrictQuerySerializer, StrictView
 from prices.models import ListedMetal
 from streaming import asyncapi
+from streaming.api import StreamView
 from swarna import __version__
 from swarna.readiness import readyz
 
@@ -114,6 +115,7 @@ urlpatterns = [
     path("favicon.ico", read_only(RedirectView.as_view(url=static("streaming/favicon.svg")))),
     path("admin/", admin.site.urls),
     path("api/v1/", include("prices.api.urls")),
+    path("api/v1/stream/", StreamView.as_view(), name="stream"),
     path("api/v1/auth/", include("accounts.api.urls")),
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/asyncapi.json", AsyncApiView.as_view(), name="asyncapi"),

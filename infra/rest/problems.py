@@ -41,6 +41,14 @@ class _NoDatabaseError(APIException):
     wait = 5  # seconds; DRF sends it as Retry-After
 
 
+class StreamOnlyError(APIException):
+    """A request that only a web process can answer, for as long as it has the stream; and it reached Django."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = "This server has no stream. An ASGI server that runs swarna.asgi:application has."
+    wait = 5
+
+
 def problem(status: int, detail: str, errors: Errors | None = None) -> dict[str, Any]:
     """The members of a problem; `detail` is for people."""
     return {

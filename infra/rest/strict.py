@@ -38,6 +38,12 @@ class StrictQuerySerializer(StrictSerializer):
 
     format = Choice(["json"], required=False, help_text="Else as `Accept` says.")
 
+    def to_internal_value(self, data: Any) -> Any:
+        if "token" in data:
+            where = "Addresses are logged on their way: send a token in the header `Authorization` alone."
+            raise serializers.ValidationError({"token": [where]})
+        return super().to_internal_value(data)
+
 
 def query(request: Request, serializer: type[StrictSerializer]) -> dict[str, Any]:
     """The validated query parameters. Raises ValidationError, which names the parameter and what is allowed."""

@@ -40,7 +40,40 @@ METAL: Final = _answer(
     },
 )
 PRICES: Final = _answer("Prices", {"data": {"gold": _QUOTE}, "epoch": "q7Vb2xWk", "seq": 18231, **_PER})
+POLL: Final = _answer(
+    "News of a waiting poll",
+    {
+        "type": "priceUpdate",
+        "data": {"gold": _QUOTE},
+        "changes": [
+            {"metal": "gold", "oldPrice": 13080, "newPrice": 13221.39, "changePercent": 1.08, "direction": "up"}
+        ],
+        "timestamp": "2026-09-24T08:00:01.004Z",
+        "epoch": "q7Vb2xWk",
+        "seq": 18231,
+        "snapshot": False,
+        "currency": "INR",
+        "unit": "gram",
+        "status": {
+            "type": "status",
+            "feed": "live",
+            "market": "open",
+            "nextChange": "2026-09-24T21:00:00.000Z",
+            "source": "gold_api_com",
+            "metals": {"gold": "live"},
+            "epoch": "q7Vb2xWk",
+            "timestamp": "2026-09-24T08:00:01.004Z",
+        },
+    },
+)
 PRICE: Final = _answer("Price", {"metal": "gold", **_QUOTE, **_PER})
+STREAM: Final = OpenApiExample(
+    "A price",
+    'id: q7Vb2xWk:18231\nevent: priceUpdate\ndata: {"type":"priceUpdate",…}\n\n',
+    response_only=True,
+    status_codes=["200"],
+    media_type="text/event-stream",
+)
 MARKET: Final = _answer(
     "Open", {"market": "open", "nextChange": "2026-09-24T21:00:00.000Z", "timestamp": "2026-09-24T08:00:00.000Z"}
 )

@@ -2,7 +2,8 @@
 
 import contextlib
 import datetime as dt
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from django.db import models
 from django.utils import timezone
@@ -21,6 +22,8 @@ from prices.domain.units import PURITIES, UNITS
 from prices.models import Configuration, FallbackPrice
 from prices.sources.health import Health
 
+# Seconds of a waiting poll: proxies give up a silent answer after a minute.
+LONGEST_WAIT: Final = 30
 _MARKET = ["open", "closed"]
 
 
@@ -39,6 +42,75 @@ class MetalChoice(Choice):
 
     def to_internal_value(self, data: Any) -> str:
         return METAL_NAMES[super().to_internal_value(data)].value
+
+
+class NameList(serializers.Field):
+    """Names with commas between them, as the set of those that they stand for; `*` is all, if `all_by_star`."""
+
+    default_error_messages = {"invalid": '"{name}" is none of: {known}. Write names with commas between them{star}.'}
+
+    def __init__(self, names: Mapping[str, str], *, all_by_star: bool = False, **options: Any) -> None:
+        self.names = names
+        self.all_by_star = all_by_star
+        super().__init__(**options)
+
+    def to_internal_value(self, data: Any) -> frozenset[str]:
+        if data == "*" and self.all_by_star:
+            return frozenset(self.names.values())
+        given = str(data).split(",")
+        for name in given:
+            if name not in self.names:
+                star = ", or * for all" * self.all_by_star
+                self.fail("invalid", name=formats.clipped(name), known=", ".join(self.names), star=star)
+        return frozenset(self.names[name] for name in given)
+
+
+class NameListExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # drf-spectacular leaves this untyped
+    """A `NameList` as the schema describes it."""
+
+    target_class = NameList
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        name = f"({'|'.join(self.target.names)})"
+        star = r"\*|" * self.target.all_by_star
+        return {"type": "string", "pattern": f"^({star}{name}(,{name})*)$"}
+
+
+class MetalList(NameList):
+    """Metals by their names or ISO codes, as their names."""
+
+    def __init__(self, **options: Any) -> None:
+        names = {name: metal.value for name, metal in METAL_NAMES.items()}
+        help_text = "Names or ISO codes with commas between them, or `*`; by default all."
+        super().__init__(names, all_by_star=True, help_text=help_text, **options)
+
+
+class PricesQuerySerializer(QuerySerializer):
+    """The measure of prices; or the parameters of a waiting poll, which has the stream's measure."""
+
+    wait = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=LONGEST_WAIT,
+        help_text="A waiting poll: the answer is the stream's `priceUpdate` and `status`, as soon as there is news "
+        "since the given position, and 304 or 204 after so many seconds without any.",
+    )
+    since = serializers.IntegerField(
+        required=False, min_value=0, max_value=models.BigIntegerField.MAX_BIGINT, help_text="`seq` of your last update."
+    )
+    epoch = serializers.CharField(required=False, max_length=100, help_text="The `epoch` that came with it.")
+    metals = MetalList(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "wait" in attrs:
+            measured = {"unit", "purity"} & set(self.initial_data)
+            where = "A waiting poll has the stream's measure, gram and 24k: leave this out, or `wait`."
+            if measured:
+                raise serializers.ValidationError({name: [where] for name in sorted(measured)})
+        elif alone := [name for name in ("since", "epoch", "metals") if name in attrs]:
+            raise serializers.ValidationError({"wait": [f"`{alone[0]}` is of a waiting poll: send `wait` too."]})
+        return attrs
 
 
 class Moment(serializers.DateTimeField):
@@ -182,15 +254,20 @@ class CandlePageSerializer(_MetalPageSerializer):
     data = CandleSerializer(many=True)  # type: ignore[assignment]  # DRF takes declared fields off the class
 
 
-class ChangeSerializer(serializers.Serializer):
-    """A significant move."""
+class MoveSerializer(serializers.Serializer):
+    """A significant move, as the stream has it."""
 
-    # The fields of prices.domain.wire.ChangeData, and two more.
+    # The fields of prices.domain.wire.ChangeData.
     metal = serializers.CharField()
     oldPrice = Amount()
     newPrice = Amount()
     changePercent = Amount()
     direction = serializers.CharField(help_text="`up` or `down`.")
+
+
+class ChangeSerializer(MoveSerializer):
+    """A significant move."""
+
     timestamp = Time(help_text="When it was published.")
     seq = serializers.IntegerField(help_text="The publication that brought it.")
 
@@ -242,6 +319,34 @@ class PricesSerializer(serializers.Serializer):
     currency = serializers.CharField()
     unit = serializers.CharField()
     purity = serializers.CharField()
+
+
+class StatusSerializer(serializers.Serializer):
+    """The stream's `status`."""
+
+    type = serializers.ChoiceField(["status"])
+    feed = serializers.CharField(help_text="That of the least real metal: live, stale, fallback, simulated or down.")
+    market = serializers.ChoiceField(_MARKET)
+    nextChange = Time(help_text="When the market closes or opens next, UTC.")
+    source = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # DRF takes declared fields off the class
+    metals = serializers.DictField(child=serializers.CharField(), help_text="Each metal's feed.")
+    epoch = serializers.CharField(required=False)
+    timestamp = Time(help_text="When this was true, UTC.")
+
+
+class PollAnswerSerializer(serializers.Serializer):
+    """The answer to a waiting poll: the stream's `priceUpdate`, and its `status` beside `data`."""
+
+    type = serializers.ChoiceField(["priceUpdate"])
+    data = serializers.DictField(child=QuoteSerializer())  # type: ignore[assignment]  # DRF takes declared fields off the class
+    changes = MoveSerializer(many=True, help_text="The significant moves since the given position.")
+    timestamp = Time(help_text="When the newest of it was published, UTC.")
+    epoch = serializers.CharField(help_text="Send it as `epoch` with the next poll.")
+    seq = serializers.IntegerField(help_text="Send it as `since` with the next poll.")
+    snapshot = serializers.BooleanField(help_text="True for prices without a continuity of moves.")
+    currency = serializers.CharField()
+    unit = serializers.CharField()
+    status = StatusSerializer()
 
 
 class PriceSerializer(QuoteSerializer):

@@ -8,13 +8,14 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import SAFE_METHODS, AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from infra import formats
+from infra.rest.problems import StreamOnlyError
 from infra.rest.strict import StrictView
 from prices import schedule
 from prices.api import answers, edits, examples
@@ -25,7 +26,9 @@ from prices.api.serializers import (
     FallbackPriceSerializer,
     MarketSerializer,
     MetalSerializer,
+    PollAnswerSerializer,
     PriceSerializer,
+    PricesQuerySerializer,
     PricesSerializer,
     ProviderSerializer,
     QuerySerializer,
@@ -58,12 +61,26 @@ class MetalsView(StrictView):
 
 
 class PricesView(StrictView):
-    """Every listed metal's current quote, as on the stream."""
+    """Every listed metal's current quote, as on the stream. With `wait`: a waiting poll, which the stream answers."""
 
-    query_serializer = QuerySerializer
+    query_serializer = PricesQuerySerializer
 
-    @extend_schema(operation_id="v1_prices_list", responses=PricesSerializer, examples=[examples.PRICES])
+    @extend_schema(
+        operation_id="v1_prices_list",
+        responses={
+            200: PolymorphicProxySerializer(
+                component_name="PricesAnswer",
+                serializers=[PricesSerializer, PollAnswerSerializer],
+                resource_type_field_name=None,
+            ),
+            204: OpenApiResponse(description="No news within `wait` seconds."),
+            304: OpenApiResponse(description="None either, to a request with `If-None-Match`."),
+        },
+        examples=[examples.PRICES, examples.POLL],
+    )
     def get(self, request: Request) -> Response:
+        if "wait" in self.params:
+            raise StreamOnlyError
         return Response(answers.prices(answers.snapshot_for(request._request), self.params, timezone.now()))
 
 

@@ -26,4 +26,5 @@ class CloseReason(enum.StrEnum):
     STALLED = "stalled"  # it did not take what it was sent
     SILENT = "silent"  # it did not answer pings
     RESTART = "restart"
+    ANSWERED = "answered"  # a waiting poll, which ends with its answer
     INTERNAL_ERROR = "internal_error"

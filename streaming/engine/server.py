@@ -43,13 +43,15 @@ def serve(
     prepare: Callable[[], Awaitable[object]],
     ready: Callable[[], object],
     refused: Callable[[RejectReason], object],
+    draining: Callable[[], object] = lambda: None,
     polling: Callable[[asyncio.AbstractEventLoop, int], Polling] = polling,
 ) -> None:
     """Serve the application on a socket that listens already, until SIGTERM or SIGINT; then drain.
 
     `prepare` is awaited in the event loop before the first connection is accepted, and `ready` is called then.
     `refused` is called for each handshake that is refused before the application has accepted it, and for each silent
-    connection that is dropped for want of file descriptors.
+    connection that is dropped for want of file descriptors. `draining` is called once when the server begins to drain:
+    the application ends the answers that it would else keep waiting.
     """
     loop = new_event_loop()
     asyncio.set_event_loop(loop)
@@ -65,7 +67,7 @@ def serve(
     gc.set_threshold(*_COLLECTOR)
     _watch(loop, sockets)
     _collect(loop)
-    loop.run_until_complete(_serve(sockets, runs, door, prepare, ready, stop))
+    loop.run_until_complete(_serve(sockets, runs, door, prepare, ready, stop, draining))
 
 
 async def _serve(
@@ -75,6 +77,7 @@ async def _serve(
     prepare: Callable[[], Awaitable[object]],
     ready: Callable[[], object],
     stop: asyncio.Event,
+    draining: Callable[[], object],
 ) -> None:
     """Open the door once the application is prepared, and drain when it is time to stop."""
     stopping = asyncio.ensure_future(stop.wait())
@@ -89,6 +92,7 @@ async def _serve(
         door.shut()
     # Shut down gracefully: send `restart` and close 1012 to every client, and wait for the ends of all.
     sockets.draining = True
+    draining()
     for transport in sockets.timers:
         if isinstance(transport, WebSocket):
             transport.restart()

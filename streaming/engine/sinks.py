@@ -5,12 +5,14 @@ ASGI server `SendSink` does the same with the consumer's `send`.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from streaming.engine.frames import Frame
+from streaming.engine.reasons import CloseReason
 
 logger = logging.getLogger(__name__)
 
@@ -88,3 +90,64 @@ class SendSink:
         except Exception:
             logger.exception("a message could not be sent")
             await self._give_up()
+
+
+class EventSink:
+    """A sink on ASGI's `send` for Server-Sent Events: it takes messages once `begin` was called.
+
+    `stop` ends the answer, after what was written before it. `failed` is called after a defect in sending.
+    """
+
+    def __init__(self, send: Callable[[dict[str, Any]], Awaitable[None]], failed: Callable[[], object]) -> None:
+        self.writable = False
+        self.dropped = ""
+        self.listener: Listener | None = None
+        self._send = send
+        self._failed = failed
+        self._waiting: deque[bytes] = deque()
+        self._has_begun = self._is_over = False
+        self._pump: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Send from now on: the head of the answer has been sent."""
+        self._has_begun = True
+        self._start()
+
+    def write(self, frame: Frame) -> int:
+        self.writable = False
+        self._waiting.append(frame.event)
+        self._start()
+        return len(frame.event)
+
+    def stop(self) -> None:
+        self.listener = None
+        if not self._is_over:
+            self._is_over = True
+            self._start()
+
+    def _start(self) -> None:
+        if self._has_begun and self._pump is None:
+            self._pump = asyncio.get_running_loop().create_task(self._send_all())
+
+    async def _send_all(self) -> None:
+        try:
+            while not self.writable:
+                while self._waiting:
+                    await self._send_body(self._waiting.popleft(), more=True)
+                self.writable = True
+                if self.listener is not None:
+                    self.listener.flush()
+            if self._is_over:
+                await self._send_body(b"", more=False)
+        except OSError as error:
+            logger.debug("a client left while it was sent to: %s", error)
+        except Exception:
+            logger.exception("an event could not be sent")
+            self._failed()
+            self.dropped = CloseReason.INTERNAL_ERROR
+            with contextlib.suppress(Exception):
+                await self._send_body(b"", more=False)
+        self._pump = None
+
+    async def _send_body(self, data: bytes, *, more: bool) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})

@@ -44,7 +44,10 @@ CHECKS = [
     response_schema_conformance,
     negative_data_rejection,
 ]
-OPERATIONS = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
+# An answer of stream/ does not end: test_event_stream.py reads it.
+ENDLESS = "/api/v1/stream/"
+ALL = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
+OPERATIONS = [operation for operation in ALL if operation.path != ENDLESS]
 REQUESTS = [
     *(pytest.param(each, GenerationMode.POSITIVE, id=f"right-{each.label}") for each in OPERATIONS),
     *(

@@ -76,6 +76,7 @@ def serve(listener: socket.socket) -> None:
         prepare=partial(hub.first_reading, within=settings.DATABASE_READ_TIMEOUT),
         ready=lambda: print(f"{web.READY}http://{addresses.authority(host, port)}/", flush=True),
         refused=metrics.refused,
+        draining=hub.drain,
     )
 
 
