@@ -70,6 +70,13 @@ def test_a_post_to_a_read_only_address_is_a_problem(path: str, status: int) -> N
     refused(Client(enforce_csrf_checks=True).post(f"/api/{path}", "{}", content_type="application/json"), status)
 
 
+@pytest.mark.parametrize("path", ["prices/", "prices/gold/candles/", "stream/", "config/"])
+def test_a_token_in_an_address_is_refused_with_where_it_belongs(client: Client, path: str) -> None:
+    problem = refused(client.get(f"/api/v1/{path}?token=swarna_00000000"), 400)
+    assert "`Authorization`" in problem["errors"]["token"][0]
+    assert "swarna_" not in json.dumps(problem)
+
+
 @pytest.mark.parametrize("query", ["version=a%0d%0aX-B:1", "lang=%00", "colour=red"])
 def test_the_schema_takes_no_parameters(client: Client, query: str) -> None:
     refused(client.get(f"/api/schema/?{query}"), 400)

@@ -152,6 +152,42 @@ def test_a_login_counts_from_our_own_pages_alone(settings: Settings, brought: di
     assert presented(brought) == (OF_SESSION if ours else None)
 
 
+def read(*headers: tuple[str, str]) -> dict[str, Any]:
+    """A browser's GET of the stream, or of a poll, with its cookie."""
+    return scope(("cookie", COOKIE), *headers, scheme="http") | {"type": "http"}
+
+
+@pytest.mark.parametrize(
+    ("brought", "ours"),
+    [
+        (read(("sec-fetch-site", "same-origin")), True),  # a browser names no origin where it reads from that
+        (read(("origin", "http://localhost:3001")), True),
+        (read(("origin", "https://prices.example"), ("sec-fetch-site", "same-site")), True),
+        (read(), False),
+        (read(("sec-fetch-site", "none")), False),  # typed into the address bar, or opened by another program
+        (read(("sec-fetch-site", "same-site")), False),
+        (read(("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")), False),
+        (from_page("http://evil.example") | {"type": "websocket"}, False),
+        (scope(("cookie", COOKIE), ("sec-fetch-site", "same-origin")), False),  # the origin of a WebSocket is named
+    ],
+)
+def test_a_login_counts_for_what_our_own_pages_read(settings: Settings, brought: dict[str, Any], ours: bool) -> None:
+    settings.CSRF_TRUSTED_ORIGINS = ["https://prices.example"]
+    assert presented(brought) == (OF_SESSION if ours else None)
+
+
+async def test_what_is_public_needs_no_credential_but_a_presented_token_has_to_be_good() -> None:
+    async def look_up(credentials: Collection[Credential]) -> dict[Credential, int]:
+        return {}
+
+    auth = Authenticator(look_up=look_up, required=True, recheck=20)
+    assert await auth.identify(scope(), public=True) is None
+    assert await auth.identify(from_page("http://localhost:3001"), public=True) is None
+    with pytest.raises(RejectedError) as refused:
+        await auth.identify(scope(("authorization", f"Bearer {TOKEN}")), public=True)
+    assert refused.value.close is Close.UNAUTHORIZED
+
+
 def test_behind_a_trusted_proxy_with_https_only_pages_by_https_are_our_own(settings: Settings) -> None:
     by_https = from_page("https://localhost:3001")
     by_https["headers"].append((b"x-forwarded-proto", b"https"))

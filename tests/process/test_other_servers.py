@@ -5,13 +5,17 @@ import contextlib
 import json
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from tests.support.event_source import EventClient, requested
 from tests.support.product import ROOT
 from tests.support.server import Server
 from tests.support.stream_client import end_of, exchange, receive, rejection
@@ -110,6 +114,40 @@ def tells(server: Server, told: tuple[int, str], code: int, reason: str) -> bool
     if {"daphne", "runserver"} & set(server.command):
         return told[0] == 1000 or 3000 <= told[0] <= 4999
     return told == (code, reason)
+
+
+def test_the_stream_comes_as_events_too_and_resumes(elsewhere: Server) -> None:
+    with EventClient(elsewhere) as client:
+        assert client.next().message["snapshot"] is True
+        assert client.next().type == "status"
+        seen = elsewhere.publish(gold="13010")
+        assert seen is not None
+        while client.next("priceUpdate").message["seq"] < seen.seq:
+            pass
+        last_event_id = client.parser.last_event_id
+    missed = elsewhere.publish(gold="13300")
+    assert missed is not None
+    with EventClient(elsewhere, Last_Event_ID=last_event_id) as again:
+        update = again.next("priceUpdate").message
+        assert (update["seq"], update["snapshot"], len(update["changes"])) == (missed.seq, False, 1)
+
+
+def test_a_poll_waits_and_a_client_that_leaves_is_forgotten(elsewhere: Server) -> None:
+    def ask(query: str) -> Any:
+        with urllib.request.urlopen(f"{elsewhere.http_url}/api/v1/prices/?{query}", timeout=30) as response:
+            return response.status, json.loads(response.read() or "null")
+
+    _, seen = ask("wait=20")
+    position = f"epoch={seen['epoch']}&since={seen['seq']}"
+    assert ask(f"wait=1&{position}") == (204, None)
+    for _ in range(4):  # more than there is room for at a time
+        with requested(elsewhere.port, f"GET /api/v1/prices/?wait=25&{position} HTTP/1.1\nHost: localhost\n\n"):
+            pass
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(ask, f"wait=20&{position}")
+        publication = elsewhere.publish(silver=f"16{time.time() % 9:.4f}")
+        assert publication is not None
+        assert waiting.result()[1]["seq"] == publication.seq
 
 
 def test_one_client_too_many_is_told_so(elsewhere: Server) -> None:

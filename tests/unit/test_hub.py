@@ -69,7 +69,7 @@ class World:
         self.calendar = Calendar.parse("2026-11-26")
         self.hub = self.make_hub()
 
-    def make_hub(self, batch_interval: dt.timedelta = dt.timedelta(0)) -> Hub:
+    def make_hub(self, batch_interval: dt.timedelta = dt.timedelta(0), max_connections: int = 3) -> Hub:
         feed = PriceFeed(
             load=self.load,
             remember=self.remember,
@@ -82,7 +82,7 @@ class World:
             feed,
             clock=lambda: Reading(self.now, self.steady),
             calendar=self.calendar,
-            max_connections=3,
+            max_connections=max_connections,
             batch_interval=batch_interval,
             restart_spread=dt.timedelta(seconds=5),
         )
