@@ -13,6 +13,7 @@ TO_CLIENT: Final = (
     protocol.Subscribed,
     protocol.Unsubscribed,
     protocol.Pong,
+    protocol.Heartbeat,
     protocol.Error,
     protocol.Restart,
 )

@@ -7,7 +7,9 @@ client, no other is written; when that one is through, the client gets the newes
 import asyncio
 import functools
 from collections.abc import Callable
+from time import monotonic
 
+from prices.domain.positions import Position
 from streaming.engine.frames import Frame
 from streaming.engine.reasons import CloseReason
 from streaming.engine.sinks import Sink
@@ -40,7 +42,10 @@ class Connection:
         "_traffic",
         "candles",
         "has_subscribed",
+        "heartbeat_ms",
         "metals",
+        "sent_at",
+        "sent_position",
         "since",
         "transport",
     )
@@ -59,6 +64,12 @@ class Connection:
         self.candles: frozenset[str] = frozenset()
         # The newest publication that the client has seen; None if it needs a snapshot.
         self.since: int | None = None
+        # The position of the last update that it was sent, which is older where later ones had none of its metals.
+        self.sent_position: Position | None = None
+        # The silence after which it is sent a heartbeat, 0 for none; and when it was last sent anything, which is kept
+        # only with a heartbeat, in seconds of the monotonic clock.
+        self.heartbeat_ms = 0
+        self.sent_at = 0.0
         # The epoch of `since` as the client named it, while the log has none yet.
         self._epoch: str | None = None
         self._log = log
@@ -104,6 +115,7 @@ class Connection:
             # Waiting moves (for an interval's end, a slow client or the next broadcast) are of the metals so far.
             if missed := log.update(self.metals, self.since, self.candles):
                 self._answers += (missed.frame,)
+                self.sent_position = missed.position  # before anything else that it is sent
             self.since = max(self.since, log.seq)
             self._renew = True
         self.metals = _same(self.metals | metals if self.has_subscribed else metals)
@@ -155,6 +167,19 @@ class Connection:
                 return
             traffic.bytes += sink.write(frame)
             traffic.messages += 1
+            if self.heartbeat_ms:
+                self.sent_at = monotonic()
+
+    @property
+    def is_writable(self) -> bool:
+        """False while a message waits for a slow client."""
+        return self._sink.writable
+
+    def beat(self, heartbeat: Frame) -> None:
+        """Write a heartbeat to a client that is writable. To updates, intervals and `since` it is nothing."""
+        self._traffic.bytes += self._sink.write(heartbeat)
+        self._traffic.messages += 1
+        self.sent_at = monotonic()
 
     def write(self, message: bytes) -> None:
         """Write a message at once, ahead of all that waits."""
@@ -195,6 +220,7 @@ class Connection:
         update = log.update(self.metals, self.since, self.candles, renew=self._renew)
         if update:
             self.since = update.seq
+            self.sent_position = update.position
             self._renew = False
             if self._interval:
                 self._not_before = asyncio.get_running_loop().time() + self._interval

@@ -137,13 +137,20 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         """Carry out a command and queue its answer."""
         connection = self.connection
         match command:
-            case Subscribe(metals, interval_ms, since, id, candles, epoch):
+            case Subscribe(metals, interval_ms, since, id, candles, epoch, heartbeat_ms):
                 if since is not None:
                     await self.hub.feed.wait_for_seq(since, epoch)
                 connection.subscribe(metals, since, interval_ms, candles, epoch)
+                if heartbeat_ms is not None:
+                    self.hub.set_heartbeat(connection, heartbeat_ms)
                 connection.answer(
                     protocol.subscribed(
-                        connection.metals, connection.interval_ms, id, connection.candles, self.hub.log.epoch
+                        connection.metals,
+                        connection.interval_ms,
+                        id,
+                        connection.candles,
+                        self.hub.log.epoch,
+                        connection.heartbeat_ms,
                     )
                 )
             case Unsubscribe(metals, id):

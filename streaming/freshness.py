@@ -42,6 +42,7 @@ class Freshness:
     """Keeps the stale metals and the status of one log up to date. Remembers when each metal's quote came."""
 
     def __init__(self, calendar: Calendar) -> None:
+        self.feed = Feed.STALE  # of all metals together; as long as nothing is known, no price of now
         self._calendar = calendar
         self._received: dict[str, _Received] = {}
         # The content of the last status: feed, feeds, whether the market is open, its next change, source, epoch.
@@ -55,7 +56,7 @@ class Freshness:
         outdated = self.outdated(log.latest, now, limit or dt.timedelta.max)
         turned = log.mark_stale(outdated.stale)
         feeds = feeds_of(log.latest, outdated.past)
-        feed = least_real(feeds.values()) if feeds or limit is not None else Feed.STALE
+        feed = self.feed = least_real(feeds.values()) if feeds or limit is not None else Feed.STALE
         source = next((log.latest[metal].data.source for metal in feeds if feeds[metal] == feed), None)
         is_open, next_change = self._calendar.is_open(now.wall), self._calendar.next_change(now.wall)
         shown = (feed, feeds, is_open, next_change, source, log.epoch)

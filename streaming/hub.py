@@ -10,16 +10,23 @@ from collections.abc import Callable
 from infra import formats
 from infra.clock import Reading
 from prices.domain.calendar import Calendar
+from prices.domain.positions import Position
 from streaming import protocol
 from streaming.connection import Connection
+from streaming.engine.frames import Frame
 from streaming.engine.reasons import CloseReason, RejectReason
 from streaming.engine.sinks import Sink
+from streaming.engine.timers import TimerWheel
 from streaming.feed import PriceFeed, outlived
 from streaming.freshness import Freshness
 from streaming.metrics import Traffic, Transport
 
 logger = logging.getLogger(__name__)
 
+# How late a heartbeat may be, in seconds, twice: in its slot of the wheel, and until the wheel is looked at.
+_BEAT_EVERY = 0.25
+# When a slow client's heartbeat is tried again.
+_BEAT_AGAIN_AFTER = 1.0
 # How often freshness is checked: quotes grow stale and markets close without a message to say so.
 _CHECK_EVERY = 1.0
 
@@ -50,6 +57,7 @@ class Hub:
         self._traffic = Traffic(feed.metrics)
         self._on_restart = self._restart  # one bound method for all connections
         self._freshness = Freshness(calendar)
+        self._heartbeats = TimerWheel[Connection](_BEAT_EVERY)
         self._clock = clock
         self._max_connections = max_connections
         self._batch_interval = batch_interval.total_seconds()
@@ -101,8 +109,19 @@ class Hub:
         """Forget a connection. Harmless for one that never joined, or has left."""
         if connection in self.connections:
             del self.connections[connection]
+            self._heartbeats.discard(connection)
             self.metrics.closed(reason, connection.transport)
         connection.close()
+
+    def set_heartbeat(self, connection: Connection, ms: int) -> None:
+        """Send a client a heartbeat whenever it was sent nothing for so many milliseconds; 0 ends that."""
+        if connection in self.connections:
+            connection.heartbeat_ms = ms
+            connection.sent_at = now = time.monotonic()
+            if ms:
+                self._heartbeats.set(connection, now + ms / 1000)
+            else:
+                self._heartbeats.discard(connection)
 
     def now(self) -> dt.datetime:
         """The time by the wall clock."""
@@ -112,7 +131,8 @@ class Hub:
         """Start the feed, the clock's watch and the metrics' log in the running event loop, unless they run."""
         if not self._tasks:
             feed = self.feed
-            tasks = (feed.follow_redis, feed.follow_database, feed.remember_positions, self._watch_the_clock)
+            from_feed = (feed.follow_redis, feed.follow_database, feed.remember_positions)
+            tasks = (*from_feed, self._watch_the_clock, self._send_heartbeats)
             self._tasks = [asyncio.create_task(task()) for task in (*tasks, self.metrics.log_regularly)]
 
     async def first_reading(self, within: float) -> None:
@@ -174,6 +194,37 @@ class Hub:
         for connection in self.connections if metals else ():
             if connection.metals & metals:
                 connection.renew()
+
+    # --- heartbeats ---------------------------------------------------------------------------------------------------
+
+    async def _send_heartbeats(self) -> None:
+        while True:
+            await asyncio.sleep(_BEAT_EVERY)
+            with outlived(self.metrics, "heartbeats"):
+                self._beat(time.monotonic())
+
+    def _beat(self, now: float) -> None:
+        """Send the heartbeats that are due at `now`, each encoded once for all clients with the same last update.
+
+        A client that is sent prices costs one look in the time of its heartbeat: its timeout is set anew only then.
+        """
+        silent: list[Connection] = []
+        for connection in self._heartbeats.due(now):
+            seconds = connection.heartbeat_ms / 1000
+            due_at = connection.sent_at + seconds
+            if due_at <= now:
+                is_writable = connection.is_writable
+                due_at = now + (seconds if is_writable else _BEAT_AGAIN_AFTER)
+                if is_writable:
+                    silent.append(connection)
+            self._heartbeats.set(connection, due_at)
+        frames: dict[Position | None, Frame] = {}
+        for connection in silent:
+            position = connection.sent_position
+            if position not in frames:
+                timestamp = formats.time(self.now())
+                frames[position] = Frame(protocol.heartbeat(position, self._freshness.feed, timestamp))
+            connection.beat(frames[position])
 
     # --- broadcasts ---------------------------------------------------------------------------------------------------
 

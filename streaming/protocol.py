@@ -13,6 +13,7 @@ import msgspec
 
 from infra import formats
 from prices.domain.candles import Interval
+from prices.domain.positions import Position
 from prices.domain.quotes import METAL_NAMES, Metal, names_and_codes
 from prices.domain.wire import CandleData, ChangeData, PriceData
 
@@ -24,6 +25,9 @@ EVERY_METAL: Final = frozenset(METALS)
 CANDLES: Final = tuple(interval.value for interval in Interval)
 # An `interval` beyond a day, or a `since` beyond what an SQL bigint holds, is a mistake in the client.
 LONGEST_INTERVAL_MS: Final = 86_400_000
+# Heartbeats closer together would cost as much as prices; further apart, proxies and phones would drop the connection.
+SHORTEST_HEARTBEAT_MS: Final = 1_000
+LONGEST_HEARTBEAT_MS: Final = 60_000
 LARGEST_SEQ: Final = 2**63 - 1
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -76,7 +80,7 @@ class ClientError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Add `metals`; `interval_ms`, `since`, `candles` and `epoch` as sent, None where absent."""
+    """Add `metals`; `interval_ms`, `since`, `candles`, `epoch` and `heartbeat_ms` as sent, None where absent."""
 
     metals: frozenset[str]
     interval_ms: int | None
@@ -84,6 +88,7 @@ class Subscribe:
     id: Scalar
     candles: frozenset[str] | None = None
     epoch: str | None = None
+    heartbeat_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,14 @@ class Ping:
 
 _MetalName: TypeAlias = Literal[(*METAL_NAMES, "*")]  # type: ignore[valid-type]  # their names are said in prices.domain
 _IntervalName: TypeAlias = Literal[CANDLES]  # type: ignore[valid-type]
+_Heartbeat: TypeAlias = Annotated[
+    int,
+    msgspec.Meta(
+        ge=0,
+        le=LONGEST_HEARTBEAT_MS,
+        extra_json_schema={"anyOf": [{"const": 0}, {"minimum": SHORTEST_HEARTBEAT_MS}]},
+    ),
+]
 
 
 class SubscribeMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribe"):
@@ -117,6 +130,7 @@ class SubscribeMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="typ
     since: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_SEQ)] | None = None
     epoch: str | None = None
     candles: list[_IntervalName] | None = None
+    heartbeat: _Heartbeat | None = None
     id: Scalar = None
 
 
@@ -158,7 +172,13 @@ def _command(message: Mapping[str, Any], id: Scalar) -> Command:
     match message.get("type"):
         case "subscribe":
             return Subscribe(
-                _metals(message), _interval(message), _since(message), id, _candles(message), _epoch(message)
+                _metals(message),
+                _interval(message),
+                _since(message),
+                id,
+                _candles(message),
+                _epoch(message),
+                _heartbeat(message),
             )
         case "unsubscribe":
             return Unsubscribe(_metals(message), id)
@@ -199,6 +219,17 @@ def _interval(message: Mapping[str, Any]) -> int | None:
     raise ClientError(
         ErrorCode.INVALID_INTERVAL,
         f'Give "interval" as whole milliseconds from 0 to {LONGEST_INTERVAL_MS}, or leave it out.',
+    )
+
+
+def _heartbeat(message: Mapping[str, Any]) -> int | None:
+    given = message.get("heartbeat")
+    if given is None or (_is_whole(given, LONGEST_HEARTBEAT_MS) and (not given or given >= SHORTEST_HEARTBEAT_MS)):
+        return given
+    raise ClientError(
+        ErrorCode.INVALID_INTERVAL,
+        f'Give "heartbeat" as whole milliseconds from {SHORTEST_HEARTBEAT_MS} to {LONGEST_HEARTBEAT_MS}, '
+        "as 0 for none, or leave it out.",
     )
 
 
@@ -277,12 +308,16 @@ class Pong(_Message, frozen=True, kw_only=True, tag="pong"):
 
 
 class Subscribed(_Message, frozen=True, kw_only=True, tag="subscribed"):
-    """The connection's full set after a subscribe; no epoch while the server does not know it."""
+    """The connection's full set after a subscribe.
+
+    No epoch while the server does not know it; no candles and no heartbeat where it has none.
+    """
 
     metals: list[str]
     interval: int | None
     epoch: str | msgspec.UnsetType = msgspec.UNSET
     candles: list[str] | msgspec.UnsetType = msgspec.UNSET
+    heartbeat: int | msgspec.UnsetType = msgspec.UNSET
     id: Scalar | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -306,6 +341,18 @@ class Status(_Message, frozen=True, kw_only=True, tag="status"):
     source: str | None
     metals: dict[str, Feed]
     epoch: str | msgspec.UnsetType = msgspec.UNSET
+    timestamp: str
+
+
+class Heartbeat(_Message, frozen=True, kw_only=True, tag="heartbeat"):
+    """A sign of life after a silence that the client chose; the position is that of the last update that it was sent.
+
+    No position before the first update.
+    """
+
+    epoch: str | msgspec.UnsetType = msgspec.UNSET
+    seq: int | msgspec.UnsetType = msgspec.UNSET
+    feed: Feed
     timestamp: str
 
 
@@ -375,8 +422,9 @@ def subscribed(
     id: Scalar,
     candles: Collection[str] = frozenset(),
     epoch: str = "",
+    heartbeat_ms: int = 0,
 ) -> bytes:
-    """The answer to a subscribe: the connection's full set after it, and its candles if it has some."""
+    """The answer to a subscribe: the connection's full set after it, and its candles and heartbeat if it has some."""
     chosen = [name for name in CANDLES if name in candles] or msgspec.UNSET
     return _encode(
         Subscribed(
@@ -384,6 +432,7 @@ def subscribed(
             interval=interval_ms,
             epoch=epoch or msgspec.UNSET,
             candles=chosen,
+            heartbeat=heartbeat_ms or msgspec.UNSET,
             id=_echo(id),
         )
     )
@@ -413,6 +462,18 @@ def status(
             source=source,
             metals=dict(feeds),
             epoch=epoch or msgspec.UNSET,
+            timestamp=timestamp,
+        )
+    )
+
+
+def heartbeat(position: Position | None, feed: Feed, timestamp: str) -> bytes:
+    """A sign of life for clients whose last update had this position; None for those that have had none."""
+    return _encode(
+        Heartbeat(
+            epoch=position.epoch if position else msgspec.UNSET,
+            seq=position.seq if position else msgspec.UNSET,
+            feed=feed,
             timestamp=timestamp,
         )
     )

@@ -87,10 +87,11 @@ class PublicationMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A `priceUpdate` ready to send. A client that receives it has seen everything up to `seq`."""
+    """A `priceUpdate` ready to send. A client that receives it has seen everything up to `seq`, its `position`'s."""
 
     frame: Frame
     seq: int
+    position: Position
 
 
 class PublicationLog:
@@ -268,4 +269,4 @@ class PublicationLog:
             currency=self._currency,
             candles=candles,
         )
-        return Update(Frame(payload), self.seq)
+        return Update(Frame(payload), self.seq, self.position)

@@ -6,6 +6,7 @@ import itertools
 import json
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
@@ -145,6 +146,40 @@ def test_iso_codes_are_answered_with_names(client: ClientConnection) -> None:
 def test_unsubscribe_before_any_subscribe_removes_from_all(client: ClientConnection) -> None:
     answer = exchange(client, type="unsubscribe", metals=["platinum", "palladium"])
     assert (answer["type"], answer["metals"]) == ("unsubscribed", ["gold", "silver"])
+
+
+def test_a_heartbeat_comes_after_each_silence_that_the_client_chose(server: Server, client: ClientConnection) -> None:
+    publication = server.publish(gold="13001")
+    assert publication is not None
+    assert exchange(client, type="subscribe", metals=["gold"], heartbeat=999)["code"] == "invalid_interval"
+    assert exchange(client, type="subscribe", metals=["gold"], heartbeat=1000)["heartbeat"] == 1000
+    snapshot = receive(client, "priceUpdate")
+    server.publish(silver="165.75")  # which this client has no interest in
+    waits = []
+    for _ in range(2):
+        began = time.monotonic()
+        heartbeat = receive(client, "heartbeat")
+        waits.append(time.monotonic() - began)
+        assert heartbeat.pop("timestamp") > snapshot["timestamp"]
+        position = {name: snapshot[name] for name in ("epoch", "seq")}
+        assert heartbeat == {"type": "heartbeat", "feed": "live"} | position
+    assert waits[1] > 0.9
+    assert all(wait < 5 for wait in waits)
+    assert "heartbeat" not in exchange(client, type="subscribe", metals=["gold"], heartbeat=0)
+    with pytest.raises(TimeoutError):
+        receive(client, "heartbeat", timeout=2)
+
+
+def test_a_client_that_is_sent_prices_gets_no_heartbeat(server: Server, client: ClientConnection) -> None:
+    exchange(client, type="subscribe", metals=["gold"], heartbeat=1000)
+    until = time.monotonic() + 2.5
+    for number in itertools.count():
+        publication = server.publish(gold=str(13002 + number % 7))
+        assert publication is not None
+        while (message := receive(client)).get("seq") != publication.seq:
+            assert message["type"] != "heartbeat"
+        if time.monotonic() > until:
+            break
 
 
 def test_a_client_is_sent_nothing_about_metals_that_it_does_not_watch(server: Server, client: ClientConnection) -> None:

@@ -8,10 +8,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 
-def receive(client: ClientConnection, kind: str | None = None) -> dict[str, Any]:
-    """The next message, or the next one of a kind."""
+def receive(client: ClientConnection, kind: str | None = None, timeout: float = 10) -> dict[str, Any]:
+    """The next message, or the next one of a kind. Raises TimeoutError if none comes in so many seconds."""
     while True:
-        message: dict[str, Any] = json.loads(client.recv(timeout=10))
+        message: dict[str, Any] = json.loads(client.recv(timeout=timeout))
         if kind in (None, message["type"]):
             return message
 

@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 from jsonschema import Draft7Validator, Draft202012Validator
 
+from prices.domain.positions import Position
 from prices.domain.wire import CandleData
 from streaming import asyncapi, protocol
 from streaming.protocol import ClientError, Close, ErrorCode, Feed
@@ -41,11 +42,12 @@ SAID = {
         candles={"gold": {"1m": [CANDLE]}},
     ),
     "Pong": protocol.pong("x", TIME),
-    "Subscribed": protocol.subscribed(["gold"], None, 1, {"1m"}, "q7Vb2xWk"),
+    "Subscribed": protocol.subscribed(["gold"], None, 1, {"1m"}, "q7Vb2xWk", 15_000),
     "Unsubscribed": protocol.unsubscribed([], 100, None),
     "Status": protocol.status(
         Feed.LIVE, {"gold": Feed.LIVE}, market_open=True, next_change=TIME, source=None, epoch="", timestamp=TIME
     ),
+    "Heartbeat": protocol.heartbeat(Position("q7Vb2xWk", 1, None), Feed.LIVE, TIME),
     "Restart": protocol.restart(5),
     "Error": protocol.error(ClientError(ErrorCode.INVALID_JSON, "Send JSON.")),
 }
@@ -59,6 +61,9 @@ TAKEN: dict[str, list[dict[str, Any]]] = {
         {"metals": ["gold"], "interval": 1, "since": 0, "epoch": "q7Vb2xWk", "id": None, "candles": ["1m", "1d"]},
         {"metals": ["*"]},
         {"metals": ["XAU", "silver"]},
+        {"metals": ["gold"], "heartbeat": 0},
+        {"metals": ["gold"], "heartbeat": 1000},
+        {"metals": ["gold"], "heartbeat": 60_000},
     ],
     "UnsubscribeMessage": [{"metals": [], "id": "x"}],
     "PingMessage": [{}, {"id": 1.5}],
@@ -71,6 +76,9 @@ REFUSED: dict[str, list[dict[str, Any]]] = {
         {"metals": ["xau"]},
         {"metals": [], "interval": -1},
         {"metals": [], "candles": ["2m"]},
+        {"metals": [], "epoch": 7},
+        {"metals": [], "heartbeat": 999},
+        {"metals": [], "heartbeat": 60_001},
         {"metals": [], "since": 2**63},
         {"metals": [], "id": []},
     ],

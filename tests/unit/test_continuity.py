@@ -1,9 +1,13 @@
-"""A client that never went away gets each move of its metals once, in order, whatever falls between two updates."""
+"""A client that never went away gets each move of its metals once, in order, whatever falls between two updates.
+
+Heartbeats change nothing of that, and tell of no update that the client was not sent.
+"""
 
 import asyncio
 import datetime as dt
 import inspect
 import json
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -42,11 +46,17 @@ class Sink:
         self.listener: Listener | None = None
         self.paused = False
         self.updates: list[dict[str, Any]] = []
+        self.heartbeats: list[dict[str, Any]] = []
 
     def write(self, frame: Frame) -> int:
         message = json.loads(frame.payload)
         if message["type"] == "priceUpdate":
             self.updates.append(message)
+        elif message["type"] == "heartbeat":
+            assert self.writable, "a heartbeat before what waits"
+            newest = self.updates[-1] if self.updates else {}
+            assert (message.get("epoch"), message.get("seq")) == (newest.get("epoch"), newest.get("seq"))
+            self.heartbeats.append(message)
         self.writable = not self.paused
         return len(frame.plain)
 
@@ -189,6 +199,10 @@ class World:
         if self.hub._check_freshness():
             self.hub._broadcast()
 
+    def silence(self) -> None:
+        """So long a one that each heartbeat is due."""
+        self.hub._beat(time.monotonic() + 3600)
+
     def round(self) -> None:
         if self.hub._next_broadcast is not None:
             self.hub._next_broadcast.cancel()
@@ -253,6 +267,7 @@ STEPS: dict[str, Callable[[World, list[Client]], Any]] = {
     "all is renewed": lambda world, _: world.hub._renew(EVERY_METAL),
     "the slow one stops": lambda _, clients: setattr(clients[1].sink, "paused", True),
     "the slow one drains": lambda _, clients: clients[1].sink.drain(),
+    "a silence": lambda world, _: world.silence(),
     "an interval ends": lambda _, clients: clients[2].interval_ends(),
     "the slow one adds silver": lambda _, clients: clients[1].subscribe(SILVER),
     "the one with an interval adds silver": lambda _, clients: clients[2].subscribe(SILVER),
@@ -276,6 +291,8 @@ async def follow(steps: list[str]) -> None:
     clients = [Client(world) for _ in range(3)]
     clients[1].subscribe(GOLD)
     clients[2].subscribe(GOLD, interval_ms=3_600_000)
+    for client in clients[1:]:
+        world.hub.set_heartbeat(client.connection, 15_000)
     for step in steps:
         if inspect.isawaitable(awaitable := STEPS[step](world, clients)):
             await awaitable

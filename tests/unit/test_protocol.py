@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra import formats
+from prices.domain.positions import Position
 from prices.domain.wire import PriceData
 from streaming import protocol
 from streaming.protocol import (
@@ -65,6 +66,23 @@ def test_a_metal_may_be_named_by_its_iso_code() -> None:
     assert parse('{"type":"unsubscribe","metals":["XAG","silver"]}') == Unsubscribe(frozenset({"silver"}), None)
 
 
+@pytest.mark.parametrize("ms", [0, 1000, 15_000, 60_000])
+def test_a_heartbeat_is_so_many_milliseconds_or_none(ms: int) -> None:
+    assert parse(json.dumps({"type": "subscribe", "metals": ["*"], "heartbeat": ms})) == Subscribe(
+        EVERY_METAL, None, None, None, heartbeat_ms=ms
+    )
+    answer = json.loads(protocol.subscribed(EVERY_METAL, None, None, heartbeat_ms=ms))
+    assert answer.get("heartbeat", 0) == ms
+    assert ("heartbeat" in answer) == bool(ms)
+
+
+def test_a_heartbeat_has_the_position_of_an_update_or_none() -> None:
+    heartbeat = {"type": "heartbeat", "feed": "live", "timestamp": "2026-09-26T07:57:03.245Z"}
+    told = protocol.heartbeat(Position("q7Vb2xWk", 0, None), Feed.LIVE, "2026-09-26T07:57:03.245Z")
+    assert json.loads(told) == heartbeat | {"epoch": "q7Vb2xWk", "seq": 0}
+    assert json.loads(protocol.heartbeat(None, Feed.LIVE, "2026-09-26T07:57:03.245Z")) == heartbeat
+
+
 @pytest.mark.parametrize("id", [1, -7.5, "a", True, None, ""])
 def test_any_json_scalar_may_be_an_id(id: Any) -> None:
     assert parse(json.dumps({"type": "ping", "id": id})) == Ping(id)
@@ -97,6 +115,12 @@ def test_any_json_scalar_may_be_an_id(id: Any) -> None:
         ('{"type": "subscribe", "metals": ["*"], "interval": 1.5}', ErrorCode.INVALID_INTERVAL, "milliseconds"),
         ('{"type": "subscribe", "metals": ["*"], "interval": true}', ErrorCode.INVALID_INTERVAL, "milliseconds"),
         ('{"type": "subscribe", "metals": ["*"], "interval": 1e300}', ErrorCode.INVALID_INTERVAL, "milliseconds"),
+        ('{"type": "subscribe", "metals": ["*"], "heartbeat": 999}', ErrorCode.INVALID_INTERVAL, "1000 to 60000"),
+        ('{"type": "subscribe", "metals": ["*"], "heartbeat": 60001}', ErrorCode.INVALID_INTERVAL, "1000 to 60000"),
+        ('{"type": "subscribe", "metals": ["*"], "heartbeat": -1}', ErrorCode.INVALID_INTERVAL, "0 for none"),
+        ('{"type": "subscribe", "metals": ["*"], "heartbeat": true}', ErrorCode.INVALID_INTERVAL, "1000 to 60000"),
+        ('{"type": "subscribe", "metals": ["*"], "heartbeat": 15e3}', ErrorCode.INVALID_INTERVAL, "1000 to 60000"),
+        ('{"type": "subscribe", "metals": ["*"], "epoch": 7}', ErrorCode.INVALID_MESSAGE, '"epoch"'),
         ('{"type": "subscribe", "metals": ["*"], "since": "7"}', ErrorCode.INVALID_MESSAGE, '"since"'),
         ('{"type": "subscribe", "metals": ["*"], "since": -1}', ErrorCode.INVALID_MESSAGE, '"since"'),
     ],
@@ -149,7 +173,7 @@ COMMANDS = st.builds(
     lambda type, fields: fields | {"type": type},
     st.sampled_from(["subscribe", "unsubscribe", "ping", "shout"]),
     st.dictionaries(
-        st.sampled_from(["metals", "interval", "since", "epoch", "candles", "id"]),
+        st.sampled_from(["metals", "interval", "since", "epoch", "candles", "heartbeat", "id"]),
         JSON
         | st.integers(-1, 2**70)
         | st.lists(st.sampled_from(["gold", "silver", "XAU", "*", "tin", "1m", "1d", "2m", ""])),
