@@ -296,6 +296,8 @@ class PriceUpdate(_Message, frozen=True, kw_only=True, tag="priceUpdate"):
     epoch: str
     seq: int
     snapshot: bool
+    # How many publications with one of the client's metals it holds beside its newest; absent where none.
+    conflated: int | msgspec.UnsetType = msgspec.UNSET
     currency: str
     unit: str = "gram"
 
@@ -391,8 +393,12 @@ def price_update(
     snapshot: bool,
     currency: str,
     candles: Mapping[str, Mapping[str, Sequence[CandleData]]] | None = None,
+    conflated: int = 0,
 ) -> bytes:
-    """A `priceUpdate` with every metal in `data`, those in `stale` marked so, and `candles` for a client of some."""
+    """A `priceUpdate` with every metal in `data`, those in `stale` marked so, and `candles` for a client of some.
+
+    `conflated` is how many publications it holds beside its newest.
+    """
     old = frozenset(stale)
     return _encode(
         PriceUpdate(
@@ -406,6 +412,7 @@ def price_update(
             epoch=epoch,
             seq=seq,
             snapshot=snapshot,
+            conflated=conflated or msgspec.UNSET,
             currency=currency,
         )
     )

@@ -20,6 +20,7 @@ from prices.domain.quotes import DayFigures, Metal, Publication, PublishedQuote,
 from prices.domain.wire import ChangeData, PriceData
 from streaming import protocol
 from streaming.candles import CandleLog, CandlesByMetal, CandleUpdate
+from streaming.conflation import Conflation
 from streaming.engine.frames import Frame
 
 # Updates cached between two publications. Cohorts need few; a stranger's `since` values must not fill memory.
@@ -117,6 +118,7 @@ class PublicationLog:
         self._newest_at: dt.datetime | None = None  # the same; None where `published_at` is an estimate
         self.version = 0  # rises with each change of prices, stale marks or status
         self._candles = CandleLog()
+        self._conflation = Conflation()
         self._cache: dict[tuple[frozenset[str], int | None, frozenset[str], bool], Update | None] = {}
 
     @property
@@ -138,6 +140,7 @@ class PublicationLog:
         self.stale -= publication.quotes.keys()
         self._take_moves((publication.seq, change) for change in publication.changes)
         self._take_candles(publication)
+        self._conflation.append(publication.quotes)
         self.published_at = self._newest_at = publication.published_at
         self._changed()
         return True
@@ -165,12 +168,14 @@ class PublicationLog:
         self.epoch, self.seq, self._newest_at = position
         self.latest = dict(latest)
         self._take_moves((at, change) for at, change in moves if at > known)
-        # Only publications without a gap up to the newest: the candles of others would look complete.
+        # Only publications without a gap up to the newest: the candles and the number of others would look complete.
         newest_first = enumerate(reversed(publications))
         unbroken = [each for distance, each in newest_first if each.seq == self.seq - distance][::-1]
         self._candles.clear(unbroken[0].seq - 1 if unbroken else self.seq)
+        self._conflation.clear()
         for publication in unbroken:
             self._take_candles(publication)
+            self._conflation.append(publication.quotes)
         times = [each.published_at for each in publications] or [each.quoted_at for each in self.latest.values()]
         self.published_at = max(times, default=None)
         self._changed()
@@ -198,9 +203,10 @@ class PublicationLog:
     ) -> Update | None:
         """The update for clients of `metals`, and their `candles`, that have seen everything up to `since`.
 
-        It has the latest quotes and every significant move after `since`; None if there is no new quote. It is a
-        snapshot, without moves, if `since` is None, older than the log reaches, or newer than the log; and if there is
-        no new quote, but `renew` calls for the state.
+        It has the latest quotes, every significant move after `since`, and the number of publications that it merges,
+        as far back as they are known; None if there is no new quote. It is a snapshot, without moves or number, if
+        `since` is None, older than the log reaches, or newer than the log; and if there is no new quote, but `renew`
+        calls for the state.
         """
         if since == self.seq and not renew:
             return None
@@ -236,7 +242,9 @@ class PublicationLog:
         has_news = changes or any(self.latest[metal].seq > since for metal in metals & self.latest.keys())
         if not has_news and not renew:
             return None
-        return self._encode(metals, changes, self._chosen(metals, candles, since), snapshot=not has_news)
+        merged = self._conflation.count(metals, self.seq - since) if has_news and self.seq - since > 1 else 0
+        chosen = self._chosen(metals, candles, since)
+        return self._encode(metals, changes, chosen, snapshot=not has_news, conflated=max(merged - 1, 0))
 
     def _reaches_back_to(self, since: int, candles: frozenset[str]) -> bool:
         """Return True if the log has every move after `since`, and every candle, if a client wants `candles`."""
@@ -255,6 +263,7 @@ class PublicationLog:
         candles: CandlesByMetal | None,
         *,
         snapshot: bool,
+        conflated: int = 0,
     ) -> Update | None:
         if self.published_at is None:
             return None
@@ -266,6 +275,7 @@ class PublicationLog:
             seq=self.seq,
             published_at=formats.time(self.published_at),
             snapshot=snapshot,
+            conflated=conflated,
             currency=self._currency,
             candles=candles,
         )

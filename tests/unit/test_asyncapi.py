@@ -40,6 +40,7 @@ SAID = {
         snapshot=True,
         currency="INR",
         candles={"gold": {"1m": [CANDLE]}},
+        conflated=3,
     ),
     "Pong": protocol.pong("x", TIME),
     "Subscribed": protocol.subscribed(["gold"], None, 1, {"1m"}, "q7Vb2xWk", 15_000),

@@ -47,11 +47,16 @@ class Sink:
         self.paused = False
         self.updates: list[dict[str, Any]] = []
         self.heartbeats: list[dict[str, Any]] = []
+        # What the client had seen before each update: the last one, or what it said itself.
+        self.seen_before: list[int] = []
+        self.seen = 0
 
     def write(self, frame: Frame) -> int:
         message = json.loads(frame.payload)
         if message["type"] == "priceUpdate":
             self.updates.append(message)
+            self.seen_before.append(self.seen)
+            self.seen = message["seq"]
         elif message["type"] == "heartbeat":
             assert self.writable, "a heartbeat before what waits"
             newest = self.updates[-1] if self.updates else {}
@@ -86,6 +91,7 @@ class Client:
     def subscribe(self, metals: frozenset[str], since: int | None = None, interval_ms: int | None = None) -> None:
         known, now = self.connection.metals, self.world.hub.log.seq
         self.connection.subscribe(metals, since, interval_ms)
+        self.sink.seen = since or self.sink.seen
         self.connection.answer(b'{"type": "subscribed"}')
         self.began = {metal: self.began[metal] if metal in known else now for metal in self.connection.metals}
 
@@ -113,6 +119,21 @@ class Client:
             (change["metal"], change["changePercent"]) for update in self.sink.updates for change in update["changes"]
         ]
 
+    def merged(self) -> list[tuple[int, int]]:
+        """The publications that each update counts, its newest included, and those with its metals that it holds."""
+        counted = []
+        for update, seen in zip(self.sink.updates, self.sink.seen_before, strict=True):
+            if update["snapshot"]:
+                assert "conflated" not in update
+                continue
+            held = [
+                publication
+                for publication in self.world.publications[seen : update["seq"]]
+                if any(each.quote.metal.value in update["data"] for each in publication.quotes)
+            ]
+            counted.append((update.get("conflated", 0) + 1, len(held)))
+        return counted
+
     def owed(self) -> list[tuple[str, int]]:
         owed = [
             (change.metal.value, publication.seq)
@@ -129,6 +150,7 @@ class World:
     def __init__(self) -> None:
         self.now = NOW
         self.publications: list[Publication] = []
+        self.has_gap = False  # True once some are not known one by one
         feed = PriceFeed(
             load=self.load,
             remember=lambda position: asyncio.sleep(0),
@@ -149,6 +171,7 @@ class World:
     async def load(self, position: Position) -> Snapshot:
         """All that is there, but of the publications only the newest three."""
         since = position.seq
+        self.has_gap |= len(self.publications) > since + 3
         return Snapshot(
             position=Position("first", len(self.publications), self.publications[-1].published_at),
             quotes={each.quote.metal: each for publication in self.publications for each in publication.quotes},
@@ -303,6 +326,8 @@ async def follow(steps: list[str]) -> None:
     clients[2].interval_ends()
     for client in clients:
         assert client.moves() == client.owed()
+        for counted, held in client.merged():
+            assert counted == held if not world.has_gap else 1 <= counted <= held
         shown = client.sink.updates[-1]["data"]
         for metal in client.connection.metals & shown.keys():
             assert shown[metal]["stale"] == (metal in world.hub.log.stale)

@@ -56,6 +56,11 @@ def publication(seq: int, *metals: str, moved: tuple[str, ...] = ()) -> Publicat
     )
 
 
+CHANGE = ChangeData(
+    metal="gold", oldPrice=Decimal(1000), newPrice=Decimal(1020), changePercent=Decimal(2), direction="up"
+)
+
+
 def new_log(moves: int = 1024) -> PublicationLog:
     log = PublicationLog(currency="INR", publications=256, moves=moves)
     log.replace(Position("first", 0, None), {}, [], [], moves_since=0)
@@ -111,6 +116,41 @@ def test_a_client_that_missed_more_moves_than_are_kept_gets_a_snapshot() -> None
     log = log_of(*(publication(seq, moved=("gold",)) for seq in range(1, 6)), moves=3)
     assert sent(log.update(EVERY_METAL, 1))["snapshot"] is True
     assert sent(log.update(EVERY_METAL, 2))["snapshot"] is False
+
+
+def test_an_update_tells_how_many_publications_of_a_clients_metals_it_holds_beside_its_newest() -> None:
+    log = log_of(*(publication(seq, "gold" if seq % 3 else "silver") for seq in range(1, 11)))
+    # Silver in 3, 6 and 9, gold in all others.
+    for metals, since, conflated in (
+        (METALS, 1, 8),
+        (METALS, 8, 1),
+        (METALS, 9, None),
+        (("gold",), 1, 5),
+        (("gold",), 8, None),
+        (("silver",), 2, 2),
+        (("silver", "palladium"), 6, None),
+    ):
+        message = sent(log.update(frozenset(metals), since))
+        assert (message.get("conflated"), message["snapshot"]) == (conflated, False), (metals, since)
+
+
+def test_a_snapshot_tells_of_no_publications() -> None:
+    log = log_of(*(publication(seq, moved=("gold",)) for seq in range(1, 6)), moves=2)
+    for since in (None, 1, 9):
+        message = sent(log.update(EVERY_METAL, since))
+        assert (message["snapshot"], "conflated" in message) == (True, False)
+    message = sent(log.update(EVERY_METAL, 5, renew=True))
+    assert (message["snapshot"], "conflated" in message) == (True, False)
+
+
+def test_publications_that_the_log_does_not_know_one_by_one_are_not_counted() -> None:
+    log = log_of(publication(1))
+    known = [publication(seq, "gold") for seq in range(8, 11)]
+    log.replace(Position("first", 10, None), log.latest | {"gold": quoted(10)}, known, [(4, CHANGE)], moves_since=1)
+    message = sent(log.update(EVERY_METAL, 1))
+    assert (message["snapshot"], len(message["changes"]), message["conflated"]) == (False, 1, 2)
+    assert log.append(publication(11, "gold"))
+    assert sent(log.update(EVERY_METAL, 7))["conflated"] == 3
 
 
 def test_however_many_publications_a_client_missed_it_gets_the_moves() -> None:
