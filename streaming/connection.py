@@ -193,6 +193,12 @@ class Connection:
         """The reason for the connection's end, if the application did not end it."""
         return CloseReason(self._sink.dropped or CloseReason.CLIENT)
 
+    def move_to(self, sink: Sink) -> None:
+        """Write to this sink from now on; nothing waits in the one before."""
+        self._sink = sink
+        sink.listener = self
+        self.flush()
+
     def close(self) -> None:
         """Send nothing more."""
         if self._timer is not None:

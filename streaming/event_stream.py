@@ -12,7 +12,7 @@ from streaming.admission import FULL, Gate
 from streaming.api import StreamQuerySerializer
 from streaming.connection import Connection
 from streaming.engine.reasons import CloseReason
-from streaming.engine.sinks import EventSink
+from streaming.engine.sinks import FRAMES, EventSink
 from streaming.http_rules import ALWAYS, Answer, Application, Rules, Send, headers_of, parameters, until_gone
 from streaming.hub import Hub
 from streaming.metrics import Fault, Transport
@@ -54,7 +54,7 @@ class EventStream:
         if subscription is None:
             await self._http(scope, receive, send)
             return
-        sink = self._sink(scope, send)
+        sink = EventSink(send, partial(self._hub.metrics.failed, Fault.SEND))
         connection = self._hub.connection(sink, Transport.EVENTS)
         origin = headers.get(b"origin")
         guest = await self._rules.admit(self._gate, scope, partial(self._end, connection))
@@ -66,17 +66,14 @@ class EventStream:
             if not self._hub.join(connection):
                 await self._rules.send(send, scope, self._rules.refusal(Close.AT_CAPACITY, FULL), origin)
                 return
-            await self._begin(scope, send, origin)
-            if scope["method"] == "GET":
-                sink.begin()
-                await until_gone(receive)
+            if scope["method"] == "HEAD":
+                await self._rules.send(send, scope, Answer(200, _HEADERS), origin)
+                return
+            await self._begin(scope, send, sink, connection, origin)
+            await until_gone(receive)
         finally:
             self._hub.leave(connection, connection.close_reason)
             guest.leave()
-
-    def _sink(self, scope: Any, send: Send) -> EventSink:
-        """The client's way out, which takes events once the head of the answer has been sent."""
-        return EventSink(send, partial(self._hub.metrics.failed, Fault.SEND))
 
     def _subscription(self, scope: Any, headers: dict[bytes, bytes]) -> _Subscription | None:
         """The subscription that a request makes; None for one that Django is to refuse."""
@@ -94,14 +91,22 @@ class EventStream:
             await self._hub.feed.wait_for_seq(since, epoch)
         connection.subscribe(metals, since, interval_ms, candles, epoch)
 
-    async def _begin(self, scope: Any, send: Send, origin: bytes | None) -> None:
-        """Send the head of the answer. Its end is the connection's, for clients of HTTP/1.0 too."""
+    async def _begin(
+        self, scope: Any, send: Send, sink: EventSink, connection: Connection, origin: bytes | None
+    ) -> None:
+        """Send the head of the answer, whose end is the connection's, and let the events begin.
+
+        On our own server they have a sink of its own, which writes shared bytes at once (streaming/engine/events.py).
+        """
         closes = [(b"connection", b"close")] if scope["http_version"].startswith("1") else []
         headers = [*_HEADERS, *closes, *self._rules.for_origin(origin)]
+        if take_over := scope.get("extensions", {}).get(FRAMES):
+            if (own := take_over(headers, sse.BEGINNING)) is not None:
+                connection.move_to(own)
+            return
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        is_head = scope["method"] == "HEAD"
-        body = b"" if is_head else sse.BEGINNING
-        await send({"type": "http.response.body", "body": body, "more_body": not is_head})
+        await send({"type": "http.response.body", "body": sse.BEGINNING, "more_body": True})
+        sink.begin()
 
     async def _end(self, connection: Connection, close: Close, detail: str) -> None:
         """End a stream whose client may have it no longer, with an error that says why."""

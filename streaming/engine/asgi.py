@@ -24,13 +24,10 @@ class Runs:
 
     def start(self, run: "Run", scope: Any, send: Callable[[Message], Awaitable[None]]) -> None:
         """Run the application with this scope, and with the events of `run`."""
-        run.task = task = self.loop.create_task(self._run(scope, run.receive, send))
+        run.task = task = asyncio.ensure_future(self._application(scope, run.receive, send), loop=self.loop)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(run.has_ended)
-
-    async def _run(self, scope: Any, receive: Any, send: Any) -> None:
-        await self._application(scope, receive, send)
 
     async def end(self, within: float) -> None:
         """Wait for all runs to end, cancel those that have not within so many seconds, and wait a second for them."""
@@ -55,13 +52,13 @@ class Owner(Protocol):
 class Run:
     """One run of the application: the events that wait for it, and its task until it has ended."""
 
-    __slots__ = ("_deadline", "_loop", "_owner", "_receiver", "events", "task")
+    __slots__ = ("_deadline", "_loop", "_receiver", "events", "owner", "task")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: Owner) -> None:
         self.events: list[Message] = []
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Future[None] | None = None
         self._loop = loop
-        self._owner: Owner | None = owner
+        self.owner: Owner | None = owner
         self._receiver: asyncio.Future[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -71,8 +68,8 @@ class Run:
             self._receiver = self._loop.create_future()
             await self._receiver
         event = self.events.pop(0)
-        if self._owner is not None:
-            self._owner.taken()
+        if self.owner is not None:
+            self.owner.taken()
         return event
 
     def tell(self, event: Message) -> None:
@@ -87,13 +84,13 @@ class Run:
             self.tell(event)
             self._deadline = self._loop.call_later(_TO_END, self.task.cancel)
 
-    def has_ended(self, task: "asyncio.Task[None]") -> None:
+    def has_ended(self, task: "asyncio.Future[None]") -> None:
         """Take note of the task's end: nothing here refers to it any more, nor to the owner."""
         if self._deadline is not None:
             self._deadline.cancel()
         error = None if task.cancelled() else task.exception()
         if error is not None:
             logger.error("an exception in the application", exc_info=error)
-        owner, self._owner, self.task, self._receiver = self._owner, None, None, None
+        owner, self.owner, self.task, self._receiver = self.owner, None, None, None
         if owner is not None:
             owner.ended(error)

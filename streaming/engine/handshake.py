@@ -16,6 +16,7 @@ from streaming.engine import compression
 # Limits on a request's head, which browsers behind several proxies do not come near.
 MOST_HEAD_BYTES: Final = 16 * 1024
 MOST_HEADERS: Final = 100
+_MOST_CACHED_BYTES: Final = 256
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # In this module repetitions are possessive: no input makes them try again.
@@ -119,6 +120,16 @@ def parse_head(data: bytes) -> Head | None:
             raise RefusedError(400, f"Send header {number} as a line of name: value, without control characters")
         headers.append((_lower(header[1]), header[2].strip(b" \t")))
     return Head(method, target, version, headers, end + 4)
+
+
+def _header(line: bytes) -> tuple[bytes, bytes] | None:
+    """The name, in lower case, and the value of a header's line; None if it is ill-formed."""
+    header = _HEADER.fullmatch(line)
+    return (header[1].lower(), header[2].strip(b" \t")) if header else None
+
+
+# Clients send mostly the same: then they also share the objects, for as long as they are connected.
+_short_header = lru_cache(2048)(_header)
 
 
 def check(version: bytes, hosts: Sequence[bytes], encodings: Sequence[bytes]) -> None:

@@ -7,7 +7,7 @@ answered with a stream of events.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,9 @@ from zope.interface import implementer
 from streaming.engine import handshake
 from streaming.engine.asgi import Message, Run, Runs
 from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
+from streaming.engine.events import EventConnection
 from streaming.engine.handshake import Head, RefusedError
+from streaming.engine.sinks import FRAMES
 from streaming.engine.transport import Sockets, Transport
 
 logger = logging.getLogger(__name__)
@@ -61,7 +63,6 @@ class HttpSide:
         """Answer a complete request with the application."""
         request.connection = connection = request.channel.transport
         connection.waiting_since = None
-        scope["extensions"] = {} if connection.may_stay else {OUT_OF_DESCRIPTORS: {}}
         return Exchange(request, connection, scope, self._runs)
 
     def protocol_disconnected(self, request: "Request") -> None:
@@ -84,6 +85,10 @@ class Exchange:
         self._request: Request | None = request
         self._connection = connection
         self._run = Run(runs.loop, self)
+        extensions: dict[str, Any] = {FRAMES: self.take_over}
+        if not connection.may_stay:
+            extensions[OUT_OF_DESCRIPTORS] = {}
+        scope["extensions"] = extensions
         runs.start(self._run, scope, self.send)
 
     def put_nowait(self, event: Message) -> None:
@@ -99,6 +104,18 @@ class Exchange:
         if self._request is not None:
             self._request.handle_reply(message)
             await self._connection.until_drained()
+
+    def take_over(self, headers: Sequence[tuple[bytes, bytes]], beginning: bytes) -> EventConnection | None:
+        """Answer 200 with these headers and a body that begins so, and go on with events.
+
+        The application calls this, by the extension in its scope, in place of `send`. None if the client has gone.
+        """
+        request, self._request = self._request, None
+        if request is None:
+            return None
+        head = [b"HTTP/1.1 200 OK", *(b"%b: %b" % header for header in headers), b"", beginning]
+        request.let_go()
+        return EventConnection(self._connection, self._run, b"\r\n".join(head))
 
     def taken(self) -> None:
         """A request is complete, so no more of it is to be read."""
@@ -186,11 +203,17 @@ class Request(WebRequest):
         pairs = [(name.lower(), value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values]
         head = Head(self.method, self.uri, self.clientproto, pairs, 0)
         early = channel.clearLineBuffer()
-        # Else the channel and this request would keep each other alive until the collector runs, which at thousands of
-        # connections is a pause for all.
-        channel.requests.clear()
-        self.channel = None
+        self.let_go()
         self.server.upgrade(connection, head, early)
+
+    def let_go(self) -> None:
+        """Forget the channel, which its connection is about to leave.
+
+        Else channel and request would keep each other alive until the collector runs, which at thousands of connections
+        is a pause for all.
+        """
+        self.channel.requests.clear()
+        self.channel = self.connection = self.application_queue = None
 
     # --- from the application to the client --------------------------------------------------------------------------
 

@@ -19,7 +19,6 @@ from streaming.engine.door import Door
 from streaming.engine.polling import Polling, polling
 from streaming.engine.reasons import RejectReason
 from streaming.engine.transport import Limits, Sockets
-from streaming.engine.websocket import WebSocket
 
 if sys.platform != "win32":
     from uvloop import new_event_loop
@@ -94,8 +93,7 @@ async def _serve(
     sockets.draining = True
     draining()
     for transport in sockets.timers:
-        if isinstance(transport, WebSocket):
-            transport.restart()
+        transport.restart()
     await runs.end(within=sockets.limits.drain)
 
 

@@ -30,6 +30,10 @@ MOST_A_TURN: Final = 16
 # Connections that are served in one turn otherwise.
 _MOST_SERVED = 256
 _MOST_READ = 65536  # bytes at a time
+# To a stream's client the kernel takes no more bytes than this beyond those that it has sent: updates that the client
+# has not read yet stay here, where the newest prices can still replace them. (Bytes under way to a distant client do
+# not count.)
+_MOST_UNSENT = 4096
 # How often a stalled connection is checked until its timeout.
 _CHECKS = 10
 # Of Linux's tcp_info: bytes that the peer's machine has acknowledged, and bytes that ours has not sent yet.
@@ -182,6 +186,11 @@ class Transport:
         `is_taking` is True if the client has taken bytes since the last check, and others wait for it in the kernel.
         """
         raise NotImplementedError
+
+    def limit_unsent(self) -> None:
+        """Have the kernel take few bytes beyond those that it has sent."""
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MOST_UNSENT)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -340,6 +349,9 @@ class Transport:
             self._lose(None)
 
     fail = abort
+
+    def restart(self) -> None:
+        """The process ends: say a last word, if there is one to be said."""
 
     def drop(self) -> None:
         """Abort a connection on the reserve, to make room for the next."""

@@ -3,7 +3,6 @@
 import asyncio
 import enum
 import logging
-import socket
 import time
 from typing import Final
 
@@ -21,9 +20,6 @@ from streaming.protocol import Close
 logger = logging.getLogger(__name__)
 
 _PING: Final = framed(b"", PING)
-# The kernel takes no more bytes than this beyond those that it has sent: updates that a client has not read yet stay
-# here, where the newest prices can still replace them. (Bytes under way to a distant client do not count.)
-_MOST_UNSENT: Final = 4096
 _TO_CLOSE: Final = 2.0  # seconds that a client has to answer our close frame
 # A client's messages that may wait for the application.
 _MOST_UNANSWERED: Final = 64
@@ -62,8 +58,7 @@ class WebSocket(Transport):
 
     def __init__(self, before: Transport, accepted: Accepted, early: bytes, runs: Runs) -> None:
         super().__init__(*before.leave())
-        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MOST_UNSENT)
+        self.limit_unsent()
         self.dropped = ""
         self.listener: Listener | None = None
         self._state = State.CONNECTING
