@@ -21,6 +21,9 @@ from streaming.protocol import EVERY_METAL, Close
 logger = logging.getLogger(__name__)
 
 PATH: Final = "/api/v1/stream/"
+# Milliseconds of silence after which a client is sent a heartbeat: proxies give up answers that are silent for long.
+_HEARTBEAT_MS: Final = 15_000
+_ENDED: Final = "Your credential has become invalid. Come back with another."
 _HEADERS: Final = [
     (b"content-type", sse.MEDIA_TYPE),
     # A proxy is to pass on each event at once, as it is.
@@ -63,6 +66,9 @@ class EventStream:
             return
         try:
             await self._subscribe(connection, subscription)
+            if sink.is_over:  # its credential has become invalid meanwhile
+                await self._rules.send(send, scope, self._rules.refusal(Close.UNAUTHORIZED, _ENDED), origin)
+                return
             if not self._hub.join(connection):
                 await self._rules.send(send, scope, self._rules.refusal(Close.AT_CAPACITY, FULL), origin)
                 return
@@ -70,6 +76,7 @@ class EventStream:
                 await self._rules.send(send, scope, Answer(200, _HEADERS), origin)
                 return
             await self._begin(scope, send, sink, connection, origin)
+            self._hub.set_heartbeat(connection, _HEARTBEAT_MS)
             await until_gone(receive)
         finally:
             self._hub.leave(connection, connection.close_reason)

@@ -344,6 +344,9 @@ class PollAnswerSerializer(serializers.Serializer):
     epoch = serializers.CharField(help_text="Send it as `epoch` with the next poll.")
     seq = serializers.IntegerField(help_text="Send it as `since` with the next poll.")
     snapshot = serializers.BooleanField(help_text="True for prices without a continuity of moves.")
+    conflated = serializers.IntegerField(
+        required=False, help_text="How many publications it merges beside the newest; absent where none."
+    )
     currency = serializers.CharField()
     unit = serializers.CharField()
     status = StatusSerializer()

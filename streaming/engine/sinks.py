@@ -105,7 +105,8 @@ class EventSink:
         self._send = send
         self._failed = failed
         self._waiting: deque[bytes] = deque()
-        self._has_begun = self._is_over = False
+        self.is_over = False  # once it was stopped
+        self._has_begun = False
         self._pump: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -121,8 +122,8 @@ class EventSink:
 
     def stop(self) -> None:
         self.listener = None
-        if not self._is_over:
-            self._is_over = True
+        if not self.is_over:
+            self.is_over = True
             self._start()
 
     def _start(self) -> None:
@@ -137,7 +138,7 @@ class EventSink:
                 self.writable = True
                 if self.listener is not None:
                     self.listener.flush()
-            if self._is_over:
+            if self.is_over:
                 await self._send_body(b"", more=False)
         except OSError as error:
             logger.debug("a client left while it was sent to: %s", error)

@@ -107,18 +107,6 @@ class EventClient:
             if kind in (None, event.type):
                 return event
 
-    def is_silent_for(self, seconds: float) -> bool:
-        """Return True if nothing comes for so long."""
-        assert self._connection.sock is not None
-        self._connection.sock.settimeout(seconds)
-        try:
-            self.next()
-        except TimeoutError:
-            return True
-        finally:
-            self._connection.sock.settimeout(20)
-        return False
-
     def rest(self, seconds: float = 20) -> list[Event]:
         """All events until the stream ends, which it has to do within so many seconds."""
         deadline = time.monotonic() + seconds

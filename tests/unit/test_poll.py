@@ -9,27 +9,21 @@ from typing import Any
 
 import pytest
 
-from infra.fixed_window import FixedWindowCounter
 from streaming.admission import Gate
 from streaming.auth import Authenticator
-from streaming.http_rules import Rules
 from streaming.limits import ConnectionLimiter
 from streaming.poll import WaitingPoll
 from streaming.publication_log import PublicationMessage
+from streaming.rest import PATH
+from tests.support.asgi import AsgiRequest, not_for_django, rules_of
 from tests.support.quotes import quote
 from tests.unit.test_hub import World, rarely, world
 
 __all__ = ["rarely", "world"]  # fixtures
 
-MINUTE = dt.timedelta(minutes=1)
-
 
 async def nobody(credentials: object) -> Mapping[Any, int]:
     raise AssertionError("a credential was looked up, and none was presented")
-
-
-async def django(scope: Any, receive: Any, send: Any) -> None:
-    raise AssertionError(f"{scope['path']}?{scope['query_string']!r} went on to Django")
 
 
 class Shop:
@@ -39,22 +33,10 @@ class Shop:
         self.world = world
         self.hub = world.hub = world.make_hub(max_connections=200)
         gate = Gate(Authenticator(look_up=nobody, required=True, recheck=20), ConnectionLimiter(0), self.hub.metrics)
-        rules = Rules(
-            hosts=["shop.example"],
-            proxies=[],
-            rate_limit=0,
-            user_rate_limit=0,
-            rate_window=MINUTE,
-            users=FixedWindowCounter(None, "", MINUTE),
-            spread_ms=self.hub.spread_ms,
-            any_origin=False,
-            origins=[],
-            exposed=[],
-        )
-        self.application = WaitingPoll(django, self.hub, gate, rules)
+        self.application = WaitingPoll(not_for_django, self.hub, gate, rules_of(self.hub))
 
-    def ask(self, query: str, **headers: str) -> "Asked":
-        return Asked(self, query, headers)
+    def ask(self, query: str, **headers: str) -> AsgiRequest:
+        return AsgiRequest(self.application, PATH, query, headers)
 
     @property
     def position(self) -> str:
@@ -64,42 +46,6 @@ class Shop:
         async with asyncio.timeout(8):
             while len(self.hub.connections) != number:
                 await asyncio.sleep(0.001)
-
-
-class Asked:
-    """A poll that is on its way."""
-
-    def __init__(self, shop: Shop, query: str, headers: Mapping[str, str]) -> None:
-        self.gone = asyncio.Event()
-        self.sent: list[Any] = []
-        named = [(name.lower().replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-        scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": "GET",
-            "path": "/api/v1/prices/",
-            "query_string": query.encode(),
-            "headers": [(b"host", b"shop.example"), *named],
-            "client": ["127.0.0.1", 5],
-        }
-        self.task = asyncio.create_task(shop.application(scope, self.receive, self.send))
-        self._is_received = False
-
-    async def receive(self) -> Any:
-        if not self._is_received:
-            self._is_received = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Any) -> None:
-        self.sent.append(message)
-
-    async def answer(self) -> tuple[int, dict[bytes, bytes], bytes]:
-        async with asyncio.timeout(8):
-            await self.task
-        start, body = self.sent
-        return start["status"], dict(start["headers"]), body["body"]
 
 
 @pytest.fixture
