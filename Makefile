@@ -70,8 +70,8 @@ lock: $(VENV)/installed-dev ## compile requirements*.in to every version and has
 bench: setup ## measure the stream beside other servers; ROWS=plain,memory QUICK=1 OUT=page
 	@$(BIN)/python -m bench --rows='$(ROWS)' --out='$(OUT)' $(if $(QUICK),--quick)
 
-soak: setup ## 2,000 clients that come and go, for MINUTES=10: does memory grow?
-	@$(BIN)/python -m bench --soak='$(or $(MINUTES),10)'
+soak: setup ## 2,000 clients that come and go, for MINUTES=10: does anything grow, do they receive anything wrong?
+	@$(BIN)/python -m bench --soak='$(or $(MINUTES),10)' $(if $(QUICK),--quick)
 
 # The first Python that is new enough and can make environments; when there is none, the last reason is shown.
 $(BIN)/python:

@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import machine, report, rows, servers
+from bench import machine, report, servers
 from bench import meter as meters
 from bench.bench import Bench
 from bench.rows import ROWS
+from bench.soak import soak
 
 KEPT = servers.ROOT / "var" / "bench"
 # As in manage.py: parts of the product that run in this process read the settings.
@@ -26,7 +27,7 @@ def arguments() -> argparse.Namespace:
         "--out", default="", help="page whose results are replaced by these; else they are printed alone"
     )
     parser.add_argument("--quick", action="store_true", help="a rehearsal of a minute, whose figures mean little")
-    parser.add_argument("--soak", type=float, metavar="MINUTES", help="clients that come and go, instead of rows")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="clients that come and go, in place of rows; a minute at least")
     return parser.parse_args()
 
 
@@ -89,7 +90,7 @@ def main() -> None:
             servers.install_node_packages()
         with ready(options.quick, connections) as bench:
             if options.soak:
-                rows.soak(bench, options.soak)
+                sys.exit(not soak(bench, options.soak))
             else:
                 measure(bench, names, Path(options.out) if options.out else None)
     except machine.MissingError as missing:

@@ -547,26 +547,3 @@ ROWS: Final[Mapping[str, Row]] = {
     "history": Row(history, 0, node=False),
     "rest": Row(rest, 20, node=False),
 }
-
-
-def soak(bench: Bench, minutes: float) -> None:
-    """Two thousand clients, fifty of which leave and come each second: the server's memory, every ten seconds."""
-    clients, seconds = 2000, int(minutes * 60)
-    sampled: list[float] = []
-    with bench.swarna() as server, bench.clients_of(server) as meter:
-        _open(meter, clients)
-        publishing = server.publishing(1000, seconds)
-        meter.churn(50)
-        began = time.monotonic()
-        while (passed := time.monotonic() - began) < seconds:
-            sampled.append(server.resident_bytes() / KB / KB)
-            counted = meter.report()
-            print(f"{passed:5.0f} s  {sampled[-1]:6.1f} MB  {counted['open']} open, {counted['came']} came", flush=True)
-            time.sleep(min(10.0, max(0.1, seconds - passed)))
-        meter.churn(0)
-        publishing.stamps()
-        counted = meter.report()
-    print(
-        f"{minutes:g} minutes, {clients} clients, {counted['came']} came and went, {counted['failed']} failed: "
-        f"first {sampled[0]:.1f} MB, last {sampled[-1]:.1f} MB, at most {max(sampled):.1f} MB"
-    )

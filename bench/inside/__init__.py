@@ -1,0 +1,1 @@
+"""Our server with one more address, which tells what only the process itself knows: for the soak."""
