@@ -27,7 +27,9 @@ def arguments() -> argparse.Namespace:
         "--out", default="", help="page whose results are replaced by these; else they are printed alone"
     )
     parser.add_argument("--quick", action="store_true", help="a rehearsal of a minute, whose figures mean little")
-    parser.add_argument("--soak", type=float, metavar="MINUTES", help="clients that come and go, in place of rows; a minute at least")
+    parser.add_argument(
+        "--soak", type=float, metavar="MINUTES", help="clients that come and go, in place of rows; a minute at least"
+    )
     return parser.parse_args()
 
 
