@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from prices.domain.candles import Candle
+from prices.domain.candles import ZonedCandle
 from prices.domain.wire import CandleData
 from streaming import protocol
 
@@ -25,9 +25,10 @@ class CandleUpdate(msgspec.Struct, frozen=True, kw_only=True):
     data: CandleData
 
     @classmethod
-    def of(cls, candle: Candle, end: dt.datetime) -> "CandleUpdate":
-        """Convert a candle, which ends at `end`, to the wire's fields."""
-        return cls(interval=candle.interval, start=candle.start, seq=candle.seq, data=CandleData.of(candle, end))
+    def of(cls, zoned: ZonedCandle) -> "CandleUpdate":
+        """Convert a candle to the wire's fields."""
+        candle = zoned.candle
+        return cls(interval=candle.interval, start=candle.start, seq=candle.seq, data=CandleData.of(zoned))
 
 
 # Closed candles of a series that are kept however many publications ago they closed: two hours of minutes, so that a

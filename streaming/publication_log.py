@@ -80,8 +80,7 @@ class PublicationMessage(msgspec.Struct, frozen=True, kw_only=True):
             quotes={quoted.quote.metal.value: Quoted.of(quoted) for quoted in published.quotes},
             changes=[ChangeData.of(change) for change in published.changes],
             candles={
-                metal.value: [CandleUpdate.of(candle, end) for candle, end in of_metal]
-                for metal, of_metal in published.candles.items()
+                metal.value: list(map(CandleUpdate.of, of_metal)) for metal, of_metal in published.candles.items()
             },
         )
 

@@ -97,6 +97,7 @@ CONFIG: Final = _answer(
         "userRateLimit": 300,
         "rateWindowMs": 60000,
         "maxMessageBytes": 16384,
+        "timeZone": "Asia/Kolkata",
     },
 )
 CONFIG_CHANGES: Final = OpenApiExample(
@@ -182,6 +183,7 @@ CANDLES: Final = _answer(
                 "close": 13233.1,
                 "ticks": 60,
                 "closed": True,
+                "seq": 18231,
             }
         ],
         "next": None,
@@ -213,8 +215,8 @@ HISTORY_CSV: Final = _table(
 )
 CANDLES_CSV: Final = _table(
     "Candles",
-    "start,end,open,high,low,close,ticks,closed\r\n"
-    "2026-09-24T08:00:00.000Z,2026-09-24T09:00:00.000Z,13221.39,13240,13210.5,13233.1,60,true\r\n",
+    "start,end,open,high,low,close,ticks,closed,seq\r\n"
+    "2026-09-24T08:00:00.000Z,2026-09-24T09:00:00.000Z,13221.39,13240,13210.5,13233.1,60,true,18231\r\n",
 )
 CHANGES_CSV: Final = _table(
     "Moves",

@@ -25,7 +25,7 @@ from prices.api.serializers import (
     HistoryQuerySerializer,
     TickSerializer,
 )
-from prices.domain.candles import Interval
+from prices.domain.candles import Interval, ZonedCandle
 from prices.domain.quotes import PriceKind, names_and_codes, shown_kinds, usual_kind
 from prices.domain.units import converted
 from prices.domain.wire import CandleData, ChangeData
@@ -108,8 +108,8 @@ class CandlesView(_PagesView):
         if kind not in shown_kinds(settings.PRICE_PROVIDERS):
             rows = rows.none()
         found = list(rows[: limit + 1]) if params.get("from") else list(rows.order_by("-start")[:limit])[::-1]
-        ends = [interval.end(row.start, zone) for row in found]
-        candles = [CandleData.of(row.value(), end, closed=end <= now) for row, end in zip(found, ends, strict=True)]
+        zoned = [ZonedCandle.of(row.value(), zone) for row in found]
+        candles = [CandleData.of(candle, closed=candle.end <= now) for candle in zoned]
         return self.page(
             {**_per(metal, params), "interval": interval.value, "lane": kind.value},
             [_in_units(fields(candle), params) for candle in candles[:limit]],

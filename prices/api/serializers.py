@@ -244,6 +244,12 @@ class CandleSerializer(serializers.Serializer):
     close = Amount()
     ticks = serializers.IntegerField(help_text="How many ticks it was made of.")
     closed = serializers.BooleanField(help_text="True once its interval is over.")
+    seq = serializers.IntegerField(
+        allow_null=True, help_text="The newest publication with a tick in it; null where none was streamed."
+    )
+    date = serializers.DateField(
+        required=False, help_text="Of a `1d` candle alone: its day in `timeZone` of `config/`."
+    )
 
 
 class CandlePageSerializer(_MetalPageSerializer):
@@ -419,6 +425,7 @@ class ConfigSerializer(serializers.Serializer):
     )
     rateWindowMs = serializers.IntegerField()
     maxMessageBytes = serializers.IntegerField()
+    timeZone = serializers.CharField(help_text="The zone in which days begin, by its name in the tz database.")
 
 
 def _bounds(model: type[models.Model], field: str) -> dict[str, Any]:

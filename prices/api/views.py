@@ -164,6 +164,7 @@ class ConfigView(StrictView):
                 "userRateLimit": settings.WS_USER_RATE_LIMIT,
                 "rateWindowMs": formats.milliseconds(settings.WS_RATE_WINDOW),
                 "maxMessageBytes": settings.WS_MAX_MESSAGE_BYTES,
+                "timeZone": settings.TIME_ZONE,
             }
         ).data
 

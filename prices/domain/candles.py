@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import reduce
-from typing import Final
+from typing import Final, NamedTuple
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -72,6 +72,21 @@ class Candle:
     first_at: dt.datetime
     last_at: dt.datetime
     seq: int
+
+
+class ZonedCandle(NamedTuple):
+    """A candle with what the deployment's time zone makes of it: its end, and the date of a day candle, else None."""
+
+    candle: Candle
+    end: dt.datetime
+    date: dt.date | None
+
+    @classmethod
+    def of(cls, candle: Candle, zone: dt.tzinfo) -> "ZonedCandle":
+        """Add the end and the date of a candle in a zone."""
+        is_day = candle.interval is Interval.DAY
+        date = candle.start.astimezone(zone).date() if is_day else None
+        return cls(candle, candle.interval.end(candle.start, zone), date)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

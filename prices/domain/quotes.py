@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from functools import partial
 from typing import Any, Final
 
-from prices.domain.candles import Candle
+from prices.domain.candles import ZonedCandle
 from prices.domain.units import converted, rounded
 
 PERCENT_STEP: Final = Decimal("0.01")
@@ -230,8 +230,8 @@ class Change:
 class Publication:
     """The quotes that go out at once. Within an epoch `seq` rises by one, so that a missing publication is noticed.
 
-    `candles` are the candles that it changed, as they are now: by metal, each with its end. Of several read
-    together the last has them all.
+    `candles` are the candles that it changed, as they are now, by metal. Of several read together the last has them
+    all.
     """
 
     epoch: str
@@ -239,7 +239,7 @@ class Publication:
     published_at: dt.datetime
     quotes: tuple[PublishedQuote, ...]
     changes: tuple[Change, ...]
-    candles: Mapping[Metal, Sequence[tuple[Candle, dt.datetime]]] = field(default_factory=dict, compare=False)
+    candles: Mapping[Metal, Sequence[ZonedCandle]] = field(default_factory=dict, compare=False)
 
 
 def percent(part: Decimal, whole: Decimal | None) -> Decimal:

@@ -3,13 +3,12 @@
 The encoder writes Decimals as JSON numbers; amounts have no trailing zeros.
 """
 
-import datetime as dt
 from decimal import Decimal
 
 import msgspec
 
 from infra import formats
-from prices.domain.candles import Candle
+from prices.domain.candles import ZonedCandle
 from prices.domain.quotes import Change, PublishedQuote
 
 
@@ -72,7 +71,11 @@ class ChangeData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CandleData(msgspec.Struct, frozen=True, kw_only=True):
-    """A candle in `candles`; amounts per gram. One that is not `closed` is live."""
+    """A candle in `candles`; amounts per gram. One that is not `closed` is live.
+
+    `seq` is that of the newest publication with a tick in it, None where none was streamed. `date` is a day candle's,
+    in the deployment's time zone.
+    """
 
     start: str
     end: str
@@ -82,10 +85,12 @@ class CandleData(msgspec.Struct, frozen=True, kw_only=True):
     close: Decimal
     ticks: int
     closed: bool
+    seq: int | None
+    date: str | msgspec.UnsetType = msgspec.UNSET
 
     @classmethod
-    def of(cls, candle: Candle, end: dt.datetime, *, closed: bool = False) -> "CandleData":
-        number = formats.number
+    def of(cls, zoned: ZonedCandle, *, closed: bool = False) -> "CandleData":
+        (candle, end, date), number = zoned, formats.number
         return cls(
             start=formats.time(candle.start),
             end=formats.time(end),
@@ -95,4 +100,6 @@ class CandleData(msgspec.Struct, frozen=True, kw_only=True):
             close=number(candle.close),
             ticks=candle.ticks,
             closed=closed,
+            seq=candle.seq or None,
+            date=msgspec.UNSET if date is None else date.isoformat(),
         )

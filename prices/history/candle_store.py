@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from prices import sql
 from prices.domain import candles
-from prices.domain.candles import Counted, Interval
+from prices.domain.candles import Counted, Interval, ZonedCandle
 from prices.domain.quotes import FALLBACK, SIMULATED, Metal, PriceKind, kind_of, shown_kinds
 from prices.models import Candle, Head, Price
 
@@ -246,13 +246,12 @@ def _count(prices: Sequence[Price], local: ZoneInfo) -> list[Candle]:
     return sql.run(Candle, statement, values)
 
 
-def by_metal(rows: Iterable[Candle]) -> dict[Metal, list[tuple[candles.Candle, dt.datetime]]]:
-    """Rows as candles, each with its end."""
+def by_metal(rows: Iterable[Candle]) -> dict[Metal, list[ZonedCandle]]:
+    """Rows as candles, by metal."""
     local = zone()
-    found: dict[Metal, list[tuple[candles.Candle, dt.datetime]]] = {}
+    found: dict[Metal, list[ZonedCandle]] = {}
     for row in rows:
-        candle = row.value()
-        found.setdefault(Metal(row.metal), []).append((candle, candle.interval.end(candle.start, local)))
+        found.setdefault(Metal(row.metal), []).append(ZonedCandle.of(row.value(), local))
     return found
 
 

@@ -69,9 +69,8 @@ def messages() -> dict[str, Any]:
     move = ChangeData(
         metal="gold", oldPrice=Decimal(1), newPrice=Decimal(2), changePercent=Decimal(100), direction="up"
     )
-    candle = CandleData(
-        start="", end="", open=Decimal(1), high=Decimal(1), low=Decimal(1), close=Decimal(1), ticks=1, closed=False
-    )
+    ends = dict.fromkeys(("open", "high", "low", "close"), Decimal(1))
+    candle = CandleData(start="", end="", **ends, ticks=1, closed=False, seq=1, date="2026-09-26")
     rejected = protocol.ClientError(ErrorCode.INVALID_JSON, "")
     rejected.id = 7
     sent = {

@@ -285,6 +285,7 @@ def test_config_has_the_current_values(client: Client, settings: Settings) -> No
         "maxConnections": 100,
         "rateLimit": 10,
         "userRateLimit": 300,
+        "timeZone": "Asia/Kolkata",
         "rateWindowMs": 60000,
         "maxMessageBytes": 16384,
     }

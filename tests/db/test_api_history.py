@@ -4,12 +4,16 @@ import csv
 import datetime as dt
 import io
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from prices.domain.candles import Counted, Interval, of_tick
+from prices.domain.quotes import PriceKind
 from prices.history import partitions
+from prices.history.candle_store import Series
 from prices.models import Price
 from prices.publishing import ingest
 from streaming import publish
@@ -98,12 +102,29 @@ def test_candles_are_oldest_first_and_whole_by_pages(client: Client) -> None:
         "close": 13000.5,
         "ticks": 5,
         "closed": True,
+        "seq": 6,
     }
+    assert page["data"][1]["seq"] == 11  # the first was of fallbacks
     assert (page["interval"], page["lane"], page["currency"]) == ("5m", "live", "INR")
     minutes = all_pages(client, CANDLES, **{"interval": "1m", "from": "2026-09-24", "limit": 3})
     assert [row["start"] for row in minutes] == sorted(row["start"] for row in minutes)
     assert len(minutes) == 10
     assert [row["start"][11:16] for row in get(client, CANDLES, interval="1m", limit=2)["data"]] == ["08:08", "08:09"]
+
+
+def test_a_day_candle_has_its_date_in_the_zone_of_the_deployment(client: Client) -> None:
+    (india,) = get(client, CANDLES, interval="1d")["data"]
+    assert (india["start"], india["date"]) == ("2026-09-23T18:30:00.000Z", "2026-09-24")
+    assert get(client, "/api/v1/config/")["timeZone"] == "Asia/Kolkata"
+
+
+def test_a_candle_without_a_streamed_tick_has_no_seq(client: Client) -> None:
+    start = dt.datetime(2026, 9, 20, 8, tzinfo=dt.UTC)
+    tick = Counted(at=start, source="file", price=Decimal(12_000), order=1, seq=0)
+    Series("gold", "INR", PriceKind.LIVE).add([of_tick(tick, Interval.HOUR, start)], "file", replace=False)
+    assert [row["seq"] for row in get(client, CANDLES)["data"]] == [None, 11]
+    table = client.get(f"{CANDLES}?format=csv").content.decode().splitlines()
+    assert [line.rsplit(",", 1)[1] for line in table] == ["seq", "", "11"]
 
 
 def test_a_candle_that_still_grows_is_not_closed(client: Client) -> None:

@@ -211,6 +211,7 @@ def test_a_client_that_comes_back_gets_what_it_missed_in_one_update(server: Serv
         update = receive(client, "priceUpdate")
     assert (update["seq"], update["snapshot"]) == (last.seq, False)
     assert [change["direction"] for change in update["changes"]] == ["up", "down"]
+    assert update["conflated"] == 2
 
 
 def test_a_metal_that_is_added_is_sent_even_to_a_client_that_has_seen_the_last_publication(

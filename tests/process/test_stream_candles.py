@@ -4,8 +4,10 @@ import datetime as dt
 import json
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+import requests
 from websockets.sync.client import connect
 
 from tests.support.server import Server
@@ -29,12 +31,16 @@ def at_ten(server: Server) -> dt.datetime:
 
 
 def test_a_client_follows_the_candles_that_it_wants(server: Server, at_ten: dt.datetime) -> None:
-    server.publish(gold="13000", silver="165", quoted_at=at_ten)
+    first = server.publish(gold="13000", silver="165", quoted_at=at_ten)
+    assert first is not None
+    zone = ZoneInfo(requests.get(f"{server.http_url}/api/v1/config/", timeout=5).json()["timeZone"])
     with connect(server.ws_url) as client, connect(server.ws_url) as other:
         snapshot = subscribe(client, candles=["1m", "1d"])
         assert list(snapshot["candles"]) == ["gold"]
         assert list(snapshot["candles"]["gold"]) == ["1m", "1d"]
         assert snapshot["candles"]["gold"]["1m"][-1]["closed"] is False
+        assert snapshot["candles"]["gold"]["1d"][-1]["date"] == f"{at_ten.astimezone(zone).date()}"
+        assert [candles[-1]["seq"] for candles in snapshot["candles"]["gold"].values()] == [first.seq, first.seq]
         assert "candles" not in subscribe(other)
 
         server.publish(gold="13050", quoted_at=at_ten + dt.timedelta(seconds=30))
@@ -50,6 +56,10 @@ def test_a_client_follows_the_candles_that_it_wants(server: Server, at_ten: dt.d
         server.publish(gold="13020", quoted_at=at_ten + MINUTE)
         closed, live = receive(client, "priceUpdate")["candles"]["gold"]["1m"]
         assert closed["closed"] is True
+        assert (closed["seq"], live["seq"]) == (first.seq + 1, first.seq + 2)
+        address = f"{server.http_url}/api/v1/prices/gold/candles/?interval=1m&limit=2"
+        by_rest = requests.get(address, timeout=5).json()["data"]
+        assert [candle["seq"] for candle in by_rest] == [closed["seq"], live["seq"]], "a seam cannot be proved"
         assert (closed["close"], closed["end"], live["open"]) == (13050, live["start"], 13020)
 
         assert "candles" not in subscribe(client, candles=[])

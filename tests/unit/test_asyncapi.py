@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from jsonschema import Draft7Validator, Draft202012Validator
+from msgspec.structs import replace
 
 from prices.domain.positions import Position
 from prices.domain.wire import CandleData
@@ -28,7 +29,9 @@ CANDLE = CandleData(
     close=Decimal(2),
     ticks=3,
     closed=False,
+    seq=1,
 )
+DAY = replace(CANDLE, seq=None, date="2026-09-24")
 SAID = {
     "PriceUpdate": protocol.price_update(
         {},
@@ -39,7 +42,7 @@ SAID = {
         published_at=TIME,
         snapshot=True,
         currency="INR",
-        candles={"gold": {"1m": [CANDLE]}},
+        candles={"gold": {"1m": [CANDLE], "1d": [DAY]}},
         conflated=3,
     ),
     "Pong": protocol.pong("x", TIME),

@@ -9,7 +9,7 @@ import pytest
 from rest_framework.serializers import Serializer
 
 from prices.api.serializers import CandleSerializer, ChangeSerializer, QuoteSerializer
-from prices.domain.candles import Counted, Interval, of_tick
+from prices.domain.candles import Counted, Interval, ZonedCandle, of_tick
 from prices.domain.positions import Position
 from prices.domain.wire import CandleData, ChangeData, PriceData
 from streaming import candles
@@ -26,7 +26,7 @@ ONE = frozenset({"1m"})
 def candle(minute: int, seq: int, price: int = 100, interval: Interval = Interval.MINUTE) -> CandleUpdate:
     start = NOW + minute * MINUTE
     tick = Counted(at=start, source="a", price=Decimal(price), order=seq, seq=seq)
-    return CandleUpdate.of(of_tick(tick, interval, start), start + MINUTE)
+    return CandleUpdate.of(ZonedCandle.of(of_tick(tick, interval, start), dt.UTC))
 
 
 def log_of(*updates: CandleUpdate) -> CandleLog:
@@ -44,6 +44,11 @@ def sent(log: CandleLog, since: int | None) -> list[tuple[str, int, bool]]:
 
 def test_a_snapshot_has_the_live_candle_alone() -> None:
     assert sent(log_of(candle(0, 1), candle(1, 2, 101)), None) == [("01", 101, False)]
+
+
+def test_each_candle_has_the_seq_of_the_last_tick_in_it() -> None:
+    (closed, live) = log_of(candle(0, 1), candle(0, 4), candle(1, 5)).changed(["gold"], ONE, 1)["gold"]["1m"]
+    assert (closed.seq, live.seq) == (4, 5)
 
 
 def test_a_candle_closes_when_the_next_one_begins() -> None:

@@ -73,6 +73,8 @@ const LONGEST_RESTART = 5 * MINUTE;
  * @property {number} close
  * @property {number} ticks  How many prices it was made of.
  * @property {boolean} closed  True once it is final.
+ * @property {number|null} seq  That of the last publication with a price in it; null if none was streamed.
+ * @property {string} [date]  A `1d` candle's day in the server's time zone.
  */
 
 /** @typedef {{[metal in Metal]?: {[interval in Interval]?: Candle[]}}} Candles */
