@@ -85,10 +85,10 @@ class Inflater:
     def end(self) -> None:
         """Raise CorruptError if the message was broken off within a block."""
         try:
-            rest = self._inflater.decompress(_FLUSHED, 1)
+            rest = self._inflater.decompress(_FLUSHED)
             if not self._inflater.eof:
                 # An empty last block can only be one at the boundary of blocks.
-                rest += self._inflater.decompress(b"\x01" + _FLUSHED, 1)
+                rest += self._inflater.decompress(b"\x01" + _FLUSHED)
         except zlib.error as error:
             raise CorruptError(str(error)) from error
         if rest or self._inflater.unused_data or not self._inflater.eof:

@@ -56,13 +56,9 @@ class Head(NamedTuple):
     headers: Sequence[tuple[bytes, bytes]]
     length: int
 
-    def values(self, name: bytes) -> list[bytes]:
-        """The header's values, one for each of its lines."""
-        return [value for key, value in self.headers if key == name]
-
     @property
     def asks_for_websocket(self) -> bool:
-        return b"websocket" in _words(self.values(b"upgrade"))
+        return b"websocket" in _words([value for name, value in self.headers if name == b"upgrade"])
 
 
 class Accepted(NamedTuple):

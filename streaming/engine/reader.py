@@ -43,13 +43,15 @@ class Violation(NamedTuple):
 # A text message is a str, a binary one bytes. Pongs are checked and left out: any data is a sign of life.
 Event = str | bytes | Ping | CloseFrame | Violation
 
+_ENDS = (CloseFrame, Violation)
 _TOO_BIG = Violation(*Close.TOO_BIG.value)
+_NOT_UTF_8 = Violation(_INVALID_DATA, "a text that is not UTF-8")
 
 
 class Reader:
     """Reads messages of at most `most` bytes; with `inflates`, compressed ones too.
 
-    Between frames it holds no object of its own: there are a hundred thousand of it.
+    Between messages it holds no object of its own: there are a hundred thousand of it.
     """
 
     __slots__ = ("_message", "_most", "_rest", "_starts")
@@ -67,30 +69,30 @@ class Reader:
     def take(self, received: bytes) -> list[Event]:
         """Read what the client sent next; nothing follows a CloseFrame or Violation, and there is no way on from it.
 
-        A frame is checked when its header is complete, its content when its end has come.
+        A frame is checked when its header is complete, its content when its end has come. (This is one function: most
+        frames are short and whole, and a call costs as much as to read one.)
         """
         data: bytes | bytearray = received
         if self._rest is not None:
             self._rest += received
             data = self._rest
         events: list[Event] = []
+        event: Event | None
         at, size = 0, len(data)
         while size - at >= 2:
-            first, second = data[at], data[at + 1]
-            message = self._message
+            first, second, message = data[at], data[at + 1], self._message
             if second < _MASKED or first not in (self._starts if message is None else _CONTINUES):
-                return [*events, Violation(_PROTOCOL_ERROR, _breach(first, second, message is not None))]
-            length = second - _MASKED
-            start = at + 6
+                return [*events, _breach(first, second, message is not None)]
+            length, start = second - _MASKED, at + 6
             if length > 125:
-                start += 2 if length == 126 else 8
                 if first & _CONTROL:
                     return [*events, Violation(_PROTOCOL_ERROR, "a control frame of more than 125 bytes")]
+                start += 2 if length == 126 else 8
                 if size < start - 4:
                     break
                 length = int.from_bytes(data[at + 2 : start - 4], "big")
                 if length < (126 if start == at + 8 else 1 << 16) or length >> 63:
-                    return [*events, Violation(_PROTOCOL_ERROR, "a length that is not encoded in the fewest bytes")]
+                    return [*events, Violation(_PROTOCOL_ERROR, "a length of 64 bits, or not in the fewest bytes")]
             if not first & _CONTROL and length > (_room(first, self._most) if message is None else message.room):
                 return [*events, _TOO_BIG]
             end = start + length
@@ -101,19 +103,16 @@ class Reader:
                 key = int.from_bytes((data[start - 4 : start] * (length + 3 >> 2))[:length], "big")
                 payload = (int.from_bytes(data[start:end], "big") ^ key).to_bytes(length, "big")
             at = end
-            event: Event | None
             if first == _WHOLE_TEXT:
                 try:
                     event = payload.decode()
                 except UnicodeDecodeError:
-                    event = Violation(_INVALID_DATA, "a text that is not UTF-8")
-            elif first & _CONTROL:
-                event = _control(first & 0x0F, payload)
+                    event = _NOT_UTF_8
             else:
-                event = self._fragment(first, payload)
+                event = _control(first & 0x0F, payload) if first & _CONTROL else self._fragment(first, payload)
             if event is not None:
                 events.append(event)
-                if type(event) is Violation or type(event) is CloseFrame:
+                if isinstance(event, _ENDS):
                     return events
         if at == size:
             self._rest = None
@@ -135,7 +134,7 @@ class Reader:
         except CorruptError:
             return Violation(_INVALID_DATA, "a compressed message that cannot be inflated")
         except UnicodeDecodeError:
-            return Violation(_INVALID_DATA, "a text that is not UTF-8")
+            return _NOT_UTF_8
         if not first & FIN:
             return None
         self._message = None
@@ -185,7 +184,7 @@ def _control(opcode: int, payload: bytes) -> Ping | CloseFrame | Violation | Non
     if not payload:
         return CloseFrame(None, "")
     code = int.from_bytes(payload[:2], "big")
-    if len(payload) < 2 or not is_close_code(code):
+    if not is_close_code(code):  # nor is a single byte one
         return Violation(_PROTOCOL_ERROR, "a close frame without a code that may be in one")
     try:
         return CloseFrame(code, payload[2:].decode())
@@ -193,17 +192,15 @@ def _control(opcode: int, payload: bytes) -> Ping | CloseFrame | Violation | Non
         return Violation(_INVALID_DATA, "a close frame's reason that is not UTF-8")
 
 
-def _breach(first: int, second: int, is_inside: bool) -> str:
-    """The reason why no frame may begin with these two bytes."""
+def _breach(first: int, second: int, is_inside: bool) -> Violation:
+    """The violation of a frame that begins with these two bytes, within a message or not."""
     opcode = first & 0x0F
-    if second < _MASKED:
-        return "a frame that is not masked"
-    if opcode not in _OPCODES:
-        return f"a frame of the reserved opcode {opcode}"
-    if opcode & _CONTROL and not first & FIN:
-        return "a control frame in fragments"
-    if opcode == CONTINUATION and not is_inside:
-        return "a continuation of no message"
-    if opcode in (TEXT, BINARY) and is_inside:
-        return "a message that begins before the last one has ended"
-    return "a reserved bit that no extension allows here"
+    reasons = (
+        (second < _MASKED, "a frame that is not masked"),
+        (opcode not in _OPCODES, f"a frame of the reserved opcode {opcode}"),
+        (opcode & _CONTROL and not first & FIN, "a control frame in fragments"),
+        (opcode == CONTINUATION and not is_inside, "a continuation of no message"),
+        (opcode in (TEXT, BINARY) and is_inside, "a message that begins before the last one has ended"),
+        (True, "a reserved bit that no extension allows here"),
+    )
+    return Violation(_PROTOCOL_ERROR, next(reason for is_so, reason in reasons if is_so))

@@ -342,20 +342,20 @@ def test_9_1_offers_are_those_of_all_lines(offered: str | list[str], answered: t
 @pytest.mark.parametrize(
     "header",
     [
-        *(name + ": " + unit * 4000
+        *(name + ": a," + unit * 16_000
           for name in ("sec-websocket-extensions", "sec-websocket-protocol", "connection", "x")
           for unit in (" ", ",", ", ,", " ; ", "a;", "a =", '="', "a\t", "b, ")),
-        *("origin: http://" + unit * 4000 for unit in (":", "a:", ".", "[")),
-        *("host: " + unit * 4000 for unit in (":", "a:", "[:", "%")),
+        *("origin: http://" + unit * 16_000 for unit in (":", "a:", ".", "[")),
+        *("host: " + unit * 16_000 for unit in (":", "a:", "[:", "%")),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("end", ["", "("])
 def test_no_header_takes_long_to_judge(header: str, end: str) -> None:
     name, value = header.split(": ", 1)
-    began = time.perf_counter()
+    began = time.thread_time()
     with contextlib.suppress(RefusedError):
         accept(head_of(request(**{name.replace("-", "_"): value[: MOST_HEAD_BYTES - 500] + end})))
-    assert time.perf_counter() - began < 0.05
+    assert time.thread_time() - began < 0.05
 
 
 # --- 4.2.2 the server's answer ---------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from tests.support.raw_websocket import (
 
 MOST = 1000
 TAIL = b"\x00\x00\xff\xff"
+HELLO = b"hello to all who read this"
 
 
 def read(data: bytes, cuts: Iterable[int] = (), *, most: int = MOST, inflates: bool = True) -> list[Event]:
@@ -50,9 +51,9 @@ def read(data: bytes, cuts: Iterable[int] = (), *, most: int = MOST, inflates: b
     return events
 
 
-def deflated(data: bytes) -> bytes:
-    """The payload of a compressed message (RFC 7692, 7.2.1)."""
-    compressor = zlib.compressobj(wbits=-15)
+def deflated(data: bytes, before: bytes = b"") -> bytes:
+    """The payload of a compressed message (RFC 7692, 7.2.1), which may refer to data before."""
+    compressor = zlib.compressobj(wbits=-15, zdict=before)
     return (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
 
 
@@ -78,6 +79,7 @@ def code_of(events: Sequence[Event]) -> int | None:
         pytest.param(close_frame(4001, "ciao €".encode()), [CloseFrame(4001, "ciao €")], id="5.5.1: a close"),
         pytest.param(close_frame(1000) + frame(TEXT, b"x"), [CloseFrame(1000, "")], id="1.4: nothing after a close"),
         pytest.param(fragments(TEXT, [b"\xe2", b"", b"\x82", b"\xac"]), ["€"], id="5.4: a code point in fragments"),
+        pytest.param(fragments(TEXT, ["€".encode(), "κ".encode(), b"x"]), ["€κx"], id="5.4: code points as fragments"),
         pytest.param(fragments(BINARY, [b"", b"a", b"b", b""]), [b"ab"], id="5.4: fragments, some of them empty"),
         pytest.param(
             frame(TEXT, b"a", fin=False) + frame(PING, b"?") + frame(PONG) + frame(CONTINUATION, b"b"),
@@ -99,6 +101,12 @@ def code_of(events: Sequence[Event]) -> int | None:
             id="RFC 7692, 6: each message as the client likes",
         ),
         pytest.param(frame(TEXT, bytes.fromhex("0300") * 100 + b"\x00", rsv=RSV1), [""], id="many last blocks"),
+        pytest.param(frame(TEXT, b"\x01", rsv=RSV1), [""], id="RFC 7692, 7.2.1: a last block, empty, without its tail"),
+        pytest.param(
+            frame(TEXT, zlib.compress(HELLO, wbits=-15) + deflated(HELLO, HELLO), rsv=RSV1),
+            [2 * HELLO.decode()],
+            id="RFC 7692, 7.2.3.4: a last block, and one that refers to what is before it",
+        ),
         *[
             pytest.param(frame(BINARY, b"x" * length), [b"x" * length], id=f"5.2: {length} bytes")
             for length in (125, 126, 127, MOST)
@@ -165,6 +173,9 @@ BROKEN = [
     pytest.param(frame(TEXT, b"\xff" * 20, rsv=RSV1), 1007, id="7692, 7.2.2: no deflate stream"),
     pytest.param(frame(TEXT, deflated(b"hello hello")[:-3], rsv=RSV1), 1007, id="7692, 7.2.2: one broken off"),
     pytest.param(frame(TEXT, bytes.fromhex("f348cdc9c90700"), rsv=RSV1), 1007, id="7692, 7.2.1: no block after it"),
+    pytest.param(frame(TEXT, b"\x03", rsv=RSV1), 1007, id="7692, 7.2.1: a block that the tail itself ends"),
+    pytest.param(frame(TEXT, b"\x00\x04\x00\xfb\xff", rsv=RSV1), 1007, id="7692, 7.2.1: one that the tail fills"),
+    pytest.param(frame(TEXT, deflated(str([*range(500)]).encode())[:9], rsv=RSV1), 1007, id="7692, 7.2.1: broken"),
     pytest.param(frame(BINARY, b"", length=MOST + 1), 1009, id="10.4: too long, by its header"),
     pytest.param(frame(BINARY, b"", length=2**63 - 1), 1009, id="10.4: much too long"),
     pytest.param(frame(TEXT, b"x" * MOST, fin=False) + frame(CONTINUATION, length=1), 1009, id="10.4: by all headers"),
