@@ -164,6 +164,10 @@ class Checker:
         """Note a client that did not receive the newest publication."""
         self._violated("a lost publication", detail)
 
+    def ended(self, detail: str) -> None:
+        """Note a client that was refused, or whose connection ended though it read everything."""
+        self._violated("an end without a reason", detail)
+
     def _violated(self, kind: str, detail: str) -> None:
         self.violations[kind] += 1
         if len(self.described) < _SHOWN:

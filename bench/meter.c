@@ -14,7 +14,6 @@
  *   stall N            open N that say their first message and then never read, with small receive buffers
  *   wake               let those read
  *   storm IN-FLIGHT    close every reading client at once and open as many again; answers like `open`
- *   churn N            from now on, N times a second, a client chosen at random leaves and another comes
  *   mark               forget what was counted and logged
  *   report [FILE]      what was counted since `mark`; the log of updates goes to the file as `struct arrival`s
  *
@@ -96,10 +95,8 @@ static struct {
     uint64_t began, progress;
 } batch;
 
-static struct { double per_second; uint64_t next; } churn;
-
 static struct {
-    uint64_t updates, messages, bytes, compressed, closed, failed, came;
+    uint64_t updates, messages, bytes, compressed, closed, failed;
     uint64_t codes[5000];
     struct arrival *log;
     size_t size, capacity;
@@ -254,7 +251,6 @@ static void on_message(struct client *c, unsigned char *bytes, size_t size, int 
     }
     if (c->state == WAITING) {
         c->state = LIVE;
-        counted.came++;
         settle(1);
     }
 }
@@ -476,13 +472,6 @@ static void wake(void) {
     fflush(stdout);
 }
 
-static void one_leaves(void) {
-    struct client *c = clients[random() % client_count];
-    if (c->stalls || (c->state != LIVE && c->state != CLOSED)) return;
-    end(c);
-    if (!begin(c, 0)) counted.failed++;
-}
-
 static void mark(void) {
     struct arrival *log = counted.log;
     size_t capacity = counted.capacity;
@@ -501,10 +490,9 @@ static void report(const char *file) {
     }
     uint32_t open = 0;
     for (uint32_t i = 0; i < client_count; i++) open += clients[i]->state == LIVE;
-    printf("{\"open\":%u,\"updates\":%lu,\"messages\":%lu,\"compressed\":%lu,\"bytes\":%lu,\"came\":%lu,\"closed\":%lu,"
-           "\"failed\":%lu,\"codes\":{",
-           open, counted.updates, counted.messages, counted.compressed, counted.bytes, counted.came, counted.closed,
-           counted.failed);
+    printf("{\"open\":%u,\"updates\":%lu,\"messages\":%lu,\"compressed\":%lu,\"bytes\":%lu,\"closed\":%lu,\"failed\":%lu,"
+           "\"codes\":{",
+           open, counted.updates, counted.messages, counted.compressed, counted.bytes, counted.closed, counted.failed);
     const char *comma = "";
     for (int code = 0; code < 5000; code++) {
         if (!counted.codes[code]) continue;
@@ -527,11 +515,6 @@ static void obey(char *line) {
         storm(atoi(first));
     } else if (!strcmp(word, "wake")) {
         wake();
-    } else if (!strcmp(word, "churn")) {
-        churn.per_second = atof(first);
-        churn.next = now_ns();
-        printf("{}\n");
-        fflush(stdout);
     } else if (!strcmp(word, "mark")) {
         mark();
     } else if (!strcmp(word, "report")) {
@@ -633,7 +616,7 @@ int main(int argc, char **argv) {
         if (ready > 0)
             heard = now_ns();
         else if (!options.alone || now_ns() - heard > AWAKE_NS)
-            ready = epoll_wait(poller, events, 1024, churn.per_second ? 2 : batch.active ? 50 : -1);
+            ready = epoll_wait(poller, events, 1024, batch.active ? 50 : -1);
         for (int i = 0; i < ready; i++) {
             if (events[i].data.ptr) on_event(events[i].data.ptr);
             else commanded = 1;
@@ -641,9 +624,5 @@ int main(int argc, char **argv) {
         /* After the events: a command may close clients that these are about. */
         if (commanded) on_command();
         if (batch.active) advance_batch();
-        while (churn.per_second && now_ns() >= churn.next) {
-            one_leaves();
-            churn.next += 1e9 / churn.per_second;
-        }
     }
 }

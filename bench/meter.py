@@ -123,10 +123,6 @@ class Meter:
         """Close every reading client at once, and open as many again."""
         return self._opened([f"storm {share}" for share in self._shares(in_flight)])
 
-    def churn(self, per_second: float) -> None:
-        """From now on, let so many clients a second leave and as many come."""
-        self._to_all(f"churn {per_second / len(self._processes)}")
-
     def mark(self) -> None:
         """Count and log from here."""
         self._to_all("mark")

@@ -11,7 +11,7 @@ from bench import machine
 BEGIN, END = "<!-- results of make bench -->", "<!-- end of results -->"
 
 
-COLUMNS = ("Swarna", "Node `ws`", "uWebSockets", "C", "Channels on Daphne")
+COLUMNS = ("Swarna", "Node `ws`", "uWebSockets", "C floor", "Channels on Daphne")
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,10 +58,10 @@ def soak(bench: Bench, minutes: float) -> bool:
 async def _soak(bench: Bench, server: Server, checker: Checker, seconds: int) -> None:
     publishing = server.publishing(1000, seconds)
     crowd = Crowd(server.port, checker)
-    kinds = itertools.cycle(itertools.product(_WANTED, _TRANSPORTS.values()))
+    kinds = itertools.cycle(itertools.product(_WANTED, _TRANSPORTS.items()))
     viewers = [
-        Viewer(crowd, transport, frozenset(metals), random.Random(number))  # noqa: S311
-        for number, (metals, transport) in zip(range(bench.of(2000, 200)), kinds, strict=False)
+        Viewer(crowd, name, transport, frozenset(metals), random.Random(number))  # noqa: S311
+        for number, (metals, (name, transport)) in zip(range(bench.of(2000, 200)), kinds, strict=False)
     ]
     async with asyncio.TaskGroup() as group:
         lives = [group.create_task(viewer.live()) for viewer in viewers]
@@ -76,7 +76,7 @@ async def _soak(bench: Bench, server: Server, checker: Checker, seconds: int) ->
             await asyncio.sleep(0.1)
         for viewer in viewers:
             if _seq(viewer) < newest:
-                checker.lost(f"{_seq(viewer)} of {newest}, by {viewer.transport}")
+                checker.lost(f"{_seq(viewer)} of {newest}, by {viewer.name}")
         for life in lives:
             life.cancel()
     print(f"clients, in {seconds} s: {dict(crowd.counts)}")

@@ -23,7 +23,7 @@ _EVERY_METAL: Final = frozenset(METALS)
 _TAKEN_IN: Final = 4096
 _STAY: Final = (5.0, 75.0)  # seconds: of 2,000 clients, 50 leave a second
 _AWAY: Final = (0.0, 10.0)
-# Seconds without reading, now and then. The longest is more than WS_TIMEOUT: the server drops the client.
+# Seconds without reading, now and then. The longest is more than WS_TIMEOUT, 30 s: the server drops the client.
 _STALLS: Final = (3.0, 10.0, 45.0)
 _STALL_CHANCE: Final = 1 / 200  # at each update
 _TAIL: Final = b"\x00\x00\xff\xff"
@@ -198,10 +198,12 @@ class Viewer:
     """One client; `chance` decides when it leaves and stalls, and whether it resumes."""
 
     crowd: Crowd
+    name: str  # of the transport
     transport: Open
     metals: frozenset[str]
     chance: random.Random
     position: Position | None = None
+    is_deaf: bool = False  # whether it has not read for so long that the server drops it
 
     async def live(self) -> None:
         """Come and go, without an end."""
@@ -210,13 +212,15 @@ class Viewer:
             if self.position and self.chance.random() < 0.3:
                 self.position = None  # another client takes its place
             self.crowd.counts["resumed" if self.position else "came"] += 1
+            self.is_deaf = False
             try:
                 await self._watch()
                 self.crowd.counts["left"] += 1
-            except (ConnectionError, asyncio.IncompleteReadError):
-                self.crowd.counts["dropped"] += 1
-            except EndedError as ended:
-                self.crowd.counts[str(ended)] += 1
+            except (ConnectionError, asyncio.IncompleteReadError, EndedError) as error:
+                if self.is_deaf:
+                    self.crowd.counts["dropped"] += 1
+                else:
+                    self.crowd.checker.ended(f"{self.name}: {error!r}")
 
     async def _watch(self) -> None:
         """Receive updates until it is time to leave."""
@@ -242,4 +246,6 @@ class Viewer:
                     return
                 if self.chance.random() < _STALL_CHANCE:
                     self.crowd.counts["stalled"] += 1
-                    await asyncio.sleep(self.chance.choice(_STALLS))
+                    seconds = self.chance.choice(_STALLS)
+                    self.is_deaf = seconds == max(_STALLS)
+                    await asyncio.sleep(seconds)

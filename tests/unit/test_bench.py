@@ -192,20 +192,6 @@ async def test_stalled_clients_read_only_once_they_are_woken(publishing: Serve) 
 
 
 @needs_compiler
-async def test_with_churn_clients_leave_and_as_many_come(publishing: Serve) -> None:
-    async with publishing() as (_, meter):
-        await asyncio.to_thread(meter.open, 5, in_flight=5)
-        meter.mark()
-        meter.churn(100)
-        while (counted := meter.report())["came"] < 20:
-            await asyncio.sleep(0.02)
-        meter.churn(0)
-        await settled(meter)
-        assert meter.report()["open"] == 5
-        assert counted["failed"] == 0
-
-
-@needs_compiler
 async def test_pings_are_answered(publishing: Serve) -> None:
     async with publishing() as (publisher, meter):
         await asyncio.to_thread(meter.open, 1, in_flight=1)

@@ -247,7 +247,27 @@ async def test_a_viewer_is_checked_for_all_metals_until_its_subscription_is_take
         yield update(6, move(6))
         yield update(7, move(7))
 
-    viewer = Viewer(crowd, stream, GOLD, Random(1), Position("abc", 5))
+    viewer = Viewer(crowd, "stream", stream, GOLD, Random(1), Position("abc", 5))
     await viewer._watch()
     assert viewer.position == ("abc", 7)
     assert dict(crowd.checker.violations) == {"other metals": 1}
+
+
+async def test_a_client_that_reads_everything_is_not_to_be_cut_off() -> None:
+    crowd = Crowd(0, Checker())
+    crowd.staying.set()
+    ends = asyncio.Event()
+
+    async def cut_off(port: int, metals: frozenset[str], position: Position | None) -> AsyncIterator[Update | None]:
+        if crowd.checker.violations:
+            ends.set()
+            await asyncio.Event().wait()
+        yield None
+        raise ConnectionResetError
+
+    life = asyncio.create_task(Viewer(crowd, "stream", cut_off, GOLD, Random(1)).live())
+    async with asyncio.timeout(5):
+        await ends.wait()
+    life.cancel()
+    assert dict(crowd.checker.violations) == {"an end without a reason": 1}
+    assert crowd.checker.described == ["an end without a reason: stream: ConnectionResetError()"]
