@@ -8,11 +8,13 @@ import asyncio
 import functools
 from collections.abc import Callable
 from time import monotonic
+from typing import cast
 
 from prices.domain.positions import Position
+from streaming.cohorts import Cohort, Cohorts
 from streaming.engine.frames import Frame
 from streaming.engine.reasons import CloseReason
-from streaming.engine.sinks import Sink
+from streaming.engine.sinks import DirectSink, Sink
 from streaming.metrics import Traffic, Transport
 from streaming.protocol import EVERY_METAL
 from streaming.publication_log import PublicationLog, Update
@@ -29,9 +31,11 @@ class Connection:
 
     __slots__ = (
         "_answers",
+        "_cohort",
         "_due",
         "_epoch",
         "_interval",
+        "_joined",
         "_log",
         "_not_before",
         "_on_restart",
@@ -59,6 +63,9 @@ class Connection:
         transport: Transport,
     ) -> None:
         self.transport = transport
+        # The cohort of which it is a member, while it is in step; and how often that had been sent to before.
+        self._cohort: Cohort[Connection] | None = None
+        self._joined = 0
         self.metals = EVERY_METAL
         # Intervals whose candles it wants too.
         self.candles: frozenset[str] = frozenset()
@@ -104,6 +111,7 @@ class Connection:
         `epoch` is not the log's (None counts as the log's). An interval stays until another one is given; 0 ends it. So
         do the intervals of candles; an empty set ends them.
         """
+        self.step_out()
         log = self._log
         if log.epoch and epoch not in (None, log.epoch):
             since = None
@@ -132,6 +140,7 @@ class Connection:
 
     def unsubscribe(self, metals: frozenset[str]) -> None:
         """Remove metals; before any `subscribe`, from all."""
+        self.step_out()
         self.metals = _same(self.metals - metals)
 
     @property
@@ -141,6 +150,7 @@ class Connection:
 
     def answer(self, message: bytes) -> None:
         """Queue the answer to a message of the client. Answers go out in order, before prices."""
+        self.step_out()
         self._answers += (Frame(message),)
         self.flush()
 
@@ -177,12 +187,14 @@ class Connection:
 
     def beat(self, heartbeat: Frame) -> None:
         """Write a heartbeat to a client that is writable. To updates, intervals and `since` it is nothing."""
+        self.step_out()
         self._traffic.bytes += self._sink.write(heartbeat)
         self._traffic.messages += 1
         self.sent_at = monotonic()
 
     def write(self, message: bytes) -> None:
         """Write a message at once, ahead of all that waits."""
+        self.step_out()
         self._sink.write(Frame(message))
 
     def restart(self) -> None:
@@ -201,12 +213,14 @@ class Connection:
 
     def close(self) -> None:
         """Send nothing more."""
+        self.step_out()
         if self._timer is not None:
             self._timer.cancel()
         self._sink.stop()
 
     def begin_epoch(self, epoch: str) -> None:
         """Void a position of another epoch than this one, which the log is about to begin."""
+        self.step_out()
         if self._log.epoch or self._epoch not in (None, epoch):
             self.since = None
 
@@ -218,6 +232,45 @@ class Connection:
         """Take the client to know the status, and which of its prices are stale: only what changes is news to it."""
         self._status = self._log.status
         self._renew = False
+
+    # --- in step ----------------------------------------------------------------------------------------------------
+
+    def step_in(self, cohorts: "Cohorts[Connection]") -> bool:
+        """Become a member of its cohort, if it has seen all that the cohorts have, and nothing waits for it."""
+        has_seen_all = self.since == cohorts.since is not None and self._status is cohorts.status and not self._renew
+        if not has_seen_all or self._answers or self._interval:
+            return False
+        sink = self._sink
+        send = sink.direct
+        if send is None:
+            return False
+        self._cohort = cohort = cohorts.cohort(self.metals, self.candles, cast(DirectSink, sink).encoding)
+        self._joined = cohort.sendings
+        cohort.members[self] = send
+        return True
+
+    def step_out(self) -> None:
+        """Go on by itself from where its cohort is. Harmless for a connection that is in none."""
+        cohort, self._cohort = self._cohort, None
+        if cohort is None:
+            return
+        del cohort.members[self]
+        cohort.apart[self] = None
+        self.since, self._status, self._renew = cohort.since, cohort.status, cohort.renew
+        if cohort.sendings > self._joined:
+            self.sent_at = cohort.sent_at
+        if cohort.newest_update > self._joined:
+            self.sent_position = cohort.sent_position
+
+    @property
+    def last_sent_at(self) -> float:
+        """When it was last sent anything, by itself or with its cohort; kept only with a heartbeat."""
+        cohort = self._cohort
+        return cohort.sent_at if cohort is not None and cohort.sendings > self._joined else self.sent_at
+
+    def fall_behind(self, data: bytes, sent: int) -> None:
+        self.step_out()
+        cast(DirectSink, self._sink).keep(data, sent)
 
     def _update(self) -> Update | None:
         """The update that is due, if there is news. The next one waits for the next broadcast."""

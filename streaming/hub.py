@@ -12,6 +12,7 @@ from infra.clock import Reading
 from prices.domain.calendar import Calendar
 from prices.domain.positions import Position
 from streaming import protocol
+from streaming.cohorts import Cohorts
 from streaming.connection import Connection
 from streaming.engine.frames import Frame
 from streaming.engine.reasons import CloseReason, RejectReason
@@ -52,9 +53,8 @@ class Hub:
         self.feed = feed
         self.log = feed.log
         self.metrics = feed.metrics
-        # An ordered set. In the order of their arrival connections also lie in memory, which makes a broadcast quicker.
-        self.connections: dict[Connection, None] = {}
         self._traffic = Traffic(feed.metrics)
+        self.connections = Cohorts[Connection](self.log, self._traffic)
         self._on_restart = self._restart  # one bound method for all connections
         self._freshness = Freshness(calendar)
         self._heartbeats = TimerWheel[Connection](_BEAT_EVERY)
@@ -97,7 +97,7 @@ class Hub:
                 self._max_connections,
             )
             return False
-        self.connections[connection] = None
+        self.connections.apart[connection] = None
         self.metrics.accepted(connection.transport)
         if self._tasks:
             connection.flush()
@@ -107,15 +107,17 @@ class Hub:
 
     def leave(self, connection: Connection, reason: CloseReason) -> None:
         """Forget a connection. Harmless for one that never joined, or has left."""
-        if connection in self.connections:
-            del self.connections[connection]
+        connection.step_out()
+        if connection in self.connections.apart:
+            del self.connections.apart[connection]
             self._heartbeats.discard(connection)
             self.metrics.closed(reason, connection.transport)
         connection.close()
 
     def set_heartbeat(self, connection: Connection, ms: int) -> None:
         """Send a client a heartbeat whenever it was sent nothing for so many milliseconds; 0 ends that."""
-        if connection in self.connections:
+        connection.step_out()
+        if connection in self.connections.apart:
             connection.heartbeat_ms = ms
             connection.sent_at = now = time.monotonic()
             if ms:
@@ -150,7 +152,7 @@ class Hub:
     def drain(self) -> None:
         """Send all clients away, each to come back after a time of its own, and admit no more: this process ends."""
         self._is_draining = True
-        for connection in tuple(self.connections):
+        for connection in self.connections:
             connection.restart()
 
     async def stop(self) -> None:
@@ -191,9 +193,11 @@ class Hub:
 
     def _renew(self, metals: frozenset[str]) -> None:
         """Have connections that show one of these metals sent the state, even without a new quote."""
-        for connection in self.connections if metals else ():
-            if connection.metals & metals:
-                connection.renew()
+        if metals:
+            self.connections.renew(metals)
+            for connection in self.connections.apart:
+                if connection.metals & metals:
+                    connection.renew()
 
     # --- heartbeats ---------------------------------------------------------------------------------------------------
 
@@ -211,7 +215,7 @@ class Hub:
         silent: list[Connection] = []
         for connection in self._heartbeats.due(now):
             seconds = connection.heartbeat_ms / 1000
-            due_at = connection.sent_at + seconds
+            due_at = connection.last_sent_at + seconds
             if due_at <= now:
                 is_writable = connection.is_writable
                 due_at = now + (seconds if is_writable else _BEAT_AGAIN_AFTER)
@@ -220,6 +224,7 @@ class Hub:
             self._heartbeats.set(connection, due_at)
         frames: dict[Position | None, Frame] = {}
         for connection in silent:
+            connection.step_out()
             position = connection.sent_position
             if position not in frames:
                 timestamp = formats.time(self.now())
@@ -243,7 +248,9 @@ class Hub:
         began = time.monotonic()
         skipped = 0
         with outlived(self.metrics, "a broadcast"):
-            for connection in tuple(self.connections):
+            apart = self.connections.gather()
+            self.connections.push()
+            for connection in apart:
                 skipped += not connection.push()
         if not self._traffic.messages and not skipped:
             return

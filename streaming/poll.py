@@ -135,6 +135,8 @@ class PollAnswers:
 class _Poll:
     """One client, as the sink of its connection: the first message that is written makes its answer."""
 
+    direct = None
+
     def __init__(self, hub: Hub, answers: PollAnswers, rules: Rules) -> None:
         self.writable = True
         self.dropped = ""

@@ -4,7 +4,7 @@ import socket
 from typing import Any
 
 from streaming.engine.asgi import Run
-from streaming.engine.frames import Frame
+from streaming.engine.frames import EVENTS, Frame
 from streaming.engine.sinks import Listener
 from streaming.engine.transport import Transport
 
@@ -28,6 +28,8 @@ class EventConnection(Transport):
             # No client answers an event, but its machine does.
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self.sockets.timeout * 1000))
         self.put(head)
+
+    encoding = EVENTS
 
     def write(self, frame: Frame) -> int:
         self.put(frame.event)

@@ -3,7 +3,7 @@
 As a frame (RFC 6455, 5), as a compressed one (RFC 7692, 7), or as a Server-Sent Event.
 """
 
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from streaming import sse
 from streaming.engine.compression import deflated
@@ -74,3 +74,26 @@ class Frame:
                 deflated(self.payload, window_bits), self.opcode, compressed=True
             )
         return frame
+
+
+class Encoding(NamedTuple):
+    """A way to send messages: the same bytes for all connections that have it.
+
+    Messages of `threshold` bytes and more are compressed for a window of `2 ** window_bits` bytes, where that is not 0.
+    """
+
+    window_bits: int = 0
+    threshold: int = 0
+    is_event: bool = False
+
+    def of(self, frame: Frame) -> bytes:
+        """The bytes of a message."""
+        if self.is_event:
+            return frame.event
+        if self.window_bits and len(frame.payload) >= self.threshold:
+            return frame.deflated(self.window_bits)
+        return frame.plain
+
+
+PLAIN: Final = Encoding()
+EVENTS: Final = Encoding(is_event=True)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
-from streaming.engine.frames import Frame
+from streaming.engine.frames import Encoding, Frame
 from streaming.engine.reasons import CloseReason
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,10 @@ class Sink(Protocol):
     dropped: str
     listener: Listener | None
 
+    @property
+    def direct(self) -> Callable[[bytes], int] | None:
+        """The `send` of a `DirectSink`'s socket while nothing waits in the sink; else, and for other sinks, None."""
+
     def write(self, frame: Frame) -> int:
         """Send a message, after those before it. Returns its size on the wire, in bytes."""
 
@@ -48,11 +52,22 @@ class Sink(Protocol):
         """Call the listener no more, and send nothing that still waits."""
 
 
+class DirectSink(Sink, Protocol):
+    """A sink whose socket may be sent to past `write`: bytes that many clients share, encoded as by `encoding`."""
+
+    encoding: Encoding
+
+    def keep(self, data: bytes, sent: int) -> None:
+        """Send the rest of data that `direct` took only so many bytes of: 0 where it raised OSError."""
+
+
 class SendSink:
     """A sink on ASGI's `send`, which returns when the server has taken the message.
 
     `give_up` is awaited after a defect in sending: better no connection than a silent one.
     """
+
+    direct = None
 
     def __init__(self, send: Callable[[str], Awaitable[None]], give_up: Callable[[], Awaitable[None]]) -> None:
         self.writable = True
@@ -97,6 +112,8 @@ class EventSink:
 
     `stop` ends the answer, after what was written before it. `failed` is called after a defect in sending.
     """
+
+    direct = None
 
     def __init__(self, send: Callable[[dict[str, Any]], Awaitable[None]], failed: Callable[[], object]) -> None:
         self.writable = False

@@ -230,6 +230,16 @@ class Transport:
 
     write_ready = flush
 
+    @property
+    def direct(self) -> Callable[[bytes], int] | None:
+        """The socket's `send`, while nothing waits to be sent and more may be; else None."""
+        return self.socket.send if not self._unsent and not self.disconnecting else None
+
+    def keep(self, data: bytes, sent: int) -> None:
+        """Send the rest of data of which the socket took only so many bytes."""
+        if not self.disconnecting:
+            self._keep(data + self._unsent, sent)
+
     def _keep(self, unsent: bytes | bytearray, sent: int) -> None:
         """Keep data that the kernel did not take, until it does."""
         if isinstance(unsent, bytes):

@@ -4,12 +4,14 @@ import asyncio
 import enum
 import logging
 import time
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from streaming.engine import handshake
 from streaming.engine.asgi import Message, Run, Runs
 from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
-from streaming.engine.frames import BINARY, CLOSE, PING, PONG, Frame, framed, is_close_code
+from streaming.engine.frames import BINARY, CLOSE, PING, PLAIN, PONG, Encoding, Frame, framed, is_close_code
 from streaming.engine.handshake import Accepted
 from streaming.engine.reader import CloseFrame, Ping, Reader, Violation
 from streaming.engine.reasons import CloseReason, RejectReason
@@ -51,8 +53,8 @@ class WebSocket(Transport):
         "_reader",
         "_run",
         "_state",
-        "_window_bits",
         "dropped",
+        "encoding",
         "listener",
     )
 
@@ -66,8 +68,7 @@ class WebSocket(Transport):
         self._handshake: Accepted | None = accepted  # until the application has accepted it too
         self._early = early
         self._reader: Reader | None = None
-        # The client's window for compressed messages, as a power of two; 0 without compression.
-        self._window_bits = 0
+        self.encoding = PLAIN
         self._all_taken: asyncio.Future[None] | None = None
         self._closing: asyncio.TimerHandle | None = None
         self._closed: tuple[str, int, str] | None = None  # the side that closed, its code and its reason
@@ -177,7 +178,8 @@ class WebSocket(Transport):
             logger.error("the application chose a subprotocol that was not offered: %s", subprotocol)
             subprotocol = None
         self.put(handshake.switching_protocols(accepted, subprotocol))
-        self._window_bits = accepted.window_bits
+        if accepted.window_bits:
+            self.encoding = _compressed(accepted.window_bits, self.sockets.limits.compression_threshold)
         self._reader = Reader(self.sockets.limits.max_message_bytes, inflates=accepted.window_bits > 0)
         self._state = State.OPEN
         self._debug("WebSocket connection of %s: opened")
@@ -189,12 +191,13 @@ class WebSocket(Transport):
         """Send a message to an open connection. Returns its size on the wire, in bytes."""
         if self._state is not State.OPEN:
             return 0
-        if self._window_bits and len(frame.payload) >= self.sockets.limits.compression_threshold:
-            data = frame.deflated(self._window_bits)
-        else:
-            data = frame.plain
+        data = self.encoding.of(frame)
         self.put(data)
         return len(data)
+
+    @property
+    def direct(self) -> Callable[[bytes], int] | None:
+        return super().direct if self._state is State.OPEN else None
 
     def stop(self) -> None:
         self.listener = None
@@ -299,6 +302,12 @@ class WebSocket(Transport):
 
     def _debug_error(self, message: str, code: int, kind: str) -> None:
         self._debug("WebSocket connection error of %s: error=%r code=%d type=%s", message, code, kind)
+
+
+@lru_cache
+def _compressed(window_bits: int, threshold: int) -> Encoding:
+    """One object for all connections with this window."""
+    return Encoding(window_bits, threshold)
 
 
 def close_frame(code: int | None, reason: str) -> bytes:

@@ -8,7 +8,7 @@ import datetime as dt
 import inspect
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -23,7 +23,8 @@ from prices.domain.positions import Position
 from prices.domain.quotes import Change, DayFigures, Metal, PriceKind, Publication, PublishedQuote
 from prices.publishing.snapshot import Snapshot
 from streaming import publish
-from streaming.engine.frames import Frame
+from streaming.connection import Connection
+from streaming.engine.frames import PLAIN, Frame
 from streaming.engine.sinks import Listener
 from streaming.feed import PriceFeed
 from streaming.hub import Hub
@@ -38,7 +39,9 @@ GOLD, SILVER = frozenset({"gold"}), frozenset({"silver"})
 
 
 class Sink:
-    """The messages of one client, which takes none while it is `paused`."""
+    """The messages of one client, which takes none while it is `paused`. Its socket can be sent to directly."""
+
+    encoding = PLAIN
 
     def __init__(self) -> None:
         self.writable = True
@@ -47,23 +50,45 @@ class Sink:
         self.paused = False
         self.updates: list[dict[str, Any]] = []
         self.heartbeats: list[dict[str, Any]] = []
+        # Since when it wants each metal, as a `seq`; and that at each update.
+        self.began: dict[str, int] = {}
+        self.began_then: list[dict[str, int]] = []
         # What the client had seen before each update: the last one, or what it said itself.
         self.seen_before: list[int] = []
         self.seen = 0
 
     def write(self, frame: Frame) -> int:
-        message = json.loads(frame.payload)
+        self.receive(frame.payload)
+        self.writable = not self.paused
+        return len(frame.plain)
+
+    @property
+    def direct(self) -> Callable[[bytes], int] | None:
+        return self.send if self.writable else None
+
+    def send(self, data: bytes) -> int:
+        """Take all but a byte while paused."""
+        assert self.writable, "sent past what waits"
+        for payload in payloads_of(data):
+            self.receive(payload)
+        return len(data) - self.paused
+
+    def keep(self, data: bytes, sent: int) -> None:
+        assert (sent, self.paused) == (len(data) - 1, True)
+        self.writable = False
+
+    def receive(self, payload: bytes) -> None:
+        message = json.loads(payload)
         if message["type"] == "priceUpdate":
             self.updates.append(message)
             self.seen_before.append(self.seen)
+            self.began_then.append(self.began)
             self.seen = message["seq"]
         elif message["type"] == "heartbeat":
             assert self.writable, "a heartbeat before what waits"
             newest = self.updates[-1] if self.updates else {}
             assert (message.get("epoch"), message.get("seq")) == (newest.get("epoch"), newest.get("seq"))
             self.heartbeats.append(message)
-        self.writable = not self.paused
-        return len(frame.plain)
 
     def stop(self) -> None:
         self.listener = None
@@ -74,17 +99,29 @@ class Sink:
             self.listener.flush()
 
 
+def payloads_of(data: bytes) -> Iterator[bytes]:
+    """The payloads of frames that were sent together."""
+    while data:
+        start, length = 2, data[1]
+        if length > 125:
+            start = 4 if length == 126 else 10
+            length = int.from_bytes(data[2:start], "big")
+        yield data[start : start + length]
+        data = data[start + length :]
+
+
 class Client:
     """A client, and the moves that the database holds of its metals since it was first sent them."""
 
-    def __init__(self, world: "World", since: int | None = None) -> None:
+    def __init__(self, world: "World", since: int | None = None, heartbeat_ms: int = 0) -> None:
         self.world = world
         self.sink = Sink()
-        self.connection = world.hub.connection(self.sink)
-        world.hub.connections[self.connection] = None
-        self.connection.flush()
-        self.given_up: list[tuple[str, int]] = []
         self.began = dict.fromkeys(EVERY_METAL, world.hub.log.seq if since is None else since)
+        self.connection: Connection = world.hub.connection(self.sink)
+        world.hub.connections.apart[self.connection] = None
+        self.connection.flush()
+        world.hub.set_heartbeat(self.connection, heartbeat_ms)
+        self.given_up: list[tuple[str, int]] = []
         if since is not None:
             self.subscribe(EVERY_METAL, since)
 
@@ -104,6 +141,15 @@ class Client:
         self.given_up = [move for move in sent if move[0] in metals or move in self.given_up]
         self.began = {metal: began for metal, began in self.began.items() if metal not in metals}
 
+    @property
+    def began(self) -> dict[str, int]:
+        """Since when it wants each of its metals."""
+        return self.sink.began
+
+    @began.setter
+    def began(self, began: dict[str, int]) -> None:
+        self.sink.began = began
+
     def interval_ends(self) -> None:
         self.connection._not_before = float("-inf")
         self.connection.push()
@@ -122,14 +168,14 @@ class Client:
     def merged(self) -> list[tuple[int, int]]:
         """The publications that each update counts, its newest included, and those with its metals that it holds."""
         counted = []
-        for update, seen in zip(self.sink.updates, self.sink.seen_before, strict=True):
+        for update, seen, began in zip(self.sink.updates, self.sink.seen_before, self.sink.began_then, strict=True):
             if update["snapshot"]:
                 assert "conflated" not in update
                 continue
             held = [
                 publication
                 for publication in self.world.publications[seen : update["seq"]]
-                if any(each.quote.metal.value in update["data"] for each in publication.quotes)
+                if any(publication.seq > began.get(each.quote.metal, publication.seq) for each in publication.quotes)
             ]
             counted.append((update.get("conflated", 0) + 1, len(held)))
         return counted
@@ -290,13 +336,14 @@ STEPS: dict[str, Callable[[World, list[Client]], Any]] = {
     "all is renewed": lambda world, _: world.hub._renew(EVERY_METAL),
     "the slow one stops": lambda _, clients: setattr(clients[1].sink, "paused", True),
     "the slow one drains": lambda _, clients: clients[1].sink.drain(),
+    "the first is answered": lambda _, clients: clients[0].connection.answer(b'{"type": "pong"}'),
     "a silence": lambda world, _: world.silence(),
     "an interval ends": lambda _, clients: clients[2].interval_ends(),
     "the slow one adds silver": lambda _, clients: clients[1].subscribe(SILVER),
     "the one with an interval adds silver": lambda _, clients: clients[2].subscribe(SILVER),
     "the slow one gives silver up": lambda _, clients: clients[1].unsubscribe(SILVER),
-    "another comes": lambda world, clients: clients.append(Client(world)),
-    "one comes back": lambda world, clients: clients.append(Client(world, since=clients[0].seen)),
+    "another comes": lambda world, clients: clients.append(Client(world, heartbeat_ms=15_000)),
+    "one comes back": lambda world, clients: clients.append(Client(world, clients[0].seen, 15_000)),
     "redis loses a publication": lambda world, _: world.write("gold"),
     "redis loses many": lambda world, _: [world.write("gold", "silver") for _ in range(5)],
 }
@@ -311,11 +358,11 @@ def test_each_client_gets_each_move_of_its_metals_once_and_in_order(steps: list[
 async def follow(steps: list[str]) -> None:
     world = World()
     await world.begin()
-    clients = [Client(world) for _ in range(3)]
+    clients = [Client(world, heartbeat_ms=15_000) for _ in range(3)]
     clients[1].subscribe(GOLD)
     clients[2].subscribe(GOLD, interval_ms=3_600_000)
-    for client in clients[1:]:
-        world.hub.set_heartbeat(client.connection, 15_000)
+    for _ in range(2):
+        world.round()  # after the second, those that can be are in step
     for step in steps:
         if inspect.isawaitable(awaitable := STEPS[step](world, clients)):
             await awaitable
@@ -331,3 +378,7 @@ async def follow(steps: list[str]) -> None:
         shown = client.sink.updates[-1]["data"]
         for metal in client.connection.metals & shown.keys():
             assert shown[metal]["stale"] == (metal in world.hub.log.stale)
+    world.round()
+    sent = [len(client.sink.updates) for client in clients]
+    world.round()
+    assert [len(client.sink.updates) for client in clients] == sent, "an update without news"

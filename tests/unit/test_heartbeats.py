@@ -30,7 +30,7 @@ def listener(world: World, ms: int = MS, metals: frozenset[str] = GOLD | SILVER)
 
 def silence(world: World, client: Client, seconds: float) -> None:
     """The client has been sent nothing for so long."""
-    world.hub._beat(client.connection.sent_at + seconds)
+    world.hub._beat(client.connection.last_sent_at + seconds)
 
 
 async def test_a_client_that_was_sent_nothing_for_so_long_gets_one_with_its_position(world: World) -> None:
@@ -59,9 +59,10 @@ async def test_whatever_is_sent_puts_it_off(world: World) -> None:
     client.connection.sent_at = began - SOON  # a silence, which ends now
     await world.publish("gold")
     world.round()
-    assert client.connection.sent_at >= began
+    assert client.connection.last_sent_at >= began
     world.hub._beat(began + 1)
     assert client.sink.heartbeats == []
+    client.connection.step_out()
     client.connection.sent_at -= SOON
     client.connection.answer(b'{"type": "pong"}')
     assert client.connection.sent_at >= began
@@ -73,6 +74,7 @@ async def test_its_position_is_that_of_the_last_update_that_was_sent_and_never_a
     world.round()
     await world.publish("gold")
     world.round()
+    client.connection.step_out()
     assert (client.connection.since, world.hub.log.seq) == (3, 3)
     silence(world, client, LATE)
     assert client.sink.heartbeats[0]["seq"] == 2
