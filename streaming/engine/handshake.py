@@ -31,8 +31,6 @@ _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 _PARAMETER = rf'[ \t]*+;[ \t]*+{_TOKEN}(?:[ \t]*+=[ \t]*+(?:{_TOKEN}|"{_TOKEN}"))?+'
 _EXTENSION = rf"[ \t]*+(?:{_TOKEN}(?:{_PARAMETER})*+[ \t]*+)?+"
 _EXTENSIONS = re.compile(rf"{_EXTENSION}(?:,{_EXTENSION})*+".encode())
-# The same object for the same name: an application keeps them for as long as a connection lasts.
-_lower = lru_cache(maxsize=256)(bytes.lower)
 # As RFC 9110 names them; older Pythons do not.
 _TITLES = {413: "Content Too Large", 414: "URI Too Long"}
 
@@ -111,10 +109,10 @@ def parse_head(data: bytes) -> Head | None:
         raise RefusedError(431, f"Send {MOST_HEADERS} headers at most")
     headers = []
     for number, line in enumerate(lines, 1):
-        header = _HEADER.fullmatch(line)
+        header = _short_header(line) if len(line) <= _MOST_CACHED_BYTES else _header(line)
         if header is None:
             raise RefusedError(400, f"Send header {number} as a line of name: value, without control characters")
-        headers.append((_lower(header[1]), header[2].strip(b" \t")))
+        headers.append(header)
     return Head(method, target, version, headers, end + 4)
 
 
@@ -172,15 +170,15 @@ def accept(head: Head) -> Accepted:
     origins = values[b"origin"]
     if len(origins) > 1 or not all(map(_ORIGIN.fullmatch, origins)):
         raise RefusedError(400, "Send one Origin at most, such as https://host:port")
+    # An application may take an underscore for a hyphen, and so for a proxy's header.
+    headers = [header for header in head.headers if b"_" not in header[0]]
+    if host is not None:
+        headers = [(name, host if name == b"host" else value) for name, value in headers]
     return Accepted(
         keys[0],
         path,
         query,
-        [
-            (name, host if host is not None and name == b"host" else value)
-            for name, value in head.headers
-            if b"_" not in name  # which an application may take for a hyphen, and so for a proxy's header
-        ],
+        headers,
         _subprotocols(values[b"sec-websocket-protocol"]),
         *_agreement(b",".join(values[b"sec-websocket-extensions"])),
     )

@@ -62,10 +62,6 @@ class Reader:
         self._message: _Message | None = None  # whose last fragment has not come
         self._rest: bytearray | None = None  # of a frame whose end has not come
 
-    @property
-    def is_between_frames(self) -> bool:
-        return self._rest is None
-
     def take(self, received: bytes) -> list[Event]:
         """Read what the client sent next; nothing follows a CloseFrame or Violation, and there is no way on from it.
 

@@ -214,24 +214,14 @@ def test_a_reason_fits_in_a_close_frame_and_the_one_for_size_is_of_the_contract(
 # --- what it costs ---------------------------------------------------------------------------------------------------
 
 
-def test_a_reader_between_frames_holds_nothing() -> None:
+def test_a_reader_between_messages_holds_nothing() -> None:
     reader = Reader(MOST, inflates=True)
     sent = frame(TEXT, b"x" * 300) + fragments(TEXT, [deflated(b"y" * 300), b""], rsv=RSV1)
     for begin in range(len(sent)):
         reader.take(sent[begin : begin + 1])
-    assert reader.is_between_frames
     assert not hasattr(reader, "__dict__")
     fresh = Reader(MOST, inflates=True)
     assert [getattr(reader, name) for name in Reader.__slots__] == [getattr(fresh, name) for name in Reader.__slots__]
-
-
-def test_it_is_not_between_frames_while_one_is_incomplete() -> None:
-    reader = Reader(MOST, inflates=False)
-    reader.take(frame(TEXT, b"half", fin=False)[:3])
-    assert not reader.is_between_frames
-    reader = Reader(MOST, inflates=False)
-    reader.take(frame(TEXT, b"half", fin=False))
-    assert reader.is_between_frames
 
 
 @pytest.mark.parametrize("part", [b"x", bytes.fromhex("0000 00ff ff")])
