@@ -348,7 +348,8 @@ REST_FRAMEWORK = {
 REST_KNOX = {"TOKEN_TTL": TOKEN_TTL, "TOKEN_PREFIX": TOKEN_PREFIX}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Swarna",
-    "DESCRIPTION": "Live precious-metal prices. The live stream itself is a WebSocket: see docs/protocol.md.",
+    "DESCRIPTION": "Live precious-metal prices. The live stream is a WebSocket, and Server-Sent Events at `stream/`: "
+    "see docs/protocol.md.",
     "VERSION": __version__,
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,

@@ -32,6 +32,7 @@ pytest_plugins = [
     "tests.support.docs_tables",
     "tests.support.logins",
     "tests.support.server",
+    "tests.support.members",  # after the module that it imports
     "tests.support.valkey",
 ]
 

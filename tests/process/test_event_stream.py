@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client as Browser
 
 from accounts import tokens
 from tests.support.event_source import PATH, EventClient, requested
@@ -262,32 +261,6 @@ def members(run_server: Callable[..., Server]) -> Server:
     return server
 
 
-_numbers = itertools.count()
-
-
-@pytest.fixture
-def asha(members: Server) -> User:
-    user: User = members.do(lambda: User.objects.create(username=f"asha-of-events-{next(_numbers)}"))
-    return user
-
-
-@pytest.fixture
-def token(members: Server, asha: User) -> str:
-    text: str = members.do(lambda: tokens.issue(asha)[1])
-    return text
-
-
-@pytest.fixture
-def session(members: Server, asha: User) -> str:
-    def log_in() -> str:
-        browser = Browser()
-        browser.force_login(asha)
-        return browser.cookies["sessionid"].value
-
-    key: str = members.do(log_in)
-    return key
-
-
 def test_a_token_is_served_and_none_or_a_wrong_one_is_401_before_the_stream_begins(members: Server, token: str) -> None:
     with EventClient(members, Authorization=f"Bearer {token}") as client:
         assert client.next().type == "priceUpdate"
@@ -358,7 +331,7 @@ def test_a_full_process_refuses_before_the_stream_begins(run_server: Callable[..
 # --- clients that do not read, and the end ---------------------------------------------------------------------------
 
 
-def test_a_hundred_that_never_read_cost_the_others_nothing_and_are_dropped(shop: Server) -> None:
+def test_a_hundred_idle_clients_that_never_read_cost_the_others_nothing(shop: Server) -> None:
     head = f"GET {PATH} HTTP/1.1\nHost: localhost\n\n"
     idle = [requested(shop.port, head, receive_buffer=4096) for _ in range(100)]
     try:

@@ -1,13 +1,11 @@
 """Access to the stream of a real web process, and its limits: tokens, logins, rates, connections."""
 
 import contextlib
-import itertools
 import json
 from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client as Browser
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
@@ -29,33 +27,6 @@ def members(run_server: Callable[..., Server]) -> Server:
     server = run_server(WS_AUTH_REQUIRED="true", WS_AUTH_RECHECK="1s", LOG_LEVEL="INFO", **RATES)
     server.publish(gold="100")
     return server
-
-
-_numbers = itertools.count()
-
-
-@pytest.fixture
-def asha(members: Server) -> User:
-    """Somebody new for each test: a rate is a user's."""
-    user: User = members.do(lambda: User.objects.create(username=f"asha-{next(_numbers)}"))
-    return user
-
-
-@pytest.fixture
-def token(members: Server, asha: User) -> str:
-    text: str = members.do(lambda: tokens.issue(asha)[1])
-    return text
-
-
-@pytest.fixture
-def session(members: Server, asha: User) -> str:
-    def log_in() -> str:
-        browser = Browser()
-        browser.force_login(asha)
-        return browser.cookies["sessionid"].value
-
-    key: str = members.do(log_in)
-    return key
 
 
 def by_header(server: Server, token: str, word: str = "Bearer") -> ClientConnection:

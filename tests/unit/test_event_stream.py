@@ -38,6 +38,12 @@ class Members:
         good = Credential("token", tokens.digest(TOKEN) or "")
         return {credential: 7 for credential in credentials if self.is_good and credential == good}
 
+    async def until_served(self) -> None:
+        """Wait until there is one client."""
+        async with asyncio.timeout(8):
+            while len(self.hub.connections) != 1:
+                await asyncio.sleep(0.001)
+
     def ask(self, query: str = "", token: str = TOKEN) -> AsgiRequest:
         return AsgiRequest(self.application, PATH, query, {"Authorization": f"Bearer {token}"})
 
@@ -51,8 +57,7 @@ async def members(rarely: World) -> Members:
 
 async def test_a_stream_whose_credential_ends_says_so_and_ends(members: Members) -> None:
     stream = members.ask()
-    while len(members.hub.connections) != 1:
-        await asyncio.sleep(0.001)
+    await members.until_served()
     members.is_good = False
     status, _, body = await stream.answer()
     events = list(EventParser().feed(body))
@@ -68,8 +73,9 @@ async def test_a_credential_that_ends_before_the_stream_begins_gets_no_price(
     monkeypatch.setattr(feed, "_READ_TIMEOUT", 0.3)
     world.hangs = True
     stream = members.ask("lastEventId=first:99")
-    while not world.hung:
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(8):
+        while not world.hung:
+            await asyncio.sleep(0.001)
     members.is_good = False
     status, headers, body = await stream.answer()
     assert (status, headers[b"www-authenticate"], json.loads(body)["status"]) == (401, b"Bearer", 401)
@@ -80,9 +86,19 @@ async def test_a_refused_client_leaves_nothing_behind(members: Members) -> None:
     status, _, _ = await members.ask(token="swarna_none").answer()
     assert status == 401
     first = members.ask()
-    while len(members.hub.connections) != 1:
-        await asyncio.sleep(0.001)
+    await members.until_served()
     assert (await members.ask().answer())[0] == 503
     first.gone.set()
     await first.task
     assert (len(members.hub.connections), members.limiter.counts) == (0, {})
+
+
+async def test_while_the_process_ends_nobody_is_served_any_more(members: Members) -> None:
+    stream = members.ask()
+    await members.until_served()
+    members.hub.drain()
+    status, _, body = await stream.answer()
+    assert (status, [event.type for event in EventParser().feed(body)][-1]) == (200, "restart")
+    status, headers, _ = await members.ask().answer()
+    assert (status, int(headers[b"retry-after"]) >= 1) == (503, True)
+    assert len(members.hub.connections) == 0
