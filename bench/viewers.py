@@ -247,5 +247,5 @@ class Viewer:
                 if self.chance.random() < _STALL_CHANCE:
                     self.crowd.counts["stalled"] += 1
                     seconds = self.chance.choice(_STALLS)
-                    self.is_deaf = seconds == max(_STALLS)
+                    self.is_deaf = self.is_deaf or seconds == max(_STALLS)
                     await asyncio.sleep(seconds)
