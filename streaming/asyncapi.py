@@ -31,7 +31,8 @@ def document(version: str) -> dict[str, Any]:
         "info": {
             "title": "Swarna: live precious-metal prices",
             "version": version,
-            "description": f"WebSocket, subprotocol `{protocol.SUBPROTOCOL}` where it is offered. Closes: {closes}.",
+            "description": f"WebSocket, subprotocol `{protocol.SUBPROTOCOL}` where it is offered. Closes: {closes}. "
+            "Before each close with 1008 comes an `error` with `retry`, and for `later` with `afterMs`.",
         },
         "defaultContentType": "application/json",
         "channels": {

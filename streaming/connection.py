@@ -123,7 +123,6 @@ class Connection:
             # Waiting moves (for an interval's end, a slow client or the next broadcast) are of the metals so far.
             if missed := log.update(self.metals, self.since, self.candles):
                 self._answers += (missed.frame,)
-                self.sent_position = missed.position  # before anything else that it is sent
             self.since = max(self.since, log.seq)
             self._renew = True
         self.metals = _same(self.metals | metals if self.has_subscribed else metals)
