@@ -13,7 +13,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from prices.domain.quotes import Metal
 from prices.domain.units import PURITIES, UNITS, converted
+from tests.support.bad_proxy import bad_proxy
 from tests.support.pages import SERVER_GONE
+from tests.support.stub_market import Market
 from tests.support.stub_stream import StubConnection, StubStream, move, price_update, quote, status, subscribed
 
 NOW = "2026-11-01T18:31:12.000Z"  # two minutes into 2 November in India
@@ -351,6 +353,38 @@ def test_the_board_reconnects_to_a_full_server_by_itself_after_a_while(board: Pa
     expect(board.locator("#connection")).to_contain_text("Offline")
     board.clock.run_for(65_000)
     expect(board.locator("#connection")).to_contain_text("Connected")
+
+
+def test_the_board_waits_for_as_long_as_a_full_server_says(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices())
+    connection.send({"type": "error", "code": "at_capacity", "retry": "later", "afterMs": 90_000, "message": ""})
+    connection.close(1008, "Server at capacity")
+    expect(board.locator("#connection")).to_contain_text(re.compile(r"Reconnecting in \d+ s"))
+    board.clock.run_for(89_000)
+    expect(board.locator("#connection")).to_contain_text("Reconnecting in")
+    assert not stream.has_connection()
+    let_it_retry(board)
+    expect(board.locator("#connection")).to_contain_text("Connected")
+
+
+@pytest.mark.parametrize(
+    ("blocked", "words"), [(["websocket"], "Connected by events"), (["websocket", "sse"], "Connected by polling")]
+)
+def test_the_board_goes_round_a_block_and_says_so(
+    board: Page, expected_errors: list[str], blocked: list[str], words: str
+):
+    expected_errors += [SERVER_GONE, "403"]
+    market = Market()
+    market.publish()
+    with StubStream({"/": lambda: board_page(*METALS)}, market) as stream, bad_proxy(stream.port) as proxy:
+        proxy.faults = dict.fromkeys(blocked, "forbid")
+        board.goto(proxy.http_url)
+        expect(board.locator("#connectiontext")).to_have_text(words)
+        expect(card(board)).to_contain_text("₹101.00")
+        expect(board.locator("#market")).to_contain_text("Market open")
+        market.publish()
+        board.clock.run_for(1000)
+        expect(card(board)).to_contain_text("₹102.00")
 
 
 def test_a_second_rejection_is_waited_out_in_full(board: Page, stream: StubStream):

@@ -4,12 +4,19 @@ Every test asks for `server` first: it must be up before Playwright's loop occup
 """
 
 import datetime as dt
+from collections.abc import Callable, Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+from django.contrib.auth.models import User
 from playwright.sync_api import Locator, Page, expect
 
+from accounts import tokens
+from tests.support.bad_proxy import BadProxy, Fault, bad_proxy
 from tests.support.pages import SERVER_GONE, open_test_page
+
+FAILED = r"Failed to load resource: the server responded with a status of \d+"
 
 
 def open_client(page: Page, server: Any) -> None:
@@ -104,6 +111,124 @@ def test_a_price_in_other_units_is_what_the_api_says_to_the_last_digit(server: A
       return found;
     }""")
     assert differences == []
+
+
+# --- over other transports -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proxy(server: Any) -> Iterator[BadProxy]:
+    with bad_proxy(server.port) as proxy:
+        yield proxy
+
+
+def open_behind(page: Page, proxy: BadProxy, **blocked: Fault) -> None:
+    """Connect a client for gold and candles through a proxy that blocks these transports."""
+    proxy.faults = dict(blocked)
+    open_test_page(page, proxy.http_url, "client.html")
+    page.evaluate("newClient({ candles: ['1d'], connectTimeout: 2000 }).subscribe(['gold']); client.connect()")
+    transport = next(each for each in ("websocket", "sse", "poll") if each not in blocked)
+    page.wait_for_function("(transport) => client.transport === transport", arg=transport)
+
+
+def take_over(page: Page, transport: str) -> None:
+    """Wait until another transport has taken over, as the device says that the network is another one."""
+    page.evaluate("dispatchEvent(new Event('online'))")
+    page.wait_for_function("(transport) => client.transport === transport", arg=transport)
+
+
+def moves_of(page: Page, server: Any, *prices: str) -> list[float]:
+    """Publish these prices of gold, and return all moves until the last of them."""
+    for price in prices:
+        server.publish(gold=price)
+    page.wait_for_function("(price) => client.prices.gold?.price === price", arg=float(prices[-1]))
+    return list(page.evaluate("moves()"))
+
+
+@pytest.mark.parametrize("blocked", [{"websocket": "strip"}, {"websocket": "forbid", "sse": "forbid"}], ids=repr)
+def test_a_client_behind_a_proxy_is_sent_the_same(
+    server: Any, proxy: BadProxy, page: Page, expected_errors: list[str], blocked: dict[str, Fault]
+):
+    expected_errors += [SERVER_GONE, FAILED]
+    server.publish(gold="13000", silver="158.2")
+    open_behind(page, proxy, **blocked)
+    assert moves_of(page, server, "13300", "13600", "14000") == [13300, 13600, 14000]
+    assert page.evaluate("client.status.metals.gold") == "live"
+    assert page.evaluate("Object.keys(client.prices)") == ["gold"]
+    page.evaluate("client.subscribe(['silver'])")
+    page.wait_for_function("client.prices.silver?.price === 158.2")
+    assert moves_of(page, server, "14500") == [13300, 13600, 14000, 14500]
+    assert page.evaluate("eventsOf('error')") == []
+
+
+def test_the_transport_changes_without_a_gap_and_nothing_comes_twice(
+    server: Any, proxy: BadProxy, page: Page, expected_errors: list[str]
+):
+    expected_errors += [SERVER_GONE, FAILED]
+    server.publish(gold="13000")
+    open_behind(page, proxy, websocket="forbid", sse="mute")
+    told = moves_of(page, server, "13300", "13600")
+    proxy.faults.pop("sse")
+    take_over(page, "sse")
+    told = moves_of(page, server, "14000", "14300")
+    proxy.faults.clear()
+    take_over(page, "websocket")
+    told = moves_of(page, server, "14700", "15000")
+    proxy.faults["websocket"] = "forbid"
+    proxy.end("websocket")
+    server.publish(gold="15300")
+    page.wait_for_function("client.transport === 'sse'")
+    told = moves_of(page, server, "15700", "16000")
+    assert told == [13300, 13600, 14000, 14300, 14700, 15000, 15300, 15700, 16000]
+    seqs = page.evaluate("eventsOf('prices').map(({ message }) => message.seq)")
+    assert seqs == sorted(seqs)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "sse"])
+def test_a_quiet_market_has_heartbeats(server: Any, page: Page, transport: str):
+    server.publish(gold="13000")
+    open_test_page(page, server.http_url, "client.html")
+    options = {"transports": [transport], "heartbeatInterval": 1000}
+    page.evaluate("(options) => newClientAt('/ws/prices/', options).connect()", options)
+    page.wait_for_function("eventsOf('heartbeat').length > 0", timeout=20_000)
+    [beat, *_] = page.evaluate("eventsOf('heartbeat')")
+    assert beat["feed"] == page.evaluate("client.status.feed")
+    assert beat["seq"] == page.evaluate("eventsOf('prices').at(-1).message.seq")
+    assert page.evaluate("client.connected") is True
+
+
+def test_a_token_is_presented_by_every_transport(
+    run_server: Callable[..., Any], page: Page, expected_errors: list[str]
+):
+    expected_errors.append(FAILED)
+    members = run_server(WS_AUTH_REQUIRED="true")
+    members.publish(gold="13000")
+    token = members.do(lambda: tokens.issue(User.objects.create(username="meera"))[1])
+    open_test_page(page, members.http_url, "client.html")
+    for transport in ("websocket", "sse", "poll"):
+        options = {"transports": [transport], "token": token}
+        page.evaluate("(options) => newClient(options).connect()", options)
+        page.wait_for_function("client.prices.gold?.price === 13000")
+        assert page.evaluate("client.transport") == transport
+        page.evaluate("client.close()")
+        page.evaluate("(options) => newClient({ ...options, token: 'x' }).connect()", options)
+        page.wait_for_function("client.connection.why === 'unauthorized'")
+
+
+def test_a_server_that_is_full_says_when_to_come_back(
+    run_server: Callable[..., Any], page: Page, expected_errors: list[str]
+):
+    expected_errors.append(FAILED)
+    full = run_server(WS_MAX_CONNECTIONS="1")
+    open_test_page(page, full.http_url, "client.html")
+    page.evaluate("window.first = newClient(); first.connect()")
+    page.wait_for_function("first.transport")
+    for transport in ("websocket", "sse", "poll"):
+        page.evaluate("(transport) => newClient({ transports: [transport] }).connect()", transport)
+        page.wait_for_function("client.connection.state === 'waiting'")
+        waiting = page.evaluate("client.connection")
+        assert (waiting["why"], waiting["code"]) == ("refused", 1008 if transport == "websocket" else 503)
+        page.evaluate("client.close()")
 
 
 # --- the React hook ------------------------------------------------------------------------------------------------

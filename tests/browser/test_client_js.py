@@ -209,7 +209,7 @@ def test_between_frequent_updates_a_ping_checks_whether_the_servers_clock_was_se
     connection.wait_for("ping", 2)
     connection.send({"type": "pong", "timestamp": "2026-11-01T18:31:40.000Z"})
     lab.wait_for_function("Math.round(client.serverTime - Date.parse('2026-11-01T18:31:40.000Z')) === 0")
-    assert [message["type"] for message in all_said(lab, connection)] == ["ping", "ping"]
+    assert [message["type"] for message in all_said(lab, connection)] == ["ping", "subscribe", "ping"]
 
 
 # --- which metals --------------------------------------------------------------------------------------------------
@@ -225,6 +225,22 @@ def test_a_client_without_a_subscription_sends_none(lab: Page, stream: StubStrea
     connection = stream.connection()
     wait_for_state(lab, "open")
     assert all_said(lab, connection) == [{"type": "ping"}]
+
+
+def test_for_its_heartbeats_it_subscribes_to_what_it_has_from_where_it_is(lab: Page, stream: StubStream):
+    connect(lab)
+    connection = stream.connection()
+    connection.send(price_update(7, gold=quote(700), epoch="first", snapshot=True))
+    asked = connection.wait_for("subscribe")
+    assert asked == {"type": "subscribe", "metals": ["*"], "since": 7, "epoch": "first", "id": "resume"}
+    assert connection.heartbeat == 30_000
+    connection.send(
+        subscribed("gold", id="resume") | {"heartbeat": 30_000},
+        price_update(8, gold=quote(800), epoch="first", changes=[move("gold", 700, 800)]),
+    )
+    wait_for_events(lab, "prices", 2)
+    assert moves(lab) == [800]
+    assert [message["type"] for message in all_said(lab, connection)] == ["ping", "subscribe"]
 
 
 @pytest.mark.parametrize(
@@ -462,7 +478,10 @@ def test_a_history_that_begins_while_connected_is_followed_though_its_numbers_ar
 ):
     stream.greeting = [snapshot(7, gold=quote(700), epoch="first")]
     connect(lab)
-    stream.connection().send(
+    connection = stream.connection()
+    connection.wait_for("subscribe")
+    connection.send(
+        RESUMED,
         snapshot(3, gold=quote(300), epoch="second"),
         price_update(4, gold=quote(400), changes=[move("gold", 300, 400)], epoch="second"),
     )
@@ -679,7 +698,8 @@ def test_a_server_that_talks_is_not_pinged(lab: Page, stream: StubStream):
         connection.send(price_update(seq, gold=quote(100), timestamp=lab.evaluate("new Date().toISOString()")))
         wait_for_events(lab, "prices", seq)
         move_on(lab, 29_999)
-    assert all_said(lab, connection) == [{"type": "ping"}]  # the one that opens the conversation
+    said = [message["type"] for message in all_said(lab, connection)]
+    assert said == ["ping", "subscribe"]  # that open the conversation
 
 
 def test_a_silent_server_is_replaced_at_once_by_a_new_connection(lab: Page, stream: StubStream):
@@ -698,6 +718,72 @@ def test_a_silent_server_is_replaced_at_once_by_a_new_connection(lab: Page, stre
     connection.wait_until_closed()
     move_on(lab, 1000)
     wait_for_state(lab, "open")
+
+
+def promise_heartbeats(lab: Page, connection: StubConnection) -> None:
+    """Greet, and confirm the subscription, as a server does that sends heartbeats."""
+    connection.send(price_update(1, gold=quote(100)))
+    connection.wait_for("subscribe")
+    connection.send(subscribed("gold", id="resume") | {"heartbeat": connection.heartbeat})
+    wait_for_events(lab, "subscribed")
+
+
+HEARTBEAT = {"type": "heartbeat", "epoch": "first", "seq": 1, "feed": "live", "timestamp": "2026-11-01T18:31:00.000Z"}
+
+
+def test_a_server_that_promised_heartbeats_is_not_pinged_and_lives_by_them(lab: Page, stream: StubStream):
+    connect(lab)
+    connection = stream.connection()
+    promise_heartbeats(lab, connection)
+    for count in range(1, 5):
+        move_on(lab, 30_000)
+        connection.send(HEARTBEAT)
+        assert wait_for_events(lab, "heartbeat", count)[-1] == HEARTBEAT
+    assert lab.evaluate("client.connected") is True
+    assert [message["type"] for message in all_said(lab, connection)] == ["ping", "subscribe"]
+
+
+def test_a_line_without_its_heartbeats_is_dead_and_another_one_is_opened(lab: Page, stream: StubStream):
+    connect(lab)
+    connection = stream.connection()
+    promise_heartbeats(lab, connection)
+    move_on(lab, 30_000)
+    connection.send(HEARTBEAT)
+    wait_for_events(lab, "heartbeat")
+    move_on(lab, 39_999)
+    assert lab.evaluate("client.connected") is True
+    move_on(lab, 1)
+    lost = wait_for_state(lab, "waiting")
+    assert (lost["code"], lost["reason"]) == (4000, "The server fell silent")
+    retry(lab, stream)
+    wait_for_state(lab, "open")
+
+
+def test_a_line_that_brings_only_its_beginning_is_blocked(lab: Page, stream: StubStream, expected_errors: list[str]):
+    expected_errors.append("404")
+    connect(lab)
+    connection = stream.connection()
+    promise_heartbeats(lab, connection)
+    move_on(lab, 40_000)
+    wait_for_state(lab, "waiting")
+    assert [request.path for request in stream.requests] == ["/api/v1/stream/", "/api/v1/prices/?wait=1"]
+
+
+@pytest.mark.parametrize(("interval", "asked"), [(5000, 5000), (100, 1000), (1000.4, 1000), (90_000, 60_000)])
+def test_the_heartbeat_is_one_that_servers_agree_to(lab: Page, stream: StubStream, interval: float, asked: int):
+    lab.evaluate("(options) => newClient(options).subscribe(['gold'])", {"heartbeatInterval": interval})
+    lab.evaluate("client.connect()")
+    connection = stream.connection()
+    connection.wait_for("subscribe")
+    assert connection.heartbeat == asked
+
+
+def test_the_servers_clock_is_known_by_its_heartbeats_too(lab: Page, stream: StubStream):
+    connect(lab)
+    connection = stream.connection()
+    for time in ("18:41:00", "17:41:00"):
+        connection.send(HEARTBEAT | {"timestamp": f"2026-11-01T{time}.000Z"})
+        lab.wait_for_function(f"Math.round(client.serverTime - Date.parse('2026-11-01T{time}.000Z')) === 0")
 
 
 def test_a_device_that_slept_for_long_leaves_its_connection_before_it_shows_old_prices_as_live(
@@ -742,7 +828,10 @@ def test_a_connection_that_never_opens_is_given_up(stream: StubStream, page: Pag
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         page.clock.install()
         open_test_page(page, stream.http_url, "client.html")
-        page.evaluate("(port) => newClientAt(`ws://127.0.0.1:${port}/`).connect()", deaf.getsockname()[1])
+        page.evaluate(
+            "(port) => newClientAt(`ws://127.0.0.1:${port}/`, { transports: ['websocket'] }).connect()",
+            deaf.getsockname()[1],
+        )
         page.clock.run_for(10_000)
         lost = wait_for_state(page, "waiting")
         assert (lost["attempt"], lost["reason"]) == (1, "The server did not answer")
@@ -839,6 +928,62 @@ def test_a_rejection_is_final_and_says_why(lab: Page, stream: StubStream, reason
     move_on(lab, 3_600_000)
     assert lab.evaluate("client.connection.state") == "closed"
     assert not stream.has_connection()
+
+
+def refuse(connection: StubConnection, code: str, reason: str, **fields: Any) -> None:
+    """Close as a server does that says in an error what its client is to do."""
+    connection.send({"type": "error", "code": code, "message": "In words.", **fields})
+    connection.close(1008, reason)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [("at_capacity", "Server at capacity"), ("rate_limited", "Rate limit exceeded")]
+)
+def test_a_server_that_says_when_to_come_back_is_left_alone_until_then(
+    lab: Page, stream: StubStream, code: str, reason: str
+):
+    connect(lab)
+    refuse(stream.connection(), code, reason, retry="later", afterMs=42_000)
+    waiting = wait_for_state(lab, "waiting")
+    del waiting["retryAt"]
+    assert waiting == {
+        "state": "waiting",
+        "attempt": 1,
+        "delay": 42_000,
+        "code": 1008,
+        "reason": reason,
+        "why": "refused",
+    }
+    assert lab.evaluate("eventsOf('error')") == []  # the connection's event says it all
+    move_on(lab, 41_999)
+    assert not stream.has_connection()
+    move_on(lab, 1)
+    wait_for_state(lab, "open")
+    assert stream.requests == []  # no other transport was tried
+
+
+def test_a_server_that_says_later_again_and_again_is_asked_ever_less_often(lab: Page, stream: StubStream):
+    connect(lab, {"maxReconnectAttempts": 2})
+    for delay in (1000, 2000):
+        refuse(stream.connection(), "at_capacity", "Server at capacity", retry="later", afterMs=500)
+        lab.wait_for_function("(delay) => client.connection.delay === delay", arg=delay)
+        move_on(lab, delay)
+    refuse(stream.connection(), "at_capacity", "Server at capacity", retry="later", afterMs=500)
+    assert wait_for_state(lab, "closed")["why"] == "gave up"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "why"),
+    [("unauthorized", "Unauthorized", "unauthorized"), ("of_a_later_version", "Forbidden", "refused")],
+)
+def test_a_server_that_says_never_is_not_asked_again(lab: Page, stream: StubStream, code: str, reason: str, why: str):
+    connect(lab, {"token": "expired"})
+    refuse(stream.connection(), code, reason, retry="never")
+    assert wait_for_state(lab, "closed") == {"state": "closed", "code": 1008, "reason": reason, "why": why}
+    move_on(lab, 3_600_000)
+    assert not stream.has_connection()
+    lab.evaluate("client.authenticate('fresh')")
+    assert (lab.evaluate("client.connection.state") == "closed") is (why == "refused")
 
 
 # A page may have signed in by its session's cookie meanwhile.

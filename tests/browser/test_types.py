@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from prices.domain.positions import Position
 from prices.domain.wire import CandleData, ChangeData, PriceData
 from streaming import protocol
 from streaming.protocol import METALS, ErrorCode, Feed
@@ -29,11 +30,11 @@ STRICT = json.loads((TYPESCRIPT / "tsconfig.json").read_text())["compilerOptions
 def readme() -> dict[str, str]:
     """The blocks of README that use the library, as files beside it."""
     blocks = re.findall(r"```(html|js)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    page, copied, hook = (text for _, text in blocks)
+    page, copied, transports, hook = (text for _, text in blocks)
     (script,) = re.findall(r'<script type="module">\n(.*?)</script>', page, re.DOTALL)
     served = "http://127.0.0.1:3001/static/streaming/"
     assert served in script
-    return {"page.js": script.replace(served, "./"), "copied.js": copied, "hook.js": hook}
+    return {"page.js": script.replace(served, "./"), "copied.js": copied, "transports.js": transports, "hook.js": hook}
 
 
 # What a reader may get wrong: the file, what stands there, what they wrote, and what TypeScript says of it.
@@ -52,6 +53,9 @@ MISTAKES = {
         "from: oldPrice, newPrice, direction }",
         "'from'",
     ),
+    "a transport": ("transports.js", '"sse"', '"eventsource"', "'\"eventsource\"' is not assignable"),
+    "how messages come": ("transports.js", "{ transport }", "{ transports: transport }", "'transports' does not exist"),
+    "what heartbeats bring": ("copied.js", "{ timestamp }", "{ time: timestamp }", "'time' does not exist"),
     "a unit": ("copied.js", '"10gram"', '"10grams"', "'\"10grams\"' is not assignable"),
     "a field of a candle": ("copied.js", "?.close", "?.last", "'last' does not exist"),
     "a field of a status": ("copied.js", "{ feed, market }", "{ feed, open: market }", "'open' does not exist"),
@@ -60,6 +64,10 @@ MISTAKES = {
     "the hook's result": ("hook.js", "prices, connected, error", "price: prices, connected, error", "'price' does not"),
     "the hook's option": ("hook.js", "metals:", "metal:", "'metal' does not exist"),
 }
+
+
+# What a message has beside the type of its details.
+OF_TYPE = {"Rejection": ' & { type: "error" }'}
 
 
 def messages() -> dict[str, Any]:
@@ -84,6 +92,7 @@ def messages() -> dict[str, Any]:
             snapshot=False,
             currency="INR",
             candles={"gold": {"1m": [candle]}},
+            conflated=2,
         ),
         "Status": protocol.status(
             Feed.DOWN,
@@ -94,10 +103,12 @@ def messages() -> dict[str, Any]:
             epoch="e",
             timestamp="",
         ),
-        "Subscribed": protocol.subscribed(METALS, None, 7, protocol.CANDLES, "e"),
+        "Subscribed": protocol.subscribed(METALS, None, 7, protocol.CANDLES, "e", 15_000),
+        "Heartbeat": protocol.heartbeat(Position("e", 1, None), Feed.LIVE, ""),
         "Pong": protocol.pong(7, ""),
         "Restart": protocol.restart(1),
         "Message": protocol.error(rejected),
+        "Rejection": protocol.last_error(protocol.Close.RATE_LIMITED, "", 1000),
     }
     return {name: msgspec.json.decode(message) for name, message in sent.items()}
 
@@ -134,7 +145,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     for name, message in messages().items():
         files[f"{name}.ts"] = (
             f'import type {{ {name} }} from "./swarna-client.js";\n'
-            f"export const message: {name} = {json.dumps(message)};\n"
+            f"export const message: {name}{OF_TYPE.get(name, '')} = {json.dumps(message)};\n"
         )
     return checked(tmp_path_factory.mktemp("types"), files)
 
@@ -144,7 +155,7 @@ def test_the_library_passes(said: dict[str, list[str]]) -> None:
     assert {name: words for name, words in said.items() if name in library} == {}
 
 
-@pytest.mark.parametrize("name", ["page.js", "copied.js", "hook.js"])
+@pytest.mark.parametrize("name", ["page.js", "copied.js", "transports.js", "hook.js"])
 def test_what_readme_writes_passes(said: dict[str, list[str]], name: str) -> None:
     assert said.get(name, []) == []
 
@@ -155,7 +166,9 @@ def test_a_mistake_is_found(said: dict[str, list[str]], mistake: str) -> None:
     assert any(MISTAKES[mistake][3] in words for words in found), found
 
 
-@pytest.mark.parametrize("name", ["PriceUpdate", "Status", "Subscribed", "Pong", "Restart", "Message"])
+@pytest.mark.parametrize(
+    "name", ["PriceUpdate", "Status", "Subscribed", "Heartbeat", "Pong", "Restart", "Message", "Rejection"]
+)
 def test_the_types_know_every_field_that_the_server_sends(said: dict[str, list[str]], name: str) -> None:
     assert said.get(f"{name}.ts", []) == []
 

@@ -1,13 +1,16 @@
-"""A price server whose every message a test sends itself, for real browsers: pages and stream on one port."""
+"""A price server whose every message a test sends itself, for real browsers: pages, stream and its HTTP on one port."""
 
+import contextlib
 import json
 import logging
 import mimetypes
 import queue
+import select
 import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from socket import MSG_PEEK
+from typing import Any, Protocol
 
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
@@ -18,6 +21,8 @@ from websockets.typing import Subprotocol
 from tests.support.product import ROOT
 
 STATIC_URL = "/static/streaming/"
+EVENTS_PATH = "/api/v1/stream/"
+POLL_PATH = "/api/v1/prices/"
 STATIC_FILES = ROOT / "streaming/static/streaming"
 TIMEOUT = 10.0  # seconds for a browser to do what a test waits for
 
@@ -28,13 +33,17 @@ quiet.addHandler(logging.NullHandler())
 
 
 class StubConnection:
-    """One browser's connection; `offered` are its subprotocols, `received` holds its messages in order."""
+    """One browser's connection; `offered` are its subprotocols, `received` holds its messages in order.
+
+    `heartbeat` is the one that it requested last: each `subscribe` has it, so `received` goes without.
+    """
 
     def __init__(self, connection: ServerConnection) -> None:
         self.received: list[dict[str, Any]] = []
         self.subprotocol = connection.subprotocol
         self.offered = _offered(connection.request)
         self.close_code: int | None = None
+        self.heartbeat: int | None = None
         self._connection = connection
         self._news = threading.Condition()
         self._closed = False
@@ -59,12 +68,18 @@ class StubConnection:
         """The messages of this type so far."""
         return [message for message in self.received if message["type"] == type]
 
-    def listen(self) -> None:
-        """Take in messages until the connection ends."""
+    def has_closed(self) -> bool:
+        return self._closed
+
+    def listen(self, answer: Callable[[dict[str, Any]], None] = lambda message: None) -> None:
+        """Take in and answer messages until the connection ends."""
         try:
             for text in self._connection:
+                message = json.loads(text)
+                answer(message)
                 with self._news:
-                    self.received.append(json.loads(text))
+                    self.heartbeat = message.pop("heartbeat", self.heartbeat)
+                    self.received.append(message)
                     self._news.notify_all()
         except ConnectionClosed:
             pass
@@ -78,15 +93,68 @@ class StubConnection:
             assert self._news.wait_for(condition, TIMEOUT), f"in vain; the browser sent {self.received}"
 
 
+class StubRequest:
+    """One request of a browser by HTTP, which is answered as a whole or as a stream of events."""
+
+    def __init__(self, connection: ServerConnection, request: Request) -> None:
+        self.path = request.path
+        self.headers = request.headers
+        self._socket = connection.socket
+
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
+        """Send a whole answer."""
+        length = {} if status in (204, 304) else {"Content-Length": str(len(body))}
+        self._send_head(status, {**length, **headers})
+        self.write(body)
+
+    def begin(self, content_type: str, headers: Mapping[str, str]) -> None:
+        """Send the head of an answer that ends with the connection."""
+        self._send_head(200, {"Content-Type": content_type, "Cache-Control": "no-store", **headers})
+
+    def send_event(self, message: Mapping[str, Any]) -> None:
+        """Send a message as an event."""
+        position = f"id: {message['epoch']}:{message['seq']}\n" if message["type"] == "priceUpdate" else ""
+        self.write(f"{position}event: {message['type']}\ndata: {json.dumps(message)}\n\n".encode())
+
+    def write(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def has_gone(self) -> bool:
+        """Return True once the browser has closed the connection."""
+        try:
+            return bool(select.select([self._socket], [], [], 0)[0]) and not self._socket.recv(1, MSG_PEEK)
+        except (OSError, ValueError):
+            return True
+
+    def _send_head(self, status: int, headers: Mapping[str, str]) -> None:
+        lines = [f"{name}: {value}" for name, value in {**headers, "Connection": "close"}.items()]
+        self.write("\r\n".join([f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *lines, "", ""]).encode())
+
+
+class Autopilot(Protocol):
+    """Serves clients by itself, in place of a test."""
+
+    def websocket(self, connection: StubConnection) -> None: ...
+
+    def stream(self, request: StubRequest) -> None: ...
+
+    def poll(self, request: StubRequest) -> None: ...
+
+
 class StubStream:
     """A context manager; `pages` gives the text of an HTML page by its path, beside the project's own files.
 
-    Every new connection is sent what `greeting` holds then.
+    Every new connection is sent what `greeting` holds then; or `autopilot` serves all clients, of all transports. The
+    server knows nothing of events and polls without one, as an older one does.
     """
 
-    def __init__(self, pages: Mapping[str, Callable[[], str]] | None = None) -> None:
+    def __init__(
+        self, pages: Mapping[str, Callable[[], str]] | None = None, autopilot: Autopilot | None = None
+    ) -> None:
         self.greeting: list[Mapping[str, Any]] = []
+        self.requests: list[StubRequest] = []
         self._pages = pages or {}
+        self._autopilot = autopilot
         self._connections: queue.Queue[StubConnection] = queue.Queue()
         self._port = 0
         self._server: Server | None = None
@@ -102,13 +170,17 @@ class StubStream:
     def http_url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def port(self) -> int:
+        return self._port
+
     def start(self) -> None:
         """Listen; after a `stop` on the same port."""
         self._server = serve(
             self._serve,
             "127.0.0.1",
             self._port,
-            process_request=self._page,
+            process_request=self._answer,
             subprotocols=[Subprotocol("swarnaai-v1")],
             ping_interval=None,
             open_timeout=1,
@@ -136,12 +208,17 @@ class StubStream:
         connection = StubConnection(socket)
         connection.send(*self.greeting)
         self._connections.put(connection)
-        connection.listen()
+        if self._autopilot is None:
+            connection.listen()
+        else:
+            self._autopilot.websocket(connection)
 
-    def _page(self, connection: ServerConnection, request: Request) -> Response | None:
+    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.headers.get("Upgrade") == "websocket":
             return None
         path = request.path.partition("?")[0]
+        if path in (EVENTS_PATH, POLL_PATH):
+            return self._answer_client(connection, StubRequest(connection, request))
         if path in self._pages:
             # As strict as the site may become: the board must do without inline scripts and styles.
             return _response(
@@ -151,6 +228,15 @@ class StubStream:
         if path.startswith(STATIC_URL) and file.is_file():
             return _response(file.read_bytes(), mimetypes.guess_type(file.name)[0] or "text/plain", {})
         return connection.respond(HTTPStatus.NOT_FOUND, f"no {path}\n")
+
+    def _answer_client(self, connection: ServerConnection, request: StubRequest) -> Response | None:
+        self.requests.append(request)
+        if self._autopilot is None:
+            return connection.respond(HTTPStatus.NOT_FOUND, f"no {request.path}\n")
+        with contextlib.suppress(OSError):
+            (self._autopilot.stream if request.path.startswith(EVENTS_PATH) else self._autopilot.poll)(request)
+        connection.close_socket()  # with it, the handshake is over
+        return None
 
 
 def _offered(request: Request | None) -> list[str]:
@@ -206,7 +292,7 @@ def move(metal: str, old: float, new: float) -> dict[str, Any]:
     return {"metal": metal, "oldPrice": old, "newPrice": new, "changePercent": percent, "direction": direction}
 
 
-def subscribed(*metals: str, interval: int | None = None, id: str | None = None) -> dict[str, Any]:
+def subscribed(*metals: str, interval: int | None = None, id: Any = None) -> dict[str, Any]:
     """The answer to a subscribe."""
     return {"type": "subscribed", "metals": list(metals), "interval": interval} | ({"id": id} if id else {})
 

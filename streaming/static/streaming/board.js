@@ -24,6 +24,8 @@ const MOVES_LISTED = 5;
 /** A server that is full, or was sent too much, may accept the board after its rate window. */
 const AFTER_REJECTION = 65 * SECOND;
 const PICK = "swarna.metals";
+/** What the indicator adds where WebSocket is blocked. */
+const BY = { websocket: "", sse: " by events", poll: " by polling" };
 const EXAMPLE =
   "No live source answers. These are old prices that came with the installation, and that staff have not replaced: " +
   "do not price sales by them.";
@@ -59,10 +61,11 @@ showMeasure();
 page.reconnect.addEventListener("click", () => client.connect());
 client.addEventListener("prices", ({ detail }) => showPrices(detail));
 client.addEventListener("status", refresh);
+client.addEventListener("transport", refresh);
 client.addEventListener("connection", ({ detail }) => {
   const { state, why, delay = 0 } = detail;
   clearTimeout(nextTry);
-  if (why === "refused") nextTry = setTimeout(() => client.connect(), AFTER_REJECTION);
+  if (state === "closed" && why === "refused") nextTry = setTimeout(() => client.connect(), AFTER_REJECTION);
   if (state === "waiting") retryAt = performance.now() + delay;
   if (why === "restart") restartsUntil = retryAt + Math.min(SHORT_INTERRUPTION, LONG_RESTART - delay);
   refresh();
@@ -123,7 +126,7 @@ function showConnection(connection) {
 function connectionText({ state, reason, why }) {
   switch (state) {
     case "open":
-      return "Connected";
+      return `Connected${BY[client.transport ?? "websocket"]}`;
     case "waiting": {
       const seconds = Math.max(1, Math.ceil((retryAt - performance.now()) / SECOND));
       return why === "restart" ? `Restarting, back in ${seconds} s` : `Reconnecting in ${seconds} s`;

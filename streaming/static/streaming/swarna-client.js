@@ -4,6 +4,10 @@
  *     const client = new SwarnaClient("wss://prices.example/ws/prices/");
  *     client.addEventListener("prices", ({ detail }) => show(detail.data, detail.changes));
  *     client.connect();
+ *
+ * Where something between page and server does not let WebSocket through, the same messages come by Server-Sent Events,
+ * and where not even those do, by a poll that waits for news. `SwarnaClient` holds the subscription, the prices and the
+ * stream position; a line (`WebSocketLine`, `EventStreamLine`, `PollLine`) is one connection over one transport.
  */
 
 const SUBPROTOCOL = "swarnaai-v1";
@@ -14,10 +18,14 @@ const SUBPROTOCOL_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 
 /** Close codes of RFC 6455, and our own for a server that is silent. */
 const NORMAL = 1000;
+const ABNORMAL = 1006;
 const POLICY = 1008;
 const SILENT = 4000;
 /** The reason of a 1008 that needs another token. */
 const UNAUTHORIZED = "Unauthorized";
+
+const JSON_TYPE = "application/json";
+const EVENT_STREAM_TYPE = "text/event-stream";
 
 /** The `id` of a `subscribe` with `since`, which identifies its answer. */
 const RESUME = "resume";
@@ -27,8 +35,38 @@ const SUBSCRIPTION_MESSAGES_A_MINUTE = 5;
 const SECOND = 1_000;
 const MINUTE = 60_000;
 
+const HOUR = 60 * MINUTE;
+
 /** A server does not announce a longer restart, and a timer beyond 2^31 ms would fire at once. */
 const LONGEST_RESTART = 5 * MINUTE;
+/** The longest time for which a server that turns a client away is left alone. */
+const LONGEST_REFUSAL = HOUR;
+
+/** The heartbeats that a server agrees to. */
+const SHORTEST_HEARTBEAT = SECOND;
+const LONGEST_HEARTBEAT = MINUTE;
+/** The silence after which Server-Sent Events have a heartbeat. */
+const EVENT_STREAM_HEARTBEAT = 15 * SECOND;
+/** The time within which a new connection is sent all that it begins with. */
+const BEGINNING = 3 * SECOND;
+
+/** The seconds for which a poll waits for news: the first is a test, too, of whether polls get through. */
+const FIRST_WAIT = 1;
+const WAIT = 25;
+/** The least time from an answer to the next poll, as updates of the other transports are merged for as long. */
+const POLL_SPACING = SECOND;
+/** An `If-None-Match` that no state has: the answer comes at once. */
+const ANY_STATE = '"any"';
+
+/** The time after which a better transport is tried again: it doubles with each failure, up to the longest. */
+const BETTER_AFTER = MINUTE;
+const LONGEST_BETTER_AFTER = 30 * MINUTE;
+/** How often a transport that has worked is tried again before the next one, as a server that starts anew fails too. */
+const RETRIES_IF_PROVEN = 2;
+
+/** @typedef {"websocket"|"sse"|"poll"} Transport  From the best to the last resort. */
+/** @type {readonly Transport[]} */
+const TRANSPORTS = ["websocket", "sse", "poll"];
 
 /** @typedef {"gold"|"silver"|"platinum"|"palladium"} Metal */
 /** @typedef {"1m"|"5m"|"15m"|"1h"|"1d"} Interval  Of a candle. */
@@ -89,6 +127,7 @@ const LONGEST_RESTART = 5 * MINUTE;
  * @property {string} epoch  The history that `seq` counts.
  * @property {number} seq
  * @property {boolean} snapshot  True for all current prices, false for those that follow the last update.
+ * @property {number} [conflated]  How many publications with one of the metals it holds beside its newest.
  * @property {string} currency
  * @property {string} unit
  */
@@ -112,19 +151,32 @@ const LONGEST_RESTART = 5 * MINUTE;
  * @property {number|null} interval
  * @property {string} [epoch]
  * @property {Interval[]} [candles]
+ * @property {number} [heartbeat]  The silence in milliseconds after which the server sends a `heartbeat`.
  * @property {Scalar} [id]
+ */
+
+/**
+ * @typedef {object} Heartbeat  The server's message after a silence: nothing has changed, and the line is alive.
+ * @property {"heartbeat"} type
+ * @property {string} [epoch]
+ * @property {number} [seq]  That of the last update that this client was sent, in `epoch`.
+ * @property {Feed} feed
+ * @property {string} timestamp
  */
 
 /**
  * @typedef {object} Rejection  The reason why a message was rejected by the server, or could not be read here.
  * @property {string} code
  * @property {string} message
+ * @property {"never"|"later"} [retry]  Whether to come back, if the server turns the client away: not without another
+ *   credential, or after `afterMs`.
+ * @property {number} [afterMs]
  * @property {Scalar} [id]
  */
 
 /** @typedef {{type: "pong", timestamp: string, id?: Scalar}} Pong */
 /** @typedef {{type: "restart", afterMs: number}} Restart */
-/** @typedef {PriceUpdate|Status|Subscribed|Pong|Restart|(Rejection & {type: "error"})} Message */
+/** @typedef {PriceUpdate|Status|Subscribed|Heartbeat|Pong|Restart|(Rejection & {type: "error"})} Message */
 /** @typedef {{epoch: string|null, seq: number}} Position */
 /** @typedef {"subscribe"|"unsubscribe"} Choice */
 /** @typedef {Metal|"*"} Named */
@@ -135,14 +187,18 @@ const LONGEST_RESTART = 5 * MINUTE;
  * @property {string|null} token  Credential for the server; `authenticate` replaces it later.
  * @property {number|null} interval  At most one update, merged, in this time; a whole number.
  * @property {Interval[]|null} candles  Intervals of candles that come with each update, such as `["1m", "1d"]`.
- * @property {number} heartbeatInterval  Silence after which the client sends a `ping`.
- * @property {number} heartbeatTimeout  Silence after the ping after which the connection counts as lost.
+ * @property {number} heartbeatInterval  Silence after which the server is to send a `heartbeat`, from 1,000 to 60,000
+ *   (15,000 in Server-Sent Events); if it sends none, as older ones do, the client sends a `ping`.
+ * @property {number} heartbeatTimeout  Further silence after which the connection counts as lost.
  * @property {number} connectTimeout  How long a connection may take to open.
  * @property {number} reconnectDelay  Delay of the first retry; it doubles with each further one.
  * @property {number} maxReconnectDelay  The longest such delay.
  * @property {number} maxReconnectAttempts  Retries without a price before the client gives up; may be Infinity.
  * @property {number} jitter  The largest random share (0.25: a quarter) by which each delay is lengthened, so that the
  *   pages that lost a server do not all return at once. 0 for exact delays.
+ * @property {readonly Transport[]} transports  Those to use, the best first.
+ * @property {string|URL|null} api  The address of the REST API, for Server-Sent Events and polls; null for `api/v1/`
+ *   beside the stream.
  */
 
 /** @type {Options} */
@@ -157,6 +213,8 @@ const DEFAULTS = {
   maxReconnectDelay: 30_000,
   maxReconnectAttempts: 5,
   jitter: 0.25,
+  transports: TRANSPORTS,
+  api: null,
 };
 
 /**
@@ -166,13 +224,20 @@ const DEFAULTS = {
  *   after an announced restart.
  * @property {number} [delay]  `waiting`: milliseconds from the start of the wait to the retry.
  * @property {number} [retryAt]  `waiting`: the time of the retry, comparable with `Date.now()`.
- * @property {number} [code]  `waiting`, `closed`: the close code; 1006 if the network failed, 4000 if the server was
- *   silent.
+ * @property {number} [code]  `waiting`, `closed`: the close code, or the HTTP status of a refusal; 1006 if the network
+ *   failed, 4000 if the server was silent.
  * @property {string} [reason]  `waiting`, `closed`: the reason, as the server or this client gives it; may be empty.
  * @property {"restart"|"page"|"unauthorized"|"refused"|"gave up"} [why]  `waiting`: `restart` if the server announced its
- *   restart. `closed`: `page` after `close()`; `unauthorized` if the server requires a token, or another one, with no
- *   retry until `authenticate()` or `connect()`; `refused` after another 1008, with no retry until `connect()`; `gave up`
- *   after the last retry, until the device comes online or the page into view.
+ *   restart; `refused` if it has no room, or was sent too much, and said when to come back. `closed`: `page` after
+ *   `close()`; `unauthorized` if the server requires a token, or another one, with no retry until `authenticate()` or
+ *   `connect()`; `refused` if it said no more than that, with no retry until `connect()`; `gave up` after the last retry,
+ *   until the device comes online or the page into view.
+ */
+
+/**
+ * @typedef {object} Transported  The detail of a `transport` event.
+ * @property {Transport} transport
+ * @property {{[transport in Transport]?: string}} blocked  Why not a better one: what was in its way, in words.
  */
 
 /**
@@ -183,7 +248,16 @@ const DEFAULTS = {
  * @property {PriceUpdate} message
  */
 
-/** @typedef {{prices: Prices, status: Status, subscribed: Subscribed, connection: Connection, error: Rejection}} Events */
+/**
+ * @typedef {object} Events  The details of the events, by type.
+ * @property {Prices} prices
+ * @property {Status} status
+ * @property {Heartbeat} heartbeat
+ * @property {Subscribed} subscribed
+ * @property {Connection} connection
+ * @property {Transported} transport
+ * @property {Rejection} error
+ */
 
 /**
  * @typedef {object} Dispatcher  An EventTarget with typed events.
@@ -204,29 +278,35 @@ const DEFAULTS = {
  *   added meanwhile, they include those since the connection was lost.
  *   The last candle of each interval is live: replace the candle with the same `start` by each new one.
  * - `status`, detail: the server's `status` message (`feed`, `market`, `nextChange`, `metals`, …).
- * - `subscribed`, detail `{metals, interval, …}`: the subscription that the server confirmed.
+ * - `heartbeat`, detail: the server's message after a silence: the market is quiet, and the line is not dead. A poll has
+ *   none.
+ * - `subscribed`, detail `{metals, interval, …}`: the subscription that the server confirmed. A poll has none.
  * - `connection`, detail: a {@link Connection}.
+ * - `transport`, detail: a {@link Transported}, with the first message, and whenever messages come by another transport.
  * - `error`, detail `{code, message}`: the server rejected a message, or (`unreadable_message`) sent an unreadable one.
  *   The connection stays open.
  */
 export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarget) {
   #url;
+  #api;
   /** @type {Options} */
   #options;
   #token;
   /** @type {string|null}  The token of this connection, which may be older than `#token`. */
   #shownToken = null;
-  /** @type {WebSocket|null} */
-  #socket = null;
-  /** @type {AbortController|null} */
-  #socketEvents = null;
+  /** @type {Line|null} */
+  #line = null;
+  /** @type {Line|null}  Over a better transport than `#line`: it takes over with its first message. */
+  #candidate = null;
   /** @type {AbortController|null} */
   #pageEvents = null;
-  /**
-   * The timer of the current state: until it opens, until the next ping, until its answer, or until the next retry.
-   * @type {ReturnType<typeof setTimeout>|undefined}
-   */
+  /** @type {ReturnType<typeof setTimeout>|undefined}  Until the next retry. */
   #timer;
+  /** @type {ReturnType<typeof setTimeout>|null}  Until better transports are tried. */
+  #betterTimer = null;
+  #betterTries = 0;
+  /** @type {ReturnType<typeof setTimeout>|undefined}  Until the trial of one is given up. */
+  #trialTimer;
   /** @type {ReturnType<typeof setInterval>|undefined}  Checks the wall clock while connected. */
   #watch;
   /** @type {Connection} */
@@ -236,15 +316,20 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
   #restartDelay = null;
   /** True after an announced restart, until the next price: a server that only announces restarts is failing. */
   #restarted = false;
-  #lastHeard = new Moment();
-  #pinging = false;
-  #lastPinged = new Moment();
   /** @type {number|null} */
   #clockOffset = null;
+  #memory;
+  /** @type {Transport}  The one to connect with. */
+  #first;
+  /** @type {Transport|null}  That of the line, once it has brought a message. */
+  #transport = null;
+  /** @type {Transport|null} */
+  #announced = null;
+  /** @type {Set<Transport>}  Those that have brought a message. */
+  #proven = new Set();
+  /** @type {Transported["blocked"]} */
+  #blocked = {};
   #selection = new Selection();
-  #subscriptions = new Subscriptions((choice) => this.#sendChoice(choice));
-  /** True if this connection was sent `subscribe` to all metals, though the page has not called `subscribe`. */
-  #sentAll = false;
   /** True if the page has subscribed to metals since the last snapshot. */
   #grown = false;
   #continuity = new Continuity();
@@ -261,15 +346,20 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
   /**
    * @param {string|URL} url  `ws:`, `wss:`, `http:`, `https:`, or relative to the page.
    * @param {Partial<Options>} [options]
-   * @throws {SyntaxError|TypeError} if the URL is not a WebSocket's, or an option cannot be sent.
+   * @throws {SyntaxError|TypeError} if the URL is not a WebSocket's, or an option cannot be used.
    */
   constructor(url, options = {}) {
     super();
     this.#url = webSocketUrl(url);
     this.#options = { ...DEFAULTS, ...given(options) };
+    this.#api = apiUrl(this.#url, this.#options.api);
     this.#token = sendableToken(this.#options.token);
     requireInterval(this.#options.interval);
     requireCandles(this.#options.candles);
+    requireTransports(this.#options.transports);
+    this.#memory = new SessionMemory(this.#url);
+    const [best] = this.#options.transports;
+    this.#first = this.#options.transports.find((transport) => transport === this.#memory.transport) ?? best;
   }
 
   /**
@@ -299,6 +389,11 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     return this.#connection;
   }
 
+  /** The transport by which messages come; null until the first one of a connection. */
+  get transport() {
+    return this.#transport;
+  }
+
   /** The server's time in milliseconds, estimated from its messages; for the age of a quote. */
   get serverTime() {
     return this.#clockOffset === null ? Date.now() : performance.now() + this.#clockOffset;
@@ -310,11 +405,12 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
    * @throws {DOMException} SecurityError, for a `ws:` URL in an `https:` page.
    */
   connect() {
-    if (this.#socket) return;
+    if (this.#line) return;
+    clearTimeout(this.#timer);
     this.#attempt = 0;
     this.#restarted = false;
     this.#watchPage();
-    this.#open();
+    this.#open(this.#first);
   }
 
   /**
@@ -357,86 +453,66 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     this.#selection[type](metals);
     this.#prices = this.#selection.of(this.#prices);
     if (type === "subscribe") this.#grown = true;
-    if (!this.connected) return;
-    // The server has had a `subscribe` already, so that this one would add.
-    if (narrows && this.#sentAll) this.#subscriptions.change("unsubscribe", ["*"]);
-    this.#subscriptions.change(type, metals);
+    if (this.connected) this.#line?.change(type, metals, narrows);
   }
 
-  #open() {
-    const bearer = this.#token === null ? [] : [BEARER + this.#token];
-    const socket = new WebSocket(this.#url, [SUBPROTOCOL, ...bearer]);
+  /** @param {Transport} transport */
+  #open(transport) {
+    const line = this.#make(transport);
+    this.#line = line;
+    try {
+      line.open();
+    } catch (error) {
+      this.#line = null;
+      throw error;
+    }
     this.#shownToken = this.#token;
-    this.#socket = socket;
-    this.#socketEvents = new AbortController();
-    const { signal } = this.#socketEvents;
-    socket.addEventListener("open", () => this.#opened(), { signal });
-    socket.addEventListener("message", ({ data }) => this.#received(data), { signal });
-    socket.addEventListener("close", ({ code, reason }) => this.#lost(code, reason), { signal });
     this.#restartDelay = null;
-    this.#after(this.#options.connectTimeout, () => this.#lost(SILENT, "The server did not answer"));
     this.#enter({ state: "connecting", attempt: this.#attempt });
   }
 
-  #opened() {
+  /** @param {Transport} transport @returns {Line} */
+  #make(transport) {
+    /** @type {Line} */
+    const line = new LINES[transport](
+      { url: this.#url, api: this.#api, token: this.#token, options: this.#options },
+      {
+        wishes: () => this.#wishes(),
+        opened: () => line === this.#line && this.#opened(line),
+        resuming: (isFirst) => this.#continuity.request(isFirst),
+        received: (message) => this.#received(line, message),
+        waited: () => this.#worked(),
+        dated: (time) => this.#noteOffset(time - performance.now()),
+        ended: (end) => (line === this.#line ? this.#ended(line, end) : this.#tryBetter(line.transport)),
+      },
+    );
+    return line;
+  }
+
+  /** @returns {Wishes} */
+  #wishes() {
+    const { since, epoch } = this.#continuity;
+    const { named: metals, subscribed: isChosen } = this.#selection;
+    return { choices: this.#selection.toRestore(), metals, isChosen, isGrown: this.#grown, since, epoch };
+  }
+
+  /** @param {Line} line */
+  #opened(line) {
     this.#clockOffset = null;
-    this.#lastHeard = new Moment();
     // Not every device announces that it slept. In a hidden page, timers are late anyway.
     this.#watch = setInterval(() => globalThis.document?.hidden || this.#leaveTheDead(), SECOND);
-    // The answer brings the server's time, which a snapshot does not.
-    this.#ping();
-    this.#restore();
+    line.join();
     this.#enter({ state: "open" });
   }
 
-  /** Sends a new connection the subscription, and the position to resume from. */
-  #restore() {
-    const { since, epoch } = this.#continuity;
-    const matters = since !== null || this.#options.interval !== null || this.#options.candles !== null;
-    const choices = this.#selection.toRestore(matters);
-    this.#sentAll = !this.#selection.subscribed && choices.some(([type]) => type === "subscribe");
-    for (const [type, metals] of choices) {
-      const resumes = type === "subscribe" && since !== null;
-      if (resumes) this.#continuity.request();
-      const its = epoch !== null && { epoch };
-      this.#subscriptions.send(resumes ? { type, metals, since, ...its, id: RESUME } : { type, metals });
-    }
-  }
-
-  /** @param {Request} choice */
-  #sendChoice(choice) {
-    const { interval, candles } = this.#options;
-    const how = { ...(interval !== null && { interval }), ...(candles !== null && { candles }) };
-    this.#send(choice.type === "subscribe" ? { ...choice, ...how } : choice);
-  }
-
-  /** Any message proves the connection, so a ping is due only after silence. */
-  #heard() {
-    this.#lastHeard = new Moment();
-    this.#pinging = false;
-    this.#after(this.#options.heartbeatInterval, () => this.#ping());
-  }
-
-  #ping() {
-    this.#pinging = true;
-    this.#lastPinged = new Moment();
-    this.#send({ type: "ping" });
-    this.#after(this.#options.heartbeatTimeout, () => this.#lost(SILENT, "The server fell silent"));
-  }
-
-  /** @param {object} message */
-  #send(message) {
-    /** @type {WebSocket} */ (this.#socket).send(JSON.stringify(message));
-  }
-
-  /** @param {string} text */
-  #received(text) {
-    this.#heard();
-    const message = parsed(text);
+  /** @param {Line} line @param {Message|null} message  Null: what the server sent cannot be read. */
+  #received(line, message) {
+    if (line !== this.#line && !this.#takesOver(line, message)) return;
     if (!message) {
       this.#emit("error", { code: "unreadable_message", message: "The server sent what is not a message." });
       return;
     }
+    this.#settle(line.transport);
     this.#compareClocks(message);
     this.#handle(message);
   }
@@ -450,6 +526,10 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
       case "status":
         this.#status = message;
         this.#emit("status", message);
+        break;
+      case "heartbeat":
+        this.#worked();
+        this.#emit("heartbeat", message);
         break;
       case "restart":
         this.#restartDelay = restartDelay(message.afterMs) ?? this.#backoff(1);
@@ -466,11 +546,15 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     }
   }
 
-  /** @param {PriceUpdate} message */
-  #updated(message) {
-    // Only prices reset the retries: a server that accepts and closes at once must not be hammered.
+  /** Only prices, or a wait without any, reset the retries: a server that accepts and closes must not be hammered. */
+  #worked() {
     this.#attempt = 0;
     this.#restarted = false;
+  }
+
+  /** @param {PriceUpdate} message */
+  #updated(message) {
+    this.#worked();
     const { data, changes = [], candles = {}, epoch = this.#epoch, seq = this.#seq, snapshot = false } = message;
     // Prices go back only with a snapshot or another epoch, as the server's database may have been restored. But an
     // update before the answer to `since` may come from a server that has not caught up.
@@ -482,7 +566,9 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
       .take(changes, position, snapshot)
       .filter(({ metal }) => this.#selection.has(metal));
     if (!isOld) this.#show(data, position, snapshot);
-    else if (moves.length === 0) return;
+    // A line that cannot be told which metals are wanted brings others, too.
+    const isOfOthers = Object.keys(data).length > 0 && Object.keys(this.#selection.of(data)).length === 0;
+    if ((isOld || isOfOthers) && moves.length === 0) return;
     const drawn = isOld ? {} : this.#selection.of(candles);
     this.#emit("prices", { data: this.#prices, changes: moves, candles: drawn, message });
   }
@@ -492,7 +578,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     this.#epoch = epoch;
     this.#seq = seq;
     this.#prices = this.#selection.of(data);
-    if (snapshot) this.#grown = false;
+    if (snapshot || this.#selection.named?.every((metal) => metal in this.#prices)) this.#grown = false;
   }
 
   /** @param {Subscribed} message */
@@ -501,7 +587,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     if (message.id === RESUME) {
       this.#continuity.answer();
       // A server that resumes sends only news, not the price of a metal that was added while it was away.
-      if (this.#grown) for (const choice of this.#selection.toRestore(true)) this.#subscriptions.change(...choice);
+      if (this.#grown) for (const choice of this.#selection.toRestore()) this.#line?.change(...choice, false);
     }
     this.#emit("subscribed", message);
   }
@@ -511,121 +597,234 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
    * @param {Message} message
    */
   #compareClocks(message) {
-    const isAnswer = message.type === "pong";
-    if (!isAnswer && (message.type !== "priceUpdate" || message.snapshot)) return;
+    const isTold = message.type === "pong" || message.type === "heartbeat";
+    if (!isTold && (message.type !== "priceUpdate" || message.snapshot)) return;
     const offset = Date.parse(message.timestamp) - performance.now();
     if (Number.isNaN(offset)) return;
-    const known = this.#clockOffset ?? -Infinity;
     // A pong is never that late: the server's clock was set back. An update may be, so a ping checks it.
-    const seemsSetBack = known - offset > this.#options.heartbeatTimeout + (this.#interval ?? 0);
-    if (!isAnswer && seemsSetBack && this.#mayPing) this.#ping();
-    const wasSetBack = isAnswer && known - offset > this.#options.heartbeatTimeout;
-    this.#clockOffset = wasSetBack ? offset : Math.max(offset, known);
+    const known = this.#clockOffset ?? -Infinity;
+    if (isTold && known - offset > this.#options.heartbeatTimeout) this.#clockOffset = null;
+    else if (known - offset > this.#options.heartbeatTimeout + (this.#interval ?? 0)) this.#line?.check();
+    this.#noteOffset(offset);
   }
 
-  /** @param {number} code @param {string} reason */
-  #lost(code, reason) {
+  /** @param {number} offset */
+  #noteOffset(offset) {
+    if (!Number.isNaN(offset)) this.#clockOffset = Math.max(offset, this.#clockOffset ?? -Infinity);
+  }
+
+  // --- the end of a line ---------------------------------------------------------------------------------------------
+
+  /** @param {Line} line @param {End} end */
+  #ended({ transport }, end) {
+    const { code, reason, fate } = end;
     const restartDelay = this.#restartDelay;
-    const isRestart = restartDelay !== null && !this.#restarted;
-    if (code === POLICY) {
-      this.#refused(code, reason);
-    } else if (isRestart) {
+    if (fate === "refused") {
+      this.#refused(end);
+    } else if (restartDelay !== null && !this.#restarted) {
       this.#restarted = true;
       this.#letGo();
       // The server has spread the delays over its clients.
       this.#retryAfter(restartDelay, { code, reason, why: "restart" });
-    } else if (this.#attempt >= this.#options.maxReconnectAttempts) {
-      this.#letGo();
-      this.#enter({ state: "closed", code, reason, why: "gave up" });
+    } else if (isInTheWay(fate, this.#proven.has(transport), this.#attempt)) {
+      this.#goOver(transport, end);
     } else {
-      this.#letGo();
-      this.#attempt += 1;
-      this.#retryAfter(Math.max(this.#backoff(this.#attempt), restartDelay ?? 0), { code, reason });
+      this.#retry({ code, reason }, restartDelay ?? 0);
     }
   }
 
-  /** @param {number} code @param {string} reason */
-  #refused(code, reason) {
-    if (reason !== UNAUTHORIZED) {
+  /** Tries the next transport at once; after the last one waits, to begin anew. @param {Transport} transport @param {End} end */
+  #goOver(transport, { code, reason }) {
+    const { transports } = this.#options;
+    const next = transports[transports.indexOf(transport) + 1];
+    this.#blocked[transport] = reason || "The handshake failed";
+    if (next) {
+      this.#letGo();
+      this.#open(next);
+    } else {
+      this.#prefer(transports[0]);
+      this.#retry({ code, reason });
+    }
+  }
+
+  /** @param {End} end */
+  #refused({ code, reason, refusal }) {
+    const isUnauthorized = refusal ? refusal.code === "unauthorized" : reason === UNAUTHORIZED;
+    if (refusal?.retry === "later") {
+      const afterMs = Math.min(refusal.afterMs ?? 0, LONGEST_REFUSAL);
+      this.#retry({ code, reason, why: "refused" }, lengthened(afterMs, this.#options.jitter));
+    } else if (!isUnauthorized) {
       this.#finish({ code, reason, why: "refused" });
     } else if (this.#token === this.#shownToken) {
       this.#finish({ code, reason, why: "unauthorized" });
     } else {
       this.#letGo();
-      this.#open();
+      this.#open(this.#first);
     }
   }
 
-  /** @param {number} delay @param {Pick<Connection, "code"|"reason"|"why">} end */
+  /** Waits for the next retry, if one is left. @param {Ended} end @param {number} [least]  Milliseconds. */
+  #retry(end, least = 0) {
+    this.#letGo();
+    if (this.#attempt >= this.#options.maxReconnectAttempts) {
+      this.#forgetBetter();
+      this.#enter({ state: "closed", ...end, why: "gave up" });
+      return;
+    }
+    this.#attempt += 1;
+    this.#retryAfter(Math.max(this.#backoff(this.#attempt), least), end);
+  }
+
+  /** @param {number} delay @param {Ended} end */
   #retryAfter(delay, end) {
-    this.#after(delay, () => this.#open());
+    this.#timer = setTimeout(() => this.#open(this.#first), delay);
     this.#enter({ state: "waiting", attempt: this.#attempt, delay, retryAt: Date.now() + delay, ...end });
   }
 
   /** @param {number} attempt */
   #backoff(attempt) {
-    const { reconnectDelay, maxReconnectDelay, jitter } = this.#options;
-    const doubled = Math.min(reconnectDelay * 2 ** (attempt - 1), maxReconnectDelay);
-    return Math.round(doubled * (1 + jitter * Math.random()));
+    return backoff(attempt, this.#options);
   }
 
-  /** @param {Pick<Connection, "code"|"reason"|"why">} end */
+  /** @param {Ended} end */
   #finish(end) {
     this.#pageEvents?.abort();
     this.#pageEvents = null;
+    this.#forgetBetter();
     this.#letGo();
     this.#enter({ state: "closed", ...end });
   }
 
-  /** Drops the socket without waiting for its `close` event, which can take a minute if the server is gone. */
+  /** Drops the line without waiting for its end, which can take a minute if the server is gone. */
   #letGo() {
     clearTimeout(this.#timer);
     clearInterval(this.#watch);
-    this.#subscriptions.reset();
     this.#continuity.interrupt();
-    this.#socketEvents?.abort();
-    this.#socket?.close(NORMAL);
-    this.#socket = null;
+    this.#endTrial();
+    this.#line?.close();
+    this.#line = null;
+    this.#transport = null;
     this.#status = null;
     this.#interval = null;
   }
+
+  // --- the transport -------------------------------------------------------------------------------------------------
+
+  /** The line has brought a message. @param {Transport} transport */
+  #settle(transport) {
+    if (this.#transport === transport) return;
+    const isNew = this.#announced !== transport;
+    this.#transport = transport;
+    this.#announced = transport;
+    this.#proven.add(transport);
+    this.#prefer(transport);
+    if (isNew) this.#emit("transport", { transport, blocked: { ...this.#blocked } });
+    // A trial that was due while the line was lost is made up for.
+    if (this.#mayBeBetter && !this.#betterTimer) isNew ? this.#planBetter() : this.#tryBetter(null);
+  }
+
+  /** Connects with this transport first, also on the next page of the session. @param {Transport} transport */
+  #prefer(transport) {
+    const { transports } = this.#options;
+    const rank = transports.indexOf(transport);
+    this.#first = transport;
+    this.#memory.keep(rank === 0 ? null : transport);
+    for (const each of transports.slice(rank)) delete this.#blocked[each];
+    if (rank === 0) this.#forgetBetter();
+  }
+
+  get #mayBeBetter() {
+    return this.#transport !== null && this.#transport !== this.#options.transports[0];
+  }
+
+  /** Plans to try the better transports again, beside the line. */
+  #planBetter() {
+    const delay = Math.min(BETTER_AFTER * 2 ** this.#betterTries, LONGEST_BETTER_AFTER);
+    this.#betterTries += 1;
+    this.#betterTimer = setTimeout(() => {
+      this.#betterTimer = null;
+      if (this.#mayBeBetter) this.#tryBetter(null);
+    }, lengthened(delay, this.#options.jitter));
+  }
+
+  #forgetBetter() {
+    clearTimeout(this.#betterTimer ?? undefined);
+    this.#betterTimer = null;
+    this.#betterTries = 0;
+  }
+
+  /**
+   * Tries the best transport, or the one after the last that was tried, if it is better than the line's.
+   * @param {Transport|null} last
+   */
+  #tryBetter(last) {
+    const { transports, connectTimeout, heartbeatTimeout } = this.#options;
+    this.#endTrial();
+    const next = transports[last === null ? 0 : transports.indexOf(last) + 1];
+    if (next === this.#transport) {
+      if (!this.#betterTimer) this.#planBetter();
+      return;
+    }
+    // Where nothing was missed, the first message is a heartbeat.
+    const longest = connectTimeout + EVENT_STREAM_HEARTBEAT + heartbeatTimeout;
+    this.#trialTimer = setTimeout(() => this.#tryBetter(next), longest);
+    this.#candidate = this.#make(next);
+    this.#candidate.open();
+  }
+
+  #endTrial() {
+    clearTimeout(this.#trialTimer);
+    this.#candidate?.close();
+    this.#candidate = null;
+  }
+
+  /**
+   * Lets a candidate take over from the line with its first message; returns true if that message is to be handled.
+   * The line ends before the candidate is told where to resume: between them there is no gap, and nothing comes twice.
+   * @param {Line} line
+   * @param {Message|null} message
+   */
+  #takesOver(line, message) {
+    if (line !== this.#candidate || !message || message.type === "error" || message.type === "restart") return false;
+    this.#candidate = null;
+    this.#endTrial();
+    this.#line?.close();
+    this.#line = line;
+    this.#shownToken = this.#token;
+    this.#restartDelay = null;
+    return line.join();
+  }
+
+  // --- the page ------------------------------------------------------------------------------------------------------
 
   #watchPage() {
     if (this.#pageEvents) return;
     this.#pageEvents = new AbortController();
     const { signal } = this.#pageEvents;
-    globalThis.addEventListener?.("online", () => this.#wake(), { signal });
-    globalThis.document?.addEventListener("visibilitychange", () => document.hidden || this.#wake(), { signal });
+    globalThis.addEventListener?.("online", () => this.#wake(true), { signal });
+    globalThis.document?.addEventListener("visibilitychange", () => document.hidden || this.#wake(false), { signal });
   }
 
-  /** After a sleep, in which timers stood still too, a connection that looks open may be dead. */
-  #wake() {
-    const isQuiet = this.#lastHeard.passed > this.#options.heartbeatTimeout;
-    if (this.#connection.state === "closed") this.connect();
-    else if (!this.#leaveTheDead() && isQuiet && this.#mayPing) this.#ping();
-  }
-
-  /** True if a `ping` without silence may be sent: these must stay within the server's rate limit. */
-  get #mayPing() {
-    return this.connected && !this.#pinging && this.#lastPinged.passed > this.#options.heartbeatInterval;
+  /** After a sleep, in which timers stood still too, a connection that looks open may be dead. @param {boolean} isOnline */
+  #wake(isOnline) {
+    if (this.#connection.state === "closed") {
+      this.connect();
+      return;
+    }
+    if (!this.connected || this.#leaveTheDead()) return;
+    if (this.#line && this.#line.lastHeard.passed > this.#options.heartbeatTimeout) this.#line.check();
+    // The network may be another one.
+    if (isOnline && this.#mayBeBetter && !this.#candidate) this.#tryBetter(null);
   }
 
   /** Replaces an open connection that has been silent for longer than a heartbeat, and returns true if it did. */
   #leaveTheDead() {
-    const { heartbeatInterval, heartbeatTimeout } = this.#options;
-    const wasSilent = this.#lastHeard.passed > heartbeatInterval + heartbeatTimeout;
-    const isDead = this.connected && wasSilent && this.#lastPinged.passed > heartbeatTimeout;
+    const isDead = this.connected && this.#line?.isDead === true;
     if (isDead) {
       this.#letGo();
-      this.#open();
+      this.#open(this.#first);
     }
     return isDead;
-  }
-
-  /** @param {number} milliseconds @param {() => void} action */
-  #after(milliseconds, action) {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(action, milliseconds);
   }
 
   /** @param {Connection} connection */
@@ -689,16 +888,20 @@ class Selection {
 
   /**
    * The messages, as `[type, metals]`, that give a new connection this subscription, so that later changes have the same
-   * meaning for both; with `insist`, a `subscribe` in any case if the page wants metals.
-   * @param {boolean} insist
+   * meaning for both.
    * @returns {[Choice, Named[]][]}
    */
-  toRestore(insist) {
+  toRestore() {
     const listed = [...this.#metals];
     if (this.#narrowed) return [listed.length ? ["subscribe", listed] : ["unsubscribe", ["*"]]];
-    /** @type {[Choice, Named[]][]} */
-    const all = this.#subscribed || insist ? [["subscribe", ["*"]]] : [];
-    return listed.length ? [...all, ["unsubscribe", listed]] : all;
+    /** @type {[Choice, Named[]]} */
+    const all = ["subscribe", ["*"]];
+    return listed.length ? [all, ["unsubscribe", listed]] : [all];
+  }
+
+  /** The subscribed metals; null for all, for all but some, and for none, which cannot be named. */
+  get named() {
+    return this.#narrowed && this.#metals.size > 0 ? [...this.#metals] : null;
   }
 
   /** @param {boolean} narrowed */
@@ -730,7 +933,7 @@ class Continuity {
   #since = null;
   /** @type {string|null}  The epoch of `#since`; null if the server gave none. */
   #epoch = null;
-  /** @type {{kept: Move[], isAnswered: boolean, isRejected: boolean}|null} */
+  /** @type {{kept: Move[], isFirst: boolean, isAnswered: boolean, isRejected: boolean}|null} */
   #resume = null;
 
   get since() {
@@ -741,14 +944,14 @@ class Continuity {
     return this.#epoch;
   }
 
-  /** True until the answer to `since`. */
+  /** True until the answer to the `since` with which a connection begins: its server may lag behind the last one. */
   get isPending() {
-    return this.#resume !== null && !this.#resume.isAnswered;
+    return this.#resume?.isFirst === true && !this.#resume.isAnswered;
   }
 
-  /** `since` is sent on this connection. */
-  request() {
-    this.#resume = { kept: [], isAnswered: false, isRejected: false };
+  /** `since` is sent on this connection. @param {boolean} isFirst  True if nothing of it was taken yet. */
+  request(isFirst) {
+    this.#resume = { kept: [], isFirst, isAnswered: false, isRejected: false };
   }
 
   /** The server has read `since`: its next update has all missed moves, or is a snapshot. */
@@ -787,15 +990,541 @@ class Continuity {
   }
 }
 
+/**
+ * @typedef {"lost"|"unopened"|"blocked"|"unreachable"|"refused"} Fate  How a line ended: it is `lost` after it worked, or
+ *   the server had trouble; it never opened, which may mean that something is in its way; something is in its way; nobody
+ *   is there; or the server itself turns the client away.
+ */
+
+/** @typedef {{retry: "never"|"later", code?: string, message?: string, afterMs?: number}} Refusal */
+/** @typedef {{fate: Fate, code: number, reason: string, refusal?: Refusal|null}} End */
+/** @typedef {Pick<Connection, "code"|"reason"|"why">} Ended */
+
+/**
+ * @typedef {object} Wishes  What a line is to bring.
+ * @property {[Choice, Named[]][]} choices  The subscription as messages.
+ * @property {Named[]|null} metals  The subscription as names; null for all, or where it can only be told by messages.
+ * @property {boolean} isChosen  True once the page has called `subscribe`.
+ * @property {boolean} isGrown  True if it may have metals whose price the page has not.
+ * @property {number|null} since  The stream position to resume from, with `epoch`.
+ * @property {string|null} epoch
+ */
+
+/** @typedef {{url: string, api: string, token: string|null, options: Options}} Setup */
+
+/**
+ * @typedef {object} Owner  The client, as a line knows it. After `ended` or `close` it hears no more of the line.
+ * @property {() => Wishes} wishes
+ * @property {() => void} opened  Called once; the owner answers with `join`.
+ * @property {(isFirst: boolean) => void} resuming  The server is sent `since`: its answer repeats what comes before.
+ * @property {(message: Message|null) => void} received  Null: it cannot be read.
+ * @property {() => void} waited  The server had nothing to tell for a while, and said so.
+ * @property {(time: number) => void} dated  The server's clock shows this time.
+ * @property {(end: End) => void} ended
+ */
+
+/**
+ * A connection over one transport. It ends by itself when the server is silent for longer than it should be.
+ * @abstract
+ */
+class Line {
+  /** @type {ReturnType<typeof setTimeout>|undefined}  Until what the line waits for is overdue. */
+  #timer;
+  /** @type {Moment|null} */
+  #begun = null;
+  isOver = false;
+  lastHeard = new Moment();
+  /** @type {Refusal|null}  The server's announcement that it will close. */
+  refusal = null;
+
+  /** @param {Setup} setup @param {Owner} owner */
+  constructor(setup, owner) {
+    this.setup = setup;
+    this.owner = owner;
+  }
+
+  /** @abstract @returns {Transport} */
+  get transport() {
+    throw new TypeError("a line has a transport");
+  }
+
+  /** Milliseconds for which the server may be silent. @abstract @returns {number} */
+  get longestSilence() {
+    throw new TypeError("a line has a longest silence");
+  }
+
+  /** True if the server promised to break a silence. */
+  get isPromised() {
+    return true;
+  }
+
+  /** Connects; every outcome is told to the owner later. @throws {DOMException} as `new WebSocket` does. @abstract */
+  open() {}
+
+  /**
+   * Brings what the owner wishes now, from its position on: it has opened, or takes over from another line.
+   * @abstract
+   * @returns {boolean}  False if what came until now is not that, and has to be dropped.
+   */
+  join() {
+    return true;
+  }
+
+  /**
+   * Tells the server of a change in the subscription. `narrows`: until now it was to all metals, unasked.
+   * @abstract @param {Choice} _type @param {Named[]} _metals @param {boolean} _narrows
+   */
+  change(_type, _metals, _narrows) {}
+
+  /** Asks the server for a sign of life, and its time, if it can be asked. @abstract */
+  check() {}
+
+  close() {
+    this.isOver = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** @param {End} end */
+  end(end) {
+    if (this.isOver) return;
+    this.close();
+    this.owner.ended(end);
+  }
+
+  get hasBegun() {
+    return this.#begun !== null;
+  }
+
+  get isDead() {
+    return this.hasBegun && this.lastHeard.passed > this.longestSilence;
+  }
+
+  /** The server was heard. */
+  heard() {
+    this.lastHeard = new Moment();
+    this.#begun ??= this.lastHeard;
+    this.within(this.longestSilence, () => this.fallSilent());
+  }
+
+  /** Does something unless the server is heard within so many milliseconds. @param {number} milliseconds @param {() => void} otherwise */
+  within(milliseconds, otherwise) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(otherwise, milliseconds);
+  }
+
+  /** Hands a message on. One that turns the client away waits for the end of the line, which tells the page. @param {Message|null} message */
+  handOn(message) {
+    if (message?.type === "error" && message.retry) this.refusal = { ...message, retry: message.retry };
+    else this.owner.received(message);
+  }
+
+  /** Ends as not answered. */
+  remainUnanswered() {
+    this.end({ fate: this.#begun ? "lost" : "unopened", code: SILENT, reason: "The server did not answer" });
+  }
+
+  /** Ends as silent: what lets nothing or only the beginning through is in the way. */
+  fallSilent() {
+    const lived = this.#begun ? this.#begun.passed - this.lastHeard.passed : 0;
+    const isBlocked = !this.#begun || (this.isPromised && lived < BEGINNING);
+    this.end({ fate: isBlocked ? "blocked" : "lost", code: SILENT, reason: "The server fell silent" });
+  }
+}
+
+class WebSocketLine extends Line {
+  #events = new AbortController();
+  /** @type {WebSocket|null} */
+  #socket = null;
+  #subscriptions = new Subscriptions((request) => this.#choose(request));
+  #hasJoined = false;
+  #hasSubscribed = false;
+  /** True if it was sent `subscribe` to all metals, though the page has not called `subscribe`. */
+  #sentAll = false;
+  /** @type {number|null}  The heartbeat that the server promised. */
+  #heartbeat = null;
+  #isOpen = false;
+  #pinging = false;
+  #lastPinged = new Moment();
+
+  get transport() {
+    return /** @type {const} */ ("websocket");
+  }
+
+  get isPromised() {
+    return this.#heartbeat !== null;
+  }
+
+  get longestSilence() {
+    const { heartbeatInterval, heartbeatTimeout } = this.setup.options;
+    return (this.#heartbeat ?? heartbeatInterval) + heartbeatTimeout;
+  }
+
+  get isDead() {
+    return super.isDead && this.#lastPinged.passed > this.setup.options.heartbeatTimeout;
+  }
+
+  open() {
+    const { url, token, options } = this.setup;
+    this.within(options.connectTimeout, () => this.remainUnanswered());
+    if (typeof WebSocket === "undefined") {
+      queueMicrotask(() => this.end({ fate: "blocked", code: ABNORMAL, reason: "There is no WebSocket here" }));
+      return;
+    }
+    const bearer = token === null ? [] : [BEARER + token];
+    const socket = new WebSocket(url, [SUBPROTOCOL, ...bearer]);
+    this.#socket = socket;
+    const { signal } = this.#events;
+    socket.addEventListener("open", () => this.#opened(), { signal });
+    socket.addEventListener("message", ({ data }) => this.#received(data), { signal });
+    socket.addEventListener("close", ({ code, reason }) => this.#closed(code, reason), { signal });
+    // Node tells no more than this of a handshake that failed.
+    socket.addEventListener("error", () => this.#isOpen || this.#closed(ABNORMAL, ""), { signal });
+  }
+
+  #opened() {
+    this.#isOpen = true;
+    // A server of ours greets at once.
+    this.within(this.setup.options.heartbeatTimeout, () => this.fallSilent());
+    this.owner.opened();
+  }
+
+  /** Sends the subscription, and the position to resume from. */
+  join() {
+    // The answer brings the server's time, which a snapshot does not.
+    this.#ping();
+    const { interval, candles } = this.setup.options;
+    const { isChosen, since } = this.owner.wishes();
+    this.#restore(isChosen || since !== null || interval !== null || candles !== null);
+    return true;
+  }
+
+  /** Sends the subscription; only what it is not to have, if it `matters` not. @param {boolean} matters */
+  #restore(matters) {
+    const { choices, isChosen, since, epoch } = this.owner.wishes();
+    for (const [type, metals] of choices.filter(([type]) => matters || type === "unsubscribe")) {
+      const resumes = type === "subscribe" && since !== null;
+      if (resumes) this.owner.resuming(!this.#hasJoined);
+      const its = epoch !== null && { epoch };
+      this.#choose(resumes ? { type, metals, since, ...its, id: RESUME } : { type, metals });
+    }
+    this.#sentAll = !isChosen && this.#hasSubscribed;
+    this.#hasJoined = true;
+  }
+
+  /** @param {Choice} type @param {Named[]} metals @param {boolean} narrows */
+  change(type, metals, narrows) {
+    // The server has had a `subscribe` already, so that this one would add.
+    if (narrows && this.#sentAll) this.#subscriptions.change("unsubscribe", ["*"]);
+    this.#subscriptions.change(type, metals);
+  }
+
+  check() {
+    // Pings without a silence must stay within the server's rate limit.
+    const isDue = this.#lastPinged.passed > this.setup.options.heartbeatInterval;
+    if (this.hasBegun && !this.#pinging && isDue) this.#ping();
+  }
+
+  close() {
+    super.close();
+    this.#events.abort();
+    this.#subscriptions.reset();
+    this.#socket?.close(NORMAL);
+  }
+
+  /** Any message proves the connection; a ping is due after silence where the server has promised no heartbeat. */
+  heard() {
+    super.heard();
+    this.#pinging = false;
+    if (!this.isPromised) this.within(this.setup.options.heartbeatInterval, () => this.#ping());
+  }
+
+  #ping() {
+    this.#pinging = true;
+    this.#lastPinged = new Moment();
+    this.#send({ type: "ping" });
+    this.within(this.setup.options.heartbeatTimeout, () => this.fallSilent());
+  }
+
+  /**
+   * Subscribes a client to what it has anyway, for its heartbeats. It goes on from the first update, since a snapshot
+   * would leave out what comes before it.
+   */
+  #subscribeToHeartbeats() {
+    const { choices, since } = this.owner.wishes();
+    if (!this.#hasSubscribed && since !== null && choices[0][0] === "subscribe") this.#restore(true);
+  }
+
+  /** @param {Request} request */
+  #choose(request) {
+    if (request.type === "subscribe") this.#hasSubscribed = true;
+    const { interval, candles, heartbeatInterval } = this.setup.options;
+    const how = { ...(interval !== null && { interval }), ...(candles !== null && { candles }) };
+    const heartbeat = Math.min(Math.max(Math.round(heartbeatInterval), SHORTEST_HEARTBEAT), LONGEST_HEARTBEAT);
+    this.#send(request.type === "subscribe" ? { ...request, ...how, heartbeat } : request);
+  }
+
+  /** @param {object} message */
+  #send(message) {
+    /** @type {WebSocket} */ (this.#socket).send(JSON.stringify(message));
+  }
+
+  /** @param {string} text */
+  #received(text) {
+    const message = parsed(text);
+    if (message?.type === "subscribed") this.#heartbeat = message.heartbeat ?? null;
+    this.heard();
+    this.handOn(message);
+    if (message?.type === "priceUpdate" && !this.isOver) this.#subscribeToHeartbeats();
+  }
+
+  /** @param {number} code @param {string} reason */
+  #closed(code, reason) {
+    if (code === POLICY) this.end({ fate: "refused", code, reason, refusal: this.refusal });
+    else this.end({ fate: code === ABNORMAL && !this.hasBegun ? "unopened" : "lost", code, reason });
+  }
+}
+
+/**
+ * A line of HTTP requests, which `fetch` makes: an EventSource can set no header, and gives up on any status but 200.
+ * @abstract
+ */
+class HttpLine extends Line {
+  #allowance = new Allowance();
+  #request = new AbortController();
+  /** The position from which the last request goes on. */
+  #position = "";
+
+  open() {
+    this.start();
+  }
+
+  join() {
+    const isInStep = this.#position === eventIdOf(this.owner.wishes());
+    if (!isInStep) this.start();
+    return isInStep;
+  }
+
+  /** A request cannot be changed: another one goes on from where it was. */
+  change() {
+    this.#allowance.use(() => this.start());
+  }
+
+  close() {
+    super.close();
+    this.#request.abort();
+    this.#allowance.reset();
+  }
+
+  /** Starts to ask the server, in place of the request that runs. */
+  start() {
+    this.#request.abort();
+    this.#request = new AbortController();
+    this.run(this.#request.signal);
+  }
+
+  /** @abstract @param {AbortSignal} _signal  It aborts when the line ends, or starts another request. @returns {Promise<void>} */
+  async run(_signal) {}
+
+  /**
+   * The server's answer; null if the line has ended over it, or started another request.
+   * @param {URL} url @param {string} type @param {Record<string, string>} headers @param {AbortSignal} signal
+   */
+  async ask(url, type, headers, signal) {
+    const { token } = this.setup;
+    const all = { Accept: type, ...(token !== null && { Authorization: `Bearer ${token}` }), ...headers };
+    this.#position = eventIdOf(this.owner.wishes());
+    const answer = await fetch(url, { headers: all, signal, cache: "no-store" }).catch(() => null);
+    if (signal.aborted) return null;
+    if (!answer) {
+      this.end({ fate: "unreachable", code: ABNORMAL, reason: "The server cannot be reached" });
+      return null;
+    }
+    const end = endOf(answer, type);
+    if (!end) return answer;
+    const problem = isProblem(answer) ? await answer.json().catch(() => null) : null;
+    if (!signal.aborted) this.end({ ...end, reason: problem?.title ?? end.reason });
+    return null;
+  }
+
+  /**
+   * Asks for prices: those after the owner's position, if it has one.
+   * @param {number} wait  Seconds to wait for news.
+   * @param {string} state  The `ETag` of what is known: another state is news, too.
+   * @param {AbortSignal} signal
+   */
+  poll(wait, state, signal) {
+    const { since, epoch } = this.owner.wishes();
+    const url = this.address("prices/", { wait, ...(since !== null && epoch !== null && { epoch, since }) });
+    return this.ask(url, JSON_TYPE, { "If-None-Match": state }, signal);
+  }
+
+  /** @param {string} path @param {Record<string, unknown>} more */
+  address(path, more) {
+    const { metals } = this.owner.wishes();
+    const url = new URL(path, this.setup.api);
+    const all = { ...(metals && { metals }), ...more };
+    for (const [name, value] of Object.entries(all)) url.searchParams.set(name, String(value));
+    return url;
+  }
+
+  /** The update and the status in an answer to a poll; null if it is none. @param {Response} answer */
+  async read(answer) {
+    const message = parsed(await answer.text().catch(() => ""));
+    if (message?.type !== "priceUpdate") return null;
+    const { status, ...update } = /** @type {PriceUpdate & {status?: Status}} */ (message);
+    return { update, status };
+  }
+
+  /** Tells the server's time by an answer, where the page may read it. @param {Response} answer */
+  tellTime(answer) {
+    this.owner.dated(Date.parse(answer.headers.get("Date") ?? ""));
+  }
+}
+
+class EventStreamLine extends HttpLine {
+  get transport() {
+    return /** @type {const} */ ("sse");
+  }
+
+  get longestSilence() {
+    return EVENT_STREAM_HEARTBEAT + this.setup.options.heartbeatTimeout;
+  }
+
+  /** @param {AbortSignal} signal */
+  async run(signal) {
+    const { connectTimeout, interval, candles } = this.setup.options;
+    this.within(connectTimeout, () => this.remainUnanswered());
+    if (this.hasBegun && this.#lacksPrices) await this.#catchUp(signal);
+    if (signal.aborted) return;
+    const position = eventIdOf(this.owner.wishes());
+    const how = { ...(interval !== null && { interval }), ...(candles?.length && { candles }) };
+    const resumption = { ...(position !== "" && { "Last-Event-ID": position }) };
+    const answer = await this.ask(this.address("stream/", how), EVENT_STREAM_TYPE, resumption, signal);
+    if (!answer) return;
+    this.within(connectTimeout, () => this.fallSilent());
+    await this.#follow(answer, signal);
+    if (signal.aborted) return;
+    const { refusal } = this;
+    if (refusal) this.end({ fate: "refused", code: POLICY, reason: refusal.message ?? "", refusal });
+    else this.end({ fate: this.hasBegun ? "lost" : "blocked", code: ABNORMAL, reason: "The stream ended" });
+  }
+
+  /** True if a metal was added: a stream that resumes has only news, not its price. */
+  get #lacksPrices() {
+    const wishes = this.owner.wishes();
+    return wishes.isGrown && eventIdOf(wishes) !== "";
+  }
+
+  /** @param {AbortSignal} signal */
+  async #catchUp(signal) {
+    const answer = await this.poll(FIRST_WAIT, ANY_STATE, signal);
+    const news = answer && (await this.read(answer));
+    if (news && !signal.aborted) this.owner.received(news.update);
+  }
+
+  /** Hands on what comes until the stream ends. @param {Response} answer @param {AbortSignal} signal */
+  async #follow(answer, signal) {
+    const events = new EventStream();
+    const reader = answer.body?.getReader();
+    for (;;) {
+      const chunk = await reader?.read().catch(() => null);
+      if (signal.aborted || !chunk || chunk.done) return;
+      if (this.hasBegun) this.heard();
+      for (const { data } of events.feed(chunk.value)) {
+        if (!this.hasBegun) this.#open(answer);
+        if (signal.aborted) return;
+        this.handOn(parsed(data));
+      }
+    }
+  }
+
+  /** The first event is there: a proxy that keeps them back until it has more would not have let it pass. @param {Response} answer */
+  #open(answer) {
+    this.heard();
+    this.owner.opened();
+    this.tellTime(answer);
+    if (this.#lacksPrices && !this.isOver) this.start();
+  }
+}
+
+class PollLine extends HttpLine {
+  /** The `ETag` of the last answer. The first one is to bring the status, though there may be no news. */
+  #state = ANY_STATE;
+  /** The last status that the owner was told, as JSON. */
+  #status = "";
+
+  get transport() {
+    return /** @type {const} */ ("poll");
+  }
+
+  get longestSilence() {
+    return this.#pause + WAIT * SECOND + this.setup.options.connectTimeout;
+  }
+
+  get #pause() {
+    return Math.max(POLL_SPACING, this.setup.options.interval ?? 0);
+  }
+
+  change() {
+    this.#state = ANY_STATE;
+    super.change();
+  }
+
+  /** Polls again and again. @param {AbortSignal} signal */
+  async run(signal) {
+    while (!signal.aborted) {
+      const wait = this.hasBegun ? WAIT : FIRST_WAIT;
+      this.within(wait * SECOND + this.setup.options.connectTimeout, () => this.remainUnanswered());
+      const answer = await this.poll(wait, this.#state, signal);
+      const news = answer?.status === 200 ? await this.read(answer) : null;
+      if (!answer || signal.aborted) return;
+      if (answer.status === 200 && !news) {
+        this.end({ fate: "blocked", code: ABNORMAL, reason: "The answer to a poll was no prices" });
+        return;
+      }
+      this.#take(answer, news, signal);
+      if (answer.status !== 200 && wait === WAIT) this.owner.waited();
+      await this.#rest(signal);
+    }
+  }
+
+  /** @param {Response} answer @param {{update: PriceUpdate, status?: Status}|null} news @param {AbortSignal} signal */
+  #take(answer, news, signal) {
+    const isFirst = !this.hasBegun;
+    this.heard();
+    this.#state = answer.headers.get("ETag") ?? this.#state;
+    if (isFirst) this.owner.opened();
+    this.tellTime(answer);
+    if (news && !signal.aborted) this.owner.received(news.update);
+    const status = JSON.stringify(news?.status ?? null);
+    if (!news?.status || status === this.#status || signal.aborted) return;
+    this.#status = status;
+    this.owner.received({ ...news.status, type: "status" });
+  }
+
+  /** @param {AbortSignal} signal */
+  #rest(signal) {
+    return new Promise((resolve) => {
+      if (signal.aborted) resolve(null);
+      else this.within(this.#pause, () => resolve(null));
+    });
+  }
+}
+
+/** @type {{[transport in Transport]: new (setup: Setup, owner: Owner) => Line}} */
+const LINES = { websocket: WebSocketLine, sse: EventStreamLine, poll: PollLine };
+
+/** The position in the form of an event's id; empty where there is none. @param {{since: number|null, epoch: string|null}} position */
+function eventIdOf({ since, epoch }) {
+  return since === null || epoch === null ? "" : `${epoch}:${since}`;
+}
+
 /** Sends the server changes of the subscription: at once, or merged as soon as its rate limit allows. */
 class Subscriptions {
   #send;
+  #allowance = new Allowance();
   /** @type {Map<Named, Choice>} */
   #unsent = new Map();
-  /** @type {number[]} */
-  #sentAt = [];
-  /** @type {ReturnType<typeof setTimeout>|undefined} */
-  #timer;
 
   /** @param {(choice: Request) => void} send */
   constructor(send) {
@@ -806,36 +1535,124 @@ class Subscriptions {
   change(type, metals) {
     if (metals.includes("*")) this.#unsent.clear();
     for (const metal of metals) this.#unsent.set(metal, type);
-    this.#sendChanges();
-  }
-
-  /**
-   * Sends one message at once.
-   * @param {Request} message
-   */
-  send(message) {
-    this.#send(message);
-    this.#sentAt.push(performance.now());
+    // "*" overrides all before it, so it is always the first entry and must be sent first.
+    const choices = groupedByType(this.#unsent);
+    this.#allowance.use(() => {
+      for (const [type, metals] of choices) this.#send({ type, metals });
+      this.#unsent.clear();
+    }, choices.size);
   }
 
   /** Drops unsent changes with the connection. */
   reset() {
-    clearTimeout(this.#timer);
     this.#unsent.clear();
-    this.#sentAt = [];
+    this.#allowance.reset();
   }
+}
 
-  #sendChanges() {
+/** Lets as many messages about the subscription pass in a minute as the server allows; the rest is for pings. */
+class Allowance {
+  /** @type {number[]} */
+  #usedAt = [];
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #timer;
+
+  /**
+   * Does something at once, or as soon as that is allowed, if nothing else is to be done in its place until then.
+   * @param {() => void} action
+   * @param {number} [messages]
+   */
+  use(action, messages = 1) {
     const now = performance.now();
-    this.#sentAt = this.#sentAt.filter((at) => now - at < MINUTE);
+    this.#usedAt = this.#usedAt.filter((at) => now - at < MINUTE);
     clearTimeout(this.#timer);
-    if (this.#sentAt.length >= SUBSCRIPTION_MESSAGES_A_MINUTE) {
-      this.#timer = setTimeout(() => this.#sendChanges(), this.#sentAt[0] + MINUTE - now);
+    if (this.#usedAt.length >= SUBSCRIPTION_MESSAGES_A_MINUTE) {
+      this.#timer = setTimeout(() => this.use(action, messages), this.#usedAt[0] + MINUTE - now);
       return;
     }
-    // "*" overrides all before it, so it is always the first entry and must be sent first.
-    for (const [type, metals] of groupedByType(this.#unsent)) this.send({ type, metals });
-    this.#unsent.clear();
+    this.#usedAt.push(...Array(messages).fill(now));
+    action();
+  }
+
+  reset() {
+    clearTimeout(this.#timer);
+    this.#usedAt = [];
+  }
+}
+
+/** The transport that worked last in this session, for the next page of it. A browser may have no such memory. */
+class SessionMemory {
+  #key;
+
+  /** @param {string} url */
+  constructor(url) {
+    this.#key = `swarna.transport ${url}`;
+  }
+
+  /** @returns {string|null} */
+  get transport() {
+    try {
+      return globalThis.sessionStorage?.getItem(this.#key) ?? null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** @param {Transport|null} transport  Null for the best, which needs no memory. */
+  keep(transport) {
+    try {
+      if (transport === null) globalThis.sessionStorage?.removeItem(this.#key);
+      else globalThis.sessionStorage?.setItem(this.#key, transport);
+    } catch {
+      // The next page finds out by itself.
+    }
+  }
+}
+
+/**
+ * The events in the bytes of a `text/event-stream`, wherever they are cut (HTML Standard, Server-sent events).
+ * Exported for tests, as are the functions below.
+ */
+export class EventStream {
+  // It drops a byte order mark, and keeps the begin of a character until the rest comes.
+  #decoder = new TextDecoder();
+  #line = "";
+  #wasReturn = false;
+  #type = "";
+  #id = "";
+  /** @type {string[]} */
+  #data = [];
+
+  /**
+   * Returns the events that these bytes complete.
+   * @param {Uint8Array} bytes
+   * @returns {{type: string, data: string, id: string}[]}
+   */
+  feed(bytes) {
+    let text = this.#decoder.decode(bytes, { stream: true });
+    if (this.#wasReturn && text.startsWith("\n")) text = text.slice(1);
+    if (bytes.length > 0) this.#wasReturn = text.endsWith("\r");
+    const lines = (this.#line + text).split(/\r\n|\r|\n/);
+    this.#line = lines.pop() ?? "";
+    return lines.flatMap((line) => this.#take(line));
+  }
+
+  /** @param {string} line */
+  #take(line) {
+    if (line === "") return this.#dispatch();
+    const [, name, value] = /** @type {string[]} */ (/^([^:]*):? ?(.*)$/su.exec(line));
+    if (name === "data") this.#data.push(value);
+    else if (name === "event") this.#type = value;
+    else if (name === "id" && !value.includes("\0")) this.#id = value;
+    return [];
+  }
+
+  #dispatch() {
+    const event = { type: this.#type || "message", data: this.#data.join("\n"), id: this.#id };
+    const isEvent = this.#data.length > 0;
+    this.#type = "";
+    this.#data = [];
+    return isEvent ? [event] : [];
   }
 }
 
@@ -860,12 +1677,90 @@ function groupedByType(types) {
   return metals;
 }
 
+// --- how to go on ----------------------------------------------------------------------------------------------------
+
+/**
+ * Returns true if another transport is to be tried, as something may be in the way of one that ended so.
+ * @param {Fate} fate
+ * @param {boolean} isProven  True if the transport has brought messages before: a server that starts anew is likelier.
+ * @param {number} attempt  The number of the retry.
+ */
+export function isInTheWay(fate, isProven, attempt) {
+  return fate === "blocked" || (fate === "unopened" && !(isProven && attempt < RETRIES_IF_PROVEN));
+}
+
+/**
+ * How a line ends by an HTTP answer; null if it is the wanted one.
+ * @param {Pick<Response, "status"|"headers">} answer
+ * @param {string} type  The wanted media type.
+ * @returns {End|null}
+ */
+export function endOf(answer, type) {
+  const { status: code, headers } = answer;
+  const isWanted = code === 200 ? mediaType(headers) === type : [204, 304].includes(code) && type === JSON_TYPE;
+  if (isWanted) return null;
+  const reason = `HTTP ${code}`;
+  // Proxies say 403 too, but not in our words.
+  if (code === 401) return { fate: "refused", code, reason, refusal: { retry: "never", code: "unauthorized" } };
+  if (code === 403 && isProblem(answer)) return { fate: "refused", code, reason, refusal: { retry: "never" } };
+  if (code === 429 || code === 503) {
+    return { fate: "refused", code, reason, refusal: { retry: "later", afterMs: retryAfter(headers) } };
+  }
+  return { fate: code >= 500 ? "unreachable" : "blocked", code, reason };
+}
+
+/** The milliseconds that an answer's `Retry-After` names, in seconds or as a date; 0 for none. @param {Headers} headers */
+function retryAfter(headers) {
+  const value = headers.get("Retry-After") ?? "";
+  const afterMs = /^\d+$/.test(value) ? Number(value) * SECOND : Date.parse(value) - Date.now();
+  return Math.max(0, afterMs || 0);
+}
+
+/** Returns true for an error in the form of our API's (RFC 9457). @param {Pick<Response, "headers">} answer */
+function isProblem({ headers }) {
+  return mediaType(headers) === "application/problem+json";
+}
+
+/** @param {Headers} headers */
+function mediaType(headers) {
+  return (headers.get("Content-Type") ?? "").split(";")[0].trim().toLowerCase();
+}
+
+/**
+ * The milliseconds to wait before a retry, the first being 1.
+ * @param {number} attempt
+ * @param {Pick<Options, "reconnectDelay"|"maxReconnectDelay"|"jitter">} options
+ */
+export function backoff(attempt, { reconnectDelay, maxReconnectDelay, jitter }) {
+  return lengthened(Math.min(reconnectDelay * 2 ** (attempt - 1), maxReconnectDelay), jitter);
+}
+
+/** @param {number} delay @param {number} jitter  The largest share by which it becomes longer. */
+function lengthened(delay, jitter) {
+  return Math.round(delay * (1 + jitter * Math.random()));
+}
+
+/** The delay that a restarting server names; null if it is invalid. @param {number} afterMs */
+function restartDelay(afterMs) {
+  return Number.isFinite(afterMs) && afterMs >= 0 ? Math.min(afterMs, LONGEST_RESTART) : null;
+}
+
+// --- what the page gives ---------------------------------------------------------------------------------------------
+
 /** @param {string|URL} url */
 function webSocketUrl(url) {
   const absolute = new URL(url, globalThis.location?.href);
   absolute.protocol = absolute.protocol.replace(/^http/, "ws");
   if (!["ws:", "wss:"].includes(absolute.protocol)) throw new SyntaxError(`${url} is not a WebSocket's URL`);
   return absolute.href;
+}
+
+/** The address of the REST API: the given one, or the one beside the stream. @param {string} stream @param {string|URL|null} given */
+function apiUrl(stream, given) {
+  const absolute = new URL(given ?? stream, globalThis.location?.href);
+  absolute.protocol = absolute.protocol.replace(/^ws/, "http");
+  if (given === null) return new URL("api/v1/", absolute.href.replace(/ws\/prices\/?([?#].*)?$/, "")).href;
+  return absolute.href.replace(/\/?$/, "/");
 }
 
 /** The options without undefined ones, which have their defaults. @param {Partial<Options>} options */
@@ -898,10 +1793,15 @@ function requireCandles(intervals) {
   if (intervals !== null && !named) throw new TypeError('candles must be an array of intervals, such as ["1m"]');
 }
 
-/** The delay that a restarting server names; null if it is invalid. @param {number} afterMs */
-function restartDelay(afterMs) {
-  return Number.isFinite(afterMs) && afterMs >= 0 ? Math.min(afterMs, LONGEST_RESTART) : null;
+/** @param {unknown} transports */
+function requireTransports(transports) {
+  const known = Array.isArray(transports) && transports.every((each) => TRANSPORTS.includes(each));
+  if (!known || transports.length === 0 || new Set(transports).size < transports.length) {
+    throw new TypeError(`transports must be an array of ${TRANSPORTS.join(", ")}, each at most once`);
+  }
 }
+
+// --- what the server sends -------------------------------------------------------------------------------------------
 
 /**
  * The message in a text; null if it is not one, or a price update that cannot be shown.

@@ -5,7 +5,7 @@ window.newClientAt = (url, options) => {
   const client = new SwarnaClient(url, { jitter: 0, ...options });
   window.client = client;
   window.events = [];
-  for (const type of ["prices", "status", "subscribed", "connection", "error"]) {
+  for (const type of ["prices", "status", "heartbeat", "subscribed", "connection", "transport", "error"]) {
     client.addEventListener(type, ({ detail }) => window.events.push({ type, detail }));
   }
   return client;
