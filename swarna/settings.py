@@ -360,7 +360,7 @@ SPECTACULAR_SETTINGS = {
     "PATH_CONVERTER_OVERRIDES": {
         "metal": {
             "type": "string",
-            "description": "A metal's name or its ISO code, in this case; answers have the name.",
+            "description": "A metal's name in lower case, or its ISO code in upper case. Answers have the name.",
             "examples": ["gold", "XAU"],
         }
     },

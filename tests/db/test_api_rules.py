@@ -440,6 +440,17 @@ def test_the_schema_is_openapi_3_1(client: Client) -> None:
     validate(document)
 
 
+def test_every_address_of_a_metal_takes_its_iso_code_too(client: Client) -> None:
+    of_metals = [
+        parameter["schema"]["examples"]
+        for operations in schema(client)["paths"].values()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", [])
+        if (parameter["name"], parameter["in"]) == ("metal", "path")
+    ]
+    assert of_metals == [["gold", "XAU"]] * 5
+
+
 def test_every_answer_with_a_body_has_an_example(client: Client) -> None:
     for path, operations in schema(client)["paths"].items():
         for method, operation in operations.items():
