@@ -85,6 +85,7 @@ async def test_it_ends_after_what_was_written_and_once(client: Client) -> None:
     client.sink.stop()
     await client.settled()
     assert (client.taken, client.ends, client.flushes) == ([FIRST.event, LAST.event, b""], 1, 0)
+    assert client.failures == 0
 
 
 async def test_what_was_written_before_it_begins_follows_the_head(client: Client) -> None:
