@@ -16,7 +16,8 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tests.support.event_source import EventClient, requested
-from tests.support.product import ROOT
+from tests.support.product import ROOT, wait_until
+from tests.support.scrape import http_clients
 from tests.support.server import Server
 from tests.support.stream_client import end_of, exchange, receive, rejection
 
@@ -120,12 +121,12 @@ def test_the_stream_comes_as_events_too_and_resumes(elsewhere: Server) -> None:
     with EventClient(elsewhere) as client:
         assert client.next().message["snapshot"] is True
         assert client.next().type == "status"
-        seen = elsewhere.publish(gold="13010")
+        seen = elsewhere.publish(platinum="4901")
         assert seen is not None
         while client.next("priceUpdate").message["seq"] < seen.seq:
             pass
         last_event_id = client.parser.last_event_id
-    missed = elsewhere.publish(gold="13300")
+    missed = elsewhere.publish(platinum="5000")
     assert missed is not None
     with EventClient(elsewhere, Last_Event_ID=last_event_id) as again:
         update = again.next("priceUpdate").message
@@ -140,9 +141,9 @@ def test_a_poll_waits_and_a_client_that_leaves_is_forgotten(elsewhere: Server) -
     _, seen = ask("wait=20")
     position = f"epoch={seen['epoch']}&since={seen['seq']}"
     assert ask(f"wait=1&{position}") == (204, None)
-    for _ in range(4):  # more than there is room for at a time
-        with requested(elsewhere.port, f"GET /api/v1/prices/?wait=25&{position} HTTP/1.1\nHost: localhost\n\n"):
-            pass
+    with requested(elsewhere.port, f"GET /api/v1/prices/?wait=25&{position} HTTP/1.1\nHost: localhost\n\n"):
+        wait_until(lambda: http_clients(elsewhere, "poll") == 1, "it to wait")
+    wait_until(lambda: http_clients(elsewhere, "poll") == 0, "it to be forgotten")
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(ask, f"wait=20&{position}")
         publication = elsewhere.publish(silver=f"16{time.time() % 9:.4f}")

@@ -9,7 +9,6 @@ import signal
 import socket
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from django.contrib.auth.models import User
 from accounts import tokens
 from tests.support.event_source import requested
 from tests.support.product import wait_until
+from tests.support.scrape import http_clients
 from tests.support.server import Server
 
 PATH = "/api/v1/prices/"
@@ -72,12 +72,7 @@ class Later:
 
 
 def waiting(server: Server) -> float:
-    """How many polls wait in the web process."""
-    with urllib.request.urlopen(f"{server.http_url}/metrics", timeout=10) as response:
-        lines = response.read().decode().splitlines()
-    return sum(
-        float(line.rpartition(" ")[2]) for line in lines if re.match('swarna_http_clients{.*transport="poll"', line)
-    )
+    return http_clients(server, "poll")
 
 
 def price(server: Server, **prices: Any) -> int:

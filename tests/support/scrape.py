@@ -31,3 +31,9 @@ def by_label(server: Server, name: str) -> dict[str, float]:
 def rejections(server: Server) -> dict[str, float]:
     """The number of refused connections, by reason."""
     return by_label(server, "swarna_connections_refused_total")
+
+
+def http_clients(server: Server, transport: str) -> float:
+    """The clients that have the stream by HTTP, by one transport: `events` or `poll`."""
+    samples = metrics(server).items()
+    return sum(number for name, number in samples if name.startswith("swarna_http_clients") and transport in name)
