@@ -160,28 +160,35 @@ class Request(WebRequest):
     # --- from the client to the application --------------------------------------------------------------------------
 
     def requestReceived(self, command: bytes, target: bytes, version: bytes) -> None:
-        try:
-            host, path, query = handshake.split_target(target)
-        except RefusedError as error:
-            self.channel.refuse(error)
-            return
-        if host is not None:
-            self.requestHeaders.setRawHeaders(b"Host", [host])
-        super().requestReceived(command, path + (b"?" + query if query else b""), version)
+        if target != b"*":
+            try:
+                host, path, query = handshake.split_target(target)
+            except RefusedError as error:
+                self.channel.refuse(error)
+                return
+            if host is not None:
+                self.requestHeaders.setRawHeaders(b"Host", [host])
+            target = path + (b"?" + query if query else b"")
+        super().requestReceived(command, target, version)
 
     def process(self) -> Any:
         if self._is_too_long:
             return None
         headers = self.requestHeaders
+        pairs = [(name.lower(), value) for name, values in headers.getAllRawHeaders() for value in values]
+        head = Head(self.method, self.uri, self.clientproto, pairs, 0)
         try:
             handshake.check(
-                self.clientproto, headers.getRawHeaders(b"Host", []), headers.getRawHeaders(b"Transfer-Encoding", [])
+                head.version, headers.getRawHeaders(b"Host", []), headers.getRawHeaders(b"Transfer-Encoding", [])
             )
         except RefusedError as error:
             self.channel.refuse(error)
             return None
-        connection = self.channel.transport
-        if not connection.may_stay:  # its descriptor is for the next connection
+        if head.asks_for_websocket:
+            self._upgrade(head)
+            return None
+        # Any other upgrade, such as to HTTP/2, may be ignored (RFC 9110, 7.8): it is a request like others.
+        if not self.channel.transport.may_stay:  # its descriptor is for the next connection
             self.channel.persistent = False
             self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         if headers.hasHeader(b"Transfer-Encoding"):
@@ -190,19 +197,11 @@ class Request(WebRequest):
             headers.setRawHeaders(b"Content-Length", [b"%d" % self._body_bytes])
         # With it Daphne would let a client choose the path that the application's links begin with.
         headers.removeHeader(b"Daphne-Root-Path")
-        upgrades = b",".join(headers.getRawHeaders(b"Upgrade", [])).lower().split(b",")
-        if b"websocket" in map(bytes.strip, upgrades):
-            self._upgrade()
-            return None
-        # Any other upgrade, such as to HTTP/2, may be ignored (RFC 9110, 7.8): it is a request like others.
         return super().process()
 
-    def _upgrade(self) -> None:
+    def _upgrade(self, head: Head) -> None:
         """Give the connection back to the door."""
-        channel, connection = self.channel, self.channel.transport
-        pairs = [(name.lower(), value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values]
-        head = Head(self.method, self.uri, self.clientproto, pairs, 0)
-        early = channel.clearLineBuffer()
+        connection, early = self.channel.transport, self.channel.clearLineBuffer()
         self.let_go()
         self.server.upgrade(connection, head, early)
 

@@ -7,7 +7,6 @@ ASGI server `SendSink` does the same with the consumer's `send`.
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
@@ -75,7 +74,7 @@ class SendSink:
         self.listener: Listener | None = None
         self._send = send
         self._give_up = give_up
-        self._waiting: deque[Frame] = deque()
+        self._waiting: list[Frame] = []
         self._pump: asyncio.Task[None] | None = None
 
     def write(self, frame: Frame) -> int:
@@ -93,7 +92,7 @@ class SendSink:
     async def _send_all(self) -> None:
         try:
             while self._waiting:
-                await self._send(self._waiting.popleft().text)
+                await self._send(self._waiting.pop(0).text)
                 if not self._waiting:
                     self.writable = True
                     if self.listener is not None:
@@ -121,7 +120,7 @@ class EventSink:
         self.listener: Listener | None = None
         self._send = send
         self._failed = failed
-        self._waiting: deque[bytes] = deque()
+        self._waiting: list[bytes] = []
         self.is_over = False  # once it was stopped
         self._has_begun = False
         self._pump: asyncio.Task[None] | None = None
@@ -151,7 +150,7 @@ class EventSink:
         try:
             while not self.writable:
                 while self._waiting:
-                    await self._send_body(self._waiting.popleft(), more=True)
+                    await self._send_body(self._waiting.pop(0), more=True)
                 self.writable = True
                 if self.listener is not None:
                     self.listener.flush()

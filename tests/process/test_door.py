@@ -28,11 +28,6 @@ def neighbour(echo: EchoServer) -> Iterator[ClientConnection]:
         yield client
 
 
-def body_of(peer: Peer, length: int) -> bytes:
-    """The body of an answer whose head was read."""
-    return peer.take(length)
-
-
 @pytest.mark.parametrize(
     ("head", "status"),
     [(request(), 101), (GET, 200), (request(method="POST", without="upgrade", content_length="3") + b"abc", 200)],
@@ -74,6 +69,7 @@ def test_a_kept_connection_may_become_a_websocket(caller: Peer) -> None:
         pytest.param(request(without="upgrade", host=["a", "b"]), 400, id="two Hosts"),
         pytest.param(request(without="upgrade", host="a b"), 400, id="a Host that is none"),
         pytest.param(request(without="upgrade", path="http://elsewhere.example/a?b=c"), 200, id="an absolute form"),
+        pytest.param(request(method="OPTIONS", without="upgrade", path="*"), 200, id="a request about the server"),
         pytest.param(request(without="upgrade", path="/a#b"), 400, id="a fragment"),
         pytest.param(request(without="upgrade", path="http://[/"), 400, id="an absolute form of nothing"),
         pytest.param(request(without="upgrade", transfer_encoding=["chunked", "chunked"]), 400, id="encoded twice"),
