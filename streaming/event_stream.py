@@ -58,7 +58,7 @@ class EventStream:
             await self._http(scope, receive, send)
             return
         sink = EventSink(send, partial(self._hub.metrics.failed, Fault.SEND))
-        connection = self._hub.connection(sink, Transport.EVENTS)
+        connection = self._hub.connection(sink, Transport.SSE)
         origin = headers.get(b"origin")
         guest = await self._rules.admit(self._gate, scope, partial(self._end, connection))
         if isinstance(guest, Answer):

@@ -44,7 +44,7 @@ class Transport(enum.StrEnum):
     """The ways in which clients have the stream."""
 
     WEBSOCKET = "websocket"
-    EVENTS = "events"  # Server-Sent Events
+    SSE = "sse"  # Server-Sent Events
     POLL = "poll"  # a waiting poll
 
 
@@ -88,7 +88,7 @@ class Metrics:
                 registry=registry,
                 multiprocess_mode="livesum",
             )
-            self._by_http = {each: by_http.labels(store.number, each) for each in (Transport.EVENTS, Transport.POLL)}
+            self._by_http = {each: by_http.labels(store.number, each) for each in (Transport.SSE, Transport.POLL)}
             self._accepted = counter("swarna_connections_accepted_total", "Clients that were served.")
             help = "Clients that were refused before they were served, by reason."
             self._refused = _by(RejectReason, counter("swarna_connections_refused_total", help, ["reason"]))

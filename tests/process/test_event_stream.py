@@ -52,7 +52,7 @@ def fetch(server: Server, query: str = "", method: str = "GET", **headers: str) 
 
 
 def clients(server: Server) -> float:
-    return http_clients(server, "events")
+    return http_clients(server, "sse")
 
 
 # --- what a client gets ----------------------------------------------------------------------------------------------

@@ -34,6 +34,6 @@ def rejections(server: Server) -> dict[str, float]:
 
 
 def http_clients(server: Server, transport: str) -> float:
-    """The clients that have the stream by HTTP, by one transport: `events` or `poll`."""
+    """The clients that have the stream by HTTP, by one transport: `sse` or `poll`."""
     samples = metrics(server).items()
     return sum(number for name, number in samples if name.startswith("swarna_http_clients") and transport in name)

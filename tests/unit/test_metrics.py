@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streaming.engine.reasons import CloseReason, RejectReason
-from streaming.metrics import Fault, Inbound, Metrics
+from streaming.metrics import Fault, Inbound, Metrics, Transport
 from tests.support.product import ROOT
 
 
@@ -33,6 +33,21 @@ def test_connections_are_those_that_were_accepted_and_have_not_closed() -> None:
         "swarna_connections_accepted_total": 3,
         "swarna_connections_closed_total{stalled}": 1,
         "swarna_connections_refused_total{per_ip}": 1,
+    }
+
+
+def test_clients_by_http_count_among_all_and_by_transport() -> None:
+    metrics = Metrics()
+    for transport in (Transport.WEBSOCKET, Transport.SSE, Transport.SSE, Transport.POLL):
+        metrics.accepted(transport)
+    metrics.closed(CloseReason.CLIENT, Transport.SSE)
+    metrics.closed(CloseReason.ANSWERED, Transport.POLL)
+    assert counted(metrics) == {
+        "swarna_connections{0}": 2,
+        "swarna_http_clients{0}{sse}": 1,
+        "swarna_connections_accepted_total": 4,
+        "swarna_connections_closed_total{client}": 1,
+        "swarna_connections_closed_total{answered}": 1,
     }
 
 
