@@ -22,13 +22,13 @@ class Price(msgspec.Struct, frozen=True, rename="camel"):
 
     timestamp: str
     price: float
-    bid: float
-    ask: float
     open: float
     high: float
     low: float
     previous_close: float | None
     source: str
+    bid: float | None = None
+    ask: float | None = None
     stale: bool = False
 
 
@@ -72,7 +72,7 @@ class Truth:
         """Read an SQLite database of ours."""
         prices: dict[int, dict[str, Price]] = {}
         with closing(sqlite3.connect(database)) as connection:
-            columns = "seq, metal_id, quoted_at, price, bid, ask, open, high, low, previous_close, source"
+            columns = "seq, metal_id, quoted_at, price, open, high, low, previous_close, source, bid, ask"
             for seq, metal, quoted_at, *figures in connection.execute(
                 f"SELECT {columns} FROM prices_price WHERE seq IS NOT NULL ORDER BY seq"  # noqa: S608  (names)
             ):

@@ -207,6 +207,7 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         self.hub.leave(self.connection, close_reason)
         if self.guest is not None:
             self.guest.leave()
+            self.guest = None  # it refers to this consumer: the two would wait for the collector
 
 
 def _peer(scope: Mapping[str, Any]) -> str:

@@ -183,6 +183,7 @@ class _Poll:
     def leave(self) -> None:
         """Forget the client, which was answered, or has gone."""
         self._hub.leave(self._connection, CloseReason.ANSWERED if self._answer.done() else CloseReason.CLIENT)
+        del self._connection  # it refers to its sink: the two would wait for the collector
 
     async def end(self, close: Close, detail: str) -> None:
         """Refuse a client whose credential has become invalid."""

@@ -23,7 +23,7 @@ GOLD, BOTH = frozenset({"gold"}), frozenset({"gold", "silver"})
 
 
 def price(amount: float) -> Price:
-    return Price("2026-01-01T00:00:00.000Z", amount, amount, amount, amount, amount, amount, None, "simulated")
+    return Price("2026-01-01T00:00:00.000Z", amount, amount, amount, amount, None, "simulated", amount, amount)
 
 
 def move(seq: int, metal: str = "gold") -> Move:
@@ -125,7 +125,7 @@ def test_the_truth_is_read_from_the_database(tmp_path: Path) -> None:
     truth = Truth.read(tmp_path / "db")
     assert truth.moves == [(7, Move("gold", 100.25, 101.5))]
     assert truth.price("gold", 9) == Price(
-        "2026-01-01T00:00:00.000Z", 101.5, 101.0, 102.0, 1.0, 2.0, 3.0, None, "a", stale=False
+        "2026-01-01T00:00:00.000Z", 101.5, 1.0, 2.0, 3.0, None, "a", bid=101.0, ask=102.0, stale=False
     )
     assert truth.price("gold", 6) is None
 
