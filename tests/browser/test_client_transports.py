@@ -392,6 +392,31 @@ def test_a_reader_who_clicks_wildly_does_not_storm_the_server(by_events: Page, m
     assert len(stream.requests) > before
 
 
+@pytest.mark.parametrize("blocked", [("websocket",), ("websocket", "sse")], ids=["by events", "by polls"])
+def test_a_metal_that_is_added_before_the_line_has_opened_is_not_left_out(
+    lab: Page, market: Market, proxy: BadProxy, blocked: tuple[str, ...]
+):
+    market.publish("silver")
+    proxy.faults = dict.fromkeys(blocked, "forbid")
+    lab.evaluate("""() => {
+        newClient().subscribe(["gold"]);
+        const { fetch } = globalThis;
+        globalThis.fetch = (...request) => {
+            const answer = fetch(...request);
+            if (String(request[0]).includes("metals=gold") && !window.added) {
+                window.added = true;
+                client.subscribe(["silver"]);
+            }
+            return answer;
+        };
+        client.connect();
+    }""")
+    wait_for_price(lab, market.prices["silver"], "silver")
+    move_on(lab, 1000)
+    wait_for_price(lab, market.publish("silver"), "silver")
+    wait_for_price(lab, market.prices["gold"])
+
+
 def test_a_metal_that_is_put_away_comes_no_more(by_events: Page, market: Market):
     by_events.evaluate("client.unsubscribe(['*'])")
     market.publish()

@@ -463,6 +463,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     try {
       line.open();
     } catch (error) {
+      line.close();
       this.#line = null;
       throw error;
     }
@@ -483,7 +484,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
         received: (message) => this.#received(line, message),
         waited: () => this.#worked(),
         dated: (time) => this.#noteOffset(time - performance.now()),
-        ended: (end) => (line === this.#line ? this.#ended(line, end) : this.#tryBetter(line.transport)),
+        ended: (end) => (line === this.#candidate ? this.#tryBetter(line.transport) : this.#ended(line, end)),
       },
     );
     return line;
@@ -1291,17 +1292,22 @@ class WebSocketLine extends Line {
 class HttpLine extends Line {
   #allowance = new Allowance();
   #request = new AbortController();
-  /** The position from which the last request goes on. */
-  #position = "";
+  /** The subscription and the position of the last request. */
+  #asked = "";
 
   open() {
     this.start();
   }
 
   join() {
-    const isInStep = this.#position === eventIdOf(this.owner.wishes());
+    const isInStep = this.#asked === this.#wishes;
     if (!isInStep) this.start();
     return isInStep;
+  }
+
+  get #wishes() {
+    const { metals, since, epoch } = this.owner.wishes();
+    return JSON.stringify([metals, since, epoch]);
   }
 
   /** A request cannot be changed: another one goes on from where it was. */
@@ -1332,7 +1338,7 @@ class HttpLine extends Line {
   async ask(url, type, headers, signal) {
     const { token } = this.setup;
     const all = { Accept: type, ...(token !== null && { Authorization: `Bearer ${token}` }), ...headers };
-    this.#position = eventIdOf(this.owner.wishes());
+    this.#asked = this.#wishes;
     const answer = await fetch(url, { headers: all, signal, cache: "no-store" }).catch(() => null);
     if (signal.aborted) return null;
     if (!answer) {
