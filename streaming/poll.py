@@ -47,6 +47,7 @@ class _Wish(NamedTuple):
     metals: frozenset[str]
     since: int | None
     epoch: str | None
+    candles: frozenset[str]
 
 
 class WaitingPoll:
@@ -115,7 +116,7 @@ class PollAnswers:
         if log.status is None:
             return None
         if news is log.status:
-            update = log.update(metals, connection.since, renew=True)
+            update = log.update(metals, connection.since, connection.candles, renew=True)
             if update is None:
                 return None
             news = update.frame
@@ -159,7 +160,7 @@ class _Poll:
         connection = self._connection
         if wish.since is not None:
             await self._hub.feed.wait_for_seq(wish.since, wish.epoch)
-        connection.subscribe(wish.metals, wish.since, epoch=wish.epoch)
+        connection.subscribe(wish.metals, wish.since, candles=wish.candles, epoch=wish.epoch)
         etag = self._answers.etag(wish.metals)
         if wish.since is not None and (if_none_match is None or has_version(if_none_match, etag)):
             connection.know_state()
@@ -211,4 +212,10 @@ def _parse_query(query_string: bytes) -> _Wish | None:
     given = parameters(query_string, PricesQuerySerializer)
     if given is None or "wait" not in given:
         return None
-    return _Wish(given["wait"], given.get("metals", EVERY_METAL), given.get("since"), given.get("epoch"))
+    return _Wish(
+        given["wait"],
+        given.get("metals", EVERY_METAL),
+        given.get("since"),
+        given.get("epoch"),
+        given.get("candles", frozenset()),
+    )

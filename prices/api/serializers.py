@@ -101,6 +101,11 @@ class PricesQuerySerializer(QuerySerializer):
     )
     epoch = serializers.CharField(required=False, max_length=100, help_text="The `epoch` that came with it.")
     metals = MetalList(required=False)
+    candles = NameList(
+        {interval.value: interval.value for interval in Interval},
+        required=False,
+        help_text="Intervals with commas between them, whose candles the answer has, too; by default none.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "wait" in attrs:
@@ -108,7 +113,7 @@ class PricesQuerySerializer(QuerySerializer):
             where = "A waiting poll has the stream's measure, gram and 24k: leave this out, or `wait`."
             if measured:
                 raise serializers.ValidationError({name: [where] for name in sorted(measured)})
-        elif alone := [name for name in ("since", "epoch", "metals") if name in attrs]:
+        elif alone := [name for name in ("since", "epoch", "metals", "candles") if name in attrs]:
             raise serializers.ValidationError({"wait": [f"`{alone[0]}` is of a waiting poll: send `wait` too."]})
         return attrs
 

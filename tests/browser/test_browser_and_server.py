@@ -153,6 +153,7 @@ def test_a_client_behind_a_proxy_is_sent_the_same(
     server.publish(gold="13000", silver="158.2")
     open_behind(page, proxy, **blocked)
     assert moves_of(page, server, "13300", "13600", "14000") == [13300, 13600, 14000]
+    assert page.evaluate("eventsOf('prices').at(-1).candles.gold['1d'].at(-1).close") == 14000
     assert page.evaluate("client.status.metals.gold") == "live"
     assert page.evaluate("Object.keys(client.prices)") == ["gold"]
     page.evaluate("client.subscribe(['silver'])")

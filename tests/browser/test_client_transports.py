@@ -322,7 +322,7 @@ def test_interval_and_candles_are_requested_of_events(lab: Page, proxy: BadProxy
     proxy.faults["websocket"] = "forbid"
     connect(lab, interval=5000, candles=["1m", "1d"])
     wait_for_transport(lab, "sse")
-    assert stream.requests[0].path == "/api/v1/stream/?interval=5000&candles=1m%2C1d"
+    assert stream.requests[0].path == "/api/v1/stream/?candles=1m%2C1d&interval=5000"
 
 
 def test_a_stream_that_breaks_off_goes_on_where_it_was(

@@ -167,6 +167,16 @@ def test_a_poll_for_some_metals_does_not_hear_of_others(shop: Server) -> None:
     assert (answer.body["seq"], answer.body["data"].keys()) == (seq, {"gold", "silver"})
 
 
+def test_a_poll_that_asks_for_candles_has_those_that_changed_since_its_position(shop: Server) -> None:
+    seen = poll(shop, "wait=20&candles=1m,1d")
+    assert {interval: len(candles) for interval, candles in seen.body["candles"]["gold"].items()} == {"1m": 1, "1d": 1}
+    later = Later(shop, f"wait=20&candles=1m&{seen.position}", If_None_Match=seen.headers["ETag"])
+    seq = price(shop, gold=f"13{time.time() % 100:.4f}")
+    answer = later.answer()
+    assert answer.body["candles"]["gold"]["1m"][-1]["seq"] == seq
+    assert "candles" not in poll(shop, "wait=20").body
+
+
 def test_a_price_that_turns_stale_is_news(run_server: Callable[..., Server]) -> None:
     server = run_server(FRESHNESS_LIMIT="3s", **SIMULATED)
     price(server, gold="13000")
@@ -257,6 +267,7 @@ def test_a_head_has_no_body(shop: Server) -> None:
         ("wait=5&unit=kg", "unit", "leave this out"),
         ("wait=5&purity=24k", "purity", "leave this out"),
         ("wait=5&metals=mud", "metals", "gold, silver, platinum, palladium, XAU"),
+        ("wait=5&candles=2m", "candles", "1m, 5m, 15m, 1h, 1d"),
         ("wait=5&since=x", "since", "integer"),
         ("wait=5&since=-1", "since", "0"),
         ("wait=5&interval=3", "interval", "Known here"),
@@ -264,6 +275,7 @@ def test_a_head_has_no_body(shop: Server) -> None:
         ("wait=5&token=x", "token", "Authorization"),
         ("since=5", "wait", "`since` is of a waiting poll"),
         ("metals=gold", "wait", "`metals` is of a waiting poll"),
+        ("candles=1m", "wait", "`candles` is of a waiting poll"),
     ],
 )
 def test_a_bad_query_is_answered_at_once_with_what_to_send(shop: Server, query: str, name: str, said: str) -> None:

@@ -181,7 +181,8 @@ class Market:
                         return
 
     def _state(self, metals: Collection[str]) -> str:
-        return f'W/"{self.seq} {" ".join(sorted(metals))}"'
+        newest = max((seq for seq, move in self._log if move["metal"] in metals), default=0)
+        return f'W/"{newest} {" ".join(sorted(metals))}"'
 
 
 def beat(seq: int, epoch: str = "first") -> dict[str, Any]:

@@ -482,7 +482,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
         opened: () => line === this.#line && this.#opened(line),
         resuming: (isFirst) => this.#continuity.request(isFirst),
         received: (message) => this.#received(line, message),
-        waited: () => this.#worked(),
+        waited: () => this.#waited(line),
         dated: (time) => this.#noteOffset(time - performance.now()),
         ended: (end) => (line === this.#candidate ? this.#tryBetter(line.transport) : this.#ended(line, end)),
       },
@@ -551,6 +551,12 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
   #worked() {
     this.#attempt = 0;
     this.#restarted = false;
+  }
+
+  /** @param {Line} line */
+  #waited(line) {
+    this.#settle(line.transport);
+    this.#worked();
   }
 
   /** @param {PriceUpdate} message */
@@ -1367,8 +1373,9 @@ class HttpLine extends Line {
   /** @param {string} path @param {Record<string, unknown>} more */
   address(path, more) {
     const { metals } = this.owner.wishes();
+    const { candles } = this.setup.options;
     const url = new URL(path, this.setup.api);
-    const all = { ...(metals && { metals }), ...more };
+    const all = { ...(metals && { metals }), ...(candles?.length && { candles }), ...more };
     for (const [name, value] of Object.entries(all)) url.searchParams.set(name, String(value));
     return url;
   }
@@ -1398,14 +1405,14 @@ class EventStreamLine extends HttpLine {
 
   /** @param {AbortSignal} signal */
   async run(signal) {
-    const { connectTimeout, interval, candles } = this.setup.options;
+    const { connectTimeout, interval } = this.setup.options;
     this.within(connectTimeout, () => this.remainUnanswered());
     if (this.hasBegun && this.#lacksPrices) await this.#catchUp(signal);
     if (signal.aborted) return;
     const position = eventIdOf(this.owner.wishes());
-    const how = { ...(interval !== null && { interval }), ...(candles?.length && { candles }) };
     const resumption = { ...(position !== "" && { "Last-Event-ID": position }) };
-    const answer = await this.ask(this.address("stream/", how), EVENT_STREAM_TYPE, resumption, signal);
+    const url = this.address("stream/", interval === null ? {} : { interval });
+    const answer = await this.ask(url, EVENT_STREAM_TYPE, resumption, signal);
     if (!answer) return;
     this.within(connectTimeout, () => this.fallSilent());
     await this.#follow(answer, signal);
@@ -1489,7 +1496,7 @@ class PollLine extends HttpLine {
         return;
       }
       this.#take(answer, news, signal);
-      if (answer.status !== 200 && wait === WAIT) this.owner.waited();
+      if (answer.status !== 200 && !signal.aborted) this.owner.waited();
       await this.#rest(signal);
     }
   }
