@@ -31,6 +31,10 @@ _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 _PARAMETER = rf'[ \t]*+;[ \t]*+{_TOKEN}(?:[ \t]*+=[ \t]*+(?:{_TOKEN}|"{_TOKEN}"))?+'
 _EXTENSION = rf"[ \t]*+(?:{_TOKEN}(?:{_PARAMETER})*+[ \t]*+)?+"
 _EXTENSIONS = re.compile(rf"{_EXTENSION}(?:,{_EXTENSION})*+".encode())
+# What a proxy has to make anew on its way to us (RFC 9110, 7.6.1), and the line for nginx that does.
+_VERSION_HOP = "as HTTP/1.1", "proxy_http_version 1.1;"
+_UPGRADE_HOP = "with Upgrade: websocket", "proxy_set_header Upgrade $http_upgrade;"
+_CONNECTION_HOP = "with Connection: Upgrade", "proxy_set_header Connection upgrade;"
 # As RFC 9110 names them; older Pythons do not.
 _TITLES = {413: "Content Too Large", 414: "URI Too Long"}
 
@@ -56,7 +60,13 @@ class Head(NamedTuple):
 
     @property
     def asks_for_websocket(self) -> bool:
-        return b"websocket" in _words([value for name, value in self.headers if name == b"upgrade"])
+        """True for a handshake, by its Upgrade, or by its key where there is none.
+
+        Such a one had an Upgrade until a proxy took it away: an answer as to a plain request would hide that.
+        """
+        if upgrades := [value for name, value in self.headers if name == b"upgrade"]:
+            return b"websocket" in _words(upgrades)
+        return any(name == b"sec-websocket-key" for name, _ in self.headers)
 
 
 class Accepted(NamedTuple):
@@ -148,19 +158,23 @@ def split_target(target: bytes) -> tuple[bytes | None, bytes, bytes]:
 
 
 def accept(head: Head) -> Accepted:
-    """Check a handshake by RFC 6455, 4.2.1. Raises RefusedError."""
+    """Check a head that asks for WebSocket by RFC 6455, 4.2.1. Raises RefusedError."""
     values: defaultdict[bytes, list[bytes]] = defaultdict(list)
     for name, value in head.headers:
         values[name].append(value)
     if head.method != b"GET":
         raise RefusedError(405, "Send a WebSocket handshake as GET", b"Allow: GET")
-    if head.version != b"HTTP/1.1":
-        raise RefusedError(400, "Send a WebSocket handshake as HTTP/1.1 (nginx: proxy_http_version 1.1;)")
+    hops = (
+        (_VERSION_HOP, head.version == b"HTTP/1.1"),
+        (_UPGRADE_HOP, values[b"upgrade"]),
+        (_CONNECTION_HOP, b"upgrade" in _words(values[b"connection"])),
+    )
+    if missing := [hop for hop, is_made in hops if not is_made]:
+        words, lines = zip(*missing, strict=True)
+        raise RefusedError(400, f"Send a WebSocket handshake {', '.join(words)} (nginx: {' '.join(lines)})")
     check(head.version, values[b"host"], values[b"transfer-encoding"])
     if values[b"transfer-encoding"] or any(length != b"0" for length in values[b"content-length"]):
         raise RefusedError(400, "Send a WebSocket handshake without a body")
-    if b"upgrade" not in _words(values[b"connection"]):
-        raise RefusedError(400, 'Send Connection: Upgrade (nginx: proxy_set_header Connection "upgrade";)')
     host, path, query = split_target(head.target)
     if values[b"sec-websocket-version"] != [b"13"]:
         raise RefusedError(400, "Send one Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 13")

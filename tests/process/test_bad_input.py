@@ -26,6 +26,7 @@ from tests.support.raw_websocket import (
     Peer,
     close_frame,
     frame,
+    plain_request,
     request,
 )
 from tests.support.server import Server
@@ -258,14 +259,14 @@ def test_a_body_that_is_too_long_is_refused_and_takes_no_memory(
 
 def test_who_asks_whether_to_send_a_body_that_is_too_long_is_told_so_and_nothing_else(caller: Peer) -> None:
     size = str(MAX_BODY_BYTES + 1)
-    asked = request(method="POST", without="upgrade", content_length=size, expect="100-continue")
+    asked = plain_request(method="POST", content_length=size, expect="100-continue")
     assert caller.shake(asked).status == 413
     with pytest.raises(EndedError):
         caller.response()
 
 
 def test_a_body_of_the_longest_is_the_applications(caller: Peer) -> None:
-    caller.send(request(method="POST", without="upgrade", content_length=str(MAX_BODY_BYTES)), b"x" * MAX_BODY_BYTES)
+    caller.send(plain_request(method="POST", content_length=str(MAX_BODY_BYTES)), b"x" * MAX_BODY_BYTES)
     assert caller.response().status == 200
 
 
@@ -276,7 +277,7 @@ def test_a_handshake_with_a_body_is_refused(caller: Peer) -> None:
 
 def test_a_form_is_the_applications_to_read_however_broken(caller: Peer) -> None:
     """Twisted would do so in the event loop, a second for some megabytes, and answer 400 to this one."""
-    form = request(method="POST", without="upgrade", content_length="5", content_type="multipart/form-data")
+    form = plain_request(method="POST", content_length="5", content_type="multipart/form-data")
     assert caller.shake(form + b"--x\r\n").status == 200
 
 

@@ -9,11 +9,11 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.echo import EchoServer
-from tests.support.raw_websocket import PONG, TEXT, EndedError, Peer, frame, request
+from tests.support.raw_websocket import PONG, TEXT, EndedError, Peer, frame, plain_request, request
 
 pytestmark = pytest.mark.usefixtures("undisturbed")
 
-GET = request(without="upgrade")
+GET = plain_request()
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["nested", "flat"])
@@ -30,7 +30,7 @@ def neighbour(echo: EchoServer) -> Iterator[ClientConnection]:
 
 @pytest.mark.parametrize(
     ("head", "status"),
-    [(request(), 101), (GET, 200), (request(method="POST", without="upgrade", content_length="3") + b"abc", 200)],
+    [(request(), 101), (GET, 200), (plain_request(method="POST", content_length="3") + b"abc", 200)],
     ids=["a handshake", "a request", "a request with a body"],
 )
 def test_a_head_may_be_split_at_any_byte(echo: EchoServer, head: bytes, status: int) -> None:
@@ -65,21 +65,19 @@ def test_a_kept_connection_may_become_a_websocket(caller: Peer) -> None:
 @pytest.mark.parametrize(
     ("head", "status"),
     [
-        pytest.param(request(without="upgrade", host=[]), 400, id="no Host"),
-        pytest.param(request(without="upgrade", host=["a", "b"]), 400, id="two Hosts"),
-        pytest.param(request(without="upgrade", host="a b"), 400, id="a Host that is none"),
-        pytest.param(request(without="upgrade", path="http://elsewhere.example/a?b=c"), 200, id="an absolute form"),
-        pytest.param(request(method="OPTIONS", without="upgrade", path="*"), 200, id="a request about the server"),
-        pytest.param(request(without="upgrade", path="/a#b"), 400, id="a fragment"),
-        pytest.param(request(without="upgrade", path="http://[/"), 400, id="an absolute form of nothing"),
-        pytest.param(request(without="upgrade", transfer_encoding=["chunked", "chunked"]), 400, id="encoded twice"),
-        pytest.param(request(without="upgrade", transfer_encoding="chunked, chunked"), 400, id="encoded twice at once"),
-        pytest.param(
-            request(without="upgrade", transfer_encoding="chunked", content_length="3"), 400, id="two kinds of length"
-        ),
-        pytest.param(request(without="upgrade", x_long="x" * 17_000), 431, id="a header of 17 KB"),
-        pytest.param(request(method="POST", without="upgrade", x_long="x" * 17_000), 431, id="likewise with POST"),
-        pytest.param(request(without="upgrade", x_long=["x" * 1000] * 17), 431, id="17 headers of 1 KB"),
+        pytest.param(plain_request(host=[]), 400, id="no Host"),
+        pytest.param(plain_request(host=["a", "b"]), 400, id="two Hosts"),
+        pytest.param(plain_request(host="a b"), 400, id="a Host that is none"),
+        pytest.param(plain_request(path="http://elsewhere.example/a?b=c"), 200, id="an absolute form"),
+        pytest.param(plain_request(method="OPTIONS", path="*"), 200, id="a request about the server"),
+        pytest.param(plain_request(path="/a#b"), 400, id="a fragment"),
+        pytest.param(plain_request(path="http://[/"), 400, id="an absolute form of nothing"),
+        pytest.param(plain_request(transfer_encoding=["chunked", "chunked"]), 400, id="encoded twice"),
+        pytest.param(plain_request(transfer_encoding="chunked, chunked"), 400, id="encoded twice at once"),
+        pytest.param(plain_request(transfer_encoding="chunked", content_length="3"), 400, id="two kinds of length"),
+        pytest.param(plain_request(x_long="x" * 17_000), 431, id="a header of 17 KB"),
+        pytest.param(plain_request(method="POST", x_long="x" * 17_000), 431, id="likewise with POST"),
+        pytest.param(plain_request(x_long=["x" * 1000] * 17), 431, id="17 headers of 1 KB"),
         pytest.param(request(x_long=["x" * 1000] * 17), 431, id="17 headers of 1 KB with a handshake"),
     ],
 )

@@ -13,7 +13,7 @@ import struct
 import time
 from collections.abc import Iterable
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 RSV1, RSV2, RSV3 = 4, 2, 1
@@ -76,6 +76,12 @@ def request(
         for one in [value] if isinstance(value, str) else value:
             text += f"{name}: {one}\r\n"
     return (text + "\r\n").encode("latin-1")
+
+
+def plain_request(*, path: str = "/", method: str = "GET", **headers: str | list[str]) -> bytes:
+    """A request that asks for no WebSocket, with headers as for `request`."""
+    plain: dict[str, Any] = {"upgrade": [], "connection": [], "sec_websocket_key": [], "sec_websocket_version": []}
+    return request(path=path, method=method, **(plain | headers))
 
 
 class Response(NamedTuple):

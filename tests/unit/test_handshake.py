@@ -30,7 +30,7 @@ from streaming.engine.handshake import (
     split_target,
     switching_protocols,
 )
-from tests.support.raw_websocket import KEY, accept_of, request
+from tests.support.raw_websocket import KEY, accept_of, plain_request, request
 
 DEFLATE = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
@@ -169,7 +169,11 @@ def test_what_can_still_be_a_handshake_is_known_too() -> None:
 )
 def test_an_upgrade_is_to_websocket_where_one_of_its_elements_says_so(upgrade: str | list[str], asks: bool) -> None:
     assert head_of(request(upgrade=upgrade)).asks_for_websocket is asks
-    assert not head_of(request(without="upgrade")).asks_for_websocket
+
+
+def test_without_upgrade_it_is_a_handshake_that_a_proxy_has_damaged_if_it_has_a_key() -> None:
+    assert head_of(request(without="upgrade")).asks_for_websocket
+    assert not head_of(plain_request()).asks_for_websocket
 
 
 # --- any request, WebSocket or not -----------------------------------------------------------------------------------
@@ -306,10 +310,29 @@ def test_another_version_is_told_which_one_is_understood(version: str) -> None:
     assert b"\r\nSec-WebSocket-Version: 13\r\n" in caught.value.answer
 
 
-@pytest.mark.parametrize("handshake", [request(version="HTTP/1.0"), request(connection="close")])
-def test_a_proxy_that_makes_no_upgrade_is_told_what_its_configuration_lacks(handshake: bytes) -> None:
-    with pytest.raises(RefusedError, match=r"nginx: proxy_(http_version 1\.1|set_header Connection \"upgrade\");"):
+VERSION, UPGRADE, CONNECTION = (
+    "proxy_http_version 1.1;",
+    "proxy_set_header Upgrade $http_upgrade;",
+    "proxy_set_header Connection upgrade;",
+)
+
+
+@pytest.mark.parametrize(
+    ("handshake", "lines"),
+    [
+        (request(version="HTTP/1.0"), [VERSION]),
+        (request(without="upgrade"), [UPGRADE]),
+        (request(connection="close"), [CONNECTION]),
+        (request(without="upgrade", connection=[]), [UPGRADE, CONNECTION]),
+        (request(version="HTTP/1.0", without="upgrade", connection="close"), [VERSION, UPGRADE, CONNECTION]),
+    ],
+    ids=["HTTP/1.0", "no Upgrade", "no Connection", "neither", "nothing, as by default"],
+)
+def test_a_proxy_that_makes_no_upgrade_is_told_what_its_configuration_lacks(handshake: bytes, lines: list[str]) -> None:
+    with pytest.raises(RefusedError) as caught:
         accept(head_of(handshake))
+    assert caught.value.status == 400
+    assert caught.value.detail.endswith(f"(nginx: {' '.join(lines)})")
 
 
 @pytest.mark.parametrize(
