@@ -584,7 +584,7 @@ def test_an_error_status_is_understood_though_its_body_cannot_be_read(
         connection.sendall(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 60\r\n")
         body(connection, closing)
 
-    settings.PROVIDER_BUDGET = dt.timedelta(seconds=1)
+    settings.PROVIDER_BUDGET = dt.timedelta(seconds=2)
     with raw_source(refuse) as settings.GOLD_API_COM_URL:
         refresh_at(NOW)
     assert ProviderState.objects.get(name=LIVE).rests_until == NOW + MINUTE

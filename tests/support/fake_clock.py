@@ -8,6 +8,7 @@ import time_machine
 
 from infra import clock
 from prices import clock_watch
+from prices.publishing import confirmations
 
 
 class FakeClock:
@@ -34,6 +35,7 @@ def run(now: dt.datetime, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock
         fake = FakeClock(traveller, now)
         monkeypatch.setattr(clock, "steady", lambda: fake.steady)
         monkeypatch.setattr(clock_watch, "database_time", lambda: None)
-        # That of other tests is to see no step.
+        # Other tests see no step, and know nothing of its times.
+        monkeypatch.setattr(confirmations, "_seen", {})
         monkeypatch.setattr(clock_watch, "watch", clock_watch.ClockWatch(lambda: None))
         yield fake
