@@ -376,10 +376,10 @@ def test_a_metal_that_is_added_has_its_price_at_once_and_no_move_is_lost(
 
 
 def test_a_reader_who_clicks_wildly_does_not_storm_the_server(by_events: Page, market: Market, stream: StubStream):
-    for _ in range(10):
+    for _ in range(15):
         by_events.evaluate("client.subscribe(['silver']); client.unsubscribe(['silver'])")
-    by_events.wait_for_timeout(300)
-    assert len(stream.requests) <= 11
+        by_events.wait_for_timeout(20)
+    assert len(stream.requests) <= 1 + 5 * 2  # the first, and five changes, each with a poll for the price
     before = len(stream.requests)
     by_events.evaluate("client.subscribe(['silver'])")
     market.publish("silver")
@@ -515,6 +515,40 @@ def test_a_better_transport_is_tried_again_ever_later_and_the_worse_one_stays_un
     assert [event["transport"] for event in events(by_events, "transport")] == ["sse", "websocket"]
     assert [event["state"] for event in events(by_events, "connection")].count("open") == 1
     check_all_came_once(by_events, market)
+
+
+def test_the_worse_line_ends_when_the_better_one_takes_over(by_events: Page, stream: StubStream, proxy: BadProxy):
+    [events_request] = stream.requests
+    assert not events_request.has_gone()
+    proxy.faults.clear()
+    network_changes(by_events)
+    wait_for_transport(by_events, "websocket")
+    for _ in range(200):
+        if events_request.has_gone():
+            return
+        by_events.wait_for_timeout(25)
+    raise AssertionError("the stream of events is still open")
+
+
+@pytest.mark.parametrize("blocked", [(), ("websocket",), ("websocket", "sse")], ids=["websocket", "events", "polls"])
+@pytest.mark.parametrize("event", ["transport", "connection", "status"])
+def test_a_listener_may_close_and_no_event_follows(lab: Page, proxy: BadProxy, blocked: tuple[str, ...], event: str):
+    proxy.faults = dict.fromkeys(blocked, "forbid")
+    lab.evaluate(
+        """(event) => {
+            newClient();
+            client.addEventListener(event, ({ detail }) => {
+                if (event !== "connection" || detail.state === "open") client.close();
+            });
+            client.connect();
+        }""",
+        event,
+    )
+    wait_for_state(lab, "closed")
+    count = lab.evaluate("events.length")
+    move_on(lab, 600_000)
+    lab.wait_for_timeout(100)
+    assert lab.evaluate("[events.length, events.at(-1).detail.why]") == [count, "page"]
 
 
 def test_a_server_that_is_full_for_the_better_transport_keeps_the_other(

@@ -514,6 +514,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
       return;
     }
     this.#settle(line.transport);
+    if (line !== this.#line) return; // a listener has closed it
     this.#compareClocks(message);
     this.#handle(message);
   }
@@ -792,7 +793,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
    * @param {Message|null} message
    */
   #takesOver(line, message) {
-    if (line !== this.#candidate || !message || message.type === "error" || message.type === "restart") return false;
+    if (line !== this.#candidate || !message) return false;
     this.#candidate = null;
     this.#endTrial();
     this.#line?.close();
