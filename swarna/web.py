@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from infra.process.supervisor import Program
+from streaming.engine import balance
 
 # Connections that wait to be accepted; the kernel lowers it to net.core.somaxconn. After an outage all clients come
 # back at once.
@@ -57,12 +58,17 @@ def listening(host: str, port: int) -> socket.socket:
 def programs(listener: socket.socket, processes: int, env: Mapping[str, str]) -> list[Program]:
     """The web processes of this socket, for a Supervisor."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "serve", "--socket", str(listener.fileno())]
+    fds: tuple[int, ...] = (listener.fileno(),)
+    if processes > 1:
+        memory = balance.shared_memory(processes)
+        command += ["--balance", str(memory)]
+        fds += (memory,)
     return [
         Program(
             f"web {number}" if processes > 1 else "web",
             command,
             env=os.environ | env,
-            fds=(listener.fileno(),),
+            fds=fds,
             grace=settings.WS_DRAIN_TIMEOUT.total_seconds() + 1,
             ready_line=READY,
         )

@@ -68,6 +68,10 @@ class DescriptorReserve:
         self._temporary[connection] = None
         return False
 
+    def leaves_room(self, connections: int) -> bool:
+        """Return True if a process with so many connections can take another that may stay."""
+        return connections < self._files - 2 * self._kept
+
     def release(self, connection: Temporary) -> None:
         """Forget a temporary connection that has ended. Harmless for one that was dropped."""
         self._temporary.pop(connection, None)

@@ -4,11 +4,13 @@ A WebSocket handshake becomes a WebSocket. Anything else goes to HTTP, with the 
 """
 
 import logging
+import select
 import socket
 import time
 
 from streaming.engine import handshake
 from streaming.engine.asgi import Runs
+from streaming.engine.balance import Balance
 from streaming.engine.handshake import Head, RefusedError
 from streaming.engine.http import HttpConnection, HttpSide
 from streaming.engine.polling import Polling
@@ -20,13 +22,21 @@ logger = logging.getLogger(__name__)
 
 # Seconds without accepting, after a connection could not be accepted.
 _PAUSE = 0.5
+# Seconds for which a connection is left to a process that should rather take it, before another look.
+_ASIDE = 0.002
 
 
 class Door:
-    """The listening socket of a process. It is shut until `open`, and connections wait in the socket's queue."""
+    """The listening socket of a process. It is shut until `open`, and connections wait in the socket's queue.
 
-    def __init__(self, listener: socket.socket, sockets: Sockets, runs: Runs) -> None:
+    With a `balance`, other processes accept from the socket too, and share in connections evenly.
+    """
+
+    def __init__(self, listener: socket.socket, sockets: Sockets, runs: Runs, balance: Balance | None = None) -> None:
         self._listener = listener
+        self._balance = balance
+        self._waiting = select.poll()
+        self._waiting.register(listener, select.POLLIN)
         self._sockets = sockets
         self._runs = runs
         self._http = HttpSide(sockets, runs, self.upgrade)
@@ -38,13 +48,28 @@ class Door:
     def open(self) -> None:
         self._is_open = True
         self._sockets.loop.add_reader(self._listener.fileno(), self._accept)
+        self.show()
 
     def shut(self) -> None:
         self._is_open = False
         self._sockets.loop.remove_reader(self._listener.fileno())
+        self.show()
+
+    def show(self) -> None:
+        """Show other processes that this one lives, and how much room it has."""
+        if self._balance is not None:
+            has_room = self._is_open and self._sockets.reserve.leaves_room(len(self._sockets.timers))
+            self._balance.show(self._sockets.load, has_room=has_room)
+
+    def _is_our_turn(self) -> bool:
+        self.show()
+        return self._balance is None or self._balance.is_our_turn()
 
     def _accept(self) -> None:
         for _ in range(MOST_A_TURN):
+            if not self._is_our_turn():
+                self._rest(_ASIDE)
+                return
             try:
                 connection, address = self._listener.accept()
             except (BlockingIOError, InterruptedError):
@@ -53,9 +78,7 @@ class Door:
                 continue  # it has gone, or a firewall rejects it
             except OSError as error:
                 self._sockets.reserve.cannot_accept(error)
-                # Waiting connections would call this again and again.
-                self._sockets.loop.remove_reader(self._listener.fileno())
-                self._sockets.loop.call_later(_PAUSE, self._go_on)
+                self._rest(_PAUSE)
                 return
             connection.setblocking(False)
             try:
@@ -65,8 +88,15 @@ class Door:
                 logger.exception("a defect of ours in taking a connection")
                 connection.close()
 
+    def _rest(self, seconds: float) -> None:
+        """Look away: connections that wait would call `_accept` again and again."""
+        self._sockets.loop.remove_reader(self._listener.fileno())
+        self._sockets.loop.call_later(seconds, self._go_on)
+
     def _go_on(self) -> None:
         if self._is_open:
+            if self._balance is not None and not self._waiting.poll(0):
+                self._balance.nobody_waits()
             self.open()
 
     def greet(self, newcomer: "Newcomer", data: bytes) -> None:

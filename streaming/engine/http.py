@@ -63,12 +63,14 @@ class HttpSide:
         """Answer a complete request with the application."""
         request.connection = connection = request.channel.transport
         connection.waiting_since = None
+        connection.weigh(1)
         return Exchange(request, connection, scope, self._runs)
 
     def protocol_disconnected(self, request: "Request") -> None:
         """A request has been answered, or its connection is over."""
         if request.connection is not None:
             request.connection.waiting_since = time.monotonic()
+            request.connection.weigh(0)
             request.connection = None
 
     def log(self, request: "Request") -> None:
@@ -259,6 +261,7 @@ class HttpConnection(Transport):
         super().__init__(*before.leave())
         # Since when a complete request is waited for; None while one is being answered.
         self.waiting_since: float | None = time.monotonic()
+        self.weigh(0)
         self._drained: asyncio.Future[None] | None = None
         self._producer: Any = None
         self._channel: Channel | None = side.channel()

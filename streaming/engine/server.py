@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from streaming.engine.asgi import Application, Runs
+from streaming.engine.balance import Balance
 from streaming.engine.door import Door
 from streaming.engine.polling import Polling, polling
 from streaming.engine.reasons import RejectReason
@@ -43,10 +44,12 @@ def serve(
     ready: Callable[[], object],
     refused: Callable[[RejectReason], object],
     draining: Callable[[], object] = lambda: None,
+    balance: Balance | None = None,
     polling: Callable[[asyncio.AbstractEventLoop, int], Polling] = polling,
 ) -> None:
     """Serve the application on a socket that listens already, until SIGTERM or SIGINT; then drain.
 
+    `balance` is the place among several processes that accept from this socket.
     `prepare` is awaited in the event loop before the first connection is accepted, and `ready` is called then.
     `refused` is called for each handshake that is refused before the application has accepted it, and for each silent
     connection that is dropped for want of file descriptors. `draining` is called once when the server begins to drain:
@@ -59,12 +62,12 @@ def serve(
         loop.add_signal_handler(number, stop.set)
     sockets = Sockets(loop, limits, refused, polling)
     runs = Runs(loop, application)
-    door = Door(listener, sockets, runs)
+    door = Door(listener, sockets, runs, balance)
     # Objects that exist by now stay for good: spare the collector from visiting them.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECTOR)
-    _watch(loop, sockets)
+    _watch(loop, sockets, door)
     _collect(loop)
     loop.run_until_complete(_serve(sockets, runs, door, prepare, ready, stop, draining))
 
@@ -97,12 +100,13 @@ async def _serve(
     await runs.end(within=sockets.limits.drain)
 
 
-def _watch(loop: asyncio.AbstractEventLoop, sockets: Sockets) -> None:
+def _watch(loop: asyncio.AbstractEventLoop, sockets: Sockets, door: Door) -> None:
     # While the loop stands still no client is served, and no code of ours runs. So a thread of the interpreter ends the
     # process then, with a traceback of where it stands, and its supervisor starts it again.
     faulthandler.dump_traceback_later(sockets.limits.standstill, exit=True)
     sockets.check()
-    loop.call_later(sockets.timers.resolution, partial(_watch, loop, sockets))
+    door.show()
+    loop.call_later(sockets.timers.resolution, partial(_watch, loop, sockets, door))
 
 
 def _collect(loop: asyncio.AbstractEventLoop) -> None:

@@ -78,6 +78,7 @@ class Sockets:
         self.newcomers = polling(loop, MOST_A_TURN)
         self.served = polling(loop, _MOST_SERVED)
         self.reserve = DescriptorReserve()
+        self.load = 0  # connections that are being served: all but those of HTTP between two requests
         self.draining = False
         self.timers: TimerWheel[Transport] = TimerWheel(limits.timeout / 60)
         # A timeout is noticed up to two resolutions late: this one is, even so, within the limit.
@@ -120,6 +121,7 @@ class Transport:
         "_interest",
         "_taken",
         "_unsent",
+        "_weight",
         "client",
         "is_closed",
         "is_paused",
@@ -152,6 +154,8 @@ class Transport:
         self._checked_at = 0.0
         self._interest = 0
         self._poll()
+        self._weight = 0
+        self.weigh(1)
         # Spread the pings of clients that came all at once.
         sockets.timers.set(self, time.monotonic() + sockets.timeout * random.uniform(0.2, 0.5))  # noqa: S311  (no secret)
 
@@ -374,8 +378,14 @@ class Transport:
         self._forget()
         return self.sockets, self.socket, self.client, self._unsent
 
+    def weigh(self, weight: int) -> None:
+        """Count as so much of the process's load."""
+        self.sockets.load += weight - self._weight
+        self._weight = weight
+
     def _forget(self) -> None:
         self.is_closed = True
+        self.weigh(0)
         if self._interest:
             self.polled_by.watch(self.socket.fileno(), self, 0)
         self.sockets.timers.discard(self)

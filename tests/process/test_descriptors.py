@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import json
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 
@@ -11,10 +10,10 @@ from websockets.sync.client import connect
 
 from tests.support.echo import EchoServer
 from tests.support.product import wait_until
-from tests.support.raw_websocket import CLOSE, Peer
+from tests.support.raw_websocket import Peer
 from tests.support.scrape import rejections
 from tests.support.server import Server
-from tests.support.stream_client import exchange
+from tests.support.stream_client import close_of, exchange
 
 FILES = 160  # of which a quarter is kept back
 LIMITED = (
@@ -31,19 +30,6 @@ def out_of_descriptors(run_server: Callable[..., Server]) -> Iterator[tuple[Serv
     server.publish(gold="100")
     with contextlib.ExitStack() as stack:
         yield server, stack
-
-
-def close_of(peer: Peer) -> tuple[int, str]:
-    """The code and the reason with which a connection is closed after an error; 0 where it is served."""
-    peer.open()
-    code = ""
-    while (got := peer.receive()).opcode != CLOSE:
-        message = json.loads(got.payload)
-        if message["type"] == "priceUpdate":
-            return 0, ""
-        code = message["code"]
-    assert code == "at_capacity"
-    return int.from_bytes(got.payload[:2], "big"), got.payload[2:].decode()
 
 
 def get(server: Server, path: str) -> http.client.HTTPResponse:

@@ -1,6 +1,5 @@
 """`manage.py up` and its supervisor, with real processes: tiny ones, and twice the whole product."""
 
-import contextlib
 import errno
 import fcntl
 import json
@@ -24,7 +23,7 @@ from infra.process.console import LONGEST_LINE
 from infra.process.valkey import EmbeddedValkey, RedisUnusableError, wait_for_redis
 from swarna.state_dir import announced_redis_url
 from swarna.web import listening
-from tests.support.product import ROOT, Process, answers, free_port, wait_until
+from tests.support.product import ROOT, Process, answers, descendants, free_port, wait_until
 
 Supervise = Callable[..., Process]
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
@@ -83,22 +82,6 @@ def is_running(pid: int) -> bool:
 
 def all_have_ended(pids: Iterable[int]) -> bool:
     return not any(is_running(pid) for pid in pids)
-
-
-def descendants(pid: int) -> dict[int, str]:
-    """The processes below one, with their command lines."""
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    family = {pid}
-    while more := {child for child, parent in parents.items() if parent in family} - family:
-        family |= more
-    commands: dict[int, str] = {}
-    for member in family - {pid}:
-        with contextlib.suppress(OSError):
-            commands[member] = Path(f"/proc/{member}/cmdline").read_text().replace("\0", " ")
-    return commands
 
 
 def test_each_line_follows_the_name_of_its_process(supervise: Supervise) -> None:

@@ -73,3 +73,19 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)
     except OSError:
         return False
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """The processes below one, with their command lines."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    commands: dict[int, str] = {}
+    for member in family - {pid}:
+        with contextlib.suppress(OSError):
+            commands[member] = Path(f"/proc/{member}/cmdline").read_text().replace("\0", " ")
+    return commands

@@ -41,6 +41,11 @@ class Server:
         self._process = Process(self.command, self._log, self.environment | {"WEBSOCKET_PORT": str(self.port)})
         wait_until(lambda: answers(f"{self.http_url}/healthz"), "the web process to answer")
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.popen.pid
+
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.popen.send_signal(number)

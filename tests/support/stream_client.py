@@ -1,4 +1,4 @@
-"""Messages between tests and the stream, by a plain `websockets` client."""
+"""Messages between tests and the stream, by a plain `websockets` client, or by a raw one."""
 
 import json
 import time
@@ -6,6 +6,8 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
+
+from tests.support.raw_websocket import CLOSE, Peer
 
 
 def receive(client: ClientConnection, kind: str | None = None, timeout: float = 10) -> dict[str, Any]:
@@ -44,3 +46,16 @@ def end_of(client: ClientConnection) -> tuple[int, str]:
             client.recv(timeout=max(until - time.monotonic(), 0))
     except ConnectionClosed as closed:
         return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "no close frame")
+
+
+def close_of(peer: Peer) -> tuple[int, str]:
+    """The code and the reason with which a connection is closed after an error; 0 where it is served."""
+    peer.open()
+    code = ""
+    while (got := peer.receive()).opcode != CLOSE:
+        message = json.loads(got.payload)
+        if message["type"] == "priceUpdate":
+            return 0, ""
+        code = message["code"]
+    assert code == "at_capacity"
+    return int.from_bytes(got.payload[:2], "big"), got.payload[2:].decode()

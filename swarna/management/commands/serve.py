@@ -31,7 +31,9 @@ class Command(BaseCommand):
             default=settings.WEB_PROCESSES,
             help="web processes (%(default)s), each with WS_MAX_CONNECTIONS; SIGUSR1 replaces several one by one",
         )
-        parser.add_argument("--socket", type=int, help=SUPPRESS)  # the listening socket that was inherited
+        # The listening socket that was inherited, and the memory by which processes share in its connections.
+        parser.add_argument("--socket", type=int, help=SUPPRESS)
+        parser.add_argument("--balance", type=int, help=SUPPRESS)
 
     def handle(self, *args: Any, host: str, port: int, processes: int, **options: Any) -> None:
         if processes < 1:
@@ -39,17 +41,17 @@ class Command(BaseCommand):
         if not 0 <= port <= 65535:  # the resolver takes it modulo 65536
             raise CommandError("--port must be from 1 to 65535, or 0 for any that is free.")
         if options["socket"] is not None:
-            serve(socket.socket(fileno=options["socket"]))
+            serve(socket.socket(fileno=options["socket"]), options["balance"])
         elif processes == 1:
             serve(web.listening(host, port))
         else:
             supervise(web.listening(host, port), processes)
 
 
-def serve(listener: socket.socket) -> None:
+def serve(listener: socket.socket, shared_memory: int | None = None) -> None:
     """Run this web process until SIGTERM or SIGINT."""
     # No other command needs Daphne's HTTP, whose import takes a while.
-    from streaming.engine import server
+    from streaming.engine import balance, server
     from streaming.engine.transport import Limits
     from swarna.asgi import application, hub, metrics
 
@@ -77,6 +79,7 @@ def serve(listener: socket.socket) -> None:
         ready=lambda: print(f"{web.READY}http://{addresses.authority(host, port)}/", flush=True),
         refused=metrics.refused,
         draining=hub.drain,
+        balance=None if shared_memory is None else balance.join(shared_memory, settings.WS_MAX_CONNECTIONS),
     )
 
 

@@ -1,0 +1,137 @@
+"""Which of several processes behind one listening socket takes the next connection.
+
+Each shows the others its load and a sign of life, in a few bytes of memory that all share, and takes a connection only
+while it is among the emptiest. Until then the connection stays in the kernel's queue, where a process that gets stuck
+or dies cannot take it along, as it would a connection that had been handed to it.
+"""
+
+import fcntl
+import logging
+import mmap
+import os
+import struct
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+logger = logging.getLogger(__name__)
+
+# By how much a process may be ahead of the emptiest: this share of the emptiest one's load, or this number. With less,
+# processes wait for each other in a storm; with more, a hundred connections each would be uneven.
+_SHARE: Final = 0.05
+_LEAST: Final = 8
+# Seconds to wait for a process that should take a connection, and shows no sign of life: a broadcast to thousands of
+# clients may take as long.
+PATIENCE: Final = 0.1
+
+# Old and new processes of a rolling replacement, of two versions perhaps, read each other's: this stays as it is.
+_PLACE: Final = struct.Struct("ddd")
+
+
+class Place(NamedTuple):
+    """What a process shows. A place that nobody has shown anything in is one of a full process: all zeros."""
+
+    load: float  # connections that are being served
+    most: float  # the load at which it is full; 0 while it takes no connection
+    seen_at: float  # its last sign of life: seconds of the monotonic clock, which is one for the whole machine
+
+    @property
+    def is_full(self) -> bool:
+        return self.load >= self.most
+
+    def should_leave_it_to(self, other: "Place") -> bool:
+        """Return True if the other process, if it lives, should rather take the next connection."""
+        if other.is_full:
+            return False
+        return self.is_full or self.load > other.load + max(_LEAST, _SHARE * other.load)
+
+
+class Turns:
+    """Decides, for one process, whether it is its turn. Sans-I/O.
+
+    It waits for others that should rather take a connection, but not for one that showed no sign of life for as long
+    as PATIENCE: that one is ignored until it shows one. So a connection waits for it twice as long at most (it may have
+    got stuck right after a sign of life), and later ones not at all.
+    """
+
+    def __init__(self) -> None:
+        self._waiting_since: float | None = None
+        self._silent: dict[int, float] = {}  # places of ignored processes, with their last sign of life
+
+    def is_ours(self, own: Place, others: Sequence[Place], now: float) -> bool:
+        """Return True if this process should take the connection that is waiting."""
+        rather = {
+            number: other.seen_at
+            for number, other in enumerate(others)
+            if own.should_leave_it_to(other) and self._silent.get(number) != other.seen_at
+        }
+        if rather and self._waiting_since is not None and now >= self._waiting_since + PATIENCE:
+            silent = {number: seen_at for number, seen_at in rather.items() if seen_at < self._waiting_since}
+            self._silent |= silent
+            self._waiting_since = now
+            rather = {number: seen_at for number, seen_at in rather.items() if number not in silent}
+        if not rather:
+            self._waiting_since = None
+            return True
+        if self._waiting_since is None:
+            self._waiting_since = now
+        return False
+
+    def nobody_waits(self) -> None:
+        """Take note that another process has taken the connection."""
+        self._waiting_since = None
+
+
+class Balance:
+    """The place of this process in the memory that all share, and its view of the others'."""
+
+    def __init__(self, descriptor: int, number: int, most: int) -> None:
+        # Closing any other descriptor of the file would give up the place.
+        self._memory = mmap.mmap(descriptor, 0)
+        self._number = number
+        self._most = most
+        self._turns = Turns()
+
+    def show(self, load: int, *, has_room: bool) -> None:
+        """Show the others that this process lives, its load, and whether it has room for more at all."""
+        own = load, self._most if has_room else 0, time.monotonic()
+        _PLACE.pack_into(self._memory, self._number * _PLACE.size, *own)
+
+    def is_our_turn(self) -> bool:
+        """Return True if this process should take the connection that is waiting, by what all have shown."""
+        shown = places(self._memory)
+        return self._turns.is_ours(shown[self._number], shown, time.monotonic())
+
+    def nobody_waits(self) -> None:
+        """Take note that another process has taken the connection."""
+        self._turns.nobody_waits()
+
+
+def shared_memory(processes: int) -> int:
+    """A descriptor of memory for so many processes to inherit, with a second place for each one's replacement."""
+    descriptor, path = tempfile.mkstemp()
+    Path(path).unlink()
+    os.write(descriptor, bytes(2 * processes * _PLACE.size))
+    return descriptor
+
+
+def places(memory: bytes | mmap.mmap) -> list[Place]:
+    """What all processes show."""
+    return [Place._make(place) for place in _PLACE.iter_unpack(memory)]
+
+
+def join(descriptor: int, most: int) -> Balance | None:
+    """Take a place, which the kernel frees when this process ends; `most` is the load at which the process is full.
+
+    None, which is logged, if no place is free: then the process takes connections without regard to others.
+    """
+    for number in range(os.fstat(descriptor).st_size // _PLACE.size):
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, _PLACE.size, number * _PLACE.size)
+        except OSError:
+            continue  # another process has it
+        return Balance(descriptor, number, most)
+    logger.warning("connections are not spread evenly: there are more processes behind this socket than were started")
+    return None
