@@ -10,7 +10,7 @@ from tests.support.bad_proxy import BadProxy, Fault, Transport, bad_proxy
 from tests.support.browser import new_page
 from tests.support.pages import SERVER_GONE, open_test_page
 from tests.support.stub_market import Market, beat
-from tests.support.stub_stream import StubRequest, StubStream
+from tests.support.stub_stream import StubConnection, StubRequest, StubStream, status
 
 FAILED = r"Failed to load resource: the server responded with a status of \d+"
 FAULTS: tuple[Fault, ...] = get_args(Fault)
@@ -280,6 +280,24 @@ def test_a_server_that_has_no_room_is_left_alone_for_as_long_as_it_says(
     assert proxy.seen == tried
     move_on(lab, 1)
     wait_for_attempt(lab, proxy, "websocket", 2)
+
+
+def test_a_servers_last_word_counts_though_the_close_got_lost(
+    lab: Page, market: Market, proxy: BadProxy, monkeypatch: pytest.MonkeyPatch
+):
+    def full(connection: StubConnection) -> None:
+        connection.send(status())
+        connection.send({"type": "error", "code": "at_capacity", "retry": "later", "afterMs": 42_000, "message": ""})
+        connection.listen()
+
+    monkeypatch.setattr(market, "websocket", full)
+    connect(lab)
+    wait_for_transport(lab, "websocket")
+    lab.wait_for_timeout(100)
+    proxy.end("websocket")
+    waiting = wait_for_state(lab, "waiting")
+    assert (waiting["delay"], waiting["code"], waiting["why"]) == (42_000, 1006, "refused")
+    assert proxy.seen == ["websocket"]
 
 
 @pytest.mark.parametrize("market", [Refusing(502, {"Content-Type": "text/html"})])

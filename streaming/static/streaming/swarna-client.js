@@ -1287,7 +1287,8 @@ class WebSocketLine extends Line {
 
   /** @param {number} code @param {string} reason */
   #closed(code, reason) {
-    if (code === POLICY) this.end({ fate: "refused", code, reason, refusal: this.refusal });
+    const { refusal } = this;
+    if (code === POLICY || refusal) this.end({ fate: "refused", code, reason, refusal });
     else this.end({ fate: code === ABNORMAL && !this.hasBegun ? "unopened" : "lost", code, reason });
   }
 }
