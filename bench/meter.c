@@ -42,7 +42,10 @@
 enum {
     BUFFER = 1 << 20,       /* bytes: more than the largest message and the largest read together */
     LARGEST = 1 << 18,      /* bytes of a message; no server here sends one like it */
-    PER_ADDRESS = 20000,    /* connections from one loopback address, which has about 28,000 ports */
+    /* Connections from one loopback address, which has about 28,000 ports. Linux gives out every second one first, and
+     * then searches all of those in vain for each further connection: the last fifteen thousand would take minutes. */
+    PER_ADDRESS = 14000,
+    MOST_METERS = 32,       /* so many have addresses of their own */
     GIVE_UP = 60,           /* seconds in which no connection comes to anything */
     AWAKE_NS = 1000000,     /* for so long after an event, sleep is not worth its price: see main */
     SMALL_BUFFER = 4096,    /* bytes that a stalled client's kernel takes in */
@@ -141,7 +144,7 @@ static int begin(struct client *c, int stalls) {
     if (stalls) setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     if ((ntohl(options.host.s_addr) >> 24) == 127) {
         struct sockaddr_in from = {.sin_family = AF_INET};
-        from.sin_addr.s_addr = htonl(0x7f000001 + (options.address + serial++ / PER_ADDRESS) % 250);
+        from.sin_addr.s_addr = htonl(0x7f000001 + (options.address + serial++ / PER_ADDRESS * MOST_METERS) % 250);
         setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
         if (bind(c->fd, (void *)&from, sizeof from)) die("bind: %s", strerror(errno));
     }
