@@ -36,7 +36,7 @@ check: lint ## lint, and run the tests that start no processes: about two minute
 	@$(BIN)/python -m pytest $(QUICK_TIERS) --hypothesis-profile=quick $(ARGS)
 
 test: TESTS := pytest
-test: $(VENV)/installed-dev $(TYPESCRIPT) ## run the tests; without Chromium, or npm, those that need it are skipped
+test: $(VENV)/installed-dev $(TYPESCRIPT) ## run the tests; without Chromium, nginx or npm, those that need it are skipped
 
 test-postgresql: TESTS := tests.support.postgresql
 test-postgresql: $(VENV)/installed-dev $(TYPESCRIPT) ## run them on PostgreSQL, which comes along, in place of SQLite

@@ -33,6 +33,7 @@ pytest_plugins = [
     "tests.support.logins",
     "tests.support.server",
     "tests.support.members",  # after the module that it imports
+    "tests.support.nginx",  # likewise
     "tests.support.valkey",
 ]
 

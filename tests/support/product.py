@@ -35,13 +35,18 @@ def wait_until(look: Callable[[], T], what: str, seconds: float = 15.0) -> T:
 
 
 class Process:
-    """A process of the product in a process group of its own; what it prints goes to a file that `output` reads."""
+    """A process in a process group of its own, of Python unless another program is named.
 
-    def __init__(self, arguments: list[str], log: Path, environment: dict[str, str]) -> None:
+    What it prints goes to a file that `output` reads.
+    """
+
+    def __init__(
+        self, arguments: list[str], log: Path, environment: dict[str, str], program: str = sys.executable
+    ) -> None:
         self.log = log
         with log.open("ab") as file:
             self.popen = subprocess.Popen(
-                [sys.executable, *arguments],
+                [program, *arguments],
                 cwd=ROOT,
                 env=os.environ | environment,
                 stdin=subprocess.DEVNULL,
