@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 
 from accounts import tokens
 from tests.support.event_source import requested
+from tests.support.members import somebody
 from tests.support.product import wait_until
 from tests.support.scrape import http_clients
 from tests.support.server import Server
@@ -304,7 +304,7 @@ def test_it_is_for_all_but_a_presented_token_has_to_be_good(run_server: Callable
     server = run_server(WS_AUTH_REQUIRED="true", WS_AUTH_RECHECK="1s", API_USER_RATE_LIMIT="3", **SIMULATED)
     price(server, gold="13000")
     assert poll(server, "wait=20").status == 200
-    user, token = server.do(lambda: (user := User.objects.create(username="asha-who-polls"), tokens.issue(user)[1]))
+    user, token = server.do(lambda: (user := somebody(), tokens.issue(user)[1]))
     answer = poll(server, "wait=20", Authorization="Bearer none")
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
     seen = poll(server, "wait=20", Authorization=f"Bearer {token}")

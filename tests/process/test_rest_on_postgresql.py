@@ -25,6 +25,7 @@ from accounts import tokens
 from accounts.models import Token
 from prices.models import Configuration, FallbackPrice
 from prices.publishing import ingest
+from tests.support.members import somebody
 from tests.support.product import ROOT, wait_until
 from tests.support.quotes import quote
 from tests.support.server import Server
@@ -233,7 +234,7 @@ def test_a_postgresql_that_goes_and_comes_back(run_shop: Callable[..., Shop], on
 def test_web_processes_count_together_and_say_when_to_come_again(run_shop: Callable[..., Shop]) -> None:
     limits = {"API_RATE_LIMIT": "6", "API_USER_RATE_LIMIT": "4"}
     shops = [run_shop(**limits), run_shop(**limits)]
-    text = shops[0].do(lambda: tokens.issue(User.objects.create_user("asha"))[1])
+    text = shops[0].do(lambda: tokens.issue(somebody())[1])
     for headers, limit in (({}, 6), ({"Authorization": f"Bearer {text}"}, 4)):
         answers = [shops[number % 2].ask("metals/", **headers) for number in range(limit + 2)]
         assert [answer.status for answer in answers] == [200] * limit + [429] * 2

@@ -9,13 +9,20 @@ from django.test import Client as Browser
 from accounts import tokens
 from tests.support.server import Server
 
-_numbers = itertools.count()
+_numbers = itertools.count(1000)
+
+
+def somebody() -> User:
+    """Create a user whose number no other database's user has: rates are counted by it, in one Redis for all tests."""
+    number = next(_numbers)
+    user: User = User.objects.create(pk=number, username=f"asha-{number}")
+    return user
 
 
 @pytest.fixture
 def asha(members: Server) -> User:
-    """Somebody new for each test: a rate is a user's."""
-    user: User = members.do(lambda: User.objects.create(username=f"asha-{next(_numbers)}"))
+    """Somebody new for each test."""
+    user: User = members.do(somebody)
     return user
 
 
