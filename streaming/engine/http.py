@@ -4,8 +4,7 @@ A request to become a WebSocket goes back to the door, whenever it comes; and so
 answered with a stream of events.
 """
 
-import asyncio
-import logging
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,8 +25,6 @@ from streaming.engine.events import EventConnection
 from streaming.engine.handshake import Head, RefusedError
 from streaming.engine.sinks import FRAMES
 from streaming.engine.transport import Sockets, Transport
-
-logger = logging.getLogger(__name__)
 
 
 class HttpSide:
@@ -84,7 +81,8 @@ class Exchange:
     """A request and its answer: the queue that Daphne puts a request's events into, and the owner of their run."""
 
     def __init__(self, request: "Request", connection: "HttpConnection", scope: dict[str, Any], runs: Runs) -> None:
-        self._request: Request | None = request
+        self._request: Request | None = request  # until its answer is complete
+        self._has_begun = False
         self._connection = connection
         self._run = Run(runs.loop, self)
         extensions: dict[str, Any] = {FRAMES: self.take_over}
@@ -104,7 +102,9 @@ class Exchange:
     async def send(self, message: Message) -> None:
         """ASGI's `send`. Returns when the kernel has taken all written bytes, or the connection is lost."""
         if self._request is not None:
+            self._has_begun = True
             self._request.handle_reply(message)
+            self._connection.flush()
             await self._connection.until_drained()
 
     def take_over(self, headers: Sequence[tuple[bytes, bytes]], beginning: bytes) -> EventConnection | None:
@@ -124,7 +124,9 @@ class Exchange:
 
     def ended(self, error: BaseException | None) -> None:
         request, self._request = self._request, None
-        if error is not None and request is not None:
+        if request is not None and self._has_begun:
+            self._connection.abort()  # else half an answer would look like a whole one, or be waited for
+        elif request is not None:
             request.handle_exception(error)
 
 
@@ -228,23 +230,26 @@ class Request(WebRequest):
 class Channel(HTTPChannel):
     """Twisted's HTTP/1.1 on one connection, with limits on a request's head."""
 
-    maxHeaders = handshake.MOST_HEADERS
-    totalHeadersSize = handshake.MOST_HEAD_BYTES
+    # Twisted's own limits answer 400, without a word.
+    maxHeaders = totalHeadersSize = sys.maxsize
     MAX_LENGTH = handshake.MOST_HEAD_BYTES
-    _head_bytes = 0
+    _head_bytes = _head_lines = 0
 
     def lineReceived(self, line: bytes) -> None:
         self._head_bytes += len(line) + 2
-        if self._head_bytes > handshake.MOST_HEAD_BYTES:
+        self._head_lines += 1
+        # The request line and the empty one at the end are lines too.
+        if self._head_bytes > handshake.MOST_HEAD_BYTES or self._head_lines > handshake.MOST_HEADERS + 2:
             self.lineLengthExceeded(line)
         else:
             super().lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        self.refuse(RefusedError(431, f"Send a head of less than {handshake.MOST_HEAD_BYTES} bytes"))
+        most, number = handshake.MOST_HEAD_BYTES, handshake.MOST_HEADERS
+        self.refuse(RefusedError(431, f"Send {number} headers at most, and less than {most} bytes in all"))
 
     def allContentReceived(self) -> None:
-        self._head_bytes = 0
+        self._head_bytes = self._head_lines = 0
         super().allContentReceived()
 
     def refuse(self, error: RefusedError) -> None:
@@ -262,7 +267,6 @@ class HttpConnection(Transport):
         # Since when a complete request is waited for; None while one is being answered.
         self.waiting_since: float | None = time.monotonic()
         self.weigh(0)
-        self._drained: asyncio.Future[None] | None = None
         self._producer: Any = None
         self._channel: Channel | None = side.channel()
         self._channel.makeConnection(self)
@@ -307,37 +311,18 @@ class HttpConnection(Transport):
     def drained(self) -> None:
         if self._producer is not None:
             self._producer.resumeProducing()
-        self._release()
 
     def check_silence(self, now: float, *, is_taking: bool) -> float | None:
         return now + self.sockets.timeout if self.waiting_since is None else self.waits_since(self.waiting_since, now)
 
     def lost(self, error: OSError | None) -> None:
-        channel = self._channel
-        self._let_go()
+        channel, self._channel, self._producer = self._channel, None, None
         if channel is not None:
             channel.connectionLost(Failure(ConnectionDone() if error is None else ConnectionLost(str(error))))
 
     def leave(self) -> Any:
-        self._let_go()
-        return super().leave()
-
-    def _let_go(self) -> None:
         self._channel = self._producer = None
-        self._release()
-
-    async def until_drained(self) -> None:
-        """Wait until the kernel has taken all written bytes, or the connection is lost."""
-        self.flush()
-        if not self.writable and not self.is_closed:
-            if self._drained is None:
-                self._drained = self.sockets.loop.create_future()
-            await asyncio.shield(self._drained)
-
-    def _release(self) -> None:
-        if self._drained is not None:
-            self._drained.set_result(None)
-            self._drained = None
+        return super().leave()
 
 
 def _address(pair: tuple[str, int]) -> IPv4Address | IPv6Address:

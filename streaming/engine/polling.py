@@ -24,8 +24,8 @@ class Watched(Protocol):
     def write_ready(self) -> None:
         """The kernel takes bytes again."""
 
-    def fail(self) -> None:
-        """A defect of ours, met by this socket: end it."""
+    def abort(self) -> None:
+        """End the connection: it has met a defect of ours."""
 
 
 class Polling(Protocol):
@@ -110,4 +110,4 @@ def _failed(owner: Watched | None) -> None:
     """Log the exception, and end its connection: others must not suffer from it."""
     logger.exception("a defect of ours in serving a connection")
     if owner is not None:
-        owner.fail()
+        owner.abort()

@@ -106,7 +106,7 @@ class Sockets:
                 act(transport)
             except Exception:
                 logger.exception("a defect of ours in serving a connection")
-                transport.fail()  # others must not suffer from it
+                transport.abort()  # others must not suffer from it
 
 
 class Transport:
@@ -117,6 +117,7 @@ class Transport:
 
     __slots__ = (
         "_checked_at",
+        "_drained",
         "_ending",
         "_interest",
         "_taken",
@@ -147,6 +148,7 @@ class Transport:
         if unsent:
             sockets.flush_soon(self)
         self._ending: Callable[[], None] | None = None  # to be done when all has left
+        self._drained: asyncio.Future[None] | None = None  # while somebody waits for it
         # When the client last took some of the bytes that wait here; None while none wait.
         self.stalled_since: float | None = None
         # How much it had taken by the last check, and when that was.
@@ -227,12 +229,25 @@ class Transport:
             self.writable = True
             self.stalled_since = None
             self._poll()
+            self._release()
             if self._ending is None:
                 self.drained()
         if self._ending is not None and not self._unsent:
             self._ending()
 
     write_ready = flush
+
+    async def until_drained(self) -> None:
+        """Wait until the kernel has taken all that is written, or the connection is lost."""
+        if not self.writable and not self.is_closed:
+            if self._drained is None:
+                self._drained = self.sockets.loop.create_future()
+            await asyncio.shield(self._drained)
+
+    def _release(self) -> None:
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
 
     @property
     def direct(self) -> Callable[[bytes], int] | None:
@@ -362,8 +377,6 @@ class Transport:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._lose(None)
 
-    fail = abort
-
     def restart(self) -> None:
         """The process ends: say a last word, if there is one to be said."""
 
@@ -385,6 +398,7 @@ class Transport:
 
     def _forget(self) -> None:
         self.is_closed = True
+        self._release()
         self.weigh(0)
         if self._interest:
             self.polled_by.watch(self.socket.fileno(), self, 0)

@@ -44,7 +44,6 @@ class WebSocket(Transport):
     """One WebSocket connection, on the socket of a transport that has left, and a `Sink` (sinks.py)."""
 
     __slots__ = (
-        "_all_taken",
         "_closed",
         "_closing",
         "_early",
@@ -69,7 +68,6 @@ class WebSocket(Transport):
         self._early = early
         self._reader: Reader | None = None
         self.encoding = PLAIN
-        self._all_taken: asyncio.Future[None] | None = None
         self._closing: asyncio.TimerHandle | None = None
         self._closed: tuple[str, int, str] | None = None  # the side that closed, its code and its reason
         extensions = {FRAMES: self} if self.may_stay else {FRAMES: self, OUT_OF_DESCRIPTORS: {}}
@@ -118,9 +116,11 @@ class WebSocket(Transport):
     def taken(self) -> None:
         """Read again, once the application has taken its messages and the client our answers.
 
-        After our close frame too: closing with unread data would reset the connection, and lose the frame.
+        After our close frame without regard to the application: closing with unread data would reset the connection,
+        and lose the frame.
         """
-        if self.is_paused and self.writable and len(self._run.events) <= _MOST_UNANSWERED:
+        is_busy = self._state is State.OPEN and len(self._run.events) > _MOST_UNANSWERED
+        if self.is_paused and self.writable and not is_busy:
             self.resume()
 
     def _close_by_client(self, code: int | None, reason: str) -> None:
@@ -155,9 +155,7 @@ class WebSocket(Transport):
         else:
             raise ValueError(f"A WebSocket has no {kind!r}")
         if self._state is State.OPEN and not self.writable:
-            if self._all_taken is None:
-                self._all_taken = self.sockets.loop.create_future()
-            await asyncio.shield(self._all_taken)
+            await self.until_drained()
 
     def _send(self, message: Message) -> None:
         if self._state is State.CONNECTING:
@@ -212,6 +210,7 @@ class WebSocket(Transport):
                 code, reason = Close.INTERNAL_ERROR.value
             self._send_close(code, reason.encode()[:_LONGEST_REASON].decode(errors="ignore"))
             self._state = State.CLOSING
+            self.taken()
 
     def restart(self) -> None:
         """Let the application write its last message, and close with 1012."""
@@ -250,7 +249,6 @@ class WebSocket(Transport):
         self.taken()
         if self.listener is not None:
             self.listener.flush()
-        self._release()
 
     def check_silence(self, now: float, *, is_taking: bool) -> float | None:
         timeout = self.sockets.timeout
@@ -285,13 +283,6 @@ class WebSocket(Transport):
             self._closing = None
         code = self._closed[1] if self._closed else _ABNORMAL
         self._run.disconnect({"type": "websocket.disconnect", "code": code})
-        self._release()
-
-    def _release(self) -> None:
-        """Let the application go on with `send`."""
-        if self._all_taken is not None:
-            self._all_taken.set_result(None)
-            self._all_taken = None
 
     # --- log lines of LOG_LEVEL=DEBUG --------------------------------------------------------------------------------
 

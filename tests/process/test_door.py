@@ -78,6 +78,7 @@ def test_a_kept_connection_may_become_a_websocket(caller: Peer) -> None:
         pytest.param(plain_request(x_long="x" * 17_000), 431, id="a header of 17 KB"),
         pytest.param(plain_request(method="POST", x_long="x" * 17_000), 431, id="likewise with POST"),
         pytest.param(plain_request(x_long=["x" * 1000] * 17), 431, id="17 headers of 1 KB"),
+        pytest.param(request(without="upgrade", x_one="x", x_more=["x"] * 101), 431, id="a hundred headers and more"),
         pytest.param(request(x_long=["x" * 1000] * 17), 431, id="17 headers of 1 KB with a handshake"),
     ],
 )
@@ -125,6 +126,23 @@ def test_one_who_sends_faster_than_the_application_reads_waits_and_loses_nothing
     words = [f"word {number}".encode() for number in range(500)]
     caller.send(*[frame(TEXT, word) for word in words])
     assert [caller.receive().payload for _ in words] == words
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/raise"])
+def test_an_application_that_does_not_answer_is_a_500(caller: Peer, path: str) -> None:
+    assert caller.shake(GET.replace(b"GET /", f"GET {path}".encode())).status == 500
+
+
+@pytest.mark.parametrize("path", ["/half", "/half-and-raise"])
+def test_half_an_answer_ends_so_that_nobody_takes_it_for_a_whole_one(caller: Peer, path: str) -> None:
+    assert caller.shake(GET.replace(b"GET /", f"GET {path}".encode())).status == 200
+    assert caller.ends_within(2)
+
+
+def test_an_application_that_closes_without_reading_all_has_its_close_frame_arrive(caller: Peer) -> None:
+    caller.open("/enough")
+    closed = caller.end(*[frame(TEXT, b"x" * 1000)] * 2000)
+    assert (closed.code, closed.orderly) == (4000, True)
 
 
 def test_a_client_that_reads_late_gets_all_in_order(echo: EchoServer) -> None:

@@ -48,7 +48,16 @@ class DeliberateError(Exception):
 async def application(scope: Any, receive: Any, send: Any) -> None:
     """Echo text and bytes; the path asks for something else first."""
     if scope["type"] != "websocket":
+        if scope["path"] == "/nothing":
+            return
+        if scope["path"] == "/raise":
+            raise DeliberateError("as the test wanted")
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        if scope["path"].startswith("/half"):
+            await send({"type": "http.response.body", "body": b"half", "more_body": True})
+            if scope["path"] == "/half-and-raise":
+                raise DeliberateError("as the test wanted")
+            return
         await send({"type": "http.response.body", "body": b"This speaks WebSocket."})
         return
     await receive()
@@ -90,6 +99,9 @@ async def accepted(path: list[str], receive: Any, send: Any) -> None:
         case ["send-bytes", length]:
             await send({"type": "websocket.send", "bytes": varied(int(length)).encode()})
             await echo(receive, send)
+        case ["enough"]:
+            await receive()
+            await send({"type": "websocket.close", "code": 4000})
         case ["flood"]:
             while True:
                 await send({"type": "websocket.send", "text": varied(10_000)})

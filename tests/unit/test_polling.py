@@ -30,8 +30,8 @@ class Owner:
     def write_ready(self) -> None:
         self.told.append("may write")
 
-    def fail(self) -> None:
-        self.told.append("failed")
+    def abort(self) -> None:
+        self.told.append("aborted")
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ async def test_a_defect_ends_its_connection_and_no_other(
         sockets.watch(each.socket.fileno(), each, READ)
         each.other.send(b"x")
     await a_few_turns()
-    assert (bad.told, good.told) == (["x", "failed"], ["x"])
+    assert (bad.told, good.told) == (["x", "aborted"], ["x"])
     assert "as the test wanted" in caplog.text
     for each in (bad, good):
         sockets.watch(each.socket.fileno(), each, 0)
