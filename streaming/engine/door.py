@@ -12,9 +12,8 @@ from streaming.engine import handshake
 from streaming.engine.asgi import Runs
 from streaming.engine.balance import Balance
 from streaming.engine.handshake import Head, RefusedError
-from streaming.engine.http import HttpConnection, HttpSide
+from streaming.engine.http import HttpConnection, HttpServer
 from streaming.engine.polling import Polling
-from streaming.engine.reasons import RejectReason
 from streaming.engine.transport import MOST_A_TURN, Sockets, Transport
 from streaming.engine.websocket import WebSocket
 
@@ -39,7 +38,7 @@ class Door:
         self._waiting.register(listener, select.POLLIN)
         self._sockets = sockets
         self._runs = runs
-        self._http = HttpSide(sockets, runs, self.upgrade)
+        self._http = HttpServer(sockets, runs, self.upgrade)
         self._is_open = False
         listener.setblocking(False)
         # Accepted sockets inherit it: what is written is complete, and is to leave at once.
@@ -105,7 +104,7 @@ class Door:
             try:
                 head = handshake.parse_head(data)
             except RefusedError as error:
-                self.refuse(newcomer, error)
+                newcomer.refuse_handshake(error)
                 return
             if head is None:
                 return
@@ -121,28 +120,21 @@ class Door:
                 raise RefusedError(503, "This process is ending")
             accepted = handshake.accept(head)
         except RefusedError as error:
-            self.refuse(before, error)
+            before.refuse_handshake(error)
             return
         WebSocket(before, accepted, early, self._runs)
-
-    def refuse(self, transport: Transport, error: RefusedError) -> None:
-        """Answer a handshake with an error, and close."""
-        self._sockets.refused(RejectReason.RESTART if self._sockets.draining else RejectReason.HANDSHAKE)
-        logger.debug("WebSocket handshake of %s refused: %d %r", transport.peer, error.status, error.detail)
-        transport.put(error.answer)
-        transport.close()
 
 
 class Newcomer(Transport):
     """A connection whose first request has yet to come."""
 
-    __slots__ = ("_door", "_head", "_since")
+    __slots__ = ("_door", "_head")
 
     def __init__(self, door: Door, sockets: Sockets, connection: socket.socket, client: tuple[str, int]) -> None:
         super().__init__(sockets, connection, client)
         self._door = door
         self._head = b""
-        self._since = time.monotonic()
+        self.waiting_since = time.monotonic()
 
     @property
     def polled_by(self) -> Polling:
@@ -151,6 +143,3 @@ class Newcomer(Transport):
     def received(self, data: bytes) -> None:
         self._head += data
         self._door.greet(self, self._head)
-
-    def check_silence(self, now: float, *, is_taking: bool) -> float | None:
-        return self.waits_since(self._since, now)

@@ -1,11 +1,9 @@
 """An HTTP connection that is answered with Server-Sent Events, and its sink of frames."""
 
 import socket
-from typing import Any
 
 from streaming.engine.asgi import Run
 from streaming.engine.frames import EVENTS, Frame
-from streaming.engine.sinks import Listener
 from streaming.engine.transport import Transport
 
 
@@ -15,12 +13,11 @@ class EventConnection(Transport):
     It ends with the run of the application, or when the application stops it, after what was written.
     """
 
-    __slots__ = ("_run", "dropped", "listener")
+    __slots__ = ("_run",)
+    encoding = EVENTS
 
     def __init__(self, before: Transport, run: Run, head: bytes) -> None:
         super().__init__(*before.leave())
-        self.dropped = ""
-        self.listener: Listener | None = None
         self._run = run
         run.owner = self
         self.limit_unsent()
@@ -28,8 +25,6 @@ class EventConnection(Transport):
             # No client answers an event, but its machine does.
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self.sockets.timeout * 1000))
         self.put(head)
-
-    encoding = EVENTS
 
     def write(self, frame: Frame) -> int:
         self.put(frame.event)
@@ -41,23 +36,11 @@ class EventConnection(Transport):
 
     def restart(self) -> None:
         """Let the application write its last message, and end."""
-        if self.listener is not None:
-            self.listener.restart()
+        super().restart()
         self.close()
 
     def received(self, data: bytes) -> None:
         """Discard it: a client of this says nothing more."""
-
-    def drained(self) -> None:
-        if self.listener is not None:
-            self.listener.flush()
-
-    def check_silence(self, now: float, *, is_taking: bool) -> float | None:
-        return now + self.sockets.timeout
-
-    def give_up(self, reason: str, *args: Any) -> None:
-        self.dropped = str(reason)
-        super().give_up(reason, *args)
 
     def lost(self, error: OSError | None) -> None:
         self._run.disconnect({"type": "http.disconnect"})

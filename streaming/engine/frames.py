@@ -34,6 +34,11 @@ def framed(payload: bytes, opcode: int = TEXT, *, compressed: bool = False) -> b
     return bytes((first, 127)) + length.to_bytes(8, "big") + payload
 
 
+def close_frame(code: int | None, reason: str) -> bytes:
+    """A close frame; without a code, an empty one."""
+    return framed(b"" if code is None else code.to_bytes(2, "big") + reason.encode(), CLOSE)
+
+
 class Frame:
     """A message for any number of connections, encoded for each kind of connection when the first one needs it.
 

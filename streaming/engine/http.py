@@ -20,14 +20,12 @@ from zope.interface import implementer
 
 from streaming.engine import handshake
 from streaming.engine.asgi import Message, Run, Runs
-from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
 from streaming.engine.events import EventConnection
 from streaming.engine.handshake import Head, RefusedError
-from streaming.engine.sinks import FRAMES
 from streaming.engine.transport import Sockets, Transport
 
 
-class HttpSide:
+class HttpServer:
     """What Twisted calls a factory and Daphne a server: the requests of all connections.
 
     `upgrade` is called with a connection, the head of a request to become a WebSocket, and what came after it.
@@ -40,7 +38,7 @@ class HttpSide:
 
     def __init__(self, sockets: Sockets, runs: Runs, upgrade: Callable[[Transport, Head, bytes], None]) -> None:
         self.server = self
-        self.limits = sockets.limits
+        self.max_body_bytes = sockets.limits.max_body_bytes
         self.upgrade = upgrade
         self._runs = runs
 
@@ -70,11 +68,10 @@ class HttpSide:
             request.connection.weigh(0)
             request.connection = None
 
-    def log(self, request: "Request") -> None:
-        """Keep no access log."""
+    def log(self, *_: object) -> None:
+        """Keep no access log, neither Twisted's nor Daphne's."""
 
-    def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
-        """Keep none of Daphne's either."""
+    log_action = log
 
 
 class Exchange:
@@ -85,10 +82,7 @@ class Exchange:
         self._has_begun = False
         self._connection = connection
         self._run = Run(runs.loop, self)
-        extensions: dict[str, Any] = {FRAMES: self.take_over}
-        if not connection.may_stay:
-            extensions[OUT_OF_DESCRIPTORS] = {}
-        scope["extensions"] = extensions
+        scope["extensions"] = connection.extensions(self.take_over)
         runs.start(self._run, scope, self.send)
 
     def put_nowait(self, event: Message) -> None:
@@ -116,7 +110,7 @@ class Exchange:
         if request is None:
             return None
         head = [b"HTTP/1.1 200 OK", *(b"%b: %b" % header for header in headers), b"", beginning]
-        request.let_go()
+        request.forget_channel()
         return EventConnection(self._connection, self._run, b"\r\n".join(head))
 
     def taken(self) -> None:
@@ -155,10 +149,10 @@ class Request(WebRequest):
 
         What the client still sends is discarded, but the connection is not reset before it can read the answer.
         """
-        if body_bytes > self.server.limits.max_body_bytes and not self._is_too_long:
+        if body_bytes > self.server.max_body_bytes and not self._is_too_long:
             self._is_too_long = True
             self.requestHeaders.removeHeader(b"Expect")  # which Twisted would answer with 100 Continue
-            self.channel.transport.put(handshake.refusal(413, "This is too long: send less at once."))
+            self.channel.transport.put(RefusedError(413, "This is too long: send less at once.").answer)
             self.channel.transport.close_write()
 
     # --- from the client to the application --------------------------------------------------------------------------
@@ -189,7 +183,9 @@ class Request(WebRequest):
             self.channel.refuse(error)
             return None
         if head.asks_for_websocket:
-            self._upgrade(head)
+            connection, early = self.channel.transport, self.channel.clearLineBuffer()
+            self.forget_channel()
+            self.server.upgrade(connection, head, early)
             return None
         # Any other upgrade, such as to HTTP/2, may be ignored (RFC 9110, 7.8): it is a request like others.
         if not self.channel.transport.may_stay:  # its descriptor is for the next connection
@@ -203,13 +199,7 @@ class Request(WebRequest):
         headers.removeHeader(b"Daphne-Root-Path")
         return super().process()
 
-    def _upgrade(self, head: Head) -> None:
-        """Give the connection back to the door."""
-        connection, early = self.channel.transport, self.channel.clearLineBuffer()
-        self.let_go()
-        self.server.upgrade(connection, head, early)
-
-    def let_go(self) -> None:
+    def forget_channel(self) -> None:
         """Forget the channel, which its connection is about to leave.
 
         Else channel and request would keep each other alive until the collector runs, which at thousands of connections
@@ -254,18 +244,17 @@ class Channel(HTTPChannel):
 
     def refuse(self, error: RefusedError) -> None:
         """Answer with an error, and close."""
-        self.transport.put(error.answer)
-        self.loseConnection()
+        self.unregisterProducer()
+        self.transport.refuse(error)
 
 
 @implementer(ITransport, IPushProducer)
 class HttpConnection(Transport):
     """A connection that speaks HTTP: Twisted's transport."""
 
-    def __init__(self, before: Transport, side: HttpSide) -> None:
+    def __init__(self, before: Transport, side: HttpServer) -> None:
         super().__init__(*before.leave())
-        # Since when a complete request is waited for; None while one is being answered.
-        self.waiting_since: float | None = time.monotonic()
+        self.waiting_since = time.monotonic()
         self.weigh(0)
         self._producer: Any = None
         self._channel: Channel | None = side.channel()
@@ -296,10 +285,6 @@ class HttpConnection(Transport):
 
     # --- the connection's own events ---------------------------------------------------------------------------------
 
-    @property
-    def is_being_answered(self) -> bool:
-        return self.waiting_since is None
-
     def received(self, data: bytes) -> None:
         if self._channel is not None:
             self._channel.dataReceived(data)
@@ -311,9 +296,6 @@ class HttpConnection(Transport):
     def drained(self) -> None:
         if self._producer is not None:
             self._producer.resumeProducing()
-
-    def check_silence(self, now: float, *, is_taking: bool) -> float | None:
-        return now + self.sockets.timeout if self.waiting_since is None else self.waits_since(self.waiting_since, now)
 
     def lost(self, error: OSError | None) -> None:
         channel, self._channel, self._producer = self._channel, None, None

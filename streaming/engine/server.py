@@ -57,47 +57,38 @@ def serve(
     """
     loop = new_event_loop()
     asyncio.set_event_loop(loop)
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     sockets = Sockets(loop, limits, refused, polling)
     runs = Runs(loop, application)
     door = Door(listener, sockets, runs, balance)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    async def run() -> None:
+        """Open the door once the application is prepared, and drain when it is time to stop."""
+        stopping, preparing = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(prepare())
+        await asyncio.wait((stopping, preparing), return_when=asyncio.FIRST_COMPLETED)
+        if preparing.done():
+            if error := preparing.exception():
+                logger.error("a defect of ours before the first connection", exc_info=error)
+            door.open()
+            ready()
+            await stopping
+            door.shut()
+        # Shut down gracefully: send `restart` and close 1012 to every client, and wait for the ends of all.
+        sockets.draining = True
+        draining()
+        for transport in sockets.timers:
+            transport.restart()
+        await runs.end(within=limits.drain)
+
     # Objects that exist by now stay for good: spare the collector from visiting them.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECTOR)
     _watch(loop, sockets, door)
     _collect(loop)
-    loop.run_until_complete(_serve(sockets, runs, door, prepare, ready, stop, draining))
-
-
-async def _serve(
-    sockets: Sockets,
-    runs: Runs,
-    door: Door,
-    prepare: Callable[[], Awaitable[object]],
-    ready: Callable[[], object],
-    stop: asyncio.Event,
-    draining: Callable[[], object],
-) -> None:
-    """Open the door once the application is prepared, and drain when it is time to stop."""
-    stopping = asyncio.ensure_future(stop.wait())
-    preparing = asyncio.ensure_future(prepare())
-    await asyncio.wait((stopping, preparing), return_when=asyncio.FIRST_COMPLETED)
-    if preparing.done():
-        if error := preparing.exception():
-            logger.error("a defect of ours before the first connection", exc_info=error)
-        door.open()
-        ready()
-        await stopping
-        door.shut()
-    # Shut down gracefully: send `restart` and close 1012 to every client, and wait for the ends of all.
-    sockets.draining = True
-    draining()
-    for transport in sockets.timers:
-        transport.restart()
-    await runs.end(within=sockets.limits.drain)
+    loop.run_until_complete(run())
 
 
 def _watch(loop: asyncio.AbstractEventLoop, sockets: Sockets, door: Door) -> None:

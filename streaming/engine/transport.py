@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from infra import addresses
-from streaming.engine.descriptors import DescriptorReserve
+from streaming.engine.descriptors import OUT_OF_DESCRIPTORS, DescriptorReserve
+from streaming.engine.handshake import RefusedError
 from streaming.engine.polling import READ, WRITE, Polling, polling
 from streaming.engine.reasons import CloseReason, RejectReason
+from streaming.engine.sinks import FRAMES, Listener
 from streaming.engine.timers import TimerWheel
 
 logger = logging.getLogger(__name__)
@@ -124,12 +126,15 @@ class Transport:
         "_unsent",
         "_weight",
         "client",
+        "dropped",
         "is_closed",
         "is_paused",
+        "listener",
         "may_stay",
         "socket",
         "sockets",
         "stalled_since",
+        "waiting_since",
         "writable",
     )
 
@@ -139,6 +144,11 @@ class Transport:
         self.sockets = sockets
         self.socket = socket
         self.client = client
+        # The code that writes to a stream's sink, and the reason for which a stream was ended (sinks.py).
+        self.listener: Listener | None = None
+        self.dropped = ""
+        # Since when a complete request is waited for; None while one is being answered, and for a stream.
+        self.waiting_since: float | None = None
         self.is_closed = False
         self.is_paused = False  # True while nothing is to be read
         self.writable = True  # False while bytes wait for the kernel to take them
@@ -147,7 +157,8 @@ class Transport:
         self._unsent = unsent
         if unsent:
             sockets.flush_soon(self)
-        self._ending: Callable[[], None] | None = None  # to be done when all has left
+        # How to shut the socket down once all has left: SHUT_RDWR, SHUT_WR, or None for not at all.
+        self._ending: int | None = None
         self._drained: asyncio.Future[None] | None = None  # while somebody waits for it
         # When the client last took some of the bytes that wait here; None while none wait.
         self.stalled_since: float | None = None
@@ -170,8 +181,8 @@ class Transport:
 
     @property
     def is_being_answered(self) -> bool:
-        """True while a request on it is being answered."""
-        return False
+        """True while a request on it is being answered, or a stream is served."""
+        return self.waiting_since is None
 
     def received(self, data: bytes) -> None:
         """Take what the client sent."""
@@ -185,13 +196,29 @@ class Transport:
 
     def drained(self) -> None:
         """All written bytes have left."""
+        if self.listener is not None:
+            self.listener.flush()
 
     def check_silence(self, now: float, *, is_taking: bool) -> float | None:
         """Return when to check again, or None if the connection was given up.
 
         `is_taking` is True if the client has taken bytes since the last check, and others wait for it in the kernel.
         """
-        raise NotImplementedError
+        again = (self.waiting_since or now) + self.sockets.timeout
+        if now < again:
+            return again
+        # A browser that keeps an idle connection is not worth a line.
+        self.give_up("without a complete request", logging.DEBUG)
+        return None
+
+    def restart(self) -> None:
+        """The process ends: have the last message written, if there is a listener to write one."""
+        if self.listener is not None:
+            self.listener.restart()
+
+    def extensions(self, frames: object) -> dict[str, object]:
+        """The extensions of the scope in which this connection is served."""
+        return {FRAMES: frames} if self.may_stay else {FRAMES: frames, OUT_OF_DESCRIPTORS: {}}
 
     def limit_unsent(self) -> None:
         """Have the kernel take few bytes beyond those that it has sent."""
@@ -233,7 +260,7 @@ class Transport:
             if self._ending is None:
                 self.drained()
         if self._ending is not None and not self._unsent:
-            self._ending()
+            self._shut_down(self._ending)
 
     write_ready = flush
 
@@ -328,14 +355,6 @@ class Transport:
             self._taken, self._checked_at = taken, now
             self.sockets.timers.set(self, again)
 
-    def waits_since(self, since: float, now: float) -> float | None:
-        """`check_silence` of a connection whose next request is not complete, and has been waited for since then."""
-        if now < since + self.sockets.timeout:
-            return since + self.sockets.timeout
-        # A browser that keeps an idle connection is not worth a line.
-        self.give_up("without a complete request", logging.DEBUG)
-        return None
-
     def _delivery(self) -> tuple[int, int]:
         """The bytes that the client's machine has acknowledged, and those that our kernel has not sent yet.
 
@@ -348,6 +367,7 @@ class Transport:
 
     def give_up(self, reason: str, level: int = logging.INFO) -> None:
         """Abort the connection: what else there is to say would not be read."""
+        self.dropped = str(reason)
         logger.log(level, "dropping the connection of %s: %s for too long", self.client[0], reason)
         self.abort()
 
@@ -363,22 +383,30 @@ class Transport:
         """The address and the port of the other side, for the log."""
         return addresses.authority(*self.client)
 
+    def refuse(self, error: RefusedError) -> None:
+        """Answer a request with an error, and close."""
+        self.put(error.answer)
+        self.close()
+
+    def refuse_handshake(self, error: RefusedError) -> None:
+        """Refuse to become a WebSocket; that is counted, and logged at LOG_LEVEL=DEBUG."""
+        self.sockets.refused(RejectReason.RESTART if self.sockets.draining else RejectReason.HANDSHAKE)
+        logger.debug("WebSocket handshake of %s refused: %d %r", self.peer, error.status, error.detail)
+        self.refuse(error)
+
     def close(self) -> None:
         """Close the connection once all has left."""
-        self._end(self._close)
+        self._end(socket.SHUT_RDWR)
 
     def close_write(self) -> None:
         """Send nothing more, once all has left, and go on reading."""
-        self._end(self._close_write)
+        self._end(socket.SHUT_WR)
 
     def abort(self) -> None:
         """Reset the connection now."""
         if not self.is_closed:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._lose(None)
-
-    def restart(self) -> None:
-        """The process ends: say a last word, if there is one to be said."""
 
     def drop(self) -> None:
         """Abort a connection on the reserve, to make room for the next."""
@@ -406,22 +434,17 @@ class Transport:
         if not self.may_stay:
             self.sockets.reserve.release(self)
 
-    def _end(self, ending: Callable[[], None]) -> None:
+    def _end(self, how: int) -> None:
         if not self.is_closed:
-            self._ending = ending
+            self._ending = how
             if not self._unsent:
-                ending()
+                self._shut_down(how)
 
-    def _close(self) -> None:
-        with contextlib.suppress(OSError):  # the client was first
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self._lose(None)
-
-    def _close_write(self) -> None:
-        try:
-            self.socket.shutdown(socket.SHUT_WR)
-        except OSError as error:
-            self._lose(error)
+    def _shut_down(self, how: int) -> None:
+        with contextlib.suppress(OSError):  # the client was first: polling tells
+            self.socket.shutdown(how)
+        if how == socket.SHUT_RDWR:
+            self._lose(None)
 
     def _lose(self, error: OSError | None) -> None:
         if not self.is_closed:

@@ -10,12 +10,10 @@ from typing import Final
 
 from streaming.engine import handshake
 from streaming.engine.asgi import Message, Run, Runs
-from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
-from streaming.engine.frames import BINARY, CLOSE, PING, PLAIN, PONG, Encoding, Frame, framed, is_close_code
-from streaming.engine.handshake import Accepted
+from streaming.engine.frames import BINARY, PING, PLAIN, PONG, Encoding, Frame, close_frame, framed, is_close_code
+from streaming.engine.handshake import Accepted, RefusedError
 from streaming.engine.reader import CloseFrame, Ping, Reader, Violation
 from streaming.engine.reasons import CloseReason, RejectReason
-from streaming.engine.sinks import FRAMES, Listener
 from streaming.engine.transport import Transport
 from streaming.protocol import Close
 
@@ -29,6 +27,9 @@ _MOST_UNANSWERED: Final = 64
 _LONGEST_REASON: Final = 123
 # Close codes; the last two stand for a close frame without a code, and for none at all (RFC 6455, 7.1.5).
 _NORMAL, _NO_CODE, _ABNORMAL = 1000, 1005, 1006
+
+
+_encoding = lru_cache(Encoding)  # one object for all connections with the same window
 
 
 class State(enum.Enum):
@@ -52,16 +53,12 @@ class WebSocket(Transport):
         "_reader",
         "_run",
         "_state",
-        "dropped",
         "encoding",
-        "listener",
     )
 
     def __init__(self, before: Transport, accepted: Accepted, early: bytes, runs: Runs) -> None:
         super().__init__(*before.leave())
         self.limit_unsent()
-        self.dropped = ""
-        self.listener: Listener | None = None
         self._state = State.CONNECTING
         self._heard_at = time.monotonic()
         self._handshake: Accepted | None = accepted  # until the application has accepted it too
@@ -70,12 +67,8 @@ class WebSocket(Transport):
         self.encoding = PLAIN
         self._closing: asyncio.TimerHandle | None = None
         self._closed: tuple[str, int, str] | None = None  # the side that closed, its code and its reason
-        extensions = {FRAMES: self} if self.may_stay else {FRAMES: self, OUT_OF_DESCRIPTORS: {}}
-        scope = accepted.scope | {
-            "client": self.client,
-            "server": self.socket.getsockname()[:2],
-            "extensions": extensions,
-        }
+        server = self.socket.getsockname()[:2]
+        scope = accepted.scope | {"client": self.client, "server": server, "extensions": self.extensions(self)}
         self._run = Run(runs.loop, self)
         self._run.tell({"type": "websocket.connect"})
         runs.start(self._run, scope, self.send)
@@ -177,7 +170,7 @@ class WebSocket(Transport):
             subprotocol = None
         self.put(handshake.switching_protocols(accepted, subprotocol))
         if accepted.window_bits:
-            self.encoding = _compressed(accepted.window_bits, self.sockets.limits.compression_threshold)
+            self.encoding = _encoding(accepted.window_bits, self.sockets.limits.compression_threshold)
         self._reader = Reader(self.sockets.limits.max_message_bytes, inflates=accepted.window_bits > 0)
         self._state = State.OPEN
         self._debug("WebSocket connection of %s: opened")
@@ -215,8 +208,7 @@ class WebSocket(Transport):
     def restart(self) -> None:
         """Let the application write its last message, and close with 1012."""
         if self._state is State.OPEN:
-            if self.listener is not None:
-                self.listener.restart()
+            super().restart()
             self.end(*Close.RESTART.value)
 
     def _send_close(self, code: int, reason: str) -> None:
@@ -225,12 +217,8 @@ class WebSocket(Transport):
         self._closing = self.sockets.loop.call_later(_TO_CLOSE, self.abort)
 
     def _refuse(self, status: int, detail: str) -> None:
-        """Answer the handshake with an error."""
         self._state = State.DEAF
-        self.sockets.refused(RejectReason.RESTART if self.sockets.draining else RejectReason.HANDSHAKE)
-        self._debug("WebSocket handshake of %s refused: %d %r", status, detail)
-        self.put(handshake.refusal(status, detail))
-        self.close()
+        self.refuse_handshake(RefusedError(status, detail))
 
     def ended(self, error: BaseException | None) -> None:
         """The application has ended: so does a connection that it did not close."""
@@ -247,8 +235,7 @@ class WebSocket(Transport):
     def drained(self) -> None:
         self._heard_at = time.monotonic()
         self.taken()
-        if self.listener is not None:
-            self.listener.flush()
+        super().drained()
 
     def check_silence(self, now: float, *, is_taking: bool) -> float | None:
         timeout = self.sockets.timeout
@@ -263,10 +250,6 @@ class WebSocket(Transport):
         if self._state is State.OPEN:
             self.put(_PING)
         return self._heard_at + timeout
-
-    def give_up(self, reason: str, level: int = logging.INFO) -> None:
-        self.dropped = str(reason)
-        super().give_up(reason, level)
 
     def lost(self, error: OSError | None) -> None:
         if self._state is State.CONNECTING:
@@ -293,14 +276,3 @@ class WebSocket(Transport):
 
     def _debug_error(self, message: str, code: int, kind: str) -> None:
         self._debug("WebSocket connection error of %s: error=%r code=%d type=%s", message, code, kind)
-
-
-@lru_cache
-def _compressed(window_bits: int, threshold: int) -> Encoding:
-    """One object for all connections with this window."""
-    return Encoding(window_bits, threshold)
-
-
-def close_frame(code: int | None, reason: str) -> bytes:
-    """A close frame; without a code, an empty one."""
-    return framed(b"" if code is None else code.to_bytes(2, "big") + reason.encode(), CLOSE)
