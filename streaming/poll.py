@@ -178,6 +178,8 @@ class _Poll:
             if not self._answer.done():
                 if gone.done():
                     return None
+                # News that wait for the next broadcast: without them the answer would have the version of those news.
+                connection.push()
                 self._settle(self._no_news(304 if if_none_match is not None else 204))
         return self._answer.result()
 

@@ -29,9 +29,9 @@ async def nobody(credentials: object) -> Mapping[Any, int]:
 class Shop:
     """A web process's polls, and the world's."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, batch_interval: dt.timedelta = dt.timedelta(0)) -> None:
         self.world = world
-        self.hub = world.hub = world.make_hub(max_connections=200)
+        self.hub = world.hub = world.make_hub(batch_interval, max_connections=200)
         gate = Gate(Authenticator(look_up=nobody, required=True, recheck=20), ConnectionLimiter(0), self.hub.metrics)
         self.application = WaitingPoll(not_for_django, self.hub, gate, rules_of(self.hub))
 
@@ -113,6 +113,27 @@ async def test_a_version_is_the_same_in_another_process_that_knows_the_same(shop
     status, _, _ = await other.ask(f"wait=1&{other.position}", If_None_Match=headers[b"etag"].decode()).answer()
     assert status == 304
     await other.hub.stop()
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+async def test_a_price_that_turns_stale_just_before_a_poll_ends_is_in_its_answer(
+    rarely: World, conditional: bool
+) -> None:
+    rarely.write(quote(price="100"))
+    shop = Shop(rarely, batch_interval=dt.timedelta(days=9999))  # the broadcast of it comes later
+    await shop.hub.first_reading(within=8)
+    _, headers, _ = await shop.ask("wait=1").answer()
+    given = {"If_None_Match": headers[b"etag"].decode()} if conditional else {}
+    poll = shop.ask(f"wait=1&{shop.position}", **given)
+    await shop.until_waiting(1)
+    rarely.now += dt.timedelta(minutes=10)
+    rarely.steady += 600
+    shop.hub._check_freshness()
+    # Else the client would have the version of a state that it was never shown, and never hear of it.
+    status, stale, body = await poll.answer()
+    assert (status, json.loads(body)["data"]["gold"]["stale"]) == (200, True)
+    assert stale[b"etag"] != headers[b"etag"]
+    await shop.hub.stop()
 
 
 async def test_a_poll_for_a_publication_that_this_process_has_yet_to_see_reads_once_for_all(shop: Shop) -> None:
