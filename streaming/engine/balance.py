@@ -12,7 +12,7 @@ import os
 import struct
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -58,26 +58,18 @@ class Turns:
 
     def __init__(self) -> None:
         self._waiting_since: float | None = None
-        self._silent: dict[int, float] = {}  # places of ignored processes, with their last sign of life
+        self._alive_since = 0.0  # others without a sign of life since then are ignored
 
-    def is_ours(self, own: Place, others: Sequence[Place], now: float) -> bool:
+    def is_ours(self, own: Place, others: Iterable[Place], now: float) -> bool:
         """Return True if this process should take the connection that is waiting."""
-        rather = {
-            number: other.seen_at
-            for number, other in enumerate(others)
-            if own.should_leave_it_to(other) and self._silent.get(number) != other.seen_at
-        }
-        if rather and self._waiting_since is not None and now >= self._waiting_since + PATIENCE:
-            silent = {number: seen_at for number, seen_at in rather.items() if seen_at < self._waiting_since}
-            self._silent |= silent
-            self._waiting_since = now
-            rather = {number: seen_at for number, seen_at in rather.items() if number not in silent}
-        if not rather:
-            self._waiting_since = None
-            return True
-        if self._waiting_since is None:
-            self._waiting_since = now
-        return False
+        if self._waiting_since is not None and now >= self._waiting_since + PATIENCE:
+            self._alive_since, self._waiting_since = self._waiting_since, now
+        if any(own.should_leave_it_to(other) and other.seen_at >= self._alive_since for other in others):
+            if self._waiting_since is None:
+                self._waiting_since = now
+            return False
+        self._waiting_since = None
+        return True
 
     def nobody_waits(self) -> None:
         """Take note that another process has taken the connection."""

@@ -193,8 +193,7 @@ def test_9112_3_2_a_host_is_taken(host: str) -> None:
         pytest.param("1.0", ["a", "b"], [], id="9112, 3.2: two Hosts, by HTTP/1.0"),
         *[
             pytest.param("1.1", [host], [], id=f"9112, 3.2: {host!r} for a Host")
-            for host in ("a b", "a/b", "a@b", "a:b", "a, b", "[::1", "a?", "\xff", "a:1:2")
-            if host != "a, b"
+            for host in ("a b", "a/b", "a@b", "a:b", "[::1", "a?", "\xff", "a:1:2")
         ],
         pytest.param("1.1", ["a"], ["chunked", "chunked"], id="9112, 11.2: Transfer-Encoding twice"),
         pytest.param("1.1", ["a"], ["gzip, chunked"], id="9112, 11.2: two codings"),
