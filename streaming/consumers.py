@@ -15,10 +15,11 @@ from streaming import protocol
 from streaming.admission import FULL, Gate, Guest
 from streaming.auth import RejectedError
 from streaming.engine.reasons import CloseReason
-from streaming.engine.sinks import FRAMES, SendSink
+from streaming.engine.sinks import FRAMES
 from streaming.hub import Hub
 from streaming.metrics import Fault, Inbound
 from streaming.protocol import ClientError, Close, Command, ErrorCode, Ping, Subscribe, Unsubscribe
+from streaming.send_sinks import SendSink
 
 logger = logging.getLogger(__name__)
 

@@ -12,11 +12,12 @@ from streaming.admission import FULL, Gate
 from streaming.api import StreamQuerySerializer
 from streaming.connection import Connection
 from streaming.engine.reasons import CloseReason
-from streaming.engine.sinks import FRAMES, EventSink
+from streaming.engine.sinks import FRAMES
 from streaming.http_rules import ALWAYS, Answer, Application, Rules, Send, headers_of, parameters, until_gone
 from streaming.hub import Hub
 from streaming.metrics import Fault, Transport
 from streaming.protocol import EVERY_METAL, Close
+from streaming.send_sinks import EventSink
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class EventStream:
         if subscription is None:
             await self._http(scope, receive, send)
             return
-        sink = EventSink(send, partial(self._hub.metrics.failed, Fault.SEND))
+        sink = EventSink(send, self._failed)
         connection = self._hub.connection(sink, Transport.SSE)
         origin = headers.get(b"origin")
         guest = await self._rules.admit(self._gate, scope, partial(self._end, connection))
@@ -120,6 +121,10 @@ class EventStream:
         logger.info("ending a stream of events: %s", close.reason)
         connection.write(protocol.last_error(close, detail, None))
         self._hub.leave(connection, CloseReason[close.name])
+
+    async def _failed(self) -> None:
+        """Count an event that could not be sent."""
+        self._hub.metrics.failed(Fault.SEND)
 
 
 @lru_cache(256)

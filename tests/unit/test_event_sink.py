@@ -8,7 +8,7 @@ import pytest
 from streaming import protocol
 from streaming.engine.frames import Frame
 from streaming.engine.reasons import CloseReason
-from streaming.engine.sinks import EventSink
+from streaming.send_sinks import EventSink
 
 FIRST, SECOND, LAST = (Frame(protocol.restart(number)) for number in range(3))
 
@@ -35,7 +35,7 @@ class Client:
         self.taken.append(message["body"])
         self.ends += not message["more_body"]
 
-    def failed(self) -> None:
+    async def failed(self) -> None:
         self.failures += 1
 
     def flush(self) -> None:
@@ -112,4 +112,4 @@ async def test_a_defect_in_sending_is_counted_and_told(client: Client, caplog: p
     client.sink.write(FIRST)
     await client.settled()
     assert (client.failures, client.sink.dropped) == (1, CloseReason.INTERNAL_ERROR)
-    assert "an event could not be sent" in caplog.text
+    assert "a message could not be sent" in caplog.text

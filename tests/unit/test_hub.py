@@ -21,12 +21,12 @@ from prices.domain.quotes import Change, DayFigures, Metal, PriceKind, Publicati
 from prices.publishing.snapshot import Snapshot
 from streaming import feed, hub, publish, subscription
 from streaming.engine.reasons import CloseReason
-from streaming.engine.sinks import SendSink
 from streaming.feed import PriceFeed
 from streaming.hub import Hub
 from streaming.metrics import Metrics
 from streaming.protocol import EVERY_METAL
 from streaming.publication_log import PublicationMessage
+from streaming.send_sinks import SendSink
 from tests.support.quotes import NOW, quote
 
 
