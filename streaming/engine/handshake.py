@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -31,22 +31,33 @@ _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 _PARAMETER = rf'[ \t]*+;[ \t]*+{_TOKEN}(?:[ \t]*+=[ \t]*+(?:{_TOKEN}|"{_TOKEN}"))?+'
 _EXTENSION = rf"[ \t]*+(?:{_TOKEN}(?:{_PARAMETER})*+[ \t]*+)?+"
 _EXTENSIONS = re.compile(rf"{_EXTENSION}(?:,{_EXTENSION})*+".encode())
-# What a proxy has to make anew on its way to us (RFC 9110, 7.6.1), and the line for nginx that does.
-_VERSION_HOP = "as HTTP/1.1", "proxy_http_version 1.1;"
-_UPGRADE_HOP = "with Upgrade: websocket", "proxy_set_header Upgrade $http_upgrade;"
-_CONNECTION_HOP = "with Connection: Upgrade", "proxy_set_header Connection upgrade;"
 # As RFC 9110 names them; older Pythons do not.
 _TITLES = {413: "Content Too Large", 414: "URI Too Long"}
 
 
 class RefusedError(Exception):
-    """A request is refused with this answer, whose detail says what to send instead."""
+    """A request is refused; the detail says what to send instead."""
 
     def __init__(self, status: int, detail: str, *headers: bytes) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
-        self.answer = refusal(status, detail, *headers)
+        self._headers = headers
+
+    @property
+    def answer(self) -> bytes:
+        """A problem document (RFC 9457), as the API sends them; the connection ends after it."""
+        title = _TITLES.get(self.status) or HTTPStatus(self.status).phrase
+        problem = {"type": "about:blank", "title": title, "status": self.status, "detail": self.detail}
+        body = json.dumps(problem, separators=(",", ":")).encode()
+        lines = (
+            f"HTTP/1.1 {self.status} {title}".encode(),
+            *self._headers,
+            b"Content-Type: application/problem+json",
+            b"Content-Length: %d" % len(body),
+            b"Connection: close",
+        )
+        return b"\r\n".join((*lines, b"", body))
 
 
 class Head(NamedTuple):
@@ -73,25 +84,9 @@ class Accepted(NamedTuple):
     """A legal handshake, for the application to accept."""
 
     key: bytes
-    path: bytes
-    query: bytes
-    headers: list[tuple[bytes, bytes]]
-    subprotocols: list[str]  # as offered
+    scope: dict[str, Any]  # its part of the application's scope, as ASGI describes it
     extension: str  # the answer to the client's offers; empty without compression
     window_bits: int  # the client's window for compressed messages, as a power of two; 0 without compression
-
-    @property
-    def scope(self) -> dict[str, Any]:
-        """The part of the application's scope that comes from the handshake, as ASGI describes it."""
-        return {
-            "type": "websocket",
-            "path": unquote(self.path.decode()),
-            "raw_path": self.path,
-            "root_path": "",
-            "query_string": self.query,
-            "headers": self.headers,
-            "subprotocols": self.subprotocols,
-        }
 
 
 def may_be_handshake(data: bytes) -> bool:
@@ -164,14 +159,7 @@ def accept(head: Head) -> Accepted:
         values[name].append(value)
     if head.method != b"GET":
         raise RefusedError(405, "Send a WebSocket handshake as GET", b"Allow: GET")
-    hops = (
-        (_VERSION_HOP, head.version == b"HTTP/1.1"),
-        (_UPGRADE_HOP, values[b"upgrade"]),
-        (_CONNECTION_HOP, b"upgrade" in _words(values[b"connection"])),
-    )
-    if missing := [hop for hop, is_made in hops if not is_made]:
-        words, lines = zip(*missing, strict=True)
-        raise RefusedError(400, f"Send a WebSocket handshake {', '.join(words)} (nginx: {' '.join(lines)})")
+    _check_hops(head.version, values)
     check(head.version, values[b"host"], values[b"transfer-encoding"])
     if values[b"transfer-encoding"] or any(length != b"0" for length in values[b"content-length"]):
         raise RefusedError(400, "Send a WebSocket handshake without a body")
@@ -188,14 +176,32 @@ def accept(head: Head) -> Accepted:
     headers = [header for header in head.headers if b"_" not in header[0]]
     if host is not None:
         headers = [(name, host if name == b"host" else value) for name, value in headers]
-    return Accepted(
-        keys[0],
-        path,
-        query,
-        headers,
-        _subprotocols(values[b"sec-websocket-protocol"]),
-        *_agreement(b",".join(values[b"sec-websocket-extensions"])),
+    scope = {
+        "type": "websocket",
+        "path": unquote(path.decode()),
+        "raw_path": path,
+        "root_path": "",
+        "query_string": query,
+        "headers": headers,
+        "subprotocols": _subprotocols(values[b"sec-websocket-protocol"]),
+    }
+    return Accepted(keys[0], scope, *_agreement(b",".join(values[b"sec-websocket-extensions"])))
+
+
+def _check_hops(version: bytes, values: Mapping[bytes, list[bytes]]) -> None:
+    """Check what a proxy has to make anew on its way to us (RFC 9110, 7.6.1).
+
+    Raises RefusedError, which names the lines that nginx lacks.
+    """
+    is_upgrade = b"upgrade" in _words(values[b"connection"])
+    hops = (
+        (version == b"HTTP/1.1", "as HTTP/1.1", "proxy_http_version 1.1;"),
+        (values[b"upgrade"], "with Upgrade: websocket", "proxy_set_header Upgrade $http_upgrade;"),
+        (is_upgrade, "with Connection: Upgrade", "proxy_set_header Connection upgrade;"),
     )
+    if missing := [hop for hop in hops if not hop[0]]:
+        _, ways, lines = zip(*missing, strict=True)
+        raise RefusedError(400, f"Send a WebSocket handshake {', '.join(ways)} (nginx: {' '.join(lines)})")
 
 
 def switching_protocols(accepted: Accepted, subprotocol: str | None) -> bytes:
@@ -210,21 +216,6 @@ def switching_protocols(accepted: Accepted, subprotocol: str | None) -> bytes:
     if accepted.extension:
         answer += b"Sec-WebSocket-Extensions: %b\r\n" % accepted.extension.encode()
     return answer + b"\r\n"
-
-
-def refusal(status: int, detail: str, *headers: bytes) -> bytes:
-    """An answer that is a problem document (RFC 9457), as the API sends them; the connection ends after it."""
-    title = _TITLES.get(status) or HTTPStatus(status).phrase
-    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    body = json.dumps(problem, separators=(",", ":")).encode()
-    lines = (
-        f"HTTP/1.1 {status} {title}".encode(),
-        *headers,
-        b"Content-Type: application/problem+json",
-        b"Content-Length: %d" % len(body),
-        b"Connection: close",
-    )
-    return b"\r\n".join((*lines, b"", body))
 
 
 def _words(values: Sequence[bytes]) -> list[bytes]:

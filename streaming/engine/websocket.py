@@ -165,7 +165,7 @@ class WebSocket(Transport):
         if self.is_closed or self._state is not State.CONNECTING or self._handshake is None:
             return
         accepted, self._handshake = self._handshake, None
-        if subprotocol is not None and subprotocol not in accepted.subprotocols:
+        if subprotocol is not None and subprotocol not in accepted.scope["subprotocols"]:
             logger.error("the application chose a subprotocol that was not offered: %s", subprotocol)
             subprotocol = None
         self.put(handshake.switching_protocols(accepted, subprotocol))

@@ -26,7 +26,6 @@ from streaming.engine.handshake import (
     check,
     may_be_handshake,
     parse_head,
-    refusal,
     split_target,
     switching_protocols,
 )
@@ -258,7 +257,8 @@ def test_9112_3_2_any_other_target_is_refused(target: bytes) -> None:
 )
 def test_a_handshake_as_described_is_accepted_in_all_its_spellings(handshake: bytes) -> None:
     accepted = accept(head_of(handshake))
-    assert (accepted.key, accepted.path, accepted.subprotocols, accepted.window_bits) == (KEY.encode(), b"/", [], 0)
+    assert (accepted.key, accepted.window_bits) == (KEY.encode(), 0)
+    assert (accepted.scope["raw_path"], accepted.scope["subprotocols"]) == (b"/", [])
 
 
 @pytest.mark.parametrize(
@@ -403,12 +403,12 @@ def test_the_scope_is_as_asgi_describes_it() -> None:
 
 
 def test_9112_3_2_2_the_host_of_a_whole_address_is_the_one_that_counts() -> None:
-    headers = accept(head_of(request(path="http://b.example:1/", host="a.example"))).headers
+    headers = accept(head_of(request(path="http://b.example:1/", host="a.example"))).scope["headers"]
     assert [value for name, value in headers if name == b"host"] == [b"b.example:1"]
 
 
 def test_connections_share_what_headers_they_have_in_common() -> None:
-    one, other = (accept(head_of(request(Cookie=f"a={n}", X_Long=300 * "x"))).headers for n in (1, 2))
+    one, other = (accept(head_of(request(Cookie=f"a={n}", X_Long=300 * "x"))).scope["headers"] for n in (1, 2))
     assert [name for header in one if not any(header is shared for shared in other) for name in header[:1]] == [
         b"cookie",
         b"x-long",
@@ -425,7 +425,8 @@ def test_an_independent_client_takes_the_answer(subprotocol: str | None, bits: i
     )
     client.send_request(client.connect())
     accepted = accept(head_of(b"".join(client.data_to_send())))
-    assert (accepted.path, accepted.query, accepted.subprotocols) == (b"/b", b"c", ["a", "b"])
+    scope = accepted.scope
+    assert (scope["raw_path"], scope["query_string"], scope["subprotocols"]) == (b"/b", b"c", ["a", "b"])
     client.receive_data(switching_protocols(accepted, subprotocol))
     assert (client.state, client.handshake_exc, client.subprotocol) == (OPEN, None, subprotocol)
     assert [extension.name for extension in client.extensions] == ["permessage-deflate"]
@@ -443,7 +444,7 @@ def test_the_answer_says_nothing_that_was_not_asked_for() -> None:
     [(403, "Forbidden"), (413, "Content Too Large"), (414, "URI Too Long"), (503, "Service Unavailable")],
 )
 def test_a_refusal_is_a_problem_document(status: int, title: str) -> None:
-    head, body = refusal(status, 'Send "less"', b"Retry-After: 1").split(b"\r\n\r\n")
+    head, body = RefusedError(status, 'Send "less"', b"Retry-After: 1").answer.split(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     assert first == f"HTTP/1.1 {status} {title}"
     assert lines == [
