@@ -85,6 +85,9 @@ class Door:
             except Exception:
                 # The outermost boundary: the next one is to be accepted all the same.
                 logger.exception("a defect of ours in taking a connection")
+                for transport in self._sockets.timers:
+                    if transport.socket is connection:  # a newcomer, or what has become of it
+                        transport.abort()
                 connection.close()
 
     def _rest(self, seconds: float) -> None:

@@ -58,8 +58,8 @@ class _Nested:
             self._owners[descriptor] = owner
             self._set.modify(descriptor, events)
         else:
+            self._set.register(descriptor, events)  # or the kernel's limit is reached, and it is not watched
             self._owners[descriptor] = owner
-            self._set.register(descriptor, events)
 
     def _serve(self) -> None:
         owners = self._owners

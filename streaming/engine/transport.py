@@ -283,7 +283,8 @@ class Transport:
 
     def keep(self, data: bytes, sent: int) -> None:
         """Send the rest of data of which the socket took only so many bytes."""
-        if not self.disconnecting:
+        # What it took a part of is completed even before an end: what is to come first would be read as the rest.
+        if sent or not self.disconnecting:
             self._keep(data + self._unsent, sent)
 
     def _keep(self, unsent: bytes | bytearray, sent: int) -> None:
@@ -405,7 +406,8 @@ class Transport:
     def abort(self) -> None:
         """Reset the connection now."""
         if not self.is_closed:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            with contextlib.suppress(OSError):  # macOS, if the client was first
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._lose(None)
 
     def drop(self) -> None:

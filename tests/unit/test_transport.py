@@ -1,0 +1,129 @@
+"""Connections in the engine, with real sockets on a real loop, where something goes wrong at a bad moment."""
+
+import asyncio
+import errno
+import select
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from streaming.engine.asgi import Runs
+from streaming.engine.door import Door
+from streaming.engine.polling import READ, polling
+from streaming.engine.transport import Limits, Sockets, Transport
+from tests.support.raw_websocket import request
+
+LIMITS = Limits(
+    max_message_bytes=1000,
+    max_body_bytes=1000,
+    compression_threshold=0,
+    timeout=30,
+    drain=1,
+    standstill=30,
+)
+LONG = bytes(range(256)) * 16_384  # more than both kernels' buffers take
+
+
+class Ear(Transport):
+    """A transport that keeps what it is sent."""
+
+    def __init__(self, sockets: Sockets, end: socket.socket) -> None:
+        super().__init__(sockets, end, ("127.0.0.1", 1))
+        self.heard = b""
+
+    def received(self, data: bytes) -> None:
+        self.heard += data
+
+
+@pytest.fixture
+def pair() -> Iterator[Callable[[], tuple[Ear, socket.socket]]]:
+    """Connect; the client's end is a socket that does not block."""
+    with ExitStack() as ends, socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def connect() -> tuple[Ear, socket.socket]:
+            client = ends.enter_context(socket.create_connection(listener.getsockname()))
+            end, _ = listener.accept()
+            ends.enter_context(end)
+            for each in (client, end):
+                each.setblocking(False)
+            return Ear(Sockets(asyncio.get_running_loop(), LIMITS, refused=print), end), client
+
+        yield connect
+
+
+async def all_of(client: socket.socket) -> bytes:
+    """All that the client is sent, to the end."""
+    received = b""
+    async with asyncio.timeout(8):
+        while data := await asyncio.get_running_loop().sock_recv(client, 1 << 20):
+            received += data
+    return received
+
+
+async def test_a_frame_that_went_out_in_part_is_completed_before_the_last_one(
+    pair: Callable[[], tuple[Ear, socket.socket]],
+) -> None:
+    """A cohort writes past what is put; that may be a close frame, and it leaves only at the end of the turn."""
+    transport, client = pair()
+    send = transport.direct
+    assert send is not None
+    transport.put(b"the end")
+    transport.close()
+    sent = send(LONG)
+    assert 0 < sent < len(LONG)
+    transport.keep(LONG, sent)
+    assert await all_of(client) == LONG + b"the end"
+
+
+async def test_a_connection_that_meets_a_defect_as_it_comes_leaves_nothing_behind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise TypeError("an application of another kind")
+
+    loop = asyncio.get_running_loop()
+    sockets = Sockets(loop, LIMITS, refused=print)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        door = Door(listener, sockets, Runs(loop, broken))
+        for _ in range(2):  # the second has the descriptor of the first
+            with socket.create_connection(listener.getsockname()) as client:
+                client.sendall(request())
+                client.setblocking(False)
+                door.open()
+                with pytest.raises(ConnectionResetError):
+                    await all_of(client)
+                door.shut()
+            assert (len(sockets.timers), sockets.load) == (0, 0)
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == [
+        "an application of another kind"
+    ] * 2
+
+
+async def test_a_socket_that_the_kernel_has_no_room_to_watch_does_not_spoil_its_descriptor(
+    pair: Callable[[], tuple[Ear, socket.socket]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class FullSet:
+        def register(self, descriptor: int, events: int) -> None:
+            raise OSError(errno.ENOSPC, "as the test wanted")
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(inner, name)
+
+    inner = select.epoll()
+    transport, client = pair()
+    transport.polled_by.watch(transport.socket.fileno(), transport, 0)
+    nested = polling(asyncio.get_running_loop(), 10, nested=True)
+    monkeypatch.setattr(nested, "_set", FullSet())
+    with pytest.raises(OSError, match="as the test wanted"):
+        nested.watch(transport.socket.fileno(), transport, READ)
+    monkeypatch.undo()
+    nested.watch(transport.socket.fileno(), transport, READ)
+    client.send(b"hello")
+    async with asyncio.timeout(8):
+        while not transport.heard:
+            await asyncio.sleep(0)
+    assert transport.heard == b"hello"
