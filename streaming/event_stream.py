@@ -7,13 +7,14 @@ import logging
 from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
+from infra.asgi import Application, Send
 from streaming import protocol, sse
 from streaming.admission import FULL, Gate
 from streaming.api import StreamQuerySerializer
 from streaming.connection import Connection
 from streaming.engine.reasons import CloseReason
 from streaming.engine.sinks import FRAMES
-from streaming.http_rules import ALWAYS, Answer, Application, Rules, Send, headers_of, parameters, until_gone
+from streaming.http_rules import ALWAYS, Answer, Rules, headers_of, parameters, until_gone
 from streaming.hub import Hub
 from streaming.metrics import Fault, Transport
 from streaming.protocol import EVERY_METAL, Close

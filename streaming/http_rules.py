@@ -16,6 +16,7 @@ from django.http.request import split_domain_port, validate_host
 
 from infra import addresses
 from infra.addresses import Network
+from infra.asgi import Send
 from infra.fixed_window import Count, FixedWindowCounter
 from infra.rest.problems import CONTENT_TYPE, problem
 from infra.rest.strict import StrictSerializer
@@ -24,8 +25,6 @@ from streaming.auth import Client, End, RejectedError
 from streaming.protocol import Close
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
-Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
-Send: TypeAlias = Callable[[Any], Awaitable[None]]
 
 # Headers that Django's middleware adds to its answers.
 ALWAYS: Final[Headers] = [

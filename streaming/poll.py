@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from infra.asgi import Application
 from infra.rest.renderers import NumberRenderer
 from prices.api.serializers import PricesQuerySerializer
 from streaming.admission import FULL, Gate
@@ -23,7 +24,6 @@ from streaming.http_rules import (
     JSON,
     NO_STORE,
     Answer,
-    Application,
     Rules,
     accepts_json,
     has_version,

@@ -12,11 +12,12 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
+from infra.asgi import Application
 from infra.rest.renderers import NumberRenderer
 from prices.api import answers
 from prices.domain.quotes import METAL_NAMES, Metal
 from prices.domain.units import PURITIES, UNITS
-from streaming.http_rules import ALWAYS, JSON, Answer, Application, Rules, accepts_json, has_version
+from streaming.http_rules import ALWAYS, JSON, Answer, Rules, accepts_json, has_version
 from streaming.hub import Hub
 
 PATH: Final = "/api/v1/prices/"

@@ -1,13 +1,14 @@
 """The stream's addresses: the root, where the seed's clients connect, and /ws/prices/."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable
+from typing import Any, Final
 
 from channels.layers import get_channel_layer
 from django.conf import settings
 
 from infra import clock
+from infra.asgi import Application
 from infra.database_threads import in_a_thread
 from infra.fixed_window import FixedWindowCounter
 from prices import clock_watch
@@ -22,8 +23,6 @@ from streaming.feed import PriceFeed
 from streaming.hub import Hub
 from streaming.limits import ConnectionLimiter
 from streaming.metrics import Metrics
-
-Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 ADDRESSES: Final = ("/", "/ws/prices/")
 

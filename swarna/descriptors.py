@@ -1,15 +1,14 @@
 """HTTP on a reserved file descriptor: health and metrics are answered, all else is 503."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final
 
+from infra.asgi import Application
 from infra.hosts import HEALTH
 from infra.rest.problems import CONTENT_TYPE, problem
 from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
 from streaming.engine.reasons import RejectReason
-
-Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 _ANSWERED: Final = (*HEALTH, "/metrics")
 _RETRY_AFTER: Final = 5  # seconds

@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry, Metric, make_asgi_app
 
 from infra import addresses
 from infra.addresses import Address, Network
+from infra.asgi import Application
 from infra.hosts import foreign_name
 
-Application = Callable[[Any, Any, Any], Awaitable[None]]
 Read = Callable[[], Awaitable[Iterable[Metric]]]
 
 logger = logging.getLogger(__name__)

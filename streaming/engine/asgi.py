@@ -2,13 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol
+
+from infra.asgi import Application, Message, Send
 
 logger = logging.getLogger(__name__)
-
-Message: TypeAlias = MutableMapping[str, Any]
-Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 # Seconds that an application has to end after its client.
 _TO_END: Final = 10.0
@@ -22,7 +20,7 @@ class Runs:
         self._application = application
         self._tasks: set[asyncio.Future[None]] = set()
 
-    def start(self, run: "Run", scope: Any, send: Callable[[Message], Awaitable[None]]) -> None:
+    def start(self, run: "Run", scope: Any, send: Send) -> None:
         """Run the application with this scope, and with the events of `run`."""
         run.task = task = asyncio.ensure_future(self._application(scope, run.receive, send), loop=self.loop)
         self._tasks.add(task)

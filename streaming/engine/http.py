@@ -18,8 +18,9 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from zope.interface import implementer
 
+from infra.asgi import Message
 from streaming.engine import handshake
-from streaming.engine.asgi import Message, Run, Runs
+from streaming.engine.asgi import Run, Runs
 from streaming.engine.events import EventConnection
 from streaming.engine.handshake import Head, RefusedError
 from streaming.engine.transport import Sockets, Transport

@@ -14,7 +14,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from streaming.engine.asgi import Application, Runs
+from infra.asgi import Application
+from streaming.engine.asgi import Runs
 from streaming.engine.balance import Balance
 from streaming.engine.door import Door
 from streaming.engine.polling import Polling, polling

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
+from infra.asgi import Message
 from streaming.engine import handshake
-from streaming.engine.asgi import Message, Run, Runs
+from streaming.engine.asgi import Run, Runs
 from streaming.engine.frames import BINARY, PING, PLAIN, PONG, Encoding, Frame, close_frame, framed, is_close_code
 from streaming.engine.handshake import Accepted, RefusedError
 from streaming.engine.reader import CloseFrame, Ping, Reader, Violation

@@ -5,8 +5,9 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from infra.asgi import Application
 from infra.fixed_window import FixedWindowCounter
-from streaming.http_rules import Application, Rules
+from streaming.http_rules import Rules
 from streaming.hub import Hub
 
 HOST = "shop.example"
