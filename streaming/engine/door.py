@@ -14,7 +14,7 @@ from streaming.engine.balance import Balance
 from streaming.engine.handshake import Head, RefusedError
 from streaming.engine.http import HttpConnection, HttpServer
 from streaming.engine.polling import Polling
-from streaming.engine.transport import MOST_A_TURN, Sockets, Transport
+from streaming.engine.tcp import MOST_A_TURN, Sockets, TcpConnection
 from streaming.engine.websocket import WebSocket
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Door:
                 self._rest(_ASIDE)
                 return
             try:
-                connection, address = self._listener.accept()
+                accepted, address = self._listener.accept()
             except (BlockingIOError, InterruptedError):
                 return
             except (ConnectionAbortedError, PermissionError):
@@ -79,16 +79,16 @@ class Door:
                 self._sockets.reserve.cannot_accept(error)
                 self._rest(_PAUSE)
                 return
-            connection.setblocking(False)
+            accepted.setblocking(False)
             try:
-                Newcomer(self, self._sockets, connection, address[:2]).read_ready()
+                Newcomer(self, self._sockets, accepted, address[:2]).read_ready()
             except Exception:
                 # The outermost boundary: the next one is to be accepted all the same.
                 logger.exception("a defect of ours in taking a connection")
-                for transport in self._sockets.timers:
-                    if transport.socket is connection:  # a newcomer, or what has become of it
-                        transport.abort()
-                connection.close()
+                for connection in self._sockets.timers:
+                    if connection.socket is accepted:  # a newcomer, or what has become of it
+                        connection.abort()
+                accepted.close()
 
     def _rest(self, seconds: float) -> None:
         """Look away: connections that wait would call `_accept` again and again."""
@@ -116,7 +116,7 @@ class Door:
                 return
         HttpConnection(newcomer, self._http).received(data)
 
-    def upgrade(self, before: Transport, head: Head, early: bytes) -> None:
+    def upgrade(self, before: TcpConnection, head: Head, early: bytes) -> None:
         """Let a connection become a WebSocket, or refuse it."""
         try:
             if self._sockets.draining:
@@ -128,7 +128,7 @@ class Door:
         WebSocket(before, accepted, early, self._runs)
 
 
-class Newcomer(Transport):
+class Newcomer(TcpConnection):
     """A connection whose first request has yet to come."""
 
     __slots__ = ("_door", "_head")

@@ -4,10 +4,10 @@ import socket
 
 from streaming.engine.asgi import Run
 from streaming.engine.frames import EVENTS, Frame
-from streaming.engine.transport import Transport
+from streaming.engine.tcp import TcpConnection
 
 
-class EventConnection(Transport):
+class EventConnection(TcpConnection):
     """A `Sink` (sinks.py) on the socket of an HTTP connection, whose request is answered with `head`.
 
     It ends with the run of the application, or when the application stops it, after what was written.
@@ -16,7 +16,7 @@ class EventConnection(Transport):
     __slots__ = ("_run",)
     encoding = EVENTS
 
-    def __init__(self, before: Transport, run: Run, head: bytes) -> None:
+    def __init__(self, before: TcpConnection, run: Run, head: bytes) -> None:
         super().__init__(*before.leave())
         self._run = run
         run.owner = self

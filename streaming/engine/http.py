@@ -23,7 +23,7 @@ from streaming.engine import handshake
 from streaming.engine.asgi import Run, Runs
 from streaming.engine.events import EventConnection
 from streaming.engine.handshake import Head, RefusedError
-from streaming.engine.transport import Sockets, Transport
+from streaming.engine.tcp import Sockets, TcpConnection
 
 
 class HttpServer:
@@ -37,7 +37,7 @@ class HttpServer:
     request_buffer_size = 8192
     server_name = "daphne"
 
-    def __init__(self, sockets: Sockets, runs: Runs, upgrade: Callable[[Transport, Head, bytes], None]) -> None:
+    def __init__(self, sockets: Sockets, runs: Runs, upgrade: Callable[[TcpConnection, Head, bytes], None]) -> None:
         self.server = self
         self.max_body_bytes = sockets.limits.max_body_bytes
         self.upgrade = upgrade
@@ -49,7 +49,7 @@ class HttpServer:
         channel.factory = self
         # Twisted would parse forms in the event loop, where prices would wait for it, and no code uses the result.
         channel.requestFactory = partial(Request, parsePOSTFormSubmission=False)
-        channel.timeOut = None  # the transport's are enough
+        channel.timeOut = None  # the connection's are enough
         return channel
 
     def protocol_connected(self, request: "Request") -> None:
@@ -250,10 +250,10 @@ class Channel(HTTPChannel):
 
 
 @implementer(ITransport, IPushProducer)
-class HttpConnection(Transport):
+class HttpConnection(TcpConnection):
     """A connection that speaks HTTP: Twisted's transport."""
 
-    def __init__(self, before: Transport, side: HttpServer) -> None:
+    def __init__(self, before: TcpConnection, side: HttpServer) -> None:
         super().__init__(*before.leave())
         self.waiting_since = time.monotonic()
         self.weigh(0)
@@ -263,11 +263,11 @@ class HttpConnection(Transport):
 
     # --- Twisted's names ---------------------------------------------------------------------------------------------
 
-    write = Transport.put
-    loseConnection = stopProducing = Transport.close
-    abortConnection = Transport.abort
-    pauseProducing = Transport.pause
-    resumeProducing = Transport.resume
+    write = TcpConnection.put
+    loseConnection = stopProducing = TcpConnection.close
+    abortConnection = TcpConnection.abort
+    pauseProducing = TcpConnection.pause
+    resumeProducing = TcpConnection.resume
 
     def writeSequence(self, data: list[bytes]) -> None:
         self.put(b"".join(data))

@@ -20,7 +20,7 @@ from streaming.engine.balance import Balance
 from streaming.engine.door import Door
 from streaming.engine.polling import Polling, polling
 from streaming.engine.reasons import RejectReason
-from streaming.engine.transport import Limits, Sockets
+from streaming.engine.tcp import Limits, Sockets
 
 if sys.platform != "win32":
     from uvloop import new_event_loop
@@ -79,8 +79,8 @@ def serve(
         # Shut down gracefully: send `restart` and close 1012 to every client, and wait for the ends of all.
         sockets.draining = True
         draining()
-        for transport in sockets.timers:
-            transport.restart()
+        for connection in sockets.timers:
+            connection.restart()
         await runs.end(within=limits.drain)
 
     # Objects that exist by now stay for good: spare the collector from visiting them.

@@ -15,7 +15,7 @@ from streaming.engine.frames import BINARY, PING, PLAIN, PONG, Encoding, Frame, 
 from streaming.engine.handshake import Accepted, RefusedError
 from streaming.engine.reader import CloseFrame, Ping, Reader, Violation
 from streaming.engine.reasons import CloseReason, RejectReason
-from streaming.engine.transport import Transport
+from streaming.engine.tcp import TcpConnection
 from streaming.protocol import Close
 
 logger = logging.getLogger(__name__)
@@ -42,8 +42,8 @@ class State(enum.Enum):
     DEAF = enum.auto()  # all that comes is discarded: the client has closed, or broken the protocol
 
 
-class WebSocket(Transport):
-    """One WebSocket connection, on the socket of a transport that has left, and a `Sink` (sinks.py)."""
+class WebSocket(TcpConnection):
+    """One WebSocket connection, on the socket of a connection that has left it, and a `Sink` (sinks.py)."""
 
     __slots__ = (
         "_closed",
@@ -57,7 +57,7 @@ class WebSocket(Transport):
         "encoding",
     )
 
-    def __init__(self, before: Transport, accepted: Accepted, early: bytes, runs: Runs) -> None:
+    def __init__(self, before: TcpConnection, accepted: Accepted, early: bytes, runs: Runs) -> None:
         super().__init__(*before.leave())
         self.limit_unsent()
         self._state = State.CONNECTING

@@ -176,7 +176,7 @@ def main() -> None:
     # Not by the tests that import this module: it takes a while.
     from streaming.engine import server
     from streaming.engine.polling import polling
-    from streaming.engine.transport import Limits
+    from streaming.engine.tcp import Limits
 
     listener = socket.create_server(("127.0.0.1", order["port"]))
     server.serve(

@@ -52,7 +52,7 @@ def serve(listener: socket.socket, shared_memory: int | None = None) -> None:
     """Run this web process until SIGTERM or SIGINT."""
     # No other command needs Daphne's HTTP, whose import takes a while.
     from streaming.engine import balance, server
-    from streaming.engine.transport import Limits
+    from streaming.engine.tcp import Limits
     from swarna.asgi import application, hub, metrics
 
     # By default the signal would end the process, without a word to its clients.

@@ -82,39 +82,39 @@ class Sockets:
         self.reserve = DescriptorReserve()
         self.load = 0  # connections that are being served: all but those of HTTP between two requests
         self.draining = False
-        self.timers: TimerWheel[Transport] = TimerWheel(limits.timeout / 60)
+        self.timers: TimerWheel[TcpConnection] = TimerWheel(limits.timeout / 60)
         # A timeout is noticed up to two resolutions late: this one is, even so, within the limit.
         self.timeout = limits.timeout - 2 * self.timers.resolution
-        self._written: list[Transport] = []
+        self._written: list[TcpConnection] = []
 
-    def flush_soon(self, transport: "Transport") -> None:
+    def flush_soon(self, connection: "TcpConnection") -> None:
         """Flush this connection at the end of the loop's turn."""
         if not self._written:
             self.loop.call_soon(self._flush)
-        self._written.append(transport)
+        self._written.append(connection)
 
     def check(self) -> None:
         """End the connections whose timeout is over."""
         now = time.monotonic()
-        self._each(self.timers.due(now), lambda transport: transport.check(now))
+        self._each(self.timers.due(now), lambda connection: connection.check(now))
 
     def _flush(self) -> None:
         written, self._written = self._written, []
-        self._each(written, Transport.flush)
+        self._each(written, TcpConnection.flush)
 
-    def _each(self, transports: list["Transport"], act: Callable[["Transport"], None]) -> None:
-        for transport in transports:
+    def _each(self, connections: list["TcpConnection"], act: Callable[["TcpConnection"], None]) -> None:
+        for connection in connections:
             try:
-                act(transport)
+                act(connection)
             except Exception:
                 logger.exception("a defect of ours in serving a connection")
-                transport.abort()  # others must not suffer from it
+                connection.abort()  # others must not suffer from it
 
 
-class Transport:
-    """A connection, as the event loop calls it. Its subclasses say what comes in and what becomes of it.
+class TcpConnection:
+    """A TCP connection, as the event loop calls it. Its subclasses say what comes in and what becomes of it.
 
-    A connection that changes its protocol gets another transport, made of what the one before leaves.
+    One that changes its protocol gives its socket to another object, which is made of what it leaves.
     """
 
     __slots__ = (
@@ -417,7 +417,7 @@ class Transport:
         self.abort()
 
     def leave(self) -> tuple[Sockets, socket.socket, tuple[str, int], bytes | bytearray]:
-        """Leave the socket, and what waits to be sent, to another transport, which is made of this."""
+        """Leave the socket, and what waits to be sent, to another object, which is made of this."""
         self._forget()
         return self.sockets, self.socket, self.client, self._unsent
 

@@ -13,7 +13,7 @@ import pytest
 from streaming.engine.asgi import Runs
 from streaming.engine.door import Door
 from streaming.engine.polling import READ, polling
-from streaming.engine.transport import Limits, Sockets, Transport
+from streaming.engine.tcp import Limits, Sockets, TcpConnection
 from tests.support.raw_websocket import request
 
 LIMITS = Limits(
@@ -27,8 +27,8 @@ LIMITS = Limits(
 LONG = bytes(range(256)) * 16_384  # more than both kernels' buffers take
 
 
-class Ear(Transport):
-    """A transport that keeps what it is sent."""
+class Ear(TcpConnection):
+    """A connection that keeps what it is sent."""
 
     def __init__(self, sockets: Sockets, end: socket.socket) -> None:
         super().__init__(sockets, end, ("127.0.0.1", 1))
@@ -67,14 +67,14 @@ async def test_a_frame_that_went_out_in_part_is_completed_before_the_last_one(
     pair: Callable[[], tuple[Ear, socket.socket]],
 ) -> None:
     """A cohort writes past what is put; that may be a close frame, and it leaves only at the end of the turn."""
-    transport, client = pair()
-    send = transport.direct
+    connection, client = pair()
+    send = connection.direct
     assert send is not None
-    transport.put(b"the end")
-    transport.close()
+    connection.put(b"the end")
+    connection.close()
     sent = send(LONG)
     assert 0 < sent < len(LONG)
-    transport.keep(LONG, sent)
+    connection.keep(LONG, sent)
     assert await all_of(client) == LONG + b"the end"
 
 
@@ -114,16 +114,16 @@ async def test_a_socket_that_the_kernel_has_no_room_to_watch_does_not_spoil_its_
             return getattr(inner, name)
 
     inner = select.epoll()
-    transport, client = pair()
-    transport.polled_by.watch(transport.socket.fileno(), transport, 0)
+    connection, client = pair()
+    connection.polled_by.watch(connection.socket.fileno(), connection, 0)
     nested = polling(asyncio.get_running_loop(), 10, nested=True)
     monkeypatch.setattr(nested, "_set", FullSet())
     with pytest.raises(OSError, match="as the test wanted"):
-        nested.watch(transport.socket.fileno(), transport, READ)
+        nested.watch(connection.socket.fileno(), connection, READ)
     monkeypatch.undo()
-    nested.watch(transport.socket.fileno(), transport, READ)
+    nested.watch(connection.socket.fileno(), connection, READ)
     client.send(b"hello")
     async with asyncio.timeout(8):
-        while not transport.heard:
+        while not connection.heard:
             await asyncio.sleep(0)
-    assert transport.heard == b"hello"
+    assert connection.heard == b"hello"
