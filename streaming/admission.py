@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from infra import addresses
-from streaming.auth import Authenticator, Client, End, RejectedError
+from streaming.auth import Authenticator, End, Identity, RejectedError
 from streaming.engine.descriptors import OUT_OF_DESCRIPTORS
 from streaming.engine.reasons import RejectReason
 from streaming.limits import ConnectionLimiter
@@ -41,7 +41,7 @@ class Gate:
                 raise self._rejected(RejectReason.PER_IP, Close.AT_CAPACITY, too_many)
         guest = Guest(self, counted, end)
         try:
-            guest.client = await self.auth.identify(scope, public=public)
+            guest.identity = await self.auth.identify(scope, public=public)
         except RejectedError as rejected:
             guest.leave()
             self.metrics.refused(RejectReason[rejected.close.name])
@@ -49,8 +49,8 @@ class Gate:
         except BaseException:
             guest.leave()
             raise
-        if guest.client is not None:
-            self.auth.watch(guest.client, end)
+        if guest.identity is not None:
+            self.auth.watch(guest.identity, end)
         return guest
 
     def _rejected(self, reason: RejectReason, close: Close, detail: str) -> RejectedError:
@@ -59,18 +59,18 @@ class Gate:
 
 
 class Guest:
-    """A client that was admitted; `client` is its identity, None for an anonymous one."""
+    """A client that was admitted; `identity` is None for an anonymous one."""
 
-    __slots__ = ("_counted", "_end", "_gate", "client")
+    __slots__ = ("_counted", "_end", "_gate", "identity")
 
     def __init__(self, gate: Gate, counted: str | None, end: End) -> None:
-        self.client: Client | None = None
+        self.identity: Identity | None = None
         self._gate = gate
         self._counted = counted  # the address, as the limiter counts it
         self._end = end
 
     def leave(self) -> None:
         """Give up its place, once."""
-        self._gate.auth.forget(self.client, self._end)
+        self._gate.auth.forget(self.identity, self._end)
         if self._counted is not None:
             self._gate.limiter.release(self._counted)

@@ -58,8 +58,8 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """A client with a user: the user's id, and the credential that was presented."""
+class Identity:
+    """The identity of a client that is not anonymous: its user's id, and the credential that it presented."""
 
     user: int
     credential: Credential
@@ -94,7 +94,7 @@ class Authenticator:
         self._look_up = look_up
         self._required = required
         self._recheck = recheck
-        self._watched: dict[Client, set[End]] = {}
+        self._watched: dict[Identity, set[End]] = {}
         self._querying = asyncio.Lock()
         self._gathering: set[Credential] | None = None
         self._answer: asyncio.Task[Holders | None] | None = None
@@ -102,8 +102,8 @@ class Authenticator:
         self._closing: set[asyncio.Future[None]] = set()
         self._lost = False
 
-    async def identify(self, scope: Mapping[str, Any], *, public: bool = False) -> Client | None:
-        """The client that connects, or None if it is anonymous. Raises RejectedError.
+    async def identify(self, scope: Mapping[str, Any], *, public: bool = False) -> Identity | None:
+        """The identity of a client that connects, or None if it is anonymous. Raises RejectedError.
 
         Waits only if a credential is presented. A token has to be valid. A session that is not, or cannot be looked up
         in a lost database, counts as none: browsers send its cookie unasked. What is `public` never requires one.
@@ -116,7 +116,7 @@ class Authenticator:
             return None
         found = await self._find({credential})
         if found is not None and credential in found:
-            return Client(found[credential], credential)
+            return Identity(found[credential], credential)
         if credential.kind == "session" and not required:
             return None
         # While the database is away, the client should come again with the same token: 1008 would have it give up.
@@ -124,18 +124,18 @@ class Authenticator:
             raise RejectedError(Close.INTERNAL_ERROR)
         raise RejectedError(Close.UNAUTHORIZED, _INVALID if credential.kind == "token" else _NO_LOGIN)
 
-    def watch(self, client: Client, end: End) -> None:
+    def watch(self, identity: Identity, end: End) -> None:
         """Call `end` once if the client's credential becomes invalid before `forget`."""
-        self._watched.setdefault(client, set()).add(end)
+        self._watched.setdefault(identity, set()).add(end)
         if self._sweeping is None:
             self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
 
-    def forget(self, client: Client | None, end: End) -> None:
+    def forget(self, identity: Identity | None, end: End) -> None:
         """Stop watching a connection that is over. Harmless for one that was never watched."""
-        if client is not None and (ends := self._watched.get(client)):
+        if identity is not None and (ends := self._watched.get(identity)):
             ends.discard(end)
             if not ends:
-                del self._watched[client]
+                del self._watched[identity]
 
     async def _sweep(self) -> None:
         """Check the credentials of all open connections regularly, as long as there are any."""
@@ -143,17 +143,17 @@ class Authenticator:
             while self._watched:
                 await asyncio.sleep(self._recheck)
                 watched = list(self._watched)
-                found = await self._find({client.credential for client in watched}) if watched else None
+                found = await self._find({identity.credential for identity in watched}) if watched else None
                 if found is None:
                     continue  # a lost database is no reason to lose its clients
-                for client in watched:
-                    if found.get(client.credential) != client.user:
-                        self._end(client)
+                for identity in watched:
+                    if found.get(identity.credential) != identity.user:
+                        self._end(identity)
         finally:
             self._sweeping = None
 
-    def _end(self, client: Client) -> None:
-        for end in self._watched.pop(client, ()):
+    def _end(self, identity: Identity) -> None:
+        for end in self._watched.pop(identity, ()):
             # Not awaited: a slow one must delay neither the others nor the next sweep.
             closing = asyncio.ensure_future(end(Close.UNAUTHORIZED, _ENDED))
             self._closing.add(closing)

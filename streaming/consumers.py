@@ -132,9 +132,9 @@ class PriceConsumer(AsyncJsonWebsocketConsumer):
         Returns the limit that it exceeds, in words, and the seconds until messages are allowed again; None within both.
         """
         count, limit, where = self.rate.count(time.monotonic()), settings.WS_RATE_LIMIT, "one connection"
-        client = self.guest.client if self.guest else None
-        if count.number <= limit and client is not None:
-            count, limit = await self.user_rates.acount(str(client.user)), settings.WS_USER_RATE_LIMIT
+        identity = self.guest.identity if self.guest else None
+        if count.number <= limit and identity is not None:
+            count, limit = await self.user_rates.acount(str(identity.user)), settings.WS_USER_RATE_LIMIT
             where = "all connections of a user together"
         if count.number <= limit:
             return None

@@ -119,7 +119,7 @@ class EventStream:
 
     async def _end(self, connection: Connection, close: Close, detail: str) -> None:
         """End a stream whose client may have it no longer, with an error that says why."""
-        logger.info("ending a stream of events: %s", close.reason)
+        logger.info("ending an event stream: %s", close.reason)
         connection.write(protocol.last_error(close, detail, None))
         self._hub.leave(connection, CloseReason[close.name])
 

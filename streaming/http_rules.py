@@ -21,7 +21,7 @@ from infra.fixed_window import Count, FixedWindowCounter
 from infra.rest.problems import CONTENT_TYPE, problem
 from infra.rest.strict import StrictSerializer
 from streaming.admission import Gate, Guest
-from streaming.auth import Client, End, RejectedError
+from streaming.auth import End, Identity, RejectedError
 from streaming.protocol import Close
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
@@ -98,17 +98,17 @@ class Rules:
             guest = await gate.admit(scope, end, public=public)
         except RejectedError as rejected:
             return self.too_many(scope) or self.refusal(rejected.close, rejected.detail or _NO_DATABASE)
-        if throttled := await self._too_many_of(scope, guest.client):
+        if throttled := await self._too_many_of(scope, guest.identity):
             guest.leave()
         return throttled or guest
 
-    async def _too_many_of(self, scope: Mapping[str, Any], client: Client | None) -> Answer | None:
-        if client is None:
+    async def _too_many_of(self, scope: Mapping[str, Any], identity: Identity | None) -> Answer | None:
+        if identity is None:
             return self.too_many(scope)
         if not self._user_rate_limit:
             return None
         # The key of the API's other requests.
-        return _throttled(await self._users.acount(f"user:{client.user}"), self._user_rate_limit)
+        return _throttled(await self._users.acount(f"user:{identity.user}"), self._user_rate_limit)
 
     def refusal(self, close: Close, detail: str) -> Answer:
         """The answer to a client whose WebSocket would be closed so."""

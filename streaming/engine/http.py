@@ -1,7 +1,7 @@
 """HTTP beside the stream: Daphne's requests and Twisted's HTTP/1.1, on connections of ours.
 
 A request to become a WebSocket goes back to the door, whenever it comes; and so does the socket of a client that is
-answered with a stream of events.
+answered with an event stream.
 """
 
 import sys

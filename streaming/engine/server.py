@@ -1,6 +1,6 @@
 """A web process: one listening socket, one event loop, and an ASGI application for all that comes in.
 
-WebSockets and streams of events are served by this package itself, all other HTTP by Daphne. Any ASGI application can
+WebSockets and event streams are served by this package itself, all other HTTP by Daphne. Any ASGI application can
 run on it; one that knows of sinks (sinks.py) writes frames that all connections share.
 """
 

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from streaming.engine.frames import Encoding, Frame
 
 # The name of the ASGI extension. `scope["extensions"][FRAMES]` is a WebSocket's Sink; for an HTTP request, the function
-# that answers it with a stream of events and returns that one's Sink (`Exchange.take_over`, in http.py).
+# that answers it with an event stream and returns that one's Sink (`Exchange.take_over`, in http.py).
 FRAMES: Final = "swarna.frames"
 
 

@@ -545,7 +545,7 @@ def test_the_worse_line_ends_when_the_better_one_takes_over(by_events: Page, str
         if events_request.has_gone():
             return
         by_events.wait_for_timeout(25)
-    raise AssertionError("the stream of events is still open")
+    raise AssertionError("the event stream is still open")
 
 
 @pytest.mark.parametrize("blocked", [(), ("websocket",), ("websocket", "sse")], ids=["websocket", "events", "polls"])

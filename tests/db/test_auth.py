@@ -16,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from accounts import tokens
 from accounts.models import Token
 from infra.redaction import TOKEN_PREFIX
-from streaming.auth import Authenticator, Client, Credential, End, RejectedError, holders, presented
+from streaming.auth import Authenticator, Credential, End, Identity, RejectedError, holders, presented
 from streaming.protocol import Close
 
 TOKEN = f"{TOKEN_PREFIX}{'0a1b2c3d' * 8}"
@@ -217,8 +217,8 @@ def test_our_rules_for_origins_are_those_of_django(settings: Settings) -> None:
 
 
 def test_a_credential_is_not_printed() -> None:
-    client = Client(1, OF_SESSION)
-    assert KEY not in f"{client} {client!r} {OF_SESSION!s}"
+    identity = Identity(1, OF_SESSION)
+    assert KEY not in f"{identity} {identity!r} {OF_SESSION!s}"
 
 
 # --- whose it is ---------------------------------------------------------------------------------------------------
@@ -392,8 +392,8 @@ async def test_a_client_without_a_required_credential_is_rejected(accounts: Acco
 @pytest.mark.parametrize("required", [True, False])
 async def test_a_client_with_a_valid_credential_is_known(accounts: Accounts, required: bool) -> None:
     auth = accounts.auth(required=required)
-    assert await auth.identify(WITH_TOKEN) == Client(1, OF_TOKEN)
-    assert await auth.identify(WITH_SESSION) == Client(2, OF_SESSION)
+    assert await auth.identify(WITH_TOKEN) == Identity(1, OF_TOKEN)
+    assert await auth.identify(WITH_SESSION) == Identity(2, OF_SESSION)
     with pytest.raises(RejectedError, match="Unauthorized"):
         await auth.identify(WITH_OTHER)
 
@@ -435,13 +435,13 @@ async def test_a_storm_is_looked_up_in_two_queries(accounts: Accounts) -> None:
     await asyncio.sleep(0)
     storm[0].cancel()  # a client that went away
     accounts.open.set()
-    assert await first == Client(1, OF_TOKEN)
+    assert await first == Identity(1, OF_TOKEN)
     assert (
         await asyncio.gather(*storm[1:])
-        == [Client(2, OF_SESSION)]
+        == [Identity(2, OF_SESSION)]
         + [
-            Client(1, OF_TOKEN),
-            Client(2, OF_SESSION),
+            Identity(1, OF_TOKEN),
+            Identity(2, OF_SESSION),
         ]
         * 499
     )
@@ -511,7 +511,7 @@ async def test_one_that_cannot_be_ended_is_logged_and_delays_no_other(
         auth.watch(client, end)
     accounts.users.clear()
     assert await accounts.next_ended() == "desk"
-    other = Client(2, OF_SESSION)
+    other = Identity(2, OF_SESSION)
     auth.watch(other, accounts.connection("board"))
     assert await accounts.next_ended() == "board"
     assert "could not be ended" in caplog.text
@@ -519,7 +519,7 @@ async def test_one_that_cannot_be_ended_is_logged_and_delays_no_other(
 
 async def test_no_query_is_made_once_all_have_left(accounts: Accounts) -> None:
     auth = accounts.auth()
-    client = Client(1, OF_TOKEN)
+    client = Identity(1, OF_TOKEN)
     end = accounts.connection("desk")
     auth.watch(client, end)
     sweeping = auth._sweeping
@@ -537,4 +537,4 @@ def test_an_unwatched_credential_can_be_forgotten() -> None:
     auth = Accounts().auth()
     end = Accounts().connection("nobody")
     auth.forget(None, end)
-    auth.forget(Client(1, OF_TOKEN), end)
+    auth.forget(Identity(1, OF_TOKEN), end)

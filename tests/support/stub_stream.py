@@ -94,7 +94,7 @@ class StubConnection:
 
 
 class StubRequest:
-    """One request of a browser by HTTP, which is answered as a whole or as a stream of events."""
+    """One request of a browser by HTTP, which is answered as a whole or as an event stream."""
 
     def __init__(self, connection: ServerConnection, request: Request) -> None:
         self.path = request.path

@@ -228,7 +228,7 @@ async def test_clients_of_several_processes_are_counted_together(publishing: Ser
 
 
 class Events:
-    """An HTTP server whose answers are streams of events, cut as a test wants them."""
+    """An HTTP server whose answers are event streams, cut as a test wants them."""
 
     def __init__(self, head: bytes, cut: Callable[[bytes], list[bytes]]) -> None:
         self._head = head
