@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -17,6 +17,8 @@ from streaming.engine import compression
 MOST_HEAD_BYTES: Final = 16 * 1024
 MOST_HEADERS: Final = 100
 _MOST_CACHED_BYTES: Final = 256
+# In the scope of each connection and request. (What may be left out of one, such as an empty `root_path`, is.)
+ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # In this module repetitions are possessive: no input makes them try again.
@@ -178,9 +180,9 @@ def accept(head: Head) -> Accepted:
         headers = [(name, host if name == b"host" else value) for name, value in headers]
     scope = {
         "type": "websocket",
+        "asgi": ASGI,
         "path": unquote(path.decode()),
         "raw_path": path,
-        "root_path": "",
         "query_string": query,
         "headers": headers,
         "subprotocols": _subprotocols(values[b"sec-websocket-protocol"]),
@@ -204,8 +206,10 @@ def _check_hops(version: bytes, values: Mapping[bytes, list[bytes]]) -> None:
         raise RefusedError(400, f"Send a WebSocket handshake {', '.join(ways)} (nginx: {' '.join(lines)})")
 
 
-def switching_protocols(accepted: Accepted, subprotocol: str | None) -> bytes:
-    """The answer to a handshake, with the subprotocol that the application chose."""
+def switching_protocols(
+    accepted: Accepted, subprotocol: str | None, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> bytes:
+    """The answer to a handshake, with the subprotocol that the application chose, and headers of its own."""
     digest = base64.b64encode(hashlib.sha1(accepted.key + _GUID).digest())  # noqa: S324  (RFC 6455 wants this one)
     answer = (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -215,7 +219,7 @@ def switching_protocols(accepted: Accepted, subprotocol: str | None) -> bytes:
         answer += b"Sec-WebSocket-Protocol: %b\r\n" % subprotocol.encode()
     if accepted.extension:
         answer += b"Sec-WebSocket-Extensions: %b\r\n" % accepted.extension.encode()
-    return answer + b"\r\n"
+    return answer + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n"
 
 
 def _words(values: Sequence[bytes]) -> list[bytes]:

@@ -83,6 +83,7 @@ class Exchange:
         self._has_begun = False
         self._connection = connection
         self._run = Run(runs.loop, self)
+        scope["asgi"] = handshake.ASGI
         scope["extensions"] = connection.extensions(self.take_over)
         runs.start(self._run, scope, self.send)
 

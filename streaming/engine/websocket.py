@@ -4,7 +4,7 @@ import asyncio
 import enum
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -24,6 +24,8 @@ _PING: Final = framed(b"", PING)
 _TO_CLOSE: Final = 2.0  # seconds that a client has to answer our close frame
 # A client's messages that may wait for the application.
 _MOST_UNANSWERED: Final = 64
+# Bytes that an application may send in one turn of the loop before the kernel is asked to take them.
+_MOST_AT_ONCE: Final = 65536
 # A close frame holds 125 bytes, two of which are the code (RFC 6455, 5.5.1).
 _LONGEST_REASON: Final = 123
 # Close codes; the last two stand for a close frame without a code, and for none at all (RFC 6455, 7.1.5).
@@ -143,11 +145,13 @@ class WebSocket(TcpConnection):
         if kind == "websocket.send":
             self._send(message)
         elif kind == "websocket.accept":
-            self._accept(message.get("subprotocol"))
+            self._accept(message.get("subprotocol"), message.get("headers", ()))
         elif kind == "websocket.close":
             self.end(message.get("code") or _NORMAL, message.get("reason") or "")
         else:
             raise ValueError(f"A WebSocket has no {kind!r}")
+        if len(self._unsent) > _MOST_AT_ONCE:
+            self.flush()  # else an application that never pauses would fill the memory
         if self._state is State.OPEN and not self.writable:
             await self.until_drained()
 
@@ -162,14 +166,14 @@ class WebSocket(TcpConnection):
             case _:
                 raise ValueError("A websocket.send event has either text or bytes")
 
-    def _accept(self, subprotocol: str | None) -> None:
+    def _accept(self, subprotocol: str | None, headers: Iterable[tuple[bytes, bytes]]) -> None:
         if self.is_closed or self._state is not State.CONNECTING or self._handshake is None:
             return
         accepted, self._handshake = self._handshake, None
         if subprotocol is not None and subprotocol not in accepted.scope["subprotocols"]:
             logger.error("the application chose a subprotocol that was not offered: %s", subprotocol)
             subprotocol = None
-        self.put(handshake.switching_protocols(accepted, subprotocol))
+        self.put(handshake.switching_protocols(accepted, subprotocol, headers))
         if accepted.window_bits:
             self.encoding = _encoding(accepted.window_bits, self.sockets.limits.compression_threshold)
         self._reader = Reader(self.sockets.limits.max_message_bytes, inflates=accepted.window_bits > 0)

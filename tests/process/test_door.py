@@ -128,6 +128,25 @@ def test_one_who_sends_faster_than_the_application_reads_waits_and_loses_nothing
     assert [caller.receive().payload for _ in words] == words
 
 
+def test_an_application_that_sends_without_a_pause_waits_for_its_client(
+    echo: EchoServer, neighbour: ClientConnection
+) -> None:
+    with Peer(echo.port, receive_buffer=4096) as peer:
+        peer.open("/burst/100000")
+        neighbour.send("how far?")
+        assert neighbour.recv(timeout=5) == "how far?"
+        with connect(f"{echo.ws_url}heard") as witness:
+            heard = json.loads(witness.recv(timeout=5))
+        sent = max(int(line.removeprefix("sent ")) for line in heard if line.startswith("sent "))
+        assert sent < 50_000
+        assert all(len(peer.receive().payload) == 1000 for _ in range(sent))
+
+
+def test_an_application_has_a_scope_and_headers_as_asgi_says(caller: Peer) -> None:
+    assert caller.shake(request(path="/headers")).one("X-Asgi") == "3.0"
+    assert caller.echo(frame(TEXT, b"hello")).payload == b"hello"
+
+
 @pytest.mark.parametrize("path", ["/nothing", "/raise"])
 def test_an_application_that_does_not_answer_is_a_500(caller: Peer, path: str) -> None:
     assert caller.shake(GET.replace(b"GET /", f"GET {path}".encode())).status == 500

@@ -71,6 +71,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         case ["first"]:
             await send({"type": "websocket.accept", "subprotocol": scope["subprotocols"][0]})
             await echo(receive, send)
+        case ["headers"]:
+            await send({"type": "websocket.accept", "headers": [(b"x-asgi", scope["asgi"]["version"].encode())]})
+            await echo(receive, send)
         case ["unoffered"]:
             await send({"type": "websocket.accept", "subprotocol": "unoffered"})
             await echo(receive, send)
@@ -102,6 +105,12 @@ async def accepted(path: list[str], receive: Any, send: Any) -> None:
         case ["enough"]:
             await receive()
             await send({"type": "websocket.close", "code": 4000})
+        case ["burst", number]:
+            text = varied(1000)
+            for count in range(int(number)):
+                heard.append(f"sent {count}")
+                await send({"type": "websocket.send", "text": text})
+            await echo(receive, send)
         case ["flood"]:
             while True:
                 await send({"type": "websocket.send", "text": varied(10_000)})

@@ -393,7 +393,7 @@ def test_the_scope_is_as_asgi_describes_it() -> None:
         "type": "websocket",
         "path": "/a b/é",
         "raw_path": b"/a%20b/%C3%A9",
-        "root_path": "",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
         "query_string": b"c=%20d",
         "subprotocols": ["b", "a%20", "c"],
     }

@@ -102,6 +102,7 @@ async def test_a_connection_that_meets_a_defect_as_it_comes_leaves_nothing_behin
     ] * 2
 
 
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="the Linux kernel's")
 async def test_a_socket_that_the_kernel_has_no_room_to_watch_does_not_spoil_its_descriptor(
     pair: Callable[[], tuple[Ear, socket.socket]],
     monkeypatch: pytest.MonkeyPatch,
