@@ -201,10 +201,6 @@ async def test_a_rolling_replacement_stays_even_and_loses_nobody(two: Processes)
             assert client.close_code == 1012
             restarts += 1
 
-    async def replaced() -> None:
-        while restarts < len(clients):
-            await asyncio.sleep(0.05)
-
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         clients = [group.create_task(stay()) for _ in range(200)]
         await asyncio.to_thread(two.spread, 200)

@@ -114,17 +114,6 @@ def test_all_metals_may_be_named_by_a_star_and_candles_and_an_interval_be_had(sh
         assert len(updates) <= 1 + (time.monotonic() - began) / 0.7
 
 
-def test_after_fifteen_seconds_of_silence_there_is_a_heartbeat_which_is_no_position(shop: Server) -> None:
-    with EventClient(shop, "metals=gold") as client:
-        seen = client.next("priceUpdate")
-        client.next("status")
-        began = time.monotonic()
-        heartbeat = client.next()
-        assert (heartbeat.type, heartbeat.message["seq"]) == ("heartbeat", seen.message["seq"])
-        assert 14 < time.monotonic() - began < 18
-        assert heartbeat.last_event_id == seen.last_event_id
-
-
 # --- coming back -----------------------------------------------------------------------------------------------------
 
 

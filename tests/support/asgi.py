@@ -66,9 +66,14 @@ class AsgiRequest:
         if message["type"] == "http.response.body" and not message.get("more_body"):
             self.gone.set()
 
+    @property
+    def body(self) -> bytes:
+        """The body so far."""
+        return b"".join(message["body"] for message in self.sent[1:])
+
     async def answer(self) -> tuple[int, dict[bytes, bytes], bytes]:
         """Status, headers and body, once the answer is complete."""
         async with asyncio.timeout(8):
             await self.task
-        start, *bodies = self.sent
-        return start["status"], dict(start["headers"]), b"".join(body["body"] for body in bodies)
+        start = self.sent[0]
+        return start["status"], dict(start["headers"]), self.body

@@ -8,7 +8,7 @@ import pytest
 
 from accounts import tokens
 from infra.redaction import TOKEN_PREFIX
-from streaming import feed
+from streaming import event_stream, feed
 from streaming.admission import Gate
 from streaming.auth import Authenticator, Credential
 from streaming.event_stream import PATH, EventStream
@@ -53,6 +53,22 @@ async def members(rarely: World) -> Members:
     rarely.write(quote(price="100"))
     await rarely.hub.first_reading(within=8)
     return Members(rarely)
+
+
+async def test_after_a_silence_there_is_a_heartbeat_which_is_no_position(
+    members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert event_stream._HEARTBEAT_MS == 15_000
+    monkeypatch.setattr(event_stream, "_HEARTBEAT_MS", 1)
+    stream = members.ask()
+    async with asyncio.timeout(8):
+        while b"event: heartbeat" not in stream.body:
+            await asyncio.sleep(0.01)
+    update, _, heartbeat, *_ = EventParser().feed(stream.body)
+    assert (heartbeat.type, heartbeat.message["seq"]) == ("heartbeat", update.message["seq"])
+    assert heartbeat.last_event_id == update.last_event_id
+    stream.gone.set()
+    await stream.task
 
 
 async def test_a_stream_whose_credential_ends_says_so_and_ends(members: Members) -> None:
