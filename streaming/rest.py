@@ -7,7 +7,7 @@ depend on the user. Requests are counted by address, in this process alone: Redi
 
 import gzip
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
@@ -17,7 +17,7 @@ from infra.rest.renderers import NumberRenderer
 from prices.api import answers
 from prices.domain.quotes import METAL_NAMES, Metal
 from prices.domain.units import PURITIES, UNITS
-from streaming.http_rules import ALWAYS, JSON, Answer, Rules, accepts_json, has_version
+from streaming.http_rules import ALWAYS, JSON, Answer, Rules, accepts_json, has_version, headers_of
 from streaming.hub import Hub
 
 PATH: Final = "/api/v1/prices/"
@@ -27,8 +27,6 @@ PROBLEM: Final = "swarna.problem"
 _MOST_KEPT: Final = (len(Metal) + 1) * len(UNITS) * len(PURITIES)
 # A cache has to ask for each use whether its copy is still right.
 _CACHED: Final = (b"cache-control", b"no-cache")
-# Headers that the answer depends on; a request with one of them twice goes on to Django.
-_READ: Final = frozenset({b"host", b"authorization", b"accept", b"accept-encoding", b"if-none-match", b"origin"})
 
 
 class _Query(NamedTuple):
@@ -59,20 +57,17 @@ class CurrentPrices:
             await self._http(for_django, receive, send)
             return
         self._hub.start()
-        request = _headers(scope["headers"])
-        body = None
-        if scope["method"] in ("GET", "HEAD") and request is not None and self._is_plain(request):
-            body = self._body(scope)
-        if body is None or request is None:
+        headers = headers_of(scope)
+        body = self._body(scope) if self._is_plain(scope, headers) else None
+        if body is None:
             await self._http(for_django, receive, send)
             return
-        answer = self._rules.too_many(scope) or self._answer(body, request)
-        await self._rules.send(send, scope, answer, request.get(b"origin"))
+        answer = self._rules.too_many(scope) or self._answer(body, headers)
+        await self._rules.send(send, scope, answer, headers.get(b"origin"))
 
-    def _is_plain(self, headers: Mapping[bytes, bytes]) -> bool:
-        return (
-            b"authorization" not in headers and accepts_json(headers) and self._rules.is_ours(headers.get(b"host", b""))
-        )
+    def _is_plain(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
+        is_read = scope["method"] in ("GET", "HEAD") and b"authorization" not in headers
+        return is_read and accepts_json(headers) and self._rules.is_ours(headers.get(b"host", b""))
 
     def _body(self, scope: Mapping[str, Any]) -> _Body | None:
         """The answer's body, from memory; None if it is not there."""
@@ -114,13 +109,6 @@ class CurrentPrices:
             kind.append((b"content-encoding", b"gzip"))
         length = (b"content-length", str(len(content)).encode())
         return Answer(200, [*kind, length, (b"etag", etag), _CACHED, *ALWAYS], content)
-
-
-def _headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
-    """The headers that the answer depends on; None if one comes twice."""
-    read = [(name, value) for name, value in headers if name in _READ]
-    named = dict(read)
-    return named if len(named) == len(read) else None
 
 
 @lru_cache(1024)
