@@ -70,7 +70,7 @@ class Run:
             self.owner.taken()
         return event
 
-    def tell(self, event: Message) -> None:
+    def add(self, event: Message) -> None:
         """Add an event."""
         self.events.append(event)
         if self._receiver is not None and not self._receiver.done():
@@ -79,7 +79,7 @@ class Run:
     def disconnect(self, event: Message) -> None:
         """Add the last event, and give the application some time to end after it."""
         if self.task is not None:
-            self.tell(event)
+            self.add(event)
             self._deadline = self._loop.call_later(_TO_END, self.task.cancel)
 
     def has_ended(self, task: "asyncio.Future[None]") -> None:

@@ -24,7 +24,7 @@ _SHARE: Final = 0.05
 _LEAST: Final = 8
 # Seconds to wait for a process that should take a connection, and shows no sign of life: a broadcast to thousands of
 # clients may take as long.
-PATIENCE: Final = 0.1
+TIMEOUT: Final = 0.1
 
 # Old and new processes of a rolling replacement, of two versions perhaps, read each other's: this stays as it is.
 _PLACE: Final = struct.Struct("ddd")
@@ -52,7 +52,7 @@ class Turns:
     """Decides, for one process, whether it is its turn. Sans-I/O.
 
     It waits for others that should rather take a connection, but not for one that showed no sign of life for as long
-    as PATIENCE: that one is ignored until it shows one. So a connection waits for it twice as long at most (it may have
+    as TIMEOUT: that one is ignored until it shows one. So a connection waits for it twice as long at most (it may have
     got stuck right after a sign of life), and later ones not at all.
     """
 
@@ -62,7 +62,7 @@ class Turns:
 
     def is_ours(self, own: Place, others: Iterable[Place], now: float) -> bool:
         """Return True if this process should take the connection that is waiting."""
-        if self._waiting_since is not None and now >= self._waiting_since + PATIENCE:
+        if self._waiting_since is not None and now >= self._waiting_since + TIMEOUT:
             self._alive_since, self._waiting_since = self._waiting_since, now
         if any(own.should_leave_it_to(other) and other.seen_at >= self._alive_since for other in others):
             if self._waiting_since is None:

@@ -46,7 +46,7 @@ class EventConnection(TcpConnection):
         self._run.disconnect({"type": "http.disconnect"})
 
     def taken(self) -> None:
-        """It is told of nothing but its end."""
+        """Do nothing: it receives nothing but its end."""
 
     def ended(self, error: BaseException | None) -> None:
         self.close()

@@ -93,7 +93,7 @@ class Exchange:
             self._request = None
             self._run.disconnect(event)
         else:
-            self._run.tell(event)
+            self._run.add(event)
 
     async def send(self, message: Message) -> None:
         """ASGI's `send`. Returns when the kernel has taken all written bytes, or the connection is lost."""

@@ -51,7 +51,7 @@ class _Nested:
     def watch(self, descriptor: int, owner: Watched, interest: int) -> None:
         events = (select.EPOLLIN if interest & READ else 0) | (select.EPOLLOUT if interest & WRITE else 0)
         if not events:
-            # Not only its events: of a connection that is over the kernel would tell again and again.
+            # Not only its events: the kernel would report a connection that is over again and again.
             if self._owners.pop(descriptor, None) is not None:
                 self._set.unregister(descriptor)
         elif descriptor in self._owners:

@@ -73,7 +73,7 @@ class WebSocket(TcpConnection):
         server = self.socket.getsockname()[:2]
         scope = accepted.scope | {"client": self.client, "server": server, "extensions": self.extensions(self)}
         self._run = Run(runs.loop, self)
-        self._run.tell({"type": "websocket.connect"})
+        self._run.add({"type": "websocket.connect"})
         runs.start(self._run, scope, self.send)
 
     # --- from the client ---------------------------------------------------------------------------------------------
@@ -92,9 +92,9 @@ class WebSocket(TcpConnection):
         for event in self._reader.take(data):
             match event:
                 case str(text):
-                    self._tell({"type": "websocket.receive", "text": text})
+                    self._deliver({"type": "websocket.receive", "text": text})
                 case bytes(content):
-                    self._tell({"type": "websocket.receive", "bytes": content})
+                    self._deliver({"type": "websocket.receive", "bytes": content})
                 case Ping(payload):
                     if self._state is State.OPEN:
                         self.put(framed(payload, PONG))
@@ -103,9 +103,9 @@ class WebSocket(TcpConnection):
                 case Violation(code, reason):
                     self._fail(code, reason)
 
-    def _tell(self, event: Message) -> None:
+    def _deliver(self, event: Message) -> None:
         if self._state is State.OPEN:
-            self._run.tell(event)
+            self._run.add(event)
             if len(self._run.events) > _MOST_UNANSWERED and not self.is_paused:
                 self.pause()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.engine.balance import PATIENCE, Place, Turns
+from streaming.engine.balance import TIMEOUT, Place, Turns
 
 FULL = 1000.0
 
@@ -43,8 +43,8 @@ def test_a_process_that_shows_no_sign_of_life_keeps_a_connection_waiting_once_an
     turns = Turns()
     stuck = place(0, seen_at=9.0)
     assert not turns.is_ours(place(50), [stuck], 10.0)
-    assert not turns.is_ours(place(50), [stuck], 10.0 + 0.9 * PATIENCE)
-    assert turns.is_ours(place(50), [stuck], 10.0 + PATIENCE)
+    assert not turns.is_ours(place(50), [stuck], 10.0 + 0.9 * TIMEOUT)
+    assert turns.is_ours(place(50), [stuck], 10.0 + TIMEOUT)
     assert turns.is_ours(place(51), [stuck], 11.0), "the next one waits no more"
     assert not turns.is_ours(place(52), [stuck._replace(seen_at=12.0)], 12.0), "until it lives again"
 
@@ -53,16 +53,16 @@ def test_a_process_that_gets_stuck_after_a_sign_of_life_is_waited_for_twice_as_l
     turns = Turns()
     stuck = place(0, seen_at=10.0)
     assert not turns.is_ours(place(50), [stuck], 10.0)
-    assert not turns.is_ours(place(50), [stuck], 10.0 + PATIENCE)
-    assert turns.is_ours(place(50), [stuck], 10.0 + 2 * PATIENCE)
+    assert not turns.is_ours(place(50), [stuck], 10.0 + TIMEOUT)
+    assert turns.is_ours(place(50), [stuck], 10.0 + 2 * TIMEOUT)
 
 
 def test_a_process_that_lives_is_waited_for_however_long_connections_keep_coming() -> None:
     turns = Turns()
     now = 10.0
-    while now < 10.0 + 20 * PATIENCE:
+    while now < 10.0 + 20 * TIMEOUT:
         assert not turns.is_ours(place(50), [place(0, seen_at=now), place(1, seen_at=9.0)], now)
-        now += PATIENCE / 3
+        now += TIMEOUT / 3
 
 
 def test_a_connection_that_another_has_taken_says_nothing_about_the_next() -> None:
@@ -71,7 +71,7 @@ def test_a_connection_that_another_has_taken_says_nothing_about_the_next() -> No
     assert not turns.is_ours(place(50), [idle], 10.0)
     turns.nobody_waits()
     assert not turns.is_ours(place(50), [idle], 20.0), "it has had no time to look at this one"
-    assert turns.is_ours(place(50), [idle], 20.0 + PATIENCE)
+    assert turns.is_ours(place(50), [idle], 20.0 + TIMEOUT)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 100)), min_size=100, max_size=200))
