@@ -351,6 +351,11 @@ class PollAnswerSerializer(serializers.Serializer):
     type = serializers.ChoiceField(["priceUpdate"])
     data = serializers.DictField(child=QuoteSerializer())  # type: ignore[assignment]  # DRF takes declared fields off the class
     changes = MoveSerializer(many=True, help_text="The significant moves since the given position.")
+    candles = serializers.DictField(
+        child=serializers.DictField(child=CandleSerializer(many=True)),
+        required=False,
+        help_text="By metal and interval, where `candles` chose some: those that changed since the given position.",
+    )
     timestamp = Time(help_text="When the newest of it was published, UTC.")
     epoch = serializers.CharField(help_text="Send it as `epoch` with the next poll.")
     seq = serializers.IntegerField(help_text="Send it as `since` with the next poll.")
