@@ -53,7 +53,7 @@ class Update(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """What an update is to bring: everything after `since` up to `seq`, for clients of these metals."""
+    """The publications that an update covers: those after `since` up to `seq`, for clients of these metals."""
 
     since: int
     seq: int
@@ -106,7 +106,7 @@ class Truth:
 class Checker:
     """Takes each update of each client. Clients that have seen the same are to receive the same.
 
-    So it keeps what was received once, not once a client: `compare` then judges all of them by the database.
+    So it keeps what was received once, not once a client: `compare` then checks all of it by the database.
     """
 
     updates: int = 0

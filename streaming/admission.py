@@ -18,7 +18,7 @@ _TOO_MANY = "Your address has as many connections as one may have: {}. Close one
 
 
 class Gate:
-    """Admits the clients of one process. (How many there may be in all, the hub knows.)"""
+    """Admits the clients of one process, by whichever transport they come. (The hub limits their number.)"""
 
     def __init__(self, auth: Authenticator, limiter: ConnectionLimiter, metrics: Metrics) -> None:
         self.auth = auth

@@ -23,7 +23,7 @@ class Member(Protocol):
         """Become a member of its cohort, if it is in step."""
 
     def fall_behind(self, data: bytes, sent: int) -> None:
-        """Step out, because the client's socket took no more of the data than so many bytes."""
+        """Step out: the client's socket took only the first `sent` bytes of the data."""
 
 
 M = TypeVar("M", bound=Member)

@@ -14,7 +14,7 @@ _KEPT: Final = 1 << 16
 
 @functools.cache
 def _with_one_of(metals: frozenset[str]) -> bytes:
-    """For each byte 1 if it has one of these metals, else 0: a table for `bytes.translate`."""
+    """A table for `bytes.translate`: 1 for each byte that has one of these metals, else 0."""
     mask = sum(_BITS[metal] for metal in metals)
     return bytes(bool(byte & mask) for byte in range(256))
 
@@ -38,6 +38,6 @@ class Conflation:
         self._metals.clear()
 
     def count(self, metals: frozenset[str], newest: int) -> int:
-        """Count publications with one of these metals among so many of the newest, as far back as they are known."""
+        """Count the publications with one of these metals, of the `newest` last ones, as far back as they are known."""
         known = self._metals[-newest:] if newest else b""
         return known.translate(_with_one_of(metals)).count(1)

@@ -185,7 +185,7 @@ class Connection:
         return self._sink.writable
 
     def beat(self, heartbeat: Frame) -> None:
-        """Write a heartbeat to a client that is writable. To updates, intervals and `since` it is nothing."""
+        """Write a heartbeat to a client that is writable. It moves no position and ends no interval."""
         self.step_out()
         self._traffic.bytes += self._sink.write(heartbeat)
         self._traffic.messages += 1

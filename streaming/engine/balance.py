@@ -31,7 +31,7 @@ _PLACE: Final = struct.Struct("ddd")
 
 
 class Place(NamedTuple):
-    """What a process shows. A place that nobody has shown anything in is one of a full process: all zeros."""
+    """A process's load and sign of life, shown to others. A free place, all zeros, reads as a full process."""
 
     load: float  # connections that are being served
     most: float  # the load at which it is full; 0 while it takes no connection

@@ -1,4 +1,4 @@
-"""The door: it accepts connections, reads the head of each one's first request, and opens the right room.
+"""The door: it accepts connections, and finds out by the first request of each what it is to become.
 
 A WebSocket handshake becomes a WebSocket. Anything else goes to HTTP, with the bytes that were read.
 """
@@ -101,8 +101,8 @@ class Door:
                 self._balance.nobody_waits()
             self.open()
 
-    def greet(self, newcomer: "Newcomer", data: bytes) -> None:
-        """Open the right room for a connection, if its bytes so far tell which one that is."""
+    def let_in(self, newcomer: "Newcomer", data: bytes) -> None:
+        """Make a newcomer a WebSocket or an HTTP connection, once its bytes say which."""
         if handshake.may_be_handshake(data):
             try:
                 head = handshake.parse_head(data)
@@ -145,4 +145,4 @@ class Newcomer(TcpConnection):
 
     def received(self, data: bytes) -> None:
         self._head += data
-        self._door.greet(self, self._head)
+        self._door.let_in(self, self._head)

@@ -52,4 +52,4 @@ class DirectSink(Sink, Protocol):
     encoding: Encoding
 
     def keep(self, data: bytes, sent: int) -> None:
-        """Send the rest of data that `direct` took only so many bytes of: 0 where it raised OSError."""
+        """Send the rest of data, of which `direct` took the first `sent` bytes: 0 where it raised OSError."""

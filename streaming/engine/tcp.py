@@ -282,7 +282,7 @@ class TcpConnection:
         return self.socket.send if not self._unsent and not self.disconnecting else None
 
     def keep(self, data: bytes, sent: int) -> None:
-        """Send the rest of data of which the socket took only so many bytes."""
+        """Send the rest of data, of which the socket took the first `sent` bytes."""
         # What it took a part of is completed even before an end: what is to come first would be read as the rest.
         if sent or not self.disconnecting:
             self._keep(data + self._unsent, sent)
