@@ -11,8 +11,10 @@ from typing import Any, TypeAlias
 import pytest
 
 from tests.support.bad_proxy import BadProxy, bad_proxy
-from tests.support.stub_market import Market
+from tests.support.stub_market import Market, market
 from tests.support.stub_stream import STATIC_FILES, StubStream
+
+__all__ = ["market"]  # a fixture
 
 Run: TypeAlias = Callable[[str], Any]
 
@@ -158,13 +160,6 @@ def test_waits_double_up_to_the_longest_and_are_lengthened_at_random(run: Run) -
 
 
 # --- the whole client ----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def market() -> Market:
-    market = Market()
-    market.publish()
-    return market
 
 
 @pytest.fixture

@@ -9,18 +9,13 @@ from playwright.sync_api import Browser, Page
 from tests.support.bad_proxy import BadProxy, Fault, Transport, bad_proxy
 from tests.support.browser import new_page
 from tests.support.pages import SERVER_GONE, open_test_page
-from tests.support.stub_market import Market, beat
+from tests.support.stub_market import Market, beat, market
 from tests.support.stub_stream import StubConnection, StubRequest, StubStream, status
+
+__all__ = ["market"]  # a fixture
 
 FAILED = r"Failed to load resource: the server responded with a status of \d+"
 FAULTS: tuple[Fault, ...] = get_args(Fault)
-
-
-@pytest.fixture
-def market() -> Market:
-    market = Market()
-    market.publish()
-    return market
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.stub_stream import StubConnection, StubRequest, move, price_update, quote, status, subscribed
@@ -183,6 +184,14 @@ class Market:
     def _state(self, metals: Collection[str]) -> str:
         newest = max((seq for seq, move in self._log if move["metal"] in metals), default=0)
         return f'W/"{newest} {" ".join(sorted(metals))}"'
+
+
+@pytest.fixture
+def market() -> Market:
+    """A market with one publication."""
+    market = Market()
+    market.publish()
+    return market
 
 
 def beat(seq: int, epoch: str = "first") -> dict[str, Any]:

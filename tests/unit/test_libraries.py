@@ -12,10 +12,10 @@ from twisted.web.http import HTTPChannel
 @pytest.mark.parametrize(
     ("where", "words"),
     [
-        # streaming/engine/http.py: our transport is a producer, and tells the channel when it is over.
+        # streaming/engine/http.py: our connection is a producer, and tells the channel when it is over.
         (HTTPChannel.connectionMade, "registerProducer(self, True)"),
         (LineReceiver.dataReceived, "self.transport.disconnecting"),
-        # A request is registered with our HttpSide, and its events are put into our Exchange.
+        # A request is registered with our HttpServer, and its events are put into our Exchange.
         (WebRequest.__init__, "self.server.protocol_connected(self)"),
         (WebRequest.process, "self.server.create_application,"),
         (WebRequest.process, "self.application_queue.put_nowait(payload)"),
