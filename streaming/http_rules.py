@@ -137,10 +137,15 @@ def refused(status: int, detail: str, *headers: tuple[bytes, bytes]) -> Answer:
 
 
 def headers_of(scope: Mapping[str, Any]) -> dict[bytes, bytes]:
-    """A request's headers by name; those that come more than once joined by commas, as Django has them."""
+    """A request's headers by name; those that come more than once joined by commas.
+
+    A request of HTTP/1.0 may have no Host: then it is the server's address. Django has both so.
+    """
     named: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         named[name] = b"%b,%b" % (named[name], value) if name in named else value
+    if b"host" not in named and (server := scope.get("server")):
+        named[b"host"] = server[0].encode()
     return named
 
 

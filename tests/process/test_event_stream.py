@@ -369,11 +369,14 @@ def test_a_client_that_left_is_forgotten_at_once(shop: Server) -> None:
     wait_until(lambda: clients(shop) == before, "it to be forgotten")
 
 
-def test_http_1_0_is_served_until_the_connection_ends(shop: Server) -> None:
-    with requested(shop.port, f"GET {PATH} HTTP/1.0\nHost: localhost\n\n") as peer:
+@pytest.mark.parametrize("headers", ["Host: localhost\n", ""])
+def test_http_1_0_is_served_until_the_connection_ends(shop: Server, headers: str) -> None:
+    with requested(shop.port, f"GET {PATH} HTTP/1.0\n{headers}\n") as peer:
         got = b""
         while b"event: status" not in got:
-            got += peer.recv(65536)
+            part = peer.recv(65536)
+            assert part, got
+            got += part
         head, _, body = got.partition(b"\r\n\r\n")
         assert b"chunked" not in head.lower()
         assert body.startswith(b"retry: 3000\n\nid: ")

@@ -139,6 +139,11 @@ def test_headers_that_come_twice_are_joined_so_that_neither_hides_the_other() ->
     assert not rules().is_ours(headers_of(twice)[b"host"])
 
 
+def test_a_request_without_a_host_is_for_the_address_that_it_came_to() -> None:
+    assert headers_of({"headers": [], "server": ["127.0.0.1", 3001]}) == {b"host": b"127.0.0.1"}
+    assert headers_of({"headers": [], "server": None}) == {}
+
+
 @pytest.mark.parametrize(
     ("if_none_match", "has"),
     [
