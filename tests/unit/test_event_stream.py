@@ -15,8 +15,8 @@ from streaming.event_stream import PATH, EventStream
 from streaming.limits import ConnectionLimiter
 from tests.support.asgi import AsgiRequest, not_for_django, rules_of
 from tests.support.event_source import EventParser
+from tests.support.hub import World, rarely, world
 from tests.support.quotes import quote
-from tests.unit.test_hub import World, rarely, world
 
 __all__ = ["rarely", "world"]  # fixtures
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from tests.support.hub import Client, World, world
 from tests.support.quotes import quote
-from tests.unit.test_hub import Client, World, world
 
 __all__ = ["world"]
 

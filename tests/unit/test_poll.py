@@ -16,8 +16,8 @@ from streaming.poll import WaitingPoll
 from streaming.publication_log import PublicationMessage
 from streaming.rest import PATH
 from tests.support.asgi import AsgiRequest, not_for_django, rules_of
+from tests.support.hub import World, rarely, world
 from tests.support.quotes import quote
-from tests.unit.test_hub import World, rarely, world
 
 __all__ = ["rarely", "world"]  # fixtures
 
