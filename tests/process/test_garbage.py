@@ -38,11 +38,8 @@ async def test_a_client_that_has_left_is_gone_at_once(server: Server, transport:
         async with aclosing(transport(server.port, METALS, None)) as updates:  # type: ignore[type-var]
             await anext(updates)
 
-    def collected() -> dict[str, int]:
-        return inside(server)
-
     await come_and_go()  # what is made once is made now
-    before = await asyncio.to_thread(collected)
+    before = await asyncio.to_thread(inside, server)
     await asyncio.gather(*(come_and_go() for _ in range(CLIENTS)))
     garbage = []
 
