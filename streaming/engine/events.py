@@ -4,6 +4,7 @@ import socket
 
 from streaming.engine.asgi import Run
 from streaming.engine.frames import EVENTS, Frame
+from streaming.engine.reasons import CloseReason
 from streaming.engine.tcp import TcpConnection
 
 
@@ -43,6 +44,8 @@ class EventConnection(TcpConnection):
         """Discard it: a client of this says nothing more."""
 
     def lost(self, error: OSError | None) -> None:
+        if isinstance(error, TimeoutError):  # the kernel's, which is often earlier than ours
+            self.dropped = CloseReason.STALLED
         self._run.disconnect({"type": "http.disconnect"})
 
     def taken(self) -> None:

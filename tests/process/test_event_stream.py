@@ -356,6 +356,17 @@ def test_a_client_that_never_reads_is_dropped_in_its_time(run_server: Callable[.
     assert stalled(server) == before + 1
 
 
+def test_it_counts_as_stalled_too_where_the_kernel_notices_first(run_server: Callable[..., Server]) -> None:
+    server = run_server(PRICE_PROVIDERS="simulated", WS_TIMEOUT="2s", WS_BATCH_INTERVAL="0")
+    before = stalled(server)
+    with requested(server.port, f"GET {PATH} HTTP/1.1\nHost: localhost\n\n", receive_buffer=2048):
+        wait_until(lambda: clients(server) == 1, "it to be served")
+        for number in range(3):  # more than its kernel takes, and less than ours does too
+            server.publish(gold=f"13000.{number:04}", source="simulated")
+        wait_until(lambda: clients(server) == 0, "it to be dropped")
+    assert stalled(server) == before + 1
+
+
 def stalled(server: Server) -> float:
     """How many clients were dropped so, by all web processes that ever counted here."""
     return by_label(server, "swarna_connections_closed_total").get("stalled", 0)
