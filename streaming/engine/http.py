@@ -254,6 +254,8 @@ class Channel(HTTPChannel):
 class HttpConnection(TcpConnection):
     """A connection that speaks HTTP: Twisted's transport."""
 
+    most_read = 65536
+
     def __init__(self, before: TcpConnection, side: HttpServer) -> None:
         super().__init__(*before.leave())
         self.waiting_since = time.monotonic()

@@ -7,14 +7,13 @@ stays here, and the connection is not writable until it does.
 import asyncio
 import contextlib
 import logging
-import random
 import socket
 import struct
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from infra import addresses
 from streaming.engine.descriptors import OUT_OF_DESCRIPTORS, DescriptorReserve
@@ -31,7 +30,6 @@ logger = logging.getLogger(__name__)
 MOST_A_TURN: Final = 16
 # Connections that are served in one turn otherwise.
 _MOST_SERVED = 256
-_MOST_READ = 65536  # bytes at a time
 # To a stream's client the kernel takes no more bytes than this beyond those that it has sent: updates that the client
 # has not read yet stay here, where the newest prices can still replace them. (Bytes under way to a distant client do
 # not count.)
@@ -137,6 +135,8 @@ class TcpConnection:
         "waiting_since",
         "writable",
     )
+    # Bytes that are read at a time. Clients of the stream say little, and room for more takes half as long as to read.
+    most_read: ClassVar = 4096
 
     def __init__(
         self, sockets: Sockets, socket: socket.socket, client: tuple[str, int], unsent: bytes | bytearray = b""
@@ -169,8 +169,7 @@ class TcpConnection:
         self._poll()
         self._weight = 0
         self.weigh(1)
-        # Spread the pings of clients that came all at once.
-        sockets.timers.set(self, time.monotonic() + sockets.timeout * random.uniform(0.2, 0.5))  # noqa: S311  (no secret)
+        sockets.timers.set(self, time.monotonic() + sockets.timeout / 2)
 
     # --- for subclasses ----------------------------------------------------------------------------------------------
 
@@ -307,7 +306,7 @@ class TcpConnection:
     def read_ready(self) -> None:
         """Read once: polling calls again while there is more."""
         try:
-            data = self.socket.recv(_MOST_READ)
+            data = self.socket.recv(self.most_read)
         except BlockingIOError:
             return
         except OSError as error:
