@@ -142,7 +142,7 @@ def check(version: bytes, hosts: Sequence[bytes], encodings: Sequence[bytes]) ->
         raise RefusedError(400, "Send one Host header")
     if hosts and not _HOST.fullmatch(hosts[0]):
         raise RefusedError(400, "Send the Host header as name or name:port")
-    if len(_words(encodings)) > 1:
+    if _words(encodings) not in ([], [b"chunked"]):
         raise RefusedError(400, "Send one Transfer-Encoding: chunked")
 
 

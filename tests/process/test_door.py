@@ -74,6 +74,7 @@ def test_a_kept_connection_may_become_a_websocket(caller: Peer) -> None:
         pytest.param(plain_request(path="http://[/"), 400, id="an absolute form of nothing"),
         pytest.param(plain_request(transfer_encoding=["chunked", "chunked"]), 400, id="encoded twice"),
         pytest.param(plain_request(transfer_encoding="chunked, chunked"), 400, id="encoded twice at once"),
+        pytest.param(plain_request(transfer_encoding="identity"), 400, id="an encoding that is none"),
         pytest.param(plain_request(transfer_encoding="chunked", content_length="3"), 400, id="two kinds of length"),
         pytest.param(plain_request(x_long="x" * 17_000), 431, id="a header of 17 KB"),
         pytest.param(plain_request(method="POST", x_long="x" * 17_000), 431, id="likewise with POST"),
