@@ -60,7 +60,7 @@ async def _soak(bench: Bench, server: Server, checker: Checker, seconds: int) ->
     crowd = Crowd(server.port, checker)
     kinds = itertools.cycle(itertools.product(_WANTED, _TRANSPORTS.items()))
     viewers = [
-        Viewer(crowd, name, transport, frozenset(metals), random.Random(number))  # noqa: S311
+        Viewer(crowd, name, transport, frozenset(metals), random.Random(number))  # noqa: S311  (no secret)
         for number, (metals, (name, transport)) in zip(range(bench.of(2000, 200)), kinds, strict=False)
     ]
     async with asyncio.TaskGroup() as group:

@@ -230,7 +230,7 @@ class Viewer:
         subscribed = self.transport in (events, poll)
         metals = self.metals if subscribed else _EVERY_METAL
         since = self.position.seq if subscribed and self.position else None
-        async with aclosing(self.transport(self.crowd.port, self.metals, self.position)) as updates:  # type: ignore[type-var]
+        async with aclosing(self.transport(self.crowd.port, self.metals, self.position)) as updates:  # type: ignore[type-var]  # they are generators
             async for update in updates:
                 if update is None:
                     subscribed, metals = True, self.metals

@@ -36,7 +36,7 @@ ALWAYS: Final[Headers] = [
 ]
 NO_STORE: Final = (b"cache-control", b"no-store")
 JSON: Final = (b"content-type", b"application/json")
-_NO_DATABASE: Final = "The database cannot be asked for your credential now. Try again in a few seconds."
+_NO_DATABASE: Final = "Your credential cannot be checked now: the database does not answer. Try again in a few seconds."
 
 
 class Answer(NamedTuple):

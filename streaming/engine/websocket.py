@@ -25,7 +25,7 @@ _PING: Final = framed(b"", PING)
 _TO_CLOSE: Final = 2.0  # seconds that a client has to answer our close frame
 # A client's messages that may wait for the application.
 _MOST_UNANSWERED: Final = 64
-# Bytes that an application may send in one turn of the loop before the kernel is asked to take them.
+# Bytes that an application may send in one turn of the loop before they are given to the kernel.
 _MOST_AT_ONCE: Final = 65536
 # A close frame holds 125 bytes, two of which are the code (RFC 6455, 5.5.1).
 _LONGEST_REASON: Final = 123

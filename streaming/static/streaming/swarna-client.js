@@ -1079,12 +1079,12 @@ class Line {
   }
 
   /**
-   * Tells the server of a change in the subscription. `narrows`: until now it was to all metals, unasked.
+   * Tells the server of a change in the subscription. `narrows`: until now it was to all metals, by default.
    * @abstract @param {Choice} _type @param {Named[]} _metals @param {boolean} _narrows
    */
   change(_type, _metals, _narrows) {}
 
-  /** Asks the server for a sign of life, and its time, if it can be asked. @abstract */
+  /** Requests a sign of life and the server's time, where the transport can. @abstract */
   check() {}
 
   close() {
@@ -1301,14 +1301,14 @@ class HttpLine extends Line {
   #allowance = new Allowance();
   #request = new AbortController();
   /** The subscription and the position of the last request. */
-  #asked = "";
+  #requested = "";
 
   open() {
     this.start();
   }
 
   join() {
-    const isInStep = this.#asked === this.#wishes;
+    const isInStep = this.#requested === this.#wishes;
     if (!isInStep) this.start();
     return isInStep;
   }
@@ -1346,7 +1346,7 @@ class HttpLine extends Line {
   async ask(url, type, headers, signal) {
     const { token } = this.setup;
     const all = { Accept: type, ...(token !== null && { Authorization: `Bearer ${token}` }), ...headers };
-    this.#asked = this.#wishes;
+    this.#requested = this.#wishes;
     const answer = await fetch(url, { headers: all, signal, cache: "no-store" }).catch(() => null);
     if (signal.aborted) return null;
     if (!answer) {
