@@ -98,8 +98,8 @@ class Exchange:
     async def send(self, message: Message) -> None:
         """ASGI's `send`. Returns when the kernel has taken all written bytes, or the connection is lost."""
         if self._request is not None:
-            self._has_begun = True
             self._request.handle_reply(message)
+            self._has_begun = True
             self._connection.flush()
             await self._connection.until_drained()
 
