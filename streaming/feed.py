@@ -35,7 +35,7 @@ _REDIS = "the subscription to Redis"
 _DATABASE = "the database"
 
 
-class Audience(Protocol):
+class Broadcaster(Protocol):
     """Brings the log's changes to clients."""
 
     def begin_epoch(self, epoch: str) -> None:
@@ -50,10 +50,10 @@ class PriceFeed:
 
     `load` reads the current prices and the publications after a position; `remember` saves a position beyond the end of
     the process; `layer` returns the channel layer, or None if there is none. Quotes in another `currency` or of other
-    `kinds` are not shown. Set `audience` before the tasks run.
+    `kinds` are not shown. Set `broadcaster` before the tasks run.
     """
 
-    audience: Audience
+    broadcaster: Broadcaster
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class PriceFeed:
             return
         if self._shows(publication) and self.log.append(publication):
             self._moved_on.set()
-            self.audience.log_changed(frozenset())
+            self.broadcaster.log_changed(frozenset())
         else:
             await self.catch_up()
 
@@ -223,7 +223,7 @@ class PriceFeed:
             publications = [PublicationMessage.of(each) for each in snapshot.publications]
             is_another_epoch = position.epoch != self.log.epoch
             if is_another_epoch:
-                self.audience.begin_epoch(position.epoch)
+                self.broadcaster.begin_epoch(position.epoch)
                 self._received_seq = position.seq  # its own numbers were of the other epoch
             if is_another_epoch or not all(map(self.log.append, publications)) or position.seq > self.log.seq:
                 moves = [(seq, ChangeData.of(change)) for seq, change in snapshot.moves]
@@ -233,7 +233,7 @@ class PriceFeed:
                 renewed = EVERY_METAL
         self.has_read.set()
         self._moved_on.set()
-        self.audience.log_changed(renewed)
+        self.broadcaster.log_changed(renewed)
 
     async def _read(self) -> Snapshot | None:
         """Read the database's publications after the log's; everything, if it is of another epoch.

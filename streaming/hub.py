@@ -5,7 +5,7 @@ import datetime as dt
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from infra import formats
 from infra.clock import Reading
@@ -30,6 +30,8 @@ _BEAT_EVERY = 0.25
 _BEAT_AGAIN_AFTER = 1.0
 # How often freshness is checked: quotes grow stale and markets close without a message to say so.
 _CHECK_EVERY = 1.0
+# How often the number of clients is reported; the audience counts a report for three times as long.
+_REPORT_EVERY = 5.0
 
 
 class Hub:
@@ -37,6 +39,7 @@ class Hub:
 
     A broadcast begins at once if the last one began at least `batch_interval` ago, else at the interval's end, with all
     that is new by then. The interval after it is shorter by as long as it had to wait, but by a tenth at most.
+    `report` is awaited every few seconds with the number of clients.
     """
 
     def __init__(
@@ -48,8 +51,9 @@ class Hub:
         max_connections: int,
         batch_interval: dt.timedelta,
         restart_spread: dt.timedelta,
+        report: Callable[[int], Awaitable[object]],
     ) -> None:
-        feed.audience = self
+        feed.broadcaster = self
         self.feed = feed
         self.log = feed.log
         self.metrics = feed.metrics
@@ -62,6 +66,7 @@ class Hub:
         self._max_connections = max_connections
         self._batch_interval = batch_interval.total_seconds()
         self._restart_spread = restart_spread
+        self._report = report
         # When the last broadcast with news began (by the loop's clock), and the newest publication in it.
         self._broadcast_at = 0.0
         self._broadcast_seq = 0
@@ -130,11 +135,11 @@ class Hub:
         return self._clock().wall
 
     def start(self) -> None:
-        """Start the feed, the clock's watch and the metrics' log in the running event loop, unless they run."""
+        """Start the feed, its watch, the reports and the metrics' log in the running event loop, unless they run."""
         if not self._tasks:
             feed = self.feed
             from_feed = (feed.follow_redis, feed.follow_database, feed.remember_positions)
-            tasks = (*from_feed, self._watch_the_clock, self._send_heartbeats)
+            tasks = (*from_feed, self._watch_the_clock, self._send_heartbeats, self._report_clients)
             self._tasks = [asyncio.create_task(task()) for task in (*tasks, self.metrics.log_regularly)]
 
     async def first_reading(self, within: float) -> None:
@@ -184,6 +189,12 @@ class Hub:
                 self._traffic.report()
                 if self._check_freshness():
                     self._broadcast()
+
+    async def _report_clients(self) -> None:
+        while True:
+            with outlived(self.metrics, "the report of clients"):
+                await self._report(len(self.connections))
+            await asyncio.sleep(_REPORT_EVERY)
 
     def _check_freshness(self) -> bool:
         """Bring stale prices and the status up to date; return True if either changed."""

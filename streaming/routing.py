@@ -14,7 +14,7 @@ from infra.fixed_window import FixedWindowCounter
 from prices import clock_watch
 from prices.domain.positions import Position
 from prices.domain.quotes import shown_kinds
-from prices.publishing import snapshot
+from prices.publishing import audience, snapshot
 from prices.publishing.position_memory import PositionMemory
 from streaming import auth
 from streaming.admission import Gate
@@ -55,6 +55,7 @@ def hub_of_this_process(metrics: Metrics) -> Hub:
         max_connections=settings.WS_MAX_CONNECTIONS,
         batch_interval=settings.WS_BATCH_INTERVAL,
         restart_spread=settings.WS_RESTART_SPREAD,
+        report=lambda clients: asyncio.to_thread(audience.report, clients),
     )
 
 

@@ -53,6 +53,7 @@ class World:
         self.publications: list[Publication] = []
         self.epoch = "first"
         self.remembered: list[Position] = []
+        self.reported: asyncio.Queue[int] = asyncio.Queue()
         self.hidden: set[Metal] = set()
         self.kept_from = self.moves_since = 0
         self.kinds = set(PriceKind)
@@ -82,7 +83,11 @@ class World:
             max_connections=max_connections,
             batch_interval=batch_interval,
             restart_spread=dt.timedelta(seconds=5),
+            report=self.report,
         )
+
+    async def report(self, clients: int) -> None:
+        self.reported.put_nowait(clients)
 
     async def remember(self, position: Position) -> None:
         self.remembered.append(position)
@@ -179,6 +184,7 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(feed, "_CATCH_UP_EVERY", 0.2)
     monkeypatch.setattr(subscription, "PING_EVERY", 0.2)
     monkeypatch.setattr(feed, "_REMEMBER_EVERY", 0.01)
+    monkeypatch.setattr(hub, "_REPORT_EVERY", 0.05)
     world = World()
     yield world
     await world.hub.stop()

@@ -461,6 +461,15 @@ async def test_a_client_before_the_first_price_sees_that_the_feed_is_down(world:
     assert (await client.next("status"))["feed"] == "live"
 
 
+async def test_the_hub_reports_how_many_clients_it_has(world: World, client: Client) -> None:
+    async with asyncio.timeout(8):
+        while await world.reported.get() != 1:
+            pass
+        world.hub.leave(client.connection, CloseReason.CLIENT)
+        while await world.reported.get() != 0:
+            pass
+
+
 async def test_a_full_hub_admits_no_client_until_one_leaves(world: World, client: Client) -> None:
     others = [Client(world.hub) for _ in range(3)]
     assert [world.hub.join(other.connection) for other in others] == [True, True, False]
