@@ -4,10 +4,28 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django_celery_beat.admin import (
+    ClockedScheduleAdmin,
+    CrontabScheduleAdmin,
+    IntervalScheduleAdmin,
+    SolarScheduleAdmin,
+)
 from django_celery_beat.admin import PeriodicTaskAdmin as BeatsOwn
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
 
-admin.site.unregister(PeriodicTask)
+_OF_A_TASK = {
+    IntervalSchedule: IntervalScheduleAdmin,
+    CrontabSchedule: CrontabScheduleAdmin,
+    SolarSchedule: SolarScheduleAdmin,
+    ClockedSchedule: ClockedScheduleAdmin,
+}
+admin.site.unregister([PeriodicTask, *_OF_A_TASK])
 
 
 @admin.register(PeriodicTask)
@@ -24,3 +42,14 @@ class PeriodicTaskAdmin(BeatsOwn):
         if self.has_change_permission(request):
             return actions
         return {name: action for name, action in actions.items() if name not in BeatsOwn.actions}
+
+
+class _OutOfSight(admin.ModelAdmin):
+    """Leaves a model out of the lists of models. A task's page leads to its schedule, and makes another."""
+
+    def get_model_perms(self, request: HttpRequest) -> dict[str, bool]:
+        return {}
+
+
+for _model, _pages in _OF_A_TASK.items():
+    admin.site.register(_model, type(_pages.__name__, (_OutOfSight, _pages), {}))
