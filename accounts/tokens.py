@@ -2,16 +2,20 @@
 
 import datetime as dt
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from knox.crypto import hash_token
 from knox.models import get_digest_token
 from knox.settings import CONSTANTS
 
+from accounts import sign_ins
 from accounts.models import Token
 from infra.redaction import TOKEN_PREFIX
 
@@ -50,11 +54,11 @@ def holders(digests: Collection[str]) -> dict[str, int]:
 
 
 def find(text: str) -> Token | None:
-    """The live token with this text, with its user; None if there is none."""
+    """The live token with this text, with its user and `sign_in`; None if there is none."""
     stored = digest(text)
     if stored is None:
         return None
-    return _live().filter(digest=stored).select_related("user").first()
+    return _live().filter(digest=stored).select_related("user", "sign_in").first()
 
 
 def of(user: User | AnonymousUser) -> QuerySet[Token]:
@@ -73,13 +77,23 @@ def make(user: User, lifetime: dt.timedelta) -> tuple[Token, str]:
     ), text
 
 
-def issue(user: User) -> tuple[Token, str]:
-    """Save and return a new token, with its text, and delete the user's expired ones. Raises TooManyTokensError."""
+def save(token: Token, meta: Mapping[str, Any]) -> None:
+    """Save a new token, and record it as a session. `meta` is the `META` of its user's own request, or empty."""
+    with transaction.atomic():
+        token.save()
+        sign_ins.record(token.user, meta, token=token)
+
+
+def issue(user: User, meta: Mapping[str, Any] = MappingProxyType({})) -> tuple[Token, str]:
+    """Save and return a new token, with its text, and delete the user's expired ones. Raises TooManyTokensError.
+
+    `meta` is the `META` of the user's request.
+    """
     Token.objects.filter(user=user, expiry__lte=timezone.now()).delete()
     if of(user).count() >= MOST_TOKENS:
         raise TooManyTokensError
     token, text = make(user, settings.TOKEN_TTL)
-    token.save()
+    save(token, meta)
     return token, text
 
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods
 
-from accounts import sessions
+from accounts import sessions, sign_ins
 from accounts.forms import LoginForm, PasswordChangeForm, with_its_wait
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -21,12 +21,14 @@ _known_methods = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def _renewing(view: View) -> View:
-    """Let the view renew the login of the user who opens it."""
+    """Let the view renew the login of the user who opens it, and record that it is in use."""
 
     @wraps(view)
     def renewing(request: HttpRequest, *args: Any, **options: Any) -> Any:
         sessions.renew(request.session)
-        return view(request, *args, **options)
+        response = view(request, *args, **options)
+        sign_ins.see_login(request)  # after the view: a changed password gives the login another key
+        return response
 
     return cast(View, renewing)
 

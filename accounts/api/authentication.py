@@ -7,7 +7,7 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from accounts import tokens
+from accounts import sign_ins, tokens
 
 
 class TokenAuthentication(BaseAuthentication):
@@ -28,6 +28,7 @@ class TokenAuthentication(BaseAuthentication):
         token = tokens.find(text)
         if token is None:
             raise AuthenticationFailed("This token is unknown, expired or revoked. POST to auth/token/ for a new one.")
+        sign_ins.see_token(token, request.META)
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:

@@ -60,7 +60,7 @@ class TokensView(StrictView):
         if user is None:
             raise AuthenticationFailed("Wrong username or password.")
         try:
-            token, text = tokens.issue(user)
+            token, text = tokens.issue(user, request.META)
         except tokens.TooManyTokensError as error:
             raise PermissionDenied(
                 f"This account has {tokens.MOST_TOKENS} live tokens, as many as it may. "
@@ -85,7 +85,7 @@ class TokenView(StrictView):
 
     @extend_schema(responses={204: None, 404: OpenApiResponse(description="No live token of yours has this key.")})
     def delete(self, request: Request, key: str) -> Response:
-        """Revoke the token with this key. Connections opened with it are closed within a minute."""
+        """Revoke the token with this key. Connections opened with it are closed."""
         revoked, _ = tokens.of(request.user).filter(token_key=key).delete()
         if not revoked:
             raise NotFound("No live token of yours has this key. GET auth/token/ lists them.")

@@ -1,9 +1,10 @@
 """Every entry point of the product, tried in each role and compared with the tables of docs/access.md."""
 
+import asyncio
 import datetime as dt
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, get_args
 
 import pytest
 from celery.app.task import Task
+from channels.testing import WebsocketCommunicator
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.utils import quote as quoted
@@ -31,7 +33,9 @@ from django_celery_beat.models import (
 )
 
 from accounts import tokens
-from accounts.models import Token
+from accounts.models import SignIn, Token
+from infra.asgi import Application
+from infra.fixed_window import FixedWindowCounter
 from prices import schedule
 from prices.models import (
     Configuration,
@@ -46,16 +50,29 @@ from prices.models import (
 )
 from prices.publishing import ingest
 from prices.sources import registry
-from streaming import protocol
+from streaming import auth, event_stream, protocol, rest
+from streaming.admission import Gate
+from streaming.auth import Authenticator, Credential, Holders
+from streaming.consumers import PriceConsumer
+from streaming.event_stream import EventStream
+from streaming.hub import Hub
+from streaming.limits import ConnectionLimiter
+from streaming.poll import WaitingPoll
 from swarna.celery import app as celery
+from tests.support.asgi import AsgiRequest, not_for_django, rules_of
 from tests.support.desk import FormFields, edited
+from tests.support.hub import World, rarely, world
 from tests.support.product import ROOT
 from tests.support.quotes import NOW, quote
 
+__all__ = ["rarely", "world"]  # fixtures
+
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("broadcasts", "attempts_of_nobody")]
 
-ROLES = ["stranger", "user", "staff", "view", "add", "change", "delete", "superuser"]
 _PERMISSIONS = {"view", "add", "change", "delete"}
+# Roles that migrations make: members of these groups.
+GROUPS = ["viewer", "price editor", "approver", "operator", "administrator"]
+ROLES = ["stranger", "user", "staff", "view", "add", "change", "delete", *GROUPS, "superuser"]
 _PASSWORD = "correct horse battery"
 
 
@@ -79,8 +96,8 @@ def table(heading: str) -> list[dict[str, str]]:
     return found
 
 
-def may(role: str, who: str) -> bool:
-    """Return True if a role is among those that a cell of the table names."""
+def may(role: str, who: str, model: str = "") -> bool:
+    """Return True if a role is among those that a cell of the table names; a permission in it is on the model."""
     word = re.split(r"[ ,]", who)[0]
     if who == "all" or who.startswith("all,"):
         return True
@@ -89,12 +106,22 @@ def may(role: str, who: str) -> bool:
     if word == "staff":
         return role not in ("stranger", "user")
     if word in _PERMISSIONS:
-        alone = " and " not in who
-        return role == "superuser" or (alone and (role == word or (word == "view" and role == "change")))
+        needed = set(who.split(" and ")) if " and " in who else {word}
+        held = permissions(role, model)
+        return needed <= held | ({"view"} if "change" in held else set())
     assert who in ("nobody", "—"), who
     return False
 
 
+def permissions(role: str, model: str) -> set[str]:
+    """The permissions of a role on a model."""
+    if role in GROUPS:
+        cell = OF_ROLES[model][role]
+        return _PERMISSIONS if cell == "all" else set(cell.split(", ")) - {"—"}
+    return _PERMISSIONS if role == "superuser" else {role} & _PERMISSIONS
+
+
+OF_ROLES = {row["model"]: row for row in table("Roles") if "model" in row}
 MODELS = {row["model"]: row for row in table("Pages of each model in the admin") if "model" in row}
 PAGES = {
     row["address under `/admin/<app>/<model>/`"]: row
@@ -102,6 +129,7 @@ PAGES = {
     if "GET, HEAD" in row
 }
 REST = {row["address under `/api/v1/`"].strip("`"): row for row in table("REST")}
+OF_MESSAGES = {row["message"]: row["who"] for row in table("The stream") if "message" in row}
 ADDRESSES = {row["address"].strip("`"): row for row in table("Pages")}
 
 
@@ -160,9 +188,30 @@ def test_every_model_of_the_admin_is_in_the_table_and_nothing_else() -> None:
     assert {label(model) for model in admin.site._registry} == set(MODELS)
 
 
+def test_every_role_has_the_permissions_of_the_table_and_no_others() -> None:
+    """Permissions on models without pages do not count. One that is no model's has a row by its own name."""
+    assert [row["role"] for row in table("Roles") if "role" in row] == GROUPS
+    assert {group.name.lower() for group in Group.objects.all()} == set(GROUPS)
+    everything = {_name(permission) for permission in Permission.objects.select_related("content_type")}
+    others = {name for name in everything if not re.search(r"\.(view|add|change|delete)_", name)}
+    of_others = {row["permission"]: row for row in table("Roles") if "permission" in row}
+    assert (set(OF_ROLES), set(of_others)) == (set(MODELS), others)
+    with_pages = {model.replace(".", f".{action}_") for model in MODELS for action in _PERMISSIONS}
+    for role in GROUPS:
+        group = Group.objects.get(name=role.capitalize())
+        given = {_name(permission) for permission in group.permissions.select_related("content_type")}
+        written = {model.replace(".", f".{action}_") for model in MODELS for action in permissions(role, model)}
+        written |= {name for name, row in of_others.items() if row[role] == "yes"}
+        assert given & (with_pages | others) == written, role
+
+
+def _name(permission: Permission) -> str:
+    return f"{permission.content_type.app_label}.{permission.codename}"
+
+
 def test_every_message_of_the_stream_is_in_the_table_and_nothing_else() -> None:
     commands = {command.__name__.lower() for command in get_args(protocol.Command)}
-    assert {row["message"]: row["who"] for row in table("The stream")} == dict.fromkeys(commands, "all")
+    assert set(OF_MESSAGES) == set(MESSAGES) == commands
 
 
 def test_every_task_is_in_the_table_and_nothing_else() -> None:
@@ -180,7 +229,8 @@ class Effects:
         self.seen: list[str] = []
 
     def __call__(self, execute: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
-        if re.match(r"\s*(INSERT|UPDATE|DELETE|WITH)\b", sql, re.IGNORECASE) and "django_session" not in sql:
+        of_sessions = re.search("django_session|accounts_signin", sql)
+        if re.match(r"\s*(INSERT|UPDATE|DELETE|WITH)\b", sql, re.IGNORECASE) and not of_sessions:
             self.seen.append(sql)
         return execute(sql, parameters, many, context)
 
@@ -224,7 +274,7 @@ def is_denied(response: Any) -> bool:
 
 
 def each_role(model: type[models.Model]) -> dict[str, Client]:
-    """A client of each role; a role of one permission has it on this model, and the user who is not staff has all."""
+    """A client of each role; one of a single permission has it on this model, and the user who is not staff has all."""
     kind = ContentType.objects.get_for_model(model, for_concrete_model=False)
     clients = {}
     for role in ROLES:
@@ -239,6 +289,8 @@ def each_role(model: type[models.Model]) -> dict[str, Client]:
             assert who.user_permissions.count() == 1
         if role == "user":
             who.user_permissions.set(Permission.objects.all())
+        if role in GROUPS:
+            who.groups.add(Group.objects.get(name=role.capitalize()))
         clients[role].force_login(who)
     return clients
 
@@ -309,6 +361,7 @@ def row_of(model: type[models.Model]) -> models.Model:
         SanityBand: lambda: SanityBand.objects.create(metal_id="gold", lowest=Decimal(9000), highest=Decimal(50000)),
         SignificantChange: SignificantChange.objects.first,
         Token: lambda: tokens.issue(User.objects.create_user("owner"))[0],
+        SignIn: lambda: SignIn.objects.get(token=tokens.issue(User.objects.create_user("owner"))[0]),
         User: lambda: User.objects.create_user("somebody"),
         Group: lambda: Group.objects.create(name="bakers"),
         PeriodicTask: lambda: PeriodicTask.objects.get(name=schedule.TASK_NAME),
@@ -360,13 +413,18 @@ class Place:
         """The cell of the table."""
         page = endpoint.pattern.removeprefix(self.at)
         asked = PAGES[f"`{page}`" if page else "(the list)"]["GET, HEAD" if method == "GET" else method]
-        return MODELS[label(self.model)].get(asked, asked)
+        for_others, *for_own = MODELS[label(self.model)].get(asked, asked).split("; ")
+        return for_others if page else [for_others, *for_own][-1]  # a list may be of one's own; the row is another's
+
+    def allows(self, role: str, who: str) -> bool:
+        """Return True if a role is among those that a cell of the table names."""
+        return may(role, who, label(self.model))
 
     def tricks(self, endpoint: Endpoint, role: str) -> list[dict[str, str]]:
         """Other posts by users who have access but may not save, which the admin takes for another page or form."""
         if not endpoint.pattern.endswith(("/change/", "<version>/")) or not may(role, "staff"):
             return []
-        may_add = may(role, MODELS[label(self.model)]["add"])
+        may_add = self.allows(role, MODELS[label(self.model)]["add"])
         return [{"_popup": "1"} if may_add else {"_popup": "1", "_saveasnew": "1"}]
 
     def filled_in(self, endpoint: Endpoint, superuser: Client) -> dict[str, Any]:
@@ -399,7 +457,7 @@ def test_pages_are_shown_to_the_roles_of_the_table_and_showing_them_changes_noth
         for role, client in clients.items():
             who = place.who(endpoint, "GET")
             response, had_effect = send(client, "GET", place.to(endpoint), {}, effects)
-            assert is_denied(response) is not may(role, who), (endpoint, role, response.status_code)
+            assert is_denied(response) is not place.allows(role, who), (endpoint, role, response.status_code)
             assert not had_effect, (endpoint, role, effects.seen)
 
 
@@ -418,7 +476,7 @@ def test_posts_have_effects_only_for_the_roles_of_the_table(place: Place, effect
             continue
         fields = place.filled_in(endpoint, clients["superuser"])
         for role, client in clients.items():
-            expected = may(role, place.who(endpoint, "POST"))
+            expected = place.allows(role, place.who(endpoint, "POST"))
             for trick in ({},) if expected else ({}, *place.tricks(endpoint, role)):
                 response, had_effect = send(client, "POST", place.to(endpoint), fields | trick, effects)
                 said = response.status_code, getattr(response.context, "get", lambda _: None)("errors")
@@ -449,11 +507,11 @@ def test_the_list_takes_actions_and_edits_only_of_the_roles_of_the_table(place: 
                 place.model._default_manager.filter(pk=place.row.pk).update(**state)
             for role, client in clients.items():
                 has_effect[role] |= send(client, "POST", place.at, fields, effects)[1]
-        assert has_effect == {role: may(role, who.strip()) for role in ROLES}, action
+        assert has_effect == {role: place.allows(role, who.strip()) for role in ROLES}, action
     if getattr(desk, "list_editable", ()):
         fields = edited(clients["superuser"].get(place.at).content, **{str(place.row.pk): {"position": "7"}})
         for role, client in clients.items():
-            assert send(client, "POST", place.at, fields, effects)[1] is may(role, row["change"]), role
+            assert send(client, "POST", place.at, fields, effects)[1] is place.allows(role, row["change"]), role
 
 
 def test_no_page_of_the_admin_knows_another_method(place: Place, effects: Effects) -> None:
@@ -495,7 +553,8 @@ BODIES: dict[str, dict[str, Any]] = {
 def test_rest_is_for_the_roles_of_the_table(address: str, published: None, effects: Effects) -> None:
     row = REST[address]
     of_model = [word for who in row.values() for word in who.split() if word in MODELS]
-    clients = each_role(apps.get_model(of_model[0] if of_model else "prices.premium"))
+    model = of_model[0] if of_model else "prices.premium"
+    clients = each_role(apps.get_model(model))
     for role, client in clients.items():
         owner = User.objects.filter(username=role).first()
         key = tokens.issue(owner)[0].token_key if owner and "auth/token" in address else "swarna_00000000"
@@ -506,5 +565,96 @@ def test_rest_is_for_the_roles_of_the_table(address: str, published: None, effec
             if method == "OPTIONS" and who == "—":
                 continue
             response, had_effect = send(client, method, path, BODIES.get(f"{method} {address}", {}), effects)
-            assert is_denied(response) is not may(role, who), (role, method, response.status_code)
-            assert had_effect is (may(role, who) and not looks), (role, method, effects.seen)
+            assert is_denied(response) is not may(role, who, model), (role, method, response.status_code)
+            assert had_effect is (may(role, who, model) and not looks), (role, method, effects.seen)
+
+
+# --- the stream ----------------------------------------------------------------------------------------------------
+
+MESSAGES: dict[str, dict[str, Any]] = {
+    "subscribe": {"metals": ["gold"]},
+    "unsubscribe": {"metals": ["gold"]},
+    "ping": {},
+}
+
+
+class Stream:
+    """The stream of one process. Logins, by role, were looked up before: an event loop may not query."""
+
+    def __init__(self, hub: Hub, logins: Mapping[str, Credential], found: Holders, *, required: bool) -> None:
+        async def look_up(credentials: Collection[Credential]) -> Holders:
+            return {each: found[each] for each in credentials if each in found}
+
+        self._logins = logins
+        authenticator = Authenticator(look_up=look_up, required=required, recheck=3600)
+        gate = Gate(authenticator, ConnectionLimiter(0), hub.metrics)
+        rates = FixedWindowCounter(None, "", dt.timedelta(minutes=1))
+        self._consumer = PriceConsumer.as_asgi(hub=hub, gate=gate, user_rates=rates)
+        self._events = EventStream(not_for_django, hub, gate, rules_of(hub))
+        self._polls = WaitingPoll(not_for_django, hub, gate, rules_of(hub))
+
+    async def serves(self, way: str, role: str) -> bool:
+        """Return True if a role is served prices in this way. By WebSocket, its messages are tried too."""
+        match way:
+            case "WebSocket":
+                return await self._by_websocket(role)
+            case "Server-Sent Events":
+                return await self._by_http(self._events, event_stream.PATH, "", role)
+            case "a waiting poll":
+                return await self._by_http(self._polls, rest.PATH, "wait=1", role)
+        raise ValueError(way)
+
+    async def _by_websocket(self, role: str) -> bool:
+        headers = {"host": "localhost", "origin": "http://localhost", **self._cookie(role)}
+        visitor = WebsocketCommunicator(
+            self._consumer, "/", headers=[(name.encode(), value.encode()) for name, value in headers.items()]
+        )
+        await visitor.connect()
+        is_served: bool = (await visitor.receive_json_from())["type"] == "priceUpdate"
+        for name, fields in MESSAGES.items() if is_served else ():
+            await visitor.send_json_to({"type": name, "id": name, **fields})
+            while (answer := await visitor.receive_json_from()).get("id") != name:
+                pass
+            assert (answer["type"] != "error") is may(role, OF_MESSAGES[name]), (role, answer)
+        await visitor.disconnect()
+        return is_served
+
+    async def _by_http(self, application: Application, path: str, query: str, role: str) -> bool:
+        request = AsgiRequest(application, path, query, {"sec-fetch-site": "same-origin", **self._cookie(role)})
+        async with asyncio.timeout(8):
+            while not request.sent:
+                await asyncio.sleep(0.001)
+        request.gone.set()
+        await request.task
+        return bool(request.sent[0]["status"] == 200)
+
+    def _cookie(self, role: str) -> dict[str, str]:
+        return {"cookie": f"sessionid={self._logins[role].key}"} if role in self._logins else {}
+
+
+@pytest.fixture
+def logins(published: None) -> dict[str, Credential]:
+    """The logins of each role but a stranger's."""
+    clients = each_role(Premium).items()
+    return {
+        role: Credential("session", client.cookies["sessionid"].value) for role, client in clients if client.cookies
+    }
+
+
+@pytest.fixture
+def found(logins: dict[str, Credential]) -> Holders:
+    return auth.holders(logins.values())
+
+
+@pytest.mark.parametrize("required", [False, True])
+async def test_the_stream_is_for_the_roles_of_the_table(
+    logins: dict[str, Credential], found: Holders, rarely: World, required: bool
+) -> None:
+    assert len(found) == len(ROLES) - 1
+    rarely.write(quote(price="100"))
+    await rarely.hub.first_reading(within=8)
+    stream = Stream(rarely.hub, logins, found, required=required)
+    for row in table("The stream"):
+        for role in ROLES if "by" in row else ():
+            way, who = row["by"].partition(", ")[0], row["with `WS_AUTH_REQUIRED`" if required else "who"]
+            assert await stream.serves(way, role) is may(role, who), (way, role)
