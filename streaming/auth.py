@@ -1,14 +1,19 @@
 """A client's identity: the credential that it presents at the handshake, and its validity while it is connected.
 
 A client without a credential costs nothing here: no query, no thread, no wait. Credentials are looked up in batches:
-those of a storm of connects; and those of all connections, in a regular sweep that finds revoked and expired ones.
+those of a storm of connects; and those of all connections, in a regular sweep that finds revoked and expired ones. One
+that is revoked by us is found at once (streaming/revocations.py).
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+import math
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
+from itertools import islice
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -17,7 +22,7 @@ from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
 from django.utils.http import is_same_domain
 
-from accounts import sessions, tokens
+from accounts import sessions, sign_ins, tokens
 from infra import addresses
 from infra.redaction import TOKEN_PREFIX
 from streaming.protocol import BEARER_SUBPROTOCOL, Close
@@ -75,23 +80,43 @@ def holders(credentials: Collection[Credential]) -> Holders:
     found: dict[Credential, int] = {}
     for kind, look_up in (("token", tokens.holders), ("session", sessions.holders)):
         of_kind = {each.key: each for each in credentials if each.kind == kind}
-        keys = list(of_kind)
-        for start in range(0, len(keys), _MOST_IN_A_QUERY):
-            users = look_up(keys[start : start + _MOST_IN_A_QUERY])
-            found |= {of_kind[key]: user for key, user in users.items()}
+        for keys in _batches(of_kind):
+            found |= {of_kind[key]: user for key, user in look_up(keys).items()}
     return found
+
+
+def note_use(credentials: Collection[Credential]) -> None:
+    """Record that these credentials are in use. Queries the database."""
+    for kind, see in (("token", sign_ins.see_tokens_on_stream), ("session", sign_ins.see_logins_on_stream)):
+        for keys in _batches(each.key for each in credentials if each.kind == kind):
+            see(keys)
+
+
+def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
+    """The keys, as many at a time as a query takes."""
+    remaining = iter(keys)
+    while batch := list(islice(remaining, _MOST_IN_A_QUERY)):
+        yield batch
 
 
 class Authenticator:
     """Identifies the clients of one process, and ends those whose credentials become invalid.
 
-    `look_up` is an awaitable `holders`, never called twice at a time. Made outside any event loop.
+    `look_up` is an awaitable `holders`, never called twice at a time, and `note_use` an awaitable one of that name. All
+    credentials are checked every `recheck` seconds. Made outside any event loop.
     """
 
     def __init__(
-        self, *, look_up: Callable[[Collection[Credential]], Awaitable[Holders]], required: bool, recheck: float
+        self,
+        *,
+        look_up: Callable[[Collection[Credential]], Awaitable[Holders]],
+        note_use: Callable[[Collection[Credential]], Awaitable[object]] | None = None,
+        required: bool,
+        recheck: float,
     ) -> None:
         self._look_up = look_up
+        self._note_use = note_use
+        self._noted_at = -math.inf
         self._required = required
         self._recheck = recheck
         self._watched: dict[Identity, set[End]] = {}
@@ -99,7 +124,7 @@ class Authenticator:
         self._gathering: set[Credential] | None = None
         self._answer: asyncio.Task[Holders | None] | None = None
         self._sweeping: asyncio.Task[None] | None = None
-        self._closing: set[asyncio.Future[None]] = set()
+        self._running: set[asyncio.Future[None]] = set()
         self._lost = False
 
     async def identify(self, scope: Mapping[str, Any], *, public: bool = False) -> Identity | None:
@@ -142,27 +167,59 @@ class Authenticator:
         try:
             while self._watched:
                 await asyncio.sleep(self._recheck)
-                watched = list(self._watched)
-                found = await self._find({identity.credential for identity in watched}) if watched else None
-                if found is None:
-                    continue  # a lost database is no reason to lose its clients
-                for identity in watched:
-                    if found.get(identity.credential) != identity.user:
-                        self._end(identity)
+                await self._check(list(self._watched))
+                await self._record_use()
         finally:
             self._sweeping = None
+
+    def recheck(self, user: int) -> None:
+        """Check the credentials of a user's connections soon, and not only in the next sweep."""
+        self._in_background(self._check_user(user), "the credentials of a user could not be checked")
+
+    async def _check_user(self, user: int) -> None:
+        # A client whose credential is being looked up may have been found before it ended: it is watched after this.
+        await self._find(())
+        await self._check([identity for identity in self._watched if identity.user == user])
+
+    async def _check(self, watched: Collection[Identity]) -> None:
+        """End the connections of those whose credential is not valid any more."""
+        found = await self._find({identity.credential for identity in watched}) if watched else None
+        if found is None:
+            return  # a lost database is no reason to lose its clients
+        for identity in watched:
+            if found.get(identity.credential) != identity.user:
+                self._end(identity)
+
+    async def _record_use(self) -> None:
+        """Record now and then which credentials are in use: staff look before they revoke one."""
+        now = time.monotonic()
+        is_due = now - self._noted_at >= sign_ins.SEEN_EVERY.total_seconds()
+        if self._note_use is None or not self._watched or not is_due:
+            return
+        self._noted_at = now
+        try:
+            await self._note_use({identity.credential for identity in self._watched})
+        except Exception as error:
+            # Whatever a database raises: it is of no consequence for the clients.
+            logger.warning("the use of credentials could not be recorded: %s", error or type(error).__name__)
 
     def _end(self, identity: Identity) -> None:
         for end in self._watched.pop(identity, ()):
             # Not awaited: a slow one must delay neither the others nor the next sweep.
-            closing = asyncio.ensure_future(end(Close.UNAUTHORIZED, _ENDED))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closed)
+            self._in_background(
+                end(Close.UNAUTHORIZED, _ENDED), "a connection that is no longer authorized could not be ended"
+            )
 
-    def _closed(self, closing: "asyncio.Future[None]") -> None:
-        self._closing.discard(closing)
-        if not closing.cancelled() and (error := closing.exception()):
-            logger.error("a connection that is no longer authorized could not be ended", exc_info=error)
+    def _in_background(self, work: Awaitable[None], failure: str) -> None:
+        """Let this go on by itself; if it fails, `failure` is logged."""
+        running = asyncio.ensure_future(work)
+        self._running.add(running)
+        running.add_done_callback(partial(self._over, failure))
+
+    def _over(self, failure: str, running: "asyncio.Future[None]") -> None:
+        self._running.discard(running)
+        if not running.cancelled() and (error := running.exception()):
+            logger.error(failure, exc_info=error)
 
     async def _find(self, credentials: Collection[Credential]) -> Holders | None:
         """Look up these credentials among others; None if the database does not answer. Never raises.

@@ -50,7 +50,8 @@ class PriceFeed:
 
     `load` reads the current prices and the publications after a position; `remember` saves a position beyond the end of
     the process; `layer` returns the channel layer, or None if there is none. Quotes in another `currency` or of other
-    `kinds` are not shown. Set `broadcaster` before the tasks run.
+    `kinds` are not shown. `recheck` takes the id of a user when credentials of theirs may have ended. Set
+    `broadcaster` before the tasks run.
     """
 
     broadcaster: Broadcaster
@@ -64,6 +65,7 @@ class PriceFeed:
         currency: str,
         kinds: Container[PriceKind],
         metrics: Metrics,
+        recheck: Callable[[int], object] = lambda user: None,
     ) -> None:
         self.log = PublicationLog(currency=currency, publications=PUBLICATIONS_KEPT, moves=MOVES_KEPT)
         self.has_read = asyncio.Event()
@@ -74,6 +76,7 @@ class PriceFeed:
         self._currency = currency
         self._kinds = kinds
         self.metrics = metrics
+        self._recheck = recheck
         self._moved_on = asyncio.Event()
         self._read_at: float | None = None  # until `follow_database` runs
         self._reading = asyncio.Lock()
@@ -176,6 +179,9 @@ class PriceFeed:
 
     async def receive(self, message: dict[str, Any]) -> None:
         """Take a message of streaming/publish.py: append its publication, or read the database."""
+        if message["type"] == publish.RECHECK:
+            self._recheck(message["user"])
+            return
         if message["type"] != publish.PUBLICATION:
             await self.catch_up()
             return

@@ -19,6 +19,7 @@ GROUP = "prices"
 # Types of messages. Their names and fields stay: during a deploy processes of two versions exchange them.
 PUBLICATION = "prices.tick"
 RELOAD = "prices.reload"
+RECHECK = "accounts.recheck"
 
 
 class _Publishing(threading.Thread):
@@ -50,6 +51,11 @@ def publication(published: Publication) -> None:
 def reload() -> None:
     """Have every web process read the database again: the listed metals or the freshness limit have changed."""
     _send({"type": RELOAD})
+
+
+def recheck(user: int) -> None:
+    """Have every web process check the credentials of a user's clients: one of them has ended, or may have."""
+    _send({"type": RECHECK, "user": user})
 
 
 def _send(message: dict[str, Any]) -> None:

@@ -32,8 +32,8 @@ async def _refuse(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.close"})
 
 
-def hub_of_this_process(metrics: Metrics) -> Hub:
-    """The hub of this process and its feed, not yet started."""
+def hub_of_this_process(metrics: Metrics, gate: Gate) -> Hub:
+    """The hub of this process and its feed, not yet started. The feed tells the gate of credentials that end."""
     memory = PositionMemory(settings.STATE_DIR, settings.REDIS_URL, settings.REDIS_PREFIX)
 
     def load(since: Position) -> snapshot.Snapshot:
@@ -47,6 +47,7 @@ def hub_of_this_process(metrics: Metrics) -> Hub:
         currency=settings.BASE_CURRENCY,
         kinds=shown_kinds(settings.PRICE_PROVIDERS),
         metrics=metrics,
+        recheck=gate.auth.recheck,
     )
     return Hub(
         feed,
@@ -64,6 +65,7 @@ def gate_of_this_process(metrics: Metrics) -> Gate:
     return Gate(
         auth.Authenticator(
             look_up=in_a_thread(auth.holders),
+            note_use=in_a_thread(auth.note_use),
             required=settings.WS_AUTH_REQUIRED,
             recheck=settings.WS_AUTH_RECHECK.total_seconds(),
         ),

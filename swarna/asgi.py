@@ -46,8 +46,8 @@ async def behind_proxies(scope: Any, receive: Any, send: Any) -> None:
 
 
 metrics = Metrics(settings.METRICS_DIR)
-hub = hub_of_this_process(metrics)
 gate = gate_of_this_process(metrics)
+hub = hub_of_this_process(metrics, gate)
 rules = Rules(
     hosts=settings.ALLOWED_HOSTS,
     proxies=settings.TRUSTED_PROXIES,

@@ -517,6 +517,71 @@ async def test_one_that_cannot_be_ended_is_logged_and_delays_no_other(
     assert "could not be ended" in caplog.text
 
 
+async def test_a_users_connections_are_ended_at_once_when_we_are_told_that_their_credential_may_have_ended(
+    accounts: Accounts,
+) -> None:
+    auth = accounts.auth(recheck=3600)
+    of_token, of_session = await auth.identify(WITH_TOKEN), await auth.identify(WITH_SESSION)
+    assert of_token is not None
+    assert of_session is not None
+    auth.watch(of_token, accounts.connection("desk"))
+    auth.watch(of_session, accounts.connection("board"))
+    accounts.queried.clear()
+    accounts.users.clear()
+    auth.recheck(of_token.user)
+    assert await accounts.next_ended() == "desk"
+    assert accounts.ended.empty()
+    assert accounts.queried == [set(), {OF_TOKEN}]
+
+
+async def test_a_client_whose_token_was_found_just_before_it_was_revoked_is_ended_too(accounts: Accounts) -> None:
+    found_before = asyncio.Event()
+
+    async def look_up(credentials: Collection[Credential]) -> dict[Credential, int]:
+        found = {each: user for each, user in accounts.users.items() if each in credentials}
+        if found:
+            await found_before.wait()
+        return found
+
+    auth = Authenticator(look_up=look_up, required=True, recheck=3600)
+
+    async def connect() -> None:
+        identity = await auth.identify(WITH_TOKEN)
+        assert identity is not None
+        auth.watch(identity, accounts.connection("desk"))
+
+    connecting = asyncio.create_task(connect())
+    await asyncio.sleep(0.01)
+    del accounts.users[OF_TOKEN]
+    auth.recheck(1)
+    await asyncio.sleep(0.01)
+    found_before.set()
+    await connecting
+    assert await accounts.next_ended() == "desk"
+
+
+async def test_the_use_of_credentials_is_recorded_once_in_five_minutes_and_its_failure_is_of_no_consequence(
+    accounts: Accounts, caplog: pytest.LogCaptureFixture
+) -> None:
+    noted: asyncio.Queue[set[Credential]] = asyncio.Queue()
+
+    async def note_use(credentials: Collection[Credential]) -> None:
+        noted.put_nowait(set(credentials))
+        raise OSError("the database is away")
+
+    auth = Authenticator(look_up=accounts.look_up, note_use=note_use, required=False, recheck=0.01)
+    client = await auth.identify(WITH_TOKEN)
+    assert client is not None
+    auth.watch(client, accounts.connection("desk"))
+    async with asyncio.timeout(10):
+        assert await noted.get() == {OF_TOKEN}
+    await accounts.have_been_queried(len(accounts.queried) + 5)
+    assert noted.empty()
+    assert "the use of credentials could not be recorded: the database is away" in caplog.text
+    accounts.users.clear()
+    assert await accounts.next_ended() == "desk"
+
+
 async def test_no_query_is_made_once_all_have_left(accounts: Accounts) -> None:
     auth = accounts.auth()
     client = Identity(1, OF_TOKEN)
