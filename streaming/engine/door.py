@@ -19,6 +19,9 @@ from streaming.engine.websocket import WebSocket
 
 logger = logging.getLogger(__name__)
 
+# Connections that are accepted in one turn of the event loop: far more than are read, as a burst that overflows the
+# kernel's queue has to try again after one second, and after three.
+_MOST_ACCEPTED = 8 * MOST_A_TURN
 # Seconds without accepting, after a connection could not be accepted.
 _PAUSE = 0.5
 # Seconds for which a connection is left to a process that should rather take it, before another look.
@@ -65,7 +68,7 @@ class Door:
         return self._balance is None or self._balance.is_our_turn()
 
     def _accept(self) -> None:
-        for _ in range(MOST_A_TURN):
+        for number in range(_MOST_ACCEPTED):
             if not self._is_our_turn():
                 self._rest(_ASIDE)
                 return
@@ -81,14 +84,13 @@ class Door:
                 return
             accepted.setblocking(False)
             try:
-                Newcomer(self, self._sockets, accepted, address[:2]).read_ready()
+                newcomer = Newcomer(self, self._sockets, accepted, address[:2])
+                if number < MOST_A_TURN:
+                    newcomer.read_ready()  # its request has come with it, in most cases
             except Exception:
                 # The outermost boundary: the next one is to be accepted all the same.
                 logger.exception("a defect of ours in taking a connection")
-                for connection in self._sockets.timers:
-                    if connection.socket is accepted:  # a newcomer, or what has become of it
-                        connection.abort()
-                accepted.close()
+                self._sockets.end(accepted)
 
     def _rest(self, seconds: float) -> None:
         """Look away: connections that wait would call `_accept` again and again."""

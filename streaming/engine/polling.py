@@ -24,7 +24,7 @@ class Watched(Protocol):
     def write_ready(self) -> None:
         """The kernel takes bytes again."""
 
-    def abort(self) -> None:
+    def fail(self) -> None:
         """End the connection: it has met a defect of ours."""
 
 
@@ -63,6 +63,7 @@ class _Nested:
 
     def _serve(self) -> None:
         owners = self._owners
+        owner: Watched | None
         for descriptor, events in self._set.poll(0, self._most):
             try:
                 if events & ~select.EPOLLOUT and (owner := owners.get(descriptor)):
@@ -70,7 +71,7 @@ class _Nested:
                 if events & select.EPOLLOUT and (owner := owners.get(descriptor)):
                     owner.write_ready()
             except Exception:
-                _failed(owners.get(descriptor))
+                _failed(owner)
 
 
 class _Flat:
@@ -110,4 +111,4 @@ def _failed(owner: Watched | None) -> None:
     """Log the exception, and end its connection: others must not suffer from it."""
     logger.exception("a defect of ours in serving a connection")
     if owner is not None:
-        owner.abort()
+        owner.fail()

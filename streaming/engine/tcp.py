@@ -108,6 +108,13 @@ class Sockets:
                 logger.exception("a defect of ours in serving a connection")
                 connection.abort()  # others must not suffer from it
 
+    def end(self, socket: socket.socket) -> None:
+        """End the connection on a socket, whichever object has it by now."""
+        for connection in self.timers:
+            if connection.socket is socket:
+                connection.abort()
+        socket.close()
+
 
 class TcpConnection:
     """A TCP connection, as the event loop calls it. Its subclasses say what comes in and what becomes of it.
@@ -408,6 +415,10 @@ class TcpConnection:
             with contextlib.suppress(OSError):  # macOS, if the client was first
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._lose(None)
+
+    def fail(self) -> None:
+        """Abort the connection after a defect of ours, which may have been in what this one was to become."""
+        self.sockets.end(self.socket)
 
     def drop(self) -> None:
         """Abort a connection on the reserve, to make room for the next."""

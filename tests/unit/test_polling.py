@@ -30,7 +30,7 @@ class Owner:
     def write_ready(self) -> None:
         self.told.append("may write")
 
-    def abort(self) -> None:
+    def fail(self) -> None:
         self.told.append("aborted")
 
 

@@ -13,7 +13,7 @@ import pytest
 from streaming.engine.asgi import Runs
 from streaming.engine.door import Door
 from streaming.engine.polling import READ, polling
-from streaming.engine.tcp import Limits, Sockets, TcpConnection
+from streaming.engine.tcp import MOST_A_TURN, Limits, Sockets, TcpConnection
 from tests.support.raw_websocket import request
 
 LIMITS = Limits(
@@ -78,8 +78,9 @@ async def test_a_frame_that_went_out_in_part_is_completed_before_the_last_one(
     assert await all_of(client) == LONG + b"the end"
 
 
+@pytest.mark.parametrize("halves", [1, 2], ids=["as it is accepted", "once its head is whole"])
 async def test_a_connection_that_meets_a_defect_as_it_comes_leaves_nothing_behind(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, halves: int
 ) -> None:
     def broken(*_: Any) -> Any:
         raise TypeError("an application of another kind")
@@ -90,9 +91,14 @@ async def test_a_connection_that_meets_a_defect_as_it_comes_leaves_nothing_behin
         door = Door(listener, sockets, Runs(loop, broken))
         for _ in range(2):  # the second has the descriptor of the first
             with socket.create_connection(listener.getsockname()) as client:
-                client.sendall(request())
+                head = request()
+                client.sendall(head[: len(head) // halves])
                 client.setblocking(False)
                 door.open()
+                async with asyncio.timeout(8):
+                    while len(sockets.timers) < halves - 1:
+                        await asyncio.sleep(0)
+                client.sendall(head[len(head) // halves :])
                 with pytest.raises(ConnectionResetError):
                     await all_of(client)
                 door.shut()
@@ -100,6 +106,36 @@ async def test_a_connection_that_meets_a_defect_as_it_comes_leaves_nothing_behin
     assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == [
         "an application of another kind"
     ] * 2
+
+
+async def test_a_burst_is_accepted_in_one_turn_and_read_little_by_little() -> None:
+    """The kernel's queue has to be empty soon, and clients that are back already not to wait for all requests."""
+    answered: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        answered.append(scope)
+        await send({"type": "websocket.accept"})
+        await receive()
+
+    loop = asyncio.get_running_loop()
+    sockets = Sockets(loop, LIMITS, refused=print)
+    with ExitStack() as clients, socket.create_server(("127.0.0.1", 0), backlog=200) as listener:
+        for _ in range(100):
+            clients.enter_context(socket.create_connection(listener.getsockname())).sendall(request())
+        door = Door(listener, sockets, Runs(loop, app))
+        door.open()
+        async with asyncio.timeout(8):
+            while not sockets.timers:
+                await asyncio.sleep(0)
+            assert len(sockets.timers) == 100
+            for _ in range(50):
+                before = len(answered)
+                await asyncio.sleep(0)
+                assert len(answered) - before <= 2 * MOST_A_TURN
+            assert len(answered) == 100
+        door.shut()
+        for connection in sockets.timers:
+            connection.abort()
 
 
 @pytest.mark.skipif(not hasattr(select, "epoll"), reason="the Linux kernel's")
