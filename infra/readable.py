@@ -1,6 +1,7 @@
 """Times and spans as people read them. Pure, apart from the deployment's time zone."""
 
 import datetime as dt
+from decimal import Decimal
 from typing import Final
 
 from django.utils import timezone
@@ -25,3 +26,13 @@ def span(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{max(seconds, 0):.0f} s"
+
+
+def amount(price: Decimal) -> str:
+    """An amount with commas and two decimals; below ten, where they would hide moves, with four."""
+    return f"{price:,.{4 if abs(price) < 10 else 2}f}"
+
+
+def percent(part: Decimal) -> str:
+    """A share or move in percent, with its sign: `+10.00 %`."""
+    return f"{part:+.2f} %"

@@ -7,12 +7,16 @@ from typing import Any, TypeVar, cast
 from django.contrib.admin import AdminSite
 from django.contrib.auth.views import PasswordChangeView
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.shortcuts import render
+from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import sessions, sign_ins
 from accounts.forms import LoginForm, PasswordChangeForm, with_its_wait
+from prices.staff import desk
+from swarna.pages import with_the_stream
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -34,7 +38,7 @@ def _renewing(view: View) -> View:
 
 
 class Desk(AdminSite):
-    """Django's admin with prices on top: staff in a hurry come for these."""
+    """Django's admin, whose first page shows what staff in a hurry come for (prices/staff/desk.py)."""
 
     site_header = site_title = "Swarna"
     index_title = "Prices"
@@ -45,6 +49,21 @@ class Desk(AdminSite):
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         return _known_methods(super().admin_view(_renewing(view), cacheable))
+
+    def get_urls(self) -> list[Any]:
+        # A page that renews itself is no sign of its user: it does not renew the login.
+        fragment = require_safe(super().admin_view(self.fragment))
+        return [path("desk/", fragment, name="desk"), *super().get_urls()]
+
+    def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        return with_the_stream(super().index)(request, self._desk(request) | (extra_context or {}))
+
+    def fragment(self, request: HttpRequest) -> HttpResponse:
+        """The desk without the page around it, for the page to renew itself."""
+        return render(request, "admin/desk.html", self._desk(request))
+
+    def _desk(self, request: HttpRequest) -> dict[str, Any]:
+        return {"desk": desk.read(request.user, timezone.now())}
 
     @method_decorator(_known_methods)
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:

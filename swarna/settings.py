@@ -287,8 +287,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
 ]
-# Our own files alone, so that nothing injected into a page runs or sends data. The board adds its stream
-# (swarna/urls.py).
+# Our own files alone, so that nothing injected into a page runs or sends data. The board and the desk add their stream
+# (swarna/pages.py).
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],

@@ -7,7 +7,6 @@ from typing import Any
 from csp.decorators import csp_update
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import include, path, re_path
@@ -32,6 +31,7 @@ from prices.models import ListedMetal
 from streaming import asyncapi
 from streaming.api import StreamView
 from swarna import __version__
+from swarna.pages import with_the_stream
 from swarna.readiness import readyz
 
 
@@ -45,22 +45,10 @@ async def healthz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok", content_type="text/plain")
 
 
-def board(request: HttpRequest) -> HttpResponseBase:
+@with_the_stream
+def board(request: HttpRequest) -> HttpResponse:
     """The board: a page that shows the stream, with a tile for each listed metal."""
-
-    @csp_update({"connect-src": _streams_at(request.get_host())})
-    def page(request: HttpRequest) -> HttpResponseBase:
-        return render(request, "board.html", {"symbols": {metal: metal.symbol for metal in ListedMetal.metals()}})
-
-    return page(request)
-
-
-def _streams_at(host: str) -> list[str]:
-    """The stream's sources at the page's own host, for older browsers, whose `self` excludes WebSockets.
-
-    Empty at an IPv6 address, which no policy can name.
-    """
-    return [] if host.startswith("[") else [f"ws://{host}", f"wss://{host}"]
+    return render(request, "board.html", {"symbols": {metal: metal.symbol for metal in ListedMetal.metals()}})
 
 
 handler400 = "infra.rest.problems.bad_request"

@@ -1,18 +1,24 @@
 """Premiums: duty, tax and local premiums, as multipliers of spot prices."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path
 from django.utils import timezone
 
 from infra.readable import moment
 from prices.admin.pages import ONE_MEANING, AuditedAdmin
 from prices.models import ListedMetal, Premium
+from prices.publishing import audience
+from prices.staff.duty import DutyForm
 from prices.staff.premiums import PremiumForm, described, described_without, shown_quote
 
 
@@ -29,6 +35,42 @@ class PremiumAdmin(AuditedAdmin):
     sortable_by = ()
     readonly_after_adding = ["metal"]
     history_list_display = ["multiplier", "effective_from", "note"]
+
+    def get_urls(self) -> list[Any]:
+        duty = self.admin_site.admin_view(self.duty_view)
+        return [path("duty/", duty, name="prices_premium_duty"), *super().get_urls()]
+
+    def duty_view(self, request: HttpRequest) -> HttpResponse:
+        """Change the premiums of several metals at once."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = DutyForm(request.POST if request.method == "POST" else None)
+        is_to_be_saved = form.is_valid() and "_save" in request.POST
+        if is_to_be_saved and (added := form.save()):
+            for premium in added:
+                self.log_addition(request, premium, "Added by a duty change.")
+            self._say_saved(request, added)
+            return redirect("admin:prices_premium_duty")
+        previews = form.previews()
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Change duty",
+            "opts": self.opts,
+            "form": form,
+            "previews": previews,
+            "has_jump": any(preview.is_jump for preview in previews),
+            "is_unseen": is_to_be_saved,
+            "clients": audience.count(),
+        }
+        return TemplateResponse(request, "admin/prices/duty.html", context)
+
+    def _say_saved(self, request: HttpRequest, added: Sequence[Premium]) -> None:
+        now, begins = timezone.now(), added[0].effective_from
+        if begins > now:
+            messages.success(request, f"Scheduled from {moment(begins, now)} on, at most a minute late.")
+            return
+        messages.success(request, "It is on screens.")
+        self._say_now(request, [premium.metal for premium in added])
 
     @admin.display(description="current", boolean=True)
     def is_current(self, premium: Premium) -> bool:

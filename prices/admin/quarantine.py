@@ -1,10 +1,17 @@
 """The quarantine: prices that broke a sanity rule, for staff to decide."""
 
+from collections.abc import Collection
+from typing import Any
+
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
 from django.db.models import Case, QuerySet, When
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import redirect
+from django.urls import path
 from django.utils import timezone
+from django.views.decorators.http import require_POST
 
 from infra.readable import moment
 from prices.admin.pages import ReadOnlyAdmin
@@ -44,6 +51,10 @@ class HeldPriceAdmin(ReadOnlyAdmin):
 
     class Media:
         css = {"all": ["prices/cards.css"]}
+
+    def get_urls(self) -> list[Any]:
+        decide = self.admin_site.admin_view(require_POST(self.decide_view))
+        return [path("<path:object_id>/decide/", decide, name="prices_heldprice_decide"), *super().get_urls()]
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         """Return True for staff with the permission to change quarantined prices; a decision is the only change."""
@@ -87,17 +98,28 @@ class HeldPriceAdmin(ReadOnlyAdmin):
         if len(chosen) != len(set(chosen)):
             messages.error(request, "Choose one price of each metal to approve.")
             return
-        self._decide(request, queryset, approve=True)
+        self._decide(request, list(queryset), chosen=_chosen(request), approve=True)
 
     @admin.action(description="Reject: keep what is shown", permissions=["decide"])
     def reject(self, request: HttpRequest, queryset: QuerySet[HeldPrice]) -> None:
-        self._decide(request, queryset, approve=False)
+        self._decide(request, list(queryset), chosen=_chosen(request), approve=False)
 
-    def _decide(self, request: HttpRequest, queryset: QuerySet[HeldPrice], *, approve: bool) -> None:
-        # A newer price of the same source may have replaced the row since the page was opened.
-        gone = len(request.POST.getlist(ACTION_CHECKBOX_NAME)) - len(queryset)
+    def decide_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Decide on one price, by the buttons of its row on the desk."""
+        if not self.has_decide_permission(request):
+            raise PermissionDenied
+        decision = request.POST.get("decision")
+        if decision not in ("approve", "reject"):
+            return HttpResponseBadRequest("decision has to be approve or reject.", content_type="text/plain")
+        quarantined = self.get_object(request, object_id)
+        self._decide(request, [quarantined] if quarantined else [], chosen=1, approve=decision == "approve")
+        return redirect("admin:index")
+
+    def _decide(self, request: HttpRequest, rows: Collection[HeldPrice], *, chosen: int, approve: bool) -> None:
+        # A newer price of the same source may have replaced a row since the page was opened.
+        gone = chosen - len(rows)
         word = "Approved" if approve else "Rejected"
-        for quarantined in queryset:
+        for quarantined in rows:
             name = f"{quarantined.metal_id} {quarantined.price:,} from {quarantined.source}"
             try:
                 ingest.decide(quarantined.pk, approve=approve, by=request.user.get_username(), now=timezone.now())
@@ -111,6 +133,11 @@ class HeldPriceAdmin(ReadOnlyAdmin):
             messages.success(request, f"{word}: {name}.")
         if gone > 0:
             messages.error(request, f"Not decided, since newer prices, listed now, superseded them: {gone}.")
+
+
+def _chosen(request: HttpRequest) -> int:
+    """The number of rows that were chosen for an action."""
+    return len(request.POST.getlist(ACTION_CHECKBOX_NAME))
 
 
 def _shown(quarantined: HeldPrice) -> Quote | None:

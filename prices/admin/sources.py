@@ -4,10 +4,15 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import path
 from django.utils import timezone
+from django.views.decorators.http import require_POST
 
 from infra.readable import moment, span
 from prices import clock_watch
@@ -39,6 +44,10 @@ class ProviderStateAdmin(admin.ModelAdmin):
 
     class Media:
         css = {"all": ["prices/cards.css"]}
+
+    def get_urls(self) -> list[Any]:
+        switch = self.admin_site.admin_view(require_POST(self.switch_view))
+        return [path("<path:object_id>/switch/", switch, name="prices_providerstate_switch"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderState]:
         """The deployment's sources; `is_needed` of each is annotated once for all rows."""
@@ -133,6 +142,23 @@ class ProviderStateAdmin(admin.ModelAdmin):
     @admin.action(description="Switch on", permissions=["change"])
     def switch_on(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> None:
         self._switch(request, queryset, enabled=True)
+
+    def switch_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Switch one source off or on, by the button of its row on the desk.
+
+        It says which, so that a press on an older page does not undo what somebody else has done since.
+        """
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        to = request.POST.get("to")
+        if to not in ("off", "on"):
+            return HttpResponseBadRequest("to has to be off or on.", content_type="text/plain")
+        source = get_object_or_404(self.get_queryset(request), pk=unquote(object_id))
+        if source.enabled is (to == "on"):
+            messages.info(request, f"{source} was switched {to} already.")
+        self._switch(request, self.get_queryset(request).filter(pk=source.pk), enabled=to == "on")
+        _warn_if_too_few_enabled(request)
+        return redirect("admin:index")
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[ProviderState], *, enabled: bool) -> None:
         word = "on" if enabled else "off"

@@ -22,27 +22,27 @@ def shown_quote(metal: ListedMetal) -> Quote | None:
     return latest.quote() if latest else None
 
 
-def _with(quote: Quote, multiplier: Decimal) -> Quote:
+def under(quote: Quote, multiplier: Decimal) -> Quote:
     """A shown quote under another premium."""
     return with_premium(quote.at_spot(), {quote.metal: multiplier})
 
 
 def described(quote: Quote, multiplier: Decimal) -> str:
     """A shown quote under a premium, as a sentence without its full stop."""
-    spot, then = quote.at_spot().price, _with(quote, multiplier).price
+    spot, then = quote.at_spot().price, under(quote, multiplier).price
     if spot == then != spot * multiplier:
         return f"{quote.metal} is shown as {quote.source} gives it, {spot:,}: no premium is put on that"
     return f"{quote.metal} is {spot:,} × {multiplier.normalize():f} = {then:,} {quote.currency} per gram"
 
 
-def _moved(quote: Quote, multiplier: Decimal) -> Decimal:
+def move_under(quote: Quote, multiplier: Decimal) -> Decimal:
     """The move of a shown quote under a premium, in percent."""
-    return percent(_with(quote, multiplier).price - quote.price, quote.price)
+    return percent(under(quote, multiplier).price - quote.price, quote.price)
 
 
 def _beside_now(quote: Quote, multiplier: Decimal) -> str:
     """A shown quote under a premium, beside the price that is shown now."""
-    moved = f"{_moved(quote, multiplier):+.1f} %"
+    moved = f"{move_under(quote, multiplier):+.1f} %"
     return f"{described(quote, multiplier)}, {moved} from the {quote.price:,} that is shown now"
 
 
@@ -89,7 +89,7 @@ class PremiumForm(AuditedForm):
         begins = data.get("effective_from")
         if metal and shown and begins and multiplier and 0 < multiplier < 1000 and not data.get("confirm"):
             for becomes in self._becomes(metal, multiplier, begins):
-                if abs(_moved(shown, becomes)) > Configuration.load().jump_percent:
+                if abs(move_under(shown, becomes)) > Configuration.load().jump_percent:
                     becoming = f"With it {_beside_now(shown, becomes)}. If it is right, {self.to_confirm}."
                     self.add_error("multiplier", becoming)
         return data
@@ -117,7 +117,7 @@ def described_without(gone: Sequence[Premium], now: dt.datetime) -> Iterator[str
     if shown is None:
         return
     then = _multiplier(_current(metal, now, without=gone))
-    if _moved(shown, then):
+    if move_under(shown, then):
         yield f"Without it {_beside_now(shown, then)}."
     else:
         yield f"With or without it {described(shown, then)}."

@@ -427,6 +427,12 @@ class Place:
         may_add = self.allows(role, MODELS[label(self.model)]["add"])
         return [{"_popup": "1"} if may_add else {"_popup": "1", "_saveasnew": "1"}]
 
+    def _looked_at(self, superuser: Client) -> dict[str, str]:
+        """The fields of a duty change whose preview was seen."""
+        at = f"{self.at}duty/"
+        typed = FormFields(superuser.get(at).content).values | {"multiplier_silver": "1.02"}
+        return FormFields(superuser.post(at, typed).content).values | {"_save": "Save"}
+
     def filled_in(self, endpoint: Endpoint, superuser: Client) -> dict[str, Any]:
         """The fields of a valid post."""
         page = endpoint.pattern.removeprefix(self.at)
@@ -434,6 +440,12 @@ class Place:
             return {"post": "yes"}
         if page == "<id>/password/":
             return {"usable_password": "true", "password1": _PASSWORD, "password2": _PASSWORD}
+        if page == "duty/":
+            return self._looked_at(superuser)
+        if page == "<id>/decide/":
+            return {"decision": "approve"}
+        if page == "<id>/switch/":
+            return {"to": "off"}
         forms = FORMS.get(label(self.model), {})
         if page == "add/":
             shown = FormFields(superuser.get(self.to(endpoint)).content).values if "add" in forms else {}

@@ -48,11 +48,23 @@ def test_the_board_may_load_its_own_files_and_its_own_stream(
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("path", ["/admin/", "/admin/login/", "/admin/prices/premium/", "/nowhere", "/admin/nowhere/"])
+@pytest.mark.parametrize("path", ["/admin/logout/", "/admin/prices/premium/", "/nowhere", "/admin/nowhere/"])
 def test_every_page_of_the_desk_has_the_strict_policy_whatever_its_status(desk: Client, path: str) -> None:
     page = desk.get(path, follow=True)
     assert policy(page) == STRICT
     assert "Permissions-Policy" in page.headers
+
+
+@pytest.mark.django_db
+def test_the_first_page_of_the_desk_may_load_its_own_stream_too(desk: Client) -> None:
+    page = desk.get("/admin/")
+    assert policy(page) == STRICT | {"connect-src": ["'self'", "ws://testserver", "wss://testserver"]}
+    assert "Permissions-Policy" in page.headers
+
+
+@pytest.mark.django_db
+def test_the_login_has_the_strict_policy(client: Client) -> None:
+    assert policy(client.get("/admin/login/")) == STRICT
 
 
 @pytest.mark.django_db

@@ -22,6 +22,15 @@ export const MARKS = {
 
 const ARROWS = { down: "▼", none: "", up: "▲" };
 
+/** The marks that a quote itself calls for: `example`, `fallback`, `simulated`, `stale`. @param {Quote|null} quote @returns {Mark[]} */
+export function marksOf(quote) {
+  if (!quote) return [];
+  const { source, stale, example } = quote;
+  // A fallback price is old by nature: to call it stale too would say nothing.
+  if (source === "fallback") return [example ? "example" : "fallback"];
+  return /** @type {Mark[]} */ ([source === "simulated" && "simulated", stale && "stale"].filter(Boolean));
+}
+
 export class Card {
   #metal;
   #parts;
@@ -49,13 +58,8 @@ export class Card {
     this.express(measure);
   }
 
-  /** The marks that the quote itself calls for: `example`, `fallback`, `simulated`, `stale`. @returns {Mark[]} */
   get marks() {
-    if (!this.#quote) return [];
-    const { source, stale, example } = this.#quote;
-    // A fallback price is old by nature: to call it stale too would say nothing.
-    if (source === "fallback") return [example ? "example" : "fallback"];
-    return /** @type {Mark[]} */ ([source === "simulated" && "simulated", stale && "stale"].filter(Boolean));
+    return marksOf(this.#quote);
   }
 
   /** Shows a quote as on the wire; null for none. @param {Quote|null} quote @param {string} [currency] */

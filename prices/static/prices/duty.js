@@ -1,0 +1,45 @@
+/** Shows what a duty change would do while it is typed. Without this script a button does. */
+
+const AFTER_TYPING = 400;
+
+const form = /** @type {HTMLFormElement} */ (document.getElementById("duty"));
+const look = /** @type {HTMLElement} */ (document.getElementById("duty-look"));
+/** @type {ReturnType<typeof setTimeout>|undefined} */
+let soon;
+/** @type {AbortController|undefined} */
+let asking;
+
+look.hidden = true;
+form.addEventListener("input", ({ target }) => {
+  if (target instanceof Element && target.closest("#duty-preview")) return;
+  clearTimeout(soon);
+  soon = setTimeout(preview, AFTER_TYPING);
+});
+// Typed before this script came, or restored by the browser.
+const inputs = [...form.elements].filter((element) => element instanceof HTMLInputElement);
+if (inputs.some(({ value, defaultValue }) => value !== defaultValue)) preview();
+
+async function preview() {
+  asking?.abort();
+  asking = new AbortController();
+  const fields = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) fields.append(name, String(value));
+  fields.delete("confirm"); // it was of other prices
+  try {
+    const answer = await fetch(form.action, { method: "POST", body: fields, signal: asking.signal });
+    if (answer.ok) show(await answer.text());
+  } catch {
+    // Typed on, or the network is away: the button is still there.
+    if (!asking.signal.aborted) look.hidden = false;
+  }
+}
+
+/** @param {string} html */
+function show(html) {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  if (!page.getElementById("duty")) location.reload(); // the login has ended
+  for (const part of page.querySelectorAll("[data-fresh]")) {
+    // The elements stay, whose changes screen readers speak.
+    document.getElementById(part.id)?.replaceChildren(...part.childNodes);
+  }
+}
