@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 from django.apps.registry import Apps
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.exceptions import IrreversibleError
 from django.db.migrations.loader import MigrationLoader
+from knox.models import AuthToken
 
+from accounts.models import SignIn
 from prices.models import Candle, FallbackPrice, Head, LatestPrice, Price, SignificantChange
 from prices.publishing import ingest
 from tests.support.postgresql import in_place_of_sqlite
@@ -23,6 +25,7 @@ from tests.support.product import ROOT
 from tests.support.quotes import NOW, quote
 
 BEFORE_CANDLES = ("prices", "0002_sources")
+BEFORE_ROLES = ("accounts", "0002_login_addresses")
 BEFORE_EXAMPLES = ("prices", "0005_epoch")
 SEEDS_NOTE = "goldapi.io, July 2025: replace it by today's price"
 MONTH_BEFORE = NOW - dt.timedelta(days=30)  # in another partition
@@ -172,6 +175,24 @@ def test_of_an_old_installation_what_nobody_has_entered_is_an_example(of_old: Ap
         "palladium": (False, ""),
     }
     assert set(LatestPrice.objects.filter(example=True).values_list("metal", flat=True)) == {"gold", "platinum"}
+
+
+def test_an_installation_of_before_roles_and_sessions_gets_them(empty: None) -> None:
+    for step in (["auth"], ["sessions"], ["knox"], BEFORE_ROLES):
+        call_command("migrate", *step, verbosity=0)
+    asha = User.objects.create(username="asha")
+    token, _ = AuthToken.objects.create(asha)
+
+    call_command("migrate", verbosity=0)
+
+    session = SignIn.objects.get()
+    assert (session.user, session.token, session.began_at, session.seen_at) == (
+        asha,
+        token,
+        token.created,
+        token.created,
+    )
+    assert Group.objects.filter(name="Price editor", permissions__codename="change_fallbackprice").exists()
 
 
 @pytest.mark.django_db

@@ -1,11 +1,9 @@
 """Sessions: logins and tokens, as their users and administrators see and end them."""
 
 import datetime as dt
-from importlib import import_module
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
@@ -226,14 +224,6 @@ def test_a_login_and_a_token_of_before_sessions_were_recorded_are_recorded_when_
     browser.get("/admin/")
     Client(headers={"Authorization": f"Bearer {text}"}).get("/api/v1/auth/token/")
     assert {bool(sign_in.token_id) for sign_in in SignIn.objects.all()} == {False, True}
-
-
-def test_the_migration_records_tokens_that_are_there(asha: User) -> None:
-    token, _ = tokens.issue(asha)
-    SignIn.objects.all().delete()
-    import_module("accounts.migrations.0004_sign_in").record_tokens(apps, None)
-    sign_in = SignIn.objects.get()
-    assert (sign_in.token_id, sign_in.user, sign_in.began_at) == (token.pk, asha, token.created)
 
 
 def test_another_user_who_logs_in_over_a_login_takes_its_place(asha: User) -> None:
