@@ -59,8 +59,9 @@ def override(monkeypatch: pytest.MonkeyPatch) -> Permission:
     return made
 
 
-def test_a_new_permission_is_given_once(override: Permission) -> None:
+def test_a_new_permission_is_given_once_and_no_other_with_it(override: Permission) -> None:
     approver = Group.objects.get(name="Approver")
+    approver.permissions.remove(permission("change_heldprice"))
     before = of(approver)
     migrate()
     assert of(approver) == before | {"override"}
