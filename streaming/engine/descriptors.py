@@ -41,18 +41,20 @@ class DescriptorReserve:
         self._kept = min(_KEPT_BACK, self._files // 4)
         # An ordered set, oldest first.
         self._temporary: dict[Temporary, None] = {}
-        self._is_short = self._cannot_accept = False
+        self._short_at: int | None = None  # the number of connections when the shortage began; None outside of one
+        self._cannot_accept = False
 
-    def admits(self, connection: Temporary, descriptor: int) -> bool:
-        """Return True if a new connection may stay. If not, call `release` when it ends."""
+    def admits(self, connection: Temporary, descriptor: int, others: int) -> bool:
+        """Return True if a new connection may stay beside so many others. If not, call `release` when it ends."""
         self._cannot_accept = False
         if descriptor < self._files - self._kept:
-            if self._is_short and descriptor < self._files - 2 * self._kept:
-                self._is_short = False
+            # One free descriptor is no end of it: that of a database connection comes and goes.
+            if self._short_at is not None and others < self._short_at - self._kept:
+                self._short_at = None
                 logger.warning("there are file descriptors for new connections again")
             return True
-        if not self._is_short:
-            self._is_short = True
+        if self._short_at is None:
+            self._short_at = others
             logger.error(
                 "no file descriptor for another connection: this process may open %d files, and keeps %d back for its "
                 "own work and for health. Until others end, new connections are refused. Raise its limit "

@@ -160,7 +160,7 @@ class TcpConnection:
         self.is_paused = False  # True while nothing is to be read
         self.writable = True  # False while bytes wait for the kernel to take them
         # False on a descriptor of the reserve: see descriptors.py.
-        self.may_stay = sockets.reserve.admits(self, socket.fileno())
+        self.may_stay = sockets.reserve.admits(self, socket.fileno(), len(sockets.timers))
         self._unsent = unsent
         if unsent:
             sockets.flush_soon(self)

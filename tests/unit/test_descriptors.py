@@ -2,6 +2,8 @@
 
 import resource
 
+import pytest
+
 from streaming.engine.descriptors import DescriptorReserve
 
 
@@ -18,12 +20,12 @@ class Arrival:
 
 def test_a_connection_stays_unless_its_descriptor_is_one_of_the_last() -> None:
     reserve = DescriptorReserve(files=1000)
-    assert [reserve.admits(Arrival(), number) for number in (20, 935, 936, 999)] == [True, True, False, False]
-    assert [DescriptorReserve(files=40).admits(Arrival(), number) for number in (29, 30)] == [True, False]
+    assert [reserve.admits(Arrival(), number, 0) for number in (20, 935, 936, 999)] == [True, True, False, False]
+    assert [DescriptorReserve(files=40).admits(Arrival(), number, 0) for number in (29, 30)] == [True, False]
 
 
 def test_a_process_that_may_open_any_number_keeps_every_connection() -> None:
-    assert DescriptorReserve(files=resource.RLIM_INFINITY).admits(Arrival(), 10**9)
+    assert DescriptorReserve(files=resource.RLIM_INFINITY).admits(Arrival(), 10**9, 0)
 
 
 def test_of_those_that_do_not_stay_the_oldest_goes_that_is_not_being_answered() -> None:
@@ -35,10 +37,23 @@ def test_of_those_that_do_not_stay_the_oldest_goes_that_is_not_being_answered() 
         Arrival(is_being_answered=True),
     )
     for arrival in (answering, idle, third):
-        assert not reserve.admits(arrival, 14)
+        assert not reserve.admits(arrival, 14, 9)
     assert [each.is_dropped for each in (answering, idle, third)] == [False, True, False]
     reserve.release(idle)
     reserve.release(third)
-    reserve.admits(fourth, 14)
-    reserve.admits(Arrival(), 14)  # all are being answered
+    reserve.admits(fourth, 14, 9)
+    reserve.admits(Arrival(), 14, 9)  # all are being answered
     assert (answering.is_dropped, fourth.is_dropped) == (True, False)
+
+
+def test_a_shortage_is_over_once_so_many_connections_have_ended_as_are_kept_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A single free descriptor is no sign of it: those of the process's own work come and go."""
+    reserve = DescriptorReserve(files=1000)  # 64 are kept back
+    for others, descriptor in ((900, 936), (880, 30), (836, 30), (899, 936)):
+        reserve.admits(Arrival(), descriptor, others)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    reserve.admits(Arrival(), 30, 835)
+    reserve.admits(Arrival(), 30, 834)
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
