@@ -10,10 +10,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection, models, transaction
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
-from simple_history.models import HistoricalRecords
 
 from infra import database_identity, schema
 from prices import sql
+from prices.audit import StaffHistory
 from prices.domain import candles, positions
 from prices.domain.breaker import Breaker
 from prices.domain.candles import Interval
@@ -72,6 +72,7 @@ class ListedMetal(models.Model):
     display_name = models.CharField(max_length=40)
     position = models.PositiveSmallIntegerField(default=0, help_text="Smaller comes first.")
     enabled = models.BooleanField(default=True, help_text="Off: not fetched and not shown. Its history is kept.")
+    history = StaffHistory()
 
     class Meta:
         verbose_name = "metal"
@@ -475,7 +476,7 @@ class FallbackPrice(models.Model):
         editable=False,
         help_text="It came with the installation: no member of staff has entered or confirmed it.",
     )
-    history = HistoricalRecords()
+    history = StaffHistory()
 
     class Meta:
         ordering = ["metal__position", "currency"]
@@ -509,7 +510,8 @@ class FallbackPrice(models.Model):
 class Configuration(models.Model):
     """Settings that staff change at run time; an empty field means as deployed (swarna/settings.py). There is one row.
 
-    The update interval is in the schedule itself (prices/schedule.py), which Celery beat reads.
+    The update interval is in the schedule itself (prices/schedule.py), which Celery beat reads. `update_interval_ms` is
+    what was set last, for the audit.
     """
 
     change_threshold_percent = models.DecimalField(
@@ -527,13 +529,18 @@ class Configuration(models.Model):
         help_text="A price further than this from the last one is quarantined until it is confirmed.",
         **_PERCENT,
     )
+    update_interval_ms = models.PositiveBigIntegerField(
+        "update interval, ms", null=True, blank=True, help_text="How often prices are fetched."
+    )
     deployed_interval_ms = models.PositiveBigIntegerField(
         editable=False, default=0, help_text="PRICE_UPDATE_INTERVAL when it was last applied."
     )
     deployed_providers = models.CharField(
         editable=False, default="", max_length=400, help_text="PRICE_PROVIDERS when it was last applied."
     )
-    history = HistoricalRecords()
+    history = StaffHistory(
+        fields=["id", "change_threshold_percent", "freshness_limit_ms", "max_jump_percent", "update_interval_ms"]
+    )
 
     class Meta:
         verbose_name_plural = "configuration"
@@ -572,7 +579,7 @@ class SanityBand(models.Model):
     currency = models.CharField(max_length=3, default=_base_currency)
     lowest = models.DecimalField("lowest per gram", validators=[MinValueValidator(PRICE_STEP)], **_AMOUNT)
     highest = models.DecimalField("highest per gram", validators=[MaxValueValidator(LARGEST_PRICE)], **_AMOUNT)
-    history = HistoricalRecords()
+    history = StaffHistory()
 
     class Meta:
         ordering = ["metal__position", "currency"]
@@ -599,7 +606,7 @@ class Premium(models.Model):
     )
     effective_from = models.DateTimeField(default=timezone.now)
     note = models.CharField(max_length=200, blank=True, help_text="What it is made of.")
-    history = HistoricalRecords()
+    history = StaffHistory()
 
     class Meta:
         ordering = ["metal__position", "-effective_from"]
@@ -674,6 +681,8 @@ class ProviderState(models.Model):
         blank=True, editable=False, help_text="Where it was last excluded, and how far off."
     )
     disagreed_at = models.DateTimeField(null=True, editable=False)
+    # Workers write the other fields at each refresh.
+    history = StaffHistory(only_in_changes=True, fields=["name", "position", "enabled", "tolerance_percent"])
 
     class Meta:
         verbose_name = "price source"
@@ -720,6 +729,7 @@ class HeldPrice(_Quoted):
     decision = models.CharField(max_length=10, choices=Decision.choices, default=Decision.PENDING)
     decided_at = models.DateTimeField(null=True)
     decided_by = models.CharField(max_length=150, blank=True, help_text="A source, or a member of staff.")
+    history = StaffHistory(only_in_changes=True, fields=["id", "metal", "currency", "price", "source", "decision"])
 
     class Meta:
         verbose_name = "quarantined price"
@@ -750,4 +760,9 @@ class HeldPrice(_Quoted):
     def decide(self, decision: Decision, *, by: str, at: dt.datetime) -> None:
         """Store a decision by a source or a member of staff."""
         self.decision, self.decided_by, self.decided_at = decision, by, at
+        self.save(update_fields=["decision", "decided_by", "decided_at"])
+
+    def reopen(self) -> None:
+        """Take a decision back, so that the price waits for one again."""
+        self.decision, self.decided_by, self.decided_at = self.Decision.PENDING, "", None
         self.save(update_fields=["decision", "decided_by", "decided_at"])

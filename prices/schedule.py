@@ -48,6 +48,10 @@ def apply_deployment() -> None:
     if configuration.deployed_interval_ms != deployed or not PeriodicTask.objects.filter(name=TASK_NAME).exists():
         set_interval(settings.PRICE_UPDATE_INTERVAL)
         Configuration.objects.filter(pk=configuration.pk).update(deployed_interval_ms=deployed)
+    # For the audit: it may just have been set, or in beat's own admin.
+    if configuration.update_interval_ms != (current := formats.milliseconds(interval())):
+        configuration.update_interval_ms = current
+        configuration.save(update_fields=["update_interval_ms"])
     _by_the_clock(
         HISTORY_TASK_NAME,
         CrontabSchedule(minute="20", hour="22"),  # India's small hours

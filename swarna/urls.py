@@ -27,6 +27,7 @@ from rest_framework.response import Response
 
 from infra.rest.problems import unknown_address
 from infra.rest.strict import Choice, StrictQuerySerializer, StrictView
+from prices.admin import changes
 from prices.models import ListedMetal
 from streaming import asyncapi
 from streaming.api import StreamView
@@ -101,6 +102,8 @@ urlpatterns = [
     path("readyz", read_only(readyz), name="readyz"),
     # Browsers request it on pages that name no icon, such as the admin's.
     path("favicon.ico", read_only(RedirectView.as_view(url=static("streaming/favicon.svg")))),
+    path("admin/changes/", admin.site.admin_view(changes.changes), name="staff_changes"),
+    path("admin/changes/<int:id>/undo/", admin.site.admin_view(changes.undo_change), name="undo_change"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("prices.api.urls")),
     path("api/v1/stream/", StreamView.as_view(), name="stream"),

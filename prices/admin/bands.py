@@ -17,7 +17,7 @@ class SanityBandAdmin(AuditedAdmin):
 
     form = SanityBandForm
     formfield_overrides = ONE_MEANING
-    fields = ["metal", "currency", "lowest", "highest", "version"]
+    fields = ["metal", "currency", "lowest", "highest", "reason", "version"]
     list_display = ["metal", "currency", "lowest", "highest", "last_spot"]
     list_select_related = ["metal"]
     sortable_by = ()

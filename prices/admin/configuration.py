@@ -16,6 +16,8 @@ from prices.staff.forms import ConfigurationForm
 class ConfigurationAdmin(AuditedAdmin):
     form = ConfigurationForm
     formfield_overrides = ONE_MEANING
+    fields = [*ConfigurationForm.Meta.fields, "reason", "version"]
+    history_list_display = ["update_interval_ms"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -16,7 +16,7 @@ class FallbackPriceAdmin(AuditedAdmin):
 
     form = FallbackPriceForm
     formfield_overrides = ONE_MEANING
-    fields = ["metal", "currency", "price", "as_of", "note", "confirm", "version"]
+    fields = ["metal", "currency", "price", "as_of", "note", "confirm", "reason", "version"]
     list_display = ["metal", "price", "kind", "on_screen", "last_live", "as_of", "currency"]
     sortable_by = ()
     readonly_after_adding = ["metal", "currency"]

@@ -5,12 +5,17 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.helpers import ActionForm
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from simple_history.admin import SimpleHistoryAdmin
 from simple_history.models import is_historic
+
+from prices.staff.changes import one_change
+from prices.staff.forms import AuditedForm, save_fields
 
 # For `formfield_overrides`: refuse ambiguous input. A browser's number field drops a comma, so that 0,5 would be 5; and
 # 01/12/2026 is the first of December in India, but the twelfth of January to Django.
@@ -39,8 +44,20 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
 
+class ReasonActionForm(ActionForm):
+    """The choice of an action, with why it is done."""
+
+    reason = forms.CharField(required=False, max_length=200, label="Reason:")
+
+    @staticmethod
+    def reason_in(request: HttpRequest) -> str:
+        """The reason in a posted list, which may have this form above it and beneath."""
+        written: list[str] = request.POST.getlist("reason")
+        return next(filter(None, written), "")[:200]
+
+
 class AuditedAdmin(SimpleHistoryAdmin):
-    """Pages of an audited model. Its history is read-only: to restore an old value, save it anew.
+    """Pages of an audited model. Its history is read-only: the page of changes undoes one (prices/admin/changes.py).
 
     The library's page of an old version would save it on POST, for anybody with the permission to view.
     """
@@ -54,18 +71,46 @@ class AuditedAdmin(SimpleHistoryAdmin):
         page: HttpResponse = super().history_view(request, object_id, extra_context)
         return page
 
+    def get_history_queryset(self, *args: Any) -> QuerySet:
+        versions: QuerySet = super().get_history_queryset(*args)
+        return versions.select_related("history_user", "change")
+
     def history_form_view(
         self, request: HttpRequest, object_id: str, version_id: str, extra_context: Any = None
     ) -> HttpResponse:
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        _check_id(self.model, object_id)
+        key = unquote(object_id)  # which the library does not do
+        _check_id(self.model, key)
         _check_id(self.model.history.model, version_id)
-        page: HttpResponse = super().history_form_view(request, object_id, version_id, extra_context)
+        page: HttpResponse = super().history_form_view(request, key, version_id, extra_context)
         return page
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Make one change of all rows that are saved in the list."""
+        page: HttpResponse
+        if "_save" in request.POST and self.has_change_permission(request):
+            with one_change(reason=ReasonActionForm.reason_in(request)):
+                page = super().changelist_view(request, extra_context)
+        else:
+            page = super().changelist_view(request, extra_context)
+        return page
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        response: HttpResponse = super().response_change(request, obj)
+        return response
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        form.save()  # with its effects (prices/staff/forms.py); the audit names the request's user
+        """Save a row with its effects (prices/staff/forms.py); the audit names the request's user."""
+        if isinstance(form, AuditedForm):
+            form.save()
+        else:  # a row of the list
+            save_fields(obj, form.changed_data)
+            transaction.on_commit(self.form(instance=obj).show)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        with one_change():
+            super().delete_queryset(request, queryset)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return not is_historic(obj) and bool(super().has_change_permission(request, obj))

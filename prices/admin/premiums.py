@@ -28,7 +28,7 @@ class PremiumAdmin(AuditedAdmin):
 
     form = PremiumForm
     formfield_overrides = ONE_MEANING
-    fields = ["metal", "multiplier", "effective_from", "note", "confirm", "version"]
+    fields = ["metal", "multiplier", "effective_from", "note", "confirm", "reason", "version"]
     list_display = ["metal", "multiplier", "effective_from", "is_current", "note"]
     list_filter = ["metal"]
     list_select_related = ["metal"]
@@ -103,8 +103,7 @@ class PremiumAdmin(AuditedAdmin):
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Premium]) -> None:
         metals = list(ListedMetal.objects.filter(premiums__in=queryset).distinct())
-        for premium in queryset:  # one by one, so that each is audited
-            premium.delete()
+        super().delete_queryset(request, queryset)
         transaction.on_commit(PremiumForm.show)
         self._say_now(request, metals)
 

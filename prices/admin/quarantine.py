@@ -1,10 +1,11 @@
 """The quarantine: prices that broke a sanity rule, for staff to decide."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Case, QuerySet, When
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
@@ -14,12 +15,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from infra.readable import moment
-from prices.admin.pages import ReadOnlyAdmin
+from prices.admin.pages import ReadOnlyAdmin, ReasonActionForm
 from prices.domain.quotes import Quote, percent
 from prices.models import HeldPrice, LatestPrice, Premium
 from prices.premiums import with_premium
-from prices.publishing import ingest
+from prices.staff.changes import one_change
 from prices.staff.permissions import may
+from prices.staff.quarantine import decide
 
 
 @admin.register(HeldPrice)
@@ -48,6 +50,7 @@ class HeldPriceAdmin(ReadOnlyAdmin):
     sortable_by = ()
     ordering = [Case(When(decision=HeldPrice.Decision.PENDING, then=0), default=1), "-pk"]
     actions = ["approve", "reject"]
+    action_form = ReasonActionForm
 
     class Media:
         css = {"all": ["prices/cards.css"]}
@@ -119,18 +122,20 @@ class HeldPriceAdmin(ReadOnlyAdmin):
         # A newer price of the same source may have replaced a row since the page was opened.
         gone = chosen - len(rows)
         word = "Approved" if approve else "Rejected"
-        for quarantined in rows:
-            name = f"{quarantined.metal_id} {quarantined.price:,} from {quarantined.source}"
-            try:
-                ingest.decide(quarantined.pk, approve=approve, by=request.user.get_username(), now=timezone.now())
-            except HeldPrice.DoesNotExist:
-                gone += 1
-                continue
-            except ValueError as error:
-                messages.error(request, f"{name} was not {word.lower()}: {error}.")
-                continue
-            self.log_change(request, quarantined, f"{word}.")
-            messages.success(request, f"{word}: {name}.")
+        by = cast(User, request.user)
+        with one_change(reason=ReasonActionForm.reason_in(request)):
+            for quarantined in rows:
+                name = f"{quarantined.metal_id} {quarantined.price:,} from {quarantined.source}"
+                try:
+                    decide(quarantined.pk, approve=approve, by=by)
+                except HeldPrice.DoesNotExist:
+                    gone += 1
+                    continue
+                except ValueError as error:
+                    messages.error(request, f"{name} was not {word.lower()}: {error}.")
+                    continue
+                self.log_change(request, quarantined, f"{word}.")
+                messages.success(request, f"{word}: {name}.")
         if gone > 0:
             messages.error(request, f"Not decided, since newer prices, listed now, superseded them: {gone}.")
 

@@ -16,24 +16,27 @@ from django.views.decorators.http import require_POST
 
 from infra.readable import moment, span
 from prices import clock_watch
-from prices.admin.pages import ONE_MEANING
+from prices.admin.pages import ONE_MEANING, AuditedAdmin, ReasonActionForm
 from prices.models import ProviderState
 from prices.sources import registry
 from prices.sources.fetching import probe
 from prices.sources.health import health_detail, quota_left
+from prices.staff.changes import one_change
+from prices.staff.forms import ProviderStateForm, save_fields
 
 _EDITABLE = ["position", "enabled"]
 _MEASURED = ["health", "breaker", "success", "latency", "error", "quota", "excluded"]
 
 
 @admin.register(ProviderState)
-class ProviderStateAdmin(admin.ModelAdmin):
+class ProviderStateAdmin(AuditedAdmin):
     """The sources that PRICE_PROVIDERS names. Staff order them, switch them off and set their tolerance."""
 
+    form = ProviderStateForm
     list_display = ["name", *_EDITABLE, *_MEASURED]
     list_editable = _EDITABLE
     sortable_by = ()
-    fields = ["name", *_EDITABLE, "tolerance_percent", *_MEASURED, "rests", "counts"]
+    fields = ["name", *_EDITABLE, "tolerance_percent", "reason", *_MEASURED, "rests", "counts"]
     readonly_fields = ["name", *_MEASURED, "rests", "counts"]
     formfield_overrides = ONE_MEANING | {
         models.BooleanField: {"show_hidden_initial": True},
@@ -41,6 +44,8 @@ class ProviderStateAdmin(admin.ModelAdmin):
     }
     actions = ["probe", "switch_off", "switch_on", "reset"]
     actions_on_bottom = True
+    action_form = ReasonActionForm
+    history_list_display = ["enabled", "position", "tolerance_percent"]
 
     class Media:
         css = {"all": ["prices/cards.css"]}
@@ -62,11 +67,11 @@ class ProviderStateAdmin(admin.ModelAdmin):
                     messages.warning(request, f"{detail}. Until then prices may seem older or younger than they are.")
         response = super().changelist_view(request, extra_context)
         if request.method == "POST":  # after an action, or after all rows of an edited list were saved
-            _warn_if_too_few_enabled(request)
+            warn_if_too_few_enabled(request)
         return response
 
     def response_change(self, request: HttpRequest, obj: ProviderState) -> HttpResponse:
-        _warn_if_too_few_enabled(request)
+        warn_if_too_few_enabled(request)
         return super().response_change(request, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -74,10 +79,6 @@ class ProviderStateAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # the provider goes on counting its calls, which would be forgotten here
-
-    def save_model(self, request: HttpRequest, obj: ProviderState, form: Any, change: bool) -> None:
-        """Save only the fields changed since the page was opened: workers and other staff may have saved the rest."""
-        obj.save(update_fields=form.changed_data)
 
     @admin.display(description="health")
     def health(self, source: Any) -> str:
@@ -157,15 +158,17 @@ class ProviderStateAdmin(admin.ModelAdmin):
         if source.enabled is (to == "on"):
             messages.info(request, f"{source} was switched {to} already.")
         self._switch(request, self.get_queryset(request).filter(pk=source.pk), enabled=to == "on")
-        _warn_if_too_few_enabled(request)
+        warn_if_too_few_enabled(request)
         return redirect("admin:index")
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[ProviderState], *, enabled: bool) -> None:
         word = "on" if enabled else "off"
-        for source in queryset.exclude(enabled=enabled):
-            ProviderState.objects.filter(pk=source.pk).update(enabled=enabled)
-            self.log_change(request, source, f"Switched {word}.")
-            messages.success(request, f"{source} is switched {word}.")
+        with one_change(reason=ReasonActionForm.reason_in(request)):
+            for source in queryset.exclude(enabled=enabled):
+                source.enabled = enabled
+                save_fields(source, ["enabled"])
+                self.log_change(request, source, f"Switched {word}.")
+                messages.success(request, f"{source} is switched {word}.")
 
     @admin.action(description="Reset: forget its failures and its rest", permissions=["change"])
     def reset(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> None:
@@ -175,7 +178,7 @@ class ProviderStateAdmin(admin.ModelAdmin):
             messages.success(request, f"{source} is fetched again at the next refresh.")
 
 
-def _warn_if_too_few_enabled(request: HttpRequest) -> None:
+def warn_if_too_few_enabled(request: HttpRequest) -> None:
     """Warn that no price can be published, if no source is enabled, or fewer than have to agree."""
     enabled = sum(source.enabled for source in registry.in_order())
     if enabled >= max(settings.CONSENSUS_SOURCES, 1):

@@ -36,13 +36,8 @@ def save(request: Request, row: models.Model, body: type[StrictSerializer], form
     transaction that has locked the row, since the form saves the unchanged fields too.
     """
     assert transaction.get_connection().in_atomic_block
-    unchanged = form_class(instance=row)
-    kept = {name: unchanged.get_initial_for_field(field, name) for name, field in unchanged.fields.items()}
-    # Where a default moves, as the current time does, a form finds changes by hidden initial values.
-    data = kept | {unchanged.add_initial_prefix(name): value for name, value in kept.items()}
     fields = {name: re.sub("([A-Z])", r"_\1", name).lower() for name in body().get_fields()}
-    data |= {"version": None} | {fields[name]: value for name, value in strict.body(request, body).items()}
-    form = form_class(data, instance=row)
+    form = form_class.with_changes(row, {fields[name]: value for name, value in strict.body(request, body).items()})
     form.to_confirm = 'send "confirm": true'
     if not form.is_valid():
         names = {field: name for name, field in fields.items()} | {"__all__": api_settings.NON_FIELD_ERRORS_KEY}

@@ -449,6 +449,15 @@ def _decimal(model: type[models.Model], field: str, help_text: str) -> serialize
     return serializers.DecimalField(None, None, coerce_to_string=False, help_text=help_text, **bounds)
 
 
+class Reason(serializers.CharField):
+    """Why something is changed, for those who read staff's changes later."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            required=False, allow_blank=True, max_length=200, help_text="Why. Staff read it; clients do not see it."
+        )
+
+
 class ConfigChangesSerializer(StrictSerializer):
     """Changes to the configuration. Null restores the deployed value; a field left out stays."""
 
@@ -460,6 +469,7 @@ class ConfigChangesSerializer(StrictSerializer):
     )
     freshnessLimitMs = serializers.IntegerField(**_bounds(Configuration, "freshness_limit_ms"))
     maxJumpPercent = _decimal(Configuration, "max_jump_percent", "Three decimals at most.")
+    reason = Reason()
 
 
 class FallbackPriceSerializer(serializers.Serializer):
@@ -492,6 +502,7 @@ class FallbackChangesSerializer(StrictSerializer):
     confirm = serializers.BooleanField(
         required=False, help_text="True: staff checked a price that is far from the last one or outside its band."
     )
+    reason = Reason()
 
 
 class QuotaSerializer(serializers.Serializer):

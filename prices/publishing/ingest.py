@@ -101,18 +101,28 @@ def decide(quarantined_id: int, *, approve: bool, by: str, now: dt.datetime) -> 
         if not approve:
             quarantined.decide(HeldPrice.Decision.REJECTED, by=by, at=now)
             return None
-        if quarantined.currency != settings.BASE_CURRENCY:
-            raise ValueError(f"it is in {quarantined.currency}, and prices are shown in {settings.BASE_CURRENCY} now")
-        if quarantined.metal_id not in writer.listed:
-            raise ValueError("the metal is switched off")
-        writer.refresh = quarantined.refresh
-        if not (approved := writer.candidates([quarantined.quote()])):
-            raise ValueError("a newer price of this metal is out")
+        approved = writer.publishable(quarantined)
         quarantined.decide(HeldPrice.Decision.APPROVED, by=by, at=now)
         # Staff have chosen one of the metal's prices.
         for other in HeldPrice.pending().filter(metal=quarantined.metal_id, currency=quarantined.currency):
             other.decide(HeldPrice.Decision.SUPERSEDED, by=by, at=now)
         return writer.write(approved)
+
+
+def reopen(quarantined_id: int, *, now: dt.datetime) -> None:
+    """Let a quarantined price wait again that staff had rejected.
+
+    Raises ValueError where it was not rejected, a newer one of its source waits, or it could not be published any more.
+    """
+    with _one_at_a_time(now) as writer:
+        quarantined = HeldPrice.objects.select_for_update().get(pk=quarantined_id)
+        if quarantined.decision != HeldPrice.Decision.REJECTED:
+            raise ValueError(f"it is {quarantined.get_decision_display().lower()}, and not rejected")
+        newer = {name: getattr(quarantined, name) for name in ("metal", "currency", "source")}
+        if HeldPrice.pending().filter(**newer).exists():
+            raise ValueError(f"a newer price from {quarantined.source} waits: decide on that")
+        writer.publishable(quarantined)
+        quarantined.reopen()
 
 
 def apply_premiums(*, now: dt.datetime) -> Publication | None:
@@ -223,6 +233,17 @@ class _Writer:
         """The quotes of listed metals that are not older than the last of their price kind."""
         offered = (self._candidate(quote) for quote in quotes if quote.metal in self.listed)
         return [each for each in offered if self._is_next(each)]
+
+    def publishable(self, quarantined: HeldPrice) -> list[_Candidate]:
+        """A quarantined price, as a candidate of the refresh that brought it. Raises ValueError if it cannot be."""
+        if quarantined.currency != settings.BASE_CURRENCY:
+            raise ValueError(f"it is in {quarantined.currency}, and prices are shown in {settings.BASE_CURRENCY} now")
+        if quarantined.metal_id not in self.listed:
+            raise ValueError("the metal is switched off")
+        self.refresh = quarantined.refresh
+        if not (found := self.candidates([quarantined.quote()])):
+            raise ValueError("a newer price of this metal is out")
+        return found
 
     def under_other_premiums(self) -> list[_Candidate]:
         """The shown quotes, before any premium of ours, that have another premium on them than the current one."""

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from prices.domain.quotes import Metal, PriceKind, Quote, percent
 from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal, Premium
+from prices.staff.changes import one_change
 from prices.staff.premiums import PremiumForm, move_under, shown_quote, under
 
 # A later time is a slip of the year.
@@ -160,7 +161,10 @@ class DutyForm(forms.Form):
         Saves nothing, and returns an empty list, unless the preview `was_seen`.
         """
         list(ListedMetal.objects.select_for_update())  # nobody else's change comes between
-        return [form.save() for form in self.forms] if self.was_seen else []
+        if not self.was_seen:
+            return []
+        with one_change():
+            return [form.save() for form in self.forms]
 
     def _preview(self, listed: ListedMetal, multiplier: Decimal) -> Preview:
         shown, live = shown_quote(listed), LatestPrice.live(listed.name, settings.BASE_CURRENCY)

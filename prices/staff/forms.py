@@ -3,21 +3,30 @@
 import datetime as dt
 import re
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import models, transaction
 from django.utils import timezone
 
 from infra import formats
 from prices import schedule
 from prices.domain.quotes import FALLBACK, Metal, Quote
 from prices.domain.sanity import find_violation
-from prices.models import EXAMPLES_NOTE, Configuration, FallbackPrice, LatestPrice, ListedMetal, SanityBand
+from prices.models import (
+    EXAMPLES_NOTE,
+    Configuration,
+    FallbackPrice,
+    LatestPrice,
+    ListedMetal,
+    ProviderState,
+    SanityBand,
+)
 from prices.publishing import ingest
 from prices.sanity_bands import bands
+from prices.staff.changes import one_change
 
 
 class AuditedForm(forms.ModelForm):
@@ -25,7 +34,14 @@ class AuditedForm(forms.ModelForm):
 
     # How to confirm a value, where a form has `confirm`; REST has another text.
     to_confirm = "tick “I checked it” and save again"
+    # True where each field stands for itself: its change can be undone though another field was changed since.
+    has_separate_fields = False
+    # The row as it was, where an undo brings it back.
+    restored: Any = None
 
+    reason = forms.CharField(
+        required=False, max_length=200, help_text="Why, for those who read the changes later. Clients do not see it."
+    )
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -34,6 +50,15 @@ class AuditedForm(forms.ModelForm):
         for field in self.fields.values():
             if isinstance(field, forms.SplitDateTimeField):
                 field.help_text += f" By the clock of {settings.TIME_ZONE}."
+
+    @classmethod
+    def with_changes(cls, row: models.Model, changes: dict[str, Any]) -> Self:
+        """A form as if it had just been opened for a row, and these fields been written into it."""
+        opened = cls(instance=row)
+        data = {name: opened.get_initial_for_field(field, name) for name, field in opened.fields.items()}
+        # Where a default moves, as the current time does, a form finds changes by hidden initial values.
+        data |= {opened.add_initial_prefix(name): value for name, value in data.items()}
+        return cls(data | {"version": None} | changes, instance=row)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
@@ -48,8 +73,10 @@ class AuditedForm(forms.ModelForm):
 
     def save(self, commit: bool = True) -> Any:
         """Save the row, with its audit, and bring screens up to date once the transaction commits."""
-        row = super().save(commit)
-        if commit:
+        if not commit:
+            return super().save(commit=False)
+        with one_change(reason=self.cleaned_data.get("reason", "")):
+            row = super().save()
             transaction.on_commit(self.show)
         return row
 
@@ -126,6 +153,9 @@ class FallbackPriceForm(InACurrencyForm):
     def save(self, commit: bool = True) -> Any:
         """Save the price; a new one is as of now, not of the old one's date, unless staff entered a time."""
         fallback = self.instance
+        if self.restored is not None:
+            fallback.example = self.restored.example
+            return super().save(commit)
         if not fallback._state.adding and "price" in self.changed_data and "as_of" not in self.changed_data:
             fallback.as_of = timezone.now()
         if fallback.example and self.is_entered:
@@ -191,6 +221,8 @@ class SanityBandForm(InACurrencyForm):
 class ConfigurationForm(AuditedForm):
     """The configuration, and the interval of the schedule that belongs with it."""
 
+    has_separate_fields = True
+
     update_interval_ms = forms.IntegerField(
         label="Update interval, ms",
         min_value=formats.milliseconds(schedule.SHORTEST_INTERVAL),
@@ -200,12 +232,12 @@ class ConfigurationForm(AuditedForm):
 
     class Meta:
         model = Configuration
-        fields = ["change_threshold_percent", "freshness_limit_ms", "max_jump_percent"]
+        fields = ["change_threshold_percent", "freshness_limit_ms", "max_jump_percent", "update_interval_ms"]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         interval = schedule.interval()
-        self.fields["update_interval_ms"].initial = formats.milliseconds(interval)
+        self.initial["update_interval_ms"] = formats.milliseconds(interval)
         if "change_threshold_percent" not in self.fields:
             return  # staff who may only view have no fields
         self.fields["change_threshold_percent"].help_text += f" Empty: {settings.CHANGE_THRESHOLD_PERCENT} %."
@@ -215,11 +247,56 @@ class ConfigurationForm(AuditedForm):
 
     def save(self, commit: bool = True) -> Any:
         interval = dt.timedelta(milliseconds=self.cleaned_data["update_interval_ms"])
-        if commit and interval != (before := schedule.interval()):
-            schedule.set_interval(interval)
-            # The interval is the schedule's, so the row's own history would not show it.
-            self.instance._change_reason = f"update interval {before} → {interval}"
-        return super().save(commit)
+        if not commit:
+            return super().save(commit=False)
+        with transaction.atomic():
+            if interval != schedule.interval():
+                schedule.set_interval(interval)
+            # As it is kept, which of a long one is whole seconds.
+            self.instance.update_interval_ms = formats.milliseconds(schedule.interval())
+            return super().save()
 
     def show(self) -> None:
         ingest.reload()
+
+
+class ListRowForm(AuditedForm):
+    """A row that a list edits too: only its changed fields are saved, as others may have saved the rest meanwhile."""
+
+    has_separate_fields = True
+    version = None  # type: ignore[assignment]  # Django's way to leave out a field of the base class
+
+    def save(self, commit: bool = True) -> Any:
+        if not commit:
+            return super().save(commit=False)
+        with one_change(reason=self.cleaned_data.get("reason", "")):
+            of_row = {field.name for field in self.instance._meta.fields}
+            save_fields(self.instance, [name for name in self.changed_data if name in of_row])
+            transaction.on_commit(self.show)
+        return self.instance
+
+
+def save_fields(row: models.Model, names: list[str]) -> None:
+    """Save these fields of a row, and read its others anew, so that its version has no old value of them."""
+    row.refresh_from_db(fields=[field.name for field in row._meta.concrete_fields if field.name not in names])
+    row.save(update_fields=names)
+
+
+class ListedMetalForm(ListRowForm):
+    class Meta:
+        model = ListedMetal
+        fields = ["display_name", "enabled", "position"]
+
+    @staticmethod
+    def show() -> None:
+        """Show a metal that was switched on, if need be with its fallback price, and drop one that was switched off."""
+        now = timezone.now()
+        ingest.fall_back_where_due(now=now, unpriced_only=True)
+        ingest.apply_premiums(now=now)  # one may have changed while the metal was off
+        ingest.reload()
+
+
+class ProviderStateForm(ListRowForm):
+    class Meta:
+        model = ProviderState
+        fields = ["position", "enabled", "tolerance_percent"]

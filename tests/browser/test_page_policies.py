@@ -12,6 +12,7 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from playwright.sync_api import Page, expect
 
 from accounts import tokens
+from prices.audit import StaffChange
 from prices.models import Premium, SanityBand
 from prices.publishing import ingest
 from prices.sources import registry
@@ -42,15 +43,16 @@ def rows_of_everything() -> None:
 
 def pages_of_the_admin() -> Iterator[str]:
     """The addresses of all pages that a superuser can open, with a row of each model."""
-    yield from ("/admin/", "/admin/prices/", "/admin/password_change/", "/admin/nowhere/")
+    yield from ("/admin/", "/admin/prices/", "/admin/password_change/", "/admin/nowhere/", "/admin/changes/")
+    yield f"/admin/changes/{StaffChange.objects.latest('pk').pk}/undo/"
     for model in admin.site._registry:
         at = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
         row: Any = model._default_manager.first()
         assert row is not None, model
         its_own = f"{at}{quoted(row.pk)}/"
         yield from (at, f"{at}add/", f"{its_own}change/", f"{its_own}delete/", f"{its_own}history/")
-        if hasattr(row, "history"):
-            yield f"{its_own}history/{row.history.first().pk}/"
+        if versions := row.history.all() if hasattr(row, "history") else ():
+            yield f"{its_own}history/{versions[0].pk}/"
         if model is User:
             yield f"{its_own}password/"
 

@@ -50,6 +50,7 @@ from prices.models import (
 )
 from prices.publishing import ingest
 from prices.sources import registry
+from prices.staff.changes import one_change
 from streaming import auth, event_stream, protocol, rest
 from streaming.admission import Gate
 from streaming.auth import Authenticator, Credential, Holders
@@ -357,7 +358,7 @@ def row_of(model: type[models.Model]) -> models.Model:
         ListedMetal: lambda: ListedMetal.objects.get(name="gold"),
         Premium: lambda: Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW),
         Price: lambda: Price.objects.filter(metal="gold")[0],
-        ProviderState: lambda: registry.in_order()[0],
+        ProviderState: _source,
         SanityBand: lambda: SanityBand.objects.create(metal_id="gold", lowest=Decimal(9000), highest=Decimal(50000)),
         SignificantChange: SignificantChange.objects.first,
         Token: lambda: tokens.issue(User.objects.create_user("owner"))[0],
@@ -373,6 +374,14 @@ def row_of(model: type[models.Model]) -> models.Model:
     row: models.Model = makers[model]()
     assert isinstance(row, model)
     return row
+
+
+def _source() -> ProviderState:
+    """A source of which staff have saved a version."""
+    source = registry.in_order()[0]
+    with one_change():
+        source.save()
+    return source
 
 
 def _quarantined(now: dt.datetime) -> HeldPrice | None:
@@ -473,7 +482,7 @@ def test_pages_are_shown_to_the_roles_of_the_table_and_showing_them_changes_noth
             assert not had_effect, (endpoint, role, effects.seen)
 
 
-@pytest.mark.parametrize("audited", [Configuration, FallbackPrice, Premium, SanityBand])
+@pytest.mark.parametrize("audited", [Configuration, FallbackPrice, ListedMetal, Premium, ProviderState, SanityBand])
 def test_a_history_that_cannot_be_is_not_found(client: Client, audited: type[models.Model]) -> None:
     client.force_login(User.objects.create_superuser("boss"))
     at = f"/admin/{label(audited).replace('.', '/')}"

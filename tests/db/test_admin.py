@@ -497,7 +497,7 @@ def test_the_configuration_applies_when_it_is_saved(
     assert broadcasts.reloads == 1
     kept = Configuration.history.first()
     assert (kept.history_user, kept.change_threshold_percent) == (staff, Decimal("0.25"))
-    assert kept.history_change_reason == "update interval 0:01:00 → 0:00:02.500000"
+    assert (kept.prev_record.update_interval_ms, kept.update_interval_ms) == (60_000, 2500)
 
 
 def test_an_empty_field_is_as_deployed(save: Callable[..., Any], client: Client, settings: Settings) -> None:

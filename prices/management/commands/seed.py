@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import transaction
 from django.utils import timezone
 
 from prices import schedule
@@ -14,6 +13,7 @@ from prices.domain.quotes import Metal
 from prices.domain.units import per_gram
 from prices.models import EXAMPLES_NOTE, FallbackPrice, ListedMetal
 from prices.publishing import ingest
+from prices.staff import changes
 
 # goldapi.io's prices in INR per troy ounce in July 2025: old, dated so, and shown as examples until staff enter theirs.
 _FALLBACK_AS_OF: Final = dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
@@ -32,7 +32,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with transaction.atomic():
+        with changes.one_change(reason="manage.py seed"):
             for position, (metal, per_ounce) in enumerate(_FALLBACK_PER_OUNCE.items()):
                 listed, _ = ListedMetal.objects.get_or_create(
                     name=metal.value, defaults={"display_name": metal.value.title(), "position": position}

@@ -1,0 +1,132 @@
+"""Undo of a change: its rows go back to what they were, in one step, by the rules and with the audit of any edit.
+
+A change is undone only while nobody has changed the same since.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from infra.readable import moment
+from prices.audit import StaffChange
+from prices.models import HeldPrice
+from prices.staff import quarantine
+from prices.staff.changes import one_change
+from prices.staff.forms import AuditedForm
+from prices.staff.row_changes import AUDITED, RowChange, name_of, row_changes
+
+
+class UndoError(Exception):
+    """A change cannot be undone; the message tells staff why, and what to do instead."""
+
+
+class RulesError(UndoError):
+    """The values before a change break a rule of their form now: `details` for staff, a line for each row.
+
+    `can_confirm`: staff may confirm that the values are right.
+    """
+
+    def __init__(self, details: Sequence[str], *, can_confirm: bool) -> None:
+        super().__init__(" ".join(details))
+        self.details = details
+        self.can_confirm = can_confirm
+
+
+def undo(change: StaffChange, by: User, *, reason: str = "", confirmed: bool = False) -> StaffChange:
+    """Undo a change, and return the change that this is.
+
+    `confirmed`: staff have checked values that their form requires a confirmation for. Raises UndoError, and then
+    nothing has changed.
+    """
+    expect_undoable(change, row_changes([change])[change.pk], by)  # before anything is written or locked
+    with one_change(reason=reason, by=by) as undoing:
+        change = StaffChange.objects.select_for_update().get(pk=change.pk)
+        parts = _locked(change)
+        expect_undoable(change, parts, by)
+        forms = [_form(part, confirmed=confirmed) for part in parts]
+        _expect_valid(parts, forms, confirmed=confirmed)
+        message = f"Undone: the change that {name_of(change.by)} made at {moment(change.at, timezone.now())}."
+        for part, form in zip(parts, forms, strict=True):
+            _take_back(part, form, by, message)
+        undoing.undoes = change
+        undoing.save(update_fields=["undoes"])
+    return undoing
+
+
+def expect_undoable(change: StaffChange, parts: Sequence[RowChange], by: User) -> None:
+    """Raise UndoError if a change was undone already, cannot be undone, or not by this user."""
+    undoing: StaffChange | None = getattr(change, "undone_by", None)
+    if undoing is not None:
+        raise UndoError(f"{name_of(undoing.by)} has undone this already, at {moment(undoing.at, timezone.now())}.")
+    for part in parts:
+        if obstacle := part.obstacle():
+            raise UndoError(f"{part.row} stays as it is: {obstacle}.")
+        if not part.can_be_undone_by(by):
+            raise UndoError(f"{part.row} stays as it is: you do not have the permission to change it.")
+
+
+def _locked(change: StaffChange) -> list[RowChange]:
+    """The parts of a change, with their rows locked until the transaction ends."""
+    parts = row_changes([change])[change.pk]
+    for model in AUDITED:
+        # A decision locks the stream before its row; in the other order, two could wait for each other.
+        if model is not HeldPrice and (keys := [part.key for part in parts if part.model is model]):
+            list(model._default_manager.select_for_update().filter(pk__in=keys).order_by("pk"))
+    return row_changes([change])[change.pk]
+
+
+def _form(part: RowChange, *, confirmed: bool) -> AuditedForm | None:
+    """The form, filled in, that takes a row back; None where none does."""
+    form_class = part.audited.form
+    if form_class is None or part.is_added:
+        return None
+    then = part.last if part.is_deleted else part.before
+    fields = part.fields if part.audited.has_separate_fields else part.all_fields
+    values = {field.name: getattr(then, field.attname) for field in fields}
+    row = part.model(pk=part.key) if part.is_deleted else part.current
+    form = form_class.with_changes(row, values | {"confirm": confirmed})
+    form.restored = then
+    form.to_confirm = "tick “I checked it” and undo again"
+    return form
+
+
+def _expect_valid(parts: Sequence[RowChange], forms: Sequence[AuditedForm | None], *, confirmed: bool) -> None:
+    """Raise RulesError if a form is not valid."""
+    broken = [(part, form) for part, form in zip(parts, forms, strict=True) if form and not form.is_valid()]
+    if broken:
+        details = [f"{part.row}: {' '.join(_errors(form))}" for part, form in broken]
+        raise RulesError(details, can_confirm=not confirmed and any("confirm" in form.fields for _, form in broken))
+
+
+def _errors(form: AuditedForm) -> Iterator[str]:
+    """The errors of a form, each once."""
+    yield from dict.fromkeys(str(error) for errors in form.errors.values() for error in errors)
+
+
+def _take_back(part: RowChange, form: AuditedForm | None, by: User, message: str) -> None:
+    """Take a row back, by a valid form where there is one, and log it as the admin does. Raises UndoError."""
+    row, flag = part.current, CHANGE
+    if form is not None:
+        row, flag = form.save(), ADDITION if part.is_deleted else CHANGE
+    elif part.is_added and part.audited.form is not None:
+        flag = DELETION
+        transaction.on_commit(part.audited.form(instance=row).show)
+    else:
+        _take_back_decision(part, by)
+    LogEntry.objects.log_actions(by.pk, [row], flag, message, single_object=True)
+    if flag == DELETION:
+        row.delete()
+
+
+def _take_back_decision(part: RowChange, by: User) -> None:
+    """Let a rejected price wait again, or reject one that an undo let wait. Raises UndoError."""
+    try:
+        if part.last.decision == HeldPrice.Decision.REJECTED:
+            quarantine.reopen(part.key, by=by)
+        else:
+            quarantine.decide(part.key, approve=False, by=by)
+    except ValueError as error:
+        raise UndoError(f"{part.row} stays as it is: {error}.") from error
