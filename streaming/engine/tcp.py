@@ -176,7 +176,7 @@ class TcpConnection:
         self._poll()
         self._weight = 0
         self.weigh(1)
-        sockets.timers.set(self, time.monotonic() + sockets.timeout / 2)
+        sockets.timers.set(self, time.monotonic() + sockets.timeout / 3)
 
     # --- for subclasses ----------------------------------------------------------------------------------------------
 

@@ -22,6 +22,9 @@ from streaming.protocol import Close
 logger = logging.getLogger(__name__)
 
 _PING: Final = framed(b"", PING)
+# When a silent client is sent a ping, as shares of the timeout: spread, as clients may have come all at once, and early
+# enough for one that stands still for a while, as a phone does, to answer.
+_PINGED: Final = 0.4, 0.6
 _TO_CLOSE: Final = 2.0  # seconds that a client has to answer our close frame
 # A client's messages that may wait for the application.
 _MOST_UNANSWERED: Final = 64
@@ -251,9 +254,8 @@ class WebSocket(TcpConnection):
         if silent >= timeout:
             self.give_up(CloseReason.SILENT)
             return None
-        if silent < timeout / 2:
-            # Spread the pings of clients that came all at once.
-            return self._heard_at + timeout * random.uniform(0.5, 0.8)  # noqa: S311  (no secret)
+        if silent < timeout * _PINGED[0]:
+            return self._heard_at + timeout * random.uniform(*_PINGED)  # noqa: S311  (no secret)
         if self._state is State.OPEN:
             self.put(_PING)
         return self._heard_at + timeout
