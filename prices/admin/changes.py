@@ -63,7 +63,7 @@ def _say(request: HttpRequest, entry: Entry) -> None:
 
 def _next(request: HttpRequest) -> str:
     """The page that the user came from, if it is one of ours; empty: the page of changes."""
-    address = request.POST.get("next", "")
+    address = request.POST.get("next", request.GET.get("next", ""))
     return address if url_has_allowed_host_and_scheme(address, {request.get_host()}, request.is_secure()) else ""
 
 

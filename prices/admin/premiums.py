@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
@@ -18,7 +19,7 @@ from infra.readable import moment
 from prices.admin.pages import ONE_MEANING, AuditedAdmin
 from prices.models import ListedMetal, Premium
 from prices.publishing import audience
-from prices.staff.duty import DutyForm
+from prices.staff.duty import DutyForm, recent
 from prices.staff.premiums import PremiumForm, described, described_without, shown_quote
 
 
@@ -61,6 +62,7 @@ class PremiumAdmin(AuditedAdmin):
             "has_jump": any(preview.is_jump for preview in previews),
             "is_unseen": is_to_be_saved,
             "clients": audience.count(),
+            "changes": recent(cast(User, request.user)),
         }
         return TemplateResponse(request, "admin/prices/duty.html", context)
 

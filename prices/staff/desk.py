@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, cast
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
@@ -17,7 +17,9 @@ from prices.publishing import audience, snapshot
 from prices.publishing.snapshot import Snapshot
 from prices.sources import registry
 from prices.sources.health import Health, health, health_detail, quota_left
+from prices.staff import feed
 from prices.staff.permissions import may
+from prices.staff.row_changes import visible_to
 
 # Labels of a shown price, the same as on the board.
 MARKS: Final = {
@@ -29,6 +31,7 @@ MARKS: Final = {
     "close": "Last close",
     "live": "Live",
 }
+_CHANGES_SHOWN: Final = 5
 # Health that needs nobody's attention.
 _UNREMARKABLE: Final = (Health.WELL, Health.NEVER_FETCHED)
 
@@ -105,13 +108,15 @@ class Source:
 class Desk:
     """All parts of the desk at `now`; a part is None for a user who may not see it.
 
-    `clients` is None where the number is unknown; `next_change` is when the market opens or closes next.
+    `changes` are the newest by staff; `clients` is None where the number is unknown; `next_change` is when the market
+    opens or closes next.
     """
 
     now: dt.datetime
     metals: Sequence[ShownMetal]
     waiting: Sequence[WaitingPrice] | None
     sources: Sequence[Source] | None
+    changes: Sequence[feed.Entry]
     clients: int | None
     is_market_open: bool
     next_change: dt.datetime
@@ -130,6 +135,7 @@ def read(user: User | AnonymousUser, now: dt.datetime) -> Desk:
         metals=_metals(user, current, now),
         waiting=_waiting(current, now) if may(user, "view", HeldPrice) else None,
         sources=_sources(now) if may(user, "view", ProviderState) else None,
+        changes=feed.entries(list(visible_to(cast(User, user))[:_CHANGES_SHOWN]), cast(User, user)),
         clients=audience.count(),
         is_market_open=calendar.is_open(now),
         next_change=calendar.next_change(now),

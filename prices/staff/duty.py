@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
@@ -15,12 +16,15 @@ from django.utils import timezone
 from prices.domain.quotes import Metal, PriceKind, Quote, percent
 from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal, Premium
 from prices.staff.changes import one_change
+from prices.staff.feed import Entry, entries
 from prices.staff.premiums import PremiumForm, move_under, shown_quote, under
+from prices.staff.row_changes import visible_to
 
 # A later time is a slip of the year.
 _LATEST: Final = dt.timedelta(days=366)
 # The current minute, whose seconds the field does not show, is no past.
 _EARLIEST: Final = dt.timedelta(minutes=1)
+_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,14 @@ class Preview:
         return percent(self.fallback.price - self.live.price, self.live.price)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyChange:
+    """A change that brought premiums. One that `is_to_come` can be cancelled before anybody sees it."""
+
+    entry: Entry
+    is_to_come: bool
+
+
 class DutyForm(forms.Form):
     """The premiums of all listed metals, and the minute from which they count.
 
@@ -71,6 +83,9 @@ class DutyForm(forms.Form):
         required=False,
         max_length=200,
         help_text="Such as “duty 6 %, local premium 0.5 %”. Anybody can read it in the API's config.",
+    )
+    reason = forms.CharField(
+        label="Reason", required=False, max_length=200, help_text="Why it is changed. Staff see it beside the change."
     )
     confirm = forms.BooleanField(label="I checked it", required=False)
 
@@ -105,7 +120,7 @@ class DutyForm(forms.Form):
     @property
     def others(self) -> list[forms.BoundField]:
         """The fields that all premiums share, but for the confirmation."""
-        return [self["begins"], self["note"]]
+        return [self["begins"], self["note"], self["reason"]]
 
     def clean_begins(self) -> dt.datetime:
         begins: dt.datetime | None = self.cleaned_data["begins"]
@@ -163,7 +178,7 @@ class DutyForm(forms.Form):
         list(ListedMetal.objects.select_for_update())  # nobody else's change comes between
         if not self.was_seen:
             return []
-        with one_change():
+        with one_change(reason=self.cleaned_data["reason"]):
             return [form.save() for form in self.forms]
 
     def _preview(self, listed: ListedMetal, multiplier: Decimal) -> Preview:
@@ -180,6 +195,19 @@ class DutyForm(forms.Form):
             live=_under(live.quote() if live else None, multiplier),
             fallback=FallbackPrice.objects.filter(metal=listed, currency=settings.BASE_CURRENCY).first(),
         )
+
+
+def recent(user: User) -> list[DutyChange]:
+    """The newest changes that brought premiums, as a member of staff may see and undo them."""
+    added = Premium.history.filter(history_type="+").values_list("change", flat=True)
+    changes = list(visible_to(user).filter(pk__in=added)[:_SHOWN])
+    now = timezone.now()
+    return [DutyChange(entry=entry, is_to_come=_is_to_come(entry, now)) for entry in entries(changes, user)]
+
+
+def _is_to_come(entry: Entry, now: dt.datetime) -> bool:
+    premiums = [part.current for part in entry.parts if part.model is Premium and part.current]
+    return bool(premiums) and all(premium.effective_from > now for premium in premiums)
 
 
 def _field(listed: ListedMetal) -> str:

@@ -215,3 +215,43 @@ def test_each_premium_is_audited_with_its_user(look: Send, save: Send, staff: An
     save(look(multiplier_gold="1.03", multiplier_silver="1.03"))
     assert {version.history_user for version in Premium.history.all()} == {staff}
     assert Premium.history.count() == 2
+
+
+# --- cancel and undo -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def undo(desk: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks) -> Callable[[str], Any]:
+    """Follow the newest link with this word on the page, and press the button of the next page."""
+
+    def undo(word: str) -> Any:
+        page = desk.get(DUTY).content.decode()
+        found = re.search(rf'href="(/admin/changes/\d+/undo/\?next={DUTY})">{word} …', page)
+        assert found, text(desk.get(DUTY))
+        fields = FormFields(desk.get(found[1]).content).values
+        with django_capture_on_commit_callbacks(execute=True):
+            return desk.post(found[1].partition("?")[0], fields)
+
+    return undo
+
+
+def test_a_scheduled_change_is_cancelled_in_one_step(look: Send, save: Send, undo: Any, desk: Client) -> None:
+    save(look(multiplier_gold="1.03", multiplier_silver="1.03", begins=in_minutes(90), reason="Budget"))
+    shown = text(desk.get(DUTY))
+    assert "asha" in shown
+    assert "“Budget”" in shown
+    assert undo("Cancel")["Location"] == DUTY
+    assert Premium.objects.count() == 0
+
+
+def test_a_change_of_now_is_undone_in_one_step_and_screens_show_the_old_prices(
+    look: Send, save: Send, undo: Any, broadcasts: Broadcasts
+) -> None:
+    save(look(multiplier_gold="1.03", multiplier_silver="1.03"))
+    broadcasts.publications.clear()
+    undo("Undo")
+    assert Premium.objects.count() == 0
+    (publication,) = broadcasts.publications
+    assert {each.quote.metal: each.quote.price for each in publication.quotes} == {
+        "gold": Decimal("13200"), "silver": Decimal("165")
+    }  # fmt: skip
