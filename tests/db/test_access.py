@@ -37,6 +37,7 @@ from accounts.models import SignIn, Token
 from infra.asgi import Application
 from infra.fixed_window import FixedWindowCounter
 from prices import schedule
+from prices.audit import StaffChange
 from prices.models import (
     Configuration,
     FallbackPrice,
@@ -533,6 +534,32 @@ def test_the_list_takes_actions_and_edits_only_of_the_roles_of_the_table(place: 
         fields = edited(clients["superuser"].get(place.at).content, **{str(place.row.pk): {"position": "7"}})
         for role, client in clients.items():
             assert send(client, "POST", place.at, fields, effects)[1] is place.allows(role, row["change"]), role
+
+
+# What the undo of each kind of change does.
+UNDOES = {"add": "delete", "change": "change", "delete": "add"}
+CHANGES = [
+    (model, done)
+    for model, row in MODELS.items()
+    for done in UNDOES
+    if hasattr(apps.get_model(model), "history") and row[done] != "nobody"
+]
+
+
+@pytest.mark.parametrize(("place", "done"), CHANGES, indirect=["place"])
+def test_a_change_is_undone_by_the_roles_that_may_do_what_its_undo_does(
+    place: Place, done: str, effects: Effects
+) -> None:
+    clients = each_role(place.model)
+    page = Endpoint(f"{place.at}{'add' if done == 'add' else f'<id>/{done}'}/")
+    clients["superuser"].post(place.to(page), place.filled_in(page, clients["superuser"]))
+    undo = f"/admin/changes/{StaffChange.objects.latest('pk').pk}/undo/"
+    who = MODELS[label(place.model)][UNDOES[done]]
+    for role, client in clients.items():
+        may_view = place.allows(role, "view")
+        assert (client.get(undo).status_code == 200) is may_view, role
+        had_effect = send(client, "POST", undo, {"confirm": "on"}, effects)[1]
+        assert had_effect is (may_view and place.allows(role, who)), (role, effects.seen)
 
 
 def test_no_page_of_the_admin_knows_another_method(place: Place, effects: Effects) -> None:
