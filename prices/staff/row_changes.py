@@ -273,7 +273,7 @@ def _shown(field: Field, row: Any) -> str:
     """A value of a row, for staff."""
     value = getattr(row, field.attname)
     if value is None or value == "":
-        return "—"
+        return "empty"
     if field.flatchoices:
         return str(dict(field.flatchoices)[value]).lower()
     if isinstance(value, bool):

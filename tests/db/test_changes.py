@@ -293,7 +293,7 @@ def test_the_configuration_goes_back_with_its_interval(
 ) -> None:
     save(CONFIGURATION, update_interval_ms="5000", max_jump_percent="20")
     broadcasts.reloads = 0
-    assert undo(newest()) == ["Undone: Configuration: largest jump, % 20 → —; update interval, ms 5000 → 60000."]
+    assert undo(newest()) == ["Undone: Configuration: largest jump, % 20 → empty; update interval, ms 5000 → 60000."]
     assert [schedule.interval(), Configuration.load().max_jump_percent] == [dt.timedelta(minutes=1), None]
     assert broadcasts.reloads == 1
 
@@ -579,7 +579,7 @@ def test_the_feed_says_who_changed_what_when_and_why_newest_first(
     StaffChange.objects.filter(pk=newest().pk).update(at=dt.datetime(2026, 9, 24, 8, 0, tzinfo=dt.UTC))
     page = text(desk.get(CHANGES))
     assert "Times are by the clock of Asia/Kolkata." in page
-    assert "Asha Rao 2026-09-24 13:30:00 Configuration : significant change, % — → 2" in page
+    assert "Asha Rao 2026-09-24 13:30:00 Configuration : significant change, % empty → 2" in page
     assert "“IBJA” Fallback price of gold in INR : price per gram 9,223.3162 → 9,300" in page
     assert page.index("significant change") < page.index("IBJA")
 

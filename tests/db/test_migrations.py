@@ -20,6 +20,7 @@ from knox.models import AuthToken
 from accounts.models import SignIn
 from prices.models import Candle, FallbackPrice, Head, LatestPrice, Price, SignificantChange
 from prices.publishing import ingest
+from prices.staff.undo import undo
 from tests.support.postgresql import in_place_of_sqlite
 from tests.support.product import ROOT
 from tests.support.quotes import NOW, quote
@@ -193,6 +194,35 @@ def test_an_installation_of_before_roles_and_sessions_gets_them(empty: None) -> 
         token.created,
     )
     assert Group.objects.filter(name="Price editor", permissions__codename="change_fallbackprice").exists()
+
+
+def test_what_was_saved_before_there_were_changes_is_a_change_each(of_old: Apps) -> None:
+    asha = User.objects.create(username="asha").pk
+    gold = of_old.get_model("prices", "ListedMetal").objects.create(name="gold", display_name="Gold")
+    values = {"metal": gold, "currency": "INR", "as_of": NOW}
+    row = of_old.get_model("prices", "FallbackPrice").objects.create(**values, price="9300")
+    audit = of_old.get_model("prices", "HistoricalFallbackPrice").objects
+    for number, (kind, by, reason) in enumerate((("+", None, None), ("~", asha, "IBJA"))):
+        at = NOW + number * LATER
+        audit.create(
+            **values,
+            id=row.pk,
+            price=9200 + 100 * number,
+            history_date=at,
+            history_type=kind,
+            history_user_id=by,
+            history_change_reason=reason,
+        )
+
+    call_command("migrate", verbosity=0)
+
+    first, second = FallbackPrice.history.order_by("history_id")
+    assert [(each.change.at, each.change.by_id, each.change.reason) for each in (first, second)] == [
+        (NOW, None, ""),
+        (NOW + LATER, asha, "IBJA"),
+    ]
+    undo(second.change, User.objects.create_superuser("boss"), confirmed=True)
+    assert FallbackPrice.objects.get().price == 9200
 
 
 @pytest.mark.django_db
