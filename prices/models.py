@@ -452,6 +452,7 @@ class FallbackPrice(models.Model):
     """
 
     FIRST_YEAR = 2000  # of `as_of`: an earlier time is a mistake
+    LONGEST = dt.timedelta(days=366)  # until it expires: a later time is a mistake
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="fallback_prices")
     currency = models.CharField(max_length=3, default=_base_currency)
@@ -468,6 +469,12 @@ class FallbackPrice(models.Model):
         "valid as of",
         default=timezone.now,
         help_text="When this price was true. Clients see it as the quote's time.",
+    )
+    expires_at = models.DateTimeField(
+        "until",
+        null=True,
+        blank=True,
+        help_text="From then on it is not shown: screens show the next best price. Empty: no end.",
     )
     note = models.CharField(max_length=200, blank=True, help_text="Where the price comes from.")
     example = models.BooleanField(
@@ -498,6 +505,16 @@ class FallbackPrice(models.Model):
             quoted_at=self.as_of,
             example=self.example,
         )
+
+    @classmethod
+    def expired(cls, now: dt.datetime) -> "models.QuerySet[FallbackPrice]":
+        """Fallback prices in the shown currency that have expired: they are not shown."""
+        return cls.objects.filter(currency=settings.BASE_CURRENCY, expires_at__lte=now)
+
+    @classmethod
+    def valid(cls, now: dt.datetime) -> "models.QuerySet[FallbackPrice]":
+        """Fallback prices in the shown currency that have not expired."""
+        return cls.objects.filter(currency=settings.BASE_CURRENCY).exclude(expires_at__lte=now)
 
     @property
     def is_on_screen(self) -> bool:

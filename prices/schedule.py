@@ -17,6 +17,7 @@ from prices.models import Configuration, RefreshSlot
 TASK_NAME = "refresh-prices"
 HISTORY_TASK_NAME = "keep-history"
 PREMIUMS_TASK_NAME = "apply-premiums"
+FALLBACKS_TASK_NAME = "expire-fallbacks"
 SHORTEST_INTERVAL = dt.timedelta(milliseconds=100)
 LONGEST_INTERVAL = dt.timedelta(days=1)
 # Not the time of the first start: if the clock was ahead then, beat would wait for it.
@@ -63,6 +64,12 @@ def apply_deployment() -> None:
         CrontabSchedule(),  # each minute
         task="prices.tasks.apply_premiums",
         description="Publishes prices under premiums that have begun, however rarely prices are fetched.",
+    )
+    _by_the_clock(
+        FALLBACKS_TASK_NAME,
+        CrontabSchedule(),
+        task="prices.tasks.expire_fallbacks",
+        description="Publishes the next best price in place of each fallback that has expired.",
     )
 
 

@@ -33,6 +33,15 @@ def apply_premiums() -> None:
         logger.error("premiums are not applied; the next try is in a minute: %s", str(error).partition("\n")[0])
 
 
+@shared_task
+def expire_fallbacks() -> None:
+    """Publish the next best price in place of each shown fallback that has expired."""
+    try:
+        ingest.expire_fallbacks(now=timezone.now())
+    except DatabaseError as error:
+        logger.error("fallbacks do not expire; the next try is in a minute: %s", str(error).partition("\n")[0])
+
+
 @shared_task(time_limit=3600)  # where rows are deleted one by one, the first run may take long
 def keep_history() -> None:
     """Make the coming months of history, and delete ticks that are older than they are kept."""

@@ -16,12 +16,12 @@ class FallbackPriceAdmin(AuditedAdmin):
 
     form = FallbackPriceForm
     formfield_overrides = ONE_MEANING
-    fields = ["metal", "currency", "price", "as_of", "note", "confirm", "reason", "version"]
-    list_display = ["metal", "price", "kind", "on_screen", "last_live", "as_of", "currency"]
+    fields = ["metal", "currency", "price", "as_of", "expires_at", "note", "confirm", "reason", "version"]
+    list_display = ["metal", "price", "kind", "on_screen", "last_live", "as_of", "expires_at", "currency"]
     sortable_by = ()
     readonly_after_adding = ["metal", "currency"]
     list_select_related = ["metal"]
-    history_list_display = ["price", "as_of", "note"]
+    history_list_display = ["price", "as_of", "expires_at", "note"]
     history_list_per_page = 50
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -110,6 +110,7 @@ FALLBACK: Final = _answer(
         "currency": "INR",
         "price": 13200,
         "asOf": "2026-09-24T08:00:00.000Z",
+        "expiresAt": "2026-09-24T18:30:00.000Z",
         "note": "the association's rate of this morning",
         "example": False,
         "onScreen": False,
@@ -117,7 +118,9 @@ FALLBACK: Final = _answer(
     },
 )
 FALLBACK_CHANGES: Final = OpenApiExample(
-    "A new price", {"price": 13250, "note": "the association's rate", "version": 7}, request_only=True
+    "A new price",
+    {"price": 13250, "expiresAt": "2026-09-24T18:30:00Z", "note": "the association's rate", "version": 7},
+    request_only=True,
 )
 PROVIDER: Final = _answer(
     "A source",

@@ -479,6 +479,9 @@ class FallbackPriceSerializer(serializers.Serializer):
     currency = serializers.CharField()
     price = Amount(help_text="Per gram of fine metal.")
     asOf = Time(source="as_of", help_text="When it was true.")
+    expiresAt = Time(
+        source="expires_at", allow_null=True, help_text="From then on it is not shown. Null: it has no end."
+    )
     note = serializers.CharField(help_text="Its origin.")
     example = serializers.BooleanField(
         help_text="True if it came with the installation, and no member of staff has entered or confirmed it."
@@ -490,19 +493,28 @@ class FallbackPriceSerializer(serializers.Serializer):
 
 
 class FallbackChangesSerializer(StrictSerializer):
-    """Changes to a fallback price. A field left out stays; a new price without `asOf` is as of now.
+    """Changes to a fallback price. A field left out stays; a new price without `asOf` is as of now, and one without
+    `expiresAt` has no end.
 
     A `price`, an `asOf` or `confirm` makes an example staff's own price, and removes the installation's note.
     """
 
     price = _decimal(FallbackPrice, "price", "Per gram of fine metal; four decimals at most.")
     asOf = Moment(required=False, first_year=FallbackPrice.FIRST_YEAR, help_text="When it was true; not in the future.")
+    expiresAt = Moment(
+        required=False,
+        allow_null=True,
+        help_text="From then on it is not shown; in the future, and within a year. Null: it has no end.",
+    )
     note = serializers.CharField(required=False, allow_blank=True, max_length=200)
     version = serializers.IntegerField(required=False, allow_null=True, help_text="Null: any.")
     confirm = serializers.BooleanField(
         required=False, help_text="True: staff checked a price that is far from the last one or outside its band."
     )
     reason = Reason()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return {"expiresAt": None, **attrs} if "price" in attrs else attrs
 
 
 class QuotaSerializer(serializers.Serializer):

@@ -6,7 +6,7 @@ the order in which they become visible, and "the price before" means the same to
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,12 +16,12 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Greatest
 
-from infra import clock
+from infra import clock, formats
 from prices import schedule, sql
 from prices.domain.changes import significant_change
 from prices.domain.consensus import Agreement
 from prices.domain.days import Day, SpotQuote, following
-from prices.domain.quotes import Change, DayFigures, Metal, PriceKind, Publication, Quote, shown_kinds
+from prices.domain.quotes import FALLBACK, Change, DayFigures, Metal, PriceKind, Publication, Quote, shown_kinds
 from prices.domain.succession import Arrival, Last, Order, effective_from, order, repeats
 from prices.history import candle_store, partitions
 from prices.models import (
@@ -137,7 +137,7 @@ def apply_premiums(*, now: dt.datetime) -> Publication | None:
 
 
 def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> Publication | None:
-    """Publish staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever.
+    """Publish staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever, until it expires.
 
     Time in which the closed market keeps sources from being called does not count.
 
@@ -149,6 +149,24 @@ def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> Pub
     """
     with _one_at_a_time(now) as writer:
         return writer.write(writer.fallbacks_due(unpriced_only))
+
+
+def expire_fallbacks(*, now: dt.datetime) -> Publication | None:
+    """Publish the next best price in place of each shown fallback that has expired.
+
+    That is the last price of the metal that was no fallback, as old as it is; it confirms no source. A metal that never
+    had one is no longer shown. Any process may call it at any time; where no shown fallback has expired it takes no
+    lock.
+    """
+    if not _Writer(Head(), now).expired():
+        return None
+    with _one_at_a_time(now) as writer:
+        return writer.write(writer.in_place_of_expired(), confirms=False)
+
+
+def metals_falling_back(*, now: dt.datetime) -> set[Metal]:
+    """The listed metals of which staff's price is shown, or would be as soon as there is one that has not expired."""
+    return set(_Writer(Head(), now).without_source())
 
 
 def reload() -> None:
@@ -251,14 +269,47 @@ class _Writer:
         return [self._candidate(quote.at_spot()) for quote in shown if is_under_another(quote, self.premiums)]
 
     def fallbacks_due(self, unpriced_only: bool) -> list[_Candidate]:
-        """Staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever."""
+        """Staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever, unless it expired."""
+        due = FallbackPrice.valid(self.now).filter(metal__in=self.without_source(unpriced_only))
+        return [self._candidate(fallback.quote()) for fallback in due]
+
+    def without_source(self, unpriced_only: bool = False) -> list[Metal]:
+        """The metals that no source has ever confirmed, or, without `unpriced_only`, not for `FALLBACK_AFTER`."""
         confirmed, every = confirmations.unconfirmed_since(self.now), schedule.interval()
         return [
-            self._candidate(fallback.quote())
-            for fallback in FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY, metal__in=self.listed)
-            if (at := confirmed.get(fallback.metal_id)) is None
-            or (not unpriced_only and self._is_due_after(at, Metal(fallback.metal_id), every))
+            metal
+            for metal in self.listed
+            if (at := confirmed.get(metal)) is None or (not unpriced_only and self._is_due_after(at, metal, every))
         ]
+
+    def expired(self) -> list[FallbackPrice]:
+        """The fallbacks that are shown though they have expired."""
+        fallbacks = [latest for metal in self.listed if (latest := self._shown(metal)) and latest.lane == FALLBACK]
+        return list(FallbackPrice.expired(self.now).filter(metal__in=[latest.metal_id for latest in fallbacks]))
+
+    def in_place_of_expired(self) -> list[_Candidate]:
+        """The last price that was no fallback, of each metal whose shown fallback has expired.
+
+        A fallback without such a price is no longer current; web processes read that after the commit.
+        """
+        found, unpriced = [], []
+        for fallback in self.expired():
+            assert fallback.expires_at is not None
+            best = self._newest(Metal(fallback.metal_id), self.kinds - {PriceKind.FALLBACK})
+            if best:
+                found.append(self._candidate(best.quote().at_spot()))
+            else:
+                unpriced.append(self.latest[fallback.metal_id, FALLBACK].pk)
+            logger.warning(
+                "the fallback of %s expired at %s; screens show %s",
+                fallback.metal_id,
+                formats.time(fallback.expires_at),
+                f"the last price of {best.source}, of {formats.time(best.quoted_at)}" if best else "no price of it",
+            )
+        if unpriced:
+            LatestPrice.objects.filter(pk__in=unpriced).delete()
+            transaction.on_commit(reload)
+        return found
 
     def _candidate(self, quote: Quote) -> _Candidate:
         row = self.latest.get((quote.metal, quote.kind))
@@ -295,7 +346,11 @@ class _Writer:
 
     def _shown(self, metal: Metal) -> LatestPrice | None:
         """The price that screens show: the one published last, of all price kinds that are shown here."""
-        prices = [latest for (name, kind), latest in self.latest.items() if name == metal and kind in self.kinds]
+        return self._newest(metal, self.kinds)
+
+    def _newest(self, metal: Metal, kinds: Collection[str]) -> LatestPrice | None:
+        """The price that was published last, of these price kinds."""
+        prices = [latest for (name, kind), latest in self.latest.items() if name == metal and kind in kinds]
         return max(prices, key=lambda latest: latest.seq or 0, default=None)
 
     def _is_due_after(self, confirmed_at: dt.datetime, metal: Metal, every: dt.timedelta) -> bool:
@@ -331,7 +386,9 @@ class _Writer:
             price = quote.price
             figures = DayFigures(open=price, high=price, low=price, previous_close=None)
             return _Prepared(candidate, outgoing, multiplier, self.now, figures, None)
-        at = self._effective_from(quote, last) if confirms else self.now
+        # Without a new premium the same quote is the price again from the moment on from which it was before.
+        is_renewed = not confirms and last is not None and is_under_another(last.quote, self.premiums)
+        at = self.now if is_renewed else self._effective_from(quote, last)
         if confirms or day is None:
             # A correction counts at the moment of the quote that it corrects, though a premium may have gone out since.
             moment = day.at if day and last and repeats(quote, last, self._arrival) else at

@@ -111,7 +111,7 @@ class FallbackPriceForm(InACurrencyForm):
 
     class Meta:
         model = FallbackPrice
-        fields = ["metal", "currency", "price", "as_of", "note"]
+        fields = ["metal", "currency", "price", "as_of", "expires_at", "note"]
         help_texts = {
             "price": "Per gram of fine (24 carat, 999) metal. Not per 10 g, tola, kilogram or ounce. "
             "It goes out as you write it: no premium is put on it."
@@ -148,6 +148,7 @@ class FallbackPriceForm(InACurrencyForm):
                 "price",
                 f"{violation}. Prices are per gram of fine metal. If it is right, {self.to_confirm}.",
             )
+        self._check_expiry(data.get("expires_at"), timezone.now())
         return data
 
     def save(self, commit: bool = True) -> Any:
@@ -166,6 +167,15 @@ class FallbackPriceForm(InACurrencyForm):
 
     def show(self) -> None:
         ingest.fall_back_where_due(now=timezone.now())
+
+    def _check_expiry(self, expires_at: dt.datetime | None, now: dt.datetime) -> None:
+        """Add an error for an expiry that cannot be meant. One that has passed is no reason not to save a note."""
+        if expires_at is None:
+            return
+        if expires_at <= now and (self.is_entered or "expires_at" in self.changed_data):
+            self.add_error("expires_at", "This is in the past. Give a later time, or none for a price without an end.")
+        if expires_at > now + FallbackPrice.LONGEST:
+            self.add_error("expires_at", "This is more than a year away. Give none for a price without an end.")
 
     def _violation(self, data: dict[str, Any]) -> str | None:
         """The detail of the sanity rule that the price would break if a source gave it now."""
