@@ -221,6 +221,10 @@ class Swarna(Server):
         """Like `publishing`, by refreshes from a source. bench/source.py describes the output after the stamps."""
         return self._publisher("-m", "bench.source", str(count), str(interval_ms))
 
+    def saving(self, interval_ms: int, count: int) -> Publishing:
+        """Like `publishing`, by staff who save fallback prices; a publication's time is that of pressing Save."""
+        return self._publisher("-m", "bench.saves", str(self.port), str(count), str(interval_ms))
+
 
 class SwarnaOnAllCores(Swarna):
     """The same by several web processes on all cores, each with as many clients as it may open files."""
