@@ -1,12 +1,19 @@
-"""Fallback prices, shown when no source answers."""
+"""Fallback prices, shown when no source answers: the page of all of them, and a page of each."""
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils import timezone
 
 from prices.admin.pages import ONE_MEANING, AuditedAdmin
 from prices.models import FallbackPrice, LatestPrice
+from prices.staff.fallbacks import Sheet
 from prices.staff.forms import FallbackPriceForm
 
 
@@ -16,6 +23,7 @@ class FallbackPriceAdmin(AuditedAdmin):
 
     form = FallbackPriceForm
     formfield_overrides = ONE_MEANING
+    change_list_template = "admin/prices/fallbackprice/list.html"
     fields = ["metal", "currency", "price", "as_of", "expires_at", "note", "confirm", "reason", "version"]
     list_display = ["metal", "price", "kind", "on_screen", "last_live", "as_of", "expires_at", "currency"]
     sortable_by = ()
@@ -26,6 +34,51 @@ class FallbackPriceAdmin(AuditedAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # without it a screen would have nothing to fall back on
+
+    def get_urls(self) -> list[Any]:
+        page = self.admin_site.admin_view(self.all_view)
+        return [path("all/", page, name="prices_fallbackprice_all"), *super().get_urls()]
+
+    def all_view(self, request: HttpRequest) -> HttpResponse:
+        """The page of all metals' fallbacks. A POST with `_preview` shows what would be saved; any other saves it."""
+        now = timezone.now()
+        if not (
+            self.has_view_permission(request) and (request.method != "POST" or self.has_change_permission(request))
+        ):
+            raise PermissionDenied
+        if request.method != "POST":
+            return self._page(request, Sheet(request.user, now))
+        if "_preview" in request.POST:
+            sheet = Sheet(request.user, now, request.POST)
+            sheet.is_valid()
+            return self._page(request, sheet)
+        with transaction.atomic():
+            sheet = Sheet(request.user, now, request.POST, lock=True)
+            if not sheet.is_valid():
+                return self._page(request, sheet, is_refused=True)
+            for row in sheet.save():
+                if row.change:
+                    self.log_change(
+                        request, row.change.instance, self.construct_change_message(request, row.change, [])
+                    )
+                assert row.preview is not None
+                saved = "was saved before" if row.is_saved else "is saved"
+                messages.success(request, f"{row.fallback.metal} {saved}: {row.preview.units}.")
+        return HttpResponseRedirect(request.path)
+
+    def _page(self, request: HttpRequest, sheet: Sheet, *, is_refused: bool = False) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Fallback prices",
+            "sheet": sheet,
+            "is_refused": is_refused,
+            "currency": settings.BASE_CURRENCY,
+            "time_zone": settings.TIME_ZONE,
+            "may_add": self.has_add_permission(request),
+            "may_change": self.has_change_permission(request),
+        }
+        return TemplateResponse(request, "admin/prices/fallbackprice/all.html", context)
 
     @admin.display(description="origin")
     def kind(self, fallback: FallbackPrice) -> str:

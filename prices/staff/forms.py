@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Self
 
@@ -38,6 +39,8 @@ class AuditedForm(forms.ModelForm):
     has_separate_fields = False
     # The row as it was, where an undo brings it back.
     restored: Any = None
+    # What to do about a row that others have saved meanwhile.
+    to_reopen = "Open it again and make your change to that."
 
     reason = forms.CharField(
         required=False, max_length=200, help_text="Why, for those who read the changes later. Clients do not see it."
@@ -46,7 +49,7 @@ class AuditedForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.initial["version"] = self._version()
+        self.initial["version"] = self.current_version()
         for field in self.fields.values():
             if isinstance(field, forms.SplitDateTimeField):
                 field.help_text += f" By the clock of {settings.TIME_ZONE}."
@@ -63,11 +66,10 @@ class AuditedForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         opened = data.get("version")
-        if self.instance.pk and opened is not None and opened != self._version():
+        if self.instance.pk and opened is not None and opened != self.current_version():
             current = type(self.instance)._default_manager.get(pk=self.instance.pk)
             raise ValidationError(
-                f"Somebody has saved this since you opened it; it is now: {current}. "
-                "Open it again and make your change to that."
+                f"Somebody has saved this since you opened it; it is now: {current}. {self.to_reopen}"
             )
         return data
 
@@ -83,7 +85,7 @@ class AuditedForm(forms.ModelForm):
     def show(self) -> None:
         """Bring screens up to date with the saved row."""
 
-    def _version(self) -> int | None:
+    def current_version(self) -> int | None:
         """The id of the row's newest audit entry."""
         newest = self.instance.history.order_by("-history_id").first() if self.instance.pk else None
         return newest.history_id if newest else None
@@ -142,7 +144,7 @@ class FallbackPriceForm(InACurrencyForm):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
-        violation = None if data.get("confirm") else self._violation(data)
+        violation = None if data.get("confirm") else self.violation_of(data.get("price"), data)
         if violation:
             self.add_error(
                 "price",
@@ -177,8 +179,8 @@ class FallbackPriceForm(InACurrencyForm):
         if expires_at > now + FallbackPrice.LONGEST:
             self.add_error("expires_at", "This is more than a year away. Give none for a price without an end.")
 
-    def _violation(self, data: dict[str, Any]) -> str | None:
-        """The detail of the sanity rule that the price would break if a source gave it now."""
+    def violation_of(self, price: Decimal | None, data: Mapping[str, Any]) -> str | None:
+        """The detail of the sanity rule that a price would break if a source gave it now, of the metal in `data`."""
         metal = data.get("metal") or getattr(self.instance, "metal", None)
         currency = data.get("currency") or self.instance.currency
         if metal is None:
@@ -186,7 +188,7 @@ class FallbackPriceForm(InACurrencyForm):
         try:
             quote = Quote(
                 metal=Metal(metal.name),
-                price=data.get("price") or Decimal(0),
+                price=price or Decimal(0),
                 currency=currency,
                 source=FALLBACK,
                 quoted_at=timezone.now(),

@@ -45,6 +45,7 @@ def pages_of_the_admin() -> Iterator[str]:
     """The addresses of all pages that a superuser can open, with a row of each model."""
     yield from ("/admin/", "/admin/prices/", "/admin/password_change/", "/admin/nowhere/", "/admin/changes/")
     yield f"/admin/changes/{StaffChange.objects.latest('pk').pk}/undo/"
+    yield "/admin/prices/fallbackprice/all/"
     for model in admin.site._registry:
         at = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
         row: Any = model._default_manager.first()

@@ -305,6 +305,7 @@ FORMS: dict[str, dict[str, dict[str, Any]]] = {
     "prices.fallbackprice": {
         "add": {"metal": "gold", "currency": "USD", "price": "137", "confirm": "on"},
         "change": {"price": "9300", "confirm": "on"},
+        "all": {"gold-price": "1,34,000", "gold-unit": "10gram", "reason": "the association's rate"},
     },
     "prices.listedmetal": {"change": {"display_name": "Gold 24K"}},
     "prices.premium": {
@@ -457,6 +458,8 @@ class Place:
         if page == "<id>/switch/":
             return {"to": "off"}
         forms = FORMS.get(label(self.model), {})
+        if page == "all/":
+            return FormFields(superuser.get(self.to(endpoint)).content).values | forms["all"] | {"_save": "Save"}
         if page == "add/":
             shown = FormFields(superuser.get(self.to(endpoint)).content).values if "add" in forms else {}
             given = {name: value() if callable(value) else value for name, value in forms.get("add", {}).items()}

@@ -161,6 +161,7 @@ def title(page: Any) -> str:
         ("/admin/prices/configuration/", "Configuration | Change configuration | Swarna"),
         ("/admin/prices/fallbackprice/", "Select fallback price to change | Swarna"),
         ("/admin/prices/fallbackprice/add/", "Add fallback price | Swarna"),
+        ("/admin/prices/fallbackprice/all/", "Fallback prices | Swarna"),
         ("/admin/prices/listedmetal/", "Select metal to change | Swarna"),
         ("/admin/prices/heldprice/", "Select quarantined price to view | Swarna"),
         ("/admin/prices/premium/", "Select premium to change | Swarna"),

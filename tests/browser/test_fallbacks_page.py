@@ -1,0 +1,230 @@
+"""The page of all fallback prices in a real browser: in few clicks, on a phone, on a bad line, and read back."""
+
+import re
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Locator, Page, Route, expect
+
+from prices.models import FallbackPrice
+from tests.support.server import Server
+
+PAGE = "/admin/prices/fallbackprice/all/"
+ON_SCREENS = re.compile(r"^On screens since \d\d:\d\d:\d\d$")
+
+
+def sign_in(server: Server, page: Page) -> None:
+    def log_in() -> str:
+        client = Client()
+        boss = User.objects.filter(username="boss").first() or User.objects.create_superuser("boss")
+        client.force_login(boss)
+        return client.cookies[settings.SESSION_COOKIE_NAME].value
+
+    page.context.add_cookies(
+        [{"name": settings.SESSION_COOKIE_NAME, "value": server.do(log_in), "url": server.http_url}]
+    )
+
+
+@pytest.fixture
+def desk(server: Server, page: Page) -> Page:
+    """A phone on which staff have logged in, and opened the page."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_in(server, page)
+    page.goto(f"{server.http_url}{PAGE}")
+    return page
+
+
+def row(desk: Page, metal: str = "gold") -> Locator:
+    return desk.locator(f'[data-metal="{metal}"]')
+
+
+def price_of(desk: Page, metal: str = "gold") -> Locator:
+    return row(desk, metal).get_by_label("New price")
+
+
+def state_of(desk: Page, metal: str = "gold") -> Locator:
+    return row(desk, metal).locator('[data-part="state"]')
+
+
+def write(desk: Page, price: str, metal: str = "gold") -> None:
+    price_of(desk, metal).fill(price)
+    desk.get_by_label("Reason").fill("the association's rate")
+
+
+def save(desk: Page) -> None:
+    desk.get_by_role("button", name="Save").click()
+
+
+def versions(server: Server, metal: str = "gold") -> list[str]:
+    """The prices of a metal's versions, the newest first, in whole rupees."""
+    rows: list[Any] = server.do(lambda: list(FallbackPrice.history.filter(metal=metal).values_list("price", flat=True)))
+    return [f"{price:.0f}" for price in rows]
+
+
+class Hand:
+    """The clicks of a member of staff, counted; and the pages that a browser loads for them."""
+
+    def __init__(self, page: Page) -> None:
+        self.clicks = self.loads = 0
+        page.on("load", lambda _: self._count_load())
+
+    def _count_load(self) -> None:
+        self.loads += 1
+
+    def click(self, target: Locator) -> None:
+        self.clicks += 1
+        target.click()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_gold_is_corrected_from_the_desk_in_four_clicks_and_one_page(server: Server, page: Page, width: int) -> None:
+    price = {1280: "9301", 390: "9302"}[width]
+    page.set_viewport_size({"width": width, "height": 844})
+    sign_in(server, page)
+    page.goto(f"{server.http_url}/admin/")
+    hand = Hand(page)
+    hand.click(page.get_by_role("link", name="Correct fallback prices"))
+    hand.click(price_of(page))
+    page.keyboard.type(price)
+    hand.click(page.get_by_label("Reason"))
+    page.keyboard.type("the association's rate")
+    effect = row(page).locator(".fallback-effect")
+    expect(effect).to_contain_text("at once, until the end of today.")
+    expect(effect).to_contain_text(re.compile(r"on \d+ screens?"))
+    hand.click(page.get_by_role("button", name="Save"))
+    expect(state_of(page)).to_have_text(ON_SCREENS, timeout=2000)
+    expect(page.get_by_text(f"Gold is saved: 9,{price[1:]} per gram")).to_be_visible()
+    assert (hand.clicks, hand.loads) == (4, 1)
+
+
+def test_what_screens_show_is_read_back_from_the_stream(server: Server, desk: Page) -> None:
+    palladium = row(desk, "palladium")
+    expect(state_of(desk, "palladium")).to_have_text(ON_SCREENS)
+    write(desk, "3310", "palladium")
+    save(desk)
+    expect(palladium).to_have_attribute("data-price", "3310.0000")
+    expect(state_of(desk, "palladium")).to_have_text(ON_SCREENS)
+    server.publish(palladium="3320")
+    expect(state_of(desk, "palladium")).to_have_text("In reserve")
+    expect(palladium.locator('[data-part="shown"]')).to_contain_text("3,320.00 from gold-api.com")
+
+    write(desk, "3315", "palladium")
+    expect(palladium.locator(".fallback-effect")).to_contain_text("In reserve: screens keep 3,320.")
+    save(desk)
+    expect(palladium).to_have_attribute("data-price", "3315.0000")
+    expect(state_of(desk, "palladium")).to_have_text("In reserve")
+
+
+def test_hindi_digits_per_kilogram_are_echoed_in_all_units(server: Server, desk: Page) -> None:
+    row(desk, "silver").get_by_label("Unit").select_option("per kg")
+    price_of(desk, "silver").press_sequentially("१,०६,०००")  # noqa: RUF001
+    expect(row(desk, "silver").locator(".fallback-units")).to_have_text(
+        "106 per gram = 1,060 per 10 g = 1,06,000 per kg"
+    )
+    desk.reload()
+    expect(row(desk, "silver").get_by_label("Unit")).to_have_value("kg")  # as it was the last time
+
+
+def test_the_last_live_price_is_copied_in_the_chosen_unit(server: Server, desk: Page) -> None:
+    expect(row(desk, "platinum").get_by_role("button", name="Copy")).to_be_hidden()
+    server.publish(platinum="3900.25")
+    row(desk, "platinum").get_by_label("Unit").select_option("per 10 g")
+    row(desk, "platinum").get_by_role("button", name="Copy").click()
+    expect(price_of(desk, "platinum")).to_have_value("39002.5")
+    expect(row(desk, "platinum").locator(".fallback-units")).to_contain_text("3,900.25 per gram = 39,002.50 per 10 g")
+
+
+def test_a_price_per_kilogram_in_the_field_per_gram_is_noticed_before_it_is_saved(server: Server, desk: Page) -> None:
+    before = versions(server, "palladium")
+    price_of(desk, "palladium").press_sequentially("33,00,000")
+    expect(row(desk, "palladium")).to_contain_text("choose “per kg” if it is one")
+    desk.get_by_label("Reason").fill("a slip")
+    save(desk)
+    expect(desk.get_by_text("Nothing is saved: see below what to mend.")).to_be_visible()
+    assert versions(server, "palladium") == before
+
+    row(desk, "palladium").get_by_label("I checked it").check()
+    expect(row(desk, "palladium").locator(".fallback-effect")).to_be_visible()
+    price_of(desk, "palladium").fill("33,00,001")  # another price, which has yet to be checked
+    expect(row(desk, "palladium").get_by_label("I checked it")).not_to_be_checked()
+
+
+def test_a_phone_that_is_offline_in_save_keeps_what_was_written(
+    server: Server, desk: Page, expected_errors: list[str]
+) -> None:
+    expected_errors.append("ERR_INTERNET_DISCONNECTED")
+    before = versions(server)
+    write(desk, "9330")
+    desk.context.set_offline(True)
+    save(desk)
+    expect(desk.get_by_role("status")).to_contain_text("No answer came")
+    desk.context.set_offline(False)
+    expect(price_of(desk)).to_have_value("9330")
+    save(desk)
+    expect(desk.get_by_text("Gold is saved: 9,330")).to_be_visible()
+    assert versions(server) == ["9330", *before]
+
+
+def test_a_save_whose_answer_was_lost_is_saved_once(server: Server, desk: Page, expected_errors: list[str]) -> None:
+    expected_errors.append("ERR_FAILED")
+    before = versions(server)
+
+    def lose(route: Route) -> None:
+        if route.request.method == "POST" and "_save" in (route.request.post_data or ""):
+            route.fetch(max_redirects=0)
+            route.abort()
+        else:
+            route.continue_()
+
+    write(desk, "9340")
+    desk.route(f"**{PAGE}", lose)
+    save(desk)
+    expect(desk.get_by_role("status")).to_contain_text("No answer came")
+    assert versions(server) == ["9340", *before]
+    desk.unroute(f"**{PAGE}")
+    save(desk)
+    expect(desk.get_by_text("Gold was saved before: 9,340")).to_be_visible()
+    assert versions(server) == ["9340", *before]
+
+
+def test_save_pressed_twice_saves_once(server: Server, desk: Page) -> None:
+    before = versions(server)
+    write(desk, "9350")
+    desk.get_by_role("button", name="Save").dblclick()
+    expect(desk.get_by_text("Gold is saved: 9,350")).to_be_visible()
+    assert versions(server) == ["9350", *before]
+
+
+def test_who_was_signed_out_meanwhile_signs_in_and_saves_what_was_written(
+    server: Server, desk: Page, expected_errors: list[str]
+) -> None:
+    expected_errors.append("403")
+    write(desk, "9360")
+    desk.context.clear_cookies()
+    save(desk)
+    expect(desk.get_by_role("link", name="Sign in in another tab")).to_be_visible()
+    sign_in(server, desk)
+    desk.context.new_page().goto(f"{server.http_url}{PAGE}")  # brings another CSRF token, too
+    save(desk)
+    expect(desk.get_by_text("Gold is saved: 9,360")).to_be_visible()
+
+
+def test_without_javascript_there_is_a_preview_and_a_save(server: Server, page: Page) -> None:
+    with page.context.browser.new_context(java_script_enabled=False) as context:  # type: ignore[union-attr]
+        plain = context.new_page()
+        sign_in(server, plain)
+        plain.goto(f"{server.http_url}{PAGE}")
+        write(plain, "93,700")
+        row(plain).get_by_label("Unit").select_option("per 10 g")
+        plain.get_by_role("button", name="Preview").click()
+        expect(row(plain).locator(".fallback-units")).to_contain_text("9,370 per gram")
+        save(plain)
+        expect(plain.get_by_text("Gold is saved: 9,370 per gram")).to_be_visible()
+
+
+def test_the_page_is_no_wider_than_a_phone(server: Server, desk: Page) -> None:
+    right_edges = "[...document.querySelectorAll('#fallbacks *')].map((each) => each.getBoundingClientRect().right)"
+    assert desk.evaluate(f"Math.max(...{right_edges})") <= 390
