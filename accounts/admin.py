@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from knox.models import AuthToken
 
-from accounts import sign_ins, tokens
+from accounts import sessions, sign_ins, tokens
 from accounts.models import SignIn, Token
 from infra.readable import moment
 
@@ -109,9 +109,11 @@ class SignInAdmin(admin.ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SignIn]:
         """The open sessions that the user may see; `is_here` is true of the one that the request belongs to."""
-        sign_ins = SignIn.open(timezone.now()).annotate(is_here=Q(session=request.session.session_key))
-        ordered = sign_ins.order_by(*self.ordering)
-        return ordered if self._may_view_all(request) else ordered.filter(user=request.user.pk)
+        found = SignIn.open(timezone.now())
+        if not self._may_view_all(request):
+            found = found.filter(user=request.user.pk)
+        here = request.session.session_key
+        return sessions.without_former(found).annotate(is_here=Q(session=here)).order_by(*self.ordering)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         title = "Open sessions" if self._may_view_all(request) else "Your open sessions"

@@ -13,8 +13,11 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+
+from accounts.models import SignIn
 
 # The session's key for its last renewal, in seconds since 1970.
 _RENEWED: Final = "renewed_at"
@@ -46,6 +49,12 @@ def holders(keys: Collection[str]) -> dict[str, int]:
         for key, login in logins.items()
         if login.get(SESSION_KEY) in users and _holds(login, users[login[SESSION_KEY]])
     }
+
+
+def without_former(sign_ins: QuerySet[SignIn]) -> QuerySet[SignIn]:
+    """Leave out the logins that `holders` would, such as those from before a change of password. Three queries."""
+    keys = list(sign_ins.filter(session__isnull=False).values_list("session", flat=True))
+    return sign_ins.filter(Q(session=None) | Q(session__in=list(holders(keys))))
 
 
 def _holds(login: dict[str, Any], user: User) -> bool:

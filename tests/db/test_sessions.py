@@ -99,6 +99,14 @@ def test_sessions_that_have_ended_are_not_listed(asha: User) -> None:
     assert [row[1] for row in listed(boss)] == ["boss"]
 
 
+def test_a_login_from_before_a_change_of_password_has_ended_and_is_not_listed(asha: User) -> None:
+    log_in(asha, LAPTOP)
+    here = log_in(asha)
+    fields = {"old_password": PASSWORD, "new_password1": f"{PASSWORD} 2", "new_password2": f"{PASSWORD} 2"}
+    assert here.post("/admin/password_change/", fields).status_code == 302
+    assert [row[0] for row in listed(here)] == ["Chrome on Android, this one"]
+
+
 def test_a_token_without_end_is_listed(asha: User) -> None:
     token, _ = tokens.issue(asha)
     Token.objects.update(expiry=None)
