@@ -34,8 +34,11 @@ from prices.sources import registry
 from prices.sources.failover import Outcome
 from prices.staff.changes import one_change
 from prices.staff.forms import FallbackPriceForm
+from prices.staff.undo import UndoError
+from prices.staff.undo import undo as take_back_change
 from tests.support.desk import Broadcasts, edited, saved, user
 from tests.support.quotes import quote
+from tests.support.threads import at_once
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("broadcasts")]
 
@@ -623,3 +626,27 @@ def test_the_feed_has_pages(desk: Client) -> None:
 
 def test_every_page_of_the_admin_leads_to_the_feed(desk: Client) -> None:
     assert f'<a href="{CHANGES}">Changes</a>' in desk.get("/admin/").content.decode()
+
+
+# --- two at the same moment ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_undo_the_same_at_the_same_moment_one_is_told_who_was_first(either_database: None) -> None:
+    members = [User.objects.create_superuser(name) for name in ("asha", "ravi")]
+    with one_change(by=members[0]) as change:
+        form = FallbackPriceForm.with_changes(fallback(), {"price": "9300", "confirm": True})
+        assert form.is_valid()
+        form.save()
+
+    def take_back(number: int) -> str:
+        try:
+            take_back_change(change, members[number])
+        except UndoError as error:
+            return str(error)
+        return ""
+
+    said = at_once(take_back, 2)
+    assert said.count("") == 1
+    assert " has undone this already, at " in "".join(said)
+    assert (fallback().price, fallback().history.count()) == (GOLDS, 3)
