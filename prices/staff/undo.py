@@ -4,6 +4,7 @@ A change is undone only while nobody has changed the same since.
 """
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth.models import User
@@ -24,15 +25,11 @@ class UndoError(Exception):
 
 
 class RulesError(UndoError):
-    """The values before a change break a rule of their form now: `details` for staff, a line for each row.
+    """The values before a change break a rule that staff may confirm them against: `details`, a line for each row."""
 
-    `can_confirm`: staff may confirm that the values are right.
-    """
-
-    def __init__(self, details: Sequence[str], *, can_confirm: bool) -> None:
+    def __init__(self, details: Sequence[str]) -> None:
         super().__init__(" ".join(details))
         self.details = details
-        self.can_confirm = can_confirm
 
 
 def undo(change: StaffChange, by: User, *, reason: str = "", confirmed: bool = False) -> StaffChange:
@@ -86,7 +83,7 @@ def _form(part: RowChange, *, confirmed: bool) -> AuditedForm | None:
     then = part.last if part.is_deleted else part.before
     fields = part.fields if part.audited.has_separate_fields else part.all_fields
     values = {field.name: getattr(then, field.attname) for field in fields}
-    row = part.model(pk=part.key) if part.is_deleted else part.current
+    row = part.model(pk=part.key) if part.is_deleted else copy(part.current)  # a form writes into its row
     form = form_class.with_changes(row, values | {"confirm": confirmed})
     form.restored = then
     form.to_confirm = "tick “I checked it” and undo again"
@@ -94,11 +91,18 @@ def _form(part: RowChange, *, confirmed: bool) -> AuditedForm | None:
 
 
 def _expect_valid(parts: Sequence[RowChange], forms: Sequence[AuditedForm | None], *, confirmed: bool) -> None:
-    """Raise RulesError if a form is not valid."""
-    broken = [(part, form) for part, form in zip(parts, forms, strict=True) if form and not form.is_valid()]
+    """Raise RulesError if a form is not valid and would be if staff confirmed it, UndoError if it would not be."""
+    broken = _broken(parts, forms)
+    if broken and not confirmed and not _broken(parts, [_form(part, confirmed=True) for part in parts]):
+        raise RulesError(broken)
     if broken:
-        details = [f"{part.row}: {' '.join(_errors(form))}" for part, form in broken]
-        raise RulesError(details, can_confirm=not confirmed and any("confirm" in form.fields for _, form in broken))
+        raise UndoError(f"Nothing was undone. {' '.join(broken)} Enter other values instead.")
+
+
+def _broken(parts: Sequence[RowChange], forms: Sequence[AuditedForm | None]) -> list[str]:
+    """What breaks rules, a line for each row."""
+    rows = [(part.row, form) for part, form in zip(parts, forms, strict=True) if form and not form.is_valid()]
+    return [f"{row}: {' '.join(_errors(form))}" for row, form in rows]
 
 
 def _errors(form: AuditedForm) -> Iterator[str]:

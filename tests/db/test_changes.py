@@ -501,6 +501,17 @@ def test_an_undo_that_would_be_a_slip_needs_a_confirmation(save: Callable[..., A
     assert fallback().price == GOLDS
 
 
+def test_an_undo_that_no_confirmation_allows_says_what_to_do_instead(save: Callable[..., Any], undo: Undo) -> None:
+    FallbackPrice.objects.filter(metal="gold").update(expires_at=timezone.now() - dt.timedelta(seconds=1))
+    save(address_of(fallback()), price="9300", expires_at_0="", expires_at_1="")
+    assert undo(newest(), confirm="on") == undo(newest())
+    assert undo(newest()) == [
+        "Nothing was undone. Fallback price of gold in INR: This is in the past. Give a later time, or none for a "
+        "price without an end. Enter other values instead."
+    ]
+    assert (fallback().price, fallback().expires_at) == (Decimal(9300), None)
+
+
 def test_the_page_that_wants_a_confirmation_keeps_the_reason(save: Callable[..., Any], desk: Client) -> None:
     save(address_of(fallback()), price="9350")
     go_live(gold="9750")
