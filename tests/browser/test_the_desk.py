@@ -108,6 +108,20 @@ def test_a_source_is_switched_off_by_one_press_on_its_row(shop: Server, desk: Pa
     assert not shop.do(lambda: ProviderState.objects.get().enabled)
 
 
+@SIZES
+def test_an_edit_is_undone_in_two_presses(shop: Server, desk: Page, size: Any) -> None:
+    desk.set_viewport_size(size)
+    look(desk)
+    desk.get_by_role("button", name="Switch off gold_api_com").click()
+    expect(desk.get_by_text("gold_api_com is switched off.")).to_be_visible()
+    steps = Steps(desk)
+    steps.click(desk.get_by_role("link", name="Undo").first)
+    expect(desk.get_by_text("Source gold_api_com: enabled no → yes")).to_be_visible()
+    steps.click(desk.get_by_role("button", name="Undo"))
+    expect(desk.get_by_role("button", name="Switch off gold_api_com")).to_be_visible()
+    assert (steps.clicks, steps.loads) == (2, 2)
+
+
 def test_a_press_right_after_the_rows_have_moved_is_not_taken(shop: Server, desk: Page) -> None:
     desk.evaluate(
         """() => {
