@@ -40,8 +40,9 @@ _UNREMARKABLE: Final = (Health.WELL, Health.NEVER_FETCHED)
 class ShownMetal:
     """A listed metal's price as screens show it, beside staff's fallback.
 
-    `fallback` is None for users who may not view fallbacks, and where there is none; `live` is the last live price, of
-    any age. `premium` is the current multiplier; 1 for users who may not view premiums.
+    `fallback` is None for users who may not view fallbacks, and where there is none; it `is_expired` if it is no longer
+    shown. `live` is the last live price, of any age. `premium` is the current multiplier; 1 for users who may not view
+    premiums.
     """
 
     listed: ListedMetal
@@ -49,6 +50,7 @@ class ShownMetal:
     mark: str
     age: str
     fallback: FallbackPrice | None
+    is_expired: bool
     live: Quote | None
     premium: Decimal
 
@@ -156,13 +158,16 @@ def _metals(user: User | AnonymousUser, current: Snapshot, now: dt.datetime) -> 
     metals = []
     for listed in ListedMetal.objects.filter(enabled=True):
         published = current.quotes.get(Metal(listed.name))
+        fallback = fallbacks.get(listed.name)
+        expires_at = fallback.expires_at if fallback else None
         metals.append(
             ShownMetal(
                 listed=listed,
                 quote=published.quote if published else None,
                 mark=_mark(published, current, now),
                 age=_age(published.quote, now) if published else "",
-                fallback=fallbacks.get(listed.name),
+                fallback=fallback,
+                is_expired=expires_at is not None and expires_at <= now,
                 live=live.get(listed.name),
                 premium=premiums.get(listed.name, Decimal(1)),
             )

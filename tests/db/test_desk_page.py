@@ -127,6 +127,15 @@ def test_a_fallback_on_screens_is_called_one_beside_the_last_live_price(desk: Cl
     assert "Silver Example" in shown
 
 
+def test_a_fallback_says_until_when_it_is_shown(desk: Client) -> None:
+    gold, silver = (FallbackPrice.objects.filter(metal=metal) for metal in ("gold", "silver"))
+    gold.update(expires_at=timezone.now() + dt.timedelta(days=2))
+    silver.update(expires_at=timezone.now() - MINUTE)
+    shown = text(desk.get(DESK))
+    assert f"an example (until {timezone.localtime() + dt.timedelta(days=2):%Y-%m-%d}" in shown
+    assert "(expired at" in shown
+
+
 def test_the_price_of_the_markets_close_is_called_that(desk: Client, settings: Settings) -> None:
     publish("13200", ago=MINUTE)
     settings.MARKET_CALENDAR = AlwaysClosed()
