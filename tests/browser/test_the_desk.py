@@ -75,6 +75,16 @@ def test_a_price_comes_by_the_stream_without_a_reload(shop: Server, desk: Page) 
     assert steps.loads == 0
 
 
+def test_a_stream_that_is_for_users_alone_comes_by_the_login_of_staff(
+    shop: Server, run_server: Callable[..., Server], page: Page
+) -> None:
+    closed = run_server(WS_AUTH_REQUIRED="1")
+    log_in(page, closed)
+    open_desk(page, closed)
+    shop.publish(gold="13211.50")
+    expect(gold(page)).to_contain_text("13,211.50")
+
+
 def test_the_desk_counts_itself_among_the_clients(desk: Page) -> None:
     expect(desk.locator("#desk-now")).to_contain_text("1 client now", timeout=15_000)
 
