@@ -170,7 +170,7 @@ function refresh() {
   const isLate = performance.now() - Math.max(fetchedAt, seenAt) > LATE && !document.hidden;
   desk.toggleAttribute("data-late", isLate);
   write(connection, connectionText(isLate)); // screen readers speak each change
-  const waiting = desk.querySelectorAll("#desk-waiting .desk-row").length;
+  const waiting = desk.querySelectorAll(".desk-waiting .desk-row[id]").length;
   document.title = waiting ? `(${waiting}) ${title}` : title;
 }
 
