@@ -32,12 +32,14 @@ def main() -> None:
     import django
 
     django.setup()
+    from prices.domain.quotes import Metal
     from prices.models import Head
 
     headers = {"Cookie": sign_in(), "Content-Type": "application/x-www-form-urlencoded"}
     due = time.monotonic()
     for number in range(count):
-        typed = {"gold-price": _PRICES[number % 2], "gold-unit": "gram", "reason": f"save {number}"}
+        units = {f"{metal.value}-unit": "gram" for metal in Metal}
+        typed = {**units, "gold-price": _PRICES[number % 2], "reason": f"save {number}"}
         body = urllib.parse.urlencode({**typed, "csrfmiddlewaretoken": _CSRF, "_save": "1"}).encode()
         server = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         sent = time.monotonic_ns()
