@@ -1,7 +1,7 @@
 """The page of all fallback prices in a real browser: in few clicks, on a phone, on a bad line, and read back."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from django.conf import settings
@@ -10,6 +10,7 @@ from django.test import Client
 from playwright.sync_api import Locator, Page, Route, expect
 
 from prices.models import FallbackPrice
+from tests.support.axe import violations
 from tests.support.server import Server
 
 PAGE = "/admin/prices/fallbackprice/all/"
@@ -225,6 +226,17 @@ def test_without_javascript_there_is_a_preview_and_a_save(server: Server, page: 
         expect(plain.get_by_text("Gold is saved: 9,370 per gram")).to_be_visible()
 
 
-def test_the_page_is_no_wider_than_a_phone(server: Server, desk: Page) -> None:
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_is_accessible_and_no_wider_than_the_screen(
+    server: Server, desk: Page, expected_errors: list[str], width: int, theme: Literal["light", "dark"]
+) -> None:
+    expected_errors.append("Applying inline style violates")  # axe tries out styles of its own
+    desk.set_viewport_size({"width": width, "height": 844})
+    desk.emulate_media(color_scheme=theme)
+    write(desk, "9,370")
+    write(desk, "33,00,000", "palladium")
+    expect(row(desk, "palladium").get_by_label("I checked it")).to_be_visible()
+    assert violations(desk) == {}
     right_edges = "[...document.querySelectorAll('#fallbacks *')].map((each) => each.getBoundingClientRect().right)"
-    assert desk.evaluate(f"Math.max(...{right_edges})") <= 390
+    assert desk.evaluate(f"Math.max(...{right_edges})") <= width
