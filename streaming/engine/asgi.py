@@ -25,7 +25,7 @@ class Runs:
         run.task = task = asyncio.ensure_future(self._application(scope, run.receive, send), loop=self.loop)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(run.has_ended)
+        task.add_done_callback(run.task_ended)
 
     async def end(self, within: float) -> None:
         """Wait for all runs to end, cancel those that have not within so many seconds, and wait a second for them."""
@@ -82,7 +82,7 @@ class Run:
             self.add(event)
             self._deadline = self._loop.call_later(_TO_END, self.task.cancel)
 
-    def has_ended(self, task: "asyncio.Future[None]") -> None:
+    def task_ended(self, task: "asyncio.Future[None]") -> None:
         """Take note of the task's end: nothing here refers to it any more, nor to the owner."""
         if self._deadline is not None:
             self._deadline.cancel()

@@ -85,6 +85,7 @@ class Balance:
         self._number = number
         self._most = most
         self._turns = Turns()
+        self.nobody_waits = self._turns.nobody_waits
 
     def show(self, load: int, *, has_room: bool) -> None:
         """Show the others that this process lives, its load, and whether it has room for more at all."""
@@ -95,10 +96,6 @@ class Balance:
         """Return True if this process should take the connection that is waiting, by what all have shown."""
         shown = places(self._memory)
         return self._turns.is_ours(shown[self._number], shown, time.monotonic())
-
-    def nobody_waits(self) -> None:
-        """Take note that another process has taken the connection."""
-        self._turns.nobody_waits()
 
 
 def shared_memory(processes: int) -> int:

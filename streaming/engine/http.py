@@ -256,12 +256,12 @@ class HttpConnection(TcpConnection):
 
     most_read = 65536
 
-    def __init__(self, before: TcpConnection, side: HttpServer) -> None:
+    def __init__(self, before: TcpConnection, server: HttpServer) -> None:
         super().__init__(*before.leave())
         self.waiting_since = time.monotonic()
         self.weigh(0)
         self._producer: Any = None
-        self._channel: Channel | None = side.channel()
+        self._channel: Channel | None = server.channel()
         self._channel.makeConnection(self)
 
     # --- Twisted's names ---------------------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ import gc
 import logging
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
+
+from uvloop import new_event_loop
 
 from infra.asgi import Application
 from streaming.engine.asgi import Runs
@@ -21,11 +22,6 @@ from streaming.engine.door import Door
 from streaming.engine.polling import Polling, polling
 from streaming.engine.reasons import RejectReason
 from streaming.engine.tcp import Limits, Sockets
-
-if sys.platform != "win32":
-    from uvloop import new_event_loop
-else:
-    from asyncio import new_event_loop
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +50,7 @@ def serve(
     `prepare` is awaited in the event loop before the first connection is accepted, and `ready` is called then.
     `refused` is called for each handshake that is refused before the application has accepted it, and for each silent
     connection that is dropped for want of file descriptors. `draining` is called once when the server begins to drain:
-    the application ends the answers that it would else keep waiting.
+    the application ends the answers that it would else keep waiting. `polling` makes the sets of sockets.
     """
     loop = new_event_loop()
     asyncio.set_event_loop(loop)

@@ -59,11 +59,7 @@ class Limits:
 
 
 class Sockets:
-    """All that the connections of one process share.
-
-    `refused` is called for each connection that is refused before the application has accepted it, and for each silent
-    one that is dropped for want of file descriptors.
-    """
+    """All that the connections of one process share; `refused` and `polling` are those of `serve`."""
 
     def __init__(
         self,

@@ -105,7 +105,7 @@ class WebSocket(TcpConnection):
                 case CloseFrame(code, reason):
                     self._close_by_client(code, reason)
                 case Violation(code, reason):
-                    self._fail(code, reason)
+                    self._close_for_violation(code, reason)
 
     def _deliver(self, event: Message) -> None:
         if self._state is State.OPEN:
@@ -130,8 +130,8 @@ class WebSocket(TcpConnection):
         self._state = State.DEAF
         self.close()
 
-    def _fail(self, code: int, reason: str) -> None:
-        """Name the breach in a close frame, and discard all else that comes (RFC 6455, 7.1.7)."""
+    def _close_for_violation(self, code: int, reason: str) -> None:
+        """Name the violation in a close frame, and discard all else that comes (RFC 6455, 7.1.7)."""
         if self._state is State.OPEN:
             self.dropped = CloseReason.TOO_BIG if code == Close.TOO_BIG.code else CloseReason.PROTOCOL
             self._debug_error(reason, code, self.dropped)
@@ -151,7 +151,7 @@ class WebSocket(TcpConnection):
         elif kind == "websocket.accept":
             self._accept(message.get("subprotocol"), message.get("headers", ()))
         elif kind == "websocket.close":
-            self.end(message.get("code") or _NORMAL, message.get("reason") or "")
+            self.close_with(message.get("code") or _NORMAL, message.get("reason") or "")
         else:
             raise ValueError(f"A WebSocket has no {kind!r}")
         if len(self._unsent) > _MOST_AT_ONCE:
@@ -202,7 +202,7 @@ class WebSocket(TcpConnection):
     def stop(self) -> None:
         self.listener = None
 
-    def end(self, code: int, reason: str) -> None:
+    def close_with(self, code: int, reason: str) -> None:
         """Send a close frame, with as much of the reason as fits; refuse a connection that was not accepted."""
         if self._state is State.CONNECTING:
             self._refuse(403, "Access denied")
@@ -218,7 +218,7 @@ class WebSocket(TcpConnection):
         """Let the application write its last message, and close with 1012."""
         if self._state is State.OPEN:
             super().restart()
-            self.end(*Close.RESTART.value)
+            self.close_with(*Close.RESTART.value)
 
     def _send_close(self, code: int, reason: str) -> None:
         self._closed = "by the server", code, reason
@@ -234,7 +234,7 @@ class WebSocket(TcpConnection):
         if self._state is State.CONNECTING and not self.is_closed:
             self._refuse(500, "Internal server error")
         elif self._state is State.OPEN and not self.is_closed:
-            self.end(Close.INTERNAL_ERROR.code if error else _NORMAL, "")
+            self.close_with(Close.INTERNAL_ERROR.code if error else _NORMAL, "")
 
     # --- the connection's own events ---------------------------------------------------------------------------------
 
