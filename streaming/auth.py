@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 # The number of values that a database takes in a query, SQLite the fewest.
 _MOST_IN_A_QUERY = 500
 
-
 _MISSING = (
     "A credential is required here. Send a token in the header Authorization: Bearer TOKEN; a WebSocket may offer it "
     f"as the subprotocol {BEARER_SUBPROTOCOL}TOKEN."
@@ -42,7 +41,7 @@ _INVALID = (
     "/api/v1/auth/token/ for another, and connect with that."
 )
 _NO_LOGIN = "Your login has ended. Log in again, or connect with a token."
-_ENDED = "Your token has expired or was revoked, or your login has ended. Come back with another."
+ENDED = "Your token has expired or was revoked, or your login has ended. Come back with another."
 
 
 class RejectedError(Exception):
@@ -207,7 +206,7 @@ class Authenticator:
         for end in self._watched.pop(identity, ()):
             # Not awaited: a slow one must delay neither the others nor the next sweep.
             self._in_background(
-                end(Close.UNAUTHORIZED, _ENDED), "a connection that is no longer authorized could not be ended"
+                end(Close.UNAUTHORIZED, ENDED), "a connection that is no longer authorized could not be ended"
             )
 
     def _in_background(self, work: Awaitable[None], failure: str) -> None:

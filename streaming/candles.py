@@ -15,6 +15,10 @@ from streaming import protocol
 
 CandlesByMetal: TypeAlias = Mapping[str, Mapping[str, list[CandleData]]]
 
+# Closed candles of a series that are kept however many publications ago they closed: two hours of minutes, so that a
+# client that wants one update an hour gets them all.
+_LEAST_KEPT = 120
+
 
 class CandleUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """A candle as it travels between processes, and the `seq` of its newest tick."""
@@ -29,11 +33,6 @@ class CandleUpdate(msgspec.Struct, frozen=True, kw_only=True):
         """Convert a candle to the wire's fields."""
         candle = zoned.candle
         return cls(interval=candle.interval, start=candle.start, seq=candle.seq, data=CandleData.of(zoned))
-
-
-# Closed candles of a series that are kept however many publications ago they closed: two hours of minutes, so that a
-# client that wants one update an hour gets them all.
-_LEAST_KEPT = 120
 
 
 class CandleLog:

@@ -1,7 +1,7 @@
 """One client of the stream, and its next message.
 
-A client is only `(metals, since)`: the publication log makes its updates. Latest wins: while a message waits for the
-client, no other is written; when that one is through, the client gets the newest state.
+To the publication log, which makes its updates, a client is only `(metals, since, candles)`. Latest wins: while a
+message waits for the client, no other is written; when that one is through, the client gets the newest state.
 """
 
 import asyncio

@@ -11,6 +11,7 @@ from infra.asgi import Application, Send
 from streaming import protocol, sse
 from streaming.admission import FULL, Gate
 from streaming.api import StreamQuerySerializer
+from streaming.auth import ENDED
 from streaming.connection import Connection
 from streaming.engine.reasons import CloseReason
 from streaming.engine.sinks import FRAMES
@@ -25,7 +26,6 @@ logger = logging.getLogger(__name__)
 PATH: Final = "/api/v1/stream/"
 # Milliseconds of silence after which a client is sent a heartbeat: proxies give up answers that are silent for long.
 _HEARTBEAT_MS: Final = 15_000
-_ENDED: Final = "Your credential has become invalid. Come back with another."
 _HEADERS: Final = [
     (b"content-type", sse.MEDIA_TYPE),
     # A proxy is to pass on each event at once, as it is.
@@ -69,7 +69,7 @@ class EventStream:
         try:
             await self._subscribe(connection, subscription)
             if sink.is_over:  # its credential has become invalid meanwhile
-                await self._rules.send(send, scope, self._rules.refusal(Close.UNAUTHORIZED, _ENDED), origin)
+                await self._rules.send(send, scope, self._rules.refusal(Close.UNAUTHORIZED, ENDED), origin)
                 return
             if not self._hub.join(connection):
                 await self._rules.send(send, scope, self._rules.refusal(Close.AT_CAPACITY, FULL), origin)
@@ -86,7 +86,7 @@ class EventStream:
 
     def _subscription(self, scope: Any, headers: dict[bytes, bytes]) -> _Subscription | None:
         """The subscription that a request makes; None for one that Django is to refuse."""
-        if scope["method"] not in ("GET", "HEAD") or not self._rules.is_ours(headers.get(b"host", b"")):
+        if not self._rules.is_plain(scope, headers):
             return None
         subscription = _parse_query(scope["query_string"])
         if subscription is not None and (event_id := headers.get(b"last-event-id")) is not None:

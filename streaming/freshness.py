@@ -92,15 +92,13 @@ class Freshness:
 
     def _receipt(self, metal: str, quoted: Quoted, now: Reading) -> _Received:
         known = self._received.get(metal)
-        is_first = known is None
-        # The source has not quoted again; only something else has changed, such as a premium.
-        if known is not None and (known.source, known.quoted_at) == (quoted.data.source, quoted.quoted_at):
-            if known.has_an_age or known.at.stepped(now) <= dt.timedelta(0):
-                return known
-            is_first = True
+        is_another = known is not None and (known.source, known.quoted_at) != (quoted.data.source, quoted.quoted_at)
+        # Else the source has not quoted again: only something else has changed, such as a premium.
+        if known is not None and not is_another and (known.has_an_age or known.at.stepped(now) <= dt.timedelta(0)):
+            return known
         # A metal's first quote may be of any time: it was published before, perhaps by a clock that was set back since.
         # As soon as that clock is put right, the quote's age is known.
-        has_an_age = not is_first or clock.is_plausible(quoted.quoted_at, now.wall)
+        has_an_age = is_another or clock.is_plausible(quoted.quoted_at, now.wall)
         return _Received(quoted.data.source, quoted.quoted_at, now, has_an_age)
 
 

@@ -80,9 +80,9 @@ class Rules:
         self._exposed = (b"access-control-expose-headers", ", ".join(exposed).encode())
         self._is_ours = lru_cache(64)(lambda host: validate_host(split_domain_port(host)[0], hosts))
 
-    def is_ours(self, host: bytes) -> bool:
-        """Return True if a request with this Host is answered at all."""
-        return self._is_ours(host.decode("latin-1"))
+    def is_plain(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
+        """Return True for a GET or a HEAD with a Host of ours: any other request is for Django to refuse."""
+        return scope["method"] in ("GET", "HEAD") and self._is_ours(headers.get(b"host", b"").decode("latin-1"))
 
     def too_many(self, scope: Mapping[str, Any]) -> Answer | None:
         """Count a request of an address; the 429 answer if it is one too many."""

@@ -81,8 +81,7 @@ class WaitingPoll:
 
     def _wish(self, scope: Any, headers: dict[bytes, bytes]) -> _Wish | None:
         """The wish of a request; None for one that Django is to refuse."""
-        is_read = scope["method"] in ("GET", "HEAD") and accepts_json(headers)
-        is_plain = is_read and self._rules.is_ours(headers.get(b"host", b""))
+        is_plain = self._rules.is_plain(scope, headers) and accepts_json(headers)
         return _parse_query(scope["query_string"]) if is_plain else None
 
 

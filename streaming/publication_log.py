@@ -1,9 +1,9 @@
 """The publication log: all changes since a client's last update, sans-I/O.
 
-An update is a function of (metals, since). The log keeps the latest quote of each metal and the newest significant
-moves; `update` makes the update for clients of these metals that have seen everything up to `since`: encoded once, and
-shared by all of them, a cohort. A new client, one that comes back, one that was too slow for some publications, and a
-price that turns stale without a new quote are all served by this one function.
+An update is a function of (metals, since, candles). The log keeps the latest quote of each metal, the newest
+significant moves and the newest candles; `update` makes the update for clients of these metals that have seen
+everything up to `since`: encoded once, and shared by all of them, a cohort. A new client, one that comes back, one that
+was too slow for some publications, and a price that turns stale without a new quote are all served by this function.
 """
 
 import datetime as dt

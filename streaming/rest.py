@@ -66,8 +66,7 @@ class CurrentPrices:
         await self._rules.send(send, scope, answer, headers.get(b"origin"))
 
     def _is_plain(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
-        is_read = scope["method"] in ("GET", "HEAD") and b"authorization" not in headers
-        return is_read and accepts_json(headers) and self._rules.is_ours(headers.get(b"host", b""))
+        return self._rules.is_plain(scope, headers) and accepts_json(headers) and b"authorization" not in headers
 
     def _body(self, scope: Mapping[str, Any]) -> _Body | None:
         """The answer's body, from memory; None if it is not there."""

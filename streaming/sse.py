@@ -4,12 +4,12 @@ from typing import Final
 
 import msgspec
 
+from streaming.protocol import LARGEST_SEQ
+
 MEDIA_TYPE: Final = b"text/event-stream"
 # The first bytes of a stream: after how many milliseconds to come back if it breaks off. A browser keeps the last such
 # delay that it was told, so it would else keep that of a restart, which may be any.
 BEGINNING: Final = b"retry: 3000\n\n"
-# Of `seq`: more digits than a bigint of SQL has are a mistake.
-_LARGEST: Final = 2**63 - 1
 
 
 class _Heading(msgspec.Struct):
@@ -41,6 +41,6 @@ def event(message: bytes) -> bytes:
 def position(event_id: str) -> tuple[str, int] | None:
     """The epoch and the `seq` in an event's id; None for any other text."""
     epoch, _, seq = event_id.rpartition(":")
-    if not epoch or not (seq.isascii() and seq.isdigit()) or len(seq) > len(str(_LARGEST)) or int(seq) > _LARGEST:
-        return None
-    return epoch, int(seq)
+    # Python converts no text of thousands of digits.
+    is_number = seq.isascii() and seq.isdigit() and len(seq) <= len(str(LARGEST_SEQ))
+    return (epoch, int(seq)) if epoch and is_number and int(seq) <= LARGEST_SEQ else None

@@ -38,7 +38,7 @@ def rules(*, limit: int = 2, user_limit: int = 3, any_origin: bool = False) -> R
 
 
 def scope(address: str = "192.0.2.1", *headers: tuple[bytes, bytes]) -> dict[str, Any]:
-    return {"type": "http", "client": [address, 5], "headers": list(headers)}
+    return {"type": "http", "method": "GET", "client": [address, 5], "headers": list(headers)}
 
 
 def test_an_address_may_make_so_many_requests() -> None:
@@ -128,7 +128,8 @@ def test_pages_of_allowed_origins_alone_may_read(origin: bytes | None, any_origi
     ],
 )
 def test_a_request_is_answered_under_our_own_names_alone(host: bytes, ours: bool) -> None:
-    assert rules().is_ours(host) is ours
+    assert rules().is_plain(scope(), {b"host": host}) is ours
+    assert not rules().is_plain({**scope(), "method": "POST"}, {b"host": host})
 
 
 def test_headers_that_come_twice_are_joined_so_that_neither_hides_the_other() -> None:
@@ -136,7 +137,7 @@ def test_headers_that_come_twice_are_joined_so_that_neither_hides_the_other() ->
         "", (b"host", b"prices.example"), (b"accept", b"a/b"), (b"host", b"evil.example"), (b"accept", b"*/*")
     )
     assert headers_of(twice) == {b"host": b"prices.example,evil.example", b"accept": b"a/b,*/*"}
-    assert not rules().is_ours(headers_of(twice)[b"host"])
+    assert not rules().is_plain(twice, headers_of(twice))
 
 
 def test_a_request_without_a_host_is_for_the_address_that_it_came_to() -> None:
