@@ -66,7 +66,7 @@ def test_events_are_found_wherever_the_bytes_are_cut(run: Run, text: str, data: 
         const bytes = new TextEncoder().encode({json.dumps(text)});
         const read = (...chunks) => {{
           const events = new EventStream();
-          return chunks.flatMap((chunk) => events.feed(chunk)).map(({{ data }}) => data);
+          return chunks.flatMap((chunk) => events.feed(chunk));
         }};
         const found = [read(bytes), read(...Array.from(bytes, (byte) => Uint8Array.of(byte)))];
         for (let cut = 0; cut <= bytes.length; cut++) {{
@@ -75,17 +75,6 @@ def test_events_are_found_wherever_the_bytes_are_cut(run: Run, text: str, data: 
         say([...new Set(found.map((each) => JSON.stringify(each)))].map(JSON.parse));
     """)
     assert found == [data]
-
-
-def test_an_event_has_its_type_and_the_last_id(run: Run) -> None:
-    text = "id: a:1\nevent: priceUpdate\ndata: 1\n\nevent: status\ndata: 2\n\ndata: 3\nid: b\0ad\n\nid\ndata: 4\n\n"
-    events = run(f"say(new EventStream().feed(new TextEncoder().encode({json.dumps(text)})))")
-    assert [(event["type"], event["id"], event["data"]) for event in events] == [
-        ("priceUpdate", "a:1", "1"),
-        ("status", "a:1", "2"),
-        ("message", "a:1", "3"),
-        ("message", "", "4"),
-    ]
 
 
 # --- how to go on --------------------------------------------------------------------------------------------------

@@ -1445,7 +1445,7 @@ class EventStreamLine extends HttpLine {
       const chunk = await reader?.read().catch(() => null);
       if (signal.aborted || !chunk || chunk.done) return;
       if (this.hasBegun) this.heard();
-      for (const { data } of events.feed(chunk.value)) {
+      for (const data of events.feed(chunk.value)) {
         if (!this.hasBegun) this.#open(answer);
         if (signal.aborted) return;
         this.handOn(parsed(data));
@@ -1625,23 +1625,21 @@ class SessionMemory {
 }
 
 /**
- * The events in the bytes of a `text/event-stream`, wherever they are cut (HTML Standard, Server-sent events).
- * Exported for tests, as are the functions below.
+ * The events in the bytes of a `text/event-stream`, wherever they are cut (HTML Standard, Server-sent events): the data of
+ * each, which has its type and its id in it. Exported for tests, as are the functions below.
  */
 export class EventStream {
   // It drops a byte order mark, and keeps the begin of a character until the rest comes.
   #decoder = new TextDecoder();
   #line = "";
   #wasReturn = false;
-  #type = "";
-  #id = "";
   /** @type {string[]} */
   #data = [];
 
   /**
-   * Returns the events that these bytes complete.
+   * Returns the data of the events that these bytes complete.
    * @param {Uint8Array} bytes
-   * @returns {{type: string, data: string, id: string}[]}
+   * @returns {string[]}
    */
   feed(bytes) {
     let text = this.#decoder.decode(bytes, { stream: true });
@@ -1654,20 +1652,12 @@ export class EventStream {
 
   /** @param {string} line */
   #take(line) {
-    if (line === "") return this.#dispatch();
     const [, name, value] = /** @type {string[]} */ (/^([^:]*):? ?(.*)$/su.exec(line));
     if (name === "data") this.#data.push(value);
-    else if (name === "event") this.#type = value;
-    else if (name === "id" && !value.includes("\0")) this.#id = value;
-    return [];
-  }
-
-  #dispatch() {
-    const event = { type: this.#type || "message", data: this.#data.join("\n"), id: this.#id };
-    const isEvent = this.#data.length > 0;
-    this.#type = "";
+    if (line !== "" || this.#data.length === 0) return [];
+    const data = this.#data.join("\n");
     this.#data = [];
-    return isEvent ? [event] : [];
+    return [data];
   }
 }
 
