@@ -56,7 +56,8 @@ async def test_the_next_one_comes_after_as_long_a_silence_again(world: World) ->
 async def test_whatever_is_sent_puts_it_off(world: World) -> None:
     client = listener(world)
     began = client.connection.sent_at
-    client.connection.sent_at = began - SOON  # a silence, which ends now
+    client.connection.sent_at = began - LATE  # a silence, which ends now
+    world.hub._heartbeats.set(client.connection, began)
     await world.publish("gold")
     world.round()
     assert client.connection.last_sent_at >= began
