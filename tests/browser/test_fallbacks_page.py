@@ -4,36 +4,22 @@ import re
 from typing import Any, Literal
 
 import pytest
-from django.conf import settings
-from django.contrib.auth.models import User
-from django.test import Client
 from playwright.sync_api import Locator, Page, Route, expect
 
 from prices.models import FallbackPrice
 from tests.support.axe import violations
 from tests.support.server import Server
+from tests.support.staff_page import DESKTOP, PHONE, Steps, log_in, width_of
 
 PAGE = "/admin/prices/fallbackprice/all/"
 ON_SCREENS = re.compile(r"^On screens since \d\d:\d\d:\d\d$")
 
 
-def sign_in(server: Server, page: Page) -> None:
-    def log_in() -> str:
-        client = Client()
-        boss = User.objects.filter(username="boss").first() or User.objects.create_superuser("boss")
-        client.force_login(boss)
-        return client.cookies[settings.SESSION_COOKIE_NAME].value
-
-    page.context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": server.do(log_in), "url": server.http_url}]
-    )
-
-
 @pytest.fixture
 def desk(server: Server, page: Page) -> Page:
     """A phone on which staff have logged in, and opened the page."""
-    page.set_viewport_size({"width": 390, "height": 844})
-    sign_in(server, page)
+    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+    log_in(page, server)
     page.goto(f"{server.http_url}{PAGE}")
     return page
 
@@ -65,40 +51,26 @@ def versions(server: Server, metal: str = "gold") -> list[str]:
     return [f"{price:.0f}" for price in rows]
 
 
-class Hand:
-    """The clicks of a member of staff, counted; and the pages that a browser loads for them."""
-
-    def __init__(self, page: Page) -> None:
-        self.clicks = self.loads = 0
-        page.on("load", lambda _: self._count_load())
-
-    def _count_load(self) -> None:
-        self.loads += 1
-
-    def click(self, target: Locator) -> None:
-        self.clicks += 1
-        target.click()
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_gold_is_corrected_from_the_desk_in_four_clicks_and_one_page(server: Server, page: Page, width: int) -> None:
-    price = {1280: "9301", 390: "9302"}[width]
-    page.set_viewport_size({"width": width, "height": 844})
-    sign_in(server, page)
+@pytest.mark.parametrize(("size", "price"), [(DESKTOP, "9301"), (PHONE, "9302")], ids=["desktop", "phone"])
+def test_gold_is_corrected_from_the_desk_in_four_clicks_and_one_page(
+    server: Server, page: Page, size: Any, price: str
+) -> None:
+    page.set_viewport_size(size)
+    log_in(page, server)
     page.goto(f"{server.http_url}/admin/")
-    hand = Hand(page)
-    hand.click(page.get_by_role("link", name="Correct fallback prices"))
-    hand.click(price_of(page))
+    steps = Steps(page)
+    steps.click(page.get_by_role("link", name="Correct fallback prices"))
+    steps.click(price_of(page))
     page.keyboard.type(price)
-    hand.click(page.get_by_label("Reason"))
+    steps.click(page.get_by_label("Reason"))
     page.keyboard.type("the association's rate")
     effect = row(page).locator(".fallback-effect")
     expect(effect).to_contain_text("at once, until the end of today.")
     expect(effect).to_contain_text(re.compile(r"on \d+ screens?"))
-    hand.click(page.get_by_role("button", name="Save"))
+    steps.click(page.get_by_role("button", name="Save"))
     expect(state_of(page)).to_have_text(ON_SCREENS, timeout=2000)
     expect(page.get_by_text(f"Gold is saved: 9,{price[1:]} per gram")).to_be_visible()
-    assert (hand.clicks, hand.loads) == (4, 1)
+    assert (steps.clicks, steps.loads) == (4, 1)
 
 
 def test_what_screens_show_is_read_back_from_the_stream(server: Server, desk: Page) -> None:
@@ -207,7 +179,7 @@ def test_who_was_signed_out_meanwhile_signs_in_and_saves_what_was_written(
     desk.context.clear_cookies()
     save(desk)
     expect(desk.get_by_role("link", name="Sign in in another tab")).to_be_visible()
-    sign_in(server, desk)
+    log_in(desk, server)
     desk.context.new_page().goto(f"{server.http_url}{PAGE}")  # brings another CSRF token, too
     save(desk)
     expect(desk.get_by_text("Gold is saved: 9,360")).to_be_visible()
@@ -216,7 +188,7 @@ def test_who_was_signed_out_meanwhile_signs_in_and_saves_what_was_written(
 def test_without_javascript_there_is_a_preview_and_a_save(server: Server, page: Page) -> None:
     with page.context.browser.new_context(java_script_enabled=False) as context:  # type: ignore[union-attr]
         plain = context.new_page()
-        sign_in(server, plain)
+        log_in(plain, server)
         plain.goto(f"{server.http_url}{PAGE}")
         write(plain, "93,700")
         row(plain).get_by_label("Unit").select_option("per 10 g")
@@ -227,16 +199,15 @@ def test_without_javascript_there_is_a_preview_and_a_save(server: Server, page: 
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_the_page_is_accessible_and_no_wider_than_the_screen(
-    server: Server, desk: Page, expected_errors: list[str], width: int, theme: Literal["light", "dark"]
+    server: Server, desk: Page, expected_errors: list[str], size: Any, theme: Literal["light", "dark"]
 ) -> None:
     expected_errors.append("Applying inline style violates")  # axe tries out styles of its own
-    desk.set_viewport_size({"width": width, "height": 844})
+    desk.set_viewport_size(size)
     desk.emulate_media(color_scheme=theme)
     write(desk, "9,370")
     write(desk, "33,00,000", "palladium")
     expect(row(desk, "palladium").get_by_label("I checked it")).to_be_visible()
     assert violations(desk) == {}
-    right_edges = "[...document.querySelectorAll('#fallbacks *')].map((each) => each.getBoundingClientRect().right)"
-    assert desk.evaluate(f"Math.max(...{right_edges})") <= width
+    assert width_of(desk) <= size["width"]
