@@ -21,7 +21,6 @@ _CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE = _CORES[0]
 OTHER_CORE = _CORES[1 % len(_CORES)]
 
-
 _OTHER_FILES = 200  # of a process, beside its connections
 
 

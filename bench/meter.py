@@ -19,7 +19,6 @@ SUBSCRIBE = json.dumps({"type": "subscribe", "metals": ["*"]})
 EVENTS = "/api/v1/stream/?metals=*"
 _ARRIVAL = struct.Struct("=QQII")  # struct arrival: at, seq, client, first
 
-
 # An update's arrival: time (CLOCK_MONOTONIC, ns), seq, client, and True for the client's first since it came.
 Arrival = tuple[int, int, int, bool]
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from bench import machine
 
 BEGIN, END = "<!-- results of make bench -->", "<!-- end of results -->"
-
-
 COLUMNS = ("Swarna", "Node `ws`", "uWebSockets", "C floor", "Channels on Daphne")
 
 

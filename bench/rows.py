@@ -19,6 +19,9 @@ KB = 1024
 # Bytes from which updates are compressed, by ours and by Node alike. Four metals are a little more or less than the
 # default of both, 1024: a row must not depend on how many digits a price has today.
 DEFLATE_FROM: Final = 512
+# Clients that connect at once: fewer than fit into stock Daphne's listening queue of 50. Beyond it, a client's kernel
+# waits for a second before it tries again.
+IN_FLIGHT: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,6 @@ class Spell:
     cpu_us: float  # of user and system time, for each update that arrived
     bytes: float  # on the wire, for each update
     ages: Ages
-
-
-# Clients that connect at once: fewer than fit into stock Daphne's listening queue of 50. Beyond it, a client's kernel
-# waits for a second before it tries again.
-IN_FLIGHT: Final = 40
 
 
 def _open(meter: Meter, clients: int, *, in_flight: int = IN_FLIGHT) -> Opened:
