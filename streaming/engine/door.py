@@ -8,10 +8,9 @@ import select
 import socket
 import time
 
-from streaming.engine import handshake
 from streaming.engine.asgi import Runs
 from streaming.engine.balance import Balance
-from streaming.engine.handshake import Head, RefusedError
+from streaming.engine.handshake import Head, RefusedError, may_be_handshake, parse_handshake, parse_head
 from streaming.engine.http import HttpConnection, HttpServer
 from streaming.engine.polling import Polling
 from streaming.engine.tcp import MOST_A_TURN, Sockets, TcpConnection
@@ -105,9 +104,9 @@ class Door:
 
     def let_in(self, newcomer: "Newcomer", data: bytes) -> None:
         """Make a newcomer a WebSocket or an HTTP connection, once its bytes say which."""
-        if handshake.may_be_handshake(data):
+        if may_be_handshake(data):
             try:
-                head = handshake.parse_head(data)
+                head = parse_head(data)
             except RefusedError as error:
                 newcomer.refuse_handshake(error)
                 return
@@ -123,11 +122,11 @@ class Door:
         try:
             if self._sockets.draining:
                 raise RefusedError(503, "This process is ending")
-            accepted = handshake.accept(head)
+            handshake = parse_handshake(head)
         except RefusedError as error:
             before.refuse_handshake(error)
             return
-        WebSocket(before, accepted, early, self._runs)
+        WebSocket(before, handshake, early, self._runs)
 
 
 class Newcomer(TcpConnection):

@@ -82,7 +82,7 @@ class Head(NamedTuple):
         return any(name == b"sec-websocket-key" for name, _ in self.headers)
 
 
-class Accepted(NamedTuple):
+class Handshake(NamedTuple):
     """A legal handshake, for the application to accept."""
 
     key: bytes
@@ -154,8 +154,8 @@ def split_target(target: bytes) -> tuple[bytes | None, bytes, bytes]:
     return match[1], match[2] or b"/", match[3] or b""
 
 
-def accept(head: Head) -> Accepted:
-    """Check a head that asks for WebSocket by RFC 6455, 4.2.1. Raises RefusedError."""
+def parse_handshake(head: Head) -> Handshake:
+    """The handshake in a head that asks for WebSocket, by RFC 6455, 4.2.1. Raises RefusedError."""
     values: defaultdict[bytes, list[bytes]] = defaultdict(list)
     for name, value in head.headers:
         values[name].append(value)
@@ -187,7 +187,7 @@ def accept(head: Head) -> Accepted:
         "headers": headers,
         "subprotocols": _subprotocols(values[b"sec-websocket-protocol"]),
     }
-    return Accepted(keys[0], scope, *_agreement(b",".join(values[b"sec-websocket-extensions"])))
+    return Handshake(keys[0], scope, *_agreement(b",".join(values[b"sec-websocket-extensions"])))
 
 
 def _check_hops(version: bytes, values: Mapping[bytes, list[bytes]]) -> None:
@@ -207,18 +207,18 @@ def _check_hops(version: bytes, values: Mapping[bytes, list[bytes]]) -> None:
 
 
 def switching_protocols(
-    accepted: Accepted, subprotocol: str | None, headers: Iterable[tuple[bytes, bytes]] = ()
+    handshake: Handshake, subprotocol: str | None, headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> bytes:
     """The answer to a handshake, with the subprotocol that the application chose, and headers of its own."""
-    digest = base64.b64encode(hashlib.sha1(accepted.key + _GUID).digest())  # noqa: S324  (RFC 6455 wants this one)
+    digest = base64.b64encode(hashlib.sha1(handshake.key + _GUID).digest())  # noqa: S324  (RFC 6455 wants this one)
     answer = (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: %b\r\n" % digest
     )
     if subprotocol is not None:
         answer += b"Sec-WebSocket-Protocol: %b\r\n" % subprotocol.encode()
-    if accepted.extension:
-        answer += b"Sec-WebSocket-Extensions: %b\r\n" % accepted.extension.encode()
+    if handshake.extension:
+        answer += b"Sec-WebSocket-Extensions: %b\r\n" % handshake.extension.encode()
     return answer + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n"
 
 

@@ -10,10 +10,9 @@ from functools import lru_cache
 from typing import Final
 
 from infra.asgi import Message
-from streaming.engine import handshake
 from streaming.engine.asgi import Run, Runs
 from streaming.engine.frames import BINARY, PING, PLAIN, PONG, Encoding, Frame, close_frame, framed, is_close_code
-from streaming.engine.handshake import Accepted, RefusedError
+from streaming.engine.handshake import Handshake, RefusedError, switching_protocols
 from streaming.engine.reader import CloseFrame, Ping, Reader, Violation
 from streaming.engine.reasons import CloseReason, RejectReason
 from streaming.engine.tcp import TcpConnection
@@ -34,7 +33,6 @@ _MOST_AT_ONCE: Final = 65536
 _LONGEST_REASON: Final = 123
 # Close codes; the last two stand for a close frame without a code, and for none at all (RFC 6455, 7.1.5).
 _NORMAL, _NO_CODE, _ABNORMAL = 1000, 1005, 1006
-
 
 _encoding = lru_cache(Encoding)  # one object for all connections with the same window
 
@@ -63,19 +61,19 @@ class WebSocket(TcpConnection):
         "encoding",
     )
 
-    def __init__(self, before: TcpConnection, accepted: Accepted, early: bytes, runs: Runs) -> None:
+    def __init__(self, before: TcpConnection, handshake: Handshake, early: bytes, runs: Runs) -> None:
         super().__init__(*before.leave())
         self.limit_unsent()
         self._state = State.CONNECTING
         self._heard_at = time.monotonic()
-        self._handshake: Accepted | None = accepted  # until the application has accepted it too
+        self._handshake: Handshake | None = handshake  # until the application has accepted it
         self._early = early
         self._reader: Reader | None = None
         self.encoding = PLAIN
         self._closing: asyncio.TimerHandle | None = None
         self._closed: tuple[str, int, str] | None = None  # the side that closed, its code and its reason
         server = self.socket.getsockname()[:2]
-        scope = accepted.scope | {"client": self.client, "server": server, "extensions": self.extensions(self)}
+        scope = handshake.scope | {"client": self.client, "server": server, "extensions": self.extensions(self)}
         self._run = Run(runs.loop, self)
         self._run.add({"type": "websocket.connect"})
         runs.start(self._run, scope, self.send)
@@ -173,14 +171,14 @@ class WebSocket(TcpConnection):
     def _accept(self, subprotocol: str | None, headers: Iterable[tuple[bytes, bytes]]) -> None:
         if self.is_closed or self._state is not State.CONNECTING or self._handshake is None:
             return
-        accepted, self._handshake = self._handshake, None
-        if subprotocol is not None and subprotocol not in accepted.scope["subprotocols"]:
+        handshake, self._handshake = self._handshake, None
+        if subprotocol is not None and subprotocol not in handshake.scope["subprotocols"]:
             logger.error("the application chose a subprotocol that was not offered: %s", subprotocol)
             subprotocol = None
-        self.put(handshake.switching_protocols(accepted, subprotocol, headers))
-        if accepted.window_bits:
-            self.encoding = _encoding(accepted.window_bits, self.sockets.limits.compression_threshold)
-        self._reader = Reader(self.sockets.limits.max_message_bytes, inflates=accepted.window_bits > 0)
+        self.put(switching_protocols(handshake, subprotocol, headers))
+        if handshake.window_bits:
+            self.encoding = _encoding(handshake.window_bits, self.sockets.limits.compression_threshold)
+        self._reader = Reader(self.sockets.limits.max_message_bytes, inflates=handshake.window_bits > 0)
         self._state = State.OPEN
         self._debug("WebSocket connection of %s: opened")
         early, self._early = self._early, b""

@@ -22,9 +22,9 @@ from streaming.engine.handshake import (
     MOST_HEADERS,
     Head,
     RefusedError,
-    accept,
     check,
     may_be_handshake,
+    parse_handshake,
     parse_head,
     split_target,
     switching_protocols,
@@ -43,7 +43,7 @@ def head_of(data: bytes) -> Head:
 def refused(data: bytes) -> int:
     """The status with which a head or a handshake is refused."""
     with pytest.raises(RefusedError) as caught:
-        accept(head_of(data))
+        parse_handshake(head_of(data))
     assert caught.value.answer.startswith(b"HTTP/1.1 %d " % caught.value.status)
     return caught.value.status
 
@@ -256,9 +256,9 @@ def test_9112_3_2_any_other_target_is_refused(target: bytes) -> None:
     ],
 )
 def test_a_handshake_as_described_is_accepted_in_all_its_spellings(handshake: bytes) -> None:
-    accepted = accept(head_of(handshake))
-    assert (accepted.key, accepted.window_bits) == (KEY.encode(), 0)
-    assert (accepted.scope["raw_path"], accepted.scope["subprotocols"]) == (b"/", [])
+    parsed = parse_handshake(head_of(handshake))
+    assert (parsed.key, parsed.window_bits) == (KEY.encode(), 0)
+    assert (parsed.scope["raw_path"], parsed.scope["subprotocols"]) == (b"/", [])
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_any_other_handshake_is_refused(handshake: bytes, status: int) -> None:
 @pytest.mark.parametrize("version", ["0", "8", "12", "14", "255", "", "x", "013", "+13", "13.0", "13 13"])
 def test_another_version_is_told_which_one_is_understood(version: str) -> None:
     with pytest.raises(RefusedError) as caught:
-        accept(head_of(request(sec_websocket_version=version)))
+        parse_handshake(head_of(request(sec_websocket_version=version)))
     assert b"\r\nSec-WebSocket-Version: 13\r\n" in caught.value.answer
 
 
@@ -329,7 +329,7 @@ VERSION, UPGRADE, CONNECTION = (
 )
 def test_a_proxy_that_makes_no_upgrade_is_told_what_its_configuration_lacks(handshake: bytes, lines: list[str]) -> None:
     with pytest.raises(RefusedError) as caught:
-        accept(head_of(handshake))
+        parse_handshake(head_of(handshake))
     assert caught.value.status == 400
     assert caught.value.detail.endswith(f"(nginx: {' '.join(lines)})")
 
@@ -357,8 +357,8 @@ def test_9_1_extensions_against_the_grammar_are_refused(malformed: str) -> None:
     ],
 )
 def test_9_1_offers_are_those_of_all_lines(offered: str | list[str], answered: tuple[str, int]) -> None:
-    accepted = accept(head_of(request(sec_websocket_extensions=offered)))
-    assert (accepted.extension, accepted.window_bits) == answered
+    parsed = parse_handshake(head_of(request(sec_websocket_extensions=offered)))
+    assert (parsed.extension, parsed.window_bits) == answered
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def test_no_header_takes_long_to_judge(header: str, end: str) -> None:
     name, value = header.split(": ", 1)
     began = time.thread_time()
     with contextlib.suppress(RefusedError):
-        accept(head_of(request(**{name.replace("-", "_"): value[: MOST_HEAD_BYTES - 500] + end})))
+        parse_handshake(head_of(request(**{name.replace("-", "_"): value[: MOST_HEAD_BYTES - 500] + end})))
     assert time.thread_time() - began < 0.05
 
 
@@ -387,7 +387,7 @@ def test_the_scope_is_as_asgi_describes_it() -> None:
     data = request(
         path="/a%20b/%C3%A9?c=%20d", Cookie=["a=b", "c=d"], X_Under="1", sec_websocket_protocol=["b, a%20", "c"]
     )
-    scope = accept(head_of(data.replace(b"x-under", b"x_under"))).scope
+    scope = parse_handshake(head_of(data.replace(b"x-under", b"x_under"))).scope
     headers = scope.pop("headers")
     assert scope == {
         "type": "websocket",
@@ -403,12 +403,12 @@ def test_the_scope_is_as_asgi_describes_it() -> None:
 
 
 def test_9112_3_2_2_the_host_of_a_whole_address_is_the_one_that_counts() -> None:
-    headers = accept(head_of(request(path="http://b.example:1/", host="a.example"))).scope["headers"]
+    headers = parse_handshake(head_of(request(path="http://b.example:1/", host="a.example"))).scope["headers"]
     assert [value for name, value in headers if name == b"host"] == [b"b.example:1"]
 
 
 def test_connections_share_what_headers_they_have_in_common() -> None:
-    one, other = (accept(head_of(request(Cookie=f"a={n}", X_Long=300 * "x"))).scope["headers"] for n in (1, 2))
+    one, other = (parse_handshake(head_of(request(Cookie=f"a={n}", X_Long=300 * "x"))).scope["headers"] for n in (1, 2))
     assert [name for header in one if not any(header is shared for shared in other) for name in header[:1]] == [
         b"cookie",
         b"x-long",
@@ -424,16 +424,16 @@ def test_an_independent_client_takes_the_answer(subprotocol: str | None, bits: i
         extensions=[ClientPerMessageDeflateFactory(server_max_window_bits=bits, client_max_window_bits=True)],
     )
     client.send_request(client.connect())
-    accepted = accept(head_of(b"".join(client.data_to_send())))
-    scope = accepted.scope
+    parsed = parse_handshake(head_of(b"".join(client.data_to_send())))
+    scope = parsed.scope
     assert (scope["raw_path"], scope["query_string"], scope["subprotocols"]) == (b"/b", b"c", ["a", "b"])
-    client.receive_data(switching_protocols(accepted, subprotocol))
+    client.receive_data(switching_protocols(parsed, subprotocol))
     assert (client.state, client.handshake_exc, client.subprotocol) == (OPEN, None, subprotocol)
     assert [extension.name for extension in client.extensions] == ["permessage-deflate"]
 
 
 def test_the_answer_says_nothing_that_was_not_asked_for() -> None:
-    assert switching_protocols(accept(head_of(request())), None) == (
+    assert switching_protocols(parse_handshake(head_of(request())), None) == (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: %b\r\n\r\n" % accept_of(KEY).encode()
     )
@@ -497,7 +497,7 @@ def test_a_damaged_handshake_is_accepted_only_where_another_implementation_accep
         head = parse_head(data)
         if head is None or not head.asks_for_websocket:
             return
-        assert accept(head).scope["path"].startswith("/")
+        assert parse_handshake(head).scope["path"].startswith("/")
     except RefusedError as error:
         assert 400 <= error.status < 600
         return
