@@ -11,7 +11,7 @@ from django.db import connection, models, transaction
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from infra import database_identity, schema
+from infra import clock, database_identity, schema
 from prices import sql
 from prices.audit import StaffHistory
 from prices.domain import candles, positions
@@ -737,7 +737,15 @@ class HeldPrice(_Quoted):
 
     metal = models.ForeignKey(ListedMetal, on_delete=models.CASCADE, related_name="held_prices")
     held_at = models.DateTimeField("quarantined at")
+    waiting_since = models.DateTimeField(
+        null=True,
+        help_text="When it began to wait; later than `held_at` where another source contradicted it.",
+    )
+    waiting_by = models.CharField(max_length=80, default="", db_default="", help_text="The clock of that time.")
     refresh = models.BigIntegerField(default=0, db_default=0, help_text="The number of the refresh that brought it.")
+    contests = models.BooleanField(
+        default=False, db_default=False, help_text="It has outlasted a later refresh: the shown price is stale."
+    )
     contributors = models.JSONField(
         null=True, help_text="Where several sources agree on the price: each of them, and when it quoted."
     )
@@ -761,6 +769,11 @@ class HeldPrice(_Quoted):
 
     def __str__(self) -> str:
         return f"{self.metal_id} {self.price} {self.currency}/g from {self.source}"
+
+    def waited(self, now: dt.datetime) -> dt.timedelta:
+        """The time for which it has waited, whatever steps this machine's clock has made, where they are known."""
+        since = self.waiting_since or self.held_at
+        return now - since - (clock.stepped_since(self.waiting_by) or dt.timedelta(0))
 
     @property
     def all_contributors(self) -> dict[str, dt.datetime]:

@@ -56,10 +56,10 @@ def refresh(clock: Clock = timezone.now) -> None:
     metals = _metals_to_fetch(clock())
     if not metals:
         logger.debug("the market is closed, and every price was confirmed a short while ago")
-    elif settings.CONSENSUS_SOURCES:
-        _by_consensus(metals, Head.begin_refresh(), clock)
     else:
-        _by_the_first(metals, Head.begin_refresh(), clock)
+        number = Head.begin_refresh()
+        (_by_consensus if settings.CONSENSUS_SOURCES else _by_the_first)(metals, number, clock)
+        ingest.contest_prices(refresh=number)
     ingest.apply_premiums(now=clock())  # one may have begun where no source has a new price
     ingest.fall_back_where_due(now=clock())
 

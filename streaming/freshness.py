@@ -20,8 +20,8 @@ from streaming.publication_log import PublicationLog, Quoted
 
 
 class Outdated(NamedTuple):
-    """Metals whose quotes are older than the freshness limit (`stale`), and metals without a price of now (`past`):
-    the stale ones, and all while the market is closed.
+    """Metals whose quotes are older than the freshness limit or contested (`stale`), and metals without a price of now
+    (`past`): the stale ones, and all while the market is closed.
     """
 
     stale: frozenset[str]
@@ -83,7 +83,8 @@ class Freshness:
             at = received.at.latest(now)
             # No source knows the future: one that seems to is ahead of us, or our clock is behind.
             quoted_at = min(received.quoted_at, received.at.wall)
-            is_stale = not received.has_an_age or self._calendar.age(received.source, quoted_at, at) > limit
+            is_old = not received.has_an_age or self._calendar.age(received.source, quoted_at, at) > limit
+            is_stale = is_old or latest[metal].is_contested
             if is_stale:
                 stale.add(metal)
             if is_stale or not self._calendar.is_of_now(quoted_at, at, limit):

@@ -28,18 +28,29 @@ _MOST_CACHED = 512
 
 
 class Quoted(msgspec.Struct, frozen=True, kw_only=True):
-    """A metal's price as clients receive it, its currency, the `seq` of its publication, and the time of its quote."""
+    """A metal's price as clients receive it, its currency, the `seq` of its publication, and the time of its quote.
+
+    `is_contested`: a newer quote waits in quarantine, so that this one is stale. The database alone knows that; no
+    publication says so.
+    """
 
     seq: int
     data: PriceData
     currency: str
     quoted_at: dt.datetime
+    is_contested: bool = False
 
     @classmethod
     def of(cls, published: PublishedQuote) -> "Quoted":
         """Convert a published quote to the wire's fields."""
         quote = published.quote
-        return cls(seq=published.seq, data=PriceData.of(published), currency=quote.currency, quoted_at=quote.quoted_at)
+        return cls(
+            seq=published.seq,
+            data=PriceData.of(published),
+            currency=quote.currency,
+            quoted_at=quote.quoted_at,
+            is_contested=published.is_contested,
+        )
 
     def published(self, metal: Metal) -> PublishedQuote:
         """The published quote that `of` converted, without its spot price, which does not travel."""
@@ -57,7 +68,15 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
                 example=data.example is True,
             ),
             day=DayFigures(open=data.open, high=data.high, low=data.low, previous_close=data.previousClose),
+            is_contested=self.is_contested,
         )
+
+    def after(self, before: "Quoted | None") -> "Quoted":
+        """This quote in the place of another: contested like that one, if it is the same under another premium."""
+        if before is None or not before.is_contested:
+            return self
+        is_the_same = (self.data.source, self.quoted_at) == (before.data.source, before.quoted_at)
+        return msgspec.structs.replace(self, is_contested=True) if is_the_same else self
 
 
 class PublicationMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,7 +154,9 @@ class PublicationLog:
         if publication.seq != self.seq + 1 or publication.epoch != self.epoch:
             return False
         self.seq = publication.seq
-        self.latest.update(publication.quotes)
+        self.latest.update(
+            {metal: quoted.after(self.latest.get(metal)) for metal, quoted in publication.quotes.items()}
+        )
         self.stale -= publication.quotes.keys()
         self._take_moves((publication.seq, change) for change in publication.changes)
         self._take_candles(publication)

@@ -14,12 +14,13 @@ from typing import Any
 from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 from environs import EnvValidationError
-from marshmallow.validate import NoneOf, Range
+from marshmallow.validate import NoneOf, OneOf, Range
 
 from infra.addresses import Network
 from infra.redaction import TOKEN_PREFIX
 from prices.domain.calendar import Calendar
 from prices.domain.provider_table import PROVIDER_TABLE
+from prices.domain.sanity import Release
 from swarna import __version__, environment
 from swarna.environment import read
 from swarna.state_dir import announced_redis_url, kept_secret
@@ -90,6 +91,9 @@ PROVIDER_BUDGET = read(env.duration, "PROVIDER_BUDGET", dt.timedelta(seconds=10)
 MAX_JUMP_PERCENT = read(
     env.decimal, "MAX_JUMP_PERCENT", Decimal(5), validate=Range(min=0, max=1000, min_inclusive=False)
 )
+# How it may be let out, beside staff's approval; and when its own source may do so, by saying the same again.
+QUARANTINE_RELEASE = Release(read(env.str, "QUARANTINE_RELEASE", "same_source", validate=OneOf(list(Release))))
+QUARANTINE_WAIT = read(env.duration, "QUARANTINE_WAIT", dt.timedelta(minutes=10), shortest=_A_SECOND)
 # The sources that have to agree on a price; 0: the first that answers is believed.
 CONSENSUS_SOURCES = read(
     env.int,

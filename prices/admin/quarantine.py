@@ -19,6 +19,7 @@ from prices.admin.pages import ReadOnlyAdmin, ReasonActionForm
 from prices.domain.quotes import Quote, percent
 from prices.models import HeldPrice, LatestPrice, Premium
 from prices.premiums import with_premium
+from prices.publishing.quarantine import released_by
 from prices.staff.changes import one_change
 from prices.staff.permissions import may
 from prices.staff.quarantine import decide
@@ -92,7 +93,7 @@ class HeldPriceAdmin(ReadOnlyAdmin):
     @admin.display(description="decision")
     def decided(self, quarantined: HeldPrice) -> str:
         if quarantined.decision == HeldPrice.Decision.PENDING:
-            return "waits"
+            return f"waits for {released_by(quarantined, timezone.now())}"
         return f"{quarantined.get_decision_display().lower()} by {quarantined.decided_by}"
 
     @admin.action(description="Approve: publish it now", permissions=["decide"])

@@ -307,7 +307,9 @@ class QuoteSerializer(serializers.Serializer):
         help_text="A provider, `fallback` or `simulated`."
     )
     stale = serializers.BooleanField(
-        read_only=True, help_text="Older than the freshness limit, by the hours in which its market is open."
+        read_only=True,
+        help_text="Older than the freshness limit, by the hours in which its market is open; or a newer quote of the "
+        "metal waits in quarantine.",
     )
     bid = Amount(required=False, help_text="Absent where the source gives none.")
     ask = Amount(required=False, help_text="Absent where the source gives none.")

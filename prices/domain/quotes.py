@@ -178,12 +178,14 @@ class PublishedQuote:
     """A quote as it was published, with its publication's `seq`; amounts in the base currency per gram.
 
     `change` and `change_percent` are against the previous close, and 0 while there is none. `percent_per_gram` is None
-    except in a quote that `in_units` made.
+    except in a quote that `in_units` made. `is_contested`: a newer quote of its metal has outlasted a refresh in
+    quarantine, so that this one is stale however young it is.
     """
 
     seq: int
     quote: Quote
     day: DayFigures
+    is_contested: bool = False
     percent_per_gram: Decimal | None = None
 
     def in_units(self, *, unit: str, purity: str) -> "PublishedQuote":

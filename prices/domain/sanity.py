@@ -27,6 +27,21 @@ class SanityRule(enum.StrEnum):
     AGREEMENT = "agreement"
 
 
+class Release(enum.StrEnum):
+    """How a quarantined price may be let out, beside staff's approval: each way includes those before it."""
+
+    STAFF = "staff"  # in no other way
+    SECOND_SOURCE = "second_source"
+    SAME_SOURCE = "same_source"  # its own source says so again, after a time
+
+
+class Confirming(enum.Enum):
+    """Whose quote confirms a quarantined one."""
+
+    ANOTHER_SOURCE = enum.auto()
+    THE_SAME_SOURCE = enum.auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Band:
     """The lowest and highest price per gram that a metal can have in one currency, whatever the market does."""
@@ -68,23 +83,25 @@ def find_violation(
     return None
 
 
-def confirms(
+def confirming(
     quote: Quote,
     quarantined: Quote,
     *,
     contributors: Contributors,
     quarantined_contributors: Contributors,
     max_jump_percent: Decimal,
-) -> bool:
-    """Return True if a quote confirms a quarantined one: about the same price from another source, or at a later time.
+) -> Confirming | None:
+    """Whose quote confirms a quarantined one: about the same price from another source, or from its own, quoted later.
 
-    The same quotes again, perhaps from a source's cache, confirm nothing.
+    None where it confirms nothing: another price, or the same quotes again, perhaps from a source's cache.
     """
-    is_news = any(
-        source not in quarantined_contributors or at > quarantined_contributors[source]
-        for source, at in contributors.items()
-    )
-    return is_news and abs(percent(quote.price - quarantined.price, quarantined.price)) <= max_jump_percent
+    if abs(percent(quote.price - quarantined.price, quarantined.price)) > max_jump_percent:
+        return None
+    if not contributors.keys() <= quarantined_contributors.keys():
+        return Confirming.ANOTHER_SOURCE
+    if any(at > quarantined_contributors[source] for source, at in contributors.items()):
+        return Confirming.THE_SAME_SOURCE
+    return None
 
 
 def _is_in_range(price: Decimal, low: Decimal, high: Decimal) -> bool:

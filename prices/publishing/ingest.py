@@ -69,7 +69,7 @@ def offer(quotes: Iterable[Quote], *, now: dt.datetime, refresh: int | None = No
         validator = writer.validator()
         offered = writer.candidates(quotes)
         accepted = [each for each in offered if each.quote.kind is not PriceKind.LIVE or validator.accepts(each.quote)]
-        writer.write(accepted)
+        writer.write_accepted(accepted, validator)
         return {each.quote.metal for each in offered if each not in accepted}
 
 
@@ -79,7 +79,8 @@ def offer_agreements(agreements: Iterable[Agreement], *, now: dt.datetime, refre
         validator = writer.validator()
         agreed = {found.quote: found for found in agreements if found.quote}
         offered = writer.candidates(agreed)
-        writer.write([each for each in offered if validator.accepts(each.quote, agreed[each.quote])])
+        accepted = [each for each in offered if validator.accepts(each.quote, agreed[each.quote])]
+        writer.write_accepted(accepted, validator)
 
 
 def quarantine_disagreement(quotes: Sequence[Quote], *, now: dt.datetime, refresh: int) -> None:
@@ -100,6 +101,8 @@ def decide(quarantined_id: int, *, approve: bool, by: str, now: dt.datetime) -> 
             raise ValueError(f"it was {quarantined.get_decision_display().lower()} by {quarantined.decided_by} already")
         if not approve:
             quarantined.decide(HeldPrice.Decision.REJECTED, by=by, at=now)
+            if quarantined.contests:
+                transaction.on_commit(publish.reload)  # the shown price is no longer stale for it
             return None
         approved = writer.publishable(quarantined)
         quarantined.decide(HeldPrice.Decision.APPROVED, by=by, at=now)
@@ -123,6 +126,16 @@ def reopen(quarantined_id: int, *, now: dt.datetime) -> None:
             raise ValueError(f"a newer price from {quarantined.source} waits: decide on that")
         writer.publishable(quarantined)
         quarantined.reopen()
+
+
+def contest_prices(*, refresh: int) -> None:
+    """Mark the shown prices of whose metals a newer quote waits in quarantine since before this refresh, which is over.
+
+    They are stale from now on (prices/publishing/snapshot.py). Most times this is one statement without effect.
+    """
+    waiting = HeldPrice.pending().filter(currency=settings.BASE_CURRENCY, refresh__lt=refresh, contests=False)
+    if waiting.update(contests=True):
+        publish.reload()
 
 
 def apply_premiums(*, now: dt.datetime) -> Publication | None:
@@ -361,6 +374,13 @@ class _Writer:
         return self.now - schedule.fetched_again(confirmed_at, every) >= settings.FALLBACK_AFTER
 
     # --- writing -----------------------------------------------------------------------------------------------------
+
+    def write_accepted(self, candidates: Iterable[_Candidate], validator: Validator) -> None:
+        """Write the candidates that a validator has accepted."""
+        self.write(candidates)
+        if validator.has_settled_a_contest:
+            # A quote that only confirms the shown one is in no publication: let web processes read that it is fresh.
+            transaction.on_commit(publish.reload)
 
     def write(self, candidates: Iterable[_Candidate], *, confirms: bool = True) -> Publication | None:
         """Confirm the candidates that are shown already; store the others, and publish them after the commit.

@@ -1,6 +1,7 @@
 """The quarantine: prices that break a sanity rule, shown to staff until another quote confirms them or staff decide.
 
-All of it happens within the transaction of prices/publishing/ingest.py, one at a time.
+QUARANTINE_RELEASE sets which quotes may do so. All of it happens within the transaction of
+prices/publishing/ingest.py, one at a time.
 """
 
 import datetime as dt
@@ -12,10 +13,20 @@ from decimal import Decimal
 from django.conf import settings
 
 from infra import clock
+from infra.readable import moment
 from prices import sql
 from prices.domain.consensus import Agreement
 from prices.domain.quotes import Metal, Quote, percent
-from prices.domain.sanity import Band, Contributors, SanityRule, Violation, confirms, find_violation
+from prices.domain.sanity import (
+    Band,
+    Confirming,
+    Contributors,
+    Release,
+    SanityRule,
+    Violation,
+    confirming,
+    find_violation,
+)
 from prices.models import HeldPrice
 from prices.premiums import before_premium
 from prices.sources import registry
@@ -41,6 +52,8 @@ class Validator:
     max_jump_percent: Decimal
     now: dt.datetime
     refresh: int = 0
+    # A price is settled for which the shown one was stale.
+    has_settled_a_contest: bool = field(init=False, default=False)
     _pending: list[HeldPrice] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,6 +107,8 @@ class Validator:
         """Return True if a quarantined price confirms a quote; `is_more`: more sources say it than have to agree."""
         if violation.rule is SanityRule.BAND:
             return False  # a source that changed its unit would confirm itself for ever
+        if settings.QUARANTINE_RELEASE is Release.STAFF:
+            return False
         if any(self._is_same(spot, rejected) for rejected in self._rejected(spot)):
             return False
         if is_more:
@@ -105,16 +120,28 @@ class Validator:
             for row in pending
             if row.all_contributors.keys().isdisjoint(contributors) and row.doubt != SanityRule.BAND
         ]
-        return any(
-            confirms(
-                spot,
-                before_premium(row.quote()),
-                contributors=contributors,
-                quarantined_contributors=row.all_contributors,
-                max_jump_percent=self.max_jump_percent,
-            )
-            for row in others or pending
+        return any(self._lets_out(row, spot, contributors) for row in others or pending)
+
+    def _lets_out(self, row: HeldPrice, spot: Quote, contributors: Contributors) -> bool:
+        """Return True if a quote confirms this quarantined price, from a source that may let it out now."""
+        found = confirming(
+            spot,
+            before_premium(row.quote()),
+            contributors=contributors,
+            quarantined_contributors=row.all_contributors,
+            max_jump_percent=self.max_jump_percent,
         )
+        if found is Confirming.THE_SAME_SOURCE:
+            return settings.QUARANTINE_RELEASE is Release.SAME_SOURCE and self._has_waited(row)
+        return found is Confirming.ANOTHER_SOURCE
+
+    def _has_waited(self, row: HeldPrice) -> bool:
+        """Return True if staff have had the time to decide on a price."""
+        waited = row.waited(self.now)
+        if waited < -clock.TOLERANCE:  # by a clock that was ahead: the time begins anew
+            row.waiting_since, row.waiting_by = self.now, clock.mark()
+            row.save(update_fields=["waiting_since", "waiting_by"])
+        return waited >= settings.QUARANTINE_WAIT
 
     def _rejected(self, spot: Quote) -> list[HeldPrice]:
         of_source = HeldPrice.objects.filter(
@@ -130,12 +157,13 @@ class Validator:
     def _quarantine(
         self, quote: Quote, spot: Quote, violation: Violation, contributors: Contributors | None = None
     ) -> None:
-        pending = self._pending_of(spot)
+        pending, contests = self._pending_of(spot), False
         for row in pending:
             if row.source != quote.source:
                 continue
             if row.doubt == violation.rule and self._is_same(spot, row):
                 return  # about the same again: the row that staff are about to decide on must not change
+            contests = row.contests or row.refresh < self.refresh
             row.decide(HeldPrice.Decision.SUPERSEDED, by=quote.source, at=self.now)
         superseded = self._superseded(spot, violation)
         if superseded:
@@ -144,7 +172,10 @@ class Validator:
         quarantined = HeldPrice.objects.create(
             **HeldPrice.values_of(quote),
             held_at=superseded.held_at if superseded else self.now,
+            waiting_since=self.now,
+            waiting_by=clock.mark(),
             refresh=self.refresh,
+            contests=contests,
             contributors={source: at.isoformat() for source, at in contributors.items()} if contributors else None,
             doubt=violation.rule,
             words=violation.detail,
@@ -173,6 +204,7 @@ class Validator:
     def _settle(self, spot: Quote) -> None:
         """Decide on the pending prices of an accepted quote's metal: it confirms or supersedes each."""
         for row in self._pending_of(spot):
+            self.has_settled_a_contest |= row.contests
             if self._is_same(spot, row):
                 row.decide(HeldPrice.Decision.CONFIRMED, by=spot.source, at=self.now)
                 logger.warning("%s of %s is confirmed by %s: %s", row.metal_id, row.source, spot.source, row.price)
@@ -181,6 +213,19 @@ class Validator:
             if spot.source != row.source:
                 off = _distance(before_premium(row.quote()), spot)
                 registry.remember_outlier(row.source, f"{row.metal_id}: {off:+.2f} % from {spot.source}", self.now)
+
+
+def released_by(row: HeldPrice, now: dt.datetime) -> str:
+    """What may let a pending price out, for people: `another source or staff`, say."""
+    release = settings.QUARANTINE_RELEASE
+    if row.doubt == SanityRule.AGREEMENT:
+        return "sources that agree or staff"
+    if row.doubt == SanityRule.BAND or release is Release.STAFF:
+        return "staff alone"
+    if release is Release.SECOND_SOURCE:
+        return "another source or staff"
+    begins = now + max(settings.QUARANTINE_WAIT - row.waited(now), dt.timedelta(0))
+    return f"another source, {row.source} again from {moment(begins, now)} on, or staff"
 
 
 def _distance(quote: Quote, other: Quote) -> Decimal:

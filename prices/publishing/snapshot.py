@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
 
 from prices import schedule
 from prices.domain.positions import Position
-from prices.domain.quotes import Change, Metal, Publication, PublishedQuote
+from prices.domain.quotes import Change, Metal, PriceKind, Publication, PublishedQuote
 from prices.history import candle_store
-from prices.models import Head, LatestPrice, ListedMetal, Price, SignificantChange
+from prices.models import Head, HeldPrice, LatestPrice, ListedMetal, Price, SignificantChange
 
 # As many publications as a web process keeps for clients that come back: four minutes at one a second.
 PUBLICATIONS_KEPT = 256
@@ -40,9 +41,10 @@ class Snapshot:
     known_stale: frozenset[Metal] = frozenset()
 
     def is_stale(self, published: PublishedQuote, now: dt.datetime) -> bool:
-        """Return True if a quote is older than the freshness limit."""
+        """Return True if a quote is older than the freshness limit, or contested."""
         quote = published.quote
-        return quote.metal in self.known_stale or schedule.is_stale(quote, now=now, limit=self.freshness_limit)
+        is_known = published.is_contested or quote.metal in self.known_stale
+        return is_known or schedule.is_stale(quote, now=now, limit=self.freshness_limit)
 
 
 def read(since: Position | None = None, *, seen: Position | None = None) -> Snapshot:
@@ -98,10 +100,21 @@ def _was_put_back(head: Head, seen: Position) -> bool:
 
 
 def _current_quotes() -> dict[Metal, PublishedQuote]:
-    shown: dict[str, LatestPrice] = {}
-    for latest in LatestPrice.shown():
-        shown.setdefault(latest.metal_id, latest)
-    return {metal: shown[metal].published() for metal in ListedMetal.metals() if metal in shown}
+    contesting = HeldPrice.pending().filter(metal=OuterRef("metal"), currency=OuterRef("currency"), contests=True)
+    newest = contesting.order_by("-quoted_at").values("quoted_at")[:1]
+    shown: dict[str, PublishedQuote] = {}
+    for latest in LatestPrice.shown().annotate(contested_at=Subquery(newest)):
+        is_contested = _is_contested(latest, latest.contested_at)
+        shown.setdefault(latest.metal_id, replace(latest.published(), is_contested=is_contested))
+    return {metal: shown[metal] for metal in ListedMetal.metals() if metal in shown}
+
+
+def _is_contested(latest: LatestPrice, quoted_at: dt.datetime | None) -> bool:
+    """Return True if a quote of `quoted_at` that waits in quarantine is newer than the shown one; None: none waits.
+
+    No source's price has been accepted since. Staff's has, where they dated it later.
+    """
+    return quoted_at is not None and (latest.lane != PriceKind.FALLBACK or latest.quoted_at < quoted_at)
 
 
 def _moves_after(since: int, until: int) -> tuple[list[SignificantChange], int]:

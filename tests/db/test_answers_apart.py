@@ -17,6 +17,7 @@ from infra.clock import Clock
 from prices import providers
 from prices.domain.consensus import decision
 from prices.domain.quotes import SIMULATED, Metal, PriceKind, Quote
+from prices.domain.sanity import Release
 from prices.domain.units import rounded
 from prices.models import Candle, Head, HeldPrice, LatestPrice, Price, ProviderState, SignificantChange
 from prices.providers.errors import ProviderError, TemporaryError
@@ -444,7 +445,7 @@ def test_staff_may_approve_any_source_of_a_full_disagreement_however_far_behind_
 # --- jumps ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_jump_on_which_no_more_sources_agree_than_have_to_is_quarantined_and_goes_out_when_they_say_it_again(
+def test_a_jump_on_which_no_more_sources_agree_than_have_to_goes_out_when_they_still_say_it_after_the_wait(
     two: Rounds, log: Callable[[], list[str]]
 ) -> None:
     two.say(a="1.4", b="1.4")
@@ -454,12 +455,15 @@ def test_a_jump_on_which_no_more_sources_agree_than_have_to_is_quarantined_and_g
     (line,) = (line for line in log() if "quarantined" in line)
     detail = "12,912.6427 is +40.0 % from 9,223.3162, the last price; a, b agree on it"
     assert line == f"consensus: gold of INR is quarantined: {detail}"
+    two.refresh(9)
+    assert two.out() == [times("1")]
     two.refresh()
     assert two.out() == [times("1"), times("1.4")]
     assert HeldPrice.objects.get().decision == CONFIRMED
 
 
-def test_the_same_quotes_once_more_confirm_no_jump(two: Rounds) -> None:
+def test_the_same_quotes_once_more_confirm_no_jump(two: Rounds, settings: Settings) -> None:
+    settings.QUARANTINE_WAIT = MINUTE
     two.say(a="1.4", b="1.4")
     two.froze_at = dict.fromkeys("ab", two.now + MINUTE)
     for _ in range(3):
@@ -475,6 +479,15 @@ def test_more_sources_than_have_to_agree_confirm_a_jump_at_once(three: Rounds) -
     three.refresh(1, "ab", "c")
     assert three.out() == [times("1"), times("1.4")]
     assert not HeldPrice.objects.exists()
+
+
+def test_where_staff_alone_let_prices_out_no_number_of_sources_does(three: Rounds, settings: Settings) -> None:
+    settings.QUARANTINE_RELEASE = Release.STAFF
+    three.say(a="1.4", b="1.4", c="1.4")
+    for _ in range(3):
+        three.refresh(10)
+    assert three.out() == [times("1")]
+    assert quarantined() == [("consensus", "1.40")]
 
 
 def test_a_jump_waits_for_all_answers_before_it_is_quarantined(three: Rounds) -> None:
@@ -503,7 +516,7 @@ def test_a_jump_is_not_confirmed_by_those_that_say_it_while_another_sources_pric
     four.refresh()
     four.say(c=AWAY, d=AWAY)
     for _ in range(3):
-        four.refresh()
+        four.refresh(10)
     assert four.out() == [times("1")]
     four.say(a="1", b="1", c="1", d="1")
     four.refresh()
@@ -515,7 +528,7 @@ def test_sources_that_agree_on_what_staff_rejected_do_not_let_it_out(two: Rounds
     two.refresh()
     ingest.decide(HeldPrice.objects.get().pk, approve=False, by="asha", now=two.now)
     two.refresh()
-    two.refresh()
+    two.refresh(10)
     assert two.out() == [times("1")]
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from prices.domain.breaker import FAILURES
 from prices.domain.quota import Quota
 from prices.domain.quotes import Metal, PriceKind
+from prices.domain.sanity import Release
 from prices.models import (
     HeldPrice,
     LatestPrice,
@@ -353,7 +355,9 @@ def test_a_quarantined_price_is_beside_the_shown_one(quarantined: HeldPrice, des
     assert column(desk, QUARANTINE, "price_per_gram") == ["14,520.0000"]
     assert column(desk, QUARANTINE, "shown_now") == ["13,200.0000 from a"]
     assert column(desk, QUARANTINE, "off_by") == ["+10.00 %"]
-    assert column(desk, QUARANTINE, "decided") == ["waits"]
+    assert re.fullmatch(
+        "waits for another source, a again from (.*)?[0-9:]{8} on, or staff", *column(desk, QUARANTINE, "decided")
+    )
     assert "14,520.0000 is +10.0 % from 13,200.0000, the last price" in desk.get(QUARANTINE).content.decode()
 
 
@@ -370,7 +374,25 @@ def test_pending_prices_come_first(quarantined: HeldPrice, desk: Client) -> None
         quoted_at=quarantined.quoted_at, held_at=quarantined.held_at,
         doubt="band", decision="rejected", decided_by="asha",
     )  # fmt: skip
-    assert column(desk, QUARANTINE, "decided") == ["waits", "rejected by asha"]
+    first, second = column(desk, QUARANTINE, "decided")
+    assert (first.split()[0], second) == ("waits", "rejected by asha")
+
+
+@pytest.mark.parametrize(
+    ("release", "rule", "waits_for"),
+    [
+        (Release.SECOND_SOURCE, "jump", "another source or staff"),
+        (Release.STAFF, "range", "staff alone"),
+        (Release.SAME_SOURCE, "band", "staff alone"),
+        (Release.STAFF, "agreement", "sources that agree or staff"),
+    ],
+)
+def test_a_quarantined_price_says_what_it_waits_for(
+    quarantined: HeldPrice, desk: Client, settings: Settings, release: Release, rule: str, waits_for: str
+) -> None:
+    settings.QUARANTINE_RELEASE = release
+    HeldPrice.objects.update(doubt=rule)
+    assert column(desk, QUARANTINE, "decided") == [f"waits for {waits_for}"]
 
 
 def test_staff_approve_a_quarantined_price(quarantined: HeldPrice, act: Act, broadcasts: Broadcasts) -> None:

@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from prices.domain.provider_table import PROVIDER_TABLE
 from prices.domain.quotes import Metal, PriceKind
+from prices.domain.sanity import Release
 from prices.models import (
     Configuration,
     FallbackPrice,
@@ -65,10 +66,11 @@ def test_a_jump_is_quarantined_and_logged_once(log: Callable[[], list[str]]) -> 
     ]
 
 
-def test_the_same_source_later_confirms_a_jump() -> None:
+def test_the_same_source_confirms_a_jump_that_it_still_gives_after_ten_minutes() -> None:
     offer("10000", 0)
     offer("11000", 1)
-    assert not offer("11050", 2)
+    assert offer("11050", 10)
+    assert not offer("11050", 11)
     assert live() == 11050
     assert decisions() == [(Decimal(11000), CONFIRMED, "gold_api_com")]
 
@@ -89,6 +91,35 @@ def test_a_second_source_that_does_not_confirm_a_jump_shows_it_for_what_it_was()
     assert decisions() == [(Decimal(11000), SUPERSEDED, "metals_dev")]
 
 
+def test_the_time_to_decide_begins_anew_with_another_price() -> None:
+    offer("10000", 0)
+    offer("11000", 1)
+    assert offer("12000", 8)
+    assert offer("12000", 17)
+    assert not offer("12000", 18)
+
+
+@pytest.mark.parametrize(("release", "others"), [(Release.SECOND_SOURCE, True), (Release.STAFF, False)])
+def test_the_deployment_may_leave_it_to_a_second_source_or_to_staff_alone(
+    settings: Settings, release: Release, others: bool
+) -> None:
+    settings.QUARANTINE_RELEASE = release
+    offer("10000", 0)
+    for minutes in (1, 12, 60):
+        assert offer("11000", minutes)
+    assert offer("11000", 61, "metals_dev") is not others
+    assert offer("10010", 62) is others  # by now a jump back; else what breaks no rule
+
+
+def test_a_price_that_began_to_wait_by_a_clock_that_was_ahead_begins_anew() -> None:
+    offer("10000", 0)
+    offer("11000", 1)
+    in_a_year = NOW + dt.timedelta(days=365)
+    HeldPrice.objects.update(waiting_since=in_a_year, waiting_by="another machine")
+    assert offer("11000", 20)
+    assert not offer("11000", 30)
+
+
 def test_two_sources_that_jump_apart_are_both_quarantined() -> None:
     offer("10000", 0)
     assert offer("11000", 1)
@@ -100,11 +131,11 @@ def test_two_sources_that_jump_apart_are_both_quarantined() -> None:
 def test_a_source_does_not_confirm_itself_while_another_says_otherwise() -> None:
     """After weeks without prices, say: the market has gone up by 6 %, and the first source is mad."""
     offer("10000", 0)
-    for minutes in (1, 2):
+    for minutes in (1, 12):
         assert offer("12000", minutes)
         assert offer("10600", minutes, "metals_dev")
     assert live() == 10000
-    assert not offer("10610", 2, "swissquote")
+    assert not offer("10610", 12, "swissquote")
     assert live() == 10610
 
 
@@ -112,15 +143,15 @@ def test_who_gives_ounces_for_grams_keeps_no_other_source_from_confirming_itself
     offer("10000", 0)
     assert offer("311034.768", 1, "metals_dev")
     assert offer("10600", 1)
-    assert not offer("10610", 2)
+    assert not offer("10610", 11)
 
 
 def test_a_price_beyond_its_band_is_for_staff_alone_to_let_out() -> None:
     """A source that gives ounces for grams says so again and again."""
     offer("10000", 0)
-    for minutes in range(1, 5):
+    for minutes in range(1, 50, 12):
         assert offer("311034.768", minutes)
-    assert offer("311034.768", 5, "metals_dev")
+    assert offer("311034.768", 50, "metals_dev")
     assert live() == 10000
     assert decisions() == [(Decimal("311034.768"), PENDING, "")] * 2  # one to decide, however often it is said
 
@@ -152,7 +183,7 @@ def test_without_staffs_fallback_the_band_is_around_the_last_live_price() -> Non
     """As in any currency that no staff have written a fallback price in."""
     FallbackPrice.objects.all().delete()
     assert not offer("10000", 0)
-    for minutes in range(1, 4):
+    for minutes in range(1, 40, 12):
         assert offer("311034.768", minutes)
     assert live() == 10000
 
@@ -191,9 +222,9 @@ def test_a_price_that_staff_reject_is_not_confirmed_by_its_source() -> None:
     offer("11000", 1)
     ingest.decide(HeldPrice.objects.get().pk, approve=False, by="asha", now=NOW + 2 * MINUTE)
     assert offer("11010", 3)
-    assert offer("11020", 4)
+    assert offer("11020", 14)
     assert live() == 10000
-    assert not offer("10010", 5)
+    assert not offer("10010", 15)
     assert live() == 10010
 
 
@@ -201,9 +232,9 @@ def test_what_was_decided_is_not_decided_again() -> None:
     offer("10000", 0)
     offer("11000", 1)
     quarantined = HeldPrice.objects.get().pk
-    offer("11000", 2)
+    offer("11000", 11)
     with pytest.raises(ValueError, match="it was confirmed by gold_api_com already"):
-        ingest.decide(quarantined, approve=True, by="asha", now=NOW + 3 * MINUTE)
+        ingest.decide(quarantined, approve=True, by="asha", now=NOW + 12 * MINUTE)
 
 
 def test_a_price_of_a_metal_that_is_switched_off_is_not_published() -> None:
@@ -225,8 +256,8 @@ def test_a_quarantined_price_is_not_published_over_a_newer_one() -> None:
 def test_a_jump_back_is_a_jump_too() -> None:
     offer("10000", 0)
     offer("11000", 1)
-    offer("11000", 2)
-    assert offer("10000", 3)
+    offer("11000", 11)
+    assert offer("10000", 12)
 
 
 def test_a_simulated_market_may_jump() -> None:
@@ -442,5 +473,5 @@ def test_what_staff_rejected_before_a_change_of_duty_is_rejected_after_it() -> N
     offer("13200", 1, "metals_dev")
     ingest.decide(HeldPrice.objects.get().pk, approve=False, by="asha", now=NOW + MINUTE)
     assert offer("14400", 2, "metals_dev")
-    assert offer("14400", 3, "metals_dev")
+    assert offer("14400", 13, "metals_dev")
     assert live() == 10000 * Decimal("1.1")

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 from django.test import Client as Browser
-from pytest_django import Settings
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from infra.clock import Clock
 from prices import providers
@@ -16,11 +16,14 @@ from prices.domain.breaker import State
 from prices.domain.provider_table import ProviderRow
 from prices.domain.quota import Quota
 from prices.domain.quotes import Metal, PriceKind, Quote
-from prices.models import HeldPrice, LatestPrice, Premium, ProviderState
+from prices.domain.sanity import Release
+from prices.models import FallbackPrice, HeldPrice, LatestPrice, Premium, ProviderState
 from prices.providers.errors import PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client
+from prices.publishing import ingest, snapshot
 from prices.sources import registry
 from streaming import publish
+from tests.support.desk import Broadcasts
 from tests.support.quotes import NOW
 from tests.support.threads import at_once
 from tests.support.world import MINUTE, PRICES, World
@@ -123,7 +126,7 @@ def test_a_frozen_source_does_not_contradict_a_jump(world: World, settings: Sett
     world.says["a"] = PRICES | {Metal.GOLD: "14500"}
     world.refresh(10)
     assert world.gold() == "13200 from b"
-    world.refresh()
+    world.refresh(10)
     assert world.gold() == "14500 from a"
 
 
@@ -290,15 +293,118 @@ def test_a_slip_that_nobody_shows_for_one_any_more_is_confirmed_as_any_other(wor
     world.says |= dict.fromkeys("bc", TemporaryError("is away"))
     world.refresh()
     assert world.gold() == "13200 from b"
+    world.refresh(9)  # b contradicted it ten minutes ago
+    assert world.gold() == "13200 from b"
     world.refresh()
     assert world.gold() == "14500 from a"
 
 
-def test_with_one_source_a_jump_goes_out_when_it_is_said_again(world: World, settings: Settings) -> None:
+# --- while a newer price waits, the shown one is stale -------------------------------------------------------------
+
+
+def stale(world: World) -> list[str]:
+    """The metals whose shown prices are stale."""
+    current = snapshot.read()
+    return [metal for metal, published in current.quotes.items() if current.is_stale(published, world.now)]
+
+
+@pytest.fixture
+def jumped(broadcasts: Broadcasts, world: World) -> World:
+    """Gold is 13,200; a alone answers, and its next quote of gold is a jump."""
+    world.refresh()
+    world.says |= {"a": PRICES | {Metal.GOLD: "14500"}} | dict.fromkeys("bc", TemporaryError("is away"))
+    world.refresh()
+    return world
+
+
+def test_the_shown_price_is_stale_from_the_next_refresh_on_while_a_newer_one_waits(
+    jumped: World, broadcasts: Broadcasts
+) -> None:
+    assert (stale(jumped), broadcasts.reloads) == ([], 0)
+    jumped.refresh()
+    assert (stale(jumped), broadcasts.reloads) == (["gold"], 1)
+    assert jumped.gold() == "13200 from a"
+    jumped.refresh()
+    assert broadcasts.reloads == 1  # web processes know
+
+
+def test_it_is_stale_though_no_source_answers_any_more(jumped: World) -> None:
+    jumped.says["a"] = TemporaryError("is away")
+    jumped.refresh()
+    assert stale(jumped) == ["gold"]
+
+
+def test_it_stays_stale_while_the_source_jumps_about(jumped: World) -> None:
+    jumped.refresh()
+    for price in ("15500", "17000"):
+        jumped.says["a"] = PRICES | {Metal.GOLD: price}
+        jumped.refresh()
+        assert stale(jumped) == ["gold"]
+
+
+def test_it_is_not_stale_where_another_source_gives_it_again(world: World) -> None:
+    world.refresh()
+    world.says["a"] = PRICES | {Metal.GOLD: "14500"}
+    for _ in range(3):
+        world.refresh()
+        assert (world.gold(), stale(world)) == ("13200 from b", [])
+
+
+@pytest.mark.parametrize("price", ["13200", "13210"])
+def test_it_is_fresh_again_as_soon_as_a_source_gives_it_again(
+    jumped: World,
+    broadcasts: Broadcasts,
+    price: str,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    jumped.refresh()
+    jumped.says["a"] = PRICES | {Metal.GOLD: price}
+    with django_capture_on_commit_callbacks(execute=True):
+        jumped.refresh()
+    assert (stale(jumped), broadcasts.reloads) == ([], 2)
+
+
+@pytest.mark.parametrize(("approve", "shown"), [(True, "14500 from a"), (False, "13200 from a")])
+def test_it_is_fresh_again_once_staff_have_decided(
+    jumped: World,
+    broadcasts: Broadcasts,
+    approve: bool,
+    shown: str,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    jumped.refresh()
+    with django_capture_on_commit_callbacks(execute=True):
+        ingest.decide(HeldPrice.objects.get().pk, approve=approve, by="asha", now=jumped.now)
+    assert (jumped.gold(), stale(jumped)) == (shown, [])
+    assert broadcasts.reloads == 1 + (not approve)  # an approved price is a publication
+
+
+@pytest.mark.parametrize(("minutes", "marked"), [(-30, ["gold"]), (0, [])])
+def test_a_fallback_is_stale_unless_staff_dated_it_later_than_the_price_that_waits(
+    jumped: World, settings: Settings, minutes: int, marked: list[str]
+) -> None:
+    settings.FRESHNESS_LIMIT = 24 * 60 * MINUTE
+    settings.QUARANTINE_RELEASE = Release.STAFF
+    jumped.refresh(60)
+    FallbackPrice.objects.filter(metal="gold").update(price=13900, as_of=jumped.now + minutes * MINUTE)
+    HeldPrice.objects.update(quoted_at=jumped.now - 10 * MINUTE)
+    ingest.fall_back_where_due(now=jumped.now)
+    assert (jumped.gold(), stale(jumped)) == ("13900 from fallback", marked)
+
+
+def test_a_premium_makes_no_contested_price_fresh(jumped: World, broadcasts: Broadcasts) -> None:
+    jumped.refresh()
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=jumped.now)
+    ingest.apply_premiums(now=jumped.now)
+    assert (jumped.gold(), stale(jumped)) == ("13992 from a", ["gold"])
+
+
+def test_with_one_source_a_jump_goes_out_when_it_is_still_said_after_the_wait(world: World, settings: Settings) -> None:
     settings.PRICE_PROVIDERS = ["a"]
     world.refresh()
     world.says["a"] = PRICES | {Metal.GOLD: "14500"}
     world.refresh()
+    world.refresh(9)
     assert world.gold() == "13200 from a"
     world.refresh()
     assert world.gold() == "14500 from a"

@@ -55,6 +55,7 @@ class World:
         self.remembered: list[Position] = []
         self.reported: asyncio.Queue[int] = asyncio.Queue()
         self.hidden: set[Metal] = set()
+        self.contested: set[Metal] = set()
         self.kept_from = self.moves_since = 0
         self.kinds = set(PriceKind)
         self.broken = False
@@ -118,7 +119,11 @@ class World:
             quotes |= {each.quote.metal: each for each in publication.quotes}
         return Snapshot(
             position=Position(self.epoch, seq, NOW),
-            quotes={metal: each for metal, each in quotes.items() if metal not in self.hidden},
+            quotes={
+                metal: replace(each, is_contested=metal in self.contested)
+                for metal, each in quotes.items()
+                if metal not in self.hidden
+            },
             publications=tuple(publication for publication in publications if publication.seq >= self.kept_from),
             moves=tuple((publication.seq, move) for publication in publications for move in publication.changes),
             moves_since=max(after, self.moves_since),

@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import msgspec
 import pytest
 
 from infra.clock import Reading
@@ -64,6 +65,12 @@ def test_a_clock_that_is_put_forward_makes_a_price_stale_and_put_right_again_the
     assert gold.after(MINUTE) == "live"  # it is two minutes old by both
     gold.latest["gold"] = received(quote(at=gold.wall), seq=2)
     assert gold.after(MINUTE) == "live"
+
+
+def test_a_contested_price_is_stale_however_young_it_is() -> None:
+    gold = Process(quote(at=NOW))
+    gold.latest["gold"] = msgspec.structs.replace(gold.latest["gold"], is_contested=True)
+    assert gold.after(dt.timedelta(seconds=1)) == "stale"
 
 
 def test_a_quote_of_the_future_counts_from_when_it_came() -> None:

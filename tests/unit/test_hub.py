@@ -341,6 +341,28 @@ async def test_a_new_freshness_limit_counts_at_once(rarely: World, client: Clien
     assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
 
 
+async def test_a_price_is_stale_while_the_database_says_that_a_newer_one_is_quarantined(
+    rarely: World, client: Client
+) -> None:
+    world = rarely
+    world.contested.add(Metal.GOLD)
+    await world.layer.group_send(publish.GROUP, {"type": publish.RELOAD})
+    message = await client.next("priceUpdate")
+    assert (message["data"]["gold"]["stale"], message["seq"], message["snapshot"]) == (True, 1, True)
+    assert (await client.next("status"))["metals"] == {"gold": "stale"}
+    current = world.hub.feed.snapshot()
+    assert current is not None
+    assert current.is_stale(current.quotes[Metal.GOLD], world.now)  # in REST
+
+    await world.bring(world.write(quote(price="106")))  # the same quote under another premium
+    message = await client.next("priceUpdate")
+    assert (message["data"]["gold"]["price"], message["data"]["gold"]["stale"]) == (106, True)
+
+    await world.bring(world.write(quote(price="101", at=NOW + dt.timedelta(seconds=1))))
+    message = await client.next("priceUpdate")
+    assert (message["data"]["gold"]["price"], message["data"]["gold"]["stale"]) == (101, False)
+
+
 async def test_a_redis_that_falls_silent_is_said_once_and_so_is_its_return(
     world: World, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:

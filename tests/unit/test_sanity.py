@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prices.domain.quotes import LARGEST_PRICE, Quote
-from prices.domain.sanity import Band, SanityRule, confirms, find_violation
+from prices.domain.sanity import Band, Confirming, SanityRule, confirming, find_violation
 from tests.support.quotes import NOW, quote
 
 FIVE = Decimal(5)
 BAND = Band.around(Decimal(100), 4)
 MINUTE = dt.timedelta(minutes=1)
+ANOTHER, ITSELF = Confirming.ANOTHER_SOURCE, Confirming.THE_SAME_SOURCE
 amounts = st.decimals(Decimal("0.0001"), LARGEST_PRICE, places=4)
 
 
@@ -77,20 +78,20 @@ def test_whatever_is_believed_is_near_the_last_one(last: Decimal, price: Decimal
 @pytest.mark.parametrize(
     ("price", "source", "later", "confirmed"),
     [
-        ("120", "gold_api_com", True, True),
-        ("120", "gold_api_com", False, False),  # out of its cache
-        ("120", "metals_dev", False, True),
-        ("126", "metals_dev", False, True),
-        ("127", "metals_dev", False, False),
-        ("100", "gold_api_com", True, False),
+        ("120", "gold_api_com", True, ITSELF),
+        ("120", "gold_api_com", False, None),  # out of its cache
+        ("120", "metals_dev", False, ANOTHER),
+        ("126", "metals_dev", False, ANOTHER),
+        ("127", "metals_dev", False, None),
+        ("100", "gold_api_com", True, None),
     ],
 )
 def test_a_second_source_or_the_same_one_later_confirms_a_price(
-    price: str, source: str, later: bool, confirmed: bool
+    price: str, source: str, later: bool, confirmed: Confirming | None
 ) -> None:
     said_at = NOW + MINUTE * later
     assert (
-        confirms(
+        confirming(
             quote(price=price, source=source, at=said_at),
             quote(price="120"),
             contributors={source: said_at},
@@ -104,20 +105,20 @@ def test_a_second_source_or_the_same_one_later_confirms_a_price(
 @pytest.mark.parametrize(
     ("contributors", "confirmed"),
     [
-        ({"a": 0, "b": 0}, False),
-        ({"a": 0}, False),
-        ({"a": 0, "b": 1}, True),
-        ({"a": 0, "c": -9}, True),  # by its own clock
-        ({"a": -1, "b": -1}, False),
+        ({"a": 0, "b": 0}, None),
+        ({"a": 0}, None),
+        ({"a": 0, "b": 1}, ITSELF),
+        ({"a": 0, "c": -9}, ANOTHER),  # by its own clock
+        ({"a": -1, "b": -1}, None),
     ],
     ids=str,
 )
 def test_sources_that_agree_confirm_a_price_where_one_of_them_says_something_new(
-    contributors: dict[str, int], confirmed: bool
+    contributors: dict[str, int], confirmed: Confirming | None
 ) -> None:
     before = {"a": NOW, "b": NOW}
     said = {source: NOW + minutes * MINUTE for source, minutes in contributors.items()}
     assert (
-        confirms(quote(), quote(), contributors=said, quarantined_contributors=before, max_jump_percent=FIVE)
+        confirming(quote(), quote(), contributors=said, quarantined_contributors=before, max_jump_percent=FIVE)
         is confirmed
     )

@@ -18,6 +18,7 @@ from prices import schedule
 from prices.domain.calendar import Calendar
 from prices.domain.provider_table import PROVIDER_TABLE
 from prices.domain.quota import Quota
+from prices.domain.sanity import Release
 from tests.support.product import ROOT
 
 SETTINGS = ROOT / "swarna/settings.py"
@@ -51,6 +52,8 @@ GOOD = {
     "BASE_CURRENCY": "usd",
     "PRICE_PROVIDERS": "simulated, gold_api_com",
     "MAX_JUMP_PERCENT": "2.5",
+    "QUARANTINE_RELEASE": "second_source",
+    "QUARANTINE_WAIT": "30m",
     "CONSENSUS_SOURCES": "2",
     "CONSENSUS_TOLERANCE_PERCENT": "0.5",
     "FRANKFURTER_URL": "https://rates.example",
@@ -99,6 +102,8 @@ BAD = {
     "REDIS_URL": ["http://:hunter2@localhost"],
     "BASE_CURRENCY": ["rupees"],
     "MAX_JUMP_PERCENT": ["one", "5%", "0", "-1", "NaN"],
+    "QUARANTINE_RELEASE": ["nobody", "SAME_SOURCE"],
+    "QUARANTINE_WAIT": ["999ms"],
     "CONSENSUS_SOURCES": ["two", "-1", "1", "21"],
     "CONSENSUS_TOLERANCE_PERCENT": ["0", "101", "NaN"],
     "FRANKFURTER_URL": ["ftp://host"],
@@ -261,6 +266,8 @@ def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -
         "BASE_CURRENCY": "USD",
         "PRICE_PROVIDERS": ["simulated", "gold_api_com"],
         "MAX_JUMP_PERCENT": Decimal("2.5"),
+        "QUARANTINE_RELEASE": Release.SECOND_SOURCE,
+        "QUARANTINE_WAIT": dt.timedelta(minutes=30),
         "CONSENSUS_SOURCES": 2,
         "CONSENSUS_TOLERANCE_PERCENT": Decimal("0.5"),
         "PRICE_UPDATE_INTERVAL": dt.timedelta(milliseconds=100),

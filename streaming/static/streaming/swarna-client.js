@@ -84,7 +84,7 @@ const TRANSPORTS = ["websocket", "sse", "poll"];
  * @property {number|null} previousClose
  * @property {string} timestamp  When the source quoted it.
  * @property {string} source  A provider, `fallback` or `simulated`.
- * @property {boolean} stale  True if it is older than the freshness limit.
+ * @property {boolean} stale  True if it is older than the freshness limit, or a newer one waits in quarantine.
  * @property {number} [bid]
  * @property {number} [ask]
  * @property {boolean} [example]  True for a fallback that no member of staff has entered or confirmed.
