@@ -23,6 +23,7 @@ ROLES: Final[dict[str, Collection[str]]] = {
     "Approver": (
         *_VIEW,
         "prices.change_heldprice",
+        "prices.change_proposededit",
         "prices.add_sanityband",
         "prices.change_sanityband",
         "prices.delete_sanityband",

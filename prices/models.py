@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
+from django.contrib.auth.models import Group, User
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection, models, transaction
 from django.db.models.expressions import RawSQL
@@ -649,6 +650,94 @@ class Premium(models.Model):
         return {premium.metal_id: premium for premium in in_order}
 
 
+# --- edits that wait for another person ------------------------------------------------------------------------------
+
+
+class ApprovalLimit(models.Model):
+    """How far the members of a role may move a price alone; of several roles the largest limit counts.
+
+    Without a row: APPROVAL_ABOVE_PERCENT, without which no edit waits at all.
+    """
+
+    role = models.OneToOneField(Group, on_delete=models.CASCADE, related_name="approval_limit")
+    percent = models.DecimalField(
+        "limit, %",
+        max_digits=6,
+        decimal_places=3,
+        validators=[MinValueValidator(Decimal(0))],
+        help_text="An edit that moves a price by more than this from the last live one waits for another person, as "
+        "does one that puts it outside its sanity band. 0: each edit waits.",
+    )
+    history = StaffHistory()
+
+    class Meta:
+        ordering = ["role__name"]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.percent.normalize():f} %"
+
+
+class ProposedEdit(models.Model):
+    """An edit of prices that waits for another person's approval (prices/staff/approvals.py), and its decision.
+
+    `edits` are its forms as they were filled in, each with the row, and the version of it, that it was made for.
+    """
+
+    class Decision(models.TextChoices):
+        PENDING = "pending"
+        APPROVED = "approved"
+        REJECTED = "rejected"
+        WITHDRAWN = "withdrawn"
+        REFUSED = "refused", "Refused: it could no longer be saved"
+        OVERRIDDEN = "overridden", "Saved without approval, in an emergency"
+
+    edits = models.JSONField()
+    summary = models.TextField(help_text="What it changes.")
+    detail = models.TextField(help_text="Why it waits.")
+    reason = models.CharField(max_length=200, blank=True, help_text="Why it was made.")
+    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    proposed_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    decision = models.CharField(max_length=10, choices=Decision.choices, default=Decision.PENDING)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    outcome = models.TextField(blank=True, help_text="Why it was decided so.")
+
+    class Meta:
+        ordering = ["-pk"]
+        permissions = [("override_proposededit", "Can save an edit without approval, in an emergency")]
+
+    def __str__(self) -> str:
+        return self.summary
+
+    @classmethod
+    def waiting(cls, now: dt.datetime) -> "models.QuerySet[ProposedEdit]":
+        """Edits that can be approved at `now`, the newest first."""
+        # One that was proposed in the future, by a clock that was ahead, would wait too long.
+        begun = now + clock.TOLERANCE
+        return cls.objects.filter(decision=cls.Decision.PENDING, expires_at__gt=now, proposed_at__lte=begun)
+
+    def is_waiting(self, now: dt.datetime) -> bool:
+        """Return True if it can be approved at `now`; `waiting` is the same for all."""
+        is_alive = self.expires_at > now and clock.is_plausible(self.proposed_at, now)
+        return self.decision == self.Decision.PENDING and is_alive
+
+    def state(self, now: dt.datetime) -> str:
+        """Its decision, or `expired`."""
+        is_over = self.decision == self.Decision.PENDING and not self.is_waiting(now)
+        return "expired" if is_over else self.decision
+
+    def decided_words(self, now: dt.datetime) -> str:
+        """Its state for people, such as `approved by asha`."""
+        by = f" by {self.decided_by}" if self.decided_by else ""
+        return f"{self.state(now)}{by}"
+
+    def decide(self, decision: Decision, *, by: User, at: dt.datetime, outcome: str = "") -> None:
+        """Store a decision."""
+        self.decision, self.decided_by, self.decided_at, self.outcome = decision, by, at, outcome
+        self.save(update_fields=["decision", "decided_by", "decided_at", "outcome"])
+
+
 # --- refreshes, sources and the quarantine ---------------------------------------------------------------------------
 
 
@@ -792,7 +881,8 @@ class HeldPrice(_Quoted):
         self.decision, self.decided_by, self.decided_at = decision, by, at
         self.save(update_fields=["decision", "decided_by", "decided_at"])
 
-    def reopen(self) -> None:
-        """Take a decision back, so that the price waits for one again."""
+    def reopen(self, *, at: dt.datetime) -> None:
+        """Take a decision back, so that the price waits for one again, from now on."""
         self.decision, self.decided_by, self.decided_at = self.Decision.PENDING, "", None
-        self.save(update_fields=["decision", "decided_by", "decided_at"])
+        self.waiting_since, self.waiting_by, self.contests = at, clock.mark(), False
+        self.save(update_fields=["decision", "decided_by", "decided_at", "waiting_since", "waiting_by", "contests"])

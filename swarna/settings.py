@@ -94,6 +94,16 @@ MAX_JUMP_PERCENT = read(
 # How it may be let out, beside staff's approval; and when its own source may do so, by saying the same again.
 QUARANTINE_RELEASE = Release(read(env.str, "QUARANTINE_RELEASE", "same_source", validate=OneOf(list(Release))))
 QUARANTINE_WAIT = read(env.duration, "QUARANTINE_WAIT", dt.timedelta(minutes=10), shortest=_A_SECOND)
+# Two people for large edits of prices: one beyond so many percent of the last live price waits for another person, for
+# so long. Roles may have limits of their own (model ApprovalLimit). None: everybody edits alone.
+APPROVAL_ABOVE_PERCENT: Decimal | None = (
+    env.decimal("APPROVAL_ABOVE_PERCENT", validate=Range(min=0, max=1000))
+    if env.str("APPROVAL_ABOVE_PERCENT", "")
+    else None
+)
+APPROVAL_EXPIRES_AFTER = read(
+    env.duration, "APPROVAL_EXPIRES_AFTER", dt.timedelta(hours=1), shortest=dt.timedelta(minutes=1)
+)
 # The sources that have to agree on a price; 0: the first that answers is believed.
 CONSENSUS_SOURCES = read(
     env.int,
@@ -145,6 +155,16 @@ METRICS_ALLOWED_FROM = read(
     environment.networks("127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"),
 )
 
+# --- e-mail --------------------------------------------------------------------------------------------------------
+# To staff, of edits that wait for them and of emergencies. Without a host none is sent.
+EMAIL_HOST = read(env.str, "EMAIL_HOST", "")
+EMAIL_PORT = read(env.int, "EMAIL_PORT", 587, validate=_port)
+EMAIL_HOST_USER = read(env.str, "EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = read(env.api_key, "EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = read(env.bool, "EMAIL_USE_TLS", True)
+DEFAULT_FROM_EMAIL = read(env.str, "DEFAULT_FROM_EMAIL", "swarna@localhost")
+SECRET_SETTINGS += ["EMAIL_HOST_PASSWORD"]
+
 # --- timeouts ------------------------------------------------------------------------------------------------------
 # Seconds, in every process; at most ten, so that prices reach all clients within half a minute after a peer falls
 # silent. docs/operations.md has the table of all connections; tests/process/test_waits.py sees each timeout work.
@@ -165,6 +185,8 @@ REDIS_CONNECT_TIMEOUT = 2.0
 REDIS_ANSWER_TIMEOUT = 2.0
 # For a whole publication: to connect and to log in are several answers.
 REDIS_PUBLISH_TIMEOUT = 4.0
+# For each answer of the mail server: whoever saves an edit waits for it.
+EMAIL_TIMEOUT = 4.0
 # How often Celery checks its connections, and the longest pause before it tries a lost one again.
 BROKER_HEALTH_CHECK_INTERVAL = 4
 BROKER_LONGEST_PAUSE = 2

@@ -32,6 +32,7 @@ _EXAMPLES: Final[dict[int, dict[str, Any]]] = {
     401: problem(401, "This token is unknown, expired or revoked. POST to auth/token/ for a new one."),
     403: problem(403, "You do not have permission to perform this action."),
     404: problem(404, "There is no price of 'rhodium'. Metals with a price: gold, or by ISO code XAU."),
+    409: problem(409, "Nothing was done: it is approved by meera already."),
     415: problem(415, 'Unsupported media type "text/plain" in request.'),
     429: problem(429, "Request was throttled. Expected available in 7 seconds."),
     503: problem(503, "The database cannot be asked now. Try again in a few seconds."),
@@ -72,7 +73,8 @@ class AutoSchema(openapi.AutoSchema):
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
-        for status in self._problem_statuses():
+        declared = (int(status) for status in bodies)
+        for status in sorted({*self._problem_statuses(), *(each for each in declared if each in _EXAMPLES)}):
             if str(status) not in bodies or not bodies[str(status)].get("content"):
                 title = _EXAMPLES[status]["title"]
                 response = OpenApiResponse(ProblemSerializer, bodies.get(str(status), {}).get("description") or title)
@@ -91,4 +93,4 @@ class AutoSchema(openapi.AutoSchema):
             statuses.append(404)
         if self.method in ("POST", "PUT", "PATCH"):
             statuses.append(415)
-        return sorted(statuses)
+        return statuses

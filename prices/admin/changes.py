@@ -12,8 +12,9 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_safe
 
+from prices.admin.pages import say_proposed, site_of
 from prices.admin.sources import warn_if_too_few_enabled
-from prices.models import FallbackPrice, ProviderState
+from prices.models import FallbackPrice, ProposedEdit, ProviderState
 from prices.staff import feed
 from prices.staff.feed import Entry
 from prices.staff.row_changes import visible_to
@@ -37,14 +38,17 @@ def undo_change(request: HttpRequest, id: int) -> HttpResponse:
     broken, reason = None, request.POST.get("reason", "")[:200]
     if request.method == "POST":
         try:
-            undo(entry.change, user, reason=reason, confirmed="confirm" in request.POST)
+            done = undo(entry.change, user, reason=reason, confirmed="confirm" in request.POST, site=site_of(request))
         except RulesError as error:
             broken = error
         except UndoError as error:
             messages.error(request, str(error))
             return _back(request)
         else:
-            _say(request, entry)
+            if isinstance(done, ProposedEdit):
+                say_proposed(request, done)
+            else:
+                _say(request, entry)
             return _back(request)
     asked = {"broken": broken, "reason": reason, "next": _next(request)}
     return _rendered(request, "undo", title="Undo a change", entry=entry, **asked)

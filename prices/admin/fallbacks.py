@@ -11,14 +11,14 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils import timezone
 
-from prices.admin.pages import ONE_MEANING, AuditedAdmin
+from prices.admin.pages import ONE_MEANING, PriceAdmin, say_proposed, site_of
 from prices.models import FallbackPrice, LatestPrice
 from prices.staff.fallbacks import Sheet
 from prices.staff.forms import FallbackPriceForm
 
 
 @admin.register(FallbackPrice)
-class FallbackPriceAdmin(AuditedAdmin):
+class FallbackPriceAdmin(PriceAdmin):
     """Edited in a hurry: the page names the unit, the last live price, and whether the fallback is on screen now."""
 
     form = FallbackPriceForm
@@ -56,11 +56,13 @@ class FallbackPriceAdmin(AuditedAdmin):
             sheet = Sheet(request.user, now, request.POST, lock=True)
             if not sheet.is_valid():
                 return self._page(request, sheet, is_refused=True)
-            for row in sheet.save():
+            if proposal := sheet.save(site=site_of(request)):
+                say_proposed(request, proposal)
+                return HttpResponseRedirect(request.path)
+            for row in sheet.typed:
                 if row.change:
-                    self.log_change(
-                        request, row.change.instance, self.construct_change_message(request, row.change, [])
-                    )
+                    message = self.construct_change_message(request, row.change, [])
+                    self.log_change(request, row.change.instance, message)
                 assert row.preview is not None
                 saved = "was saved before" if row.is_saved else "is saved"
                 messages.success(request, f"{row.fallback.metal} {saved}: {row.preview.units}.")

@@ -1,21 +1,26 @@
 """Base classes and options of the admin's pages."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.contrib.admin.utils import unquote
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
 from simple_history.admin import SimpleHistoryAdmin
 from simple_history.models import is_historic
 
+from prices.models import ProposedEdit
+from prices.staff.approvals import approvers, submit
 from prices.staff.changes import one_change
 from prices.staff.forms import AuditedForm, save_fields
+from prices.staff.permissions import may
 
 # For `formfield_overrides`: refuse ambiguous input. A browser's number field drops a comma, so that 0,5 would be 5; and
 # 01/12/2026 is the first of December in India, but the twelfth of January to Django.
@@ -128,6 +133,56 @@ class AuditedAdmin(SimpleHistoryAdmin):
 
     def history_view_title(self, request: HttpRequest, obj: Any) -> str:
         return f"Change history: {obj}"  # the title of Django's own history pages
+
+
+class PriceAdmin(AuditedAdmin):
+    """Pages of a model whose rows make prices: an edit beyond its editor's limit waits for another person."""
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        obj.proposal = submit([form], by=cast(User, request.user), site=site_of(request))
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return None if _is_proposed(obj) else super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return None if _is_proposed(obj) else super().log_change(request, obj, message)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        if obj.proposal:
+            return self._proposed(request, obj.proposal)
+        saved: HttpResponse = super().response_add(request, obj, post_url_continue)
+        return saved
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        if obj.proposal:
+            return self._proposed(request, obj.proposal)
+        saved: HttpResponse = super().response_change(request, obj)
+        return saved
+
+    def _proposed(self, request: HttpRequest, proposal: ProposedEdit) -> HttpResponse:
+        say_proposed(request, proposal)
+        if may(request.user, "view", ProposedEdit):
+            return redirect("admin:prices_proposededit_change", proposal.pk)
+        return redirect("admin:index")
+
+
+def _is_proposed(obj: Any) -> bool:
+    """Return True if a row's form was proposed; a page of several rows logs only those that are saved."""
+    return getattr(obj, "proposal", None) is not None
+
+
+def site_of(request: HttpRequest) -> str:
+    """The address of this deployment, as the request has it, without a slash at its end."""
+    return request.build_absolute_uri("/")[:-1]
+
+
+def say_proposed(request: HttpRequest, proposal: ProposedEdit) -> None:
+    """Add the message that an edit waits for another person, or that there is none who could approve it."""
+    messages.warning(
+        request, f"Not saved yet: another person has to approve it. {proposal.detail} Screens show the old price."
+    )
+    if proposal.proposed_by and not approvers(but=proposal.proposed_by).exists():
+        messages.error(request, "Nobody else may approve edits: an administrator has to give somebody that permission.")
 
 
 def _check_id(model: type[models.Model], text: str) -> None:

@@ -16,15 +16,16 @@ from django.urls import path
 from django.utils import timezone
 
 from infra.readable import moment
-from prices.admin.pages import ONE_MEANING, AuditedAdmin
-from prices.models import ListedMetal, Premium
+from prices.admin.pages import ONE_MEANING, PriceAdmin, say_proposed, site_of
+from prices.models import ListedMetal, Premium, ProposedEdit
 from prices.publishing import audience
+from prices.staff.approvals import limit_of
 from prices.staff.duty import DutyForm, recent
-from prices.staff.premiums import PremiumForm, described, described_without, shown_quote
+from prices.staff.premiums import PremiumForm, described, described_without, excess_without, shown_quote
 
 
 @admin.register(Premium)
-class PremiumAdmin(AuditedAdmin):
+class PremiumAdmin(PriceAdmin):
     """A premium is published at once, or at its time (prices/schedule.py)."""
 
     form = PremiumForm
@@ -47,10 +48,13 @@ class PremiumAdmin(AuditedAdmin):
             raise PermissionDenied
         form = DutyForm(request.POST if request.method == "POST" else None)
         is_to_be_saved = form.is_valid() and "_save" in request.POST
-        if is_to_be_saved and (added := form.save()):
-            for premium in added:
+        if is_to_be_saved and (saved := form.save(cast(User, request.user), site=site_of(request))):
+            if isinstance(saved, ProposedEdit):
+                say_proposed(request, saved)
+                return redirect("admin:prices_premium_duty")
+            for premium in saved:
                 self.log_addition(request, premium, "Added by a duty change.")
-            self._say_saved(request, added)
+            self._say_saved(request, saved)
             return redirect("admin:prices_premium_duty")
         previews = form.previews()
         context = {
@@ -78,8 +82,10 @@ class PremiumAdmin(AuditedAdmin):
     def is_current(self, premium: Premium) -> bool:
         return Premium.current(timezone.now()).get(premium.metal_id) == premium
 
-    def save_model(self, request: HttpRequest, obj: Premium, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
+        if obj.proposal:
+            return
         self._say_now(request, [obj.metal])
         now = timezone.now()
         if obj.effective_from > now:
@@ -90,13 +96,22 @@ class PremiumAdmin(AuditedAdmin):
             messages.warning(request, "It has no effect: a later one is current.")
 
     def get_deleted_objects(self, objs: Iterable[Premium], request: HttpRequest) -> Any:
-        """On the page that confirms a deletion, warn what screens would show without these premiums."""
-        if "post" not in request.POST:  # not yet confirmed
-            gone = sorted(objs, key=lambda premium: (premium.metal_id, premium.effective_from))
-            for _, of_metal in groupby(gone, key=lambda premium: premium.metal_id):
-                for line in described_without(list(of_metal), timezone.now()):
+        """On the page that confirms a deletion, warn what screens would show without these premiums.
+
+        A deletion beyond the user's limit is refused there: an edit can wait for another person, a deletion cannot.
+        """
+        listed, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        gone = sorted(objs, key=lambda premium: (premium.metal_id, premium.effective_from))
+        limit, now = limit_of(cast(User, request.user)), timezone.now()
+        for _, group in groupby(gone, key=lambda premium: premium.metal_id):
+            of_metal = list(group)
+            if "post" not in request.POST:  # not yet confirmed
+                for line in described_without(of_metal, now):
                     messages.warning(request, line)
-        return super().get_deleted_objects(objs, request)
+            if limit is not None and (excess := excess_without(of_metal, now, limit)):
+                instead = "Enter a premium with the multiplier that is to apply instead, for another person to approve"
+                protected = [*protected, f"{excess}: too much for one person. {instead}."]
+        return listed, counts, lacking, protected
 
     def delete_model(self, request: HttpRequest, obj: Premium) -> None:
         super().delete_model(request, obj)

@@ -13,6 +13,8 @@ from rest_framework.settings import api_settings
 
 from infra.rest import strict
 from infra.rest.strict import StrictSerializer
+from prices.models import ProposedEdit
+from prices.staff.approvals import submit
 from prices.staff.forms import AuditedForm
 from prices.staff.permissions import may
 
@@ -29,11 +31,14 @@ class StaffPermission(BasePermission):
         return may(request.user, action, model)
 
 
-def save(request: Request, row: models.Model, body: type[StrictSerializer], form_class: type[AuditedForm]) -> None:
+def save(
+    request: Request, row: models.Model, body: type[StrictSerializer], form_class: type[AuditedForm]
+) -> ProposedEdit | None:
     """Save the changes that a request's body makes to a row, through the admin's form, and log them as the admin does.
 
-    `body` has the form's fields, in the API's spelling. Raises ValidationError with that. Must be called in a
-    transaction that has locked the row, since the form saves the unchanged fields too.
+    Returns the proposal where they wait for another person's approval. `body` has the form's fields, in the API's
+    spelling. Raises ValidationError with that. Must be called in a transaction that has locked the row, since the form
+    saves the unchanged fields too.
     """
     assert transaction.get_connection().in_atomic_block
     fields = {name: re.sub("([A-Z])", r"_\1", name).lower() for name in body().get_fields()}
@@ -44,4 +49,7 @@ def save(request: Request, row: models.Model, body: type[StrictSerializer], form
         raise ValidationError({names.get(field, field): [*map(str, errors)] for field, errors in form.errors.items()})
     message = construct_change_message(form, [], add=False)  # type: ignore[arg-type]  # the stubs know no ModelForm here
     assert request.user.is_authenticated
-    LogEntry.objects.log_actions(request.user.pk, [form.save()], CHANGE, message, single_object=True)
+    proposal = submit([form], by=request.user, site=request.build_absolute_uri("/")[:-1])
+    if proposal is None:
+        LogEntry.objects.log_actions(request.user.pk, [row], CHANGE, message, single_object=True)
+    return proposal

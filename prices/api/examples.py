@@ -122,6 +122,25 @@ FALLBACK_CHANGES: Final = OpenApiExample(
     {"price": 13250, "expiresAt": "2026-09-24T18:30:00Z", "note": "the association's rate", "version": 7},
     request_only=True,
 )
+_PROPOSAL: Final = {
+    "id": 12,
+    "summary": "fallback price of gold: price per gram 13,200.0000 → 13,900",
+    "detail": "13,900.0000 is +5.1 % from 13,221.3900, the last price. asha may move a price by 2 % alone.",
+    "reason": "",
+    "proposedBy": "asha",
+    "proposedAt": "2026-09-24T08:00:00.000Z",
+    "expiresAt": "2026-09-24T09:00:00.000Z",
+    "state": "pending",
+    "decidedBy": None,
+    "decidedAt": None,
+    "outcome": "",
+}
+PROPOSED: Final = OpenApiExample("It waits", _PROPOSAL, response_only=True, status_codes=["202"])
+PROPOSAL: Final = _answer(
+    "Approved",
+    {**_PROPOSAL, "state": "approved", "decidedBy": "meera", "decidedAt": "2026-09-24T08:04:10.000Z"},
+)
+DECISION: Final = OpenApiExample("Approve it", {"decision": "approve"}, request_only=True)
 PROVIDER: Final = _answer(
     "A source",
     {

@@ -19,7 +19,7 @@ from prices.domain.breaker import State
 from prices.domain.candles import Interval
 from prices.domain.quotes import METAL_NAMES
 from prices.domain.units import PURITIES, UNITS
-from prices.models import Configuration, FallbackPrice
+from prices.models import Configuration, FallbackPrice, ProposedEdit
 from prices.sources.health import Health
 
 # Seconds of a waiting poll: proxies give up a silent answer after a minute.
@@ -517,6 +517,33 @@ class FallbackChangesSerializer(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return {"expiresAt": None, **attrs} if "price" in attrs else attrs
+
+
+class ProposalSerializer(serializers.Serializer):
+    """An edit of prices that waits for another person's approval, or did."""
+
+    id = serializers.IntegerField()
+    summary = serializers.CharField(help_text="What it changes.")
+    detail = serializers.CharField(help_text="Why it waits.")
+    reason = serializers.CharField(help_text="Why it was made.")
+    proposedBy = serializers.CharField(source="proposed_by", allow_null=True, help_text="Null: the user was deleted.")
+    proposedAt = Time(source="proposed_at")
+    expiresAt = Time(source="expires_at", help_text="It can be approved until then.")
+    state = serializers.ChoiceField(
+        ["expired", *(decision.value for decision in ProposedEdit.Decision)],
+        help_text="`pending` while it waits; `refused`: approved when it could no longer be saved; `overridden`: saved "
+        "without approval, in an emergency.",
+    )
+    decidedBy = serializers.CharField(source="decided_by", allow_null=True)
+    decidedAt = Time(source="decided_at", allow_null=True)
+    outcome = serializers.CharField(help_text="Why it was decided so.")
+
+
+class DecisionSerializer(StrictSerializer):
+    """A decision on another person's edit."""
+
+    decision = Choice(["approve", "reject"])
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=200)
 
 
 class QuotaSerializer(serializers.Serializer):

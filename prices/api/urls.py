@@ -1,7 +1,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from prices.api import history, views
+from prices.api import history, proposals, views
 from prices.domain.quotes import METAL_NAMES
 
 
@@ -25,5 +25,7 @@ urlpatterns = [
     path("config/", views.ConfigView.as_view(), name="config"),
     path("fallback-prices/", views.FallbackPricesView.as_view(), name="fallback-prices"),
     path("fallback-prices/<metal:metal>/", views.FallbackPriceView.as_view(), name="fallback-price"),
+    path("proposals/", proposals.ProposalsView.as_view(), name="proposals"),
+    path("proposals/<int:number>/", proposals.ProposalView.as_view(), name="proposal"),
     path("providers/", views.ProvidersView.as_view(), name="providers"),
 ]

@@ -19,6 +19,7 @@ from infra.rest.problems import StreamOnlyError
 from infra.rest.strict import StrictView
 from prices import schedule
 from prices.api import answers, edits, examples
+from prices.api.proposals import accepted
 from prices.api.serializers import (
     ConfigChangesSerializer,
     ConfigSerializer,
@@ -30,6 +31,7 @@ from prices.api.serializers import (
     PriceSerializer,
     PricesQuerySerializer,
     PricesSerializer,
+    ProposalSerializer,
     ProviderSerializer,
     QuerySerializer,
 )
@@ -197,17 +199,23 @@ class FallbackPriceView(StrictView):
 
     @extend_schema(
         request=FallbackChangesSerializer,
-        responses=FallbackPriceSerializer,
-        examples=[examples.FALLBACK, examples.FALLBACK_CHANGES],
+        responses={
+            200: FallbackPriceSerializer,
+            202: OpenApiResponse(ProposalSerializer, "Not saved: it waits for another person's approval."),
+        },
+        examples=[examples.FALLBACK, examples.FALLBACK_CHANGES, examples.PROPOSED],
     )
     def patch(self, request: Request, metal: str) -> Response:
         """Change it: audited, and on screen at once while it is shown.
 
-        A price that would be quarantined if a source gave it requires `"confirm": true`.
+        A price that would be quarantined if a source gave it requires `"confirm": true`. One beyond what you may change
+        alone is a proposal, which waits for another person: 202.
         """
         with transaction.atomic():
             row = _fallback_row(FallbackPrice.objects.select_for_update(of=("self",)), metal)
-            edits.save(request, row, FallbackChangesSerializer, FallbackPriceForm)
+            proposal = edits.save(request, row, FallbackChangesSerializer, FallbackPriceForm)
+        if proposal is not None:
+            return accepted(request, proposal)
         return Response(_fallback(_fallback_row(FallbackPrice.objects.all(), metal)))
 
 

@@ -125,7 +125,7 @@ def reopen(quarantined_id: int, *, now: dt.datetime) -> None:
         if HeldPrice.pending().filter(**newer).exists():
             raise ValueError(f"a newer price from {quarantined.source} waits: decide on that")
         writer.publishable(quarantined)
-        quarantined.reopen()
+        quarantined.reopen(at=now)
 
 
 def contest_prices(*, refresh: int) -> None:

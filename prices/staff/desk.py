@@ -11,13 +11,14 @@ from django.contrib.auth.models import AnonymousUser, User
 
 from infra.readable import moment, span
 from prices.domain.quotes import Metal, PriceKind, PublishedQuote, Quote, percent
-from prices.models import FallbackPrice, HeldPrice, LatestPrice, ListedMetal, Premium, ProviderState
+from prices.models import FallbackPrice, HeldPrice, LatestPrice, ListedMetal, Premium, ProposedEdit, ProviderState
 from prices.premiums import with_premium
 from prices.publishing import audience, snapshot
 from prices.publishing.snapshot import Snapshot
 from prices.sources import registry
 from prices.sources.health import Health, health, health_detail, quota_left
 from prices.staff import feed
+from prices.staff.approvals import emergencies, waiting_for
 from prices.staff.permissions import may
 from prices.staff.row_changes import visible_to
 
@@ -110,7 +111,8 @@ class Source:
 class Desk:
     """All parts of the desk at `now`; a part is None for a user who may not see it.
 
-    `changes` are the newest by staff; `clients` is None where the number is unknown; `next_change` is when the market
+    `edits` are those of others that this user may decide on; `emergencies` were saved without approval within a day;
+    `changes` are the newest by staff. `clients` is None where the number is unknown; `next_change` is when the market
     opens or closes next.
     """
 
@@ -122,6 +124,8 @@ class Desk:
     clients: int | None
     is_market_open: bool
     next_change: dt.datetime
+    edits: Sequence[ProposedEdit]
+    emergencies: Sequence[ProposedEdit]
     may_decide: bool
     may_switch: bool
     may_correct: bool
@@ -141,6 +145,8 @@ def read(user: User | AnonymousUser, now: dt.datetime) -> Desk:
         clients=audience.count(),
         is_market_open=calendar.is_open(now),
         next_change=calendar.next_change(now),
+        edits=list(waiting_for(user, now).order_by("pk")),
+        emergencies=list(emergencies(now)),
         may_decide=may(user, "change", HeldPrice),
         may_switch=may(user, "change", ProviderState),
         may_correct=may(user, "change", FallbackPrice),

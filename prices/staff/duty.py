@@ -14,8 +14,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from prices.domain.quotes import Metal, PriceKind, Quote, percent
-from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal, Premium
-from prices.staff.changes import one_change
+from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal, Premium, ProposedEdit
+from prices.staff.approvals import submit
 from prices.staff.feed import Entry, entries
 from prices.staff.premiums import PremiumForm, move_under, shown_quote, under
 from prices.staff.row_changes import visible_to
@@ -170,16 +170,17 @@ class DutyForm(forms.Form):
         return [self._preview(listed, multiplier) for listed, multiplier in self.changed]
 
     @transaction.atomic
-    def save(self) -> list[Premium]:
-        """Save the changed premiums, and bring screens up to date once the transaction commits.
+    def save(self, by: User, *, site: str) -> list[Premium] | ProposedEdit:
+        """Save the changed premiums as one change, and bring screens up to date once the transaction commits.
 
-        Saves nothing, and returns an empty list, unless the preview `was_seen`.
+        Returns the proposal where another person has to approve it, and nothing is saved. Saves nothing either, and
+        returns an empty list, unless the preview `was_seen`. `site` is as for `approvals.submit`.
         """
         list(ListedMetal.objects.select_for_update())  # nobody else's change comes between
         if not self.was_seen:
             return []
-        with one_change(reason=self.cleaned_data["reason"]):
-            return [form.save() for form in self.forms]
+        proposal = submit(self.forms, by=by, reason=self.cleaned_data["reason"], site=site)
+        return proposal or [form.instance for form in self.forms]
 
     def _preview(self, listed: ListedMetal, multiplier: Decimal) -> Preview:
         shown, live = shown_quote(listed), LatestPrice.live(listed.name, settings.BASE_CURRENCY)

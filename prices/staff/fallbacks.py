@@ -19,10 +19,10 @@ from infra import formats
 from infra.readable import moment, span
 from prices.domain.quotes import Metal, PriceKind, Quote, percent
 from prices.domain.units import UNITS, converted, per_gram
-from prices.models import FallbackPrice, LatestPrice
+from prices.models import FallbackPrice, LatestPrice, ProposedEdit
 from prices.publishing import audience, ingest
 from prices.staff.amounts import AmountField, written
-from prices.staff.changes import one_change
+from prices.staff.approvals import limit_of, submit
 from prices.staff.forms import FallbackPriceForm
 
 # The weights that prices are typed for, as `UNITS` calls them, in words.
@@ -70,7 +70,7 @@ class Row:
     `live` is the last live price, of any age. `is_falling_back`: staff's price is shown, or would be if it had not
     expired. `version` is the row's own now, whatever it was when the page was opened. `change` makes the typed change,
     unless `is_saved` says that this user has made it before; `preview` says what it would do, and `hint` how a refused
-    price may have been meant.
+    price may have been meant. The user may move a price by `limit` percent alone; None: by any.
     """
 
     fallback: FallbackPrice
@@ -80,6 +80,7 @@ class Row:
     is_falling_back: bool
     has_expired: bool
     version: int | None
+    limit: Decimal | None
     entry: _EntryForm
     change: FallbackPriceForm | None = None
     preview: "Preview | None" = None
@@ -107,6 +108,13 @@ class Row:
         return self.change is not None and (self.change.has_error("price") or self.entry.cleaned_data["confirm"])
 
     @property
+    def needs_approval(self) -> bool:
+        """Return True if another person has to approve the typed price."""
+        if self.limit is None or self.change is None or not self.change.is_valid():
+            return False
+        return self.change.excess(self.limit) is not None
+
+    @property
     def errors(self) -> list[str]:
         """What is wrong with the typed price, in sentences."""
         wrong = [self.entry.errors, self.change.errors if self.change else {}]
@@ -132,6 +140,12 @@ class Preview:
         """What screens would show of it, and until when."""
         if self.row.is_saved:
             return "You have saved this already."
+        if self.row.needs_approval:
+            return f"Another person has to approve it. Then: {self._effect}"
+        return self._effect
+
+    @property
+    def _effect(self) -> str:
         until = _until(self.expires_at, self.sheet.now)
         if self.row.is_falling_back:
             return f"{self._move}, on {self.sheet.screens} at once, {until}."
@@ -159,6 +173,7 @@ class Sheet:
         self.now = now
         self.form = _SheetForm(data)
         self._user = user
+        limit = limit_of(user)
         falling_back = ingest.metals_falling_back(now=now)
         fallbacks = FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY, metal__enabled=True)
         fallbacks = fallbacks.select_for_update(of=("self",)) if lock else fallbacks
@@ -176,6 +191,7 @@ class Sheet:
                 is_falling_back=Metal(fallback.metal_id) in falling_back,
                 has_expired=fallback.expires_at is not None and fallback.expires_at <= now,
                 version=FallbackPriceForm(instance=fallback).current_version(),
+                limit=limit,
                 entry=_EntryForm(data, prefix=fallback.metal_id),
             )
             for fallback in fallbacks.select_related("metal")
@@ -205,13 +221,15 @@ class Sheet:
             self.form.add_error("until", error)
         return self.form.is_valid() and not any(row.errors for row in self.rows)
 
-    def save(self) -> list[Row]:
-        """Save the typed prices as one change, and return their rows; screens follow after the commit."""
-        with one_change(reason=self.form.cleaned_data["reason"]):
-            for row in self.typed:
-                if row.change:
-                    row.change.save()
-        return self.typed
+    def save(self, *, site: str) -> ProposedEdit | None:
+        """Save the typed prices as one change; screens follow after the commit.
+
+        Returns the proposal where another person has to approve them, and nothing is saved. `site` is as for
+        `approvals.submit`.
+        """
+        changes = [row.change for row in self.typed if row.change]
+        reason = self.form.cleaned_data["reason"]
+        return submit(changes, by=self._user, reason=reason, site=site) if changes else None
 
     # --- one metal ---------------------------------------------------------------------------------------------------
 

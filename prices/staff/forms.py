@@ -2,7 +2,9 @@
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from decimal import Decimal
 from typing import Any, Self
 
@@ -13,11 +15,13 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from infra import formats
+from infra.readable import moment
 from prices import schedule
 from prices.domain.quotes import FALLBACK, Metal, Quote
 from prices.domain.sanity import find_violation
 from prices.models import (
     EXAMPLES_NOTE,
+    ApprovalLimit,
     Configuration,
     FallbackPrice,
     LatestPrice,
@@ -29,9 +33,30 @@ from prices.publishing import ingest
 from prices.sanity_bands import bands
 from prices.staff.changes import one_change
 
+# True while edits are saved that their editor may make alone, or that another person has approved.
+_is_allowed: ContextVar[bool] = ContextVar("is_allowed", default=False)
+
+
+@contextmanager
+def allowed() -> Iterator[None]:
+    """Let edits of prices be saved in the block; prices/staff/approvals.py has found that they may."""
+    before = _is_allowed.set(True)
+    try:
+        yield
+    finally:
+        _is_allowed.reset(before)
+
+
+def is_allowed() -> bool:
+    """Return True in a block of `allowed`."""
+    return _is_allowed.get()
+
 
 class AuditedForm(forms.ModelForm):
-    """A form that does not overwrite what somebody else has saved since it was opened."""
+    """A form that does not overwrite what somebody else has saved since it was opened.
+
+    Where large edits need two people, a form that moves a price is saved by prices/staff/approvals.py alone.
+    """
 
     # How to confirm a value, where a form has `confirm`; REST has another text.
     to_confirm = "tick “I checked it” and save again"
@@ -66,6 +91,9 @@ class AuditedForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         opened = data.get("version")
+        if self.instance.pk and transaction.get_connection().in_atomic_block:
+            # Whoever saves the row at the same moment waits here, and then finds that it has changed.
+            list(type(self.instance)._default_manager.select_for_update().filter(pk=self.instance.pk).order_by())
         if self.instance.pk and opened is not None and opened != self.current_version():
             current = type(self.instance)._default_manager.get(pk=self.instance.pk)
             raise ValidationError(
@@ -77,6 +105,9 @@ class AuditedForm(forms.ModelForm):
         """Save the row, with its audit, and bring screens up to date once the transaction commits."""
         if not commit:
             return super().save(commit=False)
+        asks_for_two = settings.APPROVAL_ABOVE_PERCENT is not None and not is_allowed()
+        if asks_for_two and self.excess(Decimal(0)):
+            raise RuntimeError("a form that moves a price is saved by prices.staff.approvals.submit")
         with one_change(reason=self.cleaned_data.get("reason", "")):
             row = super().save()
             transaction.on_commit(self.show)
@@ -84,6 +115,20 @@ class AuditedForm(forms.ModelForm):
 
     def show(self) -> None:
         """Bring screens up to date with the saved row."""
+
+    def excess(self, limit_percent: Decimal) -> str | None:
+        """Why somebody who may move prices by so many percent alone may not save this valid edit alone; else None."""
+        return None
+
+    def summary(self) -> str:
+        """The edit for people: the row, and each field that it changes, before and after."""
+        of_row = [field.name for field in self.instance._meta.fields if field.name in self.changed_data]
+        changes = [
+            f"{str(self.fields[name].label or name).lower()} {_readable(self.initial.get(name))} → "
+            f"{_readable(self.cleaned_data[name])}"
+            for name in of_row
+        ]
+        return f"{self.instance._meta.verbose_name} of {self.instance.metal_id}: {'; '.join(changes) or 'confirmed'}"
 
     def current_version(self) -> int | None:
         """The id of the row's newest audit entry."""
@@ -179,8 +224,21 @@ class FallbackPriceForm(InACurrencyForm):
         if expires_at > now + FallbackPrice.LONGEST:
             self.add_error("expires_at", "This is more than a year away. Give none for a price without an end.")
 
-    def violation_of(self, price: Decimal | None, data: Mapping[str, Any]) -> str | None:
-        """The detail of the sanity rule that a price would break if a source gave it now, of the metal in `data`."""
+    def excess(self, limit_percent: Decimal) -> str | None:
+        """Why its price goes beyond the limit; None where an edit leaves that and its time as they are."""
+        touched = set(self.changed_data) - {"note", "reason", "version"}
+        makes_own = touched == {"confirm"} and FallbackPrice.objects.filter(pk=self.instance.pk, example=True).exists()
+        if touched <= {"confirm"} and not makes_own:
+            return None
+        return self.violation_of(self.cleaned_data.get("price"), self.cleaned_data, max_jump_percent=limit_percent)
+
+    def violation_of(
+        self, price: Decimal | None, data: Mapping[str, Any], max_jump_percent: Decimal | None = None
+    ) -> str | None:
+        """The detail of the sanity rule that a price would break if a source gave it now, of the metal in `data`.
+
+        `max_jump_percent` is the configured one by default.
+        """
         metal = data.get("metal") or getattr(self.instance, "metal", None)
         currency = data.get("currency") or self.instance.currency
         if metal is None:
@@ -198,7 +256,8 @@ class FallbackPriceForm(InACurrencyForm):
         last, band = self._last_known(metal, currency), bands(currency).get(quote.metal)
         if last is None and band is None:
             return f"There is no price of {quote.metal} in {currency} yet to compare this with"
-        violation = find_violation(quote, last, band=band, max_jump_percent=Configuration.load().jump_percent)
+        jump = Configuration.load().jump_percent if max_jump_percent is None else max_jump_percent
+        violation = find_violation(quote, last, band=band, max_jump_percent=jump)
         return violation.detail if violation else None
 
     def _last_known(self, metal: ListedMetal, currency: str) -> Quote | None:
@@ -210,6 +269,19 @@ class FallbackPriceForm(InACurrencyForm):
             return live.quote()
         replaced = FallbackPrice.objects.filter(pk=self.instance.pk).first()
         return replaced.quote() if replaced else None
+
+
+class ApprovalLimitForm(AuditedForm):
+    class Meta:
+        model = ApprovalLimit
+        fields = ["role", "percent"]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "percent" in self.fields:
+            every = settings.APPROVAL_ABOVE_PERCENT
+            otherwise = "no edit waits, until APPROVAL_ABOVE_PERCENT is set" if every is None else f"{every} %"
+            self.fields["percent"].help_text += f" Without a limit of its own: {otherwise}."
 
 
 class SanityBandForm(InACurrencyForm):
@@ -312,3 +384,15 @@ class ProviderStateForm(ListRowForm):
     class Meta:
         model = ProviderState
         fields = ["position", "enabled", "tolerance_percent"]
+
+
+def _readable(value: Any) -> str:
+    """A field's value for people."""
+    match value:
+        case None | "":
+            return "—"
+        case Decimal():
+            return f"{value:,}"
+        case dt.datetime():
+            return moment(value, timezone.now())
+    return str(value)

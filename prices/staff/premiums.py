@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.utils import timezone
 
 from infra.readable import moment
@@ -105,9 +106,37 @@ class PremiumForm(AuditedForm):
             return [_multiplier(newest), multiplier]
         return [newest.multiplier if newest and newest.effective_from > begins else multiplier]
 
+    def excess(self, limit_percent: Decimal) -> str | None:
+        """The move of the last live price, where it is beyond the limit: now, or when this premium begins."""
+        data, metal = self.cleaned_data, self.instance.metal
+        if not self.instance._state.adding and {"multiplier", "effective_from"}.isdisjoint(self.changed_data):
+            return None
+        becoming = self._becomes(metal, data["multiplier"], data["effective_from"])
+        return _excess(metal, becoming, limit_percent)
+
     @staticmethod
     def show() -> None:
         ingest.apply_premiums(now=timezone.now())
+
+
+def _excess(metal: ListedMetal, multipliers: Iterable[Decimal], limit_percent: Decimal) -> str | None:
+    """The first of these premiums under which a metal's last live price moves beyond a limit, in words.
+
+    Where no source has ever given one, the shown price counts.
+    """
+    live = LatestPrice.live(metal.name, settings.BASE_CURRENCY)
+    quote = live.quote() if live else shown_quote(metal)
+    beyond = (
+        _beside_now(quote, each) for each in multipliers if quote and abs(move_under(quote, each)) > limit_percent
+    )
+    return next(beyond, None)
+
+
+def excess_without(gone: Sequence[Premium], now: dt.datetime, limit_percent: Decimal) -> str | None:
+    """Why somebody who may move prices by so many percent alone may not delete premiums of one metal alone."""
+    moments = {now, *(premium.effective_from for premium in gone if premium.effective_from > now)}
+    then = [_multiplier(_current(gone[0].metal, at, without=gone)) for at in sorted(moments)]
+    return _excess(gone[0].metal, then, limit_percent)
 
 
 def described_without(gone: Sequence[Premium], now: dt.datetime) -> Iterator[str]:

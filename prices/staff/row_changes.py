@@ -17,6 +17,7 @@ from infra.readable import moment
 from prices import schedule
 from prices.audit import StaffChange
 from prices.models import (
+    ApprovalLimit,
     Configuration,
     FallbackPrice,
     HeldPrice,
@@ -26,6 +27,7 @@ from prices.models import (
     SanityBand,
 )
 from prices.staff.forms import (
+    ApprovalLimitForm,
     AuditedForm,
     ConfigurationForm,
     FallbackPriceForm,
@@ -62,6 +64,7 @@ AUDITED: Final[Mapping[type[Model], Audited]] = {
     Premium: Audited(lambda row: f"Premium of {row.metal_id}", PremiumForm, stays=""),
     SanityBand: Audited(lambda row: f"Sanity band of {row.metal_id} in {row.currency}", SanityBandForm, stays=""),
     Configuration: Audited(lambda row: "Configuration", ConfigurationForm),
+    ApprovalLimit: Audited(lambda row: f"Approval limit {row.role_id}", ApprovalLimitForm, stays=""),
     ListedMetal: Audited(lambda row: f"Metal {row.name}", ListedMetalForm),
     ProviderState: Audited(lambda row: f"Source {row.name}", ProviderStateForm),
     HeldPrice: Audited(

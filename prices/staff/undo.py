@@ -5,6 +5,7 @@ A change is undone only while nobody has changed the same since.
 
 from collections.abc import Iterator, Sequence
 from copy import copy
+from itertools import groupby
 
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth.models import User
@@ -13,10 +14,12 @@ from django.utils import timezone
 
 from infra.readable import moment
 from prices.audit import StaffChange
-from prices.models import HeldPrice
+from prices.models import HeldPrice, Premium, ProposedEdit
 from prices.staff import quarantine
+from prices.staff.approvals import excess_detail, limit_of, propose
 from prices.staff.changes import one_change
-from prices.staff.forms import AuditedForm
+from prices.staff.forms import AuditedForm, allowed, is_allowed
+from prices.staff.premiums import excess_without
 from prices.staff.row_changes import AUDITED, RowChange, name_of, row_changes
 
 
@@ -32,11 +35,13 @@ class RulesError(UndoError):
         self.details = details
 
 
-def undo(change: StaffChange, by: User, *, reason: str = "", confirmed: bool = False) -> StaffChange:
-    """Undo a change, and return the change that this is.
+def undo(
+    change: StaffChange, by: User, *, reason: str = "", confirmed: bool = False, site: str = ""
+) -> StaffChange | ProposedEdit:
+    """Undo a change, and return the change that this is; or propose it, where it is beyond its editor's limit.
 
     `confirmed`: staff have checked values that their form requires a confirmation for. Raises UndoError, and then
-    nothing has changed.
+    nothing has changed. `site` is as for `approvals.submit`.
     """
     expect_undoable(change, row_changes([change])[change.pk], by)  # before anything is written or locked
     with one_change(reason=reason, by=by) as undoing:
@@ -45,9 +50,14 @@ def undo(change: StaffChange, by: User, *, reason: str = "", confirmed: bool = F
         expect_undoable(change, parts, by)
         forms = [_form(part, confirmed=confirmed) for part in parts]
         _expect_valid(parts, forms, confirmed=confirmed)
+        if detail := _excess(parts, forms, by):
+            summary = f"undo: {'; '.join(f'{part.row}: {part.undone()}' for part in parts)}"
+            edit = {"undoes": change.pk, "confirmed": confirmed}
+            return propose([edit], summary=summary, detail=detail, by=by, reason=reason, site=site)
         message = f"Undone: the change that {name_of(change.by)} made at {moment(change.at, timezone.now())}."
-        for part, form in zip(parts, forms, strict=True):
-            _take_back(part, form, by, message)
+        with allowed():
+            for part, form in zip(parts, forms, strict=True):
+                _take_back(part, form, by, message)
         undoing.undoes = change
         undoing.save(update_fields=["undoes"])
     return undoing
@@ -63,6 +73,22 @@ def expect_undoable(change: StaffChange, parts: Sequence[RowChange], by: User) -
             raise UndoError(f"{part.row} stays as it is: {obstacle}.")
         if not part.can_be_undone_by(by):
             raise UndoError(f"{part.row} stays as it is: you do not have the permission to change it.")
+
+
+def _excess(parts: Sequence[RowChange], forms: Sequence[AuditedForm | None], by: User) -> str:
+    """Why this user may not undo a change alone; empty if they may, or another person has approved it."""
+    limit = None if is_allowed() else limit_of(by)
+    if limit is None:
+        return ""
+    beyond = [form.excess(limit) for form in forms if form]
+    gone = [part.current for part in parts if part.model is Premium and part.is_added]
+    for _, of_metal in groupby(sorted(gone, key=_metal_of), key=_metal_of):
+        beyond.append(excess_without(list(of_metal), timezone.now(), limit))
+    return excess_detail(said, by, limit) if (said := [*filter(None, beyond)]) else ""
+
+
+def _metal_of(premium: Premium) -> str:
+    return premium.metal_id
 
 
 def _locked(change: StaffChange) -> list[RowChange]:

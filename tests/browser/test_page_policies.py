@@ -13,10 +13,11 @@ from playwright.sync_api import Page, expect
 
 from accounts import tokens
 from prices.audit import StaffChange
-from prices.models import Premium, SanityBand
+from prices.models import ApprovalLimit, Premium, SanityBand
 from prices.publishing import ingest
 from prices.sources import registry
 from tests.support.browser import new_page
+from tests.support.desk import proposed_edit
 from tests.support.quotes import quote
 from tests.support.server import Server
 
@@ -32,8 +33,9 @@ def rows_of_everything() -> None:
     for number in range(101):
         premium.note = f"{number}"
         premium.save()
-    tokens.issue(User.objects.create_user("asha"))
-    Group.objects.create(name="clerks")
+    tokens.issue(asha := User.objects.create_user("asha"))
+    proposed_edit(asha)
+    ApprovalLimit.objects.create(role=Group.objects.create(name="clerks"), percent=2)
     IntervalSchedule.objects.create(every=8, period="days")
     CrontabSchedule.objects.create(minute="8")
     SolarSchedule.objects.create(event="sunrise", latitude=19, longitude=73)

@@ -39,12 +39,14 @@ from infra.fixed_window import FixedWindowCounter
 from prices import schedule
 from prices.audit import StaffChange
 from prices.models import (
+    ApprovalLimit,
     Configuration,
     FallbackPrice,
     HeldPrice,
     ListedMetal,
     Premium,
     Price,
+    ProposedEdit,
     ProviderState,
     SanityBand,
     SignificantChange,
@@ -62,7 +64,7 @@ from streaming.limits import ConnectionLimiter
 from streaming.poll import WaitingPoll
 from swarna.celery import app as celery
 from tests.support.asgi import AsgiRequest, not_for_django, rules_of
-from tests.support.desk import FormFields, edited
+from tests.support.desk import FormFields, edited, proposed_edit
 from tests.support.hub import World, rarely, world
 from tests.support.product import ROOT
 from tests.support.quotes import NOW, quote
@@ -301,6 +303,10 @@ def each_role(model: type[models.Model]) -> dict[str, Client]:
 
 # What is written into each model's forms: "add" into an empty one, "change" into one that shows a row.
 FORMS: dict[str, dict[str, dict[str, Any]]] = {
+    "prices.approvallimit": {
+        "add": {"role": lambda: Group.objects.create(name="clerks").pk, "percent": "5"},
+        "change": {"percent": "7"},
+    },
     "prices.configuration": {"change": {"update_interval_ms": "5000"}},
     "prices.fallbackprice": {
         "add": {"metal": "gold", "currency": "USD", "price": "137", "confirm": "on"},
@@ -312,6 +318,7 @@ FORMS: dict[str, dict[str, dict[str, Any]]] = {
         "add": {"metal": "gold", "multiplier": "2.5", "effective_from_0": "2026-09-25", "confirm": "on"},
         "change": {"multiplier": "2.5", "confirm": "on"},
     },
+    "prices.proposededit": {"change": {"_approve": "Approve"}},
     "prices.providerstate": {"change": {"tolerance_percent": "3"}},
     "prices.sanityband": {
         "add": {"metal": "silver", "currency": "INR", "lowest": "100", "highest": "200"},
@@ -354,12 +361,14 @@ def row_of(model: type[models.Model]) -> models.Model:
     """A row of a model, for the taking."""
     now = timezone.now()
     makers: dict[type[models.Model], Callable[[], Any]] = {
+        ApprovalLimit: lambda: ApprovalLimit.objects.create(role=Group.objects.create(name="tellers"), percent=2),
         Configuration: Configuration.load,
         FallbackPrice: lambda: FallbackPrice.objects.get(metal="gold"),
         HeldPrice: lambda: _quarantined(now),
         ListedMetal: lambda: ListedMetal.objects.get(name="gold"),
         Premium: lambda: Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW),
         Price: lambda: Price.objects.filter(metal="gold")[0],
+        ProposedEdit: lambda: proposed_edit(User.objects.create_user("editor")),
         ProviderState: _source,
         SanityBand: lambda: SanityBand.objects.create(metal_id="gold", lowest=Decimal(9000), highest=Decimal(50000)),
         SignificantChange: SignificantChange.objects.first,
@@ -486,7 +495,9 @@ def test_pages_are_shown_to_the_roles_of_the_table_and_showing_them_changes_noth
             assert not had_effect, (endpoint, role, effects.seen)
 
 
-@pytest.mark.parametrize("audited", [Configuration, FallbackPrice, ListedMetal, Premium, ProviderState, SanityBand])
+@pytest.mark.parametrize(
+    "audited", [ApprovalLimit, Configuration, FallbackPrice, ListedMetal, Premium, ProviderState, SanityBand]
+)
 def test_a_history_that_cannot_be_is_not_found(client: Client, audited: type[models.Model]) -> None:
     client.force_login(User.objects.create_superuser("boss"))
     at = f"/admin/{label(audited).replace('.', '/')}"
@@ -596,6 +607,7 @@ def test_other_pages_are_for_the_roles_of_the_table(address: str, published: Non
 BODIES: dict[str, dict[str, Any]] = {
     "PATCH config/": {"updateIntervalMs": 5000},
     "PATCH fallback-prices/<metal>/": {"price": 9300, "confirm": True},
+    "PATCH proposals/<number>/": {"decision": "reject"},
     "POST auth/token/": {"username": "user", "password": _PASSWORD},
 }
 
@@ -606,10 +618,11 @@ def test_rest_is_for_the_roles_of_the_table(address: str, published: None, effec
     of_model = [word for who in row.values() for word in who.split() if word in MODELS]
     model = of_model[0] if of_model else "prices.premium"
     clients = each_role(apps.get_model(model))
+    number = proposed_edit(User.objects.create_user("editor")).pk
     for role, client in clients.items():
         owner = User.objects.filter(username=role).first()
         key = tokens.issue(owner)[0].token_key if owner and "auth/token" in address else "swarna_00000000"
-        path = Endpoint(f"/api/v1/{address}").to(metal="gold", key=key)
+        path = Endpoint(f"/api/v1/{address}").to(metal="gold", key=key, number=str(number))
         for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"):
             looks = method in ("GET", "HEAD", "OPTIONS")
             who = row["GET, HEAD"] if looks else row.get(method, "—")

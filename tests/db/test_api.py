@@ -485,6 +485,8 @@ def test_the_schema_is_valid_and_complete_and_made_without_a_warning(
         "/api/v1/prices/{metal}/",
         "/api/v1/prices/{metal}/candles/",
         "/api/v1/prices/{metal}/history/",
+        "/api/v1/proposals/",
+        "/api/v1/proposals/{number}/",
         "/api/v1/providers/",
         "/api/v1/stream/",
     }

@@ -7,6 +7,7 @@ worker, beat and web processes as such.
 import asyncio
 import contextlib
 import datetime as dt
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ import kombu
 import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings as ours
+from django.core import mail
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import Error as DatabaseError
@@ -78,12 +80,9 @@ def silence(request: pytest.FixtureRequest) -> Callable[[Relay, Use], None]:
 
 
 def test_no_limit_is_longer_than_ten_seconds() -> None:
-    limits = {
-        name: getattr(ours, name)
-        for name in dir(ours)
-        if name.startswith(("DATABASE_", "REDIS_", "BROKER_")) and name.endswith(("_TIMEOUT", "_INTERVAL", "_PAUSE"))
-    }
-    assert len(limits) >= 9
+    peers, kinds = ("DATABASE_", "REDIS_", "BROKER_", "EMAIL_"), ("_TIMEOUT", "_INTERVAL", "_PAUSE")
+    limits = {name: getattr(ours, name) for name in dir(ours) if name.startswith(peers) and name.endswith(kinds)}
+    assert len(limits) >= 10
     assert [name for name, limit in limits.items() if limit > 10] == ["DATABASE_LONG_ANSWER_TIMEOUT"]
     of_tcp = ours.POSTGRESQL_OPTIONS
     silence = of_tcp["keepalives_idle"] + of_tcp["keepalives_interval"] * of_tcp["keepalives_count"]
@@ -210,6 +209,16 @@ async def test_to_subscribe_ends_too(redis_way: Relay) -> None:
             await subscription.follow(
                 layer_by(url_of(redis_way)), "waits", begin=never, take=never, stalled=asyncio.Event()
             )
+
+
+# --- the mail server -------------------------------------------------------------------------------------------------
+
+
+def test_a_mail_server_that_says_nothing_is_waited_for_so_long(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = silent.getsockname()
+        ends_within(ours.EMAIL_TIMEOUT, lambda: mail.send_mail("An edit waits", "", None, ["asha@shop.example"]))
 
 
 # --- PostgreSQL ------------------------------------------------------------------------------------------------------

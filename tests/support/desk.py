@@ -1,15 +1,20 @@
 """The staff's desk in a browser without a screen, as fixtures."""
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.test import Client
+from django.db import transaction
+from django.test import Client, override_settings
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from prices.domain.quotes import Publication
+from prices.models import FallbackPrice, ProposedEdit
+from prices.staff import approvals
+from prices.staff.forms import FallbackPriceForm
 from streaming import publish
 from tests.support.databases import seed
 from tests.support.world import forget_prices
@@ -45,6 +50,17 @@ def user(name: str, *, permissions: str | None = None, **options: Any) -> User:
         fitting = Permission.objects.filter(content_type__app_label="prices", codename__regex=permissions)
         made.user_permissions.set(fitting)
     return made
+
+
+def proposed_edit(editor: User, price: str = "9800") -> ProposedEdit:
+    """An edit of gold's fallback price that waits for another person than this editor."""
+    gold = FallbackPrice.objects.get(metal="gold")
+    form = FallbackPriceForm.with_changes(gold, {"price": price, "confirm": True})
+    assert form.is_valid()
+    with override_settings(APPROVAL_ABOVE_PERCENT=Decimal(0)), transaction.atomic():
+        proposal = approvals.submit([form], by=editor)
+    assert proposal is not None
+    return proposal
 
 
 @pytest.fixture

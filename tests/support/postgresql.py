@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from django.apps import apps
 from django.conf import settings
 from django.db import connections
 from psycopg import sql
@@ -132,9 +133,12 @@ def in_place_of_sqlite(address: str) -> Iterator[None]:
     other["OPTIONS"] = (settings.SQLITE_OPTIONS if is_sqlite else settings.POSTGRESQL_OPTIONS).copy()
     connections.settings["default"] = before | other
     connections["default"] = connections.create_connection("default")
+    content_types = apps.get_model("contenttypes", "ContentType").objects
+    content_types.clear_cache()  # their keys are others in each database
     try:
         yield
     finally:
+        content_types.clear_cache()
         connections.close_all()
         connections.settings["default"] = before
         connections["default"] = ours
