@@ -301,6 +301,12 @@ def test_the_configuration_goes_back_with_its_interval(
     assert broadcasts.reloads == 1
 
 
+def test_a_long_interval_that_is_kept_in_whole_seconds_goes_back(save: Callable[..., Any], undo: Undo) -> None:
+    save(CONFIGURATION, update_interval_ms="2150500")
+    assert undo(newest()) == ["Undone: Configuration: update interval, ms 2150000 → 60000."]
+    assert schedule.interval() == dt.timedelta(minutes=1)
+
+
 def test_a_metal_that_was_switched_off_comes_back(desk: Client, undo: Undo, broadcasts: Broadcasts) -> None:
     desk.post(METALS, edited(desk.get(METALS).content, silver={"enabled": False}))
     broadcasts.reloads = 0
