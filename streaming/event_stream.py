@@ -31,7 +31,6 @@ _HEADERS: Final = [
     # A proxy is to pass on each event at once, as it is.
     (b"cache-control", b"no-store, no-transform"),
     (b"x-accel-buffering", b"no"),
-    *ALWAYS,
 ]
 
 
@@ -108,7 +107,7 @@ class EventStream:
         On our own server they have a sink of its own, which writes shared bytes at once (streaming/engine/events.py).
         """
         closes = [(b"connection", b"close")] if scope["http_version"].startswith("1") else []
-        headers = [*_HEADERS, *closes, *self._rules.for_origin(origin)]
+        headers = [*_HEADERS, *closes, *ALWAYS, *self._rules.for_origin(origin)]
         if take_over := scope.get("extensions", {}).get(FRAMES):
             if (own := take_over(headers, sse.BEGINNING)) is not None:
                 connection.move_to(own)

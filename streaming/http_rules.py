@@ -40,7 +40,7 @@ _NO_DATABASE: Final = "Your credential cannot be checked now: the database does 
 
 
 class Answer(NamedTuple):
-    """A whole answer to an HTTP request."""
+    """An answer to an HTTP request, without the headers that all answers have."""
 
     status: int
     headers: Headers
@@ -124,7 +124,8 @@ class Rules:
 
     async def send(self, send: Send, scope: Mapping[str, Any], answer: Answer, origin: bytes | None) -> None:
         """Send an answer to a request from a page of this origin, if any; to HEAD without its body."""
-        headers = [*answer.headers, *self.for_origin(origin)]
+        length = [(b"content-length", b"%d" % len(answer.body))] if answer.body else []
+        headers = [*answer.headers, *length, *ALWAYS, *self.for_origin(origin)]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
@@ -132,8 +133,7 @@ class Rules:
 def refused(status: int, detail: str, *headers: tuple[bytes, bytes]) -> Answer:
     """An answer with a problem document."""
     body = json.dumps(problem(status, detail)).encode()
-    kind = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    return Answer(status, [*kind, *headers, NO_STORE, *ALWAYS], body)
+    return Answer(status, [(b"content-type", CONTENT_TYPE.encode()), *headers, NO_STORE], body)
 
 
 def headers_of(scope: Mapping[str, Any]) -> dict[bytes, bytes]:

@@ -20,7 +20,6 @@ from streaming.engine.frames import Frame
 from streaming.engine.reasons import CloseReason
 from streaming.engine.sinks import Listener
 from streaming.http_rules import (
-    ALWAYS,
     JSON,
     NO_STORE,
     Answer,
@@ -121,8 +120,7 @@ class PollAnswers:
             news = update.frame
         if news not in self._answers:
             body = b'%b,"status":%b}' % (news.payload[:-1], log.status.payload)
-            length = (b"content-length", str(len(body)).encode())
-            self._answers[news] = Answer(200, [JSON, length, (b"etag", self.etag(metals)), NO_STORE, *ALWAYS], body)
+            self._answers[news] = Answer(200, [JSON, (b"etag", self.etag(metals)), NO_STORE], body)
         return self._answers[news]
 
     def _begin_version(self) -> None:
@@ -198,7 +196,7 @@ class _Poll:
         self._hub.leave(connection, CloseReason.RESTART)
 
     def _no_news(self, status: int) -> Answer:
-        return Answer(status, [(b"etag", self._answers.etag(self._connection.metals)), NO_STORE, *ALWAYS])
+        return Answer(status, [(b"etag", self._answers.etag(self._connection.metals)), NO_STORE])
 
     def _settle(self, answer: Answer) -> int:
         """Give the answer, unless another was given before. Returns its size in bytes."""

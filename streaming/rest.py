@@ -17,7 +17,7 @@ from infra.rest.renderers import NumberRenderer
 from prices.api import answers
 from prices.domain.quotes import METAL_NAMES, Metal
 from prices.domain.units import PURITIES, UNITS
-from streaming.http_rules import ALWAYS, JSON, Answer, Rules, accepts_json, has_version, headers_of
+from streaming.http_rules import JSON, Answer, Rules, accepts_json, has_version, headers_of
 from streaming.hub import Hub
 
 PATH: Final = "/api/v1/prices/"
@@ -100,14 +100,13 @@ class CurrentPrices:
 
     def _answer(self, body: _Body, headers: Mapping[bytes, bytes]) -> Answer:
         if has_version(headers.get(b"if-none-match"), body.etag):
-            return Answer(304, [(b"etag", body.etag), _CACHED, *ALWAYS])
+            return Answer(304, [(b"etag", body.etag), _CACHED])
         content, etag, kind = body.plain, body.etag, [JSON]
         encodings = headers.get(b"accept-encoding", b"").replace(b" ", b"")
         if b"gzip" in encodings and b"gzip;q=0" not in encodings:
             content, etag = body.small, b"W/" + etag
             kind.append((b"content-encoding", b"gzip"))
-        length = (b"content-length", str(len(content)).encode())
-        return Answer(200, [*kind, length, (b"etag", etag), _CACHED, *ALWAYS], content)
+        return Answer(200, [*kind, (b"etag", etag), _CACHED], content)
 
 
 @lru_cache(1024)
