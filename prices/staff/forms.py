@@ -96,9 +96,9 @@ class AuditedForm(forms.ModelForm):
             list(type(self.instance)._default_manager.select_for_update().filter(pk=self.instance.pk).order_by())
         if self.instance.pk and opened is not None and opened != self.current_version():
             current = type(self.instance)._default_manager.get(pk=self.instance.pk)
-            raise ValidationError(
-                f"Somebody has saved this since you opened it; it is now: {current}. {self.to_reopen}"
-            )
+            by = current.history.latest().history_user
+            now = f"{current}, saved by {by}" if by else str(current)
+            raise ValidationError(f"Somebody has saved this since you opened it; it is now: {now}. {self.to_reopen}")
         return data
 
     def save(self, commit: bool = True) -> Any:

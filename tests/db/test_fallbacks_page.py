@@ -259,7 +259,8 @@ def test_of_two_people_the_second_is_told_what_the_first_has_saved_and_may_repla
     saved(post(boss, opened=first, gold__price="9300"))
     refused = post(opened=second, gold__price="9310")
     assert problems(refused) == [
-        "Somebody has saved this since you opened it; it is now: gold 9300.0000 INR/g. Save again to replace that."
+        "Somebody has saved this since you opened it; it is now: gold 9300.0000 INR/g, saved by boss. "
+        "Save again to replace that."
     ]
     assert fallback().price == 9300
     saved(post(opened=FormFields(refused.content).values))
