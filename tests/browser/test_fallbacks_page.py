@@ -1,5 +1,6 @@
 """The page of all fallback prices in a real browser: in few clicks, on a phone, on a bad line, and read back."""
 
+import datetime as dt
 import re
 from typing import Any, Literal
 
@@ -7,6 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from prices.models import FallbackPrice
+from prices.publishing import ingest
 from tests.support.axe import violations
 from tests.support.server import Server
 from tests.support.staff_page import DESKTOP, PHONE, Steps, log_in, width_of
@@ -89,6 +91,21 @@ def test_what_screens_show_is_read_back_from_the_stream(server: Server, desk: Pa
     save(desk)
     expect(palladium).to_have_attribute("data-price", "3315.0000")
     expect(state_of(desk, "palladium")).to_have_text("In reserve")
+
+
+def test_an_old_tab_says_that_somebody_has_changed_a_price(server: Server, desk: Page) -> None:
+    expect(state_of(desk)).to_have_text(ON_SCREENS)
+
+    def change() -> None:
+        now = dt.datetime.now(dt.UTC)
+        FallbackPrice.objects.filter(metal="gold").update(price=9305, as_of=now)
+        ingest.fall_back_where_due(now=now)
+
+    server.do(change)
+    expect(state_of(desk)).to_have_text("Somebody has changed it: reload this page")
+    desk.reload()
+    expect(row(desk)).to_have_attribute("data-price", "9305.0000")
+    expect(state_of(desk)).to_have_text(ON_SCREENS)
 
 
 def test_hindi_digits_per_kilogram_are_echoed_in_all_units(server: Server, desk: Page) -> None:

@@ -100,6 +100,7 @@ function take(quotes) {
 }
 
 function refresh() {
+  if (isSaving) return; // what the stream brings now may be what is being saved
   for (const row of rows()) {
     const [state, text] = stateOf(row, brought.get(row.dataset.metal ?? ""));
     row.dataset.state = state;
@@ -120,7 +121,9 @@ function stateOf({ dataset: { price, asOf, since, expired, said = "" } }, known)
     if (source === "fallback" && shown === Number(price) && timestamp === asOf) {
       return ["screens", `On screens since ${(known.isFirst && since) || known.since}`];
     }
-    if (known.cameAt >= begunAt) return expired ? ["expired", said] : ["reserve", "In reserve"];
+    const isNewer = known.cameAt >= begunAt;
+    if (isNewer && source === "fallback") return ["changed", "Somebody has changed it: reload this page"];
+    if (isNewer) return expired ? ["expired", said] : ["reserve", "In reserve"];
   }
   if (since) return ["published", `Published at ${since}; the stream has yet to bring it here`];
   return [expired ? "expired" : "reserve", said];
@@ -247,6 +250,7 @@ async function submit(event) {
     say(`No answer came: the network may be away. ${AGAIN}`);
   }
   isSaving = false;
+  refresh();
   const there = form().querySelector('[name="_save"]');
   if (there) there.textContent = "Save";
 }
