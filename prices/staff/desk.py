@@ -14,6 +14,7 @@ from prices.domain.quotes import Metal, PriceKind, PublishedQuote, Quote, percen
 from prices.models import FallbackPrice, HeldPrice, LatestPrice, ListedMetal, Premium, ProposedEdit, ProviderState
 from prices.premiums import with_premium
 from prices.publishing import audience, snapshot
+from prices.publishing.quarantine import released_by
 from prices.publishing.snapshot import Snapshot
 from prices.sources import registry
 from prices.sources.health import Health, health, health_detail, quota_left
@@ -80,10 +81,11 @@ class ShownMetal:
 class WaitingPrice:
     """A quarantined price that waits for a decision, and the price that its approval would bring to screens.
 
-    `becomes` is None where its premium would make it a price that cannot be.
+    `becomes` is None where its premium would make it a price that cannot be. `released_by` is what may let it out.
     """
 
     row: HeldPrice
+    released_by: str
     shown: Quote | None
     becomes: Quote | None
 
@@ -207,6 +209,7 @@ def _waiting(current: Snapshot, now: dt.datetime) -> list[WaitingPrice]:
     return [
         WaitingPrice(
             row=row,
+            released_by=released_by(row, now),
             shown=shown.quote if (shown := current.quotes.get(Metal(row.metal_id))) else None,
             becomes=_approved(row, premiums),
         )

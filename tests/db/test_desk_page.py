@@ -155,6 +155,7 @@ def test_a_quarantined_price_is_shown_with_what_its_approval_does(quarantined: H
     assert "1 quarantined price waits for your decision Gold 14,520.00 from gold_api_com" in shown
     assert "Screens: 13,200.00 → 14,520.00 , +10.00 %" in shown
     assert "14,520.0000 is +10.0 % from 13,200.0000, the last price" in shown
+    assert "It waits for another source, gold_api_com again from" in shown
 
 
 def test_an_absurd_quarantined_price_does_not_take_the_desk_away(quarantined: HeldPrice, desk: Client) -> None:
