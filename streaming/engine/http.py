@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from daphne.http_protocol import WebRequest
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -24,6 +24,11 @@ from streaming.engine.asgi import Run, Runs
 from streaming.engine.events import EventConnection
 from streaming.engine.handshake import Head, RefusedError
 from streaming.engine.tcp import Sockets, TcpConnection
+
+# Chunks of a body that may be this small, in bytes. Each costs as much time as a kilobyte does otherwise: of nothing
+# but such, a few hundred connections would send enough in one turn of the event loop to stop it for ten seconds.
+_SMALL_CHUNK: Final = 512
+_MOST_SMALL_CHUNKS: Final = 1024
 
 
 class HttpServer:
@@ -131,31 +136,31 @@ class Request(WebRequest):
 
     channel: Any
     connection: "HttpConnection | None" = None  # while it is being answered
-    _is_too_long = False
     _body_bytes = 0
+    _is_chunked = False
+    _small_chunks = 0
 
     # --- its length --------------------------------------------------------------------------------------------------
 
     def gotLength(self, length: int | None) -> None:
-        super().gotLength(length)
+        self._is_chunked = length is None
         self._limit_to(length or 0)
+        super().gotLength(length)
 
     def handleContentChunk(self, data: bytes) -> None:
         self._body_bytes += len(data)
         self._limit_to(self._body_bytes)
-        if not self._is_too_long:
-            super().handleContentChunk(data)
+        if self._is_chunked and len(data) < _SMALL_CHUNK:
+            self._small_chunks += 1
+            if self._small_chunks > _MOST_SMALL_CHUNKS:
+                most = f"{_MOST_SMALL_CHUNKS} chunks of less than {_SMALL_CHUNK} bytes"
+                raise RefusedError(413, f"Send {most} at most, or the body in one piece with its length")
+        super().handleContentChunk(data)
 
     def _limit_to(self, body_bytes: int) -> None:
-        """Answer 413 if so many bytes are too many: Daphne would keep all of them in memory.
-
-        What the client still sends is discarded, but the connection is not reset before it can read the answer.
-        """
-        if body_bytes > self.server.max_body_bytes and not self._is_too_long:
-            self._is_too_long = True
-            self.requestHeaders.removeHeader(b"Expect")  # which Twisted would answer with 100 Continue
-            self.channel.transport.put(RefusedError(413, "This is too long: send less at once.").answer)
-            self.channel.transport.close_write()
+        """Raise RefusedError if so many bytes are too many: Daphne would keep all of them in memory."""
+        if body_bytes > self.server.max_body_bytes:
+            raise RefusedError(413, "This is too long: send less at once.")
 
     # --- from the client to the application --------------------------------------------------------------------------
 
@@ -172,8 +177,6 @@ class Request(WebRequest):
         super().requestReceived(command, target, version)
 
     def process(self) -> Any:
-        if self._is_too_long:
-            return None
         headers = self.requestHeaders
         pairs = [(name.lower(), value) for name, values in headers.getAllRawHeaders() for value in values]
         head = Head(self.method, self.uri, self.clientproto, pairs, 0)
@@ -226,6 +229,15 @@ class Channel(HTTPChannel):
     maxHeaders = totalHeadersSize = sys.maxsize
     MAX_LENGTH = handshake.MOST_HEAD_BYTES
     _head_bytes = _head_lines = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        try:
+            super().dataReceived(data)
+        except RefusedError as error:
+            # A body is refused amid it: what the client still sends is discarded, unread by Twisted, but the connection
+            # is not reset before it can read the answer.
+            self.transport.put(error.answer)
+            self.transport.close_write()
 
     def lineReceived(self, line: bytes) -> None:
         self._head_bytes += len(line) + 2

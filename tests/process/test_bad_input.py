@@ -270,6 +270,25 @@ def test_a_body_of_the_longest_is_the_applications(caller: Peer) -> None:
     assert caller.response().status == 200
 
 
+def test_a_body_in_thousands_of_tiny_chunks_is_refused_before_it_is_all_there(caller: Peer) -> None:
+    caller.send(plain_request(method="POST", transfer_encoding="chunked"), b"1\r\nx\r\n" * 2000)
+    assert caller.response().status == 413
+    assert caller.ends_within(1)
+
+
+def test_a_body_that_is_too_long_is_refused_behind_a_request_that_is_being_answered(caller: Peer) -> None:
+    size = str(MAX_BODY_BYTES + 1)
+    caller.send(plain_request(method="HEAD"), plain_request(method="POST", content_length=size), b"x" * 1000)
+    assert [caller.response().status, caller.response().status] == [200, 413]
+    assert caller.ends_within(1)
+
+
+def test_a_body_in_a_thousand_tiny_chunks_is_the_applications(caller: Peer) -> None:
+    body = b"1\r\nx\r\n" * 1000 + b"2710\r\n%b\r\n" % (b"x" * 10_000) + b"0\r\n\r\n"
+    caller.send(plain_request(method="POST", transfer_encoding="chunked"), body)
+    assert caller.response().status == 200
+
+
 def test_a_handshake_with_a_body_is_refused(caller: Peer) -> None:
     text = frame(TEXT, b"a message?")
     assert caller.shake(request(content_length=str(len(text))) + text).status == 400
