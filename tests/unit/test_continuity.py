@@ -25,6 +25,7 @@ from prices.publishing.snapshot import Snapshot
 from streaming import publish
 from streaming.connection import Connection
 from streaming.engine.frames import PLAIN, Frame
+from streaming.engine.reasons import CloseReason
 from streaming.engine.sinks import Listener
 from streaming.feed import PriceFeed
 from streaming.hub import Hub
@@ -316,6 +317,36 @@ async def test_a_metal_that_is_added_with_since_is_shown_and_costs_no_move(world
     client.subscribe(SILVER, since=1)
     assert client.sink.updates[-1]["data"].keys() == {"gold", "silver"}
     assert client.moves() == [("gold", 2)]
+
+
+async def test_a_metal_that_is_added_with_since_is_shown_though_nothing_is_new(world: World) -> None:
+    client = Client(world)
+    client.subscribe(GOLD)
+    client.subscribe(SILVER, since=1)
+    update = client.sink.updates[-1]
+    assert (update["data"].keys(), update["seq"], update["snapshot"]) == ({"gold", "silver"}, 1, True)
+
+
+async def test_a_metal_that_is_added_before_the_first_reading_repeats_no_move() -> None:
+    world = World()
+    for _ in range(3):
+        world.write("gold", "silver")
+    client = Client(world, since=2)
+    client.subscribe(SILVER)
+    await world.hub.feed.catch_up()
+    world.round()
+    assert client.moves() == client.owed() == [("gold", 3), ("silver", 3)]
+
+
+async def test_a_client_that_has_left_is_sent_nothing_when_its_interval_ends(world: World) -> None:
+    client = Client(world)
+    client.subscribe(GOLD, interval_ms=200)
+    await world.publish("gold")
+    world.round()
+    world.hub.leave(client.connection, CloseReason.CLIENT)
+    sent = len(client.sink.updates)
+    await asyncio.sleep(0.3)
+    assert len(client.sink.updates) == sent
 
 
 async def test_a_metal_that_is_switched_off_takes_no_move_along(world: World) -> None:

@@ -69,6 +69,17 @@ async def test_whatever_is_sent_puts_it_off(world: World) -> None:
     assert client.connection.sent_at >= began
 
 
+async def test_what_its_cohort_was_sent_before_it_stepped_in_puts_nothing_off(world: World) -> None:
+    client = listener(world)
+    began = client.connection.sent_at
+    for _ in range(2):
+        world.round()
+    assert not world.hub.connections.apart
+    assert client.connection.last_sent_at == began
+    client.connection.step_out()
+    assert client.connection.last_sent_at == began
+
+
 async def test_its_position_is_that_of_the_last_update_that_was_sent_and_never_a_newer_one(world: World) -> None:
     client = listener(world, metals=SILVER)
     await world.publish("silver")

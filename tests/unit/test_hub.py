@@ -279,6 +279,19 @@ async def test_a_client_that_missed_no_price_gets_those_that_turned_stale_while_
     assert (message["seq"], message["data"]["gold"]["stale"]) == (1, True)
 
 
+async def test_a_client_that_resumes_without_a_snapshot_gets_the_prices_that_turned_stale(
+    world: World, client: Client
+) -> None:
+    """As one of Server-Sent Events does, which names its position before it is sent anything."""
+    world.now += dt.timedelta(minutes=6)
+    assert (await client.next("priceUpdate"))["data"]["gold"]["stale"] is True
+    resumed = Client(world.hub)
+    resumed.connection.subscribe(EVERY_METAL, since=1)
+    world.hub.join(resumed.connection)
+    message = await resumed.next("priceUpdate")
+    assert (message["seq"], message["data"]["gold"]["stale"]) == (1, True)
+
+
 @pytest.mark.parametrize(
     "other", [replace(quote(price="9"), currency="USD"), quote(price="9", source="simulated")], ids=["currency", "kind"]
 )
