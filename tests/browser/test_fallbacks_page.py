@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from decimal import Decimal
 from typing import Any, Literal
 
 import pytest
@@ -98,7 +99,9 @@ def test_an_old_tab_says_that_somebody_has_changed_a_price(server: Server, desk:
 
     def change() -> None:
         now = dt.datetime.now(dt.UTC)
-        FallbackPrice.objects.filter(metal="gold").update(price=9305, as_of=now)
+        fallback = FallbackPrice.objects.get(metal="gold")
+        fallback.price, fallback.as_of = Decimal(9305), now
+        fallback.save()
         ingest.fall_back_where_due(now=now)
 
     server.do(change)
