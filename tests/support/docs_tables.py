@@ -1,4 +1,4 @@
-"""The tables of docs/sources.md that tests write, and see to be there.
+"""The tables of docs/ that tests write, and see to be there; those of docs/sources.md unless said otherwise.
 
 `pytest tests/unit/test_provider_table.py tests/db/test_provider_faults.py --write-tables` writes them anew.
 """
@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "sources.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE, OPERATIONS = DOCS / "sources.md", DOCS / "operations.md"
 FAULTS = "| source | fault | kind of error | what the log says of gold | what is shown, and marked how |"
 _lines: list[str] = []
 
@@ -19,25 +20,26 @@ def table(head: str, lines: Iterable[str]) -> str:
     return "\n".join([head, "|" + " --- |" * (head.count("|") - 1), *lines])
 
 
-def write(name: str, text: str) -> None:
+def write(name: str, text: str, page: Path = PAGE) -> None:
     """Write a table in the place of the one that the page has by this name."""
-    before, begin, end, after = _parts(name)
-    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+    before, begin, end, after = _parts(name, page)
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
-def written(name: str) -> str:
+def written(name: str, page: Path = PAGE) -> str:
     """The table that the page has by this name."""
-    return PAGE.read_text().partition(_parts(name)[1])[2].partition(_parts(name)[2])[0].strip()
+    _, begin, end, _ = _parts(name, page)
+    return page.read_text().partition(begin)[2].partition(end)[0].strip()
 
 
-def _parts(name: str) -> tuple[str, str, str, str]:
+def _parts(name: str, page: Path) -> tuple[str, str, str, str]:
     begin, end = f"<!-- {name}: written by a test run -->\n", f"\n<!-- end of {name} -->\n"
-    before, _, rest = PAGE.read_text().partition(begin)
+    before, _, rest = page.read_text().partition(begin)
     return before, begin, end, rest.partition(end)[2]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-tables", action="store_true", help="write docs/sources.md from what this run sees")
+    parser.addoption("--write-tables", action="store_true", help="write tables of docs/ from what this run sees")
 
 
 @pytest.fixture
