@@ -1,5 +1,7 @@
 """The API's rules for requests that are answered before Django."""
 
+import asyncio
+import contextlib
 import datetime as dt
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -88,6 +90,17 @@ async def test_a_request_without_a_good_credential_counts_too(gate: Gate) -> Non
         statuses.append(refused.status)
     assert statuses == [401, 401, 429]
     assert isinstance(await limited.admit(gate, scope("192.0.2.2"), nothing, public=True), Guest)
+
+
+async def test_a_client_that_goes_while_its_credential_is_looked_up_gives_up_its_place(gate: Gate) -> None:
+    asked = scope("192.0.2.1", (b"authorization", f"Bearer {TOKEN}".encode()))
+    admitting = asyncio.ensure_future(rules().admit(gate, asked, nothing))
+    await asyncio.sleep(0)
+    assert sum(gate.limiter.counts.values()) == 1
+    admitting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await admitting
+    assert gate.limiter.counts == {}
 
 
 async def test_one_client_too_many_of_an_address_is_told_when_to_come_back(gate: Gate) -> None:

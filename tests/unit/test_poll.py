@@ -68,6 +68,8 @@ async def test_a_hundred_are_answered_with_one_object_by_one_publication_without
     bodies = [(await poll.answer())[2] for poll in polls]
     assert json.loads(bodies[0])["data"]["gold"]["price"] == 101
     assert all(body is bodies[0] for body in bodies)
+    counted = shop.hub.metrics.registry.get_sample_value
+    assert counted("swarna_connections_closed_total", {"reason": "answered"}) == 100
     assert (shop.world.loads, threading.active_count(), len(shop.hub.connections)) == (queries, threads, 0)
 
 

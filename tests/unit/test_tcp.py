@@ -78,6 +78,15 @@ async def test_a_frame_that_went_out_in_part_is_completed_before_the_last_one(
     assert await all_of(client) == LONG + b"the end"
 
 
+async def test_a_frame_that_meets_a_closed_connection_leaves_nothing_behind(
+    pair: Callable[[], tuple[Ear, socket.socket]],
+) -> None:
+    connection, _ = pair()
+    connection.abort()
+    connection.keep(b"a frame", 0)
+    assert (len(connection.sockets.timers), connection.writable) == (0, True)
+
+
 @pytest.mark.parametrize("halves", [1, 2], ids=["as it is accepted", "once its head is whole"])
 async def test_a_connection_that_meets_a_defect_as_it_comes_leaves_nothing_behind(
     caplog: pytest.LogCaptureFixture, halves: int
