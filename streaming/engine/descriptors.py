@@ -47,7 +47,7 @@ class DescriptorReserve:
     def admits(self, connection: Temporary, descriptor: int, others: int) -> bool:
         """Return True if a new connection may stay beside so many others. If not, call `release` when it ends."""
         self._cannot_accept = False
-        if descriptor < self._files - self._kept:
+        if self.is_spare(descriptor):
             # One free descriptor is no end of it: that of a database connection comes and goes.
             if self._short_at is not None and others < self._short_at - self._kept:
                 self._short_at = None
@@ -69,6 +69,10 @@ class DescriptorReserve:
             oldest.drop()
         self._temporary[connection] = None
         return False
+
+    def is_spare(self, descriptor: int) -> bool:
+        """Return True if a new descriptor is none of the reserve."""
+        return descriptor < self._files - self._kept
 
     def leaves_room(self, connections: int) -> bool:
         """Return True if a process with so many connections can take another that may stay."""

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from tempfile import SpooledTemporaryFile
 from typing import Any, Final
 
 from daphne.http_protocol import WebRequest
@@ -29,6 +30,8 @@ from streaming.engine.tcp import Sockets, TcpConnection
 # but such, a few hundred connections would send enough in one turn of the event loop to stop it for ten seconds.
 _SMALL_CHUNK: Final = 512
 _MOST_SMALL_CHUNKS: Final = 1024
+# Bytes of a body in memory. One that is longer is in a file, by which a connection takes two descriptors.
+_MOST_IN_MEMORY: Final = 64 * 1024
 
 
 class HttpServer:
@@ -145,7 +148,11 @@ class Request(WebRequest):
     def gotLength(self, length: int | None) -> None:
         self._is_chunked = length is None
         self._limit_to(length or 0)
-        super().gotLength(length)
+        if length is None or length > _MOST_IN_MEMORY:
+            # Twisted would open a file at once, though the body may never come.
+            self.content = SpooledTemporaryFile(_MOST_IN_MEMORY)  # noqa: SIM115  (it is closed with the request)
+        else:
+            super().gotLength(length)
 
     def handleContentChunk(self, data: bytes) -> None:
         self._body_bytes += len(data)
@@ -155,7 +162,15 @@ class Request(WebRequest):
             if self._small_chunks > _MOST_SMALL_CHUNKS:
                 most = f"{_MOST_SMALL_CHUNKS} chunks of less than {_SMALL_CHUNK} bytes"
                 raise RefusedError(413, f"Send {most} at most, or the body in one piece with its length")
-        super().handleContentChunk(data)
+        try:
+            super().handleContentChunk(data)
+            reserve = self.channel.transport.sockets.reserve
+            has_room = self._body_bytes <= _MOST_IN_MEMORY or reserve.is_spare(self.content.fileno())
+        except OSError:  # no descriptor at all, or a full disk
+            has_room = False
+        if not has_room:
+            self.content.close()
+            raise RefusedError(503, "This process has no room for a long body now: come again later", b"Retry-After: 5")
 
     def _limit_to(self, body_bytes: int) -> None:
         """Raise RefusedError if so many bytes are too many: Daphne would keep all of them in memory."""

@@ -116,6 +116,25 @@ def test_event_streams_and_polls_leave_descriptors_for_health_and_for_those_that
     assert "Traceback" not in server.output
 
 
+@pytest.mark.parametrize("sent", [0, 70_000], ids=["nothing", "a part"])
+@pytest.mark.parametrize("length", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
+def test_requests_whose_bodies_do_not_come_leave_descriptors_for_health_and_for_those_that_are_served(
+    out_of_descriptors: tuple[Server, contextlib.ExitStack], length: str, sent: int
+) -> None:
+    server, stack = out_of_descriptors
+    head = f"POST /api/v1/auth/token/ HTTP/1.1\nHost: 127.0.0.1\n{length}\n\n"
+    size = f"{1_000_000:x}\n" if "chunked" in length else ""
+    with connect(server.ws_url) as member:
+        for _ in range(2 * FILES):
+            peer = stack.enter_context(requested(server.port, head + size))
+            with contextlib.suppress(OSError):
+                peer.sendall(b"x" * sent)
+        for path in ("/healthz", "/metrics"):
+            assert get(server, path).status == 200
+        assert exchange(member, type="ping")["type"] == "pong"
+    assert "Traceback" not in server.output
+
+
 def test_where_all_are_in_use_connections_wait_until_there_is_one(run_echo_server: Callable[..., EchoServer]) -> None:
     server = run_echo_server(files=100)
     with connect(server.ws_url + "files", compression=None) as hog:
