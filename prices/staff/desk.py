@@ -119,6 +119,7 @@ class Desk:
     """
 
     now: dt.datetime
+    currency: str
     metals: Sequence[ShownMetal]
     waiting: Sequence[WaitingPrice] | None
     sources: Sequence[Source] | None
@@ -140,6 +141,7 @@ def read(user: User | AnonymousUser, now: dt.datetime) -> Desk:
     calendar = settings.MARKET_CALENDAR
     return Desk(
         now=now,
+        currency=settings.BASE_CURRENCY,
         metals=_metals(user, current, now),
         waiting=_waiting(current, now) if may(user, "view", HeldPrice) else None,
         sources=_sources(now) if may(user, "view", ProviderState) else None,
