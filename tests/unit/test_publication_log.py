@@ -183,6 +183,13 @@ def test_a_gap_whose_moves_are_not_all_there_is_a_snapshot() -> None:
     assert sent(log.update(EVERY_METAL, 899))["snapshot"] is False
 
 
+def test_moves_of_another_epoch_are_never_joined_to_its_own() -> None:
+    log = log_of(publication(1), publication(2, moved=("gold",)), publication(3, moved=("silver",)))
+    log.replace(Position("second", 3, AT), {"gold": quoted(3)}, [], [(3, CHANGE)], moves_since=1)
+    assert [change["changePercent"] for change in sent(log.update(EVERY_METAL, 1))["changes"]] == [2]
+    assert sent(log.update(EVERY_METAL, 0))["snapshot"] is True
+
+
 def test_a_client_from_the_future_gets_a_snapshot() -> None:
     assert sent(log_of(publication(1)).update(EVERY_METAL, 99))["snapshot"] is True
 
