@@ -122,7 +122,10 @@ class AuditedForm(forms.ModelForm):
 
     def summary(self) -> str:
         """The edit for people: the row, and each field that it changes, before and after."""
-        of_row = [field.name for field in self.instance._meta.fields if field.name in self.changed_data]
+        changed = set(self.changed_data)
+        if "price" in changed:
+            changed.discard("as_of")  # a new price is of now
+        of_row = [field.name for field in self.instance._meta.fields if field.name in changed]
         changes = [
             f"{str(self.fields[name].label or name).lower()} {_readable(self.initial.get(name))} → "
             f"{_readable(self.cleaned_data[name])}"

@@ -10,6 +10,8 @@ from django.test import Client
 from playwright.sync_api import Browser, Page, expect
 
 from prices.models import FallbackPrice
+from tests.support.axe import violations
+from tests.support.desk import proposed_edit
 from tests.support.server import Server
 
 WIDTH = 390
@@ -27,7 +29,7 @@ def pages(server: Server, browser: Browser) -> Callable[[str, int], Page]:
 
     def log_in(name: str) -> str:
         client = Client()
-        client.force_login(User.objects.create_superuser(name))
+        client.force_login(User.objects.filter(username=name).first() or User.objects.create_superuser(name))
         return client.cookies[settings.SESSION_COOKIE_NAME].value
 
     def opened(name: str, width: int) -> Page:
@@ -58,3 +60,15 @@ def test_one_proposes_and_another_approves_in_one_click(server: Server, pages: C
     assert server.do(lambda: FallbackPrice.objects.get(metal="gold").price) == 9800
     phone.goto(f"{server.http_url}/api/v1/prices/gold/")
     expect(phone.locator("body")).to_contain_text('"price":9800')
+
+
+@pytest.mark.parametrize("width", [WIDTH, 1280])
+def test_the_page_of_an_edit_that_waits_is_accessible(
+    server: Server, pages: Callable[[str, int], Page], width: int
+) -> None:
+    number = server.do(lambda: proposed_edit(User.objects.get_or_create(username="john")[0]).pk)
+    page = pages("meera", width)
+    for address in (f"/admin/prices/proposededit/{number}/change/", "/admin/"):
+        page.goto(f"{server.http_url}{address}")
+        expect(page.get_by_role("button", name="Approve").first).to_be_visible()
+        assert violations(page) == {}
