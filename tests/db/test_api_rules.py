@@ -328,7 +328,7 @@ def test_staff_change_the_configuration(patch: Patch, broadcasts: Broadcasts, st
     assert broadcasts.reloads == 1
     audited = Configuration.load().history.latest()
     assert (audited.history_user, audited.change_threshold_percent) == (staff, Decimal("0.25"))
-    assert "update interval" in audited.history_change_reason
+    assert (audited.update_interval_ms, audited.change.by) == (2000, staff)
 
 
 def test_a_field_left_out_stays_and_null_is_as_deployed(patch: Patch) -> None:
