@@ -1,15 +1,19 @@
-"""A database that is put back while nothing runs: a client that comes back learns of another epoch."""
+"""A database that is put back, while nothing runs or beneath a web process: its clients learn of another epoch."""
 
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 import redis
+import requests
 from websockets.sync.client import connect
 
+from tests.support.event_source import EventClient
 from tests.support.product import Process, answers, free_port, wait_until
 from tests.support.stream_client import exchange, receive
 
@@ -80,3 +84,33 @@ def test_a_client_that_comes_back_to_a_database_that_was_put_back_while_nothing_
     assert (update["snapshot"], update["changes"]) == (True, [])
     assert update["seq"] > seen["seq"]
     assert update["epoch"] == answer["epoch"] != seen["epoch"]
+
+
+def test_clients_of_http_learn_at_once_that_the_database_was_put_back_beneath_their_server(product: Product) -> None:
+    product.simulate(5)
+    database = product.folder / "prices.sqlite3"
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(product.folder / "copy")) as copy:
+        source.backup(copy)
+    product.simulate(10)
+    original = product.environment["DATABASE_URL"]
+    product.environment["DATABASE_URL"] = f"sqlite:///{product.folder}/copy"
+    product.simulate(20)  # so that it has outgrown what will have been seen
+    product.environment["DATABASE_URL"] = original
+    with product, EventClient(HTTPConnection("127.0.0.1", product.port, timeout=20)) as events:
+        seen = events.next("priceUpdate").message
+        prices = f"http://127.0.0.1:{product.port}/api/v1/prices/"
+        present = requests.get(prices, {"wait": 1}, timeout=10).headers["ETag"]
+        position = {"wait": 30, "epoch": seen["epoch"], "since": seen["seq"]}
+        with ThreadPoolExecutor(1) as pool:
+            poll = pool.submit(requests.get, prices, position, headers={"If-None-Match": present}, timeout=40)
+            with (
+                closing(sqlite3.connect(database)) as target,
+                closing(sqlite3.connect(product.folder / "copy")) as copy,
+            ):
+                copy.backup(target)
+            update, answer = events.next("priceUpdate"), poll.result().json()
+    for message in (update.message, answer):
+        assert (message["snapshot"], message["changes"]) == (True, [])
+        assert message["epoch"] != seen["epoch"]
+        assert message["seq"] > seen["seq"]
+        assert update.last_event_id == f"{message['epoch']}:{message['seq']}"
