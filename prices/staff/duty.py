@@ -17,7 +17,7 @@ from prices.domain.quotes import Metal, PriceKind, Quote, percent
 from prices.models import Configuration, FallbackPrice, LatestPrice, ListedMetal, Premium, ProposedEdit
 from prices.staff.approvals import submit
 from prices.staff.feed import Entry, entries
-from prices.staff.premiums import PremiumForm, move_under, shown_quote, under
+from prices.staff.premiums import PremiumForm, move_under, moved_quote, shown_quote, under
 from prices.staff.row_changes import visible_to
 
 # A later time is a slip of the year.
@@ -186,13 +186,15 @@ class DutyForm(forms.Form):
         shown, live = shown_quote(listed), LatestPrice.live(listed.name, settings.BASE_CURRENCY)
         becomes = _under(shown, multiplier)
         move = move_under(shown, multiplier) if shown and becomes else None
+        moved = moved_quote(listed)
+        jump = move_under(moved, multiplier) if moved and _under(moved, multiplier) else None
         return Preview(
             listed=listed,
             multiplier=multiplier,
             shown=shown,
             becomes=becomes,
             move=move,
-            is_jump=move is not None and abs(move) > Configuration.load().jump_percent,
+            is_jump=jump is not None and abs(jump) > Configuration.load().jump_percent,
             live=_under(live.quote() if live else None, multiplier),
             fallback=FallbackPrice.objects.filter(metal=listed, currency=settings.BASE_CURRENCY).first(),
         )

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from infra.readable import moment
-from prices.domain.quotes import Quote, percent
+from prices.domain.quotes import PriceKind, Quote, percent
 from prices.models import Configuration, LatestPrice, ListedMetal, Premium
 from prices.premiums import with_premium
 from prices.publishing import ingest
@@ -21,6 +21,15 @@ def shown_quote(metal: ListedMetal) -> Quote | None:
     """The shown quote of a metal."""
     latest = LatestPrice.shown().filter(metal=metal).first()
     return latest.quote() if latest else None
+
+
+def moved_quote(metal: ListedMetal) -> Quote | None:
+    """The quote of a metal that a premium moves: the shown one; or, behind a shown fallback, the last live one."""
+    shown = shown_quote(metal)
+    if shown is None or shown.kind is not PriceKind.FALLBACK:
+        return shown
+    live = LatestPrice.live(metal.name, shown.currency)
+    return live.quote() if live else shown
 
 
 def under(quote: Quote, multiplier: Decimal) -> Quote:
@@ -41,10 +50,11 @@ def move_under(quote: Quote, multiplier: Decimal) -> Decimal:
     return percent(under(quote, multiplier).price - quote.price, quote.price)
 
 
-def _beside_now(quote: Quote, multiplier: Decimal) -> str:
-    """A shown quote under a premium, beside the price that is shown now."""
+def _beside_now(metal: ListedMetal, quote: Quote, multiplier: Decimal) -> str:
+    """A quote under a premium, beside its price now."""
     moved = f"{move_under(quote, multiplier):+.1f} %"
-    return f"{described(quote, multiplier)}, {moved} from the {quote.price:,} that is shown now"
+    now = "is shown now" if quote == shown_quote(metal) else "was the last live price"
+    return f"{described(quote, multiplier)}, {moved} from the {quote.price:,} that {now}"
 
 
 def _current(metal: ListedMetal, at: dt.datetime, without: Iterable[Premium]) -> Premium | None:
@@ -58,10 +68,10 @@ def _multiplier(premium: Premium | None) -> Decimal:
 
 
 class PremiumForm(AuditedForm):
-    """Shows the price under the premium, and requires a confirmation where that is a jump."""
+    """Shows the price under the premium, and requires a confirmation where it jumps, now or with the next quote."""
 
     confirm = forms.BooleanField(
-        required=False, label="I checked it", help_text="Needed only where the shown price would jump."
+        required=False, label="I checked it", help_text="Needed only where the price would jump."
     )
 
     class Meta:
@@ -86,12 +96,12 @@ class PremiumForm(AuditedForm):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         metal, multiplier = data.get("metal") or getattr(self.instance, "metal", None), data.get("multiplier")
-        shown = shown_quote(metal) if metal else None
+        moved = moved_quote(metal) if metal else None
         begins = data.get("effective_from")
-        if metal and shown and begins and multiplier and 0 < multiplier < 1000 and not data.get("confirm"):
+        if metal and moved and begins and multiplier and 0 < multiplier < 1000 and not data.get("confirm"):
             for becomes in self._becomes(metal, multiplier, begins):
-                if abs(move_under(shown, becomes)) > Configuration.load().jump_percent:
-                    becoming = f"With it {_beside_now(shown, becomes)}. If it is right, {self.to_confirm}."
+                if abs(move_under(moved, becomes)) > Configuration.load().jump_percent:
+                    becoming = f"With it {_beside_now(metal, moved, becomes)}. If it is right, {self.to_confirm}."
                     self.add_error("multiplier", becoming)
         return data
 
@@ -126,10 +136,10 @@ def _excess(metal: ListedMetal, multipliers: Iterable[Decimal], limit_percent: D
     """
     live = LatestPrice.live(metal.name, settings.BASE_CURRENCY)
     quote = live.quote() if live else shown_quote(metal)
-    beyond = (
-        _beside_now(quote, each) for each in multipliers if quote and abs(move_under(quote, each)) > limit_percent
-    )
-    return next(beyond, None)
+    if quote is None:
+        return None
+    beyond = (each for each in multipliers if abs(move_under(quote, each)) > limit_percent)
+    return next((_beside_now(metal, quote, each) for each in beyond), None)
 
 
 def excess_without(gone: Sequence[Premium], now: dt.datetime, limit_percent: Decimal) -> str | None:
@@ -147,7 +157,7 @@ def described_without(gone: Sequence[Premium], now: dt.datetime) -> Iterator[str
         return
     then = _multiplier(_current(metal, now, without=gone))
     if move_under(shown, then):
-        yield f"Without it {_beside_now(shown, then)}."
+        yield f"Without it {_beside_now(metal, shown, then)}."
     else:
         yield f"With or without it {described(shown, then)}."
     for begins in (premium.effective_from for premium in gone if premium.effective_from > now):

@@ -204,6 +204,17 @@ def test_a_shown_fallback_is_not_moved_and_the_preview_says_so(look: Send) -> No
     assert "Screens show the fallback 12,000.00: no premium is put on it" in text(look(multiplier_gold="1.03"))
 
 
+def test_a_jump_that_waits_behind_a_shown_fallback_needs_a_confirmation_too(look: Send, save: Send) -> None:
+    ingest.fall_back_where_due(now=timezone.now() + dt.timedelta(hours=2))
+    again = save(look(multiplier_gold="10"))
+    assert errors(again)["multiplier_gold"] == [
+        "With it gold is 13,200.0000 × 10 = 132,000.0000 INR per gram, +900.0 % from the 13,200.0000 that was the last "
+        "live price. If it is right, tick “I checked it” and save again."
+    ]
+    assert Premium.objects.count() == 0
+    assert said(save(again, confirm="on"))[0] == "It is on screens."
+
+
 def test_a_metal_that_is_switched_off_is_not_asked_for(desk: Client) -> None:
     ListedMetal.objects.filter(name="silver").update(enabled=False)
     shown = FormFields(desk.get(DUTY).content).values
