@@ -134,13 +134,10 @@ def propose(
 
 def _written(edit: AuditedForm) -> dict[str, Any]:
     """A filled-in form, as a proposal keeps it: of a row that exists, only what is changed."""
-    is_new = edit.instance._state.adding
-    written = list(edit.fields) if is_new else edit.changed_data
-    names = [name for name in written if name not in ("version", "reason")]
-    values = {name: edit.cleaned_data[name] for name in names}
+    values = edit.entered()
     return {
         "form": next(name for name, form in FORMS.items() if isinstance(edit, form)),
-        "row": None if is_new else edit.instance.pk,
+        "row": None if edit.instance._state.adding else edit.instance.pk,
         "version": edit.current_version(),
         "changes": {name: value.pk if isinstance(value, models.Model) else value for name, value in values.items()},
     }

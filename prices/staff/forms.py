@@ -133,6 +133,11 @@ class AuditedForm(forms.ModelForm):
         ]
         return f"{self.instance._meta.verbose_name} of {self.instance.metal_id}: {'; '.join(changes) or 'confirmed'}"
 
+    def entered(self) -> dict[str, Any]:
+        """What a valid form writes: all of a new row; of one that exists, only what is changed."""
+        written = self.fields if self.instance._state.adding else self.changed_data
+        return {name: self.cleaned_data[name] for name in written if name not in ("version", "reason")}
+
     def current_version(self) -> int | None:
         """The id of the row's newest audit entry."""
         newest = self.instance.history.order_by("-history_id").first() if self.instance.pk else None
@@ -214,6 +219,11 @@ class FallbackPriceForm(InACurrencyForm):
             if fallback.note == EXAMPLES_NOTE:
                 fallback.note = ""  # it says where the example came from
         return super().save(commit)
+
+    def entered(self) -> dict[str, Any]:
+        """As of every form; a new price has the time at which it was entered, however late it is approved."""
+        of_now = {"as_of": timezone.now()} if "price" in self.changed_data else {}
+        return of_now | super().entered()
 
     def show(self) -> None:
         ingest.fall_back_where_due(now=timezone.now())

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.messages import get_messages
@@ -393,6 +394,21 @@ def test_the_forms_rules_count_as_they_are_when_it_is_approved(post: Post, ravi:
     proposal = ProposedEdit.objects.get()
     assert proposal.decision == REFUSED
     assert "9,900.0000 is +10.0 % from 9,000.0000, the last price" in proposal.outcome
+
+
+@pytest.mark.parametrize("door", ["page", "REST"])
+def test_a_price_that_is_approved_late_is_as_of_when_it_was_typed(
+    post: Post, patch: Post, ravi: User, meera: User, door: str
+) -> None:
+    if door == "page":
+        change_gold(post, ravi, "9800")
+    else:
+        patch(ravi, GOLD, price=9800, confirm=True)
+    typed = ProposedEdit.objects.get().proposed_at
+    with time_machine.travel(typed + dt.timedelta(minutes=50), tick=False):
+        post(meera, page(ProposedEdit.objects.get()), _approve="")
+    assert gold().price == 9800
+    assert abs(gold().as_of - typed) < dt.timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("lost", ["permission", "account"])
