@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from infra.readable import moment
-from prices.admin.pages import ONE_MEANING, AuditedAdmin, ReadOnlyAdmin, site_of
+from prices.admin.pages import ONE_MEANING, AuditedAdmin, ReadOnlyAdmin, ReasonActionForm, site_of
 from prices.models import ApprovalLimit, ProposedEdit
 from prices.staff import decisions
 from prices.staff.approvals import may_override
@@ -120,7 +120,7 @@ class ProposedEditAdmin(ReadOnlyAdmin):
 
     def _decide(self, request: HttpRequest, proposal: ProposedEdit, button: str) -> None:
         """Take a decision, and say what became of it."""
-        by, reason = cast(User, request.user), request.POST.get("reason", "").strip()[:200]
+        by, reason = cast(User, request.user), ReasonActionForm.reason_in(request)
         try:
             decided = _DECISIONS[button](proposal.pk, by=by, reason=reason, site=site_of(request))
         except DecisionError as error:

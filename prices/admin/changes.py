@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_safe
 
-from prices.admin.pages import say_proposed, site_of
+from prices.admin.pages import ReasonActionForm, say_proposed, site_of
 from prices.admin.sources import warn_if_too_few_enabled
 from prices.models import FallbackPrice, ProposedEdit, ProviderState
 from prices.staff import feed
@@ -35,7 +35,7 @@ def undo_change(request: HttpRequest, id: int) -> HttpResponse:
     """Undo a change; before, and where a rule wants a confirmation, a page that shows what an undo would do."""
     user = cast(User, request.user)
     (entry,) = feed.entries([get_object_or_404(visible_to(user), pk=id)], user)
-    broken, reason = None, request.POST.get("reason", "")[:200]
+    broken, reason = None, ReasonActionForm.reason_in(request)
     if request.method == "POST":
         try:
             done = undo(entry.change, user, reason=reason, confirmed="confirm" in request.POST, site=site_of(request))

@@ -56,9 +56,10 @@ class ReasonActionForm(ActionForm):
 
     @staticmethod
     def reason_in(request: HttpRequest) -> str:
-        """The reason in a posted list, which may have this form above it and beneath."""
+        """The reason in a posted page; a list may have this form above it and beneath."""
         written: list[str] = request.POST.getlist("reason")
-        return next(filter(None, written), "")[:200]
+        # PostgreSQL stores no NUL.
+        return next(filter(None, written), "").replace("\0", "").strip()[:200]
 
 
 class AuditedAdmin(SimpleHistoryAdmin):

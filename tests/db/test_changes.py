@@ -197,6 +197,15 @@ def test_an_edit_by_rest_takes_a_reason(desk: Client, address: str, changed: dic
     assert (newest().reason, newest().by) == ("the script of the morning", staff)
 
 
+def test_a_reason_has_no_character_that_postgresql_refuses(desk: Client, settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = ["gold_api_com"]
+    desk.get(SOURCES)  # makes the row
+    desk.post(f"{SOURCES}gold_api_com/switch/", {"to": "off", "reason": " a\0 call\0 "})
+    assert newest().reason == "a call"
+    desk.post(f"/admin/changes/{newest().pk}/undo/", {"reason": "a\0 slip"})
+    assert newest().reason == "a slip"
+
+
 def test_an_action_takes_a_reason(desk: Client, settings: Settings) -> None:
     settings.PRICE_PROVIDERS = ["gold_api_com"]
     desk.get(SOURCES)  # makes the row
