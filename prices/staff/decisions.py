@@ -154,6 +154,8 @@ def _save_edit(written: dict[str, Any], editor: User, note: str) -> None:
         raise _RefusedError(f"somebody has saved this since it was proposed; it is now: {row}")
     if not edit.is_valid():
         raise _RefusedError(" ".join(str(message) for messages in edit.errors.values() for message in messages))
+    if futility := edit.futility():
+        raise _RefusedError(futility)
     log(editor, ADDITION if written["row"] is None else CHANGE, edit.save(), f"{edit.summary()}: {note}")
 
 

@@ -120,6 +120,10 @@ class AuditedForm(forms.ModelForm):
         """Why somebody who may move prices by so many percent alone may not save this valid edit alone; else None."""
         return None
 
+    def futility(self) -> str:
+        """Why this valid edit would change nothing by now, though it waited for approval; empty if it would."""
+        return ""
+
     def summary(self) -> str:
         """The edit for people: the row, and each field that it changes, before and after."""
         changed = set(self.changed_data)

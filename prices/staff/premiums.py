@@ -124,6 +124,13 @@ class PremiumForm(AuditedForm):
         becoming = self._becomes(metal, data["multiplier"], data["effective_from"])
         return _excess(metal, becoming, limit_percent)
 
+    def futility(self) -> str:
+        metal, now = self.instance.metal, timezone.now()
+        newest = _current(metal, now, without=[self.instance])
+        if newest is None or newest.effective_from <= self.cleaned_data["effective_from"]:
+            return ""
+        return f"a later premium of {metal.name} is current by now: this one would change nothing"
+
     @staticmethod
     def show() -> None:
         ingest.apply_premiums(now=timezone.now())

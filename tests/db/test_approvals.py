@@ -258,6 +258,19 @@ def test_a_premium_that_moves_the_price_beyond_the_limit_waits(
     assert (Premium.objects.get().multiplier, shown(broadcasts)) == (Decimal("1.06"), [10600])
 
 
+def test_a_premium_that_a_later_one_has_replaced_meanwhile_is_refused(
+    live: None, post: Post, ravi: User, meera: User
+) -> None:
+    post(ravi, f"{PREMIUMS}add/", metal="gold", multiplier="1.06", confirm="on")
+    later = timezone.now() + dt.timedelta(minutes=2)
+    with time_machine.travel(later, tick=False):
+        Premium.objects.create(metal_id="gold", multiplier=Decimal("1.01"), effective_from=later)
+        post(meera, page(ProposedEdit.objects.get()), _approve="")
+    proposal = ProposedEdit.objects.get()
+    assert (proposal.decision, Premium.objects.count()) == (REFUSED, 1)
+    assert proposal.outcome == "a later premium of gold is current by now: this one would change nothing"
+
+
 def test_a_premium_of_later_waits_by_what_it_will_be(live: None, post: Post, ravi: User) -> None:
     tomorrow = (timezone.localtime() + dt.timedelta(days=1)).strftime("%Y-%m-%d")
     post(ravi, f"{PREMIUMS}add/", metal="gold", multiplier="1.06", confirm="on", effective_from_0=tomorrow)
