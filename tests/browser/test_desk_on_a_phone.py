@@ -4,9 +4,6 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.contrib.auth.models import User
-from django.test import Client
 from playwright.sync_api import Page, expect
 
 from prices.models import HeldPrice
@@ -14,24 +11,14 @@ from prices.publishing import ingest
 from prices.sources import registry
 from tests.support.quotes import quote
 from tests.support.server import Server
-
-WIDTH = 390
+from tests.support.staff_page import PHONE, log_in, width_of
 
 
 @pytest.fixture
 def phone(server: Server, page: Page) -> Page:
     """A phone on which staff have logged in."""
-
-    def log_in() -> str:
-        client = Client()
-        boss = User.objects.filter(username="boss").first() or User.objects.create_superuser("boss")
-        client.force_login(boss)
-        return client.cookies[settings.SESSION_COOKIE_NAME].value
-
-    page.set_viewport_size({"width": WIDTH, "height": 844})
-    page.context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": server.do(log_in), "url": server.http_url}]
-    )
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a dict is one
+    log_in(page, server)
     return page
 
 
@@ -45,8 +32,7 @@ def quarantined(server: Server) -> None:
 
 def assert_each_row_is_a_card(phone: Page) -> None:
     """Expect each row as a card: no wider than the screen, and each cell with its column's label."""
-    right_edges = "[...document.querySelectorAll('body *')].map((each) => each.getBoundingClientRect().right)"
-    assert phone.evaluate(f"Math.max(...{right_edges})") <= WIDTH
+    assert width_of(phone) <= PHONE["width"]
     labels = "(cells) => cells.map((cell) => getComputedStyle(cell, '::before').content.slice(1, -1))"
     shown = phone.locator("#result_list tbody tr:first-child :is(th, td):not(.action-checkbox)")
     columns = [text.strip() for text in phone.locator("#result_list thead .text").all_text_contents()]

@@ -12,7 +12,7 @@ DESKTOP = {"width": 1280, "height": 900}
 
 
 def log_in(page: Page, server: Server, name: str = "boss") -> None:
-    """Give a page the login of a superuser."""
+    """Give a page the login of a user; of a new superuser, if there is none of this name."""
 
     def session() -> str:
         client = Client()
