@@ -56,7 +56,7 @@ def test_one_proposes_and_another_approves_in_one_click(server: Server, pages: P
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_the_page_of_an_edit_that_waits_is_accessible(server: Server, pages: Pages, size: dict[str, int]) -> None:
-    number = server.do(lambda: proposed_edit(User.objects.get_or_create(username="john")[0]).pk)
+    number = server.do(lambda: proposed_edit(User.objects.get_or_create(username="john")[0], "9900").pk)
     page = pages("meera", size)
     for address in (f"/admin/prices/proposededit/{number}/change/", "/admin/"):
         page.goto(f"{server.http_url}{address}")
