@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db.models import Exists, Field, Max, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -64,7 +64,7 @@ AUDITED: Final[Mapping[type[Model], Audited]] = {
     Premium: Audited(lambda row: f"Premium of {row.metal_id}", PremiumForm, stays=""),
     SanityBand: Audited(lambda row: f"Sanity band of {row.metal_id} in {row.currency}", SanityBandForm, stays=""),
     Configuration: Audited(lambda row: "Configuration", ConfigurationForm),
-    ApprovalLimit: Audited(lambda row: f"Approval limit {row.role_id}", ApprovalLimitForm, stays=""),
+    ApprovalLimit: Audited(lambda row: f"Approval limit of {_role(row)}", ApprovalLimitForm, stays=""),
     ListedMetal: Audited(lambda row: f"Metal {row.name}", ListedMetalForm),
     ProviderState: Audited(lambda row: f"Source {row.name}", ProviderStateForm),
     HeldPrice: Audited(
@@ -73,7 +73,7 @@ AUDITED: Final[Mapping[type[Model], Audited]] = {
 }
 
 # Fields that tell a row from others, and so are part of how it is called.
-_NAMES: Final = {"metal", "currency", "name"}
+_NAMES: Final = {"metal", "currency", "name", "role"}
 _OF_A_DECISION: Final = {
     HeldPrice.Decision.APPROVED: "it has been on screens, and the next prices are judged by it. Approve the next one "
     "that waits, or wait for one from a source",
@@ -286,6 +286,12 @@ def _shown(field: Field, row: Any) -> str:
     if isinstance(value, dt.datetime):
         return moment(value, timezone.now())
     return str(value)
+
+
+def _role(limit: Any) -> str:
+    """The role of a limit, which may have been deleted since."""
+    role = Group.objects.filter(pk=limit.role_id).first()
+    return str(role) if role else "a deleted role"
 
 
 def _amount(amount: Decimal) -> str:

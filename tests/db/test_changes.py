@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -20,6 +20,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from prices import schedule
 from prices.audit import StaffChange
 from prices.models import (
+    ApprovalLimit,
     Configuration,
     FallbackPrice,
     HeldPrice,
@@ -213,6 +214,15 @@ def test_an_action_takes_a_reason(desk: Client, settings: Settings) -> None:
     desk.post(SOURCES, fields | {"reason": ["", "it quotes per ounce"]})
     assert not ProviderState.objects.get().enabled
     assert newest().reason == "it quotes per ounce"
+
+
+def test_a_limit_is_called_by_its_role(desk: Client) -> None:
+    role = Group.objects.create(name="tellers")
+    limit = ApprovalLimit.objects.create(role=role, percent=1)
+    assert "Approval limit of tellers : added: limit, % 1 " in text(desk.get(CHANGES))
+    role.delete()
+    assert not ApprovalLimit.objects.filter(pk=limit.pk).exists()
+    assert "Approval limit of a deleted role : deleted: limit, % 1 " in text(desk.get(CHANGES))
 
 
 # --- the undo of each ------------------------------------------------------------------------------------------------
