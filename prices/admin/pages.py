@@ -102,10 +102,6 @@ class AuditedAdmin(SimpleHistoryAdmin):
             page = super().changelist_view(request, extra_context)
         return page
 
-    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
-        response: HttpResponse = super().response_change(request, obj)
-        return response
-
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save a row with its effects (prices/staff/forms.py); the audit names the request's user."""
         if isinstance(form, AuditedForm):

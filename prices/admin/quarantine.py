@@ -14,7 +14,7 @@ from django.urls import path
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from infra.readable import moment
+from infra import readable
 from prices.admin.pages import ReadOnlyAdmin, ReasonActionForm
 from prices.domain.quotes import Quote, percent
 from prices.models import HeldPrice, LatestPrice, Premium
@@ -70,11 +70,11 @@ class HeldPriceAdmin(ReadOnlyAdmin):
 
     @admin.display(description="quoted at")
     def quoted(self, quarantined: HeldPrice) -> str:
-        return moment(quarantined.quoted_at, timezone.now())
+        return readable.moment(quarantined.quoted_at, timezone.now())
 
     @admin.display(description="quarantined at")
     def quarantined(self, quarantined: HeldPrice) -> str:
-        return moment(quarantined.held_at, timezone.now())
+        return readable.moment(quarantined.held_at, timezone.now())
 
     @admin.display(description="shown now")
     def shown_now(self, quarantined: HeldPrice) -> str:
@@ -88,7 +88,7 @@ class HeldPriceAdmin(ReadOnlyAdmin):
         if shown is None:
             return "—"
         then = with_premium(quarantined.quote(), Premium.multipliers(timezone.now()))
-        return f"{percent(then.price - shown.price, shown.price):+.2f} %"
+        return readable.percent(percent(then.price - shown.price, shown.price))
 
     @admin.display(description="decision")
     def decided(self, quarantined: HeldPrice) -> str:

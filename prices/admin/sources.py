@@ -72,7 +72,8 @@ class ProviderStateAdmin(AuditedAdmin):
 
     def response_change(self, request: HttpRequest, obj: ProviderState) -> HttpResponse:
         warn_if_too_few_enabled(request)
-        return super().response_change(request, obj)
+        response: HttpResponse = super().response_change(request, obj)
+        return response
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # PRICE_PROVIDERS names them

@@ -111,14 +111,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """All parts of the desk at `now`; a part is None for a user who may not see it.
+    """All parts of the desk; a part is None for a user who may not see it.
 
     `edits` are those of others that this user may decide on; `emergencies` were saved without approval within a day;
     `changes` are the newest by staff. `clients` is None where the number is unknown; `next_change` is when the market
     opens or closes next.
     """
 
-    now: dt.datetime
     currency: str
     metals: Sequence[ShownMetal]
     waiting: Sequence[WaitingPrice] | None
@@ -140,7 +139,6 @@ def read(user: User | AnonymousUser, now: dt.datetime) -> Desk:
     current = snapshot.read()
     calendar = settings.MARKET_CALENDAR
     return Desk(
-        now=now,
         currency=settings.BASE_CURRENCY,
         metals=_metals(user, current, now),
         waiting=_waiting(current, now) if may(user, "view", HeldPrice) else None,

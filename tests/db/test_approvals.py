@@ -495,6 +495,16 @@ def test_everybody_is_told_of_an_emergency(
         assert "all sources are away" in shown_there
 
 
+def test_an_emergency_of_yesterday_is_told_with_its_date(post: Post, ravi: User, meera: User) -> None:
+    ravi.user_permissions.add(Permission.objects.get(codename="override_proposededit"))
+    change_gold(post, ravi, "9800")
+    post(ravi, page(ProposedEdit.objects.get()), _override="", reason="all sources are away")
+    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    yesterday = midnight - dt.timedelta(milliseconds=1)
+    ProposedEdit.objects.update(decided_at=yesterday)
+    assert f"Emergency at {yesterday:%Y-%m-%d} 23:59:59: ravi" in browser(meera).get(PREMIUMS).content.decode()
+
+
 # --- REST ----------------------------------------------------------------------------------------------------------
 
 
