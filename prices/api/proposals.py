@@ -66,8 +66,8 @@ class ProposalView(StrictView):
 
         If it can no longer be saved, its `state` is `refused`, and `outcome` says why.
         """
-        _proposal(number)
         given = strict.body(request, DecisionSerializer)
+        _proposal(number)
         assert request.user.is_authenticated
         site = request.build_absolute_uri("/")[:-1]
         try:

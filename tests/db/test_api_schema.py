@@ -24,6 +24,9 @@ OPERATIONS = [
     for method, operation in operations.items()
 ]
 
+# What an address may be of: there is no such token, and no such edit.
+PLACES = {"metal": "gold", "key": "swarna_0", "number": 1}
+
 NOT_EVEN_OF_ITS_TYPE: list[Any] = [None, [], {}, [1]]
 TEXTS = ["", " ", "x", "x" * 39, "\x00", "x\x00x", "सोना", "gold", "x" * 5000]
 TIMES = [
@@ -39,7 +42,12 @@ FRACTIONS = [-0.5, 0.0001, 0.001, 0.5, 1.5, 999.999, 1e30]
 def body_of(operation: Any) -> Any:
     """The schema of an operation's body."""
     content = operation["requestBody"]["content"]["application/json"]["schema"]
-    return DOCUMENT["components"]["schemas"][content["$ref"].rpartition("/")[2]]
+    return resolved(content)
+
+
+def resolved(schema: Any) -> Any:
+    """A schema that may be given by reference."""
+    return DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
 
 def probes(schema: Any) -> Iterator[Any]:
@@ -90,7 +98,7 @@ def ask(boss: Client, broadcasts: Broadcasts, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("accounts.api.views.authenticate", lambda *args, **credentials: None)
 
     def ask(method: str, path: str, query: dict[str, Any], body: Any = None) -> Any:
-        address = path.format(metal="gold", key="swarna_0")
+        address = path.format(**PLACES)
         sent = json.dumps(body if body is not None else {})
         return boss.generic(method.upper(), address, sent, content_type="application/json", query_params=query)
 
@@ -105,7 +113,7 @@ def test_a_field_accepts_exactly_the_values_of_its_schema(
     needed: dict[str, Any] = dict.fromkeys(described.get("required", ()), "x")
     if "confirm" in described["properties"]:
         needed["confirm"] = True
-    schema = described["properties"][name]
+    schema = resolved(described["properties"][name])
     for value in chain(NOT_EVEN_OF_ITS_TYPE, probes(schema)):
         refused = name in refusals(ask(method, path, {}, needed | {name: value}))
         assert refused is not is_in_schema(value, schema), repr(value)[:80]
@@ -125,7 +133,7 @@ def test_a_parameter_accepts_exactly_the_values_of_its_schema(
 def test_an_operation_shows_a_lock_if_it_needs_a_token(
     client: Client, broadcasts: Broadcasts, method: str, path: str, operation: Any
 ) -> None:
-    answer = client.generic(method.upper(), path.format(metal="gold", key="x"), "{}", content_type="application/json")
+    answer = client.generic(method.upper(), path.format(**PLACES), "{}", content_type="application/json")
     assert (answer.status_code == 401) is ("security" in operation)
 
 
@@ -133,7 +141,7 @@ def test_an_operation_shows_a_lock_if_it_needs_a_token(
 def test_json_may_be_requested_by_name(
     boss: Client, broadcasts: Broadcasts, method: str, path: str, operation: Any
 ) -> None:
-    address = f"{path.format(metal='gold', key='x')}?format=json"
+    address = f"{path.format(**PLACES)}?format=json"
     answer = boss.generic(
         method.upper(), address, "{}", content_type="application/json", headers={"Accept": "text/csv, text/html"}
     )
