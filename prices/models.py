@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from infra import clock, database_identity, schema
 from prices import sql
-from prices.audit import StaffHistory
+from prices.audit import StaffChange, StaffHistory
 from prices.domain import candles, positions
 from prices.domain.breaker import Breaker
 from prices.domain.candles import Interval
@@ -681,6 +681,7 @@ class ProposedEdit(models.Model):
     """An edit of prices that waits for another person's approval (prices/staff/approvals.py), and its decision.
 
     `edits` are its forms as they were filled in, each with the row, and the version of it, that it was made for.
+    `change` is the one that saved them.
     """
 
     class Decision(models.TextChoices):
@@ -702,6 +703,7 @@ class ProposedEdit(models.Model):
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     decided_at = models.DateTimeField(null=True)
     outcome = models.TextField(blank=True, help_text="Why it was decided so.")
+    change = models.OneToOneField(StaffChange, models.SET_NULL, null=True, editable=False, related_name="proposal")
 
     class Meta:
         ordering = ["-pk"]
@@ -732,10 +734,13 @@ class ProposedEdit(models.Model):
         by = f" by {self.decided_by}" if self.decided_by else ""
         return f"{self.state(now)}{by}"
 
-    def decide(self, decision: Decision, *, by: User, at: dt.datetime, outcome: str = "") -> None:
+    def decide(
+        self, decision: Decision, *, by: User, at: dt.datetime, outcome: str = "", change: StaffChange | None = None
+    ) -> None:
         """Store a decision."""
         self.decision, self.decided_by, self.decided_at, self.outcome = decision, by, at, outcome
-        self.save(update_fields=["decision", "decided_by", "decided_at", "outcome"])
+        self.change = change
+        self.save(update_fields=["decision", "decided_by", "decided_at", "outcome", "change"])
 
 
 # --- refreshes, sources and the quarantine ---------------------------------------------------------------------------

@@ -14,12 +14,13 @@ from django.utils import timezone
 
 from infra.readable import moment
 from prices.admin.pages import ONE_MEANING, AuditedAdmin, ReadOnlyAdmin, ReasonActionForm, site_of
-from prices.models import ApprovalLimit, ProposedEdit
+from prices.models import ApprovalLimit, ListedMetal, ProposedEdit
 from prices.staff import decisions
 from prices.staff.approvals import may_override
 from prices.staff.decisions import DecisionError
 from prices.staff.forms import ApprovalLimitForm
 from prices.staff.permissions import may
+from prices.staff.premiums import shown_quote
 
 Decision = ProposedEdit.Decision
 # Buttons of an edit's page, by their names.
@@ -108,6 +109,7 @@ class ProposedEditAdmin(ReadOnlyAdmin):
             "proposal": proposal,
             "proposed": self.proposed(proposal),
             "state": self.state(proposal),
+            "shown_now": _shown_now() if is_waiting else [],  # the detail has the prices of when it was proposed
             "is_own": is_own,
             "is_waiting": is_waiting,
             "may_decide": is_waiting and not is_own and self.has_decide_permission(request),
@@ -133,3 +135,9 @@ class ProposedEditAdmin(ReadOnlyAdmin):
             messages.warning(request, f"Saved without approval: {decided}. Everybody is told.")
         else:
             messages.success(request, f"{word}: {decided}.")
+
+
+def _shown_now() -> list[str]:
+    """The shown price of each metal, in words."""
+    shown = filter(None, map(shown_quote, ListedMetal.objects.filter(enabled=True)))
+    return [f"{quote.metal} {quote.price:,} {quote.currency} per gram ({quote.kind})" for quote in shown]

@@ -102,13 +102,14 @@ class PremiumAdmin(PriceAdmin):
         """
         listed, counts, lacking, protected = super().get_deleted_objects(objs, request)
         gone = sorted(objs, key=lambda premium: (premium.metal_id, premium.effective_from))
-        limit, now = limit_of(cast(User, request.user)), timezone.now()
+        by, now = cast(User, request.user), timezone.now()
+        limit = limit_of(by)
         for _, group in groupby(gone, key=lambda premium: premium.metal_id):
             of_metal = list(group)
             if "post" not in request.POST:  # not yet confirmed
                 for line in described_without(of_metal, now):
                     messages.warning(request, line)
-            if limit is not None and (excess := excess_without(of_metal, now, limit)):
+            if limit is not None and (excess := excess_without(of_metal, now, limit, by)):
                 instead = "Enter a premium with the multiplier that is to apply instead, for another person to approve"
                 protected = [*protected, f"{excess}: too much for one person. {instead}."]
         return listed, counts, lacking, protected

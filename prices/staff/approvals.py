@@ -93,7 +93,7 @@ def submit(edits: Sequence[AuditedForm], *, by: User, reason: str = "", site: st
     address, such as `https://prices.example`, for e-mails.
     """
     limit = limit_of(by)
-    if limit is not None and (beyond := [found for edit in edits if (found := edit.excess(limit))]):
+    if limit is not None and (beyond := [found for edit in edits if (found := edit.excess(limit, by))]):
         summary = "; ".join(edit.summary() for edit in edits)
         reason = reason or next(filter(None, (edit.cleaned_data.get("reason", "") for edit in edits)), "")
         detail = excess_detail(beyond, by, limit)

@@ -113,13 +113,13 @@ def _save_proposed(proposal: ProposedEdit, decision: Decision, note: str, *, by:
     reason = f"{proposal.reason} ({note})" if proposal.reason else note
     try:
         editor = _editor_of(proposal)
-        with one_change(reason=reason[:_LONGEST_REASON], by=editor), allowed():
+        with one_change(reason=reason[:_LONGEST_REASON], by=editor) as change, allowed():
             for each in proposal.edits:
                 _save_edit(each, editor, note)
     except _RefusedError as error:
         _decide(proposal, Decision.REFUSED, by=by, outcome=str(error))
     else:
-        _decide(proposal, decision, by=by, outcome=outcome)
+        _decide(proposal, decision, by=by, outcome=outcome, change=change if change.is_used else None)
 
 
 def _editor_of(proposal: ProposedEdit) -> User:
@@ -159,7 +159,9 @@ def _save_edit(written: dict[str, Any], editor: User, note: str) -> None:
     log(editor, ADDITION if written["row"] is None else CHANGE, edit.save(), f"{edit.summary()}: {note}")
 
 
-def _decide(proposal: ProposedEdit, decision: Decision, *, by: User, outcome: str) -> None:
-    proposal.decide(decision, by=by, at=timezone.now(), outcome=outcome)
+def _decide(
+    proposal: ProposedEdit, decision: Decision, *, by: User, outcome: str, change: StaffChange | None = None
+) -> None:
+    proposal.decide(decision, by=by, at=timezone.now(), outcome=outcome, change=change)
     log(by, CHANGE, proposal, f"{decision.label}.")
     logger.info("%s: the edit of %s, by %s: %s", decision.value, proposal.proposed_by, by, proposal.summary)

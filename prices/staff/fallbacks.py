@@ -70,7 +70,7 @@ class Row:
     `live` is the last live price, of any age. `is_falling_back`: staff's price is shown, or would be if it had not
     expired. `version` is the row's own now, whatever it was when the page was opened. `change` makes the typed change,
     unless `is_saved` says that this user has made it before; `preview` says what it would do, and `hint` how a refused
-    price may have been meant. The user may move a price by `limit` percent alone; None: by any.
+    price may have been meant. The `user` may move a price by `limit` percent alone; None: by any.
     """
 
     fallback: FallbackPrice
@@ -80,6 +80,7 @@ class Row:
     is_falling_back: bool
     has_expired: bool
     version: int | None
+    user: Any
     limit: Decimal | None
     entry: _EntryForm
     change: FallbackPriceForm | None = None
@@ -112,7 +113,7 @@ class Row:
         """Return True if another person has to approve the typed price."""
         if self.limit is None or self.change is None or not self.change.is_valid():
             return False
-        return self.change.excess(self.limit) is not None
+        return self.change.excess(self.limit, self.user) is not None
 
     @property
     def errors(self) -> list[str]:
@@ -191,6 +192,7 @@ class Sheet:
                 is_falling_back=Metal(fallback.metal_id) in falling_back,
                 has_expired=fallback.expires_at is not None and fallback.expires_at <= now,
                 version=FallbackPriceForm(instance=fallback).current_version(),
+                user=user,
                 limit=limit,
                 entry=_EntryForm(data, prefix=fallback.metal_id),
             )

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
@@ -18,7 +19,7 @@ from infra import formats
 from infra.readable import moment
 from prices import schedule
 from prices.domain.quotes import FALLBACK, Metal, Quote
-from prices.domain.sanity import find_violation
+from prices.domain.sanity import SanityRule, find_violation
 from prices.models import (
     EXAMPLES_NOTE,
     ApprovalLimit,
@@ -29,9 +30,11 @@ from prices.models import (
     ProviderState,
     SanityBand,
 )
+from prices.premiums import with_premium
 from prices.publishing import ingest
 from prices.sanity_bands import bands
 from prices.staff.changes import one_change
+from prices.staff.unapproved import BEFORE, fallback_before, multiplier_before
 
 # True while edits are saved that their editor may make alone, or that another person has approved.
 _is_allowed: ContextVar[bool] = ContextVar("is_allowed", default=False)
@@ -106,7 +109,7 @@ class AuditedForm(forms.ModelForm):
         if not commit:
             return super().save(commit=False)
         asks_for_two = settings.APPROVAL_ABOVE_PERCENT is not None and not is_allowed()
-        if asks_for_two and self.excess(Decimal(0)):
+        if asks_for_two and self.excess(Decimal(0), None):
             raise RuntimeError("a form that moves a price is saved by prices.staff.approvals.submit")
         with one_change(reason=self.cleaned_data.get("reason", "")):
             row = super().save()
@@ -116,8 +119,11 @@ class AuditedForm(forms.ModelForm):
     def show(self) -> None:
         """Bring screens up to date with the saved row."""
 
-    def excess(self, limit_percent: Decimal) -> str | None:
-        """Why somebody who may move prices by so many percent alone may not save this valid edit alone; else None."""
+    def excess(self, limit_percent: Decimal, by: User | None) -> str | None:
+        """Why `by`, who may move prices by so many percent alone, may not save this valid edit alone; else None.
+
+        None is nobody in particular: the edit is measured from the prices of now.
+        """
         return None
 
     def futility(self) -> str:
@@ -241,20 +247,27 @@ class FallbackPriceForm(InACurrencyForm):
         if expires_at > now + FallbackPrice.LONGEST:
             self.add_error("expires_at", "This is more than a year away. Give none for a price without an end.")
 
-    def excess(self, limit_percent: Decimal) -> str | None:
+    def excess(self, limit_percent: Decimal, by: User | None) -> str | None:
         """Why its price goes beyond the limit; None where an edit leaves that and its time as they are."""
         touched = set(self.changed_data) - {"note", "reason", "version"}
         makes_own = touched == {"confirm"} and FallbackPrice.objects.filter(pk=self.instance.pk, example=True).exists()
         if touched <= {"confirm"} and not makes_own:
             return None
-        return self.violation_of(self.cleaned_data.get("price"), self.cleaned_data, max_jump_percent=limit_percent)
+        return self.violation_of(
+            self.cleaned_data.get("price"), self.cleaned_data, max_jump_percent=limit_percent, by=by
+        )
 
     def violation_of(
-        self, price: Decimal | None, data: Mapping[str, Any], max_jump_percent: Decimal | None = None
+        self,
+        price: Decimal | None,
+        data: Mapping[str, Any],
+        max_jump_percent: Decimal | None = None,
+        by: User | None = None,
     ) -> str | None:
         """The detail of the sanity rule that a price would break if a source gave it now, of the metal in `data`.
 
-        `max_jump_percent` is the configured one by default.
+        `max_jump_percent` is the configured one by default. A jump is measured from the price before what `by` has
+        changed of late without approval.
         """
         metal = data.get("metal") or getattr(self.instance, "metal", None)
         currency = data.get("currency") or self.instance.currency
@@ -270,21 +283,25 @@ class FallbackPriceForm(InACurrencyForm):
             )
         except ValueError:
             return None  # not a price: the field's own validators reject it
-        last, band = self._last_known(metal, currency), bands(currency).get(quote.metal)
+        last, band = self._last_known(metal, currency, by), bands(currency).get(quote.metal)
         if last is None and band is None:
             return f"There is no price of {quote.metal} in {currency} yet to compare this with"
         jump = Configuration.load().jump_percent if max_jump_percent is None else max_jump_percent
         violation = find_violation(quote, last, band=band, max_jump_percent=jump)
+        if violation and violation.rule is SanityRule.JUMP and last != self._last_known(metal, currency, None):
+            return f"{violation.detail} {BEFORE}"
         return violation.detail if violation else None
 
-    def _last_known(self, metal: ListedMetal, currency: str) -> Quote | None:
-        """The newest live price of this metal, or else the fallback that is being replaced.
+    def _last_known(self, metal: ListedMetal, currency: str, by: User | None) -> Quote | None:
+        """The newest live price of this metal, or else the fallback that is replaced; before `by` changed them.
 
         The live price includes any premium, unlike for a source's quote: a fallback is published without adding one.
         """
+        now = timezone.now()
         if live := LatestPrice.live(metal.name, currency):
-            return live.quote()
-        replaced = FallbackPrice.objects.filter(pk=self.instance.pk).first()
+            quote, multiplier = live.quote(), multiplier_before(metal, by, now)
+            return quote if multiplier is None else with_premium(quote.at_spot(), {quote.metal: multiplier})
+        replaced = fallback_before(self.instance.pk, by, now)
         return replaced.quote() if replaced else None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from infra.readable import moment
@@ -15,6 +16,7 @@ from prices.models import Configuration, LatestPrice, ListedMetal, Premium
 from prices.premiums import with_premium
 from prices.publishing import ingest
 from prices.staff.forms import AuditedForm
+from prices.staff.unapproved import BEFORE, multiplier_before
 
 
 def shown_quote(metal: ListedMetal) -> Quote | None:
@@ -50,10 +52,12 @@ def move_under(quote: Quote, multiplier: Decimal) -> Decimal:
     return percent(under(quote, multiplier).price - quote.price, quote.price)
 
 
-def _beside_now(metal: ListedMetal, quote: Quote, multiplier: Decimal) -> str:
-    """A quote under a premium, beside its price now."""
+def _beside_now(
+    metal: ListedMetal, quote: Quote, multiplier: Decimal, otherwise: str = "was the last live price"
+) -> str:
+    """A quote under a premium, beside its price now; `otherwise` says what that is where it is not the shown one."""
     moved = f"{move_under(quote, multiplier):+.1f} %"
-    now = "is shown now" if quote == shown_quote(metal) else "was the last live price"
+    now = "is shown now" if quote == shown_quote(metal) else otherwise
     return f"{described(quote, multiplier)}, {moved} from the {quote.price:,} that {now}"
 
 
@@ -116,13 +120,13 @@ class PremiumForm(AuditedForm):
             return [_multiplier(newest), multiplier]
         return [newest.multiplier if newest and newest.effective_from > begins else multiplier]
 
-    def excess(self, limit_percent: Decimal) -> str | None:
+    def excess(self, limit_percent: Decimal, by: User | None) -> str | None:
         """The move of the last live price, where it is beyond the limit: now, or when this premium begins."""
         data, metal = self.cleaned_data, self.instance.metal
         if not self.instance._state.adding and {"multiplier", "effective_from"}.isdisjoint(self.changed_data):
             return None
         becoming = self._becomes(metal, data["multiplier"], data["effective_from"])
-        return _excess(metal, becoming, limit_percent)
+        return _excess(metal, becoming, limit_percent, by)
 
     def futility(self) -> str:
         metal, now = self.instance.metal, timezone.now()
@@ -136,24 +140,42 @@ class PremiumForm(AuditedForm):
         ingest.apply_premiums(now=timezone.now())
 
 
-def _excess(metal: ListedMetal, multipliers: Iterable[Decimal], limit_percent: Decimal) -> str | None:
+def _excess(metal: ListedMetal, multipliers: Iterable[Decimal], limit_percent: Decimal, by: User | None) -> str | None:
     """The first of these premiums under which a metal's last live price moves beyond a limit, in words.
 
-    Where no source has ever given one, the shown price counts.
+    It moves from what it was, at the same spot, before `by` changed premiums of late without approval. Where no source
+    has ever given one, the shown price counts; a premium moves no fallback, so the premium itself is measured then.
     """
+    now = timezone.now()
+    before = multiplier_before(metal, by, now)
     live = LatestPrice.live(metal.name, settings.BASE_CURRENCY)
     quote = live.quote() if live else shown_quote(metal)
-    if quote is None:
-        return None
+    if quote is None or quote.kind is PriceKind.FALLBACK:
+        start = _multiplier(_current(metal, now, without=[])) if before is None else before
+        return _excess_of_premium(metal, start, multipliers, limit_percent, "of now" if before is None else BEFORE)
+    was = "was the last live price" if before is None else f"was the price {BEFORE}"
+    quote = quote if before is None else under(quote, before)
     beyond = (each for each in multipliers if abs(move_under(quote, each)) > limit_percent)
-    return next((_beside_now(metal, quote, each) for each in beyond), None)
+    return next((_beside_now(metal, quote, each, was) for each in beyond), None)
 
 
-def excess_without(gone: Sequence[Premium], now: dt.datetime, limit_percent: Decimal) -> str | None:
-    """Why somebody who may move prices by so many percent alone may not delete premiums of one metal alone."""
+def _excess_of_premium(
+    metal: ListedMetal, start: Decimal, multipliers: Iterable[Decimal], limit_percent: Decimal, when: str
+) -> str | None:
+    """The first of these premiums that is itself beyond a limit from the one at the start, in words."""
+    for each in multipliers:
+        move = percent(each - start, start)
+        if abs(move) > limit_percent:
+            was = f"{move:+.1f} % from × {start.normalize():f}, the one {when}"
+            return f"the premium of {metal.name}, × {each.normalize():f}, is {was}"
+    return None
+
+
+def excess_without(gone: Sequence[Premium], now: dt.datetime, limit_percent: Decimal, by: User) -> str | None:
+    """Why `by`, who may move prices by so many percent alone, may not delete premiums of one metal alone."""
     moments = {now, *(premium.effective_from for premium in gone if premium.effective_from > now)}
     then = [_multiplier(_current(gone[0].metal, at, without=gone)) for at in sorted(moments)]
-    return _excess(gone[0].metal, then, limit_percent)
+    return _excess(gone[0].metal, then, limit_percent, by)
 
 
 def described_without(gone: Sequence[Premium], now: dt.datetime) -> Iterator[str]:

@@ -80,10 +80,10 @@ def _excess(parts: Sequence[RowChange], forms: Sequence[AuditedForm | None], by:
     limit = None if is_allowed() else limit_of(by)
     if limit is None:
         return ""
-    beyond = [form.excess(limit) for form in forms if form]
+    beyond = [form.excess(limit, by) for form in forms if form]
     gone = [part.current for part in parts if part.model is Premium and part.is_added]
     for _, of_metal in groupby(sorted(gone, key=_metal_of), key=_metal_of):
-        beyond.append(excess_without(list(of_metal), timezone.now(), limit))
+        beyond.append(excess_without(list(of_metal), timezone.now(), limit, by))
     return excess_detail(said, by, limit) if (said := [*filter(None, beyond)]) else ""
 
 

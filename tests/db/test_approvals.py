@@ -315,6 +315,121 @@ def test_a_duty_change_beyond_the_limit_waits_as_a_whole(
     }
 
 
+# --- in steps ------------------------------------------------------------------------------------------------------
+
+
+def add_premium(post: Post, who: User, multiplier: str, reason: str = "") -> Any:
+    """Enter a premium of gold that counts at once, from a minute after the one before."""
+    minutes = Premium.objects.count() + ProposedEdit.objects.count()
+    date, time = f"{timezone.localtime() + dt.timedelta(minutes=minutes - 60):%Y-%m-%d %H:%M:%S}".split()
+    begins = {"effective_from_0": date, "effective_from_1": time}
+    entered = {"metal": "gold", "multiplier": multiplier, "reason": reason, "confirm": "on"}
+    return post(who, f"{PREMIUMS}add/", **entered, **begins)
+
+
+def test_premiums_in_small_steps_are_measured_from_before_the_first(
+    live: None, post: Post, ravi: User, settings: Settings, broadcasts: Broadcasts
+) -> None:
+    settings.APPROVAL_ABOVE_PERCENT = Decimal(5)
+    for multiplier in ("1.04", "1.08", "1.13"):
+        add_premium(post, ravi, multiplier)
+    assert shown(broadcasts) == [10400]
+    second, third = ProposedEdit.objects.order_by("pk")
+    assert second.detail == (
+        "gold is 10,000.0000 × 1.08 = 10,800.0000 INR per gram, +8.0 % from the 10,000.0000 that was the price before "
+        "their own edits of the last 24 hours. ravi may move a price by 5 % alone."
+    )
+    assert "+13.0 % from the 10,000.0000" in third.detail
+
+
+def test_a_premium_that_is_changed_in_small_steps_waits_too(
+    live: None, post: Post, ravi: User, broadcasts: Broadcasts
+) -> None:
+    add_premium(post, ravi, "1.015")
+    change = f"{PREMIUMS}{Premium.objects.get().pk}/change/"
+    post(ravi, change, multiplier="1.03", confirm="on")
+    assert shown(broadcasts) == [10150]
+    post(ravi, change, multiplier="0.99", confirm="on")  # -2.5 % from now, and -1 % from before
+    assert shown(broadcasts) == [10150, 9900]
+
+
+def test_a_step_begins_at_what_another_person_approved(
+    live: None, post: Post, ravi: User, meera: User, broadcasts: Broadcasts
+) -> None:
+    add_premium(post, ravi, "1.06")
+    post(meera, page(ProposedEdit.objects.get()), _approve="")
+    add_premium(post, ravi, "1.07")
+    assert shown(broadcasts) == [10600, 10700]
+    add_premium(post, ravi, "1.09")
+    assert "+2.8 % from the 10,600.0000" in ProposedEdit.objects.latest("pk").detail
+
+
+def test_what_its_editor_saved_in_an_emergency_was_approved_by_nobody(live: None, post: Post, ravi: User) -> None:
+    ravi.user_permissions.add(Permission.objects.get(codename="override_proposededit"))
+    add_premium(post, ravi, "1.06")
+    post(ravi, page(ProposedEdit.objects.get()), _override="", reason="all sources are away")
+    add_premium(post, ravi, "1.07")
+    assert "+7.0 % from the 10,000.0000" in ProposedEdit.objects.latest("pk").detail
+
+
+def test_a_reason_that_only_says_that_it_was_approved_does_not_count(live: None, post: Post, ravi: User) -> None:
+    add_premium(post, ravi, "1.015", reason="approved by meera")
+    add_premium(post, ravi, "1.03")
+    assert ProposedEdit.objects.exists()
+
+
+def test_a_step_begins_at_anothers_edit_and_at_ones_own_of_yesterday(
+    live: None, post: Post, ravi: User, broadcasts: Broadcasts
+) -> None:
+    add_premium(post, ravi, "1.015")
+    add_premium(post, member("asha", EDITOR), "1.03")
+    add_premium(post, ravi, "1.045")
+    assert shown(broadcasts) == [10150, 10300, 10450]
+    StaffChange.objects.filter(by=ravi).update(at=timezone.now() - dt.timedelta(hours=24))
+    add_premium(post, ravi, "1.06")
+    assert shown(broadcasts)[-1] == 10600
+
+
+def test_ones_own_small_steps_can_be_taken_back_alone(
+    live: None, post: Post, ravi: User, settings: Settings, broadcasts: Broadcasts
+) -> None:
+    add_premium(post, ravi, "1.02")
+    settings.APPROVAL_ABOVE_PERCENT = Decimal(1)
+    post(ravi, f"/admin/changes/{last_change().pk}/undo/", confirm="on")
+    assert shown(broadcasts) == [10200, 10000]
+
+
+def test_fallbacks_in_small_steps_are_measured_from_before_the_first(
+    post: Post, ravi: User, meera: User, broadcasts: Broadcasts
+) -> None:
+    change_gold(post, ravi, "9400")
+    change_gold(post, ravi, "9580")
+    assert gold().price == 9400
+    proposal = ProposedEdit.objects.get()
+    assert proposal.detail.startswith(
+        "9,580.0000 is +3.9 % from 9,223.3162, the last price before their own edits of the last 24 hours. "
+    )
+    post(meera, page(proposal), _approve="")
+    change_gold(post, ravi, "9700")
+    assert shown(broadcasts) == [9400, 9580, 9700]
+
+
+def test_a_fallback_is_measured_without_its_editors_own_premium(live: None, post: Post, ravi: User) -> None:
+    add_premium(post, ravi, "1.02")
+    change_gold(post, ravi, "10350")
+    assert "+3.5 % from 10,000.0000" in ProposedEdit.objects.get().detail
+
+
+def test_where_a_fallback_is_shown_the_premium_itself_is_measured(post: Post, ravi: User) -> None:
+    add_premium(post, ravi, "1.015")
+    assert Premium.objects.get().multiplier == Decimal("1.015")
+    add_premium(post, ravi, "1.03")
+    assert Premium.objects.count() == 1
+    assert ProposedEdit.objects.get().detail.startswith(
+        "the premium of gold, × 1.03, is +3.0 % from × 1, the one before their own edits of the last 24 hours. "
+    )
+
+
 # --- decisions -----------------------------------------------------------------------------------------------------
 
 
@@ -337,6 +452,14 @@ def test_an_approved_edit_is_its_editors_and_names_who_approved(
     }
     assert mail.outbox[-1].to == ["ravi@shop.example"]
     assert mail.outbox[-1].subject == "Swarna: Your edit of a price was approved by meera"
+
+
+def test_an_approver_sees_what_screens_show_by_now(live: None, post: Post, ravi: User, meera: User) -> None:
+    add_premium(post, ravi, "1.06")
+    ingest.record([quote(price="10100", at=timezone.now())], now=timezone.now())
+    approval = browser(meera).get(page(ProposedEdit.objects.get())).content.decode()
+    assert "+6.0 % from the 10,000.0000 that is shown now" in approval
+    assert "gold 10,100.0000 INR per gram (live)" in approval
 
 
 def test_a_rejected_edit_changes_nothing(post: Post, ravi: User, meera: User) -> None:
