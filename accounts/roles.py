@@ -52,7 +52,7 @@ def give_new_permissions(
     """
     patterns = {name: [each for each in given if each.startswith(f"{sender.label}.")] for name, given in ROLES.items()}
     try:
-        Permission, Role = apps.get_model("auth", "Permission"), apps.get_model("accounts", "Role")  # noqa: N806
+        Permission, Role = apps.get_model("auth", "Permission"), apps.get_model("accounts", "Role")  # noqa: N806  (classes)
     except LookupError:
         return  # the database is of a version before roles
     if not any(patterns.values()):

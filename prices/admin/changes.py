@@ -50,8 +50,8 @@ def undo_change(request: HttpRequest, id: int) -> HttpResponse:
             else:
                 _say(request, entry)
             return _back(request)
-    asked = {"broken": broken, "reason": reason, "next": _next(request)}
-    return _rendered(request, "undo", title="Undo a change", entry=entry, **asked)
+    form = {"broken": broken, "reason": reason, "next": _next(request)}
+    return _rendered(request, "undo", title="Undo a change", entry=entry, **form)
 
 
 def _say(request: HttpRequest, entry: Entry) -> None:

@@ -221,6 +221,19 @@ def test_the_duty_of_all_metals_is_changed_in_one_form_that_shows_the_new_prices
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("status", [503, None], ids=["the server is ill", "it never answers"])
+def test_a_duty_without_a_preview_has_the_button_for_one(
+    desk: Page, expected_errors: list[str], status: int | None
+) -> None:
+    expected_errors.append("503")
+    desk.get_by_role("link", name="Change duty").click()
+    look = desk.get_by_role("button", name="Show the new prices")
+    expect(look).to_be_hidden()
+    desk.route("**/duty/", lambda route: route.fulfill(status=status) if status else None)
+    desk.get_by_label("Gold").fill("1.03")
+    expect(look).to_be_visible(timeout=10_000)
+
+
 def tomorrow() -> str:
     return f"{dt.datetime.now() + dt.timedelta(days=1):%Y-%m-%d}T18:30"  # noqa: DTZ005  (any time of tomorrow)
 

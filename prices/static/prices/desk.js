@@ -38,7 +38,7 @@ let movedAt = fetchedAt;
 let noticedAt = -Infinity;
 let isSubmitting = false;
 let isFetching = false;
-/** True if something has changed since the fragment was asked for that is on its way. */
+/** True if something has changed since the fragment that is on its way was requested. */
 let isWanted = false;
 /** @type {ReturnType<typeof setTimeout>|undefined} */
 let nextFetch;

@@ -1,13 +1,14 @@
 /** Shows what a duty change would do while it is typed. Without this script a button does. */
 
 const AFTER_TYPING = 400;
+const PREVIEW_TIMEOUT = 5000;
 
 const form = /** @type {HTMLFormElement} */ (document.getElementById("duty"));
 const look = /** @type {HTMLElement} */ (document.getElementById("duty-look"));
 /** @type {ReturnType<typeof setTimeout>|undefined} */
 let soon;
 /** @type {AbortController|undefined} */
-let asking;
+let latest;
 
 look.hidden = true;
 form.addEventListener("input", ({ target }) => {
@@ -20,17 +21,23 @@ const inputs = [...form.elements].filter((element) => element instanceof HTMLInp
 if (inputs.some(({ value, defaultValue }) => value !== defaultValue)) preview();
 
 async function preview() {
-  asking?.abort();
-  asking = new AbortController();
+  latest?.abort();
+  const mine = new AbortController();
+  latest = mine;
+  const timeout = setTimeout(() => mine.abort(), PREVIEW_TIMEOUT);
   const fields = new URLSearchParams();
   for (const [name, value] of new FormData(form)) fields.append(name, String(value));
   fields.delete("confirm"); // it was of other prices
   try {
-    const answer = await fetch(form.action, { method: "POST", body: fields, signal: asking.signal });
-    if (answer.ok) show(await answer.text());
+    const answer = await fetch(form.action, { method: "POST", body: fields, signal: mine.signal });
+    if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+    const html = await answer.text();
+    if (mine === latest) show(html);
   } catch {
-    // Typed on, or the network is away: the button is still there.
-    if (!asking.signal.aborted) look.hidden = false;
+    // The network is away, or the server: the button is still there.
+    if (mine === latest) look.hidden = false;
+  } finally {
+    clearTimeout(timeout);
   }
 }
 
