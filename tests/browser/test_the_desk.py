@@ -210,7 +210,10 @@ def test_the_duty_of_all_metals_is_changed_in_one_form_that_shows_the_new_prices
     steps.click(desk.get_by_role("link", name="Change duty"))
     for metal in ("Gold", "Silver", "Platinum", "Palladium"):
         desk.get_by_label(metal).fill("1.03")
+    expect(desk.get_by_role("button", name="Save")).to_be_enabled()
     desk.get_by_label("From").fill(tomorrow())
+    expect(desk.get_by_role("button", name="Save")).to_be_enabled()
+    expect(desk.locator("#duty-preview")).to_contain_text("18:30 on, at today's spot")
     expect(desk.locator("#duty-preview")).to_contain_text("13,200.00 → 13,596.00, +3.00 %")
     expect(desk.locator("#duty-preview")).to_contain_text("stays as it is")
     steps.click(desk.get_by_role("button", name="Save"))
@@ -219,6 +222,19 @@ def test_the_duty_of_all_metals_is_changed_in_one_form_that_shows_the_new_prices
     assert shop.do(lambda: {premium.metal_id for premium in Premium.objects.all()}) == {
         "gold", "silver", "platinum", "palladium"
     }  # fmt: skip
+
+
+def test_prices_of_other_input_cannot_be_saved(desk: Page) -> None:
+    desk.get_by_role("link", name="Change duty").click()
+    desk.get_by_label("Gold").fill("1.03")
+    expect(desk.get_by_role("button", name="Save")).to_be_enabled()
+    desk.route("**/duty/", lambda route: None)  # unanswered
+    desk.get_by_label("Gold").fill("1.04")
+    expect(desk.get_by_role("button", name="Save")).to_be_disabled()
+    desk.unroute("**/duty/")
+    desk.get_by_label("Gold").fill("1.05")
+    expect(desk.get_by_role("button", name="Save")).to_be_enabled()
+    expect(desk.locator("#duty-preview")).to_contain_text("Gold × 1.05")
 
 
 @pytest.mark.parametrize("status", [503, None], ids=["the server is ill", "it never answers"])

@@ -15,10 +15,19 @@ form.addEventListener("input", ({ target }) => {
   if (target instanceof Element && target.closest("#duty-preview")) return;
   clearTimeout(soon);
   soon = setTimeout(preview, AFTER_TYPING);
+  doubt();
 });
 // Typed before this script came, or restored by the browser.
 const inputs = [...form.elements].filter((element) => element instanceof HTMLInputElement);
-if (inputs.some(({ value, defaultValue }) => value !== defaultValue)) preview();
+if (inputs.some(({ value, defaultValue }) => value !== defaultValue)) {
+  doubt();
+  preview();
+}
+
+/** Takes Save away, whose prices are of other input, until those of this input are shown: with them comes a new one. */
+function doubt() {
+  for (const save of form.querySelectorAll('button[name="_save"]')) save.setAttribute("disabled", "");
+}
 
 async function preview() {
   latest?.abort();
