@@ -7,12 +7,16 @@ sockets are in an epoll set of ours, which the loop watches as if it were one so
 import asyncio
 import logging
 import select
+import time
 from typing import Final, Protocol
 
 logger = logging.getLogger(__name__)
 
 READ: Final = 1
 WRITE: Final = 2
+# Seconds after which the sockets that are left wait for the loop's next turn, in a set of the kernel's: clients that
+# flood the process with tiny frames make each take long, and others' prices must not wait for all of them.
+LONGEST_TURN: Final = 0.01
 
 
 class Watched(Protocol):
@@ -46,6 +50,7 @@ class _Nested:
         self._most = most
         self._set = select.epoll()
         self._owners: dict[int, Watched] = {}
+        self._left: list[tuple[int, int]] = []  # ready sockets and their events, which the last turn had no time for
         loop.add_reader(self._set.fileno(), self._serve)
 
     def watch(self, descriptor: int, owner: Watched, interest: int) -> None:
@@ -62,9 +67,14 @@ class _Nested:
             self._owners[descriptor] = owner
 
     def _serve(self) -> None:
-        owners = self._owners
+        owners, ends_at = self._owners, time.monotonic() + LONGEST_TURN
         owner: Watched | None
-        for descriptor, events in self._set.poll(0, self._most):
+        # Those that are left come first: the kernel would report the others again before them.
+        ready, self._left = self._left or self._set.poll(0, self._most), []
+        for place, (descriptor, events) in enumerate(ready):
+            if place and time.monotonic() > ends_at:
+                self._left = ready[place:]
+                break
             try:
                 if events & ~select.EPOLLOUT and (owner := owners.get(descriptor)):
                     owner.read_ready()

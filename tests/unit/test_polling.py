@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from streaming.engine.polling import READ, WRITE, Polling, polling
+from streaming.engine.polling import LONGEST_TURN, READ, WRITE, Polling, polling
 
 KINDS = [True, False] if hasattr(select, "epoll") else [False]
 
@@ -121,3 +121,32 @@ async def test_a_defect_ends_its_connection_and_no_other(
     assert "as the test wanted" in caplog.text
     for each in (bad, good):
         sockets.watch(each.socket.fileno(), each, 0)
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="a set of the kernel's is Linux's")
+async def test_sockets_for_which_a_turn_had_no_time_come_first_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    order: list[Owner] = []
+    monkeypatch.setattr("streaming.engine.polling.time.monotonic", lambda: now)
+
+    class Flood(Owner):
+        """The owner of a connection whose client sends more than can be read, each time for a whole turn."""
+
+        def read_ready(self) -> None:
+            nonlocal now
+            now += LONGEST_TURN * 0.6
+            order.append(self)
+
+    with contextlib.ExitStack() as ends:
+        sockets, floods = polling(asyncio.get_running_loop(), 10, nested=True), [Flood(ends) for _ in range(5)]
+        for each in floods:
+            sockets.watch(each.socket.fileno(), each, READ)
+            each.other.send(b"x")
+        await asyncio.sleep(0)
+        while len(order) < 10:
+            before = len(order)
+            await asyncio.sleep(0)
+            assert len(order) - before <= 2
+        assert order[:10] == floods * 2
+        for each in floods:
+            sockets.watch(each.socket.fileno(), each, 0)
