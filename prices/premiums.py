@@ -53,7 +53,10 @@ def included_premium(quote: Quote) -> Decimal:
 def before_premium(quote: Quote) -> Quote:
     """A quote less any premium: quotes less premiums can be compared, and a change of duty is no jump."""
     spot, included = quote.at_spot(), included_premium(quote)
-    return spot if included == 1 else replace(spot.with_premium(1 / included), spot=None)
+    if included == 1:
+        return spot
+    less = replace(spot.with_premium(1 / included), spot=None)
+    return less.with_parts(spot=less.price, bid=less.bid, ask=less.ask, included=included) if less.sources else less
 
 
 def is_under_another(published: Quote, premiums: Mapping[str, Decimal]) -> bool:

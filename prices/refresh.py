@@ -7,6 +7,7 @@ of one source is newer than another's (prices/domain/succession.py).
 import datetime as dt
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -16,6 +17,7 @@ from infra.clock import Clock
 from prices import schedule
 from prices.domain.consensus import Agreement, decision
 from prices.domain.quotes import Metal, Quote
+from prices.domain.source_quotes import Exclusion, SourceQuote
 from prices.models import Head, ListedMetal
 from prices.premiums import before_premium
 from prices.publishing import confirmations, ingest
@@ -83,21 +85,29 @@ def _by_the_first(metals: list[Metal], refresh: int, clock: Clock) -> None:
     """
     fresh: set[Metal] = set()
     stale: list[Quote] = []
+    excluded: dict[Metal, list[SourceQuote]] = {metal: [] for metal in metals}
 
     def offer(outcome: Outcome) -> set[Metal]:
         quarantined: set[Metal] = set()
         if outcome.fresh:
             fresh.update(quote.metal for quote in outcome.fresh)
-            quarantined = ingest.offer(outcome.fresh, now=clock(), refresh=refresh)
+            offered = [quote.beside(excluded[quote.metal]) for quote in outcome.fresh]
+            quarantined = ingest.offer(offered, now=clock(), refresh=refresh)
+            for quote in outcome.fresh:
+                if quote.metal in quarantined:
+                    excluded[quote.metal] += quote.excluded(Exclusion.QUARANTINED)
         if outcome.is_over:
             stale.extend(outcome.stale)
+            for metal, part in outcome.exclusions.items():
+                excluded[metal].append(part)
             registry.remember(outcome, clock())
         return quarantined
 
     failover.one_after_the_other(registry.sources_to_fetch(clock()), metals, terms(clock), take=offer)
     newest = {quote.metal: quote for quote in sorted(stale, key=lambda quote: quote.quoted_at)}
     if not newest.keys() <= fresh:
-        ingest.offer([quote for metal, quote in newest.items() if metal not in fresh], now=clock())
+        offered = [quote.beside(excluded[metal]) for metal, quote in newest.items() if metal not in fresh]
+        ingest.offer(offered, now=clock())
 
 
 def _by_consensus(metals: list[Metal], refresh: int, clock: Clock) -> None:
@@ -131,6 +141,7 @@ class _Answers:
     def __init__(self, metals: Sequence[Metal], names: Sequence[str]) -> None:
         self.quotes: dict[Metal, list[Quote]] = {metal: [] for metal in metals}
         self._missing = {metal: set(names) for metal in metals}
+        self._excluded: dict[Metal, dict[str, SourceQuote]] = {metal: {} for metal in metals}
         self._tolerances = registry.tolerances()
 
     def take(self, outcomes: Sequence[Outcome]) -> list[Metal]:
@@ -141,15 +152,20 @@ class _Answers:
                 self.quotes[quote.metal].append(quote)
             for metal in outcome.answered:
                 self._missing[metal].discard(outcome.source)
+            for metal, part in outcome.exclusions.items():
+                self._excluded[metal][outcome.source] = part
         return [metal for metal, names in self._missing.items() if names != missing[metal]]
 
     def decided(self, metal: Metal) -> Agreement | None:
         """The agreement on a metal less any premium, so that duty is no difference; None while it is open."""
         if not self.quotes[metal]:
             return None
-        return decision(
+        found = decision(
             [before_premium(quote) for quote in self.quotes[metal]],
             missing=len(self._missing[metal]),
             minimum=settings.CONSENSUS_SOURCES,
             tolerance_percent=self._tolerances.__getitem__,
         )
+        if found is None or found.quote is None:
+            return found
+        return replace(found, quote=found.quote.beside(self._excluded[metal].values()))

@@ -8,9 +8,12 @@ from statistics import median, median_low
 from typing import Final
 
 from prices.domain.quotes import Quote, percent
+from prices.domain.source_quotes import Exclusion, SourceQuote
 
 # The source of an agreed price.
 CONSENSUS: Final = "consensus"
+# Of a deviation as receipts have it.
+_DEVIATION_STEP: Final = Decimal("0.0001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,25 @@ def agreement(
             currency=agreeing[0].currency,
             source=CONSENSUS,
             quoted_at=median_low(quote.quoted_at for quote in agreeing),
+            sources=_parts(quotes, deviations, outliers),
         ),
         deviations,
         outliers,
         {quote.source: quote.quoted_at for quote in agreeing},
+    )
+
+
+def _parts(
+    quotes: Sequence[Quote], deviations: Mapping[str, Decimal], outliers: Sequence[str]
+) -> tuple[SourceQuote, ...]:
+    """What an agreed price was made of: the parts of all quotes, those of the outliers as excluded."""
+    return tuple(
+        part
+        for quote in quotes
+        for part in quote.with_parts(
+            deviation_percent=deviations[quote.source].quantize(_DEVIATION_STEP),
+            excluded_by=Exclusion.TOLERANCE if quote.source in outliers else None,
+        ).sources
     )
 
 

@@ -13,7 +13,10 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from functools import partial
 from typing import Any, Final
 
+from msgspec import structs
+
 from prices.domain.candles import ZonedCandle
+from prices.domain.source_quotes import Exclusion, RawUnit, SourceQuote, to_ms
 from prices.domain.units import converted, rounded
 
 PERCENT_STEP: Final = Decimal("0.01")
@@ -88,8 +91,8 @@ class Quote:
 
     `quoted_at` is the source's own time. `bid`, `ask` and the day's figures are None where the source does not give
     them. `spot` is the source's own price where the others have a premium on them; else None. `example`: a fallback
-    that came with the installation, which no member of staff has entered or confirmed. Raises ValueError where the
-    amounts cannot be a price.
+    that came with the installation, which no member of staff has entered or confirmed. `sources` are what it was made
+    of, for its receipt; they make no difference between quotes. Raises ValueError where the amounts cannot be a price.
     """
 
     metal: Metal
@@ -105,6 +108,7 @@ class Quote:
     previous_close: Decimal | None = None
     spot: Decimal | None = None
     example: bool = False
+    sources: tuple[SourceQuote, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in _QUOTED_AMOUNTS:
@@ -125,6 +129,38 @@ class Quote:
     @property
     def kind(self) -> PriceKind:
         return kind_of(self.source)
+
+    def parts(self) -> tuple[SourceQuote, ...]:
+        """What it was made of; where it does not say, itself. Prices that are ours are raw as they are."""
+        if self.sources:
+            return self.sources
+        is_ours = self.kind is not PriceKind.LIVE
+        return (
+            SourceQuote(
+                source=self.source,
+                spot=self.price,
+                quoted_ms=to_ms(self.quoted_at),
+                raw_price=self.price if is_ours else None,
+                raw_currency=self.currency if is_ours else None,
+                raw_unit=RawUnit.GRAM if is_ours else None,
+                bid=self.bid,
+                ask=self.ask,
+            ),
+        )
+
+    def with_parts(self, **changes: Any) -> "Quote":
+        """The same quote with these fields of each of its parts changed."""
+        return replace(self, sources=tuple(structs.replace(part, **changes) for part in self.parts()))
+
+    def excluded(self, by: Exclusion) -> tuple[SourceQuote, ...]:
+        """Its parts, as they are in the receipt of a price that it was excluded from."""
+        return self.with_parts(excluded_by=by).sources
+
+    def beside(self, others: Iterable[SourceQuote]) -> "Quote":
+        """The same quote with the parts of other sources, which were excluded from it."""
+        own = self.parts()
+        names = {part.source for part in own}
+        return replace(self, sources=(*own, *(other for other in others if other.source not in names)))
 
     def without_figures(self) -> "Quote":
         """The same quote without the day's figures, to compare with one from a row, which keeps them apart."""

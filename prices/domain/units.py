@@ -37,11 +37,14 @@ PURITIES: Final[Mapping[str, Fraction]] = {
 PRICE_STEP: Final = Decimal("0.0001")
 
 
-def per_gram(price: Decimal, grams: Decimal = GRAMS_PER_TROY_OUNCE) -> Decimal:
-    """A price for so many grams, by default a troy ounce, as one per gram, rounded to the published decimals."""
+def per_gram(price: Decimal, grams: Decimal = GRAMS_PER_TROY_OUNCE, *, exchange_rate: Decimal = Decimal(1)) -> Decimal:
+    """A price for so many grams, by default a troy ounce, as one per gram, rounded to the published decimals.
+
+    `exchange_rate` is the price of one unit of its currency in the currency of the result.
+    """
     with localcontext() as context:
         context.prec = 40
-        return rounded(price / grams)
+        return rounded(price * exchange_rate / grams)
 
 
 def converted(price: Decimal, *, unit: str = "gram", purity: str = "24k") -> Decimal:

@@ -18,6 +18,7 @@ from typing import Any, Final
 from django.conf import settings
 
 from infra import clock
+from prices.domain.source_quotes import Exchange, to_ms
 from prices.providers import parsing
 from prices.providers.errors import PermanentError, ProviderError, TemporaryError
 from prices.providers.http import Client
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 # sixteen hours, counted from the beginning of that Thursday, as a rate has only a date.
 OLDEST: Final = dt.timedelta(days=6)
 _KEPT: Final = 3600.0  # seconds
+# The source of the rate of a currency in itself.
+_PAR: Final = "par"
 # A provider that has just failed is not called for so long, so that four metals do not wait for it in turn.
 _REST: Final = dt.timedelta(minutes=1)
 
@@ -40,6 +43,11 @@ class Rate:
     as_of: dt.datetime
     source: str
 
+    @property
+    def exchange(self) -> Exchange | None:
+        """The rate for a receipt; None where both currencies are the same."""
+        return None if self.source == _PAR else Exchange(self.value, self.source, to_ms(self.as_of))
+
 
 def rate(base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate:
     """The price of one `base` in `quote`. Raises ProviderError if there is none before the client's deadline.
@@ -47,7 +55,7 @@ def rate(base: str, quote: str, *, client: Client, now: dt.datetime) -> Rate:
     Its calls are not the client's: they do not count against the quota of the provider that needs the rate.
     """
     if base == quote:
-        return Rate(Decimal(1), now, "par")
+        return Rate(Decimal(1), now, _PAR)
     return _rates.rate(base, quote, deadline=client.deadline, now=now)
 
 

@@ -17,6 +17,7 @@ from django.conf import settings
 
 from infra.clock import Clock
 from prices.domain.quotes import Metal, Quote
+from prices.domain.source_quotes import RawUnit
 from prices.providers import parsing
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client, api_key, base_url
@@ -69,15 +70,25 @@ def parse(
 
 
 def _quote(rates: Mapping[str, Any], metal: Metal, currency: str, quoted_at: dt.datetime) -> Quote:
-    price = _per_ounce(rates, metal.symbol, currency)
-    return parsing.quote(metal=metal, price=price, currency=currency, source=NAME, quoted_at=quoted_at)
+    pair, reciprocal = currency + metal.symbol, None
+    if rates.get(pair) is not None:
+        price, unit = _per_ounce(rates, metal.symbol, pair), RawUnit.TROY_OUNCE
+    else:
+        price, unit = parsing.quotient(Decimal(1), rates, metal.symbol), RawUnit.RECIPROCAL_TROY_OUNCE
+        reciprocal = parsing.positive_decimal(rates, metal.symbol)
+    return parsing.quote(
+        metal=metal,
+        price=price,
+        currency=currency,
+        source=NAME,
+        quoted_at=quoted_at,
+        unit=unit,
+        raw_price=reciprocal,
+    )
 
 
-def _per_ounce(rates: Mapping[str, Any], symbol: str, currency: str) -> Decimal:
-    """The price of an ounce. Raises ProviderError if there is none, or two contradict each other."""
-    pair = currency + symbol
-    if rates.get(pair) is None:
-        return parsing.quotient(Decimal(1), rates, symbol)
+def _per_ounce(rates: Mapping[str, Any], symbol: str, pair: str) -> Decimal:
+    """The price of an ounce by its pair. Raises ProviderError if it is none, or the reciprocal contradicts it."""
     price = parsing.positive_decimal(rates, pair)
     # The reciprocal may have a digit or two only: enough to see that a pair is not the wrong way round.
     if rates.get(symbol) is not None and not Decimal("0.5") <= price * parsing.positive_decimal(rates, symbol) <= 2:

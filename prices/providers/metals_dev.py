@@ -10,7 +10,6 @@ though no document mentions these parameters, and either answer is read.
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from itertools import product
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ from django.conf import settings
 
 from infra.clock import Clock
 from prices.domain.quotes import Metal, Quote
-from prices.domain.units import GRAMS_PER_TROY_OUNCE
+from prices.domain.source_quotes import RawUnit
 from prices.providers import parsing
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, QuotaError, TemporaryError
 from prices.providers.http import Client, api_key, base_url
@@ -26,8 +25,8 @@ from prices.providers.parsing import Days
 
 NAME = "metals_dev"
 
-# Grams in the unit of an answer, which may be another than the requested one.
-_GRAMS: Final = {"g": Decimal(1), "toz": GRAMS_PER_TROY_OUNCE, "kg": Decimal(1000), "mt": Decimal(1_000_000)}
+# The unit of an answer, which may be another than the requested one.
+_UNITS: Final = {"g": RawUnit.GRAM, "toz": RawUnit.TROY_OUNCE, "kg": RawUnit.KILOGRAM, "mt": RawUnit.TONNE}
 
 _QUOTA: Final = "1203"
 # The key, the plan, the account; from 2101 on, an unacceptable request.
@@ -62,7 +61,7 @@ def parse(
 
     Raises ProviderError if it has no quotes at all, or has them in another currency.
     """
-    given, grams = _successful(answer)
+    given, unit = _successful(answer)
     parsing.expect_currency(given.get("currency"), currency)
     prices = parsing.part(given, "metals")
     quoted_at = parsing.quote_time(parsing.part(given, "timestamps"), "metal", now=now)
@@ -71,7 +70,7 @@ def parse(
         lambda metal: parsing.quote(
             metal=metal,
             price=parsing.positive_decimal(prices, metal.value),
-            grams=grams,
+            unit=unit,
             currency=currency,
             source=NAME,
             quoted_at=quoted_at,
@@ -101,7 +100,7 @@ def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[M
     Prices in another currency are converted by the rate beside them. Days and metals without a price are left out.
     Raises ProviderError if it has no quotes at all.
     """
-    given, grams = _successful(answer)
+    given, unit = _successful(answer)
     said = given.get("currency")
     days = parsing.part(given, "rates")
 
@@ -116,20 +115,20 @@ def parse_days(answer: Any, *, first: dt.date, last: dt.date, metals: Sequence[M
         if said != currency:
             price = parsing.quotient(price, parsing.part(day, "currencies"), currency)
         return parsing.quote(
-            metal=metal, price=price, grams=grams, currency=currency, source=NAME, quoted_at=parsing.close_of(date)
+            metal=metal, price=price, unit=unit, currency=currency, source=NAME, quoted_at=parsing.close_of(date)
         )
 
     return parsing.each(product(parsing.dates_between(first, last), metals), of_day)
 
 
-def _successful(answer: Any) -> tuple[Mapping[str, Any], Decimal]:
-    """The fields of an answer that reports no failure, and the grams in its unit."""
+def _successful(answer: Any) -> tuple[Mapping[str, Any], RawUnit]:
+    """The fields of an answer that reports no failure, and its unit."""
     if error := failure(answer):
         raise error
     given = parsing.fields(answer)
     if given.get("status") != "success":
         raise TemporaryError(f"gives {parsing.shown(given.get('status'))} as status")
     unit = given.get("unit")
-    if not isinstance(unit, str) or unit not in _GRAMS:
+    if not isinstance(unit, str) or unit not in _UNITS:
         raise TemporaryError(f"gives {parsing.shown(unit)} as unit")
-    return given, _GRAMS[unit]
+    return given, _UNITS[unit]

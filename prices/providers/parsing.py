@@ -3,11 +3,13 @@
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation, localcontext
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from infra.redaction import without_secrets
 from prices.domain.quotes import LARGEST_PRICE, Metal, Quote
-from prices.domain.units import GRAMS_PER_TROY_OUNCE, per_gram
+from prices.domain.source_quotes import GRAMS, Exchange, RawUnit, SourceQuote, to_ms
+from prices.domain.units import per_gram
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, TemporaryError
 
 # A provider's clock may be ahead of ours by this much; a quote from further ahead would never go stale.
@@ -85,29 +87,49 @@ def quote(
     currency: str,
     source: str,
     quoted_at: dt.datetime,
-    grams: Decimal = GRAMS_PER_TROY_OUNCE,
+    unit: RawUnit = RawUnit.TROY_OUNCE,
+    raw_price: Decimal | None = None,
+    raw_currency: str | None = None,
+    exchange: Exchange | None = None,
     **figures: Any,
 ) -> Quote:
-    """Build a quote per gram from a `price` for so many `grams`. Raises ProviderError if it cannot be a price.
+    """Build a quote per gram from a `price` for one `unit`. Raises ProviderError if it cannot be a price.
 
-    `figures` are other amounts for as many grams, as the JSON has them: `bid` and `ask`, `open`, `high`, `low`,
+    `raw_price` is the provider's own number where that is the reciprocal of `price`. With `exchange`, all amounts are
+    in `raw_currency`, and are converted.
+
+    `figures` are other amounts for as much, as the JSON has them: `bid` and `ask`, `open`, `high`, `low`,
     `previous_close`. The price is good without them, so wrong ones are left out: one that is no amount or far from the
     price, a bid above its ask, a high below its low, an open outside of these.
     """
-    fine = per_gram(price, grams)
+    per = partial(per_gram, grams=GRAMS[unit], exchange_rate=exchange.rate if exchange else Decimal(1))
+    fine = per(price)
     if not _LEAST_PRICE <= fine <= _MOST_PRICE:
         raise TemporaryError(f"gives a price that cannot be: {fine} per gram")
-    beside: dict[str, Any] = {name: _beside(fine, given, grams) for name, given in figures.items()}
+    beside: dict[str, Any] = {name: _beside(fine, given, per) for name, given in figures.items()}
     for lower, upper in (("bid", "ask"), ("low", "high"), ("low", "open"), ("open", "high")):
         if (least := beside.get(lower)) and (most := beside.get(upper)) and least > most:
             beside |= {"open": None} if "open" in (lower, upper) else {lower: None, upper: None}
-    return Quote(metal=metal, price=fine, currency=currency, source=source, quoted_at=quoted_at, **beside)
+    raw = SourceQuote(
+        source=source,
+        spot=fine,
+        quoted_ms=to_ms(quoted_at),
+        raw_price=+(price if raw_price is None else raw_price),  # with 28 digits at most
+        raw_currency=raw_currency or currency,
+        raw_unit=unit,
+        bid=beside.get("bid"),
+        ask=beside.get("ask"),
+        exchange=exchange,
+    )
+    return Quote(
+        metal=metal, price=fine, currency=currency, source=source, quoted_at=quoted_at, sources=(raw,), **beside
+    )
 
 
-def _beside(price: Decimal, given: Any, grams: Decimal) -> Decimal | None:
+def _beside(price: Decimal, given: Any, per: Callable[[Decimal], Decimal]) -> Decimal | None:
     """A figure per gram; None if it cannot stand beside this price per gram."""
     try:
-        amount = per_gram(positive_decimal({"figure": given}, "figure"), grams)
+        amount = per(positive_decimal({"figure": given}, "figure"))
     except ProviderError:
         return None
     return amount if price / _STRAYS <= amount <= min(price * _STRAYS, LARGEST_PRICE) else None

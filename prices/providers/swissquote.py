@@ -38,11 +38,11 @@ def fetch(metals: Sequence[Metal], *, client: Client, clock: Clock) -> dict[Meta
     rate = fx.rate("USD", settings.BASE_CURRENCY, client=client, now=clock())
     url = f"{base_url(NAME)}/public-quotes/bboquotes/instrument/{metal.symbol}/USD"
     answer = client.get_json(url)
-    return {metal: parse(answer, metal=metal, currency=settings.BASE_CURRENCY, per_dollar=rate.value, now=clock())}
+    return {metal: parse(answer, metal=metal, currency=settings.BASE_CURRENCY, rate=rate, now=clock())}
 
 
-def parse(answer: Any, *, metal: Metal, currency: str, per_dollar: Decimal, now: dt.datetime) -> Quote:
-    """Parse one answer into bid, ask and their middle, at `per_dollar` of the currency for a dollar.
+def parse(answer: Any, *, metal: Metal, currency: str, rate: fx.Rate, now: dt.datetime) -> Quote:
+    """Parse one answer into bid, ask and their middle, at this `rate` of the dollar in the currency.
 
     Of several offers the newest counts, and of these the one with the narrowest spread: wider ones hold the provider's
     margin. Raises ProviderError if there is none.
@@ -59,15 +59,16 @@ def parse(answer: Any, *, metal: Metal, currency: str, per_dollar: Decimal, now:
     if not offers:
         raise reason
     best = max(offers, key=lambda offer: (offer.quoted_at, offer.bid - offer.ask))
-    bid, ask = best.bid * per_dollar, best.ask * per_dollar
     return parsing.quote(
         metal=metal,
-        price=(bid + ask) / 2,
+        price=(best.bid + best.ask) / 2,
         currency=currency,
         source=NAME,
         quoted_at=best.quoted_at,
-        bid=bid,
-        ask=ask,
+        raw_currency="USD",
+        exchange=rate.exchange,
+        bid=best.bid,
+        ask=best.ask,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from infra.clock import Clock
 from prices.domain.quota import Reservation
 from prices.domain.quotes import Metal, Quote
+from prices.domain.source_quotes import Exclusion, SourceQuote, to_ms
 from prices.providers import PROVIDERS, Provider
 from prices.providers.errors import ProviderError, TemporaryError
 from prices.providers.http import TRIES, Client
@@ -71,6 +72,13 @@ class Outcome:
         return {quote.metal for quote in self.all_quotes} | self.errors.keys()
 
     @property
+    def exclusions(self) -> dict[Metal, SourceQuote]:
+        """The source's part in the price of each metal for which it gave no fresh quote."""
+        failed = SourceQuote(source=self.source, excluded_by=Exclusion.ERROR)
+        stale = {quote.metal: part for quote in self.stale for part in quote.excluded(Exclusion.STALE)}
+        return dict.fromkeys(self.errors, failed) | stale
+
+    @property
     def retry_after(self) -> dt.timedelta | None:
         """The longest rest that the source demanded by Retry-After."""
         rests = [error.retry_after for error in self.errors.values() if isinstance(error, TemporaryError)]
@@ -127,7 +135,7 @@ class _Fetch:
         self._client = Client(deadline=deadline, most_calls=reservation.calls if reservation else None)
         pool = ThreadPoolExecutor(len(batches), thread_name_prefix=provider.name)
         self.pending: dict[Future[Mapping[Metal, Quote | ProviderError]], tuple[Metal, ...]] = {
-            pool.submit(provider.fetch, batch, client=self._client, clock=terms.clock): batch for batch in batches
+            pool.submit(_call, provider, batch, self._client, terms.clock): batch for batch in batches
         }
         pool.shutdown(wait=False)
 
@@ -182,6 +190,18 @@ class _Fetch:
 
     def _fail(self, metals: Iterable[Metal], error: ProviderError) -> None:
         self.outcome.errors.update(dict.fromkeys(metals, error))
+
+
+def _call(
+    provider: Provider, metals: Sequence[Metal], client: Client, clock: Clock
+) -> Mapping[Metal, Quote | ProviderError]:
+    """Fetch from a provider; its quotes say when that was. Raises ProviderError."""
+    answers = provider.fetch(metals, client=client, clock=clock)
+    at = to_ms(clock())
+    return {
+        metal: answer.with_parts(fetched_ms=at) if isinstance(answer, Quote) else answer
+        for metal, answer in answers.items()
+    }
 
 
 def _gather(calls: Collection[Future[Any]], deadline: float) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prices.domain.quotes import Metal, Quote
-from prices.providers import swissquote
+from prices.providers import fx, swissquote
 from prices.providers.errors import ProviderError, TemporaryError
 from tests.support.quotes import NOW
 from tests.support.strange import changed, check, damaged, decoded, json_values, nested
@@ -32,7 +32,8 @@ def platform(ts: int, *bids_and_asks: tuple[str, str]) -> dict[str, Any]:
 
 
 def parse(answer: Any, *, currency: str = "USD", per_dollar: str = "1") -> Quote:
-    return swissquote.parse(answer, metal=Metal.GOLD, currency=currency, per_dollar=Decimal(per_dollar), now=NOW)
+    rate = fx.Rate(Decimal(per_dollar), NOW, "par" if currency == "USD" else "frankfurter")
+    return swissquote.parse(answer, metal=Metal.GOLD, currency=currency, rate=rate, now=NOW)
 
 
 # --- answers -------------------------------------------------------------------------------------------------------

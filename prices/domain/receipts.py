@@ -1,0 +1,149 @@
+"""Receipts: all that a published price was made of, so that anyone can compute it once more. Pure; imports no Django.
+
+A `Receipt` is one metal's part in one publication. It is complete in itself: its text, by `encode`, may be copied to
+wherever a price has to be proved later. prices/domain/receipt_data.py has it as JSON for clients.
+
+    per gram = raw price x exchange rate / grams of the raw unit             (1 / raw price, of a reciprocal)
+    spot     = per gram / premium that the source includes                   (where it includes one)
+    spot     = the median of the used sources' spot, if there are several    (the mean of the middle two)
+    price    = spot x premium, or per gram itself where the source included the premium
+
+Each of these amounts is computed with 28 digits at least, and rounded to four decimals, half to even.
+"""
+
+import enum
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
+from prices.domain.quotes import DayFigures, Metal, PriceKind, PublishedQuote, Quote, kind_of
+from prices.domain.source_quotes import SourceQuote, from_ms
+
+
+class Method(enum.StrEnum):
+    """How a price came to be published."""
+
+    FIRST = "first"  # the first source, in staff's order, with a fresh price
+    CONSENSUS = "consensus"  # the median of sources that agree
+    CONFIRMED = "confirmed"  # quarantined at first, and confirmed by a source
+    APPROVED = "approved"  # quarantined, and approved by staff
+    FALLBACK = "fallback"  # staff's price
+    PREMIUM = "premium"  # the shown price under another premium
+    RESTORED = "restored"  # the last price that was no fallback, after a fallback expired
+    SIMULATED = "simulated"
+
+
+class Decision(enum.StrEnum):
+    """What a person decided that made a price what it is."""
+
+    APPROVED = "approved"  # a quarantined price
+    ENTERED = "entered"  # a fallback
+    PREMIUM = "premium"  # the premium that begins with this price
+
+
+class DecidedBy(msgspec.Struct, frozen=True, array_like=True):
+    """The person behind a price. The role is for everyone, the name for staff alone."""
+
+    decision: Decision
+    role: str
+    name: str
+    at_ms: int
+
+
+class Receipt(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """One metal's receipt; amounts in `currency` per gram of fine metal.
+
+    What was not kept yet when a price was published is None: of a tick from before receipts, `epoch`, `method`,
+    `premium`, `age_ms` and `limit_ms`, and its `sources` are empty. `spot` is the price before the premium. `age_ms`
+    is the quote's age when it was published, by the hours in which its market was open, and `limit_ms` the freshness
+    limit of that time. `based_on` is the publication whose price this one shows again, under another premium or after a
+    fallback.
+    """
+
+    metal: Metal
+    currency: str
+    epoch: str | None
+    seq: int
+    published_ms: int
+    price: Decimal
+    spot: Decimal
+    bid: Decimal | None
+    ask: Decimal | None
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    previous_close: Decimal | None
+    source: str
+    quoted_ms: int
+    method: Method | None
+    premium: Decimal | None
+    is_premium_included: bool
+    age_ms: int | None
+    limit_ms: int | None
+    sources: tuple[SourceQuote, ...]
+    decided_by: DecidedBy | None = None
+    based_on: int | None = None
+    example: bool = False
+
+    @property
+    def kind(self) -> PriceKind:
+        return kind_of(self.source)
+
+    @property
+    def is_stale(self) -> bool:
+        """True if the price was stale when it was published."""
+        return self.age_ms is not None and self.limit_ms is not None and self.age_ms > self.limit_ms
+
+    def published(self) -> PublishedQuote:
+        """The quote as it was published."""
+        quote = Quote(
+            metal=self.metal,
+            price=self.price,
+            currency=self.currency,
+            source=self.source,
+            quoted_at=from_ms(self.quoted_ms),
+            bid=self.bid,
+            ask=self.ask,
+            spot=None if self.spot == self.price else self.spot,
+            example=self.example,
+            sources=self.sources,
+        )
+        day = DayFigures(open=self.open, high=self.high, low=self.low, previous_close=self.previous_close)
+        return PublishedQuote(seq=self.seq, quote=quote, day=day)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Receipt)
+_all_decoder = msgspec.json.Decoder(tuple[Receipt, ...])
+_sources_decoder = msgspec.json.Decoder(tuple[SourceQuote, ...])
+
+
+def encode(receipt: Receipt) -> str:
+    """A receipt as text, for a row."""
+    return _encoder.encode(receipt).decode()
+
+
+def decode(text: str) -> Receipt:
+    """The receipt of a text by `encode`, of this version or an older one."""
+    return _decoder.decode(text)
+
+
+def encode_all(made: Iterable[Receipt]) -> str:
+    """Several receipts as one text."""
+    return _encoder.encode(tuple(made)).decode()
+
+
+def decode_all(text: str) -> tuple[Receipt, ...]:
+    """The receipts of a text by `encode_all`; none of an empty one."""
+    return _all_decoder.decode(text) if text else ()
+
+
+def encode_sources(sources: Iterable[SourceQuote]) -> str:
+    """What a quote was made of, as text, for a row of a quote that may be published later."""
+    return _encoder.encode(tuple(sources)).decode()
+
+
+def decode_sources(text: str) -> tuple[SourceQuote, ...]:
+    """What a quote was made of, by `encode_sources`; nothing of an empty text."""
+    return _sources_decoder.decode(text) if text else ()
