@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from infra.asgi import Application
 from infra.rest.renderers import NumberRenderer
 from prices.api import answers
+from prices.domain.fineness import PURITIES_OF
 from prices.domain.quotes import METAL_NAMES, Metal
 from prices.domain.units import PURITIES, UNITS
 from streaming.http_rules import JSON, Answer, Rules, accepts_json, has_version, headers_of
@@ -115,11 +116,11 @@ def _parse_query(path: str, query_string: bytes) -> _Query | None:
     name = path[len(PATH) :].removesuffix("/") or None
     if not path.endswith("/") or (name is not None and name not in METAL_NAMES):
         return None
-    metal = METAL_NAMES[name].value if name else None
+    metal = METAL_NAMES[name] if name else None
     pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
     query = {"unit": "gram", "purity": "24k", "format": "json"} | dict(pairs)
     if len(dict(pairs)) < len(pairs) or len(query) > 3 or query["format"] != "json":
         return None
-    if query["unit"] not in UNITS or query["purity"] not in PURITIES:
+    if query["unit"] not in UNITS or query["purity"] not in (PURITIES_OF[metal] if metal else PURITIES):
         return None
     return _Query(metal, query["unit"], query["purity"])

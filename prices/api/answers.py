@@ -9,6 +9,7 @@ import msgspec
 from django.conf import settings
 from django.http import HttpRequest
 
+from prices.domain.fineness import PURITIES_OF
 from prices.domain.quotes import Metal, PublishedQuote
 from prices.domain.wire import PriceData
 from prices.publishing import snapshot
@@ -25,9 +26,13 @@ def snapshot_for(request: HttpRequest) -> snapshot.Snapshot:
 
 
 def prices(current: snapshot.Snapshot, measure: Mapping[str, str], now: dt.datetime) -> dict[str, Any]:
-    """Every listed metal's quote; `measure` is the requested `unit` and `purity`."""
+    """The quote of every listed metal that has the purity; `measure` is the requested `unit` and `purity`."""
     return {
-        "data": {metal.value: _quote(published, current, measure, now) for metal, published in current.quotes.items()},
+        "data": {
+            metal.value: _quote(published, current, measure, now)
+            for metal, published in current.quotes.items()
+            if measure["purity"] in PURITIES_OF[metal]
+        },
         "epoch": current.position.epoch,
         "seq": current.position.seq,
         "market": market(now),

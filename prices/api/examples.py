@@ -4,6 +4,10 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample
 
+from prices.domain.fineness import PURITIES_OF, WEIGHTS_OF, purity_labels
+from prices.domain.quotes import Metal
+from prices.domain.units import UNITS
+
 _QUOTE: Final[dict[str, Any]] = {
     "price": 13221.39,
     "change": 20.21,
@@ -35,8 +39,10 @@ METAL: Final = _answer(
         "name": "gold",
         "displayName": "Gold",
         "symbol": "XAU",
-        "units": ["gram", "10gram", "tola", "kg", "troy_ounce"],
-        "purities": ["24k", "22k", "18k", "14k", "999", "995", "916", "750", "585"],
+        "units": list(UNITS),
+        "weights": list(WEIGHTS_OF[Metal.GOLD]),
+        "purities": list(PURITIES_OF[Metal.GOLD]),
+        "purityLabels": purity_labels(Metal.GOLD),
     },
 )
 PRICES: Final = _answer("Prices", {"data": {"gold": _QUOTE}, "epoch": "q7Vb2xWk", "seq": 18231, **_PER})

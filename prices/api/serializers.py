@@ -17,7 +17,8 @@ from prices import schedule
 from prices.api.pages import CursorField
 from prices.domain.breaker import State
 from prices.domain.candles import Interval
-from prices.domain.quotes import METAL_NAMES
+from prices.domain.fineness import PURITIES_OF
+from prices.domain.quotes import METAL_NAMES, Metal
 from prices.domain.units import PURITIES, UNITS
 from prices.models import Configuration, FallbackPrice, ProposedEdit
 from prices.sources.health import Health
@@ -31,7 +32,16 @@ class QuerySerializer(StrictQuerySerializer):
     """The measure of prices; by default the stream's."""
 
     unit = Choice(UNITS, default="gram")
-    purity = Choice(PURITIES, default="24k")
+    purity = Choice(PURITIES, default="24k", help_text="One that the metal has: `metals/` lists them.")
+
+
+def check_purity(metal: Metal, purity: str) -> None:
+    """Check that the metal has the purity. Raises ValidationError, which lists those that it has."""
+    if purity not in PURITIES_OF[metal]:
+        allowed = ", ".join(PURITIES_OF[metal])
+        raise serializers.ValidationError(
+            {"purity": [f'{metal.capitalize()} has no purity "{purity}". It has: {allowed}.']}
+        )
 
 
 class MetalChoice(Choice):
@@ -387,7 +397,13 @@ class MetalSerializer(serializers.Serializer):
     displayName = serializers.CharField(source="display_name")
     symbol = serializers.CharField(help_text="ISO 4217.")
     units = serializers.ListField(child=serializers.CharField(), help_text="For `?unit=`.")
+    weights = serializers.ListField(
+        child=serializers.CharField(), help_text="Those of `units` by which the metal is usually sold."
+    )
     purities = serializers.ListField(child=serializers.CharField(), help_text="For `&purity=`.")
+    purityLabels = serializers.DictField(
+        child=serializers.CharField(), source="purity_labels", help_text="Each of `purities`, for people."
+    )
 
 
 class PremiumSerializer(serializers.Serializer):

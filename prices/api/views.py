@@ -34,9 +34,11 @@ from prices.api.serializers import (
     ProposalSerializer,
     ProviderSerializer,
     QuerySerializer,
+    check_purity,
 )
+from prices.domain.fineness import PURITIES_OF, WEIGHTS_OF, purity_labels
 from prices.domain.quotes import Metal, names_and_codes
-from prices.domain.units import PURITIES, UNITS, rounded
+from prices.domain.units import UNITS, rounded
 from prices.models import Configuration, FallbackPrice, ListedMetal, Premium, ProviderState
 from prices.sanity_bands import bands
 from prices.sources import registry
@@ -49,21 +51,15 @@ class MetalsView(StrictView):
 
     @extend_schema(responses=MetalSerializer(many=True), examples=[examples.METAL])
     def get(self, request: Request) -> Response:
-        listed = [
-            {
-                "name": metal.name,
-                "display_name": metal.display_name,
-                "symbol": metal.symbol,
-                "units": list(UNITS),
-                "purities": list(PURITIES),
-            }
-            for metal in ListedMetal.objects.filter(enabled=True)
-        ]
+        listed = [_metal(row, Metal(row.name)) for row in ListedMetal.objects.filter(enabled=True)]
         return Response(MetalSerializer(listed, many=True).data)
 
 
 class PricesView(StrictView):
-    """Every listed metal's current quote, as on the stream. With `wait`: a waiting poll, which the stream answers."""
+    """Every listed metal's current quote, as on the stream; with `purity`, of the metals that have it.
+
+    With `wait`: a waiting poll, which the stream answers.
+    """
 
     query_serializer = PricesQuerySerializer
 
@@ -93,6 +89,8 @@ class PriceView(StrictView):
 
     @extend_schema(responses=PriceSerializer, examples=[examples.PRICE])
     def get(self, request: Request, metal: str) -> Response:
+        if metal in set(Metal):
+            check_purity(Metal(metal), self.params["purity"])
         snapshot = answers.snapshot_for(request._request)
         price = answers.price(snapshot, metal, self.params, timezone.now())
         if price is None:
@@ -233,6 +231,18 @@ class ProvidersView(StrictView):
             _provider(source, tolerances[source.name], source.name in needed, now) for source in registry.in_order()
         ]
         return Response(ProviderSerializer(listed, many=True).data)
+
+
+def _metal(row: ListedMetal, metal: Metal) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "display_name": row.display_name,
+        "symbol": metal.symbol,
+        "units": list(UNITS),
+        "weights": WEIGHTS_OF[metal],
+        "purities": PURITIES_OF[metal],
+        "purity_labels": purity_labels(metal),
+    }
 
 
 def _fallback_row(rows: QuerySet[FallbackPrice], metal: str) -> FallbackPrice:

@@ -12,24 +12,23 @@ GRAMS_PER_TOLA: Final = Decimal("11.6638038")
 # it would round some price halfway between two published ones to the wrong one.
 UNITS: Final[Mapping[str, Fraction]] = {
     "gram": Fraction(1),
+    "8gram": Fraction(8),
     "10gram": Fraction(10),
+    "100gram": Fraction(100),
     "tola": Fraction(GRAMS_PER_TOLA),
     "kg": Fraction(1000),
     "troy_ounce": Fraction(GRAMS_PER_TROY_OUNCE),
 }
 
-# Parts of fine metal in one part of alloy. Karat k is k/24; a fineness is parts per thousand, and the trade calls 999
-# fine: the very metal that prices are quoted for.
+_CARATS: Final = (24, 23, 22, 20, 18, 14, 9)
+_FINENESSES: Final = (999, 995, 990, 970, 958, 950, 925, 916, 900, 850, 835, 833, 800, 750, 585, 500, 375)
+# The price of one part of alloy in parts of fine metal, by India's convention. Carat k is k/24. Fine is 999: the very
+# metal that prices are quoted for. IBJA's rate for 995 is 995/999 of that; those below are plainly thousandths of it.
 PURITIES: Final[Mapping[str, Fraction]] = {
-    "24k": Fraction(1),
-    "22k": Fraction(22, 24),
-    "18k": Fraction(18, 24),
-    "14k": Fraction(14, 24),
+    **{f"{carat}k": Fraction(carat, 24) for carat in _CARATS},
+    **{str(fineness): Fraction(fineness, 1000) for fineness in _FINENESSES},
     "999": Fraction(1),
-    "995": Fraction(995, 1000),
-    "916": Fraction(916, 1000),
-    "750": Fraction(750, 1000),
-    "585": Fraction(585, 1000),
+    "995": Fraction(995, 999),
 }
 
 # Prices are published with at most four decimals and stored with exactly four, so that any database gives back what

@@ -11,9 +11,11 @@ import pytest
 from django.template.loader import render_to_string
 from playwright.sync_api import Locator, Page, expect
 
+from prices.domain.fineness import WEIGHTS_OF, purity_label
 from prices.domain.quotes import Metal
-from prices.domain.units import PURITIES, UNITS, converted
+from prices.domain.units import UNITS, converted
 from tests.support.bad_proxy import bad_proxy
+from tests.support.measures import FINENESSES
 from tests.support.pages import SERVER_GONE
 from tests.support.stub_market import Market
 from tests.support.stub_stream import StubConnection, StubStream, move, price_update, quote, status, subscribed
@@ -76,8 +78,10 @@ def test_a_card_says_all_there_is_to_know_of_a_price(board: Page, stream: StubSt
     gold = quote(13221.39, high=13274.1, low=13116, open=13178.4, previousClose=13201.18)
     open_board(board, stream, price_update(1, gold=gold), status())
     shown = card(board)
-    for text in ("Gold", "XAU", "₹13,221.39", "per gram", "Live", "▲", "+20.21", "+0.15%", "from gold-api.com"):
+    for text in ("Gold", "XAU", "₹13,221.39", "Live", "▲", "+20.21", "+0.15%", "from gold-api.com"):
         expect(shown).to_contain_text(text)
+    expect(weight(board)).to_have_value("gram")
+    expect(fineness(board)).to_have_value("999")
     figures = [term.split("\n") for term in shown.locator("dl div").all_inner_texts()]
     assert figures == [
         ["Low", "13,116.00"],
@@ -552,9 +556,17 @@ def test_only_the_listed_metals_are_on_it(page: Page):
 # --- per what ------------------------------------------------------------------------------------------------------
 
 
-def express(board: Page, unit: str = "gram", purity: str = "24k") -> None:
-    board.get_by_role("combobox", name="Per", exact=True).select_option(unit)
-    board.get_by_label("Purity").select_option(purity)
+def express(board: Page, unit: str = "gram", purity: str = "999", metal: str = "gold") -> None:
+    weight(board, metal).select_option(unit)
+    fineness(board, metal).select_option(purity)
+
+
+def weight(board: Page, metal: str = "gold") -> Locator:
+    return board.get_by_role("combobox", name=f"{metal.capitalize()} per", exact=True)
+
+
+def fineness(board: Page, metal: str = "gold") -> Locator:
+    return board.get_by_role("combobox", name=f"{metal.capitalize()} of purity", exact=True)
 
 
 def figures(board: Page, metal: str = "gold") -> list[str]:
@@ -565,14 +577,12 @@ def figures(board: Page, metal: str = "gold") -> list[str]:
 def test_all_figures_of_a_card_follow_the_unit_and_the_purity(board: Page, stream: StubStream):
     gold = quote(13221.39, change=20.21, high=13274.1, low=13116, open=13178.4, previousClose=13201.18)
     open_board(board, stream, price_update(1, gold=gold), status())
-    express(board, "10gram", "22k")
+    express(board, "10gram", "916")
     per_gram = ("13221.39", "13116", "13274.1", "13178.4", "13201.18")
-    price, low, high, opened, close = (converted(Decimal(each), unit="10gram", purity="22k") for each in per_gram)
+    price, low, high, opened, close = (converted(Decimal(each), unit="10gram", purity="916") for each in per_gram)
     assert [Decimal(re.sub("[₹,+]", "", text)) for text in figures(board)] == [
         amount.quantize(Decimal("0.01"), ROUND_HALF_UP) for amount in (price, price - close, low, high, opened, close)
     ]
-    expect(card(board).locator(".price")).to_contain_text("/ 10 g · 22k")
-    expect(card(board).locator(".price .spoken")).to_have_text("per 10 grams of 22 carat")
     expect(card(board)).to_contain_text("+0.15%")
 
 
@@ -593,51 +603,28 @@ def test_another_unit_is_no_move_of_the_price(board: Page, stream: StubStream):
     expect(card(board)).not_to_have_attribute("data-flash", re.compile(".*"))
 
 
-@pytest.mark.parametrize(
-    ("purity", "gold", "silver", "gold_per", "silver_per"),
-    [
-        ("24k", "₹100.00", "₹200.00", "/ tola", "/ tola"),
-        ("22k", "₹91.67", "₹200.00", "/ tola · 22k", "/ tola · fine"),
-        ("916", "₹91.60", "₹183.20", "/ tola · 916", "/ tola · 916"),
-        ("999", "₹100.00", "₹200.00", "/ tola", "/ tola"),
-    ],
-)
-def test_a_carat_is_of_gold_and_a_fineness_of_any_metal(
-    board: Page, stream: StubStream, purity: str, gold: str, silver: str, gold_per: str, silver_per: str
-):
+def test_each_metal_has_a_weight_and_a_purity_of_its_own(board: Page, stream: StubStream):
     open_board(board, stream, prices())
-    express(board, "gram", purity)
-    assert (figures(board)[0], figures(board, "silver")[0]) == (gold, silver)
-    express(board, "tola", purity)
-    expect(card(board).locator(".unit")).to_have_text(gold_per)
-    expect(card(board, "silver").locator(".unit")).to_have_text(silver_per)
+    express(board, "10gram", "916")
+    express(board, "kg", "925", "silver")
+    assert (figures(board)[0], figures(board, "silver")[0]) == ("₹916.00", "₹1,85,000.00")
+    assert figures(board, "platinum")[0] == "₹300.00"
 
 
-@pytest.mark.parametrize(
-    ("unit", "purity", "sentence"),
-    [
-        ("gram", "24k", "Prices are per gram of fine (24 carat, 999) metal."),
-        ("10gram", "999", "Prices are per 10 grams of fine (24 carat, 999) metal."),
-        ("tola", "24k", "Prices are per tola (11.6638038 g) of fine (24 carat, 999) metal."),
-        ("kg", "18k", "Prices are per kilogram of 18 carat gold (18 parts fine in 24); other metals are fine (999)."),
-        (
-            "troy_ounce",
-            "995",
-            "Prices are per troy ounce (31.1034768 g) of metal of fineness 995 (995 parts fine in 1,000).",
-        ),
-    ],
-)
-def test_the_foot_shows_the_measure_of_prices(board: Page, stream: StubStream, unit: str, purity: str, sentence: str):
+def test_a_shop_reads_the_fineness_beside_its_own_word(board: Page, stream: StubStream):
     open_board(board, stream, prices())
-    express(board, unit, purity)
-    expect(board.get_by_role("contentinfo").get_by_role("paragraph")).to_have_text(sentence)
+    labels = fineness(board).locator("option").all_inner_texts()
+    assert labels == [purity_label(Metal.GOLD, purity) for purity in FINENESSES[Metal.GOLD]]
+    fineness(board).select_option(label="22K · 916")
+    expect(card(board)).to_contain_text("₹91.60")
 
 
 def test_moves_are_listed_in_the_unit_that_was_picked_also_those_from_before(board: Page, stream: StubStream):
     connection = open_board(board, stream, prices() | {"changes": [move("gold", 100, 102)]})
     expect(board.locator("#moves li")).to_contain_text("100.00 → 102.00")
-    express(board, "10gram", "18k")
+    express(board, "10gram", "750")
     expect(board.locator("#moves li")).to_contain_text("750.00 → 765.00")
+    express(board, "10gram", "999", "silver")
     connection.send(prices(2) | {"changes": [move("silver", 200, 210)]})
     expect(board.locator("#moves li").first).to_contain_text("2,000.00 → 2,100.00")
     expect(board.locator("#moves li")).to_have_count(2)
@@ -645,27 +632,40 @@ def test_moves_are_listed_in_the_unit_that_was_picked_also_those_from_before(boa
 
 def test_a_unit_is_picked_by_keyboard_and_remembered(board: Page, stream: StubStream):
     open_board(board, stream, prices())
-    board.get_by_role("combobox", name="Per", exact=True).press("ArrowDown")
-    board.get_by_label("Purity").press("End")
-    expect(card(board)).to_contain_text("₹585.00")
+    weight(board).press("ArrowDown")
+    fineness(board).press("End")
+    expect(card(board)).to_contain_text("₹300.00")
     board.reload()
-    expect(card(board)).to_contain_text("₹585.00")
-    expect(board.get_by_role("combobox", name="Per", exact=True)).to_have_value("10gram")
-    expect(board.get_by_label("Purity")).to_have_value("585")
+    expect(card(board)).to_contain_text("₹300.00")
+    expect(weight(board)).to_have_value("8gram")
+    expect(fineness(board)).to_have_value("375")
+    expect(card(board, "silver")).to_contain_text("₹200.00")
 
 
-def test_every_unit_and_purity_of_the_server_is_offered(board: Page, stream: StubStream):
+def test_every_unit_and_all_that_a_metal_is_hallmarked_as_is_offered(board: Page, stream: StubStream):
     open_board(board, stream, prices())
-    assert board.locator("#unit option").evaluate_all("(all) => all.map(({ value }) => value)") == list(UNITS)
-    assert board.locator("#purity option").evaluate_all("(all) => all.map(({ value }) => value)") == list(PURITIES)
-    assert board.locator("#unit option").all_inner_texts() == ["gram", "10 grams", "tola", "kilogram", "troy ounce"]
+    values = "(all) => all.map(({ value }) => value)"
+    for metal, finenesses in FINENESSES.items():
+        units = weight(board, metal).locator("option").evaluate_all(values)
+        assert (units[: len(WEIGHTS_OF[metal])], set(units)) == (list(WEIGHTS_OF[metal]), set(UNITS))
+        assert fineness(board, metal).locator("option").evaluate_all(values) == list(finenesses)
+    assert weight(board).locator("option").all_inner_texts() == ["g", "8 g", "10 g", "100 g", "tola", "kg", "troy oz"]
+
+
+def test_what_was_picked_for_all_metals_on_an_older_board_holds_where_a_metal_has_it(board: Page, stream: StubStream):
+    board.add_init_script("localStorage.setItem('swarna.unit', '10gram'); localStorage.setItem('swarna.purity', '22k')")
+    open_board(board, stream, prices())
+    expect(fineness(board)).to_have_value("916")
+    expect(fineness(board, "silver")).to_have_value("999")
+    expect(card(board)).to_contain_text("₹916.00")
+    expect(card(board, "silver")).to_contain_text("₹2,000.00")
 
 
 def test_a_remembered_unit_that_there_is_not_is_forgotten(board: Page, stream: StubStream):
     board.add_init_script("localStorage.setItem('swarna.unit', 'stone'); localStorage.setItem('swarna.purity', '')")
     open_board(board, stream, prices())
     expect(card(board)).to_contain_text("₹100.00")
-    expect(card(board).locator(".unit")).to_have_text("/ g")
+    expect(weight(board)).to_have_value("gram")
 
 
 @pytest.mark.parametrize(
@@ -696,9 +696,11 @@ def test_a_kilogram_of_gold_is_written_in_one_line_at_any_width(board: Page, str
     expect(card(board)).to_contain_text("₹1,32,21,390.00")
     lines = "(parts) => parts.map((part) => { const r = document.createRange(); r.selectNodeContents(part);"
     lines += " return r.getClientRects().length })"
+    tops = "(parts) => parts.map((part) => part.offsetTop)"
     for width in (320, 375, 640, 1150, 1280):
         board.set_viewport_size({"width": width, "height": 800})
-        assert set(card(board).locator(".amount, .unit, dd").evaluate_all(lines)) == {1}, width
+        assert set(card(board).locator(".amount, dd").evaluate_all(lines)) == {1}, width
+        assert len(set(card(board).locator(".measure label").evaluate_all(tops))) == 1, width
 
 
 def test_nothing_sticks_out_at_any_width(board: Page, stream: StubStream):
@@ -707,7 +709,9 @@ def test_nothing_sticks_out_at_any_width(board: Page, stream: StubStream):
     open_board(board, stream, update, status("stale", market="closed", nextChange="2026-11-08T23:00:00.000Z"))
     expect(card(board)).to_contain_text("23,45,678.12")
     for unit in ("gram", "kg"):
-        express(board, unit, "22k")
+        for metal in METALS:
+            weight(board, metal).select_option(unit)
+        fineness(board).select_option("916")
         for width in (320, 360, 390, 640, 1280):  # 640 is 1280 at 200 % zoom, 320 at 400 %
             board.set_viewport_size({"width": width, "height": 800})
             assert board.evaluate("document.documentElement.scrollWidth") <= width, (unit, width)
@@ -717,10 +721,10 @@ def test_everything_is_reached_by_tab_in_the_order_it_is_read(board: Page, strea
     open_board(board, stream, prices()).close(1008, "Server at capacity")
     expect(board.get_by_role("button", name="Reconnect")).to_be_visible()
     reached = []
-    for _ in range(9):
+    for _ in range(15):
         board.keyboard.press("Tab")
         reached.append(board.evaluate("document.activeElement.name || document.activeElement.textContent"))
-    assert reached == ["Reconnect", *METALS, "unit", "purity", "API", "Staff"]
+    assert reached == ["Reconnect", *METALS, *(["unit", "purity"] * 4), "API", "Staff"]
 
 
 def test_without_scripts_it_says_where_the_prices_are(browser: Any, stream: StubStream):
@@ -728,4 +732,4 @@ def test_without_scripts_it_says_where_the_prices_are(browser: Any, stream: Stub
         page = context.new_page()
         page.goto(stream.http_url)
         expect(page.locator(".notice noscript")).to_be_visible()
-        expect(page.locator(".choices")).to_be_hidden()
+        expect(page.locator(".picker")).to_be_hidden()

@@ -97,11 +97,11 @@ def test_a_price_in_other_units_is_what_the_api_says_to_the_last_digit(server: A
     open_client(page, server)
     page.wait_for_function("client.prices.gold?.price === 13221.3917")
     differences = page.evaluate("""async () => {
-      const { convertQuote, PURITIES, UNITS } = await import("/static/streaming/units.js");
+      const { convertQuote, PURITIES_OF, UNITS } = await import("/static/streaming/units.js");
       const amounts = ["price", "change", "high", "low", "open", "changePercent"];
       const digits = (json, name) => json.match(`"${name}":([^,}]+)`)[1];
       const found = [];
-      for (const unit of UNITS) for (const purity of PURITIES) {
+      for (const unit of UNITS) for (const purity of PURITIES_OF.gold) {
         const answer = await (await fetch(`/api/v1/prices/gold/?unit=${unit}&purity=${purity}`)).text();
         const ours = convertQuote(client.prices.gold, { unit, purity });
         for (const name of amounts) {

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser, Error, Page
 
 from infra import formats
-from prices.domain.quotes import LARGEST_PRICE, DayFigures, PublishedQuote
+from prices.domain.fineness import PURITIES_OF, WEIGHTS_OF, purity_labels
+from prices.domain.quotes import LARGEST_PRICE, DayFigures, Metal, PublishedQuote
 from prices.domain.units import PRICE_STEP, PURITIES, UNITS, converted
 from tests.support.browser import new_page
 from tests.support.measures import PAIRS, pairs, prices, prices_halfway
@@ -44,6 +45,14 @@ def from_api(amounts: list[Decimal], unit: str, purity: str) -> list[str]:
 
 def test_units_and_purities_are_the_servers_in_its_order(lab: Page):
     assert lab.evaluate("[units.UNITS, units.PURITIES]") == [list(UNITS), list(PURITIES)]
+    theirs = [{metal.value: list(names[metal]) for metal in Metal} for names in (PURITIES_OF, WEIGHTS_OF)]
+    assert lab.evaluate("[units.PURITIES_OF, units.WEIGHTS_OF]") == theirs
+
+
+def test_purities_have_the_servers_labels(lab: Page):
+    labels = "(metal) => units.PURITIES_OF[metal].map((purity) => [purity, units.purityLabel(metal, purity)])"
+    for metal in Metal:
+        assert dict(lab.evaluate(labels, metal)) == purity_labels(metal)
 
 
 def test_the_least_the_largest_and_halfway_prices_have_the_servers_digits(lab: Page):
@@ -91,7 +100,7 @@ def figures(published: PublishedQuote) -> dict[str, str | None]:
 def test_all_else_of_a_quote_stays_and_nothing_is_added(lab: Page):
     quoted = {"price": 100, "bid": 99.5, "changePercent": 0.15, "source": "gold_api_com", "stale": False, "of": [1]}
     shown = lab.evaluate("(quote) => units.convertQuote(quote, { unit: 'tola', purity: '995' })", quoted)
-    assert shown == quoted | {"price": "1160.5485", "bid": "1154.7457"}
+    assert shown == quoted | {"price": "1161.7102", "bid": "1155.9016"}
 
 
 def test_the_seeds_quote_without_a_previous_close_has_its_change_converted(lab: Page):
@@ -104,13 +113,19 @@ def test_the_default_measure_is_as_streamed(lab: Page):
     calls = ["13221.39", "13221.39, {}", "13221.39, { unit: undefined }", "'13221.39', { purity: '999' }"]
     assert {lab.evaluate(f"units.convert({call})") for call in calls} == {"13221.39"}
     assert lab.evaluate("units.convert(1, { unit: 'kg' })") == "1000"
+    assert lab.evaluate("units.convert(1, { purity: '925', metal: 'silver' })") == "0.925"
 
 
 @pytest.mark.parametrize(
     ("call", "reason"),
     [
-        ("1, { unit: 'stone' }", "Unknown unit stone. Choose from gram, 10gram, tola, kg, troy_ounce"),
-        ("1, { purity: '23k' }", "Unknown purity 23k. Choose from 24k, 22k"),
+        (
+            "1, { unit: 'stone' }",
+            "Unknown unit stone. Choose from gram, 8gram, 10gram, 100gram, tola, kg, troy_ounce",
+        ),
+        ("1, { purity: '21k' }", "Unknown purity 21k. Choose from 24k, 23k"),
+        ("1, { purity: '22k', metal: 'silver' }", "silver has no purity 22k. Choose from 24k, 999, 990"),
+        ("1, { metal: 'constructor' }", "Unknown metal constructor. Choose from gold, silver"),
         ("1, { unit: 'constructor' }", "Unknown unit constructor"),
         ("NaN", "NaN is not a price"),
         ("null", "null is not a price"),

@@ -19,6 +19,7 @@ from pytest_django import Settings
 from infra import formats
 from prices import schedule
 from prices.domain.calendar import Calendar
+from prices.domain.fineness import PURITIES_OF, WEIGHTS_OF, purity_labels
 from prices.domain.quotes import LARGEST_PRICE, Metal, Publication
 from prices.domain.units import PURITIES, UNITS
 from prices.models import Configuration, ListedMetal, Premium, SanityBand
@@ -196,10 +197,30 @@ def test_a_price_is_in_the_requested_unit_and_purity(
 
 def test_every_unit_and_purity_that_is_offered_is_served(client: Client, published: Publication) -> None:
     for metal in get(client, "/api/v1/metals/"):
-        assert (metal["units"], metal["purities"]) == (list(UNITS), list(PURITIES))
+        name = Metal(metal["name"])
+        assert (metal["units"], metal["purities"]) == (list(UNITS), list(PURITIES_OF[name]))
+        assert (metal["weights"], metal["purityLabels"]) == (list(WEIGHTS_OF[name]), purity_labels(name))
     for unit in UNITS:
-        for purity in PURITIES:
+        for purity in PURITIES_OF[Metal.SILVER]:
             assert get(client, f"/api/v1/prices/silver/?unit={unit}&purity={purity}")["price"] > 0
+
+
+@pytest.mark.parametrize("path", ["prices/silver/", "prices/XAG/", "prices/silver/history/", "prices/silver/candles/"])
+@pytest.mark.parametrize("purity", ["22k", "916", "950"])
+def test_a_purity_of_another_metal_is_rejected_with_those_that_the_metal_has(
+    client: Client, published: Publication, path: str, purity: str
+) -> None:
+    response = client.get(f"/api/v1/{path}?purity={purity}")
+    assert (response.status_code, response["Content-Type"]) == (400, "application/problem+json")
+    assert response.json()["errors"] == {
+        "purity": [f'Silver has no purity "{purity}". It has: 24k, 999, 990, 970, 925, 900, 835, 800.']
+    }
+
+
+def test_all_prices_in_a_purity_are_those_of_the_metals_that_have_it(client: Client, published: Publication) -> None:
+    assert list(get(client, "/api/v1/prices/?purity=22k")["data"]) == ["gold"]
+    assert list(get(client, "/api/v1/prices/?purity=925")["data"]) == ["silver"]
+    assert list(get(client, "/api/v1/prices/?purity=999")["data"]) == ["gold", "silver"]
 
 
 @pytest.mark.parametrize(
@@ -214,6 +235,8 @@ def test_a_price_is_right_to_the_last_digit_in_every_unit_and_purity(client: Cli
     ingest.record([quote(price=price)], now=NOW)
     per_gram = published_digits(Fraction(price) * Fraction(premium))
     for unit, purity in PAIRS:
+        if purity not in PURITIES_OF[Metal.GOLD]:
+            continue
         text = client.get(f"/api/v1/prices/gold/?unit={unit}&purity={purity}").content
         expected = published_digits(Fraction(per_gram) * factor(unit, purity))
         assert json.loads(text, parse_float=Decimal, parse_int=Decimal)["price"] == expected
@@ -222,11 +245,11 @@ def test_a_price_is_right_to_the_last_digit_in_every_unit_and_purity(client: Cli
 def test_a_metal_has_moved_by_the_same_share_in_any_unit(client: Client) -> None:
     for day, price in (("2026-09-23", "0.0002"), ("2026-09-24", "0.0003")):
         at = dt.datetime.fromisoformat(f"{day}T07:00Z")
-        ingest.record([quote("silver", price, at=at)], now=at)
-    silver = get(client, "/api/v1/prices/silver/?purity=585")
+        ingest.record([quote(price=price, at=at)], now=at)
+    gold = get(client, "/api/v1/prices/gold/?purity=585")
     # The share of these two, which were rounded, would be 100 %.
-    assert (silver["price"], silver["previousClose"], silver["change"]) == (0.0002, 0.0001, 0.0001)
-    assert silver["changePercent"] == 50
+    assert (gold["price"], gold["previousClose"], gold["change"]) == (0.0002, 0.0001, 0.0001)
+    assert gold["changePercent"] == 50
 
 
 def test_even_a_kilogram_of_the_dearest_metal_has_a_price(client: Client) -> None:

@@ -12,6 +12,9 @@ from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 from openapi_schema_validator import oas31_format_checker
 
+from prices.domain.fineness import PURITIES_OF
+from prices.domain.quotes import Metal
+from prices.domain.units import PURITIES
 from tests.support.desk import Broadcasts
 
 pytestmark = pytest.mark.django_db
@@ -92,6 +95,10 @@ PARAMETERS = [
 ]
 
 
+# Which purities a metal has depends on the path, which no schema can say: see test_api.py. The path's here is gold.
+OF_OTHER_METALS = set(PURITIES) - set(PURITIES_OF[Metal.GOLD])
+
+
 @pytest.fixture
 def ask(boss: Client, broadcasts: Broadcasts, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Send a request as a superuser. No password is checked, as the schema does not describe that."""
@@ -125,6 +132,8 @@ def test_a_parameter_accepts_exactly_the_values_of_its_schema(
 ) -> None:
     name, schema = parameter["name"], parameter["schema"]
     for value in probes(schema):
+        if name == "purity" and "{metal}" in path and value in OF_OTHER_METALS:
+            continue
         refused = name in refusals(ask(method, path, {name: str(value)}))
         assert refused is not is_in_schema(value, schema), repr(value)[:80]
 

@@ -53,7 +53,7 @@ def has_memory(server: Server) -> bool:
         "XAG/?unit=kg",
         "?format=json",
         "?unit=kg",
-        "silver/?unit=tola&purity=22k",
+        "silver/?unit=tola&purity=925",
         "?purity=916",
         "gold/?unit=troy_ounce",
     ],

@@ -5,28 +5,53 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
-from prices.domain.quotes import LARGEST_PRICE
+from prices.domain.quotes import LARGEST_PRICE, Metal
 from prices.domain.units import PRICE_STEP
 
 STEP = Fraction(PRICE_STEP)
 
 GRAMS = {
     "gram": Fraction(1),
+    "8gram": Fraction(8),
     "10gram": Fraction(10),
+    "100gram": Fraction(100),
     "tola": Fraction("11.6638038"),
     "kg": Fraction(1000),
     "troy_ounce": Fraction("31.1034768"),
 }
 FINE = {
     "24k": Fraction(1),
+    "23k": Fraction(23, 24),
     "22k": Fraction(11, 12),
+    "20k": Fraction(5, 6),
     "18k": Fraction(3, 4),
     "14k": Fraction(7, 12),
+    "9k": Fraction(3, 8),
     "999": Fraction(1),
-    "995": Fraction("0.995"),
+    "995": Fraction(995, 999),
+    "990": Fraction("0.99"),
+    "970": Fraction("0.97"),
+    "958": Fraction("0.958"),
+    "950": Fraction("0.95"),
+    "925": Fraction("0.925"),
     "916": Fraction("0.916"),
+    "900": Fraction("0.9"),
+    "850": Fraction("0.85"),
+    "835": Fraction("0.835"),
+    "833": Fraction("0.833"),
+    "800": Fraction("0.8"),
     "750": Fraction("0.75"),
     "585": Fraction("0.585"),
+    "500": Fraction("0.5"),
+    "375": Fraction("0.375"),
+}
+CARATS = ("24k", "23k", "22k", "20k", "18k", "14k", "9k")
+# As India hallmarks them.
+FINENESSES = {
+    Metal.GOLD: ("999", "995", "958", "916", "833", "750", "585", "375"),
+    Metal.SILVER: ("999", "990", "970", "925", "900", "835", "800"),
+    Metal.PLATINUM: ("999", "950", "900", "850"),
+    Metal.PALLADIUM: ("999", "950", "500"),
 }
 PAIRS = [(unit, purity) for unit in GRAMS for purity in FINE]
 

@@ -9,9 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prices.domain.fineness import PURITIES_OF, WEIGHTS_OF, purity_label, purity_labels
 from prices.domain.quotes import LARGEST_PRICE, METAL_NAMES, DayFigures, Metal, PriceKind, PublishedQuote, kind_of
 from prices.domain.units import GRAMS_PER_TROY_OUNCE, PRICE_STEP, PURITIES, UNITS, converted, per_gram
-from tests.support.measures import FINE, GRAMS, PAIRS, STEP, factor, pairs, prices, prices_halfway, published_digits
+from tests.support.measures import (
+    CARATS,
+    FINE,
+    FINENESSES,
+    GRAMS,
+    PAIRS,
+    STEP,
+    factor,
+    pairs,
+    prices,
+    prices_halfway,
+    published_digits,
+)
 from tests.support.quotes import NOW, quote
 
 everyday_prices = st.decimals("0.01", "10000000", places=4)
@@ -64,11 +77,13 @@ def test_karats_are_what_goldapi_says_they_are(purity: str, per_gram_said: str) 
     [
         ("gram", "24k", "9223.3162"),
         ("gram", "999", "9223.3162"),
-        ("gram", "995", "9177.1996"),
+        ("gram", "995", "9186.3860"),
         ("gram", "916", "8448.5576"),
         ("gram", "22k", "8454.7065"),
         ("gram", "750", "6917.4872"),  # 6917.48715: half to even
         ("gram", "585", "5395.6400"),
+        ("gram", "375", "3458.7436"),
+        ("8gram", "916", "67588.4611"),
         ("10gram", "24k", "92233.162"),
         ("10gram", "22k", "84547.0652"),
         ("tola", "24k", "107578.9505"),
@@ -89,6 +104,30 @@ def test_units_and_purities_are_what_the_trade_means_by_them() -> None:
     assert (dict(UNITS), dict(PURITIES)) == (GRAMS, FINE)
 
 
+@pytest.mark.parametrize(
+    ("purity", "published"), [("999", "69905"), ("995", "69625"), ("916", "64033"), ("750", "52429"), ("585", "40894")]
+)
+def test_finenesses_are_what_ibja_publishes_them_at(purity: str, published: str) -> None:
+    per_ten = converted(Decimal("6990.5"), unit="10gram", purity=purity)
+    assert per_ten.quantize(Decimal(1)) == Decimal(published)
+
+
+def test_a_metal_has_the_purities_that_are_hallmarked_and_gold_alone_has_carats() -> None:
+    for metal, finenesses in FINENESSES.items():
+        assert PURITIES_OF[metal] == (*(CARATS if metal is Metal.GOLD else ("24k",)), *finenesses)
+    assert {weight for weights in WEIGHTS_OF.values() for weight in weights} <= set(UNITS)
+
+
+def test_a_label_names_the_fineness_also_where_the_trade_says_carat() -> None:
+    labels = purity_labels(Metal.GOLD)
+    assert [labels[name] for name in ("24k", "999", "995", "958", "916", "833", "750", "585", "375")] == [
+        *("24K · 999", "24K · 999", "995", "23K · 958", "22K · 916", "20K · 833", "18K · 750", "14K · 585", "9K · 375")
+    ]
+    assert labels["22k"] == "22/24"
+    assert set(purity_labels(Metal.SILVER).values()) == set(FINENESSES[Metal.SILVER])
+    assert purity_label(Metal.PLATINUM, "24k") == "999"
+
+
 @given(prices, pairs)
 def test_a_conversion_is_right_to_the_last_published_digit(price: Decimal, pair: tuple[str, str]) -> None:
     unit, purity = pair
@@ -97,10 +136,10 @@ def test_a_conversion_is_right_to_the_last_published_digit(price: Decimal, pair:
     assert shown.as_tuple().exponent == -4
 
 
-@pytest.mark.parametrize(("unit", "purity"), PAIRS)
-def test_the_largest_price_is_converted_to_the_last_digit(unit: str, purity: str) -> None:
-    exact = Fraction(LARGEST_PRICE) * factor(unit, purity)
-    assert converted(LARGEST_PRICE, unit=unit, purity=purity) == published_digits(exact)
+def test_the_largest_price_is_converted_to_the_last_digit() -> None:
+    for unit, purity in PAIRS:
+        exact = Fraction(LARGEST_PRICE) * factor(unit, purity)
+        assert converted(LARGEST_PRICE, unit=unit, purity=purity) == published_digits(exact), (unit, purity)
 
 
 def test_fourteen_karat_of_an_everyday_price_is_rounded_to_the_even_digit() -> None:
@@ -130,7 +169,9 @@ def test_a_price_comes_back_from_any_unit(price: Decimal, pair: tuple[str, str])
 @given(prices, prices, pairs)
 def test_a_dearer_price_is_dearer_in_any_unit(one: Decimal, other: Decimal, pair: tuple[str, str]) -> None:
     low, high = (converted(price, unit=pair[0], purity=pair[1]) for price in sorted((one, other)))
-    assert 0 < low <= high
+    assert low <= high
+    # Half of the least price, or less, is nothing.
+    assert low > 0 or Fraction(min(one, other)) * factor(*pair) <= STEP / 2
 
 
 @given(st.lists(prices, min_size=3, max_size=3).map(sorted), prices, st.none() | prices, pairs)

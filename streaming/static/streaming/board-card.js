@@ -1,12 +1,12 @@
 /** The card of one metal on the board. */
 
 import * as format from "./board-format.js";
-import { measureOf } from "./board-measure.js";
+import { offerMeasure } from "./board-measure.js";
 import { convertQuote } from "./units.js";
 
 /** @typedef {import("./swarna-client.js").Quote} Quote */
 /** @typedef {import("./units.js").Converted<Quote>} Converted */
-/** @typedef {import("./board-measure.js").Measure} Measure */
+/** @typedef {import("./swarna-client.js").Metal} Metal */
 /** @typedef {keyof typeof MARKS} Mark */
 
 /** Labels of a price, the most serious first; a card carries those that apply. */
@@ -32,7 +32,6 @@ export function marksOf(quote) {
 }
 
 export class Card {
-  #metal;
   #parts;
   /** @type {Quote|null}  As on the wire: per gram of fine metal. */
   #quote = null;
@@ -41,21 +40,29 @@ export class Card {
   #measure;
 
   /**
-   * @param {string} metal  Its name on the wire.
+   * @param {Metal} metal
    * @param {string} symbol
    * @param {HTMLTemplateElement} template  Its first element becomes the card; `data-part` names the parts to fill in.
-   * @param {Measure} measure
+   * @param {() => void} expressed  Called once the reader has picked another measure.
    */
-  constructor(metal, symbol, template, measure) {
+  constructor(metal, symbol, template, expressed) {
     const copy = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
     this.element = /** @type {HTMLElement} */ (copy.firstElementChild);
-    this.element.dataset.metal = this.#metal = metal;
+    this.element.dataset.metal = metal;
     const parts = /** @type {NodeListOf<HTMLElement>} */ (copy.querySelectorAll("[data-part]"));
     this.#parts = Object.fromEntries([...parts].map((part) => [part.dataset.part, part]));
     this.#write({ name: format.capitalised(metal), symbol });
     this.#parts.amount.addEventListener("animationend", () => delete this.element.dataset.flash);
-    this.#measure = measure;
-    this.express(measure);
+    const { unit, purity } = /** @type {Record<string, HTMLSelectElement>} */ (this.#parts);
+    this.#measure = offerMeasure(metal, unit, purity, () => {
+      this.#showFigures();
+      expressed();
+    });
+  }
+
+  /** The measure of the shown figures, which the reader picks. */
+  get measure() {
+    return this.#measure();
   }
 
   get marks() {
@@ -70,16 +77,8 @@ export class Card {
     this.#showFigures();
   }
 
-  /** Shows all figures in another measure, as far as it applies to this metal. @param {Measure} measure */
-  express(measure) {
-    this.#measure = measureOf(this.#metal, measure);
-    const [unit, spokenUnit] = format.per(this.#measure, measure.purity);
-    this.#write({ unit, spokenUnit });
-    this.#showFigures();
-  }
-
   #showFigures() {
-    const quote = this.#quote && convertQuote(this.#quote, this.#measure);
+    const quote = this.#quote && convertQuote(this.#quote, this.measure);
     const amount = format.money(quote?.price, this.#currency);
     this.element.style.setProperty("--length", String(amount.length));
     this.#write({

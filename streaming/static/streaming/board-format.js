@@ -1,8 +1,6 @@
 /** Numbers and times in the reader's locale, and names in the page's English, as the board shows them. */
 
-/** @typedef {Required<import("./units.js").Measure>} Measure */
 /** @typedef {import("./units.js").Unit} Unit */
-/** @typedef {import("./units.js").Purity} Purity */
 /** @typedef {number|string|null|undefined} Amount  A number, or units.js's digits. */
 
 export const NOTHING = "—";
@@ -11,16 +9,16 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** @type {Record<Unit, [short: string, full: string]>} */
-const UNITS = {
-  gram: ["g", "gram"],
-  "10gram": ["10 g", "10 grams"],
-  tola: ["tola", "tola"],
-  kg: ["kg", "kilogram"],
-  troy_ounce: ["troy oz", "troy ounce"],
+/** @type {Record<Unit, string>} */
+export const UNITS = {
+  gram: "g",
+  "8gram": "8 g",
+  "10gram": "10 g",
+  "100gram": "100 g",
+  tola: "tola",
+  kg: "kg",
+  troy_ounce: "troy oz",
 };
-/** Weights that a reader may not know by heart. @type {{[unit in Unit]?: string}} */
-const WEIGHTS = { tola: " (11.6638038 g)", troy_ounce: " (31.1034768 g)" };
 /** @type {Record<string, string>} */
 const SOURCES = { fallback: "set by staff", simulated: "from a simulated market" };
 
@@ -96,50 +94,6 @@ export function capitalised(word) {
 /** @param {string[]} metals */
 export function metalNames(metals) {
   return list.format(metals.map(capitalised));
-}
-
-/** A unit in full, such as "troy ounce". @param {Unit} unit */
-export function unitName(unit) {
-  return UNITS[unit][1];
-}
-
-/** @param {Purity} purity */
-export function isCarat(purity) {
-  return purity.endsWith("k");
-}
-
-/** @param {Purity} purity */
-function isFine(purity) {
-  return purity === "24k" || purity === "999";
-}
-
-/**
- * The measure of a card's price as a pair: to be read, "/ 10 g · 22k", and to be spoken, "per 10 grams of 22 carat". Fine
- * metal is named only where the reader picked another purity.
- * @param {Measure} measure @param {Purity} picked
- */
-export function per({ unit, purity }, picked) {
-  const [short, name] = UNITS[unit];
-  if (isFine(picked)) return [`/ ${short}`, `per ${name}`];
-  if (isFine(purity)) return [`/ ${short} · fine`, `per ${name} of fine metal`];
-  return [`/ ${short} · ${purity}`, `per ${name} of ${purityName(purity)}`];
-}
-
-/** The measure of all prices, in a sentence. @param {Measure} measure */
-export function measure({ unit, purity }) {
-  return `Prices are per ${unitName(unit)}${WEIGHTS[unit] ?? ""} of ${metalOf(purity)}.`;
-}
-
-/** @param {Purity} purity */
-function metalOf(purity) {
-  if (isFine(purity)) return "fine (24 carat, 999) metal";
-  if (isCarat(purity)) return `${purityName(purity)} gold (${parseInt(purity, 10)} parts fine in 24); other metals are fine (999)`;
-  return `metal of ${purityName(purity)} (${purity} parts fine in 1,000)`;
-}
-
-/** @param {Purity} purity */
-function purityName(purity) {
-  return isCarat(purity) ? `${parseInt(purity, 10)} carat` : `fineness ${purity}`;
 }
 
 /** The source of a quote, as "from gold-api.com" of "gold_api_com". @param {{source: string, example?: boolean}} quote */

@@ -1,50 +1,53 @@
-/** The measure of the board's prices, a unit and a purity, which the reader picks and the browser remembers. */
+/** The measure of a card's prices, a weight and a purity, which the reader picks there and the browser remembers. */
 
 import * as format from "./board-format.js";
 import { recall, remember } from "./board-memory.js";
-import { PURITIES, UNITS } from "./units.js";
+import { PURITIES_OF, purityLabel, UNITS, WEIGHTS_OF } from "./units.js";
 
-/** @typedef {Required<import("./units.js").Measure>} Measure */
+/** @typedef {import("./units.js").Metal} Metal */
+/** @typedef {import("./units.js").Measure} Measure */
+/** @typedef {import("./units.js").Purity} Purity */
+/** @typedef {import("./units.js").Unit} Unit */
 
 /**
- * Fills the two controls, picks in them what was picked last time, and calls `express` whenever a reader picks another.
+ * Fills the two controls of a metal's card, picks in them what was picked last time, and calls `express` whenever a reader
+ * picks another.
+ * @param {Metal} metal
  * @param {HTMLSelectElement} unit
  * @param {HTMLSelectElement} purity
- * @param {(measure: Measure) => void} express
- * @returns {Measure}  The measure picked now.
+ * @param {() => void} express
+ * @returns {() => Measure}  The measure picked at any time.
  */
-export function offerMeasures(unit, purity, express) {
-  const picked = () => /** @type {Measure} */ ({ unit: unit.value, purity: purity.value });
-  unit.append(...UNITS.map((name) => new Option(format.unitName(name), name)));
-  purity.append(
-    group("Carat (gold)", PURITIES.filter(format.isCarat)),
-    group("Fineness (all metals)", PURITIES.filter((name) => !format.isCarat(name))),
-  );
+export function offerMeasure(metal, unit, purity, express) {
+  const name = format.capitalised(metal);
+  unit.ariaLabel = `${name} per`;
+  purity.ariaLabel = `${name} of purity`;
+  const usual = WEIGHTS_OF[metal];
+  unit.append(group("Usual", usual), group("Others", UNITS.filter((each) => !usual.includes(each))));
+  // A shop's "22K" is the hallmark 916, and no screen here shows the carat to the digit, 22/24, by that name.
+  const finenesses = PURITIES_OF[metal].filter((each) => !each.endsWith("k"));
+  purity.append(...finenesses.map((each) => new Option(purityLabel(metal, each), each)));
+  unit.value = "gram";
   for (const control of [unit, purity]) {
     const key = `swarna.${control.name}`;
-    const remembered = [...control.options].find(({ value }) => value === recall(key));
-    if (remembered) remembered.selected = true;
+    // What was picked for all metals at once, as boards once had it, holds for each until another is picked for it.
+    const remembered = recall(`${key}.${metal}`) ?? recall(key) ?? "";
+    const option = [...control.options].find(({ value, label }) => {
+      return value === remembered || label.startsWith(`${remembered.toUpperCase()} ·`);
+    });
+    if (option) option.selected = true;
     control.addEventListener("change", () => {
-      remember(key, control.value);
-      express(picked());
+      remember(`${key}.${metal}`, control.value);
+      express();
     });
   }
-  return picked();
+  return () => ({ unit: /** @type {Unit} */ (unit.value), purity: /** @type {Purity} */ (purity.value) });
 }
 
-/**
- * The measure for one metal. Carats are for gold: jewellers buy and sell no silver or platinum by carat, so the other
- * metals stay fine where a carat is picked. A fineness is for any metal.
- * @param {string} metal @param {Measure} measure @returns {Measure}
- */
-export function measureOf(metal, { unit, purity }) {
-  return { unit, purity: format.isCarat(purity) && metal !== "gold" ? "999" : purity };
-}
-
-/** @param {string} label @param {string[]} names */
+/** @param {string} label @param {readonly Unit[]} names */
 function group(label, names) {
   const made = document.createElement("optgroup");
   made.label = label;
-  made.append(...names.map((name) => new Option(name, name)));
+  made.append(...names.map((name) => new Option(format.UNITS[name], name)));
   return made;
 }

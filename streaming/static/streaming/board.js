@@ -5,7 +5,6 @@
 
 import { Card, write } from "./board-card.js";
 import * as format from "./board-format.js";
-import { measureOf, offerMeasures } from "./board-measure.js";
 import { recall, remember } from "./board-memory.js";
 import { SwarnaClient } from "./swarna-client.js";
 import { convert } from "./units.js";
@@ -13,7 +12,6 @@ import { convert } from "./units.js";
 /** @typedef {import("./swarna-client.js").Metal} Metal */
 /** @typedef {import("./swarna-client.js").Move} Move */
 /** @typedef {[tone: string, headline: string, text: string]} Notice */
-/** @typedef {{unit: HTMLSelectElement, purity: HTMLSelectElement, card: HTMLTemplateElement}} Controls */
 
 const SECOND = 1_000;
 /** A shorter interruption is shown by the indicator and the cards, but not in a notice. */
@@ -30,14 +28,13 @@ const EXAMPLE =
   "No live source answers. These are old prices that came with the installation, and that staff have not replaced: " +
   "do not price sales by them.";
 
-const page = /** @type {Controls & Record<string, HTMLElement>} */ (
+const page = /** @type {{card: HTMLTemplateElement} & Record<string, HTMLElement>} */ (
   Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]))
 );
 /** @type {Record<Metal, string>}  The listed metals' ISO 4217 codes, in staff's order. */
 const symbols = JSON.parse(page.symbols.textContent);
 const metals = /** @type {Metal[]} */ (Object.keys(symbols));
-let measure = offerMeasures(page.unit, page.purity, express);
-const cards = new Map(metals.map((metal) => [metal, new Card(metal, symbols[metal], page.card, measure)]));
+const cards = new Map(metals.map((metal) => [metal, new Card(metal, symbols[metal], page.card, showMoves)]));
 const picked = new Set(rememberedPick());
 // Never give up: a board on a wall has nobody to press a button.
 const client = new SwarnaClient("/ws/prices/", { maxReconnectAttempts: Infinity });
@@ -57,7 +54,6 @@ page.prices.replaceChildren(...[...cards.values()].map((card) => card.element));
 page.picker.append(...metals.map(pickerOption));
 showPicked();
 for (const card of cards.values()) card.show(null);
-showMeasure();
 page.reconnect.addEventListener("click", () => client.connect());
 client.addEventListener("prices", ({ detail }) => showPrices(detail));
 client.addEventListener("status", refresh);
@@ -221,7 +217,7 @@ function showMoves() {
 function moveItem({ metal, oldPrice, newPrice, changePercent, direction }, at) {
   const arrow = element("span", "arrow", direction === "down" ? "▼" : "▲");
   arrow.ariaHidden = "true";
-  const shown = (/** @type {number} */ price) => format.amount(convert(price, measureOf(metal, measure)));
+  const shown = (/** @type {number} */ price) => format.amount(convert(price, cards.get(metal)?.measure));
   const time = element("time", "", format.timeOfDay(at));
   time.dateTime = new Date(at).toISOString();
   const item = element(
@@ -234,20 +230,6 @@ function moveItem({ metal, oldPrice, newPrice, changePercent, direction }, at) {
   );
   item.dataset.direction = direction;
   return item;
-}
-
-// --- the measure -----------------------------------------------------------------------------------------------------
-
-/** @param {typeof measure} picked */
-function express(picked) {
-  measure = picked;
-  for (const card of cards.values()) card.express(measure);
-  showMoves();
-  showMeasure();
-}
-
-function showMeasure() {
-  write(page.measure, format.measure(measure));
 }
 
 // --- the picked metals -----------------------------------------------------------------------------------------------

@@ -1,17 +1,28 @@
 /**
  * Converts prices per gram of fine metal, as streamed, to other units and purities, to the same digits as the REST API
- * (`?unit=10gram&purity=22k`).
+ * (`?unit=10gram&purity=916`).
  *
- *     convert(13221.39, { unit: "10gram", purity: "22k" }); // "121196.075"
+ *     convert(13221.39, { unit: "10gram", purity: "916" }); // "121107.9324"
  *
  * Computed in whole numbers (BigInt), rounded once. Results are strings, as the price of a kilogram may have eighteen
  * digits, and a number keeps only fifteen. `Intl.NumberFormat` formats them as they are; `Number(…)` gives the nearest
  * number, exact up to 99,999,999,999.9999.
  */
 
-/** @typedef {"gram"|"10gram"|"tola"|"kg"|"troy_ounce"} Unit */
-/** @typedef {"24k"|"22k"|"18k"|"14k"|"999"|"995"|"916"|"750"|"585"} Purity */
-/** @typedef {{unit?: Unit, purity?: Purity}} Measure  Each by default as streamed. */
+/** @typedef {"gram"|"8gram"|"10gram"|"100gram"|"tola"|"kg"|"troy_ounce"} Unit */
+/** @typedef {"24k"|"23k"|"22k"|"20k"|"18k"|"14k"|"9k"} Carat */
+/**
+ * Parts in a thousand.
+ * @typedef {"999"|"995"|"990"|"970"|"958"|"950"|"925"|"916"|"900"|"850"|"835"|"833"|"800"|"750"|"585"|"500"|"375"} Fineness
+ */
+/** @typedef {Carat|Fineness} Purity */
+/** @typedef {import("./swarna-client.js").Metal} Metal */
+/**
+ * @typedef {object} Measure
+ * @property {Unit} [unit]  By default gram, as streamed.
+ * @property {Purity} [purity]  By default fine, as streamed.
+ * @property {Metal} [metal]  Given it, a purity that the metal does not have is an error, as it is to the REST API.
+ */
 /** @typedef {[numerator: bigint, denominator: bigint]} Fraction */
 /** @typedef {"price"|"high"|"low"|"open"|"previousClose"|"bid"|"ask"} Amount */
 /** @typedef {{price: number, change: number} & {[name in Amount]?: number|null}} Amounts */
@@ -25,34 +36,56 @@
 /** @type {Map<Unit, Fraction>}  Grams in a unit; prices/domain/units.py has the same. */
 const GRAMS = new Map([
   ["gram", [1n, 1n]],
+  ["8gram", [8n, 1n]],
   ["10gram", [10n, 1n]],
+  ["100gram", [100n, 1n]],
   ["tola", [116_638_038n, 10_000_000n]],
   ["kg", [1000n, 1n]],
   ["troy_ounce", [311_034_768n, 10_000_000n]],
 ]);
 
+/** @type {Carat[]} */
+const CARATS = ["24k", "23k", "22k", "20k", "18k", "14k", "9k"];
+/** @type {Fineness[]} */
+const FINENESSES = [
+  "999", "995", "990", "970", "958", "950", "925", "916", "900", "850", "835", "833", "800", "750", "585", "500", "375",
+];
+
 /**
- * Parts of fine metal in parts of alloy. The trade calls 999 fine: prices are quoted for it.
+ * The price of one part of alloy in parts of fine metal. A carat is a 24th; fine is 999, which prices are quoted for; 995
+ * is 995/999 of it, and those below are plainly thousandths.
  * @type {Map<Purity, Fraction>}
  */
 const FINE = new Map([
-  ["24k", [24n, 24n]],
-  ["22k", [22n, 24n]],
-  ["18k", [18n, 24n]],
-  ["14k", [14n, 24n]],
+  ...CARATS.map((name) => /** @type {[Purity, Fraction]} */ ([name, [BigInt(parseInt(name, 10)), 24n]])),
+  ...FINENESSES.map((name) => /** @type {[Purity, Fraction]} */ ([name, [BigInt(name), 1000n]])),
   ["999", [1n, 1n]],
-  ["995", [995n, 1000n]],
-  ["916", [916n, 1000n]],
-  ["750", [750n, 1000n]],
-  ["585", [585n, 1000n]],
+  ["995", [995n, 999n]],
 ]);
 
-/** The names of units and purities, as in the REST API. */
+/** The purities of each metal. @type {Readonly<Record<Metal, readonly Purity[]>>} */
+export const PURITIES_OF = Object.freeze({
+  gold: [...CARATS, "999", "995", "958", "916", "833", "750", "585", "375"],
+  silver: ["24k", "999", "990", "970", "925", "900", "835", "800"],
+  platinum: ["24k", "999", "950", "900", "850"],
+  palladium: ["24k", "999", "950", "500"],
+});
+
+/** The weights by which each metal is usually sold in India. @type {Readonly<Record<Metal, readonly Unit[]>>} */
+export const WEIGHTS_OF = Object.freeze({
+  gold: ["gram", "8gram", "10gram", "100gram", "tola"],
+  silver: ["10gram", "100gram", "kg"],
+  platinum: ["gram", "10gram"],
+  palladium: ["gram", "10gram"],
+});
+
+/** @type {{[name in Purity]?: string}}  What a shop calls the hallmarks of gold. */
+const HALLMARKS = { 999: "24K", 958: "23K", 916: "22K", 833: "20K", 750: "18K", 585: "14K", 375: "9K" };
+
+/** The names of all units and purities, as in the REST API. */
 export const UNITS = Object.freeze([...GRAMS.keys()]);
 export const PURITIES = Object.freeze([...FINE.keys()]);
 
-/** @type {Required<Measure>}  The measure of streamed prices. */
-const AS_STREAMED = { unit: "gram", purity: "24k" };
 /** @type {Amount[]} */
 const AMOUNTS = ["price", "high", "low", "open", "previousClose", "bid", "ask"];
 const STEPS = 10_000n; // four decimals
@@ -62,7 +95,8 @@ const STEPS = 10_000n; // four decimals
  * @param {number|string} price  As on the wire, or a string of such digits. May be a difference, below zero.
  * @param {Measure} [measure]  Of `UNITS` and `PURITIES`; by default as streamed.
  * @returns {string}  A decimal number with four decimals at most, half to even, and no zeros at its end.
- * @throws {RangeError} for an unknown unit or purity, and a price that is not a plain decimal number.
+ * @throws {RangeError} for an unknown unit, purity or metal, for a purity that the metal does not have, and for a price that
+ *   is not a plain decimal number.
  */
 export function convert(price, measure) {
   return written(steps(price, measure));
@@ -98,14 +132,26 @@ function difference({ change, price, previousClose }, measure) {
 }
 
 /**
+ * A purity for people: "22K · 916", "925"; where it is a carat to the digit, "22/24".
+ * @param {Metal} metal @param {Purity} purity @returns {string}
+ */
+export function purityLabel(metal, purity) {
+  if (purity === "24k") return purityLabel(metal, "999");
+  if (purity.endsWith("k")) return `${parseInt(purity, 10)}/24`;
+  const carat = metal === "gold" ? HALLMARKS[purity] : undefined;
+  return carat ? `${carat} · ${purity}` : purity;
+}
+
+/**
  * The converted price, as a number of published steps of 0.0001.
  * @param {number|string} price
  * @param {Measure} [measure]
  */
-function steps(price, { unit = AS_STREAMED.unit, purity = AS_STREAMED.purity } = AS_STREAMED) {
+function steps(price, { unit = "gram", purity = "24k", metal } = {}) {
   const [isBelowZero, digits, ofOne] = decimal(price);
   const [grams, ofGrams] = known(GRAMS, unit, "unit");
   const [fine, ofFine] = known(FINE, purity, "purity");
+  if (metal !== undefined) mustHave(metal, purity);
   const magnitude = rounded(digits * grams * fine * STEPS, ofOne * ofGrams * ofFine);
   return isBelowZero ? -magnitude : magnitude;
 }
@@ -131,6 +177,15 @@ function known(table, name, kind) {
   const found = table.get(name);
   if (!found) throw new RangeError(`Unknown ${kind} ${name}. Choose from ${[...table.keys()].join(", ")}`);
   return found;
+}
+
+/** @param {Metal} metal @param {Purity} purity */
+function mustHave(metal, purity) {
+  if (!Object.hasOwn(PURITIES_OF, metal)) {
+    throw new RangeError(`Unknown metal ${metal}. Choose from ${Object.keys(PURITIES_OF).join(", ")}`);
+  }
+  const has = PURITIES_OF[metal];
+  if (!has.includes(purity)) throw new RangeError(`${metal} has no purity ${purity}. Choose from ${has.join(", ")}`);
 }
 
 /**
