@@ -25,6 +25,7 @@ from prices.domain.quotes import (
     LARGEST_PRICE,
     Change,
     DayFigures,
+    Members,
     Metal,
     PriceKind,
     PublishedQuote,
@@ -206,6 +207,13 @@ class _Quoted(models.Model):
     ask = models.DecimalField("ask", null=True, **_AMOUNT)
     source = models.CharField(max_length=40)
     quoted_at = models.DateTimeField(help_text="When the source quoted it.")
+    dispersion_percent = models.DecimalField(
+        "dispersion, %",
+        max_digits=7,
+        decimal_places=3,
+        null=True,
+        help_text="Where several sources agreed on the price: their largest deviation from it, in percent.",
+    )
 
     class Meta:
         abstract = True
@@ -218,12 +226,24 @@ class _Quoted(models.Model):
     @staticmethod
     def values_of(quote: Quote) -> dict[str, Any]:
         """A quote as values of the fields above, and its metal."""
-        return {"metal_id": quote.metal, **{name: getattr(quote, name) for name in _QUOTED}}
+        values = {"metal_id": quote.metal, **{name: getattr(quote, name) for name in _QUOTED}}
+        return values | {"dispersion_percent": quote.members and quote.members.dispersion_percent}
 
     def quote(self) -> Quote:
         """The quote of this row."""
         given: dict[str, Any] = {name: getattr(self, name) for name in _QUOTED}
-        return Quote(metal=Metal(self.metal_id), spot=self.spot, example=self.example, **given)
+        members = self._members()
+        return Quote(metal=Metal(self.metal_id), spot=self.spot, example=self.example, members=members, **given)
+
+    def _members(self) -> Members | None:
+        count = self._contributor_count()
+        if count is None or self.dispersion_percent is None:
+            return None
+        return Members(count, self.dispersion_percent)
+
+    def _contributor_count(self) -> int | None:
+        """How many sources agree on the price; None where one gave it."""
+        raise NotImplementedError
 
 
 class _Published(_Quoted):
@@ -243,11 +263,17 @@ class _Published(_Quoted):
     example = models.BooleanField(
         default=False, db_default=False, help_text="A fallback that no member of staff has entered or confirmed."
     )
+    contributor_count = models.SmallIntegerField(
+        "contributors", null=True, help_text="How many sources agreed on the price; empty where one gave it."
+    )
     seq = models.BigIntegerField(null=True, help_text="The publication that brought it; empty where it was filled in.")
     published_at = models.DateTimeField(null=True, help_text="When that was.")
 
     class Meta:
         abstract = True
+
+    def _contributor_count(self) -> int | None:
+        return self.contributor_count
 
     def day(self) -> DayFigures:
         """The day's figures in this row."""
@@ -868,6 +894,9 @@ class HeldPrice(_Quoted):
         """The time for which it has waited, whatever steps this machine's clock has made, where they are known."""
         since = self.waiting_since or self.held_at
         return now - since - (clock.stepped_since(self.waiting_by) or dt.timedelta(0))
+
+    def _contributor_count(self) -> int | None:
+        return len(self.contributors) if self.contributors else None
 
     @property
     def all_contributors(self) -> dict[str, dt.datetime]:

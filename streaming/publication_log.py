@@ -66,6 +66,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
                 bid=None if data.bid is msgspec.UNSET else data.bid,
                 ask=None if data.ask is msgspec.UNSET else data.ask,
                 example=data.example is True,
+                members=data.members,
             ),
             day=DayFigures(open=data.open, high=data.high, low=data.low, previous_close=data.previousClose),
             is_contested=self.is_contested,

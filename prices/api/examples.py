@@ -22,6 +22,7 @@ _QUOTE: Final[dict[str, Any]] = {
     "bid": 13220,
     "ask": 13222.5,
 }
+_AGREED: Final = _QUOTE | {"source": "consensus", "contributors": 3, "dispersionPercent": 0.05}
 _PER: Final = {"market": "open", "currency": "INR", "unit": "gram", "purity": "24k"}
 
 
@@ -45,7 +46,7 @@ METAL: Final = _answer(
         "purityLabels": purity_labels(Metal.GOLD),
     },
 )
-PRICES: Final = _answer("Prices", {"data": {"gold": _QUOTE}, "epoch": "q7Vb2xWk", "seq": 18231, **_PER})
+PRICES: Final = _answer("Prices", {"data": {"gold": _AGREED}, "epoch": "q7Vb2xWk", "seq": 18231, **_PER})
 POLL: Final = _answer(
     "News of a waiting poll",
     {

@@ -314,19 +314,31 @@ class QuoteSerializer(serializers.Serializer):
     previousClose = Amount(allow_null=True)
     timestamp = Time(help_text="When the source quoted it, UTC.")
     source = serializers.CharField(  # type: ignore[assignment]  # DRF takes declared fields off the class
-        help_text="A provider, `fallback` or `simulated`."
+        help_text="A provider, `consensus` of several, `fallback` or `simulated`."
     )
     stale = serializers.BooleanField(
         read_only=True,
         help_text="Older than the freshness limit, by the hours in which its market is open; or a newer quote of the "
         "metal waits in quarantine.",
     )
-    bid = Amount(required=False, help_text="Absent where the source gives none.")
-    ask = Amount(required=False, help_text="Absent where the source gives none.")
+    bid = Amount(
+        required=False,
+        help_text="Absent where the source gives none; of several sources, the median, and at most `price`.",
+    )
+    ask = Amount(
+        required=False,
+        help_text="Absent where the source gives none; of several sources, the median, and at least `price`.",
+    )
     example = serializers.BooleanField(
         required=False,
         help_text="True for a fallback that came with the installation, and that no member of staff has entered or "
         "confirmed; absent otherwise.",
+    )
+    contributors = serializers.IntegerField(
+        required=False, min_value=1, help_text="How many sources agreed on the price; absent where one gave it."
+    )
+    dispersionPercent = Amount(
+        required=False, help_text="How far the farthest of these sources is from the price; absent without them."
     )
 
 

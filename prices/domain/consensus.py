@@ -7,13 +7,15 @@ from decimal import Decimal
 from statistics import median, median_low
 from typing import Final
 
-from prices.domain.quotes import Quote, percent
+from prices.domain.quotes import Members, Quote, percent
 from prices.domain.source_quotes import Exclusion, SourceQuote
 
 # The source of an agreed price.
 CONSENSUS: Final = "consensus"
 # Of a deviation as receipts have it.
 _DEVIATION_STEP: Final = Decimal("0.0001")
+# Of the members' largest deviation from the price.
+_DISPERSION_STEP: Final = Decimal("0.001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,9 @@ def agreement(
     """The median of one metal's quotes, at least one, without the outliers: sources beyond their tolerance of it.
 
     Its time is the median of the agreeing sources' times, the earlier of two: at least half of them quoted at that time
-    or later. Bid, ask and the day's figures are left out: those of different sources make no market.
+    or later. Its bid and ask are the medians of those that gave both, as far as bid ≤ price ≤ ask allows: the sources
+    without them may have moved the price beyond, and nobody is to sell below it or to buy above it. The day's figures
+    are left out: those of different sources are of different days.
     """
     middle = median(quote.price for quote in quotes)
     deviations = {quote.source: percent(quote.price - middle, middle) for quote in quotes}
@@ -73,19 +77,26 @@ def agreement(
     outliers = tuple(quote.source for quote in quotes if quote not in agreeing)
     if len(agreeing) < minimum:
         return Agreement(None, deviations, outliers)
-    return Agreement(
-        Quote(
-            metal=agreeing[0].metal,
-            price=median(quote.price for quote in agreeing),
-            currency=agreeing[0].currency,
-            source=CONSENSUS,
-            quoted_at=median_low(quote.quoted_at for quote in agreeing),
-            sources=_parts(quotes, deviations, outliers),
-        ),
-        deviations,
-        outliers,
-        {quote.source: quote.quoted_at for quote in agreeing},
+    quote = replace(_agreed(agreeing), sources=_parts(quotes, deviations, outliers))
+    return Agreement(quote, deviations, outliers, {quote.source: quote.quoted_at for quote in agreeing})
+
+
+def _agreed(agreeing: Sequence[Quote]) -> Quote:
+    """The price on which these quotes agree."""
+    price = median(quote.price for quote in agreeing)
+    markets = [(quote.bid, quote.ask) for quote in agreeing if quote.bid is not None and quote.ask is not None]
+    bid, ask = map(median, zip(*markets, strict=True)) if markets else (None, None)
+    quote = Quote(
+        metal=agreeing[0].metal,
+        price=price,
+        currency=agreeing[0].currency,
+        source=CONSENSUS,
+        quoted_at=median_low(quote.quoted_at for quote in agreeing),
+        bid=None if bid is None else min(bid, price),
+        ask=None if ask is None else max(ask, price),
     )
+    farthest = max(abs(percent(each.price - quote.price, quote.price)) for each in agreeing)
+    return replace(quote, members=Members(len(agreeing), farthest.quantize(_DISPERSION_STEP)))
 
 
 def _parts(

@@ -85,14 +85,23 @@ def kind_of(source: str) -> PriceKind:
     return PriceKind(source) if source in (FALLBACK, SIMULATED) else PriceKind.LIVE
 
 
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The sources that agree on a price: how many, and their largest deviation from it, in percent."""
+
+    count: int
+    dispersion_percent: Decimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """One metal's price as a source gave it, in `currency` per gram of fine metal.
 
     `quoted_at` is the source's own time. `bid`, `ask` and the day's figures are None where the source does not give
     them. `spot` is the source's own price where the others have a premium on them; else None. `example`: a fallback
-    that came with the installation, which no member of staff has entered or confirmed. `sources` are what it was made
-    of, for its receipt; they make no difference between quotes. Raises ValueError where the amounts cannot be a price.
+    that came with the installation, which no member of staff has entered or confirmed. `members` are those of an
+    agreement of several sources, and `sources` are what it was made of, for its receipt; neither makes a difference
+    between quotes. Raises ValueError where the amounts cannot be a price.
     """
 
     metal: Metal
@@ -108,6 +117,7 @@ class Quote:
     previous_close: Decimal | None = None
     spot: Decimal | None = None
     example: bool = False
+    members: Members | None = field(default=None, compare=False)
     sources: tuple[SourceQuote, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:

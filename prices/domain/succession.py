@@ -77,14 +77,21 @@ def order(quote: Quote, last: Last | None, arrival: Arrival, *, has_newer: Calla
 def repeats(quote: Quote, last: Last, arrival: Arrival) -> bool:
     """Return True if a quote repeats or corrects the last one.
 
-    A source's does so if it has the same time; an agreement, if more sources have answered in the same refresh.
+    A source's does so if it has the same time; an agreement, if more sources have answered in the same refresh, or if
+    it has the same price and time: which sources agree on it, with which bids, may have changed.
     """
     if quote.source != last.quote.source:
         return False
     if quote.source != CONSENSUS:
         return quote.quoted_at == last.quote.quoted_at
-    is_of_this_refresh = last.refresh == arrival.refresh and last.confirmed_at == last.published_at
-    return is_of_this_refresh or last.quote.at_spot() == quote
+    spot = last.quote.at_spot()
+    is_the_same = (spot.price, spot.quoted_at) == (quote.price, quote.quoted_at)
+    return is_the_same or is_of_this_refresh(last, arrival)
+
+
+def is_of_this_refresh(last: Last, arrival: Arrival) -> bool:
+    """Return True if the refresh that brings new quotes has published the last one."""
+    return last.refresh == arrival.refresh and last.confirmed_at == last.published_at
 
 
 def effective_from(

@@ -9,7 +9,7 @@ import msgspec
 
 from infra import formats
 from prices.domain.candles import ZonedCandle
-from prices.domain.quotes import Change, PublishedQuote
+from prices.domain.quotes import Change, Members, PublishedQuote
 
 
 class PriceData(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,10 +29,21 @@ class PriceData(msgspec.Struct, frozen=True, kw_only=True):
     ask: Decimal | msgspec.UnsetType = msgspec.UNSET
     # True for a fallback that staff have neither entered nor confirmed; else absent.
     example: bool | msgspec.UnsetType = msgspec.UNSET
+    # Where several sources agreed: how many, and their largest deviation from the price.
+    contributors: int | msgspec.UnsetType = msgspec.UNSET
+    dispersionPercent: Decimal | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def members(self) -> Members | None:
+        """The sources that agreed on the price; None where one gave it."""
+        if self.contributors is msgspec.UNSET or self.dispersionPercent is msgspec.UNSET:
+            return None
+        return Members(self.contributors, self.dispersionPercent)
 
     @classmethod
     def of(cls, published: PublishedQuote, *, stale: bool = False) -> "PriceData":
         quote, day, number = published.quote, published.day, formats.number
+        members = quote.members
         return cls(
             price=number(quote.price),
             change=number(published.change),
@@ -47,6 +58,8 @@ class PriceData(msgspec.Struct, frozen=True, kw_only=True):
             bid=msgspec.UNSET if quote.bid is None else number(quote.bid),
             ask=msgspec.UNSET if quote.ask is None else number(quote.ask),
             example=quote.example or msgspec.UNSET,
+            contributors=msgspec.UNSET if members is None else members.count,
+            dispersionPercent=msgspec.UNSET if members is None else number(members.dispersion_percent),
         )
 
 

@@ -8,7 +8,7 @@ import datetime as dt
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 
@@ -22,7 +22,7 @@ from prices.domain.changes import significant_change
 from prices.domain.consensus import Agreement
 from prices.domain.days import Day, SpotQuote, following
 from prices.domain.quotes import FALLBACK, Change, DayFigures, Metal, PriceKind, Publication, Quote, shown_kinds
-from prices.domain.succession import Arrival, Last, Order, effective_from, order, repeats
+from prices.domain.succession import Arrival, Last, Order, effective_from, is_of_this_refresh, order, repeats
 from prices.history import candle_store, partitions
 from prices.models import (
     Configuration,
@@ -78,7 +78,7 @@ def offer_agreements(agreements: Iterable[Agreement], *, now: dt.datetime, refre
     with _one_at_a_time(now, refresh) as writer:
         validator = writer.validator()
         agreed = {found.quote: found for found in agreements if found.quote}
-        offered = writer.candidates(agreed)
+        offered = [replace(each, is_partial=not agreed[each.quote].is_final) for each in writer.candidates(agreed)]
         accepted = [each for each in offered if validator.accepts(each.quote, agreed[each.quote])]
         writer.write_accepted(accepted, validator)
 
@@ -198,12 +198,16 @@ def _one_at_a_time(now: dt.datetime, refresh: int | None = None) -> Iterator["_W
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Candidate:
-    """A quote that may be published, before any premium of ours, and its price kind's latest row, quote and day."""
+    """A quote that may be published, before any premium of ours, and its price kind's latest row, quote and day.
+
+    `is_partial`: an agreement that not all sources have answered yet.
+    """
 
     quote: Quote
     row: LatestPrice | None
     last: Last | None
     day: Day | None
+    is_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -430,7 +434,14 @@ class _Writer:
         row, last, before = prepared.candidate.row, prepared.candidate.last, prepared.candidate.day
         if row is None or last is None or row != self._shown(prepared.quote.metal):
             return False
-        if last.quote != prepared.quote.without_figures() or row.day() != prepared.figures:
+        quote, shown = prepared.quote.without_figures(), last.quote
+        # A part of the sources that agree on the shown price are no news, nor is one more in the same refresh.
+        is_partial = prepared.candidate.is_partial
+        if is_partial:
+            quote = replace(quote, bid=shown.bid, ask=shown.ask)
+        if shown != quote or row.day() != prepared.figures:
+            return False
+        if shown.members != quote.members and not is_partial and not is_of_this_refresh(last, self._arrival):
             return False
         # A small premium may round away a difference that the next one would show.
         return (before and before.figures) == (prepared.day and prepared.day.figures)
@@ -503,6 +514,7 @@ class _Writer:
             previous_close=figures.previous_close,
             spot=quote.spot,
             example=quote.example,
+            contributor_count=quote.members.count if quote.members else None,
         )
 
     def _latest(self, price: Price, prepared: _Prepared, *, confirms: bool) -> LatestPrice:

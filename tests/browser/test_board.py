@@ -91,6 +91,12 @@ def test_a_card_says_all_there_is_to_know_of_a_price(board: Page, stream: StubSt
     ]
 
 
+def test_a_card_says_how_many_sources_agree_and_how_closely(board: Page, stream: StubStream):
+    gold = quote(13221.39, source="consensus", contributors=3, dispersionPercent=0.05)
+    open_board(board, stream, price_update(1, gold=gold), status())
+    expect(card(board).locator("footer")).to_contain_text("3 sources, ±0.05%")
+
+
 @pytest.mark.parametrize(
     ("change", "percent", "direction", "arrow", "texts"),
     [

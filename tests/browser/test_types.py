@@ -73,7 +73,16 @@ OF_TYPE = {"Rejection": ' & { type: "error" }'}
 def messages() -> dict[str, Any]:
     """Each message as the server sends it, with all fields that it may have, by the name of its type."""
     figures = dict.fromkeys(("price", "change", "changePercent", "high", "low", "open", "bid", "ask"), Decimal("1.5"))
-    quote = PriceData(**figures, previousClose=None, timestamp="", source="fallback", stale=False, example=True)
+    quote = PriceData(
+        **figures,
+        previousClose=None,
+        timestamp="",
+        source="fallback",
+        stale=False,
+        example=True,
+        contributors=3,
+        dispersionPercent=Decimal("0.05"),
+    )
     move = ChangeData(
         metal="gold", oldPrice=Decimal(1), newPrice=Decimal(2), changePercent=Decimal(100), direction="up"
     )

@@ -11,19 +11,21 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.test import Client as Browser
 from pytest_django import Settings
 
 from infra.clock import Clock
 from prices import providers
 from prices.domain.consensus import decision
-from prices.domain.quotes import SIMULATED, Metal, PriceKind, Quote
+from prices.domain.quotes import SIMULATED, Members, Metal, PriceKind, Quote
 from prices.domain.sanity import Release
 from prices.domain.units import rounded
-from prices.models import Candle, Head, HeldPrice, LatestPrice, Price, ProviderState, SignificantChange
+from prices.models import Candle, Head, HeldPrice, LatestPrice, Premium, Price, ProviderState, SignificantChange
 from prices.providers.errors import ProviderError, TemporaryError
 from prices.providers.http import Client
 from prices.publishing import ingest, snapshot
 from prices.sources import failover
+from streaming.publication_log import Quoted
 from tests.support.quotes import NOW, quote
 from tests.support.world import MINUTE, PRICES, World
 
@@ -244,6 +246,56 @@ def test_a_source_that_fails_is_waited_for_no_longer(four: Rounds) -> None:
     four.refresh(1, "ab", "c", "d")
     assert seen == [[times("1")]]
     assert four.out() == [times("1"), times("1.002")]
+
+
+# --- who agrees ----------------------------------------------------------------------------------------------------
+
+
+def told() -> list[tuple[int, float]]:
+    """How many agreed on each price of gold that went out after the first publication, and how closely in percent."""
+    out = Price.objects.filter(metal="gold", seq__gt=1).order_by("seq")
+    return [(members.count, float(members.dispersion_percent)) for price in out if (members := price.quote().members)]
+
+
+def test_screens_and_rest_say_who_agrees_also_after_a_restart(three: Rounds, client: Browser) -> None:
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=three.now)
+    three.say(a="1.002", b="1.001", c="1.4")
+    three.refresh()
+    seen = snapshot.read().quotes[Metal.GOLD]  # what a web process that starts now knows
+    assert Quoted.of(seen).published(Metal.GOLD).quote.members == seen.quote.members == Members(2, Decimal("0.05"))
+    rest = client.get("/api/v1/prices/gold/?unit=10gram").json()
+    assert (rest["source"], rest["contributors"], rest["dispersionPercent"]) == ("consensus", 2, 0.05)
+
+
+def test_one_sources_price_has_no_members(three: Rounds, client: Browser, settings: Settings) -> None:
+    settings.CONSENSUS_SOURCES = 0
+    three.refresh()
+    assert {"contributors", "dispersionPercent", "bid"}.isdisjoint(client.get("/api/v1/prices/gold/").json())
+
+
+def test_more_or_fewer_sources_on_the_same_price_are_told_once_and_only_when_all_have_answered(
+    rounds: Callable[[str], Rounds],
+) -> None:
+    three = rounds("abc")
+    three.froze_at = dict.fromkeys("abc", three.now)
+    three.refresh(1, "ab", "c")
+    assert told() == [(2, 0)]  # one more in the same refresh is no second publication of the same price
+    for _ in range(2):
+        three.refresh(1, "ab", "c")
+        assert told() == [(2, 0), (3, 0)]
+    three.say(c=AWAY)
+    for _ in range(2):
+        three.refresh(1, "ab", "c")
+        assert told() == [(2, 0), (3, 0), (2, 0)]
+    assert three.live().at == three.froze_at["a"]  # each corrects the tick before it
+
+
+def test_what_staff_let_out_says_who_agreed(two: Rounds) -> None:
+    two.say(a="1.4", b="1.402")
+    two.refresh()
+    waiting = HeldPrice.pending().get()
+    ingest.decide(waiting.pk, approve=True, by="asha", now=two.now)
+    assert two.live().quote().members == Members(2, Decimal("0.071"))
 
 
 # --- whose clock ---------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import datetime as dt
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prices.domain.consensus import CONSENSUS, Agreement, agreement, decision
-from prices.domain.quotes import Quote, percent
+from prices.domain.quotes import Members, Quote, percent
 from prices.domain.units import PRICE_STEP
 from tests.support.quotes import NOW, quote
 
@@ -79,6 +80,71 @@ def test_an_agreed_price_says_so_and_is_of_a_time_that_half_of_those_in_it_had_r
     assert found.contributors == {
         each.source: each.quoted_at for each in quotes_of(*prices) if each.source not in found.outliers
     }
+
+
+def test_an_agreed_price_says_how_many_agree_and_how_far_the_farthest_of_them_is_from_it() -> None:
+    found = agreed("100", "100.4", "100.5", "3110")
+    assert found.quote is not None
+    assert (found.quote.price, found.quote.members) == (Decimal("100.4"), Members(3, Decimal("0.398")))
+    alike = agreed("100", "100")
+    assert alike.quote is not None
+    assert alike.quote.members == Members(2, Decimal(0))
+
+
+def market(source: str, price: str, bid: str | None = None, ask: str | None = None) -> Quote:
+    """A quote of a source with its bid and ask, if it gives them."""
+    given = {name: Decimal(amount) for name, amount in (("bid", bid), ("ask", ask)) if amount}
+    return replace(quote(price=price, source=source), **given)  # type: ignore[arg-type]  # the two amounts alone
+
+
+@pytest.mark.parametrize(
+    ("quotes", "bid", "ask"),
+    [
+        ([market("a", "100", "99.9", "100.1"), market("b", "100.2", "100.1", "100.4")], "100", "100.25"),
+        ([market("a", "100", "99.9", "100.1"), market("b", "100.2")], "99.9", "100.1"),
+        ([market("a", "100", "99.9", "100.1"), market("b", "100.2", "100.1"), market("c", "100")], "99.9", "100.1"),
+        # The excluded one's do not count.
+        (
+            [market("a", "100", "99.9", "100.1"), market("b", "100.2"), market("c", "140", "139", "141")],
+            "99.9",
+            "100.1",
+        ),
+        # The others have moved the price beyond them.
+        ([market("a", "100", "99.9", "100.1"), market("b", "100.4"), market("c", "100.4")], "99.9", "100.4"),
+        ([market("a", "100", "99.9", "100.1"), market("b", "99.4"), market("c", "99.4")], "99.4", "100.1"),
+        ([market("a", "100", "99.9"), market("b", "100.2", ask="100.4")], None, None),
+    ],
+    ids=["both", "one", "one with both", "not an outlier's", "below the price", "above the price", "none with both"],
+)
+def test_bid_and_ask_are_the_medians_of_those_that_gave_both(
+    quotes: list[Quote], bid: str | None, ask: str | None
+) -> None:
+    found = agreement(quotes, minimum=2, tolerance_percent=lambda source: Decimal(1)).quote
+    assert found is not None
+    assert (found.bid, found.ask) == (bid and Decimal(bid), ask and Decimal(ask))
+
+
+_AMOUNTS = st.decimals(Decimal(99), Decimal(101), places=4)
+
+
+@given(
+    st.lists(st.tuples(_AMOUNTS, st.booleans(), _AMOUNTS, _AMOUNTS), min_size=2, max_size=6),
+    st.sampled_from(["1", "1.0607", "0.1003"]),
+)
+def test_nobody_buys_above_an_agreed_price_nor_sells_below_it_under_any_premium(
+    given: list[tuple[Decimal, bool, Decimal, Decimal]], premium: str
+) -> None:
+    quotes = [
+        market(source, f"{price}", *map(str, sorted([one, other]))) if has_market else market(source, f"{price}")
+        for source, (price, has_market, one, other) in zip("abcdef", given, strict=False)
+    ]
+    found = agreement(quotes, minimum=2, tolerance_percent=lambda source: Decimal(3)).quote
+    assert found is not None
+    shown = found.with_premium(Decimal(premium))
+    assert (shown.bid is None) == (shown.ask is None) == (not any(has_market for _, has_market, _, _ in given))
+    if shown.bid is not None and shown.ask is not None:
+        assert shown.bid <= shown.price <= shown.ask
+    assert shown.members == found.members
 
 
 @given(st.lists(st.decimals(Decimal(1), Decimal(10**6), places=4), min_size=1, max_size=6), st.integers(1, 4))

@@ -24,12 +24,10 @@ const SOURCES = { fallback: "set by staff", simulated: "from a simulated market"
 
 /** @type {Intl.NumberFormatOptions} */
 const signed = { signDisplay: "exceptZero" };
-const percentage = new Intl.NumberFormat(undefined, {
-  ...signed,
-  style: "percent",
-  minimumFractionDigits: 2,
-  maximumFractionDigits: 2,
-});
+/** @type {Intl.NumberFormatOptions} */
+const hundredths = { style: "percent", minimumFractionDigits: 2, maximumFractionDigits: 2 };
+const percentage = new Intl.NumberFormat(undefined, { ...signed, ...hundredths });
+const dispersion = new Intl.NumberFormat(undefined, hundredths);
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const weekTime = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "numeric", minute: "2-digit" });
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
@@ -96,8 +94,12 @@ export function metalNames(metals) {
   return list.format(metals.map(capitalised));
 }
 
-/** The source of a quote, as "from gold-api.com" of "gold_api_com". @param {{source: string, example?: boolean}} quote */
-export function origin({ source, example }) {
+/**
+ * The source of a quote, as "from gold-api.com" of "gold_api_com"; of several, "3 sources, ±0.05%".
+ * @param {{source: string, example?: boolean, contributors?: number, dispersionPercent?: number}} quote
+ */
+export function origin({ source, example, contributors, dispersionPercent }) {
   if (example) return "only an example";
+  if (contributors) return `${contributors} sources, ±${dispersion.format(Number(dispersionPercent) / 100)}`;
   return SOURCES[source] ?? `from ${source.replace(/_(com|io|dev)$/, ".$1").replaceAll("_", "-")}`;
 }

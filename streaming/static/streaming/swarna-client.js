@@ -83,11 +83,13 @@ const TRANSPORTS = ["websocket", "sse", "poll"];
  * @property {number} open
  * @property {number|null} previousClose
  * @property {string} timestamp  When the source quoted it.
- * @property {string} source  A provider, `fallback` or `simulated`.
+ * @property {string} source  A provider, `consensus` of several, `fallback` or `simulated`.
  * @property {boolean} stale  True if it is older than the freshness limit, or a newer one waits in quarantine.
- * @property {number} [bid]
+ * @property {number} [bid]  Of several sources, the median of those that gave one, as `ask`.
  * @property {number} [ask]
  * @property {boolean} [example]  True for a fallback that no member of staff has entered or confirmed.
+ * @property {number} [contributors]  How many sources agreed on the price; absent where one gave it.
+ * @property {number} [dispersionPercent]  How far the farthest of them is from it.
  */
 
 /** @typedef {{[metal in Metal]?: Quote}} Quotes  By metal, without those that have no price. */
