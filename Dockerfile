@@ -20,6 +20,7 @@ COPY manage.py .
 COPY swarna swarna
 COPY accounts accounts
 COPY infra infra
+COPY locks locks
 COPY prices prices
 COPY streaming streaming
 COPY templates templates

@@ -8,7 +8,7 @@ from django.apps import AppConfig
 from django.apps import apps as current_apps
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-_VIEW: Final = ("prices.view_*",)
+_VIEW: Final = ("prices.view_*", "locks.view_*")
 # The permissions of each role, by its first name. docs/access.md says what they come to, page by page.
 ROLES: Final[dict[str, Collection[str]]] = {
     "Viewer": _VIEW,
@@ -19,6 +19,7 @@ ROLES: Final[dict[str, Collection[str]]] = {
         "prices.add_premium",
         "prices.change_premium",
         "prices.delete_premium",
+        "locks.change_pricelock",
     ),
     "Approver": (
         *_VIEW,
@@ -33,12 +34,14 @@ ROLES: Final[dict[str, Collection[str]]] = {
         "prices.change_configuration",
         "prices.change_listedmetal",
         "prices.change_providerstate",
+        "locks.change_pricelock",
+        "locks.change_locksettings",
         "accounts.view_token",
         "accounts.add_token",
         "accounts.delete_token",
         "django_celery_beat.*",
     ),
-    "Administrator": ("prices.*", "accounts.*", "auth.*", "django_celery_beat.*"),
+    "Administrator": ("prices.*", "locks.*", "accounts.*", "auth.*", "django_celery_beat.*"),
 }
 
 

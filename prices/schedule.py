@@ -4,7 +4,7 @@ The interval is Celery beat's own; the first worker to claim a slot does its ref
 """
 
 import datetime as dt
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 
 from django.conf import settings
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
@@ -22,6 +22,34 @@ SHORTEST_INTERVAL = dt.timedelta(milliseconds=100)
 LONGEST_INTERVAL = dt.timedelta(days=1)
 # Not the time of the first start: if the clock was ahead then, beat would wait for it.
 _LONG_AGO = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+
+
+class TaskByTheClock(NamedTuple):
+    """A task of the worker at times in UTC, as a line of crontab has them; by default each minute."""
+
+    task: str
+    description: str
+    minute: str = "*"
+    hour: str = "*"
+
+
+# The tasks at fixed times, by name. Apps above this one add theirs.
+BY_THE_CLOCK: Final[dict[str, TaskByTheClock]] = {
+    HISTORY_TASK_NAME: TaskByTheClock(
+        "prices.tasks.keep_history",
+        "Makes months of history ahead, and deletes ticks older than TICKS_KEPT_FOR.",
+        minute="20",
+        hour="22",  # India's small hours
+    ),
+    PREMIUMS_TASK_NAME: TaskByTheClock(
+        "prices.tasks.apply_premiums",
+        "Publishes prices under premiums that have begun, however rarely prices are fetched.",
+    ),
+    FALLBACKS_TASK_NAME: TaskByTheClock(
+        "prices.tasks.expire_fallbacks",
+        "Publishes the next best price in place of each fallback that has expired.",
+    ),
+}
 
 
 class Progress(NamedTuple):
@@ -53,31 +81,16 @@ def apply_deployment() -> None:
     if configuration.update_interval_ms != (current := formats.milliseconds(interval())):
         configuration.update_interval_ms = current
         configuration.save(update_fields=["update_interval_ms"])
-    _by_the_clock(
-        HISTORY_TASK_NAME,
-        CrontabSchedule(minute="20", hour="22"),  # India's small hours
-        task="prices.tasks.keep_history",
-        description="Makes months of history ahead, and deletes ticks older than TICKS_KEPT_FOR.",
-    )
-    _by_the_clock(
-        PREMIUMS_TASK_NAME,
-        CrontabSchedule(),  # each minute
-        task="prices.tasks.apply_premiums",
-        description="Publishes prices under premiums that have begun, however rarely prices are fetched.",
-    )
-    _by_the_clock(
-        FALLBACKS_TASK_NAME,
-        CrontabSchedule(),
-        task="prices.tasks.expire_fallbacks",
-        description="Publishes the next best price in place of each fallback that has expired.",
-    )
+    for name, task in BY_THE_CLOCK.items():
+        _make_task(name, task)
 
 
-def _by_the_clock(name: str, times: CrontabSchedule, **task: Any) -> None:
-    """Make a task at times in UTC, where it is missing; staff may choose others in beat's own admin."""
+def _make_task(name: str, task: TaskByTheClock) -> None:
+    """Make a task where it is missing; staff may choose other times in beat's own admin."""
     if not PeriodicTask.objects.filter(name=name).exists():
-        crontab, _ = CrontabSchedule.objects.get_or_create(minute=times.minute, hour=times.hour, timezone="UTC")
-        PeriodicTask.objects.get_or_create(name=name, defaults={"crontab": crontab, **task})
+        crontab, _ = CrontabSchedule.objects.get_or_create(minute=task.minute, hour=task.hour, timezone="UTC")
+        made = {"crontab": crontab, "task": task.task, "description": task.description}
+        PeriodicTask.objects.get_or_create(name=name, defaults=made)
 
 
 def set_interval(every: dt.timedelta) -> None:

@@ -66,7 +66,8 @@ class Metrics:
 
     def __init__(self, folder: Path | None = None) -> None:
         # Its part of the folder is this process's for as long as this object lives.
-        self._store = store = _store(folder)
+        self.store: Final = _store(folder)
+        store = self.store
         # Since this process began; Prometheus' counters may have begun before.
         self._active = self._total = self._messages_in = self._messages_out = 0
         self._faults = dict.fromkeys(Fault, 0)
@@ -190,7 +191,7 @@ class Metrics:
         """The seed's line of metrics: this process since it began."""
         kinds = ", ".join(f"{kind} {number}" for kind, number in sorted(self._faults.items()) if number)
         return (
-            f"process {self._store.number}: WebSocket metrics: activeConnections={self._active} "
+            f"process {self.store.number}: WebSocket metrics: activeConnections={self._active} "
             f"totalConnections={self._total} messagesReceived={self._messages_in} messagesSent={self._messages_out} "
             f"errors={sum(self._faults.values())} (faults of the server, not of clients{': ' * bool(kinds)}{kinds})"
         )

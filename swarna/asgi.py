@@ -19,6 +19,8 @@ from infra import addresses
 from infra.database_threads import in_a_thread
 from infra.metrics.page import with_metrics
 from infra.rest import throttles
+from locks.metrics import counts as lock_counts
+from locks.metrics import metrics as of_locks
 from prices.sources.metrics import metrics as of_sources
 from streaming.event_stream import EventStream
 from streaming.http_rules import Rules
@@ -46,6 +48,7 @@ async def behind_proxies(scope: Any, receive: Any, send: Any) -> None:
 
 
 metrics = Metrics(settings.METRICS_DIR)
+lock_counts.count_in(metrics.store)
 gate = gate_of_this_process(metrics)
 hub = hub_of_this_process(metrics, gate)
 rules = Rules(
@@ -70,7 +73,7 @@ application = ProtocolTypeRouter(
                 settings.METRICS_ALLOWED_FROM,
                 settings.TRUSTED_PROXIES,
                 hosts=settings.ALLOWED_HOSTS,
-                more=in_a_thread(lambda: of_sources(timezone.now())),
+                more=in_a_thread(lambda: [*of_sources(timezone.now()), *of_locks()]),
             ),
             metrics.refused,
         ),

@@ -142,8 +142,12 @@ _origins: list[str] = read(env.origins, "CORS_ALLOWED_ORIGINS", [])
 CORS_ALLOW_ALL_ORIGINS: bool = "*" in _origins
 CORS_ALLOWED_ORIGINS: list[str] = [origin for origin in _origins if origin != "*"]
 CORS_URLS_REGEX = r"^/api/"
-CORS_ALLOW_HEADERS = [*default_headers, "if-none-match", "last-event-id"]
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-none-match", "last-event-id"]
 CORS_EXPOSE_HEADERS = ["ETag", "Link", "Retry-After"]
+
+# --- price locks ---------------------------------------------------------------------------------------------------
+# Those that were never redeemed; redeemed ones are kept for good.
+LOCKS_KEPT_FOR = read(env.duration, "LOCKS_KEPT_FOR", dt.timedelta(days=30), shortest=dt.timedelta(days=1))
 
 # --- metrics -------------------------------------------------------------------------------------------------------
 # The web processes of one host share the folder; its files do not outlive their run.
@@ -295,6 +299,7 @@ INSTALLED_APPS = [
     "accounts",
     "prices",
     "streaming",
+    "locks",
 ]
 MIDDLEWARE = [
     "infra.hosts.health_by_any_host",
@@ -403,7 +408,7 @@ LOGGING = {
     "handlers": {
         "console": {
             "class": "infra.repeated_logs.RepeatedLogsHandler",
-            "ours": ("accounts", "infra", "prices", "streaming", "swarna"),
+            "ours": ("accounts", "infra", "locks", "prices", "streaming", "swarna"),
             "formatter": "line",
         }
     },
@@ -415,6 +420,7 @@ LOGGING = {
             "swarna": LOG_LEVEL,
             "prices": LOG_LEVEL,
             "streaming": LOG_LEVEL,
+            "locks": LOG_LEVEL,
             "django": "WARNING",
             "django.channels.server": LOG_LEVEL,  # a line for each request; `runserver` alone uses it
             "django.request": "ERROR",  # 403 and 404 are the client's, and no reason for a traceback

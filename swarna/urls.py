@@ -106,6 +106,7 @@ urlpatterns = [
     path("admin/changes/<int:id>/undo/", admin.site.admin_view(changes.undo_change), name="undo_change"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("prices.api.urls")),
+    path("api/v1/locks/", include("locks.api.urls")),
     path("api/v1/stream/", StreamView.as_view(), name="stream"),
     path("api/v1/auth/", include("accounts.api.urls")),
     path("api/schema/", SchemaView.as_view(), name="schema"),

@@ -4,8 +4,11 @@ Where fields are at fault, `errors` has messages by field.
 """
 
 import logging
+import math
 import sys
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final, TypeGuard, TypeVar
 
 from django.db import DatabaseError, OperationalError, ProgrammingError
@@ -49,14 +52,33 @@ class StreamOnlyError(APIException):
     wait = 5
 
 
-def problem(status: int, detail: str, errors: Errors | None = None) -> dict[str, Any]:
-    """The members of a problem; `detail` is for people."""
+class CodedError(APIException):
+    """A refusal that programs tell from others by its `code`.
+
+    `members` are further ones of the problem; `wait` is the number of seconds after which to try again, if known.
+    """
+
+    def __init__(
+        self, status: int, detail: str, *, code: str, wait: float | None = None, members: Mapping[str, Any]
+    ) -> None:
+        super().__init__(detail)
+        self.status_code = status
+        self.members = {"code": code, **members}
+        if wait is not None:
+            self.wait = math.ceil(wait) or 1
+
+
+def problem(
+    status: int, detail: str, errors: Errors | None = None, *, members: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The members of a problem; `detail` is for people. A `code` among `members` is its type, too."""
     return {
-        "type": "about:blank",
+        "type": f"urn:swarna:{members['code']}" if "code" in members else "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         **({"errors": errors} if errors else {}),
+        **members,
     }
 
 
@@ -73,7 +95,8 @@ def of_exception(error: Exception, context: dict[str, Any]) -> Response | None:
         detail = " ".join(f"{field}: {' '.join(messages)}" for field, messages in errors.items())
         response.data = problem(response.status_code, detail, errors)
     else:
-        response.data = problem(response.status_code, str(response.data["detail"]))
+        members = error.members if isinstance(error, CodedError) else {}
+        response.data = problem(response.status_code, str(response.data["detail"]), members=members)
     response.content_type = CONTENT_TYPE
     # Whichever format was requested: CSV, HTML and YAML have no form for a problem.
     context["request"].accepted_renderer = APIView.renderer_classes[0]()  # JSON's

@@ -20,9 +20,19 @@ SNAPSHOT: Final = "swarna.snapshot"
 
 def snapshot_for(request: HttpRequest) -> snapshot.Snapshot:
     """The current prices, from this process's memory if it has them, else from the database."""
-    remembered: Callable[[], snapshot.Snapshot | None] | None
-    remembered = getattr(request, "scope", {}).get(SNAPSHOT)
-    return (remembered() if remembered else None) or snapshot.read()
+    return _remembered(request) or snapshot.read()
+
+
+def known_stale(request: HttpRequest) -> frozenset[Metal]:
+    """The metals that this process found stale by its steady clock, whatever the wall clock says."""
+    remembered = _remembered(request)
+    return remembered.known_stale if remembered else frozenset()
+
+
+def _remembered(request: HttpRequest) -> snapshot.Snapshot | None:
+    """The current prices from this process's memory; None if it has none."""
+    recall: Callable[[], snapshot.Snapshot | None] | None = getattr(request, "scope", {}).get(SNAPSHOT)
+    return recall() if recall else None
 
 
 def prices(current: snapshot.Snapshot, measure: Mapping[str, str], now: dt.datetime) -> dict[str, Any]:

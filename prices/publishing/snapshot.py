@@ -74,6 +74,20 @@ def read(since: Position | None = None, *, seen: Position | None = None) -> Snap
     )
 
 
+def locked() -> Snapshot:
+    """Read the current prices, and keep any other from being published until the caller's transaction ends."""
+    limit = schedule.freshness_limit()  # before: publications wait for the lock
+    position = Head.locked().position
+    return Snapshot(
+        position=position,
+        quotes=_current_quotes(),
+        publications=(),
+        moves=(),
+        moves_since=position.seq,
+        freshness_limit=limit,
+    )
+
+
 def _position(seen: Position | None) -> Position:
     """The newest position, in a new epoch where this database cannot be the one in which `seen` was the position."""
     head = Head.current()

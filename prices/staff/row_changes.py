@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -43,19 +43,22 @@ from prices.staff.premiums import PremiumForm
 class Audited:
     """A model that staff change: how its rows are called, and the form by whose rules they are edited.
 
-    `stays` tells why a row that was added stays; empty: it can be deleted.
+    `stays` tells why a row that was added stays; empty: it can be deleted. `is_final` tells why no change of a row can
+    be undone; empty: it can.
     """
 
     called: Callable[[Any], str]
     form: type[AuditedForm] | None
     stays: str = "it came with the installation"
+    is_final: str = ""
 
     @property
     def has_separate_fields(self) -> bool:
         return self.form is not None and self.form.has_separate_fields
 
 
-AUDITED: Final[Mapping[type[Model], Audited]] = {
+# Apps above this one add theirs.
+AUDITED: Final[dict[type[Model], Audited]] = {
     FallbackPrice: Audited(
         lambda row: f"Fallback price of {row.metal_id} in {row.currency}",
         FallbackPriceForm,
@@ -170,6 +173,8 @@ class RowChange:
 
     def obstacle(self) -> str:
         """Why the row cannot go back, for staff; empty if it can."""
+        if self.audited.is_final:
+            return self.audited.is_final
         if self.is_added and self.audited.stays:
             return self.audited.stays
         if self.model is HeldPrice and self.last.decision in _OF_A_DECISION:

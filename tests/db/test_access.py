@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from typing import Any, get_args
+from uuid import UUID
 
 import pytest
 from celery.app.task import Task
@@ -36,8 +37,13 @@ from accounts import tokens
 from accounts.models import SignIn, Token
 from infra.asgi import Application
 from infra.fixed_window import FixedWindowCounter
+from locks import lifecycle
+from locks.lifecycle import Wanted
+from locks.models import LockSettings, PriceLock
+from locks.rules import Side
 from prices import schedule
 from prices.audit import StaffChange
+from prices.domain.quotes import Metal
 from prices.models import (
     ApprovalLimit,
     Configuration,
@@ -261,7 +267,10 @@ def send(client: Client, method: str, address: str, fields: Mapping[str, Any], e
     cookies = copy(client.cookies)
     with undone():
         if address.startswith("/api/"):
-            response = client.generic(method, address, json.dumps(fields), content_type="application/json")
+            headers = {"Idempotency-Key": "once"}
+            response = client.generic(
+                method, address, json.dumps(fields), content_type="application/json", headers=headers
+            )
         elif method == "POST":
             response = client.post(address, fields)
         else:
@@ -313,6 +322,7 @@ FORMS: dict[str, dict[str, dict[str, Any]]] = {
         "change": {"price": "9300", "confirm": "on"},
         "all": {"gold-price": "1,34,000", "gold-unit": "10gram", "reason": "the association's rate"},
     },
+    "locks.locksettings": {"change": {"ttl_seconds": "600"}},
     "prices.listedmetal": {"change": {"display_name": "Gold 24K"}},
     "prices.premium": {
         "add": {"metal": "gold", "multiplier": "2.5", "effective_from_0": "2026-09-25", "confirm": "on"},
@@ -366,6 +376,8 @@ def row_of(model: type[models.Model]) -> models.Model:
         FallbackPrice: lambda: FallbackPrice.objects.get(metal="gold"),
         HeldPrice: lambda: _quarantined(now),
         ListedMetal: lambda: ListedMetal.objects.get(name="gold"),
+        LockSettings: LockSettings.load,
+        PriceLock: lambda: _lock(User.objects.create_user("till")),
         Premium: lambda: Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW),
         Price: lambda: Price.objects.filter(metal="gold")[0],
         ProposedEdit: lambda: proposed_edit(User.objects.create_user("editor")),
@@ -385,6 +397,11 @@ def row_of(model: type[models.Model]) -> models.Model:
     row: models.Model = makers[model]()
     assert isinstance(row, model)
     return row
+
+
+def _lock(user: User) -> PriceLock:
+    with transaction.atomic():
+        return lifecycle.grant(Wanted(Metal.GOLD, "gram", "24k", Side.SELL), user=user)
 
 
 def _source() -> ProviderState:
@@ -496,7 +513,8 @@ def test_pages_are_shown_to_the_roles_of_the_table_and_showing_them_changes_noth
 
 
 @pytest.mark.parametrize(
-    "audited", [ApprovalLimit, Configuration, FallbackPrice, ListedMetal, Premium, ProviderState, SanityBand]
+    "audited",
+    [ApprovalLimit, Configuration, FallbackPrice, ListedMetal, LockSettings, Premium, ProviderState, SanityBand],
 )
 def test_a_history_that_cannot_be_is_not_found(client: Client, audited: type[models.Model]) -> None:
     client.force_login(User.objects.create_superuser("boss"))
@@ -609,6 +627,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH fallback-prices/<metal>/": {"price": 9300, "confirm": True},
     "PATCH proposals/<number>/": {"decision": "reject"},
     "POST auth/token/": {"username": "user", "password": _PASSWORD},
+    "POST locks/": {"metal": "gold", "unit": "gram", "purity": "24k", "side": "sell"},
 }
 
 
@@ -622,7 +641,8 @@ def test_rest_is_for_the_roles_of_the_table(address: str, published: None, effec
     for role, client in clients.items():
         owner = User.objects.filter(username=role).first()
         key = tokens.issue(owner)[0].token_key if owner and "auth/token" in address else "swarna_00000000"
-        path = Endpoint(f"/api/v1/{address}").to(metal="gold", key=key, number=str(number))
+        lock = str(_lock(owner).key) if owner and "locks/<id>" in address else str(UUID(int=0))
+        path = Endpoint(f"/api/v1/{address}").to(metal="gold", key=key, number=str(number), id=lock)
         for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"):
             looks = method in ("GET", "HEAD", "OPTIONS")
             who = row["GET, HEAD"] if looks else row.get(method, "—")

@@ -1,0 +1,58 @@
+"""A lock, and a refusal, as answers."""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from infra import formats
+from infra.rest.problems import CodedError
+from locks.models import PriceLock
+from locks.refusals import Code, RefusalError
+
+STATUSES: Final = {
+    Code.PRICE_UNAVAILABLE: HTTPStatus.CONFLICT,
+    Code.TOO_MANY_LOCKS: HTTPStatus.TOO_MANY_REQUESTS,
+    Code.LOCK_REDEEMED: HTTPStatus.CONFLICT,
+    Code.LOCK_RELEASED: HTTPStatus.CONFLICT,
+    Code.LOCK_EXPIRED: HTTPStatus.GONE,
+    Code.PRICE_MOVED: HTTPStatus.CONFLICT,
+    Code.KEY_REUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Code.STILL_RUNNING: HTTPStatus.CONFLICT,
+}
+
+
+def of(lock: PriceLock) -> dict[str, Any]:
+    """The fields of LockSerializer."""
+    tolerance, quantity = lock.tolerance_percent, lock.quantity
+    return {
+        "id": str(lock.key),
+        "metal": lock.metal,
+        "unit": lock.unit,
+        "purity": lock.purity,
+        "side": lock.side,
+        **({} if quantity is None else {"quantity": formats.number(quantity)}),
+        **({"reference": lock.reference} if lock.reference else {}),
+        "price": formats.number(lock.price),
+        "currency": lock.currency,
+        "epoch": lock.epoch,
+        "seq": lock.seq,
+        "issuedAt": formats.time(lock.issued_at),
+        "expiresAt": formats.time(lock.expires_at),
+        "status": lock.status,
+        "tolerancePercent": None if tolerance is None else formats.number(tolerance),
+        "passesOn": lock.passes_on,
+        **_redemption(lock),
+    }
+
+
+def _redemption(lock: PriceLock) -> dict[str, Any]:
+    if lock.redeemed_price is None:
+        return {}
+    assert lock.ended_at is not None
+    return {"redeemedAt": formats.time(lock.ended_at), "redeemedPrice": formats.number(lock.redeemed_price)}
+
+
+def refused(refusal: RefusalError) -> CodedError:
+    """A refusal as REST's error."""
+    return CodedError(
+        STATUSES[refusal.code], str(refusal), code=refusal.code.value, wait=refusal.wait, members=refusal.members
+    )
