@@ -23,8 +23,11 @@ _EVERY_METAL: Final = frozenset(METALS)
 _TAKEN_IN: Final = 4096
 _STAY: Final = (5.0, 75.0)  # seconds: of 2,000 clients, 50 leave a second
 _AWAY: Final = (0.0, 10.0)
-# Seconds without reading, now and then. The longest is more than WS_TIMEOUT, 30 s: the server drops the client.
+# Seconds without reading, now and then. The longest is more than WS_TIMEOUT, 30 s: the server drops the client. It may
+# do so too where stalls come so close to each other that an answer to a ping, for which it leaves 12 s, comes too late.
 _STALLS: Final = (3.0, 10.0, 45.0)
+_TIMEOUT: Final = 30.0
+_TO_ANSWER: Final = 12.0
 _STALL_CHANCE: Final = 1 / 200  # at each update
 _TAIL: Final = b"\x00\x00\xff\xff"
 
@@ -203,7 +206,13 @@ class Viewer:
     metals: frozenset[str]
     chance: random.Random
     position: Position | None = None
-    is_deaf: bool = False  # whether it has not read for so long that the server drops it
+    stalls: list[tuple[float, float]] = field(default_factory=list)  # of this connection: when each ended, its seconds
+
+    @property
+    def is_deaf(self) -> bool:
+        """True if it has read so little of late that the server may drop it."""
+        since = asyncio.get_running_loop().time() - _TIMEOUT
+        return sum(seconds for ended_at, seconds in self.stalls if ended_at > since) > _TO_ANSWER
 
     async def live(self) -> None:
         """Come and go, without an end."""
@@ -212,7 +221,7 @@ class Viewer:
             if self.position and self.chance.random() < 0.3:
                 self.position = None  # another client takes its place
             self.crowd.counts["resumed" if self.position else "came"] += 1
-            self.is_deaf = False
+            self.stalls = []
             try:
                 await self._watch()
                 self.crowd.counts["left"] += 1
@@ -220,7 +229,7 @@ class Viewer:
                 if self.is_deaf:
                     self.crowd.counts["dropped"] += 1
                 else:
-                    self.crowd.checker.ended(f"{self.name}: {error!r}")
+                    self.crowd.checker.ended(f"{self.name}: {error!r}, stalled {self.stalls}")
 
     async def _watch(self) -> None:
         """Receive updates until it is time to leave."""
@@ -247,5 +256,5 @@ class Viewer:
                 if self.chance.random() < _STALL_CHANCE:
                     self.crowd.counts["stalled"] += 1
                     seconds = self.chance.choice(_STALLS)
-                    self.is_deaf = self.is_deaf or seconds == max(_STALLS)
                     await asyncio.sleep(seconds)
+                    self.stalls.append((clock(), seconds))
