@@ -45,6 +45,13 @@ ROLES: Final[dict[str, Collection[str]]] = {
 }
 
 
+def role_of(username: str) -> str:
+    """The names of a user's roles, with commas between them; of a user without any, what gives the permissions."""
+    roles = current_apps.get_model("accounts", "Role").objects.filter(group__user__username=username)
+    names = set(roles.values_list("name", flat=True))
+    return ", ".join(name for name in ROLES if name in names) or "Staff"
+
+
 def give_new_permissions(
     sender: AppConfig, using: str = DEFAULT_DB_ALIAS, apps: Any = current_apps, **options: Any
 ) -> None:

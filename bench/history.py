@@ -95,10 +95,15 @@ def history(bench: Bench) -> Iterator[Line]:
         work = _Work(bench, address)
         work("candles", days)
         work("ticks", 1, ticks, 10)
+        sizes = work("receipts", 1, ticks, 10)
         before = work("queries", days, times)
+        few = work("receipt_queries", times, int(sizes["rows"]), ticks // 4, 10)
         work("ticks", 0, ticks, 10)
+        sizes = work("receipts", 0, ticks, 10)
         after = work("queries", days, times)
+        many = work("receipt_queries", times, int(sizes["rows"]), ticks // 4, 1)
         yield from _reading(before, after, days, ticks)
+        yield from _proving(few, many, ticks, sizes["bytes a row"])
         kinds = work("index", times)
         yield Line(
             "a page of history by btree (metal, currency, at, id) and by BRIN (at), of one month; size of the index",
@@ -162,12 +167,40 @@ def _reading(before: Mapping[str, float], after: Mapping[str, float], days: int,
     )
 
 
+def _proving(few: Mapping[str, float], many: Mapping[str, float], ticks: int, size: float) -> Iterator[Line]:
+    for name, text, rows in (
+        ("publication", "the receipts of a publication", 4),
+        ("at", "a metal's receipt at a moment", 1),
+    ):
+        took, by_key = many[name], many[f"by key {rows}"]
+        yield Line(
+            f"{text}, with {ticks:,} ticks; so many rows like these, of {size:.0f} bytes, by primary key "
+            f"{by_key:.3f} ms",
+            [f"{took:.3f} ms"],
+            f"{took / by_key:.2f} ×",
+            "≤ 2 ×",
+            verdict(took <= 2 * by_key),
+        )
+        yield Line(
+            f"the same, and with {ticks // 10:,} ticks",
+            [f"{took:.3f} ms, {few[name]:.3f} ms"],
+            f"{took / few[name]:.2f} ×",
+            "≤ 1.3 ×",
+            verdict(took <= 1.3 * few[name]),
+        )
+
+
 def _writing(rounds: list[dict[str, float]]) -> Iterator[Line]:
-    whole, without, bare = ([each[name] for each in rounds] for name in ("with", "without", "bare"))
-    for text, other, most in (("ingest without candles", without, 2), ("its rows by INSERTs in one commit", bare, 5)):
+    names = ("with", "without", "without receipts", "bare")
+    whole, without, unreceipted, bare = ([each[name] for each in rounds] for name in names)
+    for text, other, most in (
+        ("ingest without candles", without, 2),
+        ("ingest without receipts", unreceipted, 1.25),
+        ("its rows by INSERTs in one commit", bare, 5),
+    ):
         said, value = ratio(whole, other)
         yield Line(
-            f"ingest of a publication of four metals with candles; {text} {figure(other, 'ms')}",
+            f"ingest of a publication of four metals with candles and receipts; {text} {figure(other, 'ms')}",
             [figure(whole, "ms")],
             said,
             f"≤ {most} ×",

@@ -1,6 +1,6 @@
-"""`python -m bench.history_work candles|ticks|queries|index|ingest|retention …`: parts of the row `history`, in Django.
+"""`python -m bench.history_work candles|ticks|receipts|queries|ingest|retention|…`: parts of the row `history`.
 
-They work in the migrated database that DATABASE_URL names, and print what they measured as one line of JSON.
+They work in Django, in the migrated database that DATABASE_URL names, and print what they measured as one line of JSON.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from unittest import mock
 import django
 
 from prices.domain.quotes import Metal
+from prices.domain.source_quotes import RawUnit, SourceQuote
 
 METALS: Final = tuple(metal.value for metal in Metal)
 # A year that ends with the month before this one's begin, so that it fits into whole months.
@@ -104,6 +105,70 @@ def fill_ticks(first: int, count: int, every: int) -> None:
         database.execute("VACUUM ANALYZE prices_price")
 
 
+def fill_receipts(first: int, count: int, every: int) -> dict[str, float]:
+    """The receipts of such ticks, all with the text of one that a source gave first; returns the bytes of a row."""
+    from prices.domain import receipts
+    from prices.domain.quotes import Metal
+    from prices.history import partitions
+
+    amounts: dict[str, Any] = dict.fromkeys(
+        ("price", "spot", "bid", "ask", "open", "high", "low", "previous_close"), Decimal("13221.3900")
+    )
+    given = SourceQuote(
+        source="gold_api_com",
+        spot=amounts["spot"],
+        quoted_ms=1790236800120,
+        fetched_ms=1790236800731,
+        raw_price=Decimal("411231.201172"),
+        raw_currency="INR",
+        raw_unit=RawUnit.TROY_OUNCE,
+    )
+    receipt = receipts.Receipt(
+        metal=Metal.GOLD,
+        currency="INR",
+        epoch="q7Vb2xWk",
+        seq=2_500_000,
+        published_ms=1790236801004,
+        source="gold_api_com",
+        quoted_ms=1790236800120,
+        method=receipts.Method.FIRST,
+        premium=Decimal("1.060000"),
+        is_premium_included=False,
+        age_ms=884,
+        limit_ms=300000,
+        sources=(given,),
+        **amounts,
+    )
+    month = BEGIN
+    while month <= END + dt.timedelta(days=62):
+        partitions.ensure([month], partitions.RECEIPTS)
+        month += dt.timedelta(days=27)
+    with cursor() as database:
+        database.execute("DROP INDEX receipt_at")
+        database.execute(
+            f"""INSERT INTO prices_receipt (seq, metal, published_at, currency, lane, text)
+            SELECT n / 4, (%s::text[])[n %% 4 + 1], %s::timestamptz + n / 4 * %s::interval, 'INR', 'live', %s
+            FROM generate_series(0, %s) n WHERE (n / 4) %% %s {"=" if first else "<>"} 0""",
+            [list(METALS), BEGIN, (END - BEGIN) / (count / 4), receipts.encode(receipt), count - 1, every],
+        )
+        database.execute("CREATE INDEX receipt_at ON prices_receipt (metal, currency, published_at DESC, seq DESC)")
+        database.execute("DELETE FROM prices_receiptmonth")
+        database.execute(
+            """INSERT INTO prices_receiptmonth (month, first_seq)
+            SELECT date_trunc('month', published_at AT TIME ZONE 'UTC'), min(seq) FROM prices_receipt GROUP BY 1"""
+        )
+        database.execute("DROP TABLE IF EXISTS bench_receipts")
+        database.execute(
+            f"CREATE TABLE bench_receipts AS SELECT row_number() OVER (ORDER BY seq, metal) AS id, *"
+            f" FROM {partitions.name_of(dt.date(2026, 9, 1), partitions.RECEIPTS)}"
+        )
+        database.execute("ALTER TABLE bench_receipts ADD PRIMARY KEY (id)")
+        database.execute("VACUUM ANALYZE prices_receipt, bench_receipts")
+        database.execute("SELECT avg(pg_column_size(r)), count(*) FROM bench_receipts r")
+        size, rows = database.fetchone()
+    return {"bytes a row": float(size), "rows": float(rows)}
+
+
 # --- queries ---------------------------------------------------------------------------------------------------------
 
 
@@ -175,6 +240,42 @@ def _page(at: dt.datetime | None) -> Callable[[], tuple[str, Sequence[Any]]]:
         return rows[:101].query.sql_with_params()
 
     return make
+
+
+def _receipts_by_key(rows: int, among: int) -> tuple[str, Sequence[Any]]:
+    begin = random.randrange(1, among - rows)
+    columns = "seq, metal, published_at, currency, lane, text"
+    return f"SELECT {columns} FROM bench_receipts WHERE id BETWEEN %s AND %s ORDER BY id", [begin, begin + rows - 1]
+
+
+def _receipts_of(seqs: Sequence[int]) -> tuple[str, Sequence[Any]]:
+    """The first query of `GET publications/<seq>/`."""
+    from prices.publishing import receipts
+
+    return next(receipts.where_it_may_be(random.choice(seqs))).query.sql_with_params()
+
+
+def _price_at() -> tuple[str, Sequence[Any]]:
+    """The first query of `GET prices/<metal>/?at=`."""
+    from prices.domain.quotes import Metal
+    from prices.publishing import receipts
+
+    until = BEGIN + dt.timedelta(hours=1) + random.random() * (END - BEGIN - dt.timedelta(hours=1))
+    return next(receipts.published_before(random.choice(list(Metal)), until))[:1].query.sql_with_params()
+
+
+def receipt_queries(times: int, among: int, publications: int, every: int) -> dict[str, float]:
+    """Measure the reading of receipts, beside so many rows like theirs by a primary key."""
+    seqs = [random.randrange(0, publications, every) or every for _ in range(1000)]
+    return median_ms(
+        {
+            "publication": partial(_receipts_of, seqs),
+            "at": _price_at,
+            "by key 4": partial(_receipts_by_key, 4, among),
+            "by key 1": partial(_receipts_by_key, 1, among),
+        },
+        times,
+    )
 
 
 def queries(days: int, times: int) -> dict[str, float]:
@@ -293,19 +394,41 @@ class Ingesting:
         return (time.perf_counter() - began) * 1000
 
 
+def _without_receipts(work: Ingesting) -> Callable[[], Any]:
+    """A context in which publications have no receipts: those of one publication stand for all."""
+    from prices.publishing import ingest, receipts
+
+    with mock.patch.object(receipts, "store") as store:
+        work.publication()
+    ((made, _), _) = store.call_args
+
+    @contextlib.contextmanager
+    def without() -> Iterator[None]:
+        with (
+            mock.patch.object(ingest._Writer, "_receipts", return_value=made),
+            mock.patch.object(receipts, "store"),
+        ):
+            yield
+
+    return without
+
+
 def ingest(times: int) -> dict[str, float]:
     """Measure ingest with candles, without, and of the bare rows, in turns."""
     from prices.history import candle_store
 
     work = Ingesting()
-    taken: dict[str, list[float]] = {"with": [], "without": [], "bare": []}
+    taken: dict[str, list[float]] = {"with": [], "without": [], "without receipts": [], "bare": []}
     with nobody_listens():
         work.publication()
         work.bare()
+        unreceipted = _without_receipts(work)
         for _ in range(times):
             taken["with"].append(work.publication())
             with mock.patch.object(candle_store, "take", return_value=[]):
                 taken["without"].append(work.publication())
+            with unreceipted():
+                taken["without receipts"].append(work.publication())
             taken["bare"].append(work.bare())
     return {name: statistics.median(each) for name, each in taken.items()}
 
@@ -379,6 +502,8 @@ def main() -> None:
     parts: Mapping[str, Callable[..., Any]] = {
         "candles": fill_candles,
         "ticks": fill_ticks,
+        "receipts": fill_receipts,
+        "receipt_queries": receipt_queries,
         "queries": queries,
         "index": index_kinds,
         "ingest": ingest,

@@ -24,6 +24,12 @@ class StaffChange(models.Model):
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     reason = models.CharField(max_length=200, blank=True)
     undoes = models.OneToOneField("self", models.PROTECT, null=True, related_name="undone_by")
+    receipts = models.TextField(
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Copies of the receipts of the prices that it published first, as a list in JSON.",
+    )
 
     # True once a version belongs to it.
     is_used = False

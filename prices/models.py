@@ -2,6 +2,7 @@
 
 import datetime as dt
 import logging
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +16,7 @@ from django.utils import timezone
 from infra import clock, database_identity, schema
 from prices import sql
 from prices.audit import StaffChange, StaffHistory
-from prices.domain import candles, positions
+from prices.domain import candles, positions, receipts
 from prices.domain.breaker import Breaker
 from prices.domain.candles import Interval
 from prices.domain.positions import Position
@@ -34,6 +35,7 @@ from prices.domain.quotes import (
     shown_kinds,
 )
 from prices.domain.sanity import SanityRule
+from prices.domain.source_quotes import SourceQuote, to_ms
 from prices.domain.succession import Last
 from prices.domain.units import PRICE_STEP
 
@@ -378,6 +380,67 @@ class LatestPrice(_Published):
         return {metal: Confirmation(at, clock) for metal, at, clock in rows}
 
 
+class Receipt(models.Model):
+    """What one metal's price in one publication was made of (prices/domain/receipts.py).
+
+    On PostgreSQL the table is partitioned by month, like ticks. Receipts are deleted with their ticks.
+    """
+
+    pk = models.CompositePrimaryKey("seq", "metal", "published_at")
+    seq = models.BigIntegerField()
+    metal = models.CharField(max_length=20, choices=_METALS)
+    published_at = models.DateTimeField()
+    currency = models.CharField(max_length=3)
+    lane = models.CharField("price kind", max_length=10)
+    text = models.TextField(help_text="As `receipts.encode` writes it.")
+
+    class Meta:
+        ordering = ["seq"]
+        indexes = [
+            models.Index(
+                "metal",
+                "currency",
+                models.F("published_at").desc(),
+                models.F("seq").desc(),
+                name="receipt_at",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"receipt of {self.metal} in publication {self.seq}"
+
+    @classmethod
+    def of(cls, receipt: receipts.Receipt, published_at: dt.datetime) -> "Receipt":
+        """A row for a receipt of a publication at `published_at`, which has microseconds here."""
+        return cls(
+            seq=receipt.seq,
+            metal=receipt.metal,
+            published_at=published_at,
+            currency=receipt.currency,
+            lane=receipt.kind,
+            text=receipts.encode(receipt),
+        )
+
+    @classmethod
+    def shown(cls) -> "models.QuerySet[Receipt]":
+        """Receipts of the prices that this deployment may show."""
+        return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=shown_kinds(settings.PRICE_PROVIDERS))
+
+    def value(self) -> receipts.Receipt:
+        """The receipt of this row."""
+        return receipts.decode(self.text)
+
+
+class ReceiptMonth(models.Model):
+    """The first publication of a month, on PostgreSQL, so that a receipt is looked for in one month's table alone."""
+
+    month = models.DateField(primary_key=True)
+    first_seq = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m} from publication {self.first_seq}"
+
+
 class Candle(models.Model):
     """A metal's candle of one interval and price kind (prices/domain/candles.py). Kept for good.
 
@@ -443,6 +506,7 @@ class SignificantChange(models.Model):
     old_price = models.DecimalField("old price", **_AMOUNT)
     new_price = models.DecimalField("new price", **_AMOUNT)
     change_percent = models.DecimalField(max_digits=20, decimal_places=2)  # holds a move from 0.0001 to LARGEST_PRICE
+    receipt = models.TextField(default="", db_default="", help_text="A copy of the new price's receipt.")
 
     class Meta:
         ordering = ["-seq", "-id"]
@@ -874,6 +938,7 @@ class HeldPrice(_Quoted):
     decision = models.CharField(max_length=10, choices=Decision.choices, default=Decision.PENDING)
     decided_at = models.DateTimeField(null=True)
     decided_by = models.CharField(max_length=150, blank=True, help_text="A source, or a member of staff.")
+    made_of = models.TextField(default="", db_default="", help_text="The parts of it, for the receipt of its price.")
     history = StaffHistory(only_in_changes=True, fields=["id", "metal", "currency", "price", "source", "decision"])
 
     class Meta:
@@ -889,6 +954,14 @@ class HeldPrice(_Quoted):
 
     def __str__(self) -> str:
         return f"{self.metal_id} {self.price} {self.currency}/g from {self.source}"
+
+    def quote(self) -> Quote:
+        """The quote of this row, with its parts as far as they are known."""
+        parts = receipts.decode_sources(self.made_of)
+        if not parts and self.contributors:
+            agreeing = self.all_contributors.items()
+            parts = tuple(SourceQuote(source=source, quoted_ms=to_ms(at)) for source, at in agreeing)
+        return replace(super().quote(), sources=parts)
 
     def waited(self, now: dt.datetime) -> dt.timedelta:
         """The time for which it has waited, whatever steps this machine's clock has made, where they are known."""

@@ -74,6 +74,69 @@ POLL: Final = _answer(
     },
 )
 PRICE: Final = _answer("Price", {"metal": "gold", **_QUOTE, **_PER})
+PRICE_AT: Final = _answer(
+    "Price at a moment",
+    {"metal": "gold", **_QUOTE, "epoch": "q7Vb2xWk", "seq": 18231, "publishedAt": "2026-09-24T08:00:01.004Z", **_PER},
+)
+PUBLICATION: Final = _answer(
+    "Two sources that agree, and one that does not",
+    {
+        "epoch": "q7Vb2xWk",
+        "seq": 18231,
+        "publishedAt": "2026-09-24T08:00:01.004Z",
+        "currency": "INR",
+        "unit": "gram",
+        "metals": {
+            "gold": {
+                "price": 13221.3876,
+                "spot": 12473.0072,
+                "bid": 13220.8484,
+                "ask": 13221.5024,
+                "source": "consensus",
+                "kind": "live",
+                "method": "consensus",
+                "quotedAt": "2026-09-24T08:00:00.120Z",
+                "ageMs": 884,
+                "freshnessLimitMs": 300000,
+                "stale": False,
+                "premium": 1.06,
+                "premiumIncludedBySource": False,
+                "contributors": 2,
+                "dispersionPercent": 0.002,
+                "sources": [
+                    {
+                        "source": "gold_api_com",
+                        "used": True,
+                        "rawPrice": 387960.12,
+                        "rawCurrency": "INR",
+                        "rawUnit": "troy_ounce",
+                        "quotedAt": "2026-09-24T08:00:00.120Z",
+                        "fetchedAt": "2026-09-24T08:00:00.731Z",
+                        "spot": 12473.2075,
+                        "deviationPercent": 0.0016,
+                    },
+                    {
+                        "source": "swissquote",
+                        "used": True,
+                        "rawPrice": 4042.806,
+                        "rawCurrency": "USD",
+                        "rawUnit": "troy_ounce",
+                        "quotedAt": "2026-09-24T08:00:00.322Z",
+                        "fetchedAt": "2026-09-24T08:00:00.873Z",
+                        "exchangeRate": 95.96,
+                        "exchangeRateSource": "frankfurter",
+                        "exchangeRateAsOf": "2026-09-23T00:00:00.000Z",
+                        "spot": 12472.807,
+                        "bid": 12472.4985,
+                        "ask": 12473.1155,
+                        "deviationPercent": -0.0016,
+                    },
+                    {"source": "metals_dev", "used": False, "excludedBy": "error"},
+                ],
+            }
+        },
+    },
+)
 STREAM: Final = OpenApiExample(
     "A price",
     'id: q7Vb2xWk:18231\nevent: priceUpdate\ndata: {"type":"priceUpdate",…}\n\n',

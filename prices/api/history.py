@@ -74,7 +74,7 @@ class HistoryView(_PagesView):
     )
     def get(self, request: Request, metal: str) -> Response:
         params = self.params
-        rows = Price.shown().filter(metal=_listed(metal, params), **_range("at", params))
+        rows = Price.shown().filter(metal=listed_metal(metal, params), **_range("at", params))
         if params.get("source"):
             rows = rows.filter(source=params["source"])
         after = None
@@ -103,7 +103,7 @@ class CandlesView(_PagesView):
         params, limit, now, zone = self.params, self.params["limit"], timezone.now(), candle_store.zone()
         interval = Interval(params["interval"])
         kind = PriceKind(params["lane"]) if params.get("lane") else usual_kind(settings.PRICE_PROVIDERS)
-        series = Series(_listed(metal, params), settings.BASE_CURRENCY, kind)
+        series = Series(listed_metal(metal, params), settings.BASE_CURRENCY, kind)
         begin = params.get("from") or pages.moment(0)
         rows = series.kept(interval, begin, params.get("to") or interval.end(now, zone))
         if kind not in shown_kinds(settings.PRICE_PROVIDERS):
@@ -146,15 +146,16 @@ class ChangesView(_PagesView):
         )
 
 
-def _listed(metal: str, params: Mapping[str, Any]) -> str:
-    """The metal, if it is listed. Raises NotFound, which names the listed metals, and ValidationError for a purity that
-    it does not have.
+def listed_metal(metal: str, params: Mapping[str, Any]) -> Metal:
+    """The metal of a name, if it is listed.
+
+    Raises NotFound, which names the listed metals, and ValidationError for a purity that the metal does not have.
     """
     listed = ListedMetal.metals()
     if metal not in listed:
         raise NotFound(f"There is no metal {metal[:40]!r}. There are: {names_and_codes(listed) or 'none'}.")
     check_purity(Metal(metal), params["purity"])
-    return metal
+    return Metal(metal)
 
 
 def _range(field: str, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from prices.domain.breaker import State
 from prices.domain.candles import Interval
 from prices.domain.fineness import PURITIES_OF
 from prices.domain.quotes import METAL_NAMES, Metal
+from prices.domain.receipts import Decision, Method
+from prices.domain.source_quotes import Exclusion, RawUnit
 from prices.domain.units import PURITIES, UNITS
 from prices.models import Configuration, FallbackPrice, ProposedEdit
 from prices.sources.health import Health
@@ -26,6 +29,8 @@ from prices.sources.health import Health
 # Seconds of a waiting poll: proxies give up a silent answer after a minute.
 LONGEST_WAIT: Final = 30
 _MARKET = ["open", "closed"]
+# The end of a time whose offset had a plus before it.
+_SPACE_FOR_PLUS: Final = re.compile(r":\d\d(\.\d+)? \d\d:?\d\d$")
 
 
 class QuerySerializer(StrictQuerySerializer):
@@ -139,6 +144,7 @@ class Moment(serializers.DateTimeField):
         "date": _HOW,
         "invalid": _HOW,
         "overflow": "Write a time between the years {first} and 2999.",
+        "plus": f"In an address a + is read as a space. {_HOW}",
     }
 
     def __init__(self, *, first_year: int = 1900, **options: Any) -> None:
@@ -147,6 +153,8 @@ class Moment(serializers.DateTimeField):
         super().__init__(**options)
 
     def to_internal_value(self, value: Any) -> dt.datetime:
+        if isinstance(value, str) and _SPACE_FOR_PLUS.search(value):
+            self.fail("plus")
         with contextlib.suppress(TypeError, ValueError):
             midnight = dt.datetime.combine(dt.date.fromisoformat(value), dt.time())
             value = timezone.make_aware(midnight)
@@ -170,6 +178,16 @@ class MomentExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyp
         centuries = "|".join(str(century) for century in range(self.target.first_year // 100, 30))
         kinds = [{"format": "date-time"}, {"format": "date"}]
         return {"type": "string", "anyOf": kinds, "pattern": f"^({centuries})[0-9]{{2}}-"}
+
+
+class PriceQuerySerializer(QuerySerializer):
+    """The measure of a price, and its moment."""
+
+    at = Moment(
+        required=False,
+        help_text="The price that screens showed at this moment: the last one published by then, whenever it was "
+        "quoted. By default the current price.",
+    )
 
 
 class _RangeSerializer(StrictQuerySerializer):
@@ -393,13 +411,89 @@ class PollAnswerSerializer(serializers.Serializer):
 
 
 class PriceSerializer(QuoteSerializer):
-    """One metal's current quote, with its measure."""
+    """One metal's quote, current or of a moment, with its measure."""
 
     metal = serializers.CharField()
+    epoch = serializers.CharField(
+        required=False, allow_null=True, help_text="With `at`: that of the publication; null where it was not kept."
+    )
+    seq = serializers.IntegerField(required=False, help_text="With `at`: the publication that screens showed then.")
+    publishedAt = Time(required=False, help_text="With `at`: when that was published.")
     market = serializers.ChoiceField(_MARKET, help_text="While it is closed, prices are those of the close.")
     currency = serializers.CharField()
     unit = serializers.CharField()
     purity = serializers.CharField()
+
+
+class SourcePartSerializer(serializers.Serializer):
+    """One source's part in a price. Fields without a value are absent: of a source that failed, nearly all."""
+
+    # The fields of prices.domain.receipt_data.SourceData.
+    source = serializers.CharField()  # type: ignore[assignment]  # DRF takes declared fields off the class
+    used = serializers.BooleanField(help_text="False: excluded, by the rule in `excludedBy`.")
+    excludedBy = serializers.ChoiceField([rule.value for rule in Exclusion], required=False)
+    rawPrice = Amount(required=False, help_text="The number that the source gave.")
+    rawCurrency = serializers.CharField(required=False)
+    rawUnit = serializers.ChoiceField([unit.value for unit in RawUnit], required=False)
+    quotedAt = Time(required=False, help_text="When the source quoted it, UTC.")
+    fetchedAt = Time(required=False, help_text="When we had its answer.")
+    exchangeRate = Amount(required=False, help_text="The base currency for one of `rawCurrency`.")
+    exchangeRateSource = serializers.CharField(required=False)
+    exchangeRateAsOf = Time(required=False)
+    premiumIncluded = Amount(required=False, help_text="The premium that the source's prices include.")
+    spot = Amount(required=False, help_text="Per gram, before any premium.")
+    bid = Amount(required=False)
+    ask = Amount(required=False)
+    deviationPercent = Amount(required=False, help_text="From the median of all sources that answered.")
+
+
+class DecidedBySerializer(serializers.Serializer):
+    """The person behind a price."""
+
+    decision = serializers.ChoiceField([decision.value for decision in Decision])
+    role = serializers.CharField()
+    at = Time()
+    name = serializers.CharField(required=False, help_text="For staff alone.")
+
+
+class ReceiptSerializer(serializers.Serializer):
+    """All that one metal's price was made of. Null: not kept when it was published, before there were receipts."""
+
+    # The fields of prices.domain.receipt_data.ReceiptData.
+    price = Amount()
+    spot = Amount(help_text="Before the premium.")
+    bid = Amount(required=False)
+    ask = Amount(required=False)
+    source = serializers.CharField()  # type: ignore[assignment]  # DRF takes declared fields off the class
+    kind = serializers.CharField(help_text="`live`, `fallback` or `simulated`.")
+    method = serializers.CharField(
+        allow_null=True, help_text=f"How it came to be published: {', '.join(method.value for method in Method)}."
+    )
+    quotedAt = Time(help_text="When the source quoted it, UTC.")
+    ageMs = serializers.IntegerField(allow_null=True, help_text="When it was published, by its market's hours.")
+    freshnessLimitMs = serializers.IntegerField(allow_null=True, help_text="The limit at that time.")
+    stale = serializers.BooleanField(allow_null=True, help_text="It was older than that when it was published.")
+    premium = Amount(allow_null=True, help_text="The multiplier on spot.")
+    premiumIncludedBySource = serializers.BooleanField()
+    example = serializers.BooleanField(required=False)
+    contributors = serializers.IntegerField(required=False, help_text="How many sources agreed, where several did.")
+    dispersionPercent = Amount(required=False, help_text="Their largest deviation from the price.")
+    decidedBy = DecidedBySerializer(required=False)
+    basedOn = serializers.IntegerField(
+        required=False, help_text="The publication whose price this one shows again, under another premium, say."
+    )
+    sources = SourcePartSerializer(many=True)
+
+
+class PublicationSerializer(serializers.Serializer):
+    """The receipts of one publication. Amounts per gram of fine metal."""
+
+    epoch = serializers.CharField(allow_null=True)
+    seq = serializers.IntegerField()
+    publishedAt = Time()
+    currency = serializers.CharField()
+    unit = serializers.CharField()
+    metals = serializers.DictField(child=ReceiptSerializer(), help_text="By metal.")
 
 
 class MetalSerializer(serializers.Serializer):

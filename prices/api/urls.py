@@ -1,7 +1,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from prices.api import history, proposals, views
+from prices.api import history, proposals, receipts, views
 from prices.domain.quotes import METAL_NAMES
 
 
@@ -20,6 +20,7 @@ urlpatterns = [
     path("prices/<metal:metal>/", views.PriceView.as_view(), name="price"),
     path("prices/<metal:metal>/history/", history.HistoryView.as_view(), name="history"),
     path("prices/<metal:metal>/candles/", history.CandlesView.as_view(), name="candles"),
+    path("publications/<seq>/", receipts.PublicationView.as_view(), name="publication"),
     path("changes/", history.ChangesView.as_view(), name="changes"),
     path("market/", views.MarketView.as_view(), name="market"),
     path("config/", views.ConfigView.as_view(), name="config"),

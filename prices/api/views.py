@@ -18,7 +18,8 @@ from infra import formats
 from infra.rest.problems import StreamOnlyError
 from infra.rest.strict import StrictView
 from prices import schedule
-from prices.api import answers, edits, examples
+from prices.api import answers, edits, examples, receipts
+from prices.api.history import listed_metal
 from prices.api.proposals import accepted
 from prices.api.serializers import (
     ConfigChangesSerializer,
@@ -28,12 +29,12 @@ from prices.api.serializers import (
     MarketSerializer,
     MetalSerializer,
     PollAnswerSerializer,
+    PriceQuerySerializer,
     PriceSerializer,
     PricesQuerySerializer,
     PricesSerializer,
     ProposalSerializer,
     ProviderSerializer,
-    QuerySerializer,
     check_purity,
 )
 from prices.domain.fineness import PURITIES_OF, WEIGHTS_OF, purity_labels
@@ -83,12 +84,14 @@ class PricesView(StrictView):
 
 
 class PriceView(StrictView):
-    """One metal's current quote."""
+    """One metal's current quote; with `at`, the one that screens showed at that moment."""
 
-    query_serializer = QuerySerializer
+    query_serializer = PriceQuerySerializer
 
-    @extend_schema(responses=PriceSerializer, examples=[examples.PRICE])
+    @extend_schema(responses=PriceSerializer, examples=[examples.PRICE, examples.PRICE_AT])
     def get(self, request: Request, metal: str) -> Response:
+        if "at" in self.params:
+            return Response(receipts.price_at(listed_metal(metal, self.params), self.params, timezone.now()))
         if metal in set(Metal):
             check_purity(Metal(metal), self.params["purity"])
         snapshot = answers.snapshot_for(request._request)

@@ -88,6 +88,8 @@ class ReceiptData(msgspec.Struct, frozen=True, kw_only=True):
     bid: _Amount = msgspec.UNSET
     ask: _Amount = msgspec.UNSET
     example: bool | msgspec.UnsetType = msgspec.UNSET
+    contributors: int | msgspec.UnsetType = msgspec.UNSET
+    dispersionPercent: _Amount = msgspec.UNSET
     decidedBy: DecidedByData | msgspec.UnsetType = msgspec.UNSET
     basedOn: int | msgspec.UnsetType = msgspec.UNSET
 
@@ -110,6 +112,8 @@ class ReceiptData(msgspec.Struct, frozen=True, kw_only=True):
             bid=_amount(receipt.bid),
             ask=_amount(receipt.ask),
             example=receipt.example or msgspec.UNSET,
+            contributors=receipt.contributors or msgspec.UNSET,
+            dispersionPercent=_amount(receipt.dispersion_percent),
             decidedBy=_decided_by(receipt.decided_by, with_name=with_name),
             basedOn=msgspec.UNSET if receipt.based_on is None else receipt.based_on,
         )

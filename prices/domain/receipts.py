@@ -17,7 +17,7 @@ from decimal import Decimal
 
 import msgspec
 
-from prices.domain.quotes import DayFigures, Metal, PriceKind, PublishedQuote, Quote, kind_of
+from prices.domain.quotes import DayFigures, Members, Metal, PriceKind, PublishedQuote, Quote, kind_of
 from prices.domain.source_quotes import SourceQuote, from_ms
 
 
@@ -58,7 +58,7 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     `premium`, `age_ms` and `limit_ms`, and its `sources` are empty. `spot` is the price before the premium. `age_ms`
     is the quote's age when it was published, by the hours in which its market was open, and `limit_ms` the freshness
     limit of that time. `based_on` is the publication whose price this one shows again, under another premium or after a
-    fallback.
+    fallback. `contributors` and `dispersion_percent` are the `Members` of an agreement.
     """
 
     metal: Metal
@@ -85,6 +85,8 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     decided_by: DecidedBy | None = None
     based_on: int | None = None
     example: bool = False
+    contributors: int | None = None
+    dispersion_percent: Decimal | None = None
 
     @property
     def kind(self) -> PriceKind:
@@ -94,6 +96,13 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     def is_stale(self) -> bool:
         """True if the price was stale when it was published."""
         return self.age_ms is not None and self.limit_ms is not None and self.age_ms > self.limit_ms
+
+    @property
+    def members(self) -> Members | None:
+        """The sources that agreed on it, if several did."""
+        if self.contributors is None or self.dispersion_percent is None:
+            return None
+        return Members(self.contributors, self.dispersion_percent)
 
     def published(self) -> PublishedQuote:
         """The quote as it was published."""
@@ -107,6 +116,7 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
             ask=self.ask,
             spot=None if self.spot == self.price else self.spot,
             example=self.example,
+            members=self.members,
             sources=self.sources,
         )
         day = DayFigures(open=self.open, high=self.high, low=self.low, previous_close=self.previous_close)

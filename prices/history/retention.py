@@ -1,4 +1,4 @@
-"""Deletion of ticks that are older than TICKS_KEPT_FOR. Candles and significant moves are kept for good."""
+"""Deletion of ticks and receipts older than TICKS_KEPT_FOR. Candles and significant moves are kept for good."""
 
 import datetime as dt
 import logging
@@ -11,7 +11,7 @@ from django.db.models import Max
 from prices.domain.quotes import PriceKind
 from prices.history import partitions
 from prices.history.candle_store import kept_from
-from prices.models import Head, LatestPrice, Price
+from prices.models import Head, LatestPrice, Price, Receipt
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ _MOST_AHEAD: Final = dt.timedelta(days=7)
 def keep_history(*, now: dt.datetime) -> int:
     """Create the months to come, and delete the days that are older than `TICKS_KEPT_FOR`.
 
-    Returns the number of months deleted on PostgreSQL, of rows elsewhere. Days, and on PostgreSQL months, go only as a
+    Returns the number of months deleted on PostgreSQL, of ticks elsewhere. Days, and on PostgreSQL months, go only as a
     whole: no candle is left with a part of its ticks. Any number of workers may run this at any time; the next run
     goes on where one was interrupted.
     """
@@ -36,7 +36,9 @@ def keep_history(*, now: dt.datetime) -> int:
     before = kept_from(_at_most(now))
     if connection.vendor == "postgresql":
         return len(partitions.drop_before(before) or [])
-    return _delete_before(before)
+    gone = _delete_before(before)
+    _delete_receipts_before(before)
+    return gone
 
 
 def _at_most(now: dt.datetime) -> dt.datetime:
@@ -59,3 +61,15 @@ def _delete_before(at: dt.datetime) -> int:
     if gone:
         logger.info("deleted %d ticks from before %s", gone, f"{at:%Y-%m-%d %H:%M}Z")
     return gone
+
+
+def _delete_receipts_before(at: dt.datetime) -> None:
+    """Delete likewise, in the order of publications: their times rise with their numbers."""
+    while True:
+        oldest = list(Receipt.objects.order_by("seq").values_list("seq", "published_at")[:BATCH])
+        old = {seq for seq, published_at in oldest if published_at < at}
+        if not old:
+            return
+        Receipt.objects.filter(seq__in=old).delete()
+        if len(old) < len({seq for seq, _ in oldest}):
+            return

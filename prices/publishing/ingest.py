@@ -22,6 +22,7 @@ from prices.domain.changes import significant_change
 from prices.domain.consensus import Agreement
 from prices.domain.days import Day, SpotQuote, following
 from prices.domain.quotes import FALLBACK, Change, DayFigures, Metal, PriceKind, Publication, Quote, shown_kinds
+from prices.domain.receipts import Method, Receipt, encode
 from prices.domain.succession import Arrival, Last, Order, effective_from, is_of_this_refresh, order, repeats
 from prices.history import candle_store, partitions
 from prices.models import (
@@ -36,8 +37,9 @@ from prices.models import (
     SignificantChange,
 )
 from prices.premiums import before_premium, included_premium, is_under_another, premium_on, restated, with_premium
-from prices.publishing import confirmations
+from prices.publishing import confirmations, receipts
 from prices.publishing.quarantine import Validator
+from prices.publishing.receipts import Grounds
 from prices.sanity_bands import bands
 from streaming import publish
 
@@ -105,6 +107,7 @@ def decide(quarantined_id: int, *, approve: bool, by: str, now: dt.datetime) -> 
                 transaction.on_commit(publish.reload)  # the shown price is no longer stale for it
             return None
         approved = writer.publishable(quarantined)
+        writer.grounds[Metal(quarantined.metal_id)] = receipts.of_approval(by, now)
         quarantined.decide(HeldPrice.Decision.APPROVED, by=by, at=now)
         # Staff have chosen one of the metal's prices.
         for other in HeldPrice.pending().filter(metal=quarantined.metal_id, currency=quarantined.currency):
@@ -236,6 +239,8 @@ class _Writer:
         self.head = head
         self.now = now
         self.refresh = refresh
+        # By metal, where a quote does not say itself why it goes out.
+        self.grounds: dict[Metal, Grounds] = {}
         self.configuration = Configuration.load()
         self.premiums = Premium.multipliers(now)
         self.kinds = shown_kinds(settings.PRICE_PROVIDERS)
@@ -282,8 +287,12 @@ class _Writer:
 
     def under_other_premiums(self) -> list[_Candidate]:
         """The shown quotes, before any premium of ours, that have another premium on them than the current one."""
-        shown = [latest.quote() for metal in self.listed if (latest := self._shown(metal))]
-        return [self._candidate(quote.at_spot()) for quote in shown if is_under_another(quote, self.premiums)]
+        shown = [latest for metal in self.listed if (latest := self._shown(metal))]
+        found = [latest for latest in shown if is_under_another(latest.quote(), self.premiums)]
+        for latest in found:
+            metal = Metal(latest.metal_id)
+            self.grounds[metal] = receipts.of_premium(metal, self.now, based_on=latest.seq)
+        return [self._candidate(receipts.spot_quote(latest)) for latest in found]
 
     def fallbacks_due(self, unpriced_only: bool) -> list[_Candidate]:
         """Staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever, unless it expired."""
@@ -314,7 +323,8 @@ class _Writer:
             assert fallback.expires_at is not None
             best = self._newest(Metal(fallback.metal_id), self.kinds - {PriceKind.FALLBACK})
             if best:
-                found.append(self._candidate(best.quote().at_spot()))
+                self.grounds[Metal(best.metal_id)] = Grounds(method=Method.RESTORED, based_on=best.seq)
+                found.append(self._candidate(receipts.spot_quote(best)))
             else:
                 unpriced.append(self.latest[fallback.metal_id, FALLBACK].pk)
             logger.warning(
@@ -381,6 +391,7 @@ class _Writer:
 
     def write_accepted(self, candidates: Iterable[_Candidate], validator: Validator) -> None:
         """Write the candidates that a validator has accepted."""
+        self.grounds |= dict.fromkeys(validator.confirmed, Grounds(method=Method.CONFIRMED))
         self.write(candidates)
         if validator.has_settled_a_contest:
             # A quote that only confirms the shown one is in no publication: let web processes read that it is fresh.
@@ -464,8 +475,10 @@ class _Writer:
         prices = [self._price(each) for each in news]
         partitions.ensure(price.at for price in prices)
         sql.insert(prices)
-        moves = [(each.quote, change) for each in news if (change := self._change(each))]
-        sql.insert([self._move(quote, change) for quote, change in moves])
+        made = self._receipts(news, prices)
+        receipts.store(made, self.now)
+        moves = [(receipt, change) for each, receipt in zip(news, made, strict=True) if (change := self._change(each))]
+        sql.insert([self._move(receipt, change) for receipt, change in moves])
         # A price at a moment that has a tick already corrects it: nothing else comes at the same moment again.
         corrected = {each.quote.metal for each in news if each.candidate.last and each.candidate.last.at == each.at}
         candles = candle_store.take(prices, corrected=corrected)
@@ -489,13 +502,39 @@ class _Writer:
         then = restated(last.quote, prepared.multiplier).price
         return significant_change(quote.metal, then, quote.price, threshold=self.configuration.threshold_percent)
 
-    def _move(self, quote: Quote, change: Change) -> SignificantChange:
+    def _receipts(self, news: Sequence[_Prepared], prices: Sequence[Price]) -> list[Receipt]:
+        """The receipts of a publication. Staff's changes whose first prices these are have copies of theirs."""
+        limit = self.configuration.freshness_limit(schedule.interval())
+        made = []
+        for each, price in zip(news, prices, strict=True):
+            grounds = self._grounds(each)
+            receipt = receipts.make(
+                each.candidate.quote, price, grounds, premium=each.multiplier, epoch=self.head.epoch, limit=limit
+            )
+            if grounds.change is not None:
+                receipts.keep_copy(receipt, grounds.change)
+            made.append(receipt)
+        return made
+
+    def _grounds(self, prepared: _Prepared) -> Grounds:
+        quote, last = prepared.quote, prepared.candidate.last
+        if (given := self.grounds.get(quote.metal)) is not None:
+            return given
+        if quote.kind is PriceKind.FALLBACK:
+            return receipts.of_fallback(quote)
+        grounds = Grounds(method=receipts.usual_method(quote))
+        if last is not None and is_under_another(last.quote, self.premiums):  # the first quote under a premium
+            return replace(grounds, change=receipts.of_premium(quote.metal, self.now).change)
+        return grounds
+
+    def _move(self, receipt: Receipt, change: Change) -> SignificantChange:
         return SignificantChange(
             seq=self.head.seq,
             published_at=self.now,
             metal_id=change.metal,
-            currency=quote.currency,
-            lane=quote.kind,
+            currency=receipt.currency,
+            lane=receipt.kind,
+            receipt=encode(receipt),
             old_price=change.old_price,
             new_price=change.new_price,
             change_percent=change.change_percent,

@@ -15,6 +15,7 @@ from django.conf import settings
 from infra import clock
 from infra.readable import moment
 from prices import sql
+from prices.domain import receipts
 from prices.domain.consensus import Agreement
 from prices.domain.quotes import Metal, Quote, percent
 from prices.domain.sanity import (
@@ -27,6 +28,7 @@ from prices.domain.sanity import (
     confirming,
     find_violation,
 )
+from prices.domain.source_quotes import Exclusion
 from prices.models import HeldPrice
 from prices.premiums import before_premium
 from prices.sources import registry
@@ -54,6 +56,8 @@ class Validator:
     refresh: int = 0
     # A price is settled for which the shown one was stale.
     has_settled_a_contest: bool = field(init=False, default=False)
+    # The metals of accepted quotes that a quarantined price has confirmed.
+    confirmed: set[Metal] = field(init=False, default_factory=set)
     _pending: list[HeldPrice] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,6 +79,8 @@ class Validator:
         is_more = agreement is not None and len(contributors) > settings.CONSENSUS_SOURCES
         violation = self._violation_of(quote, spot)
         if violation is None or self._is_confirmed(spot, contributors, violation, is_more=is_more):
+            if violation is not None:
+                self.confirmed.add(spot.metal)
             self._settle(spot)
             return True
         if agreement is None:
@@ -89,8 +95,9 @@ class Validator:
         spots = [before_premium(quote) for quote in quotes]
         said = ", ".join(f"{spot.source} {spot.price:,}" for spot in spots)
         detail = f"fewer than {settings.CONSENSUS_SOURCES} fresh sources agree: {said}"[:_LONGEST_DETAIL]
+        parts = [part for spot in spots for part in spot.excluded(Exclusion.AGREEMENT)]
         for quote, spot in zip(quotes, spots, strict=True):
-            self._quarantine(quote, spot, Violation(SanityRule.AGREEMENT, detail))
+            self._quarantine(quote.beside(parts), spot, Violation(SanityRule.AGREEMENT, detail))
 
     def _violation_of(self, quote: Quote, spot: Quote) -> Violation | None:
         last, band = self.last(quote.metal), self.bands.get(quote.metal)
@@ -177,6 +184,7 @@ class Validator:
             refresh=self.refresh,
             contests=contests,
             contributors={source: at.isoformat() for source, at in contributors.items()} if contributors else None,
+            made_of=receipts.encode_sources(quote.parts()),
             doubt=violation.rule,
             words=violation.detail,
         )

@@ -642,7 +642,7 @@ def test_rest_is_for_the_roles_of_the_table(address: str, published: None, effec
         owner = User.objects.filter(username=role).first()
         key = tokens.issue(owner)[0].token_key if owner and "auth/token" in address else "swarna_00000000"
         lock = str(_lock(owner).key) if owner and "locks/<id>" in address else str(UUID(int=0))
-        path = Endpoint(f"/api/v1/{address}").to(metal="gold", key=key, number=str(number), id=lock)
+        path = Endpoint(f"/api/v1/{address}").to(metal="gold", key=key, number=str(number), id=lock, seq="1")
         for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"):
             looks = method in ("GET", "HEAD", "OPTIONS")
             who = row["GET, HEAD"] if looks else row.get(method, "—")

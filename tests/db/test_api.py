@@ -514,6 +514,7 @@ def test_the_schema_is_valid_and_complete_and_made_without_a_warning(
         "/api/v1/proposals/",
         "/api/v1/proposals/{number}/",
         "/api/v1/providers/",
+        "/api/v1/publications/{seq}/",
         "/api/v1/stream/",
     }
 

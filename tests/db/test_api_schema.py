@@ -28,7 +28,7 @@ OPERATIONS = [
 ]
 
 # What an address may be of: there is no such token, no such edit and no such lock.
-PLACES = {"metal": "gold", "key": "swarna_0", "number": 1, "id": "6f1b2c9e-0d6a-4a53-9d0f-1c8a4f5e7b21"}
+PLACES = {"metal": "gold", "key": "swarna_0", "number": 1, "seq": 1, "id": "6f1b2c9e-0d6a-4a53-9d0f-1c8a4f5e7b21"}
 
 NOT_EVEN_OF_ITS_TYPE: list[Any] = [None, [], {}, [1]]
 TEXTS = ["", " ", "x", "x" * 39, "\x00", "x\x00x", "सोना", "gold", "x" * 5000]

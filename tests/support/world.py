@@ -7,7 +7,7 @@ from decimal import Decimal
 from infra.clock import Clock
 from prices import providers
 from prices.domain.quotes import Metal, Quote
-from prices.models import Candle, Head, LatestPrice, Price, SignificantChange
+from prices.models import Candle, Head, LatestPrice, Price, Receipt, ReceiptMonth, SignificantChange
 from prices.providers.errors import ProviderError
 from prices.providers.http import Client
 from prices.refresh import refresh
@@ -19,7 +19,7 @@ Said = Mapping[Metal, str] | ProviderError
 
 def forget_prices() -> None:
     """Delete all publications, so that the database is as before the first."""
-    for table in (Candle, Head, LatestPrice, Price, SignificantChange):
+    for table in (Candle, Head, LatestPrice, Price, Receipt, ReceiptMonth, SignificantChange):
         table.objects.all().delete()
 
 

@@ -1,0 +1,116 @@
+"""Proof of past prices: the receipts of a publication, and a metal's price as screens showed it at a moment."""
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.conf import settings
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from infra import formats
+from infra.rest.strict import StrictView
+from prices import schedule
+from prices.api import answers, examples
+from prices.api.serializers import PublicationSerializer
+from prices.domain.candles import Interval
+from prices.domain.quotes import Metal, usual_kind
+from prices.domain.receipt_data import PublicationData
+from prices.domain.source_quotes import from_ms
+from prices.domain.wire import PriceData
+from prices.history import candle_store
+from prices.history.candle_store import Series
+from prices.models import Head
+from prices.publishing import receipts
+
+# A publication never changes. An answer with a person's name is for that client alone.
+_FOR_GOOD: Final = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Authorization, Cookie"}
+_FOR_ONE: Final = {"Cache-Control": "no-store", "Vary": "Authorization, Cookie"}
+
+
+class PublicationView(StrictView):
+    """The receipts of one publication: for each of its metals, all that the price was made of.
+
+    The role of a person who decided is for everyone, the name for staff alone.
+    """
+
+    @extend_schema(
+        operation_id="v1_publications_retrieve",
+        parameters=[
+            OpenApiParameter("seq", {"type": "integer", "minimum": 1}, OpenApiParameter.PATH, description="Its number.")
+        ],
+        responses=PublicationSerializer,
+        examples=[examples.PUBLICATION],
+    )
+    def get(self, request: Request, seq: str) -> Response:
+        number = _number(seq)
+        found = receipts.of_publication(number)
+        if not found:
+            raise NotFound(_absence(number))
+        data = PublicationData.of(found, with_name=bool(request.user.is_staff))
+        headers = _FOR_ONE if request.user.is_authenticated else _FOR_GOOD
+        return Response(answers.fields(data), headers=headers)
+
+
+def _number(seq: str) -> int:
+    """A publication's number in a path. Raises NotFound for any other text."""
+    if not re.fullmatch("[1-9][0-9]*", seq):
+        raise NotFound(f"{formats.clipped(seq)!r} is no publication: its `seq` is a whole number from 1 on.")
+    return int(seq[:40])  # Python reads no number of some thousands of digits
+
+
+def _absence(seq: int) -> str:
+    """Why there is no receipt of a publication."""
+    newest = Head.current().seq
+    if seq > newest:
+        return f"There is no publication {formats.clipped(str(seq))} yet: the newest is {newest}."
+    kept = settings.TICKS_KEPT_FOR
+    days = f" for {kept.days} days" if kept else ""
+    return (
+        f"The receipt of publication {seq} is no longer kept, or has no price that is shown here. Receipts are kept "
+        f"as long as ticks{days}; significant moves, in changes/, for good."
+    )
+
+
+def price_at(metal: Metal, params: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
+    """A metal's price as screens showed it at `at` of these query parameters, in their unit and purity.
+
+    Raises ValidationError for a moment that has yet to come, and NotFound where no publication by then is kept.
+    """
+    at: dt.datetime = params["at"]
+    if at > now:
+        raise ValidationError({"at": [f"This is in the future: it is {formats.time(now)} now."]})
+    receipt = receipts.at(metal, at)
+    if receipt is None:
+        raise NotFound(_before(metal, at))
+    measure = {name: params[name] for name in ("unit", "purity")}
+    published = receipt.published()
+    quote = published.quote
+    age = settings.MARKET_CALENDAR.age(quote.source, quote.quoted_at, at)
+    limit = schedule.freshness_limit() if receipt.limit_ms is None else dt.timedelta(milliseconds=receipt.limit_ms)
+    return {
+        "metal": metal.value,
+        **answers.fields(PriceData.of(published.in_units(**measure), stale=age > limit)),
+        "epoch": receipt.epoch,
+        "seq": receipt.seq,
+        "publishedAt": formats.time(from_ms(receipt.published_ms)),
+        "market": answers.market(at),
+        "currency": receipt.currency,
+        **measure,
+    }
+
+
+def _before(metal: Metal, at: dt.datetime) -> str:
+    """Why a metal has no publication by a moment, and the shortest candle that holds the moment."""
+    zone, series = candle_store.zone(), Series(metal, settings.BASE_CURRENCY, usual_kind(settings.PRICE_PROVIDERS))
+    detail = f"No publication of {metal} by {formats.time(at)} is kept: none was made by then, or it has been deleted."
+    for interval in Interval:
+        start = interval.start(at, zone)
+        end = interval.end(start, zone)
+        if series.kept(interval, start, end).exists():
+            span = f"from={formats.time(start)}&to={formats.time(end)}"
+            return f"{detail} Its candle holds that moment: prices/{metal}/candles/?interval={interval}&{span}"
+    return f"{detail} No candle holds that moment."
