@@ -882,6 +882,9 @@ class ProviderState(models.Model):
         blank=True, editable=False, help_text="Where it was last excluded, and how far off."
     )
     disagreed_at = models.DateTimeField(null=True, editable=False)
+    standing = models.JSONField(
+        null=True, editable=False, help_text="By metal, its newest price, and from when to when it quoted that."
+    )
     # Workers write the other fields at each refresh.
     history = StaffHistory(only_in_changes=True, fields=["name", "position", "enabled", "tolerance_percent"])
 

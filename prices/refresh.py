@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from infra.clock import Clock
 from prices import schedule
+from prices.domain import standing
 from prices.domain.consensus import Agreement, decision
 from prices.domain.quotes import Metal, Quote
 from prices.domain.source_quotes import Exclusion, SourceQuote
@@ -116,7 +117,7 @@ def _by_consensus(metals: list[Metal], refresh: int, clock: Clock) -> None:
     When all have answered, or the budget is used up, their final agreement replaces the earlier one.
     """
     names = registry.sources_to_fetch(clock())
-    answers = _Answers(metals, names)
+    answers = _Answers(metals, names, clock)
     agreements: dict[Metal, Agreement] = {}
     offered: set[Quote | None] = {None}
     for outcomes in failover.side_by_side(names, metals, terms(clock)):
@@ -138,11 +139,14 @@ def _by_consensus(metals: list[Metal], refresh: int, clock: Clock) -> None:
 class _Answers:
     """The sources' answers in one refresh, by metal, and the sources whose answers are missing."""
 
-    def __init__(self, metals: Sequence[Metal], names: Sequence[str]) -> None:
+    def __init__(self, metals: Sequence[Metal], names: Sequence[str], clock: Clock) -> None:
         self.quotes: dict[Metal, list[Quote]] = {metal: [] for metal in metals}
         self._missing = {metal: set(names) for metal in metals}
         self._excluded: dict[Metal, dict[str, SourceQuote]] = {metal: {} for metal in metals}
-        self._tolerances = registry.tolerances()
+        sources = registry.in_order()
+        self._tolerances = registry.tolerances(sources)
+        self._standing = {source.name: standing.read(source.standing) for source in sources}
+        self._clock = clock
 
     def take(self, outcomes: Sequence[Outcome]) -> list[Metal]:
         """Add new answers, quotes and errors alike; returns their metals."""
@@ -165,7 +169,15 @@ class _Answers:
             missing=len(self._missing[metal]),
             minimum=settings.CONSENSUS_SOURCES,
             tolerance_percent=self._tolerances.__getitem__,
+            standing={quote.source for quote in self.quotes[metal] if self._stands_still(quote)},
         )
         if found is None or found.quote is None:
             return found
         return replace(found, quote=found.quote.beside(self._excluded[metal].values()))
+
+    def _stands_still(self, quote: Quote) -> bool:
+        """Return True if a quote has the price that its source has given for too long."""
+        record = self._standing[quote.source].get(quote.metal)
+        if record is None:
+            return False
+        return record.after(quote, self._clock()).span(settings.MARKET_CALENDAR) >= settings.STANDING_AFTER

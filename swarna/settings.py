@@ -114,6 +114,8 @@ CONSENSUS_SOURCES = read(
 CONSENSUS_TOLERANCE_PERCENT = read(
     env.decimal, "CONSENSUS_TOLERANCE_PERCENT", Decimal(1), validate=Range(min=0, max=100, min_inclusive=False)
 )
+# A source's price that has not moved for so long of an open market, while its time moved, stands still.
+STANDING_AFTER = read(env.duration, "STANDING_AFTER", dt.timedelta(minutes=30), shortest=_A_SECOND)
 
 # --- the stream ----------------------------------------------------------------------------------------------------
 WS_MAX_CONNECTIONS = read(env.int, "WS_MAX_CONNECTIONS", 100, validate=Range(min=1))

@@ -20,12 +20,12 @@ from prices.admin.pages import ONE_MEANING, AuditedAdmin, ReasonActionForm
 from prices.models import ProviderState
 from prices.sources import registry
 from prices.sources.fetching import probe
-from prices.sources.health import health_detail, quota_left
+from prices.sources.health import health_detail, quota_left, standing_detail
 from prices.staff.changes import one_change
 from prices.staff.forms import ProviderStateForm, save_fields
 
 _EDITABLE = ["position", "enabled"]
-_MEASURED = ["health", "breaker", "success", "latency", "error", "quota", "excluded"]
+_MEASURED = ["health", "breaker", "success", "latency", "error", "quota", "standing_still", "excluded"]
 
 
 @admin.register(ProviderState)
@@ -106,6 +106,10 @@ class ProviderStateAdmin(AuditedAdmin):
     @admin.display(description="quota left")
     def quota(self, source: ProviderState) -> str:
         return quota_left(source, timezone.now()) or "—"
+
+    @admin.display(description="stands still")
+    def standing_still(self, source: ProviderState) -> str:
+        return standing_detail(source) or "—"
 
     @admin.display(description="excluded")
     def excluded(self, source: ProviderState) -> str:

@@ -229,6 +229,7 @@ PROVIDER: Final = _answer(
         "restsUntil": None,
         "openUntil": None,
         "failures": 0,
+        "standsStillMs": {},
         "disagreement": "",
         "disagreedAt": None,
         "refreshesTotal": 1200,

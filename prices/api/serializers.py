@@ -696,6 +696,12 @@ class ProviderSerializer(serializers.Serializer):
     restsUntil = Time(source="rests_until", allow_null=True, help_text="It is not called before this, as it requested.")
     openUntil = Time(source="open_until", allow_null=True, help_text="When its breaker lets it be tried again.")
     failures = serializers.IntegerField(help_text="Refreshes in a row without any price.")
+    standsStillMs = serializers.DictField(
+        child=serializers.IntegerField(),
+        source="stands_still",
+        help_text="The metals whose price has not moved while its time did, each with for how long the market was open "
+        "meanwhile.",
+    )
     disagreement = serializers.CharField(help_text="Where it was last excluded, and how far off.")
     disagreedAt = Time(source="disagreed_at", allow_null=True)
     refreshesTotal = serializers.IntegerField(source="refreshes_total")

@@ -43,7 +43,7 @@ from prices.domain.units import UNITS, rounded
 from prices.models import Configuration, FallbackPrice, ListedMetal, Premium, ProviderState
 from prices.sanity_bands import bands
 from prices.sources import registry
-from prices.sources.health import health, health_detail
+from prices.sources.health import health, health_detail, standing_still
 from prices.staff.forms import ConfigurationForm, FallbackPriceForm
 
 
@@ -285,5 +285,6 @@ def _provider(source: ProviderState, tolerance: Decimal, is_needed: bool, now: d
         "health": health(source, now, is_needed=is_needed),
         "health_in_words": health_detail(source, now, is_needed=is_needed),
         "breaker": source.breaker.state(now),
+        "stands_still": {metal: formats.milliseconds(span) for metal, span in standing_still(source).items()},
         "quota": quota and {"calls": quota.calls, "period": quota.period, "left": source.calls_left(now)},
     }

@@ -1,7 +1,7 @@
 """The price on which several sources agree, and the moment when it is decided. Pure."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from statistics import median, median_low
@@ -23,15 +23,21 @@ class Agreement:
     """One metal's price by several sources.
 
     `quote` is their median, None where too few agree. `contributors` are the sources in it, each with the time of its
-    quote. `deviations` are in percent of the median of all, by source; `outliers` are the sources further from that
-    median than is tolerated, which are excluded. `is_final`: all sources have answered.
+    quote. `deviations` are in percent of the median, by source. `excluded` are the other sources, each with the rule
+    that excluded it: its price stands still where others moved away, or is further from the median of the rest than is
+    tolerated. `is_final`: all sources have answered.
     """
 
     quote: Quote | None
     deviations: Mapping[str, Decimal]
-    outliers: tuple[str, ...]
+    excluded: Mapping[str, Exclusion]
     contributors: Mapping[str, dt.datetime] = field(default_factory=dict)
     is_final: bool = True
+
+    @property
+    def outliers(self) -> tuple[str, ...]:
+        """The sources that are excluded."""
+        return tuple(self.excluded)
 
 
 def decision(
@@ -40,19 +46,23 @@ def decision(
     missing: int,
     minimum: int,
     tolerance_percent: Callable[[str], Decimal],
+    standing: Collection[str] = (),
 ) -> Agreement | None:
     """The agreement on one metal's quotes, at least one; None while the `missing` answers could overturn it.
 
     They could if, for any prices in them, fewer than `minimum` sources would agree, or the agreed price would be
-    further from this one than the strictest of the agreeing sources tolerates.
+    further from this one than the strictest of the agreeing sources tolerates. `standing` are the sources whose prices
+    stand still.
     """
-    found = agreement(quotes, minimum=minimum, tolerance_percent=tolerance_percent)
+    found = agreement(quotes, minimum=minimum, tolerance_percent=tolerance_percent, standing=standing)
     if not missing:
         return found
     if found.quote is None:
         return None
     price, tolerated = found.quote.price, min(map(tolerance_percent, found.contributors))
-    reach = _reach(quotes, missing, minimum, tolerance_percent)
+    # Those that stand still may yet be excluded, for the sake of an answer that is missing: count them as missing too.
+    moving = [quote for quote in quotes if quote.source not in standing]
+    reach = _reach(moving, missing + len(quotes) - len(moving), minimum, tolerance_percent)
     if reach is None or any(abs(percent(each - price, price)) > tolerated for each in reach):
         return None
     return replace(found, is_final=False)
@@ -63,22 +73,47 @@ def agreement(
     *,
     minimum: int,
     tolerance_percent: Callable[[str], Decimal],
+    standing: Collection[str] = (),
 ) -> Agreement:
     """The median of one metal's quotes, at least one, without the outliers: sources beyond their tolerance of it.
+
+    First, the sources whose prices stand still (`standing`) are excluded where the others, however few, have moved
+    beyond their tolerance: what looks like a majority may be as many sources that died.
 
     Its time is the median of the agreeing sources' times, the earlier of two: at least half of them quoted at that time
     or later. Its bid and ask are the medians of those that gave both, as far as bid ≤ price ≤ ask allows: the sources
     without them may have moved the price beyond, and nobody is to sell below it or to buy above it. The day's figures
     are left out: those of different sources are of different days.
     """
-    middle = median(quote.price for quote in quotes)
+    left_behind = _left_behind(quotes, standing, tolerance_percent)
+    rest = [quote for quote in quotes if quote.source not in left_behind]
+    middle = median(quote.price for quote in rest)
     deviations = {quote.source: percent(quote.price - middle, middle) for quote in quotes}
-    agreeing = [quote for quote in quotes if abs(deviations[quote.source]) <= tolerance_percent(quote.source)]
-    outliers = tuple(quote.source for quote in quotes if quote not in agreeing)
+    agreeing = [quote for quote in rest if abs(deviations[quote.source]) <= tolerance_percent(quote.source)]
+    excluded = {
+        quote.source: Exclusion.STANDING if quote.source in left_behind else Exclusion.TOLERANCE
+        for quote in quotes
+        if quote not in agreeing
+    }
     if len(agreeing) < minimum:
-        return Agreement(None, deviations, outliers)
-    quote = replace(_agreed(agreeing), sources=_parts(quotes, deviations, outliers))
-    return Agreement(quote, deviations, outliers, {quote.source: quote.quoted_at for quote in agreeing})
+        return Agreement(None, deviations, excluded)
+    quote = replace(_agreed(agreeing), sources=_parts(quotes, deviations, excluded))
+    return Agreement(quote, deviations, excluded, {quote.source: quote.quoted_at for quote in agreeing})
+
+
+def _left_behind(
+    quotes: Sequence[Quote], standing: Collection[str], tolerance_percent: Callable[[str], Decimal]
+) -> set[str]:
+    """The sources whose prices stand still, further from the median of the others than is tolerated of them."""
+    moving = [quote.price for quote in quotes if quote.source not in standing]
+    if not moving:
+        return set()
+    level = median(moving)
+    return {
+        quote.source
+        for quote in quotes
+        if quote.source in standing and abs(percent(quote.price - level, level)) > tolerance_percent(quote.source)
+    }
 
 
 def _agreed(agreeing: Sequence[Quote]) -> Quote:
@@ -100,15 +135,15 @@ def _agreed(agreeing: Sequence[Quote]) -> Quote:
 
 
 def _parts(
-    quotes: Sequence[Quote], deviations: Mapping[str, Decimal], outliers: Sequence[str]
+    quotes: Sequence[Quote], deviations: Mapping[str, Decimal], excluded: Mapping[str, Exclusion]
 ) -> tuple[SourceQuote, ...]:
-    """What an agreed price was made of: the parts of all quotes, those of the outliers as excluded."""
+    """What an agreed price was made of: the parts of all quotes, some of them excluded."""
     return tuple(
         part
         for quote in quotes
         for part in quote.with_parts(
             deviation_percent=deviations[quote.source].quantize(_DEVIATION_STEP),
-            excluded_by=Exclusion.TOLERANCE if quote.source in outliers else None,
+            excluded_by=excluded.get(quote.source),
         ).sources
     )
 

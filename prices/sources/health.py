@@ -3,9 +3,13 @@
 import datetime as dt
 import enum
 
+from django.conf import settings
+
 from infra import clock
-from infra.readable import moment
+from infra.readable import moment, span
+from prices.domain import standing
 from prices.domain.breaker import State
+from prices.domain.quotes import Metal
 from prices.models import ProviderState
 from prices.providers.http import LONGEST_REST
 
@@ -58,6 +62,20 @@ def health_detail(source: ProviderState, now: dt.datetime, *, is_needed: bool = 
             return "well, but not for all metals"
         case plain:
             return str(plain)
+
+
+def standing_still(source: ProviderState) -> dict[Metal, dt.timedelta]:
+    """The metals whose price a source no longer moves, though its time moves, each with for how long.
+
+    That is in open-market time, from STANDING_AFTER on.
+    """
+    spans = {metal: record.span(settings.MARKET_CALENDAR) for metal, record in standing.read(source.standing).items()}
+    return {metal: spans[metal] for metal in Metal if metal in spans and spans[metal] >= settings.STANDING_AFTER}
+
+
+def standing_detail(source: ProviderState) -> str:
+    """Which prices of a source stand still, such as `gold for 45 min, silver for 2 h`; empty if none."""
+    return ", ".join(f"{metal} for {span(still.total_seconds())}" for metal, still in standing_still(source).items())
 
 
 def quota_left(source: ProviderState, now: dt.datetime) -> str:

@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from infra import clock
 from prices import clock_watch
+from prices.domain import standing
 from prices.domain.breaker import State
 from prices.models import HeldPrice, ListedMetal, ProviderState
 
@@ -32,6 +33,11 @@ def _age(source: ProviderState, now: dt.datetime) -> float | None:
     return math.inf if source.refreshes_total else None
 
 
+def _standing(source: ProviderState, now: dt.datetime) -> float | None:
+    spans = [record.span(settings.MARKET_CALENDAR) for record in standing.read(source.standing).values()]
+    return max(spans).total_seconds() if spans else None
+
+
 # Each with its value at a moment; None where a source has none.
 _GAUGES: Final[Mapping[str, tuple[str, Callable[[ProviderState, dt.datetime], float | None]]]] = {
     "swarna_source_enabled": ("0 if staff switched a source off.", lambda source, now: source.enabled),
@@ -46,6 +52,10 @@ _GAUGES: Final[Mapping[str, tuple[str, Callable[[ProviderState, dt.datetime], fl
     "swarna_source_latency_seconds": (
         "How long a source took for its last prices.",
         lambda source, now: None if source.latency_ms is None else source.latency_ms / 1000,
+    ),
+    "swarna_source_standing_seconds": (
+        "Open-market time in which a source moved its time, and not the price of some metal.",
+        _standing,
     ),
     "swarna_source_quota_left": (
         "Calls that are left in a source's quota, where it has one.",

@@ -2,22 +2,24 @@
 
 import datetime as dt
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from infra import schema
+from infra import readable, schema
+from prices.domain import standing
 from prices.domain.breaker import State
 from prices.domain.consensus import Agreement
 from prices.domain.quota import Reservation
-from prices.domain.quotes import Metal
+from prices.domain.quotes import Metal, Quote
+from prices.domain.source_quotes import Exclusion
 from prices.models import Configuration, ProviderState
 from prices.providers.errors import PermanentError, QuotaError
 from prices.sources.failover import Outcome
-from prices.sources.health import Health, health
+from prices.sources.health import Health, health, standing_still
 
 logger = logging.getLogger(__name__)
 
@@ -123,9 +125,20 @@ def remember(outcome: Outcome, now: dt.datetime) -> None:
             breaker = was.failed(now, for_good=for_good)
             source.failures, source.open_until = breaker.failures, breaker.open_until
         _count_calls(source, outcome.calls, now, outcome.reservation)
+        _remember_prices(source, outcome.all_quotes, now)
         source.save()
         if source.open_until and not was.open_until:
             _log_open_breaker(source, was.failures + 1, now)
+
+
+def _remember_prices(source: ProviderState, quotes: Iterable[Quote], now: dt.datetime) -> None:
+    """Record for how long a source's prices stand still, and log those that begin to."""
+    before = standing_still(source)
+    source.standing = standing.to_store(standing.following(standing.read(source.standing), quotes, now))
+    for metal, span in standing_still(source).items():
+        if metal not in before:
+            for_long = readable.span(span.total_seconds())
+            logger.warning("%s gives %s the same price for %s, while its time moves", source.name, metal, for_long)
 
 
 def count_calls(name: str, calls: int, now: dt.datetime, reservation: Reservation | None) -> None:
@@ -168,15 +181,19 @@ def _begin_period(source: ProviderState, since: dt.date) -> None:
         source.calls, source.calls_since = 0, since
 
 
-def tolerances() -> Mapping[str, Decimal]:
-    """Each source's tolerance: its greatest deviation from the median, in percent."""
-    return {source.name: source.tolerance_percent or settings.CONSENSUS_TOLERANCE_PERCENT for source in in_order()}
+def tolerances(sources: Iterable[ProviderState] | None = None) -> Mapping[str, Decimal]:
+    """The tolerance of each source, or of these: its greatest deviation from the median, in percent."""
+    of = in_order() if sources is None else sources
+    return {source.name: source.tolerance_percent or settings.CONSENSUS_TOLERANCE_PERCENT for source in of}
 
 
 def remember_outliers(metal: Metal, agreement: Agreement, now: dt.datetime) -> None:
     """Record and log the sources that an agreement excludes."""
-    for name in agreement.outliers:
-        detail = f"{metal}: {agreement.deviations[name]:+.2f} % from the median of {len(agreement.deviations)}"
+    left_behind = [rule for rule in agreement.excluded.values() if rule is Exclusion.STANDING]
+    of = len(agreement.deviations) - len(left_behind)
+    for name, rule in agreement.excluded.items():
+        still = "stands still, " * (rule is Exclusion.STANDING)
+        detail = f"{metal}: {still}{agreement.deviations[name]:+.2f} % from the median of {of}"
         logger.warning("%s is excluded for %s", name, detail)
         remember_outlier(name, detail, now)
 

@@ -17,7 +17,7 @@ from prices.publishing import audience, snapshot
 from prices.publishing.quarantine import released_by
 from prices.publishing.snapshot import Snapshot
 from prices.sources import registry
-from prices.sources.health import Health, health, health_detail, quota_left
+from prices.sources.health import Health, health, health_detail, quota_left, standing_detail
 from prices.staff import feed
 from prices.staff.approvals import emergencies, waiting_for
 from prices.staff.permissions import may
@@ -107,6 +107,7 @@ class Source:
     success: str
     error: str
     quota: str
+    standing: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,4 +240,5 @@ def _source(state: ProviderState, now: dt.datetime, *, is_needed: bool) -> Sourc
         success=moment(state.last_success_at, now) if state.last_success_at else "never",
         error=error if its_health is not Health.WELL else "",
         quota=quota_left(state, now),
+        standing=standing_detail(state),
     )

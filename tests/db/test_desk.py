@@ -722,6 +722,7 @@ def test_the_api_has_the_facts_of_the_page(world: World, desk: Client, settings:
         "restsUntil": f"{world.now + 5 * MINUTE:%Y-%m-%dT%H:%M:%S}.123Z",
         "openUntil": None,
         "failures": 1,
+        "standsStillMs": {},
         "disagreement": "",
         "disagreedAt": None,
         "refreshesTotal": 1,

@@ -62,6 +62,7 @@ def test_each_source_has_its_numbers(world: World, settings: Settings) -> None:
         "swarna_source_breaker_open": 0,
         "swarna_source_seconds_since_success": 60,
         "swarna_source_latency_seconds": 0.25,
+        "swarna_source_standing_seconds": 120,
     }
     assert ("swarna_source_seconds_since_success", "c") not in said
     while_left_alone = samples(metrics(world.now))

@@ -508,6 +508,34 @@ def test_a_source_that_disagrees_is_excluded_and_shown(consensus: World, log: Ca
     assert log() == ["b is excluded for gold: -90.00 % from the median of 3"]
 
 
+def test_sources_that_died_while_their_time_goes_on_outvote_nobody(
+    consensus: World, log: Callable[[], list[str]], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prices.sources.failover.PROVIDERS", {name: consensus.source(name) for name in "abcd"})
+    consensus.refresh()
+    consensus.refresh(29)
+    assert log() == []
+    consensus.says["c"] = PRICES | {Metal.GOLD: "13210"}  # it alone is alive, and near enough still
+    consensus.refresh(1)
+    assert [line for line in log() if "gold" in line] == [
+        f"{name} gives gold the same price for 30 min, while its time moves" for name in "ab"
+    ]
+    assert consensus.gold() == "13200 from consensus"
+    consensus.says["c"] = PRICES | {Metal.GOLD: "13600"}
+    consensus.refresh(1)
+    assert consensus.gold() == "13200 from consensus"
+    assert {price.doubt for price in HeldPrice.pending()} == {"agreement"}  # screens turn stale, and staff decide
+    settings.PRICE_PROVIDERS = ["a", "b", "c", "d"]
+    consensus.says["d"] = PRICES | {Metal.GOLD: "13610"}
+    consensus.refresh(1)
+    assert consensus.gold() == "13605 from consensus"
+    assert state("a").disagreement == "gold: stands still, -2.98 % from the median of 2"
+    assert (state("a").set_aside_total, state("c").set_aside_total) == (2, 0)
+    consensus.says |= dict.fromkeys("ab", PRICES | {Metal.GOLD: "13600"})  # they are back
+    consensus.refresh(1)
+    assert state("a").set_aside_total == 2
+
+
 def test_staff_may_tolerate_more_of_one_source(consensus: World, settings: Settings) -> None:
     settings.PRICE_PROVIDERS = ["a", "b"]
     consensus.says["b"] = PRICES | {Metal.GOLD: "13500"}

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -195,6 +196,41 @@ def test_what_has_to_wait_is_not_yet_a_disagreement() -> None:
     assert not early.is_final
 
 
+# --- prices that stand still ---------------------------------------------------------------------------------------
+
+
+def among(*prices: str, standing: str) -> Agreement:
+    """The agreement of sources a, b, c, …, of which these stand still."""
+    return agreement(
+        quotes_of(*prices), minimum=2, tolerance_percent=lambda source: Decimal(1), standing=frozenset(standing)
+    )
+
+
+@pytest.mark.parametrize(
+    ("prices", "standing", "price", "excluded"),
+    [
+        (["100", "100.4", "100.2"], "a", "100.2", {}),  # nobody has moved away
+        (["100", "100", "100"], "abc", "100", {}),
+        (["100", "103", "103"], "a", "103", {"a": "standing"}),
+        (["100", "100", "103", "103.2"], "ab", "103.1", {"a": "standing", "b": "standing"}),
+        (["100", "102.4", "103", "103.2"], "ab", "103", {"a": "standing"}),  # what died later is near enough still
+        (["100", "100", "103"], "ab", None, {"a": "standing", "b": "standing"}),  # no majority of the dead
+        (["100", "103", "103", "140"], "a", "103", {"a": "standing", "d": "tolerance"}),
+    ],
+)
+def test_a_price_that_stands_still_is_excluded_once_others_have_moved_beyond_the_tolerance(
+    prices: list[str], standing: str, price: str | None, excluded: dict[str, str]
+) -> None:
+    found = among(*prices, standing=standing)
+    assert (found.quote and found.quote.price) == (price and Decimal(price))
+    assert found.excluded == excluded
+    if found.quote:
+        told = {part.source: part.excluded_by for part in found.quote.sources if part.excluded_by}
+        assert told == excluded  # as its receipt will say
+
+
+# --- whatever is missing -------------------------------------------------------------------------------------------
+
 # Together, at the edges of a tolerance of 1 % and of ½ %, beyond them, and out of this world.
 _PRICES = ("99", "99.4", "99.5", "100", "100.2", "100.95", "101", "101.0001", "103", "140", "0.0001", "99999")
 _TOLERANCES = st.fixed_dictionaries(
@@ -215,26 +251,30 @@ def _tolerances(*percents: str) -> dict[str, Decimal]:
 
 
 # What chance seldom finds: who agrees now may not agree in the end, and too few be left or another price.
-@example(["99", "100.95", "100", "99.5"], 1, 3, _tolerances("1", "1", "3", "0.5", "3", "0.5"))
-@example(["100", "101.0001", "100.95", "100"], 1, 4, ONE)
-@example(["100", "99.4"], 1, 2, _tolerances("0.5", "1", "0.5", "3", "3", "1"))
+@example(["99", "100.95", "100", "99.5"], 1, 3, _tolerances("1", "1", "3", "0.5", "3", "0.5"), set())
+@example(["100", "101.0001", "100.95", "100"], 1, 4, ONE, set())
+@example(["100", "99.4"], 1, 2, _tolerances("0.5", "1", "0.5", "3", "3", "1"), set())
+# An answer that moved would exclude both.
+@example(["100", "100"], 1, 2, ONE, {"a", "b"})
 @given(
     st.lists(st.sampled_from(_PRICES), min_size=1, max_size=4),
     st.integers(1, 2),
     st.integers(2, 4),
     _TOLERANCES | st.just(ONE),
+    st.sets(st.sampled_from("abcdef")),
 )
 def test_nothing_that_is_missing_contradicts_what_went_out_before(
-    prices: list[str], missing: int, minimum: int, tolerances: dict[str, Decimal]
+    prices: list[str], missing: int, minimum: int, tolerances: dict[str, Decimal], standing: set[str]
 ) -> None:
     """Whatever the missing ones say, each and any number of them: tried one by one, without the rule's reasoning."""
     answered = quotes_of(*prices)
-    early = decision(answered, missing=missing, minimum=minimum, tolerance_percent=tolerances.__getitem__)
+    rule: dict[str, Any] = {"minimum": minimum, "tolerance_percent": tolerances.__getitem__, "standing": standing}
+    early = decision(answered, missing=missing, **rule)
     if early is None:
         return
     for others in itertools.product([None, *_PRICES], repeat=missing):
         more = [quote(price=price, source=source) for source, price in zip("ef", others, strict=False) if price]
-        whole = agreement([*answered, *more], minimum=minimum, tolerance_percent=tolerances.__getitem__)
+        whole = agreement([*answered, *more], **rule)
         assert not _contradicts(early, whole, tolerances)
 
 
@@ -244,9 +284,13 @@ def test_nothing_that_is_missing_contradicts_what_went_out_before(
     ),
     st.integers(2, 3),
     _TOLERANCES,
+    st.sets(st.sampled_from("abcde")),
 )
 def test_in_whatever_order_answers_come_the_last_word_is_that_on_all_of_them_at_once(
-    said: tuple[Sequence[str | None], Sequence[int]], minimum: int, tolerances: dict[str, Decimal]
+    said: tuple[Sequence[str | None], Sequence[int]],
+    minimum: int,
+    tolerances: dict[str, Decimal],
+    standing: set[str],
 ) -> None:
     prices, order = said
     every = {
@@ -256,15 +300,15 @@ def test_in_whatever_order_answers_come_the_last_word_is_that_on_all_of_them_at_
     }
     if not every:
         return
-    tolerance = tolerances.__getitem__
-    whole = agreement([every[number] for number in sorted(every)], minimum=minimum, tolerance_percent=tolerance)
+    rule: dict[str, Any] = {"minimum": minimum, "tolerance_percent": tolerances.__getitem__, "standing": standing}
+    whole = agreement([every[number] for number in sorted(every)], **rule)
     last = None
     for answers in range(1, len(order) + 1):
         answered = [every[number] for number in order[:answers] if number in every]
         if not answered:
             continue
         missing = len(order) - answers
-        if found := decision(answered, missing=missing, minimum=minimum, tolerance_percent=tolerance):
+        if found := decision(answered, missing=missing, **rule):
             assert found.is_final or not _contradicts(found, whole, tolerances)
             last = found
     assert last is not None

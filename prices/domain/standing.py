@@ -1,0 +1,65 @@
+"""How long a source's price has stood still while its time moved on. Pure.
+
+A source that died quietly may go on stamping its last price with the time of each call, and look fresh. The time that
+counts is that of an open market, by the source's own clock, whatever ours says: in a closed market prices honestly
+stand still.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from infra import clock
+from prices.domain.calendar import Calendar
+from prices.domain.quotes import Metal, Quote
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A source's newest price of one metal, as the source gave it: quoted first at `since`, and last at `until`."""
+
+    price: Decimal
+    since: dt.datetime
+    until: dt.datetime
+
+    @classmethod
+    def of(cls, quote: Quote) -> "Standing":
+        """The record of a first quote."""
+        return cls(_given(quote), quote.quoted_at, quote.quoted_at)
+
+    def after(self, quote: Quote, now: dt.datetime) -> "Standing":
+        """The record after one more quote, which came at `now`. An older one, as from a cache, changes nothing."""
+        is_older = quote.quoted_at < self.until and clock.is_plausible(self.until, now)
+        if is_older or self.price == _given(quote):
+            return msgspec.structs.replace(self, until=max(self.until, quote.quoted_at))
+        return Standing.of(quote)
+
+    def span(self, calendar: Calendar) -> dt.timedelta:
+        """The open-market time for which the price has stood still."""
+        return calendar.open_time(self.since, self.until)
+
+
+def following(before: Mapping[Metal, Standing], quotes: Iterable[Quote], now: dt.datetime) -> dict[Metal, Standing]:
+    """A source's records, by metal, after its quotes that came at `now`."""
+    records = dict(before)
+    for quote in quotes:
+        record = records.get(quote.metal)
+        records[quote.metal] = record.after(quote, now) if record else Standing.of(quote)
+    return records
+
+
+def read(stored: Any) -> dict[Metal, Standing]:
+    """The records of the values that `to_store` returned; none of None."""
+    return msgspec.convert(stored or {}, dict[Metal, Standing])
+
+
+def to_store(records: Mapping[Metal, Standing]) -> Any:
+    """Records as values for JSON."""
+    return msgspec.to_builtins(records)
+
+
+def _given(quote: Quote) -> Decimal:
+    """The number that the source gave: an exchange rate moves the price that is made of a dead one."""
+    return next((part.raw_price for part in quote.sources if part.raw_price is not None), quote.price)
