@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from bench import machine, servers
 from bench.bench import Bench
 from bench.history import database, history, rest
+from bench.locks import locks
 from bench.meter import Ages, Meter, Opened, ages
 from bench.report import Line, figure, ratio, verdict
 from bench.servers import Bare, Floor, Node, Server, SwarnaOnAllCores, Textbook, UWebSockets
@@ -568,4 +569,5 @@ ROWS: Final[Mapping[str, Row]] = {
     "start": Row(start, 0, node=False),
     "history": Row(history, 0, node=False),
     "rest": Row(rest, 20, node=False),
+    "locks": Row(locks, 20, node=False),
 }

@@ -1,6 +1,7 @@
 """The servers that are measured, each started alone, on a core of its own, and told to publish."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -224,6 +225,12 @@ class Swarna(Server):
     def saving(self, interval_ms: int, count: int) -> Publishing:
         """Like `publishing`, by staff who save fallback prices; a publication's time is that of pressing Save."""
         return self._publisher("-m", "bench.saves", str(self.port), str(count), str(interval_ms))
+
+    def locking(self, times: int, times_at_once: int) -> dict[str, float]:
+        """Lock and redeem prices; bench/lock_work.py describes the figures."""
+        work = self._publisher("-m", "bench.lock_work", str(self.port), str(times), str(times_at_once))
+        found: dict[str, float] = json.loads(work.last_words())
+        return found
 
 
 class SwarnaOnAllCores(Swarna):
