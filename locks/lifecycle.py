@@ -24,8 +24,9 @@ from locks.models import LockSettings, PriceLock
 from locks.refusals import Code, RefusalError
 from locks.rules import Reason, Side
 from prices.domain.quotes import LARGEST_PRICE, Metal, PriceKind, PublishedQuote, usual_kind
+from prices.domain.receipts import encode
 from prices.models import FallbackPrice, ListedMetal
-from prices.publishing import snapshot
+from prices.publishing import receipts, snapshot
 from prices.publishing.snapshot import Snapshot
 
 _HOUR: Final = dt.timedelta(hours=1)
@@ -74,6 +75,8 @@ def grant(wanted: Wanted, *, user: User, known_stale: Container[Metal] = ()) -> 
     price = rules.price_for(published, wanted.side, unit=wanted.unit, purity=wanted.purity)
     if price > LARGEST_PRICE:
         raise TooLargeError(f"{price:,} is too large")
+    receipt = receipts.current(wanted.metal)
+    assert receipt is not None
     # As clients see them, so that `expiresAt` is the very moment.
     issued_at = _to_the_millisecond(database_clock.now())
     lock = PriceLock.objects.create(
@@ -90,6 +93,7 @@ def grant(wanted: Wanted, *, user: User, known_stale: Container[Metal] = ()) -> 
         seq=current.position.seq,
         issued_at=issued_at,
         expires_at=issued_at + dt.timedelta(seconds=policy.ttl_seconds),
+        receipt=encode(receipt),
         tolerance_percent=policy.tolerance_percent,
         passes_on=policy.passes_on,
     )

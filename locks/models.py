@@ -45,6 +45,7 @@ class PriceLock(models.Model):
     seq = models.BigIntegerField(help_text="The publication that brought the price.")
     issued_at = models.DateTimeField("issued at")
     expires_at = models.DateTimeField("expires at")
+    receipt = models.TextField(default="", db_default="", help_text="A copy of the receipt of the price.")
     tolerance_percent = models.DecimalField("tolerance, %", max_digits=6, decimal_places=3, null=True)
     passes_on = models.BooleanField("passes on moves in the customer's favour", default=False)
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.HELD)

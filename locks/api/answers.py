@@ -7,6 +7,9 @@ from infra import formats
 from infra.rest.problems import CodedError
 from locks.models import PriceLock
 from locks.refusals import Code, RefusalError
+from prices.api.answers import fields
+from prices.domain.receipt_data import PublicationData
+from prices.domain.receipts import decode
 
 STATUSES: Final = {
     Code.PRICE_UNAVAILABLE: HTTPStatus.CONFLICT,
@@ -42,6 +45,11 @@ def of(lock: PriceLock) -> dict[str, Any]:
         "passesOn": lock.passes_on,
         **_redemption(lock),
     }
+
+
+def with_receipt(lock: PriceLock) -> dict[str, Any]:
+    """The same, with the copy of the price's receipt."""
+    return {**of(lock), "receipt": fields(PublicationData.of([decode(lock.receipt)]))}
 
 
 def _redemption(lock: PriceLock) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from infra.rest.strict import Choice, StrictQuerySerializer, StrictSerializer
 from locks.refusals import Code
 from locks.rules import Side, Status
 from prices.api.pages import CursorField
-from prices.api.serializers import MetalChoice, check_purity
+from prices.api.serializers import MetalChoice, PublicationSerializer, check_purity
 from prices.domain.quotes import Metal
 from prices.domain.units import PURITIES, UNITS, rounded
 
@@ -85,6 +85,9 @@ class LockSerializer(serializers.Serializer):
     )
     redeemedAt = Time(required=False)
     redeemedPrice = Amount(required=False, help_text="The price to charge, per `unit`.")
+    receipt = PublicationSerializer(
+        required=False, help_text="All that the price was made of, per gram of fine metal; of one lock alone."
+    )
 
 
 class LocksSerializer(serializers.Serializer):

@@ -109,12 +109,13 @@ class LockView(StrictView):
 
     @extend_schema(responses=LockSerializer, examples=[examples.LOCK])
     def get(self, request: Request, id: UUID) -> Response:
+        """One lock, with the receipt of its price."""
         assert request.user.is_authenticated
         lifecycle.settle(user=request.user, key=id)
         lock = lifecycle.of(request.user).filter(key=id).first()
         if lock is None:
             raise _not_found()
-        return Response(answers.of(lock))
+        return Response(answers.with_receipt(lock))
 
     @extend_schema(responses={204: None, (409, CONTENT_TYPE): _REFUSED}, examples=[examples.REDEEMED_ALREADY])
     def delete(self, request: Request, id: UUID) -> Response:

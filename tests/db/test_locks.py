@@ -101,7 +101,8 @@ def test_a_lock_has_the_price_and_the_position_of_the_stream(shop: Client) -> No
         "tolerancePercent": None,
         "passesOn": False,
     }
-    assert shop.get(f"{LOCKS}{granted['id']}/").json() == granted
+    of_one = shop.get(f"{LOCKS}{granted['id']}/").json()
+    assert of_one == granted | {"receipt": of_one["receipt"]}
     assert shop.get(LOCKS).json() == {"data": [granted], "next": None}
 
 
@@ -117,6 +118,16 @@ def test_a_lock_is_per_unit_and_purity_as_prices_are(shop: Client, unit: str, pu
     publish("13221.3977")
     shown = shop.get(f"/api/v1/prices/gold/?unit={unit}&purity={purity}").json()["price"]
     assert lock(shop, unit=unit, purity=purity)["price"] == shown
+
+
+def test_a_lock_keeps_a_copy_of_its_receipt_when_that_of_the_publication_is_gone(shop: Client) -> None:
+    publish("13200", bid="13199", ask="13201")
+    at = publish("165.5", "silver").seq
+    granted = lock(shop)
+    receipt = shop.get(f"/api/v1/publications/{at - 1}/").json()
+    assert (granted["seq"], receipt["metals"]["gold"]["ask"]) == (at, granted["price"])
+    forget_prices()
+    assert shop.get(f"{LOCKS}{granted['id']}/").json()["receipt"] == receipt
 
 
 def test_a_metal_goes_by_its_iso_code_too(shop: Client) -> None:
