@@ -22,6 +22,7 @@ COPY accounts accounts
 COPY infra infra
 COPY locks locks
 COPY prices prices
+COPY signing signing
 COPY streaming streaming
 COPY templates templates
 RUN python -m compileall -q .

@@ -8,6 +8,7 @@ from django.core.checks import CheckMessage, Error, register
 
 from prices.domain.provider_table import PROVIDER_TABLE
 from prices.domain.quotes import SIMULATED
+from signing import key_file
 
 
 @register
@@ -80,3 +81,15 @@ def as_many_sources_as_have_to_agree(app_configs: Sequence[Any] | None, **kwargs
             id="swarna.E004",
         )
     ]
+
+
+@register
+def signing_keys_can_be_read(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """swarna.E006: SIGNING_KEYS_FILE cannot be used, or others may read it."""
+    if settings.SIGNING_KEYS_FILE is None:
+        return []
+    try:
+        key_file.read(settings.SIGNING_KEYS_FILE)
+    except key_file.KeyFileError as error:
+        return [Error(f"SIGNING_KEYS_FILE: {error}", hint=error.hint, id="swarna.E006")]
+    return []

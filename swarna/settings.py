@@ -151,6 +151,13 @@ CORS_EXPOSE_HEADERS = ["ETag", "Link", "Retry-After"]
 # Those that were never redeemed; redeemed ones are kept for good.
 LOCKS_KEPT_FOR = read(env.duration, "LOCKS_KEPT_FOR", dt.timedelta(days=30), shortest=dt.timedelta(days=1))
 
+# --- signing -------------------------------------------------------------------------------------------------------
+# `iss` of receipts and price locks. A request's Host would be whatever a client calls this server.
+SIGNING_ISSUER = read(env.str, "SIGNING_ISSUER", "swarna")
+# Their keys, in a file instead of the database; checked by swarna/checks.py, and read whenever they are needed.
+_keys_file = env.str("SIGNING_KEYS_FILE", "")
+SIGNING_KEYS_FILE: Path | None = (BASE_DIR / _keys_file).resolve() if _keys_file else None
+
 # --- metrics -------------------------------------------------------------------------------------------------------
 # The web processes of one host share the folder; its files do not outlive their run.
 METRICS_DIR = (BASE_DIR / (env.str("METRICS_DIR", "") or STATE_DIR / "metrics")).resolve()
@@ -299,6 +306,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "accounts",
+    "signing",
     "prices",
     "streaming",
     "locks",
@@ -410,7 +418,7 @@ LOGGING = {
     "handlers": {
         "console": {
             "class": "infra.repeated_logs.RepeatedLogsHandler",
-            "ours": ("accounts", "infra", "locks", "prices", "streaming", "swarna"),
+            "ours": ("accounts", "infra", "locks", "prices", "signing", "streaming", "swarna"),
             "formatter": "line",
         }
     },
@@ -421,6 +429,7 @@ LOGGING = {
             "infra": LOG_LEVEL,
             "swarna": LOG_LEVEL,
             "prices": LOG_LEVEL,
+            "signing": LOG_LEVEL,
             "streaming": LOG_LEVEL,
             "locks": LOG_LEVEL,
             "django": "WARNING",

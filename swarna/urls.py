@@ -29,6 +29,7 @@ from infra.rest.problems import unknown_address
 from infra.rest.strict import Choice, StrictQuerySerializer, StrictView
 from prices.admin import changes
 from prices.models import ListedMetal
+from signing.api import jwks
 from streaming import asyncapi
 from streaming.api import StreamView
 from swarna import __version__
@@ -100,6 +101,7 @@ urlpatterns = [
     path("", read_only(board), name="board"),
     path("healthz", read_only(healthz), name="healthz"),
     path("readyz", read_only(readyz), name="readyz"),
+    path(".well-known/jwks.json", read_only(jwks), name="jwks"),
     # Browsers request it on pages that name no icon, such as the admin's.
     path("favicon.ico", read_only(RedirectView.as_view(url=static("streaming/favicon.svg")))),
     path("admin/changes/", admin.site.admin_view(changes.changes), name="staff_changes"),

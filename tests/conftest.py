@@ -20,6 +20,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from prices import clock_watch
 from prices.history import partitions
+from signing import keys
 from tests.support.quotes import NOW
 from tests.support.world import World
 
@@ -74,11 +75,12 @@ def static_files() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def months_and_clocks_forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Forget, after each test, the months and the database's clock that this process knows."""
+def months_clocks_and_keys_forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget, after each test, the months, the database's clock and the signing keys that this process knows."""
     monkeypatch.setattr(clock_watch, "watch", clock_watch.ClockWatch())
     yield
     partitions._known.clear()
+    keys.forget()
 
 
 @pytest.fixture

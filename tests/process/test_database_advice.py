@@ -22,6 +22,7 @@ COMMANDS = {
     "healthy": ("refreshes",),
     "newepoch": (),
     "prices": (),
+    "rotatesigningkey": (),
     "seed": (),
     "simulate": ("--count", "1"),
 }

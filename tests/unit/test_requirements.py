@@ -38,7 +38,7 @@ def imported(*folders: str) -> set[str]:
 @pytest.mark.parametrize(
     ("named", "folders"),
     [
-        (["requirements.in"], ["accounts", "infra", "prices", "streaming", "swarna"]),
+        (["requirements.in"], ["accounts", "infra", "prices", "signing", "streaming", "swarna"]),
         (["requirements.in", "requirements-dev.in"], ["tests", "bench"]),
     ],
     ids=["product", "tests"],

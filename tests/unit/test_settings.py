@@ -57,6 +57,8 @@ GOOD = {
     "STANDING_AFTER": "2h",
     "APPROVAL_ABOVE_PERCENT": "2.5",
     "APPROVAL_EXPIRES_AFTER": "4h",
+    "SIGNING_ISSUER": "https://prices.example",
+    "SIGNING_KEYS_FILE": "/etc/swarna/signing-keys.json",
     "EMAIL_HOST": "mail.example",
     "EMAIL_PORT": "25",
     "EMAIL_HOST_USER": "swarna",
@@ -212,7 +214,7 @@ def test_no_other_part_reads_the_environment() -> None:
     named = re.compile(r'environ(?:\.get\(|\[)\s*"(\w+)"|getenv\("(\w+)"')
     readers = {
         (path.name, *match.groups())
-        for folder in ("swarna", "accounts", "prices", "streaming")
+        for folder in ("swarna", "accounts", "prices", "signing", "streaming")
         for path in (ROOT / folder).rglob("*.py")
         for match in named.finditer(path.read_text())
         if path != SETTINGS

@@ -1,0 +1,30 @@
+"""What is signed: receipts and price locks, as compact JWS (RFC 7515)."""
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from joserfc import jws
+
+from signing import keys
+
+
+class Kind(enum.StrEnum):
+    """What a document is; the value is `typ` in its header, so that none is taken for another."""
+
+    RECEIPT = "swarna-receipt+jws"
+    LOCK = "swarna-lock+jws"
+
+
+def sign(kind: Kind, payload: Mapping[str, Any]) -> str:
+    """Sign a payload of JSON's types, structs and Decimals, which become strings. It must not have a person's name.
+
+    The same payload has the same signature for as long as the same key signs, so that nothing need be kept. Raises as
+    `keys.current`.
+    """
+    key = keys.current()
+    header = {"alg": keys.ALGORITHM, "kid": key.thumbprint(), "typ": kind.value}
+    content = msgspec.json.encode({"iss": settings.SIGNING_ISSUER, **payload})
+    return jws.serialize_compact(header, content, key, algorithms=[keys.ALGORITHM])
