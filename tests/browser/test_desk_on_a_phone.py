@@ -1,14 +1,23 @@
 """The admin on a phone, in a real browser, for decisions in a hurry."""
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.db import transaction
 from playwright.sync_api import Page, expect
 
+from locks import lifecycle
+from locks.lifecycle import Wanted
+from locks.models import PriceLock
+from locks.rules import Side
+from prices.domain.quotes import Metal
 from prices.models import HeldPrice
 from prices.publishing import ingest
 from prices.sources import registry
+from tests.support.axe import violations
 from tests.support.quotes import quote
 from tests.support.server import Server
 from tests.support.staff_page import PHONE, log_in, width_of
@@ -65,6 +74,37 @@ def test_the_sources_are_read_and_ordered_without_scrolling_sideways(server: Ser
 def test_sessions_are_read_without_scrolling_sideways(server: Server, phone: Page) -> None:
     phone.goto(f"{server.http_url}/admin/accounts/signin/")
     assert_each_row_is_a_card(phone)
+
+
+def test_who_holds_which_lock_is_read_and_released_without_scrolling_sideways(
+    server: Server, phone: Page, expected_errors: list[str]
+) -> None:
+    expected_errors.append("Applying inline style violates")  # axe tries out styles of its own
+    server.publish(gold="13200")
+    server.do(hold_gold)
+    phone.goto(f"{server.http_url}/admin/locks/pricelock/")
+    assert_each_row_is_a_card(phone)
+    assert violations(phone) == {}
+    shown = phone.locator("#result_list tbody :is(th, td):not(.action-checkbox)")
+    expect(shown).to_contain_text(["sell gold 916", "120,912.00 INR per 10gram", "8.25", "the shop in Zaveri Bazaar"])
+
+    phone.get_by_role("checkbox", name="Select this object for an action").check()
+    phone.get_by_label("Action:").select_option("release")
+    phone.get_by_role("button", name="Go").click()
+    expect(phone.get_by_text("Released: sell gold at 120912.0000 INR/10gram.")).to_be_visible()
+    assert server.do(lambda: PriceLock.objects.get().status) == PriceLock.Status.RELEASED
+    phone.goto(f"{server.http_url}/admin/locks/locksettings/")
+    expect(phone.get_by_label("A lock holds for, s:")).to_have_value("420")
+    assert width_of(phone) <= PHONE["width"]
+    assert violations(phone) == {}
+
+
+def hold_gold() -> None:
+    """Lock gold for a shop."""
+    shop = User.objects.create_user("the shop in Zaveri Bazaar")
+    wanted = Wanted(Metal.GOLD, "10gram", "916", Side.SELL, Decimal("8.25"), "order-4711")
+    with transaction.atomic():
+        lifecycle.grant(wanted, user=shop)
 
 
 @pytest.mark.parametrize(
