@@ -10,6 +10,8 @@ from locks.refusals import Code, RefusalError
 from prices.api.answers import fields
 from prices.domain.receipt_data import PublicationData
 from prices.domain.receipts import decode
+from signing import documents
+from signing.documents import Kind
 
 STATUSES: Final = {
     Code.PRICE_UNAVAILABLE: HTTPStatus.CONFLICT,
@@ -24,7 +26,23 @@ STATUSES: Final = {
 
 
 def of(lock: PriceLock) -> dict[str, Any]:
-    """The fields of LockSerializer."""
+    """The fields of LockSerializer, and what is signed of them."""
+    terms = _terms(lock)
+    reference = {"reference": lock.reference} if lock.reference else {}
+    return {**terms, **reference, "jws": _signed(terms)}
+
+
+def signed(lock: PriceLock) -> str:
+    """The lock as it is now, as a compact JWS."""
+    return _signed(_terms(lock))
+
+
+def _signed(terms: dict[str, Any]) -> str:
+    return documents.sign(Kind.LOCK, terms)
+
+
+def _terms(lock: PriceLock) -> dict[str, Any]:
+    """All that is signed: without the client's own `reference`, which may name a person."""
     tolerance, quantity = lock.tolerance_percent, lock.quantity
     return {
         "id": str(lock.key),
@@ -33,14 +51,13 @@ def of(lock: PriceLock) -> dict[str, Any]:
         "purity": lock.purity,
         "side": lock.side,
         **({} if quantity is None else {"quantity": formats.number(quantity)}),
-        **({"reference": lock.reference} if lock.reference else {}),
         "price": formats.number(lock.price),
         "currency": lock.currency,
         "epoch": lock.epoch,
         "seq": lock.seq,
         "issuedAt": formats.time(lock.issued_at),
         "expiresAt": formats.time(lock.expires_at),
-        "status": lock.status,
+        "status": str(lock.status),
         "tolerancePercent": None if tolerance is None else formats.number(tolerance),
         "passesOn": lock.passes_on,
         **_redemption(lock),

@@ -23,6 +23,7 @@ _LOCK: Final[dict[str, Any]] = {
     "status": "held",
     "tolerancePercent": None,
     "passesOn": False,
+    "jws": "eyJhbGciOiJFZDI1NTE5Iiwia2lkIjoi….eyJpc3MiOiJzd2FybmEi….1Yh0…",
 }
 _DONE: Final = {
     **_LOCK,
@@ -48,6 +49,9 @@ WANTED: Final = OpenApiExample(
 )
 GRANTED: Final = _answer("A lock", _LOCK, "201")
 LOCK: Final = _answer("A lock", _LOCK)
+SIGNED: Final = OpenApiExample(
+    "A JWS", _LOCK["jws"], response_only=True, status_codes=["200"], media_type="application/jose"
+)
 LOCKS: Final = _answer("Locks", {"data": [_LOCK], "next": None})
 REDEEMED: Final = _answer("Redeemed", _DONE)
 UNAVAILABLE: Final = _refusal(

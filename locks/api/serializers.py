@@ -59,6 +59,12 @@ class LocksQuerySerializer(StrictQuerySerializer):
     cursor = CursorField(required=False, help_text="From `next`.")
 
 
+class LockQuerySerializer(StrictQuerySerializer):
+    """The format of one lock."""
+
+    format = Choice(["json", "jose"], required=False, help_text="Else as `Accept` says.")
+
+
 class LockSerializer(serializers.Serializer):
     """A lock."""
 
@@ -85,6 +91,10 @@ class LockSerializer(serializers.Serializer):
     )
     redeemedAt = Time(required=False)
     redeemedPrice = Amount(required=False, help_text="The price to charge, per `unit`.")
+    jws = serializers.CharField(
+        help_text="All of this as it is now, except `reference` and `receipt`, signed: a compact JWS of the type "
+        "`swarna-lock+jws`. Amounts in it are texts."
+    )
     receipt = PublicationSerializer(
         required=False, help_text="All that the price was made of, per gram of fine metal; of one lock alone."
     )

@@ -21,6 +21,7 @@ from infra.rest.strict import StrictView
 from locks import idempotency, lifecycle
 from locks.api import answers, examples
 from locks.api.serializers import (
+    LockQuerySerializer,
     LockSerializer,
     LocksQuerySerializer,
     LocksSerializer,
@@ -36,6 +37,8 @@ from locks.rules import Side
 from prices.api import pages
 from prices.api.answers import known_stale
 from prices.domain.quotes import Metal
+from signing import keys
+from signing.api import JoseRenderer, wants_jws
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 _REFUSED: Final = OpenApiResponse(RefusalSerializer)
@@ -106,16 +109,21 @@ class LockView(StrictView):
     """One of your locks."""
 
     permission_classes = [IsAuthenticated]
+    renderer_classes = [NumberRenderer, JoseRenderer]
+    query_serializer = LockQuerySerializer
 
-    @extend_schema(responses=LockSerializer, examples=[examples.LOCK])
+    @extend_schema(
+        responses={(200, NumberRenderer.media_type): LockSerializer, (200, JoseRenderer.media_type): str},
+        examples=[examples.LOCK, examples.SIGNED],
+    )
     def get(self, request: Request, id: UUID) -> Response:
-        """One lock, with the receipt of its price."""
+        """One lock, with the receipt of its price; as `application/jose`, its `jws` alone."""
         assert request.user.is_authenticated
         lifecycle.settle(user=request.user, key=id)
         lock = lifecycle.of(request.user).filter(key=id).first()
         if lock is None:
             raise _not_found()
-        return Response(answers.with_receipt(lock))
+        return Response(answers.signed(lock) if wants_jws(request) else answers.with_receipt(lock))
 
     @extend_schema(responses={204: None, (409, CONTENT_TYPE): _REFUSED}, examples=[examples.REDEEMED_ALREADY])
     def delete(self, request: Request, id: UUID) -> Response:
@@ -176,6 +184,7 @@ def _once(request: Request, status: HTTPStatus, work: Callable[[], PriceLock]) -
             return Answer(error.status_code, _json(content))
 
     assert request.user.is_authenticated
+    keys.current()  # before the transaction, so that the process remembers it
     one = idempotency.Request(request.user, request.path, _key(request), request.data)
     try:
         done = idempotency.once(one, answer)

@@ -60,6 +60,7 @@ from prices.models import (
 from prices.publishing import ingest
 from prices.sources import registry
 from prices.staff.changes import one_change
+from signing import keys
 from streaming import auth, event_stream, protocol, rest
 from streaming.admission import Gate
 from streaming.auth import Authenticator, Credential, Holders
@@ -421,6 +422,7 @@ def _quarantined(now: dt.datetime) -> HeldPrice | None:
 def published() -> None:
     """Two prices of gold, the second a significant move; and the rows that the deployment's first request writes."""
     registry.in_order()
+    keys.current()
     now = timezone.now() - dt.timedelta(minutes=1)
     for price in ("13000", "13500"):
         ingest.record([quote("gold", price, at=now)], now=now)

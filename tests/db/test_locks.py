@@ -1,6 +1,7 @@
 """Price locks by REST: a price that holds while a customer pays."""
 
 import datetime as dt
+import json
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,8 @@ from django.contrib.auth.models import User
 from django.db.models import F
 from django.test import Client
 from django.utils import timezone
+from joserfc import jws
+from joserfc.jwk import KeySet
 from pytest_django import Settings
 
 from accounts import tokens
@@ -20,6 +23,7 @@ from prices.api import answers
 from prices.models import FallbackPrice, ListedMetal
 from prices.publishing import ingest
 from prices.publishing import snapshot as current_prices
+from signing import keys
 from streaming import publish as broadcasting
 from tests.support.locks import LOCKS, WANTED, lock, post, publish, redeem, refusal
 from tests.support.quotes import quote
@@ -100,6 +104,7 @@ def test_a_lock_has_the_price_and_the_position_of_the_stream(shop: Client) -> No
         "status": "held",
         "tolerancePercent": None,
         "passesOn": False,
+        "jws": granted["jws"],
     }
     of_one = shop.get(f"{LOCKS}{granted['id']}/").json()
     assert of_one == granted | {"receipt": of_one["receipt"]}
@@ -128,6 +133,31 @@ def test_a_lock_keeps_a_copy_of_its_receipt_when_that_of_the_publication_is_gone
     assert (granted["seq"], receipt["metals"]["gold"]["ask"]) == (at, granted["price"])
     forget_prices()
     assert shop.get(f"{LOCKS}{granted['id']}/").json()["receipt"] == receipt
+
+
+def verified(shop: Client, signed: str) -> Any:
+    """What the published keys signed, with exact amounts."""
+    found = jws.deserialize_compact(
+        signed, KeySet.import_key_set(shop.get("/.well-known/jwks.json").json()), algorithms=["Ed25519"]
+    )
+    assert found.headers()["typ"] == "swarna-lock+jws"
+    return json.loads(found.payload)
+
+
+def test_a_lock_is_signed_as_it_was_granted_and_as_it_was_redeemed(shop: Client) -> None:
+    publish("13200.5")
+    granted = lock(shop, quantity=8.25, reference="for Mrs. Rao")
+    terms = {name: value for name, value in granted.items() if name not in ("jws", "reference")}
+    assert verified(shop, granted["jws"]) == terms | {"iss": "swarna", "price": "13200.5", "quantity": "8.25"}
+    redeemed = redeem(shop, granted).json()
+    done = verified(shop, redeemed["jws"])
+    assert (done["status"], done["redeemedPrice"]) == ("redeemed", "13200.5")
+    address = f"{LOCKS}{granted['id']}/"
+    for response in (shop.get(address, headers={"Accept": "application/jose"}), shop.get(f"{address}?format=jose")):
+        assert response["Content-Type"] == "application/jose"
+        assert verified(shop, response.content.decode()) == done
+    keys.rotate()
+    assert verified(shop, granted["jws"])["price"] == "13200.5"
 
 
 def test_a_metal_goes_by_its_iso_code_too(shop: Client) -> None:
@@ -307,6 +337,7 @@ def test_a_lock_holds_whatever_the_market_does(shop: Client) -> None:
         "status": "redeemed",
         "redeemedAt": redeemed.json()["redeemedAt"],
         "redeemedPrice": 13200,
+        "jws": redeemed.json()["jws"],
     }
 
 
