@@ -602,10 +602,19 @@ class FallbackPrice(models.Model):
         """Fallback prices in the shown currency that have expired: they are not shown."""
         return cls.objects.filter(currency=settings.BASE_CURRENCY, expires_at__lte=now)
 
+    def has_expired(self, now: dt.datetime) -> bool:
+        """Return True if it has expired; `expired` is the same for all."""
+        return self.expires_at is not None and self.expires_at <= now
+
     @classmethod
     def valid(cls, now: dt.datetime) -> "models.QuerySet[FallbackPrice]":
         """Fallback prices in the shown currency that have not expired."""
         return cls.objects.filter(currency=settings.BASE_CURRENCY).exclude(expires_at__lte=now)
+
+    @classmethod
+    def examples(cls) -> "models.QuerySet[FallbackPrice]":
+        """Examples of listed metals in the shown currency: staff have entered no fallback price of these."""
+        return cls.objects.filter(currency=settings.BASE_CURRENCY, example=True, metal__enabled=True)
 
     @property
     def is_on_screen(self) -> bool:

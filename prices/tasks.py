@@ -35,9 +35,9 @@ def apply_premiums() -> None:
 
 @shared_task
 def expire_fallbacks() -> None:
-    """Publish the next best price in place of each shown fallback that has expired."""
+    """Publish the next best price in place of each shown fallback that has expired, or is to give way to a price."""
     try:
-        ingest.expire_fallbacks(now=timezone.now())
+        ingest.withdraw_fallbacks(now=timezone.now())
     except DatabaseError as error:
         logger.error("fallbacks do not expire; the next try is in a minute: %s", str(error).partition("\n")[0])
 

@@ -155,7 +155,8 @@ def apply_premiums(*, now: dt.datetime) -> Publication | None:
 def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> Publication | None:
     """Publish staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever, until it expires.
 
-    Time in which the closed market keeps sources from being called does not count.
+    Time in which the closed market keeps sources from being called does not count. An example, which no member of staff
+    has entered or confirmed, is published only of a metal that never had a source's price.
 
     With `unpriced_only`, publish only for metals that no source has ever confirmed: after a night switched off, the
     last live price is shown until sources have been called.
@@ -167,17 +168,17 @@ def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> Pub
         return writer.write(writer.fallbacks_due(unpriced_only))
 
 
-def expire_fallbacks(*, now: dt.datetime) -> Publication | None:
-    """Publish the next best price in place of each shown fallback that has expired.
+def withdraw_fallbacks(*, now: dt.datetime) -> Publication | None:
+    """Publish the next best price in place of each shown fallback that has expired, or that stands for a source's price
+    though it is only an example.
 
     That is the last price of the metal that was no fallback, as old as it is; it confirms no source. A metal that never
-    had one is no longer shown. Any process may call it at any time; where no shown fallback has expired it takes no
-    lock.
+    had one is no longer shown. Any process may call it at any time; where nothing is to be withdrawn it takes no lock.
     """
-    if not _Writer(Head(), now).expired():
+    if not _Writer(Head(), now).to_withdraw():
         return None
     with _one_at_a_time(now) as writer:
-        return writer.write(writer.in_place_of_expired(), confirms=False)
+        return writer.write(writer.in_place_of_withdrawn(), confirms=False)
 
 
 def metals_falling_back(*, now: dt.datetime) -> set[Metal]:
@@ -295,9 +296,12 @@ class _Writer:
         return [self._candidate(receipts.spot_quote(latest)) for latest in found]
 
     def fallbacks_due(self, unpriced_only: bool) -> list[_Candidate]:
-        """Staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever, unless it expired."""
+        """Staff's price of each metal that no source has confirmed for `FALLBACK_AFTER`, or ever, unless it expired.
+
+        An example is due only where it is the only price.
+        """
         due = FallbackPrice.valid(self.now).filter(metal__in=self.without_source(unpriced_only))
-        return [self._candidate(fallback.quote()) for fallback in due]
+        return [self._candidate(fallback.quote()) for fallback in due if not self._is_idle_example(fallback)]
 
     def without_source(self, unpriced_only: bool = False) -> list[Metal]:
         """The metals that no source has ever confirmed, or, without `unpriced_only`, not for `FALLBACK_AFTER`."""
@@ -308,35 +312,47 @@ class _Writer:
             if (at := confirmed.get(metal)) is None or (not unpriced_only and self._is_due_after(at, metal, every))
         ]
 
-    def expired(self) -> list[FallbackPrice]:
-        """The fallbacks that are shown though they have expired."""
-        fallbacks = [latest for metal in self.listed if (latest := self._shown(metal)) and latest.lane == FALLBACK]
-        return list(FallbackPrice.expired(self.now).filter(metal__in=[latest.metal_id for latest in fallbacks]))
+    def to_withdraw(self) -> list[FallbackPrice]:
+        """The fallbacks that are shown though they have expired, or are examples of metals with a source's price."""
+        shown = [latest for metal in self.listed if (latest := self._shown(metal)) and latest.lane == FALLBACK]
+        metals = [latest.metal_id for latest in shown]
+        fallbacks = FallbackPrice.objects.filter(currency=settings.BASE_CURRENCY, metal__in=metals)
+        return [each for each in fallbacks if each.has_expired(self.now) or self._is_idle_example(each)]
 
-    def in_place_of_expired(self) -> list[_Candidate]:
-        """The last price that was no fallback, of each metal whose shown fallback has expired.
+    def in_place_of_withdrawn(self) -> list[_Candidate]:
+        """The last price that was no fallback, of each metal whose shown fallback is to be withdrawn.
 
         A fallback without such a price is no longer current; web processes read that after the commit.
         """
         found, unpriced = [], []
-        for fallback in self.expired():
-            assert fallback.expires_at is not None
-            best = self._newest(Metal(fallback.metal_id), self.kinds - {PriceKind.FALLBACK})
+        for fallback in self.to_withdraw():
+            best = self._of_source(fallback.metal_id)
             if best:
                 self.grounds[Metal(best.metal_id)] = Grounds(method=Method.RESTORED, based_on=best.seq)
                 found.append(self._candidate(receipts.spot_quote(best)))
             else:
                 unpriced.append(self.latest[fallback.metal_id, FALLBACK].pk)
+            why = "is only an example"
+            if fallback.expires_at is not None and fallback.has_expired(self.now):
+                why = f"expired at {formats.time(fallback.expires_at)}"
             logger.warning(
-                "the fallback of %s expired at %s; screens show %s",
+                "the fallback of %s %s; screens show %s",
                 fallback.metal_id,
-                formats.time(fallback.expires_at),
+                why,
                 f"the last price of {best.source}, of {formats.time(best.quoted_at)}" if best else "no price of it",
             )
         if unpriced:
             LatestPrice.objects.filter(pk__in=unpriced).delete()
             transaction.on_commit(reload)
         return found
+
+    def _is_idle_example(self, fallback: FallbackPrice) -> bool:
+        """Return True if a fallback is not to be shown: nobody entered or confirmed it, and a source gave a price."""
+        return fallback.example and self._of_source(fallback.metal_id) is not None
+
+    def _of_source(self, metal: str) -> LatestPrice | None:
+        """The last price that was no fallback."""
+        return self._newest(metal, self.kinds - {PriceKind.FALLBACK})
 
     def _candidate(self, quote: Quote) -> _Candidate:
         row = self.latest.get((quote.metal, quote.kind))
@@ -375,7 +391,7 @@ class _Writer:
         """The price that screens show: the one published last, of all price kinds that are shown here."""
         return self._newest(metal, self.kinds)
 
-    def _newest(self, metal: Metal, kinds: Collection[str]) -> LatestPrice | None:
+    def _newest(self, metal: str, kinds: Collection[str]) -> LatestPrice | None:
         """The price that was published last, of these price kinds."""
         prices = [latest for (name, kind), latest in self.latest.items() if name == metal and kind in kinds]
         return max(prices, key=lambda latest: latest.seq or 0, default=None)

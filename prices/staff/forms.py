@@ -236,7 +236,9 @@ class FallbackPriceForm(InACurrencyForm):
         return of_now | super().entered()
 
     def show(self) -> None:
-        ingest.fall_back_where_due(now=timezone.now())
+        now = timezone.now()
+        ingest.fall_back_where_due(now=now)
+        ingest.withdraw_fallbacks(now=now)  # an undo may have made it an example again
 
     def _check_expiry(self, expires_at: dt.datetime | None, now: dt.datetime) -> None:
         """Add an error for an expiry that cannot be meant. One that has passed is no reason not to save a note."""

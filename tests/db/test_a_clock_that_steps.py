@@ -26,7 +26,7 @@ from swarna.scheduler import Scheduler
 from tests.support import fake_clock
 from tests.support.fake_clock import FakeClock
 from tests.support.quotes import NOW, quote
-from tests.support.world import PRICES, World, forget_prices
+from tests.support.world import PRICES, World, enter_fallbacks, forget_prices
 
 pytestmark = pytest.mark.django_db
 
@@ -149,6 +149,7 @@ class Shop:
 def shop(clock: FakeClock, world: World, seeded: None, settings: Settings) -> Shop:
     """Sources that answer, as of now; prices have gone out, and the market is open."""
     forget_prices()
+    enter_fallbacks()
     settings.PRICE_UPDATE_INTERVAL, settings.FALLBACK_AFTER = MINUTE, HOUR
     shop = Shop(clock, world)
     shop.refresh()

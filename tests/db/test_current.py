@@ -19,7 +19,7 @@ from streaming import publish
 from tests.support.databases import seed
 from tests.support.quotes import NOW, START, quote
 from tests.support.threads import at_once
-from tests.support.world import forget_prices
+from tests.support.world import enter_fallbacks, forget_prices
 
 pytestmark = pytest.mark.django_db
 
@@ -32,6 +32,7 @@ def nothing_published(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     monkeypatch.setattr(publish, "publication", lambda publication: None)
     seed()
     forget_prices()
+    enter_fallbacks()
 
 
 def publication(minute: int = 0, currency: str = "INR", **prices: str) -> Publication:

@@ -35,7 +35,7 @@ from prices.publishing import ingest
 from prices.sources import fetching, health, registry
 from tests.support.desk import Broadcasts, FormFields, edited, errors, saved, user
 from tests.support.quotes import quote
-from tests.support.world import MINUTE, PRICES, World, forget_prices
+from tests.support.world import MINUTE, PRICES, World, enter_fallbacks, forget_prices
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("broadcasts")]
 
@@ -677,6 +677,7 @@ def test_several_premiums_are_taken_off_together(
 
 
 def test_a_fallback_is_shown_without_premium_and_the_form_says_so(desk: Client, save: Callable[..., Any]) -> None:
+    enter_fallbacks()
     ingest.fall_back_where_due(now=timezone.now())
     response = save(f"{PREMIUMS}add/", metal="gold", multiplier="2")
     assert said(response)[0] == "Now gold is shown as fallback gives it, 9,223.3162: no premium is put on that."

@@ -57,7 +57,9 @@ def fall_back(
     """Gold's source has given a price at NOW and was silent since: staff's 12,000, until `expires_at`, is shown."""
     if live:
         ingest.record([quote(price=live, source=source)], now=NOW)
-    FallbackPrice.objects.filter(metal="gold").update(price=12000, as_of=NOW + 9 * HOUR, expires_at=expires_at)
+    FallbackPrice.objects.filter(metal="gold").update(
+        price=12000, as_of=NOW + 9 * HOUR, expires_at=expires_at, example=False
+    )
     ingest.fall_back_where_due(now=NOW + 9 * HOUR)
     assert shown() == "12000 from fallback"
 
@@ -70,10 +72,10 @@ def test_a_fallback_is_shown_until_it_expires_and_then_the_last_price_of_a_sourc
 ) -> None:
     fall_back()
     broadcasts.publications.clear()
-    assert ingest.expire_fallbacks(now=EVENING - MINUTE) is None
+    assert ingest.withdraw_fallbacks(now=EVENING - MINUTE) is None
     assert shown() == "12000 from fallback"
 
-    publication = ingest.expire_fallbacks(now=EVENING)
+    publication = ingest.withdraw_fallbacks(now=EVENING)
     assert publication is not None
     ((restored,),) = [publication.quotes]
     assert restored.quote == quote(price="13200")  # with the time at which its source quoted it, so that it is stale
@@ -86,8 +88,8 @@ def test_a_fallback_is_shown_until_it_expires_and_then_the_last_price_of_a_sourc
 
 def test_an_expired_fallback_does_not_come_back_by_itself() -> None:
     fall_back()
-    ingest.expire_fallbacks(now=EVENING)
-    assert ingest.expire_fallbacks(now=EVENING + MINUTE) is None
+    ingest.withdraw_fallbacks(now=EVENING)
+    assert ingest.withdraw_fallbacks(now=EVENING + MINUTE) is None
     assert ingest.fall_back_where_due(now=EVENING + 24 * HOUR) is None
     assert shown() == "13200 from gold_api_com"
 
@@ -95,7 +97,7 @@ def test_an_expired_fallback_does_not_come_back_by_itself() -> None:
 def test_the_price_that_is_shown_again_confirms_no_source_and_leaves_its_candles_as_they_were() -> None:
     fall_back()
     before = candles()
-    ingest.expire_fallbacks(now=EVENING)
+    ingest.withdraw_fallbacks(now=EVENING)
     assert LatestPrice.objects.get(metal="gold", lane="live").confirmed_at == NOW
     assert candles() == before
     assert Metal.GOLD in ingest.metals_falling_back(now=EVENING)
@@ -104,7 +106,7 @@ def test_the_price_that_is_shown_again_confirms_no_source_and_leaves_its_candles
 def test_the_price_that_is_shown_again_has_the_premium_of_now() -> None:
     fall_back()
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=NOW + HOUR)
-    ingest.expire_fallbacks(now=EVENING)
+    ingest.withdraw_fallbacks(now=EVENING)
     assert shown() == "14520 from gold_api_com"
     assert Price.objects.latest("seq").at == EVENING
 
@@ -115,7 +117,7 @@ def test_the_next_best_is_the_last_price_of_whatever_kind_this_deployment_shows(
 ) -> None:
     settings.PRICE_PROVIDERS = ["gold_api_com", SIMULATED]
     fall_back(source=source)
-    ingest.expire_fallbacks(now=EVENING)
+    ingest.withdraw_fallbacks(now=EVENING)
     assert shown() == f"13200 from {source}"
 
 
@@ -126,7 +128,7 @@ def test_a_metal_without_any_other_price_is_no_longer_shown(
 ) -> None:
     fall_back(live=None)
     with django_capture_on_commit_callbacks(execute=True):
-        assert ingest.expire_fallbacks(now=EVENING) is None
+        assert ingest.withdraw_fallbacks(now=EVENING) is None
     assert (shown(), shown(Metal.SILVER) is not None, broadcasts.reloads) == (None, True, 1)
     assert log()[0].endswith("screens show no price of it")
     assert ingest.fall_back_where_due(now=EVENING + HOUR) is None
@@ -138,14 +140,14 @@ def test_a_metal_without_any_other_price_is_no_longer_shown(
 
 def test_a_fallback_without_an_expiry_stays() -> None:
     fall_back(None)
-    assert ingest.expire_fallbacks(now=NOW + 1000 * HOUR) is None
+    assert ingest.withdraw_fallbacks(now=NOW + 1000 * HOUR) is None
     assert shown() == "12000 from fallback"
 
 
 def test_a_source_that_answers_before_the_expiry_replaces_the_fallback_for_good() -> None:
     fall_back()
     ingest.record([quote(price="13300", at=EVENING - HOUR)], now=EVENING - HOUR)
-    assert ingest.expire_fallbacks(now=EVENING) is None
+    assert ingest.withdraw_fallbacks(now=EVENING) is None
     assert shown() == "13300 from gold_api_com"
 
 
@@ -158,7 +160,7 @@ def test_an_expired_fallback_in_reserve_is_not_shown_when_sources_fail() -> None
 
 def test_a_clock_that_was_ahead_and_is_put_right_brings_the_fallback_back() -> None:
     fall_back()
-    ingest.expire_fallbacks(now=EVENING + HOUR)
+    ingest.withdraw_fallbacks(now=EVENING + HOUR)
     ingest.fall_back_where_due(now=EVENING - HOUR)
     assert shown() == "12000 from fallback"
 
@@ -168,13 +170,13 @@ def test_fallbacks_of_another_currency_and_of_hidden_metals_are_left_alone(setti
     FallbackPrice.objects.create(metal_id="gold", currency="USD", price=130, expires_at=NOW)
     FallbackPrice.objects.filter(metal="silver").update(expires_at=NOW)
     ListedMetal.objects.filter(name="silver").update(enabled=False)
-    assert ingest.expire_fallbacks(now=NOW + 9 * HOUR + MINUTE) is None
+    assert ingest.withdraw_fallbacks(now=NOW + 9 * HOUR + MINUTE) is None
 
 
 def test_nothing_is_locked_while_no_shown_fallback_has_expired() -> None:
     ingest.record([quote(metal, "100") for metal in Metal], now=NOW)
     with CaptureQueriesContext(connection) as queries:
-        ingest.expire_fallbacks(now=NOW + MINUTE)
+        ingest.withdraw_fallbacks(now=NOW + MINUTE)
     assert not [query for query in queries if "fallbackprice" in query["sql"] or "prices_head" in query["sql"]]
 
 

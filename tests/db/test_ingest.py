@@ -30,7 +30,7 @@ from streaming import publish
 from tests.support.databases import seed
 from tests.support.quotes import NOW, START, quote
 from tests.support.threads import at_once
-from tests.support.world import forget_prices
+from tests.support.world import enter_fallbacks, forget_prices
 
 pytestmark = pytest.mark.django_db
 committed = pytest.mark.django_db(transaction=True)
@@ -69,6 +69,7 @@ def published(monkeypatch: pytest.MonkeyPatch, db: None) -> list[Publication]:
     monkeypatch.setattr(publish, "publication", publications.append)
     seed()
     forget_prices()
+    enter_fallbacks()
     publications.clear()
     return publications
 

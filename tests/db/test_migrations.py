@@ -75,6 +75,7 @@ def fill(apps: Apps) -> None:
     model("SignificantChange").create(
         tick=moved, metal=gold, old_price=Decimal(13000), new_price=Decimal(13260), change_percent=Decimal(2)
     )
+    model("FallbackPrice").create(metal=gold, currency="INR", price=Decimal(12500), as_of=MONTH_BEFORE)
     tick(43, "12500", MONTH_BEFORE, "fallback", shown=NOW)
 
 

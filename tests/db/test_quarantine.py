@@ -24,6 +24,7 @@ from prices.models import (
 )
 from prices.publishing import ingest
 from tests.support.quotes import NOW, quote
+from tests.support.world import enter_fallbacks
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("seeded")]
 
@@ -339,6 +340,7 @@ def test_a_premium_that_ends_leaves_spot() -> None:
 
 
 def test_a_premium_does_not_keep_a_dead_source_alive(settings: Settings) -> None:
+    enter_fallbacks()
     offer("10000", 0)
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW)
     for minutes in range(1, 60):

@@ -40,7 +40,7 @@ from tests.support.product import wait_until
 from tests.support.quotes import NOW
 from tests.support.sources import PER_OUNCE, Answer, Behaviour, Source, drips, hangs, quoting, raw_source, said, sends
 from tests.support.threads import at_once
-from tests.support.world import forget_prices
+from tests.support.world import enter_fallbacks, forget_prices
 
 pytestmark = pytest.mark.django_db
 
@@ -678,6 +678,7 @@ def test_the_fallback_is_shown_once_only(source: Source) -> None:
 
 
 def test_the_last_live_price_stays_until_fallback_after(source: Source, settings: Settings) -> None:
+    enter_fallbacks()
     settings.FALLBACK_AFTER = HOUR
     refresh_at(NOW)
     source.answer = said(HTML, status=503)
@@ -694,6 +695,7 @@ def test_a_source_that_repeats_itself_keeps_its_price_on_the_screen(source: Sour
 
 
 def test_only_the_metal_that_no_source_has_falls_back(source: Source) -> None:
+    enter_fallbacks()
     refresh_at(NOW)
     source.answer = without_palladium(NOW + HOUR)
     refresh_at(NOW + HOUR)
@@ -707,6 +709,7 @@ def test_only_the_metal_that_no_source_has_falls_back(source: Source) -> None:
 
 def test_after_a_night_switched_off_the_last_live_price_stays_until_the_sources_were_fetched(source: Source) -> None:
     refresh_at(NOW)
+    enter_fallbacks()
     refresh_at(NOW + 8 * HOUR)
     assert Price.objects.filter(source=FALLBACK).values("seq").distinct().count() == 1  # the one of the first start
     source.answer = said(HTML, status=503)
@@ -716,6 +719,7 @@ def test_after_a_night_switched_off_the_last_live_price_stays_until_the_sources_
 
 @pytest.mark.parametrize("quoted_again_at", [NOW, NOW + 2 * HOUR], ids=["the same quote", "a new quote"])
 def test_a_source_that_answers_again_replaces_the_fallback(source: Source, quoted_again_at: dt.datetime) -> None:
+    enter_fallbacks()
     refresh_at(NOW)
     live = shown()
     source.answer = said(HTML, status=503)
@@ -807,6 +811,7 @@ def test_a_metal_without_a_live_price_is_fetched_at_every_refresh_and_it_alone(s
 
 
 def test_no_fallback_merely_because_nothing_was_fetched(source: Source, settings: Settings) -> None:
+    enter_fallbacks()
     settings.FALLBACK_AFTER = HOUR
     settings.CLOSED_UPDATE_INTERVAL = 6 * HOUR
     refresh_at(CLOSES)
@@ -820,6 +825,7 @@ def test_no_fallback_merely_because_nothing_was_fetched(source: Source, settings
 
 
 def test_one_failure_at_the_opening_is_no_outage_of_a_weekend(source: Source, settings: Settings) -> None:
+    enter_fallbacks()
     settings.CLOSED_UPDATE_INTERVAL = dt.timedelta(days=7)
     refresh_at(CLOSES)
     source.answer = said(HTML, status=503)
@@ -831,6 +837,7 @@ def test_one_failure_at_the_opening_is_no_outage_of_a_weekend(source: Source, se
 
 
 def test_an_outage_that_began_before_the_close_falls_back_as_always(source: Source) -> None:
+    enter_fallbacks()
     refresh_at(CLOSES - 10 * MINUTE)
     source.answer = said(HTML, status=503)
     assert minutes_of_requests(source, CLOSES - 9 * MINUTE, CLOSES + 3 * MINUTE) == [

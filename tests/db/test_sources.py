@@ -26,7 +26,7 @@ from streaming import publish
 from tests.support.desk import Broadcasts
 from tests.support.quotes import NOW
 from tests.support.threads import at_once
-from tests.support.world import MINUTE, PRICES, World
+from tests.support.world import MINUTE, PRICES, World, enter_fallbacks
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("seeded")]
 
@@ -386,7 +386,7 @@ def test_a_fallback_is_stale_unless_staff_dated_it_later_than_the_price_that_wai
     settings.FRESHNESS_LIMIT = 24 * 60 * MINUTE
     settings.QUARANTINE_RELEASE = Release.STAFF
     jumped.refresh(60)
-    FallbackPrice.objects.filter(metal="gold").update(price=13900, as_of=jumped.now + minutes * MINUTE)
+    FallbackPrice.objects.filter(metal="gold").update(price=13900, as_of=jumped.now + minutes * MINUTE, example=False)
     HeldPrice.objects.update(quoted_at=jumped.now - 10 * MINUTE)
     ingest.fall_back_where_due(now=jumped.now)
     assert (jumped.gold(), stale(jumped)) == ("13900 from fallback", marked)
@@ -411,6 +411,7 @@ def test_with_one_source_a_jump_goes_out_when_it_is_still_said_after_the_wait(wo
 
 
 def test_a_source_that_went_mad_is_fallen_back_from(world: World, settings: Settings) -> None:
+    enter_fallbacks()
     settings.PRICE_PROVIDERS = ["a"]
     settings.FALLBACK_AFTER = 10 * MINUTE
     world.refresh()

@@ -10,13 +10,14 @@ from prices.models import FallbackPrice, LatestPrice
 from prices.publishing import ingest
 from tests.support.server import Server
 from tests.support.stream_client import receive
+from tests.support.world import enter_fallbacks
 
 
 def expire(server: Server, metal: str) -> None:
     """Let a shown fallback of a metal expire, as the worker's task does."""
     now = dt.datetime.now(dt.UTC)
     server.do(lambda: FallbackPrice.objects.filter(metal=metal).update(expires_at=now))
-    server.do(lambda: ingest.expire_fallbacks(now=now))
+    server.do(lambda: ingest.withdraw_fallbacks(now=now))
 
 
 def shown(server: Server) -> dict[str, Any]:
@@ -25,6 +26,7 @@ def shown(server: Server) -> dict[str, Any]:
 
 
 def test_clients_get_the_next_best_price_marked_as_stale_or_none(server: Server) -> None:
+    server.do(enter_fallbacks)
     last_week = dt.datetime.now(dt.UTC) - dt.timedelta(days=7)
     server.publish(silver="104", quoted_at=last_week)
     server.do(lambda: LatestPrice.objects.filter(lane="live").update(confirmed_at=last_week))

@@ -7,7 +7,7 @@ from decimal import Decimal
 from infra.clock import Clock
 from prices import providers
 from prices.domain.quotes import Metal, Quote
-from prices.models import Candle, Head, LatestPrice, Price, Receipt, ReceiptMonth, SignificantChange
+from prices.models import Candle, FallbackPrice, Head, LatestPrice, Price, Receipt, ReceiptMonth, SignificantChange
 from prices.providers.errors import ProviderError
 from prices.providers.http import Client
 from prices.refresh import refresh
@@ -21,6 +21,11 @@ def forget_prices() -> None:
     """Delete all publications, so that the database is as before the first."""
     for table in (Candle, Head, LatestPrice, Price, Receipt, ReceiptMonth, SignificantChange):
         table.objects.all().delete()
+
+
+def enter_fallbacks() -> None:
+    """Make the examples fallback prices of staff's, as if they had confirmed each: only those stand in for a source."""
+    FallbackPrice.objects.update(example=False, note="")
 
 
 class World:

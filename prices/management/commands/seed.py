@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from prices import schedule
-from prices.domain.quotes import Metal
+from prices.domain.quotes import Metal, PriceKind, usual_kind
 from prices.domain.units import per_gram
 from prices.models import EXAMPLES_NOTE, FallbackPrice, ListedMetal
 from prices.publishing import ingest
@@ -53,5 +53,19 @@ class Command(BaseCommand):
                 f"There is no fallback price in {settings.BASE_CURRENCY}: with no source, nothing can be shown, and a "
                 "source's first price is published unchecked. Staff enter them at /admin/prices/fallbackprice/."
             )
+        self._tell_of_examples()
+        now = timezone.now()
         # A first screen shows these, and waits neither for a worker nor for a source's timeout.
-        ingest.fall_back_where_due(now=timezone.now(), unpriced_only=True)
+        ingest.fall_back_where_due(now=now, unpriced_only=True)
+        ingest.withdraw_fallbacks(now=now)  # an earlier version may have shown examples in place of a source's prices
+
+    def _tell_of_examples(self) -> None:
+        """Tell whoever starts the product that staff have yet to enter fallback prices; not where all is simulated."""
+        if usual_kind(settings.PRICE_PROVIDERS) is PriceKind.SIMULATED:
+            return
+        if examples := ", ".join(fallback.metal_id for fallback in FallbackPrice.examples()):
+            self.stderr.write(
+                f"The fallback prices of {examples} are examples, set by nobody. They are never shown in place of a "
+                "source's price, so nothing stands in for one in an outage. Staff enter today's at "
+                "/admin/prices/fallbackprice/all/."
+            )

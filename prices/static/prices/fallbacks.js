@@ -115,7 +115,7 @@ function refresh() {
  * @param {Brought|undefined} known
  * @returns {[state: string, text: string]}
  */
-function stateOf({ dataset: { price, asOf, since, expired, said = "" } }, known) {
+function stateOf({ dataset: { price, asOf, since, expired, example, said = "" } }, known) {
   if (client.connected && known) {
     const { source, price: shown, timestamp } = known.quote;
     if (source === "fallback" && shown === Number(price) && timestamp === asOf) {
@@ -123,7 +123,8 @@ function stateOf({ dataset: { price, asOf, since, expired, said = "" } }, known)
     }
     const isNewer = known.cameAt >= begunAt;
     if (isNewer && source === "fallback") return ["changed", "Somebody has changed it: reload this page"];
-    if (isNewer) return expired ? ["expired", said] : ["reserve", "In reserve"];
+    if (isNewer && expired) return ["expired", said];
+    if (isNewer) return ["reserve", example ? "Never shown in place of a source’s price" : "In reserve"];
   }
   if (since) return ["published", `Published at ${since}; the stream has yet to bring it here`];
   return [expired ? "expired" : "reserve", said];

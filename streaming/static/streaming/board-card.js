@@ -103,7 +103,8 @@ export class Card {
     /** @type {Mark[]} */
     const marks = connected ? this.marks : ["unconnected", ...this.marks];
     const shown = this.#quote ? (marks.length ? marks : atBest ? [atBest] : []) : [];
-    this.#showAge(now, shown[0] === "close" ? format.asOf : format.age);
+    const inWords = this.#quote?.example ? format.exampleOf : shown[0] === "close" ? format.asOf : format.age;
+    this.#showAge(now, inWords);
     this.element.dataset.trust = shown[0] ?? "none";
     this.#write({ marks: shown.map((mark) => MARKS[mark]).join(" · ") });
   }

@@ -79,6 +79,11 @@ export function weekdayAndTime(time, now) {
   return (Math.abs(time - now) < 6 * DAY ? weekTime : dateTime).format(time);
 }
 
+/** The date of an example; `origin` goes on. @param {number} time */
+export function exampleOf(time) {
+  return `example price of ${day.format(time)},`;
+}
+
 /** When a last close was quoted. @param {number} time @param {number} now */
 export function asOf(time, now) {
   return `as of ${weekdayAndTime(time, now)}`;
@@ -99,7 +104,7 @@ export function metalNames(metals) {
  * @param {{source: string, example?: boolean, contributors?: number, dispersionPercent?: number}} quote
  */
 export function origin({ source, example, contributors, dispersionPercent }) {
-  if (example) return "only an example";
+  if (example) return "not set by staff";
   if (contributors) return `${contributors} sources, ±${dispersion.format(Number(dispersionPercent) / 100)}`;
   return SOURCES[source] ?? `from ${source.replace(/_(com|io|dev)$/, ".$1").replaceAll("_", "-")}`;
 }

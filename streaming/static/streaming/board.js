@@ -25,7 +25,7 @@ const PICK = "swarna.metals";
 /** What the indicator adds where WebSocket is blocked. */
 const BY = { websocket: "", sse: " by events", poll: " by polling" };
 const EXAMPLE =
-  "No live source answers. These are old prices that came with the installation, and that staff have not replaced: " +
+  "No source has given these prices yet. They are old examples that came with the installation, not set by staff: " +
   "do not price sales by them.";
 
 const page = /** @type {{card: HTMLTemplateElement} & Record<string, HTMLElement>} */ (
