@@ -1,10 +1,11 @@
 """Checks of the configuration, run by `manage.py check` and by every server process at its start."""
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 
 from prices.domain.provider_table import PROVIDER_TABLE
 from prices.domain.quotes import SIMULATED
@@ -93,3 +94,18 @@ def signing_keys_can_be_read(app_configs: Sequence[Any] | None, **kwargs: Any) -
     except key_file.KeyFileError as error:
         return [Error(f"SIGNING_KEYS_FILE: {error}", hint=error.hint, id="swarna.E006")]
     return []
+
+
+@register
+def holidays_are_known(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """swarna.W001: the market's holidays are known for less than a year to come."""
+    until = settings.MARKET_CALENDAR.runs_out(dt.datetime.now(dt.UTC))
+    if until is None:
+        return []
+    return [
+        Warning(
+            f"The market's holidays are known until {until} alone: on later ones, prices would turn stale.",
+            hint="Update Swarna, or name those of the next year in MARKET_HOLIDAYS.",
+            id="swarna.W001",
+        )
+    ]

@@ -126,9 +126,9 @@ def quota(text: str) -> Quota | None:
 
 
 def market_calendar(text: str) -> Calendar:
-    """Parse the market's holidays, New York dates with commas between, into its calendar; empty: no holidays."""
+    """Parse corrections of the market's holidays, New York dates with commas between, into its calendar."""
     try:
-        return Calendar.parse(text)
+        return Calendar.built_in().corrected(text)
     except ValueError as error:
         raise ValidationError(str(error)) from error
 

@@ -82,7 +82,7 @@ CHANGE_THRESHOLD_PERCENT = read(
 # Candles are kept for good; with None, ticks are too.
 TICKS_KEPT_FOR: dt.timedelta | None = env.retention("TICKS_KEPT_FOR", "400d")
 # Spot metals' trading hours: only then do quotes age, and are prices fetched at each update interval.
-MARKET_CALENDAR = read(env.market_calendar, "MARKET_HOLIDAYS", Calendar())
+MARKET_CALENDAR = read(env.market_calendar, "MARKET_HOLIDAYS", Calendar.built_in())
 CLOSED_UPDATE_INTERVAL = read(env.duration, "CLOSED_UPDATE_INTERVAL", dt.timedelta(minutes=15))
 FALLBACK_AFTER = read(env.duration, "FALLBACK_AFTER", dt.timedelta(hours=1), shortest=_A_SECOND)
 # For all sources together in one refresh, so that one that hangs costs no more.

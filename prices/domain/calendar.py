@@ -1,13 +1,18 @@
-"""The market's hours on New York's clock, and a quote's age by them. Pure, apart from the time zone database.
+"""The market's hours on New York's clock, and a quote's age by them. Pure, apart from the time zone database and the
+table of holidays beside this file.
 
 A session is named by the New York date, Monday to Friday, on which it ends: it begins at 18:00 the evening before and
 ends at 17:00. It is always 23 hours long: New York's clocks change on Sundays before dawn, when nothing trades.
 """
 
+import csv
 import datetime as dt
 import re
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -19,8 +24,11 @@ _EVENING: Final = dt.timedelta(hours=6)
 _SESSION: Final = dt.timedelta(hours=23)
 _NONE: Final = dt.timedelta(0)
 _A_DAY: Final = dt.timedelta(days=1)
+_WARNED_AHEAD: Final = dt.timedelta(days=365)
 _SOME_MONDAY: Final = dt.date(2001, 1, 1)
-_HOLIDAY: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d))?")
+_HOLIDAY: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)|(=open))?")
+# COMEX's, as tests/support/market_holidays.py wrote them: a date a line, with the time of an early close.
+_TABLE: Final = Path(__file__).with_name("holidays.csv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +40,35 @@ class Calendar:
     """
 
     holidays: Mapping[dt.date, dt.time | None] = field(default_factory=dict)
+    # The holidays' dates in order, and the open time that all holidays before each date take; after the last one, all.
+    _dates: tuple[dt.date, ...] = field(init=False, repr=False, compare=False)
+    _taken: tuple[dt.timedelta, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        dates = tuple(sorted(self.holidays))
+        taken = accumulate((_usual_length(date) - self._length(date) for date in dates), initial=_NONE)
+        object.__setattr__(self, "_dates", dates)
+        object.__setattr__(self, "_taken", tuple(taken))
 
     @classmethod
-    def parse(cls, text: str) -> "Calendar":
-        """Parse dates separated by commas, such as `2026-12-25, 2026-11-26T14:30`.
+    def built_in(cls) -> "Calendar":
+        """The calendar with the holidays of COMEX that are known."""
+        with _TABLE.open(newline="") as table:
+            rows = list(csv.DictReader(table))
+        return cls(
+            {
+                dt.date.fromisoformat(row["date"]): dt.time.fromisoformat(row["closes"]) if row["closes"] else None
+                for row in rows
+            }
+        )
+
+    def corrected(self, text: str) -> "Calendar":
+        """This calendar with dates added, replaced or taken out; `2026-12-25, 2026-11-26T14:30, 2026-06-19=open`.
 
         Raises ValueError, which says what to write.
         """
-        holidays: dict[dt.date, dt.time | None] = {}
+        holidays = dict(self.holidays)
+        named: set[dt.date] = set()
         for written in filter(None, map(str.strip, text.split(","))):
             match = _HOLIDAY.fullmatch(written)
             try:
@@ -48,15 +77,37 @@ class Calendar:
                 date, closes = dt.date.fromisoformat(match[1]), dt.time.fromisoformat(match[2]) if match[2] else None
             except ValueError as error:
                 raise ValueError(
-                    "write dates with commas between, each with the time at which it closes early, if it does: "
-                    "2026-12-25, 2026-11-26T14:30"
+                    "write dates with commas between, each with the time at which it closes early, if it does, or "
+                    "with =open if it trades as usual: 2026-12-25, 2026-11-26T14:30, 2026-06-19=open"
                 ) from error
             if closes and _since_midnight(closes) + _EVENING >= _SESSION:
-                raise ValueError(f"{written} is no early close: sessions end at 17:00, New York time")
-            if date in holidays:
+                raise ValueError(
+                    f"{written} is no early close: sessions end at 17:00, New York time. If this one does as "
+                    f"usual, write {date}=open"
+                )
+            if date in named:
                 raise ValueError(f"{date} is given twice: keep one of them")
+            named.add(date)
             holidays[date] = closes
-        return cls(holidays)
+            if match[3]:
+                del holidays[date]
+        return Calendar(holidays)
+
+    @property
+    def known_until(self) -> dt.date | None:
+        """The end of the last year, without a gap since the first one, of which holidays are known; None: of none."""
+        years = {date.year for date in self.holidays}
+        if not years:
+            return None
+        last = min(years)
+        while last + 1 in years:
+            last += 1
+        return dt.date(last, 12, 31)
+
+    def runs_out(self, now: dt.datetime) -> dt.date | None:
+        """The day until which holidays are known, if that is less than a year away; else None."""
+        until = self.known_until
+        return until if until and until < now.date() + _WARNED_AHEAD else None
 
     def is_open(self, at: dt.datetime) -> bool:
         """Return True if spot metals trade at `at`."""
@@ -107,8 +158,8 @@ class Calendar:
         """Open-market time from a fixed Monday up to `at`: two readings differ by the open time between them."""
         date, passed = _session_at(at)
         weeks, days = divmod((date - _SOME_MONDAY).days, 7)
-        lost = sum((_usual_length(each) - self._length(each) for each in self.holidays if each < date), _NONE)
-        return (5 * weeks + min(days, 5)) * _SESSION - lost + min(passed, self._length(date))
+        taken = self._taken[bisect_left(self._dates, date)]
+        return (5 * weeks + min(days, 5)) * _SESSION - taken + min(passed, self._length(date))
 
 
 def _session_at(at: dt.datetime) -> tuple[dt.date, dt.timedelta]:

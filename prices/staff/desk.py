@@ -114,7 +114,8 @@ class Source:
 class Desk:
     """All parts of the desk; a part is None for a user who may not see it.
 
-    `edits` are those of others that this user may decide on; `emergencies` were saved without approval within a day;
+    `holidays_end` is the day until which the market's holidays are known, if that is less than a year away. `edits` are
+    those of others that this user may decide on; `emergencies` were saved without approval within a day;
     `changes` are the newest by staff. `clients` is None where the number is unknown; `next_change` is when the market
     opens or closes next.
     """
@@ -127,6 +128,7 @@ class Desk:
     clients: int | None
     is_market_open: bool
     next_change: dt.datetime
+    holidays_end: dt.date | None
     edits: Sequence[ProposedEdit]
     emergencies: Sequence[ProposedEdit]
     may_decide: bool
@@ -148,6 +150,7 @@ def read(user: User | AnonymousUser, now: dt.datetime) -> Desk:
         clients=audience.count(),
         is_market_open=calendar.is_open(now),
         next_change=calendar.next_change(now),
+        holidays_end=calendar.runs_out(now),
         edits=list(waiting_for(user, now).order_by("pk")),
         emergencies=list(emergencies(now)),
         may_decide=may(user, "change", HeldPrice),

@@ -354,7 +354,7 @@ def test_the_market_is_open_or_closed_until_it_changes(
     market: str,
     next_change: str,
 ) -> None:
-    settings.MARKET_CALENDAR = Calendar.parse("2026-11-26")
+    settings.MARKET_CALENDAR = Calendar().corrected("2026-11-26")
     monkeypatch.setattr(timezone, "now", lambda: now)
     assert get(client, "/api/v1/market/") == {
         "market": market,

@@ -237,7 +237,7 @@ def test_a_price_that_was_old_at_the_close_is_stale_all_weekend() -> None:
 
 
 def test_the_configured_holidays_count(settings: Settings) -> None:
-    settings.MARKET_CALENDAR = Calendar.parse("2026-09-25")
+    settings.MARKET_CALENDAR = Calendar().corrected("2026-09-25")
     published = publication(0, gold="100").quotes[0]  # on the Thursday whose evening is that holiday's
     close = dt.datetime(2026, 9, 24, 21, 0, tzinfo=dt.UTC)
     current = snapshot.read()

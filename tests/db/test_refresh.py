@@ -769,8 +769,13 @@ def test_a_source_that_took_its_time_is_fetched_again_no_later_for_it(source: So
     assert len(source.requests) == METALS
 
 
+def test_an_early_close_that_is_built_in_is_as_quiet_as_a_weekend(source: Source) -> None:
+    closes = dt.datetime(2026, 11, 27, 19, 45, tzinfo=dt.UTC)  # the day after Thanksgiving, 14:45 New York
+    assert minutes_of_requests(source, closes - 3 * MINUTE, closes + 46 * MINUTE) == [0, 1, 2, 17, 32, 47]
+
+
 def test_a_holiday_is_as_quiet_as_a_weekend(source: Source, settings: Settings) -> None:
-    settings.MARKET_CALENDAR = Calendar.parse("2026-09-24")
+    settings.MARKET_CALENDAR = Calendar().corrected("2026-09-24")
     assert minutes_of_requests(source, NOW, NOW + 40 * MINUTE) == [0, 15, 30]
 
 

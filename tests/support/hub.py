@@ -65,7 +65,7 @@ class World:
         self.layer: Any = InMemoryChannelLayer()
         self.now, self.steady = NOW, 0.0  # the two clocks
         self.freshness_limit = dt.timedelta(minutes=5)
-        self.calendar = Calendar.parse("2026-11-26")
+        self.calendar = Calendar().corrected("2026-11-26")
         self.hub = self.make_hub()
 
     def make_hub(self, batch_interval: dt.timedelta = dt.timedelta(0), max_connections: int = 3) -> Hub:

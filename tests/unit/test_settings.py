@@ -74,7 +74,7 @@ GOOD = {
     "FRESHNESS_LIMIT": "2m",
     "CHANGE_THRESHOLD_PERCENT": "0.25",
     "FALLBACK_AFTER": "1d",
-    "MARKET_HOLIDAYS": "2026-12-25, 2026-11-26T14:30",
+    "MARKET_HOLIDAYS": "2026-12-31, 2026-11-26T13:00",
     "CLOSED_UPDATE_INTERVAL": "1h",
     "TICKS_KEPT_FOR": "90d",
     "LOCKS_KEPT_FOR": "7d",
@@ -298,7 +298,9 @@ def test_values_are_read_as_what_they_are(load: Callable[..., dict[str, Any]]) -
         "FRESHNESS_LIMIT": dt.timedelta(minutes=2),
         "CHANGE_THRESHOLD_PERCENT": Decimal("0.25"),
         "FALLBACK_AFTER": dt.timedelta(days=1),
-        "MARKET_CALENDAR": Calendar({dt.date(2026, 12, 25): None, dt.date(2026, 11, 26): dt.time(14, 30)}),
+        "MARKET_CALENDAR": Calendar(
+            {**Calendar.built_in().holidays, dt.date(2026, 12, 31): None, dt.date(2026, 11, 26): dt.time(13)}
+        ),
         "CLOSED_UPDATE_INTERVAL": dt.timedelta(hours=1),
         "TICKS_KEPT_FOR": dt.timedelta(days=90),
         "LOCKS_KEPT_FOR": dt.timedelta(days=7),
