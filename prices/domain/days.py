@@ -6,7 +6,7 @@ under the premium with which it is shown.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from typing import Any
@@ -84,15 +84,32 @@ class Day:
         """The newest price."""
         return self.newest[-1].price
 
+    def after(self, closed: Decimal) -> "Day":
+        """The same day after another one's close."""
+        before = replace(self.before, previous_close=closed) if self.before else None
+        return replace(self, closed=closed, before=before)
 
-def following(day: Day | None, quote: SpotQuote, at: dt.datetime, zone: dt.tzinfo) -> Day:
+
+def following(
+    day: Day | None,
+    quote: SpotQuote,
+    at: dt.datetime,
+    zone: dt.tzinfo,
+    *,
+    closed: Callable[[], Decimal | None] = lambda: None,
+) -> Day:
     """The trading day after one more quote, true from `at` on; `day` is the day before it, None for the first quote.
 
     Days begin at midnight in `zone`. At the day's newest moment, a quote corrects the same source's. A moment before it
-    follows a wrong clock that was ahead, and ends no day.
+    follows a wrong clock that was ahead, and ends no day. `closed` finds the last close since `day` in history; it is
+    called where a day begins and `day` is not the date before it.
     """
-    if day is None or at.astimezone(zone).date() > day.at.astimezone(zone).date():
-        return Day(at=at, before=None, closed=day.last if day else None, newest=(quote,))
+    if day is None:
+        return Day(at=at, before=None, closed=closed(), newest=(quote,))
+    dates_on = (at.astimezone(zone).date() - day.at.astimezone(zone).date()).days
+    if dates_on > 0:
+        found = closed() if dates_on > 1 else None
+        return Day(at=at, before=None, closed=found or day.last, newest=(quote,))
     if at == day.at:
         others = tuple(other for other in day.newest if other.source != quote.source)
         return replace(day, newest=(*others, quote))

@@ -30,7 +30,7 @@ class Method(enum.StrEnum):
     APPROVED = "approved"  # quarantined, and approved by staff
     FALLBACK = "fallback"  # staff's price
     PREMIUM = "premium"  # the shown price under another premium
-    RESTORED = "restored"  # the last price that was no fallback, after a fallback expired
+    RESTORED = "restored"  # the last price that was no fallback, again: after a fallback, or with a close from history
     SIMULATED = "simulated"
 
 

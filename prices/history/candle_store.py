@@ -70,6 +70,8 @@ _FILLED_IN = (
 # While rebuilding: the ticks of `had` are all kept, or are no more than the new one's.
 _OF_TICKS = "had.source = '' AND (had.start >= %s OR had.ticks <= excluded.ticks)"
 _HOUR = dt.timedelta(hours=1)
+# The market is never closed for so long: an older close is no day's previous one.
+_A_WEEK = dt.timedelta(days=7)
 LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
@@ -199,6 +201,13 @@ def oldest(series: Series) -> dt.datetime | None:
     tick = series.ticks(*any_time).order_by("at").values_list("at", flat=True).first()
     minute = series.kept(Interval.MINUTE, *any_time).values_list("start", flat=True).first()
     return min((at for at in (tick, minute) if at), default=None)
+
+
+def last_day_before(series: Series, at: dt.datetime) -> candles.Candle | None:
+    """A series' last day candle before the day of `at`; None where it is more than a week older."""
+    today = Interval.DAY.start(at, zone())
+    row = series.kept(Interval.DAY, today - _A_WEEK, today).last()
+    return row.value() if row else None
 
 
 def counted(price: Price) -> Counted:

@@ -1,6 +1,7 @@
 """Filling history in: the parts that backfill.py, from a provider's past days, and csv_import.py, from a file, share.
 
-Neither publishes anything or changes a current price. Existing candles and ticks stay unless they are to be replaced,
+Neither publishes anything or changes a current price (manage.py backfill then has ingest.py take a previous close from
+them). Existing candles and ticks stay unless they are to be replaced,
 so the same command goes on from where it was interrupted.
 """
 

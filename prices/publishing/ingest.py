@@ -36,7 +36,15 @@ from prices.models import (
     Price,
     SignificantChange,
 )
-from prices.premiums import before_premium, included_premium, is_under_another, premium_on, restated, with_premium
+from prices.premiums import (
+    at_spot,
+    before_premium,
+    included_premium,
+    is_under_another,
+    premium_on,
+    restated,
+    with_premium,
+)
 from prices.publishing import confirmations, receipts
 from prices.publishing.quarantine import Validator
 from prices.publishing.receipts import Grounds
@@ -179,6 +187,15 @@ def withdraw_fallbacks(*, now: dt.datetime) -> Publication | None:
         return None
     with _one_at_a_time(now) as writer:
         return writer.write(writer.in_place_of_withdrawn(), confirms=False)
+
+
+def take_closes(*, now: dt.datetime) -> Publication | None:
+    """Publish the shown prices again whose day has no previous close though history has one by now.
+
+    Call it after history was filled in. This confirms no source.
+    """
+    with _one_at_a_time(now) as writer:
+        return writer.write(writer.after_filled_in_days(), confirms=False)
 
 
 def metals_falling_back(*, now: dt.datetime) -> set[Metal]:
@@ -354,6 +371,19 @@ class _Writer:
         """The last price that was no fallback."""
         return self._newest(metal, self.kinds - {PriceKind.FALLBACK})
 
+    def after_filled_in_days(self) -> list[_Candidate]:
+        """The shown quotes whose day has no previous close though there is one in history, with it."""
+        found = []
+        for metal in self.listed:
+            latest = self._shown(metal)
+            if latest is None or latest.previous_close is not None or latest.trading_day is None:
+                continue
+            shown, day = self._candidate(receipts.spot_quote(latest)), Day.read(latest.trading_day)
+            if closed := self._closed(shown.quote, day.at, None):
+                self.grounds[metal] = Grounds(method=Method.RESTORED, based_on=latest.seq)
+                found.append(replace(shown, day=day.after(closed)))
+        return found
+
     def _candidate(self, quote: Quote) -> _Candidate:
         row = self.latest.get((quote.metal, quote.kind))
         if row is None:
@@ -444,8 +474,19 @@ class _Writer:
             # A correction counts at the moment of the quote that it corrects, though a premium may have gone out since.
             moment = day.at if day and last and repeats(quote, last, self._arrival) else at
             spot = SpotQuote.of(quote, included=included_premium(quote))
-            day = following(day, spot, moment, candle_store.zone())
+            day = following(day, spot, moment, candle_store.zone(), closed=partial(self._closed, quote, moment, day))
         return _Prepared(candidate, outgoing, multiplier, at, day.figures.with_premium(multiplier), day)
+
+    def _closed(self, quote: Quote, at: dt.datetime, since: Day | None) -> Decimal | None:
+        """The close, at spot, of the last day candle before the day of `at`; None if it is no later than `since`.
+
+        Candles are of prices as they were published, with the premium of their time.
+        """
+        series = candle_store.Series(quote.metal, quote.currency, quote.kind)
+        day = candle_store.last_day_before(series, at)
+        if day is None or (since is not None and day.start <= since.at):
+            return None
+        return at_spot(day.close, Premium.multipliers(day.last_at)[quote.metal])
 
     def _effective_from(self, quote: Quote, last: Last | None) -> dt.datetime:
         return effective_from(

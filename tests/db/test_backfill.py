@@ -226,7 +226,8 @@ def test_nothing_is_published_and_no_current_price_changes(
 ) -> None:
     published: list[Any] = []
     monkeypatch.setattr(publish, "publication", published.append)
-    ingest.record([quote("gold", "9000", at=NOW)], now=NOW)
+    for at in (NOW - dt.timedelta(days=1), NOW):  # the first one is the previous close
+        ingest.record([quote("gold", "9000", at=at)], now=at)
     published.clear()
     before = [list(LatestPrice.objects.order_by("pk").values()), list(Head.objects.values())]
     days()

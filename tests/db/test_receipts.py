@@ -279,9 +279,9 @@ def test_an_example_was_decided_by_nobody() -> None:
 def test_what_an_expired_fallback_brings_back_is_based_on_its_last_receipt(settings: Settings) -> None:
     settings.FALLBACK_AFTER = HOUR
     live = published(quote("gold", "100"))
-    FallbackPrice.objects.filter(metal="gold").update(expires_at=NOW + 3 * HOUR)
+    FallbackPrice.objects.filter(metal="gold").update(expires_at=NOW + 3 * HOUR, example=False)
     assert ingest.fall_back_where_due(now=NOW + 2 * HOUR) is not None
-    restored = ingest.expire_fallbacks(now=NOW + 3 * HOUR)
+    restored = ingest.withdraw_fallbacks(now=NOW + 3 * HOUR)
     assert restored is not None
     receipt = receipt_of(restored.seq)
     assert (receipt.method, receipt.based_on, receipt.price) == (Method.RESTORED, live, Decimal(100))

@@ -26,6 +26,7 @@ from prices.history.filling import Filled
 from prices.history.sanity import MOST
 from prices.management import arguments
 from prices.providers.errors import ProviderError, QuotaError
+from prices.publishing import ingest
 
 # The most violations or failures that are printed.
 _NAMED: Final = 10
@@ -42,7 +43,8 @@ class Command(BaseCommand):
     help = (
         "Fill history in from a provider's past days, which become day candles, or from a file of ticks or candles as "
         "manage.py export writes it. Existing candles and ticks stay, so the same command goes on from where it was "
-        "interrupted. Nothing is published. Calls count against the provider's quota; some are left to refreshes."
+        "interrupted. No price changes; one that is shown without a previous close is published again with it, if "
+        "there is one now. Calls count against the provider's quota; some are left to refreshes."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -74,6 +76,7 @@ class Command(BaseCommand):
             filled = self._from_csv(csv, options["replace"], options["confirm"])
         else:
             filled = self._from_provider(str(provider), options)
+        ingest.take_closes(now=timezone.now())
         no_data = f", {filled.no_data} without data at {provider}" if filled.no_data else ""
         self.stdout.write(
             f"{filled.written} written, {filled.there} there already, {len(filled.failures)} unusable{no_data}"

@@ -17,11 +17,13 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
+from django.utils import timezone
 
 from infra import addresses
 from infra.process import probe
 from infra.process.supervisor import Program, Supervisor
 from infra.process.valkey import EmbeddedValkey, RedisUnusableError, wait_for_redis
+from prices.history import demonstration
 from swarna import web
 from swarna.state_dir import announce_redis_url, withdraw_redis_url
 
@@ -105,6 +107,7 @@ def prepare_database() -> bool:
     try:
         call_command("migrate", verbosity=0)
         call_command("seed", verbosity=0)
+        demonstration.make_up(now=timezone.now())
         return get_user_model().objects.filter(is_superuser=True, is_active=True).exists()
     finally:
         connection.close()
