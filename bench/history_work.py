@@ -151,7 +151,7 @@ def fill_receipts(first: int, count: int, every: int) -> dict[str, float]:
             FROM generate_series(0, %s) n WHERE (n / 4) %% %s {"=" if first else "<>"} 0""",
             [list(METALS), BEGIN, (END - BEGIN) / (count / 4), receipts.encode(receipt), count - 1, every],
         )
-        database.execute("CREATE INDEX receipt_at ON prices_receipt (metal, currency, published_at DESC, seq DESC)")
+        database.execute("CREATE INDEX receipt_at ON prices_receipt (metal, published_at DESC, seq DESC)")
         database.execute("DELETE FROM prices_receiptmonth")
         database.execute(
             """INSERT INTO prices_receiptmonth (month, first_seq)

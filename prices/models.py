@@ -397,13 +397,7 @@ class Receipt(models.Model):
     class Meta:
         ordering = ["seq"]
         indexes = [
-            models.Index(
-                "metal",
-                "currency",
-                models.F("published_at").desc(),
-                models.F("seq").desc(),
-                name="receipt_at",
-            ),
+            models.Index("metal", models.F("published_at").desc(), models.F("seq").desc(), name="receipt_at"),
         ]
 
     def __str__(self) -> str:
@@ -424,7 +418,8 @@ class Receipt(models.Model):
     @classmethod
     def shown(cls) -> "models.QuerySet[Receipt]":
         """Receipts of the prices that this deployment may show."""
-        return cls.objects.filter(currency=settings.BASE_CURRENCY, lane__in=shown_kinds(settings.PRICE_PROVIDERS))
+        hidden = set(PriceKind) - shown_kinds(settings.PRICE_PROVIDERS)
+        return cls.objects.filter(currency=settings.BASE_CURRENCY).exclude(lane__in=hidden)
 
     def value(self) -> receipts.Receipt:
         """The receipt of this row."""

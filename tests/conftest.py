@@ -20,6 +20,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from prices import clock_watch
 from prices.history import partitions
+from prices.publishing import receipts
 from signing import keys
 from tests.support.quotes import NOW
 from tests.support.world import World
@@ -81,6 +82,7 @@ def months_clocks_and_keys_forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterato
     yield
     partitions._known.clear()
     keys.forget()
+    receipts._months.clear()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from django.db.models import Max
 from prices.domain.quotes import PriceKind
 from prices.history import partitions
 from prices.history.candle_store import kept_from
-from prices.models import Head, LatestPrice, Price, Receipt
+from prices.models import Head, LatestPrice, Price, Receipt, ReceiptMonth
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,9 @@ def keep_history(*, now: dt.datetime) -> int:
         return 0
     before = kept_from(_at_most(now))
     if connection.vendor == "postgresql":
-        return len(partitions.drop_before(before) or [])
+        dropped = partitions.drop_before(before) or []
+        ReceiptMonth.objects.filter(month__in=dropped).delete()
+        return len(dropped)
     gone = _delete_before(before)
     _delete_receipts_before(before)
     return gone

@@ -48,7 +48,6 @@ class Migration(migrations.Migration):
                 "indexes": [
                     models.Index(
                         "metal",
-                        "currency",
                         models.OrderBy(models.F("published_at"), descending=True),
                         models.OrderBy(models.F("seq"), descending=True),
                         name="receipt_at",

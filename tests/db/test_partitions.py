@@ -1,22 +1,27 @@
 """Months of history on PostgreSQL: made before they are needed, gone when they are old, in nobody's way."""
 
 import datetime as dt
+import re
 import threading
 from decimal import Decimal
+from typing import Any
 
 import psycopg
 import pytest
 from django.db import OperationalError, connection, transaction
+from django.db.models import QuerySet
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from prices.domain.quotes import Metal
 from prices.history import partitions, retention
-from prices.models import Price
-from prices.publishing import ingest
+from prices.models import Price, Receipt, ReceiptMonth
+from prices.publishing import ingest, receipts
 from streaming import publish
 from tests.support.quotes import NOW, quote
 from tests.support.threads import at_once
+from tests.support.world import forget_prices
 
 JUNE, JULY, AUGUST, SEPTEMBER, OCTOBER, NOVEMBER = (dt.date(2026, month, 1) for month in range(6, 12))
 months = st.dates(dt.date(1900, 1, 1), dt.date(2100, 1, 1)).map(lambda date: date.replace(day=1))
@@ -208,6 +213,72 @@ def test_ingest_goes_on_while_months_come_and_go(
     assert waits
     assert all(published)
     assert JUNE not in there()
+
+
+# --- receipts --------------------------------------------------------------------------------------------------------
+
+
+def publish_at(at: dt.datetime, price: str = "9000") -> int:
+    publication = ingest.record([quote("gold", price, at=at)], now=at)
+    assert publication is not None
+    return publication.seq
+
+
+def tables_of(rows: "QuerySet[Receipt, Any]") -> set[str]:
+    """The months' tables that a query reads."""
+    return set(re.findall(r"prices_receipt_\d{4}_\d\d", rows.explain()))
+
+
+@pytest.fixture
+def _unheard(on_postgresql: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database without any publication, and without web processes."""
+    monkeypatch.setattr(publish, "publication", lambda publication: None)
+    forget_prices()
+
+
+@pytest.mark.usefixtures("_unheard")
+def test_receipts_are_looked_for_in_one_months_table() -> None:
+    first, second = publish_at(moment(JULY)), publish_at(moment(AUGUST), "9001")
+    third = publish_at(moment(AUGUST, 20), "9002")
+    months = ReceiptMonth.objects.order_by("month").values_list("month", "first_seq")
+    assert list(months) == [(JULY, first), (AUGUST, second)]
+    for seq, table in ((first, "2026_07"), (second, "2026_08"), (third, "2026_08")):
+        (bounded, everywhere) = receipts.where_it_may_be(seq)
+        assert tables_of(bounded) == {f"prices_receipt_{table}"}
+        assert tables_of(everywhere) >= {"prices_receipt_2026_07", "prices_receipt_2026_08"}
+        assert [receipt.seq for receipt in receipts.of_publication(seq)] == [seq]
+    (bounded, _) = receipts.published_before(Metal.GOLD, moment(AUGUST, 16))
+    assert tables_of(bounded) == {"prices_receipt_2026_08"}
+
+
+@pytest.mark.usefixtures("_unheard")
+def test_a_receipt_is_found_whose_month_the_clock_did_not_keep() -> None:
+    publish_at(moment(AUGUST))
+    set_back = publish_at(moment(JULY), "9001")  # as the clock was ahead before
+    later = publish_at(moment(SEPTEMBER), "9002")
+    for seq in (set_back, later):
+        assert [receipt.seq for receipt in receipts.of_publication(seq)] == [seq]
+
+
+@pytest.mark.usefixtures("_unheard")
+def test_receipts_go_with_the_ticks_of_their_month(settings: Settings) -> None:
+    settings.TICKS_KEPT_FOR = NOW - moment(AUGUST)
+    gone, kept = publish_at(moment(JUNE)), publish_at(moment(AUGUST), "9001")
+    assert retention.keep_history(now=NOW) == 1
+    assert receipts.of_publication(gone) == []
+    assert [receipt.seq for receipt in receipts.of_publication(kept)] == [kept]
+    assert list(ReceiptMonth.objects.values_list("month", flat=True)) == [AUGUST]
+    assert retention.keep_history(now=NOW) == 0
+
+
+@pytest.mark.usefixtures("_unheard")
+def test_a_publication_that_failed_leaves_its_month_to_the_next() -> None:
+    with transaction.atomic():
+        publish_at(moment(JUNE))
+        transaction.set_rollback(True)
+    seq = publish_at(moment(JUNE))
+    assert ReceiptMonth.objects.get().first_seq == seq
+    assert len(receipts.of_publication(seq)) == 1
 
 
 # --- elsewhere -------------------------------------------------------------------------------------------------------

@@ -423,6 +423,12 @@ def test_a_publication_of_the_month_before_is_found(client: Client) -> None:
     assert price_at(client, "2026-08-02T12:00:00Z")["seq"] == seq
 
 
+def test_a_simulated_price_was_on_no_screen_that_does_not_show_any(client: Client) -> None:
+    live = published(quote("gold", "13200"))
+    published(quote("gold", "13210", at=NOW + MINUTE, source="simulated"), at=NOW + MINUTE)
+    assert price_at(client, "2026-09-24T08:02:00Z")["seq"] == live
+
+
 def test_a_moment_that_has_yet_to_come_is_a_mistake(client: Client) -> None:
     published(quote("gold", "13200"))
     response = client.get("/api/v1/prices/gold/?at=2999-01-01T00:00:00Z")
