@@ -17,6 +17,8 @@ from locks.forms import LockSettingsForm
 from locks.models import LockSettings, PriceLock
 from locks.refusals import RefusalError
 from prices.admin.pages import ONE_MEANING, AuditedAdmin, ReadOnlyAdmin, ReasonActionForm
+from prices.domain.fineness import purity_label
+from prices.domain.quotes import Metal
 from prices.staff.changes import one_change
 from prices.staff.permissions import may
 
@@ -48,7 +50,7 @@ class PriceLockAdmin(ReadOnlyAdmin):
 
     @admin.display(description="lock")
     def side_and_metal(self, lock: PriceLock) -> str:
-        return f"{lock.side} {lock.metal} {lock.purity}"
+        return f"{lock.side} {lock.metal}, {purity_label(Metal(lock.metal), lock.purity)}"
 
     @admin.display(description="price")
     def locked_price(self, lock: PriceLock) -> str:

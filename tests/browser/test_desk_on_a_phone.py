@@ -86,7 +86,9 @@ def test_who_holds_which_lock_is_read_and_released_without_scrolling_sideways(
     assert_each_row_is_a_card(phone)
     assert violations(phone) == {}
     shown = phone.locator("#result_list tbody :is(th, td):not(.action-checkbox)")
-    expect(shown).to_contain_text(["sell gold 916", "120,912.00 INR per 10gram", "8.25", "the shop in Zaveri Bazaar"])
+    expect(shown).to_contain_text(
+        ["sell gold, 22K · 916", "120,912.00 INR per 10gram", "8.25", "the shop in Zaveri Bazaar"]
+    )
 
     phone.get_by_role("checkbox", name="Select this object for an action").check()
     phone.get_by_label("Action:").select_option("release")

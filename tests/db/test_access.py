@@ -377,7 +377,7 @@ def row_of(model: type[models.Model]) -> models.Model:
         FallbackPrice: lambda: FallbackPrice.objects.get(metal="gold"),
         HeldPrice: lambda: _quarantined(now),
         ListedMetal: lambda: ListedMetal.objects.get(name="gold"),
-        LockSettings: LockSettings.load,
+        LockSettings: _lock_settings,
         PriceLock: lambda: _lock(User.objects.create_user("till")),
         Premium: lambda: Premium.objects.create(metal_id="gold", multiplier=Decimal("1.06"), effective_from=NOW),
         Price: lambda: Price.objects.filter(metal="gold")[0],
@@ -397,6 +397,14 @@ def row_of(model: type[models.Model]) -> models.Model:
     }
     row: models.Model = makers[model]()
     assert isinstance(row, model)
+    return row
+
+
+def _lock_settings() -> LockSettings:
+    """The settings, of which staff have saved a version."""
+    row = LockSettings.load()
+    with one_change():
+        row.save()
     return row
 
 

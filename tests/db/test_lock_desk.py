@@ -46,7 +46,7 @@ def test_staff_see_who_holds_what_and_what_became_of_it(boss: Client, shop: Clie
     lock(shop, side="buy", unit="10gram", purity="916", quantity=8.25, reference="order-2")
     rows = boss.get(LIST).content.decode().partition('id="result_list"')[2]
     assert rows.index("order-2") < rows.index("order-1")  # what is held comes first
-    for shown in ("buy gold 916", "121,107.93 INR per 10gram", "8.25", "till", "held", "redeemed"):
+    for shown in ("buy gold, 22K · 916", "121,107.93 INR per 10gram", "8.25", "till", "held", "redeemed"):
         assert shown in rows
     assert "order-1" not in boss.get(f"{LIST}?q=order-2").content.decode().partition('id="result_list"')[2]
 
@@ -87,6 +87,7 @@ def test_staffs_settings_are_audited_and_count_from_the_next_lock_on(boss: Clien
     assert (end - begin, granted["tolerancePercent"]) == (dt.timedelta(minutes=10), 0.5)
     audit = boss.get("/admin/changes/").content.decode()
     assert "a lock holds for, s 420 → 600; tolerance, % empty → 0.5" in audit
+    assert StaffChange.objects.filter(by__username="till").count() == 0  # whose request made the row
 
 
 @pytest.mark.parametrize(("field", "value"), [("ttl_seconds", "9"), ("most_held", "0"), ("tolerance_percent", "-1")])

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from accounts import tokens
 from locks.models import PriceLock
 from tests.support.product import ROOT
+from tests.support.scrape import metrics
 from tests.support.server import Server
 
 
@@ -48,6 +49,14 @@ def test_a_shop_sells_at_the_price_that_it_showed(server: Server, token: str) ->
     assert "8.25 g of gold 916 at 12091.2 INR a gram: 99752.40\n" in sold.stdout
     assert sold.stdout.endswith("Sold at 12091.2 INR a gram: 99752.40\n")
     assert server.do(lambda: PriceLock.objects.get(reference="order-1").status) == "redeemed"
+
+
+def test_sales_are_counted(server: Server, token: str) -> None:
+    before = metrics(server)
+    checkout(server, token, "order-4", "gold", "999", "1", says="y\n")
+    counted = {name: number - before.get(name, 0) for name, number in metrics(server).items()}
+    assert counted["swarna_locks_granted_total"] == counted["swarna_locks_redeemed_total"] == 1
+    assert 'swarna_locks{status="held"}' not in metrics(server)
 
 
 def test_a_customer_who_does_not_pay_leaves_no_lock_behind(server: Server, token: str) -> None:
