@@ -15,6 +15,7 @@ from pytest_django import Settings
 from accounts import roles
 from prices.audit import StaffChange
 from prices.domain import receipts as domain
+from prices.domain.provider_table import ProviderRow
 from prices.domain.quotes import Metal, Quote
 from prices.domain.receipts import Decision, Method
 from prices.domain.source_quotes import Exchange, Exclusion, RawUnit, SourceQuote, to_ms
@@ -28,13 +29,14 @@ from prices.models import (
     Receipt,
     SignificantChange,
 )
+from prices.providers.errors import TemporaryError
 from prices.publishing import ingest, receipts
 from prices.staff import quarantine
 from prices.staff.changes import one_change
 from streaming import publish
 from tests.support.databases import seed
 from tests.support.quotes import NOW, quote
-from tests.support.world import forget_prices
+from tests.support.world import PRICES, World, forget_prices
 
 pytestmark = pytest.mark.django_db
 
@@ -460,3 +462,77 @@ def test_a_metal_that_is_not_known_is_named(client: Client) -> None:
     assert "'rhodium'" in get(client, "/api/v1/prices/rhodium/?at=2026-09-24", 404)["detail"]
     published(quote("gold", "13200"))
     assert get(client, "/api/v1/prices/XAU/?at=2026-09-24T09:00:00Z")["metal"] == "gold"
+
+
+# --- what sources gave ----------------------------------------------------------------------------------------------
+
+
+def gold() -> domain.Receipt:
+    """The receipt of gold's current price."""
+    receipt = receipts.current(Metal.GOLD)
+    assert receipt is not None
+    return receipt
+
+
+def exclusions() -> dict[str, Exclusion | None]:
+    """The sources in the receipt of gold, each with the rule by which it was excluded."""
+    return {part.source: part.excluded_by for part in gold().sources}
+
+
+def test_sources_that_were_fetched_before_say_why_they_were_not_used(world: World) -> None:
+    world.refresh()
+    world.says |= {"a": TemporaryError("is away"), "b": PRICES | {Metal.GOLD: "15000"}}
+    world.refresh()
+    assert exclusions() == {"a": Exclusion.ERROR, "b": Exclusion.QUARANTINED, "c": None}
+    assert (gold().method, gold().source) == (Method.FIRST, "c")
+    quarantined = next(part for part in gold().sources if part.source == "b")
+    assert (quarantined.spot, quarantined.fetched_ms) == (Decimal(15000), to_ms(world.now))
+
+
+def test_a_stale_answer_is_excluded_and_used_where_there_is_no_better_one(world: World) -> None:
+    world.froze_at["a"] = world.now - HOUR
+    world.refresh()
+    assert exclusions() == {"a": Exclusion.STALE, "b": None}
+    world.froze_at |= dict.fromkeys("abc", world.now)
+    world.says |= dict.fromkeys("abc", PRICES | {Metal.GOLD: "13201"})
+    world.refresh(30)
+    assert (gold().price, gold().is_stale) == (Decimal(13201), True)
+    assert sorted(rule or "" for rule in exclusions().values()) == ["", "stale", "stale"]
+
+
+def test_an_agreed_price_has_all_its_sources_side_by_side(world: World, settings: Settings) -> None:
+    settings.CONSENSUS_SOURCES = 2
+    world.says |= {"b": PRICES | {Metal.GOLD: "13211"}, "c": PRICES | {Metal.GOLD: "1320"}}
+    world.refresh()
+    assert exclusions() == {"a": None, "b": None, "c": Exclusion.TOLERANCE}
+    deviations = {part.source: part.deviation_percent for part in gold().sources}
+    assert deviations == {"a": Decimal(0), "b": Decimal("0.0833"), "c": Decimal(-90)}
+    assert (gold().method, gold().price, gold().contributors) == (Method.CONSENSUS, Decimal("13205.5"), 2)
+    world.says["c"] = TemporaryError("is away")
+    world.says["a"] = PRICES | {Metal.GOLD: "13212"}
+    world.refresh()
+    assert exclusions() == {"a": None, "b": None, "c": Exclusion.ERROR}
+
+
+def test_a_price_that_staff_chose_among_sources_that_disagree_has_the_others(world: World, settings: Settings) -> None:
+    settings.CONSENSUS_SOURCES = 2
+    world.says |= {"b": PRICES | {Metal.GOLD: "14000"}, "c": TemporaryError("is away")}
+    world.refresh()
+    chosen = HeldPrice.pending().get(metal="gold", source="b")
+    ingest.decide(chosen.pk, approve=True, by="asha", now=world.now)
+    assert exclusions() == {"a": Exclusion.AGREEMENT, "b": None}
+    assert (gold().method, gold().price) == (Method.APPROVED, Decimal(14000))
+
+
+def test_a_premium_that_a_source_includes_is_in_its_part(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prices.premiums.PROVIDER_TABLE", {"a": ProviderRow("a", "", includes_premium=True)})
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=world.now)
+    world.says["a"] = PRICES | {Metal.GOLD: "14520"}
+    world.refresh()
+    (part,) = gold().sources
+    assert (part.included, part.spot) == (Decimal("1.1"), Decimal(13200))
+    receipt = gold()
+    assert (receipt.price, receipt.spot, receipt.premium) == (Decimal(14520), Decimal(13200), Decimal("1.1"))
+    assert receipt.is_premium_included
