@@ -16,7 +16,7 @@ from django.utils import timezone
 from infra import clock, database_identity, schema
 from prices import sql
 from prices.audit import StaffChange, StaffHistory
-from prices.domain import candles, positions, receipts
+from prices.domain import candles, drift, positions, receipts
 from prices.domain.breaker import Breaker
 from prices.domain.candles import Interval
 from prices.domain.positions import Position
@@ -51,6 +51,7 @@ _PERCENT: Final[dict[str, Any]] = {
     "blank": True,
     "validators": [MinValueValidator(Decimal("0.001"))],
 }
+_DRIFT: Final = "A price further than this from one within 24 hours of open market is quarantined as a jump is."
 _METALS: Final = [(metal.value, metal.value) for metal in Metal]
 
 
@@ -343,6 +344,9 @@ class LatestPrice(_Published):
         null=True, help_text="The day so far, before any premium, as JSON of a Day. Staff's fallback has none."
     )
     refresh = models.BigIntegerField(default=0, db_default=0)
+    levels = models.TextField(
+        default="", db_default="", help_text="Its levels of the last hours, before any premium, as text of a `Levels`."
+    )
 
     class Meta:
         constraints = [
@@ -641,6 +645,10 @@ class Configuration(models.Model):
         help_text="A price further than this from the last one is quarantined until it is confirmed.",
         **_PERCENT,
     )
+    max_drift_percent_gold = models.DecimalField("largest drift of gold, %", help_text=_DRIFT, **_PERCENT)
+    max_drift_percent_silver = models.DecimalField("largest drift of silver, %", help_text=_DRIFT, **_PERCENT)
+    max_drift_percent_platinum = models.DecimalField("largest drift of platinum, %", help_text=_DRIFT, **_PERCENT)
+    max_drift_percent_palladium = models.DecimalField("largest drift of palladium, %", help_text=_DRIFT, **_PERCENT)
     update_interval_ms = models.PositiveBigIntegerField(
         "update interval, ms", null=True, blank=True, help_text="How often prices are fetched."
     )
@@ -651,7 +659,14 @@ class Configuration(models.Model):
         editable=False, default="", max_length=400, help_text="PRICE_PROVIDERS when it was last applied."
     )
     history = StaffHistory(
-        fields=["id", "change_threshold_percent", "freshness_limit_ms", "max_jump_percent", "update_interval_ms"]
+        fields=[
+            "id",
+            "change_threshold_percent",
+            "freshness_limit_ms",
+            "max_jump_percent",
+            *(f"max_drift_percent_{metal}" for metal in Metal),
+            "update_interval_ms",
+        ]
     )
 
     class Meta:
@@ -676,6 +691,11 @@ class Configuration(models.Model):
     def jump_percent(self) -> Decimal:
         """The current largest jump, in percent."""
         return self.max_jump_percent or settings.MAX_JUMP_PERCENT
+
+    def drift_percent(self, metal: Metal) -> Decimal:
+        """The current largest drift of a metal, in percent."""
+        set_by_staff: Decimal | None = getattr(self, f"max_drift_percent_{metal}")
+        return set_by_staff or drift.USUAL_PERCENT[metal]
 
     def freshness_limit(self, interval: dt.timedelta) -> dt.timedelta:
         """The current freshness limit, given the current update interval."""

@@ -1,8 +1,13 @@
-"""Sanity bands and the last live quote, which new prices are compared with; both without any premium."""
+"""Sanity bands, the last live quote and its levels of late, which new prices are compared with; without any premium."""
 
+import datetime as dt
 from typing import Final
 
+from django.conf import settings
+
 from prices import sql
+from prices.domain import drift
+from prices.domain.drift import Levels
 from prices.domain.quotes import Metal, PriceKind, Quote
 from prices.domain.sanity import Band
 from prices.models import FallbackPrice, LatestPrice, SanityBand
@@ -32,3 +37,9 @@ def last_live(metal: str, currency: str) -> Quote | None:
     """The last accepted live quote, less any premium."""
     live = LatestPrice.live(metal, currency)
     return before_premium(live.quote()) if live else None
+
+
+def recent_levels(live: LatestPrice, now: dt.datetime) -> Levels:
+    """A metal's levels within the window that ends now, its last live price among them: that was current till now."""
+    begin = settings.MARKET_CALENDAR.open_since(now, drift.WINDOW)
+    return Levels.read(live.levels).within(begin, now).showing(before_premium(live.quote()).price, now)

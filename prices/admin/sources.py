@@ -25,7 +25,7 @@ from prices.staff.changes import one_change
 from prices.staff.forms import ProviderStateForm, save_fields
 
 _EDITABLE = ["position", "enabled"]
-_MEASURED = ["health", "breaker", "success", "latency", "error", "quota", "standing_still", "excluded"]
+_MEASURED = ["health", "breaker", "success", "latency", "error", "quota", "excluded"]
 
 
 @admin.register(ProviderState)
@@ -83,7 +83,8 @@ class ProviderStateAdmin(AuditedAdmin):
 
     @admin.display(description="health")
     def health(self, source: Any) -> str:
-        return health_detail(source, timezone.now(), is_needed=source.is_needed)
+        detail = health_detail(source, timezone.now(), is_needed=source.is_needed)
+        return f"{detail}; stands still: {still}" if (still := standing_detail(source)) else detail
 
     @admin.display(description="breaker")
     def breaker(self, source: ProviderState) -> str:
@@ -106,10 +107,6 @@ class ProviderStateAdmin(AuditedAdmin):
     @admin.display(description="quota left")
     def quota(self, source: ProviderState) -> str:
         return quota_left(source, timezone.now()) or "—"
-
-    @admin.display(description="stands still")
-    def standing_still(self, source: ProviderState) -> str:
-        return standing_detail(source) or "—"
 
     @admin.display(description="excluded")
     def excluded(self, source: ProviderState) -> str:

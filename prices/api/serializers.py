@@ -29,6 +29,7 @@ from prices.sources.health import Health
 # Seconds of a waiting poll: proxies give up a silent answer after a minute.
 LONGEST_WAIT: Final = 30
 _MARKET = ["open", "closed"]
+_DRIFT = "A price further than this from one within 24 hours of open market is quarantined. Three decimals at most."
 # The end of a time whose offset had a plus before it.
 _SPACE_FOR_PLUS: Final = re.compile(r":\d\d(\.\d+)? \d\d:?\d\d$")
 
@@ -550,6 +551,10 @@ class ConfigSerializer(serializers.Serializer):
         help_text="How many of them have to agree on a price; 0: the first answer is published."
     )
     maxJumpPercent = Amount(help_text="A price that moves further is quarantined until it is confirmed.")
+    maxDriftPercentGold = Amount(help_text=_DRIFT)
+    maxDriftPercentSilver = Amount(help_text=_DRIFT)
+    maxDriftPercentPlatinum = Amount(help_text=_DRIFT)
+    maxDriftPercentPalladium = Amount(help_text=_DRIFT)
     premiums = serializers.DictField(child=PremiumSerializer(), help_text="By metal.")
     bands = serializers.DictField(child=BandSerializer(), help_text="By metal.")
     maxConnections = serializers.IntegerField(help_text="For each web process.")
@@ -593,6 +598,10 @@ class ConfigChangesSerializer(StrictSerializer):
     )
     freshnessLimitMs = serializers.IntegerField(**_bounds(Configuration, "freshness_limit_ms"))
     maxJumpPercent = _decimal(Configuration, "max_jump_percent", "Three decimals at most.")
+    maxDriftPercentGold = _decimal(Configuration, "max_drift_percent_gold", _DRIFT)
+    maxDriftPercentSilver = _decimal(Configuration, "max_drift_percent_silver", _DRIFT)
+    maxDriftPercentPlatinum = _decimal(Configuration, "max_drift_percent_platinum", _DRIFT)
+    maxDriftPercentPalladium = _decimal(Configuration, "max_drift_percent_palladium", _DRIFT)
     reason = Reason()
 
 

@@ -157,6 +157,7 @@ class ConfigView(StrictView):
                 "providers": [source.name for source in registry.in_order() if source.enabled],
                 "consensusSources": settings.CONSENSUS_SOURCES,
                 "maxJumpPercent": configuration.jump_percent,
+                **{f"maxDriftPercent{metal.capitalize()}": configuration.drift_percent(metal) for metal in Metal},
                 "premiums": _premiums(),
                 "bands": {
                     metal.value: {"lowest": rounded(band.lowest), "highest": rounded(band.highest)}

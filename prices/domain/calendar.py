@@ -131,6 +131,16 @@ class Calendar:
         """
         return self._clock(until) - self._clock(since)
 
+    def open_since(self, at: dt.datetime, span: dt.timedelta) -> dt.datetime:
+        """The latest moment from which until `at` the market was open for `span`."""
+        date, passed = _session_at(at)
+        passed = min(passed, self._length(date))
+        while span > passed:
+            span -= passed
+            date -= _A_DAY
+            passed = self._length(date)
+        return _moment(date, passed - span)
+
     def age(self, source: str, quoted_at: dt.datetime, now: dt.datetime) -> dt.timedelta:
         """A quote's age for the freshness limit: the time in which its source could have given a newer quote.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeAlias
 
+from prices.domain.drift import Bound
 from prices.domain.quotes import Quote, percent
 
 # Percent by which a source's price may lie outside of the day's range beside it: the source need not update both at the
@@ -23,6 +24,7 @@ class SanityRule(enum.StrEnum):
 
     BAND = "band"
     JUMP = "jump"
+    DRIFT = "drift"
     RANGE = "range"
     AGREEMENT = "agreement"
 
@@ -64,11 +66,12 @@ class Violation:
 
 
 def find_violation(
-    quote: Quote, last: Quote | None, *, band: Band | None, max_jump_percent: Decimal
+    quote: Quote, last: Quote | None, *, band: Band | None, max_jump_percent: Decimal, drift: Bound | None = None
 ) -> Violation | None:
     """The first rule that a quote breaks; None where it breaks none.
 
-    `last` is the last accepted quote of this metal in the same currency. Both are without any premium, or both with.
+    `last` is the last accepted quote of this metal in the same currency, and `drift` is the bound on a move away from
+    those of the last hours. All are without any premium, or all with.
     """
     if band and not band.lowest <= quote.price <= band.highest:
         return Violation(
@@ -80,6 +83,10 @@ def find_violation(
         )
     if last and abs(moved := percent(quote.price - last.price, last.price)) > max_jump_percent:
         return Violation(SanityRule.JUMP, f"{quote.price:,} is {moved:+.1f} % from {last.price:,}, the last price")
+    if drift and (left := drift.left_by(quote.price)):
+        moved = percent(quote.price - left, left)
+        detail = f"{quote.price:,} is {moved:+.1f} % from {left:,}, the price within 24 hours of open market"
+        return Violation(SanityRule.DRIFT, detail)
     return None
 
 

@@ -21,6 +21,7 @@ from prices import schedule, sql
 from prices.domain.changes import significant_change
 from prices.domain.consensus import Agreement
 from prices.domain.days import Day, SpotQuote, following
+from prices.domain.drift import Levels
 from prices.domain.quotes import FALLBACK, Change, DayFigures, Metal, PriceKind, Publication, Quote, shown_kinds
 from prices.domain.receipts import Method, Receipt, encode
 from prices.domain.succession import Arrival, Last, Order, effective_from, is_of_this_refresh, order, repeats
@@ -48,7 +49,7 @@ from prices.premiums import (
 from prices.publishing import confirmations, receipts
 from prices.publishing.quarantine import Validator
 from prices.publishing.receipts import Grounds
-from prices.sanity_bands import bands
+from prices.sanity_bands import bands, recent_levels
 from streaming import publish
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ logger = logging.getLogger(__name__)
 # The fields that a row of the latest prices shares with its tick.
 _PUBLISHED = [field.name for field in Price._meta.fields if field.name not in ("id", "metal")]
 _IN_ITS_PLACE = "ON CONFLICT (metal_id, lane, currency) DO UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in (*_PUBLISHED, "confirmed_at", "confirmed_by", "refresh", "trading_day")
+    f"{name} = excluded.{name}"
+    for name in (*_PUBLISHED, "confirmed_at", "confirmed_by", "refresh", "trading_day", "levels")
 )
 
 
@@ -267,12 +269,15 @@ class _Writer:
             (latest.metal_id, latest.lane): latest
             for latest in sql.rows(LatestPrice, "WHERE currency = %s", [("currency", settings.BASE_CURRENCY)])
         }
+        self._known_levels: dict[Metal, Levels] = {}
 
     def validator(self) -> Validator:
         return Validator(
             last=self._last_live,
+            levels=self._levels,
             bands=bands(settings.BASE_CURRENCY),
             max_jump_percent=self.configuration.jump_percent,
+            max_drift_percent=self.configuration.drift_percent,
             now=self.now,
             refresh=self._arrival.counts_as,
         )
@@ -284,6 +289,13 @@ class _Writer:
     def _last_live(self, metal: Metal) -> Quote | None:
         live = self.latest.get((metal, PriceKind.LIVE))
         return before_premium(live.quote()) if live else None
+
+    def _levels(self, metal: Metal) -> Levels:
+        """A metal's live levels within the window, the last price among them."""
+        if metal not in self._known_levels:
+            live = self.latest.get((metal, PriceKind.LIVE))
+            self._known_levels[metal] = recent_levels(live, self.now) if live else Levels()
+        return self._known_levels[metal]
 
     # --- candidates --------------------------------------------------------------------------------------------------
 
@@ -613,6 +625,19 @@ class _Writer:
             contributor_count=quote.members.count if quote.members else None,
         )
 
+    def _levels_after(self, quote: Quote) -> Levels:
+        """A metal's live levels with a price that goes out; none of another kind."""
+        if quote.kind is not PriceKind.LIVE:
+            return Levels()
+        last, most = self._last_live(quote.metal), self.configuration.drift_percent(quote.metal)
+        return self._levels(quote.metal).after(
+            before_premium(quote).price,
+            self.now,
+            last=None if last is None else last.price,
+            most_percent=most,
+            jump_percent=self.configuration.jump_percent,
+        )
+
     def _latest(self, price: Price, prepared: _Prepared, *, confirms: bool) -> LatestPrice:
         row, day = prepared.candidate.row, prepared.day
         if confirms or row is None:
@@ -626,5 +651,6 @@ class _Writer:
             confirmed_by=by,
             refresh=refresh,
             trading_day=day.stored() if day else None,
+            levels=self._levels_after(prepared.candidate.quote).text(),
             **{name: getattr(price, name) for name in _PUBLISHED},
         )

@@ -17,6 +17,7 @@ from infra.readable import moment
 from prices import sql
 from prices.domain import receipts
 from prices.domain.consensus import Agreement
+from prices.domain.drift import Levels
 from prices.domain.quotes import Metal, Quote, percent
 from prices.domain.sanity import (
     Band,
@@ -45,13 +46,16 @@ _LONGEST_DETAIL = 300  # characters of HeldPrice.words
 class Validator:
     """Accepts quotes that break no sanity rule, and quarantines the others.
 
-    `last` gives the last accepted live quote of a metal, less any premium; `refresh` is the number of the refresh that
-    brings the quotes. Inside, `spot` is a quote less any premium: all comparisons are between such.
+    `last` gives the last accepted live quote of a metal, less any premium, and `levels` those of the last hours, with
+    it among them; `refresh` is the number of the refresh that brings the quotes. Inside, `spot` is a quote less any
+    premium: all comparisons are between such.
     """
 
     last: Callable[[Metal], Quote | None]
+    levels: Callable[[Metal], Levels]
     bands: Mapping[Metal, Band]
     max_jump_percent: Decimal
+    max_drift_percent: Callable[[Metal], Decimal]
     now: dt.datetime
     refresh: int = 0
     # A price is settled for which the shown one was stale.
@@ -101,7 +105,8 @@ class Validator:
 
     def _violation_of(self, quote: Quote, spot: Quote) -> Violation | None:
         last, band = self.last(quote.metal), self.bands.get(quote.metal)
-        violation = find_violation(spot, last, band=band, max_jump_percent=self.max_jump_percent)
+        drift = self.levels(quote.metal).bound(self.max_drift_percent(quote.metal))
+        violation = find_violation(spot, last, band=band, max_jump_percent=self.max_jump_percent, drift=drift)
         if violation is None or spot.price == quote.price:
             return violation
         return Violation(violation.rule, f"less its premium, {violation.detail}")
@@ -118,7 +123,7 @@ class Validator:
             return False
         if any(self._is_same(spot, rejected) for rejected in self._rejected(spot)):
             return False
-        if is_more:
+        if is_more or (len(contributors) > 1 and self._returns(spot, violation)):
             return True
         pending = self._pending_of(spot)
         # If other sources' prices are pending too, only these count: a source that repeats itself proves nothing.
@@ -128,6 +133,11 @@ class Validator:
             if row.all_contributors.keys().isdisjoint(contributors) and row.doubt != SanityRule.BAND
         ]
         return any(self._lets_out(row, spot, contributors) for row in others or pending)
+
+    def _returns(self, spot: Quote, violation: Violation) -> bool:
+        """Return True if a price jumps back to where the metal was before it drifted away."""
+        is_jump = violation.rule is SanityRule.JUMP
+        return is_jump and self.levels(spot.metal).has_been_near(spot.price, self.max_jump_percent)
 
     def _lets_out(self, row: HeldPrice, spot: Quote, contributors: Contributors) -> bool:
         """Return True if a quote confirms this quarantined price, from a source that may let it out now."""

@@ -13,12 +13,13 @@ from django.utils import timezone
 from infra import formats
 from infra.clock import Clock
 from infra.readable import span
+from prices.domain.drift import Levels
 from prices.domain.quotes import PERCENT_STEP, Metal, PriceKind, PublishedQuote, Quote, percent
-from prices.models import Configuration, ListedMetal, Premium, ProviderState
+from prices.models import Configuration, LatestPrice, ListedMetal, Premium, ProviderState
 from prices.premiums import with_premium
 from prices.publishing import snapshot
 from prices.publishing.quarantine import Validator
-from prices.sanity_bands import bands, last_live
+from prices.sanity_bands import bands, last_live, recent_levels
 from prices.sources import registry
 from prices.sources.failover import Outcome
 from prices.sources.fetching import probe
@@ -195,10 +196,13 @@ def compare(names: Collection[str], clock: Clock = timezone.now) -> Comparison:
     """Fetch once from these sources, within their quotas, and compare their answers."""
     outcomes = probe(names, clock)
     now = clock()
+    configuration = Configuration.load()
     validator = Validator(
         last=lambda metal: last_live(metal, settings.BASE_CURRENCY),
+        levels=lambda metal: _levels(metal, now),
         bands=bands(settings.BASE_CURRENCY),
-        max_jump_percent=Configuration.load().jump_percent,
+        max_jump_percent=configuration.jump_percent,
+        max_drift_percent=configuration.drift_percent,
         now=now,
     )
     violations = {
@@ -217,6 +221,11 @@ def compare(names: Collection[str], clock: Clock = timezone.now) -> Comparison:
         tolerances=registry.tolerances(),
         violations=violations,
     )
+
+
+def _levels(metal: Metal, now: dt.datetime) -> Levels:
+    live = LatestPrice.live(metal, settings.BASE_CURRENCY)
+    return recent_levels(live, now) if live else Levels()
 
 
 def _aligned(rows: list[list[str]]) -> str:

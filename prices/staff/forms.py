@@ -18,6 +18,7 @@ from django.utils import timezone
 from infra import formats
 from infra.readable import moment
 from prices import schedule
+from prices.domain import drift
 from prices.domain.quotes import FALLBACK, Metal, Quote
 from prices.domain.sanity import SanityRule, find_violation
 from prices.models import (
@@ -352,7 +353,13 @@ class ConfigurationForm(AuditedForm):
 
     class Meta:
         model = Configuration
-        fields = ["change_threshold_percent", "freshness_limit_ms", "max_jump_percent", "update_interval_ms"]
+        fields = [
+            "change_threshold_percent",
+            "freshness_limit_ms",
+            "max_jump_percent",
+            *(f"max_drift_percent_{metal}" for metal in Metal),
+            "update_interval_ms",
+        ]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -362,6 +369,8 @@ class ConfigurationForm(AuditedForm):
             return  # staff who may only view have no fields
         self.fields["change_threshold_percent"].help_text += f" Empty: {settings.CHANGE_THRESHOLD_PERCENT} %."
         self.fields["max_jump_percent"].help_text += f" Empty: {settings.MAX_JUMP_PERCENT} %."
+        for metal, usual in drift.USUAL_PERCENT.items():
+            self.fields[f"max_drift_percent_{metal}"].help_text += f" Empty: {usual} %."
         deployed = formats.milliseconds(settings.FRESHNESS_LIMIT or 5 * interval)
         self.fields["freshness_limit_ms"].help_text += f" Now that would be {deployed}."
 

@@ -575,6 +575,26 @@ def test_a_jump_is_not_confirmed_by_those_that_say_it_while_another_sources_pric
     assert quarantined() == []
 
 
+def test_two_sources_that_jump_back_to_where_the_metal_was_are_believed_at_once(two: Rounds) -> None:
+    for factor in ("1.04", "1.08", "1.12"):
+        two.say(a=factor, b=factor)
+        two.refresh()
+    two.say(a="1.001", b="1.001")
+    two.refresh()
+    assert two.out()[-1] == times("1.001")
+    two.say(a="1.12", b="1.12")  # but not to where it had drifted
+    two.refresh()
+    assert quarantined() == [("consensus", "1.12")]
+
+
+def test_two_sources_that_drift_together_are_stopped_at_the_bound(two: Rounds) -> None:
+    for factor in ("1.04", "1.08", "1.12", "1.16"):
+        two.say(a=factor, b=factor)
+        two.refresh()
+    assert two.out()[-1] == times("1.12")
+    assert quarantined() == [("consensus", "1.16")]
+
+
 def test_sources_that_agree_on_what_staff_rejected_do_not_let_it_out(two: Rounds) -> None:
     two.say(a="1.4", b="1.4")
     two.refresh()

@@ -298,6 +298,10 @@ def test_config_has_the_current_values(client: Client, settings: Settings) -> No
         "providers": ["gold_api_com"],
         "consensusSources": 0,
         "maxJumpPercent": 5,
+        "maxDriftPercentGold": 15,
+        "maxDriftPercentSilver": 25,
+        "maxDriftPercentPlatinum": 25,
+        "maxDriftPercentPalladium": 25,
         "premiums": {metal.value: {"multiplier": 1, "effectiveFrom": None, "note": ""} for metal in Metal},
         "bands": {
             "gold": {"lowest": 2305.829, "highest": 36893.2648},

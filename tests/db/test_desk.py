@@ -34,7 +34,7 @@ from prices.providers.errors import PermanentError, TemporaryError
 from prices.publishing import ingest
 from prices.sources import fetching, health, registry
 from tests.support.desk import Broadcasts, FormFields, edited, errors, saved, user
-from tests.support.quotes import quote
+from tests.support.quotes import NOW, quote
 from tests.support.world import MINUTE, PRICES, World, enter_fallbacks, forget_prices
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("broadcasts")]
@@ -733,6 +733,19 @@ def test_the_api_has_the_facts_of_the_page(world: World, desk: Client, settings:
     }
     assert (second["health"], second["lastSuccessAt"], second["quota"]) == ("well", when, None)
     assert third["health"] == "never asked"
+
+
+def test_staff_see_a_source_whose_price_stands_still_while_its_time_moves(world: World, desk: Client) -> None:
+    ListedMetal.objects.exclude(name__in=["gold", "silver"]).update(enabled=False)
+    world.now = NOW  # the market is open
+    world.refresh()
+    world.says["a"] = PRICES | {Metal.SILVER: "166"}
+    world.refresh(44)
+    first, second, _ = json.loads(desk.get("/api/v1/providers/").content)
+    assert (first["health"], first["standsStillMs"]) == ("well", {"gold": 44 * 60_000})
+    assert second["standsStillMs"] == {}
+    assert "well; stands still: gold for 44 min" in desk.get("/admin/prices/providerstate/").content.decode()
+    assert "The same price, while its time moves on: gold for 44 min" in desk.get("/admin/").content.decode()
 
 
 def test_the_config_names_those_that_are_fetched_in_order(world: World, client: Client) -> None:

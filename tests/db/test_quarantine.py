@@ -367,6 +367,79 @@ def test_staffs_fallback_goes_out_as_they_wrote_it() -> None:
     assert (row.price, row.spot) == (Decimal("9223.3162"), None)
 
 
+# --- a slow drift --------------------------------------------------------------------------------------------------
+
+
+def drift(source: str = "gold_api_com", begin: int = 1) -> int:
+    """Let gold rise by half a percent a minute until that is quarantined; returns the minute in which it was."""
+    for minute in range(begin, begin + 60):
+        price = LatestPrice.objects.get(metal="gold", lane=PriceKind.LIVE).quote().at_spot().price
+        if offer(f"{price * Decimal('1.005'):.4f}", minute, source):
+            return minute
+    raise AssertionError("nothing stopped it")
+
+
+def test_a_drift_that_no_step_betrays_is_quarantined_and_let_out_as_a_jump_is(log: Callable[[], list[str]]) -> None:
+    offer("10000", 0)
+    minute = drift()
+    assert live() == Decimal("11498.7262")
+    detail = "11,556.2198 is +15.6 % from 10,000.0000, the price within 24 hours of open market"
+    assert log() == [f"gold_api_com: gold of INR is quarantined: {detail}"]
+    assert HeldPrice.pending().get().doubt == "drift"
+    assert offer("11560", minute + 9)  # the same source has to wait
+    assert not offer("11560", minute + 9, "metals_dev")
+    assert not offer("11600", minute + 10)  # from there on the bound counts anew
+    assert live() == 11600
+
+
+def test_staff_alone_let_a_drift_out_where_the_deployment_says_so(settings: Settings) -> None:
+    settings.QUARANTINE_RELEASE = Release.STAFF
+    offer("10000", 0)
+    minute = drift()
+    assert offer("11560", minute + 1, "metals_dev")
+    waiting = HeldPrice.pending().get(source="gold_api_com")
+    ingest.decide(waiting.pk, approve=True, by="asha", now=NOW + (minute + 2) * MINUTE)
+    assert not offer("11600", minute + 3)
+
+
+def test_the_bound_on_a_drift_is_staffs_by_metal() -> None:
+    Configuration.load()
+    Configuration.objects.update(max_drift_percent_gold=8)
+    offer("10000", 0)
+    drift()
+    assert 10700 < (live() or 0) <= 10800
+    Configuration.objects.update(max_drift_percent_gold=None, max_drift_percent_silver=8)
+    drift(begin=120)
+    assert (live() or 0) > 11400
+
+
+def test_a_premium_is_no_drift() -> None:
+    offer("10000", 0)
+    for minutes, multiplier in enumerate(("1.1", "1.3", "0.9"), start=1):
+        at = NOW + minutes * MINUTE
+        Premium.objects.create(metal_id="gold", multiplier=Decimal(multiplier), effective_from=at)
+        ingest.apply_premiums(now=at)
+        assert not offer("10010", minutes)
+    assert live() == 9009
+
+
+def test_a_premium_that_was_a_slip_and_is_mended_leaves_no_mark() -> None:
+    premium = Premium.objects.create(metal_id="gold", multiplier=Decimal("1.6"), effective_from=NOW)
+    offer("10000", 0)
+    premium.multiplier = Decimal("1.06")
+    premium.save()
+    ingest.apply_premiums(now=NOW + MINUTE)
+    assert not offer("10010", 2)
+
+
+def test_after_a_drift_the_right_price_is_believed_as_soon_as_another_source_gives_it() -> None:
+    offer("10000", 0)
+    minute = drift()
+    assert offer("10005", minute + 1)
+    assert not offer("10006", minute + 1, "metals_dev")
+    assert live() == 10006
+
+
 # --- a provider that includes duty: metals_dev, with 10 % ------------------------------------------------------------
 
 

@@ -20,5 +20,8 @@ class AlwaysOpen(Calendar):
     def open_time(self, since: dt.datetime, until: dt.datetime) -> dt.timedelta:
         return until - since
 
+    def open_since(self, at: dt.datetime, span: dt.timedelta) -> dt.datetime:
+        return at - span
+
 
 MARKET_CALENDAR = AlwaysOpen()

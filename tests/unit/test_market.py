@@ -229,6 +229,16 @@ def test_trading_time_adds_up_and_never_runs_faster_than_the_clock(
     assert ZERO <= whole <= third - first
 
 
+@given(calendars, moments, st.integers(1, 3000))
+def test_so_much_open_time_before_a_moment_begins_in_an_open_market(
+    calendar: Calendar, at: dt.datetime, minutes: int
+) -> None:
+    begin = calendar.open_since(at, minutes * MINUTE)
+    assert begin <= at
+    assert calendar.open_time(begin, at) == minutes * MINUTE
+    assert calendar.is_open(begin)
+
+
 @pytest.mark.parametrize("calendar", [USUAL, ALL_HOLIDAYS], ids=["of usual days", "of holidays alone"])
 def test_a_century_is_counted_as_quickly_as_a_minute(calendar: Calendar) -> None:
     # A thousand times over, counted day by day or holiday by holiday, it would take half a minute.
