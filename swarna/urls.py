@@ -29,6 +29,7 @@ from infra.rest.problems import unknown_address
 from infra.rest.strict import Choice, StrictQuerySerializer, StrictView
 from prices.admin import changes
 from prices.models import ListedMetal
+from prices.why import views as why
 from signing.api import jwks
 from streaming import asyncapi
 from streaming.api import StreamView
@@ -99,6 +100,8 @@ docs = csp_update({"img-src": ["data:"]})(
 
 urlpatterns = [
     path("", read_only(board), name="board"),
+    path("why/", read_only(why.at_moment), name="why-at"),
+    path("why/<int:seq>/", read_only(why.publication), name="why"),
     path("healthz", read_only(healthz), name="healthz"),
     path("readyz", read_only(readyz), name="readyz"),
     path(".well-known/jwks.json", read_only(jwks), name="jwks"),

@@ -36,6 +36,7 @@ pytest_plugins = [
     "tests.support.server",
     "tests.support.members",  # after the module that it imports
     "tests.support.nginx",  # likewise
+    "tests.support.receipts",
     "tests.support.valkey",
 ]
 

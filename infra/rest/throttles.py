@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -20,7 +21,7 @@ class ClientThrottle(BaseThrottle):
 
     _wait: float | None = None
 
-    def allow_request(self, request: Request, view: Any) -> bool:
+    def allow_request(self, request: Request | HttpRequest, view: Any) -> bool:
         if request.user.is_authenticated:
             key, limit = f"user:{request.user.pk}", settings.API_USER_RATE_LIMIT
         else:
