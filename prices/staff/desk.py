@@ -42,13 +42,14 @@ _UNREMARKABLE: Final = (Health.WELL, Health.NEVER_FETCHED)
 class ShownMetal:
     """A listed metal's price as screens show it, beside staff's fallback.
 
-    `fallback` is None for users who may not view fallbacks, and where there is none; it `is_expired` if it is no longer
-    shown. `live` is the last live price, of any age. `premium` is the current multiplier; 1 for users who may not view
-    premiums.
+    `seq` is that of the publication that brought the price; 0 where there is none. `fallback` is None for users who may
+    not view fallbacks, and where there is none; it `is_expired` if it is no longer shown. `live` is the last live
+    price, of any age. `premium` is the current multiplier; 1 for users who may not view premiums.
     """
 
     listed: ListedMetal
     quote: Quote | None
+    seq: int
     mark: str
     age: str
     fallback: FallbackPrice | None
@@ -176,6 +177,7 @@ def _metals(user: User | AnonymousUser, current: Snapshot, now: dt.datetime) -> 
             ShownMetal(
                 listed=listed,
                 quote=published.quote if published else None,
+                seq=published.seq if published else 0,
                 mark=_mark(published, current, now),
                 age=_age(published.quote, now) if published else "",
                 fallback=fallback,

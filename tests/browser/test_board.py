@@ -116,6 +116,15 @@ def test_a_change_has_a_sign_and_an_arrow_beside_its_colour(
         expect(row).to_contain_text(text)
 
 
+def test_a_price_leads_to_its_receipt_as_of_the_newest_update_and_none_to_nothing(board: Page, stream: StubStream):
+    connection = open_board(board, stream, price_update(18230, gold=quote(100)))
+    why = card(board).get_by_role("link", name="Why? The price of gold")
+    expect(why).to_have_attribute("href", "/why/18230/#gold")
+    connection.send(price_update(18231, gold=quote(101)))
+    expect(why).to_have_attribute("href", "/why/18231/#gold")
+    expect(card(board, "silver").locator(".why")).to_be_hidden()
+
+
 def test_without_a_previous_close_there_is_a_dash_and_no_change(board: Page, stream: StubStream):
     open_board(board, stream, price_update(1, gold=quote(100, change=0, changePercent=0, previousClose=None)))
     expect(card(board).locator(".change")).to_contain_text("—")
@@ -727,10 +736,10 @@ def test_everything_is_reached_by_tab_in_the_order_it_is_read(board: Page, strea
     open_board(board, stream, prices()).close(1008, "Server at capacity")
     expect(board.get_by_role("button", name="Reconnect")).to_be_visible()
     reached = []
-    for _ in range(15):
+    for _ in range(19):
         board.keyboard.press("Tab")
         reached.append(board.evaluate("document.activeElement.name || document.activeElement.textContent"))
-    assert reached == ["Reconnect", *METALS, *(["unit", "purity"] * 4), "API", "Staff"]
+    assert reached == ["Reconnect", *METALS, *(["unit", "purity", "Why?"] * 4), "API", "Staff"]
 
 
 def test_without_scripts_it_says_where_the_prices_are(browser: Any, stream: StubStream):

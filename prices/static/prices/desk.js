@@ -3,7 +3,7 @@
  * update and every few seconds. Without this script the page works, and stands still.
  */
 
-import { MARKS, marksOf, write } from "../streaming/board-card.js";
+import { MARKS, marksOf, receiptOf, write } from "../streaming/board-card.js";
 import { age, amount, timeOfDay } from "../streaming/board-format.js";
 import { SwarnaClient } from "../streaming/swarna-client.js";
 
@@ -140,14 +140,14 @@ function showPrices() {
   if (client.connected && client.status) {
     for (const card of cards()) {
       const quote = client.prices[/** @type {Metal} */ (card.dataset.metal)];
-      if (quote) show(card, quote);
+      if (quote) show(card, quote, client.position?.seq);
     }
   }
   refresh();
 }
 
-/** @param {HTMLElement} card @param {Quote} quote */
-function show(card, quote) {
+/** @param {HTMLElement} card @param {Quote} quote @param {number} [seq] */
+function show(card, quote, seq) {
   const mark = marksOf(quote)[0] ?? markAtBest(/** @type {Metal} */ (card.dataset.metal));
   card.dataset.mark = mark;
   put(card, "mark", MARKS[mark]);
@@ -155,6 +155,7 @@ function show(card, quote) {
   put(card, "source", quote.source);
   const time = part(card, "age");
   if (time instanceof HTMLTimeElement) time.dateTime = quote.timestamp;
+  if (seq) part(card, "why")?.setAttribute("href", receiptOf(card.dataset.metal ?? "", seq));
 }
 
 /** @param {Metal} metal */

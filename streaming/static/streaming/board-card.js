@@ -52,6 +52,7 @@ export class Card {
     const parts = /** @type {NodeListOf<HTMLElement>} */ (copy.querySelectorAll("[data-part]"));
     this.#parts = Object.fromEntries([...parts].map((part) => [part.dataset.part, part]));
     this.#write({ name: format.capitalised(metal), symbol });
+    this.#parts.why.ariaLabel = `Why? The price of ${metal}`;
     this.#parts.amount.addEventListener("animationend", () => delete this.element.dataset.flash);
     const { unit, purity } = /** @type {Record<string, HTMLSelectElement>} */ (this.#parts);
     this.#measure = offerMeasure(metal, unit, purity, () => {
@@ -69,12 +70,17 @@ export class Card {
     return marksOf(this.#quote);
   }
 
-  /** Shows a quote as on the wire; null for none. @param {Quote|null} quote @param {string} [currency] */
-  show(quote, currency) {
+  /**
+   * Shows a quote as on the wire, and leads to its receipt; null for none.
+   * @param {Quote|null} quote @param {string} [currency] @param {number} [seq]  The position as of which it is shown.
+   */
+  show(quote, currency, seq) {
     this.#flash(quote);
     this.#quote = quote;
     this.#currency = currency;
     this.#showFigures();
+    this.#parts.why.hidden = !quote || !seq;
+    if (quote && seq) this.#parts.why.setAttribute("href", receiptOf(this.element.dataset.metal ?? "", seq));
   }
 
   #showFigures() {
@@ -151,6 +157,14 @@ export class Card {
   #write(texts) {
     for (const [part, text] of Object.entries(texts)) write(this.#parts[part], text);
   }
+}
+
+/**
+ * The page that says why a metal's price was shown as of a publication, though it may have come with an earlier one.
+ * @param {string} metal @param {number} seq
+ */
+export function receiptOf(metal, seq) {
+  return `/why/${seq}/#${metal}`;
 }
 
 /** @param {number} change */

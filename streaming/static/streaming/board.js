@@ -74,7 +74,7 @@ setInterval(refresh, SECOND);
 function showPrices({ data, changes, message }) {
   const publishedAt = Date.parse(message.timestamp);
   lastUpdate = publishedAt;
-  for (const [metal, card] of cards) card.show(data[metal] ?? null, message.currency);
+  for (const [metal, card] of cards) card.show(data[metal] ?? null, message.currency, client.position?.seq);
   if (changes.length) {
     for (const change of changes) moves.unshift([change, publishedAt]);
     moves.length = Math.min(moves.length, MOVES_LISTED);

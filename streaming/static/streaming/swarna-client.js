@@ -372,6 +372,15 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     return this.#prices;
   }
 
+  /**
+   * The stream position of `prices`; null while there are none. A metal's price at it, though it may have come with an
+   * earlier publication, is explained by the server's page `/why/<seq>/#<metal>`.
+   * @returns {{epoch: string|null, seq: number}|null}
+   */
+  get position() {
+    return Number.isFinite(this.#seq) ? { epoch: this.#epoch, seq: this.#seq } : null;
+  }
+
   /** The server's last `status` message; null while there is none or no connection. */
   get status() {
     return this.#status;
