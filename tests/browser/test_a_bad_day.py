@@ -7,6 +7,7 @@ import datetime as dt
 import itertools
 import json
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from pytest_django import Settings
 from infra.clock import Clock
 from prices import providers, schedule
 from prices.domain.quotes import Metal, Quote
-from prices.models import FallbackPrice
+from prices.models import FallbackPrice, Head
 from prices.providers.errors import TemporaryError
 from prices.providers.http import Client
 from prices.refresh import refresh
 from streaming import publish
 from tests.support.quotes import NOW, quote
+from tests.support.receipts import recomputed
 from tests.support.server import Server
 from tests.support.world import forget_prices
 
@@ -165,6 +167,9 @@ def test_a_day_without_sources_shows_on_every_screen_ends_by_itself_and_is_in_th
         ("fallback", last + 2 * HOUR),
         *(("gold_api_com", DAY + HOUR + step * STEP) for step in range(5)),
     ]
+    seqs = range(1, server.do(lambda: Head.current().seq) + 1)
+    made = [recomputed(requests.get(f"{server.http_url}/api/v1/publications/{seq}/", timeout=10).text) for seq in seqs]
+    assert [each["gold"] for each in made if "gold" in each] == [Decimal(str(row["price"])) for row in history[::-1]]
     hours = [dt.datetime.fromisoformat(each["start"]) - NOW for each in rest(server, "candles", interval="1h")]
     assert hours == [0 * HOUR, DAY + HOUR, DAY + 2 * HOUR]
 

@@ -33,7 +33,7 @@ from tests.support.quotes import NOW
 from tests.support.sources import Behaviour, drips, hangs, raw_source, sends
 from tests.support.strange import at, changed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("each_price_recomputes")]
 
 HTML = "<html><body><h1>Sorry</h1></body></html>"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

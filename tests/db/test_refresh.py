@@ -42,7 +42,7 @@ from tests.support.sources import PER_OUNCE, Answer, Behaviour, Source, drips, h
 from tests.support.threads import at_once
 from tests.support.world import enter_fallbacks, forget_prices
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("each_price_recomputes")]
 
 MINUTE = dt.timedelta(minutes=1)
 HOUR = dt.timedelta(hours=1)
