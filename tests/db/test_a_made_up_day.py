@@ -98,7 +98,7 @@ def live_through(day: Day, settings: Settings) -> None:
     day.refresh(61)  # nobody gives one
     FallbackPrice.objects.update(expires_at=day.now + MINUTE)
     day.now += 2 * MINUTE
-    ingest.expire_fallbacks(now=day.now)
+    ingest.withdraw_fallbacks(now=day.now)
     day.refresh(gold_api_com=1.2101)
 
 

@@ -15,6 +15,7 @@ from infra.rest import throttles
 from prices.models import HeldPrice, Price, Receipt
 from prices.publishing import ingest
 from tests.db.test_page_policies import STRICT, policy
+from tests.support.always_open import AlwaysOpen
 from tests.support.desk import user
 from tests.support.quotes import quote
 
@@ -116,7 +117,10 @@ def test_what_never_was_and_what_is_no_longer_kept_is_not_found_and_says_so(clie
 
 
 @pytest.mark.parametrize("offset", ["", "Z", "+00:00"])
-def test_a_moment_has_the_price_that_screens_showed_then_and_its_age(client: Client, offset: str) -> None:
+def test_a_moment_has_the_price_that_screens_showed_then_and_its_age(
+    client: Client, offset: str, settings: Settings
+) -> None:
+    settings.MARKET_CALENDAR = AlwaysOpen()  # at whatever hour the test runs
     seq = publish(gold="9223.3161", silver="105.05")
     publish(30, gold="9300")
     page = client.get(ask(20, offset=offset))
