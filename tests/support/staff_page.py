@@ -28,8 +28,15 @@ class Steps:
 
     def __init__(self, page: Page) -> None:
         self.clicks = 0
-        self.loads = 0
+        self._page = page
+        self._loads = 0
         page.on("domcontentloaded", lambda page: self._loaded())
+
+    @property
+    def loads(self) -> int:
+        """The pages that have loaded, with the one on screen: what a test saw may be there before the page's end."""
+        self._page.wait_for_load_state("domcontentloaded")
+        return self._loads
 
     def click(self, target: Locator) -> None:
         """Press something, once."""
@@ -37,7 +44,7 @@ class Steps:
         target.click()
 
     def _loaded(self) -> None:
-        self.loads += 1
+        self._loads += 1
 
 
 def width_of(page: Page) -> float:
