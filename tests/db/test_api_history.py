@@ -214,6 +214,12 @@ def test_a_plus_in_an_address_is_a_space_as_the_answer_says(client: Client) -> N
     assert rows[-1]["at"] == "2026-09-24T08:02:00.000Z"
 
 
+@pytest.mark.parametrize("offset", ["-22:43", "+23:59"])
+@pytest.mark.parametrize("path", [HISTORY, CANDLES, CHANGES])
+def test_a_time_has_any_offset_that_a_time_can_have(client: Client, path: str, offset: str) -> None:
+    assert get(client, path, to=f"2026-09-24T08:00:00{offset}")
+
+
 def test_a_date_alone_is_a_day_of_the_deployment(client: Client) -> None:
     at = dt.datetime(2026, 9, 24, 18, 30, tzinfo=dt.UTC)  # midnight in India
     for moment in (at - MINUTE, at):

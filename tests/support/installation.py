@@ -65,7 +65,7 @@ class Product:
 
     def start(self) -> None:
         self.process = Process(["manage.py", "up"], self.folder / "log", self.settings)
-        wait_until(lambda: answers(f"{self.http_url}/healthz"), "the product to answer", 30)
+        wait_until(lambda: answers(f"{self.http_url}/healthz"), "the product to answer", 60)
 
     def manage(self, *arguments: str) -> str:
         """The output of another command of this installation."""
