@@ -7,6 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from infra.rest.renderers import NumberRenderer
+from infra.rest.strict import Choice, StrictQuerySerializer, StrictView
 from signing import keys
 
 # Verifiers ask anew for a `kid` that they do not know, so a key need not be fetched again soon.
@@ -14,7 +16,7 @@ _CACHED: Final = "public, max-age=300"
 
 
 class JoseRenderer(BaseRenderer):
-    """A document that the view has signed (`wants_jws`): its JWS is the whole answer."""
+    """A document that the view has signed: its JWS is the whole answer."""
 
     media_type = "application/jose"
     format = "jose"
@@ -24,9 +26,27 @@ class JoseRenderer(BaseRenderer):
         return data.encode()
 
 
-def wants_jws(request: Request) -> bool:
-    """Return True if the answer is to be the signed document."""
-    return isinstance(request.accepted_renderer, JoseRenderer)
+class SignedQuerySerializer(StrictQuerySerializer):
+    """The format of an answer that can be had signed."""
+
+    format = Choice(["json", "jose"], required=False, help_text="Else as `Accept` says.")
+
+
+class SignedView(StrictView):
+    """An endpoint whose GET is answered with the signed document where the client wants that (`wants_jws`)."""
+
+    query_serializer: type[StrictQuerySerializer] = SignedQuerySerializer
+    renderer_classes = [NumberRenderer, JoseRenderer]
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Choose JSON for other methods, which answer with no document."""
+        if request.method not in ("GET", "HEAD"):
+            return NumberRenderer(), NumberRenderer.media_type
+        return super().perform_content_negotiation(request, force)
+
+    @property
+    def wants_jws(self) -> bool:
+        return isinstance(self.request.accepted_renderer, JoseRenderer)
 
 
 def jwks(request: HttpRequest) -> HttpResponse:

@@ -76,9 +76,8 @@ def rotate() -> str:
     new = OKPKey.generate_key(ALGORITHM)
     if path is None:
         with transaction.atomic():
-            # Of two rotations at once the second waits here, and then finds the first one's key.
-            list(SigningKey.objects.select_for_update().filter(current=True))
-            _retire()
+            # Of two rotations at once the second waits here; whichever key is left, there is one.
+            SigningKey.objects.filter(current=True).update(current=None, private="")
             _add(new)
             kid = SigningKey.objects.get(current=True).kid
     else:
@@ -101,8 +100,8 @@ def _of_database() -> OKPKey:
     row = SigningKey.objects.filter(current=True).first()
     if row is None or not row.private:
         with transaction.atomic():
-            # A copy by `dumpdata` has no private parts.
-            _retire()
+            # A copy by `dumpdata` has no private parts. Another process's key, which may have come since, has one.
+            SigningKey.objects.filter(current=True, private="").update(current=None)
             _add(OKPKey.generate_key(ALGORITHM))
         row = SigningKey.objects.get(current=True)
         logger.info("documents are signed with key %s from here on", row.kid)
@@ -113,10 +112,6 @@ def _of_file(path: Path) -> OKPKey:
     keys = key_file.read(path)
     _record(keys)
     return keys[0]
-
-
-def _retire() -> None:
-    SigningKey.objects.filter(current=True).update(current=None, private="")
 
 
 def _add(key: OKPKey) -> None:

@@ -59,12 +59,6 @@ class LocksQuerySerializer(StrictQuerySerializer):
     cursor = CursorField(required=False, help_text="From `next`.")
 
 
-class LockQuerySerializer(StrictQuerySerializer):
-    """The format of one lock."""
-
-    format = Choice(["json", "jose"], required=False, help_text="Else as `Accept` says.")
-
-
 class LockSerializer(serializers.Serializer):
     """A lock."""
 

@@ -21,7 +21,6 @@ from infra.rest.strict import StrictView
 from locks import idempotency, lifecycle
 from locks.api import answers, examples
 from locks.api.serializers import (
-    LockQuerySerializer,
     LockSerializer,
     LocksQuerySerializer,
     LocksSerializer,
@@ -38,7 +37,7 @@ from prices.api import pages
 from prices.api.answers import known_stale
 from prices.domain.quotes import Metal
 from signing import keys
-from signing.api import JoseRenderer, wants_jws
+from signing.api import JoseRenderer, SignedView
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 _REFUSED: Final = OpenApiResponse(RefusalSerializer)
@@ -105,12 +104,10 @@ class LocksView(StrictView):
             ) from error
 
 
-class LockView(StrictView):
+class LockView(SignedView):
     """One of your locks."""
 
     permission_classes = [IsAuthenticated]
-    renderer_classes = [NumberRenderer, JoseRenderer]
-    query_serializer = LockQuerySerializer
 
     @extend_schema(
         responses={(200, NumberRenderer.media_type): LockSerializer, (200, JoseRenderer.media_type): str},
@@ -123,7 +120,7 @@ class LockView(StrictView):
         lock = lifecycle.of(request.user).filter(key=id).first()
         if lock is None:
             raise _not_found()
-        return Response(answers.signed(lock) if wants_jws(request) else answers.with_receipt(lock))
+        return Response(answers.signed(lock) if self.wants_jws else answers.with_receipt(lock))
 
     @extend_schema(responses={204: None, (409, CONTENT_TYPE): _REFUSED}, examples=[examples.REDEEMED_ALREADY])
     def delete(self, request: Request, id: UUID) -> Response:

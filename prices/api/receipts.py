@@ -12,7 +12,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from infra import formats
-from infra.rest.strict import StrictView
 from prices import schedule
 from prices.api import answers, examples
 from prices.api.serializers import PublicationSerializer
@@ -25,16 +24,18 @@ from prices.history import candle_store
 from prices.history.candle_store import Series
 from prices.models import Head
 from prices.publishing import receipts
+from signing.api import SignedView
+from signing.documents import Kind, sign
 
 # A publication never changes. An answer with a person's name is for that client alone.
 _FOR_GOOD: Final = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Authorization, Cookie"}
 _FOR_ONE: Final = {"Cache-Control": "no-store", "Vary": "Authorization, Cookie"}
 
 
-class PublicationView(StrictView):
+class PublicationView(SignedView):
     """The receipts of one publication: for each of its metals, all that the price was made of.
 
-    The role of a person who decided is for everyone, the name for staff alone.
+    The role of a person who decided is for everyone, the name for staff alone. Signed, it never has the name.
     """
 
     @extend_schema(
@@ -42,7 +43,7 @@ class PublicationView(StrictView):
         parameters=[
             OpenApiParameter("seq", {"type": "integer", "minimum": 1}, OpenApiParameter.PATH, description="Its number.")
         ],
-        responses=PublicationSerializer,
+        responses={(200, "application/json"): PublicationSerializer, (200, "application/jose"): str},
         examples=[examples.PUBLICATION],
     )
     def get(self, request: Request, seq: str) -> Response:
@@ -50,8 +51,10 @@ class PublicationView(StrictView):
         found = receipts.of_publication(number)
         if not found:
             raise NotFound(_absence(number))
-        data = PublicationData.of(found, with_name=bool(request.user.is_staff))
         headers = _FOR_ONE if request.user.is_authenticated else _FOR_GOOD
+        if self.wants_jws:
+            return Response(sign(Kind.RECEIPT, answers.fields(PublicationData.of(found))), headers=headers)
+        data = PublicationData.of(found, with_name=bool(request.user.is_staff))
         return Response(answers.fields(data), headers=headers)
 
 

@@ -36,6 +36,7 @@ from prices.staff.changes import one_change
 from streaming import publish
 from tests.support.databases import seed
 from tests.support.quotes import NOW, quote
+from tests.support.signed import JOSE, verified
 from tests.support.world import PRICES, World, forget_prices
 
 pytestmark = pytest.mark.django_db
@@ -223,10 +224,47 @@ def test_the_name_of_who_decided_is_for_staff_alone(client: Client) -> None:
     private = client.get(f"/api/v1/publications/{seq}/")
     assert private.json()["metals"]["gold"]["decidedBy"]["name"] == "asha"
     assert private["Cache-Control"] == "no-store"
-    for answer in (public, private):
-        assert {"Authorization", "Cookie"} <= {name.strip() for name in answer["Vary"].split(",")}
+    signed = client.get(f"/api/v1/publications/{seq}/", headers=JOSE)
+    payload = verified(client, signed.content.decode()).payload.decode()
+    assert '"role":"Approver"' in payload
+    assert "asha" not in payload
+
+    for answer in (public, private, signed):
+        assert {"Accept", "Authorization", "Cookie"} <= {name.strip() for name in answer["Vary"].split(",")}
     copy = domain.decode_all(StaffChange.objects.latest("pk").receipts)
     assert copy == (receipt_of(seq),)
+
+
+def test_a_signed_receipt_says_the_same_with_amounts_as_strings(client: Client) -> None:
+    seq = published(quote("gold", "13221.39"))
+    address = f"/api/v1/publications/{seq}/"
+    signed = client.get(address, headers=JOSE)
+    assert (signed.status_code, signed["Content-Type"]) == (200, "application/jose")
+    document = verified(client, signed.content.decode())
+    assert document.headers()["typ"] == "swarna-receipt+jws"
+    payload, plain = json.loads(document.payload), get(client, address)
+    assert payload.pop("iss") == "swarna"
+    assert payload["metals"]["gold"]["price"] == "13221.39"
+    assert _with_amounts_as_strings(plain) == payload
+    assert client.get(address, {"format": "jose"}).content == signed.content
+    assert client.options(address, headers=JOSE).status_code == 200
+    missing = client.get("/api/v1/publications/999/", headers=JOSE)
+    assert (missing.status_code, missing["Content-Type"]) == (404, "application/problem+json")
+
+
+def _with_amounts_as_strings(plain: Any) -> Any:
+    """JSON whose numbers are strings, except those that are no amounts."""
+    if isinstance(plain, list):
+        return [_with_amounts_as_strings(each) for each in plain]
+    if not isinstance(plain, dict):
+        return plain
+    counts = ("seq", "ageMs", "freshnessLimitMs", "contributors", "basedOn")
+    return {
+        name: str(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and name not in counts
+        else _with_amounts_as_strings(value)
+        for name, value in plain.items()
+    }
 
 
 def test_an_approved_price_says_what_it_was_made_of_when_it_was_quarantined() -> None:

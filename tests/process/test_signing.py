@@ -1,4 +1,4 @@
-"""One signing key, however many processes start; docs/verifying.md's example in Python, with a server's documents."""
+"""docs/verifying.md's example in Python, with a server's own documents."""
 
 import os
 import re
@@ -17,46 +17,7 @@ from tests.support.product import ROOT
 from tests.support.server import Server
 from tests.support.tampering import forged, with_each_bit_changed
 
-PROCESSES = 4
-# Each waits until all have started: then they need the key at the same moment.
-_NEED_THE_KEY = """
-import django
-django.setup()
-from signing import keys
-print("ready", flush=True)
-input()
-print(keys.current().thumbprint())
-"""
 DOCUMENT = {"epoch": "q7Vb2xWk", "seq": 18231}
-
-
-def published(server: Server) -> list[dict[str, str]]:
-    keys: list[dict[str, str]] = requests.get(f"{server.http_url}/.well-known/jwks.json", timeout=10).json()["keys"]
-    return keys
-
-
-def test_processes_that_need_the_first_key_at_once_make_one(run_server: Callable[..., Server]) -> None:
-    server = run_server()
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", _NEED_THE_KEY],
-            cwd=ROOT,
-            env=os.environ | server.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(PROCESSES)
-    ]
-    for process in processes:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin
-        process.stdin.write("\n")
-        process.stdin.flush()
-    kids = {process.communicate(timeout=30)[0].strip() for process in processes}
-    assert [key["kid"] for key in published(server)] == list(kids)
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +33,16 @@ def verified(server: Server) -> Callable[..., Any]:
 def test_the_example_in_python_reads_what_the_server_signed_also_by_a_key_of_before(
     server: Server, verified: Callable[..., Any]
 ) -> None:
-    text = server.do(lambda: sign(Kind.RECEIPT, DOCUMENT))
-    assert verified(text) == DOCUMENT | {"iss": "swarna"}
+    publication = server.publish(gold="13221.39")
+    assert publication
+    address = f"{server.http_url}/api/v1/publications/{publication.seq}/"
+    text = requests.get(address, headers={"Accept": "application/jose"}, timeout=10).text
     subprocess.run(
         [sys.executable, "manage.py", "rotatesigningkey"], cwd=ROOT, env=os.environ | server.environment, check=True
     )
-    assert verified(text) == DOCUMENT | {"iss": "swarna"}
+    receipt = verified(text)
+    assert (receipt["iss"], receipt["seq"]) == ("swarna", publication.seq)
+    assert receipt["metals"]["gold"]["price"] == "13221.39"
 
 
 def test_the_example_in_python_believes_nothing_else(server: Server, verified: Callable[..., Any]) -> None:
