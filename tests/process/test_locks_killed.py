@@ -33,7 +33,7 @@ def test_nothing_is_lost_or_done_twice_wherever_the_process_is_killed(
         env=os.environ | {"DATABASE_URL": address, "DJANGO_SETTINGS_MODULE": "swarna.settings"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
@@ -48,3 +49,12 @@ def refusal(response: Any) -> tuple[int, str, str | None]:
     said = response.json()
     assert said["type"] == f"urn:swarna:{said['code']}"
     return response.status_code, said["code"], said.get("reason")
+
+
+def tills(count: int) -> list[Client]:
+    """So many tills of one shop."""
+    shop, _ = User.objects.get_or_create(username="shop")
+    made = [Client() for _ in range(count)]
+    for each in made:
+        each.force_login(shop)
+    return made
