@@ -52,7 +52,7 @@ _METHODS: Final = {
     Method.APPROVED: "quarantined at first, then approved by staff",
     Method.FALLBACK: "staff's price, as no source had confirmed one",
     Method.PREMIUM: "the price before, under another premium",
-    Method.RESTORED: "the last price of a source, as a fallback had expired",
+    Method.RESTORED: "an earlier price, shown again",
     Method.SIMULATED: "a simulated market",
 }
 # By the rule that excluded a source: in a sentence, after its name; and in the table.
@@ -198,7 +198,8 @@ def _origin(receipt: Receipt) -> str:
         case Method.PREMIUM:
             return f"The premium changed, so a price of {spot} by {by}, quoted at {quoted}, was shown anew"
         case Method.RESTORED:
-            return f"A fallback had expired, so a price of {spot} by {by}, quoted at {quoted}, was shown again"
+            why = "as a fallback had ended, or history had brought its previous close"
+            return f"A price of {spot} by {by}, quoted at {quoted}, was shown again, {why}"
         case Method.SIMULATED:
             return f"A simulated market made up {spot}"
         case None:

@@ -86,10 +86,10 @@ ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
         FALLBACK | {"example": True},
         "No source had confirmed a price, so screens showed an example, 9,000 INR per gram.",
     ),
-    "after a fallback": (
+    "a price that is shown again": (
         FIRST | NO_PREMIUM | {"method": Method.RESTORED},
-        "A fallback had expired, so a price of 9,223.3161 INR per gram by gold-api.com, quoted at 13:29:20, was shown "
-        "again; no premium was on it.",
+        "A price of 9,223.3161 INR per gram by gold-api.com, quoted at 13:29:20, was shown again, as a fallback had "
+        "ended, or history had brought its previous close; no premium was on it.",
     ),
     "a made-up market": (
         FIRST | NO_PREMIUM | {"source": "simulated", "method": Method.SIMULATED},
