@@ -58,6 +58,9 @@ def test_a_publication_is_explained_metal_by_metal(client: Client) -> None:
     assert "gold-api.com quoted 105.05 INR per gram" in read(page)
     assert f"{timezone.localtime(AN_HOUR_AGO):%H:%M:%S %Z}" in read(page)
     assert [story.metal for _, story in page.context["stories"]] == ["gold", "silver"]
+    (address,) = re.findall(r'href="([^"]*)">Signed<', page.content.decode())
+    signed = client.get(address)
+    assert (signed.status_code, signed["Content-Type"]) == (200, "application/jose")
 
 
 def test_metals_that_were_not_in_it_lead_to_the_publication_that_screens_went_on_showing(client: Client) -> None:
