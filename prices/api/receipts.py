@@ -27,8 +27,9 @@ from prices.publishing import receipts
 from signing.api import SignedView
 from signing.documents import Kind, sign
 
-# A publication never changes. An answer with a person's name is for that client alone.
-_FOR_GOOD: Final = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Authorization, Cookie"}
+# A database that was put back counts other publications by the same numbers, so caches have to ask. An answer with a
+# person's name is for that client alone.
+_FOR_ALL: Final = {"Cache-Control": "no-cache", "Vary": "Authorization, Cookie"}
 _FOR_ONE: Final = {"Cache-Control": "no-store", "Vary": "Authorization, Cookie"}
 
 
@@ -51,7 +52,7 @@ class PublicationView(SignedView):
         found = receipts.of_publication(number)
         if not found:
             raise NotFound(_absence(number))
-        headers = _FOR_ONE if request.user.is_authenticated else _FOR_GOOD
+        headers = _FOR_ONE if request.user.is_authenticated else _FOR_ALL
         if self.wants_jws:
             return Response(sign(Kind.RECEIPT, answers.fields(PublicationData.of(found))), headers=headers)
         data = PublicationData.of(found, with_name=bool(request.user.is_staff))
