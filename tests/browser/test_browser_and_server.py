@@ -288,6 +288,6 @@ def test_the_board_survives_a_crash_of_the_server(server: Any, page: Page, expec
     server.kill()
     expect(card(page).locator(".marks")).to_have_text("Last known")
     server.start()
-    expect(card(page).locator(".marks")).to_have_text("Live")
+    expect(card(page).locator(".marks")).to_have_text("Live", timeout=30_000)  # its retries are seconds apart by then
     server.publish(gold="13501")
     expect(card(page)).to_contain_text("₹13,501.00")
