@@ -28,6 +28,7 @@ class PriceAdmin(ReadOnlyAdmin):
 @admin.register(SignificantChange)
 class SignificantChangeAdmin(ReadOnlyAdmin):
     list_display = ["published", "metal", "old_price", "new_price", "change_percent"]
+    exclude = ["receipt"]  # for programs
     list_filter = ["metal"]
     list_select_related = ["metal"]
 

@@ -574,3 +574,12 @@ def test_a_premium_that_a_source_includes_is_in_its_part(
     receipt = gold()
     assert (receipt.price, receipt.spot, receipt.premium) == (Decimal(14520), Decimal(13200), Decimal("1.1"))
     assert receipt.is_premium_included
+
+
+def test_a_copys_text_is_on_no_page_of_staff(admin_client: Client) -> None:
+    published(quote("gold", "13200"))
+    published(quote("gold", "13400", at=NOW + MINUTE), at=NOW + MINUTE)
+    move = SignificantChange.objects.get()
+    page = admin_client.get(f"/admin/prices/significantchange/{move.pk}/change/")
+    assert page.status_code == 200
+    assert '["gold"' not in page.content.decode().replace("&quot;", '"')
