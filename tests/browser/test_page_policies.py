@@ -8,11 +8,16 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.utils import quote as quoted
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, SolarSchedule
 from playwright.sync_api import Page, expect
 
 from accounts import tokens
+from locks import lifecycle
+from locks.lifecycle import Wanted
+from locks.rules import Side
 from prices.audit import StaffChange
+from prices.domain.quotes import Metal
 from prices.models import ApprovalLimit, Premium, SanityBand
 from prices.publishing import ingest
 from prices.sources import registry
@@ -27,6 +32,8 @@ PASSWORD = "correct horse battery"
 def rows_of_everything() -> None:
     """A row of each model of the admin, and histories so long that they have pages."""
     now = dt.datetime.now(dt.UTC)
+    with transaction.atomic():
+        lifecycle.grant(Wanted(Metal.GOLD, "gram", "24k", Side.SELL), user=User.objects.create_user("till"))
     ingest.offer([quote("gold", "14520", at=now)], now=now)
     premium = Premium.objects.create(metal_id="gold", multiplier="1.06", effective_from=now + dt.timedelta(days=1))
     SanityBand.objects.create(metal_id="silver", lowest=100, highest=200)

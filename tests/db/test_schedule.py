@@ -240,6 +240,7 @@ def test_premiums_are_looked_at_each_minute(settings: Settings) -> None:
 def test_history_is_looked_after_once_a_day_at_an_hour_that_staff_may_change(settings: Settings) -> None:
     deploy(settings, MINUTE)
     task = PeriodicTask.objects.get(name=schedule.HISTORY_TASK_NAME)
+    celery_app.loader.import_default_modules()  # as a worker does
     assert task.task in celery_app.tasks
     assert (task.crontab.minute, task.crontab.hour, task.crontab.day_of_week) == ("20", "22", "*")
     noon = CrontabSchedule.objects.create(minute="0", hour="12", timezone="UTC")
