@@ -114,7 +114,8 @@ def _before(metal: Metal, at: dt.datetime) -> str:
     for interval in Interval:
         start = interval.start(at, zone)
         end = interval.end(start, zone)
-        if series.kept(interval, start, end).exists():
+        if candle := series.kept(interval, start, end).first():
+            which = "Its candle" if candle.seq else "A candle that was filled in later, and that no screen showed,"
             span = f"from={formats.time(start)}&to={formats.time(end)}"
-            return f"{detail} Its candle holds that moment: prices/{metal}/candles/?interval={interval}&{span}"
+            return f"{detail} {which} holds that moment: prices/{metal}/candles/?interval={interval}&{span}"
     return f"{detail} No candle holds that moment."

@@ -21,6 +21,7 @@ from prices.domain.receipts import Decision, Method
 from prices.domain.source_quotes import Exchange, Exclusion, RawUnit, SourceQuote, to_ms
 from prices.history import retention
 from prices.models import (
+    Candle,
     FallbackPrice,
     HeldPrice,
     ListedMetal,
@@ -492,6 +493,9 @@ def test_a_moment_before_all_publications_names_the_candle_that_holds_it(client:
     assert address.startswith("prices/gold/candles/?interval=1d&")
     (candle,) = get(client, f"/api/v1/{address}")["data"]
     assert candle["close"] == 13200
+    Candle.objects.update(seq=0)
+    detail = get(client, "/api/v1/prices/gold/?at=2026-09-24T07:59:00Z", 404)["detail"]
+    assert "A candle that was filled in later, and that no screen showed, holds that moment: prices/gold/" in detail
     detail = get(client, "/api/v1/prices/gold/?at=2020-01-01", 404)["detail"]
     assert "No candle holds that moment" in detail
 
