@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
+from msgspec import structs
 
 from accounts.roles import role_of
 from infra import formats
@@ -61,9 +62,8 @@ def of_fallback(quote: Quote) -> Grounds:
 def of_premium(metal: Metal, at: dt.datetime, based_on: int | None = None) -> Grounds:
     """The grounds of a price under another premium: who entered that."""
     premium = Premium.current(at).get(metal)
-    return _by_version(
-        Method.PREMIUM, Decision.PREMIUM, Premium.history.filter(id=premium.pk) if premium else None, based_on
-    )
+    versions = Premium.history.filter(id=premium.pk) if premium else Premium.history.none()
+    return _by_version(Method.PREMIUM, Decision.PREMIUM, versions, based_on)
 
 
 def of_approval(by: str, at: dt.datetime) -> Grounds:
@@ -73,7 +73,8 @@ def of_approval(by: str, at: dt.datetime) -> Grounds:
 
 
 def _by_version(method: Method, decision: Decision, versions: Any, based_on: int | None = None) -> Grounds:
-    newest = versions and versions.select_related("change__by").order_by("-history_id").first()
+    """The grounds of a price that staff entered: who saved the newest of these versions, as a query."""
+    newest = versions.select_related("change__by").order_by("-history_id").first()
     change: StaffChange | None = newest.change if newest else None
     if change is None or change.by is None:
         return Grounds(method=method, change=change, based_on=based_on)
@@ -93,26 +94,13 @@ def make(
     quote: Quote, price: Price, grounds: Grounds, *, premium: Decimal, epoch: str, limit: dt.timedelta
 ) -> receipts.Receipt:
     """The receipt of a `quote`, before any premium of ours, that goes out as this `price`."""
-    assert price.seq is not None
     assert price.published_at is not None
     spot, included = before_premium(quote), included_premium(quote)
     age = settings.MARKET_CALENDAR.age(quote.source, quote.quoted_at, price.published_at)
-    return receipts.Receipt(
-        metal=quote.metal,
-        currency=quote.currency,
+    return structs.replace(
+        of_tick(price),
         epoch=epoch,
-        seq=price.seq,
-        published_ms=to_ms(price.published_at),
-        price=price.price,
         spot=spot.price,
-        bid=price.bid,
-        ask=price.ask,
-        open=price.open,
-        high=price.high,
-        low=price.low,
-        previous_close=price.previous_close,
-        source=quote.source,
-        quoted_ms=to_ms(quote.quoted_at),
         method=grounds.method,
         premium=premium,
         is_premium_included=included != 1,
@@ -121,9 +109,6 @@ def make(
         sources=spot.parts(),
         decided_by=grounds.decided_by,
         based_on=grounds.based_on,
-        example=quote.example,
-        contributors=quote.members.count if quote.members else None,
-        dispersion_percent=quote.members.dispersion_percent if quote.members else None,
     )
 
 
@@ -218,32 +203,31 @@ def of_tick(tick: Price | LatestPrice) -> receipts.Receipt:
     """What a published tick itself says of its price, as a receipt."""
     assert tick.seq is not None
     assert tick.published_at is not None
-    quote = tick.quote()
     return receipts.Receipt(
-        metal=quote.metal,
-        currency=quote.currency,
+        metal=Metal(tick.metal_id),
+        currency=tick.currency,
         epoch=None,
         seq=tick.seq,
         published_ms=to_ms(tick.published_at),
-        price=quote.price,
-        spot=quote.spot or quote.price,
-        bid=quote.bid,
-        ask=quote.ask,
+        price=tick.price,
+        spot=tick.spot or tick.price,
+        bid=tick.bid,
+        ask=tick.ask,
         open=tick.open,
         high=tick.high,
         low=tick.low,
         previous_close=tick.previous_close,
-        source=quote.source,
-        quoted_ms=to_ms(quote.quoted_at),
+        source=tick.source,
+        quoted_ms=to_ms(tick.quoted_at),
         method=None,
         premium=None,
         is_premium_included=False,
         age_ms=None,
         limit_ms=None,
         sources=(),
-        example=quote.example,
-        contributors=quote.members.count if quote.members else None,
-        dispersion_percent=quote.members.dispersion_percent if quote.members else None,
+        example=tick.example,
+        contributors=tick.contributor_count,
+        dispersion_percent=tick.dispersion_percent,
     )
 
 
