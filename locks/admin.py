@@ -1,13 +1,9 @@
 """The admin's pages of locks: who holds what, and staff's settings."""
 
-from typing import Any
-
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Case, QuerySet, When
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http import HttpRequest
 from django.utils import timezone
 
 from infra import readable
@@ -16,7 +12,7 @@ from locks import lifecycle
 from locks.forms import LockSettingsForm
 from locks.models import LockSettings, PriceLock
 from locks.refusals import RefusalError
-from prices.admin.pages import ONE_MEANING, AuditedAdmin, ReadOnlyAdmin, ReasonActionForm
+from prices.admin.pages import ONE_MEANING, OneRowAdmin, ReadOnlyAdmin, ReasonActionForm
 from prices.domain.fineness import purity_label
 from prices.domain.quotes import Metal
 from prices.staff.changes import one_change
@@ -94,20 +90,8 @@ class PriceLockAdmin(ReadOnlyAdmin):
 
 
 @admin.register(LockSettings)
-class LockSettingsAdmin(AuditedAdmin):
+class LockSettingsAdmin(OneRowAdmin):
     form = LockSettingsForm
     formfield_overrides = ONE_MEANING
     fields = [*LockSettingsForm.Meta.fields, "reason", "version"]
     history_list_display = ["ttl_seconds", "tolerance_percent"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Redirect to the page of the one row."""
-        if not self.has_view_or_change_permission(request):
-            raise PermissionDenied
-        return HttpResponseRedirect(reverse("admin:locks_locksettings_change", args=[LockSettings.load().pk]))

@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import User
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -130,6 +130,23 @@ class AuditedAdmin(SimpleHistoryAdmin):
 
     def history_view_title(self, request: HttpRequest, obj: Any) -> str:
         return f"Change history: {obj}"  # the title of Django's own history pages
+
+
+class OneRowAdmin(AuditedAdmin):
+    """The page of an audited model with one row, which the model's `load` makes. There is no list."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Redirect to the page of the one row."""
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+        page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return redirect(page, self.model.load().pk)
 
 
 class PriceAdmin(AuditedAdmin):
