@@ -8,6 +8,6 @@ class LocksConfig(AppConfig):
     verbose_name = "Price locks"
 
     def ready(self) -> None:
-        from locks import regular
+        from locks import registration
 
-        regular.register()
+        registration.register()

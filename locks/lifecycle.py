@@ -1,8 +1,8 @@
 """A lock from its grant to its end.
 
 Each function is one step, in a transaction of its caller: whatever ends the process, all of a step is done or nothing.
-A refusal after which something has to stay, such as that a lock was found expired, is raised as all are: the caller
-catches it within the transaction.
+Catch RefusalError within that transaction, and commit: what a refused step has stored, such as that the lock was found
+expired, has to stay.
 """
 
 import datetime as dt
@@ -147,14 +147,18 @@ def release(**which: Any) -> PriceLock:
     return lock
 
 
+def of(user: User) -> QuerySet[PriceLock]:
+    """A user's locks, newest first."""
+    return PriceLock.objects.filter(user=user)
+
+
 def settle(**which: Any) -> None:
     """Mark those of these locks that have expired, before anybody is shown them.
 
     A lock once seen expired stays so, even when the database's clock steps back.
     """
     now = database_clock.now()
-    is_over = Q(expires_at__lte=now) | Q(issued_at__gt=now + clock.TOLERANCE)  # as rules.is_over has it
-    over = PriceLock.objects.filter(is_over, status=PriceLock.Status.HELD, **which)
+    over = PriceLock.objects.filter(PriceLock.over(now), status=PriceLock.Status.HELD, **which)
     if over.exists():
         over.update(status=PriceLock.Status.EXPIRED, ended_at=now)
 
@@ -232,7 +236,7 @@ def _lockable(
 
 
 def _has_expired(published: PublishedQuote, now: dt.datetime) -> bool:
-    """Return True for a fallback that has expired, and is shown until the next minute."""
+    """Return True for a fallback that has expired: it may still be shown, until a task withdraws it within a minute."""
     is_fallback = published.quote.kind is PriceKind.FALLBACK
     return is_fallback and not FallbackPrice.valid(now).filter(metal=published.quote.metal).exists()
 
@@ -254,8 +258,3 @@ def _current_price(lock: PriceLock, known_stale: Container[Metal]) -> Decimal | 
 
 def _to_the_millisecond(at: dt.datetime) -> dt.datetime:
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
-
-
-def of(user: User) -> QuerySet[PriceLock]:
-    """A user's locks, newest first."""
-    return PriceLock.objects.filter(user=user)

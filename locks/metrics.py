@@ -53,12 +53,10 @@ def metrics() -> list[Metric]:
 
     Redeemed ones are kept for good, and are not counted at each scrape.
     """
-    now, held = database_clock.now(), PriceLock.Status.HELD
-    is_held = Q(status=held, expires_at__gt=now)
-    ended = Q(status=PriceLock.Status.EXPIRED) | Q(status=held, expires_at__lte=now)
+    is_held, is_over = Q(status=PriceLock.Status.HELD), PriceLock.over(database_clock.now())
     found = PriceLock.objects.exclude(status=PriceLock.Status.REDEEMED).aggregate(
-        held=Count("pk", filter=is_held),
-        expired=Count("pk", filter=ended),
+        held=Count("pk", filter=is_held & ~is_over),
+        expired=Count("pk", filter=is_held & is_over | Q(status=PriceLock.Status.EXPIRED)),
         released=Count("pk", filter=Q(status=PriceLock.Status.RELEASED)),
     )
     family = GaugeMetricFamily(

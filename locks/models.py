@@ -9,7 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 
-from infra import schema
+from infra import clock, schema
 from locks import rules
 from locks.rules import Side
 from prices.audit import StaffHistory
@@ -75,6 +75,11 @@ class PriceLock(models.Model):
 
     def __str__(self) -> str:
         return f"{self.side} {self.metal} at {self.price} {self.currency}/{self.unit}"
+
+    @staticmethod
+    def over(now: dt.datetime) -> models.Q:
+        """The condition of `is_over`, for a query."""
+        return models.Q(expires_at__lte=now) | models.Q(issued_at__gt=now + clock.TOLERANCE)
 
     def is_over(self, now: dt.datetime) -> bool:
         """Return True if a held lock has expired at `now`, by the database's clock."""

@@ -24,7 +24,8 @@ def clean() -> None:
     unredeemed = PriceLock.objects.exclude(status=PriceLock.Status.REDEEMED)
     locks = _delete(unredeemed.filter(expires_at__lte=now - settings.LOCKS_KEPT_FOR))
     answers = _delete(KeptAnswer.objects.filter(kept_at__lte=now - _ANSWERS_KEPT_FOR))
-    logger.info("deleted %d locks that were never redeemed, and %d answers", locks, answers)
+    if locks or answers:
+        logger.info("deleted %d locks that were never redeemed, and %d answers", locks, answers)
 
 
 def _delete(rows: QuerySet[Any]) -> int:

@@ -42,7 +42,7 @@ def _signed(terms: dict[str, Any]) -> str:
 
 
 def _terms(lock: PriceLock) -> dict[str, Any]:
-    """All that is signed: without the client's own `reference`, which may name a person."""
+    """The fields that are signed: not the client's own `reference`, which may name a person."""
     tolerance, quantity = lock.tolerance_percent, lock.quantity
     return {
         "id": str(lock.key),
@@ -65,7 +65,7 @@ def _terms(lock: PriceLock) -> dict[str, Any]:
 
 
 def with_receipt(lock: PriceLock) -> dict[str, Any]:
-    """The same, with the copy of the price's receipt."""
+    """The fields of LockSerializer, with the copy of the price's receipt."""
     return {**of(lock), "receipt": fields(PublicationData.of([decode(lock.receipt)]))}
 
 

@@ -43,14 +43,14 @@ from prices.staff.premiums import PremiumForm
 class Audited:
     """A model that staff change: how its rows are called, and the form by whose rules they are edited.
 
-    `stays` tells why a row that was added stays; empty: it can be deleted. `is_final` tells why no change of a row can
-    be undone; empty: it can.
+    `stays` tells why a row that was added stays; empty: it can be deleted. `final_because` tells why no change of a row
+    can be undone; empty: each can.
     """
 
     called: Callable[[Any], str]
     form: type[AuditedForm] | None
     stays: str = "it came with the installation"
-    is_final: str = ""
+    final_because: str = ""
 
     @property
     def has_separate_fields(self) -> bool:
@@ -173,8 +173,8 @@ class RowChange:
 
     def obstacle(self) -> str:
         """Why the row cannot go back, for staff; empty if it can."""
-        if self.audited.is_final:
-            return self.audited.is_final
+        if self.audited.final_because:
+            return self.audited.final_because
         if self.is_added and self.audited.stays:
             return self.audited.stays
         if self.model is HeldPrice and self.last.decision in _OF_A_DECISION:

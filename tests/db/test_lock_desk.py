@@ -14,7 +14,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from infra import database_clock
 from infra.metrics.shared import MetricStore
-from locks import metrics, regular, tasks
+from locks import metrics, registration, tasks
 from locks.models import LockSettings, PriceLock
 from prices.audit import StaffChange
 from tests.support.desk import FormFields
@@ -102,7 +102,7 @@ def test_settings_that_make_no_sense_are_not_saved(boss: Client, field: str, val
 def test_old_locks_are_deleted_each_hour_and_a_database_that_is_away_is_told(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = PeriodicTask.objects.get(name=regular.TASK_NAME)
+    task = PeriodicTask.objects.get(name=registration.TASK_NAME)
     assert (task.crontab.minute, task.crontab.hour) == ("35", "*")
     assert task.task == tasks.clean_locks.name
     tasks.clean_locks()

@@ -1,4 +1,4 @@
-"""The parts of locks that `prices` runs without knowing them: a regular task, and the audit of staff's changes."""
+"""What locks add to the tables of `prices`: a task by the clock, and models whose changes by staff are audited."""
 
 from locks.forms import LockSettingsForm
 from locks.models import LockSettings, PriceLock
@@ -10,7 +10,7 @@ TASK_NAME = "clean-locks"
 
 
 def register() -> None:
-    """Add both, once the models are loaded."""
+    """Add them. To be called once, when all models are loaded."""
     schedule.BY_THE_CLOCK[TASK_NAME] = TaskByTheClock(
         "locks.tasks.clean_locks",
         "Deletes locks that were never redeemed, after LOCKS_KEPT_FOR, and the answers to requests of a day ago.",
@@ -20,5 +20,5 @@ def register() -> None:
     AUDITED[PriceLock] = Audited(
         lambda row: f"Lock {row.id}: {row.side} {row.metal} at {row.price} {row.currency}",
         None,
-        is_final="its user has been told, and may have locked another price",
+        final_because="its user has been told, and may have locked another price",
     )
