@@ -4,7 +4,7 @@ import datetime as dt
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from operator import itemgetter
 
 from prices.domain.provider_table import PROVIDER_TABLE
@@ -57,13 +57,6 @@ def before_premium(quote: Quote) -> Quote:
         return spot
     less = replace(spot.with_premium(1 / included), spot=None)
     return less.with_parts(spot=less.price, bid=less.bid, ask=less.ask, included=included) if less.sources else less
-
-
-def at_spot(amount: Decimal, multiplier: Decimal) -> Decimal:
-    """A published amount less a premium. Not rounded: with the same premium on it, it is the same amount again."""
-    with localcontext() as context:
-        context.prec = 40
-        return amount / multiplier
 
 
 def is_under_another(published: Quote, premiums: Mapping[str, Decimal]) -> bool:

@@ -16,6 +16,13 @@ import msgspec
 from prices.domain.quotes import DayFigures, Quote
 
 
+def at_spot(amount: Decimal, premium: Decimal) -> Decimal:
+    """An amount less a premium in it. Not rounded: with the same premium on it, it is the same amount again."""
+    with localcontext() as context:
+        context.prec = 40
+        return amount / premium
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpotQuote:
     """A quote before any premium, with the day's figures from its source; None where the source gives none."""
@@ -29,21 +36,19 @@ class SpotQuote:
 
     @classmethod
     def of(cls, quote: Quote, *, included: Decimal = Decimal(1)) -> "SpotQuote":
-        """A quote less the premium `included` in it. Not rounded: with the same premium, it is the same quote again."""
+        """A quote less the premium `included` in it, each amount as by `at_spot`."""
 
         def spot(amount: Decimal | None) -> Decimal | None:
-            return None if amount is None else amount / included
+            return None if amount is None else at_spot(amount, included)
 
-        with localcontext() as context:
-            context.prec = 40
-            return cls(
-                source=quote.source,
-                price=quote.price / included,
-                open=spot(quote.open),
-                high=spot(quote.high),
-                low=spot(quote.low),
-                previous_close=spot(quote.previous_close),
-            )
+        return cls(
+            source=quote.source,
+            price=at_spot(quote.price, included),
+            open=spot(quote.open),
+            high=spot(quote.high),
+            low=spot(quote.low),
+            previous_close=spot(quote.previous_close),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

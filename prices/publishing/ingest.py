@@ -20,7 +20,7 @@ from infra import clock, formats
 from prices import schedule, sql
 from prices.domain.changes import significant_change
 from prices.domain.consensus import Agreement
-from prices.domain.days import Day, SpotQuote, following
+from prices.domain.days import Day, SpotQuote, at_spot, following
 from prices.domain.drift import Levels
 from prices.domain.quotes import FALLBACK, Change, DayFigures, Metal, PriceKind, Publication, Quote, shown_kinds
 from prices.domain.receipts import Method, Receipt, encode
@@ -38,7 +38,6 @@ from prices.models import (
     SignificantChange,
 )
 from prices.premiums import (
-    at_spot,
     before_premium,
     included_premium,
     is_under_another,

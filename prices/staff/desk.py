@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 
 from infra.readable import moment, span
+from prices.domain.marks import LABELS
 from prices.domain.quotes import Metal, PriceKind, PublishedQuote, Quote, percent
 from prices.models import FallbackPrice, HeldPrice, LatestPrice, ListedMetal, Premium, ProposedEdit, ProviderState
 from prices.premiums import with_premium
@@ -23,16 +24,6 @@ from prices.staff.approvals import emergencies, waiting_for
 from prices.staff.permissions import may
 from prices.staff.row_changes import visible_to
 
-# Labels of a shown price, the same as on the board.
-MARKS: Final = {
-    "none": "No price",
-    "example": "Example",
-    "fallback": "Fallback",
-    "simulated": "Simulated",
-    "stale": "Stale",
-    "close": "Last close",
-    "live": "Live",
-}
 _CHANGES_SHOWN: Final = 5
 # Health that needs nobody's attention.
 _UNREMARKABLE: Final = (Health.WELL, Health.NEVER_FETCHED)
@@ -59,7 +50,7 @@ class ShownMetal:
 
     @property
     def label(self) -> str:
-        return MARKS[self.mark]
+        return LABELS.get(self.mark, "No price")
 
     @property
     def multiplier(self) -> str:
@@ -190,7 +181,7 @@ def _metals(user: User | AnonymousUser, current: Snapshot, now: dt.datetime) -> 
 
 
 def _mark(published: PublishedQuote | None, current: Snapshot, now: dt.datetime) -> str:
-    """The mark of a shown price, a key of `MARKS`."""
+    """The mark of a shown price, a key of `LABELS`; "none" without one."""
     if published is None:
         return "none"
     quote = published.quote

@@ -9,6 +9,7 @@ from typing import Final
 from django.conf import settings
 
 from infra.readable import moment, percent, span
+from prices.domain.marks import LABELS
 from prices.domain.quotes import PriceKind
 from prices.domain.receipts import Decision, Method, Receipt
 from prices.domain.source_quotes import Exclusion, RawUnit, SourceQuote, from_ms
@@ -28,16 +29,6 @@ COLUMNS: Final = (
     "From the median",
     "Counted",
 )
-# Labels of a price, the same as on the board.
-_LABELS: Final = {
-    "example": "Example",
-    "fallback": "Fallback",
-    "simulated": "Simulated",
-    "stale": "Stale",
-    "close": "Last close",
-    "live": "Live",
-    "none": "",
-}
 # By mark: what to know before the price is used.
 _WARNINGS: Final = {
     "example": "An example that came with the installation, which no member of staff had entered or confirmed: it is "
@@ -113,7 +104,7 @@ class Story:
 
     @property
     def label(self) -> str:
-        return _LABELS[self.mark]
+        return LABELS.get(self.mark, "")
 
 
 def story(receipt: Receipt, *, at: dt.datetime | None = None, with_name: bool = False) -> Story:
