@@ -1,8 +1,8 @@
 """Filling history in: the parts that backfill.py, from a provider's past days, and csv_import.py, from a file, share.
 
-Neither publishes anything or changes a current price (manage.py backfill then has ingest.py take a previous close from
-them). Existing candles and ticks stay unless they are to be replaced,
-so the same command goes on from where it was interrupted.
+Neither publishes anything or changes a current price; `manage.py backfill` then has `ingest.take_closes` bring a
+previous close from history. Existing candles and ticks stay unless they are to be replaced, so the same command goes on
+from where it was interrupted.
 """
 
 import datetime as dt

@@ -189,11 +189,10 @@ def tolerances(sources: Iterable[ProviderState] | None = None) -> Mapping[str, D
 
 def remember_outliers(metal: Metal, agreement: Agreement, now: dt.datetime) -> None:
     """Record and log the sources that an agreement excludes."""
-    left_behind = [rule for rule in agreement.excluded.values() if rule is Exclusion.STANDING]
-    of = len(agreement.deviations) - len(left_behind)
+    compared = len(agreement.deviations) - list(agreement.excluded.values()).count(Exclusion.STANDING)
     for name, rule in agreement.excluded.items():
-        still = "stands still, " * (rule is Exclusion.STANDING)
-        detail = f"{metal}: {still}{agreement.deviations[name]:+.2f} % from the median of {of}"
+        still = "stands still, " if rule is Exclusion.STANDING else ""
+        detail = f"{metal}: {still}{agreement.deviations[name]:+.2f} % from the median of {compared}"
         logger.warning("%s is excluded for %s", name, detail)
         remember_outlier(name, detail, now)
 

@@ -15,17 +15,17 @@ form.addEventListener("input", ({ target }) => {
   if (target instanceof Element && target.closest("#duty-preview")) return;
   clearTimeout(soon);
   soon = setTimeout(preview, AFTER_TYPING);
-  doubt();
+  disableSave();
 });
 // Typed before this script came, or restored by the browser.
 const inputs = [...form.elements].filter((element) => element instanceof HTMLInputElement);
 if (inputs.some(({ value, defaultValue }) => value !== defaultValue)) {
-  doubt();
+  disableSave();
   preview();
 }
 
-/** Takes Save away, whose prices are of other input, until those of this input are shown: with them comes a new one. */
-function doubt() {
+/** Disables Save, as the prices beside it are of other input. The preview of this input brings a new one. */
+function disableSave() {
   for (const save of form.querySelectorAll('button[name="_save"]')) save.setAttribute("disabled", "");
 }
 
