@@ -42,7 +42,7 @@ class PriceLock(models.Model):
     currency = models.CharField(max_length=3)
     price = models.DecimalField("price per unit", max_digits=18, decimal_places=4)
     epoch = models.CharField(max_length=16)
-    seq = models.BigIntegerField(help_text="The publication that brought the price.")
+    seq = models.BigIntegerField(help_text="The newest publication when the price was locked.")
     issued_at = models.DateTimeField("issued at")
     expires_at = models.DateTimeField("expires at")
     receipt = models.TextField(default="", db_default="", help_text="A copy of the receipt of the price.")

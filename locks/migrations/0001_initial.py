@@ -119,7 +119,7 @@ class Migration(migrations.Migration):
                 ('currency', models.CharField(max_length=3)),
                 ('price', models.DecimalField(decimal_places=4, max_digits=18, verbose_name='price per unit')),
                 ('epoch', models.CharField(max_length=16)),
-                ('seq', models.BigIntegerField(help_text='The publication that brought the price.')),
+                ('seq', models.BigIntegerField(help_text='The newest publication when the price was locked.')),
                 ('issued_at', models.DateTimeField(verbose_name='issued at')),
                 ('expires_at', models.DateTimeField(verbose_name='expires at')),
                 ('receipt', models.TextField(db_default='', default='', help_text='A copy of the receipt of the price.')),
