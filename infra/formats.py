@@ -2,6 +2,10 @@
 
 import datetime as dt
 from decimal import Decimal
+from typing import Final
+
+EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND: Final = dt.timedelta(milliseconds=1)
 
 
 def number(amount: Decimal) -> Decimal:
@@ -17,7 +21,17 @@ def time(at: dt.datetime) -> str:
 
 def milliseconds(span: dt.timedelta) -> int:
     """Whole milliseconds, rounded down."""
-    return span // dt.timedelta(milliseconds=1)
+    return span // _MILLISECOND
+
+
+def to_ms(at: dt.datetime) -> int:
+    """A moment as Unix milliseconds, rounded down as by `time`."""
+    return milliseconds(at - EPOCH)
+
+
+def from_ms(unix: int) -> dt.datetime:
+    """The moment of Unix milliseconds, in UTC."""
+    return EPOCH + unix * _MILLISECOND
 
 
 def clipped(text: str) -> str:

@@ -14,6 +14,7 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from infra import clock, database_identity, schema
+from infra.formats import to_ms
 from prices import sql
 from prices.audit import StaffChange, StaffHistory
 from prices.domain import candles, drift, positions, receipts
@@ -35,7 +36,7 @@ from prices.domain.quotes import (
     shown_kinds,
 )
 from prices.domain.sanity import SanityRule
-from prices.domain.source_quotes import SourceQuote, to_ms
+from prices.domain.source_quotes import SourceQuote
 from prices.domain.succession import Last
 from prices.domain.units import PRICE_STEP
 

@@ -12,13 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from infra import formats
+from infra.formats import from_ms
 from prices import schedule
 from prices.api import answers, examples
 from prices.api.serializers import PublicationSerializer
 from prices.domain.candles import Interval
 from prices.domain.quotes import Metal, usual_kind
 from prices.domain.receipt_data import PublicationData
-from prices.domain.source_quotes import from_ms
 from prices.domain.wire import PriceData
 from prices.history import candle_store
 from prices.history.candle_store import Series

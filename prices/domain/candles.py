@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import reduce
 from typing import Final, NamedTuple
 
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+from infra.formats import EPOCH
 
 
 class Interval(enum.StrEnum):
@@ -28,7 +28,7 @@ class Interval(enum.StrEnum):
         """The UTC beginning of the candle around `at`: a day's at midnight in `zone`, others at multiples in UTC."""
         if self is Interval.DAY:
             return _midnight(at.astimezone(zone).date(), zone)
-        return at - (at - _EPOCH) % _LENGTHS[self]
+        return at - (at - EPOCH) % _LENGTHS[self]
 
     def end(self, start: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
         """The end of the candle that begins at `start`, in UTC: the next begins then. A day may have 23 or 25 hours."""
@@ -109,7 +109,7 @@ def effective(ticks: Iterable[Counted]) -> list[Counted]:
 def fold(ticks: Iterable[Counted], interval: Interval, zone: dt.tzinfo) -> Iterator[Candle]:
     """Make candles, oldest first, from ticks as `effective` sorts them."""
     made: Candle | None = None
-    end = _EPOCH
+    end = EPOCH
     for tick in ticks:
         if made is not None and tick.at < end:
             made = merged(made, of_tick(tick, interval, made.start))
@@ -158,7 +158,7 @@ def merged(candle: Candle, more: Candle) -> Candle:
 def longer(minutes: Iterable[Candle], interval: Interval, zone: dt.tzinfo) -> Iterator[Candle]:
     """The candles of a longer interval, made of minutes, oldest first."""
     within: list[Candle] = []
-    start = end = _EPOCH
+    start = end = EPOCH
     for minute in minutes:
         if within and minute.start >= end:
             yield widened(within, interval, start)

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from infra import clock
+from infra.formats import EPOCH
 from prices.domain.quotes import Metal, percent
 from prices.domain.units import rounded
 
@@ -21,7 +22,6 @@ from prices.domain.units import rounded
 WINDOW: Final = dt.timedelta(hours=24)
 # The largest drift in the window, where staff set no other.
 USUAL_PERCENT: Final[Mapping[Metal, Decimal]] = dict.fromkeys(Metal, Decimal(25)) | {Metal.GOLD: Decimal(15)}
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _HOUR: Final = dt.timedelta(hours=1)
 
 
@@ -132,7 +132,7 @@ _decoder = msgspec.json.Decoder(Levels)
 
 
 def _hour(at: dt.datetime) -> int:
-    return (at - _EPOCH) // _HOUR
+    return (at - EPOCH) // _HOUR
 
 
 def _level(price: Decimal, at: dt.datetime) -> Level:

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from msgspec import structs
 
+from infra.formats import to_ms
 from prices.domain.candles import ZonedCandle
-from prices.domain.source_quotes import Exclusion, RawUnit, SourceQuote, to_ms
+from prices.domain.source_quotes import Exclusion, RawUnit, SourceQuote
 from prices.domain.units import converted, rounded
 
 PERCENT_STEP: Final = Decimal("0.01")

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from infra import formats
+from infra.formats import from_ms
 from prices.domain.quotes import Metal
 from prices.domain.receipts import DecidedBy, Receipt
-from prices.domain.source_quotes import SourceQuote, from_ms
+from prices.domain.source_quotes import SourceQuote
 
 _Amount = Decimal | msgspec.UnsetType
 _Text = str | msgspec.UnsetType

@@ -17,8 +17,9 @@ from decimal import Decimal
 
 import msgspec
 
+from infra.formats import from_ms
 from prices.domain.quotes import DayFigures, Members, Metal, PriceKind, PublishedQuote, Quote, kind_of
-from prices.domain.source_quotes import SourceQuote, from_ms
+from prices.domain.source_quotes import SourceQuote
 
 
 class Method(enum.StrEnum):

@@ -4,7 +4,6 @@ A receipt keeps them (prices/domain/receipts.py), as arrays: a row of receipts i
 milliseconds, as precise as any time on the wire.
 """
 
-import datetime as dt
 import enum
 from collections.abc import Mapping
 from decimal import Decimal
@@ -13,9 +12,6 @@ from typing import Final
 import msgspec
 
 from prices.domain.units import GRAMS_PER_TROY_OUNCE
-
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MILLISECOND: Final = dt.timedelta(milliseconds=1)
 
 
 class RawUnit(enum.StrEnum):
@@ -83,13 +79,3 @@ class SourceQuote(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     @property
     def is_used(self) -> bool:
         return self.excluded_by is None
-
-
-def to_ms(at: dt.datetime) -> int:
-    """A moment as Unix milliseconds, rounded down as on the wire."""
-    return (at - _EPOCH) // _MILLISECOND
-
-
-def from_ms(milliseconds: int) -> dt.datetime:
-    """The moment of Unix milliseconds, in UTC."""
-    return _EPOCH + milliseconds * _MILLISECOND

@@ -18,7 +18,8 @@ from typing import Any, Final
 from django.conf import settings
 
 from infra import clock
-from prices.domain.source_quotes import Exchange, to_ms
+from infra.formats import to_ms
+from prices.domain.source_quotes import Exchange
 from prices.providers import parsing
 from prices.providers.errors import PermanentError, ProviderError, TemporaryError
 from prices.providers.http import Client

@@ -6,9 +6,10 @@ from decimal import Decimal, InvalidOperation, localcontext
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
+from infra.formats import to_ms
 from infra.redaction import without_secrets
 from prices.domain.quotes import LARGEST_PRICE, Metal, Quote
-from prices.domain.source_quotes import GRAMS, Exchange, RawUnit, SourceQuote, to_ms
+from prices.domain.source_quotes import GRAMS, Exchange, RawUnit, SourceQuote
 from prices.domain.units import per_gram
 from prices.providers.errors import NoDataError, PermanentError, ProviderError, TemporaryError
 

@@ -20,13 +20,13 @@ from msgspec import structs
 
 from accounts.roles import role_of
 from infra import formats
+from infra.formats import from_ms, to_ms
 from prices import sql
 from prices.audit import StaffChange, open_change
 from prices.domain import receipts
 from prices.domain.consensus import CONSENSUS
 from prices.domain.quotes import Metal, PriceKind, Quote, shown_kinds
 from prices.domain.receipts import DecidedBy, Decision, Method
-from prices.domain.source_quotes import from_ms, to_ms
 from prices.history import partitions
 from prices.models import FallbackPrice, LatestPrice, Premium, Price, Receipt, ReceiptMonth, SignificantChange
 from prices.premiums import before_premium, included_premium

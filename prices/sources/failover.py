@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.clock import Clock
+from infra.formats import to_ms
 from prices.domain.quota import Reservation
 from prices.domain.quotes import Metal, Quote
-from prices.domain.source_quotes import Exclusion, SourceQuote, to_ms
+from prices.domain.source_quotes import Exclusion, SourceQuote
 from prices.providers import PROVIDERS, Provider
 from prices.providers.errors import ProviderError, TemporaryError
 from prices.providers.http import TRIES, Client

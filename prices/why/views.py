@@ -13,11 +13,11 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
+from infra.formats import from_ms
 from infra.readable import span, to_the_second
 from infra.rest.throttles import ClientThrottle
 from prices.domain.quotes import Metal
 from prices.domain.receipts import Receipt
-from prices.domain.source_quotes import from_ms
 from prices.models import Head, ListedMetal
 from prices.publishing import receipts
 from prices.staff.amounts import written

@@ -8,11 +8,12 @@ from typing import Final
 
 from django.conf import settings
 
+from infra.formats import from_ms
 from infra.readable import moment, percent, span
 from prices.domain.marks import LABELS
 from prices.domain.quotes import PriceKind
 from prices.domain.receipts import Decision, Method, Receipt
-from prices.domain.source_quotes import Exclusion, RawUnit, SourceQuote, from_ms
+from prices.domain.source_quotes import Exclusion, RawUnit, SourceQuote
 from prices.staff.amounts import written
 from prices.why.figures import Line, lines, plain
 from prices.why.names import NAMED, source_name

@@ -13,12 +13,13 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts import roles
+from infra.formats import to_ms
 from prices.audit import StaffChange
 from prices.domain import receipts as domain
 from prices.domain.provider_table import ProviderRow
 from prices.domain.quotes import Metal, Quote
 from prices.domain.receipts import Decision, Method
-from prices.domain.source_quotes import Exchange, Exclusion, RawUnit, SourceQuote, to_ms
+from prices.domain.source_quotes import Exchange, Exclusion, RawUnit, SourceQuote
 from prices.history import retention
 from prices.models import (
     Candle,

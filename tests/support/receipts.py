@@ -10,10 +10,11 @@ import msgspec
 import pytest
 from pytest_django import Settings
 
+from infra.formats import to_ms
 from prices.domain.quotes import Metal
 from prices.domain.receipt_data import PublicationData
 from prices.domain.receipts import Method, Receipt
-from prices.domain.source_quotes import Exchange, Exclusion, RawUnit, SourceQuote, to_ms
+from prices.domain.source_quotes import Exchange, Exclusion, RawUnit, SourceQuote
 from prices.models import Price
 from prices.models import Receipt as ReceiptRow
 from tests.support.product import ROOT

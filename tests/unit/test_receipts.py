@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.formats import from_ms, to_ms
 from prices.domain import receipts
 from prices.domain.quotes import Metal, Quote
 from prices.domain.receipt_data import PublicationData, SourceData
 from prices.domain.receipts import DecidedBy, Decision, Method, Receipt
-from prices.domain.source_quotes import Exchange, Exclusion, RawUnit, SourceQuote, from_ms, to_ms
+from prices.domain.source_quotes import Exchange, Exclusion, RawUnit, SourceQuote
 from prices.providers import fx, gold_api_com, metalpriceapi, metals_dev, swissquote
 from tests.support.quotes import NOW
 

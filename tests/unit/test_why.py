@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.formats import to_ms
 from prices.domain.quotes import Metal
 from prices.domain.receipt_data import PublicationData
 from prices.domain.receipts import DecidedBy, Decision, Method, Receipt
-from prices.domain.source_quotes import Exchange, Exclusion, RawUnit, SourceQuote, to_ms
+from prices.domain.source_quotes import Exchange, Exclusion, RawUnit, SourceQuote
 from prices.domain.units import per_gram, rounded
 from prices.why import figures
 from prices.why.words import COLUMNS, story
