@@ -72,10 +72,10 @@ def _absence(seq: int) -> str:
     if seq > newest:
         return f"There is no publication {formats.clipped(str(seq))} yet: the newest is {newest}."
     kept = settings.TICKS_KEPT_FOR
-    days = f" for {kept.days} days" if kept else ""
+    days = f", for {kept.days} days" if kept else ""
     return (
         f"The receipt of publication {seq} is no longer kept, or has no price that is shown here. Receipts are kept "
-        f"as long as ticks{days}; significant moves, in changes/, for good."
+        f"as long as ticks{days}; those of significant moves, for good."
     )
 
 

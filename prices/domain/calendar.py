@@ -95,7 +95,7 @@ class Calendar:
 
     @property
     def known_until(self) -> dt.date | None:
-        """The end of the last year, without a gap since the first one, of which holidays are known; None: of none."""
+        """The last day of the years, without a gap between them, of which holidays are known; None if none are."""
         years = {date.year for date in self.holidays}
         if not years:
             return None

@@ -34,11 +34,6 @@ class Agreement:
     contributors: Mapping[str, dt.datetime] = field(default_factory=dict)
     is_final: bool = True
 
-    @property
-    def outliers(self) -> tuple[str, ...]:
-        """The sources that are excluded."""
-        return tuple(self.excluded)
-
 
 def decision(
     quotes: Sequence[Quote],

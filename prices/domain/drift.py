@@ -1,7 +1,7 @@
 """The levels at which a metal was published in its last 24 hours of open market, and a slow drift away from them. Pure.
 
 A price may drift to any multiple in steps none of which is a jump. So it is compared, too, with every price that was
-current in those hours. They are kept at spot: a change of premium is no drift. And they are kept by the hour, so that
+current in those hours. Levels are at spot, as a change of premium is no drift; and they are kept by the hour, so that
 the window is up to an hour longer.
 """
 
@@ -26,14 +26,14 @@ _HOUR: Final = dt.timedelta(hours=1)
 
 
 class Level(msgspec.Struct, frozen=True, array_like=True):
-    """The lowest and the highest price that was current in one hour, which is counted from 1970."""
+    """The lowest and the highest price that was current in one hour; hours are counted from 1970."""
 
     hour: int
     low: Decimal
     high: Decimal
 
     def like(self, price: Decimal, most_percent: Decimal) -> "Level | None":
-        """The part of it from which a price is at most so far; None where there is none."""
+        """The part of the level from which a price is at most `most_percent` away; None if it has no such part."""
         if not self.is_near(price, most_percent):
             return None
         share = most_percent / 100
@@ -41,21 +41,21 @@ class Level(msgspec.Struct, frozen=True, array_like=True):
         return Level(self.hour, max(self.low, rounded(price / (1 + share))), highest)
 
     def is_near(self, price: Decimal, most_percent: Decimal) -> bool:
-        """Return True if a price is at most so far from one between the lowest and the highest."""
+        """Return True if a price is at most `most_percent` away from some price of the level."""
         share = most_percent / 100
         return self.low * (1 - share) <= price <= self.high * (1 + share)
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The lowest and highest price of the window, and how far from each of its prices another may be, in percent."""
+    """The lowest and the highest price of the window, and the largest drift from any of its prices, in percent."""
 
     lowest: Decimal
     highest: Decimal
     most_percent: Decimal
 
     def left_by(self, price: Decimal) -> Decimal | None:
-        """The price of the window from which a price is too far; None where there is none."""
+        """The end of the window from which a price has drifted too far; None if it is within the bound."""
         for reference in (self.lowest, self.highest):
             if abs(percent(price - reference, reference)) > self.most_percent:
                 return reference
@@ -63,9 +63,10 @@ class Bound:
 
 
 class Levels(msgspec.Struct, frozen=True, array_like=True):
-    """A metal's levels, oldest first. `since` begin with the last price that was let out of quarantine, if any was.
+    """A metal's levels, oldest first: those `since` the last price that was let out of quarantine, and those `before`.
 
-    What came `before` it is no bound any more: staff or another source have confirmed that the market left it.
+    Where none was, all are `since`. Those before are no bound any more, as staff or another source have confirmed that
+    the market left them; they still tell where it was.
     """
 
     since: tuple[Level, ...] = ()
@@ -73,7 +74,7 @@ class Levels(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def read(cls, text: str) -> "Levels":
-        """The levels of a text by `text`; none of an empty one."""
+        """The levels that `text` wrote; none for an empty text."""
         return _decoder.decode(text) if text else cls()
 
     def text(self) -> str:
@@ -81,7 +82,7 @@ class Levels(msgspec.Struct, frozen=True, array_like=True):
         return _encoder.encode(self).decode()
 
     def within(self, begin: dt.datetime, now: dt.datetime) -> "Levels":
-        """Those of the window that began at `begin`, without any that cannot be of the past."""
+        """The levels of the window from `begin` to `now`, without any that a clock that was ahead has left."""
         first, last = _hour(begin), _hour(now + clock.TOLERANCE)
 
         def are_within(levels: Iterable[Level]) -> tuple[Level, ...]:
@@ -90,7 +91,7 @@ class Levels(msgspec.Struct, frozen=True, array_like=True):
         return Levels(are_within(self.since), are_within(self.before))
 
     def showing(self, price: Decimal, at: dt.datetime) -> "Levels":
-        """The same with a price that is current at a moment."""
+        """The levels with one more price, which is current at `at`."""
         newest = _merged((*self.since[-1:], _level(price, at)))  # the others are of hours before
         return Levels((*self.since[:-1], *newest), self.before)
 
@@ -103,10 +104,10 @@ class Levels(msgspec.Struct, frozen=True, array_like=True):
         most_percent: Decimal,
         jump_percent: Decimal,
     ) -> "Levels":
-        """The levels after a price that goes out, which follows `last`.
+        """The levels once a price has been published after `last`.
 
-        If it is too far from that, or from the others, it was let out of quarantine: the bound counts from it on. Where
-        it returned to a level of before, the other levels are forgotten: they were the drift.
+        If it has jumped or drifted too far, it was let out of quarantine: the bound counts from it on. Where it
+        returned to earlier levels, only these stay, as the others were the drift.
         """
         bound = self.bound(most_percent)
         has_jumped = last is not None and abs(percent(price - last, last)) > jump_percent
@@ -123,7 +124,7 @@ class Levels(msgspec.Struct, frozen=True, array_like=True):
         return Bound(min(each.low for each in self.since), max(each.high for each in self.since), most_percent)
 
     def has_been_near(self, price: Decimal, most_percent: Decimal) -> bool:
-        """Return True if a price is at most so far from one of the window: the market was there."""
+        """Return True if a price is at most `most_percent` away from some price of the window: the market was there."""
         return any(level.is_near(price, most_percent) for level in (*self.before, *self.since))
 
 

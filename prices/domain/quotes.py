@@ -142,7 +142,7 @@ class Quote:
         return kind_of(self.source)
 
     def parts(self) -> tuple[SourceQuote, ...]:
-        """What it was made of; where it does not say, itself. Prices that are ours are raw as they are."""
+        """The parts of the quote; itself as the only one where it names none. Prices of our own are raw as they are."""
         if self.sources:
             return self.sources
         is_ours = self.kind is not PriceKind.LIVE
@@ -164,7 +164,7 @@ class Quote:
         return replace(self, sources=tuple(structs.replace(part, **changes) for part in self.parts()))
 
     def excluded(self, by: Exclusion) -> tuple[SourceQuote, ...]:
-        """Its parts, as they are in the receipt of a price that it was excluded from."""
+        """The parts of the quote as they stand in the receipt of a price from which it was excluded."""
         return self.with_parts(excluded_by=by).sources
 
     def beside(self, others: Iterable[SourceQuote]) -> "Quote":

@@ -96,7 +96,7 @@ class ReceiptData(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, receipt: Receipt, *, with_name: bool = False) -> "ReceiptData":
-        """`with_name`: for staff, with the name of the person who decided."""
+        """A receipt for clients; `with_name`, for staff, with the name of the person who decided."""
         return cls(
             price=formats.number(receipt.price),
             spot=formats.number(receipt.spot),

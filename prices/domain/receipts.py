@@ -36,7 +36,7 @@ class Method(enum.StrEnum):
 
 
 class Decision(enum.StrEnum):
-    """What a person decided that made a price what it is."""
+    """The decision of a person that made a price what it is."""
 
     APPROVED = "approved"  # a quarantined price
     ENTERED = "entered"  # a fallback
@@ -95,7 +95,7 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
     @property
     def is_stale(self) -> bool:
-        """True if the price was stale when it was published."""
+        """Return True if the price was stale when it was published; False too where that was not kept."""
         return self.age_ms is not None and self.limit_ms is not None and self.age_ms > self.limit_ms
 
     @property
@@ -136,7 +136,7 @@ def encode(receipt: Receipt) -> str:
 
 
 def decode(text: str) -> Receipt:
-    """The receipt of a text by `encode`, of this version or an older one."""
+    """The receipt that `encode` wrote, in this version or an older one."""
     return _decoder.decode(text)
 
 
@@ -146,15 +146,15 @@ def encode_all(made: Iterable[Receipt]) -> str:
 
 
 def decode_all(text: str) -> tuple[Receipt, ...]:
-    """The receipts of a text by `encode_all`; none of an empty one."""
+    """The receipts that `encode_all` wrote; none for an empty text."""
     return _all_decoder.decode(text) if text else ()
 
 
 def encode_sources(sources: Iterable[SourceQuote]) -> str:
-    """What a quote was made of, as text, for a row of a quote that may be published later."""
+    """The parts of a quote as text, for the row of one that may be published later."""
     return _encoder.encode(tuple(sources)).decode()
 
 
 def decode_sources(text: str) -> tuple[SourceQuote, ...]:
-    """What a quote was made of, by `encode_sources`; nothing of an empty text."""
+    """The parts that `encode_sources` wrote; none for an empty text."""
     return _sources_decoder.decode(text) if text else ()

@@ -1,4 +1,4 @@
-"""What each source gave towards a price: raw, and as the quote that was made of it. Pure; imports no Django.
+"""The part of each source in a price: what it gave, and the quote that was made of that. Pure; imports no Django.
 
 A receipt keeps them (prices/domain/receipts.py), as arrays: a row of receipts is to be small. Times are Unix
 milliseconds, as precise as any time on the wire.
@@ -15,7 +15,7 @@ from prices.domain.units import GRAMS_PER_TROY_OUNCE
 
 
 class RawUnit(enum.StrEnum):
-    """What a raw price is for. In RECIPROCAL_TROY_OUNCE it is the troy ounces that one of the currency buys."""
+    """The unit of a raw price. By RECIPROCAL_TROY_OUNCE, it is how many troy ounces one of the currency buys."""
 
     GRAM = "gram"
     KILOGRAM = "kg"

@@ -51,7 +51,7 @@ def following(before: Mapping[Metal, Standing], quotes: Iterable[Quote], now: dt
 
 
 def read(stored: Any) -> dict[Metal, Standing]:
-    """The records of the values that `to_store` returned; none of None."""
+    """The records that `to_store` returned as values; none for None."""
     return msgspec.convert(stored or {}, dict[Metal, Standing])
 
 
@@ -61,5 +61,5 @@ def to_store(records: Mapping[Metal, Standing]) -> Any:
 
 
 def _given(quote: Quote) -> Decimal:
-    """The number that the source gave: an exchange rate moves the price that is made of a dead one."""
+    """The source's own number: a price made of it moves with an exchange rate, even if the source died."""
     return next((part.raw_price for part in quote.sources if part.raw_price is not None), quote.price)

@@ -1,7 +1,6 @@
-"""Receipts of publications: made and stored by the publication writer, and read for whoever wants to know why.
+"""Receipts of publications: made and stored by the publication writer, and read by a publication or by a moment.
 
-Two are of one publication, or of one metal at one moment. A tick that was published before there were receipts has one
-that says what is known of it.
+For a tick that was published before there were receipts, one is made that says what is known of it.
 """
 
 import datetime as dt
@@ -38,9 +37,9 @@ _TICKS_BACK: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grounds:
-    """Why a price goes out, where its quote does not say.
+    """The reason why a price is published: its method, and the person or publication behind it, if there is one.
 
-    `change` is the staff's change that it is the first price of; `based_on` the publication that showed the price
+    `change` is the change by staff that the price is the first of; `based_on`, the publication that showed the price
     before.
     """
 
@@ -134,7 +133,7 @@ def keep_copy(receipt: receipts.Receipt, change: StaffChange) -> None:
 def of_publication(seq: int) -> list[receipts.Receipt]:
     """The receipts of a publication, of the metals that may be shown here; empty where none is kept.
 
-    Of a significant move, the copy is kept when the rest is gone.
+    Once the publication is deleted, they are the copies that its significant moves keep.
     """
     for rows in where_it_may_be(seq):
         if found := [receipts.decode(text) for text in rows]:

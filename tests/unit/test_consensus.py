@@ -59,7 +59,7 @@ def decided(*prices: str, missing: int) -> str | None:
 def test_the_median_of_those_that_agree(prices: list[str], price: str | None, outliers: tuple[str, ...]) -> None:
     found = agreed(*prices)
     assert (found.quote.price if found.quote else None) == (Decimal(price) if price else None)
-    assert found.outliers == outliers
+    assert tuple(found.excluded) == outliers
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_an_agreed_price_says_so_and_is_of_a_time_that_half_of_those_in_it_had_r
     assert (found.quote.source, found.quote.bid, found.quote.high) == (CONSENSUS, None, None)
     assert found.quote.quoted_at == NOW - minutes * MINUTE
     assert found.contributors == {
-        each.source: each.quoted_at for each in quotes_of(*prices) if each.source not in found.outliers
+        each.source: each.quoted_at for each in quotes_of(*prices) if each.source not in found.excluded
     }
 
 
@@ -190,7 +190,7 @@ def test_what_has_to_wait_is_not_yet_a_disagreement() -> None:
     assert decide("100", "103", missing=1) is None
     final = decide("100", "103", missing=0)
     assert final is not None
-    assert (final.quote, final.is_final, final.outliers) == (None, True, ("a", "b"))
+    assert (final.quote, final.is_final, tuple(final.excluded)) == (None, True, ("a", "b"))
     early = decide("100", "100", missing=1)
     assert early is not None
     assert not early.is_final
@@ -313,8 +313,8 @@ def test_in_whatever_order_answers_come_the_last_word_is_that_on_all_of_them_at_
             last = found
     assert last is not None
     assert last.is_final
-    assert (last.quote, last.contributors, set(last.outliers)) == (
+    assert (last.quote, last.contributors, set(last.excluded)) == (
         whole.quote,
         whole.contributors,
-        set(whole.outliers),
+        set(whole.excluded),
     )
