@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django import forms
 from django.conf import settings
@@ -23,6 +23,10 @@ from prices.publishing import receipts
 from prices.staff.amounts import written
 from prices.why.words import COLUMNS, NOTHING, story
 
+# Of a moment, as the API has them.
+_FIRST_YEAR: Final = 1900
+_LAST_YEAR: Final = 2999
+
 
 class MomentForm(forms.Form):
     """A metal, and a moment: by the clock of TIME_ZONE, or with an offset of its own."""
@@ -38,6 +42,13 @@ class MomentForm(forms.Form):
         super().__init__(*args, **options)
         listed = [(metal.name, metal.display_name) for metal in ListedMetal.objects.filter(enabled=True)]
         self.fields["metal"].choices = listed  # type: ignore[attr-defined]  # it is a ChoiceField
+
+    def clean_at(self) -> dt.datetime:
+        """Reject a time that some time zone has no date for."""
+        at: dt.datetime = self.cleaned_data["at"]
+        if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+            raise forms.ValidationError(f"Write a time between the years {_FIRST_YEAR} and {_LAST_YEAR}.")
+        return at
 
 
 class Problem(NamedTuple):

@@ -140,6 +140,11 @@ def test_a_moment_has_the_price_that_screens_showed_then_and_its_age(
 MISTAKES = {
     "the future": ({"metal": "gold", "at": "2999-01-01T00:00"}, 400, "That is in the future."),
     "before all prices": ({"metal": "gold", "at": "2001-01-01T00:00"}, 404, "No price of gold is kept from then."),
+    "the first year": (
+        {"metal": "gold", "at": "0001-01-01T00:00:00+14:00"},
+        400,
+        "Time: Write a time between the years 1900 and 2999.",
+    ),
     "no time": ({"metal": "gold", "at": "noon"}, 400, "Time: Write a time such as 2026-09-24 13:30:05."),
     "no metal": ({"metal": "tin", "at": "2026-01-01T00:00"}, 400, "Metal: Select a valid choice."),
     "neither": ({"at": ""}, 400, "Metal: This field is required. Time: This field is required."),
