@@ -235,14 +235,16 @@ _months: dict[str, list[tuple[int, dt.date]]] = {}
 
 
 def where_it_may_be(seq: int) -> Iterator[_Texts]:
-    """A publication's receipts in the month in which it should be; then in all, as the clock may have stepped."""
+    """A publication's receipts in the month in which it should be; then in all.
+
+    The clock may have stepped, or the database have begun anew since this process read the months.
+    """
     rows = Receipt.shown().filter(seq=seq).order_by().values_list("text", flat=True)
     if connection.vendor == "postgresql":
         months = _months_until_now()
-        if (number := bisect_right(months, seq, key=itemgetter(0))) == 0:
-            return  # before the first that is kept
-        month = months[number - 1][1]
-        yield rows.filter(published_at__gte=_begin(month), published_at__lt=_begin(partitions.next_month(month)))
+        if number := bisect_right(months, seq, key=itemgetter(0)):
+            month = months[number - 1][1]
+            yield rows.filter(published_at__gte=_begin(month), published_at__lt=_begin(partitions.next_month(month)))
     yield rows
 
 

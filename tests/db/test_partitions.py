@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from prices.domain.quotes import Metal
+from prices.domain.receipts import Method
 from prices.history import partitions, retention
 from prices.models import Price, Receipt, ReceiptMonth
 from prices.publishing import ingest, receipts
@@ -258,6 +259,20 @@ def test_a_receipt_is_found_whose_month_the_clock_did_not_keep() -> None:
     later = publish_at(moment(SEPTEMBER), "9002")
     for seq in (set_back, later):
         assert [receipt.seq for receipt in receipts.of_publication(seq)] == [seq]
+
+
+@pytest.mark.usefixtures("_unheard")
+def test_a_process_finds_the_receipts_of_a_database_that_began_anew(settings: Settings) -> None:
+    settings.TICKS_KEPT_FOR = NOW - moment(AUGUST)
+    publish_at(moment(JUNE))
+    kept = publish_at(moment(AUGUST), "9001")
+    retention.keep_history(now=NOW)
+    assert receipts.of_publication(kept)
+    forget_prices()
+    anew = publish_at(moment(AUGUST))
+    assert anew < kept
+    # Without its row, the tick would stand in for it, which knows no more than the price.
+    assert [receipt.method for receipt in receipts.of_publication(anew)] == [Method.FIRST]
 
 
 @pytest.mark.usefixtures("_unheard")
