@@ -40,6 +40,11 @@ class PriceLockAdmin(ReadOnlyAdmin):
     class Media:
         css = {"all": ["prices/cards.css"]}
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PriceLock]:
+        """Return the locks, once those that have expired are marked: what staff saw expired stays so."""
+        lifecycle.settle()
+        return super().get_queryset(request)
+
     def has_release_permission(self, request: HttpRequest) -> bool:
         """Return True for staff with the permission to change locks; to release one is the only change."""
         return may(request.user, "change", PriceLock)
@@ -62,8 +67,7 @@ class PriceLockAdmin(ReadOnlyAdmin):
 
     @admin.display(description="status")
     def status_now(self, lock: PriceLock) -> str:
-        is_over = lock.status == PriceLock.Status.HELD and lock.is_over(timezone.now())
-        return str(PriceLock.Status.EXPIRED.label if is_over else lock.get_status_display()).lower()
+        return str(lock.get_status_display()).lower()
 
     @admin.display(description="expires at")
     def until(self, lock: PriceLock) -> str:

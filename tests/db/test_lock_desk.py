@@ -77,6 +77,21 @@ def test_a_lock_that_has_expired_is_not_released(boss: Client, shop: Client, mon
     assert not StaffChange.objects.filter(reason="the shop has closed").exists()
 
 
+def test_a_lock_that_staff_saw_expired_stays_so(boss: Client, shop: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish()
+    seen, opened = lock(shop), lock(shop)
+    issued, late = (dt.datetime.fromisoformat(opened[name]) for name in ("issuedAt", "expiresAt"))
+    for granted, address in (
+        (seen, LIST),
+        (opened, f"{LIST}{PriceLock.objects.get(key=opened['id']).pk}/change/"),
+    ):
+        monkeypatch.setattr(database_clock, "now", lambda: late)
+        page = boss.get(address).content.decode()
+        assert "expired" in page.partition("<tbody>")[2] + page.partition("Status:")[2].partition("Ended at")[0].lower()
+        monkeypatch.setattr(database_clock, "now", lambda: issued)
+        assert redeem(shop, granted).status_code == 410
+
+
 def test_staffs_settings_are_audited_and_count_from_the_next_lock_on(boss: Client, shop: Client) -> None:
     publish()
     address = boss.get(SETTINGS)["Location"]
