@@ -77,7 +77,7 @@ def rotate() -> str:
     if path is None:
         with transaction.atomic():
             # Of two rotations at once the second waits here; whichever key is left, there is one.
-            SigningKey.objects.filter(current=True).update(current=None, private="")
+            _forget_private()
             _add(new)
             kid = SigningKey.objects.get(current=True).kid
     else:
@@ -85,6 +85,8 @@ def rotate() -> str:
         # First in the database: no key signs that might be lost.
         _record([new, *before])
         key_file.write(path, [new, *(OKPKey.import_key(key.public_key) for key in before)])
+        # Of the time before the file. Its public part is published, so whoever has it signs as we do.
+        _forget_private()
         kid = _kid(new)
     forget()
     logger.info("the signing key was rotated: %s signs from here on", kid)
@@ -119,6 +121,11 @@ def _add(key: OKPKey) -> None:
     private = str(key.as_dict(private=True)["d"])
     row = SigningKey(kid=_kid(key), public=_public(key), private=private, current=True)
     SigningKey.objects.bulk_create([row], ignore_conflicts=True)
+
+
+def _forget_private() -> None:
+    """Delete the private part of the database's key, which signs no more."""
+    SigningKey.objects.filter(current=True).update(current=None, private="")
 
 
 def _record(keys: Iterable[OKPKey]) -> None:

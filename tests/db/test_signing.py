@@ -215,6 +215,17 @@ def test_a_file_is_rotated_and_what_it_lost_is_published_for_good(file: Path, ke
             read(text, by_database)
 
 
+def test_with_a_file_the_database_keeps_no_private_part(
+    settings: Settings, tmp_path: Path, key_set: Callable[[], KeySet]
+) -> None:
+    before = sign(Kind.RECEIPT, RECEIPT)
+    settings.SIGNING_KEYS_FILE = tmp_path / "keys.json"
+    call_command("rotatesigningkey", stdout=io.StringIO())
+    assert not SigningKey.objects.exclude(private="").exists()
+    for text in (before, sign(Kind.RECEIPT, RECEIPT)):
+        assert read(text, key_set())["seq"] == 18231
+
+
 GOOD = json.dumps({"keys": [OKPKey.generate_key("Ed25519").as_dict(private=True)]})
 PUBLIC = json.dumps({"keys": [OKPKey.generate_key("Ed25519").as_dict(private=False)]})
 OTHER_CURVE = json.dumps({"keys": [OKPKey.generate_key("X25519").as_dict(private=True)]})
