@@ -562,9 +562,12 @@ class _Writer:
         )
 
     def _change(self, prepared: _Prepared) -> Change | None:
-        """The significant move within the quote's price kind: showing a fallback, or ceasing to, moves no market."""
+        """The significant move within the quote's price kind: showing a fallback, or ceasing to, moves no market.
+
+        Nor does staff's first fallback in place of an example, or an example again.
+        """
         quote, last = prepared.quote, prepared.candidate.last
-        if last is None:
+        if last is None or last.quote.example != quote.example:
             return None
         # Under the premium that this one goes out with: a change of premium moves no market.
         then = restated(last.quote, prepared.multiplier).price

@@ -14,7 +14,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from prices.audit import StaffChange
 from prices.domain.quotes import SIMULATED, Metal, Publication
-from prices.models import FallbackPrice, LatestPrice, Price
+from prices.models import FallbackPrice, LatestPrice, Price, SignificantChange
 from prices.publishing import ingest, snapshot
 from prices.staff.undo import undo
 from prices.tasks import expire_fallbacks
@@ -63,6 +63,17 @@ def test_a_price_that_staff_enter_is_theirs_and_the_seeds_note_goes(
     assert [examples(publication) for publication in broadcasts.publications] == [{"gold": False}]
     assert desk.get(LIST).text.count("an example: enter") == 3
     assert "an example of" not in desk.get(page_of_gold).text
+
+
+def test_staffs_first_price_is_no_move_away_from_the_example(
+    save: Callable[..., Any], broadcasts: Broadcasts, page_of_gold: str
+) -> None:
+    for price in ("12600", "12900"):
+        assert saved(save(page_of_gold, price=price, confirm="on"))
+    first, second = broadcasts.publications[-2:]
+    assert first.changes == ()
+    assert [(change.old_price, change.new_price) for change in second.changes] == [(12600, 12900)]
+    assert SignificantChange.objects.get().old_price == 12600
 
 
 def test_a_note_that_staff_write_with_their_price_stays(save: Callable[..., Any], page_of_gold: str) -> None:
