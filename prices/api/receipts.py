@@ -16,7 +16,6 @@ from infra.formats import from_ms
 from prices import schedule
 from prices.api import answers, examples
 from prices.api.serializers import PublicationSerializer
-from prices.domain.candles import Interval
 from prices.domain.quotes import Metal, usual_kind
 from prices.domain.receipt_data import PublicationData
 from prices.domain.wire import PriceData
@@ -109,13 +108,11 @@ def price_at(metal: Metal, params: Mapping[str, Any], now: dt.datetime) -> dict[
 
 def _before(metal: Metal, at: dt.datetime) -> str:
     """Why a metal has no publication by a moment, and the shortest candle that holds the moment."""
-    zone, series = candle_store.zone(), Series(metal, settings.BASE_CURRENCY, usual_kind(settings.PRICE_PROVIDERS))
+    series = Series(metal, settings.BASE_CURRENCY, usual_kind(settings.PRICE_PROVIDERS))
     detail = f"No publication of {metal} by {formats.time(at)} is kept: none was made by then, or it has been deleted."
-    for interval in Interval:
-        start = interval.start(at, zone)
-        end = interval.end(start, zone)
-        if candle := series.kept(interval, start, end).first():
-            which = "Its candle" if candle.seq else "A candle that was filled in later, and that no screen showed,"
-            span = f"from={formats.time(start)}&to={formats.time(end)}"
-            return f"{detail} {which} holds that moment: prices/{metal}/candles/?interval={interval}&{span}"
-    return f"{detail} No candle holds that moment."
+    if (found := candle_store.holding(series, at)) is None:
+        return f"{detail} No candle holds that moment."
+    interval, candle = found
+    which = "Its candle" if candle.seq else "A candle that was filled in later, and that no screen showed,"
+    span = f"from={formats.time(candle.start)}&to={formats.time(interval.end(candle.start, candle_store.zone()))}"
+    return f"{detail} {which} holds that moment: prices/{metal}/candles/?interval={interval}&{span}"

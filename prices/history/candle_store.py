@@ -210,6 +210,15 @@ def last_day_before(series: Series, at: dt.datetime) -> candles.Candle | None:
     return row.value() if row else None
 
 
+def holding(series: Series, at: dt.datetime) -> tuple[Interval, Candle] | None:
+    """The shortest kept candle that holds a moment, with its interval."""
+    for interval in Interval:
+        start = interval.start(at, zone())
+        if candle := series.kept(interval, start, interval.end(start, zone())).first():
+            return interval, candle
+    return None
+
+
 def counted(price: Price) -> Counted:
     """A price as candles count it."""
     return Counted(at=price.at, source=price.source, price=price.price, order=price.pk, seq=price.seq or 0)

@@ -16,8 +16,10 @@ from django.utils import timezone
 from infra.formats import from_ms
 from infra.readable import span, to_the_second
 from infra.rest.throttles import ClientThrottle
-from prices.domain.quotes import Metal
+from prices.domain.quotes import Metal, usual_kind
 from prices.domain.receipts import Receipt
+from prices.history import candle_store
+from prices.history.candle_store import Series
 from prices.models import Head, ListedMetal
 from prices.publishing import receipts
 from prices.staff.amounts import written
@@ -120,7 +122,7 @@ def at_moment(request: HttpRequest) -> HttpResponse:
     problem = Problem(
         f"No price of {metal.value} is kept from then.",
         f"Either none had been published by {to_the_second(at)}, or its receipt is deleted: they are kept {_kept()}. "
-        "Candles are kept for good.",
+        f"{_in_history(metal, at)}",
     )
     return _without(request, problem, HTTPStatus.NOT_FOUND, form)
 
@@ -160,6 +162,18 @@ def _kept() -> str:
     """How long receipts are kept, for people."""
     kept_for = settings.TICKS_KEPT_FOR
     return "for good" if kept_for is None else f"for {span(kept_for.total_seconds())}"
+
+
+def _in_history(metal: Metal, at: dt.datetime) -> str:
+    """What the candles, which are kept for good, say of a moment, for people."""
+    currency = settings.BASE_CURRENCY
+    found = candle_store.holding(Series(metal, currency, usual_kind(settings.PRICE_PROVIDERS)), at)
+    if found is None:
+        return "No candle holds it, either."
+    interval, candle = found
+    later = "" if candle.seq else " It was filled in later, and no screen showed it."
+    reach = f"from {written(candle.low)} to {written(candle.high)} {currency} per gram"
+    return f"The candle of {interval} that holds it reaches {reach}.{later}"
 
 
 def _others(there: Collection[Metal], at: dt.datetime) -> list[Other]:

@@ -12,7 +12,7 @@ from django.utils.http import urlencode
 from pytest_django import Settings
 
 from infra.rest import throttles
-from prices.models import HeldPrice, Price, Receipt
+from prices.models import Candle, HeldPrice, Price, Receipt
 from prices.publishing import ingest
 from tests.db.test_page_policies import STRICT, policy
 from tests.support.always_open import AlwaysOpen
@@ -160,6 +160,21 @@ def test_a_moment_without_a_price_is_refused_in_words(
     assert page.status_code == status
     assert said in read(page)
     assert "Show its price then" in read(page)
+
+
+def test_of_a_moment_without_a_receipt_history_is_told_and_whether_a_screen_showed_it(client: Client) -> None:
+    publish(gold="9223.3161")
+    for rows in (Receipt, Price):
+        rows.objects.all().delete()  # as retention does
+    told = "The candle of 1m that holds it reaches from 9,223.3161 to 9,223.3161 INR per gram."
+    page = client.get(ask(0))
+    assert page.status_code == 404
+    assert told in read(page)
+    assert "filled in" not in read(page)
+    Candle.objects.update(seq=0)  # as backfill writes them
+    assert f"{told} It was filled in later, and no screen showed it." in read(client.get(ask(0)))
+    Candle.objects.all().delete()
+    assert "No candle holds it, either." in read(client.get(ask(0)))
 
 
 def test_without_a_moment_the_page_explains_itself(client: Client) -> None:
