@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
+from drf_spectacular.utils import OpenApiExample
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
@@ -24,6 +25,16 @@ class JoseRenderer(BaseRenderer):
 
     def render(self, data: str, *args: Any, **options: Any) -> bytes:
         return data.encode()
+
+
+# The answer of such a view in the API's schema.
+SIGNED: Final = OpenApiExample(
+    "A JWS",
+    "eyJhbGciOiJFZDI1NTE5Iiwia2lkIjoi….eyJpc3MiOiJzd2FybmEi….1Yh0…",
+    response_only=True,
+    status_codes=["200"],
+    media_type=JoseRenderer.media_type,
+)
 
 
 class SignedQuerySerializer(StrictQuerySerializer):

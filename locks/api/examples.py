@@ -49,9 +49,6 @@ WANTED: Final = OpenApiExample(
 )
 GRANTED: Final = _answer("A lock", _LOCK, "201")
 LOCK: Final = _answer("A lock", _LOCK)
-SIGNED: Final = OpenApiExample(
-    "A JWS", _LOCK["jws"], response_only=True, status_codes=["200"], media_type="application/jose"
-)
 LOCKS: Final = _answer("Locks", {"data": [_LOCK], "next": None})
 REDEEMED: Final = _answer("Redeemed", _DONE)
 UNAVAILABLE: Final = _refusal(

@@ -37,7 +37,7 @@ from prices.api import pages
 from prices.api.answers import known_stale
 from prices.domain.quotes import Metal
 from signing import keys
-from signing.api import JoseRenderer, SignedView
+from signing.api import SIGNED, JoseRenderer, SignedView
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 _REFUSED: Final = OpenApiResponse(RefusalSerializer)
@@ -111,7 +111,7 @@ class LockView(SignedView):
 
     @extend_schema(
         responses={(200, NumberRenderer.media_type): LockSerializer, (200, JoseRenderer.media_type): str},
-        examples=[examples.LOCK, examples.SIGNED],
+        examples=[examples.LOCK, SIGNED],
     )
     def get(self, request: Request, id: UUID) -> Response:
         """One lock, with the receipt of its price; as `application/jose`, its `jws` alone."""

@@ -23,7 +23,7 @@ from prices.history import candle_store
 from prices.history.candle_store import Series
 from prices.models import Head
 from prices.publishing import receipts
-from signing.api import SignedView
+from signing.api import SIGNED, SignedView
 from signing.documents import Kind, sign
 
 # A database that was put back counts other publications by the same numbers, so caches have to ask. An answer with a
@@ -44,7 +44,7 @@ class PublicationView(SignedView):
             OpenApiParameter("seq", {"type": "integer", "minimum": 1}, OpenApiParameter.PATH, description="Its number.")
         ],
         responses={(200, "application/json"): PublicationSerializer, (200, "application/jose"): str},
-        examples=[examples.PUBLICATION],
+        examples=[examples.PUBLICATION, SIGNED],
     )
     def get(self, request: Request, seq: str) -> Response:
         number = _number(seq)

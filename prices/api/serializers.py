@@ -162,12 +162,12 @@ class Moment(serializers.DateTimeField):
         return super().to_internal_value(value)
 
     def enforce_timezone(self, value: dt.datetime) -> dt.datetime:
-        """The time in UTC, if it has an offset and is within the years allowed."""
+        """The time by TIME_ZONE, if it has an offset and is within the years allowed."""
         if value.tzinfo is None:
             self.fail("invalid")
         if not self.first_year <= value.year <= 2999:
             self.fail("overflow", first=self.first_year)
-        return value.astimezone(dt.UTC)  # PostgreSQL refuses an offset of sixteen hours and more
+        return timezone.localtime(value)  # PostgreSQL refuses an offset of sixteen hours and more
 
 
 class MomentExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # drf-spectacular leaves this untyped

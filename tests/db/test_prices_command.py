@@ -18,6 +18,7 @@ from prices.domain.quotes import Metal
 from prices.models import HeldPrice, ListedMetal, Premium, Price, ProviderState
 from prices.providers.errors import TemporaryError
 from prices.staff.comparison import compare
+from tests.support.always_open import AlwaysOpen
 from tests.support.world import MINUTE, PRICES, World
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("seeded")]
@@ -180,7 +181,8 @@ def test_without_any_metal_it_says_what_to_do(world: World) -> None:
         run()
 
 
-def test_a_source_that_froze_is_shown_with_its_age_and_named_so(world: World) -> None:
+def test_a_source_that_froze_is_shown_with_its_age_and_named_so(world: World, settings: Settings) -> None:
+    settings.MARKET_CALENDAR = AlwaysOpen()  # at whatever hour the test runs
     world.froze_at["b"] = timezone.now() - 61 * MINUTE
     table, _ = run()
     gold = next(line for line in table.splitlines() if line.startswith("gold"))

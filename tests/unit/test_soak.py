@@ -270,4 +270,4 @@ async def test_a_client_that_reads_everything_is_not_to_be_cut_off() -> None:
         await ends.wait()
     life.cancel()
     assert dict(crowd.checker.violations) == {"an end without a reason": 1}
-    assert crowd.checker.described == ["an end without a reason: stream: ConnectionResetError()"]
+    assert crowd.checker.described == ["an end without a reason: stream: ConnectionResetError(), stalled []"]
