@@ -210,7 +210,7 @@ class Viewer:
 
     @property
     def is_deaf(self) -> bool:
-        """True if it has read so little of late that the server may drop it."""
+        """Return True if it has read so little of late that the server may drop it."""
         since = asyncio.get_running_loop().time() - _TIMEOUT
         return sum(seconds for ended_at, seconds in self.stalls if ended_at > since) > _TO_ANSWER
 

@@ -1,4 +1,4 @@
-"""What locks add to the tables of `prices`: a task by the clock, and models whose changes by staff are audited."""
+"""Additions to the tables of `prices`: a task by the clock, and models whose changes by staff are audited."""
 
 from locks.forms import LockSettingsForm
 from locks.models import LockSettings, PriceLock

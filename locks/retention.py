@@ -1,4 +1,4 @@
-"""How long locks and answers are kept: redeemed locks for good."""
+"""Deletion of old locks and answers. Redeemed locks are kept for good."""
 
 import datetime as dt
 import logging

@@ -38,7 +38,7 @@ class Reason(enum.StrEnum):
 def unavailable(
     published: PublishedQuote, *, is_stale: bool, allows_fallback: bool, allows_simulated: bool
 ) -> Reason | None:
-    """Why a current price may not be locked; None if it may be.
+    """The reason why a current price may not be locked; None if it may be.
 
     An example that no member of staff has confirmed never may. Where staff's fallbacks may be locked, their age does
     not count: staff set how long they are shown.

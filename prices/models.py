@@ -246,7 +246,7 @@ class _Quoted(models.Model):
         return Members(count, self.dispersion_percent)
 
     def _contributor_count(self) -> int | None:
-        """How many sources agree on the price; None where one gave it."""
+        """The number of sources that agree on the price; None where one gave it."""
         raise NotImplementedError
 
 
@@ -386,7 +386,7 @@ class LatestPrice(_Published):
 
 
 class Receipt(models.Model):
-    """What one metal's price in one publication was made of (prices/domain/receipts.py).
+    """The receipt of one metal's price in one publication (prices/domain/receipts.py).
 
     On PostgreSQL the table is partitioned by month, like ticks. Receipts are deleted with their ticks.
     """

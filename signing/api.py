@@ -44,13 +44,13 @@ class SignedQuerySerializer(StrictQuerySerializer):
 
 
 class SignedView(StrictView):
-    """An endpoint whose GET is answered with the signed document where the client wants that (`wants_jws`)."""
+    """An endpoint that answers a GET with a signed document where the client wants one (`wants_jws`)."""
 
     query_serializer: type[StrictQuerySerializer] = SignedQuerySerializer
     renderer_classes = [NumberRenderer, JoseRenderer]
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
-        """Choose JSON for other methods, which answer with no document."""
+        """Choose the format of the answer; for other methods than GET, JSON, as they have no document."""
         if request.method not in ("GET", "HEAD"):
             return NumberRenderer(), NumberRenderer.media_type
         return super().perform_content_negotiation(request, force)

@@ -1,4 +1,4 @@
-"""What is signed: receipts and price locks, as compact JWS (RFC 7515)."""
+"""Signed documents: receipts and price locks, as compact JWS (RFC 7515)."""
 
 import enum
 from collections.abc import Mapping
@@ -12,17 +12,17 @@ from signing import keys
 
 
 class Kind(enum.StrEnum):
-    """What a document is; the value is `typ` in its header, so that none is taken for another."""
+    """The kinds of documents; the value is `typ` in the header, so that one is not taken for another."""
 
     RECEIPT = "swarna-receipt+jws"
     LOCK = "swarna-lock+jws"
 
 
 def sign(kind: Kind, payload: Mapping[str, Any]) -> str:
-    """Sign a payload of JSON's types, structs and Decimals, which become strings. It must not have a person's name.
+    """Sign a payload of JSON's types, structs and Decimals, which become strings; returns a compact JWS.
 
-    The same payload has the same signature for as long as the same key signs, so that nothing need be kept. Raises as
-    `keys.current`.
+    A person's name must not be in it. The same payload has the same signature for as long as the same key signs, so
+    that no signature need be stored. Raises as `keys.current`.
     """
     key = keys.current()
     header = {"alg": keys.ALGORITHM, "kid": key.thumbprint(), "typ": kind.value}

@@ -55,9 +55,9 @@ def write(path: Path, keys: Iterable[OKPKey]) -> None:
 
 
 def _check_rights(path: Path, status: os.stat_result) -> None:
-    """Check that no others may read or write the file, else raise KeyFileError.
+    """Check that no other users may read or write the file. Raises KeyFileError.
 
-    As PostgreSQL has it for its own key, a group may read one that is root's: so containers mount secrets.
+    A group may read one of root's, as with PostgreSQL's own key: so containers mount secrets.
     """
     if status.st_uid not in (os.geteuid(), 0):
         remedy = f"`chown` it to the user that runs Swarna, {os.geteuid()}."

@@ -1,8 +1,8 @@
 """The key that signs, and the public parts of all that ever did: from the database, or from SIGNING_KEYS_FILE.
 
-A process goes on with the key that it has read for a minute. The database's key is made by whoever needs it first; a
-unique column sees to it that there is one, however many processes do so at once. A key is in the database before it
-signs, one of the file with its public part.
+A process uses the key that it has read for a minute, and then reads it anew. The first process that needs a key makes
+the database's; a unique column sees to it that there is one, however many processes do so at once. Before any key
+signs, its public part is in the database, also that of a key of the file.
 """
 
 import logging
@@ -32,7 +32,7 @@ class _Kept(NamedTuple):
 
 
 class _Memory:
-    """What this process has read."""
+    """The keys that this process has read."""
 
     kept: _Kept | None = None
     published: list[Jwk] | None = None
@@ -94,7 +94,7 @@ def rotate() -> str:
 
 
 def forget() -> None:
-    """Read the key anew at its next use."""
+    """Forget what this process has read: it reads the keys anew when it next needs them."""
     _Memory.kept = _Memory.published = None
 
 
@@ -129,7 +129,7 @@ def _forget_private() -> None:
 
 
 def _record(keys: Iterable[OKPKey]) -> None:
-    """Keep the public parts of these: what they signed can be verified once the file has lost them, too."""
+    """Store the public parts of keys, so that their documents can be verified once the file has lost them, too."""
     known = set(SigningKey.objects.values_list("kid", flat=True))
     new = [SigningKey(kid=_kid(key), public=_public(key)) for key in keys if _kid(key) not in known]
     SigningKey.objects.bulk_create(new, ignore_conflicts=True)

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 
 class Secret(models.CharField):
-    """Text that only the product reads: a serializer, such as that of `dumpdata`, gets an empty one."""
+    """Text that only the product reads: serializers, such as that of `dumpdata`, get an empty text."""
 
     def value_to_string(self, obj: Any) -> str:
         return ""

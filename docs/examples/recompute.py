@@ -35,7 +35,7 @@ def rounded(amount: Decimal) -> Decimal:
 
 
 def per_gram(source: dict[str, Any]) -> Decimal:
-    """What a source said, in the receipt's currency per gram."""
+    """A source's raw price, in the receipt's currency per gram."""
     raw, unit = Decimal(source["rawPrice"]), source["rawUnit"]
     per_unit = 1 / raw if unit.startswith("reciprocal_") else raw
     return rounded(per_unit * Decimal(source.get("exchangeRate", 1)) / GRAMS[unit])

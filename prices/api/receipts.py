@@ -66,7 +66,7 @@ def _number(seq: str) -> int:
 
 
 def _absence(seq: int) -> str:
-    """Why there is no receipt of a publication."""
+    """The reason why there is no receipt of a publication."""
     newest = Head.current().seq
     if seq > newest:
         return f"There is no publication {formats.clipped(str(seq))} yet: the newest is {newest}."
@@ -107,7 +107,7 @@ def price_at(metal: Metal, params: Mapping[str, Any], now: dt.datetime) -> dict[
 
 
 def _before(metal: Metal, at: dt.datetime) -> str:
-    """Why a metal has no publication by a moment, and the shortest candle that holds the moment."""
+    """The reason why a metal has no publication by a moment, and the address of the shortest candle that holds it."""
     series = Series(metal, settings.BASE_CURRENCY, usual_kind(settings.PRICE_PROVIDERS))
     detail = f"No publication of {metal} by {formats.time(at)} is kept: none was made by then, or it has been deleted."
     if (found := candle_store.holding(series, at)) is None:

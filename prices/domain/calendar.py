@@ -1,5 +1,6 @@
-"""The market's hours on New York's clock, and a quote's age by them. Pure, apart from the time zone database and the
-table of holidays beside this file.
+"""The market's hours on New York's clock, and a quote's age by them.
+
+Pure, apart from the time zone database and the table of holidays beside this file.
 
 A session is named by the New York date, Monday to Friday, on which it ends: it begins at 18:00 the evening before and
 ends at 17:00. It is always 23 hours long: New York's clocks change on Sundays before dawn, when nothing trades.

@@ -132,7 +132,7 @@ def _agreed(agreeing: Sequence[Quote]) -> Quote:
 def _parts(
     quotes: Sequence[Quote], deviations: Mapping[str, Decimal], excluded: Mapping[str, Exclusion]
 ) -> tuple[SourceQuote, ...]:
-    """What an agreed price was made of: the parts of all quotes, some of them excluded."""
+    """The parts of an agreed price: those of all quotes, some of them excluded."""
     return tuple(
         part
         for quote in quotes

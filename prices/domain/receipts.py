@@ -23,7 +23,7 @@ from prices.domain.source_quotes import SourceQuote
 
 
 class Method(enum.StrEnum):
-    """How a price came to be published."""
+    """The way in which a price came to be published."""
 
     FIRST = "first"  # the first source, in staff's order, with a fresh price
     CONSENSUS = "consensus"  # the median of sources that agree

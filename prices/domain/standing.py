@@ -1,4 +1,4 @@
-"""How long a source's price has stood still while its time moved on. Pure.
+"""The time for which a source's price has stood still while the source's time moved on. Pure.
 
 A source that died quietly may go on stamping its last price with the time of each call, and look fresh. The time that
 counts is that of an open market, by the source's own clock, whatever ours says: in a closed market prices honestly

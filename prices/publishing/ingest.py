@@ -178,11 +178,11 @@ def fall_back_where_due(*, now: dt.datetime, unpriced_only: bool = False) -> Pub
 
 
 def withdraw_fallbacks(*, now: dt.datetime) -> Publication | None:
-    """Publish the next best price in place of each shown fallback that has expired, or that stands for a source's price
-    though it is only an example.
+    """Publish the next best price in place of each shown fallback that is to be withdrawn.
 
-    That is the last price of the metal that was no fallback, as old as it is; it confirms no source. A metal that never
-    had one is no longer shown. Any process may call it at any time; where nothing is to be withdrawn it takes no lock.
+    That is one that has expired, or an example that stands in for a source's price. The next best is the last price of
+    the metal that was no fallback, as old as it is; it confirms no source. A metal that never had one is no longer
+    shown. Any process may call it at any time; where nothing is to be withdrawn it takes no lock.
     """
     if not _Writer(Head(), now).to_withdraw():
         return None

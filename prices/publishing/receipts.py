@@ -199,7 +199,7 @@ def of_latest(latest: LatestPrice) -> receipts.Receipt:
 
 
 def of_tick(tick: Price | LatestPrice) -> receipts.Receipt:
-    """What a published tick itself says of its price, as a receipt."""
+    """The receipt of a published tick, as far as the tick itself says."""
     assert tick.seq is not None
     assert tick.published_at is not None
     return receipts.Receipt(

@@ -74,7 +74,7 @@ def standing_still(source: ProviderState) -> dict[Metal, dt.timedelta]:
 
 
 def standing_detail(source: ProviderState) -> str:
-    """Which prices of a source stand still, such as `gold for 45 min, silver for 2 h`; empty if none."""
+    """The prices of a source that stand still, such as `gold for 45 min, silver for 2 h`; empty if none do."""
     return ", ".join(f"{metal} for {span(still.total_seconds())}" for metal, still in standing_still(source).items())
 
 

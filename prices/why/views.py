@@ -88,7 +88,7 @@ def limited(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 @limited
 def publication(request: HttpRequest, seq: int) -> HttpResponse:
-    """Why the prices of a publication."""
+    """The page of a publication's receipts; without any, the reason why."""
     newest = Head.current().seq
     found = receipts.of_publication(seq) if 0 < seq <= newest else []
     if found:
@@ -105,7 +105,7 @@ def publication(request: HttpRequest, seq: int) -> HttpResponse:
 
 @limited
 def at_moment(request: HttpRequest) -> HttpResponse:
-    """Why a metal's price at a moment; without one, the form to ask for it."""
+    """The page of the price that screens showed at a moment; without parameters, the form to ask for one."""
     if not request.GET:
         return _without(request, None, HTTPStatus.OK)
     form = MomentForm(request.GET)
@@ -159,7 +159,7 @@ def _page(
 
 
 def _kept() -> str:
-    """How long receipts are kept, for people."""
+    """The time for which receipts are kept, for people: `for 30 d`, say."""
     kept_for = settings.TICKS_KEPT_FOR
     return "for good" if kept_for is None else f"for {span(kept_for.total_seconds())}"
 

@@ -271,7 +271,7 @@ def _raw(source: SourceQuote) -> str:
 
 
 def _facts(receipt: Receipt, *, with_name: bool) -> list[tuple[str, str]]:
-    """What is known beside the sources: terms with their details."""
+    """Further facts about a price, beside its sources: terms with their details."""
     market = [each for each in (receipt.bid, receipt.ask) if each is not None]
     return [
         ("Source", _by(receipt)),

@@ -1,5 +1,6 @@
-"""A made-up day, by real HTTP: three sources, their faults, a premium, a quarantine, a fallback. A script that knows
-nothing of Swarna recomputes each published price from its receipt alone, to the last digit.
+"""A made-up day, by real HTTP: three sources, their faults, a premium, a quarantine, a fallback.
+
+A script that knows nothing of Swarna recomputes each published price from its receipt alone, to the last digit.
 """
 
 import datetime as dt

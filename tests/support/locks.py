@@ -52,7 +52,7 @@ def refusal(response: Any) -> tuple[int, str, str | None]:
 
 
 def tills(count: int) -> list[Client]:
-    """So many tills of one shop."""
+    """Clients of one shop, each logged in by itself."""
     shop, _ = User.objects.get_or_create(username="shop")
     made = [Client() for _ in range(count)]
     for each in made:

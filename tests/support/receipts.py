@@ -1,4 +1,4 @@
-"""Receipts for tests, made by hand, and the script that recomputes prices from receipts, as a fixture."""
+"""Receipts made by hand, for tests, and the script of docs/examples that recomputes prices from receipts."""
 
 import datetime as dt
 import importlib.util
