@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -72,7 +73,7 @@ def test_staffs_first_price_is_no_move_away_from_the_example(
         assert saved(save(page_of_gold, price=price, confirm="on"))
     first, second = broadcasts.publications[-2:]
     assert first.changes == ()
-    assert [(change.old_price, change.new_price) for change in second.changes] == [(12600, 12900)]
+    assert [(change.old_price, change.new_price) for change in second.changes] == [(Decimal(12600), Decimal(12900))]
     assert SignificantChange.objects.get().old_price == 12600
 
 
