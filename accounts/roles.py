@@ -46,7 +46,7 @@ ROLES: Final[dict[str, Collection[str]]] = {
 
 
 def role_of(username: str) -> str:
-    """The names of a user's roles, with commas between them; of a user without any, what gives the permissions."""
+    """The names of a user's roles, with commas between them; `Staff` for a user without any."""
     roles = current_apps.get_model("accounts", "Role").objects.filter(group__user__username=username)
     names = set(roles.values_list("name", flat=True))
     return ", ".join(name for name in ROLES if name in names) or "Staff"

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from locks.models import KeptAnswer
 from locks.refusals import Code, RefusalError
 
-# Answers to which there is more to say later are not kept: the same key may be sent again after them.
+# Others, such as 429, are not kept: sent again with the same key, the request is tried anew.
 _KEPT: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.CONFLICT, HTTPStatus.GONE})
 
 
@@ -32,7 +32,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as far as it is the same as another: its user, address, key and body; without a key it is like none."""
+    """The identity of a request: its user, address, key and body. Without a key it is the same as no other."""
 
     user: User
     address: str

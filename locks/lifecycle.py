@@ -167,7 +167,7 @@ def _settle(lock: PriceLock, now: dt.datetime) -> None:
     """Mark a lock, whose row is locked, if it has expired."""
     if lock.status == PriceLock.Status.HELD and lock.is_over(now):
         lock.status, lock.ended_at = PriceLock.Status.EXPIRED, now
-        # Not by save(): it is no change of staff's who meant to release it.
+        # Not by save(), which would tell the audit of a change by the staff who meant to release it.
         PriceLock.objects.filter(pk=lock.pk).update(status=lock.status, ended_at=now)
 
 

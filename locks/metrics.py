@@ -60,7 +60,7 @@ def metrics() -> list[Metric]:
         released=Count("pk", filter=Q(status=PriceLock.Status.RELEASED)),
     )
     family = GaugeMetricFamily(
-        "swarna_locks", "Price locks by status, as long as they are kept; redeemed ones are counted.", labels=["status"]
+        "swarna_locks", "Price locks that are kept, by status; redeemed ones have a counter.", labels=["status"]
     )
     for status, count in found.items():
         family.add_metric([status], count)

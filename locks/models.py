@@ -144,7 +144,7 @@ class LockSettings(models.Model):
         if row := LockSettings.objects.first():
             return row
         schema.expect_whole()
-        # Without a version in the audit: it is no change of whose request comes first.
+        # Without a version in the audit: the user whose request comes first has changed nothing.
         LockSettings.objects.bulk_create([LockSettings(pk=1)], ignore_conflicts=True)
         return LockSettings.objects.get()
 

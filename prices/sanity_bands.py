@@ -1,4 +1,4 @@
-"""Sanity bands, the last live quote and its levels of late, which new prices are compared with; without any premium."""
+"""Sanity bands, the last live quote and the levels of the last hours, to compare new prices with; less any premium."""
 
 import datetime as dt
 from typing import Final

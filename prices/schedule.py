@@ -61,7 +61,7 @@ class Progress(NamedTuple):
 
 def interval() -> dt.timedelta:
     """The current update interval, as staff or the deployment set it last."""
-    # By hand: each publication's receipts say how old its prices may get.
+    # SQL by hand: each publication reads it, for the freshness limit in its receipts.
     table = PeriodicTask._meta.db_table
     of_task = f"WHERE id = (SELECT interval_id FROM {table} WHERE name = '{TASK_NAME}')"  # noqa: S608  (names)
     found = sql.rows(IntervalSchedule, of_task)

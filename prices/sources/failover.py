@@ -196,7 +196,7 @@ class _Fetch:
 def _call(
     provider: Provider, metals: Sequence[Metal], client: Client, clock: Clock
 ) -> Mapping[Metal, Quote | ProviderError]:
-    """Fetch from a provider; its quotes say when that was. Raises ProviderError."""
+    """Fetch from a provider, and note in its quotes when that was. Raises ProviderError."""
     answers = provider.fetch(metals, client=client, clock=clock)
     at = to_ms(clock())
     return {
