@@ -16,6 +16,7 @@ from joserfc.jwk import OKPKey
 
 from infra import clock
 from signing import key_file
+from signing.key_file import KeyFileError
 from signing.models import SigningKey
 
 ALGORITHM: Final = "Ed25519"  # RFC 9864
@@ -39,12 +40,21 @@ class _Memory:
 
 
 def current() -> OKPKey:
-    """The key that signs. Raises KeyFileError, and DatabaseError while that cannot be read."""
+    """The key that signs. Raises KeyFileError, and DatabaseError while that cannot be read.
+
+    A file that can no longer be used costs nobody a sale: the process goes on with the key that it has read.
+    """
     kept = _Memory.kept
     if kept is not None and clock.steady() < kept.until:
         return kept.key
     path: Path | None = settings.SIGNING_KEYS_FILE
-    key = _of_database() if path is None else _of_file(path)
+    try:
+        key = _of_database() if path is None else _of_file(path)
+    except KeyFileError as error:
+        if kept is None:
+            raise
+        logger.error("documents are signed with the key of before: %s %s", error, error.hint)
+        key = kept.key
     # A transaction may be rolled back, and the key with it.
     if not connection.in_atomic_block:
         _Memory.kept = _Kept(key, clock.steady() + _KEPT_FOR)

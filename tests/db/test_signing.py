@@ -21,6 +21,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 from pytest_django import Settings
 
+from infra import clock
 from signing import keys
 from signing.documents import Kind, sign
 from signing.key_file import KeyFileError
@@ -257,6 +258,24 @@ def test_a_file_that_cannot_be_used_is_an_error_that_says_what_to_do(
     assert not re.search(r"c2Vjc|\"d\"", f"{error.msg} {error.hint}")
     with pytest.raises(KeyFileError):
         keys.current()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_goes_on_with_the_key_of_a_file_that_is_open_to_others_since(
+    file: Path, key_set: Callable[[], KeySet], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    call_command("rotatesigningkey", stdout=io.StringIO())
+    before = sign(Kind.RECEIPT, RECEIPT)
+    file.chmod(0o644)
+    in_two_minutes = clock.steady() + 120
+    monkeypatch.setattr(clock, "steady", lambda: in_two_minutes)
+    assert sign(Kind.RECEIPT, RECEIPT) == before
+    assert read(before, key_set())["seq"] == 18231
+    assert "documents are signed with the key of before" in caplog.messages[-1]
+    assert f"Run `chmod 600 {file}`" in caplog.messages[-1]
+    keys.forget()
+    with pytest.raises(KeyFileError):
+        sign(Kind.RECEIPT, RECEIPT)
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_do(file: Path, settings: Settings) -> None:
