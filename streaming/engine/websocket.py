@@ -154,7 +154,9 @@ class WebSocket(TcpConnection):
             raise ValueError(f"A WebSocket has no {kind!r}")
         if len(self._unsent) > _MOST_AT_ONCE:
             self.flush()  # else an application that never pauses would fill the memory
-        if self._state is State.OPEN and not self.writable:
+        if self._state is not State.OPEN:
+            await asyncio.sleep(0)  # an application that goes on sending to a lost client must not keep others waiting
+        elif not self.writable:
             await self.until_drained()
 
     def _send(self, message: Message) -> None:

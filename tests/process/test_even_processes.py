@@ -68,9 +68,13 @@ class Processes:
 
     def load(self) -> float:
         """The connections that all processes serve, as those that live show each other."""
+        return sum(place.load for place in self.places() if time.monotonic() - place.seen_at < 2)
+
+    def places(self) -> list[balance.Place]:
+        """What the processes show each other, those too that ended; places that were never taken are left out."""
         command = next(command for command in descendants(self.server.pid).values() if "--balance" in command)
         memory = Path(f"/proc/{self.server.pid}/fd/{command.split()[-1]}").read_bytes()
-        return sum(place.load for place in balance.places(memory) if time.monotonic() - place.seen_at < 2)
+        return [place for place in balance.places(memory) if place.seen_at]
 
     def counted(self) -> list[int]:
         """The connections of each process that counts any, fewest first."""
@@ -151,7 +155,9 @@ def test_a_stopped_process_keeps_nobody_waiting_for_long_and_gets_its_share_late
         assert time.monotonic() - began < 3
         assert four.spread(140) == about([20, 40, 40, 40])
     finally:
+        continued = time.monotonic()
         os.kill(stopped, signal.SIGCONT)
+    wait_until(lambda: all(place.seen_at > continued for place in four.places()), "a sign of life from each process")
     four.open(60)
     assert four.spread(200) == about([50, 50, 50, 50])
 
