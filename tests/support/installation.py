@@ -65,7 +65,11 @@ class Product:
 
     def start(self) -> None:
         self.process = Process(["manage.py", "up"], self.folder / "log", self.settings)
-        wait_until(lambda: answers(f"{self.http_url}/healthz"), "the product to answer", 60)
+        try:
+            wait_until(lambda: answers(f"{self.http_url}/healthz"), "the product to answer", 60)
+        except AssertionError:
+            self.process.stop()  # else it would outlive the tests
+            raise
 
     def manage(self, *arguments: str) -> str:
         """The output of another command of this installation."""

@@ -39,7 +39,11 @@ class Server:
 
     def start(self) -> None:
         self._process = Process(self.command, self._log, self.environment | {"WEBSOCKET_PORT": str(self.port)})
-        wait_until(lambda: answers(f"{self.http_url}/healthz"), "the web process to answer", 60)
+        try:
+            wait_until(lambda: answers(f"{self.http_url}/healthz"), "the web process to answer", 60)
+        except AssertionError:
+            self._process.stop()  # else it would outlive the tests
+            raise
 
     @property
     def pid(self) -> int:
