@@ -16,22 +16,24 @@ import requests
 
 API = os.environ.get("API", "http://127.0.0.1:3001/api/v1")
 HEADERS = {"Authorization": f"Bearer {os.environ['TOKEN']}"}
-# Answers after which the same request is sent again, with the same key.
-AGAIN = {429, 503}
 
 
 def send(address: str, key: str, body: dict[str, str] | None = None) -> requests.Response:
     """Send a request until there is an answer: with one key it is done once, however often it is sent."""
+    problem = "it does not answer"
     for _ in range(5):
         try:
             answer = requests.post(address, json=body, headers=HEADERS | {"Idempotency-Key": key}, timeout=10)
         except requests.RequestException:
             time.sleep(1)  # perhaps it was done, and only the answer was lost
             continue
-        if answer.status_code not in AGAIN and decoded(answer).get("code") != "request-still-running":
+        said = decoded(answer) if "json" in answer.headers.get("Content-Type", "") else {}  # a proxy's is no answer
+        is_busy = answer.status_code in (429, *range(500, 600)) or said.get("code") == "request-still-running"
+        if said and not is_busy:
             return answer
+        problem = said.get("detail", f"HTTP {answer.status_code}")
         time.sleep(min(int(answer.headers.get("Retry-After", 1)), 5))
-    sys.exit("The price server does not answer. Take no money at this price, and try again.")
+    sys.exit(f"No answer from the price server: {problem}. Take no money at this price, and try again.")
 
 
 def decoded(answer: requests.Response) -> dict[str, Any]:

@@ -160,7 +160,10 @@ def settle(**which: Any) -> None:
     now = database_clock.now()
     over = PriceLock.objects.filter(PriceLock.over(now), status=PriceLock.Status.HELD, **which)
     if over.exists():
-        over.update(status=PriceLock.Status.EXPIRED, ended_at=now)
+        with transaction.atomic():
+            # In the order in which staff release several: else each could wait for the other.
+            keys = list(over.select_for_update().order_by("pk").values_list("pk", flat=True))
+            PriceLock.objects.filter(pk__in=keys).update(status=PriceLock.Status.EXPIRED, ended_at=now)
 
 
 def _settle(lock: PriceLock, now: dt.datetime) -> None:
