@@ -361,6 +361,7 @@ def test_a_number_without_a_publication_is_a_404_that_says_why(client: Client, s
     assert detail in answer["detail"]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_publication_that_retention_took_is_a_404_that_says_so(client: Client, settings: Settings) -> None:
     settings.TICKS_KEPT_FOR = dt.timedelta(days=30)
     long_ago = NOW - dt.timedelta(days=70)
