@@ -17,7 +17,7 @@ from prices.domain.calendar import Calendar
 from prices.domain.quotes import Metal, Quote
 
 
-class Standing(msgspec.Struct, frozen=True):
+class UnmovedPrice(msgspec.Struct, frozen=True):
     """A source's newest price of one metal, as the source gave it: quoted first at `since`, and last at `until`."""
 
     price: Decimal
@@ -25,37 +25,39 @@ class Standing(msgspec.Struct, frozen=True):
     until: dt.datetime
 
     @classmethod
-    def of(cls, quote: Quote) -> "Standing":
+    def of(cls, quote: Quote) -> "UnmovedPrice":
         """The record of a first quote."""
         return cls(_given(quote), quote.quoted_at, quote.quoted_at)
 
-    def after(self, quote: Quote, now: dt.datetime) -> "Standing":
+    def after(self, quote: Quote, now: dt.datetime) -> "UnmovedPrice":
         """The record after one more quote, which came at `now`. An older one, as from a cache, changes nothing."""
         is_older = quote.quoted_at < self.until and clock.is_plausible(self.until, now)
         if is_older or self.price == _given(quote):
             return msgspec.structs.replace(self, until=max(self.until, quote.quoted_at))
-        return Standing.of(quote)
+        return UnmovedPrice.of(quote)
 
     def span(self, calendar: Calendar) -> dt.timedelta:
         """The open-market time for which the price has stood still."""
         return calendar.open_time(self.since, self.until)
 
 
-def following(before: Mapping[Metal, Standing], quotes: Iterable[Quote], now: dt.datetime) -> dict[Metal, Standing]:
+def following(
+    before: Mapping[Metal, UnmovedPrice], quotes: Iterable[Quote], now: dt.datetime
+) -> dict[Metal, UnmovedPrice]:
     """A source's records, by metal, after its quotes that came at `now`."""
     records = dict(before)
     for quote in quotes:
         record = records.get(quote.metal)
-        records[quote.metal] = record.after(quote, now) if record else Standing.of(quote)
+        records[quote.metal] = record.after(quote, now) if record else UnmovedPrice.of(quote)
     return records
 
 
-def read(stored: Any) -> dict[Metal, Standing]:
+def read(stored: Any) -> dict[Metal, UnmovedPrice]:
     """The records that `to_store` returned as values; none for None."""
-    return msgspec.convert(stored or {}, dict[Metal, Standing])
+    return msgspec.convert(stored or {}, dict[Metal, UnmovedPrice])
 
 
-def to_store(records: Mapping[Metal, Standing]) -> Any:
+def to_store(records: Mapping[Metal, UnmovedPrice]) -> Any:
     """Records as values for JSON."""
     return msgspec.to_builtins(records)
 

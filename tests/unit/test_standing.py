@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from prices.domain import standing
 from prices.domain.calendar import Calendar
 from prices.domain.quotes import Metal, Quote
-from prices.domain.standing import Standing
+from prices.domain.standing import UnmovedPrice
 from tests.support.quotes import NOW, quote
 
 MINUTE = dt.timedelta(minutes=1)
@@ -21,9 +21,9 @@ SUNDAYS_OPENING = dt.datetime(2026, 9, 27, 22, 0, tzinfo=dt.UTC)
 MARKET = Calendar()
 
 
-def record(*quotes: Quote, now: dt.datetime | None = None) -> Standing:
+def record(*quotes: Quote, now: dt.datetime | None = None) -> UnmovedPrice:
     """The record of gold after these quotes, each of which came when it was quoted, or all of them `now`."""
-    records: dict[Metal, Standing] = {}
+    records: dict[Metal, UnmovedPrice] = {}
     for each in quotes:
         stored = standing.to_store(records)
         records = standing.following(standing.read(stored), [each], now or each.quoted_at)
