@@ -13,9 +13,7 @@ _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
 def rate(port: int, path: str, *, seconds: float, status: int = 200, **headers: str) -> float:
     """Answers a second. Raises RuntimeError for one of another status."""
-    lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    request = "\r\n".join([*lines, "", ""]).encode()
+    request = _request(path, **headers)
     expected = f"HTTP/1.1 {status} ".encode()
     buffers: dict[socket.socket, bytes] = {}
     answers = 0
@@ -41,10 +39,10 @@ def rate(port: int, path: str, *, seconds: float, status: int = 200, **headers: 
         return answers / (time.monotonic() - began)
 
 
-def header(port: int, path: str, name: str) -> str:
+def header(port: int, path: str, name: str, **headers: str) -> str:
     """The value of a header of an answer."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(_request(path, Connection="close", **headers))
         answer = b""
         while part := connection.recv(65536):
             answer += part
@@ -52,6 +50,12 @@ def header(port: int, path: str, name: str) -> str:
     if found is None:
         raise RuntimeError(f"{path} has no {name}: {answer[:80]!r}")
     return found[1].decode()
+
+
+def _request(path: str, **headers: str) -> bytes:
+    lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 def _is_whole(answer: bytes, *, bodiless: bool) -> bool:

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from bench import machine, servers
 from bench.bench import Bench
+from bench.face import face, pages
 from bench.history import database, history, rest
 from bench.locks import locks
 from bench.meter import Ages, Meter, Opened, ages
@@ -570,4 +571,6 @@ ROWS: Final[Mapping[str, Row]] = {
     "history": Row(history, 0, node=False),
     "rest": Row(rest, 20, node=False),
     "locks": Row(locks, 20, node=False),
+    "pages": Row(pages, 20, node=False),
+    "face": Row(face, 20, node=False),
 }

@@ -324,25 +324,34 @@ def group_messages(url: str) -> Iterator[Callable[[], int]]:
         yield count
 
 
+def npm_ci(folder: Path, *options: str) -> None:
+    """Install a folder's packages for Node where that has not been done for its lock file.
+
+    Raises MissingError without npm, or where npm fails.
+    """
+    lock, installed = folder / "package-lock.json", folder / "node_modules" / ".package-lock.json"
+    if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
+        return
+    npm = machine.need("npm", "There is no npm to install packages with: install it with Node.")
+    command = [npm, "ci", *options, "--no-audit", "--no-fund", "--silent"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        place = folder.relative_to(ROOT)
+        raise machine.MissingError(f"npm ci in {place} failed: {done.stderr.strip().rpartition(chr(10))[2]}")
+    installed.touch()
+
+
 def install_node_packages() -> None:
-    """`npm ci`, where it has not been done for this lock file. Raises MissingError without Node or its packages."""
+    """The packages of the servers on Node. Raises MissingError without Node or its packages."""
     node = machine.need(
         "node", "There is no Node to measure against: install Node 18 or 20, or choose other rows by ROWS=..."
     )
-    lock, installed = NODE / "package-lock.json", NODE / "node_modules" / ".package-lock.json"
-    if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
-        return
-    npm = machine.need("npm", "There is no npm to install the ws package with: install it with Node.")
     # Without the optional packages, which ws would use if they were there: the seed does not name them.
-    command = [npm, "ci", "--omit=optional", "--no-audit", "--no-fund", "--silent"]
-    done = subprocess.run(command, cwd=NODE, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise machine.MissingError(f"npm ci in bench/node failed: {done.stderr.strip().rpartition(chr(10))[2]}")
+    npm_ci(NODE, "--omit=optional")
     # Where it has no binary, it takes a slow stand-in, which has no getParts.
     script = "process.exit(require('@trufflesuite/uws-js-unofficial').getParts ? 0 : 1)"
     if subprocess.run([node, "-e", script], cwd=NODE, capture_output=True, check=False).returncode:
         raise machine.MissingError("uWebSockets does not run on this Node: install Node 18 or 20.")
-    installed.touch()
 
 
 def _free_port() -> int:
