@@ -19,6 +19,7 @@ RUN pip install --no-cache-dir --require-hashes -r requirements.txt
 COPY manage.py .
 COPY swarna swarna
 COPY accounts accounts
+COPY clients/js/client clients/js/client
 COPY infra infra
 COPY locks locks
 COPY prices prices

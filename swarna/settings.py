@@ -286,6 +286,8 @@ LANGUAGE_CODE = "en"
 ROOT_URLCONF = "swarna.urls"
 ASGI_APPLICATION = "swarna.asgi.application"  # for `runserver`
 STATIC_URL = "static/"
+# The package that browsers and developers get: what it holds is what is served.
+STATICFILES_DIRS = [("client", BASE_DIR / "clients/js/client")]
 # Static files are served from the checkout, without `collectstatic`.
 WHITENOISE_USE_FINDERS = True
 

@@ -34,6 +34,7 @@ from signing.api import jwks
 from streaming import asyncapi
 from streaming.api import StreamView
 from swarna import __version__
+from swarna.client_modules import client_module
 from swarna.pages import with_the_stream
 from swarna.readiness import readyz
 
@@ -105,6 +106,9 @@ urlpatterns = [
     path("healthz", read_only(healthz), name="healthz"),
     path("readyz", read_only(readyz), name="readyz"),
     path(".well-known/jwks.json", read_only(jwks), name="jwks"),
+    path("client/v1/<slug:name>.js", read_only(client_module), name="client-module"),
+    # Where it was before it had an address that stays.
+    path("static/streaming/<slug:name>.js", read_only(client_module)),
     # Browsers request it on pages that name no icon, such as the admin's.
     path("favicon.ico", read_only(RedirectView.as_view(url=static("streaming/favicon.svg")))),
     path("admin/changes/", admin.site.admin_view(changes.changes), name="staff_changes"),

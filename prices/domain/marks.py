@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-# The same as on the board (streaming/static/streaming/board-card.js).
+# The same as on the board (clients/js/client/marks.js).
 LABELS: Final[Mapping[str, str]] = {
     "example": "Example",
     "fallback": "Fallback",

@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 import pytest
 
 from tests.support.bad_proxy import BadProxy, bad_proxy
+from tests.support.product import CLIENT
 from tests.support.stub_market import Market, market
-from tests.support.stub_stream import STATIC_FILES, StubStream
+from tests.support.stub_stream import StubStream
 
 __all__ = ["market"]  # a fixture
 
@@ -26,7 +27,7 @@ def run(tmp_path: Path) -> Run:
     if node is None:
         give_up = pytest.fail if os.environ.get("REQUIRE_TYPESCRIPT") == "1" else pytest.skip
         give_up("no Node: install it")
-    shutil.copy(STATIC_FILES / "swarna-client.js", tmp_path / "swarna-client.mjs")
+    shutil.copy(CLIENT / "swarna-client.js", tmp_path / "swarna-client.mjs")
 
     def run(script: str) -> Any:
         file = tmp_path / "script.mjs"

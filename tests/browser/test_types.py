@@ -17,10 +17,9 @@ from prices.domain.positions import Position
 from prices.domain.wire import CandleData, ChangeData, PriceData
 from streaming import protocol
 from streaming.protocol import METALS, ErrorCode, Feed
-from tests.support.product import ROOT
+from tests.support.product import CLIENT, ROOT
 
 TYPESCRIPT = ROOT / "tests/support/typescript"
-LIBRARY = ROOT / "streaming/static/streaming"
 TSC = TYPESCRIPT / "node_modules/.bin/tsc"
 STRICT = json.loads((TYPESCRIPT / "tsconfig.json").read_text())["compilerOptions"] | {
     "paths": {"react": [str(TYPESCRIPT / "node_modules/@types/react")]}
@@ -32,7 +31,7 @@ def readme() -> dict[str, str]:
     blocks = re.findall(r"```(html|js)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     page, copied, transports, hook = (text for _, text in blocks)
     (script,) = re.findall(r'<script type="module">\n(.*?)</script>', page, re.DOTALL)
-    served = "http://127.0.0.1:3001/static/streaming/"
+    served = "http://127.0.0.1:3001/client/v1/"
     assert served in script
     return {"page.js": script.replace(served, "./"), "copied.js": copied, "transports.js": transports, "hook.js": hook}
 
@@ -124,9 +123,8 @@ def messages() -> dict[str, Any]:
 
 def checked(folder: Path, files: Mapping[str, str]) -> dict[str, list[str]]:
     """TypeScript's errors in each file, and in the library beside them, by the file's name."""
-    for path in LIBRARY.glob("*.js"):
-        if not path.name.startswith("board"):
-            shutil.copy(path, folder)
+    for path in CLIENT.glob("*.js"):
+        shutil.copy(path, folder)
     for name, text in files.items():
         (folder / name).write_text(text)
     (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": STRICT, "include": ["*.js", "*.ts"]}))
@@ -160,7 +158,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 
 
 def test_the_library_passes(said: dict[str, list[str]]) -> None:
-    library = [path.name for path in LIBRARY.glob("*.js")]
+    library = [path.name for path in CLIENT.glob("*.js")]
     assert {name: words for name, words in said.items() if name in library} == {}
 
 

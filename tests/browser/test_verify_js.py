@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, Page, Route
 from signing import keys
 from signing.documents import Kind, sign
 from tests.support.browser import new_page
+from tests.support.product import CLIENT
 from tests.support.server import Server
-from tests.support.stub_stream import STATIC_FILES
 from tests.support.tampering import forged, with_each_bit_changed
 
 DOCUMENT = {"epoch": "q7Vb2xWk", "seq": 18231}
@@ -38,7 +38,7 @@ def lab(browser: Browser, server: Server) -> Iterator[Page]:
     """A page of the server's, with the verifier as `verify`."""
     with new_page(browser) as page:
         page.goto(f"{server.http_url}/healthz")  # of a page that a test makes, Chromium would cache nothing
-        page.evaluate("import('/static/streaming/verify.js').then((module) => Object.assign(window, module))")
+        page.evaluate("import('/static/client/verify.js').then((module) => Object.assign(window, module))")
         yield page
 
 
@@ -100,7 +100,7 @@ def test_keys_that_cannot_be_fetched_are_no_verdict(lab: Page, server: Server, s
 def test_a_page_by_plain_http_is_told_that_it_has_no_webcrypto(browser: Browser, signed: Callable[..., str]):
     def serve(route: Route) -> None:
         if route.request.url.endswith(".js"):
-            route.fulfill(path=STATIC_FILES / "verify.js", content_type="text/javascript")
+            route.fulfill(path=CLIENT / "verify.js", content_type="text/javascript")
         else:
             route.fulfill(body="<!doctype html><title>shop</title>", content_type="text/html")
 
@@ -119,7 +119,7 @@ def test_it_verifies_in_node_too(server: Server, signed: Callable[..., str], tmp
     if node is None:
         give_up = pytest.fail if os.environ.get("REQUIRE_TYPESCRIPT") == "1" else pytest.skip
         give_up("no Node: install it")
-    shutil.copy(STATIC_FILES / "verify.js", tmp_path / "verify.mjs")
+    shutil.copy(CLIENT / "verify.js", tmp_path / "verify.mjs")
     text = signed()
     texts = [text, text[:-3] + ("B" if text[-3] == "A" else "A") + text[-2:]]
     expected = {"type": "receipt", "keys": f"{server.http_url}/.well-known/jwks.json"}

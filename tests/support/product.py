@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
+# The modules of the browsers' client, as they are served.
+CLIENT = ROOT / "clients/js/client"
 T = TypeVar("T")
 
 

@@ -9,6 +9,7 @@ import select
 import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from pathlib import Path
 from socket import MSG_PEEK
 from typing import Any, Protocol
 
@@ -20,10 +21,10 @@ from websockets.typing import Subprotocol
 
 from tests.support.product import ROOT
 
-STATIC_URL = "/static/streaming/"
+STATIC_URL = "/static/"
 EVENTS_PATH = "/api/v1/stream/"
 POLL_PATH = "/api/v1/prices/"
-STATIC_FILES = ROOT / "streaming/static/streaming"
+STATIC_FOLDERS = [ROOT / "clients/js", *ROOT.glob("*/static")]
 TIMEOUT = 10.0  # seconds for a browser to do what a test waits for
 
 # A browser opens connections ahead of need and drops them: no news to a test's reader.
@@ -224,8 +225,8 @@ class StubStream:
             return _response(
                 self._pages[path]().encode(), "text/html", {"Content-Security-Policy": "default-src 'self'"}
             )
-        file = STATIC_FILES / path.removeprefix(STATIC_URL)
-        if path.startswith(STATIC_URL) and file.is_file():
+        files = (folder / path.removeprefix(STATIC_URL) for folder in STATIC_FOLDERS)
+        if path.startswith(STATIC_URL) and (file := next(filter(Path.is_file, files), None)):
             return _response(file.read_bytes(), mimetypes.guess_type(file.name)[0] or "text/plain", {})
         return connection.respond(HTTPStatus.NOT_FOUND, f"no {path}\n")
 

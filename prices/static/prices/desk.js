@@ -3,12 +3,13 @@
  * update and every few seconds. Without this script the page works, and stands still.
  */
 
-import { MARKS, marksOf, receiptOf, write } from "../streaming/board-card.js";
-import { age, amount, timeOfDay } from "../streaming/board-format.js";
-import { SwarnaClient } from "../streaming/swarna-client.js";
+import { age, amount, timeOfDay } from "../client/format.js";
+import { MARKS, markAtBest, marksOf } from "../client/marks.js";
+import { SwarnaClient } from "../client/swarna-client.js";
+import { receiptOf, write } from "../streaming/board-card.js";
 
-/** @typedef {import("../streaming/swarna-client.js").Metal} Metal */
-/** @typedef {import("../streaming/swarna-client.js").Quote} Quote */
+/** @typedef {import("../client/swarna-client.js").Metal} Metal */
+/** @typedef {import("../client/swarna-client.js").Quote} Quote */
 
 const SECOND = 1_000;
 const FETCH_EVERY = 5 * SECOND;
@@ -148,7 +149,7 @@ function showPrices() {
 
 /** @param {HTMLElement} card @param {Quote} quote @param {number} [seq] */
 function show(card, quote, seq) {
-  const mark = marksOf(quote)[0] ?? markAtBest(/** @type {Metal} */ (card.dataset.metal));
+  const mark = marksOf(quote)[0] ?? markAtBest(client.status, /** @type {Metal} */ (card.dataset.metal)) ?? "live";
   card.dataset.mark = mark;
   put(card, "mark", MARKS[mark]);
   put(card, "price", amount(quote.price));
@@ -156,11 +157,6 @@ function show(card, quote, seq) {
   const time = part(card, "age");
   if (time instanceof HTMLTimeElement) time.dateTime = quote.timestamp;
   if (seq) part(card, "why")?.setAttribute("href", receiptOf(card.dataset.metal ?? "", seq));
-}
-
-/** @param {Metal} metal */
-function markAtBest(metal) {
-  return client.status?.market === "closed" || client.status?.metals?.[metal] === "stale" ? "close" : "live";
 }
 
 function refresh() {

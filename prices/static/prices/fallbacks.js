@@ -3,14 +3,14 @@
  * from the stream what screens show. Without this script the page works, with a button for the preview.
  */
 
-import { age, amount, origin } from "../streaming/board-format.js";
+import { age, amount, origin } from "../client/format.js";
+import { SwarnaClient } from "../client/swarna-client.js";
+import { convert } from "../client/units.js";
 import { recall, remember } from "../streaming/board-memory.js";
-import { SwarnaClient } from "../streaming/swarna-client.js";
-import { convert } from "../streaming/units.js";
 
-/** @typedef {import("../streaming/swarna-client.js").Metal} Metal */
-/** @typedef {import("../streaming/swarna-client.js").Quote} Quote */
-/** @typedef {import("../streaming/units.js").Unit} Unit */
+/** @typedef {import("../client/swarna-client.js").Metal} Metal */
+/** @typedef {import("../client/swarna-client.js").Quote} Quote */
+/** @typedef {import("../client/units.js").Unit} Unit */
 
 const SECOND = 1_000;
 /** A pause in typing after which the preview is fetched. */
@@ -85,7 +85,7 @@ function begin() {
 
 // --- what screens show -----------------------------------------------------------------------------------------------
 
-/** @param {import("../streaming/swarna-client.js").Quotes} quotes */
+/** @param {import("../client/swarna-client.js").Quotes} quotes */
 function take(quotes) {
   const isFirst = brought.size === 0;
   for (const metal of [...brought.keys()]) if (!(metal in quotes)) brought.delete(metal);

@@ -1,35 +1,16 @@
 /** The card of one metal on the board. */
 
-import * as format from "./board-format.js";
+import * as format from "../client/format.js";
+import { ageText, MARKS, marksShown } from "../client/marks.js";
+import { convertQuote } from "../client/units.js";
 import { offerMeasure } from "./board-measure.js";
-import { convertQuote } from "./units.js";
 
-/** @typedef {import("./swarna-client.js").Quote} Quote */
-/** @typedef {import("./units.js").Converted<Quote>} Converted */
-/** @typedef {import("./swarna-client.js").Metal} Metal */
-/** @typedef {keyof typeof MARKS} Mark */
-
-/** Labels of a price, the most serious first; a card carries those that apply. */
-export const MARKS = {
-  unconnected: "Last known",
-  example: "Example",
-  fallback: "Fallback",
-  simulated: "Simulated",
-  stale: "Stale",
-  close: "Last close",
-  live: "Live",
-};
+/** @typedef {import("../client/swarna-client.js").Quote} Quote */
+/** @typedef {import("../client/units.js").Converted<Quote>} Converted */
+/** @typedef {import("../client/swarna-client.js").Metal} Metal */
+/** @typedef {import("../client/marks.js").Mark} Mark */
 
 const ARROWS = { down: "▼", none: "", up: "▲" };
-
-/** The marks that a quote itself calls for: `example`, `fallback`, `simulated`, `stale`. @param {Quote|null} quote @returns {Mark[]} */
-export function marksOf(quote) {
-  if (!quote) return [];
-  const { source, stale, example } = quote;
-  // A fallback price is old by nature: to call it stale too would say nothing.
-  if (source === "fallback") return [example ? "example" : "fallback"];
-  return /** @type {Mark[]} */ ([source === "simulated" && "simulated", stale && "stale"].filter(Boolean));
-}
 
 export class Card {
   #parts;
@@ -66,8 +47,9 @@ export class Card {
     return this.#measure();
   }
 
-  get marks() {
-    return marksOf(this.#quote);
+  /** The shown quote, as on the wire. */
+  get quote() {
+    return this.#quote;
   }
 
   /**
@@ -106,22 +88,19 @@ export class Card {
    * @param {Mark|null} atBest  The mark of a price without any other: `live`, `close`, or null while it is unknown.
    */
   refresh(now, connected, atBest) {
-    /** @type {Mark[]} */
-    const marks = connected ? this.marks : ["unconnected", ...this.marks];
-    const shown = this.#quote ? (marks.length ? marks : atBest ? [atBest] : []) : [];
-    const inWords = this.#quote?.example ? format.exampleOf : shown[0] === "close" ? format.asOf : format.age;
-    this.#showAge(now, inWords);
+    const shown = marksShown(this.#quote, connected, atBest);
+    this.#showAge(now, shown[0]);
     this.element.dataset.trust = shown[0] ?? "none";
     this.#write({ marks: shown.map((mark) => MARKS[mark]).join(" · ") });
   }
 
-  /** @param {number} now @param {(time: number, now: number) => string} inWords */
-  #showAge(now, inWords) {
+  /** @param {number} now @param {Mark|undefined} mark */
+  #showAge(now, mark) {
     const timestamp = this.#quote?.timestamp ?? "";
     const quotedAt = Date.parse(timestamp);
     const known = !Number.isNaN(quotedAt);
     const age = /** @type {HTMLTimeElement} */ (this.#parts.age);
-    write(age, known ? inWords(quotedAt, now) : this.#quote ? "" : "Waiting for a price");
+    write(age, this.#quote ? ageText(this.#quote, mark, now) : "Waiting for a price");
     age.dateTime = known ? timestamp : "";
     age.title = known ? `Quoted ${format.dateAndTime(quotedAt)}` : "";
   }

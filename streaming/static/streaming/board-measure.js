@@ -1,13 +1,13 @@
 /** The measure of a card's prices, a weight and a purity, which the reader picks there and the browser remembers. */
 
-import * as format from "./board-format.js";
+import * as format from "../client/format.js";
+import { PURITIES_OF, purityLabel, UNITS, WEIGHTS_OF } from "../client/units.js";
 import { recall, remember } from "./board-memory.js";
-import { PURITIES_OF, purityLabel, UNITS, WEIGHTS_OF } from "./units.js";
 
-/** @typedef {import("./units.js").Metal} Metal */
-/** @typedef {import("./units.js").Measure} Measure */
-/** @typedef {import("./units.js").Purity} Purity */
-/** @typedef {import("./units.js").Unit} Unit */
+/** @typedef {import("../client/units.js").Metal} Metal */
+/** @typedef {import("../client/units.js").Measure} Measure */
+/** @typedef {import("../client/units.js").Purity} Purity */
+/** @typedef {import("../client/units.js").Unit} Unit */
 
 /**
  * Fills the two controls of a metal's card, picks in them what was picked last time, and calls `express` whenever a reader

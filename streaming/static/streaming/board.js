@@ -3,15 +3,16 @@
  * age, and whether it is kept up to date.
  */
 
+import * as format from "../client/format.js";
+import { connectionText, interruptionNotice, markAtBest, marketText, notices } from "../client/marks.js";
+import { SwarnaClient } from "../client/swarna-client.js";
+import { convert } from "../client/units.js";
 import { Card, write } from "./board-card.js";
-import * as format from "./board-format.js";
 import { recall, remember } from "./board-memory.js";
-import { SwarnaClient } from "./swarna-client.js";
-import { convert } from "./units.js";
 
-/** @typedef {import("./swarna-client.js").Metal} Metal */
-/** @typedef {import("./swarna-client.js").Move} Move */
-/** @typedef {[tone: string, headline: string, text: string]} Notice */
+/** @typedef {import("../client/swarna-client.js").Metal} Metal */
+/** @typedef {import("../client/swarna-client.js").Move} Move */
+/** @typedef {import("../client/marks.js").Notice} Notice */
 
 const SECOND = 1_000;
 /** A shorter interruption is shown by the indicator and the cards, but not in a notice. */
@@ -22,11 +23,6 @@ const MOVES_LISTED = 5;
 /** A server that is full, or was sent too much, may accept the board after its rate window. */
 const AFTER_REJECTION = 65 * SECOND;
 const PICK = "swarna.metals";
-/** What the indicator adds where WebSocket is blocked. */
-const BY = { websocket: "", sse: " by events", poll: " by polling" };
-const EXAMPLE =
-  "No source has given these prices yet. They are old examples that came with the installation, not set by staff: " +
-  "do not price sales by them.";
 
 const page = /** @type {{card: HTMLTemplateElement} & Record<string, HTMLElement>} */ (
   Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]))
@@ -70,7 +66,7 @@ client.subscribe([...picked]);
 client.connect();
 setInterval(refresh, SECOND);
 
-/** @param {import("./swarna-client.js").Prices} update */
+/** @param {import("../client/swarna-client.js").Prices} update */
 function showPrices({ data, changes, message }) {
   const publishedAt = Date.parse(message.timestamp);
   lastUpdate = publishedAt;
@@ -86,27 +82,20 @@ function showPrices({ data, changes, message }) {
 /** Shows anew what depends on the time or the connection. */
 function refresh() {
   if (client.connected) connectedUntil = performance.now();
-  for (const [metal, card] of cards) card.refresh(client.serverTime, client.connected, markAtBest(metal));
+  for (const [metal, card] of cards) {
+    card.refresh(client.serverTime, client.connected, markAtBest(client.status, metal));
+  }
   showConnection(client.connection);
-  write(page.market, marketText(client.status));
-  showNotices(notices());
-}
-
-// --- the market ------------------------------------------------------------------------------------------------------
-
-/** @param {typeof client.status} status */
-function marketText(status) {
-  if (!status?.market) return "";
-  const [now, then] = status.market === "open" ? ["Market open", "closes"] : ["Market closed", "opens"];
-  if (!status.nextChange) return now;
-  return `${now} · ${then} ${format.weekdayAndTime(Date.parse(status.nextChange), client.serverTime)}`;
-}
-
-/** @returns {Notice} */
-function closedNotice() {
-  const nextChange = client.status?.nextChange;
-  const until = nextChange ? format.weekdayAndTime(Date.parse(nextChange), client.serverTime) : "trading resumes";
-  return ["plain", "Market closed.", `Nothing is traded, so prices stand still until ${until}.`];
+  write(page.market, marketText(client.status, client.serverTime));
+  showNotices(
+    notices({
+      status: client.status,
+      quotes: [...picked].map((metal) => [metal, cards.get(metal)?.quote ?? null]),
+      areAll: picked.size === metals.length,
+      now: client.serverTime,
+      interruption: interruption(),
+    }),
+  );
 }
 
 // --- the connection --------------------------------------------------------------------------------------------------
@@ -115,80 +104,16 @@ function closedNotice() {
 function showConnection(connection) {
   page.connection.dataset.state = connection.state;
   page.reconnect.hidden = !["waiting", "closed"].includes(connection.state);
-  write(page.connectiontext, connectionText(connection));
-}
-
-/** @param {typeof client.connection} connection */
-function connectionText({ state, reason, why }) {
-  switch (state) {
-    case "open":
-      return `Connected${BY[client.transport ?? "websocket"]}`;
-    case "waiting": {
-      const seconds = Math.max(1, Math.ceil((retryAt - performance.now()) / SECOND));
-      return why === "restart" ? `Restarting, back in ${seconds} s` : `Reconnecting in ${seconds} s`;
-    }
-    case "closed":
-      return `Offline: ${reason || "the connection was lost"}`;
-    default:
-      return "Connecting…";
-  }
+  write(page.connectiontext, connectionText(connection, client.transport, retryAt - performance.now()));
 }
 
 // --- notices: read before a price is used ----------------------------------------------------------------------------
 
-/** @returns {Notice[]}  The most urgent first. */
-function notices() {
-  const all = [
-    interruption(),
-    client.status?.feed === "down" ? ["danger", "No prices.", "No source has answered yet."] : null,
-    marked("example", "danger", EXAMPLE),
-    marked("fallback", "warning", "No live source answers. Staff set these prices: do not price sales by them."),
-    marked("simulated", "warning", "A made-up market for trying things out: do not price sales by it."),
-    marked("stale", "warning", "The source has not confirmed these prices for a while: do not price sales by them."),
-    marketClosed() ? closedNotice() : null,
-  ];
-  return /** @type {Notice[]} */ (all.filter(Boolean));
-}
-
-/** Returns true where prices stand because the market is closed; a simulated market never closes. */
-function marketClosed() {
-  return client.status?.market === "closed" && client.status.feed !== "simulated";
-}
-
-/**
- * The mark of a metal's price that needs no other: `close` until the first price after the opening, else `live`; null
- * until the first status, which comes after the first prices. A price that the server does not have, since it has lost
- * its database, is only the last known.
- * @param {Metal} metal
- */
-function markAtBest(metal) {
-  const { status } = client;
-  if (!status) return null;
-  if (status.metals && !(metal in status.metals)) return "unconnected";
-  return status.market === "closed" || status.metals?.[metal] === "stale" ? "close" : "live";
-}
-
 /** @returns {Notice|null} */
 function interruption() {
-  const { state, why } = client.connection;
-  const mends = state !== "closed";
-  if (mends && performance.now() - connectedUntil < SHORT_INTERRUPTION) return null;
-  const text = lastUpdate
-    ? `These are the last prices, from ${format.timeOfDay(lastUpdate)}: do not price sales by them.`
-    : "No prices have come yet.";
-  if (mends && performance.now() < restartsUntil) {
-    return ["plain", "The server is restarting.", `New prices follow soon. ${text}`];
-  }
-  if (why === "unauthorized") return ["danger", "Not signed in.", `Sign in, then press Reconnect. ${text}`];
-  return ["danger", "Not connected.", text];
-}
-
-/** @param {import("./board-card.js").Mark} mark @param {string} tone @param {string} text @returns {Notice|null} */
-function marked(mark, tone, text) {
-  const concerned = [...picked].filter((metal) => cards.get(metal)?.marks.includes(mark));
-  if (!concerned.length) return null;
-  const which = concerned.length === metals.length ? "all metals" : format.metalNames(concerned);
-  return [tone, `${format.capitalised(mark)}: ${which}.`, text];
+  const now = performance.now();
+  if (client.connection.state !== "closed" && now - connectedUntil < SHORT_INTERRUPTION) return null;
+  return interruptionNotice(client.connection, lastUpdate, now < restartsUntil);
 }
 
 /** Screen readers speak each change of the notices, so they change only when their text does. @param {Notice[]} wanted */

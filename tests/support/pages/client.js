@@ -1,4 +1,4 @@
-import { SwarnaClient } from "/static/streaming/swarna-client.js";
+import { SwarnaClient } from "/static/client/swarna-client.js";
 
 /** Makes a client that keeps a record of its events; the test connects it. */
 window.newClientAt = (url, options) => {

@@ -1,4 +1,4 @@
-import { useWebSocketPrices } from "/static/streaming/use-websocket-prices.js";
+import { useWebSocketPrices } from "/static/client/react.js";
 
 const { createElement } = globalThis.React;
 const { createRoot, flushSync } = globalThis.ReactDOM;

@@ -1,0 +1,20 @@
+"""Addresses that stay, of the browsers' client: `clients/js/client/` as every version of it is to be found."""
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.templatetags.static import static
+
+_MODULES = frozenset(path.stem for path in (settings.BASE_DIR / "clients/js/client").glob("*.js"))
+# Where modules were that have another name today.
+_RENAMED = {"use-websocket-prices": "react"}
+
+
+def client_module(request: HttpRequest, name: str) -> HttpResponse:
+    """A module of one line, never cached, that hands on all of what the module by that name of this version exports."""
+    name = _RENAMED.get(name, name)
+    if name not in _MODULES:
+        raise Http404(f"no module {name}; there are {', '.join(sorted(_MODULES))}")
+    response = HttpResponse(f'export * from "{static(f"client/{name}.js")}";\n', content_type="text/javascript")
+    response["Cache-Control"] = "no-cache"
+    response["Access-Control-Allow-Origin"] = "*"
+    return response
