@@ -22,6 +22,7 @@ COPY accounts accounts
 COPY clients/js/client clients/js/client
 COPY infra infra
 COPY locks locks
+COPY pages pages
 COPY prices prices
 COPY signing signing
 COPY streaming streaming

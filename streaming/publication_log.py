@@ -145,6 +145,11 @@ class PublicationLog:
         """The position of the newest publication."""
         return Position(self.epoch, self.seq, self._newest_at)
 
+    @property
+    def newest_move(self) -> int:
+        """The `seq` of the newest significant move; 0 without any."""
+        return self._moves[-1][0] if self._moves else 0
+
     def has(self, publication: PublicationMessage) -> bool:
         """Return True for a publication of the past. A known `seq` with a later time is of another history."""
         is_old = self._newest_at is None or publication.published_at <= self._newest_at

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import sessions, sign_ins
 from accounts.forms import LoginForm, PasswordChangeForm, with_its_wait
 from prices.staff import desk
-from swarna.pages import with_the_stream
+from swarna.page_policies import with_the_stream
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -21,6 +21,7 @@ from infra.metrics.page import with_metrics
 from infra.rest import throttles
 from locks.metrics import counts as lock_counts
 from locks.metrics import metrics as of_locks
+from pages.memory import Memory
 from prices.sources.metrics import metrics as of_sources
 from streaming.event_stream import EventStream
 from streaming.http_rules import Rules
@@ -64,11 +65,13 @@ rules = Rules(
     exposed=settings.CORS_EXPOSE_HEADERS,
 )
 
+pages = Memory(behind_proxies, hub)
+
 application = ProtocolTypeRouter(
     {
         "http": unless_out_of_descriptors(
             with_metrics(
-                EventStream(WaitingPoll(CurrentPrices(behind_proxies, hub, rules), hub, gate, rules), hub, gate, rules),
+                EventStream(WaitingPoll(CurrentPrices(pages, hub, rules), hub, gate, rules), hub, gate, rules),
                 metrics.registry,
                 settings.METRICS_ALLOWED_FROM,
                 settings.TRUSTED_PROXIES,

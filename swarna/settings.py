@@ -312,13 +312,14 @@ INSTALLED_APPS = [
     "prices",
     "streaming",
     "locks",
+    "pages",
 ]
 MIDDLEWARE = [
     "infra.hosts.health_by_any_host",
     "infra.cookies.SecureCookiesMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "swarna.pages.PagePoliciesMiddleware",
+    "swarna.page_policies.PagePoliciesMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "infra.rest.caching.ApiGZipMiddleware",
     "infra.rest.caching.ApiConditionalGetMiddleware",
@@ -331,7 +332,7 @@ MIDDLEWARE = [
     "simple_history.middleware.HistoryRequestMiddleware",
 ]
 # Our own files alone, so that nothing injected into a page runs or sends data. The board and the desk add their stream
-# (swarna/pages.py).
+# (swarna/page_policies.py).
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -420,7 +421,7 @@ LOGGING = {
     "handlers": {
         "console": {
             "class": "infra.repeated_logs.RepeatedLogsHandler",
-            "ours": ("accounts", "infra", "locks", "prices", "signing", "streaming", "swarna"),
+            "ours": ("accounts", "infra", "locks", "pages", "prices", "signing", "streaming", "swarna"),
             "formatter": "line",
         }
     },
@@ -434,6 +435,7 @@ LOGGING = {
             "signing": LOG_LEVEL,
             "streaming": LOG_LEVEL,
             "locks": LOG_LEVEL,
+            "pages": LOG_LEVEL,
             "django": "WARNING",
             "django.channels.server": LOG_LEVEL,  # a line for each request; `runserver` alone uses it
             "django.request": "ERROR",  # 403 and 404 are the client's, and no reason for a traceback

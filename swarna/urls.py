@@ -7,7 +7,6 @@ from typing import Any
 from csp.decorators import csp_update
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
@@ -27,15 +26,15 @@ from rest_framework.response import Response
 
 from infra.rest.problems import unknown_address
 from infra.rest.strict import Choice, StrictQuerySerializer, StrictView
+from pages.board import board
 from prices.admin import changes
-from prices.models import ListedMetal
 from prices.why import views as why
 from signing.api import jwks
 from streaming import asyncapi
 from streaming.api import StreamView
 from swarna import __version__
 from swarna.client_modules import client_module
-from swarna.pages import with_the_stream
+from swarna.page_policies import with_the_stream
 from swarna.readiness import readyz
 
 
@@ -47,12 +46,6 @@ def read_only(view: Callable[..., Any]) -> Callable[..., Any]:
 async def healthz(request: HttpRequest) -> HttpResponse:
     """Answer 200, for a supervisor or a load balancer. It says nothing about prices."""
     return HttpResponse("ok", content_type="text/plain")
-
-
-@with_the_stream
-def board(request: HttpRequest) -> HttpResponse:
-    """The board: a page that shows the stream, with a tile for each listed metal."""
-    return render(request, "board.html", {"symbols": {metal: metal.symbol for metal in ListedMetal.metals()}})
 
 
 handler400 = "infra.rest.problems.bad_request"
@@ -100,7 +93,7 @@ docs = csp_update({"img-src": ["data:"]})(
 )
 
 urlpatterns = [
-    path("", read_only(board), name="board"),
+    path("", read_only(with_the_stream(board)), name="board"),
     path("why/", read_only(why.at_moment), name="why-at"),
     path("why/<int:seq>/", read_only(why.publication), name="why"),
     path("healthz", read_only(healthz), name="healthz"),

@@ -1,0 +1,7 @@
+"""The pages for visitors."""
+
+from django.apps import AppConfig
+
+
+class PagesConfig(AppConfig):
+    name = "pages"

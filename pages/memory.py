@@ -1,0 +1,206 @@
+"""All that pages show of now, from this process's memory: prices, status, the day's line and moves.
+
+`Memory` puts it into the scope of each request for Django; `current` takes it from there. What the stream does not keep
+(the day's line, the moves with their times, the listed metals) is read from the database once a minute while there are
+requests, and after each significant move: no request waits for that. A request that comes before the first reading, or
+by a server without this memory, reads the database itself.
+"""
+
+import asyncio
+import datetime as dt
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from django.conf import settings
+from django.http import HttpRequest
+
+from infra import clock
+from infra.asgi import Application
+from infra.database_threads import in_a_thread
+from infra.formats import to_ms
+from prices.domain.candles import Interval
+from prices.domain.marks import marks_of
+from prices.domain.positions import Position
+from prices.domain.quotes import Change, Metal, PriceKind, PublishedQuote, usual_kind
+from prices.history.candle_store import Series
+from prices.models import Configuration, ListedMetal, SignificantChange
+from prices.publishing import snapshot
+from streaming.freshness import Freshness
+from streaming.hub import Hub
+from streaming.protocol import Feed, Status
+from streaming.publication_log import PublicationLog, Quoted
+
+logger = logging.getLogger(__name__)
+
+# The key in the ASGI scope of a `Current`.
+CURRENT: Final = "swarna.current"
+MOVES_SHOWN: Final = 5
+# Quarters of an hour with a price, of which the day's line is made; over a weekend they are Friday's.
+_LINE_POINTS: Final = 96
+_LINE_WITHIN: Final = dt.timedelta(days=5)
+_READ_EVERY: Final = 60.0
+
+
+class Line(NamedTuple):
+    """The closes of quarters of an hour, per gram, oldest first, and the beginning of each in Unix milliseconds."""
+
+    starts: tuple[int, ...]
+    closes: tuple[Decimal, ...]
+
+
+class Move(NamedTuple):
+    """A significant move, and when it was published."""
+
+    change: Change
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """All that pages show and the stream does not keep: the listed metals in staff's order, each metal's line of the
+    day, the newest moves, newest first, and the percentage from which a move is significant.
+    """
+
+    listed: tuple[Metal, ...]
+    lines: Mapping[Metal, Line]
+    moves: tuple[Move, ...]
+    threshold_percent: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """All that pages show, as of one moment. Amounts are per gram of fine metal in the base currency.
+
+    `version` is another one whenever anything else here is; None for one that was read for a single request. Without
+    any publication, `published_at` is None.
+    """
+
+    version: object | None
+    position: Position
+    published_at: dt.datetime | None
+    quotes: Mapping[Metal, PublishedQuote]
+    stale: frozenset[Metal]
+    status: Status
+    past: Past
+
+    @property
+    def is_market_open(self) -> bool:
+        return self.status.market == "open"
+
+    @property
+    def next_change(self) -> dt.datetime:
+        """When the market closes or opens next."""
+        return dt.datetime.fromisoformat(self.status.nextChange)
+
+    def marks(self, metal: Metal) -> tuple[str, ...]:
+        """The marks of a metal's price, the most serious first; empty without a price."""
+        published = self.quotes.get(metal)
+        if published is None:
+            return ()
+        return marks_of(
+            published.quote.source,
+            is_example=published.quote.example,
+            is_stale=metal in self.stale,
+            is_of_now=self.is_market_open and self.status.metals.get(metal.value) is Feed.LIVE,
+        )
+
+
+def current(request: HttpRequest) -> Current:
+    """All that pages show now."""
+    remembered: Current | None = getattr(request, "scope", {}).get(CURRENT)
+    return remembered or _read_for_one_request()
+
+
+class Memory:
+    """The ASGI application `http`, which finds in the scope of each request what pages show. `read` reads the past."""
+
+    def __init__(self, http: Application, hub: Hub, read: Callable[[], Awaitable[Past]] | None = None) -> None:
+        self._http = http
+        self._hub = hub
+        self._read = read or in_a_thread(read_past)
+        self._past: Past | None = None
+        self._readings = 0
+        self._read_at = 0.0
+        self._newest_move = 0
+        self._reading: asyncio.Task[None] | None = None
+        self._current: Current | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self._hub.start()
+        self._read_when_due()
+        await self._http({**scope, CURRENT: self.current()}, receive, send)
+
+    def current(self) -> Current | None:
+        """All that pages show now; None until the database has been read."""
+        log, past = self._hub.log, self._past
+        if past is None or self._hub.feed.freshness_limit is None or log.status is None:
+            return None
+        version = (self, log.version, self._readings)
+        if self._current is None or self._current.version != version:
+            self._current = _of_log(log, past, version)
+        return self._current
+
+    def _read_when_due(self) -> None:
+        """Begin to read the past again, unless that was done within a minute and no metal has moved since."""
+        is_due = self._past is None or time.monotonic() - self._read_at > _READ_EVERY
+        if self._reading is None and (is_due or self._hub.log.newest_move != self._newest_move):
+            self._reading = asyncio.create_task(self._read_again())
+
+    async def _read_again(self) -> None:
+        self._read_at = time.monotonic()
+        self._newest_move = self._hub.log.newest_move
+        try:
+            self._past = await self._read()
+            self._readings += 1
+        except Exception as error:
+            # The outermost boundary of this task: whatever a database raises, pages show what was read before.
+            logger.warning("pages show the day's lines and moves as of before: %s", str(error) or type(error).__name__)
+        finally:
+            self._reading = None
+
+
+def read_past() -> Past:
+    """Read from the database all that the stream does not keep."""
+    listed = tuple(ListedMetal.metals())
+    configuration = Configuration.load()
+    moves = SignificantChange.shown().filter(metal__in=listed)[:MOVES_SHOWN]
+    return Past(
+        listed=listed,
+        lines={metal: _line(metal, usual_kind(settings.PRICE_PROVIDERS)) for metal in listed},
+        moves=tuple(Move(move.value(), move.published_at) for move in moves),
+        threshold_percent=configuration.threshold_percent,
+    )
+
+
+def _line(metal: Metal, kind: PriceKind) -> Line:
+    now = clock.read().wall
+    rows = Series(metal, settings.BASE_CURRENCY, kind).kept(Interval.QUARTER, now - _LINE_WITHIN, now)
+    newest = list(rows.order_by("-start").values_list("start", "close")[:_LINE_POINTS])[::-1]
+    return Line(tuple(to_ms(start) for start, _ in newest), tuple(close for _, close in newest))
+
+
+def _read_for_one_request() -> Current:
+    found = snapshot.read()
+    log = PublicationLog(currency=settings.BASE_CURRENCY, publications=0, moves=0)
+    latest = {metal.value: Quoted.of(published) for metal, published in found.quotes.items()}
+    log.replace(found.position, latest, (), (), found.moves_since)
+    Freshness(settings.MARKET_CALENDAR).update(log, clock.read(), found.freshness_limit)
+    return _of_log(log, read_past(), None)
+
+
+def _of_log(log: PublicationLog, past: Past, version: object | None) -> Current:
+    assert log.status is not None  # the caller has seen to it
+    return Current(
+        version=version,
+        position=log.position,
+        published_at=log.position.published_at or log.published_at,
+        quotes={Metal(metal): quoted.published(Metal(metal)) for metal, quoted in log.latest.items()},
+        stale=frozenset(map(Metal, log.stale)),
+        status=msgspec.json.decode(log.status.payload, type=Status),
+        past=past,
+    )

@@ -1,0 +1,85 @@
+"""Pages rendered and compressed once a publication, language and choice, and kept for the next reader.
+
+A page holds nothing of its reader but what its address, and where it reads one its cookie, chose: no user, no token, no
+nonce. So its compressed bytes are the same for all, and a secret of one reader cannot be guessed from their length.
+"""
+
+import gzip
+import hashlib
+from collections.abc import Callable, Hashable, Mapping
+from threading import Lock
+from typing import Any, Final, NamedTuple
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+from django.utils.cache import get_conditional_response, patch_vary_headers
+
+from pages.memory import Current
+
+# Of some 50 KB each. A stranger's choices push out others: they cost time, not memory.
+_MOST_KEPT: Final = 128
+
+
+class Rendered(NamedTuple):
+    """A page as it is sent, with and without compression."""
+
+    plain: bytes
+    small: bytes
+    etag: str
+
+
+class Pages:
+    """The newest pages of this process: those of one version of what they show."""
+
+    def __init__(self) -> None:
+        self._version: object = None
+        self._pages: dict[Hashable, Rendered] = {}
+        # A crowd that reloads after a publication waits for one rendering, instead of each making its own.
+        self._lock = Lock()
+
+    def get(self, version: object, choice: Hashable, render: Callable[[], str]) -> Rendered:
+        """The page of a choice as of a version, rendered unless it was before."""
+        with self._lock:
+            if version != self._version or len(self._pages) >= _MOST_KEPT:
+                self._version = version
+                self._pages.clear()
+            if choice not in self._pages:
+                self._pages[choice] = _encoded(render())
+            return self._pages[choice]
+
+
+_pages = Pages()
+
+
+def respond(
+    request: HttpRequest,
+    template: str,
+    current: Current,
+    choice: Hashable,
+    context: Callable[[], Mapping[str, Any]],
+) -> HttpResponseBase:
+    """Answer with a page of what is shown now; `choice` is all else that the page depends on, normalised.
+
+    A browser that has the page as it is gets 304.
+    """
+
+    def render() -> str:
+        return render_to_string(template, {"current": current, **context()})
+
+    is_kept = current.version is not None
+    page = _pages.get(current.version, (template, choice), render) if is_kept else _encoded(render())
+    is_small = "gzip" in request.headers.get("Accept-Encoding", "")
+    response = HttpResponse(page.small if is_small else page.plain, headers={"ETag": page.etag})
+    if is_small:
+        response["Content-Encoding"] = "gzip"
+    response["Cache-Control"] = "no-cache"
+    patch_vary_headers(response, ["Accept-Encoding"])
+    return get_conditional_response(request, etag=page.etag, response=response) or response
+
+
+def _encoded(page: str) -> Rendered:
+    plain = page.encode()
+    digest = hashlib.sha256(plain).hexdigest()[:32]
+    # Weak, since compressed or not it is the same page.
+    return Rendered(plain, gzip.compress(plain, compresslevel=6, mtime=0), f'W/"{digest}"')

@@ -1,0 +1,120 @@
+"""All that pages show of now, from a web process's memory."""
+
+import asyncio
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from pages import memory
+from pages.memory import CURRENT, Current, Memory, Past
+from prices.domain.quotes import Metal
+from tests.support.hub import World, rarely, world
+from tests.support.quotes import NOW, quote
+
+__all__ = ["rarely", "world"]  # fixtures
+
+
+class Shop:
+    """A web process, whose database is a test's."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.readings = 0
+        self.fails = False
+        self.read = asyncio.Event()
+        self.memory = Memory(self.http, world.hub, self.read_past)
+
+    async def read_past(self) -> Past:
+        self.readings += 1
+        self.read.set()
+        if self.fails:
+            raise OSError("the database is away")
+        return Past(listed=tuple(Metal), lines={}, moves=(), threshold_percent=Decimal(self.readings))
+
+    async def http(self, scope: Any, receive: Any, send: Any) -> None:
+        self.shown: Current | None = scope[CURRENT]
+
+    async def visit(self) -> Current | None:
+        """What a page shows to a visitor of now."""
+        await self.memory({"path": "/"}, None, None)
+        return self.shown
+
+    async def visit_after_reading(self) -> Current:
+        """What a page shows once the past was read for it."""
+        self.read.clear()
+        await self.visit()
+        async with asyncio.timeout(8):
+            await self.read.wait()
+        shown = await self.visit()
+        assert shown is not None
+        return shown
+
+
+async def publish(world: World, price: str, *, moved: bool = False) -> None:
+    """A second publication, with a price of gold."""
+    await world.bring(world.write(quote(price=price), moved=moved))
+    async with asyncio.timeout(8):
+        while world.hub.log.seq != 2:
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+async def shop(rarely: World) -> Shop:
+    rarely.write(quote(price="100"), quote("silver", "5"))
+    await rarely.hub.first_reading(within=8)
+    return Shop(rarely)
+
+
+async def test_before_the_past_has_been_read_a_request_reads_for_itself(shop: Shop) -> None:
+    assert await shop.visit() is None
+
+
+async def test_a_page_shows_the_prices_and_the_status_of_the_stream(shop: Shop) -> None:
+    shown = await shop.visit_after_reading()
+    assert shown.quotes[Metal.GOLD].quote.price == 100
+    assert (shown.position.seq, shown.published_at) == (1, NOW)
+    assert shown.is_market_open
+    assert shown.next_change == dt.datetime(2026, 9, 24, 21, tzinfo=dt.UTC)
+    assert [shown.marks(metal) for metal in (Metal.GOLD, Metal.PLATINUM)] == [("live",), ()]
+
+
+async def test_the_past_is_read_once_for_all_requests_of_a_minute(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = await shop.visit_after_reading()
+    assert await shop.visit() is first
+    assert shop.readings == 1
+    monkeypatch.setattr(memory, "_READ_EVERY", -1.0)
+    again = await shop.visit_after_reading()
+    assert again.version != first.version
+    assert again.past.threshold_percent == 2
+
+
+async def test_each_publication_and_each_price_that_turns_stale_is_another_version(shop: Shop) -> None:
+    first = await shop.visit_after_reading()
+    await publish(shop.world, "101")
+    second = await shop.visit()
+    assert second is not None
+    assert second.quotes[Metal.GOLD].quote.price == 101
+    assert second.version != first.version
+    shop.world.now += dt.timedelta(minutes=6)
+    shop.world.hub.log_changed(frozenset())
+    third = await shop.visit()
+    assert third is not None
+    assert third.marks(Metal.GOLD) == ("stale",)
+
+
+async def test_a_significant_move_has_the_past_read_at_once(shop: Shop) -> None:
+    await shop.visit_after_reading()
+    await publish(shop.world, "102", moved=True)
+    assert (await shop.visit_after_reading()).past.threshold_percent == 2
+
+
+async def test_while_the_database_is_away_pages_show_the_past_that_they_know(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    await shop.visit_after_reading()
+    shop.fails = True
+    await publish(shop.world, "102", moved=True)
+    assert (await shop.visit_after_reading()).past.threshold_percent == 1
+    assert "pages show the day's lines and moves as of before: the database is away" in caplog.text
