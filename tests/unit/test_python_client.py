@@ -1,20 +1,25 @@
 """clients/python: what it makes of a server's messages, and how it comes back, against a server that a test scripts."""
 
 import asyncio
+import dataclasses
 import datetime as dt
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from prices.domain.wire import CandleData, ChangeData, PriceData
 from swarna_client import (
+    Candle,
     Connected,
     Disconnected,
     Event,
@@ -22,6 +27,7 @@ from swarna_client import (
     Move,
     Position,
     PriceUpdate,
+    Quote,
     RefusedError,
     RejectedError,
     Status,
@@ -91,6 +97,12 @@ def test_what_a_newer_server_adds_is_left_out() -> None:
     ours = session()
     assert take(ours, {"type": "auction", "lots": []}) is None
     assert update(ours, price_update(7, gold=quote(13221, carats=24)) | {"mood": "calm"}).prices["gold"].price == 13221
+
+
+@pytest.mark.parametrize(("sent", "value"), [(PriceData, Quote), (ChangeData, Move), (CandleData, Candle)])
+def test_each_field_of_the_wire_has_one_here(sent: type[msgspec.Struct], value: Any) -> None:
+    in_snake_case = [re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name) for name in sent.__struct_fields__]
+    assert in_snake_case == [field.name for field in dataclasses.fields(value)]
 
 
 @pytest.mark.parametrize(
