@@ -307,16 +307,18 @@ CHANGES: Final = _answer(
 )
 HISTORY_CSV: Final = _table(
     "Ticks",
-    "metal,price,source,timestamp,publishedAt,seq,at\r\n"
-    "gold,13221.39,gold_api_com,2026-09-24T08:00:00.120Z,2026-09-24T08:00:01.004Z,18231,2026-09-24T08:00:00.120Z\r\n",
+    "metal,currency,unit,purity,date,time,price,source,timestamp,publishedAt,seq,at\r\n"
+    "gold,INR,gram,24k,2026-09-24,13:30:00,13221.39,gold_api_com,2026-09-24T08:00:00.120Z,2026-09-24T08:00:01.004Z,18231,"
+    "2026-09-24T08:00:00.120Z\r\n",
 )
 CANDLES_CSV: Final = _table(
     "Candles",
-    "start,end,open,high,low,close,ticks,closed,seq\r\n"
-    "2026-09-24T08:00:00.000Z,2026-09-24T09:00:00.000Z,13221.39,13240,13210.5,13233.1,60,true,18231\r\n",
+    "metal,currency,unit,purity,interval,lane,date,time,start,end,open,high,low,close,ticks,closed,seq\r\n"
+    "gold,INR,gram,24k,1h,live,2026-09-24,13:30:00,2026-09-24T08:00:00.000Z,2026-09-24T09:00:00.000Z,13221.39,13240,"
+    "13210.5,13233.1,60,true,18231\r\n",
 )
 CHANGES_CSV: Final = _table(
     "Moves",
-    "metal,oldPrice,newPrice,changePercent,direction,timestamp,seq\r\n"
-    "gold,13080,13221.39,1.08,up,2026-09-24T08:00:01.004Z,18231\r\n",
+    "metal,currency,unit,date,time,oldPrice,newPrice,changePercent,direction,timestamp,seq\r\n"
+    "gold,INR,gram,2026-09-24,13:30:01,13080,13221.39,1.08,up,2026-09-24T08:00:01.004Z,18231\r\n",
 )

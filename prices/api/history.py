@@ -14,7 +14,7 @@ from rest_framework.serializers import Serializer
 from infra import formats
 from infra.rest.renderers import CsvRenderer, NumberRenderer
 from infra.rest.strict import StrictView
-from prices.api import examples, pages
+from prices.api import examples, pages, tables
 from prices.api.answers import fields
 from prices.api.serializers import (
     CandlePageSerializer,
@@ -43,8 +43,9 @@ def _either(page: type[Serializer]) -> dict[Any, Any]:
 
 
 class _PagesView(StrictView):
-    """A list in pages, as JSON or CSV."""
+    """A list in pages, as JSON or CSV; `kind` is what its rows are, for the name of a file."""
 
+    kind = ""
     renderer_classes = [NumberRenderer, CsvRenderer]
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
@@ -55,16 +56,20 @@ class _PagesView(StrictView):
 
     def page(self, about: Mapping[str, Any], data: Sequence[Any], following: Mapping[str, str] | None) -> Response:
         """Answer with a page. `following` holds the parameters of the next page, if there is one, whose address is in
-        `next`, and in the `Link` header for CSV.
+        `next`, and in the `Link` header for CSV, which comes with the name of a file.
         """
         address = pages.link(self.request, following) if following else None
         headers = {"Link": f'<{address}>; rel="next"'} if address else {}
+        if self.request.accepted_renderer.format == CsvRenderer.format:
+            data = tables.rows(about, data, candle_store.zone())
+            headers["Content-Disposition"] = f'attachment; filename="{tables.file_name(self.kind, about, data)}"'
         return Response({**about, "data": data, "next": address}, headers=headers)
 
 
 class HistoryView(_PagesView):
     """A metal's published quotes, newest first."""
 
+    kind = "ticks"
     query_serializer = HistoryQuerySerializer
 
     @extend_schema(
@@ -92,6 +97,7 @@ class HistoryView(_PagesView):
 class CandlesView(_PagesView):
     """A metal's candles, oldest first; without `from` the newest. The last one may still grow: it is not `closed`."""
 
+    kind = "candles"
     query_serializer = CandleQuerySerializer
 
     @extend_schema(
@@ -121,6 +127,7 @@ class CandlesView(_PagesView):
 class ChangesView(_PagesView):
     """Significant moves, newest first: as in the stream's `changes`, per gram of fine metal."""
 
+    kind = "moves"
     query_serializer = ChangeQuerySerializer
 
     @extend_schema(
