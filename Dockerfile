@@ -21,6 +21,7 @@ COPY swarna swarna
 COPY accounts accounts
 COPY clients/js/client clients/js/client
 COPY infra infra
+COPY locale locale
 COPY locks locks
 COPY pages pages
 COPY prices prices

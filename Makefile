@@ -1,6 +1,6 @@
 # PYTHON=/path/to/python3 chooses the Python to set up with, VENV another folder for it; ARGS is passed on to pytest.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check test test-postgresql coverage lint lock bench soak
+.PHONY: help setup run demo check test test-postgresql coverage lint lock words bench soak
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -66,6 +66,9 @@ lock: $(VENV)/installed-dev ## compile requirements*.in to every version and has
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
 			--custom-compile-command "make lock" --output-file $$name.txt $$name.in || exit; \
 	done
+
+words: $(VENV)/installed-dev ## bring the translations in locale/ to what code and templates say, and compile them
+	@DJANGO_SETTINGS_MODULE=swarna.settings $(BIN)/python -m tests.support.words
 
 bench: setup ## measure the stream beside other servers; ROWS=plain,memory QUICK=1 OUT=page
 	@$(BIN)/python -m bench --rows='$(ROWS)' --out='$(OUT)' $(if $(QUICK),--quick)

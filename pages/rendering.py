@@ -13,8 +13,10 @@ from typing import Any, Final, NamedTuple
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.cache import get_conditional_response, patch_vary_headers
 
+from pages.languages import Language
 from pages.memory import Current
 
 # Of some 50 KB each. A stranger's choices push out others: they cost time, not memory.
@@ -56,25 +58,27 @@ def respond(
     request: HttpRequest,
     template: str,
     current: Current,
+    language: Language,
     choice: Hashable,
     context: Callable[[], Mapping[str, Any]],
 ) -> HttpResponseBase:
     """Answer with a page of what is shown now; `choice` is all else that the page depends on, normalised.
 
-    A browser that has the page as it is gets 304.
+    `context` is called, and the template rendered, in the language. A browser that has the page as it is gets 304.
     """
 
     def render() -> str:
-        return render_to_string(template, {"current": current, **context()})
+        with translation.override(language.code):
+            return render_to_string(template, {"current": current, "language": language, **context()})
 
     is_kept = current.version is not None
-    page = _pages.get(current.version, (template, choice), render) if is_kept else _encoded(render())
+    page = _pages.get(current.version, (template, language.code, choice), render) if is_kept else _encoded(render())
     is_small = "gzip" in request.headers.get("Accept-Encoding", "")
     response = HttpResponse(page.small if is_small else page.plain, headers={"ETag": page.etag})
     if is_small:
         response["Content-Encoding"] = "gzip"
     response["Cache-Control"] = "no-cache"
-    patch_vary_headers(response, ["Accept-Encoding"])
+    patch_vary_headers(response, ["Accept-Encoding", *language.varies_on])
     return get_conditional_response(request, etag=page.etag, response=response) or response
 
 

@@ -283,6 +283,16 @@ CELERY_TIMEZONE = "UTC"
 # --- Django --------------------------------------------------------------------------------------------------------
 TIME_ZONE = read(env.time_zone, "TIME_ZONE", "Asia/Kolkata")
 LANGUAGE_CODE = "en"
+# Of the visitors' pages, each by its own name; staff's pages are English. clients/js/client/words.js has the same.
+LANGUAGES = [
+    ("en", "English"),
+    ("hi", "हिन्दी"),
+    ("gu", "ગુજરાતી"),
+    ("mr", "मराठी"),
+    ("ta", "தமிழ்"),
+    ("te", "తెలుగు"),
+]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 ROOT_URLCONF = "swarna.urls"
 ASGI_APPLICATION = "swarna.asgi.application"  # for `runserver`
 STATIC_URL = "static/"

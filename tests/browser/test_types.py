@@ -125,6 +125,7 @@ def checked(folder: Path, files: Mapping[str, str]) -> dict[str, list[str]]:
     """TypeScript's errors in each file, and in the library beside them, by the file's name."""
     for path in CLIENT.glob("*.js"):
         shutil.copy(path, folder)
+    shutil.copytree(CLIENT / "words", folder / "words")
     for name, text in files.items():
         (folder / name).write_text(text)
     (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": STRICT, "include": ["*.js", "*.ts"]}))

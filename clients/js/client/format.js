@@ -1,7 +1,24 @@
-/** Numbers and times in the reader's locale, and names in the page's English, as the board shows them. */
+/**
+ * Numbers, times and names as people read them, in one language and locale. pages/formats.py writes the same.
+ *
+ * Amounts are taken as numbers, or as units.js's digits. Digits are Latin in every language.
+ */
 
+import { purityLabel } from "./units.js";
+import { ENGLISH, N_ } from "./words.js";
+
+/** @typedef {import("./units.js").Metal} Metal */
+/** @typedef {import("./units.js").Purity} Purity */
 /** @typedef {import("./units.js").Unit} Unit */
-/** @typedef {number|string|null|undefined} Amount  A number, or units.js's digits. */
+/** @typedef {import("./words.js").Language} Language */
+/** @typedef {import("./words.js").Words} Words */
+/** @typedef {number|string|null|undefined} Amount */
+/** @typedef {ReturnType<typeof formats>} Formats */
+/**
+ * @typedef {object} Place  Where the prices are read.
+ * @property {string} [locale]  By default the browser's.
+ * @property {string} [timeZone]  By default the browser's.
+ */
 
 export const NOTHING = "—";
 const SECOND = 1_000;
@@ -11,100 +28,165 @@ const DAY = 24 * HOUR;
 
 /** @type {Record<Unit, string>} */
 export const UNITS = {
-  gram: "g",
-  "8gram": "8 g",
-  "10gram": "10 g",
-  "100gram": "100 g",
-  tola: "tola",
-  kg: "kg",
-  troy_ounce: "troy oz",
+  gram: N_("g"),
+  "8gram": N_("8 g"),
+  "10gram": N_("10 g"),
+  "100gram": N_("100 g"),
+  tola: N_("tola"),
+  kg: N_("kg"),
+  troy_ounce: N_("troy oz"),
 };
+/** @type {Record<Unit, string>} */
+const PER = {
+  gram: N_("per g"),
+  "8gram": N_("per 8 g"),
+  "10gram": N_("per 10 g"),
+  "100gram": N_("per 100 g"),
+  tola: N_("per tola"),
+  kg: N_("per kg"),
+  troy_ounce: N_("per troy oz"),
+};
+/** @type {Record<Metal, string>} */
+const METALS = { gold: N_("Gold"), silver: N_("Silver"), platinum: N_("Platinum"), palladium: N_("Palladium") };
 /** @type {Record<string, string>} */
-const SOURCES = { fallback: "set by staff", simulated: "from a simulated market" };
+const SOURCES = { fallback: N_("set by staff"), simulated: N_("from a simulated market") };
 
-/** @type {Intl.NumberFormatOptions} */
-const signed = { signDisplay: "exceptZero" };
-/** @type {Intl.NumberFormatOptions} */
-const hundredths = { style: "percent", minimumFractionDigits: 2, maximumFractionDigits: 2 };
-const percentage = new Intl.NumberFormat(undefined, { ...signed, ...hundredths });
-const dispersion = new Intl.NumberFormat(undefined, hundredths);
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
-const weekTime = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "numeric", minute: "2-digit" });
-const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const list = new Intl.ListFormat("en");
+/** @type {Record<string, string>}  Short signs of currencies; others are written by their code. */
+const SIGNS = { EUR: "€", GBP: "£", INR: "₹", USD: "$" };
+/** @type {Record<string, string>}  Whose English is written where prices are in a currency. */
+const ENGLISH_OF = { AED: "AE", EUR: "150", GBP: "GB", INR: "IN", SGD: "SG", USD: "US" };
 
-export const timeOfDay = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }).format;
-export const dateAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" }).format;
-
-/** An amount with its currency, as "₹13,221.39"; a dash for none. @param {Amount} amount @param {string} [currency] */
-export function money(amount, currency) {
-  return amount == null ? NOTHING : decimal(amount, { style: "currency", currency, currencyDisplay: "narrowSymbol" });
+/**
+ * The locale of a language where prices are in a currency: `en-IN` and `hi-IN` for INR. pages/languages.py has the same.
+ * @param {Language} language @param {string} currency
+ */
+export function localeOf(language, currency) {
+  return `${language}-${language === "en" ? (ENGLISH_OF[currency] ?? "001") : "IN"}`;
 }
 
-/** An amount without its currency. @param {Amount} value */
-export function amount(value) {
-  return value == null ? NOTHING : decimal(value, {});
-}
+/**
+ * Formats in the language of `words`, which are among them. None needs its `this`.
+ * @param {Words} words
+ * @param {Place} [place]
+ */
+export function formats(words, { locale, timeZone } = {}) {
+  const { _, plural, language } = words;
+  const spoken = `${locale ?? language}-u-nu-latn`;
+  const written = locale && spoken;
 
-/** A difference, with its sign and as many decimals as its price. @param {Amount} value @param {Amount} price */
-export function difference(value, price) {
-  return decimal(value, signed, price);
-}
+  /** @param {Intl.DateTimeFormatOptions} options */
+  const times = (options) => {
+    const { format } = new Intl.DateTimeFormat(written, { timeZone, ...options });
+    // Locale data of different years has AM or am, and one of three spaces before it.
+    return (/** @type {number} */ time) => format(time).replace("AM", "am").replace("PM", "pm").replace(/\s/g, " ");
+  };
+  const date = times({ year: "numeric", month: "short", day: "numeric" });
+  const timeOfDay = times({ timeStyle: "medium" });
+  const hourAndMinute = times({ timeStyle: "short" });
+  const weekday = times({ weekday: "short" });
 
-/** Percent as on the wire: 1.08 means 1.08 %. @param {number} value */
-export function percent(value) {
-  return percentage.format(value / 100);
-}
-
-/** @param {Amount} value @param {Intl.NumberFormatOptions} style @param {Amount} [magnitude] */
-function decimal(value, style, magnitude = value) {
+  /** @param {number} maximumFractionDigits @param {Intl.NumberFormatOptions} [sign] */
+  const numbers = (maximumFractionDigits, sign) => {
+    const { format } = new Intl.NumberFormat(written, { minimumFractionDigits: 2, maximumFractionDigits, ...sign });
+    return (/** @type {number|string} */ value) => format(/** @type {Intl.StringNumericLiteral} */ (value));
+  };
+  const [two, four] = [numbers(2), numbers(4)];
+  const [signedTwo, signedFour] = [numbers(2, { signDisplay: "exceptZero" }), numbers(4, { signDisplay: "exceptZero" })];
   // A gram of silver in dollars is worth little more than one: two decimals would hide its moves.
-  const maximumFractionDigits = Math.abs(Number(magnitude)) < 10 ? 4 : 2;
-  const format = new Intl.NumberFormat(undefined, { ...style, minimumFractionDigits: 2, maximumFractionDigits });
-  return format.format(/** @type {Intl.StringNumericLiteral} */ (value));
+  const isSmall = (/** @type {Amount} */ price) => Math.abs(Number(price)) < 10;
+
+  /** An amount without its currency; a dash for none. @param {Amount} value */
+  const amount = (value) => (value == null ? NOTHING : (isSmall(value) ? four : two)(value));
+
+  /** An amount with its currency, as "₹13,221.39". @param {Amount} value @param {string} [currency] */
+  const money = (value, currency = "") => {
+    if (value == null) return NOTHING;
+    return `${SIGNS[currency] ?? (currency && `${currency}\u00a0`)}${amount(value)}`;
+  };
+
+  /** A difference, with its sign and as many decimals as its price. @param {number|string} value @param {Amount} price */
+  const difference = (value, price) => (isSmall(price) ? signedFour : signedTwo)(value);
+
+  /** Percent as on the wire, with its sign: 1.08 means 1.08 %. @param {number} value */
+  const percent = (value) => `${signedTwo(value)}%`;
+
+  /** The age of a time in milliseconds; beyond a day, its date. @param {number} time @param {number} now */
+  const age = (time, now) => {
+    const passed = now - time;
+    if (passed < SECOND) return _("just now");
+    if (passed < MINUTE) return plural("{count} s ago", "{count} s ago", Math.floor(passed / SECOND));
+    if (passed < HOUR) return plural("{count} min ago", "{count} min ago", Math.floor(passed / MINUTE));
+    if (passed < DAY) return plural("{count} h ago", "{count} h ago", Math.floor(passed / HOUR));
+    return _("of {date}", { date: date(time) });
+  };
+
+  /** A time within six days, such as "Fri, 5:00 pm"; another with its date. @param {number} time @param {number} now */
+  const weekdayAndTime = (time, now) =>
+    `${Math.abs(time - now) < 6 * DAY ? weekday(time) : date(time)}, ${hourAndMinute(time)}`;
+
+  /** A date with the time to the second. @param {number} time */
+  const dateAndTime = (time) => `${date(time)}, ${timeOfDay(time)}`;
+
+  /** The date of an example; `origin` goes on. @param {number} time */
+  const exampleOf = (time) => _("example price of {date},", { date: date(time) });
+
+  /** When a last close was quoted. @param {number} time @param {number} now */
+  const asOf = (time, now) => _("as of {time}", { time: weekdayAndTime(time, now) });
+
+  /** A metal's name. @param {string} name  As on the wire. */
+  const metal = (name) => (Object.hasOwn(METALS, name) ? _(METALS[/** @type {Metal} */ (name)]) : name);
+
+  /** @param {string[]} names */
+  const metalNames = (names) => {
+    const [last, ...others] = names.map(metal).reverse();
+    return others.length ? _("{metals} and {metal}", { metals: others.reverse().join(", "), metal: last }) : last;
+  };
+
+  /** @param {Unit} name */
+  const unit = (name) => _(UNITS[name]);
+
+  /** What a price is for: "per 10 g". @param {Unit} name */
+  const per = (name) => _(PER[name]);
+
+  /**
+   * A purity: "22K · 916", "925"; where it is a carat to the digit, "22/24".
+   * @param {Metal} of @param {Purity} name
+   */
+  const purity = (of, name) => {
+    const [carat, fineness] = purityLabel(of, name).split("K · ");
+    return fineness ? _("{carat}K · {fineness}", { carat, fineness }) : carat;
+  };
+
+  /**
+   * The source of a quote, as "from gold-api.com" of "gold_api_com"; of several, "3 sources, ±0.05%".
+   * @param {{source: string, example?: boolean, contributors?: number, dispersionPercent?: number}} quote
+   */
+  const origin = ({ source, example, contributors, dispersionPercent }) => {
+    if (example) return _("not set by staff");
+    if (contributors) {
+      const percent = `${two(Number(dispersionPercent))}%`;
+      return plural("{count} source, ±{percent}", "{count} sources, ±{percent}", contributors, { percent });
+    }
+    if (Object.hasOwn(SOURCES, source)) return _(SOURCES[source]);
+    return _("from {source}", { source: source.replace(/_(com|io|dev)$/, ".$1").replaceAll("_", "-") });
+  };
+
+  return Object.freeze({
+    ...{ _, plural, language },
+    ...{ amount, money, difference, percent },
+    ...{ age, asOf, exampleOf, date, timeOfDay, dateAndTime, weekdayAndTime },
+    ...{ metal, metalNames, unit, per, purity, origin },
+  });
 }
 
-/** The age of a time in milliseconds; beyond a day, its date. @param {number} time @param {number} now */
-export function age(time, now) {
-  const passed = now - time;
-  if (passed < SECOND) return "just now";
-  if (passed < MINUTE) return `${Math.floor(passed / SECOND)} s ago`;
-  if (passed < HOUR) return `${Math.floor(passed / MINUTE)} min ago`;
-  if (passed < DAY) return `${Math.floor(passed / HOUR)} h ago`;
-  return `of ${day.format(time)}`;
-}
+/** Formats in English, and in the browser's locale. */
+export const english = formats(ENGLISH);
 
-/** A time within six days, such as "Fri 17:00"; another with its date. @param {number} time @param {number} now */
-export function weekdayAndTime(time, now) {
-  return (Math.abs(time - now) < 6 * DAY ? weekTime : dateTime).format(time);
-}
-
-/** The date of an example; `origin` goes on. @param {number} time */
-export function exampleOf(time) {
-  return `example price of ${day.format(time)},`;
-}
-
-/** When a last close was quoted. @param {number} time @param {number} now */
-export function asOf(time, now) {
-  return `as of ${weekdayAndTime(time, now)}`;
-}
+// As of the browser's locale, in English: of staff's pages.
+export const { age, amount, asOf, dateAndTime, difference, exampleOf, metalNames, money, origin, percent } = english;
+export const { timeOfDay, weekdayAndTime } = english;
 
 /** @param {string} word */
 export function capitalised(word) {
   return word.charAt(0).toUpperCase() + word.slice(1);
-}
-
-/** @param {string[]} metals */
-export function metalNames(metals) {
-  return list.format(metals.map(capitalised));
-}
-
-/**
- * The source of a quote, as "from gold-api.com" of "gold_api_com"; of several, "3 sources, ±0.05%".
- * @param {{source: string, example?: boolean, contributors?: number, dispersionPercent?: number}} quote
- */
-export function origin({ source, example, contributors, dispersionPercent }) {
-  if (example) return "not set by staff";
-  if (contributors) return `${contributors} sources, ±${dispersion.format(Number(dispersionPercent) / 100)}`;
-  return SOURCES[source] ?? `from ${source.replace(/_(com|io|dev)$/, ".$1").replaceAll("_", "-")}`;
 }

@@ -3,8 +3,10 @@
  * used. Pure, and the same on a board, a metal's page, a screen and in a widget: they never disagree about one price.
  */
 
-import * as format from "./format.js";
+import { english } from "./format.js";
+import { N_ } from "./words.js";
 
+/** @typedef {import("./format.js").Formats} Formats */
 /** @typedef {import("./swarna-client.js").Connection} Connection */
 /** @typedef {import("./swarna-client.js").Metal} Metal */
 /** @typedef {import("./swarna-client.js").Quote} Quote */
@@ -14,32 +16,42 @@ import * as format from "./format.js";
 /** @typedef {"plain"|"warning"|"danger"} Tone */
 /** @typedef {[tone: Tone, headline: string, text: string]} Notice */
 
-/** Labels of a price, the most serious first; a card carries those that apply. */
+/** Labels of a price, in English, the most serious first; a card carries those that apply. */
 export const MARKS = {
-  unconnected: "Last known",
-  example: "Example",
-  fallback: "Fallback",
-  simulated: "Simulated",
-  stale: "Stale",
-  close: "Last close",
-  live: "Live",
+  unconnected: N_("Last known"),
+  example: N_("Example"),
+  fallback: N_("Fallback"),
+  simulated: N_("Simulated"),
+  stale: N_("Stale"),
+  close: N_("Last close"),
+  live: N_("Live"),
 };
 
 const SECOND = 1_000;
-/** What the indicator adds where WebSocket is blocked. @type {Record<Transport, string>} */
-const BY = { websocket: "", sse: " by events", poll: " by polling" };
+/** What the indicator says where WebSocket is blocked, too. @type {Record<Transport, string>} */
+const CONNECTED = { websocket: N_("Connected"), sse: N_("Connected by events"), poll: N_("Connected by polling") };
+/** Why a server ends a connection, as its protocol says it; a network has reasons of its own. @type {string[]} */
+export const REASONS = [
+  N_("Unauthorized"),
+  N_("Server at capacity"),
+  N_("Rate limit exceeded"),
+  N_("Message too big"),
+  N_("Internal error"),
+];
 
 /** @type {[mark: Mark, tone: Tone, text: string][]} */
 const WARNINGS = [
   [
     "example",
     "danger",
-    "No source has given these prices yet. They are old examples that came with the installation, not set by staff: " +
-      "do not price sales by them.",
+    N_(
+      "No source has given these prices yet. They are old examples that came with the installation, not set by staff: " +
+        "do not price sales by them.",
+    ),
   ],
-  ["fallback", "warning", "No live source answers. Staff set these prices: do not price sales by them."],
-  ["simulated", "warning", "A made-up market for trying things out: do not price sales by it."],
-  ["stale", "warning", "The source has not confirmed these prices for a while: do not price sales by them."],
+  ["fallback", "warning", N_("No live source answers. Staff set these prices: do not price sales by them.")],
+  ["simulated", "warning", N_("A made-up market for trying things out: do not price sales by it.")],
+  ["stale", "warning", N_("The source has not confirmed these prices for a while: do not price sales by them.")],
 ];
 
 // --- one price -------------------------------------------------------------------------------------------------------
@@ -80,8 +92,9 @@ export function marksShown(quote, connected, atBest) {
 /**
  * How old a shown price is, in words; empty if its time cannot be read.
  * @param {Quote} quote @param {Mark|undefined} mark  Its most serious one. @param {number} now  By the server's clock.
+ * @param {Formats} [format]
  */
-export function ageText(quote, mark, now) {
+export function ageText(quote, mark, now, format = english) {
   const quotedAt = Date.parse(quote.timestamp);
   if (Number.isNaN(quotedAt)) return "";
   if (quote.example) return format.exampleOf(quotedAt);
@@ -90,11 +103,14 @@ export function ageText(quote, mark, now) {
 
 // --- market and connection -------------------------------------------------------------------------------------------
 
-/** @param {Status|null} status @param {number} now  By the server's clock. */
-export function marketText(status, now) {
+/** @param {Status|null} status @param {number} now  By the server's clock. @param {Formats} [format] */
+export function marketText(status, now, format = english) {
   if (!status?.market) return "";
-  const [current, then] = status.market === "open" ? ["Market open", "closes"] : ["Market closed", "opens"];
-  return status.nextChange ? `${current} · ${then} ${format.weekdayAndTime(Date.parse(status.nextChange), now)}` : current;
+  const { _, weekdayAndTime } = format;
+  const isOpen = status.market === "open";
+  if (!status.nextChange) return isOpen ? _("Market open") : _("Market closed");
+  const time = weekdayAndTime(Date.parse(status.nextChange), now);
+  return isOpen ? _("Market open · closes {time}", { time }) : _("Market closed · opens {time}", { time });
 }
 
 /**
@@ -102,19 +118,24 @@ export function marketText(status, now) {
  * @param {Connection} connection
  * @param {Transport|null} transport
  * @param {number} untilRetry  Milliseconds until the next try, while one is waited for.
+ * @param {Formats} [format]
  */
-export function connectionText({ state, reason, why }, transport, untilRetry) {
+export function connectionText({ state, reason, why }, transport, untilRetry, { _, plural } = english) {
   switch (state) {
-    case "open":
-      return `Connected${BY[transport ?? "websocket"]}`;
+    case "open": {
+      const by = transport ?? "websocket";
+      return _(CONNECTED[by]);
+    }
     case "waiting": {
       const seconds = Math.max(1, Math.ceil(untilRetry / SECOND));
-      return why === "restart" ? `Restarting, back in ${seconds} s` : `Reconnecting in ${seconds} s`;
+      return why === "restart"
+        ? plural("Restarting, back in {count} s", "Restarting, back in {count} s", seconds)
+        : plural("Reconnecting in {count} s", "Reconnecting in {count} s", seconds);
     }
     case "closed":
-      return `Offline: ${reason || "the connection was lost"}`;
+      return _("Offline: {reason}", { reason: _(reason || N_("the connection was lost")) });
     default:
-      return "Connecting…";
+      return _("Connecting…");
   }
 }
 
@@ -128,27 +149,32 @@ export function connectionText({ state, reason, why }, transport, untilRetry) {
  * @param {boolean} shown.areAll  True if these are of all metals that are listed.
  * @param {number} shown.now  By the server's clock.
  * @param {Notice|null} shown.interruption
+ * @param {Formats} [format]
  * @returns {Notice[]}
  */
-export function notices({ status, quotes, areAll, now, interruption }) {
+export function notices({ status, quotes, areAll, now, interruption }, format = english) {
+  const { _, metalNames } = format;
   const marks = [...quotes].map(([metal, quote]) => /** @type {const} */ ([metal, marksOf(quote)]));
   /** @type {Notice[]} */
   const all = interruption ? [interruption] : [];
-  if (status?.feed === "down") all.push(["danger", "No prices.", "No source has answered yet."]);
+  if (status?.feed === "down") all.push(["danger", _("No prices."), _("No source has answered yet.")]);
   for (const [mark, tone, text] of WARNINGS) {
     const concerned = marks.filter(([, its]) => its.includes(mark)).map(([metal]) => metal);
-    const which = areAll && concerned.length === marks.length ? "all metals" : format.metalNames(concerned);
-    if (concerned.length) all.push([tone, `${MARKS[mark]}: ${which}.`, text]);
+    if (!concerned.length) continue;
+    const metals = areAll && concerned.length === marks.length ? _("all metals") : metalNames(concerned);
+    all.push([tone, _("{mark}: {metals}.", { mark: _(MARKS[mark]), metals }), _(text)]);
   }
   // A simulated market never closes.
-  if (status?.market === "closed" && status.feed !== "simulated") all.push(closedNotice(status, now));
+  if (status?.market === "closed" && status.feed !== "simulated") all.push(closedNotice(status, now, format));
   return all;
 }
 
-/** @param {Status} status @param {number} now @returns {Notice} */
-function closedNotice({ nextChange }, now) {
-  const until = nextChange ? format.weekdayAndTime(Date.parse(nextChange), now) : "trading resumes";
-  return ["plain", "Market closed.", `Nothing is traded, so prices stand still until ${until}.`];
+/** @param {Status} status @param {number} now @param {Formats} format @returns {Notice} */
+function closedNotice({ nextChange }, now, { _, weekdayAndTime }) {
+  const text = nextChange
+    ? _("Nothing is traded, so prices stand still until {time}.", { time: weekdayAndTime(Date.parse(nextChange), now) })
+    : _("Nothing is traded, so prices stand still until trading resumes.");
+  return ["plain", _("Market closed."), text];
 }
 
 /**
@@ -156,13 +182,16 @@ function closedNotice({ nextChange }, now) {
  * @param {Connection} connection
  * @param {number|null} lastUpdate  When the shown prices were published; null for none.
  * @param {boolean} isRestarting  True while the server is expected back from a restart that it announced.
+ * @param {Formats} [format]
  * @returns {Notice}
  */
-export function interruptionNotice({ state, why }, lastUpdate, isRestarting) {
+export function interruptionNotice({ state, why }, lastUpdate, isRestarting, { _, timeOfDay } = english) {
   const text = lastUpdate
-    ? `These are the last prices, from ${format.timeOfDay(lastUpdate)}: do not price sales by them.`
-    : "No prices have come yet.";
-  if (isRestarting && state !== "closed") return ["plain", "The server is restarting.", `New prices follow soon. ${text}`];
-  if (why === "unauthorized") return ["danger", "Not signed in.", `Sign in, then press Reconnect. ${text}`];
-  return ["danger", "Not connected.", text];
+    ? _("These are the last prices, from {time}: do not price sales by them.", { time: timeOfDay(lastUpdate) })
+    : _("No prices have come yet.");
+  if (isRestarting && state !== "closed") {
+    return ["plain", _("The server is restarting."), `${_("New prices follow soon.")} ${text}`];
+  }
+  if (why === "unauthorized") return ["danger", _("Not signed in."), `${_("Sign in, then press Reconnect.")} ${text}`];
+  return ["danger", _("Not connected."), text];
 }

@@ -1,0 +1,11 @@
+/** The page that a script is on: its language and formats, and where the site's addresses begin. */
+
+import { formats } from "../client/format.js";
+import { wordsIn } from "../client/words.js";
+
+const { lang, dataset } = document.documentElement;
+
+/** @type {string}  The path of the board, which ends with a slash; all others begin with it. */
+export const root = dataset.root ?? "/";
+export const format = formats(await wordsIn(lang), { locale: dataset.locale, timeZone: dataset.timeZone });
+export const { _, plural } = format;
