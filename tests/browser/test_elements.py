@@ -1,0 +1,132 @@
+"""`<swarna-price>` and `<swarna-sheet>` in pages of others, in a real browser."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.pages import SERVER_GONE
+from tests.support.stub_stream import StubConnection, StubStream, price_update, quote, status
+
+NOW = "2026-11-01T18:31:12.000Z"
+SCRIPT = '<script type="module" src="/static/client/element.js"></script>'
+GREETING = [price_update(7, gold=quote(12000), silver=quote(150, stale=True)), status(nextChange=NOW)]
+
+
+class Site:
+    """A page of a shop, and the server whose prices it shows."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self._html = ""
+        self.stream = StubStream({"/": lambda: f'<!doctype html><html lang="en"><body>{self._html}{SCRIPT}'})
+
+    def open(self, html: str, *greeting: dict[str, object]) -> StubConnection:
+        """Open the page with this in it, and return its connection."""
+        self._html = html
+        self.stream.greeting = list(greeting or GREETING)
+        self.page.clock.install(time=NOW)
+        self.page.goto(self.stream.http_url)
+        return self.stream.connection()
+
+    def element(self, name: str = "swarna-price") -> Locator:
+        return self.page.locator(name)
+
+
+@pytest.fixture
+def site(page: Page) -> Iterator[Site]:
+    site = Site(page)
+    with site.stream:
+        yield site
+
+
+def test_a_price_is_shown_in_its_unit_and_purity_with_how_far_it_can_be_trusted(site: Site) -> None:
+    site.open('<swarna-price metal="gold" purity="916" unit="10gram"></swarna-price>')
+    price = site.element()
+    for text in ("Gold", "22K · 916", "₹1,09,920.00", "per 10 g", "▲ +185.12 (+0.15%)", "Live", "from gold-api.com"):
+        expect(price).to_contain_text(text)
+    expect(price.locator("a")).to_have_attribute("href", f"{site.stream.http_url}/why/7/#gold")
+
+
+def test_a_sheet_shows_its_rows_in_their_order_and_names_what_it_does_not_understand(site: Site) -> None:
+    site.open('<swarna-sheet rows="XAG:999:kg,copper,gold:750:gram"></swarna-sheet>')
+    rows = site.element("swarna-sheet").locator(".row")
+    expect(rows).to_contain_text([re.compile("Silver.*Stale.*1,50,000.00", re.S), re.compile("Gold.*9,000.00", re.S)])
+    expect(site.element("swarna-sheet").locator(".notice")).to_contain_text(
+        [
+            "Not all rows are understood. “copper” names no metal that is listed here.",
+            "Stale: Silver. The source has not confirmed",
+        ]
+    )
+
+
+def test_a_sheet_without_rows_shows_what_is_usual_in_the_currency_of_what_has_a_price(site: Site) -> None:
+    site.open("<swarna-sheet></swarna-sheet>")
+    names = site.element("swarna-sheet").locator("dt")
+    expect(names).to_contain_text(["24K · 999", "22K · 916", "18K · 750", "Silver 999"])
+
+
+def test_all_elements_of_a_page_share_one_connection_which_ends_with_the_last_of_them(site: Site) -> None:
+    connection = site.open("<swarna-sheet></swarna-sheet>" + '<swarna-price metal="gold"></swarna-price>' * 3)
+    expect(site.element().last).to_contain_text("₹12,000.00")
+    # A framework that moves an element takes it away and puts it back.
+    site.page.evaluate("document.body.append(document.querySelector('swarna-price'))")
+    site.page.clock.run_for(2_000)
+    connection.send(price_update(8, gold=quote(12001)))
+    expect(site.element().last).to_contain_text("₹12,001.00")
+    assert not site.stream.has_connection()
+    site.page.evaluate("document.querySelectorAll('swarna-price, swarna-sheet').forEach((each) => each.remove())")
+    site.page.clock.run_for(2_000)
+    connection.wait_until_closed()
+
+
+def test_an_element_follows_its_attributes_and_its_language(site: Site) -> None:
+    site.open('<swarna-price metal="gold">Gold: ask us.</swarna-price>')
+    price = site.element()
+    expect(price).to_contain_text("₹12,000.00")
+    price.evaluate("(price) => { price.setAttribute('purity', '750'); price.setAttribute('lang', 'hi') }")
+    expect(price).to_contain_text("₹9,000.00")
+    expect(price).to_contain_text("सोना")
+    expect(price.locator(".view")).to_have_attribute("lang", "hi")
+    # What cannot be understood takes nobody's price away.
+    price.evaluate("(price) => price.setAttribute('lang', 'xx')")
+    expect(price).to_contain_text("Gold")
+
+
+def test_before_its_first_price_an_element_shows_what_stands_in_it_and_says_why(site: Site) -> None:
+    site.open('<swarna-price metal="gold">Gold: ask us.</swarna-price>', status("down"))
+    expect(site.element()).to_contain_text("Gold: ask us.")
+    expect(site.element().locator(".notice")).to_have_text("No prices. No source has answered yet.")
+
+
+def test_a_price_that_is_not_kept_up_to_date_says_so(site: Site, expected_errors: list[str]) -> None:
+    expected_errors.append(SERVER_GONE)
+    site.open('<swarna-price metal="gold"></swarna-price><swarna-sheet rows="gold"></swarna-sheet>')
+    expect(site.element()).to_contain_text("Live")
+    site.stream.stop()
+    expect(site.element()).to_contain_text("Last known")
+    expect(site.element()).not_to_contain_text("Live")
+    site.page.clock.run_for(6_000)
+    expect(site.element("swarna-sheet").locator(".notice")).to_contain_text("Not connected. These are the last prices")
+
+
+def test_another_server_is_named_by_an_attribute_and_a_wrong_one_leaves_what_stands_there(
+    site: Site, expected_errors: list[str]
+) -> None:
+    expected_errors.append("<swarna-price>: Failed to construct 'URL'")
+    site.open(
+        '<swarna-price metal="gold" server="http://[">Ask us.</swarna-price>'
+        '<swarna-price metal="gold" server="."></swarna-price>'
+    )
+    expect(site.element().last).to_contain_text("₹12,000.00")
+    expect(site.element().first).to_have_text("Ask us.")
+
+
+def test_a_page_styles_the_parts_and_hears_how_far_a_price_can_be_trusted(site: Site) -> None:
+    site.open('<swarna-price metal="silver"></swarna-price>')
+    site.page.evaluate(
+        "document.adoptedStyleSheets = [new CSSStyleSheet()];"
+        "document.adoptedStyleSheets[0].replaceSync('swarna-price::part(stale) { color: rgb(1, 2, 3) }')"
+    )
+    expect(site.element().locator(".marks")).to_have_css("color", "rgb(1, 2, 3)")
