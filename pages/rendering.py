@@ -16,6 +16,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.cache import get_conditional_response, patch_vary_headers
 
+from infra import static_files
 from pages.languages import Language
 from pages.memory import Current
 
@@ -68,8 +69,9 @@ def respond(
     """
 
     def render() -> str:
+        shared = {"current": current, "language": language, "release": static_files.release()}
         with translation.override(language.code):
-            return render_to_string(template, {"current": current, "language": language, **context()})
+            return render_to_string(template, {**shared, **context()})
 
     is_kept = current.version is not None
     page = _pages.get(current.version, (template, language.code, choice), render) if is_kept else _encoded(render())

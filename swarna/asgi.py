@@ -5,17 +5,18 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "swarna.settings")
 
-from django.core.asgi import get_asgi_application
+import django
 
-http = get_asgi_application()  # sets Django up, which the imports below need
+django.setup()  # the imports below need it
 
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings
+from django.core.asgi import get_asgi_application
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.utils import timezone
 
-from infra import addresses
+from infra import addresses, static_files
 from infra.database_threads import in_a_thread
 from infra.metrics.page import with_metrics
 from infra.rest import throttles
@@ -41,6 +42,10 @@ if connection.vendor == "postgresql":
     # Django answers each request in a thread of its own, which would open a connection: a crowd of clients would use up
     # the server's. (A worker has no pool: Celery would open and close it with each task.)
     use_a_pool(connection.settings_dict)
+
+if not settings.DEBUG:
+    static_files.collect()
+http = get_asgi_application()
 
 
 async def behind_proxies(scope: Any, receive: Any, send: Any) -> None:

@@ -15,6 +15,7 @@ from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 from environs import EnvValidationError
 from marshmallow.validate import NoneOf, OneOf, Range
+from whitenoise.compress import Compressor
 
 from infra.addresses import Network
 from infra.redaction import TOKEN_PREFIX
@@ -298,8 +299,14 @@ ASGI_APPLICATION = "swarna.asgi.application"  # for `runserver`
 STATIC_URL = "static/"
 # The package that browsers and developers get: what it holds is what is served.
 STATICFILES_DIRS = [("client", BASE_DIR / "clients/js/client")]
-# Static files are served from the checkout, without `collectstatic`.
-WHITENOISE_USE_FINDERS = True
+# Each web process collects them here before it serves, if they have changed: infra/static_files.py.
+STATIC_ROOT = (BASE_DIR / (env.str("STATIC_ROOT", "") or STATE_DIR / "static")).resolve()
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "infra.static_files.HashedStorage"},
+}
+# Of source maps, which only developers' tools ask for, compression would take as long as of all other files.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "map")
 
 INSTALLED_APPS = [
     "swarna.apps.DeskConfig",
@@ -328,7 +335,7 @@ MIDDLEWARE = [
     "infra.hosts.health_by_any_host",
     "infra.cookies.SecureCookiesMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "infra.static_files.StaticFilesMiddleware",
     "swarna.page_policies.PagePoliciesMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "infra.rest.caching.ApiGZipMiddleware",

@@ -33,7 +33,7 @@ from signing.api import jwks
 from streaming import asyncapi
 from streaming.api import StreamView
 from swarna import __version__
-from swarna.client_modules import client_module
+from swarna.client_modules import client_module, client_release
 from swarna.page_policies import with_the_stream
 from swarna.readiness import readyz
 
@@ -99,6 +99,7 @@ urlpatterns = [
     path("healthz", read_only(healthz), name="healthz"),
     path("readyz", read_only(readyz), name="readyz"),
     path(".well-known/jwks.json", read_only(jwks), name="jwks"),
+    path("client/v1/release.json", read_only(client_release), name="client-release"),
     path("client/v1/<slug:name>.js", read_only(client_module), name="client-module"),
     # Where it was before it had an address that stays.
     path("static/streaming/<slug:name>.js", read_only(client_module)),

@@ -97,7 +97,7 @@ def test_a_price_in_other_units_is_what_the_api_says_to_the_last_digit(server: A
     open_client(page, server)
     page.wait_for_function("client.prices.gold?.price === 13221.3917")
     differences = page.evaluate("""async () => {
-      const { convertQuote, PURITIES_OF, UNITS } = await import("/static/client/units.js");
+      const { convertQuote, PURITIES_OF, UNITS } = await import("/client/v1/units.js");
       const amounts = ["price", "change", "high", "low", "open", "changePercent"];
       const digits = (json, name) => json.match(`"${name}":([^,}]+)`)[1];
       const found = [];

@@ -9,8 +9,8 @@ from tests.support.product import ROOT
 from tests.support.server import Server
 
 # Of the client, the board has these; the React hook and the verifier of signatures are for other pages.
-OF_CLIENT = ["format.js", "marks.js", "swarna-client.js", "units.js"]
-BOARDS = sorted(OF_CLIENT + [path.name for path in (ROOT / "streaming/static/streaming").glob("*.js")])
+OF_CLIENT = ["format", "marks", "swarna-client", "units"]
+BOARDS = sorted(OF_CLIENT + [path.stem for path in (ROOT / "streaming/static/streaming").glob("*.js")])
 NOT_STARTED = re.compile("This (board|page) has not started")
 
 
@@ -19,7 +19,7 @@ def test_a_board_without_one_of_its_scripts_says_so(
     server: Server, page: Page, script: str, expected_errors: list[str]
 ) -> None:
     expected_errors.append("ERR_FAILED")
-    page.route(f"**/{script}", lambda route: route.abort())
+    page.route(f"**/{script}.*.js", lambda route: route.abort())
     page.goto(server.http_url)
     notice = page.get_by_role("status")
     expect(notice).to_contain_text("This board has not started.")
@@ -30,7 +30,9 @@ def test_a_board_that_gets_another_versions_script_says_so(
     server: Server, page: Page, expected_errors: list[str]
 ) -> None:
     expected_errors.append("does not provide an export named")
-    page.route("**/units.js", lambda route: route.fulfill(content_type="text/javascript", body="export const OLD = 1"))
+    page.route(
+        "**/units.*.js", lambda route: route.fulfill(content_type="text/javascript", body="export const OLD = 1")
+    )
     page.goto(server.http_url)
     expect(page.get_by_role("status")).to_contain_text("This board has not started.")
 
@@ -42,14 +44,14 @@ def test_a_board_that_starts_says_nothing_of_it(server: Server, page: Page) -> N
 
 
 def test_the_notice_waits_for_a_script_that_takes_its_time(server: Server, page: Page) -> None:
-    page.route("**/board.js", lambda route: None)  # it is on its way
+    page.route("**/board.*.js", lambda route: None)  # it is on its way
     page.goto(server.http_url, wait_until="commit")
     notice = page.get_by_text("This board has not started.")
     expect(notice).to_have_css("visibility", "hidden")
     expect(notice).to_have_css("visibility", "visible", timeout=10_000)
 
 
-@pytest.mark.parametrize("script", ["**/swagger-ui-bundle.js", "**/api/docs/?script=*"])
+@pytest.mark.parametrize("script", ["**/swagger-ui-bundle.*.js", "**/api/docs/?script=*"])
 def test_the_page_of_the_api_says_so_too(server: Server, page: Page, script: str, expected_errors: list[str]) -> None:
     expected_errors.extend(["ERR_FAILED", "is not defined"])
     page.route(script, lambda route: route.abort())

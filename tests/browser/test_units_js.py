@@ -27,7 +27,7 @@ def lab(browser: Browser) -> Iterator[Page]:
     """A page that has the module as `units`, for all tests: converting is pure."""
     with StubStream() as stream, new_page(browser) as page:
         open_test_page(page, stream.http_url, "client.html")
-        page.evaluate("import('/static/client/units.js').then((units) => { window.units = units })")
+        page.evaluate("import('/client/v1/units.js').then((units) => { window.units = units })")
         yield page
 
 

@@ -38,7 +38,7 @@ def lab(browser: Browser, server: Server) -> Iterator[Page]:
     """A page of the server's, with the verifier as `verify`."""
     with new_page(browser) as page:
         page.goto(f"{server.http_url}/healthz")  # of a page that a test makes, Chromium would cache nothing
-        page.evaluate("import('/static/client/verify.js').then((module) => Object.assign(window, module))")
+        page.evaluate("import('/client/v1/verify.js').then((module) => Object.assign(window, module))")
         yield page
 
 

@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 from django.test import Client
 
+from infra import static_files
 from tests.support.product import CLIENT
 
 pytestmark = pytest.mark.django_db  # the end of an answer looks after the connection
@@ -39,3 +40,10 @@ def test_a_module_is_found_where_it_was_before(before: str, today: str) -> None:
 @pytest.mark.parametrize("name", ["no-such", "settings", "SWARNA-CLIENT"])
 def test_no_other_file_is(name: str) -> None:
     assert Client().get(f"/client/v1/{name}.js").status_code == 404
+
+
+def test_a_page_learns_which_files_are_served_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(static_files, "release", lambda: "04931316ae44")
+    answer = Client().get("/client/v1/release.json")
+    assert (answer.json(), answer["Cache-Control"]) == ({"release": "04931316ae44"}, "no-cache")
+    assert answer["Access-Control-Allow-Origin"] == "*"

@@ -3,6 +3,7 @@ uvicorn. It stays correct there."""
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import time
@@ -172,12 +173,14 @@ def test_a_message_that_is_too_big_closes_the_connection(elsewhere: Server, clie
     assert tells(elsewhere, end_of(client), 1009, "Message too big")
 
 
-@pytest.mark.parametrize(
-    "path", ["", "static/streaming/board.js", "static/admin/css/base.css", "admin/login/", "metrics"]
-)
+@pytest.mark.parametrize("path", ["", "client/v1/units.js", "admin/login/", "metrics"])
 def test_pages_and_their_files_are_served_beside_it(elsewhere: Server, path: str) -> None:
     with urllib.request.urlopen(f"{elsewhere.http_url}/{path}", timeout=10) as answer:
-        assert (answer.status, len(answer.read()) > 100) == (200, True)
+        content = answer.read().decode()
+    assert (answer.status, len(content) > 50) == (200, True)
+    for file in re.findall(r'"(/static/[^"]+)"', content):
+        with urllib.request.urlopen(f"{elsewhere.http_url}{file}", timeout=10) as answer:
+            assert (answer.status, "immutable" in answer.headers["Cache-Control"]) == (200, True), file
 
 
 def test_commands_that_serve_nothing_load_no_server() -> None:

@@ -39,9 +39,12 @@ for _name in (*_of_providers, *(line.lstrip("# ").partition("=")[0] for line in 
 # Whatever a proxy of this machine's is for, the servers that tests start are here.
 for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     os.environ.pop(_name)
+# All of xdist's workers and their servers share it with the controller: the first server collects.
+STATIC_ROOT = os.environ.setdefault("SWARNA_TESTS_STATIC_ROOT", str(STATE_DIR / "static"))
 VARIABLES = {
     "SWARNA_ENV_FILE": "",
     "SWARNA_STATE_DIR": str(STATE_DIR),
+    "STATIC_ROOT": STATIC_ROOT,
     "REDIS_URL": VALKEY.url,
     # All tests are one client; those of the limit set one.
     "API_RATE_LIMIT": "0",

@@ -19,12 +19,12 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from tests.support.product import ROOT
+from tests.support.product import CLIENT, ROOT
 
-STATIC_URL = "/static/"
 EVENTS_PATH = "/api/v1/stream/"
 POLL_PATH = "/api/v1/prices/"
-STATIC_FOLDERS = [ROOT / "clients/js", *ROOT.glob("*/static")]
+# Where the files below each address are; the first that is there counts.
+SERVED = [("/static/", folder) for folder in (ROOT / "clients/js", *ROOT.glob("*/static"))] + [("/client/v1/", CLIENT)]
 TIMEOUT = 10.0  # seconds for a browser to do what a test waits for
 
 # A browser opens connections ahead of need and drops them: no news to a test's reader.
@@ -225,8 +225,8 @@ class StubStream:
             return _response(
                 self._pages[path]().encode(), "text/html", {"Content-Security-Policy": "default-src 'self'"}
             )
-        files = (folder / path.removeprefix(STATIC_URL) for folder in STATIC_FOLDERS)
-        if path.startswith(STATIC_URL) and (file := next(filter(Path.is_file, files), None)):
+        files = (folder / path.removeprefix(below) for below, folder in SERVED if path.startswith(below))
+        if file := next(filter(Path.is_file, files), None):
             return _response(file.read_bytes(), mimetypes.guess_type(file.name)[0] or "text/plain", {})
         return connection.respond(HTTPStatus.NOT_FOUND, f"no {path}\n")
 

@@ -99,6 +99,7 @@ GOOD = {
     "WS_RESTART_SPREAD": "1m",
     "METRICS_ALLOWED_FROM": "192.0.2.7, 2001:db8::/32",
     "METRICS_DIR": "/tmp/swarna-metrics-somewhere-else",
+    "STATIC_ROOT": "/tmp/swarna-static-somewhere-else",
     **dict.fromkeys(URLS, "http://127.0.0.1:8000/provider/"),
     **dict.fromkeys(PROVIDER_QUOTAS, " 5000 / day "),
     **dict.fromkeys(NEEDING_KEYS.values(), " NOT0A1KEY2OF3METALS+/= "),

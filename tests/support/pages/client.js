@@ -1,4 +1,4 @@
-import { SwarnaClient } from "/static/client/swarna-client.js";
+import { SwarnaClient } from "/client/v1/swarna-client.js";
 
 /** Makes a client that keeps a record of its events; the test connects it. */
 window.newClientAt = (url, options) => {

@@ -1,4 +1,4 @@
-import { useWebSocketPrices } from "/static/client/react.js";
+import { useWebSocketPrices } from "/client/v1/react.js";
 
 const { createElement } = globalThis.React;
 const { createRoot, flushSync } = globalThis.ReactDOM;

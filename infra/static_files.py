@@ -1,0 +1,178 @@
+"""Static files by names with a hash of their content: no page mixes two versions, and browsers keep them for good.
+
+A web process collects them before its first request: it copies all files into `STATIC_ROOT`, under such names, with the
+names in them replaced, and compressed. It does so only where a file has changed since. A process that has collected
+none (a command, a test, one with DEBUG) links to the files of the checkout, by their own names.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, cast
+
+import django
+from django.conf import UserSettingsHolder, settings
+from django.contrib.staticfiles import finders
+from django.contrib.staticfiles.storage import StaticFilesStorage, staticfiles_storage
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import FileSystemStorage
+from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+logger = logging.getLogger(__name__)
+
+# What was collected last, beside the files: a hash over the names and contents of all of them.
+_STAMP = "collected.txt"
+# The part of a type in a comment, `import("./units.js").Unit`, that follows the address.
+_OF_A_TYPE = re.compile(r"\.[A-Z]")
+
+
+class HashedStorage(CompressedManifestStaticFilesStorage):
+    """The storage of static files, in `STATIC_ROOT`. Until `collect` has been called, their URLs are without hashes."""
+
+    support_js_module_import_aggregation = True
+    # Each pass resolves one more link in a chain of imports.
+    max_post_process_passes = 20
+    keep_only_hashed_files = True
+
+    is_collected = False
+
+    def use_collected(self) -> None:
+        """From now on, link to the files that are in `STATIC_ROOT`."""
+        self.is_collected = True
+        self.hashed_files, self.manifest_hash = self.load_manifest()
+
+    def read_manifest(self) -> Any:
+        return super().read_manifest() if self.is_collected else None
+
+    def url(self, name: str, force: bool = False) -> str:
+        url: str = super().url(name, force) if self.is_collected else StaticFilesStorage.url(self, name)
+        return url
+
+    def url_converter(self, name: str, *args: Any, **options: Any) -> Callable[[re.Match[str]], str]:
+        """As in Django, but types in comments are left alone: modules may name each other's in a circle."""
+        convert = super().url_converter(name, *args, **options)
+        return lambda found: found[0] if _OF_A_TYPE.match(found.string, found.end()) else convert(found)
+
+
+class StaticFilesMiddleware(WhiteNoiseMiddleware):
+    """Serves what was collected; where nothing was, the files of the checkout."""
+
+    def __init__(self, get_response: Any) -> None:
+        chosen = UserSettingsHolder(settings)
+        chosen.WHITENOISE_USE_FINDERS = not _storage().is_collected
+        chosen.STATIC_ROOT = settings.STATIC_ROOT if _storage().is_collected else None
+        super().__init__(get_response, chosen)
+
+
+def release() -> str:
+    """A short hash of all files that this process serves; empty in one that has collected none."""
+    return str(_storage().manifest_hash)
+
+
+def _storage() -> HashedStorage:
+    return cast(HashedStorage, staticfiles_storage)
+
+
+def collect() -> None:
+    """Bring `STATIC_ROOT` up to date where a file has changed, and serve its files from then on.
+
+    Files of the version before stay for pages that are open. Processes that share the folder wait for each other. Where
+    it cannot be written, a warning is logged, and the files of the checkout are served.
+    """
+    root = Path(settings.STATIC_ROOT)
+    found = dict(_found())
+    stamp = _stamp(found)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with _locked(root):
+            if _text(root / _STAMP) != stamp:
+                _collect_into(root, found)
+                (root / _STAMP).write_text(stamp)
+            _storage().use_collected()
+    except OSError as error:
+        logger.warning(
+            "static files cannot be collected in %s (%s): they are served as they are, and pages may mix two versions "
+            "after an update. Make the folder writable, or set STATIC_ROOT to one that is",
+            root,
+            error.strerror or error,
+        )
+
+
+def _found() -> Iterator[tuple[str, tuple[FileSystemStorage, str]]]:
+    """All static files, by the names that pages know them by, and where each one is. Of two by one name, the first."""
+    seen = set[str]()
+    for finder in finders.get_finders():
+        for path, storage in finder.list(None):
+            name = str(Path(getattr(storage, "prefix", None) or "", path))
+            if name not in seen:
+                seen.add(name)
+                yield name, (storage, path)
+
+
+def _stamp(found: dict[str, tuple[FileSystemStorage, str]]) -> str:
+    """A hash over all files, and over what processes them: Django, and this module."""
+    digest = sha256(django.__version__.encode() + Path(__file__).read_bytes())
+    for name, (storage, path) in sorted(found.items()):
+        content = Path(storage.path(path)).read_bytes()
+        digest.update(f"\n{name} {len(content)} ".encode() + content)
+    return digest.hexdigest()
+
+
+def _collect_into(root: Path, found: dict[str, tuple[FileSystemStorage, str]]) -> None:
+    """Put the files into a folder, the manifest last; then remove those of neither this version nor the one before."""
+    draft = root / ".draft"
+    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed meanwhile
+    storage = HashedStorage(location=draft)
+    before = _hashed_names(root / storage.manifest_name)
+    for name, (source, path) in found.items():  # names in files are looked for beside them
+        (draft / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source.path(path), draft / name)
+    for name, _, processed in storage.post_process(found):
+        if isinstance(processed, Exception):
+            raise ImproperlyConfigured(f"Static file {name}: {processed}") from processed
+    manifest = draft / storage.manifest_name
+    for file in sorted(_files(draft), key=lambda file: file == manifest):
+        target = root / file.relative_to(draft)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(target)
+    shutil.rmtree(draft)
+    kept = before | set(storage.hashed_files.values()) | {storage.manifest_name}
+    for file in _files(root):
+        if str(file.relative_to(root)).removesuffix(".gz") not in kept:
+            file.unlink()
+
+
+def _hashed_names(manifest: Path) -> set[str]:
+    """The names of the files that a manifest lists; none if it cannot be read."""
+    try:
+        return set(json.loads(manifest.read_bytes())["paths"].values())
+    except (OSError, ValueError, KeyError):
+        return set()
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def _text(path: Path) -> str:
+    """The text of a file; empty if there is none."""
+    return path.read_text() if path.exists() else ""
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Wait until no other process has the folder locked, and lock it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,183 @@
+"""Static files by names with hashes: collected once a version, complete, and never two versions in one page."""
+
+import os
+import re
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpResponse
+from django.templatetags.static import static
+from django.test import RequestFactory
+
+from infra import static_files
+from tests.support.product import ROOT
+
+FILES = {
+    "a.js": '/** @typedef {import("./b.js").Two} Two */\nimport { b } from "./b.js";\nexport const a = b;' + 99 * " ",
+    "b.js": '/** @typedef {import("./a.js").One} One */\nexport const b = 1;\nconst late = () => import("./c.js");\n',
+    "c.js": "export const c = 1;\n",
+    "page.css": "body { background: url(dot.svg) }\n",
+    "dot.svg": "<svg/>\n",
+}
+Get = Callable[[str], Any]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, settings: Any) -> Path:
+    """A folder of static files, which are all that there are."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name, content in FILES.items():
+        (folder / name).write_text(content)
+    settings.STATICFILES_DIRS = [("shop", folder)]
+    settings.STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
+    settings.STATIC_ROOT = tmp_path / "collected"
+    return folder
+
+
+@pytest.fixture
+def get() -> Get:
+    """The answer to a GET, by middleware as a process makes it after it has collected."""
+
+    def get(path: str) -> Any:
+        request = RequestFactory().get(path, headers={"Accept-Encoding": "gzip"})
+        return static_files.StaticFilesMiddleware(lambda _: HttpResponse(status=404))(request)
+
+    return get
+
+
+def collected(root: Path) -> dict[str, str]:
+    """The collected modules, styles and pictures, by name."""
+    return {path.name: path.read_text() for path in (root / "shop").iterdir() if path.suffix != ".gz"}
+
+
+def start_again(settings: Any) -> None:
+    """As another process begins: nothing is remembered but what is in the folder."""
+    settings.STATIC_ROOT = Path(settings.STATIC_ROOT)
+    assert static_files.release() == ""
+    static_files.collect()
+
+
+def test_a_page_links_to_a_name_with_a_hash_and_each_file_to_such_names(checkout: Path, settings: Any) -> None:
+    assert static("shop/a.js") == "/static/shop/a.js"
+    static_files.collect()
+    a, b, c, dot = (Path(static(f"shop/{name}")).name for name in ("a.js", "b.js", "c.js", "dot.svg"))
+    assert re.fullmatch(r"a\.[0-9a-f]{12}\.js", a)
+    files = collected(settings.STATIC_ROOT)
+    assert f'from "./{b}"' in files[a]
+    assert f'import("./{c}")' in files[b]
+    assert dot in files[Path(static("shop/page.css")).name]
+    assert len(files) == len(FILES)
+
+
+def test_types_in_comments_are_left_alone_and_may_name_each_other(checkout: Path, settings: Any) -> None:
+    static_files.collect()
+    assert 'import("./a.js").One' in collected(settings.STATIC_ROOT)[Path(static("shop/b.js")).name]
+
+
+def test_names_with_hashes_are_kept_for_good_and_others_are_not_served(checkout: Path, get: Get) -> None:
+    static_files.collect()
+    with closing(get(static("shop/a.js"))) as answer:
+        assert answer["Cache-Control"] == "max-age=315360000, public, immutable"
+        assert (answer["Content-Encoding"], answer["Access-Control-Allow-Origin"]) == ("gzip", "*")
+    for name in ("shop/a.js", "staticfiles.json.gz", "shop/"):
+        assert get(f"/static/{name}").status_code == 404
+
+
+def test_before_anything_is_collected_names_are_the_checkouts(checkout: Path) -> None:
+    assert (static("shop/a.js"), static_files.release()) == ("/static/shop/a.js", "")
+
+
+def test_the_second_start_collects_nothing(checkout: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    static_files.collect()
+    names, release = static("shop/a.js"), static_files.release()
+    monkeypatch.setattr(static_files.HashedStorage, "post_process", lambda *_: pytest.fail("it collects"))
+    start_again(settings)
+    assert (static("shop/a.js"), static_files.release()) == (names, release)
+
+
+def test_a_change_deep_down_is_another_release_with_another_name_for_all_above_it(
+    checkout: Path, settings: Any
+) -> None:
+    static_files.collect()
+    before = {name: static(f"shop/{name}") for name in FILES}
+    release = static_files.release()
+    (checkout / "c.js").write_text("export const c = 2;\n")
+    start_again(settings)
+    after = {name: static(f"shop/{name}") for name in FILES}
+    assert {name for name in FILES if after[name] != before[name]} == {"a.js", "b.js", "c.js"}
+    assert static_files.release() not in ("", release)
+
+
+def test_open_pages_find_their_files_for_one_version_more(checkout: Path, settings: Any, get: Get) -> None:
+    static_files.collect()
+    first = static("shop/c.js")
+    for number in (2, 3):
+        (checkout / "c.js").write_text(f"export const c = {number};\n")
+        start_again(settings)
+        served = get(first)
+        served.close()
+        assert served.status_code == (200 if number == 2 else 404)
+    assert len(collected(settings.STATIC_ROOT)) == len(FILES) + 3  # a, b and c of the version before
+
+
+def test_what_a_killed_process_left_behind_is_not_in_the_way(checkout: Path, settings: Any) -> None:
+    draft = Path(settings.STATIC_ROOT) / ".draft" / "shop"
+    draft.mkdir(parents=True)
+    (draft / "a.js").write_text("half")
+    static_files.collect()
+    assert "half" not in collected(settings.STATIC_ROOT)
+    assert not draft.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_the_checkout_served(
+    checkout: Path, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.STATIC_ROOT = checkout / "c.js" / "static"
+    static_files.collect()
+    assert static("shop/a.js") == "/static/shop/a.js"
+    (record,) = caplog.records
+    assert "or set STATIC_ROOT to one that is" in record.getMessage()
+
+
+def test_a_file_that_names_another_that_is_not_there_stops_the_start(checkout: Path) -> None:
+    (checkout / "c.js").write_text('import "./nowhere.js";\n')
+    with pytest.raises(ImproperlyConfigured, match=r"(?s)shop/c\.js.*nowhere\.js"):
+        static_files.collect()
+
+
+# --- the product's own files -----------------------------------------------------------------------------------------
+
+OURS = [*sorted(path.name for path in ROOT.glob("*/static/*") if path.is_dir()), "client"]
+# What loads: at the beginning of a statement, or where it is called.
+LOADS = re.compile(
+    r"""^(?:import|export)\b[^;'"]*?["'](\.[^"']+)["']|\bimport\(\s*["'](\.[^"']+)["']\s*\)(?!\.[A-Z])""", re.M
+)
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The product's static files, collected."""
+    folder = tmp_path_factory.mktemp("product")
+    static_files._collect_into(folder, dict(static_files._found()))
+    return folder
+
+
+@pytest.mark.parametrize("folder", OURS)
+def test_all_that_a_module_loads_is_there_by_a_name_with_a_hash(product: Path, folder: str) -> None:
+    modules = list((product / folder).rglob("*.js"))
+    loaded = {
+        Path(os.path.normpath(module.parent / (static or dynamic)))
+        for module in modules
+        for static, dynamic in LOADS.findall(module.read_text())
+    }
+    assert {path for path in loaded if not path.is_file()} == set()
+
+
+def test_modules_load_something(product: Path) -> None:
+    """Or the test above would prove nothing."""
+    assert any(LOADS.search(path.read_text()) for path in (product / "client").glob("react.*.js"))
