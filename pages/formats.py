@@ -141,6 +141,14 @@ class Formats:
         """When a last close was quoted."""
         return self._("as of {time}", time=self.weekday_and_time(at, now))
 
+    @cached_property
+    def zone(self) -> str:
+        """The name of the time zone that times are written in, as "India Standard Time"."""
+        winter, summer = (self._zone.utcoffset(dt.datetime(2026, month, 1)) for month in (1, 7))  # noqa: DTZ001
+        return dates.get_timezone_name(
+            self._zone, zone_variant="standard" if winter == summer else "generic", locale=self._locale
+        )
+
     def _weekday(self, at: dt.datetime) -> str:
         return dates.format_datetime(at, "EEE", self._zone, self._locale)
 

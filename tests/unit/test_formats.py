@@ -1,5 +1,7 @@
 """The visitors' pages in their reader's language: which one, and numbers, times and names in it."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 from django.test import RequestFactory, override_settings
 
@@ -8,6 +10,12 @@ from pages.formats import Formats
 from pages.languages import Language
 from tests.support.format_cases import ZONE, Case, called, cases
 
+ZONES = [
+    ("Asia/Kolkata", "India Standard Time", "भारतीय मानक समय"),
+    ("UTC", "Coordinated Universal Time", "समन्वित वैश्विक समय"),
+    # Not the name of its winter or its summer alone.
+    ("America/New_York", "Eastern Time", "उत्तरी अमेरिकी पूर्वी समय"),
+]
 BY_BROWSER = ("Accept-Language",)
 BY_COOKIE = ("Accept-Language", "Cookie")
 
@@ -69,3 +77,9 @@ def test_the_locale_is_of_the_language_and_the_currency(language: str, currency:
     with override_settings(BASE_CURRENCY=currency):
         assert Language(language).locale == locale
         assert Language(language).format.language == language
+
+
+@pytest.mark.parametrize(("zone", "english", "hindi"), ZONES)
+def test_a_time_zone_is_called_by_its_name(zone: str, english: str, hindi: str) -> None:
+    names = [Formats(locale[:2], locale, ZoneInfo(zone)).zone for locale in ("en-IN", "hi-IN")]
+    assert names == [english, hindi]
