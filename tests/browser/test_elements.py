@@ -89,9 +89,11 @@ def test_an_element_follows_its_attributes_and_its_language(site: Site) -> None:
     expect(price).to_contain_text("₹9,000.00")
     expect(price).to_contain_text("सोना")
     expect(price.locator(".view")).to_have_attribute("lang", "hi")
-    # What cannot be understood takes nobody's price away.
-    price.evaluate("(price) => price.setAttribute('lang', 'xx')")
-    expect(price).to_contain_text("Gold")
+    # The price of before is not one of copper.
+    price.evaluate("(price) => { price.setAttribute('metal', 'copper'); price.setAttribute('lang', 'xx') }")
+    expect(price).to_contain_text("Gold: ask us.")
+    expect(price).to_contain_text("“copper:750:gram” names no metal that is listed here.")
+    expect(price).not_to_contain_text("₹")
 
 
 def test_before_its_first_price_an_element_shows_what_stands_in_it_and_says_why(site: Site) -> None:

@@ -110,20 +110,21 @@ class PricesElement extends Base {
   #running = null;
   /** @type {Parts[]} */
   #lines = [];
-  /** The rows and the language that are laid out. */
+  /** @type {string|null}  The rows and the language that are laid out; null for what stands in the element. */
   #laidOut = "";
 
   /** @param {Kind} kind */
   constructor(kind) {
     super();
     this.#kind = kind;
-    this.#view = made("div", "view", document.createElement("slot"));
+    this.#view = made("div", "view");
     this.#notices = made("div", "notices");
     this.#notices.role = "status";
     const shadow = this.attachShadow({ mode: "open" });
     styles ??= styleSheet();
     shadow.adoptedStyleSheets = [styles];
     shadow.append(this.#view, this.#notices);
+    this.#clear();
   }
 
   connectedCallback() {
@@ -149,6 +150,7 @@ class PricesElement extends Base {
       const live = pricesOf(this.getAttribute("server") ?? HOME);
       live.show(() => this.#show(live, words), signal);
     } catch (error) {
+      this.#clear();
       // For whoever writes the page. Its readers see what stands in the element.
       console.error(`<${this.localName}>: ${/** @type {Error} */ (error).message}`);
     }
@@ -162,9 +164,18 @@ class PricesElement extends Base {
     if (hasPrices) {
       this.#layOut(sheet.rows, live.root, texts);
       for (const [n, row] of sheet.rows.entries()) fill(this.#lines[n], live.line(row, texts));
+    } else {
+      this.#clear();
     }
     const notices = [...misunderstandings(sheet, texts), ...live.notices(sheet.rows, texts)];
     showNotices(this.#notices, this.#kind.notices(notices, hasPrices));
+  }
+
+  /** Shows what stands in the element in the page, and no price of before. */
+  #clear() {
+    if (this.#laidOut === null) return;
+    this.#laidOut = null;
+    this.#view.replaceChildren(document.createElement("slot"));
   }
 
   /** @param {Row[]} rows @param {URL} root @param {Formats} texts */

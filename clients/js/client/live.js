@@ -101,7 +101,10 @@ export class LivePrices {
    */
   show(show, signal) {
     this.#client.connect();
-    this.#clock ??= setInterval(() => this.#show(), SECOND);
+    if (!this.#clock) {
+      this.#connectedUntil = performance.now();
+      this.#clock = setInterval(() => this.#show(), SECOND);
+    }
     this.#shown.add(show);
     signal.addEventListener("abort", () => {
       this.#shown.delete(show);
