@@ -49,6 +49,7 @@ class StreamQuerySerializer(StrictQuerySerializer):
 class StreamView(StrictView):
     """The stream as Server-Sent Events: each message of the WebSocket as an event of its type. It does not end."""
 
+    tag = "Stream"
     query_serializer = StreamQuerySerializer
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:

@@ -409,14 +409,29 @@ REST_FRAMEWORK = {
 REST_KNOX = {"TOKEN_TTL": TOKEN_TTL, "TOKEN_PREFIX": TOKEN_PREFIX}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Swarna",
-    "DESCRIPTION": "Live precious-metal prices. The live stream is a WebSocket, and Server-Sent Events at `stream/`: "
-    "see docs/protocol.md.",
+    "DESCRIPTION": "Live precious-metal prices. They are public: most endpoints need no token. Amounts are per gram of "
+    "fine metal unless `unit` and `purity` say otherwise. The stream is a WebSocket, and Server-Sent Events.",
     "VERSION": __version__,
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     # Served by us, so that the page works without the internet.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # A link to each operation would stand inside of the button that opens it, which screen readers cannot tell apart.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": False},
+    "TAGS": [
+        {"name": "Prices", "description": "The metals, their current prices and the market's hours."},
+        {"name": "Stream", "description": "The same, as they change."},
+        {"name": "History", "description": "Ticks, candles and significant moves; as tables too."},
+        {"name": "Receipts", "description": "All that a price was made of, for whoever asks why."},
+        {"name": "Price locks", "description": "A price that holds while a customer pays. They need a token."},
+        {"name": "Tokens", "description": "Tokens, for a username and password."},
+        {
+            "name": "Configuration",
+            "description": "Limits, intervals and sources in force; staff may change some.",
+        },
+        {"name": "Staff", "description": "Fallback prices, proposed edits and sources, for staff with the permission."},
+    ],
     # prices/api/urls.py: any text is a path, and most are answered 404.
     "PATH_CONVERTER_OVERRIDES": {
         "metal": {

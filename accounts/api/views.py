@@ -21,6 +21,8 @@ from infra.rest.strict import StrictView
 class TokensView(StrictView):
     """The tokens of one account, for the API and for the stream."""
 
+    tag = "Tokens"
+
     def get_permissions(self) -> list[Any]:
         return [] if self._is_issuing() else [IsAuthenticated()]
 
@@ -81,6 +83,7 @@ class TokensView(StrictView):
 class TokenView(StrictView):
     """One of your tokens."""
 
+    tag = "Tokens"
     permission_classes = [IsAuthenticated]
 
     @extend_schema(responses={204: None, 404: OpenApiResponse(description="No live token of yours has this key.")})

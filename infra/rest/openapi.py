@@ -1,5 +1,6 @@
 """The API's OpenAPI description: the answers that any endpoint may give beside its own."""
 
+import re
 from decimal import Decimal
 from typing import Any, Final
 
@@ -45,6 +46,13 @@ class AutoSchema(openapi.AutoSchema):
     """
 
     view: Any
+
+    def get_tags(self) -> list[str]:
+        return [self.view.tag]
+
+    def get_summary(self) -> str:
+        """The beginning of its docstring, for a list of endpoints."""
+        return re.split(r"[.:;](?:\s|$)", self.get_description(), maxsplit=1)[0].replace("`", "")
 
     def get_override_parameters(self) -> Any:
         return [self.view.query_serializer]

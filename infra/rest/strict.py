@@ -66,6 +66,8 @@ class StrictView(APIView):
     chosen the renderer by then.
     """
 
+    # The group of endpoints in the API's description that it is shown in.
+    tag: str
     query_serializer: type[StrictQuerySerializer] = StrictQuerySerializer
     params: dict[str, Any]
 

@@ -55,7 +55,7 @@ class LocksQuerySerializer(StrictQuerySerializer):
     """Parameters of a list of locks."""
 
     status = Choice(Status, required=False, help_text="Only those with this status.")
-    limit = serializers.IntegerField(min_value=1, max_value=100, default=50)
+    limit = serializers.IntegerField(min_value=1, max_value=100, default=50, help_text="The most that a page has.")
     cursor = CursorField(required=False, help_text="From `next`.")
 
 

@@ -57,6 +57,7 @@ def _key_parameter(*, required: bool) -> OpenApiParameter:
 class LocksView(StrictView):
     """Your locks."""
 
+    tag = "Price locks"
     permission_classes = [IsAuthenticated]
 
     @property
@@ -107,6 +108,7 @@ class LocksView(StrictView):
 class LockView(SignedView):
     """One of your locks."""
 
+    tag = "Price locks"
     permission_classes = [IsAuthenticated]
 
     @extend_schema(
@@ -124,7 +126,7 @@ class LockView(SignedView):
 
     @extend_schema(responses={204: None, (409, CONTENT_TYPE): _REFUSED}, examples=[examples.REDEEMED_ALREADY])
     def delete(self, request: Request, id: UUID) -> Response:
-        """Release it. One that has expired or was released stays as it is; a redeemed one is a 409."""
+        """Release a lock. One that has expired or was released stays as it is; a redeemed one is a 409."""
         assert request.user.is_authenticated
         try:
             with transaction.atomic():
@@ -139,6 +141,7 @@ class LockView(SignedView):
 class RedeemView(StrictView):
     """The redemption of one of your locks."""
 
+    tag = "Price locks"
     permission_classes = [IsAuthenticated]
 
     @extend_schema(
@@ -154,7 +157,7 @@ class RedeemView(StrictView):
         examples=[examples.REDEEMED, examples.REDEEMED_ALREADY, examples.MOVED, examples.EXPIRED, examples.REUSED],
     )
     def post(self, request: Request, id: UUID) -> HttpResponse:
-        """Redeem it, once: the customer has paid. `redeemedPrice` is the price to charge."""
+        """Redeem a lock, once: the customer has paid. `redeemedPrice` is the price to charge."""
         strict.body(request, NothingSerializer)
         assert request.user.is_authenticated
         user, stale = request.user, known_stale(request._request)

@@ -69,6 +69,7 @@ class _PagesView(StrictView):
 class HistoryView(_PagesView):
     """A metal's published quotes, newest first."""
 
+    tag = "History"
     kind = "ticks"
     query_serializer = HistoryQuerySerializer
 
@@ -97,6 +98,7 @@ class HistoryView(_PagesView):
 class CandlesView(_PagesView):
     """A metal's candles, oldest first; without `from` the newest. The last one may still grow: it is not `closed`."""
 
+    tag = "History"
     kind = "candles"
     query_serializer = CandleQuerySerializer
 
@@ -127,6 +129,7 @@ class CandlesView(_PagesView):
 class ChangesView(_PagesView):
     """Significant moves, newest first: as in the stream's `changes`, per gram of fine metal."""
 
+    tag = "History"
     kind = "moves"
     query_serializer = ChangeQuerySerializer
 

@@ -33,6 +33,7 @@ class _NotTakenError(APIException):
 class ProposalsView(StrictView):
     """The newest hundred edits that waited for another person's approval, or do: for staff."""
 
+    tag = "Staff"
     permission_classes = [StaffPermission]
     staff_model = ProposedEdit
 
@@ -46,6 +47,7 @@ class ProposalsView(StrictView):
 class ProposalView(StrictView):
     """An edit that waited for another person's approval, or does: for staff."""
 
+    tag = "Staff"
     permission_classes = [StaffPermission]
     staff_model = ProposedEdit
 

@@ -38,6 +38,8 @@ class PublicationView(SignedView):
     The role of a person who decided is for everyone, the name for staff alone. Signed, it never has the name.
     """
 
+    tag = "Receipts"
+
     @extend_schema(
         operation_id="v1_publications_retrieve",
         parameters=[

@@ -214,7 +214,7 @@ class HistoryQuerySerializer(_RangeSerializer, QuerySerializer):
     """Parameters of ticks."""
 
     source = serializers.CharField(required=False, max_length=40, help_text="Only of this source.")  # type: ignore[assignment]  # DRF takes declared fields off the class
-    limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
+    limit = serializers.IntegerField(min_value=1, max_value=1000, default=100, help_text="The most that a page has.")
     cursor = CursorField(required=False, help_text="From `next`.")
 
 
@@ -223,7 +223,7 @@ class CandleQuerySerializer(_RangeSerializer, QuerySerializer):
 
     interval = Choice([interval.value for interval in Interval], default="1h")
     lane = Choice(["live", "simulated"], required=False, help_text="The kind of price; by default the market's.")
-    limit = serializers.IntegerField(min_value=1, max_value=1000, default=500)
+    limit = serializers.IntegerField(min_value=1, max_value=1000, default=500, help_text="The most that a page has.")
 
 
 class ChangeQuerySerializer(_RangeSerializer):
@@ -231,7 +231,7 @@ class ChangeQuerySerializer(_RangeSerializer):
 
     metal = MetalChoice(required=False)
     direction = Choice(["up", "down"], required=False)
-    limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
+    limit = serializers.IntegerField(min_value=1, max_value=1000, default=100, help_text="The most that a page has.")
     cursor = CursorField(required=False, help_text="From `next`.")
 
 

@@ -50,6 +50,8 @@ from prices.staff.forms import ConfigurationForm, FallbackPriceForm
 class MetalsView(StrictView):
     """The listed metals, in staff's order."""
 
+    tag = "Prices"
+
     @extend_schema(responses=MetalSerializer(many=True), examples=[examples.METAL])
     def get(self, request: Request) -> Response:
         listed = [_metal(row, Metal(row.name)) for row in ListedMetal.objects.filter(enabled=True)]
@@ -62,6 +64,7 @@ class PricesView(StrictView):
     With `wait`: a waiting poll, which the stream answers.
     """
 
+    tag = "Prices"
     query_serializer = PricesQuerySerializer
 
     @extend_schema(
@@ -86,6 +89,7 @@ class PricesView(StrictView):
 class PriceView(StrictView):
     """One metal's current quote; with `at`, the one that screens showed at that moment."""
 
+    tag = "Prices"
     query_serializer = PriceQuerySerializer
 
     @extend_schema(responses=PriceSerializer, examples=[examples.PRICE, examples.PRICE_AT])
@@ -105,6 +109,8 @@ class PriceView(StrictView):
 class MarketView(StrictView):
     """The market, open or closed, and its next change; as in the stream's `status`."""
 
+    tag = "Prices"
+
     @extend_schema(responses=MarketSerializer, examples=[examples.MARKET])
     def get(self, request: Request) -> Response:
         now = timezone.now()
@@ -119,6 +125,7 @@ class MarketView(StrictView):
 class ConfigView(StrictView):
     """The current configuration."""
 
+    tag = "Configuration"
     staff_model = Configuration
 
     def get_permissions(self) -> list[Any]:
@@ -176,6 +183,7 @@ class ConfigView(StrictView):
 class FallbackPricesView(StrictView):
     """The prices shown when no source answers, in the base currency: for staff."""
 
+    tag = "Staff"
     permission_classes = [edits.StaffPermission]
     staff_model = FallbackPrice
 
@@ -192,6 +200,7 @@ class FallbackPricesView(StrictView):
 class FallbackPriceView(StrictView):
     """The price shown for one metal when no source answers."""
 
+    tag = "Staff"
     permission_classes = [edits.StaffPermission]
     staff_model = FallbackPrice
 
@@ -208,7 +217,7 @@ class FallbackPriceView(StrictView):
         examples=[examples.FALLBACK, examples.FALLBACK_CHANGES, examples.PROPOSED],
     )
     def patch(self, request: Request, metal: str) -> Response:
-        """Change it: audited, and on screen at once while it is shown.
+        """Change the price shown when no source answers: audited, and on screen at once while it is shown.
 
         A price that would be quarantined if a source gave it requires `"confirm": true`. One beyond what you may change
         alone is a proposal, which waits for another person: 202.
@@ -224,6 +233,7 @@ class FallbackPriceView(StrictView):
 class ProvidersView(StrictView):
     """The price sources, in staff's order, with their health: for staff."""
 
+    tag = "Staff"
     permission_classes = [edits.StaffPermission]
     staff_model = ProviderState
 

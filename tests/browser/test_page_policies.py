@@ -159,7 +159,7 @@ def test_a_script_that_got_into_the_board_is_not_run(server: Server, page: Page,
 def test_the_page_of_the_api_can_be_tried_within_its_policy(server: Server, page: Page) -> None:
     seen = violations(page)
     page.goto(f"{server.http_url}/api/docs/")
-    endpoint = page.locator("#operations-v1-v1_metals_list")
+    endpoint = page.locator("#operations-Prices-v1_metals_list")
     endpoint.get_by_role("button").first.click()
     endpoint.get_by_role("button", name="Try it out").click()
     endpoint.get_by_role("button", name="Execute").click()

@@ -62,7 +62,7 @@ def test_the_page_of_the_api_says_so_too(server: Server, page: Page, script: str
 
 def test_the_page_of_the_api_that_starts_says_nothing_of_it(server: Server, page: Page) -> None:
     page.goto(f"{server.http_url}/api/docs/")
-    expect(page.locator("#operations-v1-v1_metals_list")).to_be_visible()
+    expect(page.locator("#operations-Prices-v1_metals_list")).to_be_visible()
     expect(page.get_by_text(NOT_STARTED)).to_have_count(0)
 
 

@@ -179,3 +179,13 @@ def test_the_schema_is_the_same_for_all_users(client: Client, staff: User) -> No
     anonymous = client.get("/api/schema/?format=json").content
     client.force_login(staff)
     assert client.get("/api/schema/?format=json").content == anonymous
+
+
+def test_each_operation_has_a_group_and_a_line_about_it() -> None:
+    described = {tag["name"] for tag in DOCUMENT["tags"]}
+    for _, _, operation in OPERATIONS:
+        (tag,) = operation["tags"]
+        assert tag in described
+        assert 10 < len(operation["summary"]) < 80
+        assert "`" not in operation["summary"]
+    assert described == {tag for _, _, operation in OPERATIONS for tag in operation["tags"]}
