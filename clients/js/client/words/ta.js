@@ -47,7 +47,7 @@ export default {
   "The first {most} rows are shown.": "முதல் {most} வரிசைகள் காட்டப்படுகின்றன.",
   "The server is restarting.": "சேவையகம் மீண்டும் தொடங்குகிறது.",
   "The source has not confirmed these prices for a while: do not price sales by them.": "ஆதாரம் சிறிது நேரமாக இந்த விலைகளை உறுதிப்படுத்தவில்லை: இவற்றின் அடிப்படையில் விற்க வேண்டாம்.",
-  "These are the last prices, from {time}: do not price sales by them.": "இவை {time} மணியின் கடைசி விலைகள்: இவற்றின் அடிப்படையில் விற்க வேண்டாம்.",
+  "These are the last prices, from {time}: do not price sales by them.": "இவை {time} நிலவரப்படியான கடைசி விலைகள்: இவற்றின் அடிப்படையில் விற்க வேண்டாம்.",
   "Unauthorized": "அனுமதி இல்லை",
   "all metals": "எல்லா உலோகங்களும்",
   "as of {time}": "{time} நிலவரம்",
