@@ -155,6 +155,16 @@ def test_an_unreadable_message_is_reported_and_the_connection_stays_open(lab: Pa
     assert lab.evaluate("client.connected") is True
 
 
+def test_what_a_later_version_adds_is_passed_on_and_breaks_nothing(lab: Page, stream: StubStream):
+    connect(lab)
+    connection = stream.connection()
+    known = price_update(1, gold=quote(100, carbon=3), rhodium=quote(9000)) | {"later": []}
+    connection.send(status(feed="delayed", market="auction", metals={"gold": "delayed"}), known)
+    (prices,) = wait_for_events(lab, "prices")
+    assert (prices["data"]["gold"]["carbon"], prices["data"]["rhodium"]["price"]) == (3, 9000)
+    assert lab.evaluate("[client.status.feed, client.status.market]") == ["delayed", "auction"]
+
+
 def test_a_rejection_by_the_server_reaches_the_page(lab: Page, stream: StubStream):
     connect(lab)
     problem = {"type": "error", "code": "unknown_metal", "message": 'Unknown metal "tin".'}
@@ -173,7 +183,7 @@ def test_the_servers_clock_is_estimated_by_its_latest_message_but_not_by_a_snaps
     lab.wait_for_function("client.serverTime - Date.now() === 10 * 60 * 1000")
 
 
-@pytest.mark.parametrize("wrong", ["2026-11-01T17:31:00Z", "2026-11-02T00:01:00Z"])
+@pytest.mark.parametrize("wrong", ["2026-10-31T18:31:00Z", "2026-11-01T17:31:00Z", "2026-11-02T18:31:00Z"])
 def test_the_servers_clock_goes_on_where_the_readers_steps(lab: Page, stream: StubStream, wrong: str):
     connect(lab)
     connection = stream.connection()
@@ -821,6 +831,31 @@ def test_a_page_that_comes_into_view_again_and_again_does_not_use_up_its_message
         move_on(lab, 9_900 if seen == 7 else 10_100)
         lab.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     assert len(all_said(lab, connection)) <= 4
+
+
+def test_a_page_that_the_reader_leaves_is_not_connected_and_goes_on_on_the_way_back(lab: Page, stream: StubStream):
+    connect(lab)
+    left = stream.connection()
+    left.send(price_update(1, gold=quote(100)))
+    wait_for_events(lab, "prices")
+    lab.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    assert lab.evaluate("[client.connected, client.prices.gold.price]") == [False, 100]
+    left.wait_until_closed()
+    lab.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    assert stream.connection().wait_for("subscribe")["since"] == 1
+
+
+def test_a_page_that_is_left_for_good_does_not_come_back(lab: Page, stream: StubStream):
+    connect(lab)
+    connection = stream.connection()
+    wait_for_state(lab, "open")
+    lab.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: false }))")
+    assert lab.evaluate("client.connected") is True
+    lab.evaluate("client.close()")
+    connection.wait_until_closed()
+    lab.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    assert lab.evaluate("client.connection.why") == "page"
+    assert not stream.has_connection()
 
 
 def test_a_connection_that_never_opens_is_given_up(stream: StubStream, page: Page, expected_errors: list[str]):

@@ -1,9 +1,7 @@
-"""The client library's JSDoc types: README's calls pass TypeScript, and misspelt ones do not."""
+"""The types of the npm package: what its README writes passes strict TypeScript, and what is misspelt does not."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping
 from decimal import Decimal
@@ -17,23 +15,28 @@ from prices.domain.positions import Position
 from prices.domain.wire import CandleData, ChangeData, PriceData
 from streaming import protocol
 from streaming.protocol import METALS, ErrorCode, Feed
-from tests.support.product import CLIENT, ROOT
+from tests.support.js_package import PACKAGE, TSC, TYPESCRIPT, install, pack
+from tests.support.product import ROOT
 
-TYPESCRIPT = ROOT / "tests/support/typescript"
-TSC = TYPESCRIPT / "node_modules/.bin/tsc"
-STRICT = json.loads((TYPESCRIPT / "tsconfig.json").read_text())["compilerOptions"] | {
-    "paths": {"react": [str(TYPESCRIPT / "node_modules/@types/react")]}
+_REACT = TYPESCRIPT / "node_modules/@types/react"
+STRICT = json.loads((PACKAGE / "tsconfig.json").read_text())["compilerOptions"] | {
+    "paths": {"react": [str(_REACT)], "react/jsx-runtime": [str(_REACT / "jsx-runtime.d.ts")]},
+    "jsx": "react-jsx",
+    "declaration": False,
+    "emitDeclarationOnly": False,
+    "noEmit": True,
+    "rootDir": "/",
 }
 
 
 def readme() -> dict[str, str]:
-    """The blocks of README that use the library, as files beside it."""
-    blocks = re.findall(r"```(html|js)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    page, copied, transports, hook = (text for _, text in blocks)
-    (script,) = re.findall(r'<script type="module">\n(.*?)</script>', page, re.DOTALL)
-    served = "http://127.0.0.1:3001/client/v1/"
-    assert served in script
-    return {"page.js": script.replace(served, "./"), "copied.js": copied, "transports.js": transports, "hook.js": hook}
+    """What both READMEs write of the client, as files of a project that has installed the package."""
+    (page,) = re.findall(r'<script type="module">\n(.*?)</script>', (ROOT / "README.md").read_text(), re.DOTALL)
+    served = "http://127.0.0.1:3001/client/v1/swarna-client.js"
+    assert served in page
+    blocks = re.findall(r"```jsx?\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
+    names = ["first.mjs", "events.js", "transports.js", "hook.jsx"]
+    return {"page.js": page.replace(served, "swarna-client"), **dict(zip(names, blocks, strict=True))}
 
 
 # What a reader may get wrong: the file, what stands there, what they wrote, and what TypeScript says of it.
@@ -43,25 +46,30 @@ MISTAKES = {
     "an event": ("page.js", '"prices"', '"price"', "'\"price\"' is not assignable"),
     "a price that may be missing": ("page.js", "output && gold", "output", "'gold' is possibly 'undefined'"),
     "a metal to subscribe to": ("page.js", '["gold"]', '["copper"]', "'\"copper\"' is not assignable"),
-    "an option": ("copied.js", "interval:", "intervall:", "'intervall' does not exist"),
-    "an interval of candles": ("copied.js", 'candles: ["1m"]', 'candles: ["2m"]', "'\"2m\"' is not assignable"),
-    "what an event brings": ("copied.js", "data, changes,", "data, moves: changes,", "'moves' does not exist"),
+    "an option": ("events.js", "interval:", "intervall:", "'intervall' does not exist"),
+    "an interval of candles": ("events.js", 'candles: ["1m"]', 'candles: ["2m"]', "'\"2m\"' is not assignable"),
+    "what an event brings": ("events.js", "data, changes,", "data, moves: changes,", "'moves' does not exist"),
     "a field of a move": (
-        "copied.js",
+        "events.js",
         "oldPrice, newPrice, direction }",
         "from: oldPrice, newPrice, direction }",
         "'from'",
     ),
     "a transport": ("transports.js", '"sse"', '"eventsource"', "'\"eventsource\"' is not assignable"),
     "how messages come": ("transports.js", "{ transport }", "{ transports: transport }", "'transports' does not exist"),
-    "what heartbeats bring": ("copied.js", "{ timestamp }", "{ time: timestamp }", "'time' does not exist"),
-    "a unit": ("copied.js", '"10gram"', '"10grams"', "'\"10grams\"' is not assignable"),
-    "a field of a candle": ("copied.js", "?.close", "?.last", "'last' does not exist"),
-    "a field of a status": ("copied.js", "{ feed, market }", "{ feed, open: market }", "'open' does not exist"),
-    "a reason": ("copied.js", '"unauthorized"', '"unauthorised"', "no overlap"),
-    "a converted amount": ("copied.js", "?.close)", "?.close.length)", "'length' does not exist"),
-    "the hook's result": ("hook.js", "prices, connected, error", "price: prices, connected, error", "'price' does not"),
-    "the hook's option": ("hook.js", "metals:", "metal:", "'metal' does not exist"),
+    "what heartbeats bring": ("events.js", "{ timestamp }", "{ time: timestamp }", "'time' does not exist"),
+    "a unit": ("events.js", '"10gram"', '"10grams"', "'\"10grams\"' is not assignable"),
+    "a field of a candle": ("events.js", "?.close", "?.last", "'last' does not exist"),
+    "a field of a status": ("events.js", "{ feed, market }", "{ feed, open: market }", "'open' does not exist"),
+    "a reason": ("events.js", '"unauthorized"', '"unauthorised"', "no overlap"),
+    "a converted amount": ("events.js", "?.close)", "?.close.length)", "'length' does not exist"),
+    "the hook's result": (
+        "hook.jsx",
+        "prices, connected, error",
+        "price: prices, connected, error",
+        "'price' does not",
+    ),
+    "the hook's option": ("hook.jsx", "metals:", "metal:", "'metal' does not exist"),
 }
 
 
@@ -122,13 +130,12 @@ def messages() -> dict[str, Any]:
 
 
 def checked(folder: Path, files: Mapping[str, str]) -> dict[str, list[str]]:
-    """TypeScript's errors in each file, and in the library beside them, by the file's name."""
-    for path in CLIENT.glob("*.js"):
-        shutil.copy(path, folder)
-    shutil.copytree(CLIENT / "words", folder / "words")
+    """TypeScript's errors in each file of a project that has installed the package, by the file's name."""
+    (folder / "packed").mkdir()
+    install(pack(folder / "packed"), folder)
     for name, text in files.items():
         (folder / name).write_text(text)
-    (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": STRICT, "include": ["*.js", "*.ts"]}))
+    (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": STRICT, "include": ["*.*"]}))
     ran = subprocess.run(
         [TSC, "--project", folder, "--pretty", "false"], cwd=folder, capture_output=True, text=True, timeout=120
     )
@@ -143,35 +150,33 @@ def checked(folder: Path, files: Mapping[str, str]) -> dict[str, list[str]]:
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """TypeScript's errors in README, in each mistake, and in messages as the server sends them, of one run."""
-    if not TSC.exists():
-        give_up = pytest.fail if os.environ.get("REQUIRE_TYPESCRIPT") == "1" else pytest.skip
-        give_up("no TypeScript: install Node with npm, and run `make test`")
     files = readme()
     for number, (name, right, wrong, _) in enumerate(MISTAKES.values()):
         assert files[name].count(right) == 1, right
-        files[f"mistake{number}.js"] = files[name].replace(right, wrong)
+        files[f"mistake{number}{Path(name).suffix}"] = files[name].replace(right, wrong)
     for name, message in messages().items():
         files[f"{name}.ts"] = (
-            f'import type {{ {name} }} from "./swarna-client.js";\n'
+            f'import type {{ {name} }} from "swarna-client";\n'
             f"export const message: {name}{OF_TYPE.get(name, '')} = {json.dumps(message)};\n"
         )
     return checked(tmp_path_factory.mktemp("types"), files)
 
 
-def test_the_library_passes(said: dict[str, list[str]]) -> None:
-    library = [path.name for path in CLIENT.glob("*.js")]
-    assert {name: words for name, words in said.items() if name in library} == {}
+def test_the_declarations_pass(said: dict[str, list[str]]) -> None:
+    """The modules themselves pass too: else they could not be packed."""
+    assert {name: words for name, words in said.items() if name.startswith("node_modules")} == {}
 
 
-@pytest.mark.parametrize("name", ["page.js", "copied.js", "transports.js", "hook.js"])
+@pytest.mark.parametrize("name", ["page.js", "first.mjs", "events.js", "transports.js", "hook.jsx"])
 def test_what_readme_writes_passes(said: dict[str, list[str]], name: str) -> None:
     assert said.get(name, []) == []
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_found(said: dict[str, list[str]], mistake: str) -> None:
-    found = said.get(f"mistake{list(MISTAKES).index(mistake)}.js", [])
-    assert any(MISTAKES[mistake][3] in words for words in found), found
+    file, _, _, expected = MISTAKES[mistake]
+    found = said.get(f"mistake{list(MISTAKES).index(mistake)}{Path(file).suffix}", [])
+    assert any(expected in words for words in found), found
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.product import ROOT
 
-OURS = {path.name for path in ROOT.iterdir() if path.is_dir()}
+OURS = {path.name for folder in (ROOT, ROOT / "clients/python/src") for path in folder.iterdir() if path.is_dir()}
 PINNED = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[\w,]+\])?==([^\s;]+)", re.MULTILINE)
 
 

@@ -185,6 +185,15 @@ const TRANSPORTS = ["websocket", "sse", "poll"];
 /** @typedef {{type: Choice, metals: Named[], since?: number, epoch?: string, id?: Scalar}} Request */
 
 /**
+ * What the client uses of a WebSocket.
+ * @typedef {{
+ *   addEventListener(type: "open"|"message"|"close"|"error", listener: (event: any) => void): void,
+ *   send(text: string): void,
+ *   close(code: number): void,
+ * }} Socket
+ */
+
+/**
  * @typedef {object} Options  All times in milliseconds.
  * @property {string|null} token  Credential for the server; `authenticate` replaces it later.
  * @property {number|null} interval  At most one update, merged, in this time; a whole number.
@@ -201,6 +210,9 @@ const TRANSPORTS = ["websocket", "sse", "poll"];
  * @property {readonly Transport[]} transports  Those to use, the best first.
  * @property {string|URL|null} api  The address of the REST API, for Server-Sent Events and polls; null for `api/v1/`
  *   beside the stream.
+ * @property {(new (url: string, protocols: string[]) => Socket)|null} WebSocket  The class to connect with, as that of the
+ *   package `ws` for Node 20; null for the platform's own.
+ * @property {typeof globalThis.fetch|null} fetch  In place of the platform's own, for Server-Sent Events and polls.
  */
 
 /** @type {Options} */
@@ -217,6 +229,8 @@ const DEFAULTS = {
   jitter: 0.25,
   transports: TRANSPORTS,
   api: null,
+  WebSocket: null,
+  fetch: null,
 };
 
 /**
@@ -821,6 +835,9 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     this.#pageEvents = new AbortController();
     const { signal } = this.#pageEvents;
     globalThis.addEventListener?.("online", () => this.#wake(true), { signal });
+    // A page that the reader leaves is kept for the way back only without a connection, and comes back as from a sleep.
+    globalThis.addEventListener?.("pagehide", ({ persisted }) => persisted && this.#suspend(), { signal });
+    globalThis.addEventListener?.("pageshow", ({ persisted }) => persisted && this.connect(), { signal });
     globalThis.document?.addEventListener("visibilitychange", () => document.hidden || this.#wake(false), { signal });
   }
 
@@ -834,6 +851,13 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     if (this.#line && this.#line.lastHeard.passed > this.#options.heartbeatTimeout) this.#line.check();
     // The network may be another one.
     if (isOnline && this.#mayBeBetter && !this.#candidate) this.#tryBetter(null);
+  }
+
+  /** Lets go of the connection until the page is shown again. */
+  #suspend() {
+    if (this.#connection.state === "closed") return;
+    this.#letGo();
+    this.#enter({ state: "connecting", attempt: 0 });
   }
 
   /** Replaces an open connection that has been silent for longer than a heartbeat, and returns true if it did. */
@@ -1151,8 +1175,7 @@ class Line {
 }
 
 class WebSocketLine extends Line {
-  #events = new AbortController();
-  /** @type {WebSocket|null} */
+  /** @type {Socket|null} */
   #socket = null;
   #subscriptions = new Subscriptions((request) => this.#choose(request));
   #hasJoined = false;
@@ -1185,19 +1208,19 @@ class WebSocketLine extends Line {
   open() {
     const { url, token, options } = this.setup;
     this.within(options.connectTimeout, () => this.remainUnanswered());
-    if (typeof WebSocket === "undefined") {
+    const Socket = options.WebSocket ?? globalThis.WebSocket;
+    if (!Socket) {
       queueMicrotask(() => this.end({ fate: "blocked", code: ABNORMAL, reason: "There is no WebSocket here" }));
       return;
     }
     const bearer = token === null ? [] : [BEARER + token];
-    const socket = new WebSocket(url, [SUBPROTOCOL, ...bearer]);
+    const socket = new Socket(url, [SUBPROTOCOL, ...bearer]);
     this.#socket = socket;
-    const { signal } = this.#events;
-    socket.addEventListener("open", () => this.#opened(), { signal });
-    socket.addEventListener("message", ({ data }) => this.#received(data), { signal });
-    socket.addEventListener("close", ({ code, reason }) => this.#closed(code, reason), { signal });
+    socket.addEventListener("open", () => this.isOver || this.#opened());
+    socket.addEventListener("message", ({ data }) => this.isOver || this.#received(data));
+    socket.addEventListener("close", ({ code, reason }) => this.#closed(code, reason));
     // Node tells no more than this of a handshake that failed.
-    socket.addEventListener("error", () => this.#isOpen || this.#closed(ABNORMAL, ""), { signal });
+    socket.addEventListener("error", () => this.#isOpen || this.#closed(ABNORMAL, ""));
   }
 
   #opened() {
@@ -1245,7 +1268,6 @@ class WebSocketLine extends Line {
 
   close() {
     super.close();
-    this.#events.abort();
     this.#subscriptions.reset();
     this.#socket?.close(NORMAL);
   }
@@ -1284,7 +1306,7 @@ class WebSocketLine extends Line {
 
   /** @param {object} message */
   #send(message) {
-    /** @type {WebSocket} */ (this.#socket).send(JSON.stringify(message));
+    /** @type {Socket} */ (this.#socket).send(JSON.stringify(message));
   }
 
   /** @param {string} text */
@@ -1355,10 +1377,11 @@ class HttpLine extends Line {
    * @param {URL} url @param {string} type @param {Record<string, string>} headers @param {AbortSignal} signal
    */
   async ask(url, type, headers, signal) {
-    const { token } = this.setup;
+    const { token, options } = this.setup;
+    const request = options.fetch ?? fetch;
     const all = { Accept: type, ...(token !== null && { Authorization: `Bearer ${token}` }), ...headers };
     this.#requested = this.#wishes;
-    const answer = await fetch(url, { headers: all, signal, cache: "no-store" }).catch(() => null);
+    const answer = await request(url, { headers: all, signal, cache: "no-store" }).catch(() => null);
     if (signal.aborted) return null;
     if (!answer) {
       this.end({ fate: "unreachable", code: ABNORMAL, reason: "The server cannot be reached" });

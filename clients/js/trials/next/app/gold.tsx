@@ -1,0 +1,8 @@
+"use client";
+
+import { useWebSocketPrices } from "swarna-client/react";
+
+export function Gold() {
+  const { prices, connected, error } = useWebSocketPrices("ws://127.0.0.1:3001/", { metals: ["gold"] });
+  return <output>{connected ? prices.gold?.price : error?.message}</output>;
+}

@@ -1,0 +1,5 @@
+import { Gold } from "./gold";
+
+export default function Page() {
+  return <Gold />;
+}

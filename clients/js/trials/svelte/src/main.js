@@ -1,0 +1,4 @@
+import { mount } from "svelte";
+import Gold from "./Gold.svelte";
+
+mount(Gold, { target: document.getElementById("root") });

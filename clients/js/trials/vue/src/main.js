@@ -1,0 +1,4 @@
+import { createApp } from "vue";
+import Gold from "./Gold.vue";
+
+createApp(Gold).mount("#root");

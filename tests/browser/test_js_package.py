@@ -1,0 +1,159 @@
+"""The npm package as strangers have it: packed, installed into an empty folder, and used in Node by its README."""
+
+import json
+import re
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from tests.support.js_package import MANIFEST, PACKAGE, install, pack, required
+from tests.support.product import CLIENT, ROOT
+from tests.support.stub_stream import StubStream, price_update, quote, status
+
+README = (PACKAGE / "README.md").read_text()
+COMMANDS, PROGRAM = re.findall(r"```(?:js)?\n(.*?)```", README, re.DOTALL)[:2]
+Run: TypeAlias = Callable[..., list[Any]]
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pack(tmp_path_factory.mktemp("packed"))
+
+
+@pytest.fixture(scope="module")
+def project(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that has installed the package and React, of which a server needs no more than this."""
+    folder = tmp_path_factory.mktemp("project")
+    install(packed, folder)
+    react = folder / "node_modules/react"
+    react.mkdir()
+    (react / "package.json").write_text('{"name": "react", "type": "module", "exports": "./index.js"}')
+    (react / "index.js").write_text("export const useState = (first) => [first];\nexport const useEffect = () => {};\n")
+    return folder
+
+
+@pytest.fixture
+def run(project: Path) -> Run:
+    """Run a program in Node; returns what it prints, a JSON value a line, until it has printed so many."""
+    node = required("node")
+
+    def run(program: str, *flags: str, lines: int = 1) -> list[Any]:
+        (project / "program.mjs").write_text(program)
+        command: list[str | Path] = [node, "--no-warnings", *flags, project / "program.mjs"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            assert process.stdout
+            printed = [process.stdout.readline() for _ in range(lines)]
+            process.kill()
+        return [json.loads(line) if line[0] in "[{" else line.strip() for line in printed]
+
+    return run
+
+
+@pytest.fixture
+def stream() -> Iterator[StubStream]:
+    with StubStream() as stream:
+        stream.greeting = [price_update(7, gold=quote(13221.39)), status()]
+        yield stream
+
+
+# --- what is in it ---------------------------------------------------------------------------------------------------
+
+
+def test_it_holds_exactly_the_modules_that_are_served(packed: Path) -> None:
+    with tarfile.open(packed) as archive:
+        files = {name: archive.extractfile(name) for name in archive.getnames()}
+        inside = {name.removeprefix("package/"): file.read() for name, file in files.items() if file}
+    served = {f"client/{path.relative_to(CLIENT)}": path.read_bytes() for path in CLIENT.rglob("*.js")}
+    types = {name.replace("client/", "types/").replace(".js", ".d.ts") for name in served}
+    assert {name: inside[name] for name in served} == served
+    assert set(inside) - set(served) == types | {"package.json", "README.md", "LICENSE"}
+    assert inside["LICENSE"] == (ROOT / "LICENSE").read_bytes()
+
+
+def test_it_depends_on_nothing() -> None:
+    assert not {"dependencies", "devDependencies", "bundleDependencies", "optionalDependencies"} & set(MANIFEST)
+    assert MANIFEST["peerDependenciesMeta"] == {"react": {"optional": True}}
+
+
+def test_every_entry_has_its_types_and_loads_without_a_browser(run: Run, project: Path) -> None:
+    """As on a server that renders pages."""
+    entries = {name: files for name, files in MANIFEST["exports"].items() if name != "./package.json"}
+    assert set(entries) == {".", "./units", "./react", "./element", "./verify"}
+    for files in entries.values():
+        assert all((project / "node_modules/swarna-client" / file).is_file() for file in files.values())
+    names = [name.replace(".", "swarna-client", 1) for name in entries]
+    (loaded,) = run(f"""
+        const loaded = {{}};
+        for (const name of {names}) loaded[name] = Object.keys(await import(name));
+        console.log(JSON.stringify(loaded));
+    """)
+    assert all(loaded[name] for name in names)
+
+
+def test_a_component_that_a_server_renders_has_no_price_and_connects_to_nothing(run: Run, stream: StubStream) -> None:
+    (rendered,) = run(f"""
+        import {{ useWebSocketPrices }} from "swarna-client/react";
+        const rendered = useWebSocketPrices("{stream.http_url}/ws/prices/");
+        setTimeout(() => console.log(JSON.stringify(rendered)), 50);
+    """)
+    assert rendered == {"prices": {}, "connected": False, "error": None, "status": None}
+    assert not stream.has_connection()
+
+
+# --- its README ------------------------------------------------------------------------------------------------------
+
+
+def test_from_an_empty_folder_to_a_price_are_three_commands_and_ten_lines_at_most() -> None:
+    commands, lines = COMMANDS.splitlines(), [line for line in PROGRAM.splitlines() if line]
+    assert commands == ["npm install swarna-client", "node gold.mjs"]
+    assert len(lines) <= 10
+
+
+def test_the_first_program_prints_the_price(run: Run, stream: StubStream) -> None:
+    assert PROGRAM.count("ws://127.0.0.1:3001/") == 1
+    program = PROGRAM.replace("ws://127.0.0.1:3001/", f"{stream.http_url}/ws/prices/".replace("http", "ws"))
+    # By this flag Node has had a WebSocket since version 20.
+    assert run(program, "--experimental-websocket") == ["13221.39 INR per gram"]
+
+
+# --- what may be given to it -----------------------------------------------------------------------------------------
+
+
+def test_a_platform_without_a_websocket_may_be_given_one(run: Run, stream: StubStream) -> None:
+    said = run(
+        f"""
+        import {{ SwarnaClient }} from "swarna-client";
+        const made = [];
+        class Given extends WebSocket {{
+          constructor(...how) {{
+            super(...how);
+            made.push(how);
+          }}
+        }}
+        delete globalThis.WebSocket;
+        const client = new SwarnaClient("{stream.http_url}/ws/prices/", {{ WebSocket: Given }});
+        client.addEventListener("prices", () => console.log(JSON.stringify([client.transport, made])));
+        client.connect();
+        """,
+        "--experimental-websocket",
+    )
+    assert said == [["websocket", [[f"{stream.http_url}/ws/prices/".replace("http", "ws"), ["swarnaai-v1"]]]]]
+
+
+def test_events_and_polls_are_asked_for_by_the_fetch_that_is_given(run: Run) -> None:
+    asked = run(
+        """
+        import { SwarnaClient } from "swarna-client";
+        const fetch = async (url) => {
+          console.log(JSON.stringify([url.pathname]));
+          return new Response("", { status: 404 });
+        };
+        new SwarnaClient("http://nowhere.example/", { fetch, transports: ["sse", "poll"] }).connect();
+        """,
+        lines=2,
+    )
+    assert asked == [["/api/v1/stream/"], ["/api/v1/prices/"]]
