@@ -1,12 +1,163 @@
-"""The board: live prices of the rows that its reader chose."""
+"""The board: live prices of the rows that its reader chose, in the address, or before, in the cookie."""
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+import json
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qs, unquote
 
-from pages import memory
+import msgspec
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+
+from infra import clock, formats
+from infra.rest.renderers import NumberRenderer
+from pages import languages, memory, rendering
+from pages.figures import ARROWS, as_on_the_wire, figures
+from pages.formats import N_, Formats
+from pages.memory import Current, Move
+from pages.notices import Notice, notices
+from pages.rows import MOST_ROWS, Mistake, Row, Sheet, Wrong, default_sheet, parse, written
+from prices.domain.quotes import Metal
+from prices.domain.units import converted
+from prices.domain.wire import ChangeData
+
+# The reader's choice, as the board's script remembers it: a query string, percent-encoded.
+COOKIE: Final = "swarna_board"
+_WRONG: Final[Mapping[Wrong, str]] = {
+    Wrong.METAL: N_("“{text}” names no metal that is listed here."),
+    Wrong.PURITY: N_("“{text}” has a purity that its metal is not sold in."),
+    Wrong.UNIT: N_("“{text}” has no unit that is known here."),
+    Wrong.FORM: N_("“{text}” is not written as metal:purity:unit."),
+}
 
 
-def board(request: HttpRequest) -> HttpResponse:
-    """The page that shows the stream, with a card for each listed metal."""
-    listed = memory.current(request).past.listed
-    return render(request, "board.html", {"symbols": {metal: metal.symbol for metal in listed}})
+# What the page's script imports, so that a browser need not read one to find the next.
+_MODULES: Final = (
+    "client/format.js",
+    "client/marks.js",
+    "client/swarna-client.js",
+    "client/units.js",
+    "client/words.js",
+    "pages/board-card.js",
+    "pages/board-memory.js",
+)
+
+
+class Remembered(NamedTuple):
+    """The rows and the language that a reader chose before; None where they chose none."""
+
+    rows: str | None = None
+    language: str | None = None
+
+
+def board(request: HttpRequest) -> HttpResponseBase:
+    """The page of the reader's rows; of the usual ones where none was chosen. Whatever an address holds, status 200."""
+    current = memory.current(request)
+    remembered = recall(request.COOKIES.get(COOKIE, ""))
+    language = languages.chosen(request, remembered.language, reads_cookie=True)
+    asked = request.GET.get("rows")
+    sheet = listed_sheet(asked if asked is not None else remembered.rows or "", current.past.listed)
+    response = rendering.respond(
+        request,
+        "pages/board.html",
+        current,
+        language,
+        (sheet, asked is None),
+        lambda: context(current, sheet, language.format, is_by_address=asked is not None),
+    )
+    if asked is None:
+        patch_vary_headers(response, ["Cookie"])
+    return response
+
+
+def recall(cookie: str) -> Remembered:
+    """Read the choice in a cookie, which may hold anything."""
+    query = parse_qs(unquote(cookie), max_num_fields=None)
+    rows, language = (query.get(name, [None])[-1] for name in ("rows", "lang"))
+    return Remembered(rows, language)
+
+
+def listed_sheet(text: str, listed: Collection[Metal]) -> Sheet:
+    """The rows of an address whose metals are listed; the usual ones where none is. All others are mistakes."""
+    sheet = parse(text)
+    unlisted = [Mistake(str(row), Wrong.METAL) for row in sheet.rows if row.metal not in listed]
+    rows = [row for row in sheet.rows if row.metal in listed]
+    usual = [row for row in default_sheet(settings.BASE_CURRENCY) if row.metal in listed]
+    return Sheet(tuple(rows or usual), (*sheet.mistakes, *unlisted), sheet.left_out)
+
+
+def address_notices(sheet: Sheet, f: Formats) -> Iterable[Notice]:
+    """What is to be said of an address that was not understood, or has too many rows."""
+    if sheet.mistakes:
+        text = " ".join(f._(_WRONG[mistake.wrong], text=mistake.text) for mistake in sheet.mistakes)
+        yield Notice("plain", f._("Not all of this address is understood."), text)
+    if sheet.left_out:
+        text = f.plural("{count} more is left out.", "{count} more are left out.", sheet.left_out)
+        yield Notice("plain", f._("The first {most} rows are shown.", most=MOST_ROWS), text)
+
+
+def context(current: Current, sheet: Sheet, f: Formats, *, is_by_address: bool) -> dict[str, Any]:
+    """All that the template shows."""
+    now, currency = clock.read().wall, settings.BASE_CURRENCY
+    metals = list(dict.fromkeys(row.metal for row in sheet.rows))
+    market = f.weekday_and_time(current.next_change, now)
+    shown_as = {row.metal: row for row in reversed(sheet.rows)}
+    return {
+        "cards": [figures(row, current, currency, f, now) for row in sheet.rows],
+        "notices": notices(current, metals, f, now),
+        "address_notices": list(address_notices(sheet, f)),
+        "market": (
+            f._("Market open · closes {time}", time=market)
+            if current.is_market_open
+            else f._("Market closed · opens {time}", time=market)
+        ),
+        "as_of": f.date_and_time(current.published_at) if current.published_at else "",
+        "moves": [_move(move, shown_as, f) for move in current.past.moves],
+        "threshold": f"{current.past.threshold_percent.normalize():f}%",
+        "rows": written(sheet.rows) if is_by_address else "",
+        "modules": [*_MODULES, *(f"client/words/{f.language}.js" for _ in range(f.language != languages.ENGLISH))],
+        "languages": settings.LANGUAGES,
+        "state": _state(current),
+    }
+
+
+def _move(move: Move, shown_as: Mapping[Metal, Row], f: Formats) -> dict[str, str]:
+    change = move.change
+    row = shown_as.get(change.metal) or Row(change.metal, "999", "gram")
+    old, new = (
+        f.amount(converted(price, unit=row.unit, purity=row.purity)) for price in (change.old_price, change.new_price)
+    )
+    return {
+        "direction": change.direction,
+        "at": formats.time(move.at),
+        "time": f.weekday_and_time(move.at, clock.read().wall),
+        "metal": f.metal(change.metal),
+        "arrow": ARROWS[change.direction],
+        "percent": f.percent(change.change_percent),
+        "prices": f"{old} → {new}",
+    }
+
+
+def _state(current: Current) -> dict[str, Any]:
+    """All that the page's script goes on from, as the stream has it."""
+    state = {
+        "epoch": current.position.epoch,
+        "seq": current.position.seq,
+        "publishedAt": formats.time(current.published_at) if current.published_at else None,
+        "currency": settings.BASE_CURRENCY,
+        "quotes": as_on_the_wire(current),
+        "status": msgspec.to_builtins(current.status),
+        "listed": list(current.past.listed),
+        "usual": written(default_sheet(settings.BASE_CURRENCY)),
+        "moves": [
+            {**msgspec.structs.asdict(ChangeData.of(move.change)), "at": formats.time(move.at)}
+            for move in current.past.moves
+        ],
+        "lines": {
+            metal.value: [line.starts[-1], line.closes] for metal, line in current.past.lines.items() if line.starts
+        },
+    }
+    # As the wire has them, amounts are numbers.
+    return json.loads(NumberRenderer().render(state))  # type: ignore[no-any-return]

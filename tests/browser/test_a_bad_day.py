@@ -24,6 +24,7 @@ from prices.providers.errors import TemporaryError
 from prices.providers.http import Client
 from prices.refresh import refresh
 from streaming import publish
+from tests.support.pages import A_CARD_EACH
 from tests.support.quotes import NOW, quote
 from tests.support.receipts import recomputed
 from tests.support.server import Server
@@ -125,7 +126,7 @@ def test_a_day_without_sources_shows_on_every_screen_ends_by_itself_and_is_in_th
             server.do(lambda: refresh(lambda: market.now))
 
     server.do(lambda: refresh(lambda: market.now))
-    board = Board(page, server.http_url)
+    board = Board(page, server.http_url + A_CARD_EACH)
     board.shows("Live", *Metal)
     last = HOUR - STEP  # of palladium, a step earlier
     let_pass(last + 4 * STEP)

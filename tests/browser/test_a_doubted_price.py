@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from prices.publishing import ingest
 from tests.support.axe import violations
+from tests.support.pages import A_CARD_EACH
 from tests.support.quotes import quote
 from tests.support.server import Server
 from tests.support.staff_page import DESKTOP, PHONE, log_in, width_of
@@ -36,7 +37,7 @@ def test_a_customer_reads_why_a_price_was_on_the_board_and_what_was_there_before
     expected_errors.append("Applying inline style violates")  # axe tries out styles of its own
     page.set_viewport_size(screen)
     before = publish(server, metal, "13221.3901", two_minutes_ago)
-    page.goto(server.http_url)
+    page.goto(server.http_url + A_CARD_EACH)
     card = page.locator(f'.card[data-metal="{metal}"]')
     expect(card.locator(".amount")).to_have_text("₹13,221.39")
     expect(card.locator(".why")).to_have_attribute("href", f"/why/{before}/#{metal}")
@@ -44,7 +45,7 @@ def test_a_customer_reads_why_a_price_was_on_the_board_and_what_was_there_before
     expect(card.locator(".amount")).to_have_text("₹13,250.50")
     expect(card.locator(".why")).to_have_attribute("href", f"/why/{now}/#{metal}")
 
-    card.get_by_role("link", name=f"Why? The price of {metal}").click()
+    card.get_by_role("link", name=f"Why? {metal.capitalize()}").click()
     expect(page).to_have_url(f"{server.http_url}/why/{now}/#{metal}")
     receipt = page.get_by_role("region", name=metal.capitalize())
     expect(receipt.locator(".answer")).to_contain_text("gold-api.com quoted 13,250.50 INR per gram")

@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from accounts import tokens
 from tests.support.bad_proxy import BadProxy, Fault, bad_proxy
-from tests.support.pages import SERVER_GONE, open_test_page
+from tests.support.pages import A_CARD_EACH, SERVER_GONE, open_test_page
 
 FAILED = r"Failed to load resource: the server responded with a status of \d+"
 
@@ -249,7 +249,7 @@ def test_the_hook_gives_what_is_published(server: Any, page: Page):
 
 
 def test_a_published_price_reaches_the_board(server: Any, page: Page):
-    page.goto(server.http_url)
+    page.goto(server.http_url + A_CARD_EACH)
     expect(page.locator("#connection")).to_contain_text("Connected")
     server.publish(gold="13000", silver="158.2")
     expect(card(page)).to_contain_text("₹13,000.00")
@@ -262,12 +262,13 @@ def test_a_published_price_reaches_the_board(server: Any, page: Page):
 
 def test_a_metal_put_away_and_brought_back_has_its_price_again(server: Any, page: Page):
     server.publish(gold="13400", silver="158.3")
-    page.goto(server.http_url)
+    page.goto(server.http_url + A_CARD_EACH)
     expect(card(page, "silver")).to_contain_text("₹158.30")
-    box = page.get_by_role("checkbox", name="Silver")
-    box.uncheck()
-    expect(card(page, "silver")).to_be_hidden()
-    box.check()
+    page.get_by_role("button", name="Choose rows").click()
+    page.get_by_role("button", name="Remove: Silver").click()
+    expect(card(page, "silver")).to_have_count(0)
+    page.get_by_role("button", name="Add a row").click()
+    page.locator("#editor li").last.get_by_role("combobox", name="Metal").select_option("silver")
     expect(card(page, "silver")).to_contain_text("₹158.30")
 
 
@@ -275,7 +276,7 @@ def test_a_price_that_was_quoted_long_ago_is_stale_on_the_board(server: Any, pag
     # Long ago also where the market was closed most of the time.
     quoted_at = dt.datetime.now(dt.UTC) - dt.timedelta(days=4)
     server.publish(platinum="5230.55", quoted_at=quoted_at)
-    page.goto(server.http_url)
+    page.goto(server.http_url + A_CARD_EACH)
     expect(card(page, "platinum").locator(".marks")).to_have_text("Stale")
     expect(card(page, "platinum")).to_contain_text(f"of {quoted_at.astimezone(ZoneInfo('Asia/Kolkata')).day} ")
 
@@ -283,7 +284,7 @@ def test_a_price_that_was_quoted_long_ago_is_stale_on_the_board(server: Any, pag
 def test_the_board_survives_a_crash_of_the_server(server: Any, page: Page, expected_errors: list[str]):
     expected_errors.append(SERVER_GONE)
     server.publish(gold="13500")
-    page.goto(server.http_url)
+    page.goto(server.http_url + A_CARD_EACH)
     expect(card(page).locator(".marks")).to_have_text("Live")
     server.kill()
     expect(card(page).locator(".marks")).to_have_text("Last known")

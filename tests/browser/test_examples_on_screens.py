@@ -11,6 +11,7 @@ from django.test import Client
 from playwright.sync_api import Page, expect
 from websockets.sync.client import connect
 
+from tests.support.pages import A_CARD_EACH
 from tests.support.server import Server
 from tests.support.stream_client import receive
 
@@ -39,7 +40,7 @@ def test_stream_rest_and_board_say_that_a_price_is_an_example_until_staff_enter_
         assert {quote["example"] for quote in asked(server, "prices/")["data"].values()} == {True}
         assert asked(server, "prices/gold/?unit=10gram&purity=22k")["example"] is True
 
-        page.goto(server.http_url)
+        page.goto(server.http_url + A_CARD_EACH)
         gold_card = page.locator('.card[data-metal="gold"]')
         expect(gold_card.locator(".marks")).to_have_text("Example")
         expect(gold_card).to_contain_text(re.compile(r"example price of .*2025, not set by staff"))
@@ -55,7 +56,7 @@ def test_stream_rest_and_board_say_that_a_price_is_an_example_until_staff_enter_
     expect(gold_card.locator(".marks")).to_have_text("Fallback")
     expect(gold_card).to_contain_text("set by staff")
     notices = page.get_by_role("status").locator(".notice")
-    expect(notices.nth(0)).to_contain_text("Example: Silver, Platinum, and Palladium.")
+    expect(notices.nth(0)).to_contain_text("Example: Silver, Platinum and Palladium.")
     expect(notices.nth(1)).to_contain_text("Fallback: Gold.")
 
     server.publish(gold="9310")

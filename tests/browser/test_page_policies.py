@@ -23,6 +23,7 @@ from prices.publishing import ingest
 from prices.sources import registry
 from tests.support.browser import new_page
 from tests.support.desk import proposed_edit
+from tests.support.pages import A_CARD_EACH
 from tests.support.quotes import quote
 from tests.support.server import Server
 
@@ -136,7 +137,7 @@ def test_a_form_of_nowhere_is_refused_on_a_page_that_says_what_to_do(
 
 def test_the_board_is_live_within_its_policy(server: Server, page: Page) -> None:
     seen = violations(page)
-    page.goto(server.http_url)
+    page.goto(server.http_url + A_CARD_EACH)
     expect(page.locator("#connection")).to_contain_text("Connected")
     server.publish(gold="13600")
     expect(page.locator('.card[data-metal="gold"]')).to_contain_text("₹13,600.00")
@@ -145,7 +146,7 @@ def test_the_board_is_live_within_its_policy(server: Server, page: Page) -> None
 
 def test_a_script_that_got_into_the_board_is_not_run(server: Server, page: Page, expected_errors: list[str]) -> None:
     expected_errors.append("Content Security Policy")
-    page.goto(server.http_url)
+    page.goto(server.http_url + A_CARD_EACH)
     page.evaluate(
         """() => {
           const script = document.createElement("script");

@@ -15,6 +15,7 @@ from pytest_httpserver import HTTPServer
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.installation import Market, Product
+from tests.support.pages import A_CARD_EACH
 from tests.support.product import answers, wait_until
 
 
@@ -92,7 +93,7 @@ def test_a_move_above_one_percent_is_announced(product: Product, market: Market)
 
 
 def test_the_board_shows_it_in_a_real_browser(product: Product, market: Market, page: Page) -> None:
-    page.goto(product.http_url)
+    page.goto(product.http_url + A_CARD_EACH)
     expect(page.get_by_text(re.compile(r"13,200\.00")).first).to_be_visible(timeout=10_000)
     market.per_gram["XAU"] = 13856.97
     expect(page.get_by_text(re.compile(r"13,856\.97")).first).to_be_visible(timeout=10_000)

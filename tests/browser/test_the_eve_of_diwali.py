@@ -16,6 +16,7 @@ from pytest_httpserver import HTTPServer
 from tests.support import docs_tables
 from tests.support.browser import new_page
 from tests.support.installation import Market, Product
+from tests.support.pages import A_CARD_EACH
 
 NAME = "the log of the rehearsal"
 HEAD = "| after | who | what |"
@@ -101,7 +102,7 @@ def test_the_sources_die_on_the_eve_of_diwali(
     product.manage("shell", "--no-imports", "-c", STAFF)
     with new_page(browser) as visitor, new_page(browser) as asha, new_page(browser) as meera:
         meera.set_viewport_size({"width": 390, "height": 844})
-        visitor.goto(product.http_url)
+        visitor.goto(product.http_url + A_CARD_EACH)
         expect(gold_on(visitor)).to_contain_text("13,200.00", timeout=15_000)
         log_in(asha, product, "asha")
         log_in(meera, product, "meera")

@@ -68,7 +68,7 @@ def test_the_login_has_the_strict_policy(client: Client) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("path", ["/healthz", "/api/v1/metals/", "/api/schema/", "/static/streaming/board.js"])
+@pytest.mark.parametrize("path", ["/healthz", "/api/v1/metals/", "/api/schema/", "/static/pages/board.js"])
 def test_what_is_no_page_says_nothing_of_policies(client: Client, seeded: None, path: str) -> None:
     response = client.get(path)
     response.close()

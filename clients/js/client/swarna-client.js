@@ -208,6 +208,8 @@ const TRANSPORTS = ["websocket", "sse", "poll"];
  * @property {number} jitter  The largest random share (0.25: a quarter) by which each delay is lengthened, so that the
  *   pages that lost a server do not all return at once. 0 for exact delays.
  * @property {readonly Transport[]} transports  Those to use, the best first.
+ * @property {Position|null} position  That of prices which the page has already, such as those in its HTML: what they miss
+ *   comes with the first update, as after a reconnect.
  * @property {string|URL|null} api  The address of the REST API, for Server-Sent Events and polls; null for `api/v1/`
  *   beside the stream.
  * @property {(new (url: string, protocols: string[]) => Socket)|null} WebSocket  The class to connect with, as that of the
@@ -228,6 +230,7 @@ const DEFAULTS = {
   maxReconnectAttempts: 5,
   jitter: 0.25,
   transports: TRANSPORTS,
+  position: null,
   api: null,
   WebSocket: null,
   fetch: null,
@@ -373,6 +376,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     requireInterval(this.#options.interval);
     requireCandles(this.#options.candles);
     requireTransports(this.#options.transports);
+    if (this.#options.position) this.#continuity.begin(this.#options.position);
     this.#memory = new SessionMemory(this.#url);
     const [best] = this.#options.transports;
     this.#first = this.#options.transports.find((transport) => transport === this.#memory.transport) ?? best;
@@ -417,6 +421,11 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
   /** The transport by which messages come; null until the first one of a connection. */
   get transport() {
     return this.#transport;
+  }
+
+  /** True once `serverTime` is by the server's clock, and not by this device's, which may be wrong. */
+  get isTimed() {
+    return this.#clockOffset !== null;
   }
 
   /** The server's time in milliseconds, estimated from its messages; for the age of a quote. */
@@ -985,6 +994,12 @@ class Continuity {
 
   get epoch() {
     return this.#epoch;
+  }
+
+  /** The page has all moves up to a position. @param {Position} position */
+  begin({ epoch, seq }) {
+    this.#since = seq;
+    this.#epoch = epoch;
   }
 
   /** True until the answer to the `since` with which a connection begins: its server may lag behind the last one. */

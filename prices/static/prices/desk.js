@@ -6,7 +6,6 @@
 import { age, amount, timeOfDay } from "../client/format.js";
 import { MARKS, markAtBest, marksOf } from "../client/marks.js";
 import { SwarnaClient } from "../client/swarna-client.js";
-import { receiptOf, write } from "../streaming/board-card.js";
 
 /** @typedef {import("../client/swarna-client.js").Metal} Metal */
 /** @typedef {import("../client/swarna-client.js").Quote} Quote */
@@ -156,7 +155,7 @@ function show(card, quote, seq) {
   put(card, "source", quote.source);
   const time = part(card, "age");
   if (time instanceof HTMLTimeElement) time.dateTime = quote.timestamp;
-  if (seq) part(card, "why")?.setAttribute("href", receiptOf(card.dataset.metal ?? "", seq));
+  if (seq) part(card, "why")?.setAttribute("href", `/why/${seq}/#${card.dataset.metal}`);
 }
 
 function refresh() {
@@ -195,4 +194,12 @@ function part(card, name) {
 function put(card, name, text) {
   const element = part(card, name);
   if (element) write(element, text);
+}
+
+/**
+ * Sets an element's text only where it differs, so that staff can select and copy it meanwhile.
+ * @param {Element} element @param {string} text
+ */
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }

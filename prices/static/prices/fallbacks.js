@@ -6,7 +6,7 @@
 import { age, amount, origin } from "../client/format.js";
 import { SwarnaClient } from "../client/swarna-client.js";
 import { convert } from "../client/units.js";
-import { recall, remember } from "../streaming/board-memory.js";
+import { recall, remember } from "./memory.js";
 
 /** @typedef {import("../client/swarna-client.js").Metal} Metal */
 /** @typedef {import("../client/swarna-client.js").Quote} Quote */

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page, Route
 
 SUPPORT = Path(__file__).parent.parent
+# The rows of a board with a card for each metal, per gram: on the usual one, gold has several.
+A_CARD_EACH = "/?rows=gold,silver,platinum,palladium"
 # What a page's console may say of a server that is taken away: a browser also asks for the page's icon when it finds
 # the time, which may be just then.
 SERVER_GONE = r"WebSocket connection to .* failed|net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|EMPTY_RESPONSE)"

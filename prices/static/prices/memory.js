@@ -1,4 +1,4 @@
-/** Keeps what a reader picked for the next visit, unless the browser forbids it or has no room left. */
+/** Keeps what staff picked for the next visit, unless the browser forbids it or has no room left. */
 
 /** The text remembered under a name, or null. @param {string} name */
 export function recall(name) {

@@ -1,0 +1,184 @@
+/** The card of one row on the board: as the server wrote it, or made here of the same template, and kept up to date. */
+
+import { ageText, MARKS, marksShown } from "../client/marks.js";
+import { convertQuote } from "../client/units.js";
+
+/** @typedef {import("../client/format.js").Formats} Formats */
+/** @typedef {import("../client/marks.js").Mark} Mark */
+/** @typedef {import("../client/swarna-client.js").Quote} Quote */
+/** @typedef {import("../client/units.js").Converted<Quote>} Converted */
+/** @typedef {import("../client/units.js").Metal} Metal */
+/** @typedef {import("../client/units.js").Purity} Purity */
+/** @typedef {import("../client/units.js").Unit} Unit */
+/** @typedef {{metal: Metal, purity: Purity, unit: Unit}} Row */
+
+const ARROWS = { down: "▼", none: "", up: "▲" };
+/** The box of a line of the day, and the prices from which on one is written smaller; pages/figures.py has the same. */
+const [LINE_WIDTH, LINE_HEIGHT] = [96, 32];
+const [LONG, VERY_LONG] = [13, 17];
+
+/** A row as an address names it. @param {Row} row */
+export function nameOf({ metal, purity, unit }) {
+  return `${metal}:${purity}:${unit}`;
+}
+
+/** The row of a name that was written by `nameOf`. @param {string} name */
+export function rowOf(name) {
+  const [metal, purity, unit] = name.split(":");
+  return /** @type {Row} */ ({ metal, purity, unit });
+}
+
+export class Card {
+  #parts;
+  #format;
+  /** @type {Quote|null}  As on the wire: per gram of fine metal. */
+  #quote = null;
+
+  /** @param {HTMLElement} element  Its `data-row` names the row, and `data-part` the parts to fill in. @param {Formats} format */
+  constructor(element, format) {
+    this.element = element;
+    this.row = rowOf(element.dataset.row ?? "");
+    this.#format = format;
+    const parts = /** @type {NodeListOf<HTMLElement>} */ (element.querySelectorAll("[data-part]"));
+    this.#parts = Object.fromEntries([...parts].map((part) => [part.dataset.part, part]));
+    this.#parts.amount.addEventListener("animationend", () => delete element.dataset.flash);
+  }
+
+  /** A new card, without a price. @param {Row} row @param {HTMLTemplateElement} template @param {Formats} format */
+  static of(row, template, format) {
+    const copy = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
+    const element = /** @type {HTMLElement} */ (copy.firstElementChild);
+    element.dataset.row = nameOf(row);
+    element.dataset.metal = row.metal;
+    const card = new Card(element, format);
+    const [name, purity] = [format.metal(row.metal), format.purity(row.metal, row.purity)];
+    card.#write({ name, purity, per: format.per(row.unit), whose: ` ${name} ${purity}` });
+    return card;
+  }
+
+  /** The shown quote, as on the wire. */
+  get quote() {
+    return this.#quote;
+  }
+
+  /**
+   * Shows a quote as on the wire, and leads to its receipt; null for none.
+   * @param {Quote|null} quote @param {string} currency @param {string|null} receipt  The address of the page of the receipt.
+   */
+  show(quote, currency, receipt) {
+    this.#flash(quote);
+    this.#quote = quote;
+    const format = this.#format;
+    const converted = quote && convertQuote(quote, this.row);
+    const amount = format.money(converted?.price, currency);
+    this.element.dataset.length = amount.length <= LONG ? "" : amount.length <= VERY_LONG ? "long" : "very-long";
+    this.#write({
+      amount,
+      open: converted ? format.amount(converted.open) : "",
+      high: converted ? format.amount(converted.high) : "",
+      low: converted ? format.amount(converted.low) : "",
+      previousClose: converted ? format.amount(converted.previousClose) : "",
+      bid: converted?.bid == null ? "" : format.amount(converted.bid),
+      ask: converted?.ask == null ? "" : format.amount(converted.ask),
+      origin: quote?.source ? format.origin(quote) : "",
+    });
+    this.#parts.bidding.hidden = converted?.bid == null;
+    this.#parts.asking.hidden = converted?.ask == null;
+    this.#showChange(converted);
+    this.#showRange(converted);
+    const why = receipt && quote ? `${receipt}#${this.row.metal}` : null;
+    this.#parts.why.hidden = why === null;
+    if (why) this.#parts.why.setAttribute("href", why);
+  }
+
+  /** Draws the line of the day. @param {readonly number[]} closes  Per gram, oldest first; the shown price follows. */
+  draw(closes) {
+    const points = this.#quote && closes.length ? [...closes, this.#quote.price] : [];
+    const [low, high] = [Math.min(...points), Math.max(...points)];
+    const across = LINE_WIDTH / Math.max(points.length - 1, 1);
+    // A price that stands still is a line in the middle.
+    const up = high > low ? LINE_HEIGHT / (high - low) : 0;
+    const bottom = up ? LINE_HEIGHT : LINE_HEIGHT / 2;
+    const placed = points.map((price, n) => `${(n * across).toFixed()},${(bottom - (price - low) * up).toFixed()}`);
+    setAttribute(this.#parts.line, "points", placed.join(" "));
+  }
+
+  /**
+   * Shows how old the price is, and its marks.
+   * @param {number|null} now  By the server's clock; null while that is not known.
+   * @param {boolean} connected
+   * @param {Mark|null} atBest  The mark of a price without any other: `live`, `close`, or null while it is unknown.
+   */
+  refresh(now, connected, atBest) {
+    const { _ } = this.#format;
+    const shown = marksShown(this.#quote, connected, atBest);
+    this.element.dataset.trust = shown[0] ?? "none";
+    this.#write({ marks: shown.map((mark) => _(MARKS[mark])).join(" · ") });
+    if (now !== null || !this.#quote) this.#showAge(now ?? 0, shown[0]);
+  }
+
+  /** @param {number} now @param {Mark|undefined} mark */
+  #showAge(now, mark) {
+    const quote = this.#quote;
+    const { _, dateAndTime } = this.#format;
+    const quotedAt = Date.parse(quote?.timestamp ?? "");
+    const known = !Number.isNaN(quotedAt);
+    const age = /** @type {HTMLTimeElement} */ (this.#parts.age);
+    write(age, quote ? ageText(quote, mark, now, this.#format) : _("Waiting for a price"));
+    age.dateTime = known && quote ? quote.timestamp : "";
+    age.title = known ? dateAndTime(quotedAt) : "";
+  }
+
+  /** @param {Converted|null} quote */
+  #showChange(quote) {
+    const { _, difference, percent, amount } = this.#format;
+    const compared = quote?.previousClose != null;
+    const direction = compared ? directionOf(Number(quote.change)) : "none";
+    for (const part of [this.#parts.change, this.#parts.line.parentElement]) part?.setAttribute("data-direction", direction);
+    // Beside a change it is only heard, as the previous close is seen below.
+    this.#parts.against.classList.toggle("unseen", compared);
+    this.#write({
+      arrow: ARROWS[direction],
+      difference: compared ? difference(quote.change, quote.price) : quote ? amount(null) : "",
+      percent: compared ? percent(quote.changePercent) : "",
+      against: !quote ? "" : compared ? _("since the previous close") : _("no previous close yet"),
+    });
+  }
+
+  /** @param {Converted|null} quote */
+  #showRange(quote) {
+    const [low, high, price] = [quote?.low, quote?.high, quote?.price].map(Number);
+    const isRange = high > low;
+    this.#parts.range.toggleAttribute("hidden", !isRange);
+    if (isRange) setAttribute(this.#parts.at, "d", `M${Math.round((100 * (price - low)) / (high - low))} 0v8`);
+  }
+
+  /** @param {Quote|null} quote */
+  #flash(quote) {
+    const move = quote && this.#quote ? directionOf(quote.price - this.#quote.price) : "none";
+    if (move !== "none") this.element.dataset.flash = move;
+  }
+
+  /** @param {Record<string, string>} texts  By part. */
+  #write(texts) {
+    for (const [part, text] of Object.entries(texts)) write(this.#parts[part], text);
+  }
+}
+
+/** @param {number} change */
+function directionOf(change) {
+  return change > 0 ? "up" : change < 0 ? "down" : "none";
+}
+
+/**
+ * Sets an element's text only where it differs, so that a reader can select and copy it meanwhile.
+ * @param {Element} element @param {string} text
+ */
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** @param {Element} element @param {string} name @param {string} value */
+function setAttribute(element, name, value) {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}

@@ -1,0 +1,77 @@
+/** The reader's choice of rows and language, in a cookie, so that the server writes the page by it at once. */
+
+import { PURITIES_OF, purityLabel, UNITS } from "../client/units.js";
+
+/** @typedef {import("../client/units.js").Metal} Metal */
+/** @typedef {import("../client/units.js").Unit} Unit */
+/** @typedef {import("./board-card.js").Row} Row */
+/** @typedef {{rows?: string, lang?: string}} Choice */
+
+const COOKIE = "swarna_board";
+const A_YEAR = 365 * 24 * 60 * 60;
+
+/** Remembers a choice, and what was chosen before beside it, unless the browser refuses cookies. @param {Choice} choice */
+export function remember(choice) {
+  const query = recalled();
+  for (const [name, value] of Object.entries(choice)) query.set(name, value);
+  const path = document.documentElement.dataset.root ?? "/";
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  try {
+    const value = encodeURIComponent(decodeURIComponent(query.toString()));
+    // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API would leave the choice to a later moment
+    document.cookie = `${COOKIE}=${value}; Path=${path}; Max-Age=${A_YEAR}; SameSite=Lax${secure}`;
+  } catch {
+    // The address has the rows, too.
+  }
+}
+
+function recalled() {
+  try {
+    const found = document.cookie.split("; ").find((each) => each.startsWith(`${COOKIE}=`));
+    return new URLSearchParams(found && decodeURIComponent(found.slice(COOKIE.length + 1)));
+  } catch {
+    return new URLSearchParams();
+  }
+}
+
+/**
+ * The rows that a reader picked on a board of an earlier version, which kept them elsewhere; null for none, and once rows
+ * are in the address or in the cookie.
+ * @param {readonly Metal[]} listed
+ * @returns {Row[]|null}
+ */
+export function olderChoice(listed) {
+  if (new URLSearchParams(location.search).has("rows") || recalled().has("rows")) return null;
+  const picked = (stored("swarna.metals") ?? "").split(" ");
+  const metals = listed.filter((metal) => picked.includes(metal));
+  /** @param {string} what @param {Metal} metal */
+  const of = (what, metal) => stored(`swarna.${what}.${metal}`) ?? stored(`swarna.${what}`);
+  if (!metals.length && !listed.some((metal) => of("unit", metal) ?? of("purity", metal))) return null;
+  return (metals.length ? metals : listed).map((metal) => {
+    const [unit, purity] = [of("unit", metal), of("purity", metal)?.toLowerCase()];
+    return {
+      metal,
+      unit: UNITS.find((each) => each === unit) ?? "gram",
+      purity: finenesses(metal).find((each) => each === purity || carat(metal, each) === purity) ?? "999",
+    };
+  });
+}
+
+/** The purities of a metal as shops name them: carats to the digit, 22/24, have no such name. @param {Metal} metal */
+export function finenesses(metal) {
+  return PURITIES_OF[metal].filter((each) => !each.endsWith("k"));
+}
+
+/** @param {Metal} metal @param {import("../client/units.js").Purity} purity */
+function carat(metal, purity) {
+  return purityLabel(metal, purity).split(" · ")[0].toLowerCase();
+}
+
+/** @param {string} name */
+function stored(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
