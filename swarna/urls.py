@@ -8,7 +8,7 @@ from csp.decorators import csp_update
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.templatetags.static import static
-from django.urls import include, path, re_path
+from django.urls import include, path, re_path, register_converter
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
@@ -27,6 +27,7 @@ from rest_framework.response import Response
 from infra.rest.problems import unknown_address
 from infra.rest.strict import Choice, StrictQuerySerializer, StrictView
 from pages.board import board
+from pages.metal import MetalConverter, metal
 from prices.admin import changes
 from prices.why import views as why
 from signing.api import jwks
@@ -92,8 +93,11 @@ docs = csp_update({"img-src": ["data:"]})(
     SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="docs.html", http_method_names=["get", "head"])
 )
 
+register_converter(MetalConverter, "metalname")
+
 urlpatterns = [
     path("", read_only(with_the_stream(board)), name="board"),
+    path("<metalname:metal>/", read_only(with_the_stream(metal)), name="metal"),
     path("why/", read_only(why.at_moment), name="why-at"),
     path("why/<int:seq>/", read_only(why.publication), name="why"),
     path("healthz", read_only(healthz), name="healthz"),

@@ -618,7 +618,7 @@ def test_no_page_of_the_admin_knows_another_method(place: Place, effects: Effect
 @pytest.mark.parametrize("address", sorted(ADDRESSES))
 def test_other_pages_are_for_the_roles_of_the_table(address: str, published: None, effects: Effects) -> None:
     kind = str(ContentType.objects.get_for_model(Premium).pk)
-    path = Endpoint(address).to(content_type_id=kind, id="1", app_label="prices", seq="1", name="units")
+    path = Endpoint(address).to(content_type_id=kind, id="1", app_label="prices", seq="1", name="units", metal="gold")
     clients = each_role(Premium)
     for role, client in clients.items():
         for method in ("GET", "HEAD", "POST"):

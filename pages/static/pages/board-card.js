@@ -134,7 +134,7 @@ export class Card {
     const { _, difference, percent, amount } = this.#format;
     const compared = quote?.previousClose != null;
     const direction = compared ? directionOf(Number(quote.change)) : "none";
-    for (const part of [this.#parts.change, this.#parts.line.parentElement]) part?.setAttribute("data-direction", direction);
+    for (const part of [this.#parts.change, this.#parts.line?.parentElement]) part?.setAttribute("data-direction", direction);
     // Beside a change it is only heard, as the previous close is seen below.
     this.#parts.against.classList.toggle("unseen", compared);
     this.#write({

@@ -7,5 +7,9 @@ const { lang, dataset } = document.documentElement;
 
 /** @type {string}  The path of the board, which ends with a slash; all others begin with it. */
 export const root = dataset.root ?? "/";
-export const format = formats(await wordsIn(lang), { locale: dataset.locale, timeZone: dataset.timeZone });
+/** The locale of the page's language. */
+export const locale = dataset.locale ?? lang;
+/** The time zone that times are written in. */
+export const timeZone = dataset.timeZone ?? "UTC";
+export const format = formats(await wordsIn(lang), { locale, timeZone });
 export const { _, plural } = format;

@@ -1,0 +1,43 @@
+"""All that a page's script goes on from: the prices and the market as the server knew them when it wrote the page."""
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from django.conf import settings
+
+from infra import formats
+from infra.rest.renderers import NumberRenderer
+from pages.formats import Formats
+from pages.memory import Current
+from prices.domain.wire import PriceData
+
+
+def live_state(current: Current, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the script knows, as the stream has it; with `more`, which a page adds. Amounts are numbers."""
+    quotes = {
+        metal.value: msgspec.to_builtins(PriceData.of(published, stale=metal in current.stale), builtin_types=[Decimal])
+        for metal, published in current.quotes.items()
+    }
+    state = {
+        "epoch": current.position.epoch,
+        "seq": current.position.seq,
+        "publishedAt": formats.time(current.published_at) if current.published_at else None,
+        "currency": settings.BASE_CURRENCY,
+        "quotes": quotes,
+        "status": msgspec.to_builtins(current.status),
+        "listed": list(current.past.listed),
+        **(more or {}),
+    }
+    return json.loads(NumberRenderer().render(state))  # type: ignore[no-any-return]
+
+
+def market_text(current: Current, f: Formats, now: dt.datetime) -> str:
+    """Whether the market is open, and when that changes."""
+    time = f.weekday_and_time(current.next_change, now)
+    if current.is_market_open:
+        return f._("Market open · closes {time}", time=time)
+    return f._("Market closed · opens {time}", time=time)

@@ -1,0 +1,394 @@
+"""The texts of a metal's page, in its reader's language, unit and purity."""
+
+import datetime as dt
+import enum
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from itertools import zip_longest
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+
+from infra import formats as numbers
+from infra.formats import from_ms
+from pages.figures import direction_of, figures
+from pages.formats import N_, NOTHING, UNITS
+from pages.history import DAYS_SHOWN, History, Moment
+from pages.languages import Language
+from pages.live_state import live_state, market_text
+from pages.memory import Current
+from pages.notices import notices
+from pages.ranges import ChartRange, RangeFigures, line, range_figures
+from pages.rows import Row
+from prices.domain.candles import Interval, ZonedCandle
+from prices.domain.fineness import PURITIES_OF, WEIGHTS_OF
+from prices.domain.marks import LABELS
+from prices.domain.quotes import PERCENT_STEP, Metal, percent
+from prices.domain.units import converted
+
+# What the page's script imports, so that a browser need not read one to find the next.
+_MODULES: Final = (
+    "client/format.js",
+    "client/marks.js",
+    "client/swarna-client.js",
+    "client/units.js",
+    "client/words.js",
+    "pages/amounts.js",
+    "pages/board-card.js",
+    "pages/candles.js",
+    "pages/live.js",
+    "pages/metal-past.js",
+    "pages/page.js",
+    "pages/range-figures.js",
+    "pages/rest-candles.js",
+)
+# As many as an answer of the API has at most.
+_MOST_BY_REST: Final = 1000
+# The box of the line that is there before the chart, or in its place; metal.css gives it its size on the page.
+_LINE: Final = (1000, 300)
+_RANGES: Final[Mapping[ChartRange, tuple[str, str]]] = {
+    ChartRange.DAY: (N_("1D"), N_("The last day")),
+    ChartRange.WEEK: (N_("1W"), N_("The last week")),
+    ChartRange.MONTH: (N_("1M"), N_("The last month")),
+    ChartRange.YEAR: (N_("1Y"), N_("The last year")),
+    ChartRange.ALL: (N_("All"), N_("All that is kept")),
+}
+
+
+class Chosen(NamedTuple):
+    """What an address chooses, and those of its texts that are not understood, clipped."""
+
+    row: Row
+    range: ChartRange
+    mistakes: tuple[str, ...]
+
+
+class Problem(enum.Enum):
+    """The reason why a question about a moment has no answer."""
+
+    NO_TIME = enum.auto()
+    FUTURE = enum.auto()
+    TOO_MANY = enum.auto()
+    NO_DATABASE = enum.auto()
+
+
+class Asked(NamedTuple):
+    """The moment that a reader asks about, as they wrote it and as it is understood; and the answer, or the problem.
+
+    `wait` is the number of seconds after which one who asked too often may ask again.
+    """
+
+    text: str
+    at: dt.datetime | None = None
+    moment: Moment | None = None
+    problem: Problem | None = None
+    wait: int = 0
+
+
+class Amount(NamedTuple):
+    """An amount in the page's measure.
+
+    The page's script makes it anew for another measure, of the amount per `gram`, and of what it is more than, `less`,
+    where it is a difference.
+    """
+
+    text: str
+    gram: str = ""
+    less: str = ""
+
+
+class Day(NamedTuple):
+    """A line of the table of the last days."""
+
+    date: str
+    iso: str
+    close: Amount
+    change: Amount
+    percent: str
+    direction: str
+    high: Amount
+    low: Amount
+
+
+class Link(NamedTuple):
+    """A choice among several: its name in addresses, its text, its address, and whether it is the chosen one."""
+
+    name: str
+    text: str
+    href: str
+    is_chosen: bool
+    title: str = ""
+
+
+class Figure(NamedTuple):
+    """A figure of the chart's range, with the name by which the page's script finds it.
+
+    A change has its percentage; an extreme, the beginning of its candle, for people and for programs.
+    """
+
+    name: str
+    term: str
+    amount: Amount
+    percent: str | None = None
+    when: str | None = None
+    at: str = ""
+
+
+def context(
+    current: Current, chosen: Chosen, past: History | None, asked: Asked | None, language: Language, now: dt.datetime
+) -> dict[str, Any]:
+    """All that the template of a metal's page needs."""
+    f, metal = language.format, chosen.row.metal
+    page = _Page(chosen, language, now)
+    return {
+        "metal": metal,
+        "card": figures(chosen.row, current, settings.BASE_CURRENCY, f, now),
+        "currency": settings.BASE_CURRENCY,
+        "range": chosen.range,
+        "is_language_named": page.is_named,
+        "canonical": reverse("metal", args=[metal]),
+        "metals": [Link(each, f.metal(each), page.link(each), each is metal) for each in current.past.listed],
+        "market": market_text(current, f, now),
+        "state": live_state(current),
+        "modules": _MODULES,
+        "notices": notices(current, [metal], f, now),
+        "mistakes": ", ".join(chosen.mistakes),
+        "units": page.units(),
+        "purities": page.purities(),
+        "ranges": page.ranges(),
+        "is_readable": past is not None,
+        "line": line([each.candle.close for each in past.candles], width=_LINE[0], height=_LINE[1]) if past else "",
+        "figures": page.figures(range_figures([each.candle for each in past.candles]) if past else None),
+        "csv": page.csv(),
+        "days": page.days(past.days) if past else [],
+        "weights": [f.unit(unit) for unit in UNITS],
+        "measures": page.measures(current),
+        "answer": page.answer(asked) if asked else None,
+        "asked_at": page.typed(asked, current.published_at or now),
+    }
+
+
+class _Page:
+    """The texts of a page in one language and measure."""
+
+    def __init__(self, chosen: Chosen, language: Language, now: dt.datetime) -> None:
+        self._row = chosen.row
+        self._chosen = chosen
+        self._f = language.format
+        self._language = language
+        self._now = now
+
+    @property
+    def is_named(self) -> bool:
+        """True if the address names the language: then the page's links do too."""
+        return not self._language.varies_on
+
+    # --- amounts -------------------------------------------------------------------------------------------------
+
+    def _in_measure(self, gram: Decimal) -> Decimal:
+        return converted(gram, unit=self._row.unit, purity=self._row.purity)
+
+    def amount(self, gram: Decimal | None) -> Amount:
+        """An amount per gram of fine metal, in the page's measure."""
+        if gram is None:
+            return Amount(NOTHING)
+        return Amount(self._f.amount(self._in_measure(gram)), str(numbers.number(gram)))
+
+    def difference(self, gram: Decimal, less: Decimal | None) -> Amount:
+        """The difference of two such amounts, as they are shown."""
+        if less is None:
+            return Amount(NOTHING)
+        to = self._in_measure(gram)
+        text = self._f.difference(to - self._in_measure(less), to)
+        return Amount(text, str(numbers.number(gram)), str(numbers.number(less)))
+
+    # --- now -----------------------------------------------------------------------------------------------------
+
+    def measures(self, current: Current) -> list[tuple[str, str, list[tuple[str, str]]]]:
+        """The current price in each purity and each weight: lines of a purity, its name, and its amounts by unit."""
+        f, metal = self._f, self._row.metal
+        published = current.quotes.get(metal)
+        price = published.quote.price if published else None
+
+        def amount(unit: str, purity: str) -> str:
+            return f.amount(None if price is None else converted(price, unit=unit, purity=purity))
+
+        return [
+            (purity, f.purity(metal, purity), [(unit, amount(unit, purity)) for unit in UNITS])
+            for purity in _finenesses(metal)
+        ]
+
+    # --- history -------------------------------------------------------------------------------------------------
+
+    def figures(self, found: RangeFigures | None) -> list[Figure]:
+        """The figures of the chosen range; dashes where there are none."""
+        f = self._f
+        change = self.difference(found.last, found.first) if found else Amount(NOTHING)
+        return [
+            Figure("first", f._("First"), self.amount(found.first if found else None)),
+            Figure("last", f._("Last"), self.amount(found.last if found else None)),
+            Figure("change", f._("Change"), change, percent=f.percent(found.change_percent) if found else ""),
+            self._extreme("high", f._("Highest"), (found.high, found.high_at) if found else None),
+            self._extreme("low", f._("Lowest"), (found.low, found.low_at) if found else None),
+            Figure("average", f._("Average"), self.amount(found.average if found else None)),
+        ]
+
+    def _extreme(self, name: str, term: str, found: tuple[Decimal, dt.datetime] | None) -> Figure:
+        if found is None:
+            return Figure(name, term, Amount(NOTHING), when="")
+        amount, at = found
+        return Figure(name, term, self.amount(amount), when=self._when(at), at=numbers.time(at))
+
+    def _when(self, at: dt.datetime) -> str:
+        is_day = self._chosen.range.interval is Interval.DAY
+        return self._f.date(at) if is_day else self._f.weekday_and_time(at, self._now)
+
+    def days(self, found: Sequence[ZonedCandle]) -> list[Day]:
+        """The last days, newest first, each compared with the one before it."""
+        closes = [each.candle.close for each in found]
+        return [self._day(day, before) for day, before in zip_longest(found, closes[1:])][:DAYS_SHOWN]
+
+    def _day(self, day: ZonedCandle, before: Decimal | None) -> Day:
+        candle, f = day.candle, self._f
+        change = Decimal(0) if before is None else candle.close - before
+        return Day(
+            date=f.date(candle.start),
+            iso=day.date.isoformat() if day.date else "",
+            close=self.amount(candle.close),
+            change=self.difference(candle.close, before),
+            percent="" if before is None else f.percent(percent(change, before).quantize(PERCENT_STEP)),
+            direction=direction_of(change),
+            high=self.amount(candle.high),
+            low=self.amount(candle.low),
+        )
+
+    # --- a moment ------------------------------------------------------------------------------------------------
+
+    def answer(self, asked: Asked) -> "Answer":
+        """What to say to a question about a moment."""
+        f = self._f
+        if asked.problem is not None or asked.moment is None:
+            return Answer(problem=self._problem(asked))
+        receipt, candle = asked.moment.receipt, asked.moment.candle
+        at = f.date_and_time(asked.moment.at)
+        if receipt is not None:
+            price = f.money(self._in_measure(receipt.price), receipt.currency)
+            return Answer(
+                headline=f._("At {time} screens showed", time=at),
+                price=Amount(price, str(numbers.number(receipt.price))),
+                marks=" · ".join(f._(LABELS[mark]) for mark in asked.moment.marks),
+                trust=asked.moment.marks[0],
+                detail=f._(
+                    "Published {published}, quoted {quoted}, {origin}.",
+                    published=f.date_and_time(from_ms(receipt.published_ms)),
+                    quoted=f.date_and_time(from_ms(receipt.quoted_ms)),
+                    origin=f.origin(receipt.source, is_example=receipt.example),
+                ),
+                seq=receipt.seq,
+            )
+        if candle is None:
+            return Answer(problem=f._("No price is known of {time}.", time=at))
+        return Answer(
+            headline=f._("No publication of {time} is kept. Prices around it were", time=at),
+            low=self.amount(candle.candle.low),
+            high=self.amount(candle.candle.high),
+            detail=f._(
+                "From {start} to {end}.", start=f.date_and_time(candle.candle.start), end=f.date_and_time(candle.end)
+            )
+            if candle.candle.seq
+            else f._("Filled in later: no screen showed them."),
+        )
+
+    def _problem(self, asked: Asked) -> str:
+        f = self._f
+        match asked.problem:
+            case Problem.FUTURE:
+                return f._("That is in the future: choose an earlier time.")
+            case Problem.TOO_MANY:
+                return f.plural(
+                    "Too many questions. Ask again in {count} s.",
+                    "Too many questions. Ask again in {count} s.",
+                    asked.wait,
+                )
+            case Problem.NO_DATABASE:
+                return f._("The history cannot be read now. Ask again in a minute.")
+            case _:
+                return f._("Write a time such as {example}.", example="2026-09-24 13:30:05")
+
+    def typed(self, asked: Asked | None, otherwise: dt.datetime) -> str:
+        """The content of the field for a moment: what the reader wrote, or else a moment to begin with."""
+        at = asked.at if asked else otherwise
+        return "" if at is None else timezone.localtime(at).strftime("%Y-%m-%dT%H:%M:%S")
+
+    # --- choices -------------------------------------------------------------------------------------------------
+
+    def link(self, metal: Metal, **changed: str) -> str:
+        """The address of a metal's page; of this one with the choices of this one, and others in their place."""
+        chosen = self._chosen
+        own = {"unit": self._row.unit, "purity": self._row.purity, "range": chosen.range.value} | changed
+        query = {
+            **(own if metal is self._row.metal else {}),
+            **({"lang": self._language.code} if self.is_named else {}),
+        }
+        return f"{reverse('metal', args=[metal])}{'?' if query else ''}{urlencode(query)}"
+
+    def ranges(self) -> list[Link]:
+        """The ranges of the chart."""
+        return [
+            Link(
+                each,
+                self._f._(text),
+                self.link(self._row.metal, range=each),
+                each is self._chosen.range,
+                self._f._(title),
+            )
+            for each, (text, title) in _RANGES.items()
+        ]
+
+    def units(self) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+        """Groups of units: their name, and each unit with its text, and whether it is the chosen one."""
+        usual = WEIGHTS_OF[self._row.metal]
+        groups = {
+            self._f._("Usual"): usual,
+            self._f._("Others"): [unit for unit in UNITS if unit not in usual],
+        }
+        return [
+            (group, [(unit, self._f.unit(unit), unit == self._row.unit) for unit in units])
+            for group, units in groups.items()
+        ]
+
+    def purities(self) -> list[tuple[str, str, bool]]:
+        """Each purity with its text, and whether it is the chosen one."""
+        metal = self._row.metal
+        return [(each, self._f.purity(metal, each), each == self._row.purity) for each in _finenesses(metal)]
+
+    def csv(self) -> str:
+        """The address of the range's candles as a table for a spreadsheet."""
+        interval = self._chosen.range.interval
+        query = {"interval": interval.value, "unit": self._row.unit, "purity": self._row.purity, "format": "csv"}
+        most = self._chosen.range.most_candles
+        return f"{reverse('candles', args=[self._row.metal])}?{urlencode({**query, 'limit': most or _MOST_BY_REST})}"
+
+
+class Answer(NamedTuple):
+    """What a page says to a question about a moment: a price that screens showed, or the lowest and the highest around
+    then; or the problem.
+    """
+
+    headline: str = ""
+    price: Amount | None = None
+    low: Amount | None = None
+    high: Amount | None = None
+    trust: str = ""
+    marks: str = ""
+    detail: str = ""
+    seq: int | None = None
+    problem: str = ""
+
+
+def _finenesses(metal: Metal) -> list[str]:
+    # A shop's "22K" is the hallmark 916: the carat to the digit, 22/24, is by that name on no page.
+    return [purity for purity in PURITIES_OF[metal] if not purity.endswith("k")]

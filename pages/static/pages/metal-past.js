@@ -1,0 +1,287 @@
+/** The past on a metal's page: its chart, the figures of the chosen range, and the table of the last days. */
+
+import { write } from "./board-card.js";
+import { Past } from "./candles.js";
+import { format, locale, root, timeZone } from "./page.js";
+import { rangeFigures } from "./range-figures.js";
+import { fetchCandles } from "./rest-candles.js";
+
+/** @typedef {import("../client/swarna-client.js").Candle} Candle */
+/** @typedef {import("../client/swarna-client.js").Interval} Interval */
+/** @typedef {import("../client/swarna-client.js").Metal} Metal */
+/** @typedef {import("../client/swarna-client.js").PriceUpdate} PriceUpdate */
+/** @typedef {import("./amounts.js").Amounts} Amounts */
+/** @typedef {import("./chart.js").PriceChart} PriceChart */
+/** @typedef {import("./chart.js").Style} Style */
+/** @typedef {{interval: Interval, most: number|null, span: number|null}} Range */
+
+const DAY = 86_400_000;
+/** As pages/ranges.py has them. @type {Record<string, Range>} */
+const RANGES = {
+  "1D": { interval: "5m", most: 288, span: DAY },
+  "1W": { interval: "1h", most: 168, span: 7 * DAY },
+  "1M": { interval: "1h", most: 720, span: 30 * DAY },
+  "1Y": { interval: "1d", most: 365, span: 365 * DAY },
+  all: { interval: "1d", most: null, span: null },
+};
+/** The intervals of candles that the page wants from the stream. @type {Interval[]} */
+export const INTERVALS = ["5m", "1h", "1d"];
+const DAYS_SHOWN = 10;
+const MOST_BY_REST = 1_000;
+/** The time after which a history that could not be had is asked for again. */
+const AGAIN_AFTER = 10_000;
+
+export class MetalPast {
+  #parts;
+  #amounts;
+  #past;
+  #metal;
+  #now;
+  #name;
+  /** @type {(() => PriceChart)|null}  Once the library is there; it is called once there is a candle. */
+  #newChart = null;
+  /** @type {PriceChart|null} */
+  #chart = null;
+  /** @type {Style} */
+  #style = "line";
+
+  /**
+   * @param {Metal} metal
+   * @param {string} range  The name of the range that the page shows.
+   * @param {Record<string, HTMLElement>} parts  By id: `chart`, `legend`, `figures`, `days`, `csv`.
+   * @param {Amounts} amounts
+   * @param {() => number} now  The server's time.
+   */
+  constructor(metal, range, parts, amounts, now) {
+    this.#now = now;
+    this.#metal = metal;
+    this.#name = range;
+    this.#parts = parts;
+    this.#amounts = amounts;
+    const address = `${root}api/v1/prices/${metal}/candles/`;
+    this.#past = new Past(
+      metal,
+      (interval, most) => fetchCandles(address, interval, most),
+      (interval, candles) => this.#changed(interval, candles),
+    );
+  }
+
+  /** Loads the history; and anew, should that fail, for as long as it does. */
+  async open() {
+    await this.#load(this.#range.interval, this.#range.most);
+    await this.#load("1d", DAYS_SHOWN + 1);
+  }
+
+  /** Draws the chart, in place of the server's line. @param {typeof import("./chart.js")} module @param {Style} style */
+  async draw(module, style) {
+    const library = await module.loadLibrary();
+    this.#style = style;
+    this.#newChart = () => {
+      const { chart } = this.#parts;
+      chart.replaceChildren();
+      chart.role = "img";
+      chart.ariaLabel = format._("{metal}: the chart of its price", { metal: format.metal(this.#metal) });
+      return new module.PriceChart(library, chart, {
+        locale: `${locale}-u-nu-latn`,
+        timeZone,
+        amount: format.amount,
+        express: (candle) => this.#express(candle),
+        pointed: (candle) => this.#showLegend(candle),
+      });
+    };
+    this.#redraw();
+  }
+
+  /** True once there is a chart, in which another range can be shown. */
+  get isDrawn() {
+    return this.#chart !== null;
+  }
+
+  /** Takes an update of the stream. @param {PriceUpdate} update */
+  take(update) {
+    this.#past.take(update);
+  }
+
+  /** Shows another range, as soon as it is loaded. @param {string} name */
+  async choose(name) {
+    this.#name = name;
+    this.#parts.chart.ariaBusy = "true";
+    await this.#load(this.#range.interval, this.#range.most);
+    // Meanwhile the reader may have chosen another one.
+    if (this.#name !== name) return;
+    this.#parts.chart.ariaBusy = "false";
+    this.#redraw();
+    this.#showCsv();
+  }
+
+  /** @param {Style} style */
+  show(style) {
+    this.#style = style;
+    this.#redraw();
+  }
+
+  /** Shows all in the measure that has been picked. The elements with amounts are the page's to write. */
+  express() {
+    this.#redraw();
+  }
+
+  get #range() {
+    return RANGES[this.#name];
+  }
+
+  get #candles() {
+    return this.#past.shown(this.#range.interval)?.newest(this.#range.span) ?? [];
+  }
+
+  /** @param {Interval} interval @param {number|null} most */
+  async #load(interval, most) {
+    while (true) {
+      try {
+        return await this.#past.load(interval, most);
+      } catch {
+        write(this.#parts.legend, format._("The history cannot be read now. It will be asked for again."));
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER));
+      }
+    }
+  }
+
+  /** @param {Interval} interval @param {Candle[]|null} candles */
+  #changed(interval, candles) {
+    if (interval === this.#range.interval) {
+      if (!candles || !this.#chart?.update(candles)) this.#redraw();
+      else this.#showFigures();
+    }
+    if (interval === "1d") this.#showDays();
+  }
+
+  #redraw() {
+    if (!this.#candles.length) return;
+    this.#chart ??= this.#newChart?.() ?? null;
+    this.#chart?.show(this.#candles, this.#style);
+    this.#showFigures();
+  }
+
+  /** @param {Candle} candle */
+  #express({ open, high, low, close }) {
+    const shown = (/** @type {number} */ gram) => Number(this.#amounts.converted(gram));
+    return { open: shown(open), high: shown(high), low: shown(low), close: shown(close) };
+  }
+
+  // --- in words --------------------------------------------------------------------------------------------------------
+
+  #showFigures() {
+    this.#showLegend(null);
+    const found = rangeFigures(this.#candles);
+    this.#parts.figures.hidden = !found;
+    if (!found) return;
+    this.#showFigure("first", found.first);
+    this.#showFigure("last", found.last);
+    this.#showFigure("change", found.last, found.first);
+    this.#showFigure("high", found.high);
+    this.#showFigure("low", found.low);
+    this.#showFigure("average", found.average);
+    write(this.#figure("change", ".percent"), format.percent(found.changePercent));
+    this.#showTime("high", found.highAt);
+    this.#showTime("low", found.lowAt);
+  }
+
+  /** @param {string} name @param {number|string} gram @param {number} [less] */
+  #showFigure(name, gram, less) {
+    this.#amounts.write(this.#figure(name, "[data-gram]"), gram, less);
+  }
+
+  /** @param {string} name @param {string} start */
+  #showTime(name, start) {
+    const time = /** @type {HTMLTimeElement} */ (this.#figure(name, "time"));
+    time.dateTime = start;
+    write(time, this.#when(start));
+  }
+
+  /** @param {string} name @param {string} selector @returns {HTMLElement} */
+  #figure(name, selector) {
+    const found = this.#parts.figures.querySelector(`[data-figure="${name}"] ${selector}`);
+    return /** @type {HTMLElement} */ (found);
+  }
+
+  /** The beginning of a candle, for people. @param {string} start */
+  #when(start) {
+    const at = Date.parse(start);
+    return this.#range.interval === "1d" ? format.date(at) : format.weekdayAndTime(at, this.#now());
+  }
+
+  /** The candle under the pointer; the newest one for null. @param {Candle|null} pointed */
+  #showLegend(pointed) {
+    const candle = pointed ?? this.#candles.at(-1);
+    if (!candle) return;
+    const { _, amount } = format;
+    const shown = (/** @type {number} */ gram) => amount(this.#amounts.converted(gram));
+    const prices =
+      this.#style === "line"
+        ? [shown(candle.close)]
+        : [
+            `${_("Open")} ${shown(candle.open)}`,
+            `${_("Highest")} ${shown(candle.high)}`,
+            `${_("Lowest")} ${shown(candle.low)}`,
+            `${_("Close")} ${shown(candle.close)}`,
+          ];
+    write(this.#parts.legend, [this.#when(candle.start), ...prices].join(" · "));
+  }
+
+  #showCsv() {
+    const { interval, most } = this.#range;
+    const link = /** @type {HTMLAnchorElement} */ (this.#parts.csv);
+    const url = new URL(link.href);
+    url.searchParams.set("interval", interval);
+    url.searchParams.set("limit", String(most ?? MOST_BY_REST));
+    link.href = url.href;
+  }
+
+  #showDays() {
+    const days = this.#past.shown("1d")?.all.slice(-DAYS_SHOWN - 1);
+    if (!days) return;
+    const lines = days.map((day, place) => ({ day, before: days[place - 1] })).slice(-DAYS_SHOWN);
+    const rows = [...this.#parts.days.querySelectorAll("tr")];
+    const needed = lines.reverse().map(({ day, before }, place) => this.#dayRow(rows[place], day, before));
+    this.#parts.days.replaceChildren(...needed);
+  }
+
+  /**
+   * A line of the table: one that is there, so that a reader can select its text meanwhile, or a new one.
+   * @param {HTMLTableRowElement|undefined} row @param {Candle} day @param {Candle|undefined} before
+   */
+  #dayRow(row, day, before) {
+    const line = row?.querySelector("time") ? row : newRow();
+    const time = /** @type {HTMLTimeElement} */ (line.querySelector("time"));
+    time.dateTime = day.date ?? "";
+    write(time, format.date(Date.parse(day.start)));
+    const [close, change, low, high] = /** @type {NodeListOf<HTMLElement>} */ (line.querySelectorAll("[data-gram]"));
+    this.#amounts.write(close, day.close);
+    this.#amounts.write(change, day.close, before?.close ?? null);
+    this.#amounts.write(low, day.low);
+    this.#amounts.write(high, day.high);
+    const percent = before ? (day.close / before.close - 1) * 100 : null;
+    write(/** @type {Element} */ (line.querySelector(".percent")), percent === null ? "" : format.percent(percent));
+    line.dataset.direction = directionOf(before ? day.close - before.close : 0);
+    return line;
+  }
+}
+
+/** A line of the table of days, as the server writes it. */
+function newRow() {
+  const row = document.createElement("tr");
+  const [head, close, change, low, high] = ["th", "td", "td", "td", "td"].map((name) => document.createElement(name));
+  head.setAttribute("scope", "row");
+  head.append(document.createElement("time"));
+  for (const cell of [close, low, high]) cell.dataset.gram = "";
+  const [difference, percent] = [document.createElement("span"), document.createElement("span")];
+  [difference.className, percent.className] = ["difference", "percent"];
+  [difference.dataset.gram, difference.dataset.less] = ["", ""];
+  change.append(difference, " ", percent);
+  row.append(head, close, change, low, high);
+  return row;
+}
+
+/** @param {number} change */
+export function directionOf(change) {
+  return change > 0 ? "up" : change < 0 ? "down" : "none";
+}

@@ -1,0 +1,151 @@
+/**
+ * A metal's page: its price, kept up to date; its chart, which goes on where its history ends; and all of it in the measure
+ * that the reader picks. The server wrote the page with all that it shows; this script goes on from there.
+ */
+
+import { convert } from "../client/units.js";
+import { Amounts } from "./amounts.js";
+import { Card, write } from "./board-card.js";
+import { LivePage } from "./live.js";
+import { INTERVALS, MetalPast } from "./metal-past.js";
+import { format } from "./page.js";
+
+/** @typedef {import("../client/units.js").Metal} Metal */
+/** @typedef {import("../client/units.js").Purity} Purity */
+/** @typedef {import("../client/units.js").Unit} Unit */
+/** @typedef {import("./chart.js").Style} Style */
+
+/** A stream that has not begun by then is not waited for any longer: history alone is better than nothing. */
+const LONGEST_WAIT = 2_000;
+const STYLE = "swarna.chart";
+
+const parts = /** @type {Record<string, HTMLElement>} */ (
+  Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]))
+);
+/** @type {import("./live.js").State} */
+const state = JSON.parse(parts.state.textContent);
+const metal = /** @type {Metal} */ (parts.metal.dataset.metal);
+const card = new Card(parts.now, format);
+const amounts = new Amounts(format, state.currency, card.row);
+const live = new LivePage(state, parts, { metals: () => [metal], show, refresh }, { candles: INTERVALS });
+const now = () => live.client.serverTime;
+const past = new MetalPast(metal, parts.metal.dataset.range ?? "", parts, amounts, now);
+
+parts.measure.addEventListener("change", pickMeasure);
+parts.ranges.addEventListener("click", pickRange);
+parts.styles.addEventListener("click", pickStyle);
+live.client.addEventListener("prices", ({ detail }) => past.take(detail.message));
+// Asked for once the stream has begun, the history goes on in it without a gap.
+const begun = new Promise((resolve) => {
+  live.client.addEventListener("prices", resolve, { once: true });
+  setTimeout(resolve, LONGEST_WAIT);
+});
+live.client.subscribe([metal]);
+show();
+live.start();
+await begun;
+await past.open();
+new IntersectionObserver(drawInView, { rootMargin: "25%" }).observe(parts.chart);
+
+// --- the price of now ------------------------------------------------------------------------------------------------
+
+function show() {
+  const quote = live.quotes[metal] ?? null;
+  card.show(quote, live.currency, live.receipt);
+  for (const cell of /** @type {NodeListOf<HTMLElement>} */ (parts.measures?.querySelectorAll("td") ?? [])) {
+    const of = { unit: /** @type {Unit} */ (cell.dataset.unit), purity: /** @type {Purity} */ (cell.dataset.purity) };
+    write(cell, format.amount(quote && convert(quote.price, of)));
+  }
+}
+
+/** @type {import("./live.js").Page["refresh"]} */
+function refresh(now, isCurrent, atBest) {
+  card.refresh(now, isCurrent, atBest(metal));
+}
+
+// --- the measure -----------------------------------------------------------------------------------------------------
+
+function pickMeasure() {
+  const { unit, purity } = /** @type {Record<string, HTMLSelectElement>} */ (/** @type {unknown} */ (parts.measure));
+  card.row = { metal, unit: /** @type {Unit} */ (unit.value), purity: /** @type {Purity} */ (purity.value) };
+  amounts.measure = card.row;
+  show();
+  amounts.rewrite(document);
+  past.express();
+  const words = { per: format.per(card.row.unit), purity: format.purity(metal, card.row.purity) };
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-measure]"))) {
+    const name = /** @type {"unit"|"purity"|"per"} */ (element.dataset.measure);
+    if (element instanceof HTMLInputElement) element.value = name === "per" ? "" : card.row[name];
+    else if (name !== "unit") write(element, words[name]);
+  }
+  choose({ unit: card.row.unit, purity: card.row.purity });
+}
+
+/** Writes what the reader chose into the page's address, so that a link shows the same, and into its links. @param {Record<string, string>} chosen */
+function choose(chosen) {
+  history.replaceState(null, "", withChoice(location.href, chosen));
+  for (const link of [...parts.ranges.querySelectorAll("a"), /** @type {HTMLAnchorElement} */ (parts.csv)]) {
+    const { range, ...measure } = chosen;
+    link.href = withChoice(link.href, measure);
+  }
+}
+
+/** @param {string} address @param {Record<string, string>} chosen */
+function withChoice(address, chosen) {
+  const url = new URL(address);
+  for (const [name, value] of Object.entries(chosen)) url.searchParams.set(name, value);
+  return url.href;
+}
+
+// --- the chart -------------------------------------------------------------------------------------------------------
+
+/** Draws the chart as soon as it is in view: its library is larger than all the rest. @type {IntersectionObserverCallback} */
+async function drawInView(entries, observer) {
+  if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+  observer.disconnect();
+  await past.draw(await import("./chart.js"), recallStyle());
+  delete parts.styles.dataset.idle;
+  showStyle(recallStyle());
+}
+
+/** @param {MouseEvent} event */
+function pickRange(event) {
+  const link = event.target instanceof Element ? event.target.closest("a") : null;
+  const name = link?.dataset.range;
+  // Without a chart the link leads to the server's own line of that range.
+  if (!link || !name || !past.isDrawn || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  for (const each of parts.ranges.querySelectorAll("a")) each.removeAttribute("aria-current");
+  link.setAttribute("aria-current", "true");
+  choose({ range: name });
+  past.choose(name);
+}
+
+/** @param {MouseEvent} event */
+function pickStyle({ target }) {
+  const style = target instanceof HTMLElement ? target.dataset.style : undefined;
+  if (style !== "line" && style !== "candles") return;
+  showStyle(style);
+  past.show(style);
+  try {
+    localStorage.setItem(STYLE, style);
+  } catch {
+    // It holds until the page is left.
+  }
+}
+
+/** @param {Style} style */
+function showStyle(style) {
+  for (const button of /** @type {NodeListOf<HTMLElement>} */ (parts.styles.querySelectorAll("button"))) {
+    button.ariaPressed = String(button.dataset.style === style);
+  }
+}
+
+/** The style that the reader picked the last time, if the browser keeps it. @returns {Style} */
+function recallStyle() {
+  try {
+    return localStorage.getItem(STYLE) === "candles" ? "candles" : "line";
+  } catch {
+    return "line";
+  }
+}

@@ -1,0 +1,311 @@
+"""A metal's page, as the server writes it."""
+
+import datetime as dt
+import json
+import re
+from decimal import Decimal
+from html import unescape
+from typing import Any
+from urllib.parse import parse_qs, quote_plus, urlsplit
+
+import pytest
+from django.db import OperationalError
+from django.test import Client
+from django.utils import timezone
+from django.utils.http import urlencode
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from infra.rest import throttles
+from pages import history
+from pages.ranges import ChartRange
+from prices.domain.candles import Interval
+from prices.domain.fineness import PURITIES_OF
+from prices.domain.quotes import Metal, PriceKind
+from prices.domain.units import UNITS
+from prices.history import candle_store
+from prices.history.candle_store import Series
+from prices.models import Candle, LatestPrice, ListedMetal, Price, Receipt
+from prices.publishing import ingest
+from tests.db.test_page_policies import policy
+from tests.support.always_open import AlwaysOpen
+from tests.support.quotes import quote
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("seeded")]
+
+MINUTE = dt.timedelta(minutes=1)
+# Before now, by any clock: the future has no price.
+AN_HOUR_AGO = timezone.now().replace(second=0, microsecond=0) - 60 * MINUTE
+GOLD = Series("gold", "INR", PriceKind.LIVE)
+
+
+def publish(minutes: float = 0, *, at: dt.datetime | None = None, **prices: str) -> int:
+    """Publish prices so many minutes after an hour ago; returns their `seq`."""
+    at = at or AN_HOUR_AGO + minutes * MINUTE
+    publication = ingest.record([quote(metal, price, at=at) for metal, price in prices.items()], now=at)
+    assert publication is not None
+    return publication.seq
+
+
+def fill_days(closes: list[str]) -> None:
+    """Day candles of gold that end with today's, with these closes and nothing but them."""
+    for back, close in enumerate(reversed(closes)):
+        start = Interval.DAY.start(timezone.now() - dt.timedelta(days=back), candle_store.zone())
+        price = Decimal(close)
+        figures = dict.fromkeys(("open", "high", "low", "close"), price)
+        moments = dict.fromkeys(("first_at", "last_at"), start)
+        Candle.objects.create(
+            metal="gold", currency="INR", lane="live", interval="1d", start=start, ticks=1, seq=0, **figures, **moments
+        )
+
+
+def read(page: Any) -> str:
+    """A page as its reader sees it, in one line."""
+    body = page.content.decode().partition("<body>")[2].partition("<script")[0]
+    return " ".join(unescape(re.sub("<[^>]*>", " ", body)).split())
+
+
+def state(page: Any) -> dict[str, Any]:
+    """What the page's script goes on from."""
+    (text,) = re.findall(r'<script id="state" type="application/json">(.*?)</script>', page.content.decode(), re.S)
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+# --- the price of now ----------------------------------------------------------------------------------------------
+
+
+def test_a_metals_page_has_its_price_before_any_script(client: Client) -> None:
+    seq = publish(gold="9223.3161")
+    page = client.get("/gold/")
+    assert page.status_code == 200
+    # By the custom of the currency, for 10 g.
+    assert "₹92,233.16" in read(page)
+    assert f'href="/why/{seq}/#gold"' in page.content.decode()
+    assert (state(page)["seq"], state(page)["quotes"]["gold"]["price"]) == (seq, 9223.3161)
+    assert policy(page) == policy(client.get("/"))
+
+
+def test_an_address_chooses_the_unit_and_the_purity(client: Client) -> None:
+    publish(gold="9223.3161")
+    assert "₹98,54" in read(client.get("/gold/?unit=tola&purity=916"))
+    assert read(client.get("/gold/?unit=GRAM&purity=24K")) == read(client.get("/gold/?unit=gram&purity=999"))
+
+
+def test_a_page_says_which_part_of_its_address_it_does_not_understand(client: Client) -> None:
+    publish(gold="9223.3161")
+    query = {"unit": "<b>ton</b>", "purity": "925", "range": "2D" * 100}
+    page = client.get(f"/gold/?{urlencode(query)}")
+    assert page.status_code == 200
+    assert "₹92,233.16" in read(page)
+    assert "<b>ton" not in page.content.decode()
+    assert "Not all of this address is understood. purity=925, unit=<b>ton</b>, range=2D2D" in read(page)
+    assert "2D" * 30 not in read(page)
+
+
+def test_every_purity_and_weight_has_its_price(client: Client) -> None:
+    publish(silver="105.05")
+    page = client.get("/silver/").content.decode()
+    cells = re.findall(r'<td data-unit="(\w+)" data-purity="(\w+)">([^<]*)</td>', page)
+    purities = [purity for purity in PURITIES_OF[Metal.SILVER] if not purity.endswith("k")]
+    assert [(unit, purity) for unit, purity, _ in cells] == [(unit, purity) for purity in purities for unit in UNITS]
+    amounts = {(unit, purity): amount for unit, purity, amount in cells}
+    assert (amounts["kg", "999"], amounts["gram", "925"]) == ("1,05,050.00", "97.17")
+
+
+def test_the_price_of_a_simulated_or_contested_market_is_marked(client: Client, settings: Settings) -> None:
+    settings.PRICE_PROVIDERS = ["simulated"]
+    ingest.record([quote("gold", "9223.3161", source="simulated", at=AN_HOUR_AGO)], now=AN_HOUR_AGO)
+    page = client.get("/gold/")
+    assert page.context["card"].marks.startswith("Simulated")
+    assert "Simulated: Gold. A made-up market for trying things out" in read(page)
+
+
+def test_a_metal_without_a_price_has_a_page(client: Client) -> None:
+    LatestPrice.objects.all().delete()
+    page = client.get("/palladium/")
+    assert page.status_code == 200
+    assert "Waiting for a price" in read(page)
+    assert "No prices are kept yet." in read(page)
+
+
+def test_a_metal_that_is_not_listed_has_no_page(client: Client) -> None:
+    ListedMetal.objects.filter(name="palladium").update(enabled=False)
+    assert client.get("/palladium/").status_code == 404
+    assert "Palladium" not in read(client.get("/gold/"))
+    assert client.get("/copper/").status_code == 404
+
+
+def test_a_page_speaks_the_language_of_its_address_and_its_links_keep_it(client: Client) -> None:
+    publish(gold="9223.3161")
+    page = client.get("/gold/?lang=hi")
+    assert "सोना" in read(page)
+    assert 'href="/silver/?lang=hi"' in page.content.decode()
+    assert 'href="/silver/"' in client.get("/gold/").content.decode()
+
+
+# --- the chart and its figures -------------------------------------------------------------------------------------
+
+
+def test_a_range_has_its_figures_in_the_chosen_measure(client: Client) -> None:
+    fill_days(["9000", "9400", "9200"])
+    page = client.get("/gold/?range=1Y&unit=gram&purity=916")
+    figures = {figure.name: figure for figure in page.context["figures"]}
+    assert {name: figure.amount.text for name, figure in figures.items()} == {
+        "first": "8,244.00",
+        "last": "8,427.20",
+        "change": "+183.20",
+        "high": "8,610.40",
+        "low": "8,244.00",
+        "average": "8,427.20",
+    }
+    assert figures["change"].percent == "+2.22%"
+    assert figures["high"].at.startswith(f"{timezone.localtime() - dt.timedelta(days=2):%Y-%m-%d}")
+
+
+def test_a_range_ends_with_the_newest_candle_however_old_that_is(client: Client) -> None:
+    friday = AN_HOUR_AGO - dt.timedelta(days=2)
+    publish(at=friday - dt.timedelta(hours=25), gold="9000")
+    publish(at=friday - dt.timedelta(hours=23), gold="9100")
+    publish(at=friday, gold="9200")
+    shown = {figure.name: figure.amount.text for figure in client.get("/gold/?unit=gram").context["figures"]}
+    assert (shown["first"], shown["last"]) == ("9,100.00", "9,200.00")
+
+
+def test_the_line_of_a_range_is_drawn_by_the_server(client: Client) -> None:
+    fill_days(["9000", "9400", "9200"])
+    assert '<path d="M0 300L500 0L1000 150"' in client.get("/gold/?range=all").content.decode()
+
+
+def test_the_csv_of_a_range_has_its_candles_in_the_chosen_measure(client: Client) -> None:
+    fill_days(["9000", "9400", "9200"])
+    address = unescape(
+        re.findall(r'id="csv" href="([^"]*)"', client.get("/gold/?range=1Y&unit=gram").content.decode())[0]
+    )
+    table = client.get(address)
+    assert table["Content-Type"].startswith("text/csv")
+    assert table.content.decode().count("\n") == 4
+    assert parse_qs(urlsplit(address).query)["unit"] == ["gram"]
+
+
+def test_all_readers_of_a_range_share_one_reading(
+    client: Client, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    fill_days(["9000", "9400", "9200"])
+    histories, version = history.Histories(), object()
+    with django_assert_num_queries(2):
+        found = [histories.get(version, Metal.GOLD, ChartRange.YEAR) for _ in range(3)]
+    assert found[0] is found[1] is found[2]
+    with django_assert_num_queries(2):
+        assert histories.get(object(), Metal.GOLD, ChartRange.YEAR) == found[0]
+
+
+def test_a_page_goes_on_without_a_history_that_cannot_be_read(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object) -> None:
+        raise OperationalError("the database is away")
+
+    publish(gold="9223.3161")
+    monkeypatch.setattr(history, "read", fail)
+    page = client.get("/gold/")
+    assert page.status_code == 200
+    assert "₹92,233.16" in read(page)
+    assert "The history cannot be read now." in read(page)
+
+
+# --- the last days -------------------------------------------------------------------------------------------------
+
+
+def test_the_last_ten_days_come_newest_first_each_compared_with_the_day_before(client: Client) -> None:
+    fill_days([str(9000 + 100 * day) for day in range(12)])
+    days = client.get("/gold/?unit=gram").context["days"]
+    assert len(days) == 10
+    assert [day.iso for day in days[:2]] == [
+        f"{timezone.localtime() - dt.timedelta(days=back):%Y-%m-%d}" for back in range(2)
+    ]
+    assert [(day.close.text, day.change.text, day.percent) for day in (days[0], days[-1])] == [
+        ("10,100.00", "+100.00", "+1.00%"),
+        ("9,200.00", "+100.00", "+1.10%"),
+    ]
+
+
+def test_the_first_day_of_a_history_is_compared_with_nothing(client: Client) -> None:
+    fill_days(["9000", "8900"])
+    days = client.get("/gold/?unit=gram").context["days"]
+    assert [(day.change.text, day.percent, day.direction) for day in days] == [
+        ("-100.00", "-1.11%", "down"),
+        ("—", "", "none"),
+    ]
+
+
+# --- what it was at a moment ---------------------------------------------------------------------------------------
+
+
+def ask(client: Client, at: dt.datetime | str, query: str = "unit=gram") -> Any:
+    """Ask what gold was at a moment, by the clock of TIME_ZONE or as it is written."""
+    written = at if isinstance(at, str) else f"{timezone.localtime(at):%Y-%m-%dT%H:%M:%S}"
+    return client.get(f"/gold/?{query}&at={quote_plus(written)}")
+
+
+def test_a_moment_has_the_price_that_screens_showed(client: Client, settings: Settings) -> None:
+    settings.MARKET_CALENDAR = AlwaysOpen()
+    seq = publish(gold="9223.3161")
+    publish(10, gold="9300")
+    page = ask(client, AN_HOUR_AGO + MINUTE, "unit=10gram&purity=916")
+    answer = page.context["answer"]
+    assert (answer.price.text, answer.marks, answer.seq) == ("₹84,485.58", "Live", seq)
+    assert f'href="/why/{seq}/#gold"' in page.content.decode()
+    assert "from gold-api.com" in answer.detail
+
+
+def test_a_price_that_had_grown_old_by_then_is_marked_stale(client: Client, settings: Settings) -> None:
+    settings.MARKET_CALENDAR = AlwaysOpen()
+    publish(gold="9223.3161")
+    assert ask(client, AN_HOUR_AGO + 50 * MINUTE).context["answer"].marks == "Stale"
+
+
+def test_a_moment_may_be_written_with_an_offset_or_as_a_date(client: Client) -> None:
+    publish(at=AN_HOUR_AGO - dt.timedelta(days=2), gold="9100")
+    publish(gold="9223.3161")
+    assert ask(client, f"{AN_HOUR_AGO + MINUTE:%Y-%m-%dT%H:%M:%S}+00:00").context["answer"].price.text == "₹9,223.32"
+    assert ask(client, f"{timezone.localtime():%Y-%m-%d}").context["answer"].price.text == "₹9,100.00"
+
+
+def test_where_no_receipt_is_kept_the_candle_that_holds_the_moment_answers(client: Client) -> None:
+    publish(gold="9223.3161")
+    Receipt.objects.all().delete()
+    Price.objects.all().delete()
+    answer = ask(client, AN_HOUR_AGO + MINUTE / 2).context["answer"]
+    assert (answer.price, answer.low.text) == (None, "9,223.32")
+    assert answer.headline.startswith("No publication of")
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("2999-01-01", "That is in the future"),
+        ("yesterday", "Write a time such as"),
+        ("2026-13-01", "Write a time such as"),
+        ("0001-01-01T00:00:00", "Write a time such as"),
+        ("9999-12-31T23:59:59-23:59", "Write a time such as"),
+        ("<script>alert(1)</script>", "Write a time such as"),
+        ("1950-01-01", "No price is known of"),
+    ],
+)
+def test_a_moment_without_an_answer_has_a_reason(client: Client, written: str, problem: str) -> None:
+    publish(gold="9223.3161")
+    page = ask(client, written)
+    assert page.status_code == 200
+    assert page.context["answer"].problem.startswith(problem)
+    assert "<script>alert" not in page.content.decode()
+    assert "₹9,223.32" in read(page)
+
+
+def test_questions_count_as_requests_of_the_api(client: Client, settings: Settings) -> None:
+    publish(gold="9223.3161")
+    settings.API_RATE_LIMIT = 1
+    throttles.counter.cache_clear()
+    assert ask(client, AN_HOUR_AGO + MINUTE).status_code == 200
+    page = ask(client, AN_HOUR_AGO + MINUTE)
+    assert (page.status_code, page["Retry-After"].isdigit()) == (429, True)
+    assert "Too many questions." in read(page)
+    # The page itself costs no more than the board.
+    assert client.get("/gold/").status_code == 200
