@@ -1,6 +1,5 @@
 """The board: live prices of the rows that its reader chose, in the address, or before, in the cookie."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, unquote
@@ -12,10 +11,10 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
 from infra import clock, formats
-from infra.rest.renderers import NumberRenderer
 from pages import languages, memory, rendering
-from pages.figures import ARROWS, as_on_the_wire, figures
+from pages.figures import ARROWS, figures
 from pages.formats import N_, Formats
+from pages.live_state import live_state, market_text
 from pages.memory import Current, Move
 from pages.notices import Notice, notices
 from pages.rows import MOST_ROWS, Mistake, Row, Sheet, Wrong, default_sheet, parse, written
@@ -42,6 +41,8 @@ _MODULES: Final = (
     "client/words.js",
     "pages/board-card.js",
     "pages/board-memory.js",
+    "pages/live.js",
+    "pages/page.js",
 )
 
 
@@ -102,24 +103,19 @@ def context(current: Current, sheet: Sheet, f: Formats, *, is_by_address: bool) 
     """All that the template shows."""
     now, currency = clock.read().wall, settings.BASE_CURRENCY
     metals = list(dict.fromkeys(row.metal for row in sheet.rows))
-    market = f.weekday_and_time(current.next_change, now)
     shown_as = {row.metal: row for row in reversed(sheet.rows)}
     return {
         "cards": [figures(row, current, currency, f, now) for row in sheet.rows],
         "notices": notices(current, metals, f, now),
         "address_notices": list(address_notices(sheet, f)),
-        "market": (
-            f._("Market open · closes {time}", time=market)
-            if current.is_market_open
-            else f._("Market closed · opens {time}", time=market)
-        ),
+        "market": market_text(current, f, now),
         "as_of": f.date_and_time(current.published_at) if current.published_at else "",
         "moves": [_move(move, shown_as, f) for move in current.past.moves],
         "threshold": f"{current.past.threshold_percent.normalize():f}%",
         "rows": written(sheet.rows) if is_by_address else "",
         "modules": [*_MODULES, *(f"client/words/{f.language}.js" for _ in range(f.language != languages.ENGLISH))],
         "languages": settings.LANGUAGES,
-        "state": _state(current),
+        "state": live_state(current, _beside(current)),
     }
 
 
@@ -140,16 +136,9 @@ def _move(move: Move, shown_as: Mapping[Metal, Row], f: Formats) -> dict[str, st
     }
 
 
-def _state(current: Current) -> dict[str, Any]:
-    """All that the page's script goes on from, as the stream has it."""
-    state = {
-        "epoch": current.position.epoch,
-        "seq": current.position.seq,
-        "publishedAt": formats.time(current.published_at) if current.published_at else None,
-        "currency": settings.BASE_CURRENCY,
-        "quotes": as_on_the_wire(current),
-        "status": msgspec.to_builtins(current.status),
-        "listed": list(current.past.listed),
+def _beside(current: Current) -> dict[str, Any]:
+    """What the board's script goes on from beside the prices and the market."""
+    return {
         "usual": written(default_sheet(settings.BASE_CURRENCY)),
         "moves": [
             {**msgspec.structs.asdict(ChangeData.of(move.change)), "at": formats.time(move.at)}
@@ -159,5 +148,3 @@ def _state(current: Current) -> dict[str, Any]:
             metal.value: [line.starts[-1], line.closes] for metal, line in current.past.lines.items() if line.starts
         },
     }
-    # As the wire has them, amounts are numbers.
-    return json.loads(NumberRenderer().render(state))  # type: ignore[no-any-return]

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-import msgspec
-
 from infra.formats import time
 from pages.formats import Formats
 from pages.memory import Current
 from pages.rows import Row
 from prices.domain.marks import LABELS
-from prices.domain.wire import PriceData
 
 ARROWS: Final = {"up": "▲", "down": "▼", "none": ""}
 # The box of a line of the day; board-card.js has the same.
@@ -125,11 +122,3 @@ def sparkline(closes: Sequence[Decimal]) -> str:
 def _line_of(current: Current, row: Row) -> str:
     line = current.past.lines.get(row.metal)
     return sparkline((*line.closes, current.quotes[row.metal].quote.price)) if line and line.closes else ""
-
-
-def as_on_the_wire(current: Current) -> dict[str, object]:
-    """The current quotes by metal, for a page's script, as an update of the stream has them."""
-    return {
-        metal.value: msgspec.to_builtins(PriceData.of(published, stale=metal in current.stale), builtin_types=[Decimal])
-        for metal, published in current.quotes.items()
-    }

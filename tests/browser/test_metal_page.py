@@ -122,7 +122,8 @@ def test_a_new_day_comes_to_the_top_of_the_last_ten(page: Page, stream: StubStre
     expect(rows.first).to_contain_text("2 Nov 2026")
     expect(page.locator("#chart canvas").first).to_be_visible()
     tomorrow = candle(Interval.DAY, 1, 13_100, 7)
-    connection.send(price_update(7, gold=quote(13_100), epoch="first") | {"candles": {"gold": {"1d": wired([tomorrow])}}})
+    day = {"candles": {"gold": {"1d": wired([tomorrow])}}}
+    connection.send(price_update(7, gold=quote(13_100), epoch="first") | day)
     expect(rows.first).to_contain_text("3 Nov 2026")
     expect(rows.first).to_contain_text("+100.00")
     expect(rows).to_have_count(10)

@@ -3,126 +3,70 @@
  * script goes on from there. It shows of each price, at any moment, its source, its age, and whether it is kept up to date.
  */
 
-import { formats } from "../client/format.js";
-import { connectionText, interruptionNotice, markAtBest, marketText, notices } from "../client/marks.js";
-import { SwarnaClient } from "../client/swarna-client.js";
 import { convert } from "../client/units.js";
-import { wordsIn } from "../client/words.js";
 import { Card, nameOf, rowOf, write } from "./board-card.js";
 import { olderChoice, remember } from "./board-memory.js";
+import { LivePage } from "./live.js";
+import { format } from "./page.js";
 
 /** @typedef {import("../client/swarna-client.js").Metal} Metal */
 /** @typedef {import("../client/swarna-client.js").Move} Move */
-/** @typedef {import("../client/swarna-client.js").Quotes} Quotes */
-/** @typedef {import("../client/swarna-client.js").Status} Status */
-/** @typedef {import("../client/marks.js").Notice} Notice */
 /** @typedef {import("./board-card.js").Row} Row */
 
 /**
- * @typedef {object} State  All that the server knew as it wrote the page.
- * @property {string} epoch
- * @property {number} seq  0 before the first publication.
- * @property {string|null} publishedAt
- * @property {string} currency
- * @property {Quotes} quotes
- * @property {Status} status
- * @property {Metal[]} listed  In staff's order.
+ * @typedef {object} Board  What the board has beside what each page knows.
  * @property {string} usual  The rows of a board for which none were chosen.
  * @property {{[metal in Metal]?: [start: number, closes: number[]]}} lines  The closes of quarters of an hour, and the
  *   beginning of the last one.
  * @property {(Move & {at: string})[]} moves  The newest first.
  */
 
-const SECOND = 1_000;
-const QUARTER = 15 * 60 * SECOND;
-/** A shorter interruption is shown by the indicator and the cards, but not in a notice. */
-const SHORT_INTERRUPTION = 5 * SECOND;
-/** A longer restart than this is shown as a lost connection. */
-const LONG_RESTART = 60 * SECOND;
+const QUARTER = 15 * 60_000;
 const MOVES_LISTED = 5;
 const LINE_POINTS = 96;
-/** A server that is full, or was sent too much, may accept the board after its rate window. */
-const AFTER_REJECTION = 65 * SECOND;
 
-const { lang, dataset: place } = document.documentElement;
-const root = place.root ?? "/";
-const format = formats(await wordsIn(lang), { locale: place.locale, timeZone: place.timeZone });
 const page = /** @type {{card: HTMLTemplateElement, asof: HTMLTimeElement} & Record<string, HTMLElement>} */ (
   Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]))
 );
-/** @type {State} */
+/** @type {import("./live.js").State & Board} */
 const state = JSON.parse(page.state.textContent);
 const { lines } = state;
-// Never give up: a board on a wall has nobody to press a button.
-const client = new SwarnaClient(`${root}ws/prices/`, {
-  maxReconnectAttempts: Infinity,
-  position: state.seq ? { epoch: state.epoch, seq: state.seq } : null,
-});
+const live = new LivePage(state, page, { metals: shownMetals, show, refresh });
+const { client } = live;
 
 /** @type {Card[]} */
 let cards = [...page.prices.children].map((element) => new Card(/** @type {HTMLElement} */ (element), format));
 let { moves } = state;
-let quotes = state.quotes;
-let seq = state.seq;
-let lastUpdate = state.publishedAt && Date.parse(state.publishedAt);
-/** True while the page is as fresh as the server wrote it: until the stream says how it is, or does not come. */
-let isNew = true;
-// By the steady clock, since the reader's wall clock may be set back.
-let connectedUntil = performance.now();
-let restartsUntil = 0;
-let retryAt = 0;
-/** @type {ReturnType<typeof setTimeout>|undefined} */
-let nextTry;
 /** @type {Metal[]} */
 let subscribed = [];
 /** @type {Promise<import("./board-editor.js").Editor>|undefined} */
 let editor;
 
 showQuotes();
-page.unstarted.remove();
-page.reconnect.addEventListener("click", () => client.connect());
 page.edit.addEventListener("click", edit);
 page.languages.addEventListener("click", ({ target }) => {
   if (target instanceof HTMLAnchorElement) remember({ lang: target.lang });
 });
-client.addEventListener("prices", ({ detail }) => showPrices(detail));
-client.addEventListener("status", refresh);
-client.addEventListener("transport", refresh);
-client.addEventListener("connection", ({ detail }) => {
-  const { state: now, why, delay = 0 } = detail;
-  clearTimeout(nextTry);
-  if (now === "closed" && why === "refused") nextTry = setTimeout(() => client.connect(), AFTER_REJECTION);
-  if (now === "waiting") retryAt = performance.now() + delay;
-  if (why === "restart") restartsUntil = retryAt + Math.min(SHORT_INTERRUPTION, LONG_RESTART - delay);
-  refresh();
-});
 const older = olderChoice(state.listed);
 if (older) choose(older);
 else subscribe();
-client.connect();
-setInterval(refresh, SECOND);
+live.start();
 
 /** @param {import("../client/swarna-client.js").Prices} update */
-function showPrices({ data, changes, message }) {
-  lastUpdate = Date.parse(message.timestamp);
-  quotes = data;
-  seq = client.position?.seq ?? seq;
-  state.currency = message.currency;
-  prolongLines(lastUpdate);
+function show({ changes, message }) {
+  const at = message.timestamp;
+  prolongLines(Date.parse(at));
   showQuotes();
-  if (page.asof) write(page.asof, format.dateAndTime(lastUpdate));
-  if (changes.length) {
-    const at = message.timestamp;
-    moves = [...changes.map((change) => ({ ...change, at })).reverse(), ...moves].slice(0, MOVES_LISTED);
-    showMoves();
-  }
-  refresh();
+  if (page.asof) write(page.asof, format.dateAndTime(Date.parse(at)));
+  if (!changes.length) return;
+  moves = [...changes.map((change) => ({ ...change, at })).reverse(), ...moves].slice(0, MOVES_LISTED);
+  showMoves();
 }
 
 function showQuotes() {
   for (const card of cards) {
     const { metal } = card.row;
-    card.show(quotes[metal] ?? null, state.currency, seq ? `${root}why/${seq}/` : null);
+    card.show(live.quotes[metal] ?? null, live.currency, live.receipt);
     card.draw(lines[metal]?.[1] ?? []);
   }
 }
@@ -130,7 +74,7 @@ function showQuotes() {
 /** Adds the prices of a moment to the lines of the day. @param {number} at */
 function prolongLines(at) {
   for (const [metal, line] of Object.entries(lines)) {
-    const quote = quotes[/** @type {Metal} */ (metal)];
+    const quote = live.quotes[/** @type {Metal} */ (metal)];
     const start = at - (at % QUARTER);
     if (!quote || start < line[0]) continue;
     if (start > line[0]) line[1].push(quote.price);
@@ -140,66 +84,9 @@ function prolongLines(at) {
   }
 }
 
-/** Shows anew what depends on the time or the connection. */
-function refresh() {
-  const { connected } = client;
-  if (connected) connectedUntil = performance.now();
-  const isLate = performance.now() - connectedUntil >= SHORT_INTERRUPTION;
-  if (client.status || isLate || ["waiting", "closed"].includes(client.connection.state)) isNew = false;
-  const status = client.status ?? (isNew ? state.status : null);
-  const time = client.isTimed ? client.serverTime : null;
-  for (const card of cards) {
-    const { metal } = card.row;
-    // The page's status says nothing of a metal that had no price then.
-    const isTold = client.status || metal in state.status.metals;
-    card.refresh(time, connected || isNew, isTold ? markAtBest(status, metal) : null);
-  }
-  showConnection(client.connection);
-  write(page.market, marketText(status, client.serverTime, format));
-  const metals = shownMetals();
-  showNotices(
-    notices(
-      {
-        status,
-        quotes: metals.map((metal) => [metal, quotes[metal] ?? null]),
-        areAll: metals.length === state.listed.length,
-        now: client.serverTime,
-        interruption: isNew ? null : interruption(),
-      },
-      format,
-    ),
-  );
-}
-
-// --- the connection --------------------------------------------------------------------------------------------------
-
-/** @param {typeof client.connection} connection */
-function showConnection(connection) {
-  page.connection.dataset.state = connection.state;
-  page.reconnect.hidden = !["waiting", "closed"].includes(connection.state);
-  write(page.connectiontext, connectionText(connection, client.transport, retryAt - performance.now(), format));
-}
-
-/** @returns {Notice|null} */
-function interruption() {
-  const now = performance.now();
-  if (client.connection.state !== "closed" && now - connectedUntil < SHORT_INTERRUPTION) return null;
-  return interruptionNotice(client.connection, lastUpdate || null, now < restartsUntil, format);
-}
-
-/** Screen readers speak each change of the notices, so they change only when their text does. @param {Notice[]} wanted */
-function showNotices(wanted) {
-  const said = JSON.stringify(wanted);
-  if (page.notices.dataset.said === said) return;
-  page.notices.dataset.said = said;
-  page.notices.replaceChildren(...wanted.map(noticeItem));
-}
-
-/** @param {Notice} notice */
-function noticeItem([tone, headline, text]) {
-  const item = element("p", "notice", element("strong", "", headline), ` ${text}`);
-  item.dataset.tone = tone;
-  return item;
+/** @type {import("./live.js").Page["refresh"]} */
+function refresh(now, isCurrent, atBest) {
+  for (const card of cards) card.refresh(now, isCurrent, atBest(card.row.metal));
 }
 
 // --- significant moves -----------------------------------------------------------------------------------------------
@@ -251,7 +138,7 @@ function choose(rows) {
   subscribe();
   showQuotes();
   showMoves();
-  refresh();
+  live.refresh();
 }
 
 /** Has the stream bring the prices of the rows, and no others. */
@@ -262,7 +149,8 @@ function subscribe() {
   if (added.length) client.subscribe(added);
   if (dropped.length) client.unsubscribe(dropped);
   // Chosen again, they wait for a new price rather than show an old one.
-  quotes = Object.fromEntries(Object.entries(quotes).filter(([metal]) => !dropped.includes(/** @type {Metal} */ (metal))));
+  const kept = Object.entries(live.quotes).filter(([metal]) => !dropped.includes(/** @type {Metal} */ (metal)));
+  live.quotes = Object.fromEntries(kept);
   subscribed = wanted;
 }
 
