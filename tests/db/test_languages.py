@@ -8,7 +8,14 @@ from django.test import Client
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("seeded")]
 
-PAGES = ["/", "/?rows=gold:916:10gram,copper,gold:916:stone,a:b:c:d"]
+NONSENSE = "rows=gold:916:10gram,copper,gold:916:stone,a:b:c:d"
+PAGES = [
+    "/",
+    f"/?{NONSENSE}",
+    "/gold/",
+    "/silver/?unit=stone&purity=916&range=2D&at=2026-09-26",
+    "/gold/?at=2999-01-01",
+]
 LANGUAGES = ["hi", "gu", "mr", "ta", "te"]
 LETTERS = {
     "hi": "\u0900-\u097f",
@@ -18,9 +25,9 @@ LETTERS = {
     "te": "\u0c00-\u0c7f",
 }
 # Names, and what has no other form in any of the languages.
-LATIN = {"API", "CSV", "INR", "JavaScript", "Swarna", "am", "pm"}
+LATIN = {"API", "CSV", "INR", "JavaScript", "Swarna", "XAG", "XAU", "am", "pm"}
 # Of an address, which a notice repeats.
-REPEATED = re.compile(r"“[^”]*”|[\w-]+\.(com|io|dev)\b|https?://\S+")
+REPEATED = re.compile(r"“[^”]*”|\b\w+=\S+|[\w-]+\.(com|io|dev)\b|https?://\S+")
 TEXT_ATTRIBUTES = {"alt", "aria-label", "content", "label", "placeholder", "title"}
 VOID = {"meta", "link", "br", "input", "path", "polyline"}
 

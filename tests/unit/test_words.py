@@ -17,7 +17,7 @@ SCRIPTS = {"hi": "DEVANAGARI", "mr": "DEVANAGARI", "gu": "GUJARATI", "ta": "TAMI
 LATIN = {"API", "CSV", "JavaScript", "Swarna", "TradingView"}
 PLACEHOLDER = re.compile(r"\{\w+\}|%\(\w+\)s")
 # Words of one of two languages with the same script, that the other does not have.
-ONLY_HINDI = {"है", "हैं", "और", "का", "की", "के", "में", "नहीं", "से", "पर"}
+ONLY_HINDI = {"है", "हैं", "और", "की", "के", "में", "नहीं", "से", "पर"}
 ONLY_MARATHI = {"आहे", "आहेत", "आणि", "नाही", "चा", "ची", "चे", "मध्ये"}
 
 

@@ -179,14 +179,5 @@ export function formats(words, { locale, timeZone } = {}) {
   });
 }
 
-/** Formats in English, and in the browser's locale. */
+/** Formats in English, and in the browser's locale and time zone. */
 export const english = formats(ENGLISH);
-
-// As of the browser's locale, in English: of staff's pages.
-export const { age, amount, asOf, dateAndTime, difference, exampleOf, metalNames, money, origin, percent } = english;
-export const { timeOfDay, weekdayAndTime } = english;
-
-/** @param {string} word */
-export function capitalised(word) {
-  return word.charAt(0).toUpperCase() + word.slice(1);
-}

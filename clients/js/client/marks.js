@@ -3,7 +3,6 @@
  * used. Pure, and the same on a board, a metal's page, a screen and in a widget: they never disagree about one price.
  */
 
-import { english } from "./format.js";
 import { N_ } from "./words.js";
 
 /** @typedef {import("./format.js").Formats} Formats */
@@ -92,9 +91,9 @@ export function marksShown(quote, connected, atBest) {
 /**
  * How old a shown price is, in words; empty if its time cannot be read.
  * @param {Quote} quote @param {Mark|undefined} mark  Its most serious one. @param {number} now  By the server's clock.
- * @param {Formats} [format]
+ * @param {Formats} format
  */
-export function ageText(quote, mark, now, format = english) {
+export function ageText(quote, mark, now, format) {
   const quotedAt = Date.parse(quote.timestamp);
   if (Number.isNaN(quotedAt)) return "";
   if (quote.example) return format.exampleOf(quotedAt);
@@ -103,8 +102,8 @@ export function ageText(quote, mark, now, format = english) {
 
 // --- market and connection -------------------------------------------------------------------------------------------
 
-/** @param {Status|null} status @param {number} now  By the server's clock. @param {Formats} [format] */
-export function marketText(status, now, format = english) {
+/** @param {Status|null} status @param {number} now  By the server's clock. @param {Formats} format */
+export function marketText(status, now, format) {
   if (!status?.market) return "";
   const { _, weekdayAndTime } = format;
   const isOpen = status.market === "open";
@@ -118,9 +117,9 @@ export function marketText(status, now, format = english) {
  * @param {Connection} connection
  * @param {Transport|null} transport
  * @param {number} untilRetry  Milliseconds until the next try, while one is waited for.
- * @param {Formats} [format]
+ * @param {Formats} format
  */
-export function connectionText({ state, reason, why }, transport, untilRetry, { _, plural } = english) {
+export function connectionText({ state, reason, why }, transport, untilRetry, { _, plural }) {
   switch (state) {
     case "open": {
       const by = transport ?? "websocket";
@@ -149,10 +148,10 @@ export function connectionText({ state, reason, why }, transport, untilRetry, { 
  * @param {boolean} shown.areAll  True if these are of all metals that are listed.
  * @param {number} shown.now  By the server's clock.
  * @param {Notice|null} shown.interruption
- * @param {Formats} [format]
+ * @param {Formats} format
  * @returns {Notice[]}
  */
-export function notices({ status, quotes, areAll, now, interruption }, format = english) {
+export function notices({ status, quotes, areAll, now, interruption }, format) {
   const { _, metalNames } = format;
   const marks = [...quotes].map(([metal, quote]) => /** @type {const} */ ([metal, marksOf(quote)]));
   /** @type {Notice[]} */
@@ -182,10 +181,10 @@ function closedNotice({ nextChange }, now, { _, weekdayAndTime }) {
  * @param {Connection} connection
  * @param {number|null} lastUpdate  When the shown prices were published; null for none.
  * @param {boolean} isRestarting  True while the server is expected back from a restart that it announced.
- * @param {Formats} [format]
+ * @param {Formats} format
  * @returns {Notice}
  */
-export function interruptionNotice({ state, why }, lastUpdate, isRestarting, { _, timeOfDay } = english) {
+export function interruptionNotice({ state, why }, lastUpdate, isRestarting, { _, timeOfDay }) {
   const text = lastUpdate
     ? _("These are the last prices, from {time}: do not price sales by them.", { time: timeOfDay(lastUpdate) })
     : _("No prices have come yet.");

@@ -3,7 +3,7 @@
  * update and every few seconds. Without this script the page works, and stands still.
  */
 
-import { age, amount, timeOfDay } from "../client/format.js";
+import { english } from "../client/format.js";
 import { MARKS, markAtBest, marksOf } from "../client/marks.js";
 import { SwarnaClient } from "../client/swarna-client.js";
 
@@ -21,6 +21,7 @@ const LATE = FETCH_EVERY + FETCH_TIMEOUT;
 const ROWS_SETTLE = 0.7 * SECOND;
 const NOTICE = 5 * SECOND;
 
+const { age, amount, timeOfDay } = english;
 const desk = /** @type {HTMLElement} */ (document.getElementById("desk"));
 const connection = /** @type {HTMLElement} */ (document.getElementById("desk-connection"));
 const actions = /** @type {HTMLFormElement} */ (document.getElementById("desk-actions"));

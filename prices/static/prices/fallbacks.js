@@ -3,7 +3,7 @@
  * from the stream what screens show. Without this script the page works, with a button for the preview.
  */
 
-import { age, amount, origin } from "../client/format.js";
+import { english } from "../client/format.js";
 import { SwarnaClient } from "../client/swarna-client.js";
 import { convert } from "../client/units.js";
 import { recall, remember } from "./memory.js";
@@ -21,6 +21,7 @@ const SAVE_TIMEOUT = 15 * SECOND;
 /** Pressed again, Save saves nothing twice: the server knows what this user has saved last. */
 const AGAIN = "What you wrote is still here: press Save again. The same is saved only once.";
 
+const { age, amount, origin } = english;
 const page = /** @type {HTMLElement} */ (document.getElementById("fallbacks-page"));
 const said = /** @type {HTMLElement} */ (document.getElementById("fallbacks-say"));
 const client = new SwarnaClient("/ws/prices/", { maxReconnectAttempts: Infinity });
