@@ -19,7 +19,15 @@ RUN pip install --no-cache-dir --require-hashes -r requirements.txt
 COPY manage.py .
 COPY swarna swarna
 COPY accounts accounts
+COPY clients/js/README.md clients/js/README.md
 COPY clients/js/client clients/js/client
+COPY clients/python/README.md clients/python/README.md
+COPY docs/api.md docs/api.md
+COPY docs/checkout.py docs/checkout.py
+COPY docs/developers.md docs/developers.md
+COPY docs/examples docs/examples
+COPY docs/protocol.md docs/protocol.md
+COPY docs/verifying.md docs/verifying.md
 COPY infra infra
 COPY locale locale
 COPY locks locks

@@ -97,9 +97,10 @@ $(VENV)/installed: requirements.txt $(BIN)/python
 	@$(call install,requirements.txt)
 	@touch $@
 
-$(TYPESCRIPT): tests/support/typescript/package-lock.json
+$(TYPESCRIPT): tests/support/typescript/package-lock.json tests/support/openapi_typescript/package-lock.json
 	@command -v npm > /dev/null || exit 0; \
 	echo "Installing TypeScript and Biome ..."; \
+	npm ci --prefix tests/support/openapi_typescript --no-audit --no-fund --silent && \
 	npm ci --prefix tests/support/typescript --no-audit --no-fund --silent && touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed

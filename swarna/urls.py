@@ -26,6 +26,7 @@ from rest_framework.response import Response
 
 from infra.rest.problems import unknown_address
 from infra.rest.strict import Choice, StrictQuerySerializer, StrictView
+from pages import developers
 from pages.board import board
 from pages.metal import MetalConverter, metal
 from prices.admin import changes
@@ -98,6 +99,9 @@ register_converter(MetalConverter, "metalname")
 urlpatterns = [
     path("", read_only(with_the_stream(board)), name="board"),
     path("<metalname:metal>/", read_only(with_the_stream(metal)), name="metal"),
+    path("developers/", read_only(developers.document), name="developers"),
+    path("developers/<slug:name>/", read_only(developers.document), name="developers"),
+    path("developers/programs/<slug:name>.py", read_only(developers.program), name="developers-program"),
     path("why/", read_only(why.at_moment), name="why-at"),
     path("why/<int:seq>/", read_only(why.publication), name="why"),
     path("healthz", read_only(healthz), name="healthz"),

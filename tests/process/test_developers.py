@@ -1,0 +1,84 @@
+"""docs/developers.md's examples, against a real server: what it prints, and the clients that are generated from it."""
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.js_package import TSC, TYPESCRIPT, required
+from tests.support.product import ROOT
+from tests.support.server import Server
+
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "docs/developers.md").read_text(), re.DOTALL)
+OPENAPI_TYPESCRIPT = ROOT / "tests/support/openapi_typescript/node_modules/openapi-typescript/bin/cli.js"
+STRICT = json.loads((TYPESCRIPT / "tsconfig.json").read_text())["compilerOptions"]
+
+
+@pytest.fixture(scope="module")
+def server(run_server: Callable[..., Server]) -> Server:
+    server = run_server()
+    server.publish(gold="13200", silver="165")
+    return server
+
+
+def block(kind: str, words: str, server: Server) -> str:
+    """The one block of this kind with these words in it, for this server."""
+    (found,) = [text for of_kind, text in BLOCKS if of_kind == kind and words in text]
+    return str(found).replace("http://127.0.0.1:3001", server.http_url)
+
+
+def run(*command: str, folder: Path, **environment: str) -> str:
+    """What a command prints, with this Python's programs before others."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ran = subprocess.run(
+        command, cwd=folder, env=os.environ | {"PATH": path} | environment, capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def test_the_commands_print_prices_and_write_a_table(server: Server, tmp_path: Path) -> None:
+    price, table, stream = re.findall(r"^curl .*$", block("sh", "curl", server), re.MULTILINE)
+    assert json.loads(run("sh", "-c", price, folder=tmp_path))["price"] == 120912
+    run("sh", "-c", table, folder=tmp_path)
+    (today,) = csv.DictReader(io.StringIO((tmp_path / "gold.csv").read_text()))
+    assert (today["metal"], today["interval"], today["close"]) == ("gold", "1d", "13200")
+    with subprocess.Popen(["sh", "-c", f"exec {stream}"], stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert "event: priceUpdate\n" in running.stdout  # which reads up to it
+        running.terminate()
+
+
+def test_a_client_in_python_is_generated_and_reads_prices_without_a_token(server: Server, tmp_path: Path) -> None:
+    (generate,) = re.findall(r"^openapi-python-client .*$", block("sh", "openapi", server), re.MULTILINE)
+    assert "Warning" not in run("sh", "-c", generate, folder=tmp_path)
+    operations = {path.stem for path in (tmp_path / "swarna_rest/api").glob("*/v1_*.py")}
+    assert len(operations) == 27
+    program = block("python", "swarna_rest", server)
+    assert run(sys.executable, "-W", "error", "-c", program, folder=tmp_path, PYTHONPATH=str(tmp_path)) == "13200\n"
+
+
+def test_types_are_generated_and_describe_the_answers(server: Server, tmp_path: Path) -> None:
+    node, tsc = required("node"), required(TSC)
+    if not OPENAPI_TYPESCRIPT.exists():
+        required("openapi-typescript")
+    (generate,) = re.findall(r"^npx openapi-typescript .*$", block("sh", "openapi", server), re.MULTILINE)
+    run("sh", "-c", generate.replace("npx openapi-typescript", f"{node} {OPENAPI_TYPESCRIPT}"), folder=tmp_path)
+    program = block("ts", "paths", server)
+    (tmp_path / "right.ts").write_text(program)
+    (tmp_path / "wrong.ts").write_text(program.replace("?.price", "?.prise"))
+    options = STRICT | {"noEmit": False, "outDir": "out"}
+    (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "files": ["right.ts", "wrong.ts"]}))
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    checked = subprocess.run([tsc, "--pretty", "false"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    (error,) = checked.stdout.splitlines()
+    assert error.startswith("wrong.ts")
+    assert "'prise' does not exist" in error
+    assert run(node, "out/right.js", folder=tmp_path) == "13200\n"
