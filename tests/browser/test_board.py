@@ -1,6 +1,7 @@
 """The board, as a reader sees it in a real browser."""
 
 import datetime as dt
+import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,14 +13,16 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Locator, Page, expect
 
+from pages.memory import Move
 from pages.rows import default_sheet, written
 from prices.domain.fineness import WEIGHTS_OF, purity_label
-from prices.domain.quotes import Metal
+from prices.domain.quotes import Change, Metal
 from prices.domain.units import UNITS, converted
 from tests.support.bad_proxy import bad_proxy
 from tests.support.measures import FINENESSES
 from tests.support.pages import SERVER_GONE
-from tests.support.pages.board import board_page, current
+from tests.support.pages.board import PUBLISHED_AT, board_page, current, published
+from tests.support.quotes import quote as gold_quote
 from tests.support.stub_market import Market
 from tests.support.stub_stream import StubConnection, StubStream, move, price_update, quote, status, subscribed
 
@@ -180,6 +183,91 @@ def test_the_age_goes_on_by_the_second_and_by_the_servers_clock(board: Page, str
     expect(card(board)).to_contain_text("12 s ago")
     board.clock.run_for(5000)
     expect(card(board)).to_contain_text("17 s ago")
+
+
+# --- the page as the server wrote it -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def priced(stream: StubStream) -> StubStream:
+    """A server whose page has the price of publication 7 and a move."""
+    change = Change(metal=Metal.GOLD, old_price=Decimal(90), new_price=Decimal(100), change_percent=Decimal("11.11"))
+    gold = published(gold_quote(price="100", at=PUBLISHED_AT), previous_close="90")
+    shown = current([gold], seq=7, moves=[Move(change, PUBLISHED_AT)])
+    stream.pages["/"] = lambda: board_page("gold", shown)
+    return stream
+
+
+def test_what_the_server_wrote_stands_until_the_stream_brings_more(board: Page, priced: StubStream):
+    board.goto(priced.http_url)
+    connection = priced.connection()
+    subscribe = connection.wait_for("subscribe")
+    assert (subscribe["since"], subscribe["epoch"]) == (7, "first")
+    expect(board.locator("#connection")).to_contain_text("Connected")
+    expect(card(board).locator(".amount")).to_have_text("₹100.00")
+    expect(card(board).locator(".marks")).to_have_text("Live")
+    connection.send(
+        subscribed("gold", id="resume"),
+        price_update(9, gold=quote(102, change=12), epoch="first", changes=[move("gold", 100, 101)]),
+    )
+    expect(card(board).locator(".amount")).to_have_text("₹102.00")
+    expect(board.locator("#moves li")).to_have_count(2)
+    expect(board.locator("#moves li").first).to_contain_text("100.00 → 101.00")
+
+
+def test_a_page_that_never_connects_says_when_its_prices_are_of(
+    board: Page, priced: StubStream, expected_errors: list[str]
+):
+    expected_errors.append(SERVER_GONE)
+    board.goto(priced.http_url)
+    priced.connection()
+    priced.stop()
+    expect(board.locator("#connection")).to_contain_text("Reconnecting in")
+    expect(card(board).locator(".marks")).to_have_text("Last known")
+    board.clock.run_for(6000)
+    expect(board.get_by_role("status")).to_contain_text("Not connected. These are the last prices, from 12:00:01 am")
+    expect(card(board).locator(".amount")).to_have_text("₹100.00")
+
+
+def test_a_device_that_slept_takes_what_it_missed_from_the_page_of_now(board: Page, priced: StubStream):
+    board.goto(priced.http_url)
+    connection = priced.connection()
+    connection.wait_for("subscribe")
+    expect(board.locator("#moves li")).to_have_count(1)
+    priced.pages["/"] = lambda: board_page("gold", current([published(gold_quote(price="120"))], seq=99))
+    connection.send(
+        subscribed("gold", id="resume"),
+        price_update(99, gold=quote(120), epoch="first", snapshot=True, timestamp="2026-11-01T19:31:00.000Z"),
+    )
+    expect(card(board).locator(".amount")).to_have_text("₹120.00")
+    board.clock.run_for(30_000)
+    expect(board.locator("#moves li")).to_have_count(0)
+    expect(board.locator("#nomoves")).to_be_visible()
+
+
+def test_an_old_tab_is_loaded_anew_once_its_server_is_another_version(board: Page, priced: StubStream):
+    def served(release: str) -> None:
+        page = board_page("gold", current(seq=7)).replace('data-release=""', f'data-release="{release}"')
+        priced.pages |= {"/": lambda: page, "/client/v1/release.json": lambda: json.dumps({"release": release})}
+
+    served("old")
+    board.goto(priced.http_url)
+    connection = priced.connection()
+    connection.wait_for("subscribe")
+    expect(board.locator("#connection")).to_contain_text("Connected")
+    served("new")
+    connection.close(1011)
+    let_it_retry(board)
+    expect(board.locator("html")).to_have_attribute("data-release", "new")
+
+
+def test_a_sheet_is_printed_with_its_date_and_without_what_cannot_be_pressed(board: Page, priced: StubStream):
+    board.goto(priced.http_url)
+    board.emulate_media(media="print")
+    expect(board.locator("#asof")).to_have_text("2 Nov 2026, 12:00:01 am")
+    expect(card(board).locator(".amount")).to_be_visible()
+    for control in ("#edit", "#connection", "#languages"):
+        expect(board.locator(control)).to_be_hidden()
 
 
 # --- what must be known before it is used --------------------------------------------------------------------------

@@ -292,3 +292,18 @@ def test_the_board_survives_a_crash_of_the_server(server: Any, page: Page, expec
     expect(card(page).locator(".marks")).to_have_text("Live", timeout=30_000)  # its retries are seconds apart by then
     server.publish(gold="13501")
     expect(card(page)).to_contain_text("₹13,501.00")
+
+
+def test_what_the_board_goes_on_from_moves_nothing_on_the_page(server: Any, page: Page):
+    server.publish(gold="13500", silver="158.2")
+    page.add_init_script(
+        """window.shift = 0;
+           new PerformanceObserver((list) => list.getEntries().forEach(({ value }) => { window.shift += value }))
+             .observe({ type: "layout-shift", buffered: true });"""
+    )
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(server.http_url)
+    expect(page.locator("#connection")).to_contain_text("Connected")
+    server.publish(gold="13612.34")
+    expect(page.locator(".card").first).to_contain_text("₹1,36,123.40")
+    assert page.evaluate("window.shift") <= 0.02

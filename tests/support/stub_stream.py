@@ -154,7 +154,7 @@ class StubStream:
     ) -> None:
         self.greeting: list[Mapping[str, Any]] = []
         self.requests: list[StubRequest] = []
-        self._pages = pages or {}
+        self.pages = dict(pages or {})
         self._autopilot = autopilot
         self._connections: queue.Queue[StubConnection] = queue.Queue()
         self._port = 0
@@ -220,10 +220,10 @@ class StubStream:
         path = request.path.partition("?")[0]
         if path in (EVENTS_PATH, POLL_PATH):
             return self._answer_client(connection, StubRequest(connection, request))
-        if path in self._pages:
+        if path in self.pages:
             # As strict as the site may become: the board must do without inline scripts and styles.
             return _response(
-                self._pages[path]().encode(), "text/html", {"Content-Security-Policy": "default-src 'self'"}
+                self.pages[path]().encode(), "text/html", {"Content-Security-Policy": "default-src 'self'"}
             )
         files = (folder / path.removeprefix(below) for below, folder in SERVED if path.startswith(below))
         if file := next(filter(Path.is_file, files), None):

@@ -24,6 +24,10 @@ import { format } from "./page.js";
 const QUARTER = 15 * 60_000;
 const MOVES_LISTED = 5;
 const LINE_POINTS = 96;
+/** A device that slept for longer has missed moves, and a part of the lines of the day. */
+const LONG_GAP = 30 * 60_000;
+/** The time over which the pages that come back from such a gap, all at the market's opening, fetch what they missed. */
+const RENEWAL_SPREAD = 30_000;
 
 const page = /** @type {{card: HTMLTemplateElement, asof: HTMLTimeElement} & Record<string, HTMLElement>} */ (
   Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]))
@@ -37,6 +41,7 @@ const { client } = live;
 /** @type {Card[]} */
 let cards = [...page.prices.children].map((element) => new Card(/** @type {HTMLElement} */ (element), format));
 let { moves } = state;
+let publishedAt = Date.parse(state.publishedAt ?? "");
 /** @type {Metal[]} */
 let subscribed = [];
 /** @type {Promise<import("./board-editor.js").Editor>|undefined} */
@@ -55,9 +60,11 @@ live.start();
 /** @param {import("../client/swarna-client.js").Prices} update */
 function show({ changes, message }) {
   const at = message.timestamp;
-  prolongLines(Date.parse(at));
+  if (Date.parse(at) - publishedAt > LONG_GAP) setTimeout(renew, Math.random() * RENEWAL_SPREAD);
+  publishedAt = Date.parse(at);
+  prolongLines(publishedAt);
   showQuotes();
-  if (page.asof) write(page.asof, format.dateAndTime(Date.parse(at)));
+  if (page.asof) write(page.asof, format.dateAndTime(publishedAt));
   if (!changes.length) return;
   moves = [...changes.map((change) => ({ ...change, at })).reverse(), ...moves].slice(0, MOVES_LISTED);
   showMoves();
@@ -68,6 +75,22 @@ function showQuotes() {
     const { metal } = card.row;
     card.show(live.quotes[metal] ?? null, live.currency, live.receipt);
     card.draw(lines[metal]?.[1] ?? []);
+  }
+}
+
+/** Takes the moves and the lines of the day from the page as the server writes it now. */
+async function renew() {
+  try {
+    const answer = await fetch(location.href);
+    const written = new DOMParser().parseFromString(await answer.text(), "text/html");
+    /** @type {Board} */
+    const now = JSON.parse(written.getElementById("state")?.textContent ?? "");
+    moves = now.moves;
+    Object.assign(lines, now.lines);
+    showMoves();
+    showQuotes();
+  } catch {
+    // They stay as they were, and new ones come by the stream.
   }
 }
 

@@ -6,7 +6,7 @@
 import { connectionText, interruptionNotice, markAtBest, marketText, notices } from "../client/marks.js";
 import { SwarnaClient } from "../client/swarna-client.js";
 import { write } from "./board-card.js";
-import { format, root } from "./page.js";
+import { format, release, root } from "./page.js";
 
 /** @typedef {import("../client/marks.js").Mark} Mark */
 /** @typedef {import("../client/marks.js").Notice} Notice */
@@ -63,6 +63,7 @@ export class LivePage {
   #isNew;
   // By the steady clock, since the reader's wall clock may be set back.
   #connectedUntil = performance.now();
+  #wasLost = false;
   #restartsUntil = 0;
   #retryAt = 0;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
@@ -105,6 +106,8 @@ export class LivePage {
       clearTimeout(this.#nextTry);
       if (state === "closed" && why === "refused") this.#nextTry = setTimeout(() => client.connect(), AFTER_REJECTION);
       if (state === "waiting") this.#retryAt = performance.now() + delay;
+      if (state === "open") this.#reloadIfReplaced();
+      this.#wasLost ||= state === "waiting";
       if (why === "restart") this.#restartsUntil = this.#retryAt + Math.min(SHORT_INTERRUPTION, LONG_RESTART - delay);
       this.refresh();
     });
@@ -162,6 +165,18 @@ export class LivePage {
     write(connectiontext, connectionText(current, this.client.transport, this.#retryAt - performance.now(), format));
   }
 
+  /** Loads the page anew where the server came back with another version: old scripts may not understand it. */
+  async #reloadIfReplaced() {
+    if (!this.#wasLost || !release) return;
+    this.#wasLost = false;
+    try {
+      const served = await (await fetch(`${root}client/v1/release.json`)).json();
+      if (served.release && served.release !== release) location.reload();
+    } catch {
+      // It is asked again after the next interruption.
+    }
+  }
+
   /** @returns {Notice|null} */
   #interruption() {
     const now = performance.now();
@@ -172,11 +187,14 @@ export class LivePage {
   /** Screen readers speak each change of the notices, so they change only when their text does. @param {Notice[]} wanted */
   #showNotices(wanted) {
     const { notices } = this.#parts;
-    const said = JSON.stringify(wanted);
-    if (notices.dataset.said === said) return;
-    notices.dataset.said = said;
-    notices.replaceChildren(...wanted.map(noticeItem));
+    const items = wanted.map(noticeItem);
+    if (said(items) !== said([...notices.children])) notices.replaceChildren(...items);
   }
+}
+
+/** @param {Element[]} notices */
+function said(notices) {
+  return notices.map(({ textContent }) => textContent).join("\n");
 }
 
 /** @param {Notice} notice */

@@ -11,5 +11,7 @@ export const root = dataset.root ?? "/";
 export const locale = dataset.locale ?? lang;
 /** The time zone that times are written in. */
 export const timeZone = dataset.timeZone ?? "UTC";
+/** A name of all files that were served with the page; empty where they have no hashes. */
+export const release = dataset.release ?? "";
 export const format = formats(await wordsIn(lang), { locale, timeZone });
 export const { _, plural } = format;
