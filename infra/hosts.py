@@ -21,7 +21,7 @@ def health_by_any_host(get_response: Callable[[HttpRequest], HttpResponseBase]) 
     """Middleware that lets requests for health have any Host; it comes before all middleware that checks the Host."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if request.path in HEALTH:
+        if request.path_info in HEALTH:
             request.get_host = lambda: "localhost"  # type: ignore[method-assign]  # of this request alone
         return get_response(request)
 

@@ -21,8 +21,8 @@ FROM_CLIENT: Final = (protocol.SubscribeMessage, protocol.UnsubscribeMessage, pr
 _SCHEMAS: Final = "#/components/schemas/"
 
 
-def document(version: str) -> dict[str, Any]:
-    """The document of a version of the product, for JSON."""
+def document(version: str, prefix: str = "") -> dict[str, Any]:
+    """The document of a version of the product, for JSON; `prefix` is where the site begins on its host."""
     kinds = (*TO_CLIENT, *FROM_CLIENT)
     schemas = msgspec.json.schema_components(kinds, ref_template=_SCHEMAS + "{name}")[1]
     closes = "; ".join(f"{close.code} {close.reason}" for close in Close)
@@ -40,7 +40,7 @@ def document(version: str) -> dict[str, Any]:
                 "address": address,
                 "messages": {kind.__name__: {"$ref": f"#/components/messages/{kind.__name__}"} for kind in kinds},
             }
-            for name, address in (("stream", "/"), ("prices", "/ws/prices/"))
+            for name, address in (("stream", f"{prefix}/"), ("prices", f"{prefix}/ws/prices/"))
         },
         "operations": {
             f"{action}{channel.title()}": {

@@ -20,6 +20,7 @@ from infra import addresses, static_files
 from infra.database_threads import in_a_thread
 from infra.metrics.page import with_metrics
 from infra.rest import throttles
+from infra.url_prefix import below
 from locks.metrics import counts as lock_counts
 from locks.metrics import metrics as of_locks
 from pages.memory import Memory
@@ -49,8 +50,12 @@ http = get_asgi_application()
 
 
 async def behind_proxies(scope: Any, receive: Any, send: Any) -> None:
-    """Django, with the scheme of the client's request: a proxy in front passes a request by https on by http."""
-    await http({**scope, "scheme": addresses.scheme_of_scope(scope, settings.TRUSTED_PROXIES)}, receive, send)
+    """Django, with the scheme and the whole path of the client's request.
+
+    A proxy in front passes a request by https on by http, and may leave `URL_PREFIX` out.
+    """
+    scheme = addresses.scheme_of_scope(scope, settings.TRUSTED_PROXIES)
+    await http({**scope, "scheme": scheme, "path": settings.URL_PREFIX + scope["path"]}, receive, send)
 
 
 metrics = Metrics(settings.METRICS_DIR)
@@ -72,7 +77,7 @@ rules = Rules(
 
 pages = Memory(behind_proxies, hub)
 
-application = ProtocolTypeRouter(
+router = ProtocolTypeRouter(
     {
         "http": unless_out_of_descriptors(
             with_metrics(
@@ -88,3 +93,4 @@ application = ProtocolTypeRouter(
         "websocket": websocket_application(hub, gate),
     }
 )
+application = below(settings.URL_PREFIX, router)

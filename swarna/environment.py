@@ -79,6 +79,14 @@ def http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def url_prefix(text: str) -> str:
+    """Check the path of a site on its host; return it as `/gold-prices`, and empty for the whole host."""
+    prefix = "".join(f"/{part}" for part in text.strip().split("/") if part)
+    if not re.fullmatch(r"(/[\w~-][\w.~-]*)*", prefix, re.ASCII):
+        raise ValidationError("write a path of letters, digits, -, _ and ~, such as /gold-prices")
+    return prefix
+
+
 def api_key(text: str) -> str:
     """Check a provider's key, or "". It is sent in a header, and sought in each log line: no blanks, not short."""
     key = text.strip()
@@ -167,7 +175,7 @@ def reader(file: Path | None, *, may_be_empty: Collection[str] = ()) -> Env:
             env.read_env(file, recurse=False)
         except (OSError, ValueError) as error:
             raise SystemExit(f"{file} cannot be read: {error}. Write it as lines of NAME=value, in UTF-8.") from error
-    texts = (database_url, redis_url, http_url, api_key, currency, time_zone)
+    texts = (database_url, redis_url, http_url, url_prefix, api_key, currency, time_zone)
     for parser in (duration, retention, networks, origins, quota, market_calendar, *texts):
         env.add_parser(parser.__name__, _of_text(parser))
     return env

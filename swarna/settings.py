@@ -40,6 +40,7 @@ WEBSOCKET_PORT = read(env.int, "WEBSOCKET_PORT", 0, validate=_port) or read(env.
 WEB_PROCESSES = read(env.int, "WEB_PROCESSES", 1, validate=Range(1, 256))
 DEBUG = read(env.bool, "DEBUG", False)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [], subcast=str.strip) or ["localhost", "127.0.0.1", "[::1]"]
+URL_PREFIX = read(env.url_prefix, "URL_PREFIX", "")
 CSRF_TRUSTED_ORIGINS: list[str] = read(env.list, "CSRF_TRUSTED_ORIGINS", [], subcast=str.strip)
 TRUSTED_PROXIES: list[Network] = read(env.networks, "TRUSTED_PROXIES", [])
 SECRET_KEY: str = env.str("SECRET_KEY", "") or kept_secret(STATE_DIR)
@@ -296,7 +297,8 @@ LANGUAGES = [
 LOCALE_PATHS = [BASE_DIR / "locale"]
 ROOT_URLCONF = "swarna.urls"
 ASGI_APPLICATION = "swarna.asgi.application"  # for `runserver`
-STATIC_URL = "static/"
+FORCE_SCRIPT_NAME = URL_PREFIX or None
+STATIC_URL = f"{URL_PREFIX}/static/"
 # The package that browsers and developers get: what it holds is what is served.
 STATICFILES_DIRS = [("client", BASE_DIR / "clients/js/client")]
 # Each web process collects them here before it serves, if they have changed: infra/static_files.py.
@@ -384,6 +386,8 @@ TEMPLATES = [
     }
 ]
 AUTHENTICATION_BACKENDS = ["accounts.backends.CountedPasswords", "django.contrib.auth.backends.ModelBackend"]
+# A host may have other sites beside one with a prefix.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{URL_PREFIX}/"
 SESSION_COOKIE_AGE = round(SESSION_TTL.total_seconds())
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"  # for a login without a target, or with one that is not believed
@@ -413,6 +417,7 @@ SPECTACULAR_SETTINGS = {
     "fine metal unless `unit` and `purity` say otherwise. The stream is a WebSocket, and Server-Sent Events.",
     "VERSION": __version__,
     "OAS_VERSION": "3.1.1",
+    "SERVERS": [{"url": URL_PREFIX}] if URL_PREFIX else [],
     "SERVE_INCLUDE_SCHEMA": False,
     # Served by us, so that the page works without the internet.
     "SWAGGER_UI_DIST": "SIDECAR",

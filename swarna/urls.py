@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from csp.decorators import csp_update
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.templatetags.static import static
@@ -85,7 +86,7 @@ class AsyncApiView(StrictView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> Response:
-        return Response(asyncapi.document(__version__))
+        return Response(asyncapi.document(__version__, settings.URL_PREFIX))
 
 
 # Swagger's page, without inline scripts and styles, which the policy would block; icons in its style sheet are allowed.

@@ -19,7 +19,7 @@ class ApiConditionalGetMiddleware(ConditionalGetMiddleware):
     """
 
     def process_response(self, request: HttpRequest, response: Any) -> Any:
-        if not request.path.startswith(API):
+        if not request.path_info.startswith(API):
             return response
         if "Cache-Control" not in response:
             # The endpoints have authenticated the client by now.
@@ -37,7 +37,7 @@ class ApiGZipMiddleware(GZipMiddleware):
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if not request.path.startswith(API):
+        if not request.path_info.startswith(API):
             return response
         patch_vary_headers(response, ("Accept-Encoding",))
         if "no-store" in response.get("Cache-Control", ""):

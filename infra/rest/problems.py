@@ -117,14 +117,14 @@ def answer(status: int, detail: str) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400: an unlisted host, too many fields, an impossible header."""
-    if request.path.startswith(API):
+    if request.path_info.startswith(API):
         return answer(400, "This request cannot be read. Mind its Host header: ALLOWED_HOSTS lists the names.")
     return defaults.bad_request(request, exception)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler403."""
-    if request.path.startswith(API):
+    if request.path_info.startswith(API):
         return answer(403, "You may not do this.")
     return defaults.permission_denied(request, exception)
 
@@ -150,12 +150,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if _is_no_database(error):
         _log_no_database(error)
         status, detail = _NoDatabaseError.status_code, _NoDatabaseError.default_detail
-        is_page = not request.path.startswith(API)
+        is_page = not request.path_info.startswith(API)
         response = defaults.server_error(request) if is_page else answer(status, detail)
         response.status_code = status
         response["Retry-After"] = str(_NoDatabaseError.wait)
         return logged(response)
-    if request.path.startswith(API):
+    if request.path_info.startswith(API):
         return answer(500, "This is a defect of ours, and has been logged. Try again later.")
     return defaults.server_error(request)
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import signal
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -132,6 +133,75 @@ def test_a_refusal_names_the_lines_that_are_missing(
     with mended.websocket() as client:
         assert receive(client)["snapshot"]
     assert mended.get("/").status == 200
+
+
+# --- below a path of a host ------------------------------------------------------------------------------------------
+
+PREFIX = "/gold-prices"
+
+
+@pytest.fixture(scope="module")
+def below(run_server: Callable[..., Server]) -> Server:
+    server = run_server(WS_BATCH_INTERVAL="0", TRUSTED_PROXIES="127.0.0.1", URL_PREFIX=f"{PREFIX}/")
+    server.publish(gold="13000")
+    return server
+
+
+@pytest.fixture(scope="module", params=["as documented", "which removes the prefix"])
+def front_below(request: pytest.FixtureRequest, below: Server, run_nginx: RunNginx) -> Nginx:
+    configuration = DOCUMENTED.replace("location / {", f"location {PREFIX}/ {{")
+    if request.param != "as documented":
+        configuration = configuration.replace("127.0.0.1:3001;", "127.0.0.1:3001/;")
+    return run_nginx(configuration, below.port)
+
+
+def linked(page: Answer) -> set[str]:
+    """The addresses on its host that a page names."""
+    return set(re.findall(r'(?:href|src|action)="(/[^"#?]*)', page.body.decode()))
+
+
+def test_below_a_path_every_address_of_a_page_is_there(front_below: Nginx) -> None:
+    pages = [front_below.get(f"{PREFIX}{path}") for path in ("/", "/why/", "/admin/login/", "/api/docs/")]
+    addresses = set().union(*map(linked, pages))
+    assert {address for address in addresses if not address.startswith(f"{PREFIX}/")} == set()
+    assert {address for address in addresses if front_below.get(address).status not in (200, 302)} == set()
+    assert any("/static/" in address for address in addresses)
+    module = front_below.get(f"{PREFIX}/client/v1/units.js").body.decode()
+    assert front_below.get(module.split('"')[1]).status == 200
+
+
+def test_below_a_path_redirects_and_cookies_stay_there(front_below: Nginx) -> None:
+    location = front_below.get(f"{PREFIX}/admin/").headers["Location"]
+    assert location == f"{PREFIX}/admin/login/?next={PREFIX}/admin/"
+    assert f"Path={PREFIX}/" in front_below.get(location).headers["Set-Cookie"]
+    assert front_below.get(f"{PREFIX}/api/v1/metals").headers["Location"] == f"{PREFIX}/api/v1/metals/"
+
+
+def test_below_a_path_the_api_is_as_it_is_elsewhere(front_below: Nginx) -> None:
+    schema = json.loads(front_below.get(f"{PREFIX}/api/schema/?format=json").body)
+    (server,) = schema["servers"]
+    assert (server["url"], "/api/v1/prices/" in schema["paths"]) == (PREFIX, True)
+    stream = json.loads(front_below.get(f"{PREFIX}/api/asyncapi.json").body)["channels"]["prices"]
+    assert stream["address"] == f"{PREFIX}/ws/prices/"
+    metals = front_below.get(f"{PREFIX}/api/v1/metals/", Accept_Encoding="gzip")
+    assert (metals.headers["Content-Encoding"], "ETag" in metals.headers) == ("gzip", True)
+    nothing = front_below.get(f"{PREFIX}/api/v1/nothing/")
+    assert (nothing.status, nothing.headers["Content-Type"]) == (404, "application/problem+json")
+
+
+def test_below_a_path_prices_come_by_every_transport(below: Server, front_below: Nginx) -> None:
+    for path in ("/", "/ws/prices/"):
+        with front_below.websocket(f"{PREFIX}{path}") as client:
+            assert receive(client)["snapshot"]
+    with front_below.events(prefix=PREFIX) as client:
+        assert [client.next().type, client.next().type] == ["priceUpdate", "status"]
+    assert "gold" in json.loads(front_below.get(f"{PREFIX}{PRICES}?wait=1").body)["data"]
+
+
+def test_below_a_path_whoever_is_on_the_machine_needs_no_prefix(below: Server) -> None:
+    for path in ("/healthz", f"{PREFIX}/healthz", "/metrics", PREFIX):
+        with urllib.request.urlopen(f"{below.http_url}{path}", timeout=10) as answer:
+            assert answer.status == 200
 
 
 # --- clients as the web process knows them ---------------------------------------------------------------------------

@@ -75,15 +75,17 @@ class EventParser:
 
 
 class EventClient:
-    """A client that reads the stream of a server, or by a connection; `query` is that of the address."""
+    """A client that reads the stream of a server, or by a connection; `query` and `prefix` are of the address."""
 
-    def __init__(self, server: Server | http.client.HTTPConnection, query: str = "", **headers: str) -> None:
+    def __init__(
+        self, server: Server | http.client.HTTPConnection, query: str = "", prefix: str = "", **headers: str
+    ) -> None:
         self.parser = EventParser()
         if isinstance(server, Server):
             server = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         self._connection = server
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self._connection.request("GET", f"{PATH}?{query}".rstrip("?"), headers=named)
+        self._connection.request("GET", f"{prefix}{PATH}?{query}".rstrip("?"), headers=named)
         self.response = self._connection.getresponse()
         self._events: list[Event] = []
 

@@ -116,9 +116,9 @@ class Nginx:
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
 
-    def websocket(self, **headers: str) -> ClientConnection:
+    def websocket(self, path: str = "/", **headers: str) -> ClientConnection:
         """Open a WebSocket. Raises InvalidStatus if it is refused."""
-        return connect(f"wss://127.0.0.1:{self.port}/", ssl=self.tls, additional_headers=_named(headers))
+        return connect(f"wss://127.0.0.1:{self.port}{path}", ssl=self.tls, additional_headers=_named(headers))
 
     def events(self, **headers: str) -> EventClient:
         return EventClient(self._connection(), **headers)

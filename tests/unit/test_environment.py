@@ -28,6 +28,7 @@ BAD: dict[Callable[[str], Any], list[str]] = {
         "redis://:hunter2@localhost:port",
     ],
     environment.http_url: ["api.gold-api.com", "ftp://host", "http://", "http://[", "http://host:port", "//host"],
+    environment.url_prefix: ["/gold prices", "/../gold", "/gold?x", "/सोना", "https://prices.example/gold", "/%67old"],
     environment.api_key: ["hunter2", "hunter2 hunter2", "hunter2\thunter2", "hunter2hunter2→", "hunter2" * 100],
     environment.networks: [
         "proxy.example",
@@ -78,6 +79,13 @@ def test_other_text_is_refused_without_repeating_it(parser: Callable[[str], Any]
 )
 def test_durations_are_milliseconds_or_have_a_unit(text: str, seconds: float) -> None:
     assert environment.duration(text) == dt.timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix"), [("", ""), ("/", ""), ("gold", "/gold"), ("/gold/", "/gold"), (" //a//b_2/ ", "/a/b_2")]
+)
+def test_a_prefix_has_a_slash_before_each_part_and_none_behind(text: str, prefix: str) -> None:
+    assert environment.url_prefix(text) == prefix
 
 
 @given(st.text())

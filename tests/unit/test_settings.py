@@ -38,6 +38,7 @@ GOOD = {
     "WS_PORT": "8081",
     "BIND_ADDRESS": "0.0.0.0",
     "ALLOWED_HOSTS": "prices.example, .example.org",
+    "URL_PREFIX": "/gold-prices",
     "CSRF_TRUSTED_ORIGINS": "https://prices.example, https://example.org",
     "TRUSTED_PROXIES": "10.0.0.5, fd00::/8",
     "SECRET_KEY": "something long and random that nobody else knows, as it should be",
@@ -108,6 +109,7 @@ GOOD = {
 BAD = {
     "WEBSOCKET_PORT": ["many", "0", "65536"],
     "WS_PORT": ["many", "0", "65536"],
+    "URL_PREFIX": ["/gold prices", "https://prices.example/gold"],
     "TRUSTED_PROXIES": ["*"],
     "DEBUG": ["maybe"],
     "LOG_LEVEL": ["LOUD", "getLogger"],

@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,10 @@ def get() -> Get:
 
     def get(path: str) -> Any:
         request = RequestFactory().get(path, headers={"Accept-Encoding": "gzip"})
-        return static_files.StaticFilesMiddleware(lambda _: HttpResponse(status=404))(request)
+        answer = static_files.StaticFilesMiddleware(lambda _: HttpResponse(status=404))(request)
+        if answer.streaming:
+            answer.file_to_stream.close()  # its own `close` looks after the database, too
+        return answer
 
     return get
 
@@ -81,9 +83,9 @@ def test_types_in_comments_are_left_alone_and_may_name_each_other(checkout: Path
 
 def test_names_with_hashes_are_kept_for_good_and_others_are_not_served(checkout: Path, get: Get) -> None:
     static_files.collect()
-    with closing(get(static("shop/a.js"))) as answer:
-        assert answer["Cache-Control"] == "max-age=315360000, public, immutable"
-        assert (answer["Content-Encoding"], answer["Access-Control-Allow-Origin"]) == ("gzip", "*")
+    answer = get(static("shop/a.js"))
+    assert answer["Cache-Control"] == "max-age=315360000, public, immutable"
+    assert (answer["Content-Encoding"], answer["Access-Control-Allow-Origin"]) == ("gzip", "*")
     for name in ("shop/a.js", "staticfiles.json.gz", "shop/"):
         assert get(f"/static/{name}").status_code == 404
 
@@ -119,9 +121,7 @@ def test_open_pages_find_their_files_for_one_version_more(checkout: Path, settin
     for number in (2, 3):
         (checkout / "c.js").write_text(f"export const c = {number};\n")
         start_again(settings)
-        served = get(first)
-        served.close()
-        assert served.status_code == (200 if number == 2 else 404)
+        assert get(first).status_code == (200 if number == 2 else 404)
     assert len(collected(settings.STATIC_ROOT)) == len(FILES) + 3  # a, b and c of the version before
 
 

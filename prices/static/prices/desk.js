@@ -26,7 +26,7 @@ const desk = /** @type {HTMLElement} */ (document.getElementById("desk"));
 const connection = /** @type {HTMLElement} */ (document.getElementById("desk-connection"));
 const actions = /** @type {HTMLFormElement} */ (document.getElementById("desk-actions"));
 const title = document.title;
-const client = new SwarnaClient("/ws/prices/", { maxReconnectAttempts: Infinity });
+const client = new SwarnaClient(`${desk.dataset.root}ws/prices/`, { maxReconnectAttempts: Infinity });
 
 /** Each section as the server sent it last, by its id: the stream has changed its prices since. @type {Map<string, string>} */
 const sent = new Map();
@@ -156,7 +156,7 @@ function show(card, quote, seq) {
   put(card, "source", quote.source);
   const time = part(card, "age");
   if (time instanceof HTMLTimeElement) time.dateTime = quote.timestamp;
-  if (seq) part(card, "why")?.setAttribute("href", `/why/${seq}/#${card.dataset.metal}`);
+  if (seq) part(card, "why")?.setAttribute("href", `${desk.dataset.root}why/${seq}/#${card.dataset.metal}`);
 }
 
 function refresh() {

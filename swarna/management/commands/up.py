@@ -157,7 +157,7 @@ async def greet(supervisor: Supervisor, address: tuple[str, int], staffed: bool)
     while not await is_healthy(*address):
         await asyncio.sleep(0.1)
     host = "localhost" if addresses.is_any(settings.BIND_ADDRESS) else settings.BIND_ADDRESS
-    supervisor.say(f"ready: http://{addresses.authority(host, settings.WEBSOCKET_PORT)}/")
+    supervisor.say(f"ready: http://{addresses.authority(host, settings.WEBSOCKET_PORT)}{settings.URL_PREFIX}/")
     if not staffed:
         command = f"{_variables()}{os.path.relpath(sys.executable)} manage.py createsuperuser"
         supervisor.say(f"to create the first staff user: {command}")
