@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from prices.domain.marks import LABELS
 from tests.support.pages import SERVER_GONE
+from tests.support.product import ROOT
 from tests.support.stub_stream import StubConnection, StubStream, price_update, quote, status
 
 NOW = "2026-11-01T18:31:12.000Z"
@@ -49,6 +51,18 @@ def test_a_price_is_shown_in_its_unit_and_purity_with_how_far_it_can_be_trusted(
     expect(price.locator("a")).to_have_attribute("href", f"{site.stream.http_url}/why/7/#gold")
 
 
+def test_in_a_sentence_a_price_is_its_amount_with_its_mark_unless_it_is_live(site: Site) -> None:
+    site.open('<swarna-price compact metal="gold"></swarna-price><swarna-price compact metal="silver"></swarna-price>')
+    for price, amount in zip(site.element().all(), ("₹12,000.00", "₹150.00"), strict=True):
+        expect(price.locator(".amount")).to_have_text(amount)
+        for name in (".name", ".unit", ".change", ".age"):
+            expect(price.locator(name)).to_be_hidden()
+    live, stale = site.element().locator(".marks").all()
+    expect(live).to_be_hidden()
+    expect(stale).to_be_visible()
+    expect(stale).to_have_text("Stale")
+
+
 def test_a_sheet_shows_its_rows_in_their_order_and_names_what_it_does_not_understand(site: Site) -> None:
     site.open('<swarna-sheet rows="XAG:999:kg,copper,gold:750:gram"></swarna-sheet>')
     rows = site.element("swarna-sheet").locator(".row")
@@ -70,8 +84,8 @@ def test_a_sheet_without_rows_shows_what_is_usual_in_the_currency_of_what_has_a_
 def test_all_elements_of_a_page_share_one_connection_which_ends_with_the_last_of_them(site: Site) -> None:
     connection = site.open("<swarna-sheet></swarna-sheet>" + '<swarna-price metal="gold"></swarna-price>' * 3)
     expect(site.element().last).to_contain_text("₹12,000.00")
-    # A framework that moves an element takes it away and puts it back.
-    site.page.evaluate("document.body.append(document.querySelector('swarna-price'))")
+    # A framework that moves elements takes them away and puts them back.
+    site.page.evaluate("document.body.append(...document.querySelectorAll('swarna-price, swarna-sheet'))")
     site.page.clock.run_for(2_000)
     connection.send(price_update(8, gold=quote(12001)))
     expect(site.element().last).to_contain_text("₹12,001.00")
@@ -125,10 +139,22 @@ def test_another_server_is_named_by_an_attribute_and_a_wrong_one_leaves_what_sta
     expect(site.element().first).to_have_text("Ask us.")
 
 
-def test_a_page_styles_the_parts_and_hears_how_far_a_price_can_be_trusted(site: Site) -> None:
+def test_a_page_styles_the_parts_by_how_far_a_price_can_be_trusted(site: Site) -> None:
     site.open('<swarna-price metal="silver"></swarna-price>')
     site.page.evaluate(
         "document.adoptedStyleSheets = [new CSSStyleSheet()];"
         "document.adoptedStyleSheets[0].replaceSync('swarna-price::part(stale) { color: rgb(1, 2, 3) }')"
     )
     expect(site.element().locator(".marks")).to_have_css("color", "rgb(1, 2, 3)")
+
+
+def test_the_documents_name_every_part(site: Site) -> None:
+    site.open('<swarna-price metal="gold"></swarna-price><swarna-sheet rows="gold,silver,copper"></swarna-sheet>')
+    expect(site.element()).to_contain_text("Gold")
+    expect(site.element("swarna-sheet")).to_contain_text("Silver")
+    parts = "[...document.querySelectorAll('swarna-price, swarna-sheet')].flatMap((element) => "
+    parts += "[...element.shadowRoot.querySelectorAll('[part]')].flatMap((each) => [...each.part]))"
+    table = (ROOT / "docs/widgets.md").read_text().split("| part |")[1].split("\n\n")[0]
+    documented = set(re.findall("`(.*?)`", table))
+    not_here = {*LABELS, "unconnected", "plain", "danger"} - {"live", "stale"}
+    assert set(site.page.evaluate(parts)) == documented - not_here

@@ -69,7 +69,7 @@ a { color: inherit; text-decoration: underline dotted; text-underline-offset: 3p
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20em, 100%), 1fr)); gap: 0 2.5em; }
 .row { display: grid; grid-template-columns: 1fr auto; gap: 0 0.75em; padding-block: 0.5em; border-bottom: 1px solid var(--line); }
 .row :is(.about, .change) { display: block; }
-.about .quiet { font-size: inherit; }
+.about .quiet { color: inherit; font-size: inherit; }
 .row dd { text-align: end; }
 .row .amount { font-size: 1.15em; }
 .source { display: inline-block; margin-top: 0.6em; }
@@ -224,7 +224,7 @@ const SHEET = {
       const metal = made("dt", "metal", name, " ", purity, " ", marks, about);
       list.append(named(line, "row", metal, made("dd", "figure", amount, change)));
     }
-    return made("div", "", list, source);
+    return made("div", "all", list, source);
   },
 };
 
