@@ -109,7 +109,11 @@ def origins(text: str) -> list[str]:
     for each in given:
         parts = _parts(each)
         bare = (
-            parts.scheme in ("http", "https") and parts.hostname and not (parts.path or parts.query or parts.fragment)
+            parts.scheme in ("http", "https")
+            and parts.hostname
+            and not (parts.path or parts.query or parts.fragment)
+            # It is written into policies, where these end it.
+            and not re.search(r"[\s;']", each)
         )
         if each != "*" and not (bare and parts.username is None):
             raise ValidationError("write origins with commas between, such as https://shop.example, or * for any")

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from csp.decorators import csp_update
+from csp.constants import SELF
+from csp.decorators import csp_replace, csp_update
 from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.views.decorators.clickjacking import xframe_options_exempt
 
 
 class PagePoliciesMiddleware(CSPMiddleware):
@@ -30,6 +32,23 @@ def with_the_stream(view: Callable[..., Any]) -> Callable[..., Any]:
         return allowed(view)(request, *args, **options)
 
     return connecting
+
+
+def with_our_frames(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a page show others of this host in frames: those that `in_frames` lets it."""
+    return csp_replace({"frame-src": [SELF]})(view)
+
+
+def in_frames(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Let pages of `EMBED_ALLOWED_ORIGINS`, and our own, show a page in a frame."""
+
+    @wraps(view)
+    def framed(request: HttpRequest, *args: Any, **options: Any) -> Any:
+        allowed = csp_replace({"frame-ancestors": [SELF, *settings.EMBED_ALLOWED_ORIGINS]})
+        # This older header knows no list; where both are there, browsers read the policy alone.
+        return xframe_options_exempt(allowed(view))(request, *args, **options)
+
+    return framed
 
 
 def _streams_at(host: str) -> list[str]:

@@ -29,7 +29,9 @@ from infra.rest.problems import unknown_address
 from infra.rest.strict import Choice, StrictQuerySerializer, StrictView
 from pages import developers
 from pages.board import board
+from pages.embed import embed
 from pages.metal import MetalConverter, metal
+from pages.widgets import widgets
 from prices.admin import changes
 from prices.why import views as why
 from signing.api import jwks
@@ -37,7 +39,7 @@ from streaming import asyncapi
 from streaming.api import StreamView
 from swarna import __version__
 from swarna.client_modules import client_module, client_release
-from swarna.page_policies import with_the_stream
+from swarna.page_policies import in_frames, with_our_frames, with_the_stream
 from swarna.readiness import readyz
 
 
@@ -100,6 +102,8 @@ register_converter(MetalConverter, "metalname")
 urlpatterns = [
     path("", read_only(with_the_stream(board)), name="board"),
     path("<metalname:metal>/", read_only(with_the_stream(metal)), name="metal"),
+    path("developers/widgets/", read_only(with_the_stream(with_our_frames(widgets))), name="widgets"),
+    path("embed/", read_only(in_frames(with_the_stream(embed))), name="embed"),
     path("developers/", read_only(developers.document), name="developers"),
     path("developers/<slug:name>/", read_only(developers.document), name="developers"),
     path("developers/programs/<slug:name>.py", read_only(developers.program), name="developers-program"),
