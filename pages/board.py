@@ -113,7 +113,7 @@ def context(current: Current, sheet: Sheet, f: Formats, *, is_by_address: bool) 
         "moves": [_move(move, shown_as, f) for move in current.past.moves],
         "threshold": f"{current.past.threshold_percent.normalize():f}%",
         "rows": written(sheet.rows) if is_by_address else "",
-        "modules": [*_MODULES, *(f"client/words/{f.language}.js" for _ in range(f.language != languages.ENGLISH))],
+        "modules": _MODULES,
         "languages": settings.LANGUAGES,
         "state": live_state(current, _beside(current)),
     }

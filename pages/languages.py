@@ -35,6 +35,11 @@ class Language(NamedTuple):
         return locale_of(self.code, settings.BASE_CURRENCY)
 
     @property
+    def catalog(self) -> str:
+        """The static file of the words that scripts say; empty for English, which is in the scripts."""
+        return "" if self.code == ENGLISH else f"client/words/{self.code}.js"
+
+    @property
     def time_zone(self) -> dt.tzinfo:
         """The time zone that times are written in; its text is its name."""
         return timezone.get_default_timezone()

@@ -27,6 +27,7 @@ def test_a_page_is_in_one_language(client: Client, address: str, language: str) 
     assert f'<html lang="{language}"' in page
     assert words_of_another(page, language) == []
     assert "Swarna" in " ".join(texts_of(page))
+    assert f'<link rel="modulepreload" href="/static/client/words/{language}.js">' in page
 
 
 def test_a_word_of_another_language_is_found_wherever_it_is_read() -> None:
