@@ -822,6 +822,24 @@ def test_a_device_that_wakes_up_checks_its_connection(lab: Page, stream: StubStr
     assert wait_for_state(lab, "waiting")["code"] == 4000
 
 
+def test_a_device_that_goes_offline_does_not_look_connected_for_long(lab: Page, stream: StubStream):
+    stream.greeting = [price_update(1, gold=quote(100))]
+    connect(lab)
+    wait_for_events(lab, "prices")
+    connection = stream.connection()
+    connection.wait_for("ping")
+    connection.send(subscribed("gold") | {"heartbeat": 30_000})
+    wait_for_events(lab, "subscribed")
+    move_on(lab, 5_000)
+    connection.send(price_update(2, gold=quote(101)))
+    wait_for_events(lab, "prices", 2)
+    move_on(lab, 26_000)
+    lab.evaluate("dispatchEvent(new Event('offline'))")
+    connection.wait_for("ping", 2)
+    move_on(lab, 10_000)
+    assert wait_for_state(lab, "waiting")["code"] == 4000
+
+
 def test_a_page_that_comes_into_view_again_and_again_does_not_use_up_its_messages(lab: Page, stream: StubStream):
     connect(lab)
     connection = stream.connection()

@@ -161,7 +161,10 @@ def linked(page: Answer) -> set[str]:
 
 
 def test_below_a_path_every_address_of_a_page_is_there(front_below: Nginx) -> None:
-    pages = [front_below.get(f"{PREFIX}{path}") for path in ("/", "/why/", "/admin/login/", "/api/docs/")]
+    pages = [
+        front_below.get(f"{PREFIX}{path}")
+        for path in ("/", "/gold/", "/why/", "/developers/", "/admin/login/", "/api/docs/")
+    ]
     addresses = set().union(*map(linked, pages))
     assert {address for address in addresses if not address.startswith(f"{PREFIX}/")} == set()
     assert {address for address in addresses if front_below.get(address).status not in (200, 302)} == set()

@@ -844,6 +844,8 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     this.#pageEvents = new AbortController();
     const { signal } = this.#pageEvents;
     globalThis.addEventListener?.("online", () => this.#wake(true), { signal });
+    // A browser keeps the connection of a device that is offline, and would not say so.
+    globalThis.addEventListener?.("offline", () => this.#line?.check(), { signal });
     // A page that the reader leaves is kept for the way back only without a connection, and comes back as from a sleep.
     globalThis.addEventListener?.("pagehide", ({ persisted }) => persisted && this.#suspend(), { signal });
     globalThis.addEventListener?.("pageshow", ({ persisted }) => persisted && this.connect(), { signal });

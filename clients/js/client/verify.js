@@ -17,8 +17,8 @@
 /**
  * @typedef {object} Expected  What the document has to be.
  * @property {Type} type
- * @property {string|URL|KeySet} [keys]  Where the public keys are, or the keys. By default those of this page's own server. A
- *   key that is not known yet is looked for once more, past any cache.
+ * @property {string|URL|KeySet} [keys]  Where the public keys are, or the keys. By default those of the server that served
+ *   this module, or else the page. A key that is not known yet is looked for once more, past any cache.
  * @property {string} [issuer]  The `iss` that the payload must have. By default any.
  */
 
@@ -36,7 +36,9 @@
 
 const TYPES = { receipt: "swarna-receipt+jws", lock: "swarna-lock+jws" };
 const ALGORITHM = "Ed25519"; // RFC 9864
-const KEYS = "/.well-known/jwks.json";
+/** Where the addresses of the server that served this module begin; null in a bundle, and in Node. */
+const HOME = /^(https?:.*\/)static\/client\/[^/]+$/.exec(import.meta.url)?.[1] ?? null;
+const KEYS = `${HOME ?? "/"}.well-known/jwks.json`;
 
 export class VerificationError extends Error {
   /** @param {Code} code @param {string} message */
