@@ -1,8 +1,7 @@
 """The board: live prices of the rows that its reader chose, in the address, or before, in the cookie."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qs, unquote
+from typing import Any, Final
 
 import msgspec
 from django.conf import settings
@@ -17,13 +16,12 @@ from pages.formats import N_, Formats
 from pages.live_state import live_state, market_text
 from pages.memory import Current, Move
 from pages.notices import Notice, notices
+from pages.remembered import remembered
 from pages.rows import MOST_ROWS, Mistake, Row, Sheet, Wrong, default_sheet, parse, written
 from prices.domain.quotes import Metal
 from prices.domain.units import converted
 from prices.domain.wire import ChangeData
 
-# The reader's choice, as the board's script remembers it: a query string, percent-encoded.
-COOKIE: Final = "swarna_board"
 _WRONG: Final[Mapping[Wrong, str]] = {
     Wrong.METAL: N_("“{text}” names no metal that is listed here."),
     Wrong.PURITY: N_("“{text}” has a purity that its metal is not sold in."),
@@ -46,20 +44,13 @@ _MODULES: Final = (
 )
 
 
-class Remembered(NamedTuple):
-    """The rows and the language that a reader chose before; None where they chose none."""
-
-    rows: str | None = None
-    language: str | None = None
-
-
 def board(request: HttpRequest) -> HttpResponseBase:
     """The page of the reader's rows; of the usual ones where none was chosen. Whatever an address holds, status 200."""
     current = memory.current(request)
-    remembered = recall(request.COOKIES.get(COOKIE, ""))
-    language = languages.chosen(request, remembered.language, reads_cookie=True)
+    before = remembered(request)
+    language = languages.chosen(request, before.language, reads_cookie=True)
     asked = request.GET.get("rows")
-    sheet = listed_sheet(asked if asked is not None else remembered.rows or "", current.past.listed)
+    sheet = listed_sheet(asked if asked is not None else before.rows or "", current.past.listed)
     response = rendering.respond(
         request,
         "pages/board.html",
@@ -71,13 +62,6 @@ def board(request: HttpRequest) -> HttpResponseBase:
     if asked is None:
         patch_vary_headers(response, ["Cookie"])
     return response
-
-
-def recall(cookie: str) -> Remembered:
-    """Read the choice in a cookie, which may hold anything."""
-    query = parse_qs(unquote(cookie), max_num_fields=None)
-    rows, language = (query.get(name, [None])[-1] for name in ("rows", "lang"))
-    return Remembered(rows, language)
 
 
 def listed_sheet(text: str, listed: Collection[Metal]) -> Sheet:

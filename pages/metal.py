@@ -22,6 +22,7 @@ from pages.history import Histories, History
 from pages.memory import Current
 from pages.metal_words import Asked, Chosen, Problem
 from pages.ranges import ChartRange
+from pages.remembered import remembered
 from pages.rows import Row, default_sheet
 from prices.domain.fineness import PURITIES_OF
 from prices.domain.quotes import Metal
@@ -51,7 +52,7 @@ def metal(request: HttpRequest, metal: Metal) -> HttpResponseBase:
     current = memory.current(request)
     if metal not in current.past.listed:
         raise Http404
-    language = languages.chosen(request)
+    language = languages.chosen(request, remembered(request).language, reads_cookie=True)
     chosen = _chosen(metal, request)
     # For search engines, which find the same page by many addresses.
     address = request.build_absolute_uri(request.path)

@@ -38,6 +38,7 @@ _MODULES: Final = (
     "client/words.js",
     "pages/amounts.js",
     "pages/board-card.js",
+    "pages/board-memory.js",
     "pages/candles.js",
     "pages/live.js",
     "pages/metal-past.js",
@@ -156,6 +157,9 @@ def context(
         "modules": _MODULES,
         "notices": notices(current, [metal], f, now),
         "mistakes": ", ".join(chosen.mistakes),
+        "languages": [
+            Link(code, name, page.link(metal, lang=code), code == language.code) for code, name in settings.LANGUAGES
+        ],
         "units": page.units(),
         "purities": page.purities(),
         "ranges": page.ranges(),
@@ -328,11 +332,9 @@ class _Page:
     def link(self, metal: Metal, **changed: str) -> str:
         """The address of a metal's page; of this one with the choices of this one, and others in their place."""
         chosen = self._chosen
-        own = {"unit": self._row.unit, "purity": self._row.purity, "range": chosen.range.value} | changed
-        query = {
-            **(own if metal is self._row.metal else {}),
-            **({"lang": self._language.code} if self.is_named else {}),
-        }
+        own = {"unit": self._row.unit, "purity": self._row.purity, "range": chosen.range.value}
+        language = {"lang": self._language.code} if self.is_named else {}
+        query = (own if metal is self._row.metal else {}) | language | changed
         return f"{reverse('metal', args=[metal])}{'?' if query else ''}{urlencode(query)}"
 
     def ranges(self) -> list[Link]:

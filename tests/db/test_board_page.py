@@ -14,8 +14,9 @@ from django.http.response import HttpResponseBase
 from django.test import AsyncRequestFactory, Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from pages.board import COOKIE, board
+from pages.board import board
 from pages.memory import CURRENT, Line, Move
+from pages.remembered import COOKIE
 from prices.domain.quotes import Change, Metal
 from prices.models import ListedMetal
 from prices.publishing import ingest

@@ -18,6 +18,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from infra.rest import throttles
 from pages import history
 from pages.ranges import ChartRange
+from pages.remembered import COOKIE
 from prices.domain.candles import Interval
 from prices.domain.fineness import PURITIES_OF
 from prices.domain.quotes import Metal, PriceKind
@@ -141,6 +142,23 @@ def test_a_page_speaks_the_language_of_its_address_and_its_links_keep_it(client:
     assert "सोना" in read(page)
     assert 'href="/silver/?lang=hi"' in page.content.decode()
     assert 'href="/silver/"' in client.get("/gold/").content.decode()
+
+
+def test_a_page_speaks_the_language_that_its_reader_chose_on_the_board(client: Client) -> None:
+    client.cookies[COOKIE] = "lang=hi"
+    page = client.get("/gold/")
+    assert "सोना" in read(page)
+    assert "Cookie" in page["Vary"]
+    # The choice is the reader's: a link that they pass on leaves it to others.
+    assert 'href="/silver/"' in page.content.decode()
+    assert "lang=hi" not in read(client.get("/gold/?lang=en"))
+
+
+def test_a_card_of_the_board_leads_to_the_page_of_its_metal(client: Client) -> None:
+    publish(gold="9223.3161")
+    board = client.get("/?rows=gold:916:tola").content.decode()
+    (address,) = re.findall(r'<a data-part="name" href="([^"]*)"', board)
+    assert client.get(unescape(address)).context["card"].row == ("gold", "916", "tola")
 
 
 # --- the chart and its figures -------------------------------------------------------------------------------------

@@ -53,6 +53,8 @@ export class Card {
     const card = new Card(element, format);
     const [name, purity] = [format.metal(row.metal), format.purity(row.metal, row.purity)];
     card.#write({ name, purity, per: format.per(row.unit), whose: ` ${name} ${purity}` });
+    const root = document.documentElement.dataset.root ?? "/";
+    card.#parts.name.setAttribute("href", `${root}${row.metal}/?unit=${row.unit}&purity=${row.purity}`);
     return card;
   }
 

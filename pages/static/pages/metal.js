@@ -6,6 +6,7 @@
 import { convert } from "../client/units.js";
 import { Amounts } from "./amounts.js";
 import { Card, write } from "./board-card.js";
+import { remember } from "./board-memory.js";
 import { LivePage } from "./live.js";
 import { INTERVALS, MetalPast } from "./metal-past.js";
 import { format } from "./page.js";
@@ -34,6 +35,9 @@ const past = new MetalPast(metal, parts.metal.dataset.range ?? "", parts, amount
 parts.measure.addEventListener("change", pickMeasure);
 parts.ranges.addEventListener("click", pickRange);
 parts.styles.addEventListener("click", pickStyle);
+parts.languages.addEventListener("click", ({ target }) => {
+  if (target instanceof HTMLAnchorElement) remember({ lang: target.lang });
+});
 live.client.addEventListener("prices", ({ detail }) => past.take(detail.message));
 // Asked for once the stream has begun, the history goes on in it without a gap.
 const begun = new Promise((resolve) => {
@@ -84,10 +88,11 @@ function pickMeasure() {
 /** Writes what the reader chose into the page's address, so that a link shows the same, and into its links. @param {Record<string, string>} chosen */
 function choose(chosen) {
   history.replaceState(null, "", withChoice(location.href, chosen));
-  for (const link of [...parts.ranges.querySelectorAll("a"), /** @type {HTMLAnchorElement} */ (parts.csv)]) {
-    const { range, ...measure } = chosen;
-    link.href = withChoice(link.href, measure);
-  }
+  const { range, ...measure } = chosen;
+  for (const link of parts.ranges.querySelectorAll("a")) link.href = withChoice(link.href, measure);
+  for (const link of parts.languages.querySelectorAll("a")) link.href = withChoice(link.href, chosen);
+  const csv = /** @type {HTMLAnchorElement} */ (parts.csv);
+  csv.href = withChoice(csv.href, measure);
 }
 
 /** @param {string} address @param {Record<string, string>} chosen */
