@@ -31,6 +31,7 @@ class _Source(NamedTuple):
 # By their names in addresses; the first page has none.
 _SOURCES: Final[Mapping[str, _Source]] = {
     "": _Source("docs/developers.md", "Start"),
+    "elements": _Source("docs/widgets.md", "Elements and frames"),
     "javascript": _Source("clients/js/README.md", "JavaScript"),
     "python": _Source("clients/python/README.md", "Python"),
     "rest": _Source("docs/api.md", "REST"),

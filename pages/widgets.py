@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import escape
 
 from pages import memory
+from pages.developers import navigation
 from pages.formats import UNITS
 from pages.languages import ENGLISH, Language
 from pages.rows import MOST_ROWS, Row, default_sheet, parse, written
@@ -56,6 +57,7 @@ def widgets(request: HttpRequest) -> HttpResponse:
         "pages/widgets.html",
         {
             "language": Language(ENGLISH),
+            "documents": navigation(None),
             "choices": choices,
             "metals": [(metal.value, metal.capitalize()) for metal in listed],
             "fields": [_field(row) for row in choices.rows],

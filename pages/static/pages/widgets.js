@@ -1,6 +1,7 @@
 /** The widget maker: what the form makes follows each change at once, and can be copied. The form works without this, too. */
 
 import "../client/element.js";
+import { offerCopies } from "./copy.js";
 
 const form = /** @type {HTMLFormElement} */ (document.getElementById("maker"));
 const made = /** @type {HTMLElement} */ (document.getElementById("made"));
@@ -11,10 +12,6 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   make(event.submitter);
 });
-made.addEventListener("click", ({ target }) => {
-  if (target instanceof HTMLButtonElement) copy(target);
-});
-offerCopies();
 
 /** Shows what the form chooses, as the server makes it. @param {HTMLElement|null} pressed  The button that submits the form. */
 async function make(pressed) {
@@ -41,25 +38,8 @@ function show(page) {
     if (its) element.replaceChildren(...document.adoptNode(its).childNodes);
     if (its?.dataset.query) history.replaceState(null, "", `?${its.dataset.query}`);
   }
-  offerCopies();
+  offerCopies(made);
   // Where the button is gone or at rest, the one that is always there has the focus.
   const control = document.getElementById(focused ?? "");
   (control?.matches(":enabled") ? control : document.getElementById("add"))?.focus();
-}
-
-/** Shows the buttons, where the browser lets a page copy: by https, or from this machine. */
-function offerCopies() {
-  for (const button of made.querySelectorAll("button")) button.hidden = !navigator.clipboard;
-}
-
-/** @param {HTMLButtonElement} button */
-async function copy(button) {
-  const code = /** @type {HTMLElement} */ (document.getElementById(button.dataset.copies ?? ""));
-  try {
-    await navigator.clipboard.writeText(code.textContent ?? "");
-    button.textContent = "Copied";
-  } catch {
-    // Not allowed: it is marked, for the reader to copy.
-    getSelection()?.selectAllChildren(code);
-  }
 }
