@@ -15,7 +15,7 @@ from bench.servers import Swarna
 
 _AUDIT: Final = servers.ROOT / "bench" / "face"
 _BROWSERS: Final = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-_PAGES: Final = {"board": "/"}
+_PAGES: Final = {"board": "/", "gold's page": "/gold/"}
 _SCORES: Final = {"performance": 95, "accessibility": 100, "best-practices": 100, "seo": 100}
 KB: Final = 1024
 
