@@ -31,6 +31,7 @@ from pages import developers
 from pages.board import board
 from pages.embed import embed
 from pages.metal import MetalConverter, metal
+from pages.screen import screen
 from pages.widgets import widgets
 from prices.admin import changes
 from prices.why import views as why
@@ -107,6 +108,7 @@ urlpatterns = [
     path("developers/", read_only(developers.document), name="developers"),
     path("developers/<slug:name>/", read_only(developers.document), name="developers"),
     path("developers/programs/<slug:name>.py", read_only(developers.program), name="developers-program"),
+    path("screen/", read_only(with_the_stream(screen)), name="screen"),
     path("why/", read_only(why.at_moment), name="why-at"),
     path("why/<int:seq>/", read_only(why.publication), name="why"),
     path("healthz", read_only(healthz), name="healthz"),

@@ -71,8 +71,8 @@ export class LivePage {
 
   /**
    * @param {State} state
-   * @param {Record<string, HTMLElement>} parts  By id: `connection`, `connectiontext`, `reconnect`, `market`, `notices`,
-   *   `unstarted`.
+   * @param {{reconnect?: HTMLElement} & Record<string, HTMLElement>} parts  By id: `connection`, `connectiontext`,
+   *   `market`, `notices`, `unstarted`; and `reconnect`, where there are hands to press it.
    * @param {Page} page
    * @param {Partial<Options>} [options]  Of the client.
    */
@@ -98,7 +98,7 @@ export class LivePage {
   start() {
     const { client } = this;
     this.#parts.unstarted.remove();
-    this.#parts.reconnect.addEventListener("click", () => client.connect());
+    this.#parts.reconnect?.addEventListener("click", () => client.connect());
     client.addEventListener("prices", ({ detail }) => this.#take(detail));
     client.addEventListener("status", () => this.refresh());
     client.addEventListener("transport", () => this.refresh());
@@ -161,7 +161,7 @@ export class LivePage {
     const { connection, reconnect, connectiontext } = this.#parts;
     const current = this.client.connection;
     connection.dataset.state = current.state;
-    reconnect.hidden = !["waiting", "closed"].includes(current.state);
+    if (reconnect) reconnect.hidden = !["waiting", "closed"].includes(current.state);
     write(connectiontext, connectionText(current, this.client.transport, this.#retryAt - performance.now(), format));
   }
 

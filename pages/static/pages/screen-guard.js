@@ -1,0 +1,57 @@
+/**
+ * Keeps a screen going that nobody can touch. It loads the page anew when the screen's own script has stopped or never
+ * began, and when another version is served. A classic script, so that it runs where modules fail or are not known.
+ *
+ * Nothing is loaded anew unless the server has just answered with the page: a browser's own page of an error, in its
+ * place, would not come back by itself.
+ */
+
+(() => {
+  const SECOND = 1_000;
+  const CHECK_EVERY = 10 * SECOND;
+  /** The checks without a sign of life after which the page is loaded anew: a minute. */
+  const SILENT_CHECKS = 6;
+  /** The checks from one look at the served version to the next. */
+  const RELEASE_EVERY = 6;
+  const TIMEOUT = 8 * SECOND;
+
+  const { root, release } = document.documentElement.dataset;
+  let silent = 0;
+  let checks = 0;
+
+  // Not by the clock: a device that slept has missed no sign.
+  addEventListener("screenalive", () => {
+    silent = 0;
+  });
+  // Not in step with all other screens.
+  setTimeout(() => setInterval(check, CHECK_EVERY), Math.random() * CHECK_EVERY);
+
+  function check() {
+    silent += 1;
+    checks += 1;
+    if (silent >= SILENT_CHECKS) reload();
+    else if (release && checks % RELEASE_EVERY === 0) reloadIfReplaced();
+  }
+
+  async function reloadIfReplaced() {
+    try {
+      const served = await (await get(`${root}client/v1/release.json`)).json();
+      if (served.release && served.release !== release) await reload();
+    } catch {
+      // It is not known now; the next look may tell.
+    }
+  }
+
+  async function reload() {
+    try {
+      if ((await get(location.href)).ok) location.reload();
+    } catch {
+      // The server is away: the next check tries again.
+    }
+  }
+
+  /** @param {string} url */
+  function get(url) {
+    return fetch(url, { cache: "no-store", signal: AbortSignal.timeout?.(TIMEOUT) });
+  }
+})();

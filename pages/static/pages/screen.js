@@ -1,0 +1,168 @@
+/**
+ * The screen of a shop, `/screen/`: the prices of the rows that its address names, as large as fits, all day. When they
+ * are not of now, it shows that in plain sight. screen-guard.js loads the page anew should this script stop.
+ */
+
+import { ageText, MARKS, marksShown } from "../client/marks.js";
+import { convertQuote } from "../client/units.js";
+import { rowOf, write } from "./board-card.js";
+import { LivePage } from "./live.js";
+import { _, format } from "./page.js";
+
+/** @typedef {import("../client/marks.js").Mark} Mark */
+/** @typedef {import("../client/swarna-client.js").Quote} Quote */
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const ARROWS = { down: "▼", none: "", up: "▲" };
+/** A price of two digits and more: its currency, its whole number and its decimals. */
+const PARTS = /^(\D*)(\d.*\d)(\.\d+)$/;
+/** A little room, as a browser rounds the sizes of letters. */
+const ROOM = 1.01;
+/** Between two words of a line, and the shortest line that a row is made for, in the size of its letters. */
+const [GAP, LEAST_WORDS] = [1, 22];
+
+class Row {
+  #parts;
+  /** @type {Quote|null}  As on the wire: per gram of fine metal. */
+  #quote = null;
+
+  /** @param {HTMLElement} element  Its `data-row` names the row, and `data-part` the parts to fill in. */
+  constructor(element) {
+    const parts = /** @type {NodeListOf<HTMLElement>} */ (element.querySelectorAll("[data-part]"));
+    this.element = element;
+    this.measure = rowOf(element.dataset.row ?? "");
+    this.#parts = Object.fromEntries([...parts].map((part) => [part.dataset.part, part]));
+    this.#parts.amount.addEventListener("animationend", () => delete element.dataset.flash);
+  }
+
+  /** The width of the price, in the size of its letters. */
+  get priceWidth() {
+    return widthOf(this.#parts.amount);
+  }
+
+  /** That of the wider of the two lines around it. */
+  get wordsWidth() {
+    const { what, marks, change, age } = this.#parts;
+    return Math.max(widthOf(what) + widthOf(marks), widthOf(change) + widthOf(age));
+  }
+
+  /** @param {Quote|null} quote  Null for none. @param {string} currency */
+  show(quote, currency) {
+    if (quote && this.#quote && quote.price !== this.#quote.price) {
+      this.element.dataset.flash = quote.price > this.#quote.price ? "up" : "down";
+    }
+    this.#quote = quote;
+    const converted = quote && convertQuote(quote, this.measure);
+    this.#showAmount(format.money(converted?.price, currency));
+    const compared = converted?.previousClose != null;
+    const change = compared ? Number(converted.change) : 0;
+    const direction = change > 0 ? "up" : change < 0 ? "down" : "none";
+    this.element.dataset.direction = direction;
+    write(this.#parts.arrow, ARROWS[direction]);
+    write(this.#parts.difference, compared ? format.difference(converted.change, converted.price) : "");
+    write(this.#parts.percent, compared ? format.percent(converted.changePercent) : "");
+  }
+
+  /** The currency and the decimals are small, so that the whole number is large. @param {string} text */
+  #showAmount(text) {
+    const { amount } = this.#parts;
+    if (amount.dataset.shown === text) return;
+    amount.dataset.shown = text;
+    const [, currency, whole, decimals] = PARTS.exec(text) ?? [];
+    amount.replaceChildren(...(whole ? [small(currency), whole, small(decimals)] : [text]));
+  }
+
+  /**
+   * Shows how old the price is, and its marks.
+   * @param {number|null} now  By the server's clock; null while that is not known. @param {boolean} isCurrent
+   * @param {Mark|null} atBest  The mark of a price without any other.
+   */
+  refresh(now, isCurrent, atBest) {
+    const marks = marksShown(this.#quote, isCurrent, atBest);
+    this.element.dataset.trust = marks[0] ?? "none";
+    write(this.#parts.marks, marks.map((mark) => _(MARKS[mark])).join(" · "));
+    if (!this.#quote) write(this.#parts.age, _("Waiting for a price"));
+    else if (now !== null) write(this.#parts.age, ageText(this.#quote, marks[0], now, format));
+  }
+}
+
+const page = /** @type {Record<string, HTMLElement>} */ (
+  Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]))
+);
+const rows = [.../** @type {NodeListOf<HTMLElement>} */ (page.rows.querySelectorAll(".row"))].map((row) => new Row(row));
+const live = new LivePage(
+  JSON.parse(page.state.textContent),
+  page,
+  { metals, show, refresh },
+  // The clock goes, and a dead line is known, within seconds.
+  { heartbeatInterval: 5 * SECOND, heartbeatTimeout: 5 * SECOND },
+);
+/** True while all rows are of the last update: an error on the way would leave old prices among new ones. */
+let isWhole = true;
+/** @type {WakeLockSentinel|undefined} */
+let wakeLock;
+
+show();
+live.client.subscribe(metals());
+live.start();
+stayAwake();
+setInterval(stayAwake, MINUTE);
+document.addEventListener("visibilitychange", stayAwake);
+document.addEventListener("click", fillTheScreen);
+
+function metals() {
+  return [...new Set(rows.map((row) => row.measure.metal))];
+}
+
+function show() {
+  isWhole = false;
+  for (const row of rows) row.show(live.quotes[row.measure.metal] ?? null, live.currency);
+  isWhole = true;
+}
+
+/** Makes prices and words as large as the longest of them allow, in the device's own font. */
+function fit() {
+  const widest = (/** @type {(row: Row) => number} */ width) => Math.max(...rows.map(width)) * ROOM;
+  page.rows.style.setProperty("--ems", String(widest((row) => row.priceWidth)));
+  page.rows.style.setProperty("--words", String(Math.max(widest((row) => row.wordsWidth) + GAP, LEAST_WORDS)));
+}
+
+/** @param {number|null} now @param {boolean} isCurrent @param {(metal: import("../client/units.js").Metal) => Mark|null} atBest */
+function refresh(now, isCurrent, atBest) {
+  for (const row of rows) row.refresh(now, isCurrent && isWhole, atBest(row.measure.metal));
+  fit();
+  write(page.date, now === null ? "" : format.date(now));
+  write(page.time, now === null ? "" : format.timeOfDay(now));
+  if (isWhole) dispatchEvent(new Event("screenalive"));
+}
+
+async function stayAwake() {
+  if (document.hidden || wakeLock?.released === false) return;
+  try {
+    wakeLock = await navigator.wakeLock?.request("screen");
+  } catch {
+    // The device decides, as with an empty battery; it is asked again in a minute.
+  }
+}
+
+/** A browser fills the screen only after a touch, which may be anywhere. */
+async function fillTheScreen() {
+  try {
+    await document.documentElement.requestFullscreen?.({ navigationUI: "hide" });
+  } catch {
+    // It is filled as far as the browser allows.
+  }
+}
+
+/** @param {HTMLElement} element */
+function widthOf(element) {
+  return element.getBoundingClientRect().width / Number.parseFloat(getComputedStyle(element).fontSize);
+}
+
+/** @param {string} text */
+function small(text) {
+  const made = document.createElement("small");
+  made.append(text);
+  return made;
+}
