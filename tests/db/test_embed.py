@@ -8,6 +8,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from pages.rows import default_sheet
+from prices.models import ListedMetal
 from prices.publishing import ingest
 from tests.db.test_page_policies import STRICT, policy
 from tests.support.quotes import NOW, quote
@@ -87,3 +88,10 @@ def test_nonsense_in_the_address_shows_the_usual_prices_and_is_named_as_text(cli
     assert "Not all of this address is understood" in page.content.decode()
     assert "<script>alert" not in page.content.decode()
     assert len(page.content) < 20_000
+
+
+def test_where_no_metal_is_listed_it_says_so(client: Client) -> None:
+    ListedMetal.objects.update(enabled=False)
+    page = client.get("/embed/")
+    assert page.status_code == 200
+    assert "No metal is listed here yet." in page.content.decode()

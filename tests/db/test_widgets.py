@@ -68,3 +68,8 @@ def test_the_page_shows_what_it_gives_and_allows_nothing_else(client: Client, se
     assert '<iframe src="/embed/?rows=gold:916:10gram,silver:999:kg"' in text
     assert '<script type="module" src="http://testserver/client/v1/element.js"></script>' in unescape(text)
     assert "<script>" not in text
+
+
+@pytest.mark.django_db
+def test_before_any_metal_is_listed_all_are_offered(client: Client) -> None:
+    assert client.get("/developers/widgets/").context["rows"] == USUAL

@@ -66,7 +66,7 @@ def test_a_translation_has_the_values_of_its_text(language: str) -> None:
 @pytest.mark.parametrize("language", words.LANGUAGES)
 def test_a_translation_cannot_bring_markup_into_a_page(language: str) -> None:
     """Django takes translations of a template's own texts as they are, in attributes too."""
-    assert [text for _, _, text in translations(language) if set(text) & set("<>&\"\\")] == []
+    assert [text for _, _, text in translations(language) if set(text) & set('<>&"\\')] == []
 
 
 @pytest.mark.parametrize("language", words.LANGUAGES)
