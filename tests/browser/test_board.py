@@ -878,7 +878,7 @@ def test_everything_is_reached_by_tab_in_the_order_it_is_read(board: Page, strea
     open_board(board, stream, prices()).close(1008, "Server at capacity")
     expect(board.get_by_role("button", name="Reconnect")).to_be_visible()
     reached = []
-    for _ in range(18):
+    for _ in range(19):
         board.keyboard.press("Tab")
         reached.append(board.evaluate("document.activeElement.textContent"))
     assert reached == [
@@ -887,6 +887,7 @@ def test_everything_is_reached_by_tab_in_the_order_it_is_read(board: Page, strea
         *("Platinum", "Why? Platinum 999", "Palladium", "Why? Palladium 999"),
         "Choose rows",
         *dict(settings.LANGUAGES).values(),
+        "Developers",
         "API",
         "Staff",
     ]

@@ -106,6 +106,7 @@ def test_a_card_says_all_there_is_to_know_of_a_price_before_any_script() -> None
     assert shown["silver:999:kg"]["amount"] == "—"
     assert shown["silver:999:kg"]["age"] == "Waiting for a price"
     assert 'href="/why/18231/#gold"' in page
+    assert 'href="/gold/?unit=10gram&amp;purity=916"' in page
 
 
 @pytest.mark.parametrize(

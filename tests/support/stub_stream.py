@@ -184,7 +184,8 @@ class StubStream:
             process_request=self._answer,
             subprotocols=[Subprotocol("swarnaai-v1")],
             ping_interval=None,
-            open_timeout=1,
+            # On a busy machine a browser takes its time to send a request on a connection that it opened.
+            open_timeout=TIMEOUT,
             close_timeout=1,
             logger=quiet,
         )
@@ -215,6 +216,9 @@ class StubStream:
             self._autopilot.websocket(connection)
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        if self._server is None:  # by a connection that was opened before the stop
+            connection.close_socket()
+            return None
         if request.headers.get("Upgrade") == "websocket":
             return None
         path = request.path.partition("?")[0]

@@ -96,6 +96,13 @@ export class Editor {
     const others = UNITS.filter((each) => !usual.includes(each));
     /** @param {readonly Unit[]} units */
     const weights = (units) => units.map((each) => new Option(unit(each), each));
+    const moves = document.createElement("div");
+    moves.className = "editor-moves";
+    moves.append(
+      button("↑", () => this.#move(at, -1), "up", _("Move up: {row}", { row: name }), at === 0),
+      button("↓", () => this.#move(at, 1), "down", _("Move down: {row}", { row: name }), at === this.#rows.length - 1),
+      button("✕", () => this.#remove(at), "remove", _("Remove: {row}", { row: name }), this.#rows.length === 1),
+    );
     const item = document.createElement("li");
     item.append(
       select("metal", _("Metal: {row}", { row: name }), row.metal, this.#listed.map((each) => new Option(metal(each), each)), (value) => {
@@ -117,9 +124,7 @@ export class Editor {
         [group(_("Usual"), weights(usual)), group(_("Others"), weights(others))],
         (value) => this.#replace(at, { ...row, unit: /** @type {Unit} */ (value) }, "unit"),
       ),
-      button("↑", () => this.#move(at, -1), "up", _("Move up: {row}", { row: name }), at === 0),
-      button("↓", () => this.#move(at, 1), "down", _("Move down: {row}", { row: name }), at === this.#rows.length - 1),
-      button("✕", () => this.#remove(at), "remove", _("Remove: {row}", { row: name }), this.#rows.length === 1),
+      moves,
     );
     return item;
   }
