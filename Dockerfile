@@ -28,6 +28,7 @@ COPY docs/developers.md docs/developers.md
 COPY docs/examples docs/examples
 COPY docs/protocol.md docs/protocol.md
 COPY docs/verifying.md docs/verifying.md
+COPY docs/widgets.md docs/widgets.md
 COPY infra infra
 COPY locale locale
 COPY locks locks

@@ -40,8 +40,8 @@ _SOURCES: Final[Mapping[str, _Source]] = {
 }
 # Programs that they name.
 _PROGRAMS: Final[Mapping[str, str]] = {"checkout": "docs/checkout.py", "recompute": "docs/examples/recompute.py"}
-# The server that their examples call.
-_EXAMPLE: Final = re.compile(r"\b(http|ws)://127\.0\.0\.1:3001(/?)")
+# The servers that their examples call.
+_EXAMPLE: Final = re.compile(r"\b(?:(http|ws)://127\.0\.0\.1:3001|(http|ws)s://prices\.example)(/?)")
 
 
 class Section(NamedTuple):
@@ -100,7 +100,7 @@ def _calling(request: HttpRequest, html: str) -> SafeString:
     secure = "s" if request.is_secure() else ""
 
     def address(example: re.Match[str]) -> str:
-        return f"{example[1]}{secure}{site if example[2] else site.removesuffix('/')}"
+        return f"{example[1] or example[2]}{secure}{site if example[3] else site.removesuffix('/')}"
 
     return mark_safe(_EXAMPLE.sub(address, html))  # noqa: S308  # made of our own files
 

@@ -35,6 +35,13 @@ def test_a_page_has_all_of_its_document(client: Client, path: str) -> None:
     assert "](" not in re.sub("<pre.*?</pre>", "", html, flags=re.DOTALL)
 
 
+def test_all_pages_lead_to_each_other_and_say_which_is_shown(client: Client) -> None:
+    for shown in (*PAGES, "/developers/widgets/"):
+        (links,) = re.findall('<nav class="documents".*?</nav>', page(client, shown), re.DOTALL)
+        assert set(re.findall('href="(.*?)"', links)) == {*PAGES, "/developers/widgets/", "/api/docs/"}
+        assert re.findall('href="(.*?)" aria-current="page"', links) == [shown]
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_each_link_of_a_page_leads_somewhere(client: Client, path: str) -> None:
     (main,) = re.findall("<main>.*</main>", page(client, path), re.DOTALL)
@@ -54,6 +61,7 @@ def test_examples_call_the_server_that_the_page_is_read_from(client: Client) -> 
     assert "API=http://localhost/api/v1\n" in html
     assert "ws://localhost/" in html
     assert "3001/" not in html
+    assert "prices.example" not in html
     secure = client.get("/developers/", secure=True).content.decode()
     assert "https://localhost/client/v1/element.js" in secure
 

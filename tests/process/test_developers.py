@@ -1,4 +1,8 @@
-"""docs/developers.md's examples, against a real server: what it prints, and the clients that are generated from it."""
+"""The examples of what `/developers/` serves, against a real server, and the clients that are generated from it.
+
+Those of docs/api.md are run by test_rest_on_postgresql.py, of docs/verifying.md by test_signing.py, of the packages by
+test_python_client.py and in tests/browser, the page of docs/protocol.md by tests/browser/test_event_source.py.
+"""
 
 import csv
 import io
@@ -8,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -54,6 +59,28 @@ def test_the_commands_print_prices_and_write_a_table(server: Server, tmp_path: P
         assert running.stdout is not None
         assert "event: priceUpdate\n" in running.stdout  # which reads up to it
         running.terminate()
+
+
+def test_the_commands_of_the_streams_document_are_answered_as_it_says(server: Server, tmp_path: Path) -> None:
+    page = (ROOT / "docs/protocol.md").read_text().replace("http://127.0.0.1:3001", server.http_url)
+    events, first, next = re.findall(r"^\$ (curl (?:.*\\\n)*.*)$", page, re.MULTILINE)
+    with subprocess.Popen(["sh", "-c", f"exec {events}"], stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        head = [line.strip() for line in islice(running.stdout, 4)]
+        running.terminate()
+    assert (head[0], head[3]) == ("retry: 3000", "event: priceUpdate")
+    answer, body = run("sh", "-c", first, folder=tmp_path).split("\n\n", 1)
+    assert answer.startswith("HTTP/1.1 200 ")
+    position, (etag,) = json.loads(body), re.findall(r"^ETag: (.*)$", answer, re.MULTILINE | re.IGNORECASE)
+    for given, of_now in (
+        ("wait=25", "wait=1"),
+        ("q7Vb2xWk", position["epoch"]),
+        ("since=18231", f"since={position['seq']}"),
+        ('W/"3dd49b603b66d8dd875400ee853dc75b"', etag.strip()),
+    ):
+        assert given in next
+        next = next.replace(given, of_now)
+    assert run("sh", "-c", next, folder=tmp_path).startswith("HTTP/1.1 304 ")
 
 
 def test_a_client_in_python_is_generated_and_reads_prices_without_a_token(server: Server, tmp_path: Path) -> None:
