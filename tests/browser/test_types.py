@@ -35,7 +35,7 @@ def readme() -> dict[str, str]:
     served = "http://127.0.0.1:3001/client/v1/swarna-client.js"
     assert served in page
     blocks = re.findall(r"```jsx?\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
-    names = ["first.mjs", "events.js", "transports.js", "hook.jsx"]
+    names = ["first.mjs", "events.js", "transports.js", "hook.jsx", "sheet.jsx"]
     return {"page.js": page.replace(served, "swarna-client"), **dict(zip(names, blocks, strict=True))}
 
 
@@ -69,6 +69,7 @@ MISTAKES = {
         "price: prices, connected, error",
         "'price' does not",
     ),
+    "an element": ("sheet.jsx", "<swarna-sheet", "<swarna-sheets", "'swarna-sheets' does not exist"),
     "the hook's option": ("hook.jsx", "metals:", "metal:", "'metal' does not exist"),
 }
 
@@ -167,7 +168,7 @@ def test_the_declarations_pass(said: dict[str, list[str]]) -> None:
     assert {name: words for name, words in said.items() if name.startswith("node_modules")} == {}
 
 
-@pytest.mark.parametrize("name", ["page.js", "first.mjs", "events.js", "transports.js", "hook.jsx"])
+@pytest.mark.parametrize("name", ["page.js", "first.mjs", "events.js", "transports.js", "hook.jsx", "sheet.jsx"])
 def test_what_readme_writes_passes(said: dict[str, list[str]], name: str) -> None:
     assert said.get(name, []) == []
 

@@ -52,7 +52,7 @@ def begin(name: str, project: Path, file: Path, server: str) -> Path:
     """A copy of a project for this server, with the package installed, and built."""
     shutil.copytree(TRIALS / name, project)
     for source in (path for path in project.rglob("*") if path.is_file()):
-        source.write_text(source.read_text().replace(IN_README, stream_of(server)))
+        source.write_text(source.read_text().replace(IN_README, stream_of(server)).replace(SERVER, server))
     run("npm", "install", "--no-audit", "--no-fund", "--silent", file, at=project)
     run("npm", "run", "--silent", "build", at=project)
     return project
@@ -90,6 +90,8 @@ def page(project: Path, server: str) -> str:
         tab.goto(address)
         tab.wait_for_function("/\\d/.test(document.querySelector('output')?.textContent)", timeout=PATIENCE * 1000)
         shown = tab.locator("output").inner_text()
+        if element := tab.query_selector("swarna-price"):
+            element.wait_for_selector(".amount:has-text('₹')")
         browser.close()
         assert not errors, errors
     return checked(shown, server)

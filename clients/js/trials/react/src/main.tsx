@@ -11,7 +11,12 @@ function per10Grams(quote: Quote): string {
 
 function Gold() {
   const { prices, connected, error } = useWebSocketPrices("ws://127.0.0.1:3001/", { metals: ["gold"] });
-  return <output>{connected && prices.gold ? `${prices.gold.price} (${per10Grams(prices.gold)})` : error?.message}</output>;
+  return (
+    <>
+      <output>{connected && prices.gold ? `${prices.gold.price} (${per10Grams(prices.gold)})` : error?.message}</output>
+      <swarna-price metal="gold" purity="916" unit="10gram" server="http://127.0.0.1:3001/" />
+    </>
+  );
 }
 
 const root = document.getElementById("root");
