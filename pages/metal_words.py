@@ -152,6 +152,7 @@ def context(
         "is_language_named": page.is_named,
         "canonical": reverse("metal", args=[metal]),
         "metals": [Link(each, f.metal(each), page.link(each), each is metal) for each in current.past.listed],
+        "as_of": f.date_and_time(current.published_at) if current.published_at else "",
         "market": market_text(current, f, now),
         "state": live_state(current),
         "modules": _MODULES,

@@ -38,6 +38,8 @@ export class PriceChart {
   #times = new Map();
   /** @type {Map<unknown, Candle>}  By time. */
   #candles = new Map();
+  /** @type {{[style in keyof typeof TIMES]?: Intl.DateTimeFormat}}  To make one takes longer than to use it. */
+  #formats = {};
   #newest = "";
   #newestTime = 0;
 
@@ -137,8 +139,7 @@ export class PriceChart {
   /** Takes the colours of the page, which change with the reader's scheme. */
   #paint() {
     const isForced = matchMedia("(forced-colors: active)").matches;
-    const colours = isForced ? FORCED_COLOURS : COLOURS;
-    const [paper, ink, quiet, rule, up, down, stroke] = colours.map((name) => this.#colour(name));
+    const [paper, ink, quiet, rule, up, down, stroke] = this.#colours(isForced ? FORCED_COLOURS : COLOURS);
     this.#chart.applyOptions({
       layout: { background: { color: paper }, textColor: quiet },
       grid: { vertLines: { visible: false }, horzLines: { color: rule } },
@@ -155,36 +156,50 @@ export class PriceChart {
     this.#series.applyOptions(this.#style === "line" ? { lineWidth: 2, ...area } : { ...filled, ...bordered });
   }
 
-  /** A colour of CSS as the library reads it. @param {string} value */
-  #colour(value) {
-    const probe = document.createElement("span");
-    probe.style.color = value;
-    this.#element.append(probe);
-    const { color } = getComputedStyle(probe);
-    probe.remove();
-    return color;
+  /** Colours of CSS as the library reads them. @param {readonly string[]} values */
+  #colours(values) {
+    const probes = values.map((value) => {
+      const probe = document.createElement("span");
+      probe.style.color = value;
+      return probe;
+    });
+    this.#element.append(...probes);
+    const found = probes.map((probe) => getComputedStyle(probe).color);
+    for (const probe of probes) probe.remove();
+    return found;
   }
 
-  /** @param {Time} time */
+  /** A time as the pointer's label has it. @param {Time} time */
   #inWords(time) {
-    return this.#written(time, { dateStyle: "medium", timeStyle: typeof time === "number" ? "short" : undefined });
+    return this.#written(time, typeof time === "number" ? "moment" : "date");
   }
 
   /** A mark on the axis. @param {Time} time @param {number} type  The library's `TickMarkType`: a year, month, day or time. */
   #tick(time, type) {
     const { Year, Month, DayOfMonth } = this.#library.TickMarkType;
-    if (type === Year) return this.#written(time, { year: "numeric" });
-    if (type === Month) return this.#written(time, { month: "short" });
-    return this.#written(time, type === DayOfMonth ? { day: "numeric" } : { timeStyle: "short" });
+    if (type === Year) return this.#written(time, "year");
+    if (type === Month) return this.#written(time, "month");
+    return this.#written(time, type === DayOfMonth ? "day" : "time");
   }
 
-  /** @param {Time} time @param {Intl.DateTimeFormatOptions} style */
+  /** @param {Time} time @param {keyof typeof TIMES} style */
   #written(time, style) {
-    const format = new Intl.DateTimeFormat(this.#options.locale, { timeZone: "UTC", ...style });
+    const { locale } = this.#options;
+    const format = this.#formats[style] ?? new Intl.DateTimeFormat(locale, { timeZone: "UTC", ...TIMES[style] });
+    this.#formats[style] = format;
     return format.format(typeof time === "number" ? time * 1000 : Date.parse(time));
   }
 }
 
+/** How times are written, of UTC, to which the chart's clock is put. @satisfies {Record<string, Intl.DateTimeFormatOptions>} */
+const TIMES = {
+  year: { year: "numeric" },
+  month: { month: "short" },
+  day: { day: "numeric" },
+  time: { timeStyle: "short" },
+  date: { dateStyle: "medium" },
+  moment: { dateStyle: "medium", timeStyle: "short" },
+};
 /** Of the page: base.css and metal.css have them. */
 const COLOURS = ["card", "ink", "quiet", "line", "up", "down", "stroke"].map((name) => `var(--${name})`);
 /** The same where the reader's system sets all colours. */

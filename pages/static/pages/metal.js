@@ -28,7 +28,7 @@ const state = JSON.parse(parts.state.textContent);
 const metal = /** @type {Metal} */ (parts.metal.dataset.metal);
 const card = new Card(parts.now, format);
 const amounts = new Amounts(format, state.currency, card.row);
-const live = new LivePage(state, parts, { metals: () => [metal], show, refresh }, { candles: INTERVALS });
+const live = new LivePage(state, parts, { metals: () => [metal], show: update, refresh }, { candles: INTERVALS });
 const now = () => live.client.serverTime;
 const past = new MetalPast(metal, parts.metal.dataset.range ?? "", parts, amounts, now);
 
@@ -52,6 +52,12 @@ await past.open();
 new IntersectionObserver(drawInView, { rootMargin: "25%" }).observe(parts.chart);
 
 // --- the price of now ------------------------------------------------------------------------------------------------
+
+/** @param {import("../client/swarna-client.js").Prices} update */
+function update({ message }) {
+  show();
+  if (parts.asof) write(parts.asof, format.dateAndTime(Date.parse(message.timestamp)));
+}
 
 function show() {
   const quote = live.quotes[metal] ?? null;
