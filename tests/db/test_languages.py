@@ -15,6 +15,7 @@ PAGES = [
     "/silver/?unit=stone&purity=916&range=2D&at=2026-09-26",
     "/gold/?at=2999-01-01",
     f"/embed/?{NONSENSE}",
+    f"/screen/?{NONSENSE}",
 ]
 
 
