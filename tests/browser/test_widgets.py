@@ -1,11 +1,13 @@
 """Prices on pages of others, and the page that makes them, with a real server."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.axe import violations
+from tests.support.product import ROOT
 from tests.support.server import Server
 
 SHOP, STRANGER = "http://localhost:4001", "http://localhost:4002"
@@ -19,6 +21,12 @@ def prices(run_server: Callable[..., Server]) -> Server:
     return server
 
 
+def example(beginning: str, server: Server) -> str:
+    """The example of docs/widgets.md that begins so, for this server."""
+    (found,) = re.findall(rf"```html\n({beginning}.*?)```", (ROOT / "docs/widgets.md").read_text(), re.DOTALL)
+    return str(found).replace("http://127.0.0.1:3001", server.http_url)
+
+
 def open_page(page: Page, origin: str, html: str) -> None:
     """Open a page of another origin with this in it."""
     text = f'<!doctype html><html lang="en"><title>Asha</title><body><main><h1>Asha</h1>{html}</main>'
@@ -29,8 +37,7 @@ def open_page(page: Page, origin: str, html: str) -> None:
 
 
 def test_an_element_on_another_site_shows_the_live_price_by_one_script(page: Page, prices: Server) -> None:
-    element = '<swarna-price metal="gold" purity="916" unit="10gram"></swarna-price>'
-    open_page(page, SHOP, f'<script type="module" src="{prices.http_url}/client/v1/element.js"></script>{element}')
+    open_page(page, SHOP, example("<script", prices))
     expect(page.locator("swarna-price")).to_contain_text("per 10 g")
     prices.publish(gold="12010")
     expect(page.locator("swarna-price")).to_contain_text("₹1,10,011.60")
@@ -38,13 +45,13 @@ def test_an_element_on_another_site_shows_the_live_price_by_one_script(page: Pag
 
 
 def test_a_frame_in_a_page_that_may_show_it_is_kept_up_to_date(page: Page, prices: Server) -> None:
-    open_page(page, SHOP, f'<iframe title="Prices" src="{prices.http_url}/embed/?rows=gold&lang=hi"></iframe>')
-    frame = page.frame_locator("iframe")
-    expect(frame.locator(".row")).to_contain_text("सोना")
-    expect(frame.locator(".amount")).to_contain_text("₹12,0")
+    open_page(page, SHOP, example("<iframe", prices))
+    gold = page.frame_locator("iframe").locator('[data-row="gold:916:10gram"]')
+    expect(gold).to_contain_text("सोना")
+    expect(gold.locator(".amount")).to_contain_text("₹1,")
     prices.publish(gold="12005")
-    expect(frame.locator(".amount")).to_have_text("₹12,005.00")
-    expect(frame.locator(".marks")).to_have_text("लाइव")
+    expect(gold.locator(".amount")).to_have_text("₹1,09,965.80")
+    expect(gold.locator(".marks")).to_have_text("लाइव")
 
 
 @pytest.mark.parametrize(("origin", "path"), [(STRANGER, "/embed/"), (SHOP, "/"), (SHOP, "/developers/widgets/")])
