@@ -58,8 +58,8 @@ def metal(request: HttpRequest, metal: Metal) -> HttpResponseBase:
     address = request.build_absolute_uri(request.path)
     past = _history(current, metal, chosen.range)
     asked = _asked(request, metal) if request.GET.get("at") else None
-    if asked is not None:
-        # One reader's question: its answer is not kept for others.
+    if asked is not None or chosen.mistakes:
+        # One reader's question, or slips: the page is not kept for others.
         current = replace(current, version=None)
     response = rendering.respond(
         request,
@@ -114,17 +114,17 @@ def _asked(request: HttpRequest, metal: Metal) -> Asked:
     """The answer to an address that asks about a moment, which reads the database, as a request of the API does."""
     text, throttle = request.GET["at"], ClientThrottle()
     if not throttle.allow_request(request, _asked):
-        return Asked(text, problem=Problem.TOO_MANY, wait=throttle.wait() or 1)
+        return Asked(problem=Problem.TOO_MANY, wait=throttle.wait() or 1)
     at = _moment(text)
     if at is None:
-        return Asked(text, problem=Problem.NO_TIME)
+        return Asked(problem=Problem.NO_TIME)
     if at > clock.read().wall:
-        return Asked(text, at, problem=Problem.FUTURE)
+        return Asked(at, problem=Problem.FUTURE)
     try:
-        return Asked(text, at, history.at_moment(metal, at))
+        return Asked(at, history.at_moment(metal, at))
     except DatabaseError as error:
         logger.warning("what %s was at a moment cannot be read: %s", metal, error)
-        return Asked(text, at, problem=Problem.NO_DATABASE)
+        return Asked(at, problem=Problem.NO_DATABASE)
 
 
 def _moment(text: str) -> dt.datetime | None:

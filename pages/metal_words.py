@@ -77,12 +77,11 @@ class Problem(enum.Enum):
 
 
 class Asked(NamedTuple):
-    """The moment that a reader asks about, as they wrote it and as it is understood; and the answer, or the problem.
+    """The moment that a reader asks about, if it is understood, and the answer, or the problem.
 
     `wait` is the number of seconds after which one who asked too often may ask again.
     """
 
-    text: str
     at: dt.datetime | None = None
     moment: Moment | None = None
     problem: Problem | None = None
