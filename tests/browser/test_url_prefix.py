@@ -15,7 +15,7 @@ def server(run_server: Callable[..., Server]) -> Server:
     return server
 
 
-@pytest.mark.parametrize("path", ["/", "/gold/"])
+@pytest.mark.parametrize("path", ["/", "/gold/", "/screen/"])
 def test_a_page_goes_live_and_asks_for_nothing_that_is_not_there(server: Server, page: Page, path: str) -> None:
     missing: list[str] = []
     page.on("response", lambda response: missing.append(response.url) if response.status >= 400 else None)

@@ -163,7 +163,17 @@ def linked(page: Answer) -> set[str]:
 def test_below_a_path_every_address_of_a_page_is_there(front_below: Nginx) -> None:
     pages = [
         front_below.get(f"{PREFIX}{path}")
-        for path in ("/", "/gold/", "/why/", "/developers/", "/admin/login/", "/api/docs/")
+        for path in (
+            "/",
+            "/gold/",
+            "/screen/",
+            "/embed/",
+            "/why/",
+            "/developers/",
+            "/developers/widgets/",
+            "/admin/login/",
+            "/api/docs/",
+        )
     ]
     addresses = set().union(*map(linked, pages))
     assert {address for address in addresses if not address.startswith(f"{PREFIX}/")} == set()
