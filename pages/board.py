@@ -27,6 +27,7 @@ _WRONG: Final[Mapping[Wrong, str]] = {
     Wrong.PURITY: N_("“{text}” has a purity that its metal is not sold in."),
     Wrong.UNIT: N_("“{text}” has no unit that is known here."),
     Wrong.FORM: N_("“{text}” is not written as metal:purity:unit."),
+    Wrong.LANGUAGE: N_("“{text}” is no language of this page."),
 }
 
 
@@ -50,7 +51,8 @@ def board(request: HttpRequest) -> HttpResponseBase:
     before = remembered(request)
     language = languages.chosen(request, before.language, reads_cookie=True)
     asked = request.GET.get("rows")
-    sheet = listed_sheet(asked if asked is not None else before.rows or "", current.past.listed)
+    rows = asked if asked is not None else before.rows or ""
+    sheet = listed_sheet(rows, current.past.listed, languages.unknown(request))
     response = rendering.respond(
         request,
         "pages/board.html",
@@ -64,13 +66,14 @@ def board(request: HttpRequest) -> HttpResponseBase:
     return response
 
 
-def listed_sheet(text: str, listed: Collection[Metal]) -> Sheet:
+def listed_sheet(text: str, listed: Collection[Metal], unknown_language: str = "") -> Sheet:
     """The rows of an address whose metals are listed; the usual ones where none is. All others are mistakes."""
     sheet = parse(text)
     unlisted = [Mistake(str(row), Wrong.METAL) for row in sheet.rows if row.metal not in listed]
     rows = [row for row in sheet.rows if row.metal in listed]
     usual = [row for row in default_sheet(settings.BASE_CURRENCY) if row.metal in listed]
-    return Sheet(tuple(rows or usual), (*sheet.mistakes, *unlisted), sheet.left_out)
+    language = [Mistake(unknown_language, Wrong.LANGUAGE)] if unknown_language else []
+    return Sheet(tuple(rows or usual), (*sheet.mistakes, *unlisted, *language), sheet.left_out)
 
 
 def address_notices(sheet: Sheet, f: Formats) -> Iterable[Notice]:

@@ -33,7 +33,7 @@ def embed(request: HttpRequest) -> HttpResponseBase:
     """The prices of the rows that the address names; of the usual ones where it names none."""
     current = memory.current(request)
     language = languages.chosen(request)
-    sheet = listed_sheet(request.GET.get("rows", ""), current.past.listed)
+    sheet = listed_sheet(request.GET.get("rows", ""), current.past.listed, languages.unknown(request))
     return rendering.respond(
         request, "pages/embed.html", current, language, sheet, lambda: _context(current, sheet, language.format)
     )

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation.trans_real import parse_accept_lang_header
 
+from infra.formats import clipped
 from pages.formats import Formats, formats
 
 ENGLISH: Final = "en"
@@ -63,6 +64,12 @@ def chosen(request: HttpRequest, remembered: str | None = None, *, reads_cookie:
         return Language(language, varies_on)
     accepted = parse_accept_lang_header(request.headers.get("Accept-Language", ""))
     return Language(next(filter(None, (known(tag) for tag, _ in accepted)), ENGLISH), varies_on)
+
+
+def unknown(request: HttpRequest) -> str:
+    """The text of `?lang=`, clipped, where it names none of our languages; else empty."""
+    named = request.GET.get("lang", "").strip()
+    return clipped(named) if named and not known(named) else ""
 
 
 def known(tag: str) -> str | None:

@@ -97,6 +97,8 @@ def _chosen(metal: Metal, request: HttpRequest) -> Chosen:
     purities = {name: "999" if name == "24k" else name for name in PURITIES_OF[metal]}
     purity = given("purity", purities, usual.purity)
     unit = given("unit", {name: name for name in UNITS}, usual.unit)
+    if unknown := languages.unknown(request):
+        mistakes.append(f"lang={unknown}")
     chart_range = ChartRange(given("range", {name: each.value for name, each in _RANGES.items()}, ChartRange.DAY))
     return Chosen(Row(metal, purity, unit), chart_range, tuple(mistakes))
 

@@ -41,7 +41,7 @@ def screen(request: HttpRequest) -> HttpResponseBase:
     """The rows of the address, or the usual ones, under the shop's name. Whatever an address holds, status 200."""
     current = memory.current(request)
     language = languages.chosen(request)
-    sheet = listed_sheet(request.GET.get("rows", ""), current.past.listed)
+    sheet = listed_sheet(request.GET.get("rows", ""), current.past.listed, languages.unknown(request))
     name = shop_name(request.GET.get("name", ""))
     return rendering.respond(
         request,

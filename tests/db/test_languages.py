@@ -32,6 +32,14 @@ def test_a_page_is_in_one_language(client: Client, address: str, language: str) 
     assert f'<link rel="modulepreload" href="/static/client/words/{language}.js">' in page
 
 
+@pytest.mark.parametrize("path", ["/", "/gold/", "/embed/", "/screen/"])
+def test_a_language_that_is_none_is_named_as_text(client: Client, path: str) -> None:
+    answer = client.get(path, {"lang": "<b>klingon</b>"}, headers={"accept-language": "gu"})
+    page = answer.content.decode()
+    assert (answer.status_code, '<html lang="gu"' in page, "&lt;b&gt;klingon&lt;/b&gt;" in page) == (200, True, True)
+    assert "klingon" not in client.get(path, {"lang": "hi-IN"}).content.decode()
+
+
 def test_a_word_of_another_language_is_found_wherever_it_is_read() -> None:
     page = (
         '<html lang="hi"><meta name="description" content="one"><meta name="viewport" content="none">'
