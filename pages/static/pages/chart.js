@@ -187,7 +187,9 @@ export class PriceChart {
     const { locale } = this.#options;
     const format = this.#formats[style] ?? new Intl.DateTimeFormat(locale, { timeZone: "UTC", ...TIMES[style] });
     this.#formats[style] = format;
-    return format.format(typeof time === "number" ? time * 1000 : Date.parse(time));
+    const written = format.format(typeof time === "number" ? time * 1000 : Date.parse(time));
+    // As client/format.js has them.
+    return written.replace("AM", "am").replace("PM", "pm");
   }
 }
 
