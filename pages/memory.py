@@ -2,8 +2,8 @@
 
 `Memory` puts it into the scope of each request for Django; `current` takes it from there. What the stream does not keep
 (the day's line, the moves with their times, the listed metals) is read from the database once a minute while there are
-requests, and after each significant move: no request waits for that. A request that comes before the first reading, or
-by a server without this memory, reads the database itself.
+requests, after each significant move, and when other metals are listed. No request waits for that, except for the first
+reading, a second at most. One that comes without it, or by a server without this memory, reads the database itself.
 """
 
 import asyncio
@@ -44,6 +44,8 @@ MOVES_SHOWN: Final = 5
 _LINE_POINTS: Final = 96
 _LINE_WITHIN: Final = dt.timedelta(days=5)
 _READ_EVERY: Final = 60.0
+# The first requests wait so long for the first reading: otherwise a crowd at a start would read for itself.
+_FIRST_READING: Final = 1.0
 
 
 class Line(NamedTuple):
@@ -126,13 +128,16 @@ class Memory:
         self._past: Past | None = None
         self._readings = 0
         self._read_at = 0.0
-        self._newest_move = 0
+        self._seen: object = None
         self._reading: asyncio.Task[None] | None = None
+        self._has_failed = False
         self._current: Current | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self._hub.start()
         self._read_when_due()
+        if self._past is None and self._reading and not self._has_failed:
+            await asyncio.wait([self._reading], timeout=_FIRST_READING)
         await self._http({**scope, CURRENT: self.current()}, receive, send)
 
     def current(self) -> Current | None:
@@ -146,18 +151,24 @@ class Memory:
         return self._current
 
     def _read_when_due(self) -> None:
-        """Begin to read the past again, unless that was done within a minute and no metal has moved since."""
+        """Begin to read the past again, unless that was done within a minute, and no metal has moved or is another."""
         is_due = self._past is None or time.monotonic() - self._read_at > _READ_EVERY
-        if self._reading is None and (is_due or self._hub.log.newest_move != self._newest_move):
+        if self._reading is None and (is_due or self._seen != self._marks_of_news()):
             self._reading = asyncio.create_task(self._read_again())
+
+    def _marks_of_news(self) -> object:
+        """What is another one when a metal has moved, or staff have listed other metals."""
+        log = self._hub.log
+        return log.newest_move, tuple(log.latest)
 
     async def _read_again(self) -> None:
         self._read_at = time.monotonic()
-        self._newest_move = self._hub.log.newest_move
+        self._seen = self._marks_of_news()
         try:
             self._past = await self._read()
             self._readings += 1
         except Exception as error:
+            self._has_failed = True
             # The outermost boundary of this task: whatever a database raises, pages show what was read before.
             logger.warning("pages show the day's lines and moves as of before: %s", str(error) or type(error).__name__)
         finally:

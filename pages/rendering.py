@@ -75,7 +75,8 @@ def respond(
 
     is_kept = current.version is not None
     page = _pages.get(current.version, (template, language.code, choice), render) if is_kept else _encoded(render())
-    is_small = "gzip" in request.headers.get("Accept-Encoding", "")
+    encodings = request.headers.get("Accept-Encoding", "").replace(" ", "")
+    is_small = "gzip" in encodings and "gzip;q=0" not in encodings
     response = HttpResponse(page.small if is_small else page.plain, headers={"ETag": page.etag})
     if is_small:
         response["Content-Encoding"] = "gzip"

@@ -24,10 +24,13 @@ class Shop:
         self.readings = 0
         self.fails = False
         self.read = asyncio.Event()
+        self.free = asyncio.Event()
+        self.free.set()
         self.memory = Memory(self.http, world.hub, self.read_past)
 
     async def read_past(self) -> Past:
         self.readings += 1
+        await self.free.wait()
         self.read.set()
         if self.fails:
             raise OSError("the database is away")
@@ -67,7 +70,21 @@ async def shop(rarely: World) -> Shop:
     return Shop(rarely)
 
 
-async def test_before_the_past_has_been_read_a_request_reads_for_itself(shop: Shop) -> None:
+async def test_the_first_requests_wait_for_the_first_reading_and_share_it(shop: Shop) -> None:
+    async with asyncio.TaskGroup() as crowd:
+        visits = [crowd.create_task(shop.visit()) for _ in range(20)]
+    assert all(visit.result() is not None for visit in visits)
+    assert shop.readings == 1
+
+
+async def test_while_the_first_reading_hangs_or_fails_a_request_reads_for_itself(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_FIRST_READING", 0.01)
+    shop.free.clear()
+    assert await shop.visit() is None
+    shop.fails = True
+    shop.free.set()
     assert await shop.visit() is None
 
 
@@ -107,6 +124,13 @@ async def test_each_publication_and_each_price_that_turns_stale_is_another_versi
 async def test_a_significant_move_has_the_past_read_at_once(shop: Shop) -> None:
     await shop.visit_after_reading()
     await publish(shop.world, "102", moved=True)
+    assert (await shop.visit_after_reading()).past.threshold_percent == 2
+
+
+async def test_metals_that_staff_list_or_hide_are_read_at_once(shop: Shop) -> None:
+    await shop.visit_after_reading()
+    shop.world.hidden = {Metal.SILVER}
+    await shop.world.hub.feed.catch_up()
     assert (await shop.visit_after_reading()).past.threshold_percent == 2
 
 
