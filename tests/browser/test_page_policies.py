@@ -21,6 +21,7 @@ from prices.domain.quotes import Metal
 from prices.models import ApprovalLimit, Premium, SanityBand
 from prices.publishing import ingest
 from prices.sources import registry
+from tests.support import axe
 from tests.support.browser import new_page
 from tests.support.desk import proposed_edit
 from tests.support.pages import A_CARD_EACH
@@ -165,4 +166,5 @@ def test_the_page_of_the_api_can_be_tried_within_its_policy(server: Server, page
     endpoint.get_by_role("button", name="Try it out").click()
     endpoint.get_by_role("button", name="Execute").click()
     expect(endpoint.locator(".live-responses-table")).to_contain_text('"gold"')
+    assert axe.violations(page) == {}
     assert seen == []

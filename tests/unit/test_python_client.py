@@ -210,6 +210,10 @@ def test_who_is_not_wanted_does_not_come_back() -> None:
     with pytest.raises(RefusedError, match="expired") as error:
         refused.lost("Unauthorized")
     assert error.value.code == "unauthorized"
+    forbidden = session()
+    take(forbidden, {"type": "error", "code": "forbidden", "message": "Not for you.", "retry": "never"})
+    with pytest.raises(RefusedError, match="Not for you"):
+        forbidden.lost("Forbidden")
     with pytest.raises(RefusedError):
         session().lost("Unauthorized")  # by a server that says no more
     with pytest.raises(RefusedError, match="HTTP 404"):
@@ -306,13 +310,21 @@ def shows(client: SwarnaClient) -> tuple[bool, bool, str]:
 
 async def test_a_silent_server_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "_HEARTBEATS", 0.1)
-    first = sends(price_update(7, gold=quote(13200)))
+    has_ended = asyncio.Event()
+
+    async def is_silent(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+        has_ended.set()
+
+    first = sends(price_update(7, gold=quote(13200)), then=is_silent)
     async with (
         server(first, sends(price_update(8, gold=quote(13300)))) as url,
         SwarnaClient(url, heartbeat=1) as client,
     ):
         _, lost = await until(client, Disconnected)
         assert lost.reason == "The server is silent"
+        async with asyncio.timeout(10):
+            await has_ended.wait()
         await until(client, PriceUpdate)
         assert client.prices["gold"].price == 13300
 
@@ -369,6 +381,7 @@ async def test_a_close_ends_a_wait_for_the_next_try(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sessions, "_FIRST_RETRY", 3600.0)
     async with server(sends(then=leaves)) as url, SwarnaClient(url) as client:
         await until(client, Disconnected)
+        monkeypatch.setattr("swarna_client.client.connect", pytest.fail)  # it is not called
         waiting = asyncio.create_task(until(client, PriceUpdate))
         await asyncio.sleep(0)
         await client.close()

@@ -14,6 +14,8 @@ function nameParts() {
   }
   for (const heading of swagger.querySelectorAll("h3.opblock-tag")) heading.setAttribute("aria-level", "2");
   for (const heading of swagger.querySelectorAll("h4")) heading.setAttribute("aria-level", "3");
+  for (const heading of swagger.querySelectorAll("h5")) heading.setAttribute("aria-level", "4");
+  for (const code of swagger.querySelectorAll("pre")) code.tabIndex = 0; // to be scrolled by keys
   for (const table of swagger.querySelectorAll("table[role=region]:not([aria-label])")) {
     table.setAttribute("aria-label", `Answers of ${table.closest(".opblock")?.id}`);
   }
