@@ -1,4 +1,4 @@
-"""Try the Python package as strangers do: `.venv/bin/python clients/python/trials/each_python.py [SERVER] [PYTHON ...]`.
+"""Try the Python package as strangers do: `.venv/bin/python clients/python/trials/each_python.py [SERVER] [PYTHON …]`.
 
 It builds the wheel, installs the file by pip into a new environment of each Python (`python3.11` to `python3.13`, or
 those that are named), and has README's first program print the price of gold of the server (http://127.0.0.1:3001/, as
