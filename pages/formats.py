@@ -84,7 +84,7 @@ class Formats:
         return last, before
 
     def _decimal(self, value: Decimal, most_decimals: int, *, is_signed: bool = False) -> str:
-        # By hand: Babel's own way is ten times slower, and rounds halves to even, which no browser does.
+        # By hand: Babel's own way takes several times as long, and rounds halves to even, which no browser does.
         step = Decimal(1).scaleb(-most_decimals)
         rounded = value.quantize(step, ROUND_HALF_UP)
         whole, _, decimals = f"{abs(rounded):.{most_decimals}f}".partition(".")
