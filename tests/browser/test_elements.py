@@ -116,6 +116,19 @@ def test_before_its_first_price_an_element_shows_what_stands_in_it_and_says_why(
     expect(site.element().locator(".notice")).to_have_text("No prices. No source has answered yet.")
 
 
+def test_without_content_of_its_own_an_element_is_as_high_before_its_prices_as_after(site: Site) -> None:
+    elements = '<swarna-price metal="gold"></swarna-price><swarna-sheet rows="gold,silver:999:kg"></swarna-sheet>'
+    connection = site.open(elements, status())
+    expect(site.element()).to_contain_text("Waiting for a price")
+    expect(site.element("swarna-sheet")).to_contain_text("Waiting for a price")
+    height = "document.querySelector('swarna-sheet').getBoundingClientRect().bottom"
+    before = site.page.evaluate(height)
+    connection.send(price_update(7, gold=quote(12000), silver=quote(150)))
+    expect(site.element()).to_contain_text("₹12,000.00")
+    expect(site.element("swarna-sheet")).to_contain_text("₹1,50,000.00")
+    assert site.page.evaluate(height) == before
+
+
 def test_a_price_that_is_not_kept_up_to_date_says_so(site: Site, expected_errors: list[str]) -> None:
     expected_errors.append(SERVER_GONE)
     site.open('<swarna-price metal="gold"></swarna-price><swarna-sheet rows="gold"></swarna-sheet>')

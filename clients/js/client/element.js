@@ -6,7 +6,8 @@
  *     <swarna-sheet rows="gold:916:10gram,silver:999:kg" lang="hi"></swarna-sheet>
  *
  * All elements of a page share one connection to their server: the one that served this module, or, where a bundler did,
- * the one that the attribute `server` names. What stands in an element is shown until its first price.
+ * the one that the attribute `server` names. What stands in an element is shown until its first price; where nothing does,
+ * its rows are there from the beginning, and the page around them does not move.
  */
 
 import { formats, localeOf } from "./format.js";
@@ -43,6 +44,8 @@ a { color: inherit; text-decoration: underline dotted; text-underline-offset: 3p
 .quiet { color: var(--quiet); font-size: 0.85em; font-weight: 400; }
 .amount { font-weight: 650; letter-spacing: -0.01em; }
 .change, .marks { font-size: 0.85em; font-weight: 600; white-space: nowrap; }
+/* Its line is there without it. */
+.change::before { content: "\\200b"; }
 [data-trust]:not([data-trust="live"]) .amount { color: var(--quiet); }
 [data-trust="live"] .marks { color: var(--up); }
 :is([data-trust="example"], [data-trust="fallback"], [data-trust="simulated"], [data-trust="stale"]) .marks { color: var(--warning); }
@@ -161,7 +164,7 @@ class PricesElement extends Base {
     const texts = formatsOf(words, live.currency);
     const sheet = this.#kind.sheet(this, live);
     const hasPrices = live.hasBegun && sheet.rows.some(({ metal }) => live.has(metal));
-    if (hasPrices) {
+    if (hasPrices || (sheet.rows.length > 0 && !this.textContent?.trim())) {
       this.#layOut(sheet.rows, live.root, texts);
       for (const [n, row] of sheet.rows.entries()) fill(this.#lines[n], live.line(row, texts));
     } else {

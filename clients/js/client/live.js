@@ -141,7 +141,7 @@ export class LivePrices {
     return interruptionNotice({ state }, this.#lastUpdate, why === "restart", formats);
   }
 
-  /** All that is shown of a row now. @param {Row} row @param {Formats} formats @returns {Line} */
+  /** All that is shown of a row now, also while there is no price of it. @param {Row} row @param {Formats} formats @returns {Line} */
   line({ metal, purity, unit }, formats) {
     const { connected, position, prices, serverTime, status } = this.#client;
     const quote = prices[metal] ?? null;
@@ -150,8 +150,8 @@ export class LivePrices {
       ...{ name: formats.metal(metal), purity: formats.purity(metal, purity), unit: formats.per(unit) },
       ...figures(quote && convertQuote(quote, { unit, purity }), formats, this.#currency),
       trust: marks[0] ?? "none",
-      marks: quote ? marks.map((mark) => formats._(MARKS[mark])).join(" · ") : formats._("No price"),
-      age: quote ? ageText(quote, marks[0], serverTime, formats) : "",
+      marks: quote || !this.#hasBegun ? marks.map((mark) => formats._(MARKS[mark])).join(" · ") : formats._("No price"),
+      age: quote ? ageText(quote, marks[0], serverTime, formats) : this.#hasBegun ? "" : formats._("Waiting for a price"),
       quotedAt: quote && !Number.isNaN(Date.parse(quote.timestamp)) ? quote.timestamp : "",
       origin: quote?.source ? formats.origin(quote) : "",
       why: quote && position ? new URL(`why/${position.seq}/#${metal}`, this.#root).href : "",
