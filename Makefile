@@ -1,6 +1,6 @@
 # PYTHON=/path/to/python3 chooses the Python to set up with, VENV another folder for it; ARGS is passed on to pytest.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check test test-postgresql coverage lint lock words bench soak
+.PHONY: help setup run demo check test test-postgresql coverage lint lock words bench soak screens
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -75,6 +75,9 @@ bench: setup ## measure the stream beside other servers; ROWS=plain,memory QUICK
 
 soak: setup ## 2,000 clients that come and go, for MINUTES=10: does anything grow, do they receive anything wrong?
 	@$(BIN)/python -m bench --soak='$(or $(MINUTES),10)' $(if $(QUICK),--quick)
+
+screens: $(VENV)/installed-dev ## take the pictures of docs/screens, in a real Chromium
+	@REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n 0 -q tests/browser/screens.py
 
 # The first Python that is new enough and can make environments; when there is none, the last reason is shown.
 $(BIN)/python:
