@@ -65,7 +65,7 @@ a { color: inherit; text-decoration: underline dotted; text-underline-offset: 3p
 /* In a sentence: the amount, and its mark unless that is what everybody hopes for. */
 :host([compact]) { display: inline-flex; align-items: baseline; gap: 0.35em; }
 :host([compact]) :is(.view, .price, .head, .figure) { display: contents; }
-:host([compact]) :is(.name, .quiet, .change, .foot, [data-trust="live"] .marks) { display: none; }
+:host([compact]) :is(.name, .quiet, .change, .foot, :is(.marks, .notices):empty, [data-trust="live"] .marks) { display: none; }
 :host([compact]) .amount { order: -1; font-size: inherit; }
 
 :host(swarna-sheet) { display: block; }
