@@ -13,7 +13,7 @@ from infra import clock, formats
 from pages import languages, memory, rendering
 from pages.figures import ARROWS, figures
 from pages.formats import N_, Formats
-from pages.live_state import live_state, market_text
+from pages.live_state import MODULES, live_state, market_text
 from pages.memory import Current, Move
 from pages.notices import Notice, notices
 from pages.remembered import remembered
@@ -29,20 +29,6 @@ _WRONG: Final[Mapping[Wrong, str]] = {
     Wrong.FORM: N_("“{text}” is not written as metal:purity:unit."),
     Wrong.LANGUAGE: N_("“{text}” is no language of this page."),
 }
-
-
-# What the page's script imports, so that a browser need not read one to find the next.
-_MODULES: Final = (
-    "client/format.js",
-    "client/marks.js",
-    "client/swarna-client.js",
-    "client/units.js",
-    "client/words.js",
-    "pages/board-card.js",
-    "pages/board-memory.js",
-    "pages/live.js",
-    "pages/page.js",
-)
 
 
 def board(request: HttpRequest) -> HttpResponseBase:
@@ -100,7 +86,7 @@ def context(current: Current, sheet: Sheet, f: Formats, *, is_by_address: bool) 
         "moves": [_move(move, shown_as, f) for move in current.past.moves],
         "threshold": f"{current.past.threshold_percent.normalize():f}%",
         "rows": written(sheet.rows) if is_by_address else "",
-        "modules": _MODULES,
+        "modules": (*MODULES, "pages/board-memory.js"),
         "languages": settings.LANGUAGES,
         "state": live_state(current, _beside(current)),
     }

@@ -4,7 +4,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from django.conf import settings
@@ -14,6 +14,18 @@ from infra.rest.renderers import NumberRenderer
 from pages.formats import Formats
 from pages.memory import Current
 from prices.domain.wire import PriceData
+
+# What the scripts of all these pages import, so that a browser need not read one module to find the next.
+MODULES: Final = (
+    "client/format.js",
+    "client/marks.js",
+    "client/swarna-client.js",
+    "client/units.js",
+    "client/words.js",
+    "pages/board-card.js",
+    "pages/live.js",
+    "pages/page.js",
+)
 
 
 def live_state(current: Current, more: Mapping[str, Any] | None = None) -> dict[str, Any]:

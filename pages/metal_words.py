@@ -18,7 +18,7 @@ from pages.figures import direction_of, figures
 from pages.formats import N_, NOTHING, UNITS
 from pages.history import DAYS_SHOWN, History, Moment
 from pages.languages import Language
-from pages.live_state import live_state, market_text
+from pages.live_state import MODULES, live_state, market_text
 from pages.memory import Current
 from pages.notices import notices
 from pages.ranges import ChartRange, RangeFigures, line, range_figures
@@ -29,20 +29,12 @@ from prices.domain.marks import LABELS
 from prices.domain.quotes import PERCENT_STEP, Metal, percent
 from prices.domain.units import converted
 
-# What the page's script imports, so that a browser need not read one to find the next.
 _MODULES: Final = (
-    "client/format.js",
-    "client/marks.js",
-    "client/swarna-client.js",
-    "client/units.js",
-    "client/words.js",
+    *MODULES,
     "pages/amounts.js",
-    "pages/board-card.js",
     "pages/board-memory.js",
     "pages/candles.js",
-    "pages/live.js",
     "pages/metal-past.js",
-    "pages/page.js",
     "pages/range-figures.js",
     "pages/rest-candles.js",
 )

@@ -11,7 +11,7 @@ from pages import languages, memory, rendering
 from pages.board import address_notices, listed_sheet
 from pages.figures import figures
 from pages.formats import Formats
-from pages.live_state import live_state, market_text
+from pages.live_state import MODULES, live_state, market_text
 from pages.memory import Current
 from pages.notices import notices
 from pages.rows import Sheet
@@ -24,17 +24,6 @@ _JOINERS: Final = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 _COLUMNS: Final = (3, 8, 15)
 # The characters up to which a price is taken to be as wide as the style sheet says, in a script's absence.
 _LENGTHS: Final = (10, 12, 14, 17)
-# What the page's script imports, so that a browser need not read one to find the next.
-_MODULES: Final = (
-    "client/format.js",
-    "client/marks.js",
-    "client/swarna-client.js",
-    "client/units.js",
-    "client/words.js",
-    "pages/board-card.js",
-    "pages/live.js",
-    "pages/page.js",
-)
 
 
 def screen(request: HttpRequest) -> HttpResponseBase:
@@ -80,6 +69,6 @@ def context(current: Current, sheet: Sheet, name: str, f: Formats) -> dict[str, 
         "last_prices": _last_prices(current, f),
         "notices": notices(current, list(dict.fromkeys(row.metal for row in sheet.rows)), f, now),
         "address_notices": list(address_notices(sheet, f)),
-        "modules": _MODULES,
+        "modules": MODULES,
         "state": live_state(current),
     }
