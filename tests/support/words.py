@@ -31,7 +31,7 @@ LANGUAGES: Final = [code for code, _ in settings.LANGUAGES if code != "en"]
 LOCALE: Final = ROOT / "locale"
 SCRIPTS: Final = [ROOT / "clients/js/client", ROOT / "pages/static/pages"]
 _TEMPLATES: Final = [ROOT / "templates/pages"]
-_PYTHON: Final = [ROOT / "pages", ROOT / "prices/domain"]
+_PYTHON: Final = [ROOT / "pages"]
 _KEYWORDS: Final[dict[str, Any]] = {
     "_": None,
     "N_": None,

@@ -9,6 +9,7 @@ import pytest
 from babel.messages import Catalog, Message
 from babel.messages.pofile import read_po
 
+from prices.domain.marks import LABELS
 from tests.support import words
 from tests.support.product import ROOT
 
@@ -46,6 +47,11 @@ def test_there_is_a_catalog_for_each_language_and_for_no_other() -> None:
     expected = set(words.LANGUAGES)
     assert {path.name for path in words.LOCALE.iterdir()} == expected
     assert {path.stem for path in (words.SCRIPTS[0] / "words").iterdir()} == expected
+
+
+def test_labels_of_prices_are_among_the_texts_of_scripts() -> None:
+    """Pure Python, where they are defined too, marks no texts."""
+    assert set(LABELS.values()) <= {message.id for message in words.marked()}
 
 
 @pytest.mark.parametrize("language", words.LANGUAGES)
