@@ -32,15 +32,7 @@ LOCALE: Final = ROOT / "locale"
 SCRIPTS: Final = [ROOT / "clients/js/client", ROOT / "pages/static/pages"]
 _TEMPLATES: Final = [ROOT / "templates/pages"]
 _PYTHON: Final = [ROOT / "pages"]
-_KEYWORDS: Final[dict[str, Any]] = {
-    "_": None,
-    "N_": None,
-    "gettext": None,
-    "gettext_lazy": None,
-    "gettext_noop": None,
-    "ngettext": (1, 2),
-    "plural": (1, 2),
-}
+_KEYWORDS: Final[dict[str, Any]] = {"_": None, "N_": None, "plural": (1, 2)}
 
 
 class _Dateless(Catalog):
