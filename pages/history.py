@@ -7,11 +7,8 @@ from typing import Final, NamedTuple
 
 from django.conf import settings
 
-from infra.formats import from_ms
 from pages.ranges import ChartRange
-from prices import schedule
 from prices.domain.candles import Interval, ZonedCandle
-from prices.domain.marks import marks_of
 from prices.domain.quotes import Metal, usual_kind
 from prices.domain.receipts import Receipt
 from prices.history import candle_store
@@ -81,8 +78,8 @@ class Histories:
 class Moment(NamedTuple):
     """What screens showed of a metal at a moment.
 
-    That is a price by its receipt, with its marks, the most serious first. Where no receipt is kept from then, it is
-    the shortest candle that holds the moment, or nothing.
+    That is a price by its receipt, with its marks, the most serious first; without any where the freshness limit of
+    then is not known. Where no receipt is kept from then, it is the shortest candle that holds the moment, or nothing.
     """
 
     at: dt.datetime
@@ -95,18 +92,6 @@ def at_moment(metal: Metal, at: dt.datetime) -> Moment:
     """Find what screens showed of a metal at a moment of the past."""
     receipt = receipts.at(metal, at)
     if receipt is not None:
-        return Moment(at, receipt, _marks_at(receipt, at))
+        return Moment(at, receipt, receipt.marks_at(at, settings.MARKET_CALENDAR))
     found = candle_store.holding(series(metal), at)
     return Moment(at, candle=ZonedCandle.of(found[1].value(), candle_store.zone()) if found else None)
-
-
-def _marks_at(receipt: Receipt, at: dt.datetime) -> tuple[str, ...]:
-    """The marks of a price at a moment at which it was shown, however long before it was published."""
-    quoted_at, calendar = from_ms(receipt.quoted_ms), settings.MARKET_CALENDAR
-    limit = schedule.freshness_limit() if receipt.limit_ms is None else dt.timedelta(milliseconds=receipt.limit_ms)
-    return marks_of(
-        receipt.source,
-        is_example=receipt.example,
-        is_stale=calendar.age(receipt.source, quoted_at, at) > limit,
-        is_of_now=calendar.is_of_now(quoted_at, at, limit),
-    )

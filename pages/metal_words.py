@@ -276,7 +276,7 @@ class _Page:
                 headline=f._("At {time} screens showed", time=at),
                 price=Amount(price, str(numbers.number(receipt.price))),
                 marks=" · ".join(f._(LABELS[mark]) for mark in asked.moment.marks),
-                trust=asked.moment.marks[0],
+                trust=next(iter(asked.moment.marks), "none"),
                 detail=f._(
                     "Published {published}, quoted {quoted}, {origin}.",
                     published=f.date_and_time(from_ms(receipt.published_ms)),

@@ -11,6 +11,7 @@ wherever a price has to be proved later. prices/domain/receipt_data.py has it as
 Each of these amounts is computed with 28 digits at least, and rounded to four decimals, half to even.
 """
 
+import datetime as dt
 import enum
 from collections.abc import Iterable
 from decimal import Decimal
@@ -18,6 +19,8 @@ from decimal import Decimal
 import msgspec
 
 from infra.formats import from_ms
+from prices.domain.calendar import Calendar
+from prices.domain.marks import marks_of
 from prices.domain.quotes import DayFigures, Members, Metal, PriceKind, PublishedQuote, Quote, kind_of
 from prices.domain.source_quotes import SourceQuote
 
@@ -97,6 +100,24 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     def is_stale(self) -> bool:
         """Return True if the price was stale when it was published; False too where that was not kept."""
         return self.age_ms is not None and self.limit_ms is not None and self.age_ms > self.limit_ms
+
+    def marks_at(self, moment: dt.datetime, calendar: Calendar) -> tuple[str, ...]:
+        """The marks of its price at a moment at which it was shown, the most serious first.
+
+        Where the freshness limit of then was not kept, nobody knows whether a price of the market was live or stale:
+        it has none.
+        """
+        if self.limit_ms is None and self.kind is PriceKind.LIVE:
+            return ()
+        quoted_at, limit = from_ms(self.quoted_ms), dt.timedelta(milliseconds=self.limit_ms or 0)
+        is_later = moment > from_ms(self.published_ms)
+        has_aged = self.limit_ms is not None and calendar.age(self.source, quoted_at, moment) > limit
+        return marks_of(
+            self.source,
+            is_example=self.example,
+            is_stale=has_aged if is_later else self.is_stale,
+            is_of_now=calendar.is_of_now(quoted_at, moment, limit),
+        )
 
     @property
     def members(self) -> Members | None:

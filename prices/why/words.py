@@ -113,7 +113,8 @@ def story(receipt: Receipt, *, at: dt.datetime | None = None, with_name: bool = 
 
     `with_name`: for staff, with the name of the person who decided.
     """
-    mark = _mark(receipt)
+    marks = receipt.marks_at(at or from_ms(receipt.published_ms), settings.MARKET_CALENDAR)
+    mark = marks[0] if marks else "none"
     return Story(
         metal=receipt.metal.value,
         symbol=receipt.metal.symbol,
@@ -127,19 +128,6 @@ def story(receipt: Receipt, *, at: dt.datetime | None = None, with_name: bool = 
         facts=_facts(receipt, with_name=with_name),
         based_on=receipt.based_on,
     )
-
-
-def _mark(receipt: Receipt) -> str:
-    if receipt.kind is PriceKind.FALLBACK:
-        return "example" if receipt.example else "fallback"
-    if receipt.kind is PriceKind.SIMULATED:
-        return "simulated"
-    if receipt.limit_ms is None:
-        return "none"
-    if receipt.is_stale:
-        return "stale"
-    quoted, published, limit = from_ms(receipt.quoted_ms), from_ms(receipt.published_ms), _limit(receipt.limit_ms)
-    return "live" if settings.MARKET_CALENDAR.is_of_now(quoted, published, limit) else "close"
 
 
 # --- in sentences ----------------------------------------------------------------------------------------------------
@@ -162,10 +150,7 @@ def _later(receipt: Receipt, at: dt.datetime | None) -> Iterator[str]:
         return
     quoted = from_ms(receipt.quoted_ms)
     age = settings.MARKET_CALENDAR.age(receipt.source, quoted, at)
-    is_stale = (
-        receipt.limit_ms is not None and age > _limit(receipt.limit_ms) and receipt.kind is not PriceKind.FALLBACK
-    )
-    stale = ", and so was stale" if is_stale else ""
+    stale = ", and so was stale" if "stale" in receipt.marks_at(at, settings.MARKET_CALENDAR) else ""
     yield f"At {moment(at, published)} it was still the newest, {span(age.total_seconds())} old{stale}."
 
 
@@ -293,10 +278,6 @@ def _age(receipt: Receipt) -> str:
     if receipt.limit_ms is None or receipt.kind is PriceKind.FALLBACK:
         return age
     return f"{age}, {'stale' if receipt.is_stale else 'fresh'} by the limit of {span(receipt.limit_ms / 1000)}"
-
-
-def _limit(milliseconds: int) -> dt.timedelta:
-    return dt.timedelta(milliseconds=milliseconds)
 
 
 def _premium_in_full(receipt: Receipt) -> str:

@@ -259,8 +259,11 @@ def test_the_first_day_of_a_history_is_compared_with_nothing(client: Client) -> 
 
 def ask(client: Client, at: dt.datetime | str, query: str = "unit=gram") -> Any:
     """Ask what gold was at a moment, by the clock of TIME_ZONE or as it is written."""
-    written = at if isinstance(at, str) else f"{timezone.localtime(at):%Y-%m-%dT%H:%M:%S}"
-    return client.get(f"/gold/?{query}&at={quote_plus(written)}")
+    return client.get(f"/gold/?{query}&at={quote_plus(at) if isinstance(at, str) else moment_in_address(at)}")
+
+
+def moment_in_address(at: dt.datetime) -> str:
+    return quote_plus(f"{timezone.localtime(at):%Y-%m-%dT%H:%M:%S}")
 
 
 def test_a_moment_has_the_price_that_screens_showed(client: Client, settings: Settings) -> None:
@@ -278,6 +281,30 @@ def test_a_price_that_had_grown_old_by_then_is_marked_stale(client: Client, sett
     settings.MARKET_CALENDAR = AlwaysOpen()
     publish(gold="9223.3161")
     assert ask(client, AN_HOUR_AGO + 50 * MINUTE).context["answer"].marks == "Stale"
+
+
+def test_where_the_limit_of_then_is_not_known_neither_page_says_how_fresh_a_price_was(
+    client: Client, settings: Settings
+) -> None:
+    """So it is of ticks from before there were receipts."""
+    settings.MARKET_CALENDAR = AlwaysOpen()
+    publish(gold="9223.3161")
+    Receipt.objects.all().delete()
+    answer = ask(client, AN_HOUR_AGO + MINUTE).context["answer"]
+    assert (answer.price.text, answer.marks, answer.trust) == ("₹9,223.32", "", "none")
+    ((_, story),) = client.get(f"/why/?metal=gold&at={moment_in_address(AN_HOUR_AGO + MINUTE)}").context["stories"]
+    assert (story.label, story.mark) == ("", "none")
+
+
+@pytest.mark.parametrize("minutes", [1, 50])
+def test_the_receipt_of_a_moment_has_the_mark_that_the_metals_page_tells(
+    client: Client, settings: Settings, minutes: int
+) -> None:
+    settings.MARKET_CALENDAR = AlwaysOpen()
+    publish(gold="9223.3161")
+    at = AN_HOUR_AGO + minutes * MINUTE
+    ((_, story),) = client.get(f"/why/?metal=gold&at={moment_in_address(at)}").context["stories"]
+    assert story.label == ask(client, at).context["answer"].marks
 
 
 def test_a_moment_may_be_written_with_an_offset_or_as_a_date(client: Client) -> None:
