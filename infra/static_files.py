@@ -3,6 +3,9 @@
 A web process collects them before its first request: it copies all files into `STATIC_ROOT`, under such names, with the
 names in them replaced, and compressed. It does so only where a file has changed since. A process that has collected
 none (a command, a test, one with DEBUG) links to the files of the checkout, by their own names.
+
+All that pages are made of, these files and what writes the HTML, has one short hash, the release: open pages and
+screens load themselves anew when another one is served.
 """
 
 import fcntl
@@ -18,6 +21,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import django
+from django.apps import apps
 from django.conf import UserSettingsHolder, settings
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import StaticFilesStorage, staticfiles_storage
@@ -32,6 +36,8 @@ logger = logging.getLogger(__name__)
 _STAMP = "collected.txt"
 # The part of a type in a comment, `import("./units.js").Unit`, that follows the address.
 _OF_A_TYPE = re.compile(r"\.[A-Z]")
+# What writes the HTML of pages: code, templates, translations.
+_WRITES_PAGES = frozenset({".py", ".html", ".mo"})
 
 
 class HashedStorage(CompressedManifestStaticFilesStorage):
@@ -43,6 +49,7 @@ class HashedStorage(CompressedManifestStaticFilesStorage):
     keep_only_hashed_files = True
 
     is_collected = False
+    release = ""
 
     def use_collected(self) -> None:
         """From now on, link to the files that are in `STATIC_ROOT`."""
@@ -73,8 +80,8 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):
 
 
 def release() -> str:
-    """A short hash of all files that this process serves; empty in one that has collected none."""
-    return str(_storage().manifest_hash)
+    """A short hash of all that this process's pages are made of; empty in one that has not called `collect`."""
+    return _storage().release
 
 
 def _storage() -> HashedStorage:
@@ -90,6 +97,7 @@ def collect() -> None:
     root = Path(settings.STATIC_ROOT)
     found = dict(_found())
     stamp = _stamp(found)
+    _storage().release = _release(stamp)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _locked(root):
@@ -124,6 +132,23 @@ def _stamp(found: dict[str, tuple[FileSystemStorage, str]]) -> str:
         content = Path(storage.path(path)).read_bytes()
         digest.update(f"\n{name} {len(content)} ".encode() + content)
     return digest.hexdigest()
+
+
+def _release(stamp: str) -> str:
+    """A hash over the static files, and over the project's code, templates, translations, currency and time zone."""
+    digest = sha256(f"{stamp} {settings.BASE_CURRENCY} {settings.TIME_ZONE}".encode())
+    folders = [Path(__file__).parent, *(Path(app.path) for app in apps.get_app_configs() if _is_ours(app.path))]
+    folders += [*settings.LOCALE_PATHS, *(folder for engine in settings.TEMPLATES for folder in engine["DIRS"])]
+    for folder in folders:
+        for path in sorted(path for path in _files(folder) if path.suffix in _WRITES_PAGES):
+            content = path.read_bytes()
+            digest.update(f"\n{path.relative_to(folder)} {len(content)} ".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def _is_ours(app: str) -> bool:
+    """Whether the folder of an app is the project's own, and no library's."""
+    return Path(app).resolve().parent == settings.BASE_DIR
 
 
 def _collect_into(root: Path, found: dict[str, tuple[FileSystemStorage, str]]) -> None:

@@ -20,7 +20,7 @@ def client_module(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def client_release(request: HttpRequest) -> HttpResponse:
-    """The hash of all files that are served, which a page compares with its own: another one means a newer version."""
+    """The hash of all that pages are made of, which a page compares with its own: another one means a newer version."""
     return _for_all(JsonResponse({"release": static_files.release()}))
 
 

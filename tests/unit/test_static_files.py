@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
 from django.templatetags.static import static
@@ -115,6 +116,37 @@ def test_a_change_deep_down_is_another_release_with_another_name_for_all_above_i
     assert static_files.release() not in ("", release)
 
 
+@pytest.mark.parametrize("name", ["board.html", "hi/LC_MESSAGES/django.mo", "pages/views.py"])
+def test_a_change_of_what_writes_pages_is_another_release_of_the_same_files(
+    checkout: Path, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    project = tmp_path / "project"
+    file = project / name
+    file.parent.mkdir(parents=True)
+    file.write_text("of before")
+    settings.BASE_DIR = project
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [project] if name.endswith(".html") else []}]
+    settings.LOCALE_PATHS = [project] if name.endswith(".mo") else []
+    monkeypatch.setattr(apps.get_app_config("pages"), "path", str(project / "pages"))
+    static_files.collect()
+    files, release = static("shop/a.js"), static_files.release()
+    start_again(settings)
+    assert static_files.release() == release
+    file.write_text("of today")
+    start_again(settings)
+    assert static("shop/a.js") == files
+    assert static_files.release() not in ("", release)
+
+
+@pytest.mark.parametrize(("name", "value"), [("TIME_ZONE", "Asia/Dubai"), ("BASE_CURRENCY", "AED")])
+def test_another_currency_or_time_zone_is_another_release(checkout: Path, settings: Any, name: str, value: str) -> None:
+    static_files.collect()
+    release = static_files.release()
+    setattr(settings, name, value)
+    start_again(settings)
+    assert static_files.release() not in ("", release)
+
+
 def test_open_pages_find_their_files_for_one_version_more(checkout: Path, settings: Any, get: Get) -> None:
     static_files.collect()
     first = static("shop/c.js")
@@ -140,6 +172,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_the_checkout_served(
     settings.STATIC_ROOT = checkout / "c.js" / "static"
     static_files.collect()
     assert static("shop/a.js") == "/static/shop/a.js"
+    assert static_files.release() != ""
     (record,) = caplog.records
     assert "or set STATIC_ROOT to one that is" in record.getMessage()
 
