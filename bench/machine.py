@@ -120,8 +120,9 @@ def description() -> str:
     )
     node = shutil.which("node")
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout if node else "none"
+    kernel = platform.release().partition("-")[0]  # what follows names a build
     return (
-        f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}, "
+        f"{model}, {os.cpu_count()} cores, Linux {kernel}, Python {platform.python_version()}, "
         f"Node {version.strip().lstrip('v')}"
     )
 

@@ -435,7 +435,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "Tokens", "description": "Tokens, for a username and password."},
         {
             "name": "Configuration",
-            "description": "Limits, intervals and sources in force; staff may change some.",
+            "description": "Current limits, intervals and sources; staff may change some.",
         },
         {"name": "Staff", "description": "Fallback prices, proposed edits and sources, for staff with the permission."},
     ],

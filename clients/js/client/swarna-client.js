@@ -128,7 +128,7 @@ const TRANSPORTS = ["websocket", "sse", "poll"];
  * @property {string} timestamp  When it was published.
  * @property {string} epoch  The history that `seq` counts.
  * @property {number} seq
- * @property {boolean} snapshot  True for all current prices, false for those that follow the last update.
+ * @property {boolean} snapshot  True for the state without continuity, as after connecting: moves before it may be unknown.
  * @property {number} [conflated]  How many publications with one of the metals it holds beside its newest.
  * @property {string} currency
  * @property {string} unit

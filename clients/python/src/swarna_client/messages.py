@@ -105,7 +105,7 @@ class PriceUpdate:
     """When it was published."""
     position: Position
     snapshot: bool
-    """True if it does not follow the last update: moves between them, if there were any, are not known."""
+    """True for the state without continuity, as after connecting: moves before it may be unknown."""
     conflated: int
     """How many publications with one of the metals it holds beside its newest."""
     currency: str
