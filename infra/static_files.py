@@ -27,6 +27,7 @@ from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import StaticFilesStorage, staticfiles_storage
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage
+from django.template import engines
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
@@ -138,8 +139,8 @@ def _release(stamp: str) -> str:
     """A hash over the static files, and over the project's code, templates, translations, currency and time zone."""
     digest = sha256(f"{stamp} {settings.BASE_CURRENCY} {settings.TIME_ZONE}".encode())
     folders = [Path(__file__).parent, *(Path(app.path) for app in apps.get_app_configs() if _is_ours(app.path))]
-    folders += [*settings.LOCALE_PATHS, *(folder for engine in settings.TEMPLATES for folder in engine["DIRS"])]
-    for folder in folders:
+    folders += [Path(folder) for engine in engines.all() for folder in engine.dirs]
+    for folder in [*folders, *settings.LOCALE_PATHS]:
         for path in sorted(path for path in _files(folder) if path.suffix in _WRITES_PAGES):
             content = path.read_bytes()
             digest.update(f"\n{path.relative_to(folder)} {len(content)} ".encode() + content)
