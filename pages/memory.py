@@ -1,14 +1,16 @@
-"""All that pages show of now, from this process's memory: prices, status, the day's line and moves.
+"""All that pages show of now, from this process's memory: prices, status, the lines and moves of before.
 
-`Memory` puts it into the scope of each request for Django; `current` takes it from there. What the stream does not keep
-(the day's line, the moves with their times, the listed metals) is read from the database once a minute while there are
-requests, after each significant move, and when other metals are listed. No request waits for that, except for the first
-reading, a second at most. One that comes without it, or by a server without this memory, reads the database itself.
+`Memory` puts itself into the scope of each request for Django; `current` asks it for a page. What the stream does not
+keep (the lines, the moves with their times, the listed metals) is read from the database once a minute while there are
+readers of pages, after each significant move, and when other metals are listed. A page waits for that, for a second at
+most, where what was read before is too old to show. One that comes without it, or by a server without this memory,
+reads the database itself.
 """
 
 import asyncio
 import datetime as dt
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.http import HttpRequest
 
@@ -37,15 +40,17 @@ from streaming.publication_log import PublicationLog, Quoted
 
 logger = logging.getLogger(__name__)
 
-# The key in the ASGI scope of a `Current`.
-CURRENT: Final = "swarna.current"
+# The key in the ASGI scope of a `Memory`.
+MEMORY: Final = "swarna.memory"
 MOVES_SHOWN: Final = 5
 # Quarters of an hour with a price, of which the day's line is made; over a weekend they are Friday's.
 _LINE_POINTS: Final = 96
 _LINE_WITHIN: Final = dt.timedelta(days=5)
 _READ_EVERY: Final = 60.0
-# The first requests wait so long for the first reading: otherwise a crowd at a start would read for itself.
-_FIRST_READING: Final = 1.0
+# Past so many seconds, as after a night without readers, moves and lines are too old to stand beside prices of now.
+_TOO_OLD: Final = 120.0
+# So many seconds a page waits for a reading. All wait for the same one: otherwise a crowd would read for itself.
+_LONGEST_WAIT: Final = 1.0
 
 
 class Line(NamedTuple):
@@ -78,7 +83,7 @@ class Past:
 class Current:
     """All that pages show, as of one moment. Amounts are per gram of fine metal in the base currency.
 
-    `version` is another one whenever anything else here is; None for one that was read for a single request. Without
+    `version` differs whenever anything else here does; None for one that was read for a single request. Without
     any publication, `published_at` is None.
     """
 
@@ -113,13 +118,14 @@ class Current:
 
 
 def current(request: HttpRequest) -> Current:
-    """All that pages show now."""
-    remembered: Current | None = getattr(request, "scope", {}).get(CURRENT)
-    return remembered or _read_for_one_request()
+    """All that pages show now. It may wait, so it is called in a thread."""
+    memory: Memory | None = getattr(request, "scope", {}).get(MEMORY)
+    found = memory and (memory.known() or async_to_sync(memory.now)())
+    return found or _read_for_one_request()
 
 
 class Memory:
-    """The ASGI application `http`, which finds in the scope of each request what pages show. `read` reads the past."""
+    """The ASGI application `http`, whose pages find this in the scope of their requests. `read` reads the past."""
 
     def __init__(self, http: Application, hub: Hub, read: Callable[[], Awaitable[Past]] | None = None) -> None:
         self._http = http
@@ -127,50 +133,64 @@ class Memory:
         self._read = read or in_a_thread(read_past)
         self._past: Past | None = None
         self._readings = 0
-        self._read_at = 0.0
-        self._seen: object = None
+        # Of the newest reading, and of the newest that brought something: when it began, and the news of then.
+        self._begun: tuple[float, object] = (-math.inf, None)
+        self._read_as_of: tuple[float, object] = (-math.inf, None)
         self._reading: asyncio.Task[None] | None = None
+        # True from a reading that failed, or took too long, until one succeeds: no page waits for what does not come.
         self._has_failed = False
         self._current: Current | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self._hub.start()
-        self._read_when_due()
-        if self._past is None and self._reading and not self._has_failed:
-            await asyncio.wait([self._reading], timeout=_FIRST_READING)
-        await self._http({**scope, CURRENT: self.current()}, receive, send)
+        await self._http({**scope, MEMORY: self}, receive, send)
 
-    def current(self) -> Current | None:
+    async def now(self) -> Current | None:
         """All that pages show now; None until the database has been read."""
+        if self._reading is None and self._is_older(self._begun, _READ_EVERY):
+            self._reading = asyncio.create_task(self._read_again())
+        if self._reading and not self._has_failed and self._is_older(self._read_as_of, _TOO_OLD):
+            _, still_running = await asyncio.wait([self._reading], timeout=_LONGEST_WAIT)
+            self._has_failed = self._has_failed or bool(still_running)
         log, past = self._hub.log, self._past
         if past is None or self._hub.feed.freshness_limit is None or log.status is None:
             return None
-        version = (self, log.version, self._readings)
-        if self._current is None or self._current.version != version:
-            self._current = _of_log(log, past, version)
+        if self._current is None or self._current.version != self._version:
+            self._current = _of_log(log, past, self._version)
         return self._current
 
-    def _read_when_due(self) -> None:
-        """Begin to read the past again, unless that was done within a minute, and no metal has moved or is another."""
-        is_due = self._past is None or time.monotonic() - self._read_at > _READ_EVERY
-        if self._reading is None and (is_due or self._seen != self._marks_of_news()):
-            self._reading = asyncio.create_task(self._read_again())
+    def known(self) -> Current | None:
+        """What `now` returns, where nothing is to be read or made for it; else None. Any thread may ask."""
+        current, (begun, _) = self._current, self._begun
+        # News are another version of the log, too.
+        is_newest = current is not None and current.version == self._version and not self._reading
+        return current if is_newest and time.monotonic() - begun <= _READ_EVERY else None
 
-    def _marks_of_news(self) -> object:
-        """What is another one when a metal has moved, or staff have listed other metals."""
+    @property
+    def _version(self) -> object:
+        return self, self._hub.log.version, self._readings
+
+    def _is_older(self, reading: tuple[float, object], seconds: float) -> bool:
+        """Whether a reading is older than that, or a metal has moved since, or staff have listed others."""
+        at, news = reading
+        return time.monotonic() - at > seconds or news != self._news()
+
+    def _news(self) -> object:
+        """A value that differs once a metal has moved or other metals are listed."""
         log = self._hub.log
         return log.newest_move, tuple(log.latest)
 
     async def _read_again(self) -> None:
-        self._read_at = time.monotonic()
-        self._seen = self._marks_of_news()
+        self._begun = (time.monotonic(), self._news())
         try:
             self._past = await self._read()
             self._readings += 1
+            self._read_as_of = self._begun
+            self._has_failed = False
         except Exception as error:
             self._has_failed = True
             # The outermost boundary of this task: whatever a database raises, pages show what was read before.
-            logger.warning("pages show the day's lines and moves as of before: %s", str(error) or type(error).__name__)
+            logger.warning("pages show the lines and moves as of before: %s", str(error) or type(error).__name__)
         finally:
             self._reading = None
 

@@ -75,13 +75,13 @@ rules = Rules(
     exposed=settings.CORS_EXPOSE_HEADERS,
 )
 
-pages = Memory(behind_proxies, hub)
+django_app = Memory(behind_proxies, hub)
 
 router = ProtocolTypeRouter(
     {
         "http": unless_out_of_descriptors(
             with_metrics(
-                EventStream(WaitingPoll(CurrentPrices(pages, hub, rules), hub, gate, rules), hub, gate, rules),
+                EventStream(WaitingPoll(CurrentPrices(django_app, hub, rules), hub, gate, rules), hub, gate, rules),
                 metrics.registry,
                 settings.METRICS_ALLOWED_FROM,
                 settings.TRUSTED_PROXIES,

@@ -15,7 +15,7 @@ from django.test import AsyncRequestFactory, Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from pages.board import board
-from pages.memory import CURRENT, Line, Move
+from pages.memory import MEMORY, Current, Line, Move
 from pages.remembered import COOKIE
 from prices.domain.quotes import Change, Metal
 from prices.models import ListedMetal
@@ -252,13 +252,20 @@ def test_other_currencies_have_their_own_customs(client: Client, seeded: None, s
 # --- what it costs -------------------------------------------------------------------------------------------------
 
 
+class Known:
+    """A memory with a price of gold."""
+
+    def known(self) -> Current:
+        return current([published(quote())], seq=1)
+
+
 @pytest.mark.django_db
 def test_from_memory_it_costs_no_query_and_is_not_sent_again(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     def ask(**headers: str) -> HttpResponseBase:
         request = AsyncRequestFactory().get("/", headers=headers)
-        request.scope = {**request.scope, CURRENT: current([published(quote())], seq=1)}
+        request.scope = {**request.scope, MEMORY: Known()}
         return board(request)
 
     with django_assert_num_queries(0):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pages import memory
-from pages.memory import CURRENT, Current, Memory, Past
+from pages.memory import MEMORY, Current, Memory, Past
 from prices.domain.quotes import Metal
 from tests.support.hub import World, rarely, world
 from tests.support.quotes import NOW, quote
@@ -37,7 +37,8 @@ class Shop:
         return Past(listed=tuple(Metal), lines={}, moves=(), threshold_percent=Decimal(self.readings))
 
     async def http(self, scope: Any, receive: Any, send: Any) -> None:
-        self.shown: Current | None = scope[CURRENT]
+        if scope["path"] == "/":
+            self.shown: Current | None = await scope[MEMORY].now()
 
     async def visit(self) -> Current | None:
         """What a page shows to a visitor of now."""
@@ -80,7 +81,7 @@ async def test_the_first_requests_wait_for_the_first_reading_and_share_it(shop: 
 async def test_while_the_first_reading_hangs_or_fails_a_request_reads_for_itself(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "_FIRST_READING", 0.01)
+    monkeypatch.setattr(memory, "_LONGEST_WAIT", 0.01)
     shop.free.clear()
     assert await shop.visit() is None
     shop.fails = True
@@ -127,6 +128,53 @@ async def test_a_significant_move_has_the_past_read_at_once(shop: Shop) -> None:
     assert (await shop.visit_after_reading()).past.threshold_percent == 2
 
 
+async def test_after_a_night_without_readers_the_first_one_waits_for_the_moves_of_now(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.visit_after_reading()
+    monkeypatch.setattr(memory, "_READ_EVERY", -1.0)
+    monkeypatch.setattr(memory, "_TOO_OLD", -1.0)
+    first = await shop.visit()
+    assert first is not None
+    assert first.past.threshold_percent == 2
+
+
+async def test_of_a_significant_move_the_first_reader_reads_too(shop: Shop) -> None:
+    await shop.visit()
+    await publish(shop.world, "102", moved=True)
+    first = await shop.visit()
+    assert first is not None
+    assert first.past.threshold_percent == 2
+
+
+async def test_within_two_minutes_no_page_waits_for_a_reading(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.visit()
+    monkeypatch.setattr(memory, "_READ_EVERY", -1.0)
+    shop.free.clear()
+    shown = await shop.visit()
+    assert shown is not None
+    assert shown.past.threshold_percent == 1
+
+
+async def test_a_database_that_hangs_is_waited_for_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.visit()
+    monkeypatch.setattr(memory, "_LONGEST_WAIT", 0.01)
+    shop.free.clear()
+    await publish(shop.world, "102", moved=True)
+    assert await shop.visit() is not None
+    monkeypatch.setattr(memory, "_LONGEST_WAIT", 3600)
+    async with asyncio.timeout(8):
+        assert await shop.visit() is not None
+
+
+async def test_what_asks_for_no_page_begins_no_reading(shop: Shop) -> None:
+    await shop.memory({"path": "/healthz"}, None, None)
+    assert shop.readings == 0
+    assert shop.memory.known() is None
+    shown = await shop.visit()
+    assert shop.memory.known() is shown
+
+
 async def test_metals_that_staff_list_or_hide_are_read_at_once(shop: Shop) -> None:
     await shop.visit_after_reading()
     shop.world.hidden = {Metal.SILVER}
@@ -141,4 +189,4 @@ async def test_while_the_database_is_away_pages_show_the_past_that_they_know(
     shop.fails = True
     await publish(shop.world, "102", moved=True)
     assert (await shop.visit_after_reading()).past.threshold_percent == 1
-    assert "pages show the day's lines and moves as of before: the database is away" in caplog.text
+    assert "pages show the lines and moves as of before: the database is away" in caplog.text
