@@ -163,6 +163,21 @@ def test_a_range_is_cut_from_the_end_of_its_newest_candle(run: Run):
     assert found == [[4], [4], [3, 4], [1, 2, 3, 4]]
 
 
+def test_no_more_candles_are_kept_than_were_asked_for(run: Run):
+    """A page may be open for days."""
+    found = run(
+        f"""{PAST}
+        past.take(update(1, true));
+        history = [candle(0, 1), candle(5, 2), candle(10, 3, false)];
+        const series = await past.load("5m", 3);
+        past.take(update(4, false, candle(10, 3), candle(15, 4, false)));
+        past.take(update(5, false, candle(0, 5), candle(15, 5, false)));
+        say(series.all.map(({{ seq }}) => seq));
+        """
+    )
+    assert found == [2, 3, 5]
+
+
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 

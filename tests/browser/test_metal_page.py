@@ -80,6 +80,19 @@ def test_a_stream_that_cannot_go_on_has_the_history_asked_for_again(page: Page, 
     assert rest.asked.count("5m") == 2
 
 
+def test_what_leaves_the_range_leaves_its_chart(page: Page, stream: StubStream, rest: Rest):
+    """A page may be open for days: its figures are of the last one, and its chart is too."""
+    a_day_ago = [candle(Interval.FIVE_MINUTES, place, 13_000 + place) for place in range(-288, -284)]
+    rest.candles[Interval.FIVE_MINUTES] = wired([*a_day_ago, *BEFORE], live=False)
+    connection = open_page(page, stream, update(6, 13_000), status())
+    expect(page.locator("#chart canvas").first).to_be_visible()
+    expect(figure(page, "first")).to_contain_text("12,702.00")
+    connection.send(update(7, 13_100, candle(Interval.FIVE_MINUTES, 10, 13_100, 7)))
+    expect(figure(page, "first")).to_contain_text("12,986.00")
+    page.locator("#chart").hover(position={"x": 5, "y": 50})
+    expect(page.locator("#legend")).to_contain_text("12,996.00")
+
+
 def test_a_range_is_picked_without_leaving_the_page(page: Page, stream: StubStream, rest: Rest):
     open_page(page, stream, update(6, 13_050), status())
     expect(page.locator("#chart canvas").first).to_be_visible()

@@ -14,10 +14,16 @@
 /** @typedef {{epoch: string, seq: number}} Position */
 
 export class CandleSeries {
+  #most;
   /** @type {Map<string, Candle>}  By start. */
   #byStart = new Map();
   /** @type {readonly Candle[]|null}  Oldest first; null after a change of starts. */
   #sorted = null;
+
+  /** @param {number|null} most  How many it keeps, the newest; null for all. */
+  constructor(most) {
+    this.#most = most;
+  }
 
   /**
    * Takes candles in any order; those that are older than the known ones change nothing.
@@ -25,7 +31,7 @@ export class CandleSeries {
    * @returns {Candle[]}  Those that were taken.
    */
   take(candles) {
-    return candles.filter((candle) => {
+    const taken = candles.filter((candle) => {
       const known = this.#byStart.get(candle.start);
       if (known && (known.seq ?? 0) > (candle.seq ?? 0)) return false;
       // A candle that is over never opens again: of two with one `seq` the closed one is the later.
@@ -34,6 +40,14 @@ export class CandleSeries {
       this.#sorted = null;
       return true;
     });
+    if (this.#most !== null) for (const { start } of this.all.slice(0, -this.#most)) this.#forget(start);
+    return taken;
+  }
+
+  /** @param {string} start */
+  #forget(start) {
+    this.#byStart.delete(start);
+    this.#sorted = null;
   }
 
   /** All candles, oldest first. @returns {readonly Candle[]} */
@@ -101,7 +115,7 @@ export class Past {
   async load(interval, most) {
     let kept = this.#kept.get(interval);
     if (!kept || (kept.most !== null && (most === null || kept.most < most))) {
-      kept = { most, shown: new CandleSeries(), next: new CandleSeries(), joinedAt: -1, loading: null };
+      kept = { most, shown: new CandleSeries(most), next: new CandleSeries(most), joinedAt: -1, loading: null };
       this.#kept.set(interval, kept);
     }
     if (kept.joinedAt < 0) await (kept.loading ?? this.#ask(interval, kept));
@@ -121,7 +135,7 @@ export class Past {
     // A snapshot of the position before has nothing that was missed: it tells that a price has turned stale, say.
     if (!before || before.epoch !== epoch || (snapshot && seq > before.seq)) {
       this.#breaks += 1;
-      for (const kept of this.#kept.values()) kept.next = new CandleSeries();
+      for (const kept of this.#kept.values()) kept.next = new CandleSeries(kept.most);
     }
     for (const [name, news] of Object.entries(candles[this.#metal] ?? {})) {
       const interval = /** @type {Interval} */ (name);
@@ -153,7 +167,7 @@ export class Past {
         candles = await this.#fetchCandles(interval, kept.most);
       }
       kept.next.take(candles);
-      [kept.shown, kept.next, kept.joinedAt] = [kept.next, new CandleSeries(), breaks];
+      [kept.shown, kept.next, kept.joinedAt] = [kept.next, new CandleSeries(kept.most), breaks];
       this.#changed(interval, null);
     };
     kept.loading = load().finally(() => {

@@ -42,6 +42,8 @@ export class MetalPast {
   #newChart = null;
   /** @type {PriceChart|null} */
   #chart = null;
+  /** The beginning of the oldest candle that is drawn. */
+  #oldest = "";
   /** @type {Style} */
   #style = "line";
 
@@ -148,7 +150,9 @@ export class MetalPast {
   /** @param {Interval} interval @param {Candle[]|null} candles */
   #changed(interval, candles) {
     if (interval === this.#range.interval) {
-      if (!candles || !this.#chart?.update(candles)) this.#redraw();
+      // As time passes, the oldest leave the range.
+      const isCut = this.#candles.at(0)?.start !== this.#oldest;
+      if (!candles || isCut || !this.#chart?.update(candles)) this.#redraw();
       else this.#showFigures();
     }
     if (interval === "1d") this.#showDays();
@@ -156,6 +160,7 @@ export class MetalPast {
 
   #redraw() {
     if (!this.#candles.length) return;
+    this.#oldest = this.#candles[0].start;
     this.#chart ??= this.#newChart?.() ?? null;
     this.#chart?.show(this.#candles, this.#style);
     this.#showFigures();
