@@ -118,6 +118,8 @@ def test_the_price_of_a_simulated_or_contested_market_is_marked(client: Client, 
     ingest.record([quote("gold", "9223.3161", source="simulated", at=AN_HOUR_AGO)], now=AN_HOUR_AGO)
     page = client.get("/gold/")
     assert page.context["card"].marks.startswith("Simulated")
+    assert 'id="nowinall" data-trust="simulated"' in page.content.decode()
+    assert '<span class="marks" id="marksinall">Simulated' in page.content.decode()
     assert "Simulated: Gold. A made-up market for trying things out" in read(page)
 
 

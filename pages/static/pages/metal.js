@@ -71,6 +71,9 @@ function show() {
 /** @type {import("./live.js").Page["refresh"]} */
 function refresh(now, isCurrent, atBest) {
   card.refresh(now, isCurrent, atBest(metal));
+  // The same price in other measures is as good as the card's.
+  parts.nowinall.dataset.trust = parts.now.dataset.trust;
+  write(parts.marksinall, parts.now.querySelector('[data-part="marks"]')?.textContent ?? "");
 }
 
 // --- the measure -----------------------------------------------------------------------------------------------------
