@@ -110,6 +110,7 @@ def test_a_range_is_picked_without_leaving_the_page(page: Page, stream: StubStre
 
 def test_a_measure_holds_for_all_of_the_page(page: Page, stream: StubStream, rest: Rest):
     connection = open_page(page, stream, update(6, 13_000), status())
+    expect(page.locator("#measure button")).to_be_hidden()
     expect(figure(page, "last")).to_contain_text("12,999.00")
     page.locator("#measure").get_by_label("Weight").select_option("kg")
     page.locator("#measure").get_by_label("Purity").select_option("916")
@@ -127,6 +128,19 @@ def test_a_measure_holds_for_all_of_the_page(page: Page, stream: StubStream, res
     expect(page.locator("#now .amount")).to_have_text("₹1,19,17,160.00")
     cell = page.locator('#measures [data-unit="10gram"][data-purity="750"]')
     expect(cell).to_have_text("97,575.00")
+
+
+def test_a_price_in_all_measures_is_marked_as_the_cards_is(page: Page, stream: StubStream, rest: Rest):
+    connection = open_page(page, stream, update(6, 13_000), status())
+    marks, cell = page.locator("#marksinall"), page.locator("#measures td").first
+    expect(marks).to_have_text("Live")
+    firm = cell.evaluate("(cell) => getComputedStyle(cell).color")
+    connection.send(status("down"))
+    expect(marks).to_have_text("Last known")
+    expect(cell).not_to_have_css("color", firm)
+    connection.send(price_update(7, gold=quote(13_000, stale=True), epoch="first"), status())
+    expect(marks).to_have_text("Stale")
+    expect(cell).not_to_have_css("color", firm)
 
 
 def test_a_new_day_comes_to_the_top_of_the_last_ten(page: Page, stream: StubStream, rest: Rest):
@@ -170,3 +184,26 @@ def test_a_history_that_cannot_be_had_is_asked_for_until_it_can(
     page.clock.run_for(10_000)
     expect(page.locator("#chart canvas").first).to_be_visible()
     expect(page.locator("#legend")).to_contain_text("12,999.00")
+
+
+@pytest.mark.parametrize(
+    "forbid",
+    [
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError') } })",
+        "Object.defineProperty(document, 'cookie', { get() { throw new DOMException('no', 'SecurityError') } })",
+    ],
+    ids=["no storage", "no cookies"],
+)
+def test_where_nothing_can_be_remembered_a_choice_still_holds(page: Page, stream: StubStream, rest: Rest, forbid: str):
+    page.add_init_script(forbid)
+    open_page(page, stream, update(6, 13_050), status())
+    expect(page.locator("#chart canvas").first).to_be_visible()
+    candles = page.get_by_role("button", name="Candles")
+    candles.click()
+    expect(candles).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#legend")).to_contain_text("Highest 13,019.00")
+    page.locator("#measure").get_by_label("Weight").select_option("10gram")
+    expect(page.locator("#now .amount")).to_have_text("₹1,30,500.00")
+    page.get_by_role("link", name="हिन्दी").click()
+    stream.connection().wait_for("subscribe")
+    assert "lang=hi" in page.url

@@ -11,6 +11,7 @@ from tests.support.server import Server
 # Of the client, the board has these.
 OF_CLIENT = ["format", "marks", "swarna-client", "units", "words"]
 BOARDS = sorted([*OF_CLIENT, "board", "board-card", "board-memory"])
+METALS = ["amounts", "candles", "live", "metal", "metal-past"]
 NOT_STARTED = re.compile("This page has not started")
 
 
@@ -32,6 +33,24 @@ def test_a_board_without_one_of_its_scripts_says_so_and_shows_its_prices(
     expect(notice).to_contain_text("This page does not update. Its script has not started")
     expect(notice.get_by_role("link")).to_have_attribute("href", "/api/v1/prices/")
     expect(page.locator('.card[data-metal="gold"] .amount')).to_have_text("₹13,000.00")
+
+
+@pytest.mark.parametrize("script", METALS)
+def test_a_metals_page_without_one_of_its_scripts_says_so_and_shows_its_price(
+    server: Server, page: Page, script: str, expected_errors: list[str]
+) -> None:
+    expected_errors.append("ERR_FAILED")
+    server.publish(gold="13000")
+    page.route(f"**/{script}.*.js", lambda route: route.abort())
+    page.goto(f"{server.http_url}/gold/?unit=gram")
+    button = page.locator("#measure").get_by_role("button", name="Show")
+    expect(button).to_be_hidden()
+    let_the_notice_come(page)
+    expect(page.locator("#unstarted")).to_be_visible()
+    expect(page.locator("#now .amount")).to_have_text("₹13,000.00")
+    page.locator("#measure").get_by_label("Weight").select_option("10gram")
+    button.click()
+    expect(page.locator("#now .amount")).to_have_text("₹1,30,000.00")
 
 
 def test_a_board_that_gets_another_versions_script_says_so(
