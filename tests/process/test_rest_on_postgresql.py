@@ -180,16 +180,21 @@ def test_the_commands_of_the_documents_work(run_shop: Callable[..., Shop], tmp_p
     shop.do(lambda: User.objects.create_user("asha", password="correct horse battery"))
     shop.publish(gold="13221.39")
     page = (ROOT / "docs/api.md").read_text()
-    typed, program = (re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)[0] for kind in ("sh", "python"))
-    assert "http://127.0.0.1:3001" in typed
-    for command in (
-        ["bash", "-euo", "pipefail", "-c", typed.replace("http://127.0.0.1:3001", shop.http_url)],
-        [sys.executable, "-c", program],
-    ):
+    blocks = re.findall(r"```(sh|python)\n(.*?)```", page, re.DOTALL)
+    typed = "".join(block for kind, block in blocks if kind == "sh")
+    (program,) = [block for kind, block in blocks if kind == "python"]
+
+    def printed(*command: str) -> str:
         environment = os.environ | {"API": f"{shop.http_url}/api/v1"}
-        ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30)
-        assert ran.returncode == 0, ran.stderr
+        ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
         assert "problem" not in ran.stdout
+        return ran.stdout
+
+    # Typed one after the other into one shell, as a reader does.
+    answers = printed("bash", "-euo", "pipefail", "-c", typed.replace("http://127.0.0.1:3001", shop.http_url))
+    assert '"redeemedPrice":12110.7932' in answers
+    printed(sys.executable, "-c", program)
     assert [len((tmp_path / name).read_text().splitlines()) for name in ("gold.csv", "gold-minutes.csv")] == [2, 2]
     assert shop.do(lambda: Token.objects.count()) == 1  # the Python one's: the other was revoked
 

@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
 from playwright.sync_api import sync_playwright
 
@@ -74,7 +75,10 @@ def program(project: Path, node: str, name: str, server: str) -> str:
     command = ["npx", "--yes", "--package", f"node@{node}", "node", name]
     with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout
+        end = Timer(PATIENCE, os.killpg, (process.pid, signal.SIGKILL))  # of a program that prints nothing
+        end.start()
         line = process.stdout.readline().strip()
+        end.cancel()
         os.killpg(process.pid, signal.SIGKILL)
     return f"Node {node}: {checked(line, server)}"
 

@@ -10,10 +10,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from threading import Timer
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SERVER = "http://127.0.0.1:3001/"
 PYTHONS = ["python3.11", "python3.12", "python3.13"]
+# Seconds for the program to print a price.
+PATIENCE = 60
 
 
 def main(server: str, *pythons: str) -> None:
@@ -32,8 +35,11 @@ def first_line(python: Path, program: str) -> str:
     """What a program prints first, in an environment of its own."""
     with subprocess.Popen([python, "-u", "-c", program], stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
+        end = Timer(PATIENCE, running.kill)  # of a program that prints nothing
+        end.start()
         line = running.stdout.readline().strip()
-        running.terminate()
+        end.cancel()
+        running.kill()
     return line or "nothing"
 
 
