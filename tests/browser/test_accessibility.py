@@ -9,9 +9,9 @@ from tests.support.server import Server
 # By address: what is there once the page is whole.
 _PAGES = {
     "/": "#connection[data-state=open]",
-    "/gold/": "#connection[data-state=open]",
+    "/gold/": "#chart canvas",
     "/screen/": "#connection[data-state=open]",
-    "/embed/": "h2, [data-row]",
+    "/embed/": "main:not(:has(#unstarted))",
     "/developers/": "h1",
     "/developers/widgets/": "swarna-sheet",
     "/api/docs/": ".opblock",

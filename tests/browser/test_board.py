@@ -101,6 +101,20 @@ def test_a_card_says_how_many_sources_agree_and_how_closely(board: Page, stream:
     expect(card(board).locator("footer")).to_contain_text("3 sources, ±0.05%")
 
 
+def test_a_mark_shows_where_in_the_days_range_the_price_is(board: Page, stream: StubStream):
+    connection = open_board(board, stream, price_update(1, gold=quote(130, low=100, high=140)))
+    expect(card(board).locator("[data-part=at]")).to_have_attribute("d", "M75 0v8")
+    connection.send(price_update(2, gold=quote(100, low=100, high=140)))
+    expect(card(board).locator("[data-part=at]")).to_have_attribute("d", "M0 0v8")
+    connection.send(price_update(3, gold=quote(100, low=100, high=100)))
+    expect(card(board).locator("[data-part=range]")).to_have_attribute("hidden", "")
+
+
+def test_the_name_of_a_source_is_text_whatever_it_holds(board: Page, stream: StubStream):
+    open_board(board, stream, price_update(1, gold=quote(100, source="<img src=x onerror=alert(1)>")))
+    expect(card(board).locator("footer")).to_contain_text("from <img src=x onerror=alert(1)>")
+
+
 @pytest.mark.parametrize(
     ("change", "percent", "direction", "arrow", "texts"),
     [

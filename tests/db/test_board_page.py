@@ -131,6 +131,23 @@ def test_no_prices_at_all_are_said() -> None:
     assert "No prices. No source has answered yet." in text_of(board_page("gold", current(feed=Feed.DOWN)))
 
 
+@pytest.mark.parametrize(("price", "place"), [("100", 0), ("130", 75), ("140", 100)])
+def test_a_mark_shows_where_in_the_days_range_a_price_is(price: str, place: int) -> None:
+    page = board_page("gold", current([published(quote(price=price), low="100", high="140")]))
+    assert f'data-part="range"><path d="M0 4h100"/><path class="at" data-part="at" d="M{place} 0v8"/>' in page
+
+
+def test_a_day_with_one_price_has_no_range() -> None:
+    page = board_page("gold", current([published(quote(price="100"), low="100", high="100")]))
+    assert 'data-part="range" hidden>' in page
+
+
+def test_the_name_of_a_source_is_text_whatever_it_holds() -> None:
+    page = board_page("gold", current([published(quote(source=EVIL))]))
+    assert EVIL not in page
+    assert "from &lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
 def test_the_line_of_the_day_ends_in_the_price_of_now() -> None:
     line = Line((0, 900_000), (Decimal(100), Decimal(110)))
     page = board_page("gold", current([published(quote(price="105"))], lines={Metal.GOLD: line}))

@@ -161,6 +161,16 @@ def test_the_reason_is_asked_for_and_kept(post: Post, staff: User) -> None:
     )
 
 
+def test_a_reason_is_text_on_every_page_that_shows_it(post: Post, desk: Client) -> None:
+    reason = "<script>alert(1)</script>"
+    saved(post(gold__price="9300", reason=reason))
+    history = f"/admin/prices/fallbackprice/{fallback().pk}/history/"
+    for address in ("/admin/", PAGE, history, f"/admin/prices/fallbackprice/{fallback().pk}/change/"):
+        page = desk.get(address).text
+        assert reason not in page, address
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page, address
+
+
 def test_the_price_that_is_there_may_be_typed_again_as_of_now(post: Post) -> None:
     before = timezone.now()
     saved(post(gold__price="9223.3162"))

@@ -29,6 +29,7 @@ from prices.models import Candle, LatestPrice, ListedMetal, Price, Receipt
 from prices.publishing import ingest
 from tests.db.test_page_policies import policy
 from tests.support.always_open import AlwaysOpen
+from tests.support.product import ROOT
 from tests.support.quotes import quote
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("seeded")]
@@ -194,6 +195,13 @@ def test_a_range_ends_with_the_newest_candle_however_old_that_is(client: Client)
 def test_the_line_of_a_range_is_drawn_by_the_server(client: Client) -> None:
     fill_days(["9000", "9400", "9200"])
     assert '<path d="M0 300L500 0L1000 150"' in client.get("/gold/?range=all").content.decode()
+
+
+def test_the_charts_library_is_named_as_its_licence_asks(client: Client) -> None:
+    page = client.get("/gold/")
+    notice = (ROOT / "pages/static/pages/vendor/NOTICE").read_text()
+    assert " ".join(notice.split()) in read(page)
+    assert '<a href="https://www.tradingview.com/"' in page.content.decode()
 
 
 def test_the_csv_of_a_range_has_its_candles_in_the_chosen_measure(client: Client) -> None:
