@@ -86,7 +86,7 @@ def context(current: Current, sheet: Sheet, f: Formats, *, is_by_address: bool) 
         "moves": [_move(move, shown_as, f) for move in current.past.moves],
         "threshold": f"{current.past.threshold_percent.normalize():f}%",
         "rows": written(sheet.rows) if is_by_address else "",
-        "modules": (*MODULES, "pages/board-memory.js"),
+        "modules": (*MODULES, "pages/board-card.js", "pages/board-memory.js"),
         "languages": settings.LANGUAGES,
         "state": live_state(current, _beside(current)),
     }

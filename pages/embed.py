@@ -1,6 +1,6 @@
 """The prices of some rows, for a frame in pages of others. It reads no cookie, and changes nothing."""
 
-from typing import Any, Final
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -10,23 +10,11 @@ from infra import clock
 from pages import languages, memory, rendering
 from pages.board import address_notices, listed_sheet
 from pages.figures import figures
-from pages.formats import Formats
+from pages.languages import Language
+from pages.live_state import MODULES, live_state
 from pages.memory import Current
 from pages.notices import notices
 from pages.rows import Sheet, written
-
-# What the page's script imports, so that a browser need not read one to find the next.
-_MODULES: Final = (
-    "client/format.js",
-    "client/lines.js",
-    "client/live.js",
-    "client/marks.js",
-    "client/rows.js",
-    "client/swarna-client.js",
-    "client/units.js",
-    "client/words.js",
-    "pages/page.js",
-)
 
 
 def embed(request: HttpRequest) -> HttpResponseBase:
@@ -35,17 +23,19 @@ def embed(request: HttpRequest) -> HttpResponseBase:
     language = languages.chosen(request)
     sheet = listed_sheet(request.GET.get("rows", ""), current.past.listed, languages.unknown(request))
     return rendering.respond(
-        request, "pages/embed.html", current, language, sheet, lambda: _context(current, sheet, language.format)
+        request, "pages/embed.html", current, language, sheet, lambda: context(current, sheet, language)
     )
 
 
-def _context(current: Current, sheet: Sheet, f: Formats) -> dict[str, Any]:
-    now = clock.read().wall
+def context(current: Current, sheet: Sheet, language: Language) -> dict[str, Any]:
+    """All that the template shows."""
+    now, f = clock.read().wall, language.format
     metals = list(dict.fromkeys(row.metal for row in sheet.rows))
     return {
         "lines": [figures(row, current, settings.BASE_CURRENCY, f, now) for row in sheet.rows],
         "notices": notices(current, metals, f, now),
         "address_notices": list(address_notices(sheet, f)),
         "rows": written(sheet.rows),
-        "modules": _MODULES,
+        "modules": MODULES,
+        "state": live_state(current),
     }

@@ -18,11 +18,13 @@ from prices.domain.wire import PriceData
 # What the scripts of all these pages import, so that a browser need not read one module to find the next.
 MODULES: Final = (
     "client/format.js",
+    "client/lines.js",
+    "client/live.js",
     "client/marks.js",
+    "client/rows.js",
     "client/swarna-client.js",
     "client/units.js",
     "client/words.js",
-    "pages/board-card.js",
     "pages/live.js",
     "pages/page.js",
 )

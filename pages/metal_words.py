@@ -32,6 +32,7 @@ from prices.domain.units import converted
 _MODULES: Final = (
     *MODULES,
     "pages/amounts.js",
+    "pages/board-card.js",
     "pages/board-memory.js",
     "pages/candles.js",
     "pages/metal-past.js",

@@ -26,7 +26,7 @@ from tests.support.quotes import quote as gold_quote
 from tests.support.stub_market import Market
 from tests.support.stub_stream import StubConnection, StubStream, move, price_update, quote, status, subscribed
 
-NOW = "2026-11-01T18:31:12.000Z"  # two minutes into 2 November in India
+NOW = "2026-11-01T18:31:12.000Z"  # a minute into 2 November in India
 METALS = tuple(Metal)
 
 
@@ -239,8 +239,24 @@ def test_a_page_that_never_connects_says_when_its_prices_are_of(
     expect(board.locator("#connection")).to_contain_text("Reconnecting in")
     expect(card(board).locator(".marks")).to_have_text("Last known")
     board.clock.run_for(6000)
-    expect(board.get_by_role("status")).to_contain_text("Not connected. These are the last prices, from 12:00:01 am")
+    expect(board.get_by_role("status")).to_contain_text(
+        "Not connected. These are the last prices, from 2 Nov 2026, 12:00:01 am"
+    )
     expect(card(board).locator(".amount")).to_have_text("₹100.00")
+
+
+def test_a_price_that_cannot_be_shown_takes_live_off_the_one_that_stands_there_and_off_no_other(
+    board: Page, stream: StubStream, expected_errors: list[str]
+):
+    expected_errors.append("is not a price")
+    connection = open_board(board, stream, prices(), status())
+    nonsense = quote(111, high="1e3", timestamp=NOW)
+    connection.send(price_update(2, gold=nonsense, silver=quote(222), platinum=quote(333)))
+    expect(card(board, "silver").locator(".amount")).to_have_text("₹222.00")
+    expect(card(board, "silver").locator(".marks")).to_have_text("Live")
+    expect(card(board).locator(".amount")).to_have_text("₹100.00")
+    expect(card(board).locator(".marks")).to_have_text("Last known")
+    expect(card(board).locator("time")).to_have_text("1 min ago")
 
 
 def test_a_device_that_slept_takes_what_it_missed_from_the_page_of_now(board: Page, priced: StubStream):
@@ -440,7 +456,7 @@ def test_a_long_interruption_is_a_banner_with_the_time_of_the_last_prices(
     stream.stop()
     expect(board.locator("#connection")).to_contain_text("Reconnecting in")
     board.clock.run_for(6000)
-    expect(board.get_by_role("status")).to_contain_text("last prices, from 12:00:01 am")
+    expect(board.get_by_role("status")).to_contain_text("last prices, from 2 Nov 2026, 12:00:01 am")
     # A server that comes back during a retry, after WebSocket's turn, is asked for events that this one does not have.
     expect(board.locator("#connection")).to_contain_text("Reconnecting in")
     stream.start()
@@ -529,8 +545,34 @@ def test_a_second_rejection_is_waited_out_in_full(board: Page, stream: StubStrea
     assert not stream.has_connection()
 
 
-def test_a_board_that_needs_a_login_says_so_and_does_not_reconnect(board: Page, stream: StubStream):
+def test_a_login_that_ends_leaves_a_board_that_needs_none_with_its_prices(board: Page, stream: StubStream):
+    open_board(board, stream, prices(), status()).close(1008, "Unauthorized")
+    board.clock.run_for(1000)
+    stream.connection().wait_for("subscribe")
+    expect(board.locator("#connection")).to_contain_text("Connected")
+    expect(card(board).locator(".marks")).to_have_text("Live")
+
+
+def test_a_server_that_ends_each_login_at_once_is_left_alone_for_a_while(board: Page, stream: StubStream):
     open_board(board, stream, prices()).close(1008, "Unauthorized")
+    board.clock.run_for(1000)
+    again = stream.connection()
+    again.wait_for("subscribe")
+    again.close(1008, "Unauthorized")
+    expect(board.locator("#connection")).to_contain_text("Offline: Unauthorized")
+    board.clock.run_for(60_000)
+    assert not stream.has_connection()
+    board.clock.run_for(5_000)
+    stream.connection()
+
+
+def test_a_board_that_needs_a_login_says_so_and_does_not_reconnect(board: Page, stream: StubStream):
+    connection = open_board(board, stream, prices())
+    stream.greeting = []
+    connection.close(1008, "Unauthorized")
+    board.clock.run_for(1000)
+    # As whoever its reader is without that login, it is not accepted either.
+    stream.connection().close(1008, "Unauthorized")
     expect(board.get_by_role("status")).to_contain_text("Not signed in. Sign in, then press Reconnect.")
     expect(board.get_by_role("status")).to_contain_text("do not price sales by them")
     board.clock.run_for(3_600_000)
@@ -555,7 +597,7 @@ def test_an_announced_restart_is_said_calmly_while_prices_keep_their_age(board: 
     expect(board.locator("#connection")).to_contain_text("Restarting, back in 6 s")
     notice = board.get_by_role("status").locator(".notice")
     expect(notice).to_contain_text("The server is restarting. New prices follow soon.")
-    expect(notice).to_contain_text("last prices, from 12:00:01 am: do not price sales by them")
+    expect(notice).to_contain_text("last prices, from 2 Nov 2026, 12:00:01 am: do not price sales by them")
     expect(notice).to_have_attribute("data-tone", "plain")
     expect(card(board)).to_contain_text("₹100.00")
     expect(card(board)).to_contain_text("36 s ago")

@@ -137,7 +137,32 @@ def test_a_price_that_is_not_kept_up_to_date_says_so(site: Site, expected_errors
     expect(site.element()).to_contain_text("Last known")
     expect(site.element()).not_to_contain_text("Live")
     site.page.clock.run_for(6_000)
-    expect(site.element("swarna-sheet").locator(".notice")).to_contain_text("Not connected. These are the last prices")
+    notice = site.element("swarna-sheet").locator(".notice")
+    expect(notice).to_contain_text("Not connected. These are the last prices, from 2 Nov 2026, 12:00:01 am")
+
+
+def test_an_age_is_by_the_servers_clock_and_until_that_is_known_a_price_says_when_it_is_of(site: Site) -> None:
+    # A snapshot may be of any time, so that it does not tell the server's.
+    snapshot = price_update(7, gold=quote(12000), snapshot=True)
+    connection = site.open('<swarna-price metal="gold"></swarna-price>', snapshot, status())
+    expect(site.element().locator(".age")).to_have_text("as of 2 Nov 2026, 12:00 am")
+    connection.send({"type": "heartbeat", "timestamp": "2026-11-01T20:30:00.000Z"})
+    expect(site.element().locator(".age")).to_have_text("2 h ago")
+
+
+def test_an_element_that_cannot_show_its_price_takes_live_off_it_and_off_no_other(
+    site: Site, expected_errors: list[str]
+) -> None:
+    expected_errors.append("is not a price")
+    both = '<swarna-price metal="gold"></swarna-price><swarna-price metal="silver"></swarna-price>'
+    connection = site.open(both, price_update(7, gold=quote(12000), silver=quote(150)), status())
+    gold, silver = site.element().all()
+    expect(gold.locator(".marks")).to_have_text("Live")
+    connection.send(price_update(8, gold=quote(12001, high="1e3"), silver=quote(151)))
+    expect(silver.locator(".amount")).to_have_text("₹151.00")
+    expect(silver.locator(".marks")).to_have_text("Live")
+    expect(gold.locator(".amount")).to_have_text("₹12,000.00")
+    expect(gold.locator(".marks")).to_have_text("Last known")
 
 
 def test_another_server_is_named_by_an_attribute_and_a_wrong_one_leaves_what_stands_there(

@@ -203,7 +203,7 @@ def test_a_screen_that_lost_its_server_says_so_in_plain_sight_and_recovers_by_it
     shop.stream.stop()
     expect(marks).to_have_text(["Last known"] * 6)
     shop.page.clock.run_for(6_000)
-    expect(notices).to_contain_text("Not connected. These are the last prices, from 12:00:01 am")
+    expect(notices).to_contain_text("Not connected. These are the last prices, from 2 Nov 2026, 12:00:01 am")
     shop.stream.start()
     shop.let_it_retry()
     shop.connected()

@@ -11,7 +11,7 @@
  */
 
 import { formats, localeOf } from "./format.js";
-import { fill, showNotices } from "./lines.js";
+import { each, fill, showNotices } from "./lines.js";
 import { LivePrices } from "./live.js";
 import { defaultSheet, MOST_ROWS, parse, written } from "./rows.js";
 import { N_, wordsIn } from "./words.js";
@@ -151,7 +151,7 @@ class PricesElement extends Base {
     if (signal.aborted) return;
     try {
       const live = pricesOf(this.getAttribute("server") ?? HOME);
-      live.show(() => this.#show(live, words), signal);
+      live.follow(() => this.#show(live, words), signal);
     } catch (error) {
       this.#clear();
       // For whoever writes the page. Its readers see what stands in the element.
@@ -163,14 +163,15 @@ class PricesElement extends Base {
   #show(live, words) {
     const texts = formatsOf(words, live.currency);
     const sheet = this.#kind.sheet(this, live);
-    const hasPrices = live.hasBegun && sheet.rows.some(({ metal }) => live.has(metal));
+    const hasPrices = live.hasBegun && sheet.rows.some(({ metal }) => metal in live.quotes);
     if (hasPrices || (sheet.rows.length > 0 && !this.textContent?.trim())) {
-      this.#layOut(sheet.rows, live.root, texts);
-      for (const [n, row] of sheet.rows.entries()) fill(this.#lines[n], live.line(row, texts));
+      this.#layOut(sheet.rows, new URL(live.root), texts);
+      each(sheet.rows.entries(), ([n, row]) => fill(this.#lines[n], row, live, texts));
     } else {
       this.#clear();
     }
-    const notices = [...misunderstandings(sheet, texts), ...live.notices(sheet.rows, texts)];
+    const metals = [...new Set(sheet.rows.map(({ metal }) => metal))];
+    const notices = [...misunderstandings(sheet, texts), ...live.notices(metals, texts)];
     showNotices(this.#notices, this.#kind.notices(notices, hasPrices));
   }
 
@@ -217,7 +218,7 @@ const SHEET = {
   sheet(element, live) {
     const rows = element.getAttribute("rows");
     if (rows !== null) return parse(rows);
-    return { rows: defaultSheet(live.currency).filter(({ metal }) => live.has(metal)), mistakes: [], leftOut: 0 };
+    return { rows: defaultSheet(live.currency).filter(({ metal }) => metal in live.quotes), mistakes: [], leftOut: 0 };
   },
   notices: (notices) => notices,
   layout(lines, source) {

@@ -1,76 +1,96 @@
 /**
- * The live prices of a server, and all that is shown of one of them, for elements and pages that share one connection.
+ * The live prices of a server, kept up to date, and how they are to be taken: for pages, which begin with what the server
+ * wrote into them, and for elements, which begin with nothing.
  */
 
-import { ageText, interruptionNotice, MARKS, markAtBest, marksShown, notices } from "./marks.js";
+import { each } from "./lines.js";
+import { interruptionNotice, markAtBest, notices } from "./marks.js";
 import { SwarnaClient } from "./swarna-client.js";
-import { convertQuote } from "./units.js";
 
 /** @typedef {import("./format.js").Formats} Formats */
 /** @typedef {import("./marks.js").Mark} Mark */
 /** @typedef {import("./marks.js").Notice} Notice */
-/** @typedef {import("./rows.js").Row} Row */
-/** @typedef {import("./units.js").Converted<import("./swarna-client.js").Quote>} Converted */
+/** @typedef {import("./swarna-client.js").Metal} Metal */
+/** @typedef {import("./swarna-client.js").Options} Options */
+/** @typedef {import("./swarna-client.js").Prices} Prices */
+/** @typedef {import("./swarna-client.js").Quotes} Quotes */
+/** @typedef {import("./swarna-client.js").Status} Status */
+/** @typedef {(update: Prices|null) => void} Show  Shows what is new; null where that is a state, or the time. */
 
 /**
- * @typedef {object} Line  All that is shown of a row, in words.
- * @property {string} name
- * @property {string} purity
- * @property {string} unit
- * @property {string} amount
- * @property {string} change  Against the previous close, in the same measure, and in percent; empty where there is none.
- * @property {"up"|"down"|"none"} direction
- * @property {Mark|"none"} trust  The most serious mark.
- * @property {string} marks
- * @property {string} age
- * @property {string} quotedAt  ISO 8601; empty if it cannot be read.
- * @property {string} origin
- * @property {string} why  The address of the page that explains the price; empty without one.
+ * @typedef {object} State  All that the server knew as it wrote a page.
+ * @property {string} epoch
+ * @property {number} seq  0 before the first publication.
+ * @property {string|null} publishedAt
+ * @property {string} currency
+ * @property {Quotes} quotes
+ * @property {Status} status
+ * @property {Metal[]} listed  In staff's order.
  */
 
 const SECOND = 1_000;
-/** A shorter interruption is shown by the marks alone. */
+/** A shorter interruption is shown by the marks, but not in a notice. */
 const SHORT_INTERRUPTION = 5 * SECOND;
+/** A longer restart than this is shown as a lost connection. */
+const LONG_RESTART = 60 * SECOND;
 /** A server that is full, or was sent too much, may accept the page after its rate window. */
 const AFTER_REJECTION = 65 * SECOND;
-const ARROWS = { down: "▼ ", none: "", up: "▲ " };
 
-/** The prices of a server, for as long as anything shows them. All metals: so all clients of the server are in step. */
 export class LivePrices {
-  #client;
+  /** @type {SwarnaClient} */
+  client;
+  /** @type {Quotes}  Those that are shown, as on the wire. */
+  quotes;
+  /** @type {number}  The position as of which they are; 0 before the first publication. */
+  seq;
+  /** @type {string}  Empty until it is known. */
+  currency;
   #root;
-  /** @type {Set<() => void>} */
+  #state;
+  /** @type {number|null} */
+  #lastUpdate;
+  /** True while the page is as fresh as the server wrote it: until the stream says how it is, or does not come. */
+  #isNew;
+  #hasBegun = false;
+  // By the steady clock, since the reader's wall clock may be set back.
+  #connectedUntil = performance.now();
+  #restartsUntil = 0;
+  #retryAt = 0;
+  /** True if the stream has brought prices since it was last connected to by hand, or by this. */
+  #wasServed = false;
+  #servedAnewAt = -Infinity;
+  /** @type {Set<Show>} */
   #shown = new Set();
   /** @type {ReturnType<typeof setInterval>|undefined} */
   #clock;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #nextTry;
-  // By the steady clock, since the reader's wall clock may be set back.
-  #connectedUntil = performance.now();
-  /** @type {number|null} */
-  #lastUpdate = null;
-  #currency = "";
-  #hasBegun = false;
 
   /**
-   * @param {string} root  Where the server's addresses begin.
-   * @throws {SyntaxError} if that is no address.
+   * @param {string} root  Where the server's addresses begin; it ends with a slash.
+   * @param {Partial<Options>} [options]  Of the client.
+   * @param {State|null} [state]  What the page begins with.
+   * @param {boolean} [isNew]  False if that may be of any time.
+   * @throws {SyntaxError} if `root` is no address.
    */
-  constructor(root) {
-    this.#root = new URL(root, globalThis.location?.href);
-    // Never give up: a page on a wall has nobody to reload it.
-    this.#client = new SwarnaClient(new URL("ws/prices/", this.#root), { maxReconnectAttempts: Infinity });
-    this.#client.addEventListener("prices", ({ detail: { message } }) => {
-      this.#currency = message.currency;
-      this.#lastUpdate = Date.parse(message.timestamp);
-      this.#show();
+  constructor(root, options = {}, state = null, isNew = state !== null) {
+    this.#root = root;
+    this.#state = state;
+    this.#isNew = isNew;
+    this.quotes = state?.quotes ?? {};
+    this.seq = state?.seq ?? 0;
+    this.currency = state?.currency ?? "";
+    this.#lastUpdate = state?.publishedAt ? Date.parse(state.publishedAt) : null;
+    this.client = new SwarnaClient(`${root}ws/prices/`, {
+      // Never give up: a page on a wall has nobody to press a button.
+      maxReconnectAttempts: Infinity,
+      position: state?.seq ? { epoch: state.epoch, seq: state.seq } : null,
+      ...options,
     });
-    this.#client.addEventListener("status", () => this.#show());
-    this.#client.addEventListener("connection", ({ detail: { state, why } }) => {
-      clearTimeout(this.#nextTry);
-      if (state === "closed" && why === "refused") this.#nextTry = setTimeout(() => this.#client.connect(), AFTER_REJECTION);
-      this.#show();
-    });
+    this.client.addEventListener("prices", ({ detail }) => this.#take(detail));
+    this.client.addEventListener("status", () => this.#show());
+    this.client.addEventListener("transport", () => this.#show());
+    this.client.addEventListener("connection", ({ detail }) => this.#follow(detail));
   }
 
   /** Where the server's addresses begin. */
@@ -78,9 +98,19 @@ export class LivePrices {
     return this.#root;
   }
 
-  /** The currency of the prices; empty until the first ones. */
-  get currency() {
-    return this.#currency;
+  /** How the prices are to be taken, as the server says or said it; null while that is not known. */
+  get status() {
+    return this.client.status ?? (this.#isNew && this.#state ? this.#state.status : null);
+  }
+
+  /** True while the prices are kept up to date. */
+  get isCurrent() {
+    return this.client.connected || this.#isNew;
+  }
+
+  /** The time by the server's clock; null while that is unknown, as a device's own may be wrong. */
+  get now() {
+    return this.client.isTimed ? this.client.serverTime : null;
   }
 
   /** True from the first prices on of which the server has said how they are to be taken. */
@@ -88,105 +118,120 @@ export class LivePrices {
     return this.#hasBegun;
   }
 
-  /** True for a metal that has a price. @param {import("./swarna-client.js").Metal} metal */
-  has(metal) {
-    return metal in this.#client.prices;
+  /** The address of the receipt of what is shown; null before the first publication. */
+  get receipt() {
+    return this.seq ? `${this.#root}why/${this.seq}/` : null;
+  }
+
+  /** The milliseconds until the next try, while one is waited for. */
+  get untilRetry() {
+    return this.#retryAt - performance.now();
+  }
+
+  /** The mark of a metal's price that has no other; null while it is unknown. @param {Metal} metal @returns {Mark|null} */
+  atBest(metal) {
+    const { status } = this;
+    // A page's status says nothing of a metal that had no price then.
+    const isTold = this.client.status !== null || metal in (status?.metals ?? {});
+    return isTold ? markAtBest(status, metal) : null;
   }
 
   /**
-   * Calls `show` now, with each news, and every second, as prices grow old.
-   * @param {() => void} show
-   * @param {AbortSignal} signal  Ends that. Soon after the last one, the connection is closed.
-   * @throws {DOMException} SecurityError, in a page by https, for a server by http.
+   * What is to be read before the prices of metals are used, the most urgent first.
+   * @param {Metal[]} metals  Each once.
+   * @param {Formats} formats
+   * @param {boolean} [canReconnect]  True where somebody can sign in and press a button: elsewhere that is no advice.
    */
-  show(show, signal) {
-    this.#client.connect();
-    if (!this.#clock) {
-      this.#connectedUntil = performance.now();
-      this.#clock = setInterval(() => this.#show(), SECOND);
-    }
-    this.#shown.add(show);
-    signal.addEventListener("abort", () => {
-      this.#shown.delete(show);
-      // A framework takes an element away and puts it back at once.
-      setTimeout(() => this.#shown.size > 0 || this.#end(), SECOND);
-    });
-    show();
-  }
-
-  /**
-   * What is to be read before the prices of rows are used, the most urgent first.
-   * @param {Row[]} rows @param {Formats} formats @returns {Notice[]}
-   */
-  notices(rows, formats) {
-    const { prices, serverTime, status } = this.#client;
-    const metals = [...new Set(rows.map(({ metal }) => metal))];
+  notices(metals, formats, canReconnect = false) {
     return notices(
       {
-        status,
-        quotes: metals.map((metal) => [metal, prices[metal] ?? null]),
-        areAll: false,
-        now: serverTime,
-        interruption: this.#interruption(formats),
+        status: this.status,
+        quotes: metals.map((metal) => [metal, this.quotes[metal] ?? null]),
+        areAll: metals.length === this.#state?.listed.length,
+        now: this.client.serverTime,
+        interruption: this.#isNew ? null : this.#interruption(formats, canReconnect),
       },
       formats,
     );
   }
 
-  /** @param {Formats} formats @returns {Notice|null} */
-  #interruption(formats) {
-    const { state, why } = this.#client.connection;
-    if (state !== "closed" && performance.now() - this.#connectedUntil < SHORT_INTERRUPTION) return null;
-    // Where nobody can sign in, that is no advice.
-    return interruptionNotice({ state }, this.#lastUpdate, why === "restart", formats);
+  /** @param {Formats} formats @param {boolean} canReconnect @returns {Notice|null} */
+  #interruption(formats, canReconnect) {
+    const { state, why } = this.client.connection;
+    const now = performance.now();
+    if (state !== "closed" && now - this.#connectedUntil < SHORT_INTERRUPTION) return null;
+    const connection = canReconnect ? { state, why } : { state };
+    return interruptionNotice(connection, this.#lastUpdate, now < this.#restartsUntil, formats);
   }
 
-  /** All that is shown of a row now, also while there is no price of it. @param {Row} row @param {Formats} formats @returns {Line} */
-  line({ metal, purity, unit }, formats) {
-    const { connected, position, prices, serverTime, status } = this.#client;
-    const quote = prices[metal] ?? null;
-    const marks = marksShown(quote, connected, markAtBest(status, metal));
-    return {
-      ...{ name: formats.metal(metal), purity: formats.purity(metal, purity), unit: formats.per(unit) },
-      ...figures(quote && convertQuote(quote, { unit, purity }), formats, this.#currency),
-      trust: marks[0] ?? "none",
-      marks: quote || !this.#hasBegun ? marks.map((mark) => formats._(MARKS[mark])).join(" · ") : formats._("No price"),
-      age: quote ? ageText(quote, marks[0], serverTime, formats) : this.#hasBegun ? "" : formats._("Waiting for a price"),
-      quotedAt: quote && !Number.isNaN(Date.parse(quote.timestamp)) ? quote.timestamp : "",
-      origin: quote?.source ? formats.origin(quote) : "",
-      why: quote && position ? new URL(`why/${position.seq}/#${metal}`, this.#root).href : "",
-    };
+  /**
+   * Connects, and calls `show` now, with each news, and every second, as prices grow old.
+   * @param {Show} show
+   * @param {AbortSignal} [signal]  Ends that. Soon after the last one, the connection is closed.
+   * @throws {DOMException} SecurityError, in a page by https, for a server by http.
+   */
+  follow(show, signal) {
+    this.client.connect();
+    if (!this.#clock) {
+      this.#connectedUntil = performance.now();
+      this.#clock = setInterval(() => this.#show(), SECOND);
+    }
+    this.#shown.add(show);
+    signal?.addEventListener("abort", () => {
+      this.#shown.delete(show);
+      // A framework takes an element away and puts it back at once.
+      setTimeout(() => this.#shown.size > 0 || this.#end(), SECOND);
+    });
+    show(null);
   }
 
-  #show() {
-    const { connected, prices, status } = this.#client;
+  /** @param {Prices} update */
+  #take(update) {
+    this.quotes = update.data;
+    this.seq = this.client.position?.seq ?? this.seq;
+    this.currency = update.message.currency;
+    this.#lastUpdate = Date.parse(update.message.timestamp);
+    this.#wasServed = true;
+    this.#show(update);
+  }
+
+  /** @param {import("./swarna-client.js").Connection} connection */
+  #follow({ state, why, delay = 0 }) {
+    const now = performance.now();
+    clearTimeout(this.#nextTry);
+    if (state === "waiting") this.#retryAt = now + delay;
+    if (why === "restart") this.#restartsUntil = now + Math.min(delay + SHORT_INTERRUPTION, LONG_RESTART);
+    if (state === "closed" && why === "refused") this.#tryAgain(AFTER_REJECTION);
+    // A login has ended. Whoever reads without one is not refused, unless the server requires it.
+    if (state === "closed" && why === "unauthorized" && this.#wasServed) {
+      this.#tryAgain(Math.max(0, this.#servedAnewAt + AFTER_REJECTION - now));
+    }
+    this.#show();
+  }
+
+  /** @param {number} delay */
+  #tryAgain(delay) {
+    this.#nextTry = setTimeout(() => {
+      this.#wasServed = false;
+      this.#servedAnewAt = performance.now();
+      this.client.connect();
+    }, delay);
+  }
+
+  /** @param {Prices|null} [update] */
+  #show(update = null) {
+    const { connected, connection, status } = this.client;
     if (connected) this.#connectedUntil = performance.now();
-    this.#hasBegun ||= status !== null && Object.keys(prices).length > 0;
-    for (const show of [...this.#shown]) show();
+    const isLate = performance.now() - this.#connectedUntil >= SHORT_INTERRUPTION;
+    if (status || isLate || ["waiting", "closed"].includes(connection.state)) this.#isNew = false;
+    this.#hasBegun ||= this.status !== null && Object.keys(this.quotes).length > 0;
+    each([...this.#shown], (show) => show(update));
   }
 
   #end() {
     clearInterval(this.#clock);
     clearTimeout(this.#nextTry);
     this.#clock = undefined;
-    this.#client.close();
+    this.client.close();
   }
-}
-
-/** @param {Converted|null} quote @param {Formats} formats @param {string} currency */
-function figures(quote, formats, currency) {
-  const isCompared = quote?.previousClose != null;
-  const direction = isCompared ? directionOf(Number(quote.change)) : "none";
-  return {
-    amount: formats.money(quote?.price, currency),
-    change: isCompared
-      ? `${ARROWS[direction]}${formats.difference(quote.change, quote.price)} (${formats.percent(quote.changePercent)})`
-      : "",
-    direction,
-  };
-}
-
-/** @param {number} change @returns {Line["direction"]} */
-function directionOf(change) {
-  return change > 0 ? "up" : change < 0 ? "down" : "none";
 }

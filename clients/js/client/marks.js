@@ -90,13 +90,15 @@ export function marksShown(quote, connected, atBest) {
 
 /**
  * How old a shown price is, in words; empty if its time cannot be read.
- * @param {Quote} quote @param {Mark|undefined} mark  Its most serious one. @param {number} now  By the server's clock.
+ * @param {Quote} quote @param {Mark|undefined} mark  Its most serious one.
+ * @param {number|null} now  By the server's clock; null while that is unknown, when no more is said than what it is of.
  * @param {Formats} format
  */
 export function ageText(quote, mark, now, format) {
   const quotedAt = Date.parse(quote.timestamp);
   if (Number.isNaN(quotedAt)) return "";
   if (quote.example) return format.exampleOf(quotedAt);
+  if (now === null) return format.asOf(quotedAt, Infinity);
   return mark === "close" ? format.asOf(quotedAt, now) : format.age(quotedAt, now);
 }
 
@@ -178,15 +180,15 @@ function closedNotice({ nextChange }, now, { _, weekdayAndTime }) {
 
 /**
  * The notice of a connection that is lost.
- * @param {Connection} connection
+ * @param {Pick<Connection, "state"|"why">} connection
  * @param {number|null} lastUpdate  When the shown prices were published; null for none.
  * @param {boolean} isRestarting  True while the server is expected back from a restart that it announced.
  * @param {Formats} format
  * @returns {Notice}
  */
-export function interruptionNotice({ state, why }, lastUpdate, isRestarting, { _, timeOfDay }) {
+export function interruptionNotice({ state, why }, lastUpdate, isRestarting, { _, dateAndTime }) {
   const text = lastUpdate
-    ? _("These are the last prices, from {time}: do not price sales by them.", { time: timeOfDay(lastUpdate) })
+    ? _("These are the last prices, from {time}: do not price sales by them.", { time: dateAndTime(lastUpdate) })
     : _("No prices have come yet.");
   if (isRestarting && state !== "closed") {
     return ["plain", _("The server is restarting."), `${_("New prices follow soon.")} ${text}`];

@@ -4,8 +4,8 @@
  * with `data-money` is written with its currency.
  */
 
+import { write } from "../client/lines.js";
 import { convert } from "../client/units.js";
-import { write } from "./board-card.js";
 
 /** @typedef {import("../client/format.js").Formats} Formats */
 /** @typedef {import("../client/units.js").Measure} Measure */

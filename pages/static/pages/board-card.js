@@ -1,6 +1,8 @@
 /** The card of one row on the board: as the server wrote it, or made here of the same template, and kept up to date. */
 
-import { ageText, MARKS, marksShown } from "../client/marks.js";
+import { changeOf, directionOf, write, writeAge } from "../client/lines.js";
+import { MARKS, marksShown } from "../client/marks.js";
+import { parse } from "../client/rows.js";
 import { convertQuote } from "../client/units.js";
 
 /** @typedef {import("../client/format.js").Formats} Formats */
@@ -12,7 +14,6 @@ import { convertQuote } from "../client/units.js";
 /** @typedef {import("../client/units.js").Unit} Unit */
 /** @typedef {{metal: Metal, purity: Purity, unit: Unit}} Row */
 
-const ARROWS = { down: "▼", none: "", up: "▲" };
 /** The box of a line of the day, and the prices from which on one is written smaller; pages/figures.py has the same. */
 const [LINE_WIDTH, LINE_HEIGHT] = [96, 32];
 const [LONG, VERY_LONG] = [13, 17];
@@ -33,11 +34,13 @@ export class Card {
   #format;
   /** @type {Quote|null}  As on the wire: per gram of fine metal. */
   #quote = null;
+  /** False after a quote that cannot be shown: the one of before stands, and is not of now. */
+  #isReadable = true;
 
   /** @param {HTMLElement} element  Its `data-row` names the row, and `data-part` the parts to fill in. @param {Formats} format */
   constructor(element, format) {
     this.element = element;
-    this.row = rowOf(element.dataset.row ?? "");
+    this.row = parse(element.dataset.row ?? "").rows[0];
     this.#format = format;
     const parts = /** @type {NodeListOf<HTMLElement>} */ (element.querySelectorAll("[data-part]"));
     this.#parts = Object.fromEntries([...parts].map((part) => [part.dataset.part, part]));
@@ -64,14 +67,16 @@ export class Card {
   }
 
   /**
-   * Shows a quote as on the wire, and leads to its receipt; null for none.
+   * Shows a quote as on the wire, and leads to its receipt; null for none. Throws a RangeError if it cannot be shown.
    * @param {Quote|null} quote @param {string} currency @param {string|null} receipt  The address of the page of the receipt.
    */
   show(quote, currency, receipt) {
+    this.#isReadable = false;
+    const converted = quote && convertQuote(quote, this.row);
+    this.#isReadable = true;
     this.#flash(quote);
     this.#quote = quote;
     const format = this.#format;
-    const converted = quote && convertQuote(quote, this.row);
     const amount = format.money(converted?.price, currency);
     this.element.dataset.length = amount.length <= LONG ? "" : amount.length <= VERY_LONG ? "long" : "very-long";
     this.#write({
@@ -113,36 +118,38 @@ export class Card {
    */
   refresh(now, connected, atBest) {
     const { _ } = this.#format;
-    const shown = marksShown(this.#quote, connected, atBest);
+    const shown = marksShown(this.#quote, connected && this.#isReadable, atBest);
     this.element.dataset.trust = shown[0] ?? "none";
     this.#write({ marks: shown.map((mark) => _(MARKS[mark])).join(" · ") });
-    if (now !== null || !this.#quote) this.#showAge(now ?? 0, shown[0]);
+    this.#showAge(now, shown[0]);
   }
 
-  /** @param {number} now @param {Mark|undefined} mark */
+  /** @param {number|null} now @param {Mark|undefined} mark */
   #showAge(now, mark) {
-    const quote = this.#quote;
-    const { _, dateAndTime } = this.#format;
-    const quotedAt = Date.parse(quote?.timestamp ?? "");
-    const known = !Number.isNaN(quotedAt);
     const age = /** @type {HTMLTimeElement} */ (this.#parts.age);
-    write(age, quote ? ageText(quote, mark, now, this.#format) : _("Waiting for a price"));
-    age.dateTime = known && quote ? quote.timestamp : "";
-    age.title = known ? dateAndTime(quotedAt) : "";
+    if (this.#quote) {
+      writeAge(age, this.#quote, mark, now, this.#format);
+      age.title = age.dateTime && this.#format.dateAndTime(Date.parse(age.dateTime));
+    } else {
+      write(age, this.#format._("Waiting for a price"));
+      age.dateTime = age.title = "";
+    }
   }
 
   /** @param {Converted|null} quote */
   #showChange(quote) {
-    const { _, difference, percent, amount } = this.#format;
-    const compared = quote?.previousClose != null;
-    const direction = compared ? directionOf(Number(quote.change)) : "none";
-    for (const part of [this.#parts.change, this.#parts.line?.parentElement]) part?.setAttribute("data-direction", direction);
+    const { _, amount } = this.#format;
+    const change = changeOf(quote, this.#format);
+    const compared = change.percent !== "";
+    for (const part of [this.#parts.change, this.#parts.line?.parentElement]) {
+      part?.setAttribute("data-direction", change.direction);
+    }
     // Beside a change it is only heard, as the previous close is seen below.
     this.#parts.against.classList.toggle("unseen", compared);
     this.#write({
-      arrow: ARROWS[direction],
-      difference: compared ? difference(quote.change, quote.price) : quote ? amount(null) : "",
-      percent: compared ? percent(quote.changePercent) : "",
+      arrow: change.arrow,
+      difference: quote && !compared ? amount(null) : change.difference,
+      percent: change.percent,
       against: !quote ? "" : compared ? _("since the previous close") : _("no previous close yet"),
     });
   }
@@ -165,19 +172,6 @@ export class Card {
   #write(texts) {
     for (const [part, text] of Object.entries(texts)) write(this.#parts[part], text);
   }
-}
-
-/** @param {number} change */
-function directionOf(change) {
-  return change > 0 ? "up" : change < 0 ? "down" : "none";
-}
-
-/**
- * Sets an element's text only where it differs, so that a reader can select and copy it meanwhile.
- * @param {Element} element @param {string} text
- */
-export function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
 
 /** @param {Element} element @param {string} name @param {string} value */

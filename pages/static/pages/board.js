@@ -3,8 +3,9 @@
  * script goes on from there. It shows of each price, at any moment, its source, its age, and whether it is kept up to date.
  */
 
+import { ARROWS, each, write } from "../client/lines.js";
 import { convert } from "../client/units.js";
-import { Card, nameOf, rowOf, write } from "./board-card.js";
+import { Card, nameOf, rowOf } from "./board-card.js";
 import { olderChoice, remember } from "./board-memory.js";
 import { LivePage } from "./live.js";
 import { format } from "./page.js";
@@ -71,11 +72,11 @@ function show({ changes, message }) {
 }
 
 function showQuotes() {
-  for (const card of cards) {
+  each(cards, (card) => {
     const { metal } = card.row;
     card.show(live.quotes[metal] ?? null, live.currency, live.receipt);
     card.draw(lines[metal]?.[1] ?? []);
-  }
+  });
 }
 
 /** Takes the moves and the lines of the day from the page as the server writes it now. */
@@ -121,7 +122,7 @@ function showMoves() {
 
 /** @param {Move & {at: string}} move */
 function moveItem({ metal, oldPrice, newPrice, changePercent, direction, at }) {
-  const arrow = element("span", "arrow", direction === "down" ? "▼" : "▲");
+  const arrow = element("span", "arrow", ARROWS[direction]);
   arrow.ariaHidden = "true";
   const row = cards.find((card) => card.row.metal === metal)?.row;
   const shown = (/** @type {number} */ price) => format.amount(convert(price, row));

@@ -1,30 +1,28 @@
 /** The prices in a frame of other people's pages: keeps those that came with the page up to date. */
 
-import { fill, showNotices } from "../client/lines.js";
-import { LivePrices } from "../client/live.js";
+import { each, fill } from "../client/lines.js";
 import { parse } from "../client/rows.js";
-import { format, root } from "./page.js";
+import { LivePage } from "./live.js";
+import { format } from "./page.js";
 
 /** @typedef {import("../client/lines.js").Parts} Parts */
-/** @typedef {import("../client/rows.js").Row} Row */
 
-const notices = /** @type {HTMLElement} */ (document.getElementById("notices"));
-const lines = [.../** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-row]"))].map(lineIn);
-const rows = lines.map(({ row }) => row);
-const prices = new LivePrices(root);
+const page = /** @type {Record<string, HTMLElement>} */ (
+  Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]))
+);
+const rows = [.../** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-row]"))].map(rowIn);
+const metals = [...new Set(rows.map(({ row }) => row.metal))];
+const live = new LivePage(JSON.parse(page.state.textContent), page, {
+  metals: () => metals,
+  show: () => {},
+  refresh: () => each(rows, ({ row, parts }) => fill(parts, row, live, format)),
+});
 
-document.getElementById("unstarted")?.remove();
-prices.show(show, new AbortController().signal);
+if (metals.length) live.client.subscribe(metals);
+live.start();
 
-function show() {
-  if (prices.hasBegun) for (const { row, parts } of lines) fill(parts, prices.line(row, format));
-  const found = prices.notices(rows, format);
-  // Until the first prices, what is said of those that came with the page holds for them.
-  if (prices.hasBegun || found.length > 0) showNotices(notices, found);
-}
-
-/** @param {HTMLElement} line @returns {{row: Row, parts: Parts}} */
-function lineIn(line) {
+/** @param {HTMLElement} line */
+function rowIn(line) {
   const found = /** @type {NodeListOf<HTMLElement>} */ (line.querySelectorAll("[data-part]"));
   const parts = Object.fromEntries([...found].map((part) => [part.dataset.part, part]));
   return { row: parse(line.dataset.row ?? "").rows[0], parts: /** @type {Parts} */ ({ line, ...parts }) };

@@ -1,6 +1,6 @@
 /** The past on a metal's page: its chart, the figures of the chosen range, and the table of the last days. */
 
-import { write } from "./board-card.js";
+import { directionOf, write } from "../client/lines.js";
 import { Past } from "./candles.js";
 import { format, locale, root, timeZone } from "./page.js";
 import { rangeFigures } from "./range-figures.js";
@@ -284,9 +284,4 @@ function newRow() {
   change.append(difference, " ", percent);
   row.append(head, close, change, low, high);
   return row;
-}
-
-/** @param {number} change */
-export function directionOf(change) {
-  return change > 0 ? "up" : change < 0 ? "down" : "none";
 }

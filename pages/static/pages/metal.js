@@ -3,9 +3,10 @@
  * that the reader picks. The server wrote the page with all that it shows; this script goes on from there.
  */
 
+import { write } from "../client/lines.js";
 import { convert } from "../client/units.js";
 import { Amounts } from "./amounts.js";
-import { Card, write } from "./board-card.js";
+import { Card } from "./board-card.js";
 import { remember } from "./board-memory.js";
 import { LivePage } from "./live.js";
 import { INTERVALS, MetalPast } from "./metal-past.js";

@@ -3,9 +3,10 @@
  * are not of now, it shows that in plain sight. screen-guard.js loads the page anew should this script stop.
  */
 
-import { ageText, MARKS, marksShown } from "../client/marks.js";
+import { changeOf, directionOf, each, write, writeAge } from "../client/lines.js";
+import { MARKS, marksShown } from "../client/marks.js";
+import { parse } from "../client/rows.js";
 import { convertQuote } from "../client/units.js";
-import { rowOf, write } from "./board-card.js";
 import { LivePage } from "./live.js";
 import { _, format } from "./page.js";
 
@@ -14,7 +15,6 @@ import { _, format } from "./page.js";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
-const ARROWS = { down: "▼", none: "", up: "▲" };
 /** A price of two digits and more: its currency, its whole number and its decimals. */
 const PARTS = /^(\D*)(\d.*\d)(\.\d+)$/;
 /** A little room, as a browser rounds the sizes of letters. */
@@ -31,7 +31,7 @@ class Row {
   constructor(element) {
     const parts = /** @type {NodeListOf<HTMLElement>} */ (element.querySelectorAll("[data-part]"));
     this.element = element;
-    this.measure = rowOf(element.dataset.row ?? "");
+    this.measure = parse(element.dataset.row ?? "").rows[0];
     this.#parts = Object.fromEntries([...parts].map((part) => [part.dataset.part, part]));
     this.#parts.amount.addEventListener("animationend", () => delete element.dataset.flash);
   }
@@ -47,21 +47,16 @@ class Row {
     return Math.max(widthOf(what) + widthOf(marks), widthOf(change) + widthOf(age));
   }
 
-  /** @param {Quote|null} quote  Null for none. @param {string} currency */
+  /** Throws a RangeError if it cannot be shown. @param {Quote|null} quote  Null for none. @param {string} currency */
   show(quote, currency) {
-    if (quote && this.#quote && quote.price !== this.#quote.price) {
-      this.element.dataset.flash = quote.price > this.#quote.price ? "up" : "down";
-    }
-    this.#quote = quote;
     const converted = quote && convertQuote(quote, this.measure);
+    const move = quote && this.#quote ? directionOf(quote.price - this.#quote.price) : "none";
+    if (move !== "none") this.element.dataset.flash = move;
+    this.#quote = quote;
     this.#showAmount(format.money(converted?.price, currency));
-    const compared = converted?.previousClose != null;
-    const change = compared ? Number(converted.change) : 0;
-    const direction = change > 0 ? "up" : change < 0 ? "down" : "none";
+    const { direction, ...change } = changeOf(converted, format);
     this.element.dataset.direction = direction;
-    write(this.#parts.arrow, ARROWS[direction]);
-    write(this.#parts.difference, compared ? format.difference(converted.change, converted.price) : "");
-    write(this.#parts.percent, compared ? format.percent(converted.changePercent) : "");
+    for (const name of /** @type {const} */ (["arrow", "difference", "percent"])) write(this.#parts[name], change[name]);
   }
 
   /** The currency and the decimals are small, so that the whole number is large. @param {string} text */
@@ -83,7 +78,7 @@ class Row {
     this.element.dataset.trust = marks[0] ?? "none";
     write(this.#parts.marks, marks.map((mark) => _(MARKS[mark])).join(" · "));
     if (!this.#quote) write(this.#parts.age, _("Waiting for a price"));
-    else if (now !== null) write(this.#parts.age, ageText(this.#quote, marks[0], now, format));
+    else writeAge(this.#parts.age, this.#quote, marks[0], now, format);
   }
 }
 
@@ -98,7 +93,7 @@ const live = new LivePage(
   // The clock goes, and a dead line is known, within seconds.
   { heartbeatInterval: 5 * SECOND, heartbeatTimeout: 5 * SECOND },
 );
-/** True while all rows are of the last update: an error on the way would leave old prices among new ones. */
+/** True while all rows are of the last update: a price that cannot be shown leaves an old one among new ones. */
 let isWhole = true;
 /** @type {WakeLockSentinel|undefined} */
 let wakeLock;
@@ -116,9 +111,7 @@ function metals() {
 }
 
 function show() {
-  isWhole = false;
-  for (const row of rows) row.show(live.quotes[row.measure.metal] ?? null, live.currency);
-  isWhole = true;
+  isWhole = each(rows, (row) => row.show(live.quotes[row.measure.metal] ?? null, live.currency));
 }
 
 /** Makes prices and words as large as the longest of them allow, in the device's own font. */

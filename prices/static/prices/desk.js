@@ -4,6 +4,7 @@
  */
 
 import { english } from "../client/format.js";
+import { write } from "../client/lines.js";
 import { MARKS, markAtBest, marksOf } from "../client/marks.js";
 import { SwarnaClient } from "../client/swarna-client.js";
 
@@ -195,12 +196,4 @@ function part(card, name) {
 function put(card, name, text) {
   const element = part(card, name);
   if (element) write(element, text);
-}
-
-/**
- * Sets an element's text only where it differs, so that staff can select and copy it meanwhile.
- * @param {Element} element @param {string} text
- */
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
