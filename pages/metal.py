@@ -25,14 +25,11 @@ from pages.ranges import ChartRange
 from pages.remembered import remembered
 from pages.rows import Row, default_sheet
 from prices.domain.fineness import PURITIES_OF
-from prices.domain.quotes import Metal
+from prices.domain.quotes import FIRST_YEAR, LAST_YEAR, Metal
 from prices.domain.units import UNITS
 
 logger = logging.getLogger(__name__)
 
-# Of a moment, as the API has them.
-_FIRST_YEAR: Final = 1900
-_LAST_YEAR: Final = 2999
 _RANGES: Final = {each.lower(): each for each in ChartRange}
 
 _histories = Histories()
@@ -135,4 +132,4 @@ def _moment(text: str) -> dt.datetime | None:
         at: dt.datetime = forms.DateTimeField().clean(text)
     except (ValidationError, OverflowError):
         return None
-    return at if _FIRST_YEAR <= at.year <= _LAST_YEAR else None
+    return at if FIRST_YEAR <= at.year <= LAST_YEAR else None

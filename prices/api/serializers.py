@@ -19,7 +19,7 @@ from prices.api.pages import CursorField
 from prices.domain.breaker import State
 from prices.domain.candles import Interval
 from prices.domain.fineness import PURITIES_OF
-from prices.domain.quotes import METAL_NAMES, Metal
+from prices.domain.quotes import FIRST_YEAR, LAST_YEAR, METAL_NAMES, Metal
 from prices.domain.receipts import Decision, Method
 from prices.domain.source_quotes import Exclusion, RawUnit
 from prices.domain.units import PURITIES, UNITS
@@ -28,6 +28,8 @@ from prices.sources.health import Health
 
 # Seconds of a waiting poll: proxies give up a silent answer after a minute.
 LONGEST_WAIT: Final = 30
+# Ticks, candles or moves in one answer.
+MOST_PER_PAGE: Final = 1000
 _MARKET = ["open", "closed"]
 _DRIFT = "A price further than this from one within 24 hours of open market is quarantined. Three decimals at most."
 # The end of a time whose offset had a plus before it.
@@ -144,11 +146,11 @@ class Moment(serializers.DateTimeField):
     default_error_messages = {
         "date": _HOW,
         "invalid": _HOW,
-        "overflow": "Write a time between the years {first} and 2999.",
+        "overflow": "Write a time between the years {first} and {last}.",
         "plus": f"In an address a + is read as a space. {_HOW}",
     }
 
-    def __init__(self, *, first_year: int = 1900, **options: Any) -> None:
+    def __init__(self, *, first_year: int = FIRST_YEAR, **options: Any) -> None:
         """`first_year` begins a century."""
         self.first_year = first_year
         super().__init__(**options)
@@ -165,8 +167,8 @@ class Moment(serializers.DateTimeField):
         """The time by TIME_ZONE, if it has an offset and is within the years allowed."""
         if value.tzinfo is None:
             self.fail("invalid")
-        if not self.first_year <= value.year <= 2999:
-            self.fail("overflow", first=self.first_year)
+        if not self.first_year <= value.year <= LAST_YEAR:
+            self.fail("overflow", first=self.first_year, last=LAST_YEAR)
         return timezone.localtime(value)  # PostgreSQL refuses an offset of sixteen hours and more
 
 
@@ -176,7 +178,7 @@ class MomentExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyp
     target_class = Moment
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
-        centuries = "|".join(str(century) for century in range(self.target.first_year // 100, 30))
+        centuries = "|".join(str(century) for century in range(self.target.first_year // 100, LAST_YEAR // 100 + 1))
         kinds = [{"format": "date-time"}, {"format": "date"}]
         return {"type": "string", "anyOf": kinds, "pattern": f"^({centuries})[0-9]{{2}}-"}
 
@@ -210,11 +212,16 @@ class _RangeSerializer(StrictQuerySerializer):
         return attrs
 
 
+def _limit(default: int) -> serializers.IntegerField:
+    help_text = "The most that a page has."
+    return serializers.IntegerField(min_value=1, max_value=MOST_PER_PAGE, default=default, help_text=help_text)
+
+
 class HistoryQuerySerializer(_RangeSerializer, QuerySerializer):
     """Parameters of ticks."""
 
     source = serializers.CharField(required=False, max_length=40, help_text="Only of this source.")  # type: ignore[assignment]  # DRF takes declared fields off the class
-    limit = serializers.IntegerField(min_value=1, max_value=1000, default=100, help_text="The most that a page has.")
+    limit = _limit(100)
     cursor = CursorField(required=False, help_text="From `next`.")
 
 
@@ -223,7 +230,7 @@ class CandleQuerySerializer(_RangeSerializer, QuerySerializer):
 
     interval = Choice([interval.value for interval in Interval], default="1h")
     lane = Choice(["live", "simulated"], required=False, help_text="The kind of price; by default the market's.")
-    limit = serializers.IntegerField(min_value=1, max_value=1000, default=500, help_text="The most that a page has.")
+    limit = _limit(500)
 
 
 class ChangeQuerySerializer(_RangeSerializer):
@@ -231,7 +238,7 @@ class ChangeQuerySerializer(_RangeSerializer):
 
     metal = MetalChoice(required=False)
     direction = Choice(["up", "down"], required=False)
-    limit = serializers.IntegerField(min_value=1, max_value=1000, default=100, help_text="The most that a page has.")
+    limit = _limit(100)
     cursor = CursorField(required=False, help_text="From `next`.")
 
 

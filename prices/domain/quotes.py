@@ -24,6 +24,9 @@ PERCENT_STEP: Final = Decimal("0.01")
 # Per gram: far above any price in any currency (rhodium in rials is below 10^10), and the largest that SQLite keeps
 # exactly: it stores a decimal as a float of fifteen digits, and may not read back one that it rounded up.
 LARGEST_PRICE: Final = Decimal("99999999999.9999")
+# Of the time of a price, as people and programs may write one.
+FIRST_YEAR: Final = 1900
+LAST_YEAR: Final = 2999
 
 _QUOTED_AMOUNTS: Final = ("price", "bid", "ask", "open", "high", "low", "previous_close", "spot")
 

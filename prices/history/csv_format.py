@@ -19,12 +19,12 @@ from itertools import chain
 from typing import Final
 
 from prices.domain.candles import Interval
-from prices.domain.quotes import LARGEST_PRICE, Metal
+from prices.domain.quotes import FIRST_YEAR, LARGEST_PRICE, Metal
 from prices.domain.units import rounded
 
 # The source of rows that name none.
 CSV: Final = "csv"
-EARLIEST: Final = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
+EARLIEST: Final = dt.datetime(FIRST_YEAR, 1, 1, tzinfo=dt.UTC)
 _TICK: Final = ("metal", "at", "price")
 _BESIDE_TICK: Final = ("bid", "ask", "source", "currency")
 _CANDLE: Final = ("metal", "interval", "start", "open", "high", "low", "close")

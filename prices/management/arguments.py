@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from tqdm import tqdm
 
-from prices.domain.quotes import Metal
+from prices.domain.quotes import FIRST_YEAR, LAST_YEAR, Metal
 
-_EARLIEST: Final = dt.date(1900, 1, 1)
-_LATEST: Final = dt.date(2999, 12, 31)
+_EARLIEST: Final = dt.date(FIRST_YEAR, 1, 1)
+_LATEST: Final = dt.date(LAST_YEAR, 12, 31)
 
 
 def date(text: str) -> dt.date:

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from django import forms
 from django.conf import settings
@@ -16,7 +16,7 @@ from django.utils import timezone
 from infra.formats import from_ms
 from infra.readable import span, to_the_second
 from infra.rest.throttles import ClientThrottle
-from prices.domain.quotes import Metal, usual_kind
+from prices.domain.quotes import FIRST_YEAR, LAST_YEAR, Metal, usual_kind
 from prices.domain.receipts import Receipt
 from prices.history import candle_store
 from prices.history.candle_store import Series
@@ -24,10 +24,6 @@ from prices.models import Head, ListedMetal
 from prices.publishing import receipts
 from prices.staff.amounts import written
 from prices.why.words import COLUMNS, NOTHING, story
-
-# Of a moment, as the API has them.
-_FIRST_YEAR: Final = 1900
-_LAST_YEAR: Final = 2999
 
 
 class MomentForm(forms.Form):
@@ -48,8 +44,8 @@ class MomentForm(forms.Form):
     def clean_at(self) -> dt.datetime:
         """Reject a time that some time zone has no date for."""
         at: dt.datetime = self.cleaned_data["at"]
-        if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
-            raise forms.ValidationError(f"Write a time between the years {_FIRST_YEAR} and {_LAST_YEAR}.")
+        if not FIRST_YEAR <= at.year <= LAST_YEAR:
+            raise forms.ValidationError(f"Write a time between the years {FIRST_YEAR} and {LAST_YEAR}.")
         return at
 
 
