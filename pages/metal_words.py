@@ -23,6 +23,7 @@ from pages.memory import Current
 from pages.notices import notices
 from pages.ranges import ChartRange, RangeFigures, line, range_figures
 from pages.rows import Row
+from prices.api.serializers import MOST_PER_PAGE
 from prices.domain.candles import Interval, ZonedCandle
 from prices.domain.fineness import PURITIES_OF, WEIGHTS_OF
 from prices.domain.marks import LABELS
@@ -39,8 +40,6 @@ _MODULES: Final = (
     "pages/range-figures.js",
     "pages/rest-candles.js",
 )
-# As many as an answer of the API has at most.
-_MOST_BY_REST: Final = 1000
 # The box of the line that is there before the chart, or in its place; metal.css gives it its size on the page.
 _LINE: Final = (1000, 300)
 _RANGES: Final[Mapping[ChartRange, tuple[str, str]]] = {
@@ -160,6 +159,8 @@ def context(
         "line": line([each.candle.close for each in past.candles], width=_LINE[0], height=_LINE[1]) if past else "",
         "figures": page.figures(range_figures([each.candle for each in past.candles]) if past else None),
         "csv": page.csv(),
+        "csv_text": page.csv_text(len(past.candles) if past else 0),
+        "most_by_rest": MOST_PER_PAGE,
         "days": page.days(past.days) if past else [],
         "weights": [f.unit(unit) for unit in UNITS],
         "measures": page.measures(current),
@@ -330,16 +331,11 @@ class _Page:
         query = (own if metal is self._row.metal else {}) | language | changed
         return f"{reverse('metal', args=[metal])}{'?' if query else ''}{urlencode(query)}"
 
-    def ranges(self) -> list[Link]:
-        """The ranges of the chart."""
+    def ranges(self) -> list[tuple[ChartRange, Link]]:
+        """The ranges of the chart, and the links to them."""
+        f, metal, chosen = self._f, self._row.metal, self._chosen.range
         return [
-            Link(
-                each,
-                self._f._(text),
-                self.link(self._row.metal, range=each),
-                each is self._chosen.range,
-                self._f._(title),
-            )
+            (each, Link(each, f._(text), self.link(metal, range=each), each is chosen, f._(title)))
             for each, (text, title) in _RANGES.items()
         ]
 
@@ -365,7 +361,14 @@ class _Page:
         interval = self._chosen.range.interval
         query = {"interval": interval.value, "unit": self._row.unit, "purity": self._row.purity, "format": "csv"}
         most = self._chosen.range.most_candles
-        return f"{reverse('candles', args=[self._row.metal])}?{urlencode({**query, 'limit': most or _MOST_BY_REST})}"
+        return f"{reverse('candles', args=[self._row.metal])}?{urlencode({**query, 'limit': most or MOST_PER_PAGE})}"
+
+    def csv_text(self, candles: int) -> str:
+        """The text of the link to that table, which has no more candles than one answer of the API."""
+        if candles > MOST_PER_PAGE:
+            count = f"{MOST_PER_PAGE:,}"
+            return self._f._("The newest {count} candles as CSV", count=count)
+        return self._f._("These candles as CSV")
 
 
 class Answer(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from pages import metal_words
 from prices.domain.candles import Candle, Interval
 from prices.domain.quotes import Metal, Quote
 from tests.support.pages.board import current, published
@@ -106,6 +107,20 @@ def test_a_range_is_picked_without_leaving_the_page(page: Page, stream: StubStre
     expect(page.locator("#legend")).to_contain_text("Highest 13,020.00")
     page.reload()
     expect(page.get_by_role("button", name="Candles")).to_have_attribute("aria-pressed", "true")
+
+
+def test_the_csv_of_all_says_how_many_candles_it_has_where_it_has_not_all(
+    page: Page, stream: StubStream, rest: Rest, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(metal_words, "MOST_PER_PAGE", 5)
+    open_page(page, stream, update(6, 13_050), status())
+    expect(page.locator("#chart canvas").first).to_be_visible()
+    csv = page.locator("#csv")
+    expect(csv).to_have_text("These candles as CSV")
+    page.get_by_role("link", name="All", exact=True).click()
+    expect(csv).to_have_text("The newest 5 candles as CSV")
+    page.get_by_role("link", name="1D").click()
+    expect(csv).to_have_text("These candles as CSV")
 
 
 def test_a_measure_holds_for_all_of_the_page(page: Page, stream: StubStream, rest: Rest):

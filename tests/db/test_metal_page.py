@@ -16,7 +16,7 @@ from django.utils.http import urlencode
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from infra.rest import throttles
-from pages import history
+from pages import history, metal_words
 from pages.ranges import ChartRange
 from pages.remembered import COOKIE
 from prices.domain.candles import Interval
@@ -213,6 +213,17 @@ def test_the_csv_of_a_range_has_its_candles_in_the_chosen_measure(client: Client
     assert table["Content-Type"].startswith("text/csv")
     assert table.content.decode().count("\n") == 4
     assert parse_qs(urlsplit(address).query)["unit"] == ["gram"]
+
+
+def test_a_csv_that_has_not_all_candles_says_how_many_it_has(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill_days(["9000", "9400", "9200"])
+    assert "These candles as CSV" in read(client.get("/gold/?range=all"))
+    monkeypatch.setattr(metal_words, "MOST_PER_PAGE", 2)
+    page = client.get("/gold/?range=all&unit=gram")
+    assert "The newest 2 candles as CSV" in read(page)
+    address = unescape(re.findall(r'id="csv" href="([^"]*)"', page.content.decode())[0])
+    assert client.get(address).content.decode().count("\n") == 3
+    assert "These candles as CSV" in read(client.get("/gold/?range=1D"))
 
 
 def test_all_readers_of_a_range_share_one_reading(

@@ -13,21 +13,16 @@ import { fetchCandles } from "./rest-candles.js";
 /** @typedef {import("./amounts.js").Amounts} Amounts */
 /** @typedef {import("./chart.js").PriceChart} PriceChart */
 /** @typedef {import("./chart.js").Style} Style */
-/** @typedef {{interval: Interval, most: number|null, span: number|null}} Range */
+
+/**
+ * @typedef {object} Range
+ * @property {Interval} interval  Of its candles.
+ * @property {number|null} most  The number of candles that it can hold; null for any number.
+ * @property {number|null} span  Its length in milliseconds; null for all there is.
+ */
 
 const DAY = 86_400_000;
-/** As pages/ranges.py has them. @type {Record<string, Range>} */
-const RANGES = {
-  "1D": { interval: "5m", most: 288, span: DAY },
-  "1W": { interval: "1h", most: 168, span: 7 * DAY },
-  "1M": { interval: "1h", most: 720, span: 30 * DAY },
-  "1Y": { interval: "1d", most: 365, span: 365 * DAY },
-  all: { interval: "1d", most: null, span: null },
-};
-/** The intervals of candles that the page wants from the stream. @type {Interval[]} */
-export const INTERVALS = ["5m", "1h", "1d"];
 const DAYS_SHOWN = 10;
-const MOST_BY_REST = 1_000;
 /** The time after which a history that could not be had is asked for again. */
 const AGAIN_AFTER = 10_000;
 
@@ -37,7 +32,11 @@ export class MetalPast {
   #past;
   #metal;
   #now;
+  /** @type {Record<string, Range>} */
+  #ranges;
   #name;
+  /** As many candles as an answer of the API has at most. */
+  #mostByRest;
   /** @type {(() => PriceChart)|null}  Once the library is there; it is called once there is a candle. */
   #newChart = null;
   /** @type {PriceChart|null} */
@@ -49,21 +48,22 @@ export class MetalPast {
 
   /**
    * @param {Metal} metal
-   * @param {string} range  The name of the range that the page shows.
-   * @param {Record<string, HTMLElement>} parts  By id: `chart`, `legend`, `figures`, `days`, `csv`.
+   * @param {Record<string, HTMLElement>} parts  By id: `metal`, `ranges`, `chart`, `legend`, `figures`, `days`, `csv`.
    * @param {Amounts} amounts
    * @param {() => number} now  The server's time.
    */
-  constructor(metal, range, parts, amounts, now) {
+  constructor(metal, parts, amounts, now) {
     this.#now = now;
     this.#metal = metal;
-    this.#name = range;
+    this.#name = parts.metal.dataset.range ?? "";
+    this.#ranges = rangesOf(parts.ranges);
+    this.#mostByRest = Number(parts.csv.dataset.most);
     this.#parts = parts;
     this.#amounts = amounts;
     const address = `${root}api/v1/prices/${metal}/candles/`;
     this.#past = new Past(
       metal,
-      (interval, most) => fetchCandles(address, interval, most),
+      (interval, most) => fetchCandles(address, interval, most, this.#mostByRest),
       (interval, candles) => this.#changed(interval, candles),
     );
   }
@@ -127,8 +127,13 @@ export class MetalPast {
     this.#redraw();
   }
 
+  /** The intervals of candles that the page wants from the stream. */
+  get intervals() {
+    return [...new Set(Object.values(this.#ranges).map(({ interval }) => interval))];
+  }
+
   get #range() {
-    return RANGES[this.#name];
+    return this.#ranges[this.#name];
   }
 
   get #candles() {
@@ -237,8 +242,12 @@ export class MetalPast {
     const link = /** @type {HTMLAnchorElement} */ (this.#parts.csv);
     const url = new URL(link.href);
     url.searchParams.set("interval", interval);
-    url.searchParams.set("limit", String(most ?? MOST_BY_REST));
+    url.searchParams.set("limit", String(most ?? this.#mostByRest));
     link.href = url.href;
+    const { _ } = format;
+    const isCut = this.#candles.length > this.#mostByRest;
+    const count = this.#mostByRest.toLocaleString("en");
+    write(link, isCut ? _("The newest {count} candles as CSV", { count }) : _("These candles as CSV"));
   }
 
   #showDays() {
@@ -269,6 +278,15 @@ export class MetalPast {
     line.dataset.direction = directionOf(before ? day.close - before.close : 0);
     return line;
   }
+}
+
+/** The ranges that a page links, by name. @param {HTMLElement} links @returns {Record<string, Range>} */
+function rangesOf(links) {
+  const ranges = [...links.querySelectorAll("a")].map(({ dataset: { range = "", interval, most, days } }) => {
+    const its = { interval: /** @type {Interval} */ (interval), most: most ? Number(most) : null };
+    return [range, { ...its, span: days ? Number(days) * DAY : null }];
+  });
+  return Object.fromEntries(ranges);
 }
 
 /** A line of the table of days, as the server writes it. */

@@ -9,7 +9,7 @@ import { Amounts } from "./amounts.js";
 import { Card } from "./board-card.js";
 import { remember } from "./board-memory.js";
 import { LivePage } from "./live.js";
-import { INTERVALS, MetalPast } from "./metal-past.js";
+import { MetalPast } from "./metal-past.js";
 import { format } from "./page.js";
 
 /** @typedef {import("../client/units.js").Metal} Metal */
@@ -29,9 +29,8 @@ const state = JSON.parse(parts.state.textContent);
 const metal = /** @type {Metal} */ (parts.metal.dataset.metal);
 const card = new Card(parts.now, format);
 const amounts = new Amounts(format, state.currency, card.row);
-const live = new LivePage(state, parts, { metals: () => [metal], show: update, refresh }, { candles: INTERVALS });
-const now = () => live.client.serverTime;
-const past = new MetalPast(metal, parts.metal.dataset.range ?? "", parts, amounts, now);
+const past = new MetalPast(metal, parts, amounts, () => live.client.serverTime);
+const live = new LivePage(state, parts, { metals: () => [metal], show: update, refresh }, { candles: past.intervals });
 
 parts.measure.addEventListener("change", pickMeasure);
 parts.ranges.addEventListener("click", pickRange);

@@ -4,8 +4,6 @@
 /** @typedef {import("../client/swarna-client.js").Interval} Interval */
 /** @typedef {{data: Candle[], next: string|null}} Page */
 
-/** As many as the API gives at once. */
-const PAGE = 1_000;
 /** Before any price. */
 const BEGINNING = "1900-01-01";
 
@@ -14,15 +12,16 @@ const BEGINNING = "1900-01-01";
  * @param {URL|string} address  Of the metal's candles in the API.
  * @param {Interval} interval
  * @param {number|null} most
+ * @param {number} limit  As many as the API gives at once.
  * @returns {Promise<Candle[]>}
  */
-export async function fetchCandles(address, interval, most) {
+export async function fetchCandles(address, interval, most, limit) {
   if (most !== null) return (await page(address, { interval, limit: String(most) })).data;
   const all = [];
   /** @type {string|null} */
   let from = BEGINNING;
   while (from) {
-    const { data, next } = await page(address, { interval, limit: String(PAGE), from });
+    const { data, next } = await page(address, { interval, limit: String(limit), from });
     all.push(...data);
     // Its time alone: behind a proxy, the server may not know under which address it is reached.
     from = next && new URL(next).searchParams.get("from");
