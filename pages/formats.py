@@ -173,7 +173,7 @@ class Formats:
         return self._(UNITS[unit])
 
     def per(self, unit: str) -> str:
-        """What a price is for: "per 10 g"."""
+        """The unit of a price: "per 10 g"."""
         return self._(_PER[unit])
 
     def purity(self, metal: Metal, purity: str) -> str:

@@ -7,7 +7,7 @@ from django.templatetags.static import static
 from infra import static_files
 
 _MODULES = frozenset(path.stem for path in (settings.BASE_DIR / "clients/js/client").glob("*.js"))
-# Where modules were that have another name today.
+# Modules that version 0.2 has by another name; such addresses go with version 1.0.
 _RENAMED = {"use-websocket-prices": "react"}
 
 

@@ -116,7 +116,7 @@ urlpatterns = [
     path(".well-known/jwks.json", read_only(jwks), name="jwks"),
     path("client/v1/release.json", read_only(client_release), name="client-release"),
     path("client/v1/<slug:name>.js", read_only(client_module), name="client-module"),
-    # Where it was before it had an address that stays.
+    # Version 0.2 has it there, before it had an address that stays; this one goes with version 1.0.
     path("static/streaming/<slug:name>.js", read_only(client_module)),
     # Browsers request it on pages that name no icon, such as the admin's.
     path("favicon.ico", read_only(RedirectView.as_view(url=static("streaming/favicon.svg")))),

@@ -145,7 +145,7 @@ export function formats(words, { locale, timeZone } = {}) {
   /** @param {Unit} name */
   const unit = (name) => _(UNITS[name]);
 
-  /** What a price is for: "per 10 g". @param {Unit} name */
+  /** The unit of a price: "per 10 g". @param {Unit} name */
   const per = (name) => _(PER[name]);
 
   /**

@@ -3,7 +3,7 @@
  *
  *     const { _, plural } = await wordsIn("hi");
  *     _("Market open"); // "बाज़ार खुला"
- *     _("Restarting, back in {seconds} s", { seconds: 3 });
+ *     _("Market open · closes {time}", { time: "5:00 pm" });
  *     plural("{count} source", "{count} sources", 3); // "3 स्रोत"
  *
  * The code says everything in English. What it says by `_`, `plural` and `N_`, with its texts as literals, is extracted by

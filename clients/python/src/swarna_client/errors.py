@@ -1,4 +1,4 @@
-"""What ends an iteration, since to try again would not help:
+"""Errors that end an iteration, since to try again would not help:
 
 SwarnaError
 ├── RefusedError    the server turned the client away: another token, or another address, is wanted

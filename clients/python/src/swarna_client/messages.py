@@ -1,4 +1,4 @@
-"""What a server sends, as values that do not change. Amounts are Decimals, digit for digit; times are in UTC.
+"""A server's messages, as values that do not change. Amounts are Decimals, digit for digit; times are in UTC.
 
 A field or a type of message that this version does not know is left out: a newer server may have more.
 """
@@ -114,7 +114,7 @@ class PriceUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the shown prices are: `feed` is live, stale, fallback, simulated or down, that of the least real metal.
+    """The claim of the shown prices: `feed` is live, stale, fallback, simulated or down, that of the least real metal.
 
     `metals` has each one's. `market` is open or closed.
     """

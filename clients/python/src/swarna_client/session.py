@@ -1,4 +1,4 @@
-"""What a client knows of the stream, across all of its connections. It does no I/O: texts go in, events come out.
+"""A client's knowledge of the stream, across all of its connections. It does no I/O: texts go in, events come out.
 
 A new connection is sent all prices before the server has read the subscription. These are left out: what counts begins
 with the answer to it, so that each move comes once, whatever the connection began with.
@@ -41,7 +41,7 @@ def steady_seconds() -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """What a client wants; times are in whole milliseconds."""
+    """A client's wishes; times are in whole milliseconds."""
 
     metals: tuple[str, ...] = ("*",)
     interval: int | None = None
