@@ -44,8 +44,8 @@ def board(request: HttpRequest) -> HttpResponseBase:
         "pages/board.html",
         current,
         language,
-        (sheet, asked is None),
-        lambda: context(current, sheet, language.format, is_by_address=asked is not None),
+        sheet,
+        lambda: context(current, sheet, language.format),
     )
     if asked is None:
         patch_vary_headers(response, ["Cookie"])
@@ -72,7 +72,7 @@ def address_notices(sheet: Sheet, f: Formats) -> Iterable[Notice]:
         yield Notice("plain", f._("The first {most} rows are shown.", most=MOST_ROWS), text)
 
 
-def context(current: Current, sheet: Sheet, f: Formats, *, is_by_address: bool) -> dict[str, Any]:
+def context(current: Current, sheet: Sheet, f: Formats) -> dict[str, Any]:
     """All that the template shows."""
     now, currency = clock.read().wall, settings.BASE_CURRENCY
     metals = list(dict.fromkeys(row.metal for row in sheet.rows))
@@ -85,7 +85,7 @@ def context(current: Current, sheet: Sheet, f: Formats, *, is_by_address: bool) 
         "as_of": f.date_and_time(current.published_at) if current.published_at else "",
         "moves": [_move(move, shown_as, f) for move in current.past.moves],
         "threshold": f"{current.past.threshold_percent.normalize():f}%",
-        "rows": written(sheet.rows) if is_by_address else "",
+        "rows": written(sheet.rows),
         "modules": (*MODULES, "pages/board-card.js", "pages/board-memory.js"),
         "languages": settings.LANGUAGES,
         "state": live_state(current, _beside(current)),

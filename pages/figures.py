@@ -1,7 +1,6 @@
 """The figures of a row, as texts of a card: its price now, its day, and how it may be trusted."""
 
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -9,13 +8,14 @@ from typing import Final
 from infra.formats import time
 from pages.formats import Formats
 from pages.memory import Current
+from pages.ranges import line
 from pages.rows import Row
 from prices.domain.marks import LABELS
+from prices.domain.quotes import FALLBACK
 
 ARROWS: Final = {"up": "▲", "down": "▼", "none": ""}
-# The box of a line of the day; board-card.js has the same.
-LINE_WIDTH: Final = 96
-LINE_HEIGHT: Final = 32
+# The box of a line, in card.html and board-card.js too.
+_LINE_BOX: Final = (96, 32)
 # Beyond so many characters a price is written smaller, and beyond the second number still smaller.
 _LONG: Final = 13
 _VERY_LONG: Final = 17
@@ -107,18 +107,11 @@ def length_of(amount: str) -> str:
     return "" if len(amount) <= _LONG else "long" if len(amount) <= _VERY_LONG else "very-long"
 
 
-def sparkline(closes: Sequence[Decimal]) -> str:
-    """The points of a line in a box of `LINE_WIDTH` by `LINE_HEIGHT`; empty where there is none to draw."""
-    if len(closes) < 2:
-        return ""
-    low, high = min(closes), max(closes)
-    across = Decimal(LINE_WIDTH) / (len(closes) - 1)
-    up = Decimal(LINE_HEIGHT) / (high - low) if high > low else Decimal(0)
-    # A price that stands still is a line in the middle.
-    bottom = Decimal(LINE_HEIGHT) if up else Decimal(LINE_HEIGHT) / 2
-    return " ".join(f"{across * n:.0f},{bottom - (close - low) * up:.0f}" for n, close in enumerate(closes))
-
-
 def _line_of(current: Current, row: Row) -> str:
-    line = current.past.lines.get(row.metal)
-    return sparkline((*line.closes, current.quotes[row.metal].quote.price)) if line and line.closes else ""
+    """The path of the market's last 24 hours, up to the price of now, unless staff set that one."""
+    past, quote = current.past.lines.get(row.metal), current.quotes[row.metal].quote
+    if past is None or not past.closes:
+        return ""
+    newest = () if quote.source == FALLBACK else (quote.price,)
+    width, height = _LINE_BOX
+    return line((*past.closes, *newest), width=width, height=height)

@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 # The key in the ASGI scope of a `Memory`.
 MEMORY: Final = "swarna.memory"
 MOVES_SHOWN: Final = 5
-# Quarters of an hour with a price, of which the day's line is made; over a weekend they are Friday's.
+# Quarters of an hour with a price, of which a line is made: the last 24 hours of trading, over a weekend Friday's.
 _LINE_POINTS: Final = 96
 _LINE_WITHIN: Final = dt.timedelta(days=5)
 _READ_EVERY: Final = 60.0
@@ -69,8 +69,8 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """All that pages show and the stream does not keep: the listed metals in staff's order, each metal's line of the
-    day, the newest moves, newest first, and the percentage from which a move is significant.
+    """All that pages show and the stream does not keep: the listed metals in staff's order, each metal's line of
+    the last 24 hours of trading, the newest moves, newest first, and the percentage from which a move is significant.
     """
 
     listed: tuple[Metal, ...]

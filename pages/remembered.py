@@ -7,6 +7,8 @@ from django.http import HttpRequest
 
 # A query string, percent-encoded.
 COOKIE: Final = "swarna_board"
+# More than our scripts write is not theirs.
+_MOST_FIELDS: Final = 10
 
 
 class Remembered(NamedTuple):
@@ -18,6 +20,9 @@ class Remembered(NamedTuple):
 
 def remembered(request: HttpRequest) -> Remembered:
     """The choice in a request's cookie, which may hold anything."""
-    query = parse_qs(unquote(request.COOKIES.get(COOKIE, "")), max_num_fields=None)
+    try:
+        query = parse_qs(unquote(request.COOKIES.get(COOKIE, "")), max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return Remembered()
     rows, language = (query.get(name, [None])[-1] for name in ("rows", "lang"))
     return Remembered(rows, language)

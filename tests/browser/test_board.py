@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 import pytest
 from django.conf import settings
 from playwright.sync_api import Locator, Page, expect
 
-from pages.memory import Move
+from pages.memory import Line, Move
 from pages.rows import default_sheet, written
 from prices.domain.fineness import WEIGHTS_OF, purity_label
 from prices.domain.quotes import Change, Metal
@@ -273,6 +273,39 @@ def test_a_device_that_slept_takes_what_it_missed_from_the_page_of_now(board: Pa
     board.clock.run_for(30_000)
     expect(board.locator("#moves li")).to_have_count(0)
     expect(board.locator("#nomoves")).to_be_visible()
+
+
+def test_a_page_of_now_that_knows_less_takes_nothing_away(board: Page, priced: StubStream):
+    board.goto(priced.http_url)
+    connection = priced.connection()
+    connection.wait_for("subscribe")
+    # The server read its moves before the newest one; of the one before, it has the very time.
+    late = dt.datetime(2026, 11, 1, 19, 30, 58, tzinfo=dt.UTC)
+    change = Change(metal=Metal.GOLD, old_price=Decimal(100), new_price=Decimal(110), change_percent=Decimal(10))
+    shown = current([published(gold_quote(price="120"))], seq=99, moves=[Move(change, late)])
+    priced.pages["/"] = lambda: board_page("gold", shown)
+    connection.send(
+        subscribed("gold", id="resume"),
+        price_update(99, gold=quote(120), epoch="first", timestamp="2026-11-01T19:31:00.000Z")
+        | {"changes": [move("gold", 100, 110), move("gold", 110, 120)]},
+    )
+    expect(board.locator("#moves li")).to_have_count(3)
+    with board.expect_response(lambda response: response.request.resource_type == "fetch"):
+        board.clock.run_for(30_000)
+    moves = board.locator("#moves .move-prices")
+    expect(moves).to_have_text(["110.00 → 120.00", "100.00 → 110.00"])
+
+
+def test_a_price_that_staff_set_is_no_part_of_the_markets_line(board: Page, stream: StubStream):
+    quarter = int(PUBLISHED_AT.timestamp() * 1000) // 900_000 * 900_000
+    line = Line((quarter - 900_000, quarter), (Decimal(100), Decimal(110)))
+    stream.pages["/"] = lambda: board_page("gold", current(listed=[Metal.GOLD], lines={Metal.GOLD: line}))
+    path = card(board).locator(".line path")
+    connection = open_board(board, stream, price_update(1, gold=quote(500, source="fallback")))
+    expect(card(board)).to_contain_text("₹500.00")
+    expect(path).to_have_attribute("d", "M0 32L96 0")
+    connection.send(price_update(2, gold=quote(105)))
+    expect(path).to_have_attribute("d", "M0 32L48 0L96 0")
 
 
 def test_an_old_tab_is_loaded_anew_once_its_server_is_another_version(board: Page, priced: StubStream):
@@ -718,9 +751,10 @@ def test_the_choice_is_written_in_the_address_and_in_the_cookie(board: Page, str
     for name in ("Silver", "Platinum", "Palladium"):
         board.get_by_role("button", name=re.compile(f"Remove: {name}")).click()
     expect(board.get_by_role("button", name=re.compile("Remove: Gold"))).to_be_disabled()
-    assert board.url == f"{stream.http_url}/?rows=gold:916:10gram"
+    expect(board).to_have_url(f"{stream.http_url}/?rows=gold:916:10gram&lang=en")
     (cookie,) = board.context.cookies()
-    assert (cookie["name"], unquote(cookie["value"])) == ("swarna_board", "rows=gold:916:10gram")
+    assert cookie["name"] == "swarna_board"
+    assert parse_qs(unquote(cookie["value"])) == {"rows": ["gold:916:10gram"]}
     assert (cookie["sameSite"], cookie["path"]) == ("Lax", "/")
 
 
@@ -735,12 +769,46 @@ def test_a_language_is_remembered_beside_the_rows(board: Page, stream: StubStrea
     express(board, "kg", metal="silver")
     hindi = board.get_by_role("link", name="हिन्दी")
     expect(hindi).to_have_attribute(
-        "href", "?rows=gold:999:gram,silver:999:gram,platinum:999:gram,palladium:999:gram&lang=hi"
+        "href", "?rows=gold:999:gram,silver:999:kg,platinum:999:gram,palladium:999:gram&lang=hi"
     )
     hindi.evaluate("(link) => link.addEventListener('click', (event) => event.preventDefault())")
     hindi.click()
     (cookie,) = board.context.cookies()
-    assert unquote(cookie["value"]).endswith("silver:999:kg,platinum:999:gram,palladium:999:gram&lang=hi")
+    assert parse_qs(unquote(cookie["value"])) == {
+        "rows": ["gold:999:gram,silver:999:kg,platinum:999:gram,palladium:999:gram"],
+        "lang": ["hi"],
+    }
+
+
+def test_the_address_shows_others_the_rows_and_the_language_that_it_shows_here(board: Page, stream: StubStream):
+    stream.pages["/"] = lambda: board_page("silver:925:kg,gold", current(), "hi")
+    board.goto(stream.http_url)
+    stream.connection().wait_for("subscribe")
+    expect(board).to_have_url(f"{stream.http_url}/?rows=silver:925:kg,gold:999:gram&lang=hi")
+    expect(card(board).locator("h2 a")).to_have_attribute("href", "/gold/?unit=gram&purity=999&lang=hi")
+
+
+def test_what_an_address_says_stays_in_it_whatever_it_is(board: Page, stream: StubStream):
+    board.goto(f"{stream.http_url}/?rows=gold,a%26b&lang=x%23y&more=1#here")
+    stream.connection().wait_for("subscribe")
+    assert board.evaluate("location.href") == f"{stream.http_url}/?rows=gold,a%26b&lang=x%23y&more=1#here"
+
+
+def test_rows_that_cannot_be_chosen_now_can_be_chosen_later(
+    board: Page, stream: StubStream, expected_errors: list[str]
+):
+    expected_errors.append("net::ERR_FAILED")
+    open_board(board, stream, prices())
+    board.route("**/board-editor.js", lambda route: route.abort())
+    button = board.get_by_role("button", name="Choose rows")
+    button.click()
+    expect(board.locator("#editor").get_by_role("alert")).to_contain_text("The choice of rows could not be loaded")
+    board.unroute("**/board-editor.js")
+    button.click()
+    expect(board.locator("#editor")).to_be_hidden()
+    button.click()
+    expect(board.locator("#editor li").first).to_be_visible()
+    expect(board.locator("#editor").get_by_role("alert")).to_have_count(0)
 
 
 def test_only_the_listed_metals_are_on_it(page: Page):

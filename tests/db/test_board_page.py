@@ -106,7 +106,7 @@ def test_a_card_says_all_there_is_to_know_of_a_price_before_any_script() -> None
     assert shown["silver:999:kg"]["amount"] == "—"
     assert shown["silver:999:kg"]["age"] == "Waiting for a price"
     assert 'href="/why/18231/#gold"' in page
-    assert 'href="/gold/?unit=10gram&amp;purity=916"' in page
+    assert 'href="/gold/?unit=10gram&amp;purity=916&amp;lang=en"' in page
 
 
 @pytest.mark.parametrize(
@@ -148,10 +148,13 @@ def test_the_name_of_a_source_is_text_whatever_it_holds() -> None:
     assert "from &lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
-def test_the_line_of_the_day_ends_in_the_price_of_now() -> None:
+@pytest.mark.parametrize(
+    ("source", "path"), [("gold-api.com", "M0 32L48 0L96 16"), ("fallback", "M0 32L96 0")], ids=["market", "staff"]
+)
+def test_a_line_ends_in_the_price_of_now_unless_staff_set_it(source: str, path: str) -> None:
     line = Line((0, 900_000), (Decimal(100), Decimal(110)))
-    page = board_page("gold", current([published(quote(price="105"))], lines={Metal.GOLD: line}))
-    assert 'points="0,32 48,0 96,16"' in page
+    page = board_page("gold", current([published(quote(price="105", source=source))], lines={Metal.GOLD: line}))
+    assert f'<path data-part="line" d="{path}"/>' in page
 
 
 def test_moves_of_before_are_listed_with_the_threshold_and_in_the_rows_measure() -> None:
@@ -198,6 +201,8 @@ def test_a_link_shows_what_its_sender_saw_whatever_its_reader_chose_before(clien
     assert list(cards(remembered)) == ["silver:925:kg"]
     assert '<html lang="hi"' in remembered.content.decode()
     assert "Cookie" in remembered["Vary"]
+    # The same rows in another language, for somebody without the cookie.
+    assert 'href="?rows=silver:925:kg&amp;lang=en"' in remembered.content.decode()
     sent = client.get("/?rows=gold:916:10gram&lang=en")
     assert list(cards(sent)) == ["gold:916:10gram"]
     assert '<html lang="en"' in sent.content.decode()

@@ -14,7 +14,7 @@ import { convertQuote } from "../client/units.js";
 /** @typedef {import("../client/units.js").Unit} Unit */
 /** @typedef {{metal: Metal, purity: Purity, unit: Unit}} Row */
 
-/** The box of a line of the day, and the prices from which on one is written smaller; pages/figures.py has the same. */
+/** The box of a line, and the prices from which on one is written smaller; pages/figures.py has the same. */
 const [LINE_WIDTH, LINE_HEIGHT] = [96, 32];
 const [LONG, VERY_LONG] = [13, 17];
 
@@ -57,7 +57,8 @@ export class Card {
     const [name, purity] = [format.metal(row.metal), format.purity(row.metal, row.purity)];
     card.#write({ name, purity, per: format.per(row.unit), whose: ` ${name} ${purity}` });
     const root = document.documentElement.dataset.root ?? "/";
-    card.#parts.name.setAttribute("href", `${root}${row.metal}/?unit=${row.unit}&purity=${row.purity}`);
+    const { lang } = document.documentElement;
+    card.#parts.name.setAttribute("href", `${root}${row.metal}/?unit=${row.unit}&purity=${row.purity}&lang=${lang}`);
     return card;
   }
 
@@ -98,16 +99,19 @@ export class Card {
     if (why) this.#parts.why.setAttribute("href", why);
   }
 
-  /** Draws the line of the day. @param {readonly number[]} closes  Per gram, oldest first; the shown price follows. */
+  /**
+   * Draws the line of the last 24 hours of trading.
+   * @param {readonly number[]} closes  Of the market, per gram, oldest first. The shown price follows, unless staff set it.
+   */
   draw(closes) {
-    const points = this.#quote && closes.length ? [...closes, this.#quote.price] : [];
+    const quote = this.#quote;
+    const points = quote && quote.source !== "fallback" && closes.length ? [...closes, quote.price] : closes;
     const [low, high] = [Math.min(...points), Math.max(...points)];
-    const across = LINE_WIDTH / Math.max(points.length - 1, 1);
+    const across = LINE_WIDTH / (points.length - 1);
     // A price that stands still is a line in the middle.
-    const up = high > low ? LINE_HEIGHT / (high - low) : 0;
-    const bottom = up ? LINE_HEIGHT : LINE_HEIGHT / 2;
-    const placed = points.map((price, n) => `${(n * across).toFixed()},${(bottom - (price - low) * up).toFixed()}`);
-    setAttribute(this.#parts.line, "points", placed.join(" "));
+    const down = (/** @type {number} */ price) => (high > low ? (high - price) / (high - low) : 0.5) * LINE_HEIGHT;
+    const placed = points.map((price, n) => `${(n * across).toFixed()} ${down(price).toFixed()}`);
+    setAttribute(this.#parts.line, "d", quote && placed.length > 1 ? `M${placed.join("L")}` : "");
   }
 
   /**

@@ -17,7 +17,7 @@ export function remember(choice) {
   const path = document.documentElement.dataset.root ?? "/";
   const secure = location.protocol === "https:" ? "; Secure" : "";
   try {
-    const value = encodeURIComponent(decodeURIComponent(query.toString()));
+    const value = encodeURIComponent(query.toString());
     // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API would leave the choice to a later moment
     document.cookie = `${COOKIE}=${value}; Path=${path}; Max-Age=${A_YEAR}; SameSite=Lax${secure}`;
   } catch {

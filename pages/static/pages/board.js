@@ -17,15 +17,15 @@ import { format } from "./page.js";
 /**
  * @typedef {object} Board  What the board has beside what each page knows.
  * @property {string} usual  The rows of a board for which none were chosen.
- * @property {{[metal in Metal]?: [start: number, closes: number[]]}} lines  The closes of quarters of an hour, and the
- *   beginning of the last one.
+ * @property {{[metal in Metal]?: [start: number, closes: number[]]}} lines  The market's closes of quarters of an hour in
+ *   the last 24 hours of trading, and the beginning of the last quarter.
  * @property {(Move & {at: string})[]} moves  The newest first.
  */
 
 const QUARTER = 15 * 60_000;
 const MOVES_LISTED = 5;
 const LINE_POINTS = 96;
-/** A device that slept for longer has missed moves, and a part of the lines of the day. */
+/** A device that slept for longer has missed moves, and a part of the lines. */
 const LONG_GAP = 30 * 60_000;
 /** The time over which the pages that come back from such a gap, all at the market's opening, fetch what they missed. */
 const RENEWAL_SPREAD = 30_000;
@@ -55,7 +55,11 @@ page.languages.addEventListener("click", ({ target }) => {
 });
 const older = olderChoice(state.listed);
 if (older) choose(older);
-else subscribe();
+else {
+  subscribe();
+  // Another reader's browser remembers other rows, and prefers another language.
+  writeAddress(new URLSearchParams(location.search).get("rows") ?? shownRows());
+}
 live.start();
 
 /** @param {import("../client/swarna-client.js").Prices} update */
@@ -79,15 +83,20 @@ function showQuotes() {
   });
 }
 
-/** Takes the moves and the lines of the day from the page as the server writes it now. */
+/** Takes the moves and the lines from the page as the server writes it now, which may have read them before the last ones. */
 async function renew() {
   try {
     const answer = await fetch(location.href);
     const written = new DOMParser().parseFromString(await answer.text(), "text/html");
-    /** @type {Board} */
+    /** @type {import("./live.js").State & Board} */
     const now = JSON.parse(written.getElementById("state")?.textContent ?? "");
-    moves = now.moves;
-    Object.assign(lines, now.lines);
+    const until = Date.parse(now.moves[0]?.at ?? now.publishedAt ?? "");
+    const later = moves.filter((move) => Date.parse(move.at) > until && !now.moves.some((each) => isSame(each, move)));
+    moves = [...later, ...now.moves].slice(0, MOVES_LISTED);
+    for (const [name, line] of Object.entries(now.lines)) {
+      const metal = /** @type {Metal} */ (name);
+      if (line[0] >= (lines[metal]?.[0] ?? 0)) lines[metal] = line;
+    }
     showMoves();
     showQuotes();
   } catch {
@@ -95,12 +104,17 @@ async function renew() {
   }
 }
 
-/** Adds the prices of a moment to the lines of the day. @param {number} at */
+/** Says of two moves whether they are one: those that came late, of several publications, have the time of the last one. @param {Move} one @param {Move} other */
+function isSame(one, other) {
+  return one.metal === other.metal && one.oldPrice === other.oldPrice && one.newPrice === other.newPrice;
+}
+
+/** Adds the market's prices of a moment to the lines. @param {number} at */
 function prolongLines(at) {
   for (const [metal, line] of Object.entries(lines)) {
     const quote = live.quotes[/** @type {Metal} */ (metal)];
     const start = at - (at % QUARTER);
-    if (!quote || start < line[0]) continue;
+    if (!quote || quote.source === "fallback" || start < line[0]) continue;
     if (start > line[0]) line[1].push(quote.price);
     else line[1][line[1].length - 1] = quote.price;
     line[0] = start;
@@ -153,16 +167,32 @@ function choose(rows) {
   const chosen = new Map(rows.map((row) => [nameOf(row), row]));
   cards = [...chosen].map(([name, row]) => known.get(name) ?? Card.of(row, page.card, format));
   page.prices.replaceChildren(...cards.map((card) => card.element));
-  const names = [...chosen.keys()].join(",");
-  remember({ rows: names });
-  const address = new URL(location.href);
-  address.searchParams.delete("rows");
-  const others = address.searchParams.toString();
-  history.replaceState(null, "", `?rows=${names}${others && `&${others}`}`);
+  remember({ rows: shownRows() });
+  writeAddress(shownRows());
+  for (const link of page.languages.querySelectorAll("a")) link.href = addressOf(shownRows(), link.lang);
   subscribe();
   showQuotes();
   showMoves();
   live.refresh();
+}
+
+/** Writes the rows and the page's language into the address, so that it shows others what it shows here. @param {string} rows */
+function writeAddress(rows) {
+  const { searchParams } = new URL(location.href);
+  const language = searchParams.get("lang") ?? document.documentElement.lang;
+  for (const name of ["rows", "lang"]) searchParams.delete(name);
+  const others = searchParams.toString();
+  history.replaceState(null, "", `${addressOf(rows, language)}${others && `&${others}`}${location.hash}`);
+}
+
+/** The board's address of some rows in a language. Colons and commas stay, for people to read. @param {string} rows @param {string} language */
+function addressOf(rows, language) {
+  const readable = encodeURIComponent(rows).replaceAll("%3A", ":").replaceAll("%2C", ",");
+  return `?rows=${readable}&lang=${encodeURIComponent(language)}`;
+}
+
+function shownRows() {
+  return cards.map(({ row }) => nameOf(row)).join(",");
 }
 
 /** Has the stream bring the prices of the rows, and no others. */
@@ -183,17 +213,29 @@ async function edit() {
   const isOpen = page.edit.ariaExpanded === "true";
   page.edit.ariaExpanded = String(!isOpen);
   page.editor.hidden = isOpen;
-  editor ??= import("./board-editor.js").then(
-    ({ Editor }) =>
-      new Editor(page.editor, {
-        rows: cards.map(({ row }) => row),
-        usual: state.usual.split(",").map(rowOf).filter(({ metal }) => state.listed.includes(metal)),
-        listed: state.listed,
-        format,
-        chosen: choose,
-      }),
-  );
-  if (!isOpen) (await editor).focus();
+  if (isOpen) return;
+  editor ??= import("./board-editor.js").then(makeEditor);
+  try {
+    (await editor).focus();
+  } catch {
+    // Pressed again, it is tried again: the reader was offline, or the server has another version by now.
+    editor = undefined;
+    const failed = element("p", "empty", format._("The choice of rows could not be loaded: load the page again."));
+    failed.role = "alert";
+    page.editor.replaceChildren(failed);
+  }
+}
+
+/** @param {typeof import("./board-editor.js")} module */
+function makeEditor({ Editor }) {
+  page.editor.replaceChildren();
+  return new Editor(page.editor, {
+    rows: cards.map(({ row }) => row),
+    usual: state.usual.split(",").map(rowOf).filter(({ metal }) => state.listed.includes(metal)),
+    listed: state.listed,
+    format,
+    chosen: choose,
+  });
 }
 
 /**

@@ -58,5 +58,5 @@ def board_page(rows: str, shown: Current, language: str = "en") -> str:
     """The page of these rows."""
     chosen = Language(language)
     sheet = board.listed_sheet(rows, shown.past.listed)
-    context = board.context(shown, sheet, chosen.format, is_by_address=True)
+    context = board.context(shown, sheet, chosen.format)
     return render_to_string("pages/board.html", {"current": shown, "language": chosen, **context})

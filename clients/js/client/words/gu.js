@@ -51,6 +51,7 @@ export default {
   "Silver": "ચાંદી",
   "Simulated": "કાલ્પનિક",
   "Stale": "જૂનો ભાવ",
+  "The choice of rows could not be loaded: load the page again.": "હરોળ પસંદ કરવાનો ભાગ લોડ થઈ શક્યો નહીં: પેજ ફરી લોડ કરો.",
   "The first {most} rows are shown.": "પહેલી {most} હરોળ બતાવી છે.",
   "The history cannot be read now. It will be asked for again.": "ઇતિહાસ હમણાં વાંચી શકાતો નથી. તે ફરી મંગાશે.",
   "The newest {count} candles as CSV": "સૌથી નવી {count} કેન્ડલ CSV માં",

@@ -51,6 +51,7 @@ export default {
   "Silver": "चांदी",
   "Simulated": "काल्पनिक",
   "Stale": "पुराना भाव",
+  "The choice of rows could not be loaded: load the page again.": "पंक्तियाँ चुनने का हिस्सा लोड नहीं हो सका: पेज दोबारा लोड करें।",
   "The first {most} rows are shown.": "पहली {most} पंक्तियाँ दिखाई गई हैं।",
   "The history cannot be read now. It will be asked for again.": "इतिहास अभी पढ़ा नहीं जा सकता। इसे फिर से माँगा जाएगा।",
   "The newest {count} candles as CSV": "सबसे नई {count} कैंडल CSV में",

@@ -51,6 +51,7 @@ export default {
   "Silver": "चांदी",
   "Simulated": "काल्पनिक",
   "Stale": "जुना भाव",
+  "The choice of rows could not be loaded: load the page again.": "ओळी निवडण्याचा भाग लोड होऊ शकला नाही: पान पुन्हा लोड करा.",
   "The first {most} rows are shown.": "पहिल्या {most} ओळी दाखवल्या आहेत.",
   "The history cannot be read now. It will be asked for again.": "इतिहास आत्ता वाचता येत नाही. तो पुन्हा मागवला जाईल.",
   "The newest {count} candles as CSV": "सर्वांत नवे {count} कँडल CSV मध्ये",

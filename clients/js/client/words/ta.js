@@ -51,6 +51,7 @@ export default {
   "Silver": "வெள்ளி",
   "Simulated": "கற்பனை",
   "Stale": "பழைய விலை",
+  "The choice of rows could not be loaded: load the page again.": "வரிசைகளைத் தேர்ந்தெடுக்கும் பகுதியை ஏற்ற முடியவில்லை: பக்கத்தை மீண்டும் ஏற்றவும்.",
   "The first {most} rows are shown.": "முதல் {most} வரிசைகள் காட்டப்படுகின்றன.",
   "The history cannot be read now. It will be asked for again.": "வரலாற்றை இப்போது படிக்க முடியவில்லை. அது மீண்டும் கேட்கப்படும்.",
   "The newest {count} candles as CSV": "மிகப் புதிய {count} கேண்டில்கள் CSV வடிவில்",
