@@ -138,17 +138,32 @@ def test_an_older_answer_never_replaces_a_newer_candle(run: Run):
     assert found == [4, 8]
 
 
-def test_a_history_that_cannot_be_had_is_an_error_and_may_be_asked_for_again(run: Run):
+def test_a_history_that_cannot_be_had_is_asked_for_until_it_can_which_the_page_is_told(run: Run):
     found = run(
-        """
-        import { Past } from "./pages/candles.js";
-        let asked = 0;
-        const past = new Past("gold", async () => { if (!asked++) throw new Error("503"); return []; }, () => {});
-        const first = await past.load("5m", 288).catch((error) => error.message);
-        say([first, (await past.load("5m", 288)).all]);
+        f"""{PAST}
+        import {{ mock }} from "node:test";
+        mock.timers.enable({{ apis: ["setTimeout"] }});
+        const [said, wait] = [[], 10_000];
+        let tries = 0;
+        const again = new Past(
+          "gold",
+          async () => {{ if (++tries % 2) throw new Error("503"); return [candle(0, tries)]; }},
+          () => said.push("changed"),
+          () => said.push("failed"),
+        );
+        const loading = again.load("5m", 288);
+        await settled();
+        mock.timers.tick(wait);
+        const first = (await loading).all.map(({{ seq }}) => seq);
+        // The stream cannot go on from what it had before.
+        again.take(update(9, true));
+        await settled();
+        mock.timers.tick(wait);
+        await settled();
+        say([first, again.shown("5m").all.map(({{ seq }}) => seq), tries, said]);
         """
     )
-    assert found == ["503", []]
+    assert found == [[2], [4], 4, ["failed", "changed", "failed", "changed"]]
 
 
 def test_a_range_is_cut_from_the_end_of_its_newest_candle(run: Run):

@@ -79,7 +79,7 @@ export class CandleSeries {
  * @property {Promise<void>|null} loading
  */
 
-/** The time after which a history that could not be had is asked for again, in milliseconds. */
+/** The milliseconds after which a history that could not be had is asked for again. */
 const AGAIN_AFTER = 10_000;
 
 /** A metal's candles of several intervals, loaded by REST and kept abreast of the stream. */
@@ -87,11 +87,11 @@ export class Past {
   #metal;
   #fetchCandles;
   #changed;
+  #failed;
   /** @type {Position|null}  That of the last update. */
   #position = null;
   /** How often the stream began, or could not go on from the position before: a history from before then has a gap. */
   #breaks = 0;
-  #askAgainAt = 0;
   /** @type {Map<Interval, Kept>} */
   #kept = new Map();
 
@@ -101,15 +101,17 @@ export class Past {
    *   all for null.
    * @param {(interval: Interval, candles: Candle[]|null) => void} changed  Called when these candles are new or others than
    *   before; with null where any may be.
+   * @param {() => void} failed  Called when a history could not be had, which will be asked for again.
    */
-  constructor(metal, fetchCandles, changed) {
+  constructor(metal, fetchCandles, changed, failed) {
     this.#metal = metal;
     this.#fetchCandles = fetchCandles;
     this.#changed = changed;
+    this.#failed = failed;
   }
 
   /**
-   * The candles of an interval, with at least so many of the newest, or all for null. Rejects as `fetchCandles` does.
+   * The candles of an interval, with at least so many of the newest, or all for null. Asks until it has them.
    * @param {Interval} interval @param {number|null} most @returns {Promise<CandleSeries>}
    */
   async load(interval, most) {
@@ -149,12 +151,9 @@ export class Past {
 
   /** Asks anew for each history with a gap. */
   #join() {
-    if (performance.now() < this.#askAgainAt) return;
     for (const [interval, kept] of this.#kept) {
       if (kept.loading || kept.joinedAt < 0 || kept.joinedAt === this.#breaks) continue;
-      this.#ask(interval, kept).catch(() => {
-        this.#askAgainAt = performance.now() + AGAIN_AFTER;
-      });
+      this.#ask(interval, kept);
     }
   }
 
@@ -164,7 +163,7 @@ export class Past {
       let [breaks, candles] = [-1, /** @type {Candle[]} */ ([])];
       while (breaks !== this.#breaks) {
         breaks = this.#breaks;
-        candles = await this.#fetchCandles(interval, kept.most);
+        candles = await this.#fetchUntilHad(interval, kept.most);
       }
       kept.next.take(candles);
       [kept.shown, kept.next, kept.joinedAt] = [kept.next, new CandleSeries(kept.most), breaks];
@@ -174,5 +173,17 @@ export class Past {
       kept.loading = null;
     });
     return kept.loading;
+  }
+
+  /** @param {Interval} interval @param {number|null} most @returns {Promise<Candle[]>} */
+  async #fetchUntilHad(interval, most) {
+    while (true) {
+      try {
+        return await this.#fetchCandles(interval, most);
+      } catch {
+        this.#failed();
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER));
+      }
+    }
   }
 }

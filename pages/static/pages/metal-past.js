@@ -23,8 +23,6 @@ import { fetchCandles } from "./rest-candles.js";
 
 const DAY = 86_400_000;
 const DAYS_SHOWN = 10;
-/** The time after which a history that could not be had is asked for again. */
-const AGAIN_AFTER = 10_000;
 
 export class MetalPast {
   #parts;
@@ -65,13 +63,14 @@ export class MetalPast {
       metal,
       (interval, most) => fetchCandles(address, interval, most, this.#mostByRest),
       (interval, candles) => this.#changed(interval, candles),
+      () => write(this.#parts.legend, format._("The history cannot be read now. It will be asked for again.")),
     );
   }
 
-  /** Loads the history; and anew, should that fail, for as long as it does. */
+  /** Loads the history. */
   async open() {
-    await this.#load(this.#range.interval, this.#range.most);
-    await this.#load("1d", DAYS_SHOWN + 1);
+    await this.#past.load(this.#range.interval, this.#range.most);
+    await this.#past.load("1d", DAYS_SHOWN + 1);
   }
 
   /** Draws the chart, in place of the server's line. @param {typeof import("./chart.js")} module @param {Style} style */
@@ -108,7 +107,7 @@ export class MetalPast {
   async choose(name) {
     this.#name = name;
     this.#parts.chart.ariaBusy = "true";
-    await this.#load(this.#range.interval, this.#range.most);
+    await this.#past.load(this.#range.interval, this.#range.most);
     // Meanwhile the reader may have chosen another one.
     if (this.#name !== name) return;
     this.#parts.chart.ariaBusy = "false";
@@ -138,18 +137,6 @@ export class MetalPast {
 
   get #candles() {
     return this.#past.shown(this.#range.interval)?.newest(this.#range.span) ?? [];
-  }
-
-  /** @param {Interval} interval @param {number|null} most */
-  async #load(interval, most) {
-    while (true) {
-      try {
-        return await this.#past.load(interval, most);
-      } catch {
-        write(this.#parts.legend, format._("The history cannot be read now. It will be asked for again."));
-        await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER));
-      }
-    }
   }
 
   /** @param {Interval} interval @param {Candle[]|null} candles */
