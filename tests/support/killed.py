@@ -7,6 +7,7 @@ another sends the same request with the same key again. Prints a line of JSON fo
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ def killed_at(number: int, work: Callable[[], object]) -> bool:
     pid = os.fork()
     if pid:
         _, status = os.waitpid(pid, 0)
+        wait_for_rollback()
         return os.WIFSIGNALED(status)
     left = number
 
@@ -45,6 +47,23 @@ def killed_at(number: int, work: Callable[[], object]) -> bool:
     with database.execute_wrapper(count):
         work()
     os._exit(0)
+
+
+def wait_for_rollback() -> None:
+    """Wait until PostgreSQL has noticed the end of a killed process: until then its request is still running."""
+    if connection.vendor != "postgresql":
+        return
+    others = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+    )
+    for _ in range(500):
+        with connection.cursor() as cursor:
+            cursor.execute(others)
+            if cursor.fetchone() == (0,):
+                return
+        time.sleep(0.02)
+    raise TimeoutError("a killed process's transaction goes on after ten seconds")
 
 
 def main() -> None:
