@@ -1,6 +1,7 @@
 """The ASGI application of a web process: HTTP and WebSocket. Any ASGI server runs it; `manage.py serve` runs ours."""
 
 import os
+import warnings
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "swarna.settings")
@@ -46,6 +47,8 @@ if connection.vendor == "postgresql":
 
 if not settings.DEBUG:
     static_files.collect()
+# Of static files, the only answers that are streamed by Django: a thread reads each, which is small, as a whole.
+warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronous iterators")
 http = get_asgi_application()
 
 
