@@ -193,6 +193,24 @@ def test_no_more_candles_are_kept_than_were_asked_for(run: Run):
     assert found == [2, 3, 5]
 
 
+def test_a_history_whose_next_page_does_not_move_on_is_given_up_and_no_request_is_waited_for_for_ever(run: Run):
+    requested = run(
+        """
+        import { fetchCandles } from "./pages/rest-candles.js";
+        globalThis.document = { baseURI: "http://swarna/" };
+        const requested = [];
+        const next = "http://swarna/api/?from=2026-11-01T00:00:00.000Z";
+        globalThis.fetch = async (url, { signal }) => {
+          requested.push([url.searchParams.get("from"), signal instanceof AbortSignal]);
+          return { ok: true, json: async () => ({ data: [], next }) };
+        };
+        await fetchCandles("/api/", "1d", null, 1000).catch((error) => requested.push(error.message.slice(0, 5)));
+        say(requested);
+        """
+    )
+    assert requested == [["1900-01-01", True], ["2026-11-01T00:00:00.000Z", True], "/api/"]
+
+
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page
 
 from pages.languages import locale_of
 from streaming.protocol import Close
+from tests.support import notice_cases
 from tests.support.browser import new_page
 from tests.support.format_cases import cases
 from tests.support.pages import open_test_page
@@ -42,6 +43,38 @@ def test_browsers_write_as_python_does(lab: Page):
     )
     differences = [(case, text) for case, text in zip(everything, written, strict=True) if text != case.text]
     assert differences == []
+
+
+def test_scripts_say_of_prices_what_the_server_says(lab: Page):
+    """tests/unit/test_notices.py has the same cases."""
+    everything = notice_cases.cases()
+    given = [
+        {
+            "quotes": list(case.quotes.items()),
+            "areAll": len(case.quotes) == len(case.listed),
+            "status": {
+                "feed": case.feed,
+                "market": case.market,
+                "nextChange": notice_cases.NEXT_CHANGE,
+                "metals": case.feeds,
+            },
+        }
+        for case in everything
+    ]
+    said = lab.evaluate(
+        """([cases, now]) => {
+            const english = format.formats(words.ENGLISH, { locale: "en-IN", timeZone: "Asia/Kolkata" });
+            return cases.map(({ quotes, areAll, status }) => {
+                const usual = { source: "gold_api_com", stale: false };
+                const wired = quotes.map(([metal, of]) => [metal, of && { ...usual, ...of }]);
+                const shown = { status, quotes: wired, areAll, now: Date.parse(now), interruption: null };
+                const marksOf = ([metal, quote]) => marks.marksShown(quote, true, marks.markAtBest(status, metal));
+                return [wired.map(marksOf), marks.notices(shown, english)];
+            });
+        }""",
+        [given, notice_cases.NOW.isoformat()],
+    )
+    assert said == [[case.marks, case.notices] for case in everything]
 
 
 def test_languages_and_locales_are_the_servers(lab: Page):

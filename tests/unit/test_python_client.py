@@ -225,7 +225,11 @@ def test_the_servers_time_is_that_of_its_least_delayed_message(monkeypatch: pyte
     now = 1000.0
     monkeypatch.setattr(sessions, "steady_seconds", lambda: now)
     ours = session()
+    # A snapshot may be of any time.
+    update(ours, price_update(7, gold=quote(13200), timestamp="2030-11-01T18:30:02.000Z", snapshot=True))
+    was_timed = ours.is_timed
     take(ours, {"type": "heartbeat", "feed": "live", "timestamp": "2026-11-01T18:30:00.000Z"})
+    assert (was_timed, ours.is_timed) == (False, True)
     now += 5
     update(ours, price_update(8, gold=quote(13200), timestamp="2026-11-01T18:30:02.000Z"))  # three seconds late
     update(ours, price_update(8, gold=quote(13200), timestamp="2030-11-01T18:30:02.000Z", snapshot=True))

@@ -36,7 +36,10 @@
 
 const TYPES = { receipt: "swarna-receipt+jws", lock: "swarna-lock+jws" };
 const ALGORITHM = "Ed25519"; // RFC 9864
-/** Where the addresses of the server that served this module begin; null in a bundle, and in Node. */
+/**
+ * Where the addresses of the server that served this module begin, as in element.js; null in a bundle, and in Node. This
+ * module imports nothing, so that it can be copied by itself.
+ */
 const HOME = /^(https?:.*\/)static\/client\/[^/]+$/.exec(import.meta.url)?.[1] ?? null;
 const KEYS = `${HOME ?? "/"}.well-known/jwks.json`;
 

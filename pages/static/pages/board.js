@@ -29,6 +29,7 @@ const LINE_POINTS = 96;
 const LONG_GAP = 30 * 60_000;
 /** The time over which the pages that come back from such a gap, all at the market's opening, fetch what they missed. */
 const RENEWAL_SPREAD = 30_000;
+const TIMEOUT = 15_000;
 
 const page = /** @type {{card: HTMLTemplateElement, asof: HTMLTimeElement} & Record<string, HTMLElement>} */ (
   Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]))
@@ -86,7 +87,7 @@ function showQuotes() {
 /** Takes the moves and the lines from the page as the server writes it now, which may have read them before the last ones. */
 async function renew() {
   try {
-    const answer = await fetch(location.href);
+    const answer = await fetch(location.href, { signal: AbortSignal.timeout?.(TIMEOUT) });
     const written = new DOMParser().parseFromString(await answer.text(), "text/html");
     /** @type {import("./live.js").State & Board} */
     const now = JSON.parse(written.getElementById("state")?.textContent ?? "");

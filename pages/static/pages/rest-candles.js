@@ -4,6 +4,7 @@
 /** @typedef {import("../client/swarna-client.js").Interval} Interval */
 /** @typedef {{data: Candle[], next: string|null}} Page */
 
+const TIMEOUT = 15_000;
 /** Before any price. */
 const BEGINNING = "1900-01-01";
 
@@ -24,7 +25,9 @@ export async function fetchCandles(address, interval, most, limit) {
     const { data, next } = await page(address, { interval, limit: String(limit), from });
     all.push(...data);
     // Its time alone: behind a proxy, the server may not know under which address it is reached.
-    from = next && new URL(next).searchParams.get("from");
+    const after = next && new URL(next).searchParams.get("from");
+    if (after === from) throw new Error(`${address}: after the page from ${from} comes the same`);
+    from = after;
   }
   return all;
 }
@@ -33,7 +36,7 @@ export async function fetchCandles(address, interval, most, limit) {
 async function page(address, query) {
   const url = new URL(address, document.baseURI);
   url.search = new URLSearchParams(query).toString();
-  const response = await fetch(url, { headers: { Accept: "application/json" } });
+  const response = await fetch(url, { headers: { Accept: "application/json" }, signal: AbortSignal.timeout?.(TIMEOUT) });
   if (!response.ok) throw new Error(`${url.pathname}: ${response.status}`);
   return response.json();
 }

@@ -105,8 +105,13 @@ class SwarnaClient:
         return self._session.is_confirmed
 
     @property
+    def is_timed(self) -> bool:
+        """Whether `server_time` is by the server's clock, and not by this machine's, which may be wrong."""
+        return self._session.is_timed
+
+    @property
     def server_time(self) -> dt.datetime:
-        """The server's time, for the age of a quote: this machine's clock may be wrong."""
+        """The server's time, for the age of a quote; this machine's until `is_timed`, within half a minute."""
         return self._session.server_time()
 
     async def __aenter__(self) -> Self:

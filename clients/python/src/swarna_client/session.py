@@ -97,6 +97,11 @@ class Session:
             return _ANSWER
         return self._subscription.heartbeat / 1000 * _HEARTBEATS if self._has_heartbeats else None
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether a message of this connection has told the server's time."""
+        return self._clock_ahead is not None
+
     def server_time(self) -> dt.datetime:
         """The server's time, as its least delayed message of this connection tells; else this machine's."""
         if self._clock_ahead is None:
