@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from prices.models import HeldPrice, Premium, ProviderState
 from prices.publishing import ingest
@@ -73,6 +73,24 @@ def test_a_price_comes_by_the_stream_without_a_reload(shop: Server, desk: Page) 
     shop.publish(gold="14000", source="fallback")
     expect(gold(desk)).to_contain_text("Fallback")
     assert steps.loads == 0
+
+
+def test_an_age_is_never_by_the_clock_of_a_device_that_may_be_wrong(shop: Server, page: Page) -> None:
+    now = dt.datetime.now(dt.UTC)
+    old = quote("platinum", "4000", at=now - dt.timedelta(minutes=2, seconds=10))
+    shop.do(lambda: ingest.record([old], now=now))
+    page.add_init_script("const now = Date.now; Date.now = () => now() - 86_400_000;")
+    page.route_web_socket("**/ws/prices/", without_the_servers_time)
+    log_in(page, shop)
+    open_desk(page, shop)
+    age = page.locator("[data-metal=platinum] [data-part=age]")
+    assert age.inner_text() == "2 min ago"
+
+
+def without_the_servers_time(socket: WebSocketRoute) -> None:
+    """Pass on all but the messages that say which time it is now."""
+    server = socket.connect_to_server()
+    server.on_message(lambda text: None if '"pong"' in text or '"heartbeat"' in text else socket.send(text))
 
 
 def test_a_stream_that_is_for_users_alone_comes_by_the_login_of_staff(

@@ -150,7 +150,8 @@ function showPrices() {
 
 /** @param {HTMLElement} card @param {Quote} quote @param {number} [seq] */
 function show(card, quote, seq) {
-  const mark = marksOf(quote)[0] ?? markAtBest(client.status, /** @type {Metal} */ (card.dataset.metal)) ?? "live";
+  const mark = marksOf(quote)[0] ?? markAtBest(client.status, /** @type {Metal} */ (card.dataset.metal));
+  if (!mark) return; // without a status nobody knows: the server's words stand
   card.dataset.mark = mark;
   put(card, "mark", MARKS[mark]);
   put(card, "price", amount(quote.price));
@@ -163,7 +164,8 @@ function show(card, quote, seq) {
 function refresh() {
   for (const card of cards()) {
     const time = part(card, "age");
-    if (time instanceof HTMLTimeElement) write(time, age(Date.parse(time.dateTime), client.serverTime));
+    // Until the server's clock is known the server's own words stand: this device's may be wrong.
+    if (time instanceof HTMLTimeElement && client.isTimed) write(time, age(Date.parse(time.dateTime), client.serverTime));
   }
   const isLate = performance.now() - Math.max(fetchedAt, seenAt) > LATE && !document.hidden;
   desk.toggleAttribute("data-late", isLate);
