@@ -1,6 +1,5 @@
-"""A metal's past as its page shows it: the candles of a range, its last days, and the price of a moment."""
+"""A metal's past as its page shows it: the candles of a range, and its last days."""
 
-import datetime as dt
 from collections.abc import Sequence
 from threading import Lock
 from typing import Final, NamedTuple
@@ -10,10 +9,8 @@ from django.conf import settings
 from pages.ranges import ChartRange
 from prices.domain.candles import Interval, ZonedCandle
 from prices.domain.quotes import Metal, usual_kind
-from prices.domain.receipts import Receipt
 from prices.history import candle_store
 from prices.history.candle_store import Series
-from prices.publishing import receipts
 
 DAYS_SHOWN: Final = 10
 
@@ -70,28 +67,3 @@ class Histories:
             if key not in found:
                 found[key] = read(metal, chart_range)
             return found[key]
-
-
-# --- a moment ------------------------------------------------------------------------------------------------------
-
-
-class Moment(NamedTuple):
-    """What screens showed of a metal at a moment.
-
-    That is a price by its receipt, with its marks, the most serious first; without any where the freshness limit of
-    then is not known. Where no receipt is kept from then, it is the shortest candle that holds the moment, or nothing.
-    """
-
-    at: dt.datetime
-    receipt: Receipt | None = None
-    marks: tuple[str, ...] = ()
-    candle: ZonedCandle | None = None
-
-
-def at_moment(metal: Metal, at: dt.datetime) -> Moment:
-    """Find what screens showed of a metal at a moment of the past."""
-    receipt = receipts.at(metal, at)
-    if receipt is not None:
-        return Moment(at, receipt, receipt.marks_at(at, settings.MARKET_CALENDAR))
-    found = candle_store.holding(series(metal), at)
-    return Moment(at, candle=ZonedCandle.of(found[1].value(), candle_store.zone()) if found else None)

@@ -1,7 +1,6 @@
 """The texts of a metal's page, in its reader's language, unit and purity."""
 
 import datetime as dt
-import enum
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import zip_longest
@@ -10,13 +9,12 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils import timezone
 
 from infra import formats as numbers
-from infra.formats import from_ms
+from pages.amounts import Amount, Amounts
 from pages.figures import direction_of, figures
 from pages.formats import N_, NOTHING, UNITS
-from pages.history import DAYS_SHOWN, History, Moment
+from pages.history import DAYS_SHOWN, History
 from pages.languages import Language
 from pages.live_state import MODULES, live_state, market_text
 from pages.memory import Current
@@ -26,7 +24,6 @@ from pages.rows import Row
 from prices.api.serializers import MOST_PER_PAGE
 from prices.domain.candles import Interval, ZonedCandle
 from prices.domain.fineness import PURITIES_OF, WEIGHTS_OF
-from prices.domain.marks import LABELS
 from prices.domain.quotes import PERCENT_STEP, Metal, percent
 from prices.domain.units import converted
 
@@ -57,39 +54,6 @@ class Chosen(NamedTuple):
     row: Row
     range: ChartRange
     mistakes: tuple[str, ...]
-
-
-class Problem(enum.Enum):
-    """The reason why a question about a moment has no answer."""
-
-    NO_TIME = enum.auto()
-    FUTURE = enum.auto()
-    TOO_MANY = enum.auto()
-    NO_DATABASE = enum.auto()
-
-
-class Asked(NamedTuple):
-    """The moment that a reader asks about, if it is understood, and the answer, or the problem.
-
-    `wait` is the number of seconds after which one who asked too often may ask again.
-    """
-
-    at: dt.datetime | None = None
-    moment: Moment | None = None
-    problem: Problem | None = None
-    wait: int = 0
-
-
-class Amount(NamedTuple):
-    """An amount in the page's measure.
-
-    The page's script makes it anew for another measure, of the amount per `gram`, and of what it is more than, `less`,
-    where it is a difference.
-    """
-
-    text: str
-    gram: str = ""
-    less: str = ""
 
 
 class Day(NamedTuple):
@@ -130,9 +94,9 @@ class Figure(NamedTuple):
 
 
 def context(
-    current: Current, chosen: Chosen, past: History | None, asked: Asked | None, language: Language, now: dt.datetime
+    current: Current, chosen: Chosen, past: History | None, language: Language, now: dt.datetime
 ) -> dict[str, Any]:
-    """All that the template of a metal's page needs."""
+    """All that the template of a metal's page needs but the answer to a question about a moment."""
     f, metal = language.format, chosen.row.metal
     page = _Page(chosen, language, now)
     return {
@@ -164,8 +128,6 @@ def context(
         "days": page.days(past.days) if past else [],
         "weights": [f.unit(unit) for unit in UNITS],
         "measures": page.measures(current),
-        "answer": page.answer(asked) if asked else None,
-        "asked_at": page.typed(asked, current.published_at or now),
     }
 
 
@@ -176,6 +138,7 @@ class _Page:
         self._row = chosen.row
         self._chosen = chosen
         self._f = language.format
+        self._amounts = Amounts(chosen.row, language.format)
         self._language = language
         self._now = now
 
@@ -183,25 +146,6 @@ class _Page:
     def is_named(self) -> bool:
         """True if the address names the language: then the page's links do too."""
         return not self._language.varies_on
-
-    # --- amounts -------------------------------------------------------------------------------------------------
-
-    def _in_measure(self, gram: Decimal) -> Decimal:
-        return converted(gram, unit=self._row.unit, purity=self._row.purity)
-
-    def amount(self, gram: Decimal | None) -> Amount:
-        """An amount per gram of fine metal, in the page's measure."""
-        if gram is None:
-            return Amount(NOTHING)
-        return Amount(self._f.amount(self._in_measure(gram)), str(numbers.number(gram)))
-
-    def difference(self, gram: Decimal, less: Decimal | None) -> Amount:
-        """The difference of two such amounts, as they are shown."""
-        if less is None:
-            return Amount(NOTHING)
-        to = self._in_measure(gram)
-        text = self._f.difference(to - self._in_measure(less), to)
-        return Amount(text, str(numbers.number(gram)), str(numbers.number(less)))
 
     # --- now -----------------------------------------------------------------------------------------------------
 
@@ -224,21 +168,21 @@ class _Page:
     def figures(self, found: RangeFigures | None) -> list[Figure]:
         """The figures of the chosen range; dashes where there are none."""
         f = self._f
-        change = self.difference(found.last, found.first) if found else Amount(NOTHING)
+        change = self._amounts.difference(found.last, found.first) if found else Amount(NOTHING)
         return [
-            Figure("first", f._("First"), self.amount(found.first if found else None)),
-            Figure("last", f._("Last"), self.amount(found.last if found else None)),
+            Figure("first", f._("First"), self._amounts.amount(found.first if found else None)),
+            Figure("last", f._("Last"), self._amounts.amount(found.last if found else None)),
             Figure("change", f._("Change"), change, percent=f.percent(found.change_percent) if found else ""),
             self._extreme("high", f._("Highest"), (found.high, found.high_at) if found else None),
             self._extreme("low", f._("Lowest"), (found.low, found.low_at) if found else None),
-            Figure("average", f._("Average"), self.amount(found.average if found else None)),
+            Figure("average", f._("Average"), self._amounts.amount(found.average if found else None)),
         ]
 
     def _extreme(self, name: str, term: str, found: tuple[Decimal, dt.datetime] | None) -> Figure:
         if found is None:
             return Figure(name, term, Amount(NOTHING), when="")
         amount, at = found
-        return Figure(name, term, self.amount(amount), when=self._when(at), at=numbers.time(at))
+        return Figure(name, term, self._amounts.amount(amount), when=self._when(at), at=numbers.time(at))
 
     def _when(self, at: dt.datetime) -> str:
         is_day = self._chosen.range.interval is Interval.DAY
@@ -255,71 +199,13 @@ class _Page:
         return Day(
             date=f.date(candle.start),
             iso=day.date.isoformat() if day.date else "",
-            close=self.amount(candle.close),
-            change=self.difference(candle.close, before),
+            close=self._amounts.amount(candle.close),
+            change=self._amounts.difference(candle.close, before),
             percent="" if before is None else f.percent(percent(change, before).quantize(PERCENT_STEP)),
             direction=direction_of(change),
-            high=self.amount(candle.high),
-            low=self.amount(candle.low),
+            high=self._amounts.amount(candle.high),
+            low=self._amounts.amount(candle.low),
         )
-
-    # --- a moment ------------------------------------------------------------------------------------------------
-
-    def answer(self, asked: Asked) -> "Answer":
-        """What to say to a question about a moment."""
-        f = self._f
-        if asked.problem is not None or asked.moment is None:
-            return Answer(problem=self._problem(asked))
-        receipt, candle = asked.moment.receipt, asked.moment.candle
-        at = f.date_and_time(asked.moment.at)
-        if receipt is not None:
-            price = f.money(self._in_measure(receipt.price), receipt.currency)
-            return Answer(
-                headline=f._("At {time} screens showed", time=at),
-                price=Amount(price, str(numbers.number(receipt.price))),
-                marks=" · ".join(f._(LABELS[mark]) for mark in asked.moment.marks),
-                trust=next(iter(asked.moment.marks), "none"),
-                detail=f._(
-                    "Published {published}, quoted {quoted}, {origin}.",
-                    published=f.date_and_time(from_ms(receipt.published_ms)),
-                    quoted=f.date_and_time(from_ms(receipt.quoted_ms)),
-                    origin=f.origin(receipt.source, is_example=receipt.example),
-                ),
-                seq=receipt.seq,
-            )
-        if candle is None:
-            return Answer(problem=f._("No price is known of {time}.", time=at))
-        return Answer(
-            headline=f._("No publication of {time} is kept. Prices around it were", time=at),
-            low=self.amount(candle.candle.low),
-            high=self.amount(candle.candle.high),
-            detail=f._(
-                "From {start} to {end}.", start=f.date_and_time(candle.candle.start), end=f.date_and_time(candle.end)
-            )
-            if candle.candle.seq
-            else f._("Filled in later: no screen showed them."),
-        )
-
-    def _problem(self, asked: Asked) -> str:
-        f = self._f
-        match asked.problem:
-            case Problem.FUTURE:
-                return f._("That is in the future: choose an earlier time.")
-            case Problem.TOO_MANY:
-                return f.plural(
-                    "Too many questions. Ask again in {count} s.",
-                    "Too many questions. Ask again in {count} s.",
-                    asked.wait,
-                )
-            case Problem.NO_DATABASE:
-                return f._("The history cannot be read now. Ask again in a minute.")
-            case _:
-                return f._("Write a time such as {example}.", example="2026-09-24 13:30:05")
-
-    def typed(self, asked: Asked | None, otherwise: dt.datetime) -> str:
-        """The content of the field for a moment: what the reader wrote, or else a moment to begin with."""
-        at = asked.at if asked else otherwise
-        return "" if at is None else timezone.localtime(at).strftime("%Y-%m-%dT%H:%M:%S")
 
     # --- choices -------------------------------------------------------------------------------------------------
 
@@ -369,22 +255,6 @@ class _Page:
             count = f"{MOST_PER_PAGE:,}"
             return self._f._("The newest {count} candles as CSV", count=count)
         return self._f._("These candles as CSV")
-
-
-class Answer(NamedTuple):
-    """What a page says to a question about a moment: a price that screens showed, or the lowest and the highest around
-    then; or the problem.
-    """
-
-    headline: str = ""
-    price: Amount | None = None
-    low: Amount | None = None
-    high: Amount | None = None
-    trust: str = ""
-    marks: str = ""
-    detail: str = ""
-    seq: int | None = None
-    problem: str = ""
 
 
 def _finenesses(metal: Metal) -> list[str]:

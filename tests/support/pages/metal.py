@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from django.template.loader import render_to_string
 from playwright.sync_api import Page, Route
 
-from pages import metal_words
+from pages import metal_words, moments
 from pages.history import History
 from pages.languages import Language
 from pages.memory import Current
@@ -53,7 +53,8 @@ def metal_page(shown: Current, candles: Sequence[Candle] = (), days: Sequence[Ca
     zone, language = candle_store.zone(), Language("en", ("Accept-Language",))
     history = History([ZonedCandle.of(each, zone) for each in candles], [ZonedCandle.of(each, zone) for each in days])
     chosen = Chosen(Row(Metal.GOLD, "999", "gram"), ChartRange.DAY, ())
-    context = metal_words.context(shown, chosen, history, None, language, MIDNIGHT)
+    context = metal_words.context(shown, chosen, history, language, MIDNIGHT)
+    context |= moments.context(None, chosen.row, language.format, MIDNIGHT)
     return render_to_string("pages/metal.html", {"current": shown, "language": language, **context})
 
 
