@@ -1,7 +1,7 @@
 """The board: live prices of the rows that its reader chose, in the address, or before, in the cookie."""
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from django.conf import settings
@@ -12,23 +12,16 @@ from django.utils.cache import patch_vary_headers
 from infra import clock, formats
 from pages import languages, memory, rendering
 from pages.figures import ARROWS, figures
-from pages.formats import N_, Formats
+from pages.formats import Formats
 from pages.live_state import MODULES, live_state, market_text
 from pages.memory import Current, Move
-from pages.notices import Notice, notices
+from pages.notices import notices
 from pages.remembered import remembered
-from pages.rows import MOST_ROWS, Mistake, Row, Sheet, Wrong, default_sheet, parse, written
+from pages.rows import Row, written
+from pages.sheets import ListedSheet, address_notices, sheet_of
 from prices.domain.quotes import Metal
 from prices.domain.units import converted
 from prices.domain.wire import ChangeData
-
-_WRONG: Final[Mapping[Wrong, str]] = {
-    Wrong.METAL: N_("“{text}” names no metal that is listed here."),
-    Wrong.PURITY: N_("“{text}” has a purity that its metal is not sold in."),
-    Wrong.UNIT: N_("“{text}” has no unit that is known here."),
-    Wrong.FORM: N_("“{text}” is not written as metal:purity:unit."),
-    Wrong.LANGUAGE: N_("“{text}” is no language of this page."),
-}
 
 
 def board(request: HttpRequest) -> HttpResponseBase:
@@ -36,9 +29,7 @@ def board(request: HttpRequest) -> HttpResponseBase:
     current = memory.current(request)
     before = remembered(request)
     language = languages.chosen(request, before.language, reads_cookie=True)
-    asked = request.GET.get("rows")
-    rows = asked if asked is not None else before.rows or ""
-    sheet = listed_sheet(rows, current.past.listed, languages.unknown(request))
+    sheet = sheet_of(request, current.past.listed, before.rows)
     response = rendering.respond(
         request,
         "pages/board.html",
@@ -47,39 +38,18 @@ def board(request: HttpRequest) -> HttpResponseBase:
         sheet,
         lambda: context(current, sheet, language.format),
     )
-    if asked is None:
+    if "rows" not in request.GET:
         patch_vary_headers(response, ["Cookie"])
     return response
 
 
-def listed_sheet(text: str, listed: Collection[Metal], unknown_language: str = "") -> Sheet:
-    """The rows of an address whose metals are listed; the usual ones where none is. All others are mistakes."""
-    sheet = parse(text)
-    unlisted = [Mistake(str(row), Wrong.METAL) for row in sheet.rows if row.metal not in listed]
-    rows = [row for row in sheet.rows if row.metal in listed]
-    usual = [row for row in default_sheet(settings.BASE_CURRENCY) if row.metal in listed]
-    language = [Mistake(unknown_language, Wrong.LANGUAGE)] if unknown_language else []
-    return Sheet(tuple(rows or usual), (*sheet.mistakes, *unlisted, *language), sheet.left_out)
-
-
-def address_notices(sheet: Sheet, f: Formats) -> Iterable[Notice]:
-    """What is to be said of an address that was not understood, or has too many rows."""
-    if sheet.mistakes:
-        text = " ".join(f._(_WRONG[mistake.wrong], text=mistake.text) for mistake in sheet.mistakes)
-        yield Notice("plain", f._("Not all of this address is understood."), text)
-    if sheet.left_out:
-        text = f.plural("{count} more is left out.", "{count} more are left out.", sheet.left_out)
-        yield Notice("plain", f._("The first {most} rows are shown.", most=MOST_ROWS), text)
-
-
-def context(current: Current, sheet: Sheet, f: Formats) -> dict[str, Any]:
+def context(current: Current, sheet: ListedSheet, f: Formats) -> dict[str, Any]:
     """All that the template shows."""
     now, currency = clock.read().wall, settings.BASE_CURRENCY
-    metals = list(dict.fromkeys(row.metal for row in sheet.rows))
     shown_as = {row.metal: row for row in reversed(sheet.rows)}
     return {
         "cards": [figures(row, current, currency, f, now) for row in sheet.rows],
-        "notices": notices(current, metals, f, now),
+        "notices": notices(current, sheet.metals, f, now),
         "address_notices": list(address_notices(sheet, f)),
         "market": market_text(current, f, now),
         "as_of": f.date_and_time(current.published_at) if current.published_at else "",
@@ -112,7 +82,6 @@ def _move(move: Move, shown_as: Mapping[Metal, Row], f: Formats) -> dict[str, st
 def _beside(current: Current) -> dict[str, Any]:
     """What the board's script goes on from beside the prices and the market."""
     return {
-        "usual": written(default_sheet(settings.BASE_CURRENCY)),
         "moves": [
             {**msgspec.structs.asdict(ChangeData.of(move.change)), "at": formats.time(move.at)}
             for move in current.past.moves

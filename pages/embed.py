@@ -8,32 +8,31 @@ from django.http.response import HttpResponseBase
 
 from infra import clock
 from pages import languages, memory, rendering
-from pages.board import address_notices, listed_sheet
 from pages.figures import figures
 from pages.languages import Language
 from pages.live_state import MODULES, live_state
 from pages.memory import Current
 from pages.notices import notices
-from pages.rows import Sheet, written
+from pages.rows import written
+from pages.sheets import ListedSheet, address_notices, sheet_of
 
 
 def embed(request: HttpRequest) -> HttpResponseBase:
     """The prices of the rows that the address names; of the usual ones where it names none."""
     current = memory.current(request)
     language = languages.chosen(request)
-    sheet = listed_sheet(request.GET.get("rows", ""), current.past.listed, languages.unknown(request))
+    sheet = sheet_of(request, current.past.listed)
     return rendering.respond(
         request, "pages/embed.html", current, language, sheet, lambda: context(current, sheet, language)
     )
 
 
-def context(current: Current, sheet: Sheet, language: Language) -> dict[str, Any]:
+def context(current: Current, sheet: ListedSheet, language: Language) -> dict[str, Any]:
     """All that the template shows."""
     now, f = clock.read().wall, language.format
-    metals = list(dict.fromkeys(row.metal for row in sheet.rows))
     return {
         "lines": [figures(row, current, settings.BASE_CURRENCY, f, now) for row in sheet.rows],
-        "notices": notices(current, metals, f, now),
+        "notices": notices(current, sheet.metals, f, now),
         "address_notices": list(address_notices(sheet, f)),
         "rows": written(sheet.rows),
         "modules": MODULES,

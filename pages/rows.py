@@ -30,17 +30,16 @@ class Row(NamedTuple):
 
 
 class Wrong(enum.StrEnum):
-    """The part of an address that is not understood."""
+    """The part of a row that is not understood."""
 
     METAL = "metal"
     PURITY = "purity"
     UNIT = "unit"
     FORM = "form"
-    LANGUAGE = "language"
 
 
 class Mistake(NamedTuple):
-    """A row or a language that is not understood: its text, clipped, and what is wrong with it."""
+    """A row that is not understood: its text, clipped, and what is wrong with it."""
 
     text: str
     wrong: Wrong

@@ -8,13 +8,12 @@ from django.http.response import HttpResponseBase
 
 from infra import clock
 from pages import languages, memory, rendering
-from pages.board import address_notices, listed_sheet
 from pages.figures import figures
 from pages.formats import Formats
 from pages.live_state import MODULES, live_state, market_text
 from pages.memory import Current
 from pages.notices import notices
-from pages.rows import Sheet
+from pages.sheets import ListedSheet, address_notices, sheet_of
 
 # Of a shop's name, in characters: more do not fit in a line of the screen.
 _LONGEST_NAME: Final = 60
@@ -30,7 +29,7 @@ def screen(request: HttpRequest) -> HttpResponseBase:
     """The rows of the address, or the usual ones, under the shop's name. Whatever an address holds, status 200."""
     current = memory.current(request)
     language = languages.chosen(request)
-    sheet = listed_sheet(request.GET.get("rows", ""), current.past.listed, languages.unknown(request))
+    sheet = sheet_of(request, current.past.listed)
     name = shop_name(request.GET.get("name", ""))
     return rendering.respond(
         request,
@@ -55,7 +54,7 @@ def _last_prices(current: Current, f: Formats) -> str:
     return f._("These are the last prices, from {time}: do not price sales by them.", time=time)
 
 
-def context(current: Current, sheet: Sheet, name: str, f: Formats) -> dict[str, Any]:
+def context(current: Current, sheet: ListedSheet, name: str, f: Formats) -> dict[str, Any]:
     """All that the template shows."""
     now = clock.read().wall
     rows = [figures(row, current, settings.BASE_CURRENCY, f, now) for row in sheet.rows]
@@ -67,7 +66,7 @@ def context(current: Current, sheet: Sheet, name: str, f: Formats) -> dict[str, 
         "length": 1 + sum(longest > most for most in _LENGTHS),
         "market": market_text(current, f, now),
         "last_prices": _last_prices(current, f),
-        "notices": notices(current, list(dict.fromkeys(row.metal for row in sheet.rows)), f, now),
+        "notices": notices(current, sheet.metals, f, now),
         "address_notices": list(address_notices(sheet, f)),
         "modules": MODULES,
         "state": live_state(current),

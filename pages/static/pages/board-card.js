@@ -23,12 +23,6 @@ export function nameOf({ metal, purity, unit }) {
   return `${metal}:${purity}:${unit}`;
 }
 
-/** The row of a name that was written by `nameOf`. @param {string} name */
-export function rowOf(name) {
-  const [metal, purity, unit] = name.split(":");
-  return /** @type {Row} */ ({ metal, purity, unit });
-}
-
 export class Card {
   #parts;
   #format;

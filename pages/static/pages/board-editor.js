@@ -1,5 +1,6 @@
 /** The choice of a board's rows, and of their order. It is loaded once a reader opens it. */
 
+import { defaultSheet } from "../client/rows.js";
 import { UNITS, WEIGHTS_OF } from "../client/units.js";
 import { nameOf } from "./board-card.js";
 import { finenesses } from "./board-memory.js";
@@ -26,19 +27,20 @@ export class Editor {
    * @param {HTMLElement} element  The editor is built in it.
    * @param {object} board
    * @param {readonly Row[]} board.rows  Those of the board now.
-   * @param {readonly Row[]} board.usual  Those of a board for which none were chosen.
    * @param {readonly Metal[]} board.listed
+   * @param {string} board.currency
    * @param {Formats} board.format
    * @param {(rows: Row[]) => void} board.chosen  Called with all rows once the reader has changed any.
    */
-  constructor(element, { rows, usual, listed, format, chosen }) {
+  constructor(element, { rows, listed, currency, format, chosen }) {
     const { _ } = format;
     this.#rows = [...rows];
     this.#listed = listed;
     this.#format = format;
     this.#chosen = chosen;
     this.#add = button(_("Add a row"), () => this.#append());
-    const reset = button(_("Usual rows"), () => this.#change([...usual]));
+    const usual = defaultSheet(currency).filter(({ metal }) => listed.includes(metal));
+    const reset = button(_("Usual rows"), () => this.#change(usual));
     const ends = document.createElement("div");
     ends.className = "editor-ends";
     ends.append(this.#add, reset);

@@ -5,7 +5,7 @@
 
 import { ARROWS, each, write } from "../client/lines.js";
 import { convert } from "../client/units.js";
-import { Card, nameOf, rowOf } from "./board-card.js";
+import { Card, nameOf } from "./board-card.js";
 import { olderChoice, remember } from "./board-memory.js";
 import { LivePage } from "./live.js";
 import { format } from "./page.js";
@@ -16,7 +16,6 @@ import { format } from "./page.js";
 
 /**
  * @typedef {object} Board  What the board has beside what each page knows.
- * @property {string} usual  The rows of a board for which none were chosen.
  * @property {{[metal in Metal]?: [start: number, closes: number[]]}} lines  The market's closes of quarters of an hour in
  *   the last 24 hours of trading, and the beginning of the last quarter.
  * @property {(Move & {at: string})[]} moves  The newest first.
@@ -232,8 +231,8 @@ function makeEditor({ Editor }) {
   page.editor.replaceChildren();
   return new Editor(page.editor, {
     rows: cards.map(({ row }) => row),
-    usual: state.usual.split(",").map(rowOf).filter(({ metal }) => state.listed.includes(metal)),
     listed: state.listed,
+    currency: state.currency,
     format,
     chosen: choose,
   });

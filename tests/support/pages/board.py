@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from django.template.loader import render_to_string
 
-from pages import board
+from pages import board, sheets
 from pages.languages import Language
 from pages.memory import Current, Line, Move, Past
 from prices.domain.positions import Position
@@ -57,6 +57,6 @@ def current(
 def board_page(rows: str, shown: Current, language: str = "en") -> str:
     """The page of these rows."""
     chosen = Language(language)
-    sheet = board.listed_sheet(rows, shown.past.listed)
+    sheet = sheets.listed_sheet(rows, shown.past.listed)
     context = board.context(shown, sheet, chosen.format)
     return render_to_string("pages/board.html", {"current": shown, "language": chosen, **context})

@@ -3,9 +3,9 @@
 from django.template.loader import render_to_string
 
 from pages import embed
-from pages.board import listed_sheet
 from pages.languages import Language
 from pages.memory import Current
+from pages.sheets import listed_sheet
 
 
 def embed_page(rows: str, shown: Current) -> str:
