@@ -6,6 +6,7 @@ nonce. So its compressed bytes are the same for all, and a secret of one reader 
 
 import gzip
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from threading import Lock
 from typing import Any, Final, NamedTuple
@@ -20,7 +21,7 @@ from infra import static_files
 from pages.languages import Language
 from pages.memory import Current
 
-# Of some 50 KB each. A stranger's choices push out others: they cost time, not memory.
+# Of some 50 KB each. A stranger's choices push out those that nobody asked for since: they cost time, not memory.
 _MOST_KEPT: Final = 128
 
 
@@ -32,24 +33,40 @@ class Rendered(NamedTuple):
     etag: str
 
 
+class _Choice:
+    """The page of a choice, once it is rendered. All who want it meanwhile wait for one rendering."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._page: Rendered | None = None
+
+    def page(self, render: Callable[[], str]) -> Rendered:
+        with self._lock:
+            if self._page is None:
+                self._page = _encoded(render())
+            return self._page
+
+
 class Pages:
-    """The newest pages of this process: those of one version of what they show."""
+    """The newest pages of this process: those of one version of what they show, and of the choices made last."""
 
     def __init__(self) -> None:
         self._version: object = None
-        self._pages: dict[Hashable, Rendered] = {}
-        # A crowd that reloads after a publication waits for one rendering, instead of each making its own.
+        # The one asked for last is at the end.
+        self._choices: OrderedDict[Hashable, _Choice] = OrderedDict()
         self._lock = Lock()
 
     def get(self, version: object, choice: Hashable, render: Callable[[], str]) -> Rendered:
         """The page of a choice as of a version, rendered unless it was before."""
         with self._lock:
-            if version != self._version or len(self._pages) >= _MOST_KEPT:
+            if version != self._version:
                 self._version = version
-                self._pages.clear()
-            if choice not in self._pages:
-                self._pages[choice] = _encoded(render())
-            return self._pages[choice]
+                self._choices.clear()
+            kept = self._choices.setdefault(choice, _Choice())
+            self._choices.move_to_end(choice)
+            if len(self._choices) > _MOST_KEPT:
+                self._choices.popitem(last=False)
+        return kept.page(render)
 
 
 _pages = Pages()

@@ -2,6 +2,9 @@
 
 import gzip
 import itertools
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 from pages import rendering
 from pages.rendering import Pages
@@ -24,6 +27,30 @@ def test_a_page_is_compressed_once_and_says_whether_it_is_the_same() -> None:
 
 def test_strangers_choices_do_not_fill_the_memory() -> None:
     pages = Pages()
-    for choice in range(3 * rendering._MOST_KEPT):
-        pages.get(1, choice, lambda: "page")
-    assert len(pages._pages) <= rendering._MOST_KEPT
+    made: Counter[object] = Counter()
+
+    def get(choice: object) -> None:
+        pages.get(1, choice, lambda: made.update([choice]) or "page")
+
+    for number in range(3 * rendering._MOST_KEPT):
+        get(number)
+        get("usual")
+    assert len(pages._choices) == rendering._MOST_KEPT
+    # What is asked for all the time is not pushed out.
+    assert made["usual"] == 1
+
+
+def test_a_page_that_takes_long_holds_up_no_other() -> None:
+    pages, is_held_up, may_end = Pages(), Event(), Event()
+
+    def long() -> str:
+        is_held_up.set()
+        assert may_end.wait(8)
+        return "long"
+
+    with ThreadPoolExecutor() as threads:
+        first, second = (threads.submit(pages.get, 1, "long", long) for _ in range(2))
+        assert is_held_up.wait(8)
+        assert pages.get(1, "short", lambda: "short").plain == b"short"
+        may_end.set()
+        assert first.result(8) is second.result(8)
