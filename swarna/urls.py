@@ -28,6 +28,7 @@ from rest_framework.response import Response
 from infra.rest.problems import unknown_address
 from infra.rest.strict import Choice, StrictQuerySerializer, StrictView
 from pages import developers
+from pages.addresses import of_any_address
 from pages.board import board
 from pages.embed import embed
 from pages.metal import MetalConverter, metal
@@ -47,6 +48,11 @@ from swarna.readiness import readyz
 def read_only(view: Callable[..., Any]) -> Callable[..., Any]:
     """Restrict a view to GET and HEAD; any other method is 405, with or without a CSRF token."""
     return csrf_exempt(require_safe(view))
+
+
+def visitors_page(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A read-only page that connects to the stream, whatever its address holds."""
+    return read_only(of_any_address(with_the_stream(view)))
 
 
 async def healthz(request: HttpRequest) -> HttpResponse:
@@ -101,14 +107,14 @@ docs = csp_update({"img-src": ["data:"]})(
 register_converter(MetalConverter, "metalname")
 
 urlpatterns = [
-    path("", read_only(with_the_stream(board)), name="board"),
-    path("<metalname:metal>/", read_only(with_the_stream(metal)), name="metal"),
-    path("developers/widgets/", read_only(with_the_stream(with_our_frames(widgets))), name="widgets"),
-    path("embed/", read_only(in_frames(with_the_stream(embed))), name="embed"),
+    path("", visitors_page(board), name="board"),
+    path("<metalname:metal>/", visitors_page(metal), name="metal"),
+    path("developers/widgets/", visitors_page(with_our_frames(widgets)), name="widgets"),
+    path("embed/", visitors_page(in_frames(embed)), name="embed"),
     path("developers/", read_only(developers.document), name="developers"),
     path("developers/<slug:name>/", read_only(developers.document), name="developers"),
     path("developers/programs/<slug:name>.py", read_only(developers.program), name="developers-program"),
-    path("screen/", read_only(with_the_stream(screen)), name="screen"),
+    path("screen/", visitors_page(screen), name="screen"),
     path("why/", read_only(why.at_moment), name="why-at"),
     path("why/<int:seq>/", read_only(why.publication), name="why"),
     path("healthz", read_only(healthz), name="healthz"),

@@ -40,6 +40,12 @@ def test_a_language_that_is_none_is_named_as_text(client: Client, path: str) -> 
     assert "klingon" not in client.get(path, {"lang": "hi-IN"}).content.decode()
 
 
+@pytest.mark.parametrize("path", ["/", "/gold/", "/embed/", "/screen/", "/developers/widgets/"])
+def test_an_address_of_more_fields_than_django_takes_is_answered(client: Client, path: str) -> None:
+    answer = client.get(f"{path}?lang=gu&{'a&' * 2000}lang=hi")
+    assert (answer.status_code, '<html lang="hi"' in answer.content.decode()) == (200, False)
+
+
 def test_a_word_of_another_language_is_found_wherever_it_is_read() -> None:
     page = (
         '<html lang="hi"><meta name="description" content="one"><meta name="viewport" content="none">'
