@@ -80,7 +80,7 @@ def _move(move: Move, shown_as: Mapping[Metal, Row], f: Formats) -> dict[str, st
 
 
 def _beside(current: Current) -> dict[str, Any]:
-    """What the board's script goes on from beside the prices and the market."""
+    """The board's own part of the state that its script begins with."""
     return {
         "moves": [
             {**msgspec.structs.asdict(ChangeData.of(move.change)), "at": formats.time(move.at)}

@@ -31,7 +31,7 @@ MODULES: Final = (
 
 
 def live_state(current: Current, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What the script knows, as the stream has it; with `more`, which a page adds. Amounts are numbers."""
+    """The state that a script begins with, as on the wire, amounts as numbers; with `more`, which its page adds."""
     quotes = {
         metal.value: msgspec.to_builtins(PriceData.of(published, stale=metal in current.stale), builtin_types=[Decimal])
         for metal, published in current.quotes.items()

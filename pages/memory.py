@@ -160,7 +160,7 @@ class Memory:
         return self._current
 
     def known(self) -> Current | None:
-        """What `now` returns, where nothing is to be read or made for it; else None. Any thread may ask."""
+        """The same as `now`, where nothing is to be read or made for it; else None. Any thread may ask."""
         current, (begun, _) = self._current, self._begun
         # News are another version of the log, too.
         is_newest = current is not None and current.version == self._version and not self._reading

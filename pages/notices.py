@@ -1,4 +1,4 @@
-"""What is to be read before a price is used, of the prices of a page: in its HTML, until its script says the same anew.
+"""Notices to be read before a price is used, of the prices of a page: in its HTML, until its script says the same anew.
 
 clients/js/client/marks.js has the same notices, and those of a lost connection.
 """

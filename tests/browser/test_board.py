@@ -941,6 +941,7 @@ def test_the_metals_that_were_picked_on_an_older_board_are_its_rows(board: Page,
     open_board(board, stream, prices())
     assert shown_rows(board) == ["gold:999:gram", "silver:999:kg"]
     expect(card(board, "silver")).to_contain_text("₹2,00,000.00")
+    assert board.evaluate("Object.keys(localStorage).filter((key) => /metals|unit/.test(key))") == []
 
 
 def test_a_remembered_unit_that_there_is_not_is_forgotten(board: Page, stream: StubStream):

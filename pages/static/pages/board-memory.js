@@ -9,6 +9,7 @@ import { PURITIES_OF, purityLabel, UNITS } from "../client/units.js";
 
 const COOKIE = "swarna_board";
 const A_YEAR = 365 * 24 * 60 * 60;
+const OLDER_KEYS = /^swarna\.(metals|unit|purity)(\.|$)/;
 
 /** Remembers a choice, and what was chosen before beside it, unless the browser refuses cookies. @param {Choice} choice */
 export function remember(choice) {
@@ -35,19 +36,19 @@ function recalled() {
 }
 
 /**
- * The rows that a reader picked on a board of an earlier version, which kept them elsewhere; null for none, and once rows
- * are in the address or in the cookie.
+ * Takes over the rows that a reader picked on a board of version 0.2, which kept them in the browser's storage, and
+ * removes them there. Null for none, and where rows are in the address or in the cookie. It goes with version 1.0.
  * @param {readonly Metal[]} listed
  * @returns {Row[]|null}
  */
-export function olderChoice(listed) {
+export function takeOlderChoice(listed) {
   if (new URLSearchParams(location.search).has("rows") || recalled().has("rows")) return null;
   const picked = (stored("swarna.metals") ?? "").split(" ");
   const metals = listed.filter((metal) => picked.includes(metal));
   /** @param {string} what @param {Metal} metal */
   const of = (what, metal) => stored(`swarna.${what}.${metal}`) ?? stored(`swarna.${what}`);
   if (!metals.length && !listed.some((metal) => of("unit", metal) ?? of("purity", metal))) return null;
-  return (metals.length ? metals : listed).map((metal) => {
+  const rows = (metals.length ? metals : listed).map((metal) => {
     const [unit, purity] = [of("unit", metal), of("purity", metal)?.toLowerCase()];
     return {
       metal,
@@ -55,6 +56,8 @@ export function olderChoice(listed) {
       purity: finenesses(metal).find((each) => each === purity || carat(metal, each) === purity) ?? "999",
     };
   });
+  for (const key of Object.keys(localStorage).filter((each) => OLDER_KEYS.test(each))) localStorage.removeItem(key);
+  return rows;
 }
 
 /** The purities of a metal as shops name them: carats to the digit, 22/24, have no such name. @param {Metal} metal */

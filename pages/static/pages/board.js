@@ -6,7 +6,7 @@
 import { ARROWS, each, write } from "../client/lines.js";
 import { convert } from "../client/units.js";
 import { Card, nameOf } from "./board-card.js";
-import { olderChoice, remember } from "./board-memory.js";
+import { remember, takeOlderChoice } from "./board-memory.js";
 import { LivePage } from "./live.js";
 import { format } from "./page.js";
 
@@ -53,7 +53,7 @@ page.edit.addEventListener("click", edit);
 page.languages.addEventListener("click", ({ target }) => {
   if (target instanceof HTMLAnchorElement) remember({ lang: target.lang });
 });
-const older = olderChoice(state.listed);
+const older = takeOlderChoice(state.listed);
 if (older) choose(older);
 else {
   subscribe();
