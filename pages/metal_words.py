@@ -49,7 +49,7 @@ _RANGES: Final[Mapping[ChartRange, tuple[str, str]]] = {
 
 
 class Chosen(NamedTuple):
-    """What an address chooses, and those of its texts that are not understood, clipped."""
+    """An address's choices, and those of its texts that are not understood, clipped."""
 
     row: Row
     range: ChartRange

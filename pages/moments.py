@@ -1,4 +1,4 @@
-"""What a metal was at a moment that a reader asks about: the question in an address, and its answer, in words."""
+"""A metal's price at a moment that a reader asks about: the question in an address, and its answer, in words."""
 
 import datetime as dt
 import enum
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 class Moment(NamedTuple):
-    """What screens showed of a metal at a moment.
+    """A metal as screens showed it at a moment.
 
     That is a price by its receipt, with its marks, the most serious first; without any where the freshness limit of
     then is not known. Where no receipt is kept from then, it is the shortest candle that holds the moment, or nothing.
@@ -103,7 +103,7 @@ def _time_in(text: str) -> dt.datetime | None:
 
 
 class Answer(NamedTuple):
-    """What a page says to a question about a moment: a price that screens showed, or the lowest and the highest around
+    """A page's answer to a question about a moment: a price that screens showed, or the lowest and the highest around
     then; or the problem.
     """
 

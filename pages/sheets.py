@@ -52,7 +52,7 @@ def listed_sheet(text: str, listed: Collection[Metal]) -> ListedSheet:
 
 
 def address_notices(sheet: ListedSheet, f: Formats) -> Iterable[Notice]:
-    """What is to be said of an address that was not understood, or has too many rows."""
+    """The notices of an address that was not understood, or has too many rows."""
     wrong = [f._(_WRONG[mistake.wrong], text=mistake.text) for mistake in sheet.mistakes]
     if sheet.unknown_language:
         wrong.append(f._("“{text}” is no language of this page.", text=sheet.unknown_language))

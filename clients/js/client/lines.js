@@ -19,7 +19,7 @@ import { convertQuote } from "./units.js";
 
 /** @type {Record<Direction, string>} */
 export const ARROWS = { down: "▼", none: "", up: "▲" };
-/** What was reported last: an error that comes with each second is reported once. */
+/** The text that was reported last: an error that comes with each second is reported once. */
 let reported = "";
 
 /**

@@ -1,5 +1,5 @@
 /**
- * What pages say of a price, of the market and of their connection: labels, and notices that are to be read before a price is
+ * The words of pages about a price, the market and their connection: labels, and notices that are to be read before a price is
  * used. Pure, and the same on a board, a metal's page, a screen and in a widget: they never disagree about one price.
  */
 
@@ -27,7 +27,7 @@ export const MARKS = {
 };
 
 const SECOND = 1_000;
-/** What the indicator says where WebSocket is blocked, too. @type {Record<Transport, string>} */
+/** The words of the indicator where WebSocket is blocked, too. @type {Record<Transport, string>} */
 const CONNECTED = { websocket: N_("Connected"), sse: N_("Connected by events"), poll: N_("Connected by polling") };
 /** Why a server ends a connection, as its protocol says it; a network has reasons of its own. @type {string[]} */
 export const REASONS = [

@@ -185,7 +185,7 @@ const TRANSPORTS = ["websocket", "sse", "poll"];
 /** @typedef {{type: Choice, metals: Named[], since?: number, epoch?: string, id?: Scalar}} Request */
 
 /**
- * What the client uses of a WebSocket.
+ * The part of a WebSocket that the client uses.
  * @typedef {{
  *   addEventListener(type: "open"|"message"|"close"|"error", listener: (event: any) => void): void,
  *   send(text: string): void,
