@@ -23,7 +23,7 @@ from pages.ranges import ChartRange, RangeFigures, line, range_figures
 from pages.rows import Row
 from prices.api.serializers import MOST_PER_PAGE
 from prices.domain.candles import Interval, ZonedCandle
-from prices.domain.fineness import PURITIES_OF, WEIGHTS_OF
+from prices.domain.fineness import WEIGHTS_OF, finenesses
 from prices.domain.quotes import PERCENT_STEP, Metal, percent
 from prices.domain.units import converted
 
@@ -160,7 +160,7 @@ class _Page:
 
         return [
             (purity, f.purity(metal, purity), [(unit, amount(unit, purity)) for unit in UNITS])
-            for purity in _finenesses(metal)
+            for purity in finenesses(metal)
         ]
 
     # --- history -------------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ class _Page:
     def purities(self) -> list[tuple[str, str, bool]]:
         """Each purity with its text, and whether it is the chosen one."""
         metal = self._row.metal
-        return [(each, self._f.purity(metal, each), each == self._row.purity) for each in _finenesses(metal)]
+        return [(each, self._f.purity(metal, each), each == self._row.purity) for each in finenesses(metal)]
 
     def csv(self) -> str:
         """The address of the range's candles as a table for a spreadsheet."""
@@ -255,8 +255,3 @@ class _Page:
             count = f"{MOST_PER_PAGE:,}"
             return self._f._("The newest {count} candles as CSV", count=count)
         return self._f._("These candles as CSV")
-
-
-def _finenesses(metal: Metal) -> list[str]:
-    # A shop's "22K" is the hallmark 916: the carat to the digit, 22/24, is by that name on no page.
-    return [purity for purity in PURITIES_OF[metal] if not purity.endswith("k")]

@@ -16,7 +16,7 @@ from pages.developers import navigation
 from pages.formats import UNITS
 from pages.languages import ENGLISH, Language
 from pages.rows import MOST_ROWS, Row, default_sheet, parse, written
-from prices.domain.fineness import PURITIES_OF, WEIGHTS_OF, purity_label
+from prices.domain.fineness import WEIGHTS_OF, finenesses, purity_label
 from prices.domain.quotes import Metal
 
 # Of a frame, in CSS pixels: its width, the height of a row, and that of what is around the rows.
@@ -126,7 +126,7 @@ def _row(metal: str, purity: str, unit: str) -> Row | None:
 
 
 def _others(metals: Iterable[Metal]) -> Iterator[Row]:
-    return (Row(metal, purity, unit) for metal in metals for purity in _finenesses(metal) for unit in WEIGHTS_OF[metal])
+    return (Row(metal, purity, unit) for metal in metals for purity in finenesses(metal) for unit in WEIGHTS_OF[metal])
 
 
 def _place(text: str, rows: list[Row]) -> int | None:
@@ -136,9 +136,4 @@ def _place(text: str, rows: list[Row]) -> int | None:
 
 def _field(row: Row) -> Field:
     metal = row.metal
-    return Field(row, [(each, purity_label(metal, each)) for each in _finenesses(metal)], list(UNITS.items()))
-
-
-def _finenesses(metal: Metal) -> list[str]:
-    # A shop's "22K" is the hallmark 916: no carats to the digit.
-    return [purity for purity in PURITIES_OF[metal] if not purity.endswith("k")]
+    return Field(row, [(each, purity_label(metal, each)) for each in finenesses(metal)], list(UNITS.items()))

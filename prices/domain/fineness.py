@@ -37,6 +37,11 @@ _HALLMARKS: Final[Mapping[str, str]] = {
 }
 
 
+def finenesses(metal: Metal) -> list[str]:
+    """A metal's purities as shops name them, whose "22K" is the hallmark 916: by parts in a thousand."""
+    return [purity for purity in PURITIES_OF[metal] if not purity.endswith("k")]
+
+
 def purity_labels(metal: Metal) -> dict[str, str]:
     """A metal's purities with their names for people."""
     return {purity: purity_label(metal, purity) for purity in PURITIES_OF[metal]}
