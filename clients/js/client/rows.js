@@ -67,8 +67,8 @@ export function parse(text) {
     if (typeof row === "string") {
       if (mistakes.length < MOST_MISTAKES) mistakes.push({ text: clipped(stripped), wrong: row });
     } else if (rows.size < MOST_ROWS) {
-      rows.set(written([row]), row);
-    } else if (!rows.has(written([row]))) {
+      rows.set(nameOf(row), row);
+    } else if (!rows.has(nameOf(row))) {
       leftOut += 1;
     }
   }
@@ -89,9 +89,14 @@ function rowOf(text) {
   return per ? { metal, purity: known === "24k" ? "999" : known, unit: per } : "unit";
 }
 
+/** A row as `parse` reads it. @param {Row} row */
+export function nameOf({ metal, purity, unit }) {
+  return `${metal}:${purity}:${unit}`;
+}
+
 /** Rows as `parse` reads them. @param {Row[]} rows */
 export function written(rows) {
-  return rows.map(({ metal, purity, unit }) => `${metal}:${purity}:${unit}`).join(",");
+  return rows.map(nameOf).join(",");
 }
 
 /**

@@ -2,26 +2,18 @@
 
 import { changeOf, directionOf, write, writeAge } from "../client/lines.js";
 import { MARKS, marksShown } from "../client/marks.js";
-import { parse } from "../client/rows.js";
+import { nameOf, parse } from "../client/rows.js";
 import { convertQuote } from "../client/units.js";
 
 /** @typedef {import("../client/format.js").Formats} Formats */
 /** @typedef {import("../client/marks.js").Mark} Mark */
+/** @typedef {import("../client/rows.js").Row} Row */
 /** @typedef {import("../client/swarna-client.js").Quote} Quote */
 /** @typedef {import("../client/units.js").Converted<Quote>} Converted */
-/** @typedef {import("../client/units.js").Metal} Metal */
-/** @typedef {import("../client/units.js").Purity} Purity */
-/** @typedef {import("../client/units.js").Unit} Unit */
-/** @typedef {{metal: Metal, purity: Purity, unit: Unit}} Row */
 
 /** The box of a line, and the prices from which on one is written smaller; pages/figures.py has the same. */
 const [LINE_WIDTH, LINE_HEIGHT] = [96, 32];
 const [LONG, VERY_LONG] = [13, 17];
-
-/** A row as an address names it. @param {Row} row */
-export function nameOf({ metal, purity, unit }) {
-  return `${metal}:${purity}:${unit}`;
-}
 
 export class Card {
   #parts;

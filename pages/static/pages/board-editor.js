@@ -1,18 +1,14 @@
 /** The choice of a board's rows, and of their order. It is loaded once a reader opens it. */
 
-import { defaultSheet } from "../client/rows.js";
+import { defaultSheet, MOST_ROWS, nameOf } from "../client/rows.js";
 import { UNITS, WEIGHTS_OF } from "../client/units.js";
-import { nameOf } from "./board-card.js";
 import { finenesses } from "./board-memory.js";
 
 /** @typedef {import("../client/format.js").Formats} Formats */
+/** @typedef {import("../client/rows.js").Row} Row */
 /** @typedef {import("../client/units.js").Metal} Metal */
 /** @typedef {import("../client/units.js").Purity} Purity */
 /** @typedef {import("../client/units.js").Unit} Unit */
-/** @typedef {import("./board-card.js").Row} Row */
-
-/** As many as an address may have. */
-const MOST_ROWS = 24;
 
 export class Editor {
   #list = document.createElement("ol");

@@ -4,7 +4,7 @@ import { PURITIES_OF, purityLabel, UNITS } from "../client/units.js";
 
 /** @typedef {import("../client/units.js").Metal} Metal */
 /** @typedef {import("../client/units.js").Unit} Unit */
-/** @typedef {import("./board-card.js").Row} Row */
+/** @typedef {import("../client/rows.js").Row} Row */
 /** @typedef {{rows?: string, lang?: string}} Choice */
 
 const COOKIE = "swarna_board";

@@ -4,15 +4,16 @@
  */
 
 import { ARROWS, each, write } from "../client/lines.js";
+import { nameOf, written } from "../client/rows.js";
 import { convert } from "../client/units.js";
-import { Card, nameOf } from "./board-card.js";
+import { Card } from "./board-card.js";
 import { remember, takeOlderChoice } from "./board-memory.js";
 import { LivePage } from "./live.js";
 import { format } from "./page.js";
 
+/** @typedef {import("../client/rows.js").Row} Row */
 /** @typedef {import("../client/swarna-client.js").Metal} Metal */
 /** @typedef {import("../client/swarna-client.js").Move} Move */
-/** @typedef {import("./board-card.js").Row} Row */
 
 /**
  * @typedef {object} Board  What the board has beside what each page knows.
@@ -192,7 +193,7 @@ function addressOf(rows, language) {
 }
 
 function shownRows() {
-  return cards.map(({ row }) => nameOf(row)).join(",");
+  return written(cards.map(({ row }) => row));
 }
 
 /** Has the stream bring the prices of the rows, and no others. */
