@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 from prices.models import FallbackPrice
 from prices.publishing import ingest
 from tests.support.axe import violations
+from tests.support.browser import without_the_servers_time
 from tests.support.server import Server
 from tests.support.staff_page import DESKTOP, PHONE, Steps, log_in, width_of
 
@@ -231,3 +232,12 @@ def test_the_page_is_accessible_and_no_wider_than_the_screen(
     expect(row(desk, "palladium").get_by_label("I checked it")).to_be_visible()
     assert violations(desk) == {}
     assert width_of(desk) <= size["width"]
+
+
+def test_an_age_is_never_by_the_clock_of_a_device_that_may_be_wrong(server: Server, page: Page) -> None:
+    server.publish(palladium="3320")
+    page.add_init_script("const now = Date.now; Date.now = () => now() - 86_400_000;")
+    page.route_web_socket("**/ws/prices/", without_the_servers_time)
+    log_in(page, server)
+    page.goto(f"{server.http_url}{PAGE}")
+    expect(row(page, "palladium").locator('[data-part="shown"]')).to_contain_text("from gold-api.com, of ")

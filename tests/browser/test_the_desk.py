@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Page, expect
 
 from prices.models import HeldPrice, Premium, ProviderState
 from prices.publishing import ingest
 from prices.sources import registry
 from tests.support.axe import violations
-from tests.support.browser import new_page
+from tests.support.browser import new_page, without_the_servers_time
 from tests.support.quotes import quote
 from tests.support.server import Server
 from tests.support.staff_page import DESKTOP, PHONE, Steps, log_in, width_of
@@ -85,12 +85,6 @@ def test_an_age_is_never_by_the_clock_of_a_device_that_may_be_wrong(shop: Server
     open_desk(page, shop)
     age = page.locator("[data-metal=platinum] [data-part=age]")
     assert age.inner_text() == "2 min ago"
-
-
-def without_the_servers_time(socket: WebSocketRoute) -> None:
-    """Pass on all but the messages that say which time it is now."""
-    server = socket.connect_to_server()
-    server.on_message(lambda text: None if '"pong"' in text or '"heartbeat"' in text else socket.send(text))
 
 
 def test_a_stream_that_is_for_users_alone_comes_by_the_login_of_staff(

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, WebSocketRoute, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox",  # root, as in most containers, cannot have one
@@ -60,6 +60,12 @@ def new_page(browser: Browser, expected_errors: Sequence[str] = ()) -> Iterator[
         yield context.new_page()
     unexpected = [text for text in errors if not any(re.search(pattern, text) for pattern in expected_errors)]
     assert not unexpected, f"errors in the browser's console: {unexpected}"
+
+
+def without_the_servers_time(socket: WebSocketRoute) -> None:
+    """A route of a stream: pass on all but the messages that say which time it is now."""
+    server = socket.connect_to_server()
+    server.on_message(lambda text: None if '"pong"' in text or '"heartbeat"' in text else socket.send(text))
 
 
 def _chromium(playwright: Playwright) -> str | None:

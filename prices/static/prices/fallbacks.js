@@ -21,7 +21,7 @@ const SAVE_TIMEOUT = 15 * SECOND;
 /** Pressed again, Save saves nothing twice: the server knows what this user has saved last. */
 const AGAIN = "What you wrote is still here: press Save again. The same is saved only once.";
 
-const { age, amount, origin } = english;
+const { age, amount, dateAndTime, origin } = english;
 const page = /** @type {HTMLElement} */ (document.getElementById("fallbacks-page"));
 const said = /** @type {HTMLElement} */ (document.getElementById("fallbacks-say"));
 const client = new SwarnaClient(`${page.dataset.root}ws/prices/`, { maxReconnectAttempts: Infinity });
@@ -138,7 +138,10 @@ function showPrices(row) {
   if (known && client.connected) {
     const { quote } = known;
     const marks = quote.stale && quote.source !== "fallback" ? ", stale" : "";
-    write(row, "shown", `${amount(quote.price)} ${origin(quote)}, ${age(Date.parse(quote.timestamp), client.serverTime)}${marks}`);
+    const quotedAt = Date.parse(quote.timestamp);
+    // Until the server's clock is known there is no age: this device's may be wrong.
+    const when = client.isTimed ? age(quotedAt, client.serverTime) : `of ${dateAndTime(quotedAt)}`;
+    write(row, "shown", `${amount(quote.price)} ${origin(quote)}, ${when}${marks}`);
     if (quote.source !== "fallback" && quote.source !== "simulated") {
       row.dataset.live = String(quote.price);
       write(row, "live", amount(quote.price));
