@@ -101,7 +101,7 @@ def test_a_range_is_picked_without_leaving_the_page(page: Page, stream: StubStre
     expect(figure(page, "first")).to_contain_text("11,890.00")
     expect(figure(page, "high")).to_contain_text("2 Nov 2026")
     expect(page.get_by_role("link", name="1Y")).to_have_attribute("aria-current", "true")
-    assert page.url.endswith("?range=1Y")
+    expect(page).to_have_url(f"{stream.http_url}/gold/?lang=en&range=1Y")
     assert "interval=1d" in (page.locator("#csv").get_attribute("href") or "")
     page.get_by_role("button", name="Candles").click()
     expect(page.locator("#legend")).to_contain_text("Highest 13,020.00")
@@ -137,7 +137,7 @@ def test_a_measure_holds_for_all_of_the_page(page: Page, stream: StubStream, res
     expect(today).to_contain_text("1,19,08,000.00")
     expect(today).to_contain_text("+91,600.00")
     expect(page.locator(".days caption")).to_have_text("INR per kg · 22K · 916")
-    assert page.url.endswith("?unit=kg&purity=916")
+    expect(page).to_have_url(f"{stream.http_url}/gold/?lang=en&unit=kg&purity=916")
     assert "unit=kg" in (page.get_by_role("link", name="1W").get_attribute("href") or "")
     connection.send(update(7, 13_010))
     expect(page.locator("#now .amount")).to_have_text("₹1,19,17,160.00")
@@ -183,7 +183,7 @@ def test_without_the_charts_library_the_servers_line_stays_and_ranges_are_links(
     with page.expect_event("requestfailed"):
         page.get_by_role("link", name="1W").click()
     stream.connection().wait_for("subscribe")
-    assert page.url.endswith("/gold/?unit=gram&purity=999&range=1W")
+    expect(page).to_have_url(f"{stream.http_url}/gold/?unit=gram&purity=999&range=1W&lang=en")
 
 
 def test_a_history_that_cannot_be_had_is_asked_for_until_it_can(

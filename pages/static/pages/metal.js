@@ -32,6 +32,9 @@ const amounts = new Amounts(format, state.currency, card.row);
 const past = new MetalPast(metal, parts, amounts, () => live.client.serverTime);
 const live = new LivePage(state, parts, { metals: () => [metal], show: update, refresh }, { candles: past.intervals });
 
+// Another reader's browser prefers another language.
+const { lang } = document.documentElement;
+if (!new URL(location.href).searchParams.has("lang")) history.replaceState(null, "", withChoice(location.href, { lang }));
 parts.measure.addEventListener("change", pickMeasure);
 parts.ranges.addEventListener("click", pickRange);
 parts.styles.addEventListener("click", pickStyle);
