@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser, Error, Page
 
 from infra import formats
-from prices.domain.fineness import PURITIES_OF, WEIGHTS_OF, purity_labels
+from prices.domain.fineness import PURITIES_OF, WEIGHTS_OF, finenesses, purity_labels
 from prices.domain.quotes import LARGEST_PRICE, DayFigures, Metal, PublishedQuote
 from prices.domain.units import PRICE_STEP, PURITIES, UNITS, converted
 from tests.support.browser import new_page
@@ -47,6 +47,8 @@ def test_units_and_purities_are_the_servers_in_its_order(lab: Page):
     assert lab.evaluate("[units.UNITS, units.PURITIES]") == [list(UNITS), list(PURITIES)]
     theirs = [{metal.value: list(names[metal]) for metal in Metal} for names in (PURITIES_OF, WEIGHTS_OF)]
     assert lab.evaluate("[units.PURITIES_OF, units.WEIGHTS_OF]") == theirs
+    named = "Object.fromEntries(Object.keys(units.PURITIES_OF).map((metal) => [metal, units.finenesses(metal)]))"
+    assert lab.evaluate(named) == {metal.value: finenesses(metal) for metal in Metal}
 
 
 def test_purities_have_the_servers_labels(lab: Page):

@@ -132,6 +132,14 @@ function difference({ change, price, previousClose }, measure) {
 }
 
 /**
+ * A metal's purities as shops name them, whose "22K" is the hallmark 916: by parts in a thousand.
+ * @param {Metal} metal
+ */
+export function finenesses(metal) {
+  return PURITIES_OF[metal].filter((each) => !each.endsWith("k"));
+}
+
+/**
  * A purity for people: "22K · 916", "925"; where it is a carat to the digit, "22/24".
  * @param {Metal} metal @param {Purity} purity @returns {string}
  */

@@ -1,8 +1,7 @@
 /** The choice of a board's rows, and of their order. It is loaded once a reader opens it. */
 
 import { defaultSheet, MOST_ROWS, nameOf } from "../client/rows.js";
-import { UNITS, WEIGHTS_OF } from "../client/units.js";
-import { finenesses } from "./board-memory.js";
+import { finenesses, UNITS, WEIGHTS_OF } from "../client/units.js";
 
 /** @typedef {import("../client/format.js").Formats} Formats */
 /** @typedef {import("../client/rows.js").Row} Row */

@@ -1,6 +1,6 @@
 /** The reader's choice of rows and language, in a cookie, so that the server writes the page by it at once. */
 
-import { PURITIES_OF, purityLabel, UNITS } from "../client/units.js";
+import { finenesses, purityLabel, UNITS } from "../client/units.js";
 
 /** @typedef {import("../client/units.js").Metal} Metal */
 /** @typedef {import("../client/units.js").Unit} Unit */
@@ -58,11 +58,6 @@ export function takeOlderChoice(listed) {
   });
   for (const key of Object.keys(localStorage).filter((each) => OLDER_KEYS.test(each))) localStorage.removeItem(key);
   return rows;
-}
-
-/** The purities of a metal as shops name them: carats to the digit, 22/24, have no such name. @param {Metal} metal */
-export function finenesses(metal) {
-  return PURITIES_OF[metal].filter((each) => !each.endsWith("k"));
 }
 
 /** @param {Metal} metal @param {import("../client/units.js").Purity} purity */
