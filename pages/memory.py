@@ -1,10 +1,10 @@
 """All that pages show of now, from this process's memory: prices, status, the lines and moves of before.
 
 `Memory` puts itself into the scope of each request for Django; `current` asks it for a page. What the stream does not
-keep (the lines, the moves with their times, the listed metals) is read from the database once a minute while there are
-readers of pages, after each significant move, and when other metals are listed. A page waits for that, for a second at
-most, where what was read before is too old to show. One that comes without it, or by a server without this memory,
-reads the database itself.
+keep (the lines, the moves with their times, the listed metals) is read from the database at the first request, and
+once a minute while there are readers of pages, after each significant move, and when other metals are listed. A page
+waits for that, for a second at most, where what was read before is too old to show. One that comes without it, or by a
+server without this memory, reads the database itself.
 """
 
 import asyncio
@@ -143,12 +143,14 @@ class Memory:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self._hub.start()
+        if self._past is None:
+            # A database that goes away before the first page is asked for leaves it something to show.
+            self._begin_reading()
         await self._http({**scope, MEMORY: self}, receive, send)
 
     async def now(self) -> Current | None:
         """All that pages show now; None until the database has been read."""
-        if self._reading is None and self._is_older(self._begun, _READ_EVERY):
-            self._reading = asyncio.create_task(self._read_again())
+        self._begin_reading()
         if self._reading and not self._has_failed and self._is_older(self._read_as_of, _TOO_OLD):
             _, still_running = await asyncio.wait([self._reading], timeout=_LONGEST_WAIT)
             self._has_failed = self._has_failed or bool(still_running)
@@ -179,6 +181,11 @@ class Memory:
         """A value that differs once a metal has moved or other metals are listed."""
         log = self._hub.log
         return log.newest_move, tuple(log.latest)
+
+    def _begin_reading(self) -> None:
+        """Begin to read the past, where that is due."""
+        if self._reading is None and self._is_older(self._begun, _READ_EVERY):
+            self._reading = asyncio.create_task(self._read_again())
 
     async def _read_again(self) -> None:
         self._begun = (time.monotonic(), self._news())

@@ -167,11 +167,25 @@ async def test_a_database_that_hangs_is_waited_for_once(shop: Shop, monkeypatch:
         assert await shop.visit() is not None
 
 
-async def test_what_asks_for_no_page_begins_no_reading(shop: Shop) -> None:
+async def test_what_asks_for_no_page_begins_the_first_reading_alone(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await shop.memory({"path": "/healthz"}, None, None)
-    assert shop.readings == 0
+    async with asyncio.timeout(8):
+        await shop.read.wait()
+    monkeypatch.setattr(memory, "_READ_EVERY", -1)
+    await shop.memory({"path": "/healthz"}, None, None)
+    assert shop.readings == 1
     assert shop.memory.known() is None
+
+
+async def test_a_database_that_goes_away_before_the_first_page_leaves_it_the_past(shop: Shop) -> None:
+    await shop.memory({"path": "/healthz"}, None, None)
+    async with asyncio.timeout(8):
+        await shop.read.wait()
+    shop.fails = True
     shown = await shop.visit()
+    assert shown is not None
     assert shop.memory.known() is shown
 
 
