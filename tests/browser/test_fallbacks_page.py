@@ -235,9 +235,9 @@ def test_the_page_is_accessible_and_no_wider_than_the_screen(
 
 
 def test_an_age_is_never_by_the_clock_of_a_device_that_may_be_wrong(server: Server, page: Page) -> None:
-    server.publish(palladium="3320")
+    server.publish(silver="106")
     page.add_init_script("const now = Date.now; Date.now = () => now() - 86_400_000;")
     page.route_web_socket("**/ws/prices/", without_the_servers_time)
     log_in(page, server)
     page.goto(f"{server.http_url}{PAGE}")
-    expect(row(page, "palladium").locator('[data-part="shown"]')).to_contain_text("from gold-api.com, of ")
+    expect(row(page, "silver").locator('[data-part="shown"]')).to_contain_text("from gold-api.com, of ")

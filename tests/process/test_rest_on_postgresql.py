@@ -215,6 +215,7 @@ def test_a_crowd_shares_few_connections(run_shop: Callable[..., Shop], on_postgr
 def test_a_postgresql_that_goes_and_comes_back(run_shop: Callable[..., Shop], on_postgresql: str) -> None:
     shop = run_shop()
     wait_until(lambda: "Cookie" not in shop.ask("prices/").headers["Vary"], "the prices in memory")
+    assert shop.ask(f"{shop.http_url}/").status == 200
     name = on_postgresql.rpartition("/")[2]
     with psycopg.connect(on_postgresql.removesuffix(name) + "postgres", autocommit=True) as database:
         database.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")

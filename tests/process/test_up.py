@@ -49,7 +49,10 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
         started.append(process)
         return process
 
+    # A run of the tests that outlives its terminal, by nohup, has it ignored, and so would they.
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield start
+    signal.signal(signal.SIGHUP, hangup)
     for process in started:
         process.stop(signal.SIGKILL)
 
