@@ -144,7 +144,7 @@ class Memory:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self._hub.start()
         if self._past is None:
-            # A database that goes away before the first page is asked for leaves it something to show.
+            # A database that goes away before the first page is requested leaves it something to show.
             self._begin_reading()
         await self._http({**scope, MEMORY: self}, receive, send)
 

@@ -21,7 +21,7 @@ from infra import static_files
 from pages.languages import Language
 from pages.memory import Current
 
-# Of some 50 KB each. A stranger's choices push out those that nobody asked for since: they cost time, not memory.
+# Of some 50 KB each. A stranger's choices push out those that nobody requested since: they cost time, not memory.
 _MOST_KEPT: Final = 128
 
 
@@ -52,7 +52,7 @@ class Pages:
 
     def __init__(self) -> None:
         self._version: object = None
-        # The one asked for last is at the end.
+        # The one requested last is at the end.
         self._choices: OrderedDict[Hashable, _Choice] = OrderedDict()
         self._lock = Lock()
 

@@ -3,7 +3,7 @@
  *
  * A candle is known by its start, and holds all its prices up to the publication `seq`: of two with the same start the one
  * with the higher `seq` is the newer, whichever came first. So there is no double. There is no gap either where the history
- * was asked for after the stream had told its position: it has every candle up to there, and the stream tells all later
+ * was requested after the stream had told its position: it has every candle up to there, and the stream tells all later
  * ones. `Past` asks again for a history that it had before, and where the stream cannot go on from the last position.
  */
 
@@ -71,15 +71,15 @@ export class CandleSeries {
 }
 
 /**
- * @typedef {object} Kept  An interval that was asked for.
- * @property {number|null} most  How many of the newest candles were asked for; null for all.
+ * @typedef {object} Kept  An interval that was requested.
+ * @property {number|null} most  How many of the newest candles were requested; null for all.
  * @property {CandleSeries} shown  The history of the last answer, and all that the stream has brought since.
- * @property {CandleSeries} next  What the stream has brought since the history was last asked for.
- * @property {number} joinedAt  `#breaks` when that was asked for which is shown; -1 before the first answer.
+ * @property {CandleSeries} next  What the stream has brought since the history was last requested.
+ * @property {number} joinedAt  `#breaks` when that was requested which is shown; -1 before the first answer.
  * @property {Promise<void>|null} loading
  */
 
-/** The milliseconds after which a history that could not be had is asked for again. */
+/** The milliseconds after which a history that could not be had is requested again. */
 const AGAIN_AFTER = 10_000;
 
 /** A metal's candles of several intervals, loaded by REST and kept abreast of the stream. */
@@ -101,7 +101,7 @@ export class Past {
    *   all for null.
    * @param {(interval: Interval, candles: Candle[]|null) => void} changed  Called when these candles are new or others than
    *   before; with null where any may be.
-   * @param {() => void} failed  Called when a history could not be had, which will be asked for again.
+   * @param {() => void} failed  Called when a history could not be had, which will be requested again.
    */
   constructor(metal, fetchCandles, changed, failed) {
     this.#metal = metal;
