@@ -4,7 +4,6 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -822,8 +821,7 @@ def test_rows_that_cannot_be_chosen_now_can_be_chosen_later(
 
 def test_only_the_listed_metals_are_on_it(page: Page):
     pages = {"/": lambda: new_page(Metal.SILVER, Metal.GOLD)}
-    # The page ends first: what it still asks for, its icon say, would find the server gone.
-    with StubStream(pages) as stream, closing(page):
+    with StubStream(pages) as stream:
         page.goto(stream.http_url)
         assert stream.connection().wait_for("subscribe")["metals"] == ["silver", "gold"]
         editor = open_editor(page)

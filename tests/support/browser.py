@@ -49,6 +49,17 @@ def page(browser: Browser, expected_errors: list[str]) -> Iterator[Page]:
         yield page
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Function) -> None:
+    """End a test's page before its servers, whichever was made first.
+
+    A page that outlives its server finds what it is still loading reset or refused: errors that no test is about.
+    """
+    page = getattr(item, "funcargs", {}).get("page")
+    if page is not None:
+        page.context.close()
+
+
 @contextlib.contextmanager
 def new_page(browser: Browser, expected_errors: Sequence[str] = ()) -> Iterator[Page]:
     """A page of its own context, in India. Fails at the end on any error in the console that was not expected."""
