@@ -37,7 +37,10 @@ LAPTOP: Final = (1280, 800)
 PHONE: Final = (390, 844)
 TELEVISION: Final = (1920, 1080)
 PAPER: Final = (794, 1123)  # A4, at 96 dots an inch
-# It goes by the server's time, which a page knows after some seconds.
+TELEVISION_4K: Final = (3840, 2160)
+# Both go by the server's time, which a page knows once its first ping is answered.
+AGE: Final = "time:text-matches('ago|now|पहले|अभी')"
+CONNECTED: Final = "#connection[data-state=open]"  # the last close of a market has no age
 CLOCK: Final = "#time:not(:empty)"
 SHOP: Final = "name=Shree%20Ganesh%20Jewellers"
 
@@ -55,28 +58,36 @@ class Picture(NamedTuple):
 
 
 LIVE: Final = (
-    Picture("board", "/"),
-    Picture("board-dark", "/", scheme="dark"),
-    Picture("board-phone", "/", PHONE),
-    Picture("board-hindi", "/?lang=hi"),
+    Picture("board", "/", awaited=AGE),
+    Picture("board-dark", "/", scheme="dark", awaited=AGE),
+    Picture("board-phone", "/", PHONE, awaited=AGE),
+    Picture("board-hindi", "/?lang=hi", awaited=AGE),
     Picture("board-print", "/", PAPER, media="print"),
     Picture("board-without-script", "/", script=False),
-    Picture("metal", "/gold/"),
-    Picture("metal-dark", "/gold/", scheme="dark"),
-    Picture("metal-phone", "/gold/", PHONE),
-    Picture("metal-hindi", "/gold/?lang=hi"),
+    Picture("metal", "/gold/", awaited=AGE),
+    Picture("metal-dark", "/gold/", scheme="dark", awaited=AGE),
+    Picture("metal-phone", "/gold/", PHONE, awaited=AGE),
+    Picture("metal-hindi", "/gold/?lang=hi", awaited=AGE),
+    Picture("metal-print", "/gold/", PAPER, media="print", awaited=AGE),
     Picture("screen", f"/screen/?{SHOP}", TELEVISION, awaited=CLOCK),
+    Picture("screen-4k", f"/screen/?{SHOP}&rows=gold,silver", TELEVISION_4K, awaited=CLOCK),
     Picture("screen-hindi", "/screen/?lang=hi&name=श्री गणेश ज्वैलर्स", TELEVISION, awaited=CLOCK),
-    Picture("embed", "/embed/", (480, 520)),
+    Picture("embed", "/embed/", (480, 520), awaited=AGE),
+    Picture("embed-dark", "/embed/", (480, 520), scheme="dark", awaited=AGE),
+    Picture("login", "/admin/login/"),
     Picture("developers", "/developers/"),
     Picture("widgets", "/developers/widgets/"),
     Picture("api", "/api/docs/", awaited=".opblock"),
 )
 
 
-def of_both(kind: str) -> tuple[Picture, Picture]:
-    """The board and a shop's screen, of prices of a kind."""
-    return Picture(f"board-{kind}", "/"), Picture(f"screen-{kind}", f"/screen/?{SHOP}", TELEVISION, awaited=CLOCK)
+def of_each(kind: str, awaited: str = AGE) -> tuple[Picture, ...]:
+    """Board, metal page and a shop's screen, of prices of a kind."""
+    return (
+        Picture(f"board-{kind}", "/", awaited=awaited),
+        Picture(f"metal-{kind}", "/gold/", awaited=awaited),
+        Picture(f"screen-{kind}", f"/screen/?{SHOP}", TELEVISION, awaited=CLOCK),
+    )
 
 
 @contextlib.contextmanager
@@ -116,12 +127,13 @@ def past(folder: Path, now: dt.datetime) -> list[Path]:
     ticks = [["metal", "at", "price", "source"]]
     days = [["metal", "interval", "start", "open", "high", "low", "close"]]
     for metal, newest in _PRICES.items():
-        price = newest * _BEFORE
+        price = lowest = newest * _BEFORE
         chance = random.Random(metal)
         walked = []
         for back in range(int((now - begin) / _EVERY)):
             walked.append([metal, (now - (back + 1) * _EVERY).isoformat(), f"{price:.4f}", "gold_api_com"])
-            price *= 1 + chance.gauss(0, _MOVE / 16)
+            # Not below what is published first, which is the day's lowest.
+            price = lowest + abs(price * (1 + chance.gauss(0, _MOVE / 16)) - lowest)
         ticks += reversed(walked)
         candles = []
         for back in range(1, _DAYS):
@@ -158,10 +170,10 @@ def test_screens(run_server: Callable[..., Server], browser: Browser, tmp_path: 
     server = run_server(FRESHNESS_LIMIT="5m", **open_today)
     publish(server, dt.timedelta(minutes=25), _BEFORE)
     publish(server, dt.timedelta(minutes=14), 1.003)
-    take_all(browser, server, of_both("stale"))
+    take_all(browser, server, (*of_each("stale"), Picture("board-stale-hindi", "/?lang=hi", awaited=AGE)))
     publish(server, dt.timedelta(0))
     take_all(browser, server, LIVE)
-    pictures = of_both("disconnected")
+    pictures = of_each("disconnected")
     with contextlib.ExitStack() as stack:
         pages = [stack.enter_context(shown(browser, server, picture)) for picture in pictures]
         server.kill()
@@ -172,8 +184,8 @@ def test_screens(run_server: Callable[..., Server], browser: Browser, tmp_path: 
     today = timezone.localdate()
     holidays = ",".join(f"{today + dt.timedelta(days=n)}" for n in range(-1, 4))
     closed = run_server(DJANGO_SETTINGS_MODULE="swarna.settings", MARKET_HOLIDAYS=holidays)
-    take_all(browser, closed, of_both("closed"))
+    take_all(browser, closed, of_each("closed", awaited=CONNECTED))
 
     server = run_server(**open_today)
     publish(server, dt.timedelta(0), 0.98, source="fallback")
-    take_all(browser, server, of_both("fallback"))
+    take_all(browser, server, of_each("fallback"))

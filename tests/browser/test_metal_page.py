@@ -145,6 +145,22 @@ def test_a_measure_holds_for_all_of_the_page(page: Page, stream: StubStream, res
     expect(cell).to_have_text("97,575.00")
 
 
+def test_on_paper_a_price_has_its_weight_and_purity_and_nothing_that_can_be_pressed(
+    page: Page, stream: StubStream, rest: Rest
+):
+    open_page(page, stream, update(6, 13_000), status())
+    expect(page.locator("#chart canvas").first).to_be_visible()
+    page.emulate_media(media="print")
+    measure = page.locator("#measure")
+    for label in ("Weight", "Purity"):
+        expect(measure.get_by_label(label)).to_be_visible()
+        expect(measure.get_by_label(label)).to_have_css("appearance", "none")
+    expect(page.get_by_role("link", name="1D")).to_be_visible()
+    expect(page.locator("#now [data-part=at]")).not_to_have_css("display", "none")
+    for control in ("#measure button", "#styles", "#at", "#csv", "#ranges a:not([aria-current])"):
+        expect(page.locator(control).first).to_be_hidden()
+
+
 def test_a_price_in_all_measures_is_marked_as_the_cards_is(page: Page, stream: StubStream, rest: Rest):
     connection = open_page(page, stream, update(6, 13_000), status())
     marks, cell = page.locator("#marksinall"), page.locator("#measures td").first
