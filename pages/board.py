@@ -11,12 +11,12 @@ from django.utils.cache import patch_vary_headers
 
 from infra import clock, formats
 from pages import languages, memory, rendering
-from pages.figures import ARROWS, figures
+from pages.cards import ARROWS, card_of
 from pages.formats import Formats
 from pages.live_state import MODULES, live_state, market_text
 from pages.memory import Current, Move
 from pages.notices import notices
-from pages.remembered import remembered
+from pages.reader_choice import reader_choice
 from pages.rows import Row, written
 from pages.sheets import ListedSheet, address_notices, sheet_of
 from prices.domain.quotes import Metal
@@ -27,9 +27,9 @@ from prices.domain.wire import ChangeData
 def board(request: HttpRequest) -> HttpResponseBase:
     """The page of the reader's rows; of the usual ones where none was chosen. Whatever an address holds, status 200."""
     current = memory.current(request)
-    before = remembered(request)
-    language = languages.chosen(request, before.language, reads_cookie=True)
-    sheet = sheet_of(request, current.past.listed, before.rows)
+    remembered = reader_choice(request)
+    language = languages.chosen(request, remembered.language, reads_cookie=True)
+    sheet = sheet_of(request, current.stored.listed, remembered.rows)
     response = rendering.respond(
         request,
         "pages/board.html",
@@ -48,15 +48,15 @@ def context(current: Current, sheet: ListedSheet, f: Formats) -> dict[str, Any]:
     now, currency = clock.read().wall, settings.BASE_CURRENCY
     shown_as = {row.metal: row for row in reversed(sheet.rows)}
     return {
-        "cards": [figures(row, current, currency, f, now) for row in sheet.rows],
+        "cards": [card_of(row, current, currency, f, now) for row in sheet.rows],
         "notices": notices(current, sheet.metals, f, now),
         "address_notices": list(address_notices(sheet, f)),
         "market": market_text(current, f, now),
         "as_of": f.date_and_time(current.published_at) if current.published_at else "",
-        "moves": [_move(move, shown_as, f) for move in current.past.moves],
-        "threshold": f"{current.past.threshold_percent.normalize():f}%",
+        "moves": [_move(move, shown_as, f) for move in current.stored.moves],
+        "threshold": f"{current.stored.threshold_percent.normalize():f}%",
         "rows": written(sheet.rows),
-        "modules": (*MODULES, "pages/board-card.js", "pages/board-memory.js"),
+        "modules": (*MODULES, "pages/board-card.js", "pages/reader-choice.js"),
         "languages": settings.LANGUAGES,
         "state": live_state(current, _beside(current)),
     }
@@ -84,9 +84,11 @@ def _beside(current: Current) -> dict[str, Any]:
     return {
         "moves": [
             {**msgspec.structs.asdict(ChangeData.of(move.change)), "at": formats.time(move.at)}
-            for move in current.past.moves
+            for move in current.stored.moves
         ],
-        "lines": {
-            metal.value: [line.starts[-1], line.closes] for metal, line in current.past.lines.items() if line.starts
+        "sparklines": {
+            metal.value: [line.starts[-1], line.closes]
+            for metal, line in current.stored.sparklines.items()
+            if line.starts
         },
     }

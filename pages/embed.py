@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 
 from infra import clock
 from pages import languages, memory, rendering
-from pages.figures import figures
+from pages.cards import card_of
 from pages.languages import Language
 from pages.live_state import MODULES, live_state
 from pages.memory import Current
@@ -21,7 +21,7 @@ def embed(request: HttpRequest) -> HttpResponseBase:
     """The prices of the rows that the address names; of the usual ones where it names none."""
     current = memory.current(request)
     language = languages.chosen(request)
-    sheet = sheet_of(request, current.past.listed)
+    sheet = sheet_of(request, current.stored.listed)
     return rendering.respond(
         request, "pages/embed.html", current, language, sheet, lambda: context(current, sheet, language)
     )
@@ -31,7 +31,7 @@ def context(current: Current, sheet: ListedSheet, language: Language) -> dict[st
     """All that the template shows."""
     now, f = clock.read().wall, language.format
     return {
-        "lines": [figures(row, current, settings.BASE_CURRENCY, f, now) for row in sheet.rows],
+        "cards": [card_of(row, current, settings.BASE_CURRENCY, f, now) for row in sheet.rows],
         "notices": notices(current, sheet.metals, f, now),
         "address_notices": list(address_notices(sheet, f)),
         "rows": written(sheet.rows),

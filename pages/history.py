@@ -46,7 +46,7 @@ def series(metal: Metal) -> Series:
 class Histories:
     """The histories of one version of what pages show, read once for all readers.
 
-    A history is read in the thread of the request that asks for it first; others that need the same wait for that, and
+    A history is read in the thread of the request that needs it first; others that need the same wait for that, and
     nobody else does.
     """
 

@@ -17,15 +17,15 @@ from prices.domain.wire import PriceData
 
 # What the scripts of all these pages import, so that a browser need not read one module to find the next.
 MODULES: Final = (
+    "client/dom.js",
     "client/format.js",
-    "client/lines.js",
     "client/live.js",
     "client/marks.js",
     "client/rows.js",
     "client/swarna-client.js",
     "client/units.js",
     "client/words.js",
-    "pages/live.js",
+    "pages/live-page.js",
     "pages/page.js",
 )
 
@@ -43,7 +43,7 @@ def live_state(current: Current, more: Mapping[str, Any] | None = None) -> dict[
         "currency": settings.BASE_CURRENCY,
         "quotes": quotes,
         "status": msgspec.to_builtins(current.status),
-        "listed": list(current.past.listed),
+        "listed": list(current.stored.listed),
         **(more or {}),
     }
     return json.loads(NumberRenderer().render(state))  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
-"""All that pages show of now, from this process's memory: prices, status, the lines and moves of before.
+"""All that pages show of now, from this process's memory: prices, status, the sparklines and moves of before.
 
-`Memory` puts itself into the scope of each request for Django; `current` asks it for a page. What the stream does not
-keep (the lines, the moves with their times, the listed metals) is read from the database at the first request, and
+`Memory` puts itself into the scope of each request for Django; `current` reads it for a page. What the stream does not
+keep (the sparklines, the moves with their times, the listed metals) is read from the database at the first request, and
 once a minute while there are readers of pages, after each significant move, and when other metals are listed. A page
 waits for that, for a second at most, where what was read before is too old to show. One that comes without it, or by a
 server without this memory, reads the database itself.
@@ -43,17 +43,17 @@ logger = logging.getLogger(__name__)
 # The key in the ASGI scope of a `Memory`.
 MEMORY: Final = "swarna.memory"
 MOVES_SHOWN: Final = 5
-# Quarters of an hour with a price, of which a line is made: the last 24 hours of trading, over a weekend Friday's.
-_LINE_POINTS: Final = 96
-_LINE_WITHIN: Final = dt.timedelta(days=5)
+# Quarters of an hour with a price, of which a sparkline is made: the last 24 hours of trading, over a weekend Friday's.
+_SPARKLINE_POINTS: Final = 96
+_SPARKLINE_WITHIN: Final = dt.timedelta(days=5)
 _READ_EVERY: Final = 60.0
-# Past so many seconds, as after a night without readers, moves and lines are too old to stand beside prices of now.
+# After so many seconds, as of a night without readers, moves and sparklines are too old to stand beside new prices.
 _TOO_OLD: Final = 120.0
 # So many seconds a page waits for a reading. All wait for the same one: otherwise a crowd would read for itself.
 _LONGEST_WAIT: Final = 1.0
 
 
-class Line(NamedTuple):
+class Sparkline(NamedTuple):
     """The closes of quarters of an hour, per gram, oldest first, and the beginning of each in Unix milliseconds."""
 
     starts: tuple[int, ...]
@@ -68,13 +68,13 @@ class Move(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """All that pages show and the stream does not keep: the listed metals in staff's order, each metal's line of
+class Stored:
+    """All that pages show and the stream does not keep: the listed metals in staff's order, each metal's sparkline of
     the last 24 hours of trading, the newest moves, newest first, and the percentage from which a move is significant.
     """
 
     listed: tuple[Metal, ...]
-    lines: Mapping[Metal, Line]
+    sparklines: Mapping[Metal, Sparkline]
     moves: tuple[Move, ...]
     threshold_percent: Decimal
 
@@ -93,7 +93,7 @@ class Current:
     quotes: Mapping[Metal, PublishedQuote]
     stale: frozenset[Metal]
     status: Status
-    past: Past
+    stored: Stored
 
     @property
     def is_market_open(self) -> bool:
@@ -125,13 +125,13 @@ def current(request: HttpRequest) -> Current:
 
 
 class Memory:
-    """The ASGI application `http`, whose pages find this in the scope of their requests. `read` reads the past."""
+    """The ASGI application `http`, whose pages find this in the scope of their requests. `read` reads `Stored`."""
 
-    def __init__(self, http: Application, hub: Hub, read: Callable[[], Awaitable[Past]] | None = None) -> None:
+    def __init__(self, http: Application, hub: Hub, read: Callable[[], Awaitable[Stored]] | None = None) -> None:
         self._http = http
         self._hub = hub
-        self._read = read or in_a_thread(read_past)
-        self._past: Past | None = None
+        self._read = read or in_a_thread(read_stored)
+        self._stored: Stored | None = None
         self._readings = 0
         # Of the newest reading, and of the newest that brought something: when it began, and the news of then.
         self._begun: tuple[float, object] = (-math.inf, None)
@@ -143,7 +143,7 @@ class Memory:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self._hub.start()
-        if self._past is None:
+        if self._stored is None:
             # A database that goes away before the first page is requested leaves it something to show.
             self._begin_reading()
         await self._http({**scope, MEMORY: self}, receive, send)
@@ -154,15 +154,15 @@ class Memory:
         if self._reading and not self._has_failed and self._is_older(self._read_as_of, _TOO_OLD):
             _, still_running = await asyncio.wait([self._reading], timeout=_LONGEST_WAIT)
             self._has_failed = self._has_failed or bool(still_running)
-        log, past = self._hub.log, self._past
-        if past is None or self._hub.feed.freshness_limit is None or log.status is None:
+        log, stored = self._hub.log, self._stored
+        if stored is None or self._hub.feed.freshness_limit is None or log.status is None:
             return None
         if self._current is None or self._current.version != self._version:
-            self._current = _of_log(log, past, self._version)
+            self._current = _of_log(log, stored, self._version)
         return self._current
 
     def known(self) -> Current | None:
-        """The same as `now`, where nothing is to be read or made for it; else None. Any thread may ask."""
+        """The same as `now`, where nothing is to be read or made for it; else None. Any thread may call it."""
         current, (begun, _) = self._current, self._begun
         # News are another version of the log, too.
         is_newest = current is not None and current.version == self._version and not self._reading
@@ -183,43 +183,43 @@ class Memory:
         return log.newest_move, tuple(log.latest)
 
     def _begin_reading(self) -> None:
-        """Begin to read the past, where that is due."""
+        """Begin to read from the database, where that is due."""
         if self._reading is None and self._is_older(self._begun, _READ_EVERY):
             self._reading = asyncio.create_task(self._read_again())
 
     async def _read_again(self) -> None:
         self._begun = (time.monotonic(), self._news())
         try:
-            self._past = await self._read()
+            self._stored = await self._read()
             self._readings += 1
             self._read_as_of = self._begun
             self._has_failed = False
         except Exception as error:
             self._has_failed = True
             # The outermost boundary of this task: whatever a database raises, pages show what was read before.
-            logger.warning("pages show the lines and moves as of before: %s", str(error) or type(error).__name__)
+            logger.warning("pages show the sparklines and moves as of before: %s", str(error) or type(error).__name__)
         finally:
             self._reading = None
 
 
-def read_past() -> Past:
+def read_stored() -> Stored:
     """Read from the database all that the stream does not keep."""
     listed = tuple(ListedMetal.metals())
     configuration = Configuration.load()
     moves = SignificantChange.shown().filter(metal__in=listed)[:MOVES_SHOWN]
-    return Past(
+    return Stored(
         listed=listed,
-        lines={metal: _line(metal, usual_kind(settings.PRICE_PROVIDERS)) for metal in listed},
+        sparklines={metal: _sparkline(metal, usual_kind(settings.PRICE_PROVIDERS)) for metal in listed},
         moves=tuple(Move(move.value(), move.published_at) for move in moves),
         threshold_percent=configuration.threshold_percent,
     )
 
 
-def _line(metal: Metal, kind: PriceKind) -> Line:
+def _sparkline(metal: Metal, kind: PriceKind) -> Sparkline:
     now = clock.read().wall
-    rows = Series(metal, settings.BASE_CURRENCY, kind).kept(Interval.QUARTER, now - _LINE_WITHIN, now)
-    newest = list(rows.order_by("-start").values_list("start", "close")[:_LINE_POINTS])[::-1]
-    return Line(tuple(to_ms(start) for start, _ in newest), tuple(close for _, close in newest))
+    rows = Series(metal, settings.BASE_CURRENCY, kind).kept(Interval.QUARTER, now - _SPARKLINE_WITHIN, now)
+    newest = list(rows.order_by("-start").values_list("start", "close")[:_SPARKLINE_POINTS])[::-1]
+    return Sparkline(tuple(to_ms(start) for start, _ in newest), tuple(close for _, close in newest))
 
 
 def _read_for_one_request() -> Current:
@@ -228,10 +228,10 @@ def _read_for_one_request() -> Current:
     latest = {metal.value: Quoted.of(published) for metal, published in found.quotes.items()}
     log.replace(found.position, latest, (), (), found.moves_since)
     Freshness(settings.MARKET_CALENDAR).update(log, clock.read(), found.freshness_limit)
-    return _of_log(log, read_past(), None)
+    return _of_log(log, read_stored(), None)
 
 
-def _of_log(log: PublicationLog, past: Past, version: object | None) -> Current:
+def _of_log(log: PublicationLog, stored: Stored, version: object | None) -> Current:
     assert log.status is not None  # the caller has seen to it
     return Current(
         version=version,
@@ -240,5 +240,5 @@ def _of_log(log: PublicationLog, past: Past, version: object | None) -> Current:
         quotes={Metal(metal): quoted.published(Metal(metal)) for metal, quoted in log.latest.items()},
         stale=frozenset(map(Metal, log.stale)),
         status=msgspec.json.decode(log.status.payload, type=Status),
-        past=past,
+        stored=stored,
     )

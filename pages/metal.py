@@ -18,7 +18,7 @@ from pages.history import Histories, History
 from pages.memory import Current
 from pages.metal_words import Chosen
 from pages.ranges import ChartRange
-from pages.remembered import remembered
+from pages.reader_choice import reader_choice
 from pages.rows import Row, default_sheet
 from prices.domain.fineness import PURITIES_OF
 from prices.domain.quotes import Metal
@@ -43,16 +43,16 @@ class MetalConverter(StringConverter):
 def metal(request: HttpRequest, metal: Metal) -> HttpResponseBase:
     """The page of a listed metal. An address that is not understood in part is answered for the rest of it."""
     current = memory.current(request)
-    if metal not in current.past.listed:
+    if metal not in current.stored.listed:
         raise Http404
     now = clock.read().wall
-    language = languages.chosen(request, remembered(request).language, reads_cookie=True)
+    language = languages.chosen(request, reader_choice(request).language, reads_cookie=True)
     chosen = _chosen(metal, request)
     # For search engines, which find the same page by many addresses.
     address = request.build_absolute_uri(request.path)
-    past = _history(current, metal, chosen.range)
-    asked = moments.ask(request, metal) if request.GET.get("at") else None
-    if asked is not None or chosen.mistakes:
+    history = _history(current, metal, chosen.range)
+    question = moments.question_in(request, metal) if request.GET.get("at") else None
+    if question is not None or chosen.mistakes:
         # One reader's question, or slips: the page is not kept for others.
         current = replace(current, version=None)
     response = rendering.respond(
@@ -60,16 +60,16 @@ def metal(request: HttpRequest, metal: Metal) -> HttpResponseBase:
         "pages/metal.html",
         current,
         language,
-        (chosen, language.varies_on, past is None, address),
+        (chosen, language.varies_on, history is None, address),
         lambda: {
             "address": address,
-            **metal_words.context(current, chosen, past, language, now),
-            **moments.context(asked, chosen.row, language.format, current.published_at or now),
+            **metal_words.context(current, chosen, history, language, now),
+            **moments.context(question, chosen.row, language.format, current.published_at or now),
         },
     )
-    if asked is not None and asked.wait:
+    if question is not None and question.wait:
         response.status_code = HTTPStatus.TOO_MANY_REQUESTS
-        response["Retry-After"] = str(asked.wait)
+        response["Retry-After"] = str(question.wait)
     return response
 
 

@@ -12,14 +12,14 @@ from django.urls import reverse
 
 from infra import formats as numbers
 from pages.amounts import Amount, Amounts
-from pages.figures import direction_of, figures
+from pages.cards import card_of, direction_of
 from pages.formats import N_, NOTHING, UNITS
 from pages.history import DAYS_SHOWN, History
 from pages.languages import Language
 from pages.live_state import MODULES, live_state, market_text
 from pages.memory import Current
 from pages.notices import notices
-from pages.ranges import ChartRange, RangeFigures, line, range_figures
+from pages.ranges import ChartRange, RangeFigures, path, range_figures
 from pages.rows import Row
 from prices.api.serializers import MOST_PER_PAGE
 from prices.domain.candles import Interval, ZonedCandle
@@ -31,14 +31,14 @@ _MODULES: Final = (
     *MODULES,
     "pages/amounts.js",
     "pages/board-card.js",
-    "pages/board-memory.js",
     "pages/candles.js",
-    "pages/metal-past.js",
+    "pages/metal-history.js",
     "pages/range-figures.js",
+    "pages/reader-choice.js",
     "pages/rest-candles.js",
 )
-# The box of the line that is there before the chart, or in its place; metal.css gives it its size on the page.
-_LINE: Final = (1000, 300)
+# The box of the path that is there before the chart, or in its place; metal.css gives it its size on the page.
+_PATH_BOX: Final = (1000, 300)
 _RANGES: Final[Mapping[ChartRange, tuple[str, str]]] = {
     ChartRange.DAY: (N_("1D"), N_("The last day")),
     ChartRange.WEEK: (N_("1W"), N_("The last week")),
@@ -57,7 +57,7 @@ class Chosen(NamedTuple):
 
 
 class Day(NamedTuple):
-    """A line of the table of the last days."""
+    """A row of the table of the last days."""
 
     date: str
     iso: str
@@ -94,19 +94,19 @@ class Figure(NamedTuple):
 
 
 def context(
-    current: Current, chosen: Chosen, past: History | None, language: Language, now: dt.datetime
+    current: Current, chosen: Chosen, history: History | None, language: Language, now: dt.datetime
 ) -> dict[str, Any]:
     """All that the template of a metal's page needs but the answer to a question about a moment."""
     f, metal = language.format, chosen.row.metal
     page = _Page(chosen, language, now)
     return {
         "metal": metal,
-        "card": figures(chosen.row, current, settings.BASE_CURRENCY, f, now),
+        "card": card_of(chosen.row, current, settings.BASE_CURRENCY, f, now),
         "currency": settings.BASE_CURRENCY,
         "range": chosen.range,
         "is_language_named": page.is_named,
         "canonical": reverse("metal", args=[metal]),
-        "metals": [Link(each, f.metal(each), page.link(each), each is metal) for each in current.past.listed],
+        "metals": [Link(each, f.metal(each), page.link(each), each is metal) for each in current.stored.listed],
         "as_of": f.date_and_time(current.published_at) if current.published_at else "",
         "market": market_text(current, f, now),
         "state": live_state(current),
@@ -119,13 +119,15 @@ def context(
         "units": page.units(),
         "purities": page.purities(),
         "ranges": page.ranges(),
-        "is_readable": past is not None,
-        "line": line([each.candle.close for each in past.candles], width=_LINE[0], height=_LINE[1]) if past else "",
-        "figures": page.figures(range_figures([each.candle for each in past.candles]) if past else None),
+        "is_readable": history is not None,
+        "path": path([each.candle.close for each in history.candles], width=_PATH_BOX[0], height=_PATH_BOX[1])
+        if history
+        else "",
+        "figures": page.figures(range_figures([each.candle for each in history.candles]) if history else None),
         "csv": page.csv(),
-        "csv_text": page.csv_text(len(past.candles) if past else 0),
+        "csv_text": page.csv_text(len(history.candles) if history else 0),
         "most_by_rest": MOST_PER_PAGE,
-        "days": page.days(past.days) if past else [],
+        "days": page.days(history.days) if history else [],
         "weights": [f.unit(unit) for unit in UNITS],
         "measures": page.measures(current),
     }
@@ -150,7 +152,7 @@ class _Page:
     # --- now -----------------------------------------------------------------------------------------------------
 
     def measures(self, current: Current) -> list[tuple[str, str, list[tuple[str, str]]]]:
-        """The current price in each purity and each weight: lines of a purity, its name, and its amounts by unit."""
+        """The current price in each purity and each weight: rows of a purity, its name, and its amounts by unit."""
         f, metal = self._f, self._row.metal
         published = current.quotes.get(metal)
         price = published.quote.price if published else None

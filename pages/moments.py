@@ -61,8 +61,8 @@ class Problem(enum.Enum):
     NO_DATABASE = enum.auto()
 
 
-class Asked(NamedTuple):
-    """The moment that a reader asks about, if it is understood, and the answer, or the problem.
+class Question(NamedTuple):
+    """A reader's question: the moment, if it is understood, and what was found of it, or the problem.
 
     `wait` is the number of seconds after which one who asked too often may ask again.
     """
@@ -73,21 +73,21 @@ class Asked(NamedTuple):
     wait: int = 0
 
 
-def ask(request: HttpRequest, metal: Metal) -> Asked:
-    """The answer to an address that asks about a moment, which reads the database, as a request of the API does."""
+def question_in(request: HttpRequest, metal: Metal) -> Question:
+    """The question in an address, `?at=`, with what was found; it reads the database, as a request of the API does."""
     text, throttle = request.GET["at"], ClientThrottle()
-    if not throttle.allow_request(request, ask):
-        return Asked(problem=Problem.TOO_MANY, wait=throttle.wait() or 1)
+    if not throttle.allow_request(request, question_in):
+        return Question(problem=Problem.TOO_MANY, wait=throttle.wait() or 1)
     at = _time_in(text)
     if at is None:
-        return Asked(problem=Problem.NO_TIME)
+        return Question(problem=Problem.NO_TIME)
     if at > clock.read().wall:
-        return Asked(at, problem=Problem.FUTURE)
+        return Question(at, problem=Problem.FUTURE)
     try:
-        return Asked(at, _at_moment(metal, at))
+        return Question(at, _at_moment(metal, at))
     except DatabaseError as error:
         logger.warning("what %s was at a moment cannot be read: %s", metal, error)
-        return Asked(at, problem=Problem.NO_DATABASE)
+        return Question(at, problem=Problem.NO_DATABASE)
 
 
 def _time_in(text: str) -> dt.datetime | None:
@@ -118,28 +118,28 @@ class Answer(NamedTuple):
     problem: str = ""
 
 
-def context(asked: Asked | None, row: Row, f: Formats, otherwise: dt.datetime) -> dict[str, Any]:
+def context(question: Question | None, row: Row, f: Formats, otherwise: dt.datetime) -> dict[str, Any]:
     """All that the template needs: the answer, and the time in the field, which without a question is `otherwise`."""
-    at = asked.at if asked else otherwise
+    at = question.at if question else otherwise
     return {
-        "answer": _answer(asked, Amounts(row, f), f) if asked else None,
-        "asked_at": "" if at is None else timezone.localtime(at).strftime("%Y-%m-%dT%H:%M:%S"),
+        "answer": _answer(question, Amounts(row, f), f) if question else None,
+        "time_in_field": "" if at is None else timezone.localtime(at).strftime("%Y-%m-%dT%H:%M:%S"),
     }
 
 
-def _answer(asked: Asked, amounts: Amounts, f: Formats) -> Answer:
+def _answer(question: Question, amounts: Amounts, f: Formats) -> Answer:
     """The answer to a question about a moment, in words."""
-    if asked.problem is not None or asked.moment is None:
-        return Answer(problem=_problem(asked, f))
-    receipt, candle = asked.moment.receipt, asked.moment.candle
-    at = f.date_and_time(asked.moment.at)
+    if question.problem is not None or question.moment is None:
+        return Answer(problem=_problem(question, f))
+    receipt, candle = question.moment.receipt, question.moment.candle
+    at = f.date_and_time(question.moment.at)
     if receipt is not None:
         price = f.money(amounts.converted(receipt.price), receipt.currency)
         return Answer(
             headline=f._("At {time} screens showed", time=at),
             price=Amount(price, str(numbers.number(receipt.price))),
-            marks=" · ".join(f._(LABELS[mark]) for mark in asked.moment.marks),
-            trust=next(iter(asked.moment.marks), "none"),
+            marks=" · ".join(f._(LABELS[mark]) for mark in question.moment.marks),
+            trust=next(iter(question.moment.marks), "none"),
             detail=f._(
                 "Published {published}, quoted {quoted}, {origin}.",
                 published=f.date_and_time(from_ms(receipt.published_ms)),
@@ -162,15 +162,15 @@ def _answer(asked: Asked, amounts: Amounts, f: Formats) -> Answer:
     )
 
 
-def _problem(asked: Asked, f: Formats) -> str:
-    match asked.problem:
+def _problem(question: Question, f: Formats) -> str:
+    match question.problem:
         case Problem.FUTURE:
             return f._("That is in the future: choose an earlier time.")
         case Problem.TOO_MANY:
             return f.plural(
                 "Too many questions. Ask again in {count} s.",
                 "Too many questions. Ask again in {count} s.",
-                asked.wait,
+                question.wait,
             )
         case Problem.NO_DATABASE:
             return f._("The history cannot be read now. Ask again in a minute.")

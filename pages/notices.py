@@ -48,7 +48,7 @@ def notices(current: Current, metals: Collection[Metal], f: Formats, now: dt.dat
     for mark, (tone, text) in _WARNINGS.items():
         concerned = [metal for metal in metals if mark in current.marks(metal)]
         if concerned:
-            are_all = set(concerned) == set(current.past.listed)
+            are_all = set(concerned) == set(current.stored.listed)
             names = f._("all metals") if are_all else f.metal_names(concerned)
             headline = f._("{mark}: {metals}.", mark=f._(LABELS[mark]), metals=names)
             found.append(Notice(tone, headline, f._(text)))

@@ -1,4 +1,4 @@
-"""The ranges of a metal's chart, and the figures and the line of the candles in one. Pure; imports no Django.
+"""The ranges of a metal's chart, the figures of the candles in one, and paths through prices. Pure; imports no Django.
 
 pages/static/pages/range-figures.js makes the same figures: tests/support/range_cases.json has the cases of both.
 """
@@ -40,7 +40,7 @@ class ChartRange(enum.StrEnum):
         return None if self.span is None else self.span // _LENGTHS[self.interval]
 
 
-# So that each range has some hundreds of candles: a line of fewer is coarse, and a screen shows no more.
+# So that each range has some hundreds of candles: a chart of fewer is coarse, and a screen shows no more.
 _INTERVALS: Final = {
     ChartRange.DAY: Interval.FIVE_MINUTES,
     ChartRange.WEEK: Interval.HOUR,
@@ -104,7 +104,7 @@ def range_figures(candles: Sequence[Candle]) -> RangeFigures | None:
     )
 
 
-def line(closes: Sequence[Decimal], *, width: int, height: int) -> str:
+def path(closes: Sequence[Decimal], width: int, height: int) -> str:
     """The path of an SVG through these prices, evenly spaced, in a box of whole numbers; empty for fewer than two.
 
     The highest is at the top and the lowest at the bottom; equal ones are in the middle.

@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 
 from infra import clock
 from pages import languages, memory, rendering
-from pages.figures import figures
+from pages.cards import card_of
 from pages.formats import Formats
 from pages.live_state import MODULES, live_state, market_text
 from pages.memory import Current
@@ -29,7 +29,7 @@ def screen(request: HttpRequest) -> HttpResponseBase:
     """The rows of the address, or the usual ones, under the shop's name. Whatever an address holds, status 200."""
     current = memory.current(request)
     language = languages.chosen(request)
-    sheet = sheet_of(request, current.past.listed)
+    sheet = sheet_of(request, current.stored.listed)
     name = shop_name(request.GET.get("name", ""))
     return rendering.respond(
         request,
@@ -57,7 +57,7 @@ def _last_prices(current: Current, f: Formats) -> str:
 def context(current: Current, sheet: ListedSheet, name: str, f: Formats) -> dict[str, Any]:
     """All that the template shows."""
     now = clock.read().wall
-    rows = [figures(row, current, settings.BASE_CURRENCY, f, now) for row in sheet.rows]
+    rows = [card_of(row, current, settings.BASE_CURRENCY, f, now) for row in sheet.rows]
     longest = max((len(row.amount) for row in rows), default=0)
     return {
         "name": name,

@@ -49,9 +49,9 @@ class Codes(NamedTuple):
 
 
 def widgets(request: HttpRequest) -> HttpResponse:
-    """The form, all that it makes, and how that looks. Each of the form's buttons asks for this page anew."""
+    """The form, all that it makes, and how that looks. Each of the form's buttons requests this page anew."""
     # Before any is listed, it can be seen what will be.
-    listed = memory.current(request).past.listed or tuple(Metal)
+    listed = memory.current(request).stored.listed or tuple(Metal)
     choices = read(request.GET, listed)
     return render(
         request,

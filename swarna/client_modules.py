@@ -25,7 +25,7 @@ def client_release(request: HttpRequest) -> HttpResponse:
 
 
 def _for_all(response: HttpResponse) -> HttpResponse:
-    """The answer to pages of any site, asked for each time."""
+    """The answer to pages of any site, requested each time."""
     response["Cache-Control"] = "no-cache"
     response["Access-Control-Allow-Origin"] = "*"
     return response

@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Locator, Page, expect
 
-from pages.memory import Line, Move
+from pages.memory import Move, Sparkline
 from pages.rows import default_sheet, written
 from prices.domain.fineness import WEIGHTS_OF, purity_label
 from prices.domain.quotes import Change, Metal
@@ -299,11 +299,11 @@ def test_a_page_of_now_that_knows_less_takes_nothing_away(board: Page, priced: S
     expect(moves).to_have_text(["110.00 → 120.00", "100.00 → 110.00"])
 
 
-def test_a_price_that_staff_set_is_no_part_of_the_markets_line(board: Page, stream: StubStream):
+def test_a_price_that_staff_set_is_no_part_of_the_markets_sparkline(board: Page, stream: StubStream):
     quarter = int(PUBLISHED_AT.timestamp() * 1000) // 900_000 * 900_000
-    line = Line((quarter - 900_000, quarter), (Decimal(100), Decimal(110)))
-    stream.pages["/"] = lambda: board_page("gold", current(listed=[Metal.GOLD], lines={Metal.GOLD: line}))
-    path = card(board).locator(".line path")
+    sparkline = Sparkline((quarter - 900_000, quarter), (Decimal(100), Decimal(110)))
+    stream.pages["/"] = lambda: board_page("gold", current(listed=[Metal.GOLD], sparklines={Metal.GOLD: sparkline}))
+    path = card(board).locator(".sparkline path")
     connection = open_board(board, stream, price_update(1, gold=quote(500, source="fallback")))
     expect(card(board)).to_contain_text("₹500.00")
     expect(path).to_have_attribute("d", "M0 32L96 0")

@@ -60,48 +60,48 @@ def test_history_and_stream_join_without_a_gap_or_a_double_in_whatever_order_the
     assert wrong == []
 
 
-# A page's past of gold, whose history was asked for as often as `asked` says; each answer is what `history` holds then.
-PAST = """
-import { Past } from "./pages/candles.js";
+# A page's candles of gold, whose history was fetched so often; each answer is what `history` holds then.
+GOLD = """
+import { CandleHistory } from "./pages/candles.js";
 const at = (minute) => `2026-11-02T10:${String(minute).padStart(2, "0")}:00.000Z`;
 const candle = (minute, seq, closed = true) => ({
   start: at(minute), end: at(minute + 5), open: seq, high: seq, low: seq, close: seq, ticks: seq, closed, seq,
 });
 const update = (seq, snapshot, ...candles) => ({ epoch: "e", seq, snapshot, candles: { gold: { "5m": candles } } });
-let [asked, history, told] = [0, [], []];
-const past = new Past(
+let [fetched, history, told] = [0, [], []];
+const gold = new CandleHistory(
   "gold",
-  async () => { asked += 1; return history; },
+  async () => { fetched += 1; return history; },
   (interval, candles) => told.push(candles && candles.map(({ start }) => start.slice(14, 16))),
 );
-const seqs = async () => (await past.load("5m", 288)).all.map(({ seq }) => seq);
+const seqs = async () => (await gold.load("5m", 288)).all.map(({ seq }) => seq);
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 """
 
 
-def test_a_history_from_before_the_stream_is_asked_for_again(run: Run):
+def test_a_history_from_before_the_stream_is_fetched_again(run: Run):
     found = run(
-        f"""{PAST}
+        f"""{GOLD}
         history = [candle(0, 1, false)];
         const before = await seqs();
         history = [candle(0, 2), candle(5, 4), candle(10, 5, false)];
-        past.take(update(5, true, candle(10, 5, false)));
+        gold.take(update(5, true, candle(10, 5, false)));
         await settled();
-        say([before, await seqs(), asked]);
+        say([before, await seqs(), fetched]);
         """
     )
     assert found == [[1], [2, 4, 5], 2]
 
 
-def test_a_history_that_was_asked_for_after_the_stream_began_is_asked_for_once(run: Run):
+def test_a_history_that_was_fetched_after_the_stream_began_is_fetched_once(run: Run):
     found = run(
-        f"""{PAST}
-        past.take(update(5, true, candle(10, 5, false)));
+        f"""{GOLD}
+        gold.take(update(5, true, candle(10, 5, false)));
         history = [candle(5, 4), candle(10, 5, false)];
         await seqs();
-        past.take(update(6, false, candle(10, 6, false)));
-        past.take(update(7, false, candle(10, 6, true), candle(15, 7, false)));
-        say([await seqs(), asked, told]);
+        gold.take(update(6, false, candle(10, 6, false)));
+        gold.take(update(7, false, candle(10, 6, true), candle(15, 7, false)));
+        say([await seqs(), fetched, told]);
         """
     )
     assert found == [[4, 6, 7], 1, [None, ["10"], ["10", "15"]]]
@@ -110,16 +110,16 @@ def test_a_history_that_was_asked_for_after_the_stream_began_is_asked_for_once(r
 def test_a_snapshot_that_brings_no_later_publication_costs_no_request(run: Run):
     """A price that turns stale has one, in every page at the same moment."""
     found = run(
-        f"""{PAST}
-        past.take(update(5, true, candle(10, 5, false)));
+        f"""{GOLD}
+        gold.take(update(5, true, candle(10, 5, false)));
         history = [candle(10, 5, false)];
         await seqs();
-        past.take(update(5, true, candle(10, 5, false)));
+        gold.take(update(5, true, candle(10, 5, false)));
         await settled();
-        const stale = asked;
-        past.take(update(9, true, candle(20, 9, false)));
+        const stale = fetched;
+        gold.take(update(9, true, candle(20, 9, false)));
         await settled();
-        say([stale, asked]);
+        say([stale, fetched]);
         """
     )
     assert found == [1, 2]
@@ -127,25 +127,25 @@ def test_a_snapshot_that_brings_no_later_publication_costs_no_request(run: Run):
 
 def test_an_older_answer_never_replaces_a_newer_candle(run: Run):
     found = run(
-        f"""{PAST}
-        past.take(update(5, true));
+        f"""{GOLD}
+        gold.take(update(5, true));
         history = [candle(5, 4), candle(10, 5, false)];
         const loading = seqs();
-        past.take(update(8, false, candle(10, 8, false)));
+        gold.take(update(8, false, candle(10, 8, false)));
         say(await loading);
         """
     )
     assert found == [4, 8]
 
 
-def test_a_history_that_cannot_be_had_is_asked_for_until_it_can_which_the_page_is_told(run: Run):
+def test_a_history_that_cannot_be_had_is_fetched_until_it_can_which_the_page_is_told(run: Run):
     found = run(
-        f"""{PAST}
+        f"""{GOLD}
         import {{ mock }} from "node:test";
         mock.timers.enable({{ apis: ["setTimeout"] }});
         const [said, wait] = [[], 10_000];
         let tries = 0;
-        const again = new Past(
+        const again = new CandleHistory(
           "gold",
           async () => {{ if (++tries % 2) throw new Error("503"); return [candle(0, tries)]; }},
           () => said.push("changed"),
@@ -168,9 +168,9 @@ def test_a_history_that_cannot_be_had_is_asked_for_until_it_can_which_the_page_i
 
 def test_a_range_is_cut_from_the_end_of_its_newest_candle(run: Run):
     found = run(
-        f"""{PAST}
+        f"""{GOLD}
         history = [candle(0, 1), candle(5, 2), candle(10, 3), candle(20, 4, false)];
-        const series = await past.load("5m", 288);
+        const series = await gold.load("5m", 288);
         const cut = (minutes) => series.newest(minutes && minutes * 60_000).map(({{ seq }}) => seq);
         say([cut(5), cut(10), cut(15), cut(null)]);
         """
@@ -178,15 +178,15 @@ def test_a_range_is_cut_from_the_end_of_its_newest_candle(run: Run):
     assert found == [[4], [4], [3, 4], [1, 2, 3, 4]]
 
 
-def test_no_more_candles_are_kept_than_were_asked_for(run: Run):
+def test_no_more_candles_are_kept_than_were_requested(run: Run):
     """A page may be open for days."""
     found = run(
-        f"""{PAST}
-        past.take(update(1, true));
+        f"""{GOLD}
+        gold.take(update(1, true));
         history = [candle(0, 1), candle(5, 2), candle(10, 3, false)];
-        const series = await past.load("5m", 3);
-        past.take(update(4, false, candle(10, 3), candle(15, 4, false)));
-        past.take(update(5, false, candle(0, 5), candle(15, 5, false)));
+        const series = await gold.load("5m", 3);
+        gold.take(update(4, false, candle(10, 3), candle(15, 4, false)));
+        gold.take(update(5, false, candle(0, 5), candle(15, 5, false)));
         say(series.all.map(({{ seq }}) => seq));
         """
     )

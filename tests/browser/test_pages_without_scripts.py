@@ -9,9 +9,9 @@ from tests.support.pages import A_CARD_EACH
 from tests.support.server import Server
 
 # Of the client, the board has these.
-OF_CLIENT = ["format", "lines", "marks", "rows", "swarna-client", "units", "words"]
-BOARDS = sorted([*OF_CLIENT, "board", "board-card", "board-memory"])
-METALS = ["amounts", "candles", "live", "metal", "metal-past"]
+OF_CLIENT = ["dom", "format", "marks", "rows", "swarna-client", "units", "words"]
+BOARDS = sorted([*OF_CLIENT, "board", "board-card", "reader-choice"])
+METALS = ["amounts", "candles", "live-page", "metal", "metal-history"]
 NOT_STARTED = re.compile("This page has not started")
 
 

@@ -15,8 +15,8 @@ from django.test import AsyncRequestFactory, Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from pages.board import board
-from pages.memory import MEMORY, Current, Line, Move
-from pages.remembered import COOKIE
+from pages.memory import MEMORY, Current, Move, Sparkline
+from pages.reader_choice import COOKIE
 from prices.domain.quotes import Change, Metal
 from prices.models import ListedMetal
 from prices.publishing import ingest
@@ -151,10 +151,12 @@ def test_the_name_of_a_source_is_text_whatever_it_holds() -> None:
 @pytest.mark.parametrize(
     ("source", "path"), [("gold-api.com", "M0 32L48 0L96 16"), ("fallback", "M0 32L96 0")], ids=["market", "staff"]
 )
-def test_a_line_ends_in_the_price_of_now_unless_staff_set_it(source: str, path: str) -> None:
-    line = Line((0, 900_000), (Decimal(100), Decimal(110)))
-    page = board_page("gold", current([published(quote(price="105", source=source))], lines={Metal.GOLD: line}))
-    assert f'<path data-part="line" d="{path}"/>' in page
+def test_a_sparkline_ends_in_the_price_of_now_unless_staff_set_it(source: str, path: str) -> None:
+    sparkline = Sparkline((0, 900_000), (Decimal(100), Decimal(110)))
+    page = board_page(
+        "gold", current([published(quote(price="105", source=source))], sparklines={Metal.GOLD: sparkline})
+    )
+    assert f'<path data-part="sparkline" d="{path}"/>' in page
 
 
 def test_moves_of_before_are_listed_with_the_threshold_and_in_the_rows_measure() -> None:

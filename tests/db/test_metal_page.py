@@ -18,7 +18,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from infra.rest import throttles
 from pages import history, metal_words
 from pages.ranges import ChartRange
-from pages.remembered import COOKIE
+from pages.reader_choice import COOKIE
 from prices.domain.candles import Interval
 from prices.domain.fineness import PURITIES_OF
 from prices.domain.quotes import Metal, PriceKind

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pages import memory
-from pages.memory import MEMORY, Current, Memory, Past
+from pages.memory import MEMORY, Current, Memory, Stored
 from prices.domain.quotes import Metal
 from tests.support.hub import World, rarely, world
 from tests.support.quotes import NOW, quote
@@ -26,15 +26,15 @@ class Shop:
         self.read = asyncio.Event()
         self.free = asyncio.Event()
         self.free.set()
-        self.memory = Memory(self.http, world.hub, self.read_past)
+        self.memory = Memory(self.http, world.hub, self.read_stored)
 
-    async def read_past(self) -> Past:
+    async def read_stored(self) -> Stored:
         self.readings += 1
         await self.free.wait()
         self.read.set()
         if self.fails:
             raise OSError("the database is away")
-        return Past(listed=tuple(Metal), lines={}, moves=(), threshold_percent=Decimal(self.readings))
+        return Stored(listed=tuple(Metal), sparklines={}, moves=(), threshold_percent=Decimal(self.readings))
 
     async def http(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] == "/":
@@ -46,7 +46,7 @@ class Shop:
         return self.shown
 
     async def visit_after_reading(self) -> Current:
-        """What a page shows once the past was read for it."""
+        """What a page shows once the database was read for it."""
         self.read.clear()
         await self.visit()
         async with asyncio.timeout(8):
@@ -105,7 +105,7 @@ async def test_the_past_is_read_once_for_all_requests_of_a_minute(shop: Shop, mo
     monkeypatch.setattr(memory, "_READ_EVERY", -1.0)
     again = await shop.visit_after_reading()
     assert again.version != first.version
-    assert again.past.threshold_percent == 2
+    assert again.stored.threshold_percent == 2
 
 
 async def test_each_publication_and_each_price_that_turns_stale_is_another_version(shop: Shop) -> None:
@@ -125,7 +125,7 @@ async def test_each_publication_and_each_price_that_turns_stale_is_another_versi
 async def test_a_significant_move_has_the_past_read_at_once(shop: Shop) -> None:
     await shop.visit_after_reading()
     await publish(shop.world, "102", moved=True)
-    assert (await shop.visit_after_reading()).past.threshold_percent == 2
+    assert (await shop.visit_after_reading()).stored.threshold_percent == 2
 
 
 async def test_after_a_night_without_readers_the_first_one_waits_for_the_moves_of_now(
@@ -136,7 +136,7 @@ async def test_after_a_night_without_readers_the_first_one_waits_for_the_moves_o
     monkeypatch.setattr(memory, "_TOO_OLD", -1.0)
     first = await shop.visit()
     assert first is not None
-    assert first.past.threshold_percent == 2
+    assert first.stored.threshold_percent == 2
 
 
 async def test_of_a_significant_move_the_first_reader_reads_too(shop: Shop) -> None:
@@ -144,7 +144,7 @@ async def test_of_a_significant_move_the_first_reader_reads_too(shop: Shop) -> N
     await publish(shop.world, "102", moved=True)
     first = await shop.visit()
     assert first is not None
-    assert first.past.threshold_percent == 2
+    assert first.stored.threshold_percent == 2
 
 
 async def test_within_two_minutes_no_page_waits_for_a_reading(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +153,7 @@ async def test_within_two_minutes_no_page_waits_for_a_reading(shop: Shop, monkey
     shop.free.clear()
     shown = await shop.visit()
     assert shown is not None
-    assert shown.past.threshold_percent == 1
+    assert shown.stored.threshold_percent == 1
 
 
 async def test_a_database_that_hangs_is_waited_for_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +193,7 @@ async def test_metals_that_staff_list_or_hide_are_read_at_once(shop: Shop) -> No
     await shop.visit_after_reading()
     shop.world.hidden = {Metal.SILVER}
     await shop.world.hub.feed.catch_up()
-    assert (await shop.visit_after_reading()).past.threshold_percent == 2
+    assert (await shop.visit_after_reading()).stored.threshold_percent == 2
 
 
 async def test_while_the_database_is_away_pages_show_the_past_that_they_know(
@@ -202,5 +202,5 @@ async def test_while_the_database_is_away_pages_show_the_past_that_they_know(
     await shop.visit_after_reading()
     shop.fails = True
     await publish(shop.world, "102", moved=True)
-    assert (await shop.visit_after_reading()).past.threshold_percent == 1
-    assert "pages show the lines and moves as of before: the database is away" in caplog.text
+    assert (await shop.visit_after_reading()).stored.threshold_percent == 1
+    assert "pages show the sparklines and moves as of before: the database is away" in caplog.text

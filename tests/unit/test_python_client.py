@@ -32,10 +32,10 @@ from swarna_client import (
     RejectedError,
     Status,
     SwarnaClient,
+    stream_state,
 )
-from swarna_client import session as sessions
 from swarna_client.messages import UnreadableError, decoded, parsed
-from swarna_client.session import Session, Subscription
+from swarna_client.stream_state import StreamState, Subscription
 from tests.support.stub_stream import move, price_update, quote, status
 
 CONFIRMED = {"type": "subscribed", "metals": ["gold"], "interval": None, "heartbeat": 15000, "id": "swarna-client"}
@@ -44,27 +44,27 @@ STATUS = status(timestamp="2026-11-01T18:30:01.000Z")
 
 @pytest.fixture(autouse=True)
 def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_FIRST_RETRY", 0.001)
+    monkeypatch.setattr(stream_state, "_FIRST_RETRY", 0.001)
 
 
 # --- what it makes of messages ---------------------------------------------------------------------------------------
 
 
-def session(since: Position | None = None, **wanted: Any) -> Session:
-    """A session with a connection whose subscription was confirmed."""
-    session = Session(Subscription(**wanted), since)
-    session.begin()
-    session.to_send()
-    assert isinstance(take(session, CONFIRMED), Connected)
-    return session
+def confirmed(since: Position | None = None, **wanted: Any) -> StreamState:
+    """The state of a stream with a connection whose subscription was confirmed."""
+    state = StreamState(Subscription(**wanted), since)
+    state.begin()
+    state.to_send()
+    assert isinstance(take(state, CONFIRMED), Connected)
+    return state
 
 
-def take(session: Session, message: Any) -> Event | None:
-    return session.receive(json.dumps(message))
+def take(state: StreamState, message: Any) -> Event | None:
+    return state.receive(json.dumps(message))
 
 
-def update(session: Session, message: Any) -> PriceUpdate:
-    event = take(session, message)
+def update(state: StreamState, message: Any) -> PriceUpdate:
+    event = take(state, message)
     assert isinstance(event, PriceUpdate)
     return event
 
@@ -87,14 +87,14 @@ def test_candles_and_moves_are_read() -> None:
         **{"ticks": 6, "closed": False, "seq": 7, "date": "2026-11-02"},
     }
     message = price_update(7, gold=quote(13221.4), changes=[move("gold", 13000, 13221.4)])
-    event = update(session(), message | {"candles": {"gold": {"1d": [candle]}}})
+    event = update(confirmed(), message | {"candles": {"gold": {"1d": [candle]}}})
     assert event.changes == (Move("gold", Decimal(13000), Decimal("13221.4"), Decimal("1.7"), "up"),)
     (day,) = event.candles["gold"]["1d"]
     assert (day.high, day.date, day.seq) == (Decimal("13230.5"), dt.date(2026, 11, 2), 7)
 
 
 def test_what_a_newer_server_adds_is_left_out() -> None:
-    ours = session()
+    ours = confirmed()
     assert take(ours, {"type": "auction", "lots": []}) is None
     assert update(ours, price_update(7, gold=quote(13221, carats=24)) | {"mood": "calm"}).prices["gold"].price == 13221
 
@@ -122,14 +122,14 @@ def test_each_field_of_the_wire_has_one_here(sent: type[msgspec.Struct], value: 
 )
 def test_a_message_that_cannot_be_read_is_said_to_be_so(text: str | bytes) -> None:
     with pytest.raises(UnreadableError):
-        session().receive(text)
+        confirmed().receive(text)
 
 
 # --- how it comes back -----------------------------------------------------------------------------------------------
 
 
 def test_prices_count_from_the_answer_to_the_subscription_on() -> None:
-    ours = Session(Subscription(metals=("gold",)))
+    ours = StreamState(Subscription(metals=("gold",)))
     ours.begin()
     assert json.loads(ours.to_send() or "") == {
         **{"type": "subscribe", "id": "swarna-client", "metals": ["gold"], "heartbeat": 15000}
@@ -142,7 +142,7 @@ def test_prices_count_from_the_answer_to_the_subscription_on() -> None:
 
 
 def test_it_resumes_from_the_last_update_that_it_handed_on() -> None:
-    ours = session()
+    ours = confirmed()
     update(ours, price_update(7, gold=quote(13200), epoch="q7Vb2xWk"))
     ours.lost("the network")
     ours.begin()
@@ -157,7 +157,7 @@ def test_it_resumes_from_the_last_update_that_it_handed_on() -> None:
 
 
 def test_a_program_that_starts_anew_gets_what_it_missed_and_then_the_prices() -> None:
-    ours = Session(Subscription(), Position("q7Vb2xWk", 7))
+    ours = StreamState(Subscription(), Position("q7Vb2xWk", 7))
     ours.begin()
     assert json.loads(ours.to_send() or "")["since"] == 7
     take(ours, CONFIRMED)
@@ -170,17 +170,17 @@ def test_a_position_is_kept_as_a_text(position: Position) -> None:
 
 
 def test_a_server_without_heartbeats_may_be_silent() -> None:
-    old = Session(Subscription())
+    old = StreamState(Subscription())
     old.begin()
     take(old, {name: value for name, value in CONFIRMED.items() if name != "heartbeat"})
     assert old.longest_silence is None
-    assert session(heartbeat=5000).longest_silence == 10
+    assert confirmed(heartbeat=5000).longest_silence == 10
 
 
 def test_retries_come_ever_later_until_a_price_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_FIRST_RETRY", 1.0)
-    monkeypatch.setattr(sessions, "_JITTER", 0.0)
-    ours = session()
+    monkeypatch.setattr(stream_state, "_FIRST_RETRY", 1.0)
+    monkeypatch.setattr(stream_state, "_JITTER", 0.0)
+    ours = confirmed()
     assert [ours.lost("").retry_in for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
     ours.begin()
     take(ours, CONFIRMED)  # from a server that accepts everybody and serves nobody
@@ -192,39 +192,39 @@ def test_retries_come_ever_later_until_a_price_has_come(monkeypatch: pytest.Monk
 
 
 def test_it_stays_away_for_as_long_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_JITTER", 0.0)
-    restarting = session()
+    monkeypatch.setattr(stream_state, "_JITTER", 0.0)
+    restarting = confirmed()
     take(restarting, {"type": "restart", "afterMs": 1700})
     assert restarting.lost("Service restart") == Disconnected("Service restart", 1.7)
-    full = session()
+    full = confirmed()
     take(full, {"type": "error", "code": "at_capacity", "message": "Full.", "retry": "later", "afterMs": 42_000})
     assert full.lost("Server at capacity") == Disconnected("Full.", 42)
-    assert session().not_served(503, 7.0) == Disconnected("HTTP 503", 7)
+    assert confirmed().not_served(503, 7.0) == Disconnected("HTTP 503", 7)
     take(full, {"type": "error", "code": "at_capacity", "message": "Full.", "retry": "later", "afterMs": 10**12})
     assert full.lost("Server at capacity").retry_in == 3600
 
 
 def test_who_is_not_wanted_does_not_come_back() -> None:
-    refused = session()
+    refused = confirmed()
     take(refused, {"type": "error", "code": "unauthorized", "message": "This token has expired.", "retry": "never"})
     with pytest.raises(RefusedError, match="expired") as error:
         refused.lost("Unauthorized")
     assert error.value.code == "unauthorized"
-    forbidden = session()
+    forbidden = confirmed()
     take(forbidden, {"type": "error", "code": "forbidden", "message": "Not for you.", "retry": "never"})
     with pytest.raises(RefusedError, match="Not for you"):
         forbidden.lost("Forbidden")
     with pytest.raises(RefusedError):
-        session().lost("Unauthorized")  # by a server that says no more
+        confirmed().lost("Unauthorized")  # by a server that says no more
     with pytest.raises(RefusedError, match="HTTP 404"):
-        Session(Subscription()).not_served(404, None)
-    assert session().not_served(404, None).reason == "HTTP 404"  # by a proxy: there was a stream
+        StreamState(Subscription()).not_served(404, None)
+    assert confirmed().not_served(404, None).reason == "HTTP 404"  # by a proxy: there was a stream
 
 
 def test_the_servers_time_is_that_of_its_least_delayed_message(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(sessions, "steady_seconds", lambda: now)
-    ours = session()
+    monkeypatch.setattr(stream_state, "steady_seconds", lambda: now)
+    ours = confirmed()
     # A snapshot may be of any time.
     update(ours, price_update(7, gold=quote(13200), timestamp="2030-11-01T18:30:02.000Z", snapshot=True))
     was_timed = ours.is_timed
@@ -313,7 +313,7 @@ def shows(client: SwarnaClient) -> tuple[bool, bool, str]:
 
 
 async def test_a_silent_server_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_HEARTBEATS", 0.1)
+    monkeypatch.setattr(stream_state, "_HEARTBEATS", 0.1)
     has_ended = asyncio.Event()
 
     async def is_silent(connection: ServerConnection) -> None:
@@ -382,7 +382,7 @@ async def test_a_close_ends_a_wait_in_another_task() -> None:
 
 
 async def test_a_close_ends_a_wait_for_the_next_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_FIRST_RETRY", 3600.0)
+    monkeypatch.setattr(stream_state, "_FIRST_RETRY", 3600.0)
     async with server(sends(then=leaves)) as url, SwarnaClient(url) as client:
         await until(client, Disconnected)
         monkeypatch.setattr("swarna_client.client.connect", pytest.fail)  # it is not called

@@ -1,4 +1,4 @@
-"""The ranges of a metal's chart: their figures, and their line."""
+"""The ranges of a metal's chart: their figures, and their path."""
 
 from decimal import Decimal
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from infra import formats
-from pages.ranges import ChartRange, line, range_figures
+from pages.ranges import ChartRange, path, range_figures
 from tests.support.ranges import CASES, candles
 
 
@@ -28,19 +28,19 @@ def test_a_range_has_its_figures(case: dict[str, Any]):
     )
 
 
-def test_each_range_has_enough_candles_for_a_line_and_no_more_than_a_page_of_the_api():
+def test_each_range_has_enough_candles_for_a_chart_and_no_more_than_a_page_of_the_api():
     most = [each.most_candles for each in ChartRange]
     assert most == [288, 168, 720, 365, None]
 
 
-def test_a_line_goes_from_the_left_to_the_right_between_its_highest_and_its_lowest():
+def test_a_path_goes_from_the_left_to_the_right_between_its_highest_and_its_lowest():
     prices = [Decimal(price) for price in ("10", "12", "11", "10")]
-    assert line(prices, width=300, height=100) == "M0 100L100 0L200 50L300 100"
+    assert path(prices, 300, 100) == "M0 100L100 0L200 50L300 100"
 
 
-def test_a_price_that_does_not_move_is_a_line_in_the_middle():
-    assert line([Decimal(5)] * 3, width=100, height=40) == "M0 20L50 20L100 20"
+def test_a_price_that_does_not_move_is_straight_in_the_middle():
+    assert path([Decimal(5)] * 3, 100, 40) == "M0 20L50 20L100 20"
 
 
-def test_one_price_is_no_line():
-    assert line([Decimal(5)], width=100, height=40) == ""
+def test_one_price_is_no_path():
+    assert path([Decimal(5)], 100, 40) == ""

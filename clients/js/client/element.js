@@ -10,14 +10,14 @@
  * its rows are there from the beginning, and the page around them does not move.
  */
 
+import { each, fill, showNotices } from "./dom.js";
 import { formats, localeOf } from "./format.js";
-import { each, fill, showNotices } from "./lines.js";
 import { LivePrices } from "./live.js";
 import { defaultSheet, MOST_ROWS, parse, written } from "./rows.js";
 import { N_, wordsIn } from "./words.js";
 
 /** @typedef {import("./format.js").Formats} Formats */
-/** @typedef {import("./lines.js").Parts} Parts */
+/** @typedef {import("./dom.js").Parts} Parts */
 /** @typedef {import("./marks.js").Notice} Notice */
 /** @typedef {import("./rows.js").Row} Row */
 /** @typedef {import("./rows.js").Sheet} Sheet */
@@ -83,7 +83,7 @@ a { color: inherit; text-decoration: underline dotted; text-underline-offset: 3p
  * @typedef {object} Kind  What one of the elements shows.
  * @property {(element: HTMLElement, live: LivePrices) => Sheet} sheet  The rows that its attributes name.
  * @property {(notices: Notice[], hasPrices: boolean) => Notice[]} notices  Those of all that it shows.
- * @property {(lines: Parts[], source: HTMLElement) => Node} layout
+ * @property {(rows: Parts[], source: HTMLElement) => Node} layout
  */
 
 /** @type {Record<import("./rows.js").Wrong, string>} */
@@ -97,7 +97,7 @@ const WRONG = {
 /** @type {Map<string, LivePrices>}  By where their server's addresses begin. */
 const servers = new Map();
 /** @type {Map<string, Formats>}  By locale. */
-const formatsMade = new Map();
+const formatsByLocale = new Map();
 /** @type {CSSStyleSheet|undefined} */
 let styles;
 
@@ -112,7 +112,7 @@ class PricesElement extends Base {
   /** @type {AbortController|null} */
   #running = null;
   /** @type {Parts[]} */
-  #lines = [];
+  #parts = [];
   /** @type {string|null}  The rows and the language that are laid out; null for what stands in the element. */
   #laidOut = "";
 
@@ -161,17 +161,17 @@ class PricesElement extends Base {
 
   /** @param {LivePrices} live @param {Words} words */
   #show(live, words) {
-    const texts = formatsOf(words, live.currency);
+    const format = formatOf(words, live.currency);
     const sheet = this.#kind.sheet(this, live);
     const hasPrices = live.hasBegun && sheet.rows.some(({ metal }) => metal in live.quotes);
     if (hasPrices || (sheet.rows.length > 0 && !this.textContent?.trim())) {
-      this.#layOut(sheet.rows, new URL(live.root), texts);
-      each(sheet.rows.entries(), ([n, row]) => fill(this.#lines[n], row, live, texts));
+      this.#layOut(sheet.rows, new URL(live.root), format);
+      each(sheet.rows.entries(), ([n, row]) => fill(this.#parts[n], row, live, format));
     } else {
       this.#clear();
     }
     const metals = [...new Set(sheet.rows.map(({ metal }) => metal))];
-    const notices = [...misunderstandings(sheet, texts), ...live.notices(metals, texts)];
+    const notices = [...misunderstandings(sheet, format), ...live.notices(metals, format)];
     showNotices(this.#notices, this.#kind.notices(notices, hasPrices));
   }
 
@@ -182,14 +182,14 @@ class PricesElement extends Base {
     this.#view.replaceChildren(document.createElement("slot"));
   }
 
-  /** @param {Row[]} rows @param {URL} root @param {Formats} texts */
-  #layOut(rows, root, texts) {
-    const wanted = `${written(rows)} ${texts.language}`;
+  /** @param {Row[]} rows @param {URL} root @param {Formats} format */
+  #layOut(rows, root, format) {
+    const wanted = `${written(rows)} ${format.language}`;
     if (this.#laidOut === wanted) return;
     this.#laidOut = wanted;
-    this.#lines = rows.map(parts);
-    this.#view.lang = this.#notices.lang = texts.language;
-    this.#view.replaceChildren(this.#kind.layout(this.#lines, boardLink(root, rows, texts)));
+    this.#parts = rows.map(parts);
+    this.#view.lang = this.#notices.lang = format.language;
+    this.#view.replaceChildren(this.#kind.layout(this.#parts, boardLink(root, rows, format)));
   }
 }
 
@@ -201,9 +201,9 @@ const PRICE = {
   },
   // Its mark has to do, beside a price; several on one page would say the same.
   notices: (notices, hasPrices) => (hasPrices ? [] : notices.slice(0, 1)),
-  layout: ([{ line, name, purity, unit, amount, change, marks, age, why = "" }]) => {
+  layout: ([{ box, name, purity, unit, amount, change, marks, age, why = "" }]) => {
     return named(
-      line,
+      box,
       "price",
       made("div", "head", name, purity, marks),
       made("div", "figure", amount, " ", unit),
@@ -221,12 +221,12 @@ const SHEET = {
     return { rows: defaultSheet(live.currency).filter(({ metal }) => metal in live.quotes), mistakes: [], leftOut: 0 };
   },
   notices: (notices) => notices,
-  layout(lines, source) {
+  layout(rows, source) {
     const list = made("dl", "sheet");
-    for (const { line, name, purity, unit, amount, change, marks, age } of lines) {
+    for (const { box, name, purity, unit, amount, change, marks, age } of rows) {
       const about = made("span", "about quiet", unit, " · ", age);
       const metal = made("dt", "metal", name, " ", purity, " ", marks, about);
-      list.append(named(line, "row", metal, made("dd", "figure", amount, change)));
+      list.append(named(box, "row", metal, made("dd", "figure", amount, change)));
     }
     return made("div", "all", list, source);
   },
@@ -267,14 +267,14 @@ function pricesOf(server) {
 }
 
 /** @param {Words} words @param {string} currency */
-function formatsOf(words, currency) {
+function formatOf(words, currency) {
   const locale = localeOf(words.language, currency);
-  const found = formatsMade.get(locale) ?? formats(words, { locale });
-  formatsMade.set(locale, found);
+  const found = formatsByLocale.get(locale) ?? formats(words, { locale });
+  formatsByLocale.set(locale, found);
   return found;
 }
 
-/** @param {Sheet} sheet @param {Formats} texts @returns {Notice[]} */
+/** @param {Sheet} sheet @param {Formats} format @returns {Notice[]} */
 function misunderstandings({ mistakes, leftOut }, { _, plural }) {
   /** @type {Notice[]} */
   const notices = [];
@@ -300,7 +300,7 @@ function styleSheet() {
 /** @returns {Parts} */
 function parts() {
   return {
-    line: document.createElement("div"),
+    box: document.createElement("div"),
     name: made("span", "name"),
     purity: made("span", "purity quiet"),
     unit: made("span", "unit quiet"),
@@ -312,7 +312,7 @@ function parts() {
   };
 }
 
-/** The board of the server with the same rows. @param {URL} root @param {Row[]} rows @param {Formats} texts */
+/** The board of the server with the same rows. @param {URL} root @param {Row[]} rows @param {Formats} format */
 function boardLink(root, rows, { _, language }) {
   const made = link("source quiet", _("All prices at {host}", { host: root.host }));
   made.href = new URL(`?${new URLSearchParams({ rows: written(rows), lang: language })}`, root).href;

@@ -3,7 +3,7 @@
  * wrote into them, and for elements, which begin with nothing.
  */
 
-import { each } from "./lines.js";
+import { each } from "./dom.js";
 import { interruptionNotice, markAtBest, notices } from "./marks.js";
 import { SwarnaClient } from "./swarna-client.js";
 
@@ -139,29 +139,29 @@ export class LivePrices {
   /**
    * What is to be read before the prices of metals are used, the most urgent first.
    * @param {Metal[]} metals  Each once.
-   * @param {Formats} formats
+   * @param {Formats} format
    * @param {boolean} [canReconnect]  True where somebody can sign in and press a button: elsewhere that is no advice.
    */
-  notices(metals, formats, canReconnect = false) {
+  notices(metals, format, canReconnect = false) {
     return notices(
       {
         status: this.status,
         quotes: metals.map((metal) => [metal, this.quotes[metal] ?? null]),
         areAll: metals.length === this.#state?.listed.length,
         now: this.client.serverTime,
-        interruption: this.#isNew ? null : this.#interruption(formats, canReconnect),
+        interruption: this.#isNew ? null : this.#interruption(format, canReconnect),
       },
-      formats,
+      format,
     );
   }
 
-  /** @param {Formats} formats @param {boolean} canReconnect @returns {Notice|null} */
-  #interruption(formats, canReconnect) {
+  /** @param {Formats} format @param {boolean} canReconnect @returns {Notice|null} */
+  #interruption(format, canReconnect) {
     const { state, why } = this.client.connection;
     const now = performance.now();
     if (state !== "closed" && now - this.#connectedUntil < SHORT_INTERRUPTION) return null;
     const connection = canReconnect ? { state, why } : { state };
-    return interruptionNotice(connection, this.#lastUpdate, now < this.#restartsUntil, formats);
+    return interruptionNotice(connection, this.#lastUpdate, now < this.#restartsUntil, format);
   }
 
   /**

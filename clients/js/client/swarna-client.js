@@ -1379,7 +1379,7 @@ class HttpLine extends Line {
     this.#allowance.reset();
   }
 
-  /** Starts to ask the server, in place of the request that runs. */
+  /** Starts a request, in place of the request that runs. */
   start() {
     this.#request.abort();
     this.#request = new AbortController();
@@ -1393,7 +1393,7 @@ class HttpLine extends Line {
    * The server's answer; null if the line has ended over it, or started another request.
    * @param {URL} url @param {string} type @param {Record<string, string>} headers @param {AbortSignal} signal
    */
-  async ask(url, type, headers, signal) {
+  async fetch(url, type, headers, signal) {
     const { token, options } = this.setup;
     const request = options.fetch ?? fetch;
     const all = { Accept: type, ...(token !== null && { Authorization: `Bearer ${token}` }), ...headers };
@@ -1412,7 +1412,7 @@ class HttpLine extends Line {
   }
 
   /**
-   * Asks for prices: those after the owner's position, if it has one.
+   * Fetches prices: those after the owner's position, if it has one.
    * @param {number} wait  Seconds to wait for news.
    * @param {string} state  The `ETag` of what is known: another state is news, too.
    * @param {AbortSignal} signal
@@ -1420,7 +1420,7 @@ class HttpLine extends Line {
   poll(wait, state, signal) {
     const { since, epoch } = this.owner.wishes();
     const url = this.address("prices/", { wait, ...(since !== null && epoch !== null && { epoch, since }) });
-    return this.ask(url, JSON_TYPE, { "If-None-Match": state }, signal);
+    return this.fetch(url, JSON_TYPE, { "If-None-Match": state }, signal);
   }
 
   /** @param {string} path @param {Record<string, unknown>} more */
@@ -1465,7 +1465,7 @@ class EventStreamLine extends HttpLine {
     const position = eventIdOf(this.owner.wishes());
     const resumption = { ...(position !== "" && { "Last-Event-ID": position }) };
     const url = this.address("stream/", interval === null ? {} : { interval });
-    const answer = await this.ask(url, EVENT_STREAM_TYPE, resumption, signal);
+    const answer = await this.fetch(url, EVENT_STREAM_TYPE, resumption, signal);
     if (!answer) return;
     this.within(connectTimeout, () => this.fallSilent());
     await this.#follow(answer, signal);

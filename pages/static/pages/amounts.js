@@ -4,7 +4,7 @@
  * with `data-money` is written with its currency.
  */
 
-import { write } from "../client/lines.js";
+import { write } from "../client/dom.js";
 import { convert } from "../client/units.js";
 
 /** @typedef {import("../client/format.js").Formats} Formats */

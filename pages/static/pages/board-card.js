@@ -1,6 +1,6 @@
 /** The card of one row on the board: as the server wrote it, or made here of the same template, and kept up to date. */
 
-import { changeOf, directionOf, write, writeAge } from "../client/lines.js";
+import { changeOf, directionOf, write, writeAge } from "../client/dom.js";
 import { MARKS, marksShown } from "../client/marks.js";
 import { nameOf, parse } from "../client/rows.js";
 import { convertQuote } from "../client/units.js";
@@ -11,8 +11,8 @@ import { convertQuote } from "../client/units.js";
 /** @typedef {import("../client/swarna-client.js").Quote} Quote */
 /** @typedef {import("../client/units.js").Converted<Quote>} Converted */
 
-/** The box of a line, and the prices from which on one is written smaller; pages/figures.py has the same. */
-const [LINE_WIDTH, LINE_HEIGHT] = [96, 32];
+/** The box of a sparkline, and the prices from which on one is written smaller; pages/cards.py has the same. */
+const [WIDTH, HEIGHT] = [96, 32];
 const [LONG, VERY_LONG] = [13, 17];
 
 export class Card {
@@ -86,18 +86,18 @@ export class Card {
   }
 
   /**
-   * Draws the line of the last 24 hours of trading.
+   * Draws the sparkline of the last 24 hours of trading.
    * @param {readonly number[]} closes  Of the market, per gram, oldest first. The shown price follows, unless staff set it.
    */
   draw(closes) {
     const quote = this.#quote;
     const points = quote && quote.source !== "fallback" && closes.length ? [...closes, quote.price] : closes;
     const [low, high] = [Math.min(...points), Math.max(...points)];
-    const across = LINE_WIDTH / (points.length - 1);
-    // A price that stands still is a line in the middle.
-    const down = (/** @type {number} */ price) => (high > low ? (high - price) / (high - low) : 0.5) * LINE_HEIGHT;
+    const across = WIDTH / (points.length - 1);
+    // A price that stands still is drawn in the middle.
+    const down = (/** @type {number} */ price) => (high > low ? (high - price) / (high - low) : 0.5) * HEIGHT;
     const placed = points.map((price, n) => `${(n * across).toFixed()} ${down(price).toFixed()}`);
-    setAttribute(this.#parts.line, "d", quote && placed.length > 1 ? `M${placed.join("L")}` : "");
+    setAttribute(this.#parts.sparkline, "d", quote && placed.length > 1 ? `M${placed.join("L")}` : "");
   }
 
   /**
@@ -131,7 +131,7 @@ export class Card {
     const { _, amount } = this.#format;
     const change = changeOf(quote, this.#format);
     const compared = change.percent !== "";
-    for (const part of [this.#parts.change, this.#parts.line?.parentElement]) {
+    for (const part of [this.#parts.change, this.#parts.sparkline?.parentElement]) {
       part?.setAttribute("data-direction", change.direction);
     }
     // Beside a change it is only heard, as the previous close is seen below.

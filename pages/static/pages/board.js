@@ -3,13 +3,13 @@
  * script goes on from there. It shows of each price, at any moment, its source, its age, and whether it is kept up to date.
  */
 
-import { ARROWS, each, write } from "../client/lines.js";
+import { ARROWS, each, write } from "../client/dom.js";
 import { nameOf, written } from "../client/rows.js";
 import { convert } from "../client/units.js";
 import { Card } from "./board-card.js";
-import { remember, takeOlderChoice } from "./board-memory.js";
-import { LivePage } from "./live.js";
-import { format } from "./page.js";
+import { LivePage } from "./live-page.js";
+import { elements, format } from "./page.js";
+import { remember, takeOlderChoice } from "./reader-choice.js";
 
 /** @typedef {import("../client/rows.js").Row} Row */
 /** @typedef {import("../client/swarna-client.js").Metal} Metal */
@@ -17,31 +17,29 @@ import { format } from "./page.js";
 
 /**
  * @typedef {object} Board  What the board has beside what each page knows.
- * @property {{[metal in Metal]?: [start: number, closes: number[]]}} lines  The market's closes of quarters of an hour in
+ * @property {{[metal in Metal]?: [start: number, closes: number[]]}} sparklines  The market's closes of quarters of an hour in
  *   the last 24 hours of trading, and the beginning of the last quarter.
  * @property {(Move & {at: string})[]} moves  The newest first.
  */
 
 const QUARTER = 15 * 60_000;
 const MOVES_LISTED = 5;
-const LINE_POINTS = 96;
-/** A device that slept for longer has missed moves, and a part of the lines. */
+const SPARKLINE_POINTS = 96;
+/** A device that slept for longer has missed moves, and a part of the sparklines. */
 const LONG_GAP = 30 * 60_000;
 /** The time over which the pages that come back from such a gap, all at the market's opening, fetch what they missed. */
 const RENEWAL_SPREAD = 30_000;
 const TIMEOUT = 15_000;
 
-const page = /** @type {{card: HTMLTemplateElement, asof: HTMLTimeElement} & Record<string, HTMLElement>} */ (
-  Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]))
-);
-/** @type {import("./live.js").State & Board} */
-const state = JSON.parse(page.state.textContent);
-const { lines } = state;
-const live = new LivePage(state, page, { metals: shownMetals, show, refresh });
+/** @type {import("./live-page.js").State & Board} */
+const state = JSON.parse(elements.state.textContent);
+const { sparklines } = state;
+const cardTemplate = /** @type {HTMLTemplateElement} */ (elements.card);
+const live = new LivePage(state, elements, { metals: shownMetals, show, refresh });
 const { client } = live;
 
 /** @type {Card[]} */
-let cards = [...page.prices.children].map((element) => new Card(/** @type {HTMLElement} */ (element), format));
+let cards = [...elements.prices.children].map((element) => new Card(/** @type {HTMLElement} */ (element), format));
 let { moves } = state;
 let publishedAt = Date.parse(state.publishedAt ?? "");
 /** @type {Metal[]} */
@@ -50,8 +48,8 @@ let subscribed = [];
 let editor;
 
 showQuotes();
-page.edit.addEventListener("click", edit);
-page.languages.addEventListener("click", ({ target }) => {
+elements.edit.addEventListener("click", edit);
+elements.languages.addEventListener("click", ({ target }) => {
   if (target instanceof HTMLAnchorElement) remember({ lang: target.lang });
 });
 const older = takeOlderChoice(state.listed);
@@ -68,9 +66,9 @@ function show({ changes, message }) {
   const at = message.timestamp;
   if (Date.parse(at) - publishedAt > LONG_GAP) setTimeout(renew, Math.random() * RENEWAL_SPREAD);
   publishedAt = Date.parse(at);
-  prolongLines(publishedAt);
+  prolongSparklines(publishedAt);
   showQuotes();
-  if (page.asof) write(page.asof, format.dateAndTime(publishedAt));
+  if (elements.asof) write(elements.asof, format.dateAndTime(publishedAt));
   if (!changes.length) return;
   moves = [...changes.map((change) => ({ ...change, at })).reverse(), ...moves].slice(0, MOVES_LISTED);
   showMoves();
@@ -80,23 +78,23 @@ function showQuotes() {
   each(cards, (card) => {
     const { metal } = card.row;
     card.show(live.quotes[metal] ?? null, live.currency, live.receipt);
-    card.draw(lines[metal]?.[1] ?? []);
+    card.draw(sparklines[metal]?.[1] ?? []);
   });
 }
 
-/** Takes the moves and the lines from the page as the server writes it now, which may have read them before the last ones. */
+/** Takes the moves and the sparklines from the page as the server writes it now, which may have read them before the last ones. */
 async function renew() {
   try {
     const answer = await fetch(location.href, { signal: AbortSignal.timeout?.(TIMEOUT) });
     const written = new DOMParser().parseFromString(await answer.text(), "text/html");
-    /** @type {import("./live.js").State & Board} */
+    /** @type {import("./live-page.js").State & Board} */
     const now = JSON.parse(written.getElementById("state")?.textContent ?? "");
     const until = Date.parse(now.moves[0]?.at ?? now.publishedAt ?? "");
     const later = moves.filter((move) => Date.parse(move.at) > until && !now.moves.some((each) => isSame(each, move)));
     moves = [...later, ...now.moves].slice(0, MOVES_LISTED);
-    for (const [name, line] of Object.entries(now.lines)) {
+    for (const [name, sparkline] of Object.entries(now.sparklines)) {
       const metal = /** @type {Metal} */ (name);
-      if (line[0] >= (lines[metal]?.[0] ?? 0)) lines[metal] = line;
+      if (sparkline[0] >= (sparklines[metal]?.[0] ?? 0)) sparklines[metal] = sparkline;
     }
     showMoves();
     showQuotes();
@@ -110,20 +108,20 @@ function isSame(one, other) {
   return one.metal === other.metal && one.oldPrice === other.oldPrice && one.newPrice === other.newPrice;
 }
 
-/** Adds the market's prices of a moment to the lines. @param {number} at */
-function prolongLines(at) {
-  for (const [metal, line] of Object.entries(lines)) {
+/** Adds the market's prices of a moment to the sparklines. @param {number} at */
+function prolongSparklines(at) {
+  for (const [metal, sparkline] of Object.entries(sparklines)) {
     const quote = live.quotes[/** @type {Metal} */ (metal)];
     const start = at - (at % QUARTER);
-    if (!quote || quote.source === "fallback" || start < line[0]) continue;
-    if (start > line[0]) line[1].push(quote.price);
-    else line[1][line[1].length - 1] = quote.price;
-    line[0] = start;
-    if (line[1].length > LINE_POINTS) line[1].shift();
+    if (!quote || quote.source === "fallback" || start < sparkline[0]) continue;
+    if (start > sparkline[0]) sparkline[1].push(quote.price);
+    else sparkline[1][sparkline[1].length - 1] = quote.price;
+    sparkline[0] = start;
+    if (sparkline[1].length > SPARKLINE_POINTS) sparkline[1].shift();
   }
 }
 
-/** @type {import("./live.js").Page["refresh"]} */
+/** @type {import("./live-page.js").Page["refresh"]} */
 function refresh(now, isCurrent, atBest) {
   for (const card of cards) card.refresh(now, isCurrent, atBest(card.row.metal));
 }
@@ -131,8 +129,8 @@ function refresh(now, isCurrent, atBest) {
 // --- significant moves -----------------------------------------------------------------------------------------------
 
 function showMoves() {
-  page.moves.replaceChildren(...moves.map(moveItem));
-  page.nomoves.hidden = moves.length > 0;
+  elements.moves.replaceChildren(...moves.map(moveItem));
+  elements.nomoves.hidden = moves.length > 0;
 }
 
 /** @param {Move & {at: string}} move */
@@ -166,11 +164,11 @@ function shownMetals() {
 function choose(rows) {
   const known = new Map(cards.map((card) => [nameOf(card.row), card]));
   const chosen = new Map(rows.map((row) => [nameOf(row), row]));
-  cards = [...chosen].map(([name, row]) => known.get(name) ?? Card.of(row, page.card, format));
-  page.prices.replaceChildren(...cards.map((card) => card.element));
+  cards = [...chosen].map(([name, row]) => known.get(name) ?? Card.of(row, cardTemplate, format));
+  elements.prices.replaceChildren(...cards.map((card) => card.element));
   remember({ rows: shownRows() });
   writeAddress(shownRows());
-  for (const link of page.languages.querySelectorAll("a")) link.href = addressOf(shownRows(), link.lang);
+  for (const link of elements.languages.querySelectorAll("a")) link.href = addressOf(shownRows(), link.lang);
   subscribe();
   showQuotes();
   showMoves();
@@ -211,9 +209,9 @@ function subscribe() {
 
 /** Opens or closes the editor of the rows. */
 async function edit() {
-  const isOpen = page.edit.ariaExpanded === "true";
-  page.edit.ariaExpanded = String(!isOpen);
-  page.editor.hidden = isOpen;
+  const isOpen = elements.edit.ariaExpanded === "true";
+  elements.edit.ariaExpanded = String(!isOpen);
+  elements.editor.hidden = isOpen;
   if (isOpen) return;
   editor ??= import("./board-editor.js").then(makeEditor);
   try {
@@ -223,14 +221,14 @@ async function edit() {
     editor = undefined;
     const failed = element("p", "empty", format._("The choice of rows could not be loaded: load the page again."));
     failed.role = "alert";
-    page.editor.replaceChildren(failed);
+    elements.editor.replaceChildren(failed);
   }
 }
 
 /** @param {typeof import("./board-editor.js")} module */
 function makeEditor({ Editor }) {
-  page.editor.replaceChildren();
-  return new Editor(page.editor, {
+  elements.editor.replaceChildren();
+  return new Editor(elements.editor, {
     rows: cards.map(({ row }) => row),
     listed: state.listed,
     currency: state.currency,

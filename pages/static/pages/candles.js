@@ -4,7 +4,7 @@
  * A candle is known by its start, and holds all its prices up to the publication `seq`: of two with the same start the one
  * with the higher `seq` is the newer, whichever came first. So there is no double. There is no gap either where the history
  * was requested after the stream had told its position: it has every candle up to there, and the stream tells all later
- * ones. `Past` asks again for a history that it had before, and where the stream cannot go on from the last position.
+ * ones. `CandleHistory` fetches again what it had before that, and where the stream cannot go on from the last position.
  */
 
 /** @typedef {import("../client/swarna-client.js").Candle} Candle */
@@ -83,7 +83,7 @@ export class CandleSeries {
 const AGAIN_AFTER = 10_000;
 
 /** A metal's candles of several intervals, loaded by REST and kept abreast of the stream. */
-export class Past {
+export class CandleHistory {
   #metal;
   #fetchCandles;
   #changed;
@@ -111,7 +111,7 @@ export class Past {
   }
 
   /**
-   * The candles of an interval, with at least so many of the newest, or all for null. Asks until it has them.
+   * The candles of an interval, with at least so many of the newest, or all for null. Fetches until it has them.
    * @param {Interval} interval @param {number|null} most @returns {Promise<CandleSeries>}
    */
   async load(interval, most) {
@@ -120,7 +120,7 @@ export class Past {
       kept = { most, shown: new CandleSeries(most), next: new CandleSeries(most), joinedAt: -1, loading: null };
       this.#kept.set(interval, kept);
     }
-    if (kept.joinedAt < 0) await (kept.loading ?? this.#ask(interval, kept));
+    if (kept.joinedAt < 0) await (kept.loading ?? this.#fetch(interval, kept));
     return kept.shown;
   }
 
@@ -149,16 +149,16 @@ export class Past {
     this.#join();
   }
 
-  /** Asks anew for each history with a gap. */
+  /** Fetches anew each history with a gap. */
   #join() {
     for (const [interval, kept] of this.#kept) {
       if (kept.loading || kept.joinedAt < 0 || kept.joinedAt === this.#breaks) continue;
-      this.#ask(interval, kept);
+      this.#fetch(interval, kept);
     }
   }
 
   /** @param {Interval} interval @param {Kept} kept @returns {Promise<void>} */
-  #ask(interval, kept) {
+  #fetch(interval, kept) {
     const load = async () => {
       let [breaks, candles] = [-1, /** @type {Candle[]} */ ([])];
       while (breaks !== this.#breaks) {

@@ -3,14 +3,14 @@
  * that the reader picks. The server wrote the page with all that it shows; this script goes on from there.
  */
 
-import { write } from "../client/lines.js";
+import { write } from "../client/dom.js";
 import { convert } from "../client/units.js";
 import { Amounts } from "./amounts.js";
 import { Card } from "./board-card.js";
-import { remember } from "./board-memory.js";
-import { LivePage } from "./live.js";
-import { MetalPast } from "./metal-past.js";
-import { format } from "./page.js";
+import { LivePage } from "./live-page.js";
+import { MetalHistory } from "./metal-history.js";
+import { elements, format } from "./page.js";
+import { remember } from "./reader-choice.js";
 
 /** @typedef {import("../client/units.js").Metal} Metal */
 /** @typedef {import("../client/units.js").Purity} Purity */
@@ -21,28 +21,26 @@ import { format } from "./page.js";
 const LONGEST_WAIT = 2_000;
 const STYLE = "swarna.chart";
 
-const parts = /** @type {Record<string, HTMLElement>} */ (
-  Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]))
-);
-/** @type {import("./live.js").State} */
-const state = JSON.parse(parts.state.textContent);
-const metal = /** @type {Metal} */ (parts.metal.dataset.metal);
-const card = new Card(parts.now, format);
+/** @type {import("./live-page.js").State} */
+const state = JSON.parse(elements.state.textContent);
+const metal = /** @type {Metal} */ (elements.metal.dataset.metal);
+const card = new Card(elements.now, format);
 const amounts = new Amounts(format, state.currency, card.row);
-const past = new MetalPast(metal, parts, amounts, () => live.client.serverTime);
-const live = new LivePage(state, parts, { metals: () => [metal], show: update, refresh }, { candles: past.intervals });
+const metalHistory = new MetalHistory(metal, elements, amounts, () => live.client.serverTime);
+const page = { metals: () => [metal], show: update, refresh };
+const live = new LivePage(state, elements, page, { candles: metalHistory.intervals });
 
 // Another reader's browser prefers another language.
 const { lang } = document.documentElement;
 if (!new URL(location.href).searchParams.has("lang")) history.replaceState(null, "", withChoice(location.href, { lang }));
-parts.measure.addEventListener("change", pickMeasure);
-parts.ranges.addEventListener("click", pickRange);
-parts.styles.addEventListener("click", pickStyle);
-parts.languages.addEventListener("click", ({ target }) => {
+elements.measure.addEventListener("change", pickMeasure);
+elements.ranges.addEventListener("click", pickRange);
+elements.styles.addEventListener("click", pickStyle);
+elements.languages.addEventListener("click", ({ target }) => {
   if (target instanceof HTMLAnchorElement) remember({ lang: target.lang });
 });
-live.client.addEventListener("prices", ({ detail }) => past.take(detail.message));
-// Asked for once the stream has begun, the history goes on in it without a gap.
+live.client.addEventListener("prices", ({ detail }) => metalHistory.take(detail.message));
+// Fetched once the stream has begun, the history goes on in it without a gap.
 const begun = new Promise((resolve) => {
   live.client.addEventListener("prices", resolve, { once: true });
   setTimeout(resolve, LONGEST_WAIT);
@@ -51,43 +49,43 @@ live.client.subscribe([metal]);
 show();
 live.start();
 await begun;
-await past.open();
-new IntersectionObserver(drawInView, { rootMargin: "25%" }).observe(parts.chart);
+await metalHistory.open();
+new IntersectionObserver(drawInView, { rootMargin: "25%" }).observe(elements.chart);
 
 // --- the price of now ------------------------------------------------------------------------------------------------
 
 /** @param {import("../client/swarna-client.js").Prices} update */
 function update({ message }) {
   show();
-  if (parts.asof) write(parts.asof, format.dateAndTime(Date.parse(message.timestamp)));
+  if (elements.asof) write(elements.asof, format.dateAndTime(Date.parse(message.timestamp)));
 }
 
 function show() {
   const quote = live.quotes[metal] ?? null;
   card.show(quote, live.currency, live.receipt);
-  for (const cell of /** @type {NodeListOf<HTMLElement>} */ (parts.measures?.querySelectorAll("td") ?? [])) {
+  for (const cell of /** @type {NodeListOf<HTMLElement>} */ (elements.measures?.querySelectorAll("td") ?? [])) {
     const of = { unit: /** @type {Unit} */ (cell.dataset.unit), purity: /** @type {Purity} */ (cell.dataset.purity) };
     write(cell, format.amount(quote && convert(quote.price, of)));
   }
 }
 
-/** @type {import("./live.js").Page["refresh"]} */
+/** @type {import("./live-page.js").Page["refresh"]} */
 function refresh(now, isCurrent, atBest) {
   card.refresh(now, isCurrent, atBest(metal));
   // The same price in other measures is as good as the card's.
-  parts.nowinall.dataset.trust = parts.now.dataset.trust;
-  write(parts.marksinall, parts.now.querySelector('[data-part="marks"]')?.textContent ?? "");
+  elements.nowinall.dataset.trust = elements.now.dataset.trust;
+  write(elements.marksinall, elements.now.querySelector('[data-part="marks"]')?.textContent ?? "");
 }
 
 // --- the measure -----------------------------------------------------------------------------------------------------
 
 function pickMeasure() {
-  const { unit, purity } = /** @type {Record<string, HTMLSelectElement>} */ (/** @type {unknown} */ (parts.measure));
+  const { unit, purity } = /** @type {Record<string, HTMLSelectElement>} */ (/** @type {unknown} */ (elements.measure));
   card.row = { metal, unit: /** @type {Unit} */ (unit.value), purity: /** @type {Purity} */ (purity.value) };
   amounts.measure = card.row;
   show();
   amounts.rewrite(document);
-  past.express();
+  metalHistory.express();
   const words = { per: format.per(card.row.unit), purity: format.purity(metal, card.row.purity) };
   for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-measure]"))) {
     const name = /** @type {"unit"|"purity"|"per"} */ (element.dataset.measure);
@@ -101,9 +99,9 @@ function pickMeasure() {
 function choose(chosen) {
   history.replaceState(null, "", withChoice(location.href, chosen));
   const { range, ...measure } = chosen;
-  for (const link of parts.ranges.querySelectorAll("a")) link.href = withChoice(link.href, measure);
-  for (const link of parts.languages.querySelectorAll("a")) link.href = withChoice(link.href, chosen);
-  const csv = /** @type {HTMLAnchorElement} */ (parts.csv);
+  for (const link of elements.ranges.querySelectorAll("a")) link.href = withChoice(link.href, measure);
+  for (const link of elements.languages.querySelectorAll("a")) link.href = withChoice(link.href, chosen);
+  const csv = /** @type {HTMLAnchorElement} */ (elements.csv);
   csv.href = withChoice(csv.href, measure);
 }
 
@@ -120,8 +118,8 @@ function withChoice(address, chosen) {
 async function drawInView(entries, observer) {
   if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
   observer.disconnect();
-  await past.draw(await import("./chart.js"), recallStyle());
-  delete parts.styles.dataset.idle;
+  await metalHistory.draw(await import("./chart.js"), recallStyle());
+  delete elements.styles.dataset.idle;
   showStyle(recallStyle());
 }
 
@@ -130,12 +128,12 @@ function pickRange(event) {
   const link = event.target instanceof Element ? event.target.closest("a") : null;
   const name = link?.dataset.range;
   // Without a chart the link leads to the server's own line of that range.
-  if (!link || !name || !past.isDrawn || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (!link || !name || !metalHistory.isDrawn || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  for (const each of parts.ranges.querySelectorAll("a")) each.removeAttribute("aria-current");
+  for (const each of elements.ranges.querySelectorAll("a")) each.removeAttribute("aria-current");
   link.setAttribute("aria-current", "true");
   choose({ range: name });
-  past.choose(name);
+  metalHistory.choose(name);
 }
 
 /** @param {MouseEvent} event */
@@ -143,7 +141,7 @@ function pickStyle({ target }) {
   const style = target instanceof HTMLElement ? target.dataset.style : undefined;
   if (style !== "line" && style !== "candles") return;
   showStyle(style);
-  past.show(style);
+  metalHistory.show(style);
   try {
     localStorage.setItem(STYLE, style);
   } catch {
@@ -153,7 +151,7 @@ function pickStyle({ target }) {
 
 /** @param {Style} style */
 function showStyle(style) {
-  for (const button of /** @type {NodeListOf<HTMLElement>} */ (parts.styles.querySelectorAll("button"))) {
+  for (const button of /** @type {NodeListOf<HTMLElement>} */ (elements.styles.querySelectorAll("button"))) {
     button.ariaPressed = String(button.dataset.style === style);
   }
 }

@@ -1,4 +1,4 @@
-/** The page that a script is on: its language and formats, and where the site's addresses begin. */
+/** The page that a script is on: its elements, its language and formats, and where the site's addresses begin. */
 
 import { formats } from "../client/format.js";
 import { wordsIn } from "../client/words.js";
@@ -15,3 +15,6 @@ export const timeZone = dataset.timeZone ?? "UTC";
 export const release = dataset.release ?? "";
 export const format = formats(await wordsIn(lang), { locale, timeZone });
 export const { _, plural } = format;
+const named = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[id]"));
+/** The page's elements, by id. @type {Record<string, HTMLElement>} */
+export const elements = Object.fromEntries([...named].map((element) => [element.id, element]));

@@ -3,12 +3,12 @@
  * are not of now, it shows that in plain sight. screen-guard.js loads the page anew should this script stop.
  */
 
-import { changeOf, directionOf, each, write, writeAge } from "../client/lines.js";
+import { changeOf, directionOf, each, write, writeAge } from "../client/dom.js";
 import { MARKS, marksShown } from "../client/marks.js";
 import { parse } from "../client/rows.js";
 import { convertQuote } from "../client/units.js";
-import { LivePage } from "./live.js";
-import { _, format } from "./page.js";
+import { LivePage } from "./live-page.js";
+import { _, elements, format } from "./page.js";
 
 /** @typedef {import("../client/marks.js").Mark} Mark */
 /** @typedef {import("../client/swarna-client.js").Quote} Quote */
@@ -82,15 +82,12 @@ class Row {
   }
 }
 
-const page = /** @type {Record<string, HTMLElement>} */ (
-  Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]))
-);
-const rows = [.../** @type {NodeListOf<HTMLElement>} */ (page.rows.querySelectorAll(".row"))].map((row) => new Row(row));
+const rows = [.../** @type {NodeListOf<HTMLElement>} */ (elements.rows.querySelectorAll(".row"))].map((row) => new Row(row));
 const live = new LivePage(
-  JSON.parse(page.state.textContent),
-  page,
+  JSON.parse(elements.state.textContent),
+  elements,
   { metals, show, refresh },
-  // The clock goes, and a dead line is known, within seconds.
+  // The clock goes, and a dead connection is known, within seconds.
   { heartbeatInterval: 5 * SECOND, heartbeatTimeout: 5 * SECOND },
 );
 /** True while all rows are of the last update: a price that cannot be shown leaves an old one among new ones. */
@@ -117,16 +114,16 @@ function show() {
 /** Makes prices and words as large as the longest of them allow, in the device's own font. */
 function fit() {
   const widest = (/** @type {(row: Row) => number} */ width) => Math.max(...rows.map(width)) * ROOM;
-  page.rows.style.setProperty("--ems", String(widest((row) => row.priceWidth)));
-  page.rows.style.setProperty("--words", String(Math.max(widest((row) => row.wordsWidth) + GAP, LEAST_WORDS)));
+  elements.rows.style.setProperty("--ems", String(widest((row) => row.priceWidth)));
+  elements.rows.style.setProperty("--words", String(Math.max(widest((row) => row.wordsWidth) + GAP, LEAST_WORDS)));
 }
 
 /** @param {number|null} now @param {boolean} isCurrent @param {(metal: import("../client/units.js").Metal) => Mark|null} atBest */
 function refresh(now, isCurrent, atBest) {
   for (const row of rows) row.refresh(now, isCurrent && isWhole, atBest(row.measure.metal));
   fit();
-  write(page.date, now === null ? "" : format.date(now));
-  write(page.time, now === null ? "" : format.timeOfDay(now));
+  write(elements.date, now === null ? "" : format.date(now));
+  write(elements.time, now === null ? "" : format.timeOfDay(now));
   if (isWhole) dispatchEvent(new Event("screenalive"));
 }
 
@@ -135,7 +132,7 @@ async function stayAwake() {
   try {
     wakeLock = await navigator.wakeLock?.request("screen");
   } catch {
-    // The device decides, as with an empty battery; it is asked again in a minute.
+    // The device decides, as with an empty battery; it is requested again in a minute.
   }
 }
 

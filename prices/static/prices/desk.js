@@ -4,7 +4,7 @@
  */
 
 import { english } from "../client/format.js";
-import { write } from "../client/lines.js";
+import { write } from "../client/dom.js";
 import { MARKS, markAtBest, marksOf } from "../client/marks.js";
 import { SwarnaClient } from "../client/swarna-client.js";
 

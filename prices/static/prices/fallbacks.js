@@ -6,7 +6,7 @@
 import { english } from "../client/format.js";
 import { SwarnaClient } from "../client/swarna-client.js";
 import { convert } from "../client/units.js";
-import { recall, remember } from "./memory.js";
+import { recall, remember } from "./storage.js";
 
 /** @typedef {import("../client/swarna-client.js").Metal} Metal */
 /** @typedef {import("../client/swarna-client.js").Quote} Quote */

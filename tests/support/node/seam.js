@@ -1,9 +1,9 @@
 /**
  * A market in one interval's candles, its history by REST and its stream, which lose, delay and merge what they bring; and
- * `Past`, which has to end with the market's own candles, whatever came in which order.
+ * `CandleHistory`, which has to end with the market's own candles, whatever came in which order.
  */
 
-import { Past } from "../pages/candles.js";
+import { CandleHistory } from "../pages/candles.js";
 
 const MINUTE = 60_000;
 
@@ -73,33 +73,33 @@ export async function run(seed) {
   const roll = dice(seed);
   const market = new Market();
   for (let tick = roll(40); tick; tick -= 1) market.publish(roll);
-  const asked = [];
+  const requested = [];
   const answer = () => {
-    const { candles, resolve } = asked.splice(roll(asked.length), 1)[0];
+    const { candles, resolve } = requested.splice(roll(requested.length), 1)[0];
     resolve(candles);
   };
-  const past = new Past("gold", () => {
+  const history = new CandleHistory("gold", () => {
     const { promise, resolve } = withResolvers();
     // The database is read when the request arrives, and the answer may be long on its way.
-    asked.push({ candles: market.all, resolve });
+    requested.push({ candles: market.all, resolve });
     return promise;
   }, () => {});
   let series;
   const load = async () => {
-    series = await past.load("5m", 288);
+    series = await history.load("5m", 288);
   };
   let [since, epoch] = [null, market.epoch];
   const receive = () => {
     const update = market.update(epoch === market.epoch ? since : null);
     [since, epoch] = [market.seq, market.epoch];
-    past.take(update);
+    history.take(update);
   };
   const steps = [
     () => market.publish(roll),
     () => market.publish(roll),
     receive,
     () => void load(),
-    () => asked.length && answer(),
+    () => requested.length && answer(),
     // The stream could not go on from here: a snapshot comes next.
     () => roll(4) === 0 && (since = null),
     () => roll(20) === 0 && market.seq > 4 && market.putBack(),
@@ -111,10 +111,10 @@ export async function run(seed) {
   void load();
   receive();
   for (let rest = 0; rest < 20; rest += 1) {
-    while (asked.length) answer();
+    while (requested.length) answer();
     await settled();
   }
-  series = await past.load("5m", 288);
+  series = await history.load("5m", 288);
   return [series.all, market.all];
 }
 

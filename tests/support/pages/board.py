@@ -8,7 +8,7 @@ from django.template.loader import render_to_string
 
 from pages import board, sheets
 from pages.languages import Language
-from pages.memory import Current, Line, Move, Past
+from pages.memory import Current, Move, Sparkline, Stored
 from prices.domain.positions import Position
 from prices.domain.quotes import DayFigures, Metal, PublishedQuote, Quote
 from streaming.protocol import Feed, Status
@@ -32,7 +32,7 @@ def current(
     stale: Iterable[Metal] = (),
     listed: Iterable[Metal] = tuple(Metal),
     moves: Iterable[Move] = (),
-    lines: Mapping[Metal, Line] | None = None,
+    sparklines: Mapping[Metal, Sparkline] | None = None,
 ) -> Current:
     """All that pages show, of these quotes, each of them in the same feed."""
     shown = {published.quote.metal: published for published in quotes}
@@ -50,13 +50,15 @@ def current(
             metals=dict.fromkeys(shown, feed),
             timestamp="2026-11-01T18:30:00.000Z",
         ),
-        past=Past(listed=tuple(listed), lines=lines or {}, moves=tuple(moves), threshold_percent=Decimal(1)),
+        stored=Stored(
+            listed=tuple(listed), sparklines=sparklines or {}, moves=tuple(moves), threshold_percent=Decimal(1)
+        ),
     )
 
 
 def board_page(rows: str, shown: Current, language: str = "en") -> str:
     """The page of these rows."""
     chosen = Language(language)
-    sheet = sheets.listed_sheet(rows, shown.past.listed)
+    sheet = sheets.listed_sheet(rows, shown.stored.listed)
     context = board.context(shown, sheet, chosen.format)
     return render_to_string("pages/board.html", {"current": shown, "language": chosen, **context})

@@ -11,5 +11,5 @@ from pages.sheets import listed_sheet
 def embed_page(rows: str, shown: Current) -> str:
     """The page of these rows."""
     language = Language("en")
-    context = embed.context(shown, listed_sheet(rows, shown.past.listed), language)
+    context = embed.context(shown, listed_sheet(rows, shown.stored.listed), language)
     return render_to_string("pages/embed.html", {"current": shown, "language": language, **context})

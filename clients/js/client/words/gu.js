@@ -53,7 +53,7 @@ export default {
   "Stale": "જૂનો ભાવ",
   "The choice of rows could not be loaded: load the page again.": "હરોળ પસંદ કરવાનો ભાગ લોડ થઈ શક્યો નહીં: પેજ ફરી લોડ કરો.",
   "The first {most} rows are shown.": "પહેલી {most} હરોળ બતાવી છે.",
-  "The history cannot be read now. It will be asked for again.": "ઇતિહાસ હમણાં વાંચી શકાતો નથી. તે ફરી મંગાશે.",
+  "The history cannot be read now. It will be fetched again.": "ઇતિહાસ હમણાં વાંચી શકાતો નથી. તે ફરી લાવવામાં આવશે.",
   "The newest {count} candles as CSV": "સૌથી નવી {count} કેન્ડલ CSV માં",
   "The server is restarting.": "સર્વર ફરી શરૂ થઈ રહ્યું છે.",
   "The source has not confirmed these prices for a while: do not price sales by them.": "સ્રોતે થોડા સમયથી આ ભાવની પુષ્ટિ કરી નથી: આ ભાવે વેચાણ ન કરો.",

@@ -53,7 +53,7 @@ export default {
   "Stale": "पुराना भाव",
   "The choice of rows could not be loaded: load the page again.": "पंक्तियाँ चुनने का हिस्सा लोड नहीं हो सका: पेज दोबारा लोड करें।",
   "The first {most} rows are shown.": "पहली {most} पंक्तियाँ दिखाई गई हैं।",
-  "The history cannot be read now. It will be asked for again.": "इतिहास अभी पढ़ा नहीं जा सकता। इसे फिर से माँगा जाएगा।",
+  "The history cannot be read now. It will be fetched again.": "इतिहास अभी पढ़ा नहीं जा सकता। इसे फिर से लाया जाएगा।",
   "The newest {count} candles as CSV": "सबसे नई {count} कैंडल CSV में",
   "The server is restarting.": "सर्वर फिर से शुरू हो रहा है।",
   "The source has not confirmed these prices for a while: do not price sales by them.": "स्रोत ने कुछ समय से इन भावों की पुष्टि नहीं की है: इनके आधार पर बिक्री न करें।",

@@ -53,7 +53,7 @@ export default {
   "Stale": "जुना भाव",
   "The choice of rows could not be loaded: load the page again.": "ओळी निवडण्याचा भाग लोड होऊ शकला नाही: पान पुन्हा लोड करा.",
   "The first {most} rows are shown.": "पहिल्या {most} ओळी दाखवल्या आहेत.",
-  "The history cannot be read now. It will be asked for again.": "इतिहास आत्ता वाचता येत नाही. तो पुन्हा मागवला जाईल.",
+  "The history cannot be read now. It will be fetched again.": "इतिहास आत्ता वाचता येत नाही. तो पुन्हा आणला जाईल.",
   "The newest {count} candles as CSV": "सर्वांत नवे {count} कँडल CSV मध्ये",
   "The server is restarting.": "सर्व्हर पुन्हा सुरू होत आहे.",
   "The source has not confirmed these prices for a while: do not price sales by them.": "स्रोताने काही काळापासून या भावांची खात्री केलेली नाही: या भावाने विक्री करू नका.",

@@ -53,7 +53,7 @@ export default {
   "Stale": "పాత ధర",
   "The choice of rows could not be loaded: load the page again.": "వరుసలను ఎంచుకునే భాగం లోడ్ కాలేదు: పేజీని మళ్లీ లోడ్ చేయండి.",
   "The first {most} rows are shown.": "మొదటి {most} వరుసలు చూపుతున్నాం.",
-  "The history cannot be read now. It will be asked for again.": "చరిత్రను ఇప్పుడు చదవలేకపోతున్నాం. దాన్ని మళ్లీ అడుగుతాం.",
+  "The history cannot be read now. It will be fetched again.": "చరిత్రను ఇప్పుడు చదవలేకపోతున్నాం. దాన్ని మళ్లీ తెస్తాం.",
   "The newest {count} candles as CSV": "అత్యంత కొత్త {count} క్యాండిల్స్ CSV రూపంలో",
   "The server is restarting.": "సర్వర్ మళ్లీ మొదలవుతోంది.",
   "The source has not confirmed these prices for a while: do not price sales by them.": "మూలం కొంతకాలంగా ఈ ధరలను నిర్ధారించలేదు: వీటి ఆధారంగా అమ్మవద్దు.",

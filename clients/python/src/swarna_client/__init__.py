@@ -4,7 +4,7 @@
         async for update in client.updates():
             print(update.prices["gold"].price)
 
-`client` has the connections, `session` knows the stream and does no I/O, and `messages` are what the server sends.
+`client` has the connections, `stream_state` knows the stream and does no I/O, and `messages` are what the server sends.
 """
 
 from swarna_client.client import SwarnaClient

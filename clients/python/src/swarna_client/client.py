@@ -1,4 +1,4 @@
-"""The client: the connections of a session, one after the other, by the package `websockets`."""
+"""The client: its connections, one after the other, by the package `websockets`."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from swarna_client.messages import Disconnected, Event, Position, PriceUpdate, Quote, Status, UnreadableError
-from swarna_client.session import Session, Subscription, steady_seconds
+from swarna_client.stream_state import StreamState, Subscription, steady_seconds
 
 _log = logging.getLogger("swarna_client")
 
@@ -71,7 +71,7 @@ class SwarnaClient:
         self.token = token
         self._url = _websocket_url(url)
         self._connecting = connecting
-        self._session = Session(
+        self._state = StreamState(
             Subscription(
                 metals=("*",) if metals is None else tuple(metals),
                 interval=None if interval is None else round(interval * 1000),
@@ -88,31 +88,31 @@ class SwarnaClient:
     @property
     def prices(self) -> Mapping[str, Quote]:
         """The last quote of each metal. They stay when the connection is lost: they are of now while `connected`."""
-        return self._session.prices
+        return self._state.prices
 
     @property
     def status(self) -> Status | None:
         """The server's last status; None while there is none, or no connection."""
-        return self._session.status
+        return self._state.status
 
     @property
     def position(self) -> Position | None:
         """The place in the stream of the last update: `since` for the next run of a program."""
-        return self._session.position
+        return self._state.position
 
     @property
     def connected(self) -> bool:
-        return self._session.is_confirmed
+        return self._state.is_confirmed
 
     @property
     def is_timed(self) -> bool:
         """Whether `server_time` is by the server's clock, and not by this machine's, which may be wrong."""
-        return self._session.is_timed
+        return self._state.is_timed
 
     @property
     def server_time(self) -> dt.datetime:
         """The server's time, for the age of a quote; this machine's until `is_timed`, within half a minute."""
-        return self._session.server_time()
+        return self._state.server_time()
 
     async def __aenter__(self) -> Self:
         return self
@@ -165,11 +165,11 @@ class SwarnaClient:
             if self._line is None:
                 await self._connect()
                 return None
-            if (message := self._session.to_send()) is not None:
+            if (message := self._state.to_send()) is not None:
                 await self._line.send(message)
-            async with asyncio.timeout(self._session.longest_silence):
+            async with asyncio.timeout(self._state.longest_silence):
                 text = await self._line.recv()
-            return self._session.receive(text)
+            return self._state.receive(text)
         except _LOSSES as error:
             return None if self._closing.is_set() else self._lost(error)
 
@@ -182,7 +182,7 @@ class SwarnaClient:
         if self.token is not None:
             options["additional_headers"] = {"Authorization": f"Bearer {self.token}"}
         self._line = await connect(self._url, **(options | self._connecting))
-        self._session.begin()
+        self._state.begin()
 
     def _lost(self, error: Exception) -> Disconnected:
         line, self._line = self._line, None
@@ -190,13 +190,13 @@ class SwarnaClient:
             line.transport.abort()  # a close of a dead connection would wait
         match error:
             case InvalidStatus(response=response):
-                event = self._session.not_served(response.status_code, _retry_after(response.headers))
+                event = self._state.not_served(response.status_code, _retry_after(response.headers))
             case ConnectionClosed(rcvd=close) if close is not None:
-                event = self._session.lost(close.reason or f"closed with {close.code}")
+                event = self._state.lost(close.reason or f"closed with {close.code}")
             case TimeoutError():
-                event = self._session.lost("The server is silent")
+                event = self._state.lost("The server is silent")
             case _:
-                event = self._session.lost(str(error) or type(error).__name__)
+                event = self._state.lost(str(error) or type(error).__name__)
         self._retry_at = steady_seconds() + event.retry_in
         _log.warning(
             "No live prices from %s: %s. Next try in %.0f s.", parse_uri(self._url).host, event.reason, event.retry_in

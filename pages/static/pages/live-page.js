@@ -1,9 +1,9 @@
 /**
- * What every page of live prices does: it goes on from the state in which the server wrote it, and says at any moment how
- * it is connected, what the market does, and what is to be read before a price is used.
+ * A page of live prices: it goes on from the state in which the server wrote it, and says at any moment how it is
+ * connected, what the market does, and what is to be read before a price is used.
  */
 
-import { showNotices, write } from "../client/lines.js";
+import { showNotices, write } from "../client/dom.js";
 import { LivePrices } from "../client/live.js";
 import { connectionText, marketText } from "../client/marks.js";
 import { format, release, root } from "./page.js";
@@ -26,29 +26,29 @@ import { format, release, root } from "./page.js";
 const TIMEOUT = 10_000;
 
 export class LivePage extends LivePrices {
-  #parts;
+  #elements;
   #page;
   #wasLost = false;
 
   /**
    * @param {State} state
-   * @param {Record<string, HTMLElement>} parts  By id: `notices`, `unstarted`; where they are shown, `market`, `connection`
+   * @param {Record<string, HTMLElement>} elements  By id: `notices`, `unstarted`; where they are shown, `market`, `connection`
    *   and its `connectiontext`; and `reconnect`, where there are hands to press it.
    * @param {Page} page
    * @param {Partial<Options>} [options]  Of the client.
    */
-  constructor(state, parts, page, options) {
+  constructor(state, elements, page, options) {
     // HTML that a browser took from its cache, as after Back, may be of any time.
     super(root, options, state, !isFromCache());
-    this.#parts = parts;
+    this.#elements = elements;
     this.#page = page;
   }
 
   /** Connects, and shows from now on what comes. The page says no longer that its script has not started. */
   start() {
     const { client } = this;
-    this.#parts.unstarted.remove();
-    this.#parts.reconnect?.addEventListener("click", () => client.connect());
+    this.#elements.unstarted.remove();
+    this.#elements.reconnect?.addEventListener("click", () => client.connect());
     client.addEventListener("connection", ({ detail: { state } }) => {
       if (state === "open" && this.#wasLost) this.#reloadIfReplaced();
       this.#wasLost = state !== "open" && (this.#wasLost || state === "waiting");
@@ -64,7 +64,7 @@ export class LivePage extends LivePrices {
 
   /** Shows anew what depends on the time or the connection. */
   refresh() {
-    const { reconnect, market, notices } = this.#parts;
+    const { reconnect, market, notices } = this.#elements;
     this.#page.refresh(this.now, this.isCurrent, (metal) => this.atBest(metal));
     this.#showConnection();
     if (market) write(market, marketText(this.status, this.client.serverTime, format));
@@ -72,7 +72,7 @@ export class LivePage extends LivePrices {
   }
 
   #showConnection() {
-    const { connection, reconnect, connectiontext } = this.#parts;
+    const { connection, reconnect, connectiontext } = this.#elements;
     if (!connection) return;
     const current = this.client.connection;
     connection.dataset.state = current.state;
@@ -88,12 +88,12 @@ export class LivePage extends LivePrices {
       const served = await answer.json();
       if (served.release && served.release !== release) location.reload();
     } catch {
-      // It is asked again after the next interruption.
+      // It is fetched again after the next interruption.
     }
   }
 }
 
-/** Returns true where the browser did not ask the server for the page's HTML. */
+/** Returns true where the browser took the page's HTML from its cache. */
 function isFromCache() {
   const [navigation] = performance.getEntriesByType("navigation");
   return navigation instanceof PerformanceNavigationTiming && navigation.transferSize === 0;

@@ -1,4 +1,4 @@
-"""The figures of a row, as texts of a card: its price now, its day, and how it may be trusted."""
+"""The card of a row, as texts: its price now, its day, and how it may be trusted."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ from typing import Final
 from infra.formats import time
 from pages.formats import Formats
 from pages.memory import Current
-from pages.ranges import line
+from pages.ranges import path
 from pages.rows import Row
 from prices.domain.marks import LABELS
 from prices.domain.quotes import FALLBACK
 
 ARROWS: Final = {"up": "▲", "down": "▼", "none": ""}
-# The box of a line, in card.html and board-card.js too.
-_LINE_BOX: Final = (96, 32)
+# The box of a sparkline, in card.html and board-card.js too.
+_SPARKLINE_BOX: Final = (96, 32)
 # Beyond so many characters a price is written smaller, and beyond the second number still smaller.
 _LONG: Final = 13
 _VERY_LONG: Final = 17
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Card:
     """A row's texts. Without a price, the price is a dash, and all that is said of it is empty.
 
     `at` is where the price lies between the day's low (0) and its high (100); None where these are the same.
@@ -49,25 +49,25 @@ class Figures:
     open: str = ""
     previous_close: str = ""
     at: int | None = None
-    line: str = ""
+    sparkline: str = ""
     as_of: str = ""
     quoted_at: str = ""
     origin: str = ""
 
 
-def figures(row: Row, current: Current, currency: str, f: Formats, now: dt.datetime) -> Figures:
+def card_of(row: Row, current: Current, currency: str, f: Formats, now: dt.datetime) -> Card:
     """The texts of a row, as of `now`."""
     published = current.quotes.get(row.metal)
     names = (row, f.metal(row.metal), row.metal.symbol, f.purity(row.metal, row.purity), f.per(row.unit))
     if published is None:
-        return Figures(*names, amount=f.amount(None), as_of=f._("Waiting for a price"))
+        return Card(*names, amount=f.amount(None), as_of=f._("Waiting for a price"))
     per_unit = published.in_units(unit=row.unit, purity=row.purity)
     quote, day, members = per_unit.quote, per_unit.day, published.quote.members
     marks = current.marks(row.metal)
     is_compared = day.previous_close is not None
     direction = direction_of(per_unit.change) if is_compared else "none"
     amount = f.money(quote.price, currency)
-    return Figures(
+    return Card(
         *names,
         amount=amount,
         length=length_of(amount),
@@ -85,7 +85,7 @@ def figures(row: Row, current: Current, currency: str, f: Formats, now: dt.datet
         open=f.amount(day.open),
         previous_close=f.amount(day.previous_close),
         at=round(100 * (quote.price - day.low) / (day.high - day.low)) if day.high > day.low else None,
-        line=_line_of(current, row),
+        sparkline=_sparkline_of(current, row),
         as_of=f.as_of(quote.quoted_at, now),
         quoted_at=time(quote.quoted_at),
         origin=f.origin(
@@ -107,11 +107,10 @@ def length_of(amount: str) -> str:
     return "" if len(amount) <= _LONG else "long" if len(amount) <= _VERY_LONG else "very-long"
 
 
-def _line_of(current: Current, row: Row) -> str:
+def _sparkline_of(current: Current, row: Row) -> str:
     """The path of the market's last 24 hours, up to the price of now, unless staff set that one."""
-    past, quote = current.past.lines.get(row.metal), current.quotes[row.metal].quote
-    if past is None or not past.closes:
+    stored, quote = current.stored.sparklines.get(row.metal), current.quotes[row.metal].quote
+    if stored is None or not stored.closes:
         return ""
     newest = () if quote.source == FALLBACK else (quote.price,)
-    width, height = _LINE_BOX
-    return line((*past.closes, *newest), width=width, height=height)
+    return path((*stored.closes, *newest), *_SPARKLINE_BOX)

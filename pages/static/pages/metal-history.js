@@ -1,7 +1,7 @@
-/** The past on a metal's page: its chart, the figures of the chosen range, and the table of the last days. */
+/** A metal's history on its page: its chart, the figures of the chosen range, and the table of the last days. */
 
-import { directionOf, write } from "../client/lines.js";
-import { Past } from "./candles.js";
+import { directionOf, write } from "../client/dom.js";
+import { CandleHistory } from "./candles.js";
 import { format, locale, root, timeZone } from "./page.js";
 import { rangeFigures } from "./range-figures.js";
 import { fetchCandles } from "./rest-candles.js";
@@ -24,10 +24,10 @@ import { fetchCandles } from "./rest-candles.js";
 const DAY = 86_400_000;
 const DAYS_SHOWN = 10;
 
-export class MetalPast {
-  #parts;
+export class MetalHistory {
+  #elements;
   #amounts;
-  #past;
+  #history;
   #metal;
   #now;
   /** @type {Record<string, Range>} */
@@ -46,39 +46,39 @@ export class MetalPast {
 
   /**
    * @param {Metal} metal
-   * @param {Record<string, HTMLElement>} parts  By id: `metal`, `ranges`, `chart`, `legend`, `figures`, `days`, `csv`.
+   * @param {Record<string, HTMLElement>} elements  By id: `metal`, `ranges`, `chart`, `legend`, `figures`, `days`, `csv`.
    * @param {Amounts} amounts
    * @param {() => number} now  The server's time.
    */
-  constructor(metal, parts, amounts, now) {
+  constructor(metal, elements, amounts, now) {
     this.#now = now;
     this.#metal = metal;
-    this.#name = parts.metal.dataset.range ?? "";
-    this.#ranges = rangesOf(parts.ranges);
-    this.#mostByRest = Number(parts.csv.dataset.most);
-    this.#parts = parts;
+    this.#name = elements.metal.dataset.range ?? "";
+    this.#ranges = rangesOf(elements.ranges);
+    this.#mostByRest = Number(elements.csv.dataset.most);
+    this.#elements = elements;
     this.#amounts = amounts;
     const address = `${root}api/v1/prices/${metal}/candles/`;
-    this.#past = new Past(
+    this.#history = new CandleHistory(
       metal,
       (interval, most) => fetchCandles(address, interval, most, this.#mostByRest),
       (interval, candles) => this.#changed(interval, candles),
-      () => write(this.#parts.legend, format._("The history cannot be read now. It will be asked for again.")),
+      () => write(this.#elements.legend, format._("The history cannot be read now. It will be fetched again.")),
     );
   }
 
   /** Loads the history. */
   async open() {
-    await this.#past.load(this.#range.interval, this.#range.most);
-    await this.#past.load("1d", DAYS_SHOWN + 1);
+    await this.#history.load(this.#range.interval, this.#range.most);
+    await this.#history.load("1d", DAYS_SHOWN + 1);
   }
 
-  /** Draws the chart, in place of the server's line. @param {typeof import("./chart.js")} module @param {Style} style */
+  /** Draws the chart, in place of the server's. @param {typeof import("./chart.js")} module @param {Style} style */
   async draw(module, style) {
     const library = await module.loadLibrary();
     this.#style = style;
     this.#newChart = () => {
-      const { chart } = this.#parts;
+      const { chart } = this.#elements;
       chart.replaceChildren();
       chart.role = "img";
       chart.ariaLabel = format._("{metal}: the chart of its price", { metal: format.metal(this.#metal) });
@@ -100,17 +100,17 @@ export class MetalPast {
 
   /** Takes an update of the stream. @param {PriceUpdate} update */
   take(update) {
-    this.#past.take(update);
+    this.#history.take(update);
   }
 
   /** Shows another range, as soon as it is loaded. @param {string} name */
   async choose(name) {
     this.#name = name;
-    this.#parts.chart.ariaBusy = "true";
-    await this.#past.load(this.#range.interval, this.#range.most);
+    this.#elements.chart.ariaBusy = "true";
+    await this.#history.load(this.#range.interval, this.#range.most);
     // Meanwhile the reader may have chosen another one.
     if (this.#name !== name) return;
-    this.#parts.chart.ariaBusy = "false";
+    this.#elements.chart.ariaBusy = "false";
     this.#redraw();
     this.#showCsv();
   }
@@ -136,7 +136,7 @@ export class MetalPast {
   }
 
   get #candles() {
-    return this.#past.shown(this.#range.interval)?.newest(this.#range.span) ?? [];
+    return this.#history.shown(this.#range.interval)?.newest(this.#range.span) ?? [];
   }
 
   /** @param {Interval} interval @param {Candle[]|null} candles */
@@ -169,7 +169,7 @@ export class MetalPast {
   #showFigures() {
     this.#showLegend(null);
     const found = rangeFigures(this.#candles);
-    this.#parts.figures.hidden = !found;
+    this.#elements.figures.hidden = !found;
     if (!found) return;
     this.#showFigure("first", found.first);
     this.#showFigure("last", found.last);
@@ -196,7 +196,7 @@ export class MetalPast {
 
   /** @param {string} name @param {string} selector @returns {HTMLElement} */
   #figure(name, selector) {
-    const found = this.#parts.figures.querySelector(`[data-figure="${name}"] ${selector}`);
+    const found = this.#elements.figures.querySelector(`[data-figure="${name}"] ${selector}`);
     return /** @type {HTMLElement} */ (found);
   }
 
@@ -221,12 +221,12 @@ export class MetalPast {
             `${_("Lowest")} ${shown(candle.low)}`,
             `${_("Close")} ${shown(candle.close)}`,
           ];
-    write(this.#parts.legend, [this.#when(candle.start), ...prices].join(" · "));
+    write(this.#elements.legend, [this.#when(candle.start), ...prices].join(" · "));
   }
 
   #showCsv() {
     const { interval, most } = this.#range;
-    const link = /** @type {HTMLAnchorElement} */ (this.#parts.csv);
+    const link = /** @type {HTMLAnchorElement} */ (this.#elements.csv);
     const url = new URL(link.href);
     url.searchParams.set("interval", interval);
     url.searchParams.set("limit", String(most ?? this.#mostByRest));
@@ -238,32 +238,32 @@ export class MetalPast {
   }
 
   #showDays() {
-    const days = this.#past.shown("1d")?.all.slice(-DAYS_SHOWN - 1);
+    const days = this.#history.shown("1d")?.all.slice(-DAYS_SHOWN - 1);
     if (!days) return;
-    const lines = days.map((day, place) => ({ day, before: days[place - 1] })).slice(-DAYS_SHOWN);
-    const rows = [...this.#parts.days.querySelectorAll("tr")];
-    const needed = lines.reverse().map(({ day, before }, place) => this.#dayRow(rows[place], day, before));
-    this.#parts.days.replaceChildren(...needed);
+    const compared = days.map((day, place) => ({ day, before: days[place - 1] })).slice(-DAYS_SHOWN);
+    const rows = [...this.#elements.days.querySelectorAll("tr")];
+    const needed = compared.reverse().map(({ day, before }, place) => this.#dayRow(rows[place], day, before));
+    this.#elements.days.replaceChildren(...needed);
   }
 
   /**
-   * A line of the table: one that is there, so that a reader can select its text meanwhile, or a new one.
+   * A row of the table: one that is there, so that a reader can select its text meanwhile, or a new one.
    * @param {HTMLTableRowElement|undefined} row @param {Candle} day @param {Candle|undefined} before
    */
   #dayRow(row, day, before) {
-    const line = row?.querySelector("time") ? row : newRow();
-    const time = /** @type {HTMLTimeElement} */ (line.querySelector("time"));
+    const shown = row?.querySelector("time") ? row : newRow();
+    const time = /** @type {HTMLTimeElement} */ (shown.querySelector("time"));
     time.dateTime = day.date ?? "";
     write(time, format.date(Date.parse(day.start)));
-    const [close, change, low, high] = /** @type {NodeListOf<HTMLElement>} */ (line.querySelectorAll("[data-gram]"));
+    const [close, change, low, high] = /** @type {NodeListOf<HTMLElement>} */ (shown.querySelectorAll("[data-gram]"));
     this.#amounts.write(close, day.close);
     this.#amounts.write(change, day.close, before?.close ?? null);
     this.#amounts.write(low, day.low);
     this.#amounts.write(high, day.high);
     const percent = before ? (day.close / before.close - 1) * 100 : null;
-    write(/** @type {Element} */ (line.querySelector(".percent")), percent === null ? "" : format.percent(percent));
-    line.dataset.direction = directionOf(before ? day.close - before.close : 0);
-    return line;
+    write(/** @type {Element} */ (shown.querySelector(".percent")), percent === null ? "" : format.percent(percent));
+    shown.dataset.direction = directionOf(before ? day.close - before.close : 0);
+    return shown;
   }
 }
 
@@ -276,7 +276,7 @@ function rangesOf(links) {
   return Object.fromEntries(ranges);
 }
 
-/** A line of the table of days, as the server writes it. */
+/** A row of the table of days, as the server writes it. */
 function newRow() {
   const row = document.createElement("tr");
   const [head, close, change, low, high] = ["th", "td", "td", "td", "td"].map((name) => document.createElement(name));

@@ -12,8 +12,8 @@ import { convertQuote } from "./units.js";
 /** @typedef {import("./units.js").Converted<Quote>} Converted */
 /** @typedef {"up"|"down"|"none"} Direction */
 /**
- * The elements of a row; `why` is the link to what its price was made of.
- * @typedef {Record<"line"|"name"|"purity"|"unit"|"amount"|"change"|"marks", HTMLElement> &
+ * The elements of a row: the box around all, and in it; `why` is the link to what its price was made of.
+ * @typedef {Record<"box"|"name"|"purity"|"unit"|"amount"|"change"|"marks", HTMLElement> &
  *   {age: HTMLTimeElement, why?: HTMLAnchorElement}} Parts
  */
 
@@ -24,46 +24,46 @@ let reported = "";
 
 /**
  * Writes all that is shown of a row into its elements, also while there is no price of it.
- * @param {Parts} parts @param {Row} row @param {LivePrices} live @param {Formats} formats
+ * @param {Parts} parts @param {Row} row @param {LivePrices} live @param {Formats} format
  * @throws {RangeError} for a price that cannot be shown; the one of before stands, and is not said to be of now.
  */
-export function fill(parts, { metal, purity, unit }, live, formats) {
-  const { _ } = formats;
+export function fill(parts, { metal, purity, unit }, live, format) {
+  const { _ } = format;
   const quote = live.quotes[metal] ?? null;
-  const converted = readable(parts, formats, () => quote && convertQuote(quote, { unit, purity }));
-  const { direction, arrow, difference, percent } = changeOf(converted, formats);
-  write(parts.name, formats.metal(metal));
-  write(parts.purity, formats.purity(metal, purity));
-  write(parts.unit, formats.per(unit));
-  write(parts.amount, formats.money(converted?.price, live.currency));
+  const converted = readable(parts, format, () => quote && convertQuote(quote, { unit, purity }));
+  const { direction, arrow, difference, percent } = changeOf(converted, format);
+  write(parts.name, format.metal(metal));
+  write(parts.purity, format.purity(metal, purity));
+  write(parts.unit, format.per(unit));
+  write(parts.amount, format.money(converted?.price, live.currency));
   write(parts.change, percent && `${arrow} ${difference} (${percent})`.trimStart());
   parts.change.dataset.direction = direction;
   const marks = marksShown(quote, live.isCurrent, live.atBest(metal));
-  showMarks(parts, marks, formats);
+  showMarks(parts, marks, format);
   if (!quote && live.hasBegun) write(parts.marks, _("No price"));
-  if (quote) writeAge(parts.age, quote, marks[0], live.now, formats);
+  if (quote) writeAge(parts.age, quote, marks[0], live.now, format);
   else write(parts.age, live.hasBegun ? "" : _("Waiting for a price"));
   if (!parts.why) return;
   const why = quote && live.receipt ? `${live.receipt}#${metal}` : "";
-  write(parts.why, quote?.source ? formats.origin(quote) : "");
+  write(parts.why, quote?.source ? format.origin(quote) : "");
   parts.why.hidden = !why;
   if (why && parts.why.getAttribute("href") !== why) parts.why.href = why;
 }
 
-/** @template T @param {Parts} parts @param {Formats} formats @param {() => T} read @returns {T} */
-function readable(parts, formats, read) {
+/** @template T @param {Parts} parts @param {Formats} format @param {() => T} read @returns {T} */
+function readable(parts, format, read) {
   try {
     return read();
   } catch (error) {
-    showMarks(parts, ["unconnected"], formats);
+    showMarks(parts, ["unconnected"], format);
     throw error;
   }
 }
 
-/** @param {Parts} parts @param {Mark[]} marks @param {Formats} formats */
+/** @param {Parts} parts @param {Mark[]} marks @param {Formats} format */
 function showMarks(parts, marks, { _ }) {
   const trust = marks[0] ?? "none";
-  parts.line.dataset.trust = trust;
+  parts.box.dataset.trust = trust;
   // A page that shows this in an element of ours styles it by `::part(stale)` and the like.
   parts.marks.setAttribute("part", `marks ${trust}`);
   write(parts.marks, marks.map((mark) => _(MARKS[mark])).join(" · "));
@@ -71,7 +71,7 @@ function showMarks(parts, marks, { _ }) {
 
 /**
  * How a converted quote differs from the previous close, in words; these are empty where there is none.
- * @param {Converted|null} quote @param {Formats} formats
+ * @param {Converted|null} quote @param {Formats} format
  */
 export function changeOf(quote, { difference, percent }) {
   if (quote?.previousClose == null) return { direction: directionOf(0), arrow: "", difference: "", percent: "" };
@@ -94,15 +94,15 @@ export function directionOf(change) {
  * @param {HTMLElement} element  A `<time>`.
  * @param {Quote} quote @param {Mark|undefined} mark  Its most serious one.
  * @param {number|null} now  By the server's clock; null while that is unknown.
- * @param {Formats} formats
+ * @param {Formats} format
  */
-export function writeAge(element, quote, mark, now, formats) {
+export function writeAge(element, quote, mark, now, format) {
   const age = /** @type {HTMLTimeElement} */ (element);
   const at = Number.isNaN(Date.parse(quote.timestamp)) ? "" : quote.timestamp;
   if (now === null && age.dateTime === at && age.dataset.by !== "clock") return;
   age.dataset.by = now === null ? "" : "clock";
   age.dateTime = at;
-  write(age, ageText(quote, mark, now, formats));
+  write(age, ageText(quote, mark, now, format));
 }
 
 /** Shows notices. Screen readers speak each change, so there is one only with their text. @param {HTMLElement} list @param {Notice[]} notices */

@@ -11,18 +11,18 @@ COOKIE: Final = "swarna_board"
 _MOST_FIELDS: Final = 10
 
 
-class Remembered(NamedTuple):
+class ReaderChoice(NamedTuple):
     """The rows and the language that a reader chose before; None where they chose none."""
 
     rows: str | None = None
     language: str | None = None
 
 
-def remembered(request: HttpRequest) -> Remembered:
+def reader_choice(request: HttpRequest) -> ReaderChoice:
     """The choice in a request's cookie, which may hold anything."""
     try:
         query = parse_qs(unquote(request.COOKIES.get(COOKIE, "")), max_num_fields=_MOST_FIELDS)
     except ValueError:
-        return Remembered()
+        return ReaderChoice()
     rows, language = (query.get(name, [None])[-1] for name in ("rows", "lang"))
-    return Remembered(rows, language)
+    return ReaderChoice(rows, language)

@@ -62,7 +62,7 @@ class Subscription:
         return json.dumps(wanted)
 
 
-class Session:
+class StreamState:
     """The state of a stream. Between `begin` and `lost` there is a connection, and `receive` takes what it brings."""
 
     def __init__(self, subscription: Subscription, since: Position | None = None) -> None:
