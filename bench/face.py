@@ -93,7 +93,7 @@ def _median(values: Sequence[float]) -> float:
 
 
 def _audit(*arguments: str) -> dict[str, Any]:
-    """What bench/face/audit.mjs found. Raises MissingError without a Chromium, CalledProcessError if it fails."""
+    """Run bench/face/audit.mjs. Raises MissingError without a Chromium, CalledProcessError if it fails."""
     named = [os.environ.get("CHROMIUM"), *map(shutil.which, _BROWSERS)]
     chromium = next((path for path in named if path and Path(path).is_file()), None)
     if chromium is None:

@@ -15,7 +15,7 @@ from simple_history.models import HistoricalRecords
 
 
 class StaffChange(models.Model):
-    """What was saved at once, in one row or in several: when, by whom, and why.
+    """All that was saved at once, in one row or in several: when, by whom, and why.
 
     Nobody (`by`) is a command, such as the installation's `seed`, or a user who has been deleted since.
     """

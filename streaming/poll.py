@@ -40,7 +40,7 @@ _RESTART: Final = "This process is about to end. Send the same again after the t
 
 
 class _Wish(NamedTuple):
-    """What a poll waits for, and for how long; without `since` it has no position."""
+    """The wishes of a poll, and how long it waits; without `since` it has no position."""
 
     seconds: int
     metals: frozenset[str]

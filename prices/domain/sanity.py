@@ -38,7 +38,7 @@ class Release(enum.StrEnum):
 
 
 class Confirming(enum.Enum):
-    """Whose quote confirms a quarantined one."""
+    """The source of a quote that confirms a quarantined one."""
 
     ANOTHER_SOURCE = enum.auto()
     THE_SAME_SOURCE = enum.auto()
@@ -98,7 +98,7 @@ def confirming(
     quarantined_contributors: Contributors,
     max_jump_percent: Decimal,
 ) -> Confirming | None:
-    """Whose quote confirms a quarantined one: about the same price from another source, or from its own, quoted later.
+    """The source that confirms a quarantined quote: another with about the same price, or its own, quoted later.
 
     None where it confirms nothing: another price, or the same quotes again, perhaps from a source's cache.
     """

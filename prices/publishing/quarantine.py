@@ -234,7 +234,7 @@ class Validator:
 
 
 def released_by(row: HeldPrice, now: dt.datetime) -> str:
-    """What may let a pending price out, for people: `another source or staff`, say."""
+    """The ways out for a pending price, for people: `another source or staff`, say."""
     release = settings.QUARANTINE_RELEASE
     if row.doubt == SanityRule.AGREEMENT:
         return "sources that agree or staff"

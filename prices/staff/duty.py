@@ -29,7 +29,7 @@ _SHOWN: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What a duty change does to the shown price of one metal, at today's spot.
+    """The effect of a duty change on the shown price of one metal, at today's spot.
 
     `becomes` is None where no price is shown, or the new one cannot be. `live` is the last live price under the new
     premium, and `fallback` staff's price, on which no premium is put: it stays as it is.
@@ -166,7 +166,7 @@ class DutyForm(forms.Form):
         return self.data.get("seen") == self.mark
 
     def previews(self) -> list[Preview]:
-        """What the change does to each changed metal; empty before anything valid was entered."""
+        """The effect on each changed metal; empty before anything valid was entered."""
         return [self._preview(listed, multiplier) for listed, multiplier in self.changed]
 
     @transaction.atomic

@@ -31,7 +31,7 @@ _LOCAL_TIMES: Final = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
 
 
 class _EntryForm(forms.Form):
-    """What is typed of one metal; without a price, nothing is saved of it."""
+    """The fields of one metal; without a price, nothing is saved of it."""
 
     price = AmountField(required=False, label="New price")
     unit = forms.ChoiceField(choices=list(_PER.items()), initial="gram", label="Unit")
@@ -40,7 +40,7 @@ class _EntryForm(forms.Form):
 
 
 class _SheetForm(forms.Form):
-    """What is typed once, for all prices."""
+    """The fields that all prices share."""
 
     reason = forms.CharField(
         max_length=200,
@@ -117,7 +117,7 @@ class Row:
 
     @property
     def errors(self) -> list[str]:
-        """What is wrong with the typed price, in sentences."""
+        """The errors of the typed price, in sentences."""
         wrong = [self.entry.errors, self.change.errors if self.change else {}]
         return [str(error) for each in wrong for name in each if name != "expires_at" for error in each[name]]
 
@@ -138,7 +138,7 @@ class Preview:
 
     @property
     def effect(self) -> str:
-        """What screens would show of it, and until when."""
+        """A sentence on what screens would show of it, and until when."""
         if self.row.is_saved:
             return "You have saved this already."
         if self.row.needs_approval:
@@ -282,7 +282,7 @@ def _per_gram(price: Decimal, unit: str) -> Decimal:
 
 
 def _other_unit(change: FallbackPriceForm, typed: Mapping[str, Any]) -> str:
-    """What to choose where a price would be right for another weight than it was typed for; empty if for none."""
+    """Advice where a price would be right for another weight than it was typed for; empty if for none."""
     metal = {"metal": change.instance.metal}
     for unit, per in _PER.items():
         if unit != typed["unit"] and not change.violation_of(_per_gram(typed["price"], unit), metal):

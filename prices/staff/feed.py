@@ -1,4 +1,4 @@
-"""Who changed what, when and why, as a member of staff may see it."""
+"""The feed of changes: by whom, when and why, as a member of staff may see it."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Entry:
 
     @property
     def undoes(self) -> str:
-        """Whose change it undoes, and of when; empty if none."""
+        """The author and the time of the change that it undoes; empty if none."""
         undone = self.change.undoes
         return f"{name_of(undone.by)}, {moment(undone.at, timezone.now())}" if undone else ""
 

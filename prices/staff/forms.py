@@ -145,7 +145,7 @@ class AuditedForm(forms.ModelForm):
         return f"{self.instance._meta.verbose_name} of {self.instance.metal_id}: {'; '.join(changes) or 'confirmed'}"
 
     def entered(self) -> dict[str, Any]:
-        """What a valid form writes: all of a new row; of one that exists, only what is changed."""
+        """The values that a valid form writes: all of a new row; of one that exists, only what is changed."""
         written = self.fields if self.instance._state.adding else self.changed_data
         return {name: self.cleaned_data[name] for name in written if name not in ("version", "reason")}
 

@@ -140,7 +140,7 @@ class RowChange:
     # --- for staff ---------------------------------------------------------------------------------------------------
 
     def done(self) -> str:
-        """What was done to the row."""
+        """The change of the row, for staff."""
         if self.is_deleted:
             return f"deleted: {self._values(self.last)}"
         if self.is_added:
@@ -148,7 +148,7 @@ class RowChange:
         return self._differences(self.before, self.last) or "saved as it was"
 
     def undone(self) -> str:
-        """What an undo does to the row."""
+        """The effect of an undo on the row, for staff."""
         if self.is_deleted:
             return f"added again: {self._values(self.last)}"
         if self.is_added:
@@ -202,7 +202,7 @@ class RowChange:
         return None
 
     def _drift(self) -> str:
-        """What became of the row without any version, for staff; empty if it is as its last version has it."""
+        """A later change of the row that left no version, for staff; empty if it is as its last version has it."""
         if self.is_deleted:
             return ""
         if self.current is None:

@@ -1,4 +1,4 @@
-"""What one editor has changed of late without anybody's approval: edits are measured from the prices before that.
+"""The recent edits of one editor that nobody approved: edits are measured from the prices before that.
 
 Else a large edit could be made in small steps, each within the limit.
 """

@@ -126,7 +126,7 @@ def _expect_valid(parts: Sequence[RowChange], forms: Sequence[AuditedForm | None
 
 
 def _broken(parts: Sequence[RowChange], forms: Sequence[AuditedForm | None]) -> list[str]:
-    """What breaks rules, a line for each row."""
+    """The broken rules, a line for each row."""
     rows = [(part.row, form) for part, form in zip(parts, forms, strict=True) if form and not form.is_valid()]
     return [f"{row}: {' '.join(_errors(form))}" for row, form in rows]
 

@@ -21,7 +21,7 @@ class Approvals(NamedTuple):
 
 @register.simple_tag
 def approvals(user: Any) -> Approvals:
-    """What a user is told on each page; without a query where no edit ever waits."""
+    """The approvals that each page tells a user of; without a query where no edit ever waits."""
     if not (user and user.is_active and user.is_staff):
         return Approvals(0, [])
     now = timezone.now()

@@ -161,7 +161,7 @@ def _kept() -> str:
 
 
 def _in_history(metal: Metal, at: dt.datetime) -> str:
-    """What the candles, which are kept for good, say of a moment, for people."""
+    """A moment's prices by the candles, which are kept for good, in words."""
     currency = settings.BASE_CURRENCY
     found = candle_store.holding(Series(metal, currency, usual_kind(settings.PRICE_PROVIDERS)), at)
     if found is None:

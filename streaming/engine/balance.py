@@ -107,7 +107,7 @@ def shared_memory(processes: int) -> int:
 
 
 def places(memory: bytes | mmap.mmap) -> list[Place]:
-    """What all processes show."""
+    """The places of all processes."""
     return [Place._make(place) for place in _PLACE.iter_unpack(memory)]
 
 

@@ -35,7 +35,7 @@ _MOST_IN_MEMORY: Final = 64 * 1024
 
 
 class HttpServer:
-    """What Twisted calls a factory and Daphne a server: the requests of all connections.
+    """The requests of all connections: to Twisted a factory, to Daphne a server.
 
     `upgrade` is called with a connection, the head of a request to become a WebSocket, and what came after it.
     """

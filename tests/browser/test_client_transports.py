@@ -26,7 +26,7 @@ def stream(market: Market) -> Iterator[StubStream]:
 
 @pytest.fixture
 def proxy(stream: StubStream) -> Iterator[BadProxy]:
-    """What stands between the page and the server."""
+    """The proxy between the page and the server."""
     with bad_proxy(stream.port) as proxy:
         yield proxy
 

@@ -33,7 +33,7 @@ FallbackPrice.objects.filter(metal="gold").update(price=12900, example=False, no
 
 
 class Log:
-    """What happened, and how long after the sources failed."""
+    """The events, and how long after the sources failed."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()

@@ -30,7 +30,7 @@ STRICT = json.loads((PACKAGE / "tsconfig.json").read_text())["compilerOptions"] 
 
 
 def readme() -> dict[str, str]:
-    """What both READMEs write of the client, as files of a project that has installed the package."""
+    """The code of both READMEs, as files of a project that has installed the package."""
     (page,) = re.findall(r'<script type="module">\n(.*?)</script>', (ROOT / "README.md").read_text(), re.DOTALL)
     served = "http://127.0.0.1:3001/client/v1/swarna-client.js"
     assert served in page

@@ -56,13 +56,13 @@ def open_page(by: Client) -> dict[str, str]:
 
 
 def saved(response: Any) -> list[str]:
-    """What the next page says was saved."""
+    """The messages on the next page, of what was saved."""
     assert response.status_code == 302, response.context["sheet"].form.errors or problems(response)
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 
 def problems(response: Any, metal: str = "gold") -> list[str]:
-    """What is wrong with a metal's price, as a page that saved nothing says."""
+    """The errors of a metal's price, as a page that saved nothing says."""
     assert response.status_code == 200
     (errors,) = [row.errors for row in response.context["sheet"].rows if row.fallback.metal_id == metal]
     return list(errors)

@@ -137,7 +137,7 @@ def test_a_lock_keeps_a_copy_of_its_receipt_when_that_of_the_publication_is_gone
 
 
 def verified(shop: Client, signed: str) -> Any:
-    """What the published keys signed, with exact amounts."""
+    """The content that the published keys signed, with exact amounts."""
     found = jws.deserialize_compact(
         signed, KeySet.import_key_set(shop.get("/.well-known/jwks.json").json()), algorithms=["Ed25519"]
     )
@@ -587,7 +587,7 @@ def test_the_databases_clock_goes_on_within_a_transaction() -> None:
 
 
 def test_the_price_and_the_position_are_of_one_moment(shop: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is read is what REST shows."""
+    """The prices that are read are those that REST shows."""
     publish("13200", bid="13199", ask="13201")
     publish("165", "silver")
     shown = answers.prices(current_prices.locked(), {"unit": "gram", "purity": "24k"}, timezone.now())

@@ -1,4 +1,4 @@
-"""Whatever is done with locks, in whatever order and while the clock steps: a model says what each answer has to be."""
+"""Locks under any operations, in any order and while the clock steps: a model says what each answer has to be."""
 
 import datetime as dt
 from dataclasses import dataclass

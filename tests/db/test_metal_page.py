@@ -67,7 +67,7 @@ def read(page: Any) -> str:
 
 
 def state(page: Any) -> dict[str, Any]:
-    """What the page's script goes on from."""
+    """The state that the page's script begins with."""
     (text,) = re.findall(r'<script id="state" type="application/json">(.*?)</script>', page.content.decode(), re.S)
     found: dict[str, Any] = json.loads(text)
     return found

@@ -57,7 +57,7 @@ def _seeded(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
 
 
 def raw(source: str, price: str, **more: Any) -> SourceQuote:
-    """What a source gave, in INR per troy ounce."""
+    """A source's quote, in INR per troy ounce."""
     values: dict[str, Any] = {"raw_price": Decimal(price), "raw_currency": "INR", "raw_unit": RawUnit.TROY_OUNCE} | more
     return SourceQuote(source=source, fetched_ms=to_ms(NOW), quoted_ms=to_ms(NOW), **values)
 

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("broadcasts")]
 
 
 def migrate() -> None:
-    """What follows `manage.py migrate`, which has nothing else to do here."""
+    """Do as `manage.py migrate` does at its end, which has nothing else to do here."""
     emit_post_migrate_signal(verbosity=0, interactive=False, db="default")
 
 

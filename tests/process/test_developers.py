@@ -41,7 +41,7 @@ def block(kind: str, words: str, server: Server) -> str:
 
 
 def run(*command: str, folder: Path, **environment: str) -> str:
-    """What a command prints, with this Python's programs before others."""
+    """The output of a command, with this Python's programs before others."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     ran = subprocess.run(
         command, cwd=folder, env=os.environ | {"PATH": path} | environment, capture_output=True, text=True, timeout=60

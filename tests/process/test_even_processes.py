@@ -71,7 +71,7 @@ class Processes:
         return sum(place.load for place in self.places() if time.monotonic() - place.seen_at < 2)
 
     def places(self) -> list[balance.Place]:
-        """What the processes show each other, those too that ended; places that were never taken are left out."""
+        """The places of the processes, those too that ended; places that were never taken are left out."""
         command = next(command for command in descendants(self.server.pid).values() if "--balance" in command)
         memory = Path(f"/proc/{self.server.pid}/fd/{command.split()[-1]}").read_bytes()
         return [place for place in balance.places(memory) if place.seen_at]

@@ -1,4 +1,4 @@
-"""What clients leave behind in a web process: nothing that waits for the collector, which runs every ten minutes."""
+"""Clients leave nothing behind in a web process for the collector, which runs every ten minutes."""
 
 import asyncio
 import json

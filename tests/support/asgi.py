@@ -31,7 +31,7 @@ def rules_of(hub: Hub) -> Rules:
 
 
 async def not_for_django(scope: Any, receive: Any, send: Any) -> None:
-    """What comes after such an application, where nothing is to come so far."""
+    """The next application, which no request is to reach."""
     raise AssertionError(f"{scope['path']}?{scope['query_string']!r} went on to Django")
 
 

@@ -1,4 +1,4 @@
-"""What a price server knows and says by the contract, over all three transports, for a StubStream."""
+"""A price server's knowledge and answers by the contract, over all three transports, for a StubStream."""
 
 import contextlib
 import itertools
@@ -128,7 +128,7 @@ class Market:
     # --- what it says ----------------------------------------------------------------------------------------------
 
     def _update(self, metals: Collection[str], position: tuple[str, int] | None) -> dict[str, Any] | None:
-        """What a client at a position is to be sent: all that it missed, a snapshot, or nothing."""
+        """The messages for a client at a position: all that it missed, a snapshot, or nothing."""
         snapshot = self._snapshot(metals)
         if position is None or position[0] != self.epoch or position[1] > self.seq:
             return snapshot

@@ -266,7 +266,7 @@ def _tolerances(*percents: str) -> dict[str, Decimal]:
 def test_nothing_that_is_missing_contradicts_what_went_out_before(
     prices: list[str], missing: int, minimum: int, tolerances: dict[str, Decimal], standing: set[str]
 ) -> None:
-    """Whatever the missing ones say, each and any number of them: tried one by one, without the rule's reasoning."""
+    """The decision holds, whatever any of the missing ones say: tried one by one, without the rule's reasoning."""
     answered = quotes_of(*prices)
     rule: dict[str, Any] = {"minimum": minimum, "tolerance_percent": tolerances.__getitem__, "standing": standing}
     early = decision(answered, missing=missing, **rule)

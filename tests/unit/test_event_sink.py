@@ -14,7 +14,7 @@ FIRST, SECOND, LAST = (Frame(protocol.restart(number)) for number in range(3))
 
 
 class Client:
-    """What a server has taken for a client; `free` is cleared while it takes nothing."""
+    """A server's side of a client, with all that it took; `free` is cleared while it takes nothing."""
 
     def __init__(self) -> None:
         self.taken: list[bytes] = []

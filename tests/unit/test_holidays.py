@@ -134,7 +134,7 @@ def test_a_day_that_is_corrected_to_trade_does_so_all_day() -> None:
 
 
 def problems(now: dt.datetime, settings: Settings, text: str = "") -> list[str]:
-    """What `manage.py check` says of the holidays at a time, with corrections."""
+    """The findings of `manage.py check` on the holidays at a time, with corrections."""
     settings.MARKET_CALENDAR = BUILT_IN.corrected(text)
     with time_machine.travel(now, tick=False):
         return [f"{problem.id}: {problem.msg}" for problem in holidays_are_known(None)]

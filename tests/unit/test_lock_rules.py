@@ -1,4 +1,4 @@
-"""What a lock is worth, whatever the market does."""
+"""The worth of a lock, whatever the market does."""
 
 import datetime as dt
 from decimal import Decimal

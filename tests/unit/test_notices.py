@@ -1,4 +1,4 @@
-"""What pages say of a price, and what is to be read before it is used."""
+"""The marks of a price, and the notices that are to be read before it is used."""
 
 from dataclasses import replace
 

@@ -41,12 +41,12 @@ class Shop:
             self.shown: Current | None = await scope[MEMORY].now()
 
     async def visit(self) -> Current | None:
-        """What a page shows to a visitor of now."""
+        """The prices and all else that a page shows to a visitor of now."""
         await self.memory({"path": "/"}, None, None)
         return self.shown
 
     async def visit_after_reading(self) -> Current:
-        """What a page shows once the database was read for it."""
+        """The same, once the database was read for it."""
         self.read.clear()
         await self.visit()
         async with asyncio.timeout(8):

@@ -25,7 +25,7 @@ GOLD = Metal.GOLD
 
 
 def per_gram(part: dict[str, Any]) -> Decimal:
-    """What a source's price comes to per gram, by a receipt's JSON alone."""
+    """A source's price per gram, by a receipt's JSON alone."""
     precise = Context(prec=60)
     raw, unit = Decimal(part["rawPrice"]), part["rawUnit"]
     if unit == "reciprocal_troy_ounce":

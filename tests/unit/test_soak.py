@@ -45,7 +45,7 @@ def update(seq: int, *moves: Move, snapshot: bool = False, conflated: int = 0, a
 
 
 def violations(*received: Update, since: int | None = None) -> dict[str, int]:
-    """What is wrong with the updates that one client of gold received, after one with `since`."""
+    """The violations in the updates that one client of gold received, after one with `since`."""
     checker = Checker()
     for each in received:
         checker.take(each, GOLD, since)

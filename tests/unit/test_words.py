@@ -38,7 +38,7 @@ def translations(language: str) -> list[tuple[Message, str, str]]:
 
 
 def test_every_text_that_is_said_can_be_translated_and_no_other() -> None:
-    """What is wrong here, `make words` mends."""
+    """The remedy is `make words`."""
     wrong = [path for path, content in words.files().items() if not path.exists() or path.read_bytes() != content]
     assert [path.relative_to(ROOT).as_posix() for path in wrong] == []
 

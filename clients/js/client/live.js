@@ -137,7 +137,7 @@ export class LivePrices {
   }
 
   /**
-   * What is to be read before the prices of metals are used, the most urgent first.
+   * The notices that are to be read before the prices of metals are used, the most urgent first.
    * @param {Metal[]} metals  Each once.
    * @param {Formats} format
    * @param {boolean} [canReconnect]  True where somebody can sign in and press a button: elsewhere that is no advice.

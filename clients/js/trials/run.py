@@ -84,7 +84,7 @@ def program(project: Path, node: str, name: str, server: str) -> str:
 
 
 def page(project: Path, server: str) -> str:
-    """What the page of a project shows, checked to be the server's price."""
+    """The text of a project's page, checked to be the server's price."""
     with served(project) as address, sync_playwright() as playwright:
         path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])

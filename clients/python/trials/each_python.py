@@ -32,7 +32,7 @@ def main(server: str, *pythons: str) -> None:
 
 
 def first_line(python: Path, program: str) -> str:
-    """What a program prints first, in an environment of its own."""
+    """The first line that a program prints, in an environment of its own."""
     with subprocess.Popen([python, "-u", "-c", program], stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         end = Timer(PATIENCE, running.kill)  # of a program that prints nothing

@@ -57,7 +57,7 @@ export class Market {
     return sorted.map((candle, place) => ({ ...candle, closed: place < sorted.length - 1 }));
   }
 
-  /** What the stream brings to a client that was sent all up to `since`; a snapshot for null. */
+  /** The update that the stream brings to a client that was sent all up to `since`; a snapshot for null. */
   update(since) {
     const news = this.all.filter(({ closed, seq }) => !closed || (since !== null && seq > since));
     // A candle that has closed since comes too, though no tick of later changed it.
