@@ -13,9 +13,9 @@ from infra import clock, formats
 from pages import languages, memory, rendering
 from pages.cards import ARROWS, card_of
 from pages.formats import Formats
-from pages.live_state import MODULES, live_state, market_text
+from pages.live_state import MODULES, live_state
 from pages.memory import Current, Move
-from pages.notices import notices
+from pages.notices import market_text, notices
 from pages.reader_choice import reader_choice
 from pages.rows import Row, written
 from pages.sheets import ListedSheet, address_notices, sheet_of

@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from infra.formats import time
 from pages.formats import Formats
@@ -11,7 +11,7 @@ from pages.memory import Current
 from pages.ranges import path
 from pages.rows import Row
 from prices.domain.marks import LABELS
-from prices.domain.quotes import FALLBACK
+from prices.domain.quotes import FALLBACK, PublishedQuote
 
 ARROWS: Final = {"up": "▲", "down": "▼", "none": ""}
 # The box of a sparkline, in card.html and board-card.js too.
@@ -21,34 +21,42 @@ _LONG: Final = 13
 _VERY_LONG: Final = 17
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A row's texts. Without a price, the price is a dash, and all that is said of it is empty.
+class Change(NamedTuple):
+    """A price's change since the previous close; empty where there is no price."""
 
-    `at` is where the price lies between the day's low (0) and its high (100); None where these are the same.
-    """
-
-    row: Row
-    name: str
-    symbol: str
-    purity: str
-    per: str
-    amount: str
-    length: str = ""
-    trust: str = "none"
-    marks: str = ""
     direction: str = "none"
     arrow: str = ""
     difference: str = ""
     percent: str = ""
     against: str = ""
-    bid: str = ""
-    ask: str = ""
-    low: str = ""
-    high: str = ""
+
+
+class DayTexts(NamedTuple):
+    """The figures of a price's day; `at` is its place between the low (0) and the high (100), if these differ."""
+
     open: str = ""
+    high: str = ""
+    low: str = ""
     previous_close: str = ""
     at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A row's texts. Without a price, the price is a dash, and all that is said of it is empty."""
+
+    row: Row
+    name: str
+    purity: str
+    per: str
+    amount: str
+    change: Change
+    day: DayTexts
+    length: str = ""
+    trust: str = "none"
+    marks: str = ""
+    bid: str = ""
+    ask: str = ""
     sparkline: str = ""
     as_of: str = ""
     quoted_at: str = ""
@@ -58,33 +66,23 @@ class Card:
 def card_of(row: Row, current: Current, currency: str, f: Formats, now: dt.datetime) -> Card:
     """The texts of a row, as of `now`."""
     published = current.quotes.get(row.metal)
-    names = (row, f.metal(row.metal), row.metal.symbol, f.purity(row.metal, row.purity), f.per(row.unit))
+    names = (row, f.metal(row.metal), f.purity(row.metal, row.purity), f.per(row.unit))
     if published is None:
-        return Card(*names, amount=f.amount(None), as_of=f._("Waiting for a price"))
+        return Card(*names, f.amount(None), Change(), DayTexts(), as_of=f._("Waiting for a price"))
     per_unit = published.in_units(unit=row.unit, purity=row.purity)
-    quote, day, members = per_unit.quote, per_unit.day, published.quote.members
+    quote, members = per_unit.quote, published.quote.members
     marks = current.marks(row.metal)
-    is_compared = day.previous_close is not None
-    direction = direction_of(per_unit.change) if is_compared else "none"
     amount = f.money(quote.price, currency)
     return Card(
         *names,
-        amount=amount,
+        amount,
+        _change(per_unit, f),
+        _day(per_unit, f),
         length=length_of(amount),
         trust=marks[0],
         marks=" · ".join(f._(LABELS[mark]) for mark in marks),
-        direction=direction,
-        arrow=ARROWS[direction],
-        difference=f.difference(per_unit.change, quote.price) if is_compared else f.amount(None),
-        percent=f.percent(per_unit.change_percent) if is_compared else "",
-        against=f._("since the previous close") if is_compared else f._("no previous close yet"),
         bid="" if quote.bid is None else f.amount(quote.bid),
         ask="" if quote.ask is None else f.amount(quote.ask),
-        low=f.amount(day.low),
-        high=f.amount(day.high),
-        open=f.amount(day.open),
-        previous_close=f.amount(day.previous_close),
-        at=round(100 * (quote.price - day.low) / (day.high - day.low)) if day.high > day.low else None,
         sparkline=_sparkline_of(current, row),
         as_of=f.as_of(quote.quoted_at, now),
         quoted_at=time(quote.quoted_at),
@@ -94,6 +92,30 @@ def card_of(row: Row, current: Current, currency: str, f: Formats, now: dt.datet
             contributors=members.count if members else None,
             dispersion_percent=members.dispersion_percent if members else None,
         ),
+    )
+
+
+def _change(per_unit: PublishedQuote, f: Formats) -> Change:
+    if per_unit.day.previous_close is None:
+        return Change(difference=f.amount(None), against=f._("no previous close yet"))
+    direction = direction_of(per_unit.change)
+    return Change(
+        direction,
+        ARROWS[direction],
+        f.difference(per_unit.change, per_unit.quote.price),
+        f.percent(per_unit.change_percent),
+        f._("since the previous close"),
+    )
+
+
+def _day(per_unit: PublishedQuote, f: Formats) -> DayTexts:
+    day, price = per_unit.day, per_unit.quote.price
+    return DayTexts(
+        f.amount(day.open),
+        f.amount(day.high),
+        f.amount(day.low),
+        f.amount(day.previous_close),
+        round(100 * (price - day.low) / (day.high - day.low)) if day.high > day.low else None,
     )
 
 

@@ -1,6 +1,5 @@
-"""All that a page's script goes on from: the prices and the market as the server knew them when it wrote the page."""
+"""All that a page's script begins with: its modules, and the prices and the market as the server wrote them."""
 
-import datetime as dt
 import json
 from collections.abc import Mapping
 from decimal import Decimal
@@ -11,11 +10,10 @@ from django.conf import settings
 
 from infra import formats
 from infra.rest.renderers import NumberRenderer
-from pages.formats import Formats
 from pages.memory import Current
 from prices.domain.wire import PriceData
 
-# What the scripts of all these pages import, so that a browser need not read one module to find the next.
+# Those that the scripts of all live pages import, so that a browser need not read one module to find the next.
 MODULES: Final = (
     "client/dom.js",
     "client/format.js",
@@ -47,11 +45,3 @@ def live_state(current: Current, more: Mapping[str, Any] | None = None) -> dict[
         **(more or {}),
     }
     return json.loads(NumberRenderer().render(state))  # type: ignore[no-any-return]
-
-
-def market_text(current: Current, f: Formats, now: dt.datetime) -> str:
-    """Whether the market is open, and when that changes."""
-    time = f.weekday_and_time(current.next_change, now)
-    if current.is_market_open:
-        return f._("Market open · closes {time}", time=time)
-    return f._("Market closed · opens {time}", time=time)

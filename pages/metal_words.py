@@ -16,9 +16,9 @@ from pages.cards import card_of, direction_of
 from pages.formats import N_, NOTHING, UNITS
 from pages.history import DAYS_SHOWN, History
 from pages.languages import Language
-from pages.live_state import MODULES, live_state, market_text
+from pages.live_state import MODULES, live_state
 from pages.memory import Current
-from pages.notices import notices
+from pages.notices import market_text, misunderstood, notices
 from pages.ranges import ChartRange, RangeFigures, path, range_figures
 from pages.rows import Row
 from prices.api.serializers import MOST_PER_PAGE
@@ -112,7 +112,7 @@ def context(
         "state": live_state(current),
         "modules": _MODULES,
         "notices": notices(current, [metal], f, now),
-        "mistakes": ", ".join(chosen.mistakes),
+        "address_notices": [misunderstood(", ".join(chosen.mistakes), f)] if chosen.mistakes else [],
         "languages": [
             Link(code, name, page.link(metal, lang=code), code == language.code) for code, name in settings.LANGUAGES
         ],

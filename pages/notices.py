@@ -1,6 +1,6 @@
-"""Notices to be read before a price is used, of the prices of a page: in its HTML, until its script says the same anew.
+"""Notices to be read before a price is used, and the market in words: in a page's HTML, until its script says it anew.
 
-clients/js/client/marks.js has the same notices, and those of a lost connection.
+clients/js/client/marks.js has the same, and the notices of a lost connection.
 """
 
 import datetime as dt
@@ -58,3 +58,16 @@ def notices(current: Current, metals: Collection[Metal], f: Formats, now: dt.dat
         text = f._("Nothing is traded, so prices stand still until {time}.", time=time)
         found.append(Notice("plain", f._("Market closed."), text))
     return found
+
+
+def misunderstood(mistakes: str, f: Formats) -> Notice:
+    """The notice of an address of which a page shows only a part."""
+    return Notice("plain", f._("Not all of this address is understood."), mistakes)
+
+
+def market_text(current: Current, f: Formats, now: dt.datetime) -> str:
+    """Whether the market is open, and when that changes."""
+    time = f.weekday_and_time(current.next_change, now)
+    if current.is_market_open:
+        return f._("Market open · closes {time}", time=time)
+    return f._("Market closed · opens {time}", time=time)

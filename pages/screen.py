@@ -10,9 +10,9 @@ from infra import clock
 from pages import languages, memory, rendering
 from pages.cards import card_of
 from pages.formats import Formats
-from pages.live_state import MODULES, live_state, market_text
+from pages.live_state import MODULES, live_state
 from pages.memory import Current
-from pages.notices import notices
+from pages.notices import market_text, notices
 from pages.sheets import ListedSheet, address_notices, sheet_of
 
 # Of a shop's name, in characters: more do not fit in a line of the screen.

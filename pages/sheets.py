@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from pages import languages
 from pages.formats import N_, Formats
-from pages.notices import Notice
+from pages.notices import Notice, misunderstood
 from pages.rows import MOST_ROWS, Mistake, Row, Wrong, default_sheet, parse
 from prices.domain.quotes import Metal
 
@@ -57,7 +57,7 @@ def address_notices(sheet: ListedSheet, f: Formats) -> Iterable[Notice]:
     if sheet.unknown_language:
         wrong.append(f._("“{text}” is no language of this page.", text=sheet.unknown_language))
     if wrong:
-        yield Notice("plain", f._("Not all of this address is understood."), " ".join(wrong))
+        yield misunderstood(" ".join(wrong), f)
     if sheet.left_out:
         text = f.plural("{count} more is left out.", "{count} more are left out.", sheet.left_out)
         yield Notice("plain", f._("The first {most} rows are shown.", most=MOST_ROWS), text)

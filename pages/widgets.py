@@ -1,4 +1,8 @@
-"""The widget maker: whoever wants prices on a page of theirs chooses rows here, looks, and copies a line of HTML."""
+"""The widget maker: whoever wants prices on a page of theirs chooses rows here, looks, and copies a line of HTML.
+
+Its form is not the board's editor, which is a script's and in all languages: this one is a document, in English, works
+without any script, for whoever needs no more than a frame, and has its choices in an address, which can be sent on.
+"""
 
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest

@@ -30,6 +30,7 @@ MANY = written([Row(Metal.GOLD, purity, unit) for purity in ("999", "916", "750"
         (f"{TWO}&add=1", "gold:916:10gram,silver:999:kg,gold:999:10gram"),
         (f"rows={USUAL}&add=1", f"{USUAL},gold:999:gram"),
         (f"rows={MANY}&add=1", MANY),
+        (f"metal=platinum&rows={MANY}", f"platinum:999:gram,{MANY.rpartition(',')[0]}"),
         (f"{TWO}&remove=0", "silver:999:kg"),
         (f"{TWO}&up=1", "silver:999:kg,gold:916:10gram"),
         # Buttons that are not there.
@@ -40,10 +41,6 @@ MANY = written([Row(Metal.GOLD, purity, unit) for purity in ("999", "916", "750"
 )
 def test_the_form_chooses_rows(query: str, rows: str) -> None:
     assert written(read(QueryDict(query), list(Metal)).rows) == rows
-
-
-def test_a_form_of_ten_thousand_rows_has_the_first() -> None:
-    assert len(read(QueryDict(f"rows={MANY}," + "gold:375:kg," * 10_000), list(Metal)).rows) == MOST_ROWS
 
 
 def test_only_listed_metals_are_offered() -> None:

@@ -71,27 +71,29 @@ export function localeOf(language, currency) {
  */
 export function formats(words, { locale, timeZone } = {}) {
   const { _, plural, language } = words;
-  const spoken = `${locale ?? language}-u-nu-latn`;
-  const written = locale && spoken;
+  const digits = locale && `${locale}-u-nu-latn`;
+  return Object.freeze({
+    ...{ _, plural, language },
+    ...amountFormats(digits),
+    ...timeFormats(words, digits, timeZone),
+    ...nameFormats(words, numbers(digits, 2)),
+  });
+}
 
-  /** @param {Intl.DateTimeFormatOptions} options */
-  const times = (options) => {
-    const { format } = new Intl.DateTimeFormat(written, { timeZone, ...options });
-    // Locale data of different years has AM or am, and one of three spaces before it.
-    return (/** @type {number} */ time) => format(time).replace("AM", "am").replace("PM", "pm").replace(/\s/g, " ");
-  };
-  const date = times({ year: "numeric", month: "short", day: "numeric" });
-  const timeOfDay = times({ timeStyle: "medium" });
-  const hourAndMinute = times({ timeStyle: "short" });
-  const weekday = times({ weekday: "short" });
+/**
+ * @param {string|undefined} locale @param {number} maximumFractionDigits @param {Intl.NumberFormatOptions} [sign]
+ * @returns {(value: number|string) => string}
+ */
+function numbers(locale, maximumFractionDigits, sign) {
+  const { format } = new Intl.NumberFormat(locale, { minimumFractionDigits: 2, maximumFractionDigits, ...sign });
+  return (value) => format(/** @type {Intl.StringNumericLiteral} */ (value));
+}
 
-  /** @param {number} maximumFractionDigits @param {Intl.NumberFormatOptions} [sign] */
-  const numbers = (maximumFractionDigits, sign) => {
-    const { format } = new Intl.NumberFormat(written, { minimumFractionDigits: 2, maximumFractionDigits, ...sign });
-    return (/** @type {number|string} */ value) => format(/** @type {Intl.StringNumericLiteral} */ (value));
-  };
-  const [two, four] = [numbers(2), numbers(4)];
-  const [signedTwo, signedFour] = [numbers(2, { signDisplay: "exceptZero" }), numbers(4, { signDisplay: "exceptZero" })];
+/** @param {string|undefined} locale */
+function amountFormats(locale) {
+  const [two, four] = [numbers(locale, 2), numbers(locale, 4)];
+  const signed = /** @type {const} */ ({ signDisplay: "exceptZero" });
+  const [signedTwo, signedFour] = [numbers(locale, 2, signed), numbers(locale, 4, signed)];
   // A gram of silver in dollars is worth little more than one: two decimals would hide its moves.
   const isSmall = (/** @type {Amount} */ price) => Math.abs(Number(price)) < 10;
 
@@ -109,6 +111,22 @@ export function formats(words, { locale, timeZone } = {}) {
 
   /** Percent as on the wire, with its sign: 1.08 means 1.08 %. @param {number} value */
   const percent = (value) => `${signedTwo(value)}%`;
+
+  return { amount, money, difference, percent };
+}
+
+/** @param {Words} words @param {string|undefined} locale @param {string|undefined} timeZone */
+function timeFormats({ _, plural }, locale, timeZone) {
+  /** @param {Intl.DateTimeFormatOptions} options */
+  const times = (options) => {
+    const { format } = new Intl.DateTimeFormat(locale, { timeZone, ...options });
+    // Locale data of different years has AM or am, and one of three spaces before it.
+    return (/** @type {number} */ time) => format(time).replace("AM", "am").replace("PM", "pm").replace(/\s/g, " ");
+  };
+  const date = times({ year: "numeric", month: "short", day: "numeric" });
+  const timeOfDay = times({ timeStyle: "medium" });
+  const hourAndMinute = times({ timeStyle: "short" });
+  const weekday = times({ weekday: "short" });
 
   /** The age of a time in milliseconds; beyond a day, its date. @param {number} time @param {number} now */
   const age = (time, now) => {
@@ -133,6 +151,11 @@ export function formats(words, { locale, timeZone } = {}) {
   /** When a last close was quoted. @param {number} time @param {number} now */
   const asOf = (time, now) => _("as of {time}", { time: weekdayAndTime(time, now) });
 
+  return { age, asOf, exampleOf, date, timeOfDay, dateAndTime, weekdayAndTime };
+}
+
+/** @param {Words} words @param {(value: number) => string} number  A number with two decimals. */
+function nameFormats({ _, plural }, number) {
   /** A metal's name. @param {string} name  As on the wire. */
   const metal = (name) => (Object.hasOwn(METALS, name) ? _(METALS[/** @type {Metal} */ (name)]) : name);
 
@@ -164,19 +187,14 @@ export function formats(words, { locale, timeZone } = {}) {
   const origin = ({ source, example, contributors, dispersionPercent }) => {
     if (example) return _("not set by staff");
     if (contributors) {
-      const percent = `${two(Number(dispersionPercent))}%`;
+      const percent = `${number(Number(dispersionPercent))}%`;
       return plural("{count} source, ±{percent}", "{count} sources, ±{percent}", contributors, { percent });
     }
     if (Object.hasOwn(SOURCES, source)) return _(SOURCES[source]);
     return _("from {source}", { source: source.replace(/_(com|io|dev)$/, ".$1").replaceAll("_", "-") });
   };
 
-  return Object.freeze({
-    ...{ _, plural, language },
-    ...{ amount, money, difference, percent },
-    ...{ age, asOf, exampleOf, date, timeOfDay, dateAndTime, weekdayAndTime },
-    ...{ metal, metalNames, unit, per, purity, origin },
-  });
+  return { metal, metalNames, unit, per, purity, origin };
 }
 
 /** Formats in English, and in the browser's locale and time zone. */

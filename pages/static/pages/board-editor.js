@@ -87,43 +87,59 @@ export class Editor {
 
   /** @param {Row} row @param {number} at */
   #item(row, at) {
-    const { _, metal, purity, per, unit } = this.#format;
+    const { metal, purity, per } = this.#format;
     const name = `${metal(row.metal)} ${purity(row.metal, row.purity)} ${per(row.unit)}`;
+    const item = document.createElement("li");
+    const selects = [this.#metals(row, at, name), this.#purities(row, at, name), this.#weights(row, at, name)];
+    item.append(...selects, this.#moves(at, name));
+    return item;
+  }
+
+  /** @param {Row} row @param {number} at @param {string} name  The row's. */
+  #metals(row, at, name) {
+    const { _, metal } = this.#format;
+    const options = this.#listed.map((each) => new Option(metal(each), each));
+    return select("metal", _("Metal: {row}", { row: name }), row.metal, options, (value) => {
+      const other = /** @type {Metal} */ (value);
+      const has = finenesses(other).includes(row.purity);
+      this.#replace(at, { metal: other, purity: has ? row.purity : "999", unit: row.unit }, "metal");
+    });
+  }
+
+  /** @param {Row} row @param {number} at @param {string} name */
+  #purities(row, at, name) {
+    const { _, purity } = this.#format;
+    const options = purities(row).map((each) => new Option(purity(row.metal, each), each));
+    return select("purity", _("Purity: {row}", { row: name }), row.purity, options, (value) =>
+      this.#replace(at, { ...row, purity: /** @type {Purity} */ (value) }, "purity"),
+    );
+  }
+
+  /** @param {Row} row @param {number} at @param {string} name */
+  #weights(row, at, name) {
+    const { _, unit } = this.#format;
     const usual = WEIGHTS_OF[row.metal];
     const others = UNITS.filter((each) => !usual.includes(each));
     /** @param {readonly Unit[]} units */
     const weights = (units) => units.map((each) => new Option(unit(each), each));
+    const groups = [group(_("Usual"), weights(usual)), group(_("Others"), weights(others))];
+    return select("unit", _("Weight: {row}", { row: name }), row.unit, groups, (value) =>
+      this.#replace(at, { ...row, unit: /** @type {Unit} */ (value) }, "unit"),
+    );
+  }
+
+  /** @param {number} at @param {string} name */
+  #moves(at, name) {
+    const { _ } = this.#format;
+    const last = this.#rows.length - 1;
     const moves = document.createElement("div");
     moves.className = "editor-moves";
     moves.append(
       button("↑", () => this.#move(at, -1), "up", _("Move up: {row}", { row: name }), at === 0),
-      button("↓", () => this.#move(at, 1), "down", _("Move down: {row}", { row: name }), at === this.#rows.length - 1),
-      button("✕", () => this.#remove(at), "remove", _("Remove: {row}", { row: name }), this.#rows.length === 1),
+      button("↓", () => this.#move(at, 1), "down", _("Move down: {row}", { row: name }), at === last),
+      button("✕", () => this.#remove(at), "remove", _("Remove: {row}", { row: name }), last === 0),
     );
-    const item = document.createElement("li");
-    item.append(
-      select("metal", _("Metal: {row}", { row: name }), row.metal, this.#listed.map((each) => new Option(metal(each), each)), (value) => {
-        const other = /** @type {Metal} */ (value);
-        const has = finenesses(other).includes(row.purity);
-        this.#replace(at, { metal: other, purity: has ? row.purity : "999", unit: row.unit }, "metal");
-      }),
-      select(
-        "purity",
-        _("Purity: {row}", { row: name }),
-        row.purity,
-        purities(row).map((each) => new Option(purity(row.metal, each), each)),
-        (value) => this.#replace(at, { ...row, purity: /** @type {Purity} */ (value) }, "purity"),
-      ),
-      select(
-        "unit",
-        _("Weight: {row}", { row: name }),
-        row.unit,
-        [group(_("Usual"), weights(usual)), group(_("Others"), weights(others))],
-        (value) => this.#replace(at, { ...row, unit: /** @type {Unit} */ (value) }, "unit"),
-      ),
-      moves,
-    );
-    return item;
+    return moves;
   }
 
   /** @param {number} at @param {Row} row @param {string} control */
