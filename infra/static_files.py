@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -27,14 +27,15 @@ from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import StaticFilesStorage, staticfiles_storage
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage
+from django.http import HttpRequest
 from django.template import engines
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 logger = logging.getLogger(__name__)
 
-# What was collected last, beside the files: a hash over the names and contents of all of them.
-_STAMP = "collected.txt"
+# The key in the manifest of what was collected: a hash over the names and contents of all files.
+_STAMP = "stamp"
 # The part of a type in a comment, `import("./units.js").Unit`, that follows the address.
 _OF_A_TYPE = re.compile(r"\.[A-Z]")
 # What writes the HTML of pages: code, templates, translations.
@@ -71,13 +72,37 @@ class HashedStorage(CompressedManifestStaticFilesStorage):
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):
-    """Serves what was collected; where nothing was, the files of the checkout."""
+    """Serves what was collected; where nothing was, the files of the checkout.
+
+    While processes are replaced one by one, those of the version before serve what the newer ones have collected too: a
+    page of one asks any of them for its files.
+    """
+
+    files: dict[str, Any]
 
     def __init__(self, get_response: Any) -> None:
+        self._found_at = _collected_at()
         chosen = UserSettingsHolder(settings)
         chosen.WHITENOISE_USE_FINDERS = not _storage().is_collected
         chosen.STATIC_ROOT = settings.STATIC_ROOT if _storage().is_collected else None
         super().__init__(get_response, chosen)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if (
+            self.static_root
+            and request.path_info.startswith(self.static_prefix)
+            and self._found_at != (collected_at := _collected_at())
+        ):
+            self.files = StaticFilesMiddleware(self.get_response).files
+            self._found_at = collected_at
+        return super().__call__(request)
+
+    def update_files_dictionary(self, root: str, prefix: str) -> None:
+        """As WhiteNoise, also while another process moves files there."""
+        while True:
+            with suppress(FileNotFoundError):
+                super().update_files_dictionary(root, prefix)
+                return
 
 
 def release() -> str:
@@ -102,9 +127,8 @@ def collect() -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _locked(root):
-            if _text(root / _STAMP) != stamp:
-                _collect_into(root, found)
-                (root / _STAMP).write_text(stamp)
+            if not _is_collected(root, stamp):
+                _collect_into(root, found, stamp)
             _storage().use_collected()
     except OSError as error:
         logger.warning(
@@ -152,45 +176,64 @@ def _is_ours(app: str) -> bool:
     return Path(app).resolve().parent == settings.BASE_DIR
 
 
-def _collect_into(root: Path, found: dict[str, tuple[FileSystemStorage, str]]) -> None:
-    """Put the files into a folder, the manifest last; then remove those of neither this version nor the one before."""
+def _collect_into(root: Path, found: dict[str, tuple[FileSystemStorage, str]], stamp: str) -> None:
+    """Put the files into a folder, and remove those of neither this version nor the one before.
+
+    The manifest comes last: whenever this ends early, the folder holds the version before.
+    """
     draft = root / ".draft"
     shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed meanwhile
-    storage = HashedStorage(location=draft)
-    before = _hashed_names(root / storage.manifest_name)
-    for name, (source, path) in found.items():  # names in files are looked for beside them
-        (draft / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source.path(path), draft / name)
-    for name, _, processed in storage.post_process(found):
-        if isinstance(processed, Exception):
-            raise ImproperlyConfigured(f"Static file {name}: {processed}") from processed
-    manifest = draft / storage.manifest_name
-    for file in sorted(_files(draft), key=lambda file: file == manifest):
-        target = root / file.relative_to(draft)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        file.replace(target)
-    shutil.rmtree(draft)
-    kept = before | set(storage.hashed_files.values()) | {storage.manifest_name}
-    for file in _files(root):
-        if str(file.relative_to(root)).removesuffix(".gz") not in kept:
-            file.unlink()
-
-
-def _hashed_names(manifest: Path) -> set[str]:
-    """The names of the files that a manifest lists; none if it cannot be read."""
     try:
-        return set(json.loads(manifest.read_bytes())["paths"].values())
-    except (OSError, ValueError, KeyError):
-        return set()
+        storage = HashedStorage(location=draft)
+        for name, (source, path) in found.items():  # names in files are looked for beside them
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source.path(path), draft / name)
+        for name, _, processed in storage.post_process(found):
+            if isinstance(processed, Exception):
+                raise ImproperlyConfigured(f"Static file {name}: {processed}") from processed
+        manifest = draft / storage.manifest_name
+        manifest.write_text(json.dumps({**json.loads(manifest.read_bytes()), _STAMP: stamp}))
+        kept = _hashed_names(_manifest(root)) | set(storage.hashed_files.values()) | {storage.manifest_name}
+        for file in _files(root):
+            if draft not in file.parents and str(file.relative_to(root)).removesuffix(".gz") not in kept:
+                file.unlink()
+        for file in sorted(_files(draft), key=lambda file: file == manifest):
+            target = root / file.relative_to(draft)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)  # on a full disk it would keep others from writing
+
+
+def _is_collected(root: Path, stamp: str) -> bool:
+    """Whether a folder holds all files of a version, whatever was done to it since."""
+    manifest = _manifest(root)
+    return manifest.get(_STAMP) == stamp and all((root / name).is_file() for name in _hashed_names(manifest))
+
+
+def _manifest(root: Path) -> dict[str, Any]:
+    """The manifest of what was collected in a folder; empty if it cannot be read."""
+    try:
+        return dict(json.loads((root / HashedStorage.manifest_name).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _hashed_names(manifest: dict[str, Any]) -> set[str]:
+    """The names of the files that a manifest lists."""
+    return set(manifest.get("paths", {}).values())
+
+
+def _collected_at() -> int | None:
+    """When something was collected last, by the file system's clock, in nanoseconds; None if nothing was."""
+    try:
+        return Path(settings.STATIC_ROOT, HashedStorage.manifest_name).stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
-
-
-def _text(path: Path) -> str:
-    """The text of a file; empty if there is none."""
-    return path.read_text() if path.exists() else ""
 
 
 @contextmanager

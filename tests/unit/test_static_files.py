@@ -1,5 +1,6 @@
 """Static files by names with hashes: collected once a version, complete, and never two versions in one page."""
 
+import errno
 import os
 import re
 from collections.abc import Callable
@@ -23,7 +24,7 @@ FILES = {
     "page.css": "body { background: url(dot.svg) }\n",
     "dot.svg": "<svg/>\n",
 }
-Get = Callable[[str], Any]
+Get = Callable[..., Any]
 
 
 @pytest.fixture
@@ -41,11 +42,11 @@ def checkout(tmp_path: Path, settings: Any) -> Path:
 
 @pytest.fixture
 def get() -> Get:
-    """The answer to a GET, by middleware as a process makes it after it has collected."""
+    """The answer to a GET, by middleware as a process makes it after it has collected, unless another is given."""
 
-    def get(path: str) -> Any:
+    def get(path: str, middleware: static_files.StaticFilesMiddleware | None = None) -> Any:
         request = RequestFactory().get(path, headers={"Accept-Encoding": "gzip"})
-        answer = static_files.StaticFilesMiddleware(lambda _: HttpResponse(status=404))(request)
+        answer = (middleware or static_files.StaticFilesMiddleware(lambda _: HttpResponse(status=404)))(request)
         if answer.streaming:
             answer.file_to_stream.close()  # its own `close` looks after the database, too
         return answer
@@ -157,6 +158,20 @@ def test_open_pages_find_their_files_for_one_version_more(checkout: Path, settin
     assert len(collected(settings.STATIC_ROOT)) == len(FILES) + 3  # a, b and c of the version before
 
 
+def test_a_process_serves_what_a_newer_one_collects_and_no_longer_what_that_removes(
+    checkout: Path, settings: Any, get: Get
+) -> None:
+    addresses = []
+    for number in (1, 2, 3):
+        (checkout / "c.js").write_text(f"export const c = {number};\n")
+        start_again(settings)
+        if number == 1:
+            older = static_files.StaticFilesMiddleware(lambda _: HttpResponse(status=404))
+        addresses.append(static("shop/c.js"))
+        answers = [get(address, older).status_code for address in addresses]
+        assert answers == [200, 200, 200][:number] if number < 3 else [404, 200, 200]
+
+
 def test_what_a_killed_process_left_behind_is_not_in_the_way(checkout: Path, settings: Any) -> None:
     draft = Path(settings.STATIC_ROOT) / ".draft" / "shop"
     draft.mkdir(parents=True)
@@ -164,6 +179,45 @@ def test_what_a_killed_process_left_behind_is_not_in_the_way(checkout: Path, set
     static_files.collect()
     assert "half" not in collected(settings.STATIC_ROOT)
     assert not draft.exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda root: (root / "staticfiles.json").write_bytes(b""),
+        lambda root: (root / "staticfiles.json").write_bytes(b"\xff\xfe"),
+        lambda root: (root / "staticfiles.json").unlink(),
+        lambda root: next(root.glob("shop/c.*.js")).unlink(),
+    ],
+    ids=["manifest emptied", "manifest of garbage", "manifest gone", "file gone"],
+)
+def test_a_damaged_folder_is_collected_anew(
+    checkout: Path, settings: Any, get: Get, damage: Callable[[Path], None]
+) -> None:
+    static_files.collect()
+    damage(settings.STATIC_ROOT)
+    start_again(settings)
+    assert get(static("shop/c.js")).status_code == 200
+
+
+def test_a_disk_that_is_full_is_not_filled_further_and_keeps_the_version_before(
+    checkout: Path, settings: Any, get: Get, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    static_files.collect()
+    before = static("shop/c.js")
+    (checkout / "c.js").write_text("export const c = 2;\n")
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(static_files.HashedStorage, "post_process", full)
+        start_again(settings)
+    assert static("shop/c.js") == "/static/shop/c.js"
+    assert "No space left" in caplog.text
+    assert not list(settings.STATIC_ROOT.glob(".draft"))
+    start_again(settings)
+    assert get(before).status_code == 200
 
 
 def test_a_folder_that_cannot_be_written_is_said_and_the_checkout_served(
@@ -196,7 +250,7 @@ LOADS = re.compile(
 def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The product's static files, collected."""
     folder = tmp_path_factory.mktemp("product")
-    static_files._collect_into(folder, dict(static_files._found()))
+    static_files._collect_into(folder, dict(static_files._found()), "")
     return folder
 
 
