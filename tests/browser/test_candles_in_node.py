@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.support.js_package import required
 from tests.support.product import ROOT
 from tests.support.ranges import CASES
 
@@ -23,10 +23,7 @@ ZONES = ("Asia/Kolkata", "UTC", "America/New_York", "Australia/Lord_Howe", "Afri
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Run a script in Node beside the modules, as `./pages/x.js`; returns what it hands to `say`."""
-    node = shutil.which("node")
-    if node is None:
-        give_up = pytest.fail if os.environ.get("REQUIRE_TYPESCRIPT") == "1" else pytest.skip
-        give_up("no Node: install it")
+    node = required("node")
     (tmp_path / "package.json").write_text('{"type": "module"}')
     shutil.copytree(ROOT / "pages/static/pages", tmp_path / "pages", ignore=shutil.ignore_patterns("vendor"))
     shutil.copytree(ROOT / "tests/support/node", tmp_path / "node")

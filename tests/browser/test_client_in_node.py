@@ -1,7 +1,6 @@
 """The client library in Node: its parts without a network, and the whole of it, with and without a WebSocket."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from tests.support.bad_proxy import BadProxy, bad_proxy
+from tests.support.js_package import required
 from tests.support.product import CLIENT
 from tests.support.stub_market import Market, market
 from tests.support.stub_stream import StubStream
@@ -23,10 +23,7 @@ Run: TypeAlias = Callable[[str], Any]
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Run a script in Node with all of the library in scope; returns what it hands to `say`."""
-    node = shutil.which("node")
-    if node is None:
-        give_up = pytest.fail if os.environ.get("REQUIRE_TYPESCRIPT") == "1" else pytest.skip
-        give_up("no Node: install it")
+    node = required("node")
     shutil.copy(CLIENT / "swarna-client.js", tmp_path / "swarna-client.mjs")
 
     def run(script: str) -> Any:

@@ -19,14 +19,19 @@ def let_the_notice_come(page: Page) -> None:
     page.evaluate("document.getAnimations().forEach((animation) => animation.finish())")
 
 
+def open_without(page: Page, server: Server, script: str, address: str) -> None:
+    """Open a page that shows gold at 13,000, without one of its scripts."""
+    server.publish(gold="13000")
+    page.route(f"**/{script}.*.js", lambda route: route.abort())
+    page.goto(f"{server.http_url}{address}")
+
+
 @pytest.mark.parametrize("script", BOARDS)
 def test_a_board_without_one_of_its_scripts_says_so_and_shows_its_prices(
     server: Server, page: Page, script: str, expected_errors: list[str]
 ) -> None:
     expected_errors.append("ERR_FAILED")
-    server.publish(gold="13000")
-    page.route(f"**/{script}.*.js", lambda route: route.abort())
-    page.goto(server.http_url + A_CARD_EACH)
+    open_without(page, server, script, A_CARD_EACH)
     let_the_notice_come(page)
     notice = page.locator("#unstarted")
     expect(notice).to_be_visible()
@@ -40,9 +45,7 @@ def test_a_metals_page_without_one_of_its_scripts_says_so_and_shows_its_price(
     server: Server, page: Page, script: str, expected_errors: list[str]
 ) -> None:
     expected_errors.append("ERR_FAILED")
-    server.publish(gold="13000")
-    page.route(f"**/{script}.*.js", lambda route: route.abort())
-    page.goto(f"{server.http_url}/gold/?unit=gram")
+    open_without(page, server, script, "/gold/?unit=gram")
     button = page.locator("#measure").get_by_role("button", name="Show")
     expect(button).to_be_hidden()
     let_the_notice_come(page)

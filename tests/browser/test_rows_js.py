@@ -1,7 +1,6 @@
 """The rows of a sheet, as the browsers' client reads them: the same as the server does (tests/unit/test_rows.py)."""
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from pages.rows import default_sheet, parse, written
+from tests.support.js_package import required
 from tests.support.product import CLIENT, ROOT
 
 CASES = json.loads((ROOT / "tests/support/row_cases.json").read_text())
@@ -30,10 +30,7 @@ console.log(JSON.stringify({ sheets, defaults: currencies.map((currency) => writ
 @pytest.fixture(scope="module")
 def read(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """All cases, and ten thousand rows, as the client reads them in Node."""
-    node = shutil.which("node")
-    if node is None:
-        give_up = pytest.fail if os.environ.get("REQUIRE_TYPESCRIPT") == "1" else pytest.skip
-        give_up("no Node: install it")
+    node = required("node")
     folder: Path = tmp_path_factory.mktemp("rows")
     for name in ("rows.js", "units.js"):
         shutil.copy(CLIENT / name, folder)

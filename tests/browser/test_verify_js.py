@@ -1,7 +1,6 @@
 """The verifier of the client library, in Chromium and in Node, with documents that a server has signed."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from playwright.sync_api import Browser, Page, Route
 from signing import keys
 from signing.documents import Kind, sign
 from tests.support.browser import new_page
+from tests.support.js_package import required
 from tests.support.product import CLIENT
 from tests.support.server import Server
 from tests.support.tampering import forged, with_each_bit_changed
@@ -115,10 +115,7 @@ def test_a_page_by_plain_http_is_told_that_it_has_no_webcrypto(browser: Browser,
 
 
 def test_it_verifies_in_node_too(server: Server, signed: Callable[..., str], tmp_path: Path) -> None:
-    node = shutil.which("node")
-    if node is None:
-        give_up = pytest.fail if os.environ.get("REQUIRE_TYPESCRIPT") == "1" else pytest.skip
-        give_up("no Node: install it")
+    node = required("node")
     shutil.copy(CLIENT / "verify.js", tmp_path / "verify.mjs")
     text = signed()
     texts = [text, text[:-3] + ("B" if text[-3] == "A" else "A") + text[-2:]]
