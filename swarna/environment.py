@@ -22,6 +22,9 @@ T = TypeVar("T")
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
 _UNITS = {"": 0.001, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_ORIGIN = re.compile(
+    r"https?://(?:(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::[0-9]+)?", re.ASCII | re.I
+)
 _SHORTEST = dt.timedelta(milliseconds=1)
 _A_DAY = dt.timedelta(days=1)
 _LONGEST = dt.timedelta(days=3650)  # more is a slip, and beyond what a thread can wait
@@ -104,19 +107,17 @@ def networks(text: str) -> list[Network]:
 
 
 def origins(text: str) -> list[str]:
-    """Check web origins with commas between, or `*` for any; an empty text is an empty list."""
+    """Check web origins with commas between, or `*` for any; an empty text is an empty list.
+
+    They are written into headers, so other signs than these would spoil a whole policy.
+    """
     given = [each.strip() for each in text.split(",") if each.strip()]
     for each in given:
-        parts = _parts(each)
-        bare = (
-            parts.scheme in ("http", "https")
-            and parts.hostname
-            and not (parts.path or parts.query or parts.fragment)
-            # It is written into policies, where these end it.
-            and not re.search(r"[\s;']", each)
-        )
-        if each != "*" and not (bare and parts.username is None):
-            raise ValidationError("write origins with commas between, such as https://shop.example, or * for any")
+        if each != "*" and not (_ORIGIN.fullmatch(each) and _parts(each).hostname):
+            advice = "write origins with commas between, such as https://shop.example, or * for any"
+            raise ValidationError(
+                advice if each.isascii() else f"{advice}; a name of other letters as browsers send it: https://xn--…"
+            )
     return given
 
 

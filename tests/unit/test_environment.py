@@ -39,7 +39,16 @@ BAD: dict[Callable[[str], Any], list[str]] = {
         "10.0.0.0/8 fc00::/7",
         "*",
     ],
-    environment.origins: ["shop.example", "https://shop.example/path", "https://", "ftp://shop.example"],
+    environment.origins: [
+        "shop.example",
+        "https://shop.example/path",
+        "https://",
+        "ftp://shop.example",
+        "https://सोना.example",
+        "https://shop.example:99999",
+        "https://shop.*",
+        'https://shop"example',
+    ],
     environment.currency: ["rupees", "₹", "12$", "IN"],
     environment.quota: ["100", "100/week", "0/day", "-1/day", "many/day", "1.5/day", "9999999999/day"],
     environment.market_calendar: [
