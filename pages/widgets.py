@@ -4,8 +4,8 @@ Its form is not the board's editor, which is a script's and in all languages: th
 without any script, for whoever needs no more than a frame, and has its choices in an address, which can be sent on.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import zip_longest
+from collections.abc import Collection, Iterator
+from itertools import chain, zip_longest
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -66,7 +66,7 @@ def widgets(request: HttpRequest) -> HttpResponse:
             "choices": choices,
             "metals": [(metal.value, metal.capitalize()) for metal in listed],
             "fields": [_field(row) for row in choices.rows],
-            "is_full": len(choices.rows) == MOST_ROWS,
+            "is_full": _further(choices.rows, listed) is None,
             "languages": settings.LANGUAGES,
             "rows": written(choices.rows),
             "query": _query(choices),
@@ -101,18 +101,16 @@ def _height(choices: Choices) -> int:
     return len(choices.rows) * _ROW_HEIGHT + _AROUND_ROWS
 
 
-def read(query: QueryDict, listed: Iterable[Metal]) -> Choices:
+def read(query: QueryDict, metals: Collection[Metal]) -> Choices:
     """Read the form, or `?rows=` of a sheet's address; `add`, `remove` and `up` are the form's buttons.
 
     Without a row that is understood, the usual ones.
     """
-    metals = tuple(listed)
-    usual = [row for row in default_sheet(settings.BASE_CURRENCY) if row.metal in metals]
     fields = zip_longest(*(query.getlist(name) for name in ("metal", "purity", "unit")), fillvalue="")
     given = dict.fromkeys([*filter(None, (_row(*each) for each in fields)), *parse(query.get("rows", "")).rows])
-    rows = [row for row in given if row.metal in metals][:MOST_ROWS] or usual
-    if "add" in query and len(rows) < MOST_ROWS:
-        rows += [next(row for row in (*usual, *_others(metals)) if row not in rows)]
+    rows = [row for row in given if row.metal in metals][:MOST_ROWS] or list(_usual(metals))
+    if "add" in query and (further := _further(rows, metals)):
+        rows.append(further)
     if (n := _place(query.get("remove", ""), rows)) is not None and len(rows) > 1:
         del rows[n]
     if n := _place(query.get("up", ""), rows):
@@ -129,8 +127,17 @@ def _row(metal: str, purity: str, unit: str) -> Row | None:
     return None
 
 
-def _others(metals: Iterable[Metal]) -> Iterator[Row]:
-    return (Row(metal, purity, unit) for metal in metals for purity in finenesses(metal) for unit in WEIGHTS_OF[metal])
+def _usual(metals: Collection[Metal]) -> Iterator[Row]:
+    return (row for row in default_sheet(settings.BASE_CURRENCY) if row.metal in metals)
+
+
+def _further(rows: Collection[Row], metals: Collection[Metal]) -> Row | None:
+    """A row to add; None where a sheet has as many as it may have, or all that there are."""
+    others = (
+        Row(metal, purity, unit) for metal in metals for purity in finenesses(metal) for unit in WEIGHTS_OF[metal]
+    )
+    left = (row for row in chain(_usual(metals), others) if row not in rows)
+    return next(left, None) if len(rows) < MOST_ROWS else None
 
 
 def _place(text: str, rows: list[Row]) -> int | None:

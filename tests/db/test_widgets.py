@@ -10,6 +10,7 @@ from pages.rows import MOST_ROWS, Row, default_sheet, written
 from pages.widgets import codes, read
 from prices.domain.quotes import Metal
 from prices.domain.units import UNITS
+from prices.models import ListedMetal
 from tests.db.test_page_policies import STRICT, policy
 
 USUAL = written(default_sheet("INR"))
@@ -45,6 +46,17 @@ def test_the_form_chooses_rows(query: str, rows: str) -> None:
 
 def test_only_listed_metals_are_offered() -> None:
     assert {row.metal for row in read(QueryDict("rows=gold,silver&add=1"), [Metal.SILVER]).rows} == {Metal.SILVER}
+
+
+@pytest.mark.django_db
+def test_where_every_row_there_is_is_chosen_none_can_be_added(client: Client, seeded: None) -> None:
+    ListedMetal.objects.exclude(name="palladium").update(enabled=False)
+    query, before = "rows=palladium", ""
+    while query != before:
+        page = client.get(f"/developers/widgets/?{query}&add=1")
+        query, before = f"rows={page.context['rows']}", query
+    assert 1 < len(page.context["choices"].rows) < MOST_ROWS
+    assert 'id="add" value="1" disabled' in page.content.decode()
 
 
 def test_the_html_to_copy_holds_the_choices() -> None:
