@@ -51,6 +51,19 @@ def in_frames(view: Callable[..., Any]) -> Callable[..., Any]:
     return framed
 
 
+def without_cookies(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Answer as if the request had no cookie: none is read, set or deleted, whatever it holds."""
+
+    @wraps(view)
+    def unknowing(request: HttpRequest, *args: Any, **options: Any) -> Any:
+        request.COOKIES.clear()
+        # Set already, where the cookie for forms holds nonsense.
+        request.META["CSRF_COOKIE_NEEDS_UPDATE"] = False
+        return view(request, *args, **options)
+
+    return unknowing
+
+
 def _streams_at(host: str) -> list[str]:
     """The stream's sources at a host, for older browsers, whose `self` excludes WebSockets.
 

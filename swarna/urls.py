@@ -41,7 +41,7 @@ from streaming import asyncapi
 from streaming.api import StreamView
 from swarna import __version__
 from swarna.client_modules import client_module, client_release
-from swarna.page_policies import in_frames, with_our_frames, with_the_stream
+from swarna.page_policies import in_frames, with_our_frames, with_the_stream, without_cookies
 from swarna.readiness import readyz
 
 
@@ -110,11 +110,11 @@ urlpatterns = [
     path("", visitors_page(board), name="board"),
     path("<metalname:metal>/", visitors_page(metal), name="metal"),
     path("developers/widgets/", visitors_page(with_our_frames(widgets)), name="widgets"),
-    path("embed/", visitors_page(in_frames(embed)), name="embed"),
+    path("embed/", visitors_page(in_frames(without_cookies(embed))), name="embed"),
     path("developers/", read_only(developers.document), name="developers"),
     path("developers/<slug:name>/", read_only(developers.document), name="developers"),
     path("developers/programs/<slug:name>.py", read_only(developers.program), name="developers-program"),
-    path("screen/", visitors_page(screen), name="screen"),
+    path("screen/", visitors_page(without_cookies(screen)), name="screen"),
     path("why/", read_only(why.at_moment), name="why-at"),
     path("why/<int:seq>/", read_only(why.publication), name="why"),
     path("healthz", read_only(healthz), name="healthz"),

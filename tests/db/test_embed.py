@@ -61,14 +61,16 @@ def test_no_other_page_is_shown_in_a_frame(client: Client, settings: Settings, p
     assert page["X-Frame-Options"] == "DENY"
 
 
-def test_it_reads_no_cookie_and_sets_none(client: Client) -> None:
-    page = client.get("/embed/")
-    cookies = f"swarna_board=rows%3Dsilver%26lang%3Dhi; sessionid={'x' * 32}"
-    with_cookies = client.get("/embed/", headers={"Cookie": cookies})
+@pytest.mark.parametrize("path", ["/embed/", "/screen/"])
+@pytest.mark.parametrize("session", ["x" * 32, "x"])
+def test_it_reads_no_cookie_and_sets_none(client: Client, path: str, session: str) -> None:
+    page = client.get(path)
+    cookies = f"swarna_board=rows%3Dsilver%26lang%3Dhi; sessionid={session}; csrftoken=x; messages=x"
+    with_cookies = client.get(path, headers={"Cookie": cookies})
     moment = rb'"timestamp": "[^"]*"'
     assert re.sub(moment, b"", with_cookies.content) == re.sub(moment, b"", page.content)
     assert not client.cookies
-    assert page["Vary"] == "Accept-Encoding, Accept-Language"
+    assert page["Vary"] == with_cookies["Vary"] == "Accept-Encoding, Accept-Language"
 
 
 def test_its_language_is_the_addresss_or_the_browsers(client: Client) -> None:
