@@ -175,7 +175,7 @@ def test_a_day_without_sources_shows_on_every_screen_ends_by_itself_and_is_in_th
     assert hours == [0 * HOUR, DAY + HOUR, DAY + 2 * HOUR]
 
 
-def rest(server: Server, what: str, **asked: Any) -> list[dict[str, Any]]:
+def rest(server: Server, what: str, **query: Any) -> list[dict[str, Any]]:
     """The API's rows of gold."""
-    answer = requests.get(f"{server.http_url}/api/v1/prices/gold/{what}/", params=asked, timeout=10)
+    answer = requests.get(f"{server.http_url}/api/v1/prices/gold/{what}/", params=query, timeout=10)
     return list(answer.json()["data"])

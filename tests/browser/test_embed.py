@@ -59,7 +59,7 @@ def test_a_frame_from_the_browsers_cache_is_not_said_to_be_of_now(page: Page, st
     page.goto(f"{stream.http_url}/embed/")
     stream.connection().wait_for("subscribe")
     page.goto("about:blank")
-    # Back: the page is not asked for again.
+    # Back: the page is not requested again.
     stream.pages["/embed/"] = lambda: "another page"
     page.go_back()
     connection = stream.connection()

@@ -16,7 +16,7 @@ from tests.support.server import Server
 from tests.support.stream_client import receive
 
 
-def asked(server: Server, path: str) -> Any:
+def fetched(server: Server, path: str) -> Any:
     with urllib.request.urlopen(f"{server.http_url}/api/v1/{path}", timeout=10) as response:
         return json.load(response)
 
@@ -37,8 +37,8 @@ def test_stream_rest_and_board_say_that_a_price_is_an_example_until_staff_enter_
     with connect(server.ws_url) as client:
         before = receive(client, "priceUpdate")["data"]
         assert {metal: quote["example"] for metal, quote in before.items()} == dict.fromkeys(before, True)
-        assert {quote["example"] for quote in asked(server, "prices/")["data"].values()} == {True}
-        assert asked(server, "prices/gold/?unit=10gram&purity=22k")["example"] is True
+        assert {quote["example"] for quote in fetched(server, "prices/")["data"].values()} == {True}
+        assert fetched(server, "prices/gold/?unit=10gram&purity=22k")["example"] is True
 
         page.goto(server.http_url + A_CARD_EACH)
         gold_card = page.locator('.card[data-metal="gold"]')
@@ -52,7 +52,7 @@ def test_stream_rest_and_board_say_that_a_price_is_an_example_until_staff_enter_
     assert {metal: quote.get("example") for metal, quote in after.items()} == dict.fromkeys(before, True) | {
         "gold": None
     }
-    assert "example" not in asked(server, "prices/gold/")
+    assert "example" not in fetched(server, "prices/gold/")
     expect(gold_card.locator(".marks")).to_have_text("Fallback")
     expect(gold_card).to_contain_text("set by staff")
     notices = page.get_by_role("status").locator(".notice")
@@ -60,7 +60,7 @@ def test_stream_rest_and_board_say_that_a_price_is_an_example_until_staff_enter_
     expect(notices.nth(1)).to_contain_text("Fallback: Gold.")
 
     server.publish(gold="9310")
-    live = asked(server, "prices/gold/")
+    live = fetched(server, "prices/gold/")
     assert (live["source"], "example" in live) == ("gold_api_com", False)
 
 

@@ -68,17 +68,17 @@ def test_the_chart_goes_on_where_its_history_ends(page: Page, stream: StubStream
     expect(figure(page, "last")).to_contain_text("13,110.00")
     expect(figure(page, "high")).to_contain_text("13,130.00")
     expect(page.locator("#legend")).to_contain_text("13,110.00")
-    assert rest.asked == ["5m", "1d"]
+    assert rest.fetched == ["5m", "1d"]
 
 
-def test_a_stream_that_cannot_go_on_has_the_history_asked_for_again(page: Page, stream: StubStream, rest: Rest):
+def test_a_stream_that_cannot_go_on_has_the_history_fetched_again(page: Page, stream: StubStream, rest: Rest):
     connection = open_page(page, stream, update(6, 13_050), status())
     expect(page.locator("#chart canvas").first).to_be_visible()
     missed = [candle(Interval.FIVE_MINUTES, 0, 14_000, 40), candle(Interval.FIVE_MINUTES, 1, 13_200, 50)]
     rest.candles[Interval.FIVE_MINUTES] = wired([*BEFORE, *missed])
     connection.send(update(50, 13_200, missed[1]) | {"snapshot": True})
     expect(figure(page, "high")).to_contain_text("14,020.00")
-    assert rest.asked.count("5m") == 2
+    assert rest.fetched.count("5m") == 2
 
 
 def test_what_leaves_the_range_leaves_its_chart(page: Page, stream: StubStream, rest: Rest):
@@ -202,7 +202,7 @@ def test_without_the_charts_library_the_servers_line_stays_and_ranges_are_links(
     expect(page).to_have_url(f"{stream.http_url}/gold/?unit=gram&purity=999&range=1W&lang=en")
 
 
-def test_a_history_that_cannot_be_had_is_asked_for_until_it_can(
+def test_a_history_that_cannot_be_had_is_fetched_until_it_can(
     page: Page, stream: StubStream, rest: Rest, expected_errors: list[str]
 ):
     expected_errors.append(r"503")

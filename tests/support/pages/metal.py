@@ -59,17 +59,17 @@ def metal_page(shown: Current, candles: Sequence[Candle] = (), days: Sequence[Ca
 
 
 class Rest:
-    """The API's candles of gold by interval, as a test sets them; `asked` are the intervals that a page asked for."""
+    """The API's candles of gold by interval, as a test sets them; `fetched` are the intervals that a page fetched."""
 
     def __init__(self, page: Page) -> None:
         self.candles: dict[Interval, list[dict[str, Any]]] = {}
-        self.asked: list[str] = []
+        self.fetched: list[str] = []
         self.fails = False
         page.route("**/api/v1/prices/gold/candles/*", self._answer)
 
     def _answer(self, route: Route) -> None:
         (interval,) = parse_qs(urlsplit(route.request.url).query)["interval"]
-        self.asked.append(interval)
+        self.fetched.append(interval)
         if self.fails:
             route.fulfill(status=503, json={})
         else:
