@@ -15,7 +15,7 @@ from prices.domain.quotes import PriceKind
 from prices.domain.receipts import Decision, Method, Receipt
 from prices.domain.source_quotes import Exclusion, RawUnit, SourceQuote
 from prices.staff.amounts import written
-from prices.why.figures import Line, lines, plain
+from prices.why.calculation import Step, plain, steps
 from prices.why.names import NAMED, source_name
 
 NOTHING: Final = "—"
@@ -99,7 +99,7 @@ class Story:
     warning: str
     answer: str
     sources: Sequence[SourceRow]
-    lines: Sequence[Line]
+    steps: Sequence[Step]
     facts: Sequence[tuple[str, str]]
     based_on: int | None
 
@@ -124,7 +124,7 @@ def story(receipt: Receipt, *, at: dt.datetime | None = None, with_name: bool = 
         answer=" ".join([*_sentences(receipt, with_name=with_name), *_later(receipt, at)]),
         # Ours alone, as staff's price, has no other side.
         sources=[_row(source, receipt) for source in receipt.sources if source.source not in NAMED],
-        lines=lines(receipt),
+        steps=steps(receipt),
         facts=_facts(receipt, with_name=with_name),
         based_on=receipt.based_on,
     )

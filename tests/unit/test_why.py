@@ -14,7 +14,7 @@ from prices.domain.receipt_data import PublicationData
 from prices.domain.receipts import DecidedBy, Decision, Method, Receipt
 from prices.domain.source_quotes import Exchange, Exclusion, RawUnit, SourceQuote
 from prices.domain.units import per_gram, rounded
-from prices.why import figures
+from prices.why import calculation
 from prices.why.words import COLUMNS, story
 from tests.support.quotes import NOW
 from tests.support.receipts import GOLD_API, METALPRICEAPI, part, receipt, recomputed
@@ -173,7 +173,7 @@ def test_every_rule_that_excludes_a_source_has_its_words(rule: Exclusion) -> Non
 
 
 def test_the_figures_lead_a_person_with_a_calculator_to_the_price() -> None:
-    assert [(line.of, line.sum, line.exact, line.rounded) for line in story(receipt()).lines] == [
+    assert [(step.of, step.sum, step.exact, step.rounded) for step in story(receipt()).steps] == [
         ("gold-api.com", "286877.2 ÷ 31.1034768", "9223.31615351…", "9223.3161"),
         ("metals.dev", "9223.8162", "", ""),
         ("swissquote", "2989.95 × 95.96 ÷ 31.1034768", "9224.55080648…", "9224.5508"),
@@ -184,12 +184,12 @@ def test_the_figures_lead_a_person_with_a_calculator_to_the_price() -> None:
 
 def test_a_median_of_two_is_their_mean_and_a_reciprocal_is_turned_round() -> None:
     turned = part("metalpriceapi", "0.0000034858", "9223.3480", raw_unit=RawUnit.RECIPROCAL_TROY_OUNCE)
-    lines = story(receipt(sources=(GOLD_API, turned), spot=Decimal("9223.332"))).lines
-    assert [line.sum for line in lines[1:3]] == [
+    steps = story(receipt(sources=(GOLD_API, turned), spot=Decimal("9223.332"))).steps
+    assert [step.sum for step in steps[1:3]] == [
         "1 ÷ 0.0000034858 ÷ 31.1034768",
         "(9223.3161 + 9223.348) ÷ 2",
     ]
-    assert lines[2].rounded == "9223.332"
+    assert steps[2].rounded == "9223.332"
 
 
 amounts = st.decimals("100", "999999", places=2)
@@ -223,7 +223,7 @@ def consistent_receipts(draw: st.DrawFn) -> Receipt:
 
 @given(consistent_receipts())
 def test_page_and_script_come_to_the_published_price(made: Receipt) -> None:
-    last = figures.lines(made)[-1]
+    last = calculation.steps(made)[-1]
     assert Decimal(last.rounded or last.exact or last.sum) == made.price
     assert recomputed(PublicationData.of([made])) == {made.metal.value: made.price}
 
