@@ -484,6 +484,20 @@ def test_a_poll_that_is_not_answered_is_given_up(by_polls: Page, market: Market,
     proxy.faults.clear()
 
 
+def test_a_page_that_is_to_know_soon_of_a_dead_line_polls_as_often(lab: Page, market: Market, proxy: BadProxy):
+    proxy.faults.update(websocket="forbid", sse="forbid")
+    connect(lab, heartbeatInterval=5000, heartbeatTimeout=5000)
+    wait_for_transport(lab, "poll")
+    proxy.faults["poll"] = "hang"
+    move_on(lab, 1000)
+    wait_for_attempt(lab, proxy, "poll", 2)
+    move_on(lab, 9_000)
+    assert lab.evaluate("client.connected") is True
+    move_on(lab, 1_000)
+    assert wait_for_state(lab, "waiting")["code"] == 4000
+    proxy.faults.clear()
+
+
 def test_a_metal_that_is_added_to_a_poll_has_its_price_at_once(by_polls: Page, market: Market):
     market.publish("silver")
     move_on(by_polls, 1000)

@@ -52,7 +52,7 @@ const BEGINNING = 3 * SECOND;
 
 /** The seconds for which a poll waits for news: the first is a test, too, of whether polls get through. */
 const FIRST_WAIT = 1;
-const WAIT = 25;
+const LONGEST_WAIT = 25;
 /** The least time from an answer to the next poll, as updates of the other transports are merged for as long. */
 const POLL_SPACING = SECOND;
 /** An `If-None-Match` that no state has: the answer comes at once. */
@@ -199,7 +199,7 @@ const TRANSPORTS = ["websocket", "sse", "poll"];
  * @property {number|null} interval  At most one update, merged, in this time; a whole number.
  * @property {Interval[]|null} candles  Intervals of candles that come with each update, such as `["1m", "1d"]`.
  * @property {number} heartbeatInterval  Silence after which the server is to send a `heartbeat`, from 1,000 to 60,000
- *   (15,000 in Server-Sent Events); if it sends none, as older ones do, the client sends a `ping`.
+ *   (15,000 in Server-Sent Events; up to 25,000 in polls); if it sends none, as older ones do, the client sends a `ping`.
  * @property {number} heartbeatTimeout  Further silence after which the connection counts as lost.
  * @property {number} connectTimeout  How long a connection may take to open.
  * @property {number} reconnectDelay  Delay of the first retry; it doubles with each further one.
@@ -1524,7 +1524,13 @@ class PollLine extends HttpLine {
   }
 
   get longestSilence() {
-    return this.#pause + WAIT * SECOND + this.setup.options.connectTimeout;
+    return this.#pause + this.#wait * SECOND + this.setup.options.heartbeatTimeout;
+  }
+
+  /** The seconds for which a poll waits for news: an answer without any is its heartbeat. */
+  get #wait() {
+    const seconds = Math.round(this.setup.options.heartbeatInterval / SECOND);
+    return Math.min(Math.max(seconds, FIRST_WAIT), LONGEST_WAIT);
   }
 
   get #pause() {
@@ -1539,8 +1545,9 @@ class PollLine extends HttpLine {
   /** Polls again and again. @param {AbortSignal} signal */
   async run(signal) {
     while (!signal.aborted) {
-      const wait = this.hasBegun ? WAIT : FIRST_WAIT;
-      this.within(wait * SECOND + this.setup.options.connectTimeout, () => this.remainUnanswered());
+      const { connectTimeout, heartbeatTimeout } = this.setup.options;
+      const [wait, timeout] = this.hasBegun ? [this.#wait, heartbeatTimeout] : [FIRST_WAIT, connectTimeout];
+      this.within(wait * SECOND + timeout, () => this.remainUnanswered());
       const answer = await this.poll(wait, this.#state, signal);
       const news = answer?.status === 200 ? await this.read(answer) : null;
       if (!answer || signal.aborted) return;
