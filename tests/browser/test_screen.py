@@ -47,11 +47,14 @@ class Shop:
         self.stream = stream
         self.page = page
         self.rows, self.name, self.language, self.release = SIX, "Shree Ganesh Jewellers", "en", ""
+        # Seconds after which a browser loads the page anew, unless its script ends that.
+        self.refresh = 300
         stream.greeting = [prices(), status()]
 
     def html(self) -> str:
         quotes = [published(python_quote(metal, price, at=PUBLISHED_AT)) for metal, price in PRICES.items()]
-        return screen_page(self.rows, current(quotes, seq=1), self.name, self.language, self.release)
+        page = screen_page(self.rows, current(quotes, seq=1), self.name, self.language, self.release)
+        return page.replace('content="300"', f'content="{self.refresh}"')
 
     def open(self) -> StubConnection:
         """Switch the screen on, and wait until it is connected and knows the server's time."""
@@ -255,6 +258,40 @@ def test_a_screen_whose_script_does_not_start_says_so_and_is_loaded_anew_once_th
     shop.page.clock.run_for(10_000)
     expect(marked).not_to_be_attached()
     shop.connected()
+
+
+@pytest.mark.parametrize("files", ["**/*.js", "**/screen*"], ids=["scripts", "all"])
+def test_a_screen_of_which_only_the_page_came_is_loaded_anew_by_the_browser(
+    shop: Shop, expected_errors: list[str], files: str
+) -> None:
+    expected_errors.append("ERR_FAILED")
+    assert '<meta http-equiv="refresh" content="300">' in shop.html()
+    shop.refresh = 1
+    shop.page.route(files, lambda route: route.fallback() if route.request.is_navigation_request() else route.abort())
+    shop.page.goto(f"{shop.stream.http_url}/screen/")
+    with shop.page.expect_event("load"):
+        shop.page.unroute(files)
+        shop.refresh = 300
+    shop.connected()
+
+
+def test_a_screen_that_runs_is_not_loaded_anew_by_the_browser(shop: Shop) -> None:
+    shop.page.add_init_script("const end = stop; globalThis.stop = () => end(globalThis.hasStopped = true)")
+    shop.open()
+    expect(shop.page.locator('meta[http-equiv="refresh"]')).to_have_count(0)
+    # Without its element, too, a browser would load the page anew.
+    assert shop.page.evaluate("hasStopped")
+
+
+def test_a_screen_without_its_style_sheet_is_loaded_anew(shop: Shop, expected_errors: list[str]) -> None:
+    expected_errors.extend([*GONE, "ERR_FAILED"])
+    shop.page.route("**/screen.css", lambda route: route.abort())
+    shop.open()
+    marked = mark(shop)
+    shop.page.unroute("**/screen.css")
+    shop.page.clock.run_for(65_000)
+    expect(marked).not_to_be_attached()
+    expect(shop.page.locator(".screen")).to_have_css("display", "grid")
 
 
 def test_a_screen_is_loaded_anew_when_another_version_is_served(shop: Shop, expected_errors: list[str]) -> None:

@@ -1,6 +1,7 @@
 /**
  * Keeps a screen going that nobody can touch. It loads the page anew when the screen's own script has stopped or never
- * began, and when another version is served. A classic script, so that it runs where modules fail or are not known.
+ * began, when its style sheet is not there, and when another version is served. A classic script, so that it runs where
+ * modules fail or are not known. Where this could not be loaded either, the page's own refresh does.
  *
  * Nothing is loaded anew unless the server has just answered with the page: a browser's own page of an error, in its
  * place, would not come back by itself.
@@ -21,7 +22,7 @@
 
   // Not by the clock: a device that slept has missed no sign.
   addEventListener("screenalive", () => {
-    silent = 0;
+    if (isStyled()) silent = 0;
   });
   // Not in step with all other screens.
   setTimeout(() => setInterval(check, CHECK_EVERY), Math.random() * CHECK_EVERY);
@@ -29,8 +30,15 @@
   function check() {
     silent += 1;
     checks += 1;
-    if (silent >= SILENT_CHECKS) reload();
-    else if (release && checks % RELEASE_EVERY === 0) reloadIfReplaced();
+    if (silent >= SILENT_CHECKS) {
+      // The page's own refresh would not see first whether the server answers.
+      stop();
+      reload();
+    } else if (release && checks % RELEASE_EVERY === 0) reloadIfReplaced();
+  }
+
+  function isStyled() {
+    return getComputedStyle(document.documentElement).getPropertyValue("--ground") !== "";
   }
 
   async function reloadIfReplaced() {

@@ -97,11 +97,22 @@ let wakeLock;
 
 show();
 live.client.subscribe(metals());
-live.start();
+if (document.readyState === "complete") start();
+else addEventListener("load", start, { once: true });
 stayAwake();
 setInterval(stayAwake, MINUTE);
 document.addEventListener("visibilitychange", stayAwake);
 document.addEventListener("click", fillTheScreen);
+
+/**
+ * Ends the page's own refresh, which would load it anew whether or not the server answers, and connects. Without its
+ * element the refresh would still come: a stop ends it, once all is loaded, and before anything is requested here.
+ */
+function start() {
+  document.querySelector('meta[http-equiv="refresh"]')?.remove();
+  stop();
+  live.start();
+}
 
 function metals() {
   return [...new Set(rows.map((row) => row.measure.metal))];
