@@ -1,10 +1,13 @@
 """A metal's past as its page shows it: the candles of a range, and its last days."""
 
+import logging
+import time
 from collections.abc import Sequence
 from threading import Lock
 from typing import Final, NamedTuple
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from pages.ranges import ChartRange
 from prices.domain.candles import Interval, ZonedCandle
@@ -12,7 +15,11 @@ from prices.domain.quotes import Metal, usual_kind
 from prices.history import candle_store
 from prices.history.candle_store import Series
 
+logger = logging.getLogger(__name__)
+
 DAYS_SHOWN: Final = 10
+# Seconds after a failure in which nobody tries again: each try may wait for a database that is silent.
+_PAUSE: Final = 10.0
 
 
 class History(NamedTuple):
@@ -46,24 +53,42 @@ def series(metal: Metal) -> Series:
 class Histories:
     """The histories of one version of what pages show, read once for all readers.
 
-    A history is read in the thread of the request that needs it first; others that need the same wait for that, and
-    nobody else does.
+    A history is read in the thread of the request that asks for it first; others that need the same wait for that, and
+    nobody else does. While the database cannot be read there is none.
     """
 
     def __init__(self) -> None:
         self._kept: tuple[object, dict[tuple[Metal, ChartRange], History]] = (None, {})
         self._reading = {(metal, chart_range): Lock() for metal in Metal for chart_range in ChartRange}
+        # When the newest try failed, by the monotonic clock; None after one that did not.
+        self._failed_at: float | None = None
 
-    def get(self, version: object, metal: Metal, chart_range: ChartRange) -> History:
+    def get(self, version: object, metal: Metal, chart_range: ChartRange) -> History | None:
         """A metal's history as of a version, which is None for what is read for a single request."""
         if version is None:
-            return read(metal, chart_range)
+            return self._read(metal, chart_range)
         key = metal, chart_range
         with self._reading[key]:
-            of, found = self._kept
+            of, kept = self._kept
             if of != version:
-                found = {}
-                self._kept = version, found
-            if key not in found:
-                found[key] = read(metal, chart_range)
-            return found[key]
+                kept = {}
+                self._kept = version, kept
+            if key not in kept and (found := self._read(metal, chart_range)):
+                kept[key] = found
+            return kept.get(key)
+
+    def _read(self, metal: Metal, chart_range: ChartRange) -> History | None:
+        failed_at = self._failed_at
+        if failed_at is not None and time.monotonic() - failed_at < _PAUSE:
+            return None
+        try:
+            found = read(metal, chart_range)
+        except DatabaseError as error:
+            if self._failed_at is None:
+                logger.warning("pages of metals are shown without their history: %s", error)
+            self._failed_at = time.monotonic()
+            return None
+        if self._failed_at is not None:
+            self._failed_at = None
+            logger.warning("pages of metals have their history again")
+        return found

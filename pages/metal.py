@@ -1,12 +1,10 @@
 """The page of one metal: its price now, its chart and figures, its last days, and what it was at a moment."""
 
-import logging
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
 from django.conf import settings
-from django.db import DatabaseError
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls.converters import StringConverter
@@ -14,8 +12,7 @@ from django.urls.converters import StringConverter
 from infra import clock
 from infra.formats import clipped
 from pages import languages, memory, metal_words, moments, rendering
-from pages.history import Histories, History
-from pages.memory import Current
+from pages.history import Histories
 from pages.metal_words import Chosen
 from pages.ranges import ChartRange
 from pages.reader_choice import reader_choice
@@ -23,8 +20,6 @@ from pages.rows import Row, default_sheet
 from prices.domain.fineness import PURITIES_OF
 from prices.domain.quotes import Metal
 from prices.domain.units import UNITS
-
-logger = logging.getLogger(__name__)
 
 _RANGES: Final = {each.lower(): each for each in ChartRange}
 
@@ -50,7 +45,7 @@ def metal(request: HttpRequest, metal: Metal) -> HttpResponseBase:
     chosen = _chosen(metal, request)
     # For search engines, which find the same page by many addresses.
     address = request.build_absolute_uri(request.path)
-    history = _history(current, metal, chosen.range)
+    history = _histories.get(current.version, metal, chosen.range)
     question = moments.question_in(request, metal) if request.GET.get("at") else None
     if question is not None or chosen.mistakes:
         # One reader's question, or slips: the page is not kept for others.
@@ -96,12 +91,3 @@ def _chosen(metal: Metal, request: HttpRequest) -> Chosen:
         mistakes.append(f"lang={unknown}")
     chart_range = ChartRange(given("range", {name: each.value for name, each in _RANGES.items()}, ChartRange.DAY))
     return Chosen(Row(metal, purity, unit), chart_range, tuple(mistakes))
-
-
-def _history(current: Current, metal: Metal, chart_range: ChartRange) -> History | None:
-    """A metal's history; None while the database cannot be read: the price of now is in memory."""
-    try:
-        return _histories.get(current.version, metal, chart_range)
-    except DatabaseError as error:
-        logger.warning("the page of %s is shown without its history: %s", metal, error)
-        return None

@@ -86,7 +86,7 @@ def question_in(request: HttpRequest, metal: Metal) -> Question:
     try:
         return Question(at, _at_moment(metal, at))
     except DatabaseError as error:
-        logger.warning("what %s was at a moment cannot be read: %s", metal, error)
+        logger.warning("what a metal was at a moment cannot be read: %s", error)
         return Question(at, problem=Problem.NO_DATABASE)
 
 

@@ -16,7 +16,7 @@ from django.utils.http import urlencode
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from infra.rest import throttles
-from pages import history, metal_words
+from pages import history, metal, metal_words
 from pages.ranges import ChartRange
 from pages.reader_choice import COOKIE
 from prices.domain.candles import Interval
@@ -238,16 +238,46 @@ def test_all_readers_of_a_range_share_one_reading(
         assert histories.get(object(), Metal.GOLD, ChartRange.YEAR) == found[0]
 
 
-def test_a_page_goes_on_without_a_history_that_cannot_be_read(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: object) -> None:
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A database that cannot be read; the list has an entry for each try. Nothing is remembered of before."""
+    tries: list[int] = []
+
+    def fail(*_: object) -> None:
+        tries.append(1)
         raise OperationalError("the database is away")
 
-    publish(gold="9223.3161")
     monkeypatch.setattr(history, "read", fail)
+    monkeypatch.setattr(metal, "_histories", history.Histories())
+    return tries
+
+
+def test_a_page_goes_on_without_a_history_that_cannot_be_read(client: Client, away: list[int]) -> None:
+    publish(gold="9223.3161")
     page = client.get("/gold/")
     assert page.status_code == 200
     assert "₹92,233.16" in read(page)
     assert "The history cannot be read now." in read(page)
+
+
+def test_of_all_readers_one_waits_for_a_database_that_is_away_and_says_so_once(
+    away: list[int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def ask(number: int) -> object:
+        return histories.get(1, list(Metal)[number % 4], ChartRange.DAY)
+
+    histories = history.Histories()
+    assert [ask(number) for number in range(8)] == [None] * 8
+    assert len(away) == 1
+    monkeypatch.setattr(history, "_PAUSE", 0)
+    assert ask(0) is None
+    assert len(away) == 2
+    monkeypatch.setattr(history, "read", lambda *_: history.History([], []))
+    assert ask(0) == ask(0) == history.History([], [])
+    assert [record.getMessage() for record in caplog.records] == [
+        "pages of metals are shown without their history: the database is away",
+        "pages of metals have their history again",
+    ]
 
 
 # --- the last days -------------------------------------------------------------------------------------------------
