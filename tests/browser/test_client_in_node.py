@@ -195,6 +195,23 @@ def test_it_follows_the_prices_in_node(
     assert said["moves"] == market.moves[first : first + len(said["moves"])]
 
 
+def test_a_server_that_is_long_away_is_waited_for(run: Run, proxy: BadProxy) -> None:
+    # A program in Node has nobody who reloads it, and without a retry ahead it would end.
+    said = run(f"""
+        const isBack = () => client.connection.attempt > 20;
+        const answer = (url, init) => isBack() ? fetch(url, init) : Promise.reject(new TypeError("fetch failed"));
+        const client = new SwarnaClient("{proxy.http_url}/ws/prices/", {{
+          transports: ["poll"], reconnectDelay: 1, maxReconnectDelay: 1, fetch: answer,
+        }});
+        client.addEventListener("prices", () => {{
+          say(client.connection.state);
+          client.close();
+        }});
+        client.connect();
+    """)
+    assert said == "open"
+
+
 @pytest.mark.parametrize("transport", ["websocket", "sse", "poll"])
 def test_a_process_ends_once_its_client_is_closed(run: Run, proxy: BadProxy, transport: str) -> None:
     said = run(f"""

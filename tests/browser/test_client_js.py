@@ -895,7 +895,7 @@ def test_a_connection_that_never_opens_is_given_up(stream: StubStream, page: Pag
 
 def test_waits_double_until_the_retries_are_used_up(lab: Page, stream: StubStream, expected_errors: list[str]):
     expected_errors.append(SERVER_GONE)
-    connect(lab)
+    connect(lab, {"maxReconnectAttempts": 5})
     stream.connection()
     stream.stop()
     for attempt in range(1, 6):

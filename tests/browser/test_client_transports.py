@@ -597,7 +597,7 @@ def test_a_server_that_is_full_for_the_better_transport_keeps_the_other(
 def test_nothing_is_missed_or_doubled_however_the_transport_changes(lab: Page, market: Market, proxy: BadProxy):
     lab.clock.resume()
     with market.publishing():
-        connect(lab, reconnectDelay=10, heartbeatTimeout=300, connectTimeout=300)
+        connect(lab, reconnectDelay=10, heartbeatTimeout=300, connectTimeout=1000)
         wait_for_transport(lab, "websocket")
         for _ in range(3):
             proxy.faults["websocket"] = "forbid"

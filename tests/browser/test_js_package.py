@@ -5,17 +5,19 @@ import re
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Timer
 from typing import Any, TypeAlias
 
 import pytest
 
 from tests.support.js_package import MANIFEST, PACKAGE, install, pack, required
-from tests.support.product import CLIENT, ROOT
+from tests.support.product import CLIENT, ROOT, free_port
 from tests.support.stub_stream import StubStream, price_update, quote, status
 
 README = (PACKAGE / "README.md").read_text()
-COMMANDS, PROGRAM = re.findall(r"```(?:js)?\n(.*?)```", README, re.DOTALL)[:2]
+COMMANDS, PROGRAM, EVENTS = re.findall(r"```(?:js)?\n(.*?)```", README, re.DOTALL)[:3]
 Run: TypeAlias = Callable[..., list[Any]]
 
 
@@ -46,9 +48,12 @@ def run(project: Path) -> Run:
         command: list[str | Path] = [node, "--no-warnings", *flags, project / "program.mjs"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             assert process.stdout
+            in_time = Timer(30, process.kill)
+            in_time.start()
             printed = [process.stdout.readline() for _ in range(lines)]
+            in_time.cancel()
             process.kill()
-        return [json.loads(line) if line[0] in "[{" else line.strip() for line in printed]
+        return [json.loads(line) if line[:1] in ("[", "{") else line.strip() for line in printed]
 
     return run
 
@@ -118,6 +123,21 @@ def test_the_first_program_prints_the_price(run: Run, stream: StubStream) -> Non
     program = PROGRAM.replace("ws://127.0.0.1:3001/", f"{stream.http_url}/ws/prices/".replace("http", "ws"))
     # By this flag Node has had a WebSocket since version 20.
     assert run(program, "--experimental-websocket") == ["13221.39 INR per gram"]
+
+
+def test_the_first_program_says_why_there_is_no_price(run: Run) -> None:
+    program = PROGRAM.replace("127.0.0.1:3001", f"127.0.0.1:{free_port()}")
+    assert run(program, "--experimental-websocket") == ["The server cannot be reached"]
+
+
+def test_the_program_of_all_events_goes_on_with_another_token(run: Run, stream: StubStream) -> None:
+    stream.greeting = []
+    program = EVENTS.replace("wss://prices.example/", f"{stream.http_url}/ws/prices/")
+    with ThreadPoolExecutor() as aside:
+        printed = aside.submit(run, program, "--experimental-websocket", lines=4)
+        stream.connection().close(1008, "Unauthorized")
+        assert "swarna_ANOTHER" in "".join(stream.connection().offered)
+        assert printed.result() == ["connecting", "open", "connecting", "open"]
 
 
 # --- what may be given to it -----------------------------------------------------------------------------------------

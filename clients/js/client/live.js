@@ -82,8 +82,6 @@ export class LivePrices {
     this.currency = state?.currency ?? "";
     this.#lastUpdate = state?.publishedAt ? Date.parse(state.publishedAt) : null;
     this.client = new SwarnaClient(`${root}ws/prices/`, {
-      // Never give up: a page on a wall has nobody to press a button.
-      maxReconnectAttempts: Infinity,
       position: state?.seq ? { epoch: state.epoch, seq: state.seq } : null,
       ...options,
     });

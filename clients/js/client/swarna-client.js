@@ -204,7 +204,7 @@ const TRANSPORTS = ["websocket", "sse", "poll"];
  * @property {number} connectTimeout  How long a connection may take to open.
  * @property {number} reconnectDelay  Delay of the first retry; it doubles with each further one.
  * @property {number} maxReconnectDelay  The longest such delay.
- * @property {number} maxReconnectAttempts  Retries without a price before the client gives up; may be Infinity.
+ * @property {number} maxReconnectAttempts  Retries without a price before the client gives up; by default it never does.
  * @property {number} jitter  The largest random share (0.25: a quarter) by which each delay is lengthened, so that the
  *   pages that lost a server do not all return at once. 0 for exact delays.
  * @property {readonly Transport[]} transports  Those to use, the best first.
@@ -227,7 +227,7 @@ const DEFAULTS = {
   connectTimeout: 10_000,
   reconnectDelay: 1_000,
   maxReconnectDelay: 30_000,
-  maxReconnectAttempts: 5,
+  maxReconnectAttempts: Infinity,
   jitter: 0.25,
   transports: TRANSPORTS,
   position: null,

@@ -27,7 +27,7 @@ const desk = /** @type {HTMLElement} */ (document.getElementById("desk"));
 const connection = /** @type {HTMLElement} */ (document.getElementById("desk-connection"));
 const actions = /** @type {HTMLFormElement} */ (document.getElementById("desk-actions"));
 const title = document.title;
-const client = new SwarnaClient(`${desk.dataset.root}ws/prices/`, { maxReconnectAttempts: Infinity });
+const client = new SwarnaClient(`${desk.dataset.root}ws/prices/`);
 
 /** Each section as the server sent it last, by its id: the stream has changed its prices since. @type {Map<string, string>} */
 const sent = new Map();

@@ -24,7 +24,7 @@ const AGAIN = "What you wrote is still here: press Save again. The same is saved
 const { age, amount, dateAndTime, origin } = english;
 const page = /** @type {HTMLElement} */ (document.getElementById("fallbacks-page"));
 const said = /** @type {HTMLElement} */ (document.getElementById("fallbacks-say"));
-const client = new SwarnaClient(`${page.dataset.root}ws/prices/`, { maxReconnectAttempts: Infinity });
+const client = new SwarnaClient(`${page.dataset.root}ws/prices/`);
 /**
  * @typedef {object} Brought  What the stream brought last of a metal.
  * @property {Quote} quote
