@@ -115,6 +115,15 @@ def test_readmes_second_program_shows_all_that_happens(shop: Server, installed: 
     assert {"silver 165 gold_api_com"} <= set(lines)
 
 
+def test_readmes_programs_pass_strict_types(installed: Path, tmp_path: Path) -> None:
+    for number, program in enumerate(blocks_of_readme()):
+        (tmp_path / f"program{number}.py").write_text(program)
+    shutil.copytree(installed / "swarna_client", tmp_path / "swarna_client")
+    check = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull, "."]
+    ran = subprocess.run(check, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 async def test_a_restart_of_the_server_loses_no_move(run_server: Callable[..., Server]) -> None:
     server = await asyncio.to_thread(run_server, WS_BATCH_INTERVAL="0")
     await asyncio.to_thread(lambda: server.publish(gold="13200"))

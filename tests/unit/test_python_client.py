@@ -351,6 +351,27 @@ async def test_a_wait_may_be_cancelled_and_nothing_is_lost() -> None:
         assert (before, news.position.seq) == ([], 8)
 
 
+async def test_a_wait_for_an_update_may_be_cancelled_too() -> None:
+    go_on = asyncio.Event()
+
+    async def later(connection: ServerConnection) -> None:
+        await go_on.wait()
+        await connection.send(json.dumps(price_update(8, gold=quote(13300))))
+        await connection.wait_closed()
+
+    async with server(sends(price_update(7, gold=quote(13200)), then=later)) as url, SwarnaClient(url) as client:
+        updates = client.updates()
+        first = await anext(updates)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await anext(updates)
+        go_on.set()
+        async with asyncio.timeout(10):
+            assert [first.position.seq, (await anext(updates)).position.seq] == [7, 8]
+        await client.close()
+        assert [update async for update in updates] == []
+
+
 async def test_a_callback_gets_each_event_and_may_wait() -> None:
     seen: list[Event] = []
 

@@ -146,11 +146,9 @@ class SwarnaClient:
             self._is_awaited = False
         raise StopAsyncIteration
 
-    async def updates(self) -> AsyncIterator[PriceUpdate]:
+    def updates(self) -> AsyncIterator[PriceUpdate]:
         """The updates alone. While the connection is lost there are none, and the log has a warning."""
-        async for event in self:
-            if isinstance(event, PriceUpdate):
-                yield event
+        return _Updates(self)
 
     async def run(self, callback: Callable[[Event], Awaitable[None] | None]) -> None:
         """Call a function, or a coroutine function, with each event until the client is closed. Raises SwarnaErrors."""
@@ -202,6 +200,19 @@ class SwarnaClient:
             "No live prices from %s: %s. Next try in %.0f s.", parse_uri(self._url).host, event.reason, event.retry_in
         )
         return event
+
+
+class _Updates(AsyncIterator[PriceUpdate]):
+    """A client's updates. A generator would end with the first wait that is cancelled; this goes on."""
+
+    def __init__(self, client: SwarnaClient) -> None:
+        self._client = client
+
+    async def __anext__(self) -> PriceUpdate:
+        async for event in self._client:
+            if isinstance(event, PriceUpdate):
+                return event
+        raise StopAsyncIteration
 
 
 def _websocket_url(url: str) -> str:
