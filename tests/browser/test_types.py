@@ -22,6 +22,8 @@ _REACT = TYPESCRIPT / "node_modules/@types/react"
 STRICT = json.loads((PACKAGE / "tsconfig.json").read_text())["compilerOptions"] | {
     "paths": {"react": [str(_REACT)], "react/jsx-runtime": [str(_REACT / "jsx-runtime.d.ts")]},
     "jsx": "react-jsx",
+    "exactOptionalPropertyTypes": True,
+    "noUncheckedIndexedAccess": True,
     "declaration": False,
     "emitDeclarationOnly": False,
     "noEmit": True,
@@ -72,6 +74,30 @@ MISTAKES = {
     "an element": ("sheet.jsx", "<swarna-sheet", "<swarna-sheets", "'swarna-sheets' does not exist"),
     "the hook's option": ("hook.jsx", "metals:", "metal:", "'metal' does not exist"),
 }
+
+
+# What strangers' projects have at hand but perhaps not set: an attribute of a component, a variable of an environment.
+UNSET = """
+import { SwarnaClient } from "swarna-client";
+import { useWebSocketPrices } from "swarna-client/react";
+
+export function Gold({ unit, token, isShort }: { unit?: string; token?: string; isShort?: boolean }) {
+  const { prices } = useWebSocketPrices("ws://127.0.0.1:3001/", { token, metals: undefined, interval: undefined });
+  new SwarnaClient("ws://127.0.0.1:3001/", { token, WebSocket: undefined });
+  return <swarna-price metal={prices.gold && "gold"} unit={unit} compact={isShort} server={undefined} />;
+}
+"""
+
+# A program's globals by @types/node 20 to 24, where no "dom" is: of the types of a browser, no others.
+NODE = """
+interface AbortSignal { readonly aborted: boolean }
+interface Event { readonly type: string }
+interface CustomEvent<T> extends Event { readonly detail: T }
+interface URL { readonly href: string }
+interface Response { readonly status: number; readonly headers: object }
+declare function fetch(url: string | URL): Promise<object>;
+declare const console: { log(...what: unknown[]): void; error(...what: unknown[]): void };
+"""
 
 
 # What a message has beside the type of its details.
@@ -130,13 +156,13 @@ def messages() -> dict[str, Any]:
     return {name: msgspec.json.decode(message) for name, message in sent.items()}
 
 
-def checked(folder: Path, files: Mapping[str, str]) -> dict[str, list[str]]:
+def checked(folder: Path, files: Mapping[str, str], **options: Any) -> dict[str, list[str]]:
     """TypeScript's errors in each file of a project that has installed the package, by the file's name."""
     (folder / "packed").mkdir()
     install(pack(folder / "packed"), folder)
     for name, text in files.items():
         (folder / name).write_text(text)
-    (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": STRICT, "include": ["*.*"]}))
+    (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": STRICT | options, "include": ["*.*"]}))
     ran = subprocess.run(
         [TSC, "--project", folder, "--pretty", "false"], cwd=folder, capture_output=True, text=True, timeout=120
     )
@@ -151,7 +177,7 @@ def checked(folder: Path, files: Mapping[str, str]) -> dict[str, list[str]]:
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """TypeScript's errors in README, in each mistake, and in messages as the server sends them, of one run."""
-    files = readme()
+    files = {**readme(), "unset.tsx": UNSET}
     for number, (name, right, wrong, _) in enumerate(MISTAKES.values()):
         assert files[name].count(right) == 1, right
         files[f"mistake{number}{Path(name).suffix}"] = files[name].replace(right, wrong)
@@ -171,6 +197,15 @@ def test_the_declarations_pass(said: dict[str, list[str]]) -> None:
 @pytest.mark.parametrize("name", ["page.js", "first.mjs", "events.js", "transports.js", "hook.jsx", "sheet.jsx"])
 def test_what_readme_writes_passes(said: dict[str, list[str]], name: str) -> None:
     assert said.get(name, []) == []
+
+
+def test_what_is_not_set_may_be_given(said: dict[str, list[str]]) -> None:
+    assert said.get("unset.tsx", []) == []
+
+
+def test_a_program_in_node_needs_no_types_of_a_browser(tmp_path: Path) -> None:
+    files = {"node.d.ts": NODE, "first.mts": readme()["first.mjs"]}
+    assert checked(tmp_path, files, lib=["es2023"], module="nodenext", moduleResolution="nodenext") == {}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

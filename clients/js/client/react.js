@@ -1,7 +1,7 @@
 import { useEffect, useState } from "react";
 import { SwarnaClient } from "./swarna-client.js";
 
-/** @typedef {Partial<import("./swarna-client.js").Options> & {metals?: import("./swarna-client.js").Named[]}} Options */
+/** @typedef {import("./swarna-client.js").GivenOptions & {metals?: import("./swarna-client.js").Named[]|undefined}} Options */
 /** @typedef {import("./swarna-client.js").Connection} Connection */
 
 /**

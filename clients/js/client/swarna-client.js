@@ -217,6 +217,8 @@ const TRANSPORTS = ["websocket", "sse", "poll"];
  * @property {typeof globalThis.fetch|null} fetch  In place of the platform's own, for Server-Sent Events and polls.
  */
 
+/** @typedef {{[Name in keyof Options]?: Options[Name]|undefined}} GivenOptions  What is undefined has its default. */
+
 /** @type {Options} */
 const DEFAULTS = {
   token: null,
@@ -278,12 +280,14 @@ const DEFAULTS = {
  * @property {Rejection} error
  */
 
+/** @typedef {{once?: boolean, capture?: boolean, passive?: boolean, signal?: AbortSignal}} ListenerOptions  As a browser's. */
+
 /**
  * @typedef {object} Dispatcher  An EventTarget with typed events.
  * @property {<T extends keyof Events>(type: T, listener: (event: CustomEvent<Events[T]>) => void,
- *   options?: boolean|AddEventListenerOptions) => void} addEventListener
+ *   options?: boolean|ListenerOptions) => void} addEventListener
  * @property {<T extends keyof Events>(type: T, listener: (event: CustomEvent<Events[T]>) => void,
- *   options?: boolean|EventListenerOptions) => void} removeEventListener
+ *   options?: boolean|{capture?: boolean}) => void} removeEventListener
  * @property {(event: Event) => boolean} dispatchEvent
  */
 
@@ -364,7 +368,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
 
   /**
    * @param {string|URL} url  `ws:`, `wss:`, `http:`, `https:`, or relative to the page.
-   * @param {Partial<Options>} [options]
+   * @param {GivenOptions} [options]
    * @throws {SyntaxError|TypeError} if the URL is not a WebSocket's, or an option cannot be used.
    */
   constructor(url, options = {}) {
@@ -1826,7 +1830,7 @@ function apiUrl(stream, given) {
   return absolute.href.replace(/\/?$/, "/");
 }
 
-/** The options without undefined ones, which have their defaults. @param {Partial<Options>} options */
+/** The options without undefined ones, which have their defaults. @param {GivenOptions} options */
 function given(options) {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
