@@ -4,6 +4,7 @@ import datetime as dt
 import re
 from decimal import Decimal
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
@@ -241,3 +242,22 @@ def test_an_age_is_never_by_the_clock_of_a_device_that_may_be_wrong(server: Serv
     log_in(page, server)
     page.goto(f"{server.http_url}{PAGE}")
     expect(row(page, "silver").locator('[data-part="shown"]')).to_contain_text("from gold-api.com, of ")
+
+
+def test_since_when_screens_show_a_price_is_by_the_servers_clock(server: Server, page: Page) -> None:
+    page.add_init_script("const now = Date.now; Date.now = () => now() - 3_600_000;")
+    # As if the server had written the page before the price was on screens.
+    page.add_init_script(
+        """
+        const forget = () => document.querySelectorAll("[data-since]").forEach((row) => delete row.dataset.since);
+        new MutationObserver(forget).observe(document, { childList: true, subtree: true });
+        """
+    )
+    page.route_web_socket("**/ws/prices/", without_the_servers_time)
+    log_in(page, server)
+    server.publish(silver="107")
+    page.goto(f"{server.http_url}{PAGE}")
+    expect(state_of(page)).to_have_text(ON_SCREENS)
+    said = dt.time.fromisoformat((state_of(page).text_content() or "")[-8:])
+    now = dt.datetime.now(ZoneInfo("Asia/Kolkata"))
+    assert (now - dt.datetime.combine(now, said, now.tzinfo)).seconds < 60

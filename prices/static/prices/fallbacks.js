@@ -30,7 +30,7 @@ const client = new SwarnaClient(`${page.dataset.root}ws/prices/`);
  * @property {Quote} quote
  * @property {string} key
  * @property {number} cameAt  By the steady clock.
- * @property {string} since  The time of day when it came.
+ * @property {string} since  The time of day when it was published, by the server.
  * @property {boolean} isFirst  True if it came with the first update: screens may have shown it before.
  */
 
@@ -48,7 +48,7 @@ page.addEventListener("input", typed);
 page.addEventListener("change", typed);
 page.addEventListener("click", copy);
 page.addEventListener("submit", submit);
-client.addEventListener("prices", ({ detail }) => take(detail.data));
+client.addEventListener("prices", ({ detail }) => take(detail.message));
 client.addEventListener("connection", refresh);
 begin();
 client.connect();
@@ -86,15 +86,16 @@ function begin() {
 
 // --- what screens show -----------------------------------------------------------------------------------------------
 
-/** @param {import("../client/swarna-client.js").Quotes} quotes */
-function take(quotes) {
+/** @param {import("../client/swarna-client.js").PriceUpdate} update */
+function take({ timestamp }) {
   const isFirst = brought.size === 0;
-  for (const metal of [...brought.keys()]) if (!(metal in quotes)) brought.delete(metal);
-  for (const [metal, quote] of Object.entries(quotes)) {
+  const since = timeOfDay(Date.parse(timestamp));
+  for (const metal of [...brought.keys()]) if (!(metal in client.prices)) brought.delete(metal);
+  for (const [metal, quote] of Object.entries(client.prices)) {
     if (!quote) continue;
     const key = [quote.source, quote.price, quote.timestamp].join();
     const before = brought.get(metal);
-    const came = { cameAt: performance.now(), since: timeOfDay(client.serverTime), isFirst };
+    const came = { cameAt: performance.now(), since, isFirst };
     brought.set(metal, before?.key === key ? { ...before, quote } : { quote, key, ...came });
   }
   refresh();
