@@ -78,6 +78,7 @@ def test_the_maker_makes_what_its_form_chooses_and_copies_it(page: Page, prices:
     sheet = page.locator("section", has_text="A sheet of prices")
     code = sheet.locator("pre")
     expect(page.locator("swarna-sheet")).to_contain_text("₹1,20,")
+    expect(page.get_by_role("button", name="Show")).to_be_hidden()
     page.get_by_label("Purity of row 1").select_option("750")
     expect(code).to_contain_text('rows="gold:750:10gram"')
     expect(page.locator("swarna-sheet")).to_contain_text("18K · 750")
@@ -93,3 +94,17 @@ def test_the_maker_makes_what_its_form_chooses_and_copies_it(page: Page, prices:
     expect(sheet.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == code.text_content()
     assert violations(page) == {}
+
+
+def test_where_its_script_does_not_come_the_maker_has_a_button(
+    page: Page, prices: Server, expected_errors: list[str]
+) -> None:
+    expected_errors.append("ERR_FAILED")
+    page.route("**/widgets*.js", lambda route: route.abort())
+    page.goto(f"{prices.http_url}/developers/widgets/?rows=gold:999:10gram")
+    button = page.get_by_role("button", name="Show")
+    expect(button).to_be_hidden()
+    page.evaluate("document.getAnimations().forEach((each) => each.finish())")
+    page.get_by_label("Purity of row 1").select_option("750")
+    button.click()
+    expect(page.locator("section", has_text="A sheet of prices").locator("pre")).to_contain_text("gold:750:10gram")

@@ -7,6 +7,8 @@ const form = /** @type {HTMLFormElement} */ (document.getElementById("maker"));
 const made = /** @type {HTMLElement} */ (document.getElementById("made"));
 let newest = new AbortController();
 
+// The page has no use for the button that shows what is chosen.
+form.dataset.started = "";
 form.addEventListener("change", () => make(null));
 form.addEventListener("submit", (event) => {
   event.preventDefault();
