@@ -145,8 +145,8 @@ function timeFormats({ _, plural }, locale, timeZone) {
   /** A date with the time to the second. @param {number} time */
   const dateAndTime = (time) => `${date(time)}, ${timeOfDay(time)}`;
 
-  /** The date of an example; `origin` goes on. @param {number} time */
-  const exampleOf = (time) => _("example price of {date},", { date: date(time) });
+  /** The date of an example, which says more of it than an age. @param {number} time */
+  const exampleOf = (time) => _("example price of {date}", { date: date(time) });
 
   /** When a last close was quoted. @param {number} time @param {number} now */
   const asOf = (time, now) => _("as of {time}", { time: weekdayAndTime(time, now) });

@@ -66,7 +66,7 @@ export default {
   "Weight: {row}": "વજન: {row}",
   "all metals": "બધી ધાતુઓ",
   "as of {time}": "{time} નો ભાવ",
-  "example price of {date},": "{date} નો ઉદાહરણ ભાવ,",
+  "example price of {date}": "{date} નો ઉદાહરણ ભાવ",
   "from a simulated market": "કાલ્પનિક બજારમાંથી",
   "from {source}": "{source} તરફથી",
   "g": "ગ્રામ",

@@ -66,7 +66,7 @@ export default {
   "Weight: {row}": "वज़न: {row}",
   "all metals": "सभी धातुएँ",
   "as of {time}": "{time} का भाव",
-  "example price of {date},": "{date} का उदाहरण भाव,",
+  "example price of {date}": "{date} का उदाहरण भाव",
   "from a simulated market": "काल्पनिक बाज़ार से",
   "from {source}": "{source} से",
   "g": "ग्राम",

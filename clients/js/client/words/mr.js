@@ -66,7 +66,7 @@ export default {
   "Weight: {row}": "वजन: {row}",
   "all metals": "सर्व धातू",
   "as of {time}": "{time} चा भाव",
-  "example price of {date},": "{date} चा उदाहरण भाव,",
+  "example price of {date}": "{date} चा उदाहरण भाव",
   "from a simulated market": "काल्पनिक बाजारातून",
   "from {source}": "{source} कडून",
   "g": "ग्रॅम",

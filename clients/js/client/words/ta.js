@@ -66,7 +66,7 @@ export default {
   "Weight: {row}": "எடை: {row}",
   "all metals": "எல்லா உலோகங்களும்",
   "as of {time}": "{time} நிலவரம்",
-  "example price of {date},": "{date} தேதியின் எடுத்துக்காட்டு விலை,",
+  "example price of {date}": "{date} தேதியின் எடுத்துக்காட்டு விலை",
   "from a simulated market": "கற்பனைச் சந்தையிலிருந்து",
   "from {source}": "{source} வழங்கியது",
   "g": "கிராம்",

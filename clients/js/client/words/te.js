@@ -66,7 +66,7 @@ export default {
   "Weight: {row}": "బరువు: {row}",
   "all metals": "అన్ని లోహాలు",
   "as of {time}": "{time} నాటి ధర",
-  "example price of {date},": "{date} నాటి ఉదాహరణ ధర,",
+  "example price of {date}": "{date} నాటి ఉదాహరణ ధర",
   "from a simulated market": "కల్పిత మార్కెట్ నుండి",
   "from {source}": "{source} నుండి",
   "g": "గ్రాము",
