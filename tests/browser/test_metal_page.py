@@ -174,6 +174,28 @@ def test_a_price_in_all_measures_is_marked_as_the_cards_is(page: Page, stream: S
     expect(cell).not_to_have_css("color", firm)
 
 
+def test_on_a_phone_the_mark_of_all_measures_is_in_sight_however_far_they_are_scrolled(
+    page: Page, stream: StubStream, rest: Rest
+):
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_page(page, stream, price_update(7, gold=quote(1, source="simulated", stale=True)), status())
+    marks = page.locator("#marksinall")
+    expect(marks).to_contain_text("Simulated · Stale")
+    for far in (0, 10_000):
+        page.locator("#nowinall .table").evaluate("(table, far) => table.scrollTo(far, 0)", far)
+        box = marks.bounding_box()
+        assert box
+        assert 0 <= box["x"] <= 390 - box["width"]
+
+
+def test_on_paper_all_measures_are_whole(page: Page, stream: StubStream, rest: Rest):
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4, within its margins
+    open_page(page, stream, update(6, 13_000), status())
+    page.emulate_media(media="print")
+    table = page.locator("#nowinall .table")
+    assert table.evaluate("(table) => table.scrollWidth <= table.clientWidth")
+
+
 def test_a_new_day_comes_to_the_top_of_the_last_ten(page: Page, stream: StubStream, rest: Rest):
     connection = open_page(page, stream, update(6, 13_000), status())
     rows = page.locator("#days tr")
