@@ -272,6 +272,24 @@ def test_a_metal_put_away_and_brought_back_has_its_price_again(server: Any, page
     expect(card(page, "silver")).to_contain_text("₹158.30")
 
 
+def test_the_way_back_from_a_metals_page_leads_to_the_rows_that_the_board_showed(server: Any, page: Page):
+    page.goto(f"{server.http_url}/?rows=gold:750:tola,silver:999:kg&lang=hi")
+    connected = page.locator('#connection[data-state="open"]')
+    expect(connected).to_be_attached()
+    card(page, "silver").get_by_role("link").first.click()
+    expect(page.locator('#metal[data-metal="silver"]')).to_be_attached()
+    expect(connected).to_be_attached()
+    # By way of another metal's page, too.
+    page.locator(".metals a").first.click()
+    expect(page.locator('#metal[data-metal="gold"]')).to_be_attached()
+    expect(connected).to_be_attached()
+    page.get_by_role("link", name="Swarna").click()
+    expect(page.locator(".card")).to_have_count(2)
+    expect(page.locator("html")).to_have_attribute("lang", "hi")
+    # What another reader chose is not remembered as this one's choice.
+    assert page.context.cookies() == []
+
+
 def test_a_price_that_was_quoted_long_ago_is_stale_on_the_board(server: Any, page: Page):
     # Long ago also where the market was closed most of the time.
     quoted_at = dt.datetime.now(dt.UTC) - dt.timedelta(days=4)

@@ -9,7 +9,7 @@ import { convert } from "../client/units.js";
 import { Card } from "./board-card.js";
 import { LivePage } from "./live-page.js";
 import { elements, format } from "./page.js";
-import { remember, takeOlderChoice } from "./reader-choice.js";
+import { noteShown, remember, takeOlderChoice } from "./reader-choice.js";
 
 /** @typedef {import("../client/rows.js").Row} Row */
 /** @typedef {import("../client/swarna-client.js").Metal} Metal */
@@ -177,6 +177,7 @@ function choose(rows) {
 
 /** Writes the rows and the page's language into the address, so that it shows others what it shows here. @param {string} rows */
 function writeAddress(rows) {
+  noteShown(shownRows());
   const { searchParams } = new URL(location.href);
   const language = searchParams.get("lang") ?? document.documentElement.lang;
   for (const name of ["rows", "lang"]) searchParams.delete(name);

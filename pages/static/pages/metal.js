@@ -10,7 +10,7 @@ import { Card } from "./board-card.js";
 import { LivePage } from "./live-page.js";
 import { MetalHistory } from "./metal-history.js";
 import { elements, format } from "./page.js";
-import { remember } from "./reader-choice.js";
+import { lastShown, remember } from "./reader-choice.js";
 
 /** @typedef {import("../client/units.js").Metal} Metal */
 /** @typedef {import("../client/units.js").Purity} Purity */
@@ -33,6 +33,8 @@ const live = new LivePage(state, elements, page, { candles: metalHistory.interva
 // Another reader's browser prefers another language.
 const { lang } = document.documentElement;
 if (!new URL(location.href).searchParams.has("lang")) history.replaceState(null, "", withChoice(location.href, { lang }));
+const board = /** @type {HTMLAnchorElement} */ (elements.board);
+if (lastShown()) board.href = withChoice(board.href, { rows: lastShown() });
 elements.measure.addEventListener("change", pickMeasure);
 elements.ranges.addEventListener("click", pickRange);
 elements.styles.addEventListener("click", pickStyle);

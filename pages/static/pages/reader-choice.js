@@ -1,4 +1,7 @@
-/** The reader's choice of rows and language, in a cookie, so that the server writes the page by it at once. */
+/**
+ * The reader's choice of rows and language, in a cookie, so that the server writes the page by it at once; and the rows that
+ * a tab's board showed last, which may be another reader's choice, for the way back to it.
+ */
 
 import { finenesses, purityLabel, UNITS } from "../client/units.js";
 
@@ -8,6 +11,7 @@ import { finenesses, purityLabel, UNITS } from "../client/units.js";
 /** @typedef {{rows?: string, lang?: string}} Choice */
 
 const COOKIE = "swarna_board";
+const SHOWN = "swarna.rows";
 const A_YEAR = 365 * 24 * 60 * 60;
 const OLDER_KEYS = /^swarna\.(metals|unit|purity)(\.|$)/;
 
@@ -32,6 +36,24 @@ function recalled() {
     return new URLSearchParams(found && decodeURIComponent(found.slice(COOKIE.length + 1)));
   } catch {
     return new URLSearchParams();
+  }
+}
+
+/** Notes the rows that the board shows, for the way back from other pages of this tab. @param {string} rows */
+export function noteShown(rows) {
+  try {
+    sessionStorage.setItem(SHOWN, rows);
+  } catch {
+    // The way back leads to the reader's own rows.
+  }
+}
+
+/** The rows that this tab's board showed last; empty if it showed none. */
+export function lastShown() {
+  try {
+    return sessionStorage.getItem(SHOWN) ?? "";
+  } catch {
+    return "";
   }
 }
 
