@@ -12,13 +12,13 @@ django.setup()  # the imports below need it
 
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.utils import timezone
 
 from infra import addresses, static_files
 from infra.database_threads import in_a_thread
+from infra.django_handler import InOneThread
 from infra.metrics.page import with_metrics
 from infra.rest import throttles
 from infra.url_prefix import below
@@ -49,7 +49,7 @@ if not settings.DEBUG:
     static_files.collect()
 # Of static files, the only answers that are streamed by Django: a thread reads each, which is small, as a whole.
 warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronous iterators")
-http = get_asgi_application()
+http = InOneThread()
 
 
 async def behind_proxies(scope: Any, receive: Any, send: Any) -> None:

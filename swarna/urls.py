@@ -55,7 +55,7 @@ def visitors_page(view: Callable[..., Any]) -> Callable[..., Any]:
     return read_only(of_any_address(with_the_stream(view)))
 
 
-async def healthz(request: HttpRequest) -> HttpResponse:
+def healthz(request: HttpRequest) -> HttpResponse:
     """Answer 200, for a supervisor or a load balancer. It says nothing about prices."""
     return HttpResponse("ok", content_type="text/plain")
 
