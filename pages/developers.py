@@ -10,15 +10,18 @@ from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
 from django.urls import get_script_prefix, reverse
 from django.utils.safestring import SafeString, mark_safe
-from django.views.decorators.gzip import gzip_page
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
+from pages import rendering
 from pages.languages import ENGLISH, Language
+
+_pages = rendering.Pages()
 
 
 class _Source(NamedTuple):
@@ -59,19 +62,18 @@ class Document(NamedTuple):
     sections: tuple[Section, ...]
 
 
-@gzip_page
-def document(request: HttpRequest, name: str = "") -> HttpResponse:
+def document(request: HttpRequest, name: str = "") -> HttpResponseBase:
     """A document, whose examples call the server that it is read from."""
     if name not in _SOURCES:
         raise Http404
-    read = _read(name)
-    context = {
-        "language": Language(ENGLISH),
-        "document": read,
-        "html": _calling(request, read.html),
-        "documents": navigation(name),
-    }
-    return render(request, "pages/document.html", context)
+    root = request.build_absolute_uri(get_script_prefix())
+
+    def render() -> str:
+        read = _read(name)
+        context = {"document": read, "html": _calling(root, read.html), "documents": navigation(name)}
+        return render_to_string("pages/document.html", {"language": Language(ENGLISH), **context})
+
+    return rendering.answer(request, _pages.get(None, (name, root), render, lambda: rendering.turn(request)))
 
 
 def program(request: HttpRequest, name: str) -> HttpResponse:
@@ -94,13 +96,13 @@ def _file(path: str) -> str:
     return str((settings.BASE_DIR / path).read_text())
 
 
-def _calling(request: HttpRequest, html: str) -> SafeString:
-    """The HTML with examples that call the server of a request."""
-    site = escape(f"://{request.get_host()}{get_script_prefix()}")
-    secure = "s" if request.is_secure() else ""
+def _calling(root: str, html: str) -> SafeString:
+    """The HTML with examples that call the server whose addresses begin with `root`."""
+    scheme, _, site = escape(root).partition(":")
+    secure = "s" if scheme == "https" else ""
 
     def address(example: re.Match[str]) -> str:
-        return f"{example[1] or example[2]}{secure}{site if example[3] else site.removesuffix('/')}"
+        return f"{example[1] or example[2]}{secure}:{site if example[3] else site.removesuffix('/')}"
 
     return mark_safe(_EXAMPLE.sub(address, html))  # noqa: S308  # made of our own files
 

@@ -2,25 +2,33 @@
 
 A page holds nothing of its reader but what its address, and where it reads one its cookie, chose: no user, no token, no
 nonce. So its compressed bytes are the same for all, and a secret of one reader cannot be guessed from their length.
+
+What a client requests of pages that nobody has rendered is rendered one after another: whoever makes up ever new ones
+waits for themselves, and takes a single thread from others.
 """
 
 import gzip
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import AbstractContextManager
 from threading import Lock
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
+from weakref import WeakValueDictionary
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.cache import get_conditional_response, patch_vary_headers
 
-from infra import static_files
+from infra import addresses, static_files
 from pages.languages import Language
 from pages.memory import Current
 
+# What is held while something is rendered for a client.
+Turn: TypeAlias = Callable[[], AbstractContextManager[object]]
 # Of some 50 KB each. A stranger's choices push out those that nobody requested since: they cost time, not memory.
 _MOST_KEPT: Final = 128
 
@@ -33,6 +41,19 @@ class Rendered(NamedTuple):
     etag: str
 
 
+class Turns:
+    """A lock for each client that is in line."""
+
+    def __init__(self) -> None:
+        self._turns: WeakValueDictionary[str, Lock] = WeakValueDictionary()
+        self._lock = Lock()
+
+    def of(self, client: str) -> Lock:
+        """The lock to hold while something is rendered for a client."""
+        with self._lock:
+            return self._turns.setdefault(client, Lock())
+
+
 class _Choice:
     """The page of a choice, once it is rendered. All who want it meanwhile wait for one rendering."""
 
@@ -40,11 +61,13 @@ class _Choice:
         self._lock = Lock()
         self._page: Rendered | None = None
 
-    def page(self, render: Callable[[], str]) -> Rendered:
-        with self._lock:
-            if self._page is None:
-                self._page = _encoded(render())
-            return self._page
+    def page(self, render: Callable[[], str], turn: Turn) -> Rendered:
+        if self._page is None:
+            # The turn comes first: nobody waits for what is rendered once another client's other pages are.
+            with turn(), self._lock:
+                if self._page is None:
+                    self._page = encoded(render())
+        return self._page
 
 
 class Pages:
@@ -56,8 +79,8 @@ class Pages:
         self._choices: OrderedDict[Hashable, _Choice] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, version: object, choice: Hashable, render: Callable[[], str]) -> Rendered:
-        """The page of a choice as of a version, rendered unless it was before."""
+    def get(self, version: object, choice: Hashable, render: Callable[[], str], turn: Turn) -> Rendered:
+        """The page of a choice as of a version, rendered unless it was before, which takes a client's turn."""
         with self._lock:
             if version != self._version:
                 self._version = version
@@ -66,10 +89,17 @@ class Pages:
             self._choices.move_to_end(choice)
             if len(self._choices) > _MOST_KEPT:
                 self._choices.popitem(last=False)
-        return kept.page(render)
+        return kept.page(render, turn)
 
 
 _pages = Pages()
+_turns = Turns()
+
+
+def turn(request: HttpRequest) -> Lock:
+    """The lock of a request's client, to hold while something is rendered for it alone."""
+    address = addresses.of_meta(request.META, settings.TRUSTED_PROXIES)
+    return _turns.of(addresses.client_key(address) if address else "")
 
 
 def respond(
@@ -90,19 +120,28 @@ def respond(
         with translation.override(language.code):
             return render_to_string(template, {**shared, **context()})
 
-    is_kept = current.version is not None
-    page = _pages.get(current.version, (template, language.code, choice), render) if is_kept else _encoded(render())
+    if current.version is None:
+        with turn(request):
+            page = encoded(render())
+    else:
+        page = _pages.get(current.version, (template, language.code, choice), render, lambda: turn(request))
+    return answer(request, page, *language.varies_on)
+
+
+def answer(request: HttpRequest, page: Rendered, *varies_on: str) -> HttpResponseBase:
+    """Answer with a page that depends on these headers, or with 304. A cache asks each time whether it has changed."""
     encodings = request.headers.get("Accept-Encoding", "").replace(" ", "")
     is_small = "gzip" in encodings and "gzip;q=0" not in encodings
     response = HttpResponse(page.small if is_small else page.plain, headers={"ETag": page.etag})
     if is_small:
         response["Content-Encoding"] = "gzip"
     response["Cache-Control"] = "no-cache"
-    patch_vary_headers(response, ["Accept-Encoding", *language.varies_on])
+    patch_vary_headers(response, ["Accept-Encoding", *varies_on])
     return get_conditional_response(request, etag=page.etag, response=response) or response
 
 
-def _encoded(page: str) -> Rendered:
+def encoded(page: str) -> Rendered:
+    """A page as it is sent."""
     plain = page.encode()
     digest = hashlib.sha256(plain).hexdigest()[:32]
     # Weak, since compressed or not it is the same page.

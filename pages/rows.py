@@ -5,6 +5,7 @@ clients/js/client/rows.js reads and writes the same: tests/support/row_cases.jso
 
 import enum
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Final, NamedTuple
 
 from infra.formats import clipped
@@ -108,6 +109,7 @@ _CUSTOMARY: Final[Mapping[str, str]] = {
 }
 
 
+@cache
 def default_sheet(currency: str) -> tuple[Row, ...]:
     """The rows by which the trade in a currency quotes metals; where that is not known, each metal, fine, per gram."""
     return parse(_CUSTOMARY.get(currency, _FINE_PER_GRAM)).rows

@@ -10,12 +10,13 @@ from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import render
+from django.http import HttpRequest, QueryDict
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import escape
 
-from pages import memory
+from pages import memory, rendering
 from pages.developers import navigation
 from pages.formats import UNITS
 from pages.languages import ENGLISH, Language
@@ -52,30 +53,29 @@ class Codes(NamedTuple):
     frame: str
 
 
-def widgets(request: HttpRequest) -> HttpResponse:
+def widgets(request: HttpRequest) -> HttpResponseBase:
     """The form, all that it makes, and how that looks. Each of the form's buttons requests this page anew."""
     # Before any is listed, it can be seen what will be.
     listed = memory.current(request).stored.listed or tuple(Metal)
     choices = read(request.GET, listed)
-    return render(
-        request,
-        "pages/widgets.html",
-        {
-            "language": Language(ENGLISH),
-            "documents": navigation(None),
-            "choices": choices,
-            "metals": [(metal.value, metal.capitalize()) for metal in listed],
-            "fields": [_field(row) for row in choices.rows],
-            "is_full": _further(choices.rows, listed) is None,
-            "languages": settings.LANGUAGES,
-            "rows": written(choices.rows),
-            "query": _query(choices),
-            "width": _WIDTH,
-            "height": _height(choices),
-            "codes": codes(choices, request.build_absolute_uri(reverse("board"))),
-            "framed_by": settings.EMBED_ALLOWED_ORIGINS,
-        },
-    )
+    context = {
+        "language": Language(ENGLISH),
+        "documents": navigation(None),
+        "choices": choices,
+        "metals": [(metal.value, metal.capitalize()) for metal in listed],
+        "fields": [_field(row) for row in choices.rows],
+        "is_full": _further(choices.rows, listed) is None,
+        "languages": settings.LANGUAGES,
+        "rows": written(choices.rows),
+        "query": _query(choices),
+        "width": _WIDTH,
+        "height": _height(choices),
+        "codes": codes(choices, request.build_absolute_uri(reverse("board"))),
+        "framed_by": settings.EMBED_ALLOWED_ORIGINS,
+    }
+    with rendering.turn(request):
+        page = rendering.encoded(render_to_string("pages/widgets.html", context))
+    return rendering.answer(request, page)
 
 
 def codes(choices: Choices, root: str) -> Codes:

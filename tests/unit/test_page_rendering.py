@@ -4,23 +4,26 @@ import gzip
 import itertools
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from threading import Event
 
 from pages import rendering
-from pages.rendering import Pages
+from pages.rendering import Pages, Turns
+
+AT_ONCE = nullcontext
 
 
 def test_a_page_is_rendered_once_a_version_and_choice() -> None:
     pages, made = Pages(), itertools.count()
     shown = [
-        pages.get(version, choice, lambda: f"page {next(made)}").plain.decode()
+        pages.get(version, choice, lambda: f"page {next(made)}", AT_ONCE).plain.decode()
         for version, choice in [(1, "a"), (1, "a"), (1, "b"), (1, "a"), (2, "a"), (2, "b")]
     ]
     assert shown == ["page 0", "page 0", "page 1", "page 0", "page 2", "page 3"]
 
 
 def test_a_page_is_compressed_once_and_says_whether_it_is_the_same() -> None:
-    first, same, other = (Pages().get(1, "a", text.format) for text in ("x" * 99, "x" * 99, "y" * 99))
+    first, same, other = (Pages().get(1, "a", text.format, AT_ONCE) for text in ("x" * 99, "x" * 99, "y" * 99))
     assert gzip.decompress(first.small) == first.plain
     assert (first.etag == same.etag, first.etag == other.etag) == (True, False)
 
@@ -30,7 +33,7 @@ def test_strangers_choices_do_not_fill_the_memory() -> None:
     made: Counter[object] = Counter()
 
     def get(choice: object) -> None:
-        pages.get(1, choice, lambda: made.update([choice]) or "page")
+        pages.get(1, choice, lambda: made.update([choice]) or "page", AT_ONCE)
 
     for number in range(3 * rendering._MOST_KEPT):
         get(number)
@@ -49,8 +52,34 @@ def test_a_page_that_takes_long_holds_up_no_other() -> None:
         return "long"
 
     with ThreadPoolExecutor() as threads:
-        first, second = (threads.submit(pages.get, 1, "long", long) for _ in range(2))
+        first, second = (threads.submit(pages.get, 1, "long", long, AT_ONCE) for _ in range(2))
         assert is_held_up.wait(8)
-        assert pages.get(1, "short", lambda: "short").plain == b"short"
+        assert pages.get(1, "short", lambda: "short", AT_ONCE).plain == b"short"
         may_end.set()
         assert first.result(8) is second.result(8)
+
+
+def test_a_client_gets_what_is_to_be_rendered_one_after_another_and_delays_nobody_else() -> None:
+    pages, turns, may_end = Pages(), Turns(), Event()
+    begun: list[object] = []
+
+    def get(client: str, choice: object) -> bytes:
+        def render() -> str:
+            begun.append(choice)
+            assert choice not in range(8) or may_end.wait(8)
+            return f"page {choice}"
+
+        return pages.get(1, choice, render, lambda: turns.of(client)).plain
+
+    with ThreadPoolExecutor(16) as threads:
+        # The last one wants what another wants, too.
+        strangers = [threads.submit(get, "stranger", choice) for choice in (*range(8), "usual")]
+        try:
+            assert threads.submit(get, "reader", "usual").result(8) == b"page usual"
+            assert threads.submit(get, "reader", "other").result(8) == b"page other"
+            assert len(begun) <= 3
+        finally:
+            may_end.set()
+        assert [each.result(8) for each in strangers] == [b"page %d" % number for number in range(8)] + [b"page usual"]
+    assert len(begun) == 10
+    assert not turns._turns
