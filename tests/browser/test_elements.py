@@ -110,6 +110,30 @@ def test_an_element_follows_its_attributes_and_its_language(site: Site) -> None:
     expect(price).not_to_contain_text("₹")
 
 
+def test_a_frameworks_false_is_no_compact(site: Site) -> None:
+    # Some write `compact={false}` so, as they do not know the attribute.
+    site.open('<swarna-price metal="gold" compact="false"></swarna-price>')
+    expect(site.element().locator(".name")).to_be_visible()
+    expect(site.element().locator(".change")).to_be_visible()
+
+
+def test_within_other_elements_an_element_has_the_language_around_them(site: Site) -> None:
+    site.open('<div lang="hi"><p></p></div><swarna-price metal="silver"></swarna-price>')
+    part = "document.querySelector('p').attachShadow({ mode: 'open' })"
+    site.page.evaluate(f"{part}.innerHTML = '<swarna-price metal=gold></swarna-price>'")
+    expect(site.element("[metal=gold]")).to_contain_text("सोना")
+    expect(site.element("[metal=silver]")).to_contain_text("Silver")
+
+
+def test_the_address_of_the_stream_names_a_server_too(site: Site) -> None:
+    # As the client is given it.
+    stream = site.stream.http_url.replace("http", "ws")
+    site.open(f'<swarna-price metal="gold"></swarna-price><swarna-sheet server="{stream}" rows="gold"></swarna-sheet>')
+    board = site.element("swarna-sheet").locator("a")
+    expect(board).to_have_attribute("href", re.compile(f"^{site.stream.http_url}/"))
+    assert not site.stream.has_connection()
+
+
 def test_before_its_first_price_an_element_shows_what_stands_in_it_and_says_why(site: Site) -> None:
     site.open('<swarna-price metal="gold">Gold: ask us.</swarna-price>', status("down"))
     expect(site.element()).to_contain_text("Gold: ask us.")

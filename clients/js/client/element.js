@@ -62,11 +62,11 @@ a { color: inherit; text-decoration: underline dotted; text-underline-offset: 3p
 .price .amount { font-size: 1.5em; line-height: 1.2; }
 .price .foot { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 1em; }
 
-/* In a sentence: the amount, and its mark unless that is what everybody hopes for. */
-:host([compact]) { display: inline-flex; align-items: baseline; gap: 0.35em; }
-:host([compact]) :is(.view, .price, .head, .figure) { display: contents; }
-:host([compact]) :is(.name, .quiet, .change, .foot, :is(.marks, .notices):empty, [data-trust="live"] .marks) { display: none; }
-:host([compact]) .amount { order: -1; font-size: inherit; }
+/* In a sentence: the amount, and its mark unless that is what everybody hopes for. Frameworks write false as "false". */
+:host([compact]:not([compact="false"])) { display: inline-flex; align-items: baseline; gap: 0.35em; }
+:host([compact]:not([compact="false"])) :is(.view, .price, .head, .figure) { display: contents; }
+:host([compact]:not([compact="false"])) :is(.name, .quiet, .change, .foot, :is(.marks, .notices):empty, [data-trust="live"] .marks) { display: none; }
+:host([compact]:not([compact="false"])) .amount { order: -1; font-size: inherit; }
 
 :host(swarna-sheet) { display: block; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20em, 100%), 1fr)); gap: 0 2.5em; }
@@ -147,7 +147,7 @@ class PricesElement extends Base {
     this.#running?.abort();
     this.#running = new AbortController();
     const { signal } = this.#running;
-    const words = await wordsIn(this.closest("[lang]")?.getAttribute("lang") ?? "");
+    const words = await wordsIn(languageOf(this));
     if (signal.aborted) return;
     try {
       const live = pricesOf(this.getAttribute("server") ?? HOME);
@@ -260,10 +260,22 @@ for (const [name, element] of Object.entries({ "swarna-price": SwarnaPrice, "swa
 /** @param {string|null} server @returns {LivePrices} */
 function pricesOf(server) {
   if (server === null) throw new Error('name the server, such as server="https://prices.example/"');
-  const root = new URL(server.replace(/\/?$/, "/"), document.baseURI).href;
+  const address = new URL(server.replace(/\/?$/, "/"), document.baseURI);
+  address.protocol = address.protocol.replace(/^ws/, "http");
+  const root = address.href;
   const live = servers.get(root) ?? new LivePrices(root);
   servers.set(root, live);
   return live;
+}
+
+/**
+ * The language that the nearest `lang` names, around the elements too of which this one is a part.
+ * @param {Element} element @returns {string}
+ */
+function languageOf(element) {
+  const near = element.closest("[lang]");
+  const root = element.getRootNode();
+  return !near && root instanceof ShadowRoot ? languageOf(root.host) : (near?.getAttribute("lang") ?? "");
 }
 
 /** @param {Words} words @param {string} currency */

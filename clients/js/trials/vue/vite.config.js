@@ -1,4 +1,6 @@
 import vue from "@vitejs/plugin-vue";
 import { defineConfig } from "vite";
 
-export default defineConfig({ plugins: [vue()] });
+const template = { compilerOptions: { isCustomElement: (tag) => tag.startsWith("swarna-") } };
+
+export default defineConfig({ plugins: [vue({ template })] });
