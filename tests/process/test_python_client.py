@@ -153,6 +153,7 @@ async def test_a_program_that_starts_anew_misses_no_move(shop: Server) -> None:
     async with SwarnaClient(shop.http_url, metals=["gold"], since=since) as after, asyncio.timeout(30):
         update = await anext(after.updates())
         assert [str(move.new_price) for move in update.changes] == ["13600"]
+        assert after.is_timed
     async with SwarnaClient(shop.http_url, metals=["gold"], since=after.position) as idle, asyncio.timeout(30):
         update = await anext(idle.updates())
         assert (update.changes, str(update.prices["gold"].price)) == ((), "13600")

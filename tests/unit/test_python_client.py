@@ -54,9 +54,14 @@ def confirmed(since: Position | None = None, **wanted: Any) -> StreamState:
     """The state of a stream with a connection whose subscription was confirmed."""
     state = StreamState(Subscription(**wanted), since)
     state.begin()
-    state.to_send()
+    sent(state)
     assert isinstance(take(state, CONFIRMED), Connected)
     return state
+
+
+def sent(state: StreamState) -> list[Any]:
+    """All that is to be sent now."""
+    return [json.loads(message) for message in iter(state.to_send, None)]
 
 
 def take(state: StreamState, message: Any) -> Event | None:
@@ -116,6 +121,7 @@ def test_each_field_of_the_wire_has_one_here(sent: type[msgspec.Struct], value: 
         '{"type": "status", "feed": "live", "market": "open", "timestamp": "2026-11-01T18:30:00"}',
         json.dumps(price_update(7, gold=quote(13200, high="a lot"))),
         json.dumps(price_update(7, gold=quote(float("nan")))),
+        '{"type": "pong"}',
         "[" * 100_000,
         b"\xff",
     ],
@@ -131,10 +137,11 @@ def test_a_message_that_cannot_be_read_is_said_to_be_so(text: str | bytes) -> No
 def test_prices_count_from_the_answer_to_the_subscription_on() -> None:
     ours = StreamState(Subscription(metals=("gold",)))
     ours.begin()
-    assert json.loads(ours.to_send() or "") == {
-        **{"type": "subscribe", "id": "swarna-client", "metals": ["gold"], "heartbeat": 15000}
-    }
-    assert ours.to_send() is None
+    assert sent(ours) == [
+        {"type": "ping"},
+        {"type": "subscribe", "id": "swarna-client", "metals": ["gold"], "heartbeat": 15000},
+    ]
+    assert sent(ours) == []
     assert take(ours, price_update(7, gold=quote(13200), silver=quote(160))) is None
     assert ours.prices == {}
     assert take(ours, CONFIRMED) == Connected(("gold",))
@@ -146,11 +153,11 @@ def test_it_resumes_from_the_last_update_that_it_handed_on() -> None:
     update(ours, price_update(7, gold=quote(13200), epoch="q7Vb2xWk"))
     ours.lost("the network")
     ours.begin()
-    resumes = json.loads(ours.to_send() or "")
+    _, resumes = sent(ours)
     assert (resumes["since"], resumes["epoch"]) == (7, "q7Vb2xWk")
     assert take(ours, price_update(9, gold=quote(13400), changes=[move("gold", 13200, 13400)])) is None
     take(ours, CONFIRMED)
-    assert ours.to_send() is None
+    assert sent(ours) == []
     assert ours.prices["gold"].price == 13200
     assert len(update(ours, price_update(9, gold=quote(13400), changes=[move("gold", 13200, 13400)])).changes) == 1
     assert ours.position == Position(None, 9)
@@ -159,9 +166,10 @@ def test_it_resumes_from_the_last_update_that_it_handed_on() -> None:
 def test_a_program_that_starts_anew_gets_what_it_missed_and_then_the_prices() -> None:
     ours = StreamState(Subscription(), Position("q7Vb2xWk", 7))
     ours.begin()
-    assert json.loads(ours.to_send() or "")["since"] == 7
+    assert sent(ours)[-1]["since"] == 7
     take(ours, CONFIRMED)
-    assert "since" not in json.loads(ours.to_send() or "")
+    (again,) = sent(ours)
+    assert "since" not in again
 
 
 @pytest.mark.parametrize("position", [Position("q7Vb2xWk", 18231), Position(None, 7), Position("a:b", 0)])
@@ -221,19 +229,62 @@ def test_who_is_not_wanted_does_not_come_back() -> None:
     assert confirmed().not_served(404, None).reason == "HTTP 404"  # by a proxy: there was a stream
 
 
-def test_the_servers_time_is_that_of_its_least_delayed_message(monkeypatch: pytest.MonkeyPatch) -> None:
+class SteadyClock:
     now = 1000.0
-    monkeypatch.setattr(stream_state, "steady_seconds", lambda: now)
+    """In seconds."""
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SteadyClock:
+    clock = SteadyClock()
+    monkeypatch.setattr(stream_state, "steady_seconds", lambda: clock.now)
+    return clock
+
+
+def pong(timestamp: str) -> dict[str, str]:
+    return {"type": "pong", "timestamp": timestamp}
+
+
+def heartbeat(timestamp: str) -> dict[str, str]:
+    return {"type": "heartbeat", "feed": "live", "timestamp": timestamp}
+
+
+def test_the_servers_time_is_that_of_its_least_delayed_message(clock: SteadyClock) -> None:
     ours = confirmed()
     # A snapshot may be of any time.
     update(ours, price_update(7, gold=quote(13200), timestamp="2030-11-01T18:30:02.000Z", snapshot=True))
     was_timed = ours.is_timed
-    take(ours, {"type": "heartbeat", "feed": "live", "timestamp": "2026-11-01T18:30:00.000Z"})
+    take(ours, pong("2026-11-01T18:30:00.000Z"))
     assert (was_timed, ours.is_timed) == (False, True)
-    now += 5
+    clock.now += 5
     update(ours, price_update(8, gold=quote(13200), timestamp="2026-11-01T18:30:02.000Z"))  # three seconds late
     update(ours, price_update(8, gold=quote(13200), timestamp="2030-11-01T18:30:02.000Z", snapshot=True))
     assert ours.server_time() == dt.datetime(2026, 11, 1, 18, 30, 5, tzinfo=dt.UTC)
+    clock.now += 15
+    take(ours, heartbeat("2026-11-01T18:30:21.000Z"))  # the first message was a second late
+    assert ours.server_time() == dt.datetime(2026, 11, 1, 18, 30, 21, tzinfo=dt.UTC)
+
+
+def test_what_was_missed_does_not_tell_the_time(clock: SteadyClock) -> None:
+    ours = confirmed(since=Position("q7Vb2xWk", 7))
+    update(ours, price_update(8, gold=quote(13200), timestamp="2026-11-01T15:30:00.000Z"))  # of three hours ago
+    assert not ours.is_timed
+    take(ours, pong("2026-11-01T18:30:00.000Z"))
+    assert ours.server_time() == dt.datetime(2026, 11, 1, 18, 30, tzinfo=dt.UTC)
+    ours.lost("the network")
+    ours.begin()
+    assert not ours.is_timed  # the server may be another, with another clock
+
+
+def test_what_a_busy_program_took_late_does_not_tell_the_time(clock: SteadyClock) -> None:
+    ours = confirmed()
+    clock.now += 600
+    take(ours, heartbeat("2026-11-01T18:30:15.000Z"))
+    take(ours, pong("2026-11-01T18:30:00.000Z"))
+    assert (ours.is_timed, sent(ours)) == (False, [{"type": "ping"}])
+    take(ours, pong("2026-11-01T18:40:00.000Z"))
+    assert ours.server_time() == dt.datetime(2026, 11, 1, 18, 40, tzinfo=dt.UTC)
+    assert sent(ours) == []
 
 
 # --- with a server ---------------------------------------------------------------------------------------------------
@@ -259,11 +310,17 @@ async def server(*connections: Serve, refusals: list[HTTPStatus] | None = None) 
         yield f"http://127.0.0.1:{address}/"
 
 
+async def subscription(connection: ServerConnection) -> None:
+    """Await the subscription; a question for the time is answered."""
+    while json.loads(await connection.recv())["type"] == "ping":
+        await connection.send(json.dumps(pong("2026-11-01T18:30:00.000Z")))
+
+
 def sends(*sent: Any, then: Serve = ServerConnection.wait_closed) -> Serve:
     """A connection that sends messages once it has the subscription."""
 
     async def serve(connection: ServerConnection) -> None:
-        await connection.recv()
+        await subscription(connection)
         for message in (CONFIRMED, *sent):
             await connection.send(json.dumps(message))
         await then(connection)
@@ -416,7 +473,7 @@ async def test_a_close_ends_a_wait_for_the_next_try(monkeypatch: pytest.MonkeyPa
 
 async def test_a_subscription_that_the_server_does_not_take_is_an_error() -> None:
     async def rejects(connection: ServerConnection) -> None:
-        await connection.recv()
+        await subscription(connection)
         error = {"type": "error", "code": "unknown_metal", "message": 'Unknown metal "copper".', "id": "swarna-client"}
         await connection.send(json.dumps(error))
         await connection.wait_closed()

@@ -111,7 +111,7 @@ class SwarnaClient:
 
     @property
     def server_time(self) -> dt.datetime:
-        """The server's time, for the age of a quote; this machine's until `is_timed`, within half a minute."""
+        """The server's time, for the age of a quote; this machine's until `is_timed`, soon after it is connected."""
         return self._state.server_time()
 
     async def __aenter__(self) -> Self:
@@ -163,7 +163,7 @@ class SwarnaClient:
             if self._line is None:
                 await self._connect()
                 return None
-            if (message := self._state.to_send()) is not None:
+            while (message := self._state.to_send()) is not None:
                 await self._line.send(message)
             async with asyncio.timeout(self._state.longest_silence):
                 text = await self._line.recv()

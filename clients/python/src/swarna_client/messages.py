@@ -177,6 +177,14 @@ def parsed(message: Mapping[str, Any]) -> PriceUpdate | Status | Heartbeat | Non
         raise UnreadableError(f"The server's {message['type']} cannot be read: {error!r}") from error
 
 
+def sent_at(message: Mapping[str, Any]) -> dt.datetime:
+    """The time at which the server sent a message. Raises UnreadableError."""
+    try:
+        return _time(message["timestamp"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableError(f"The server's {message['type']} has no time: {error!r}") from error
+
+
 def _price_update(message: Mapping[str, Any]) -> PriceUpdate:
     return PriceUpdate(
         prices=_by_name(message["data"], _quote),

@@ -8,6 +8,7 @@ import datetime as dt
 import json
 import random
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -19,7 +20,8 @@ from swarna_client.messages import Connected, Disconnected, Event, Heartbeat, Po
 
 # The `id` that the answer to a subscription has.
 _ID: Final = "swarna-client"
-# Seconds within which the server has to answer; and how many heartbeats may fail to come until a connection is dead.
+# Seconds within which the server has to answer, and its answer to be taken; and how many heartbeats may fail to come
+# until a connection is dead.
 _ANSWER: Final = 10.0
 _HEARTBEATS: Final = 2
 # Seconds until the first retry; they double with each further one, up to the longest, and are lengthened by a random
@@ -71,7 +73,8 @@ class StreamState:
         self.position = since
         self.is_confirmed = False
         self._subscription = subscription
-        self._to_send: str | None = None
+        self._to_send: deque[str] = deque()
+        self._asked_time_at = 0.0
         self._has_heartbeats = False
         self._has_been_confirmed = False
         self._attempt = 0
@@ -83,12 +86,17 @@ class StreamState:
         """A connection is open."""
         self.is_confirmed = self._has_heartbeats = False
         self._restart_after = self._turned_away = self._clock_ahead = None
-        self._to_send = self._subscription.message(self.position)
+        self._to_send.clear()
+        self._ask_time()
+        self._to_send.append(self._subscription.message(self.position))
+
+    def _ask_time(self) -> None:
+        self._asked_time_at = steady_seconds()
+        self._to_send.append(json.dumps({"type": "ping"}))
 
     def to_send(self) -> str | None:
-        """The message that is to be sent now, once; None for none."""
-        message, self._to_send = self._to_send, None
-        return message
+        """The next message that is to be sent now, each once; None for none."""
+        return self._to_send.popleft() if self._to_send else None
 
     @property
     def longest_silence(self) -> float | None:
@@ -99,7 +107,7 @@ class StreamState:
 
     @property
     def is_timed(self) -> bool:
-        """Whether a message of this connection has told the server's time."""
+        """Whether the server has told its time on this connection."""
         return self._clock_ahead is not None
 
     def server_time(self) -> dt.datetime:
@@ -121,6 +129,8 @@ class StreamState:
             self._restart_after = _seconds(message.get("afterMs"))
         elif kind == "error" and "retry" in message:
             self._turned_away = message
+        elif kind == "pong":
+            self._told(messages.sent_at(message))
         elif kind == "error":
             raise RejectedError(str(message.get("code")), str(message.get("message")))
         elif kind != "priceUpdate" or self.is_confirmed:
@@ -132,7 +142,7 @@ class StreamState:
         self._has_heartbeats = message.get("heartbeat") is not None
         if self.position is not None and not self.prices:
             # Where nothing was missed, nothing comes: a program that has just started wants prices all the same.
-            self._to_send = self._subscription.message(since=None)
+            self._to_send.append(self._subscription.message(since=None))
         return Connected(tuple(message.get("metals", ())))
 
     def _shown(self, event: PriceUpdate | Status | Heartbeat | None) -> Event | None:
@@ -149,9 +159,21 @@ class StreamState:
                 self.status = event
         return event
 
+    def _told(self, time: dt.datetime) -> None:
+        """Take the answer to the question for the time, or ask again where a program that was busy took it late."""
+        if steady_seconds() - self._asked_time_at > _ANSWER:
+            self._ask_time()
+        else:
+            self._clock_ahead = _ahead(time)
+
     def _compare_clocks(self, told: dt.datetime) -> None:
-        ahead = told.timestamp() - steady_seconds()
-        self._clock_ahead = ahead if self._clock_ahead is None else max(ahead, self._clock_ahead)
+        """Correct the server's time by a message that was less delayed.
+
+        None but the answer tells it first: an update may be as old as what the client missed, and a heartbeat as old as
+        the program was busy.
+        """
+        if self._clock_ahead is not None:
+            self._clock_ahead = max(_ahead(told), self._clock_ahead)
 
     def lost(self, reason: str, *, after: float | None = None) -> Disconnected:
         """The connection is over, or was none: what is known until then, and when to try again.
@@ -185,6 +207,11 @@ class StreamState:
         if is_wrong and not self._has_been_confirmed:
             raise RefusedError(str(status), f"There is no stream at this address: HTTP {status}.")
         return self.lost(f"HTTP {status}", after=after)
+
+
+def _ahead(told: dt.datetime) -> float:
+    """Seconds by which the server's clock is ahead of the steady one, if it told this time just now."""
+    return told.timestamp() - steady_seconds()
 
 
 def _seconds(milliseconds: Any) -> float:
