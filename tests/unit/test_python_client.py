@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
@@ -332,6 +333,19 @@ async def leaves(connection: ServerConnection) -> None:
     connection.transport.abort()
 
 
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[ClientConnection]:
+    """The connections of clients, in order."""
+    lines: list[ClientConnection] = []
+
+    async def noted(url: str, **options: Any) -> ClientConnection:
+        lines.append(await connect(url, **options))
+        return lines[-1]
+
+    monkeypatch.setattr("swarna_client.client.connect", noted)
+    return lines
+
+
 Kind = TypeVar("Kind", PriceUpdate, Status, Connected, Disconnected)
 
 
@@ -348,14 +362,21 @@ async def until(client: SwarnaClient, kind: type[Kind]) -> tuple[list[Event], Ki
 
 async def test_a_program_is_told_that_prices_are_not_of_now_and_then_what_it_missed() -> None:
     missed = price_update(9, gold=quote(13400), changes=[move("gold", 13200, 13400)])
+    was_shown = asyncio.Event()
+
+    async def then_leaves(connection: ServerConnection) -> None:
+        await was_shown.wait()
+        await leaves(connection)
+
     async with (
-        server(sends(price_update(7, gold=quote(13200)), STATUS, then=leaves), sends(missed)) as url,
+        server(sends(price_update(7, gold=quote(13200)), STATUS, then=then_leaves), sends(missed)) as url,
         SwarnaClient(url, metals=["gold"]) as client,
     ):
         (confirmed, shown), now = await until(client, Status)
         assert isinstance(shown, PriceUpdate)
         assert (confirmed, shown.prices, now) == (Connected(("gold",)), client.prices, client.status)
         assert shows(client) == (True, True, "13200")
+        was_shown.set()
         _, lost = await until(client, Disconnected)
         assert lost.reason
         assert shows(client) == (False, False, "13200")
@@ -367,6 +388,35 @@ async def test_a_program_is_told_that_prices_are_not_of_now_and_then_what_it_mis
 def shows(client: SwarnaClient) -> tuple[bool, bool, str]:
     """Whether a client is connected, whether it has a status, and its price of gold."""
     return client.connected, client.status is not None, str(client.prices["gold"].price)
+
+
+async def test_a_client_that_was_closed_has_no_price_of_now() -> None:
+    async with server(sends(price_update(7, gold=quote(13200)), STATUS)) as url, SwarnaClient(url) as client:
+        await until(client, Status)
+    assert shows(client) == (False, False, "13200")
+
+
+async def test_a_connection_that_ends_while_a_program_is_busy_is_no_connection(lines: list[ClientConnection]) -> None:
+    first = sends(STATUS, price_update(7, gold=quote(13200)), price_update(8, gold=quote(13300)), then=leaves)
+    async with server(first) as url, SwarnaClient(url) as client:
+        await until(client, PriceUpdate)
+        async with asyncio.timeout(10):
+            await lines[0].wait_closed()
+        assert shows(client) == (False, False, "13200")
+        await until(client, PriceUpdate)  # it had come before the end
+        assert shows(client) == (False, False, "13300")
+
+
+async def test_prices_that_nobody_asks_after_are_not_of_now(clock: SteadyClock) -> None:
+    first = sends(STATUS, price_update(7, gold=quote(13200)), price_update(8, gold=quote(13300)))
+    async with server(first) as url, SwarnaClient(url) as client:
+        await until(client, PriceUpdate)
+        clock.now += 30
+        was_shown = shows(client)
+        clock.now += 1
+        assert (was_shown, shows(client)) == ((True, True, "13200"), (False, False, "13200"))
+        await until(client, PriceUpdate)
+        assert shows(client) == (True, True, "13300")
 
 
 async def test_a_silent_server_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -471,16 +521,37 @@ async def test_a_close_ends_a_wait_for_the_next_try(monkeypatch: pytest.MonkeyPa
             await waiting
 
 
-async def test_a_subscription_that_the_server_does_not_take_is_an_error() -> None:
+async def test_a_close_while_it_connects_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[ClientConnection] = []
+
+    async def closed_meanwhile(url: str, **options: Any) -> ClientConnection:
+        lines.append(await connect(url, **options))
+        await client.close()
+        return lines[-1]
+
+    monkeypatch.setattr("swarna_client.client.connect", closed_meanwhile)
+    async with server(sends()) as url:
+        client = SwarnaClient(url)
+        with pytest.raises(StopAsyncIteration):
+            await anext(client)
+        async with asyncio.timeout(10):
+            await lines[0].wait_closed()
+        assert not client.connected
+
+
+async def test_a_subscription_that_the_server_does_not_take_is_an_error(lines: list[ClientConnection]) -> None:
     async def rejects(connection: ServerConnection) -> None:
         await subscription(connection)
         error = {"type": "error", "code": "unknown_metal", "message": 'Unknown metal "copper".', "id": "swarna-client"}
         await connection.send(json.dumps(error))
         await connection.wait_closed()
 
-    async with server(rejects) as url, SwarnaClient(url, metals=["copper"]) as client:
+    async with server(rejects, sends()) as url, SwarnaClient(url, metals=["copper"]) as client:
         with pytest.raises(RejectedError, match="copper") as error:
             await anext(client)
+        async with asyncio.timeout(10):
+            await lines[0].wait_closed()
+        await until(client, Connected)  # by another connection: what the server takes may change
     assert error.value.code == "unknown_metal"
 
 

@@ -12,9 +12,11 @@ from typing import Any, Final, Self
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
+from swarna_client.errors import RejectedError
 from swarna_client.messages import Disconnected, Event, Position, PriceUpdate, Quote, Status, UnreadableError
 from swarna_client.stream_state import StreamState, Subscription, steady_seconds
 
@@ -92,8 +94,8 @@ class SwarnaClient:
 
     @property
     def status(self) -> Status | None:
-        """The server's last status; None while there is none, or no connection."""
-        return self._state.status
+        """The server's last status; None while there is none, or where the server is not heard, as in `connected`."""
+        return self._state.status if self._is_heard else None
 
     @property
     def position(self) -> Position | None:
@@ -102,7 +104,16 @@ class SwarnaClient:
 
     @property
     def connected(self) -> bool:
-        return self._state.is_confirmed
+        """Whether the subscription is confirmed, and the server heard.
+
+        It is not once the client was closed, the connection lost, or the last message was taken more than twice
+        `heartbeat` ago, as where nobody iterates.
+        """
+        return self._state.is_confirmed and self._is_heard
+
+    @property
+    def _is_heard(self) -> bool:
+        return self._line is not None and self._line.state is State.OPEN and self._state.is_heard
 
     @property
     def is_timed(self) -> bool:
@@ -168,6 +179,9 @@ class SwarnaClient:
             async with asyncio.timeout(self._state.longest_silence):
                 text = await self._line.recv()
             return self._state.receive(text)
+        except RejectedError:
+            self._leave()
+            raise
         except _LOSSES as error:
             return None if self._closing.is_set() else self._lost(error)
 
@@ -181,11 +195,16 @@ class SwarnaClient:
             options["additional_headers"] = {"Authorization": f"Bearer {self.token}"}
         self._line = await connect(self._url, **(options | self._connecting))
         self._state.begin()
+        if self._closing.is_set():
+            await self._line.close()
 
-    def _lost(self, error: Exception) -> Disconnected:
+    def _leave(self) -> None:
         line, self._line = self._line, None
         if line is not None:
             line.transport.abort()  # a close of a dead connection would wait
+
+    def _lost(self, error: Exception) -> Disconnected:
+        self._leave()
         match error:
             case InvalidStatus(response=response):
                 event = self._state.not_served(response.status_code, _retry_after(response.headers))

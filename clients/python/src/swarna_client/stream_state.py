@@ -75,6 +75,7 @@ class StreamState:
         self._subscription = subscription
         self._to_send: deque[str] = deque()
         self._asked_time_at = 0.0
+        self._heard_at = 0.0
         self._has_heartbeats = False
         self._has_been_confirmed = False
         self._attempt = 0
@@ -86,6 +87,7 @@ class StreamState:
         """A connection is open."""
         self.is_confirmed = self._has_heartbeats = False
         self._restart_after = self._turned_away = self._clock_ahead = None
+        self._heard_at = steady_seconds()
         self._to_send.clear()
         self._ask_time()
         self._to_send.append(self._subscription.message(self.position))
@@ -106,6 +108,11 @@ class StreamState:
         return self._subscription.heartbeat / 1000 * _HEARTBEATS if self._has_heartbeats else None
 
     @property
+    def is_heard(self) -> bool:
+        """Whether the last message was taken within the longest silence."""
+        return self.longest_silence is None or steady_seconds() - self._heard_at <= self.longest_silence
+
+    @property
     def is_timed(self) -> bool:
         """Whether the server has told its time on this connection."""
         return self._clock_ahead is not None
@@ -121,6 +128,7 @@ class StreamState:
 
         Raises UnreadableError, and RejectedError where the server does not take the subscription.
         """
+        self._heard_at = steady_seconds()
         message = messages.decoded(text)
         kind = message.get("type")
         if kind == "subscribed" and message.get("id") == _ID and not self.is_confirmed:
@@ -132,6 +140,7 @@ class StreamState:
         elif kind == "pong":
             self._told(messages.sent_at(message))
         elif kind == "error":
+            self._end()
             raise RejectedError(str(message.get("code")), str(message.get("message")))
         elif kind != "priceUpdate" or self.is_confirmed:
             return self._shown(messages.parsed(message))
@@ -180,8 +189,7 @@ class StreamState:
 
         `after` are seconds that the server named with an HTTP status. Raises RefusedError if another try is of no use.
         """
-        self.is_confirmed = False
-        self.status = None
+        self._end()
         refusal, self._turned_away = self._turned_away, None
         restart_after, self._restart_after = self._restart_after, None
         if (refusal and refusal.get("retry") == "never") or reason == "Unauthorized":
@@ -196,6 +204,10 @@ class StreamState:
         self._attempt += 1
         delay = min(_FIRST_RETRY * 2 ** min(self._attempt - 1, 10), _LONGEST_RETRY)
         return Disconnected(reason, max(delay, after or 0.0) * (1 + _JITTER * random.random()))  # noqa: S311  # no secret
+
+    def _end(self) -> None:
+        self.is_confirmed = False
+        self.status = None
 
     def not_served(self, status: int, after: float | None) -> Disconnected:
         """The server answered the handshake with an HTTP status.
