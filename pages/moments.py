@@ -47,7 +47,8 @@ def _at_moment(metal: Metal, at: dt.datetime) -> Moment:
     """Find what screens showed of a metal at a moment of the past."""
     receipt = receipts.at(metal, at)
     if receipt is not None:
-        return Moment(at, receipt, receipt.marks_at(at, settings.MARKET_CALENDAR))
+        is_contested = receipts.is_contested(receipt, at)
+        return Moment(at, receipt, receipt.marks_at(at, settings.MARKET_CALENDAR, is_contested=is_contested))
     found = candle_store.holding(series(metal), at)
     return Moment(at, candle=ZonedCandle.of(found[1].value(), candle_store.zone()) if found else None)
 

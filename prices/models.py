@@ -958,6 +958,7 @@ class HeldPrice(_Quoted):
     contests = models.BooleanField(
         default=False, db_default=False, help_text="It has outlasted a later refresh: the shown price is stale."
     )
+    contested_at = models.DateTimeField(null=True, help_text="When it began to contest the shown price, if known.")
     contributors = models.JSONField(
         null=True, help_text="Where several sources agree on the price: each of them, and when it quoted."
     )
@@ -1019,5 +1020,7 @@ class HeldPrice(_Quoted):
     def reopen(self, *, at: dt.datetime) -> None:
         """Take a decision back, so that the price waits for one again, from now on."""
         self.decision, self.decided_by, self.decided_at = self.Decision.PENDING, "", None
-        self.waiting_since, self.waiting_by, self.contests = at, clock.mark(), False
-        self.save(update_fields=["decision", "decided_by", "decided_at", "waiting_since", "waiting_by", "contests"])
+        self.waiting_since, self.waiting_by = at, clock.mark()
+        self.contests, self.contested_at = False, None
+        waiting = ["waiting_since", "waiting_by", "contests", "contested_at"]
+        self.save(update_fields=["decision", "decided_by", "decided_at", *waiting])

@@ -62,7 +62,7 @@ def refresh(clock: Clock = timezone.now) -> None:
     else:
         number = Head.begin_refresh()
         (_by_consensus if settings.CONSENSUS_SOURCES else _by_the_first)(metals, number, clock)
-        ingest.contest_prices(refresh=number)
+        ingest.contest_prices(refresh=number, now=clock())
     ingest.apply_premiums(now=clock())  # one may have begun where no source has a new price
     ingest.fall_back_where_due(now=clock())
 

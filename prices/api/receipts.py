@@ -13,7 +13,6 @@ from rest_framework.response import Response
 
 from infra import formats
 from infra.formats import from_ms
-from prices import schedule
 from prices.api import answers, examples
 from prices.api.serializers import PublicationSerializer
 from prices.domain.quotes import Metal, usual_kind
@@ -92,13 +91,12 @@ def price_at(metal: Metal, params: Mapping[str, Any], now: dt.datetime) -> dict[
     if receipt is None:
         raise NotFound(_before(metal, at))
     measure = {name: params[name] for name in ("unit", "purity")}
-    published = receipt.published()
-    quote = published.quote
-    age = settings.MARKET_CALENDAR.age(quote.source, quote.quoted_at, at)
-    limit = schedule.freshness_limit() if receipt.limit_ms is None else dt.timedelta(milliseconds=receipt.limit_ms)
+    is_contested = receipts.is_contested(receipt, at)
+    # Where nobody knows, none is called fresh.
+    stale = receipt.is_stale_at(at, settings.MARKET_CALENDAR, is_contested=is_contested) is not False
     return {
         "metal": metal.value,
-        **answers.fields(PriceData.of(published.in_units(**measure), stale=age > limit)),
+        **answers.fields(PriceData.of(receipt.published().in_units(**measure), stale=stale)),
         "epoch": receipt.epoch,
         "seq": receipt.seq,
         "publishedAt": formats.time(from_ms(receipt.published_ms)),

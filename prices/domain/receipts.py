@@ -101,22 +101,34 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
         """Return True if the price was stale when it was published; False too where that was not kept."""
         return self.age_ms is not None and self.limit_ms is not None and self.age_ms > self.limit_ms
 
-    def marks_at(self, moment: dt.datetime, calendar: Calendar) -> tuple[str, ...]:
+    def is_stale_at(self, moment: dt.datetime, calendar: Calendar, *, is_contested: bool = False) -> bool | None:
+        """Return True if its price was stale at a moment at which it was shown: too old, or contested then.
+
+        None where the freshness limit of then was not kept: nobody knows.
+        """
+        if is_contested:
+            return True
+        if self.limit_ms is None:
+            return None
+        if moment <= from_ms(self.published_ms):
+            return self.is_stale
+        age = calendar.age(self.source, from_ms(self.quoted_ms), moment)
+        return age > dt.timedelta(milliseconds=self.limit_ms)
+
+    def marks_at(self, moment: dt.datetime, calendar: Calendar, *, is_contested: bool = False) -> tuple[str, ...]:
         """The marks of its price at a moment at which it was shown, the most serious first.
 
-        Where the freshness limit of then was not kept, nobody knows whether a price of the market was live or stale:
-        it has none.
+        Where nobody knows whether a price of the market was live or stale, it has none.
         """
-        if self.limit_ms is None and self.kind is PriceKind.LIVE:
+        is_stale = self.is_stale_at(moment, calendar, is_contested=is_contested)
+        if is_stale is None and self.kind is PriceKind.LIVE:
             return ()
-        quoted_at, limit = from_ms(self.quoted_ms), dt.timedelta(milliseconds=self.limit_ms or 0)
-        is_later = moment > from_ms(self.published_ms)
-        has_aged = self.limit_ms is not None and calendar.age(self.source, quoted_at, moment) > limit
+        limit = dt.timedelta(milliseconds=self.limit_ms or 0)
         return marks_of(
             self.source,
             is_example=self.example,
-            is_stale=has_aged if is_later else self.is_stale,
-            is_of_now=calendar.is_of_now(quoted_at, moment, limit),
+            is_stale=is_stale is True,
+            is_of_now=calendar.is_of_now(from_ms(self.quoted_ms), moment, limit),
         )
 
     @property

@@ -140,13 +140,13 @@ def reopen(quarantined_id: int, *, now: dt.datetime) -> None:
         quarantined.reopen(at=now)
 
 
-def contest_prices(*, refresh: int) -> None:
+def contest_prices(*, refresh: int, now: dt.datetime) -> None:
     """Mark the shown prices of whose metals a newer quote waits in quarantine since before this refresh, which is over.
 
     They are stale from now on (prices/publishing/snapshot.py). Most times this is one statement without effect.
     """
     waiting = HeldPrice.pending().filter(currency=settings.BASE_CURRENCY, refresh__lt=refresh, contests=False)
-    if waiting.update(contests=True):
+    if waiting.update(contests=True, contested_at=now):
         publish.reload()
 
 

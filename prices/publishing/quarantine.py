@@ -193,6 +193,7 @@ class Validator:
             waiting_by=clock.mark(),
             refresh=self.refresh,
             contests=contests,
+            contested_at=self.now if contests else None,
             contributors={source: at.isoformat() for source, at in contributors.items()} if contributors else None,
             made_of=receipts.encode_sources(quote.parts()),
             doubt=violation.rule,

@@ -13,7 +13,8 @@ from typing import Any, Final, TypeAlias
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from msgspec import structs
 
@@ -27,7 +28,16 @@ from prices.domain.consensus import CONSENSUS
 from prices.domain.quotes import Metal, PriceKind, Quote, shown_kinds
 from prices.domain.receipts import DecidedBy, Decision, Method
 from prices.history import partitions
-from prices.models import FallbackPrice, LatestPrice, Premium, Price, Receipt, ReceiptMonth, SignificantChange
+from prices.models import (
+    FallbackPrice,
+    HeldPrice,
+    LatestPrice,
+    Premium,
+    Price,
+    Receipt,
+    ReceiptMonth,
+    SignificantChange,
+)
 from prices.premiums import before_premium, included_premium
 
 # Ticks from before receipts are searched so far for the last one that was published by a moment: they are in the order
@@ -160,6 +170,24 @@ def at(metal: Metal, moment: dt.datetime) -> receipts.Receipt | None:
     by_then = [tick for tick in ticks if tick.seq and tick.published_at and tick.published_at < until]
     last = max(by_then, key=lambda tick: (tick.published_at, tick.seq), default=None)
     return of_tick(last) if last else None
+
+
+def is_contested(receipt: receipts.Receipt, moment: dt.datetime) -> bool:
+    """Return True if the price of a receipt was contested at a moment at which it was shown, and so stale.
+
+    Where it is not known when a quarantined price began to contest the shown one, it did so once it waited.
+    """
+    until = from_ms(to_ms(moment) + 1)
+    contesting = HeldPrice.objects.annotate(since=Coalesce("contested_at", "waiting_since", "held_at")).filter(
+        Q(decided_at=None) | Q(decided_at__gte=until),
+        metal=receipt.metal,
+        currency=receipt.currency,
+        contests=True,
+        since__lt=until,
+    )
+    if receipt.kind is PriceKind.FALLBACK:
+        contesting = contesting.filter(quoted_at__gt=from_ms(receipt.quoted_ms))
+    return contesting.exists()
 
 
 def spot_quote(latest: LatestPrice) -> Quote:

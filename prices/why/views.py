@@ -134,7 +134,11 @@ def _page(
     first, names = found[0], {metal.name: metal.display_name for metal in ListedMetal.objects.all()}
     is_staff = request.user.is_staff
     published = from_ms(first.published_ms)
-    stories = [(names[each.metal], story(each, at=at if each is first else None, with_name=is_staff)) for each in found]
+    stories = []
+    for each in found:
+        moment = at if at and each is first else published
+        is_contested = receipts.is_contested(each, moment)
+        stories.append((names[each.metal], story(each, at=moment, is_contested=is_contested, with_name=is_staff)))
     context = {
         "seq": first.seq,
         "published_at": published,

@@ -108,12 +108,15 @@ class Story:
         return LABELS.get(self.mark, "")
 
 
-def story(receipt: Receipt, *, at: dt.datetime | None = None, with_name: bool = False) -> Story:
+def story(
+    receipt: Receipt, *, at: dt.datetime | None = None, is_contested: bool = False, with_name: bool = False
+) -> Story:
     """A receipt as a person reads it, who looks at the screens of a moment `at`, or else of its publication.
 
-    `with_name`: for staff, with the name of the person who decided.
+    `is_contested`: it was contested then. `with_name`: for staff, with the name of the person who decided.
     """
-    marks = receipt.marks_at(at or from_ms(receipt.published_ms), settings.MARKET_CALENDAR)
+    moment_of = at or from_ms(receipt.published_ms)
+    marks = receipt.marks_at(moment_of, settings.MARKET_CALENDAR, is_contested=is_contested)
     mark = marks[0] if marks else "none"
     return Story(
         metal=receipt.metal.value,
@@ -121,7 +124,9 @@ def story(receipt: Receipt, *, at: dt.datetime | None = None, with_name: bool = 
         price=written(receipt.price),
         mark=mark,
         warning=_WARNINGS.get(mark, ""),
-        answer=" ".join([*_sentences(receipt, with_name=with_name), *_later(receipt, at)]),
+        answer=" ".join(
+            [*_sentences(receipt, with_name=with_name), *_later(receipt, at), *_contested(receipt, is_contested)]
+        ),
         # Ours alone, as staff's price, has no other side.
         sources=[_row(source, receipt) for source in receipt.sources if source.source not in NAMED],
         steps=steps(receipt),
@@ -152,6 +157,12 @@ def _later(receipt: Receipt, at: dt.datetime | None) -> Iterator[str]:
     age = settings.MARKET_CALENDAR.age(receipt.source, quoted, at)
     stale = ", and so was stale" if "stale" in receipt.marks_at(at, settings.MARKET_CALENDAR) else ""
     yield f"At {moment(at, published)} it was still the newest, {span(age.total_seconds())} old{stale}."
+
+
+def _contested(receipt: Receipt, is_contested: bool) -> Iterator[str]:
+    """A sentence about a price that was stale, however young, since a newer one waited in quarantine."""
+    if is_contested and receipt.kind is not PriceKind.FALLBACK:
+        yield "It was contested, and so shown as stale: a newer quote waited in quarantine."
 
 
 def _origin(receipt: Receipt) -> str:

@@ -250,7 +250,7 @@ def test_a_price_beside_which_a_newer_one_waits_in_quarantine_is_not_locked(shop
     now = timezone.now()
     ingest.offer([quote(price="20000", at=now, source="metals_dev")], now=now, refresh=1)
     assert lock(shop)["price"] == 13200
-    ingest.contest_prices(refresh=2)
+    ingest.contest_prices(refresh=2, now=now)
     assert reason(shop) == "quarantined"
 
 

@@ -32,7 +32,7 @@ from prices.models import (
     SignificantChange,
 )
 from prices.providers.errors import TemporaryError
-from prices.publishing import ingest, receipts
+from prices.publishing import ingest, receipts, snapshot
 from prices.staff import quarantine
 from prices.staff.changes import one_change
 from streaming import publish
@@ -445,6 +445,64 @@ def test_its_staleness_is_by_the_limit_of_that_time(client: Client, settings: Se
     published(quote("gold", "13200"))
     settings.FRESHNESS_LIMIT = MINUTE
     assert price_at(client, "2026-09-24T08:30:00Z")["stale"] is False
+
+
+def test_where_no_limit_was_kept_a_price_is_not_called_fresh(client: Client) -> None:
+    """So it is of ticks from before there were receipts: nobody knows."""
+    published(quote("gold", "13200"))
+    Receipt.objects.all().delete()
+    assert price_at(client, "2026-09-24T08:00:00Z")["stale"] is True
+
+
+def test_a_past_price_was_stale_whenever_screens_called_it_so(world: World, client: Client) -> None:
+    """While a newer quote had outlasted a refresh in quarantine, however young it was itself."""
+    shown: list[tuple[dt.datetime, bool]] = []
+
+    def refresh(gold: str | None = None) -> None:
+        world.says["a"] = PRICES | {Metal.GOLD: gold} if gold else TemporaryError("is away")
+        world.refresh()
+        current = snapshot.read()
+        shown.append((world.now, current.is_stale(current.quotes[Metal.GOLD], world.now)))
+
+    world.says |= dict.fromkeys("bc", TemporaryError("is away"))
+    for gold in ("13200", "14500", "14500", "15500", None, "13201", "13202", "14500"):
+        refresh(gold)
+    assert [stale for _, stale in shown] == [False, False, True, True, True, False, False, False]
+
+    for at, stale in shown:
+        mark = "Stale" if stale else "Live"
+        moment = {"at": at.isoformat()}
+        assert client.get("/api/v1/prices/gold/", moment).json()["stale"] is stale, at
+        assert client.get("/gold/", moment).context["answer"].marks == mark, at
+        page = client.get("/why/", {"metal": "gold", **moment})
+        assert page.context["stories"][0][1].label == mark, at
+        assert ("It was contested, and so shown as stale" in page.content.decode()) is stale, at
+
+
+def test_a_price_that_was_contested_when_it_went_out_under_another_premium_says_so(
+    world: World, client: Client
+) -> None:
+    world.refresh()
+    world.says |= {"a": PRICES | {Metal.GOLD: "14500"}} | dict.fromkeys("bc", TemporaryError("is away"))
+    world.refresh()
+    world.refresh()
+    Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=world.now)
+    publication = ingest.apply_premiums(now=world.now + dt.timedelta(seconds=1))
+    assert publication is not None
+    ((_, story),) = client.get(f"/why/{publication.seq}/").context["stories"]
+    assert story.label == "Stale"
+
+
+def test_since_when_a_price_was_contested_may_not_be_known(world: World, client: Client) -> None:
+    """As of quotes that were quarantined by an older version: then it is since they waited."""
+    world.refresh()
+    world.says |= {"a": PRICES | {Metal.GOLD: "14500"}} | dict.fromkeys("bc", TemporaryError("is away"))
+    world.refresh()
+    quarantined = world.now
+    world.refresh()
+    HeldPrice.objects.update(contested_at=None)
+    assert price_at(client, (quarantined - MINUTE).isoformat())["stale"] is False
+    assert price_at(client, quarantined.isoformat())["stale"] is True
 
 
 def test_of_two_publications_in_one_moment_the_later_counts(client: Client) -> None:
