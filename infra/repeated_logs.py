@@ -130,7 +130,8 @@ class RepeatedLogsHandler(logging.StreamHandler):
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
         # Most errors of a database come from one line, with one type: their messages tell them apart. The messages of
         # refused requests are their senders', who write any number of them.
-        message = "" if isinstance(error, SuspiciousOperation) else _lasting(str(error))
+        is_of_sender = isinstance(error, SuspiciousOperation)
+        message = "" if is_of_sender else _lasting(str(error))
         of_error = (type(error), message) if error else ()
         if self._is_ours(record):
             return record.name, record.levelno, record.getMessage(), *of_error
@@ -140,7 +141,7 @@ class RepeatedLogsHandler(logging.StreamHandler):
         return (
             record.name,
             record.levelno,
-            str(record.msg),
+            "" if is_of_sender else str(record.msg),
             *of_error,
             *((frame.filename, frame.lineno) for frame in frames),
         )
