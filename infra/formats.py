@@ -6,6 +6,8 @@ from typing import Final
 
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
+# Signs without a width that letters of India are written with.
+_JOINERS: Final = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 
 
 def number(amount: Decimal) -> Decimal:
@@ -37,3 +39,8 @@ def from_ms(unix: int) -> dt.datetime:
 def clipped(text: str) -> str:
     """The first 40 characters of a client's text, for an error message."""
     return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+def one_line(text: str) -> str:
+    """A client's text in one line, without what cannot be printed, such as signs that turn the order of all letters."""
+    return " ".join("".join(each if each.isprintable() or each in _JOINERS else " " for each in text).split())

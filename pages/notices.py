@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
+from infra.formats import one_line
 from pages.formats import N_, Formats
 from pages.memory import Current
 from prices.domain.marks import LABELS
@@ -62,7 +63,7 @@ def notices(current: Current, metals: Collection[Metal], f: Formats, now: dt.dat
 
 def misunderstood(mistakes: str, f: Formats) -> Notice:
     """The notice of an address of which a page shows only a part."""
-    return Notice("plain", f._("Not all of this address is understood."), mistakes)
+    return Notice("plain", f._("Not all of this address is understood."), one_line(mistakes))
 
 
 def market_text(current: Current, f: Formats, now: dt.datetime) -> str:

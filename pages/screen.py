@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from infra import clock
+from infra.formats import one_line
 from pages import languages, memory, rendering
 from pages.cards import card_of
 from pages.formats import Formats
@@ -17,8 +18,6 @@ from pages.sheets import ListedSheet, address_notices, sheet_of
 
 # Of a shop's name, in characters: more do not fit in a line of the screen.
 _LONGEST_NAME: Final = 60
-# Signs without a width that letters of India are written with.
-_JOINERS: Final = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 # The rows up to which a screen has one column, two, and three.
 _COLUMNS: Final = (3, 8, 15)
 # The characters up to which a price is taken to be as wide as the style sheet says, in a script's absence.
@@ -43,7 +42,7 @@ def screen(request: HttpRequest) -> HttpResponseBase:
 
 def shop_name(text: str) -> str:
     """A shop's name as an address has it: one line, without what cannot be printed, cut short where it is too long."""
-    line = " ".join("".join(each if each.isprintable() or each in _JOINERS else " " for each in text).split())
+    line = one_line(text)
     return line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1]}…"
 
 

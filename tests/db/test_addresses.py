@@ -70,3 +70,11 @@ def test_nonsense_shows_the_usual_rows_and_nothing_of_it_runs(client: Client, pa
     assert "Not all of this address is understood" in page
     assert "<script>alert" not in page
     assert len(page) < {"/": 40_000, "/embed/": 20_000, "/screen/": 20_000}[path]
+
+
+def test_an_address_does_not_turn_the_order_of_a_pages_letters(client: Client, path: str) -> None:
+    sign = "\N{RIGHT-TO-LEFT OVERRIDE}"
+    page = client.get(path, {"rows": f"a{sign}b", "unit": f"a{sign}b", "lang": f"{sign}\0c"}).content.decode()
+    assert "a b" in page
+    assert sign not in page
+    assert "\0" not in page
