@@ -37,6 +37,7 @@ from swarna_client import (
 )
 from swarna_client.messages import UnreadableError, decoded, parsed
 from swarna_client.stream_state import StreamState, Subscription
+from tests.support.product import ROOT
 from tests.support.stub_stream import move, price_update, quote, status
 
 CONFIRMED = {"type": "subscribed", "metals": ["gold"], "interval": None, "heartbeat": 15000, "id": "swarna-client"}
@@ -394,6 +395,16 @@ async def test_a_client_that_was_closed_has_no_price_of_now() -> None:
     async with server(sends(price_update(7, gold=quote(13200)), STATUS)) as url, SwarnaClient(url) as client:
         await until(client, Status)
     assert shows(client) == (False, False, "13200")
+
+
+async def test_what_readme_says_to_look_at_can_be_looked_at_where_there_is_no_price() -> None:
+    readme = (ROOT / "clients/python/README.md").read_text()
+    looks = re.findall(r"^\| `(client\..*?)`", readme, re.MULTILINE)
+    async with server(sends(STATUS | {"metals": {"silver": "live"}})) as url, SwarnaClient(url) as client:
+        before = [eval(look, {"client": client}) for look in looks]
+        await until(client, Status)
+        connected = [eval(look, {"client": client}) for look in looks]
+    assert (before, connected) == ([None, False, False], [None, True, True])
 
 
 async def test_a_connection_that_ends_while_a_program_is_busy_is_no_connection(lines: list[ClientConnection]) -> None:

@@ -116,7 +116,7 @@ class PriceUpdate:
 class Status:
     """The claim of the shown prices: `feed` is live, stale, fallback, simulated or down, that of the least real metal.
 
-    `metals` has each one's. `market` is open or closed.
+    `metals` has the one of each that has a price. `market` is open or closed.
     """
 
     feed: str
