@@ -1,10 +1,13 @@
 """The prices in a frame of other pages, of a server whose every message a test sends itself."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
+from django.http import QueryDict
 from playwright.sync_api import Page, expect
 
+from pages import widgets
 from prices.domain.quotes import Metal
 from tests.support.pages import SERVER_GONE
 from tests.support.pages.board import PUBLISHED_AT, current, published
@@ -53,6 +56,29 @@ def test_a_frame_that_never_connects_says_when_its_prices_are_of(
     frame.clock.run_for(6_000)
     expect(frame.locator("#notices")).to_have_text(LAST_PRICES)
     expect(frame.locator(".amount").first).to_have_text("₹100.00")
+
+
+def test_a_notice_has_room_in_the_frame_that_is_copied_and_is_seen_in_any(frame: Page, stream: StubStream) -> None:
+    choices = widgets.read(QueryDict("rows=gold,silver:999:kg"), Metal)
+    made = re.search(r'width="(\d+)" height="(\d+)"', widgets.codes(choices, "https://prices.example/").frame)
+    assert made
+    width, height = map(int, made.groups())
+    frame.set_viewport_size({"width": width, "height": height})
+    frame.goto(f"{stream.http_url}/embed/")
+    connection = stream.connection()
+    connection.wait_for("subscribe")
+    stale = quote(101, stale=True)
+    connection.send(price_update(2, gold=stale, silver=stale, epoch="first"), status())
+    expect(frame.locator("#notices .notice")).to_have_count(1)
+    expect(frame.locator("#notices")).to_be_in_viewport(ratio=1)
+    notices, row = frame.locator("#notices").bounding_box(), frame.locator(".row").last.bounding_box()
+    assert notices
+    assert row
+    assert row["y"] + row["height"] <= notices["y"]
+    connection.send(status(market="closed"))
+    expect(frame.locator("#notices .notice")).to_have_count(2)
+    frame.set_viewport_size({"width": width, "height": 160})
+    expect(frame.locator("#notices")).to_be_in_viewport(ratio=1)
 
 
 def test_a_frame_from_the_browsers_cache_is_not_said_to_be_of_now(page: Page, stream: StubStream) -> None:
