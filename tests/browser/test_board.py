@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote
 
 import pytest
 from django.conf import settings
+from django.utils import translation
 from playwright.sync_api import Locator, Page, expect
 
 from pages.memory import Move, Sparkline
@@ -275,6 +276,19 @@ def test_a_device_that_slept_takes_what_it_missed_from_the_page_of_now(board: Pa
     board.clock.run_for(RENEWAL)
     expect(board.locator("#moves li")).to_have_count(0)
     expect(board.locator("#nomoves")).to_be_visible()
+
+
+def test_a_page_that_stays_open_names_the_threshold_of_moves_as_staff_have_set_it(
+    board: Page, priced: StubStream, expected_errors: list[str]
+):
+    expected_errors += [SERVER_GONE, "404"]
+    board.goto(priced.http_url)
+    priced.connection().wait_for("subscribe")
+    title = board.locator("#moves-title")
+    expect(title).to_have_text("Moves of 1% and more")
+    priced.pages["/"] = lambda: board_page("gold", current(threshold_percent="2.5"))
+    board.clock.fast_forward("01:00:00")
+    expect(title).to_have_text("Moves of 2.5% and more")
 
 
 def test_a_page_of_now_that_knows_less_takes_nothing_away(board: Page, priced: StubStream):
@@ -989,6 +1003,29 @@ def test_a_kilogram_of_gold_is_written_in_one_line_at_any_width(board: Page, str
     for width in (320, 375, 640, 1150, 1280):
         board.set_viewport_size({"width": width, "height": 800})
         assert set(card(board).locator(".amount, dd:visible").evaluate_all(lines)) == {1}, width
+
+
+@pytest.mark.parametrize("language", settings.LANGUAGES, ids=lambda language: language[0])
+def test_four_metals_are_within_two_screens_of_a_phone_and_the_first_price_on_its_first(
+    board: Page, stream: StubStream, language: tuple[str, str]
+):
+    usual = written(default_sheet("INR"))
+    with translation.override(language[0]):
+        page = board_page(usual, current(), language[0])
+    stream.pages["/"] = lambda: page
+    board.set_viewport_size({"width": 390, "height": 844})
+    # As high as cards are: each with bid and ask.
+    metals = {"gold": 13221.39, "silver": 168.54, "platinum": 5621.35, "palladium": 4388.7}
+    quotes = {name: quote(price, bid=price, ask=price) for name, price in metals.items()}
+    stream.greeting = [price_update(1, **quotes), status()]
+    board.goto(stream.http_url)
+    expect(card(board, "palladium").locator(".amount")).to_have_text("₹4,388.70")
+    expect(card(board).locator("[data-part=asking]").first).to_be_visible()
+    first, last = card(board).locator(".price").first.bounding_box(), card(board, "palladium").bounding_box()
+    assert first
+    assert last
+    assert first["y"] + first["height"] <= 844
+    assert last["y"] + last["height"] <= 2 * 844
 
 
 def test_nothing_sticks_out_at_any_width(board: Page, stream: StubStream):

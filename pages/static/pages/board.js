@@ -29,6 +29,8 @@ const SPARKLINE_POINTS = 96;
 const LONG_GAP = 30 * 60_000;
 /** The time over which the pages that come back from such a gap, all at the market's opening, fetch what they missed. */
 const RENEWAL_SPREAD = 30_000;
+/** So often a page that stays open takes what no message says: the threshold of moves, which staff may change. */
+const RENEW_EVERY = 60 * 60_000;
 const TIMEOUT = 15_000;
 
 /** @type {import("./live-page.js").State & Board} */
@@ -60,6 +62,7 @@ else {
   writeAddress(new URLSearchParams(location.search).get("rows") ?? shownRows());
 }
 live.start();
+setInterval(renew, RENEW_EVERY);
 
 /** @param {import("../client/swarna-client.js").Prices} update */
 function show({ changes, message }) {
@@ -82,7 +85,7 @@ function showQuotes() {
   });
 }
 
-/** Takes the moves and the sparklines from the page as the server writes it now, which may have read them before the last ones. */
+/** Takes moves, their threshold, and sparklines from the page as the server writes it now, which may have read them before the last ones. */
 async function renew() {
   try {
     const answer = await fetch(location.href, { signal: AbortSignal.timeout?.(TIMEOUT) });
@@ -96,6 +99,8 @@ async function renew() {
       const metal = /** @type {Metal} */ (name);
       if (sparkline[0] >= (sparklines[metal]?.[0] ?? 0)) sparklines[metal] = sparkline;
     }
+    const title = written.getElementById("moves-title")?.textContent;
+    if (title) write(elements["moves-title"], title);
     showMoves();
     showQuotes();
   } catch {

@@ -33,6 +33,7 @@ def current(
     listed: Iterable[Metal] = tuple(Metal),
     moves: Iterable[Move] = (),
     sparklines: Mapping[Metal, Sparkline] | None = None,
+    threshold_percent: str = "1",
 ) -> Current:
     """All that pages show, of these quotes, each of them in the same feed."""
     shown = {published.quote.metal: published for published in quotes}
@@ -51,7 +52,10 @@ def current(
             timestamp="2026-11-01T18:30:00.000Z",
         ),
         stored=Stored(
-            listed=tuple(listed), sparklines=sparklines or {}, moves=tuple(moves), threshold_percent=Decimal(1)
+            listed=tuple(listed),
+            sparklines=sparklines or {},
+            moves=tuple(moves),
+            threshold_percent=Decimal(threshold_percent),
         ),
     )
 
