@@ -110,6 +110,12 @@ def test_an_element_follows_its_attributes_and_its_language(site: Site) -> None:
     expect(price).not_to_contain_text("₹")
 
 
+def test_where_others_test_their_pages_elements_show_their_price(site: Site) -> None:
+    site.page.add_init_script("delete Element.prototype.part")  # as jsdom and happy-dom, which have none
+    site.open('<swarna-price metal="gold"></swarna-price>')
+    expect(site.element()).to_contain_text("₹12,000.00")
+
+
 def test_a_frameworks_false_is_no_compact(site: Site) -> None:
     # Some write `compact={false}` so, as they do not know the attribute.
     site.open('<swarna-price metal="gold" compact="false"></swarna-price>')

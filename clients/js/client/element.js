@@ -355,7 +355,8 @@ function made(name, names, ...children) {
  */
 function named(element, names, ...children) {
   element.className = names;
-  element.part.value = names.split(" ")[0];
+  // jsdom and happy-dom, in which others test their pages, have no `part`.
+  element.setAttribute("part", names.split(" ")[0]);
   element.append(...children);
   return element;
 }
