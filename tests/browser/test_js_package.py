@@ -105,7 +105,8 @@ def test_a_component_that_a_server_renders_has_no_price_and_connects_to_nothing(
         const rendered = useWebSocketPrices("{stream.http_url}/ws/prices/");
         setTimeout(() => console.log(JSON.stringify(rendered)), 50);
     """)
-    assert rendered == {"prices": {}, "connected": False, "error": None, "status": None}
+    nothing = dict.fromkeys(("currency", "unit", "error", "status"))
+    assert rendered == {"prices": {}, "connected": False, **nothing}
     assert not stream.has_connection()
 
 
@@ -126,8 +127,28 @@ def test_the_first_program_prints_the_price(run: Run, stream: StubStream) -> Non
 
 
 def test_the_first_program_says_why_there_is_no_price(run: Run) -> None:
-    program = PROGRAM.replace("127.0.0.1:3001", f"127.0.0.1:{free_port()}")
-    assert run(program, "--experimental-websocket") == ["The server cannot be reached"]
+    port = free_port()
+    program = PROGRAM.replace("127.0.0.1:3001", f"127.0.0.1:{port}")
+    why = f"The server cannot be reached: connect ECONNREFUSED 127.0.0.1:{port}"
+    assert run(program, "--experimental-websocket") == [why]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:3001", "localhost:3001", "prices.example"])
+def test_an_address_without_its_scheme_is_told_as_that(run: Run, address: str) -> None:
+    program = PROGRAM.replace("ws://127.0.0.1:3001/", address)
+    caught = f"process.on('uncaughtException', (error) => console.log(String(error)));\n{program}"
+    assert run(caught) == [f"SyntaxError: {address} is no server's address, such as wss://prices.example/"]
+
+
+def test_an_address_without_prices_is_told_as_that(run: Run) -> None:
+    (reason,) = run("""
+        import { SwarnaClient } from "swarna-client";
+        const fetch = async () => new Response("", { status: 404 });
+        const client = new SwarnaClient("http://nowhere.example/", { fetch, transports: ["sse"] });
+        client.addEventListener("connection", ({ detail: { reason } }) => reason && console.log(reason));
+        client.connect();
+    """)
+    assert reason == "There are no prices at this address: HTTP 404"
 
 
 def test_the_program_of_all_events_goes_on_with_another_token(run: Run, stream: StubStream) -> None:

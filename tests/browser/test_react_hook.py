@@ -37,7 +37,8 @@ def wait_for(lab: Page, condition: str) -> dict[str, Any]:
 def test_it_begins_with_nothing_and_no_error(lab: Page):
     render(lab)
     first = lab.evaluate("renderings[0]")
-    assert first == {"url": "/ws/prices/", "prices": {}, "connected": False, "error": None, "status": None}
+    nothing = dict.fromkeys(("currency", "unit", "error", "status"))
+    assert first == {"url": "/ws/prices/", "prices": {}, "connected": False, **nothing}
 
 
 def test_it_gives_prices_status_and_that_it_is_connected(lab: Page, stream: StubStream):
@@ -47,6 +48,8 @@ def test_it_gives_prices_status_and_that_it_is_connected(lab: Page, stream: Stub
     assert result == {
         "url": "/ws/prices/",
         "prices": stream.greeting[0]["data"],
+        "currency": "INR",
+        "unit": "gram",
         "connected": True,
         "error": None,
         "status": status(),

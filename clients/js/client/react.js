@@ -7,6 +7,8 @@ import { SwarnaClient } from "./swarna-client.js";
 /**
  * @typedef {object} Result
  * @property {import("./swarna-client.js").Quotes} prices
+ * @property {string|null} currency  That of the prices, such as `INR`; null before the first ones.
+ * @property {string|null} unit  The weight that they are of: `gram`.
  * @property {boolean} connected
  * @property {Problem|null} error
  * @property {import("./swarna-client.js").Status|null} status
@@ -15,12 +17,12 @@ import { SwarnaClient } from "./swarna-client.js";
 /** @typedef {Error & {code?: string|number, why?: Connection["why"]}} Problem */
 
 /** @type {Result} */
-const NOTHING_YET = { prices: {}, connected: false, error: null, status: null };
+const NOTHING_YET = { prices: {}, currency: null, unit: null, connected: false, error: null, status: null };
 
 /**
  * Live metal prices in a React component.
  *
- *     const { prices, connected, error } = useWebSocketPrices("wss://prices.example/ws/prices/");
+ *     const { prices, currency, unit, connected, error } = useWebSocketPrices("wss://prices.example/ws/prices/");
  *
  * @param {string} url  As for SwarnaClient. With another url the result starts afresh.
  * @param {Options} [options]  As for SwarnaClient:
@@ -49,8 +51,8 @@ export function useWebSocketPrices(url, options = {}) {
   }, [url, value]);
 
   // Prices of another url must not be shown for this one, not even until the effect has run.
-  const { prices, connected, error, status } = state.url === url ? state : NOTHING_YET;
-  return { prices, connected, error, status };
+  const { prices, currency, unit, connected, error, status } = state.url === url ? state : NOTHING_YET;
+  return { prices, currency, unit, connected, error, status };
 }
 
 /**
@@ -63,7 +65,9 @@ export function useWebSocketPrices(url, options = {}) {
 function follow(url, { metals, ...options }, show, signal) {
   const client = new SwarnaClient(url, options);
   if (metals) client.subscribe(metals);
-  client.addEventListener("prices", ({ detail }) => show({ prices: detail.data }), { signal });
+  client.addEventListener("prices", ({ detail: { data: prices, message: { currency, unit } } }) => {
+    show({ prices, currency, unit });
+  }, { signal });
   client.addEventListener("status", ({ detail }) => show({ status: detail }), { signal });
   client.addEventListener("error", ({ detail }) => show({ error: problem(detail) }), { signal });
   client.addEventListener("connection", ({ detail }) => show(asResult(detail)), { signal });

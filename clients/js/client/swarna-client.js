@@ -369,7 +369,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
   /**
    * @param {string|URL} url  `ws:`, `wss:`, `http:`, `https:`, or relative to the page.
    * @param {GivenOptions} [options]
-   * @throws {SyntaxError|TypeError} if the URL is not a WebSocket's, or an option cannot be used.
+   * @throws {SyntaxError|TypeError} if the URL is not a server's, or an option cannot be used.
    */
   constructor(url, options = {}) {
     super();
@@ -1402,10 +1402,10 @@ class HttpLine extends Line {
     const request = options.fetch ?? fetch;
     const all = { Accept: type, ...(token !== null && { Authorization: `Bearer ${token}` }), ...headers };
     this.#requested = this.#wishes;
-    const answer = await request(url, { headers: all, signal, cache: "no-store" }).catch(() => null);
+    const answer = await request(url, { headers: all, signal, cache: "no-store" }).catch(unreachable);
     if (signal.aborted) return null;
-    if (!answer) {
-      this.end({ fate: "unreachable", code: ABNORMAL, reason: "The server cannot be reached" });
+    if ("fate" in answer) {
+      this.end(answer);
       return null;
     }
     const end = endOf(answer, type);
@@ -1766,7 +1766,7 @@ export function endOf(answer, type) {
   const { status: code, headers } = answer;
   const isWanted = code === 200 ? mediaType(headers) === type : [204, 304].includes(code) && type === JSON_TYPE;
   if (isWanted) return null;
-  const reason = `HTTP ${code}`;
+  const reason = code === 404 ? "There are no prices at this address: HTTP 404" : `HTTP ${code}`;
   // Proxies say 403 too, but not in our words.
   if (code === 401) return { fate: "refused", code, reason, refusal: { retry: "never", code: "unauthorized" } };
   if (code === 403 && isProblem(answer)) return { fate: "refused", code, reason, refusal: { retry: "never" } };
@@ -1774,6 +1774,16 @@ export function endOf(answer, type) {
     return { fate: "refused", code, reason, refusal: { retry: "later", afterMs: retryAfter(headers) } };
   }
   return { fate: code >= 500 ? "unreachable" : "blocked", code, reason };
+}
+
+/**
+ * How a line ends where there is no answer. Node says why, as of a certificate; browsers do not.
+ * @param {unknown} error @returns {End}
+ */
+function unreachable(error) {
+  const { message, code } = /** @type {{cause?: {message?: string, code?: string}}} */ (error)?.cause ?? {};
+  const why = message || code;
+  return { fate: "unreachable", code: ABNORMAL, reason: `The server cannot be reached${why ? `: ${why}` : ""}` };
 }
 
 /** The milliseconds that an answer's `Retry-After` names, in seconds or as a date; 0 for none. @param {Headers} headers */
@@ -1816,10 +1826,19 @@ function restartDelay(afterMs) {
 
 /** @param {string|URL} url */
 function webSocketUrl(url) {
-  const absolute = new URL(url, globalThis.location?.href);
-  absolute.protocol = absolute.protocol.replace(/^http/, "ws");
-  if (!["ws:", "wss:"].includes(absolute.protocol)) throw new SyntaxError(`${url} is not a WebSocket's URL`);
-  return absolute.href;
+  const absolute = absoluteUrl(url);
+  if (absolute) absolute.protocol = absolute.protocol.replace(/^http/, "ws");
+  if (absolute && ["ws:", "wss:"].includes(absolute.protocol)) return absolute.href;
+  throw new SyntaxError(`${url} is no server's address, such as wss://prices.example/`);
+}
+
+/** The address, as seen from the page; null for none, as of a bare name in Node. @param {string|URL} url */
+function absoluteUrl(url) {
+  try {
+    return new URL(url, globalThis.location?.href);
+  } catch {
+    return null;
+  }
 }
 
 /** The address of the REST API: the given one, or the one beside the stream. @param {string} stream @param {string|URL|null} given */
