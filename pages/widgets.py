@@ -24,8 +24,8 @@ from pages.rows import MOST_ROWS, Row, default_sheet, parse, written
 from prices.domain.fineness import WEIGHTS_OF, finenesses, purity_label
 from prices.domain.quotes import Metal
 
-# Of a frame, in CSS pixels: its width, the height of a row, and that of what is around the rows. A frame does not grow, so
-# there is room for a notice of three lines beside the link.
+# Of a frame, in CSS pixels: its width, the height of a row, and that of what is around the rows. A frame does not grow,
+# so there is room for a notice of three lines beside the link.
 _WIDTH: Final = 360
 _ROW_HEIGHT: Final = 64
 _AROUND_ROWS: Final = 152
