@@ -59,7 +59,7 @@ def test_a_frame_that_never_connects_says_when_its_prices_are_of(
 
 
 def test_a_notice_has_room_in_the_frame_that_is_copied_and_is_seen_in_any(frame: Page, stream: StubStream) -> None:
-    choices = widgets.read(QueryDict("rows=gold,silver:999:kg"), Metal)
+    choices = widgets.read(QueryDict("rows=gold,silver:999:kg"), tuple(Metal))
     made = re.search(r'width="(\d+)" height="(\d+)"', widgets.codes(choices, "https://prices.example/").frame)
     assert made
     width, height = map(int, made.groups())
