@@ -112,7 +112,7 @@ class Answer(NamedTuple):
     price: Amount | None = None
     low: Amount | None = None
     high: Amount | None = None
-    trust: str = ""
+    trust: str = "none"
     marks: str = ""
     detail: str = ""
     seq: int | None = None

@@ -369,8 +369,11 @@ def test_where_no_receipt_is_kept_the_candle_that_holds_the_moment_answers(clien
     publish(gold="9223.3161")
     Receipt.objects.all().delete()
     Price.objects.all().delete()
-    answer = ask(client, AN_HOUR_AGO + MINUTE / 2).context["answer"]
+    page = ask(client, AN_HOUR_AGO + MINUTE / 2)
+    answer = page.context["answer"]
     assert (answer.price, answer.low.text) == (None, "9,223.32")
+    card = page.context["card"]
+    assert f" 9,223.32 INR {card.per} · {card.purity}" in read(page)
     assert answer.headline.startswith("No publication of")
 
 
