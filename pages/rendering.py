@@ -24,6 +24,7 @@ from django.utils import translation
 from django.utils.cache import get_conditional_response, patch_vary_headers
 
 from infra import addresses, static_files
+from infra.rest.caching import takes_gzip
 from pages.languages import Language
 from pages.memory import Current
 
@@ -130,8 +131,7 @@ def respond(
 
 def answer(request: HttpRequest, page: Rendered, *varies_on: str) -> HttpResponseBase:
     """Answer with a page that depends on these headers, or with 304. A cache asks each time whether it has changed."""
-    encodings = request.headers.get("Accept-Encoding", "").replace(" ", "")
-    is_small = "gzip" in encodings and "gzip;q=0" not in encodings
+    is_small = takes_gzip(request.headers.get("Accept-Encoding", ""))
     response = HttpResponse(page.small if is_small else page.plain, headers={"ETag": page.etag})
     if is_small:
         response["Content-Encoding"] = "gzip"

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from infra.asgi import Application
+from infra.rest.caching import takes_gzip
 from infra.rest.renderers import NumberRenderer
 from prices.api import answers
 from prices.domain.fineness import PURITIES_OF
@@ -103,8 +104,7 @@ class CurrentPrices:
         if has_version(headers.get(b"if-none-match"), body.etag):
             return Answer(304, [(b"etag", body.etag), _CACHED])
         content, etag, kind = body.plain, body.etag, [JSON]
-        encodings = headers.get(b"accept-encoding", b"").replace(b" ", b"")
-        if b"gzip" in encodings and b"gzip;q=0" not in encodings:
+        if takes_gzip(headers.get(b"accept-encoding", b"").decode("latin-1")):
             content, etag = body.small, b"W/" + etag
             kind.append((b"content-encoding", b"gzip"))
         return Answer(200, [*kind, (b"etag", etag), _CACHED], content)

@@ -1,6 +1,7 @@
 """Middleware that makes answers of the API cacheable, and compresses them; pages stay as they are."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -9,6 +10,13 @@ from django.middleware.http import ConditionalGetMiddleware
 from django.utils.cache import patch_vary_headers
 
 from infra.rest.problems import API
+
+_GZIP: Final = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.IGNORECASE)
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Return True if a client takes compressed answers by its `Accept-Encoding`, which may refuse them with `q=0`."""
+    return _GZIP.search(accept_encoding) is not None
 
 
 class ApiConditionalGetMiddleware(ConditionalGetMiddleware):
@@ -40,6 +48,7 @@ class ApiGZipMiddleware(GZipMiddleware):
         if not request.path_info.startswith(API):
             return response
         patch_vary_headers(response, ("Accept-Encoding",))
-        if "no-store" in response.get("Cache-Control", ""):
+        is_personal = "no-store" in response.get("Cache-Control", "")
+        if is_personal or not takes_gzip(request.headers.get("Accept-Encoding", "")):
             return response
         return super().process_response(request, response)

@@ -244,6 +244,7 @@ def test_public_answers_are_compressed(client: Client, seeded: None) -> None:
     assert small["Content-Encoding"] == "gzip"
     assert gzip.decompress(small.content) == plain.content
     assert "Accept-Encoding" in plain["Vary"]
+    assert "Content-Encoding" not in client.get(CONFIG, headers={"Accept-Encoding": "gzip;q=0"})
 
 
 def test_personal_answers_are_neither_cached_nor_compressed(broadcasts: Broadcasts, boss: Client, staff: User) -> None:

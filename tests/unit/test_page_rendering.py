@@ -7,6 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from threading import Event
 
+import pytest
+from django.test import RequestFactory
+
 from pages import rendering
 from pages.rendering import Pages, Turns
 
@@ -26,6 +29,26 @@ def test_a_page_is_compressed_once_and_says_whether_it_is_the_same() -> None:
     first, same, other = (Pages().get(1, "a", text.format, AT_ONCE) for text in ("x" * 99, "x" * 99, "y" * 99))
     assert gzip.decompress(first.small) == first.plain
     assert (first.etag == same.etag, first.etag == other.etag) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_small"),
+    [
+        ("gzip, deflate, br", True),
+        ("gzip;q=0.8", True),
+        ("br;q=1, GZIP ; q=0.001", True),
+        ("gzip;q=0, br", False),
+        ("gzip; q=0.000", False),
+        ("br", False),
+        ("", False),
+    ],
+)
+def test_a_page_is_compressed_for_clients_that_take_it(accepted: str, is_small: bool) -> None:
+    request = RequestFactory().get("/", headers={"Accept-Encoding": accepted})
+    page = rendering.encoded("page")
+    answer = rendering.answer(request, page)
+    assert answer.get("Content-Encoding") == ("gzip" if is_small else None)
+    assert answer.getvalue() == (page.small if is_small else page.plain)
 
 
 def test_strangers_choices_do_not_fill_the_memory() -> None:
