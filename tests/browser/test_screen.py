@@ -308,6 +308,50 @@ def test_a_screen_is_loaded_anew_when_another_version_is_served(shop: Shop, expe
     expect(shop.page.locator("html")).to_have_attribute("data-release", "second")
 
 
+def test_a_screen_stays_while_a_proxy_has_no_page_of_the_version_that_is_served(
+    shop: Shop, expected_errors: list[str]
+) -> None:
+    expected_errors.extend([*GONE, "502"])
+    shop.release = "first"
+    shop.open_and_stop_the_clock()
+    marked = mark(shop)
+    shop.release = "second"
+    shop.page.route("**/screen/", lambda route: route.fulfill(status=502, body="Bad Gateway"))
+    shop.stream.stop()
+    expect(shop.page.locator(".marks")).to_have_text(["Last known"] * 6)
+    shop.stream.start()
+    shop.let_it_retry()
+    shop.connected()
+    with shop.page.expect_response(lambda response: response.status == 502):
+        shop.page.clock.run_for(60_000)
+    expect(marked).to_be_attached()
+    shop.page.unroute("**/screen/")
+    shop.page.clock.run_for(60_000)
+    expect(shop.page.locator("html")).to_have_attribute("data-release", "second")
+
+
+def test_hosts_of_two_versions_have_a_screen_loaded_anew_once_an_hour_for_each(
+    shop: Shop, expected_errors: list[str]
+) -> None:
+    expected_errors.extend(GONE)
+    pages: list[str] = []
+    shop.page.on("request", lambda request: request.is_navigation_request() and pages.append(request.url))
+    html = shop.page.locator("html")
+    shop.release = "first"
+    shop.open()
+    for shop.release in ("second", "first"):
+        shop.page.clock.run_for(65_000)
+        expect(html).to_have_attribute("data-release", shop.release)
+        shop.connected()
+    shop.release = "second"
+    with shop.page.expect_response("**/screen/"):
+        shop.page.clock.run_for(65_000)
+    shop.page.clock.fast_forward("01:00:00")
+    shop.page.clock.run_for(60_000)
+    expect(html).to_have_attribute("data-release", "second")
+    assert len(pages) == 4
+
+
 def test_a_screen_that_slept_for_an_hour_goes_on_and_is_not_loaded_anew(shop: Shop, expected_errors: list[str]) -> None:
     expected_errors.extend(GONE)
     shop.open()

@@ -21,6 +21,7 @@ import { format, release, root } from "./page.js";
  * @property {(now: number|null, isCurrent: boolean, atBest: (metal: Metal) => Mark|null) => void} refresh  Shows, at each
  *   second and change, how old prices are by the server's clock, null while that is unknown; whether they are kept up to
  *   date; and the mark of a metal's price that has no other.
+ * @property {boolean} [isGuarded]  True if another script loads the page anew where it is replaced.
  */
 
 const TIMEOUT = 10_000;
@@ -82,15 +83,22 @@ export class LivePage extends LivePrices {
 
   /** Loads the page anew where the server came back with another version: old scripts may not understand it. */
   async #reloadIfReplaced() {
-    if (!release) return;
+    if (!release || this.#page.isGuarded) return;
     try {
-      const answer = await fetch(`${root}client/v1/release.json`, { signal: AbortSignal.timeout?.(TIMEOUT) });
-      const served = await answer.json();
-      if (served.release && served.release !== release) location.reload();
+      const { release: served } = await (await get(`${root}client/v1/release.json`)).json();
+      if (!served || served === release) return;
+      // While hosts start one by one, the page may be another's still, or a proxy's of an error.
+      const page = await (await get(location.href)).text();
+      if (page.includes(`data-release="${served}"`)) location.reload();
     } catch {
       // It is fetched again after the next interruption.
     }
   }
+}
+
+/** @param {string} url */
+function get(url) {
+  return fetch(url, { cache: "no-store", signal: AbortSignal.timeout?.(TIMEOUT) });
 }
 
 /** Returns true where the browser took the page's HTML from its cache. */

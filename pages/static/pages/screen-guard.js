@@ -3,12 +3,13 @@
  * began, when its style sheet is not there, and when another version is served. A classic script, so that it runs where
  * modules fail or are not known. Where this could not be loaded either, the page's own refresh does.
  *
- * Nothing is loaded anew unless the server has just answered with the page: a browser's own page of an error, in its
- * place, would not come back by itself.
+ * Nothing is loaded anew unless the server has just answered with the page: an error's page in its place, a browser's or
+ * a proxy's, would not come back by itself.
  */
 
 (() => {
   const SECOND = 1_000;
+  const HOUR = 3_600 * SECOND;
   const CHECK_EVERY = 10 * SECOND;
   /** The checks without a sign of life after which the page is loaded anew: a minute. */
   const SILENT_CHECKS = 6;
@@ -43,11 +44,26 @@
 
   async function reloadIfReplaced() {
     try {
-      const served = await (await get(`${root}client/v1/release.json`)).json();
-      if (served.release && served.release !== release) await reload();
+      const { release: served } = await (await get(`${root}client/v1/release.json`)).json();
+      if (!served || served === release) return;
+      // The page may be another host's, which has its version still, or a proxy's while no host answers.
+      const page = await (await get(location.href)).text();
+      if (page.includes(`data-release="${served}"`) && isDue(served)) location.reload();
     } catch {
       // It is not known now; the next look may tell.
     }
+  }
+
+  /** Once an hour for each release: where hosts of two releases answer by turns, each page would find the other. */
+  function isDue(/** @type {string} */ served) {
+    const key = `swarna.reloaded ${served}`;
+    try {
+      if (Math.abs(Date.now() - Number(sessionStorage.getItem(key) ?? NaN)) < HOUR) return false;
+      sessionStorage.setItem(key, String(Date.now()));
+    } catch {
+      // Without such a memory, each time is the first.
+    }
+    return true;
   }
 
   async function reload() {

@@ -86,7 +86,7 @@ const rows = [.../** @type {NodeListOf<HTMLElement>} */ (elements.rows.querySele
 const live = new LivePage(
   JSON.parse(elements.state.textContent),
   elements,
-  { metals, show, refresh },
+  { metals, show, refresh, isGuarded: true },
   // The clock goes, and a dead connection is known, within seconds.
   { heartbeatInterval: 5 * SECOND, heartbeatTimeout: 5 * SECOND },
 );
