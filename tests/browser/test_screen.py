@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.support.axe import violations
 from tests.support.pages.board import PUBLISHED_AT, current, published
@@ -283,6 +283,40 @@ def test_a_screen_that_runs_is_not_loaded_anew_by_the_browser(shop: Shop) -> Non
     assert shop.page.evaluate("hasStopped")
 
 
+def test_a_screen_does_not_wait_for_a_file_that_hangs(shop: Shop) -> None:
+    html = shop.html().replace("</footer>", '<img src="/hangs.svg" alt=""></footer>')
+    shop.stream.pages["/screen/"] = lambda: html
+    held: list[Route] = []
+    shop.page.route("**/hangs.svg", lambda route: held.append(route))
+    shop.page.goto(f"{shop.stream.http_url}/screen/", wait_until="commit")
+    connection = shop.connected()
+    expect(shop.page.locator("#unstarted")).to_have_count(0)
+    expect(shop.page.locator(".marks")).to_have_text(["Live"] * 6)
+    refresh = shop.page.locator('meta[http-equiv="refresh"]')
+    expect(refresh).to_have_count(1)
+    held[0].fulfill(content_type="image/svg+xml", body='<svg xmlns="http://www.w3.org/2000/svg"/>')
+    # The connection is not ended with it.
+    expect(refresh).to_have_count(0)
+    connection.send(prices(2, stale=True))
+    expect(shop.page.locator(".marks")).to_have_text(["Stale"] * 6)
+
+
+def test_a_screen_without_metals_says_so_alone_and_shows_the_first_that_is_listed(
+    shop: Shop, expected_errors: list[str]
+) -> None:
+    expected_errors.extend(GONE)
+    html = screen_page("", current(listed=[]))
+    shop.stream.pages["/screen/"] = lambda: html
+    shop.page.goto(f"{shop.stream.http_url}/screen/")
+    expect(shop.page.locator("#unstarted")).to_have_count(0)
+    expect(shop.page.get_by_text("No metal is listed here yet.")).to_be_visible()
+    assert not shop.stream.has_connection()
+    shop.stream.pages["/screen/"] = shop.html
+    shop.page.clock.run_for(65_000)
+    expect(shop.prices).to_have_count(6)
+    expect(shop.page.locator("#time")).not_to_be_empty()
+
+
 def test_a_screen_without_its_style_sheet_is_loaded_anew(shop: Shop, expected_errors: list[str]) -> None:
     expected_errors.extend([*GONE, "ERR_FAILED"])
     shop.page.route("**/screen.css", lambda route: route.abort())
@@ -342,12 +376,14 @@ def test_hosts_of_two_versions_have_a_screen_loaded_anew_once_an_hour_for_each(
     for shop.release in ("second", "first"):
         shop.page.clock.run_for(65_000)
         expect(html).to_have_attribute("data-release", shop.release)
-        shop.connected()
+        # It runs.
+        expect(shop.page.locator("#time")).not_to_be_empty()
     shop.release = "second"
     with shop.page.expect_response("**/screen/"):
         shop.page.clock.run_for(65_000)
     shop.page.clock.fast_forward("01:00:00")
-    shop.page.clock.run_for(60_000)
+    # Until the next look, and no further: it would be given up.
+    shop.page.clock.run_for(52_000)
     expect(html).to_have_attribute("data-release", "second")
     assert len(pages) == 4
 

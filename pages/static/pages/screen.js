@@ -15,6 +15,8 @@ import { _, elements, format } from "./page.js";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
+/** A file that does not come is not waited for any longer: prices must not look live before they are. */
+const PATIENCE = 3 * SECOND;
 /** A price of two digits and more: its currency, its whole number and its decimals. */
 const PARTS = /^(\D*)(\d.*\d)(\.\d+)$/;
 /** A little room, as a browser rounds the sizes of letters. */
@@ -95,23 +97,34 @@ let isWhole = true;
 /** @type {WakeLockSentinel|undefined} */
 let wakeLock;
 
-show();
-live.client.subscribe(metals());
-if (document.readyState === "complete") start();
-else addEventListener("load", start, { once: true });
+if (rows.length) start();
+// No metal is listed, as the page says. The guard loads it anew each minute, and one day there is one.
+else elements.unstarted.remove();
 stayAwake();
 setInterval(stayAwake, MINUTE);
 document.addEventListener("visibilitychange", stayAwake);
 document.addEventListener("click", fillTheScreen);
 
+function start() {
+  show();
+  live.client.subscribe(metals());
+  if (document.readyState === "complete") endRefresh();
+  else addEventListener("load", endRefresh, { once: true });
+  setTimeout(connect, PATIENCE);
+}
+
 /**
  * Ends the page's own refresh, which would load it anew whether or not the server answers, and connects. Without its
  * element the refresh would still come: a stop ends it, once all is loaded, and before anything is requested here.
  */
-function start() {
+function endRefresh() {
   document.querySelector('meta[http-equiv="refresh"]')?.remove();
   stop();
-  live.start();
+  connect();
+}
+
+function connect() {
+  if (elements.unstarted.isConnected) live.start();
 }
 
 function metals() {
