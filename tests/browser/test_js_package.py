@@ -40,19 +40,26 @@ def project(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(project: Path) -> Run:
-    """Run a program in Node; returns what it prints, a JSON value a line, until it has printed so many."""
+    """Run a program in Node; returns what it prints, a JSON value a line, until it has printed so many.
+
+    Where `lines` is None it has to end by itself, which Node does once nothing is open.
+    """
     node = required("node")
 
-    def run(program: str, *flags: str, lines: int = 1) -> list[Any]:
+    def run(program: str, *flags: str, lines: int | None = 1) -> list[Any]:
         (project / "program.mjs").write_text(program)
         command: list[str | Path] = [node, "--no-warnings", *flags, project / "program.mjs"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             assert process.stdout
             in_time = Timer(30, process.kill)
             in_time.start()
-            printed = [process.stdout.readline() for _ in range(lines)]
+            if lines is None:
+                printed = process.stdout.readlines()
+                assert process.wait() == 0, printed
+            else:
+                printed = [process.stdout.readline() for _ in range(lines)]
+                process.kill()
             in_time.cancel()
-            process.kill()
         return [json.loads(line) if line[:1] in ("[", "{") else line.strip() for line in printed]
 
     return run
@@ -100,11 +107,11 @@ def test_every_entry_has_its_types_and_loads_without_a_browser(run: Run, project
 
 
 def test_a_component_that_a_server_renders_has_no_price_and_connects_to_nothing(run: Run, stream: StubStream) -> None:
-    (rendered,) = run(f"""
+    program = f"""
         import {{ useWebSocketPrices }} from "swarna-client/react";
-        const rendered = useWebSocketPrices("{stream.http_url}/ws/prices/");
-        setTimeout(() => console.log(JSON.stringify(rendered)), 50);
-    """)
+        console.log(JSON.stringify(useWebSocketPrices("{stream.http_url}/ws/prices/")));
+    """
+    (rendered,) = run(program, "--experimental-websocket", lines=None)
     nothing = dict.fromkeys(("currency", "unit", "error", "status"))
     assert rendered == {"prices": {}, "connected": False, **nothing}
     assert not stream.has_connection()
