@@ -8,14 +8,16 @@ All that pages are made of, these files and what writes the HTML, has one short 
 screens load themselves anew when another one is served.
 """
 
+import errno
 import fcntl
 import json
 import logging
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -40,6 +42,11 @@ _STAMP = "stamp"
 _OF_A_TYPE = re.compile(r"\.[A-Z]")
 # What writes the HTML of pages: code, templates, translations.
 _WRITES_PAGES = frozenset({".py", ".html", ".mo"})
+
+# Seconds in which another process has moved its files, or has collected them all, which takes a few; and between tries.
+_LONGEST_MOVE = 5.0
+_LONGEST_LOCK = 60.0
+_PAUSE = 0.05
 
 
 class HashedStorage(CompressedManifestStaticFilesStorage):
@@ -98,10 +105,19 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):
         return super().__call__(request)
 
     def update_files_dictionary(self, root: str, prefix: str) -> None:
-        """As WhiteNoise, also while another process moves files there."""
+        """As WhiteNoise, also while another process moves files there.
+
+        Raises FileNotFoundError for a name that goes on leading nowhere, as a broken link does.
+        """
+        until = time.monotonic() + _LONGEST_MOVE
         while True:
-            with suppress(FileNotFoundError):
+            try:
                 super().update_files_dictionary(root, prefix)
+            except FileNotFoundError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_PAUSE)
+            else:
                 return
 
 
@@ -133,7 +149,8 @@ def collect() -> None:
     except OSError as error:
         logger.warning(
             "static files cannot be collected in %s (%s): they are served as they are, and pages may mix two versions "
-            "after an update. Make the folder writable, or set STATIC_ROOT to one that is",
+            "after an update. Make the folder writable, or set STATIC_ROOT to one that is; end a process that keeps it "
+            "locked",
             root,
             error.strerror or error,
         )
@@ -238,10 +255,23 @@ def _files(folder: Path) -> list[Path]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Wait until no other process has the folder locked, and lock it."""
+    """Wait until no other process has the folder locked, and lock it. Raises TimeoutError where one keeps it."""
     descriptor = os.open(folder, os.O_RDONLY)
+    until = time.monotonic() + _LONGEST_LOCK
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        while not _has_locked(descriptor):
+            if time.monotonic() > until:
+                raise TimeoutError(errno.ETIMEDOUT, f"another process has kept it locked for {_LONGEST_LOCK:.0f} s")
+            time.sleep(_PAUSE)
         yield
     finally:
         os.close(descriptor)
+
+
+def _has_locked(descriptor: int) -> bool:
+    """Lock a folder; False where another process has."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,9 +1,11 @@
 """Static files by names with hashes: collected once a version, complete, and never two versions in one page."""
 
 import errno
+import fcntl
 import os
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ FILES = {
     "dot.svg": "<svg/>\n",
 }
 Get = Callable[..., Any]
+# The folder in which it finds a name that leads nowhere.
+WHITENOISE_LEAVES_OPEN = pytest.mark.filterwarnings("ignore:unclosed scandir iterator:ResourceWarning")
 
 
 @pytest.fixture
@@ -229,6 +233,62 @@ def test_a_folder_that_cannot_be_written_is_said_and_the_checkout_served(
     assert static_files.release() != ""
     (record,) = caplog.records
     assert "or set STATIC_ROOT to one that is" in record.getMessage()
+
+
+def test_a_process_that_keeps_the_folder_locked_keeps_no_other_from_starting(
+    checkout: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(static_files, "_LONGEST_LOCK", 0.1)
+    settings.STATIC_ROOT.mkdir()
+    descriptor = os.open(settings.STATIC_ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        static_files.collect()
+        assert static("shop/a.js") == "/static/shop/a.js"
+        assert "another process has kept it locked" in caplog.text
+    finally:
+        os.close(descriptor)
+    static_files.collect()
+    assert static("shop/a.js") != "/static/shop/a.js"
+
+
+def test_a_process_waits_while_another_one_collects(
+    checkout: Path, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.STATIC_ROOT.mkdir()
+    descriptor = os.open(settings.STATIC_ROOT, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(static_files.collect)
+        with pytest.raises(TimeoutError):
+            waiting.result(0.2)
+        os.close(descriptor)
+        waiting.result(8)
+    assert static("shop/a.js") != "/static/shop/a.js"
+    assert not caplog.records
+
+
+@WHITENOISE_LEAVES_OPEN
+def test_a_link_that_leads_nowhere_is_an_error_and_no_endless_search(
+    checkout: Path, settings: Any, get: Get, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(static_files, "_LONGEST_MOVE", 0.1)
+    static_files.collect()
+    link = settings.STATIC_ROOT / "shop" / "nowhere.js"
+    link.symlink_to("gone.js")
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.js"):
+        get(static("shop/a.js"))
+
+
+@WHITENOISE_LEAVES_OPEN
+def test_a_file_that_is_moved_while_they_are_listed_is_looked_for_again(
+    checkout: Path, settings: Any, get: Get, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    static_files.collect()
+    link = settings.STATIC_ROOT / "shop" / "moved.js"
+    link.symlink_to("gone.js")
+    monkeypatch.setattr("infra.static_files.time.sleep", lambda _: link.unlink(missing_ok=True))
+    assert get(static("shop/a.js")).status_code == 200
 
 
 def test_a_file_that_names_another_that_is_not_there_stops_the_start(checkout: Path) -> None:
