@@ -36,6 +36,8 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 logger = logging.getLogger(__name__)
 
+# The larger part of drf-spectacular's files: another page than the one that we have.
+_NOT_SERVED = ("redoc",)
 # The key in the manifest of what was collected: a hash over the names and contents of all files.
 _STAMP = "stamp"
 # The part of a type in a comment, `import("./units.js").Unit`, that follows the address.
@@ -160,7 +162,7 @@ def _found() -> Iterator[tuple[str, tuple[FileSystemStorage, str]]]:
     """All static files, by the names that pages know them by, and where each one is. Of two by one name, the first."""
     seen = set[str]()
     for finder in finders.get_finders():
-        for path, storage in finder.list(None):
+        for path, storage in finder.list(_NOT_SERVED):
             name = str(Path(getattr(storage, "prefix", None) or "", path))
             if name not in seen:
                 seen.add(name)
