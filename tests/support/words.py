@@ -33,6 +33,8 @@ SCRIPTS: Final = [ROOT / "clients/js/client", ROOT / "pages/static/pages"]
 _TEMPLATES: Final = [ROOT / "templates/pages"]
 _PYTHON: Final = [ROOT / "pages"]
 _KEYWORDS: Final[dict[str, Any]] = {"_": None, "N_": None, "plural": (1, 2)}
+# Of scripts: texts within templates are texts, too.
+_OPTIONS: Final = {"parse_template_string": "yes"}
 
 
 class _Dateless(Catalog):
@@ -49,7 +51,7 @@ def marked() -> Catalog:
     catalog = Catalog()
     for method, pattern, folders in [("python", "**/*.py", _PYTHON), ("javascript", "*.js", SCRIPTS)]:
         for path in _files(folders, pattern):
-            for _, message, _, _ in extract_from_file(method, path, keywords=_KEYWORDS):
+            for _, message, _, _ in extract_from_file(method, path, keywords=_KEYWORDS, options=_OPTIONS):
                 catalog.add(message, locations=[_place(path)])
     for path in _files(_TEMPLATES, "**/*.html"):
         for message in in_template(path.read_text()):

@@ -54,6 +54,13 @@ def test_labels_of_prices_are_among_the_texts_of_scripts() -> None:
     assert set(LABELS.values()) <= {message.id for message in words.marked()}
 
 
+def test_texts_of_scripts_are_found_wherever_they_stand() -> None:
+    """Within templates, too: here they are found without any knowledge of the language."""
+    scripts = [path.read_text() for folder in words.SCRIPTS for path in folder.glob("*.js")]
+    said = {text for script in scripts for text in re.findall(r'(?<![\w`])_\(\s*"([^"\\]+)"', script)}
+    assert said - {message.id for message in words.marked()} == set()
+
+
 @pytest.mark.parametrize("language", words.LANGUAGES)
 def test_every_text_is_translated(language: str) -> None:
     assert [english for message, english, text in translations(language) if not text or message.fuzzy] == []

@@ -48,9 +48,11 @@ def candle(interval: Interval, place: int, close: int, seq: int = 0) -> Candle:
     )
 
 
-def metal_page(shown: Current, candles: Sequence[Candle] = (), days: Sequence[Candle] = ()) -> str:
+def metal_page(
+    shown: Current, candles: Sequence[Candle] = (), days: Sequence[Candle] = (), language_code: str = "en"
+) -> str:
     """The page of gold per gram, with these candles of the last day, and these days, the newest first."""
-    zone, language = candle_store.zone(), Language("en", ("Accept-Language",))
+    zone, language = candle_store.zone(), Language(language_code, ("Accept-Language",))
     history = History([ZonedCandle.of(each, zone) for each in candles], [ZonedCandle.of(each, zone) for each in days])
     chosen = Chosen(Row(Metal.GOLD, "999", "gram"), ChartRange.DAY, ())
     context = metal_words.context(shown, chosen, history, language, MIDNIGHT)
