@@ -1,13 +1,14 @@
 """A metal's past as its page shows it: the candles of a range, and its last days."""
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from threading import Lock
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
 from pages.ranges import ChartRange
 from prices.domain.candles import Interval, ZonedCandle
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 DAYS_SHOWN: Final = 10
 # Seconds after a failure in which nobody tries again: each try may wait for a database that is silent.
 _PAUSE: Final = 10.0
+
+
+_Key: TypeAlias = tuple[Metal, ChartRange]
 
 
 class History(NamedTuple):
@@ -51,44 +55,44 @@ def series(metal: Metal) -> Series:
 
 
 class Histories:
-    """The histories of one version of what pages show, read once for all readers.
+    """The histories that pages show, each read once for all readers of a version of it.
 
     A history is read in the thread of the request that asks for it first; others that need the same wait for that, and
-    nobody else does. While the database cannot be read there is none.
+    nobody else does. While one cannot be read, there is none; while the database is away, there is no other either.
     """
 
     def __init__(self) -> None:
-        self._kept: tuple[object, dict[tuple[Metal, ChartRange], History]] = (None, {})
+        self._kept: dict[_Key, tuple[object, History]] = {}
         self._reading = {(metal, chart_range): Lock() for metal in Metal for chart_range in ChartRange}
-        # When the newest try failed, by the monotonic clock; None after one that did not.
-        self._failed_at: float | None = None
+        # When the newest try failed, by the monotonic clock, of each that failed last; None: the database was away.
+        self._failed_at: dict[_Key | None, float] = {}
 
     def get(self, version: object, metal: Metal, chart_range: ChartRange) -> History | None:
         """A metal's history as of a version, which is None for what is read for a single request."""
-        if version is None:
-            return self._read(metal, chart_range)
         key = metal, chart_range
+        if version is None:
+            return self._read(key)
         with self._reading[key]:
-            of, kept = self._kept
-            if of != version:
-                kept = {}
-                self._kept = version, kept
-            if key not in kept and (found := self._read(metal, chart_range)):
-                kept[key] = found
-            return kept.get(key)
+            of, found = self._kept.get(key, (None, None))
+            if of != version and (found := self._read(key)):
+                self._kept[key] = version, found
+            return found
 
-    def _read(self, metal: Metal, chart_range: ChartRange) -> History | None:
-        failed_at = self._failed_at
-        if failed_at is not None and time.monotonic() - failed_at < _PAUSE:
+    def _read(self, key: _Key) -> History | None:
+        now, never = time.monotonic(), -math.inf
+        if now - max(self._failed_at.get(each, never) for each in (None, key)) < _PAUSE:
             return None
         try:
-            found = read(metal, chart_range)
+            found = read(*key)
         except DatabaseError as error:
-            if self._failed_at is None:
+            if not self._failed_at:
                 logger.warning("pages of metals are shown without their history: %s", error)
-            self._failed_at = time.monotonic()
+            # One that took too long leaves the connection as it was.
+            self._failed_at[key if connection.is_usable() else None] = time.monotonic()
             return None
-        if self._failed_at is not None:
-            self._failed_at = None
-            logger.warning("pages of metals have their history again")
+        if self._failed_at:
+            for each in (None, key):
+                self._failed_at.pop(each, None)
+            if not self._failed_at:
+                logger.warning("pages of metals have their history again")
         return found

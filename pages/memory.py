@@ -67,10 +67,12 @@ class Move(NamedTuple):
     at: dt.datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Stored:
     """All that pages show and the stream does not keep: the listed metals in staff's order, each metal's sparkline of
     the last 24 hours of trading, the newest moves, newest first, and the percentage from which a move is significant.
+
+    Each reading is another one, whatever it brought.
     """
 
     listed: tuple[Metal, ...]
@@ -94,6 +96,16 @@ class Current:
     stale: frozenset[Metal]
     status: Status
     stored: Stored
+
+    def version_of(self, metal: Metal) -> object | None:
+        """A value that differs whenever the metal's candles may: after a price of it, and a reading; None as `version`.
+
+        A reading, since candles may be filled in without a price.
+        """
+        if self.version is None:
+            return None
+        published = self.quotes.get(metal)
+        return self.position.epoch, published and published.seq, self.stored
 
     @property
     def is_market_open(self) -> bool:

@@ -45,7 +45,7 @@ def metal(request: HttpRequest, metal: Metal) -> HttpResponseBase:
     chosen = _chosen(metal, request)
     # For search engines, which find the same page by many addresses.
     address = request.build_absolute_uri(request.path)
-    history = _histories.get(current.version, metal, chosen.range)
+    history = _histories.get(current.version_of(metal), metal, chosen.range)
     question = moments.question_in(request, metal) if request.GET.get("at") else None
     if question is not None or chosen.mistakes:
         # One reader's question, or slips: the page is not kept for others.

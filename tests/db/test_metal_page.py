@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote_plus, urlsplit
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 from django.utils.http import urlencode
@@ -248,6 +248,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         raise OperationalError("the database is away")
 
     monkeypatch.setattr(history, "read", fail)
+    monkeypatch.setattr(connection, "is_usable", lambda: False)
     monkeypatch.setattr(metal, "_histories", history.Histories())
     return tries
 
@@ -277,6 +278,29 @@ def test_of_all_readers_one_waits_for_a_database_that_is_away_and_says_so_once(
     assert [record.getMessage() for record in caplog.records] == [
         "pages of metals are shown without their history: the database is away",
         "pages of metals have their history again",
+    ]
+
+
+def test_a_history_that_takes_too_long_is_left_alone_and_costs_no_other(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As all candles of years may, of a database that answers."""
+    tries: list[tuple[Metal, ChartRange]] = []
+
+    def read(metal: Metal, chart_range: ChartRange) -> history.History:
+        tries.append((metal, chart_range))
+        if chart_range is ChartRange.ALL:
+            raise OperationalError("canceling statement due to statement timeout")
+        return history.History([], [])
+
+    monkeypatch.setattr(history, "read", read)
+    histories = history.Histories()
+    for version in range(3):
+        assert histories.get(version, Metal.GOLD, ChartRange.ALL) is None
+        assert histories.get(version, Metal.GOLD, ChartRange.DAY) == history.History([], [])
+    assert tries.count((Metal.GOLD, ChartRange.ALL)) == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "pages of metals are shown without their history: canceling statement due to statement timeout"
     ]
 
 

@@ -122,6 +122,21 @@ async def test_each_publication_and_each_price_that_turns_stale_is_another_versi
     assert third.marks(Metal.GOLD) == ("stale",)
 
 
+async def test_a_metals_candles_are_another_version_after_its_own_prices_and_each_reading(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await shop.visit_after_reading()
+    await publish(shop.world, "101")
+    second = await shop.visit()
+    assert second is not None
+    assert second.version_of(Metal.GOLD) != first.version_of(Metal.GOLD)
+    for metal in (Metal.SILVER, Metal.PLATINUM):
+        assert second.version_of(metal) == first.version_of(metal)
+    monkeypatch.setattr(memory, "_READ_EVERY", -1.0)
+    third = await shop.visit_after_reading()
+    assert third.version_of(Metal.SILVER) != second.version_of(Metal.SILVER)
+
+
 async def test_a_significant_move_has_the_past_read_at_once(shop: Shop) -> None:
     await shop.visit_after_reading()
     await publish(shop.world, "102", moved=True)
