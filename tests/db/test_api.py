@@ -5,6 +5,7 @@ import json
 import re
 from decimal import Decimal
 from fractions import Fraction
+from html import unescape
 from typing import Any
 
 import pytest
@@ -559,6 +560,14 @@ def test_the_docs_need_nothing_from_elsewhere(client: Client) -> None:
         served = client.get(address)
         assert served.status_code == 200, address
         served.close()
+
+
+def test_the_docs_ask_for_the_schema_that_there_is_whatever_their_address_holds(client: Client) -> None:
+    page = client.get("/api/docs/?lang=hi&version=2&x=<script>").content.decode()
+    (script,) = re.findall(r'src="(/api/docs/[^"]+)"', page)
+    assert "<script>" not in script
+    (schema,) = re.findall(r'^\s*url: "(.*)",$', client.get(unescape(script)).content.decode(), re.MULTILINE)
+    assert client.get(schema).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/admin/login/"])
