@@ -158,13 +158,19 @@ def test_an_address_without_prices_is_told_as_that(run: Run) -> None:
     assert reason == "There are no prices at this address: HTTP 404"
 
 
-def test_the_program_of_all_events_goes_on_with_another_token(run: Run, stream: StubStream) -> None:
+def test_the_program_of_all_events_prints_them_where_no_token_is_required(run: Run, stream: StubStream) -> None:
+    program = EVENTS.replace("wss://prices.example/", f"{stream.http_url}/ws/prices/")
+    assert "121107.9324" in run(program, "--experimental-websocket", lines=4)
+    assert stream.connection().offered == ["swarnaai-v1"]
+
+
+def test_the_program_of_all_events_goes_on_with_a_token_where_one_is_required(run: Run, stream: StubStream) -> None:
     stream.greeting = []
     program = EVENTS.replace("wss://prices.example/", f"{stream.http_url}/ws/prices/")
     with ThreadPoolExecutor() as aside:
         printed = aside.submit(run, program, "--experimental-websocket", lines=4)
         stream.connection().close(1008, "Unauthorized")
-        assert "swarna_ANOTHER" in "".join(stream.connection().offered)
+        assert "swarna_TOKEN" in "".join(stream.connection().offered)
         assert printed.result() == ["connecting", "open", "connecting", "open"]
 
 
