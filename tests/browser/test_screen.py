@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Request, Route, expect
 
 from tests.support.axe import violations
 from tests.support.pages.board import PUBLISHED_AT, current, published
@@ -369,7 +369,12 @@ def test_hosts_of_two_versions_have_a_screen_loaded_anew_once_an_hour_for_each(
 ) -> None:
     expected_errors.extend(GONE)
     pages: list[str] = []
-    shop.page.on("request", lambda request: request.is_navigation_request() and pages.append(request.url))
+
+    def note(request: Request) -> None:
+        if request.is_navigation_request():
+            pages.append(request.url)
+
+    shop.page.on("request", note)
     html = shop.page.locator("html")
     shop.release = "first"
     shop.open()
