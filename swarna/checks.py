@@ -2,14 +2,18 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.urls import Resolver404, get_resolver, resolve
 
 from prices.domain.provider_table import PROVIDER_TABLE
 from prices.domain.quotes import SIMULATED
 from signing import key_file
+
+# Addresses that no view of Django's answers.
+_BESIDE_DJANGO: Final = ("/ws/prices/", "/metrics", "/static/")
 
 
 @register
@@ -94,6 +98,32 @@ def signing_keys_can_be_read(app_configs: Sequence[Any] | None, **kwargs: Any) -
     except key_file.KeyFileError as error:
         return [Error(f"SIGNING_KEYS_FILE: {error}", hint=error.hint, id="swarna.E006")]
     return []
+
+
+@register
+def url_prefix_is_not_ours(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """swarna.E007: URL_PREFIX is an address of Swarna's own: a request for that would be taken for one of the board."""
+    if not settings.URL_PREFIX or not _is_ours(settings.URL_PREFIX):
+        return []
+    return [
+        Error(
+            f"URL_PREFIX is {settings.URL_PREFIX}, where Swarna has a page or a file of its own.",
+            hint="Choose a path that Swarna does not have, such as /gold-prices, there and in the proxy.",
+            id="swarna.E007",
+        )
+    ]
+
+
+def _is_ours(prefix: str) -> bool:
+    """Return True if there is an address of ours at a prefix, or below it."""
+    ours = [*_BESIDE_DJANGO, *(f"/{each.pattern}" for each in get_resolver().url_patterns)]
+    if any(each == prefix or each.startswith(f"{prefix}/") for each in ours):
+        return True
+    try:
+        resolve(f"{prefix}/")
+    except Resolver404:
+        return False
+    return True
 
 
 @register

@@ -435,6 +435,22 @@ def test_a_key_of_a_source_that_is_not_fetched_may_be_absent(settings: Settings)
     assert said_by_checks() == []
 
 
+@pytest.mark.parametrize(
+    "prefix", ["/gold", "/api", "/api/v1", "/ws", "/metrics", "/static", "/healthz", "/why/5", "/client", "/admin"]
+)
+def test_a_site_is_not_below_an_address_of_its_own(settings: Settings, prefix: str) -> None:
+    settings.URL_PREFIX = prefix
+    (said,) = said_by_checks()
+    assert f"(swarna.E007) URL_PREFIX is {prefix}, where Swarna has a page or a file of its own." in said
+    assert "HINT: Choose a path that Swarna does not have" in said
+
+
+@pytest.mark.parametrize("prefix", ["", "/gold-prices", "/shop/gold", "/apis"])
+def test_a_site_may_be_below_any_other_path(settings: Settings, prefix: str) -> None:
+    settings.URL_PREFIX = prefix
+    assert said_by_checks() == []
+
+
 def test_more_sources_cannot_have_to_agree_than_there_are(settings: Settings) -> None:
     settings.PRICE_PROVIDERS, settings.CONSENSUS_SOURCES = ["gold_api_com", "swissquote"], 3
     (said,) = said_by_checks()
