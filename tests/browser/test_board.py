@@ -28,7 +28,8 @@ from tests.support.stub_stream import StubConnection, StubStream, move, price_up
 
 NOW = "2026-11-01T18:31:12.000Z"  # a minute into 2 November in India
 METALS = tuple(Metal)
-# When a page of now is fetched, if not by chance: a clock that went on would have it given up.
+# Milliseconds after which the page of now is fetched, where Math.random is a half. The clock has to stand still then: by
+# going on it would end the fetch.
 RENEWAL = 15_000
 
 
@@ -417,7 +418,7 @@ def test_simulated_prices_are_not_said_to_stand_while_the_real_market_is_closed(
 # --- the market ----------------------------------------------------------------------------------------------------
 
 
-def test_the_market_says_when_it_changes_in_the_readers_own_time(board: Page, stream: StubStream):
+def test_the_market_says_when_it_changes_in_the_servers_time_zone(board: Page, stream: StubStream):
     # A minute into Monday in India. New York closes on Monday at 17:00, which is 22:00 UTC.
     connection = open_board(board, stream, prices(), status(nextChange="2026-11-02T22:00:00.000Z"))
     expect(board.locator("#market")).to_have_text("Market open · closes Tue, 3:30 am")

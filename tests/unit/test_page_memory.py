@@ -98,7 +98,9 @@ async def test_a_page_shows_the_prices_and_the_status_of_the_stream(shop: Shop) 
     assert [shown.marks(metal) for metal in (Metal.GOLD, Metal.PLATINUM)] == [("live",), ()]
 
 
-async def test_the_past_is_read_once_for_all_requests_of_a_minute(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_database_is_read_once_for_all_requests_of_a_minute(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = await shop.visit_after_reading()
     assert await shop.visit() is first
     assert shop.readings == 1
@@ -137,12 +139,6 @@ async def test_a_metals_candles_are_another_version_after_its_own_prices_and_eac
     assert third.version_of(Metal.SILVER) != second.version_of(Metal.SILVER)
 
 
-async def test_a_significant_move_has_the_past_read_at_once(shop: Shop) -> None:
-    await shop.visit_after_reading()
-    await publish(shop.world, "102", moved=True)
-    assert (await shop.visit_after_reading()).stored.threshold_percent == 2
-
-
 async def test_after_a_night_without_readers_the_first_one_waits_for_the_moves_of_now(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,7 +150,7 @@ async def test_after_a_night_without_readers_the_first_one_waits_for_the_moves_o
     assert first.stored.threshold_percent == 2
 
 
-async def test_of_a_significant_move_the_first_reader_reads_too(shop: Shop) -> None:
+async def test_the_first_page_after_a_significant_move_waits_for_a_reading(shop: Shop) -> None:
     await shop.visit()
     await publish(shop.world, "102", moved=True)
     first = await shop.visit()
@@ -194,7 +190,7 @@ async def test_what_asks_for_no_page_begins_the_first_reading_alone(
     assert shop.memory.known() is None
 
 
-async def test_a_database_that_goes_away_before_the_first_page_leaves_it_the_past(shop: Shop) -> None:
+async def test_a_database_that_goes_away_before_the_first_page_leaves_it_what_is_stored(shop: Shop) -> None:
     await shop.memory({"path": "/healthz"}, None, None)
     async with asyncio.timeout(8):
         await shop.read.wait()
@@ -211,7 +207,7 @@ async def test_metals_that_staff_list_or_hide_are_read_at_once(shop: Shop) -> No
     assert (await shop.visit_after_reading()).stored.threshold_percent == 2
 
 
-async def test_while_the_database_is_away_pages_show_the_past_that_they_know(
+async def test_while_the_database_is_away_pages_show_what_was_stored_before(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
     await shop.visit_after_reading()

@@ -108,7 +108,11 @@ async function renew() {
   }
 }
 
-/** Says of two moves whether they are one: those that came late, of several publications, have the time of the last one. @param {Move} one @param {Move} other */
+/**
+ * Returns true if two moves are the same one. Their times may differ: an update of several publications gives all of its
+ * moves the time of the last.
+ * @param {Move} one @param {Move} other
+ */
 function isSame(one, other) {
   return one.metal === other.metal && one.oldPrice === other.oldPrice && one.newPrice === other.newPrice;
 }

@@ -104,7 +104,7 @@ class SwarnaClient:
 
     @property
     def connected(self) -> bool:
-        """Whether the subscription is confirmed, and the server heard.
+        """True while the subscription is confirmed and the server is heard.
 
         It is not once the client was closed, the connection lost, or the last message was taken more than twice
         `heartbeat` ago, as where nobody iterates.
@@ -117,7 +117,7 @@ class SwarnaClient:
 
     @property
     def is_timed(self) -> bool:
-        """Whether `server_time` is by the server's clock, and not by this machine's, which may be wrong."""
+        """True once `server_time` is by the server's clock, and not by this machine's, which may be wrong."""
         return self._state.is_timed
 
     @property

@@ -48,7 +48,7 @@ class Quote:
     open: Decimal
     previous_close: Decimal | None
     timestamp: dt.datetime
-    """When its source quoted it."""
+    """The time at which its source quoted it."""
     source: str
     """A provider, `consensus` of several, `fallback` (staff's price, as no source answers) or `simulated`."""
     stale: bool
@@ -58,9 +58,9 @@ class Quote:
     example: bool = False
     """True for a fallback that no member of staff has entered or confirmed."""
     contributors: int | None = None
-    """How many sources agreed on the price; None where one gave it."""
+    """The number of sources that agreed on the price; None where one gave it."""
     dispersion_percent: Decimal | None = None
-    """How far the farthest of them is from it."""
+    """The distance of the farthest of their prices from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +102,12 @@ class PriceUpdate:
     candles: Mapping[str, Mapping[str, tuple[Candle, ...]]]
     """By metal and interval, oldest first; the last one of each is live."""
     timestamp: dt.datetime
-    """When it was published."""
+    """The time of its publication."""
     position: Position
     snapshot: bool
     """True for the state without continuity, as after connecting: moves before it may be unknown."""
     conflated: int
-    """How many publications with one of the metals it holds beside its newest."""
+    """The number of publications with one of the metals that it holds beside its newest."""
     currency: str
     unit: str
 

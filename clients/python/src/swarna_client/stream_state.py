@@ -109,12 +109,12 @@ class StreamState:
 
     @property
     def is_heard(self) -> bool:
-        """Whether the last message was taken within the longest silence."""
+        """True if the last message was taken within the longest silence."""
         return self.longest_silence is None or steady_seconds() - self._heard_at <= self.longest_silence
 
     @property
     def is_timed(self) -> bool:
-        """Whether the server has told its time on this connection."""
+        """True once the server has told its time on this connection."""
         return self._clock_ahead is not None
 
     def server_time(self) -> dt.datetime:
