@@ -28,8 +28,8 @@ from tests.support.stub_stream import StubConnection, StubStream, move, price_up
 
 NOW = "2026-11-01T18:31:12.000Z"  # a minute into 2 November in India
 METALS = tuple(Metal)
-# Milliseconds after which the page of now is fetched, where Math.random is a half. The clock has to stand still then: by
-# going on it would end the fetch.
+# Milliseconds after which the page of now is fetched, where Math.random is a half. The clock has to stand still then:
+# going on, it would end the fetch.
 RENEWAL = 15_000
 
 
