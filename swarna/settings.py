@@ -147,7 +147,7 @@ CORS_ALLOW_ALL_ORIGINS: bool = "*" in _origins
 CORS_ALLOWED_ORIGINS: list[str] = [origin for origin in _origins if origin != "*"]
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-none-match", "last-event-id"]
-CORS_EXPOSE_HEADERS = ["ETag", "Link", "Retry-After"]
+CORS_EXPOSE_HEADERS = ["Date", "ETag", "Link", "Retry-After"]
 # Pages of these origins, beside our own, may show `/embed/` in a frame; `*`: any.
 EMBED_ALLOWED_ORIGINS: list[str] = read(env.origins, "EMBED_ALLOWED_ORIGINS", [])
 

@@ -326,6 +326,20 @@ def test_a_price_that_staff_set_is_no_part_of_the_markets_sparkline(board: Page,
     expect(path).to_have_attribute("d", "M0 32L48 0L96 0")
 
 
+def test_a_page_that_wakes_up_without_a_network_says_no_age_that_leaves_out_its_sleep(
+    board: Page, stream: StubStream, expected_errors: list[str]
+):
+    expected_errors += [SERVER_GONE, "404"]
+    open_board(board, stream, price_update(1, gold=quote(100)), status())
+    expect(card(board)).to_contain_text("1 min ago")
+    stream.stop()
+    expect(card(board)).to_contain_text("Last known")
+    # Its steady clock stood still for eight hours.
+    board.clock.set_system_time("2026-11-02T02:31:42.000Z")
+    board.clock.run_for(1_000)
+    expect(card(board)).to_contain_text("as of 2 Nov 2026, 12:00 am")
+
+
 def test_an_old_tab_is_loaded_anew_once_its_server_is_another_version(
     board: Page, priced: StubStream, expected_errors: list[str]
 ):

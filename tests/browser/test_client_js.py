@@ -796,6 +796,32 @@ def test_the_servers_clock_is_known_by_its_heartbeats_too(lab: Page, stream: Stu
         lab.wait_for_function(f"Math.round(client.serverTime - Date.parse('2026-11-01T{time}.000Z')) === 0")
 
 
+def test_an_update_alone_does_not_tell_the_servers_time_as_the_first_may_be_hours_old(lab: Page, stream: StubStream):
+    connect(lab)
+    connection = stream.connection()
+    connection.send(price_update(1, gold=quote(100), timestamp="2026-11-01T15:00:00.000Z"))
+    wait_for_events(lab, "prices")
+    assert not lab.evaluate("client.isTimed")
+    connection.send(HEARTBEAT | {"timestamp": "2026-11-01T18:00:00.000Z"})
+    wait_for_events(lab, "heartbeat")
+    connection.send(price_update(2, gold=quote(100), timestamp="2026-11-01T18:00:01.000Z"))
+    wait_for_events(lab, "prices", 2)
+    assert lab.evaluate("Math.round(client.serverTime)") == lab.evaluate("Date.parse('2026-11-01T18:00:01.000Z')")
+
+
+def test_after_a_sleep_in_which_the_steady_clock_stopped_the_servers_time_is_unknown_until_it_is_told(
+    lab: Page, stream: StubStream
+):
+    connect(lab)
+    connection = stream.connection()
+    connection.send(HEARTBEAT | {"timestamp": "2026-11-01T18:31:00.000Z"})
+    lab.wait_for_function("client.isTimed")
+    lab.clock.set_system_time("2026-11-01T18:31:08Z")
+    assert not lab.evaluate("client.isTimed")
+    connection.send(HEARTBEAT | {"timestamp": "2026-11-01T18:31:07.000Z"})
+    lab.wait_for_function("client.isTimed && Math.round(client.serverTime) === Date.parse('2026-11-01T18:31:07Z')")
+
+
 def test_a_device_that_slept_for_long_leaves_its_connection_before_it_shows_old_prices_as_live(
     lab: Page, stream: StubStream
 ):

@@ -5,7 +5,7 @@
 
 import { each } from "./dom.js";
 import { interruptionNotice, markAtBest, notices } from "./marks.js";
-import { SwarnaClient } from "./swarna-client.js";
+import { Moment, SwarnaClient } from "./swarna-client.js";
 
 /** @typedef {import("./format.js").Formats} Formats */
 /** @typedef {import("./marks.js").Mark} Mark */
@@ -52,8 +52,8 @@ export class LivePrices {
   /** True while the page is as fresh as the server wrote it: until the stream says how it is, or does not come. */
   #isNew;
   #hasBegun = false;
+  #lastConnected = new Moment();
   // By the steady clock, since the reader's wall clock may be set back.
-  #connectedUntil = performance.now();
   #restartsUntil = 0;
   #retryAt = 0;
   /** True if the stream has brought prices since it was last connected to by hand, or by this. */
@@ -157,7 +157,7 @@ export class LivePrices {
   #interruption(format, canReconnect) {
     const { state, why } = this.client.connection;
     const now = performance.now();
-    if (state !== "closed" && now - this.#connectedUntil < SHORT_INTERRUPTION) return null;
+    if (state !== "closed" && this.#lastConnected.passed < SHORT_INTERRUPTION) return null;
     const connection = canReconnect ? { state, why } : { state };
     return interruptionNotice(connection, this.#lastUpdate, now < this.#restartsUntil, format);
   }
@@ -171,7 +171,7 @@ export class LivePrices {
   follow(show, signal) {
     this.client.connect();
     if (!this.#clock) {
-      this.#connectedUntil = performance.now();
+      this.#lastConnected = new Moment();
       this.#clock = setInterval(() => this.#show(), SECOND);
     }
     this.#shown.add(show);
@@ -219,8 +219,8 @@ export class LivePrices {
   /** @param {Prices|null} [update] */
   #show(update = null) {
     const { connected, connection, status } = this.client;
-    if (connected) this.#connectedUntil = performance.now();
-    const isLate = performance.now() - this.#connectedUntil >= SHORT_INTERRUPTION;
+    if (connected) this.#lastConnected = new Moment();
+    const isLate = this.#lastConnected.passed >= SHORT_INTERRUPTION;
     if (status || isLate || ["waiting", "closed"].includes(connection.state)) this.#isNew = false;
     this.#hasBegun ||= this.status !== null && Object.keys(this.quotes).length > 0;
     each([...this.#shown], (show) => show(update));

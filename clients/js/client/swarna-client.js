@@ -47,6 +47,8 @@ const SHORTEST_HEARTBEAT = SECOND;
 const LONGEST_HEARTBEAT = MINUTE;
 /** The silence after which Server-Sent Events have a heartbeat. */
 const EVENT_STREAM_HEARTBEAT = 15 * SECOND;
+/** The device has slept if its wall clock gains more on its steady clock. */
+const SLEEP = 5 * SECOND;
 /** The time within which a new connection is sent all that it begins with. */
 const BEGINNING = 3 * SECOND;
 
@@ -339,8 +341,10 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
   #restartDelay = null;
   /** True after an announced restart, until the next price: a server that only announces restarts is failing. */
   #restarted = false;
-  /** @type {number|null} */
+  /** @type {number|null}  From the steady clock to the server's. */
   #clockOffset = null;
+  /** That from the steady clock to the wall clock, as it was then. */
+  #wallOffset = 0;
   #memory;
   /** @type {Transport}  The one to connect with. */
   #first;
@@ -427,14 +431,19 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     return this.#transport;
   }
 
-  /** True once `serverTime` is by the server's clock, and not by this device's, which may be wrong. */
+  /** True while `serverTime` is by the server's clock, and not by this device's, which may be wrong. */
   get isTimed() {
-    return this.#clockOffset !== null;
+    return this.#offset !== null;
   }
 
   /** The server's time in milliseconds, estimated from its messages; for the age of a quote. */
   get serverTime() {
     return this.#clockOffset === null ? Date.now() : performance.now() + this.#clockOffset;
+  }
+
+  /** From the steady clock to the server's; null while unknown, as after a sleep in which the steady clock may have stopped. */
+  get #offset() {
+    return wallOffset() - this.#wallOffset < SLEEP ? this.#clockOffset : null;
   }
 
   /**
@@ -647,8 +656,10 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     if (!isTold && (message.type !== "priceUpdate" || message.snapshot)) return;
     const offset = Date.parse(message.timestamp) - performance.now();
     if (Number.isNaN(offset)) return;
+    const known = this.#offset ?? -Infinity;
+    // The first update after a reconnect may be hours old.
+    if (!isTold && known === -Infinity) return;
     // A pong is never that late: the server's clock was set back. An update may be, so a ping checks it.
-    const known = this.#clockOffset ?? -Infinity;
     if (isTold && known - offset > this.#options.heartbeatTimeout) this.#clockOffset = null;
     else if (known - offset > this.#options.heartbeatTimeout + (this.#interval ?? 0)) this.#line?.check();
     this.#noteOffset(offset);
@@ -656,7 +667,9 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
 
   /** @param {number} offset */
   #noteOffset(offset) {
-    if (!Number.isNaN(offset)) this.#clockOffset = Math.max(offset, this.#clockOffset ?? -Infinity);
+    if (Number.isNaN(offset)) return;
+    this.#clockOffset = Math.max(offset, this.#offset ?? -Infinity);
+    this.#wallOffset = wallOffset();
   }
 
   // --- the end of a line ---------------------------------------------------------------------------------------------
@@ -1727,13 +1740,18 @@ export class EventStream {
  * A moment, and the time passed since, by the clock that shows more: the steady clock stops on some devices while they
  * sleep, and the wall clock may be set back.
  */
-class Moment {
+export class Moment {
   #wall = Date.now();
   #steady = performance.now();
 
   get passed() {
     return Math.max(Date.now() - this.#wall, performance.now() - this.#steady);
   }
+}
+
+/** The milliseconds from the steady clock to the wall clock. */
+function wallOffset() {
+  return Date.now() - performance.now();
 }
 
 /** @param {Map<Named, Choice>} types */
