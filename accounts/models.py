@@ -83,7 +83,7 @@ class SignIn(models.Model):
 
     @property
     def ends_at(self) -> dt.datetime | None:
-        """When it will end if it is not used until then; None for a token without end."""
+        """The time at which it ends if it is not used until then; None for a token without end."""
         ends: dt.datetime | None = self.session.expire_date if self.session else self.token and self.token.expiry
         return ends
 

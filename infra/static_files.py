@@ -42,7 +42,7 @@ _NOT_SERVED = ("redoc",)
 _STAMP = "stamp"
 # The part of a type in a comment, `import("./units.js").Unit`, that follows the address.
 _OF_A_TYPE = re.compile(r"\.[A-Z]")
-# What writes the HTML of pages: code, templates, translations.
+# Of files that the HTML of pages is written by: code, templates, translations.
 _WRITES_PAGES = frozenset({".py", ".html", ".mo"})
 
 # Seconds in which another process has moved its files, or has collected them all, which takes a few; and between tries.
@@ -191,7 +191,7 @@ def _release(stamp: str) -> str:
 
 
 def _is_ours(app: str) -> bool:
-    """Whether the folder of an app is the project's own, and no library's."""
+    """Return True if the folder of an app is the project's own, and no library's."""
     return Path(app).resolve().parent == settings.BASE_DIR
 
 
@@ -225,7 +225,7 @@ def _collect_into(root: Path, found: dict[str, tuple[FileSystemStorage, str]], s
 
 
 def _is_collected(root: Path, stamp: str) -> bool:
-    """Whether a folder holds all files of a version, whatever was done to it since."""
+    """Return True if a folder holds all files of a version, whatever was done to it since."""
     manifest = _manifest(root)
     return manifest.get(_STAMP) == stamp and all((root / name).is_file() for name in _hashed_names(manifest))
 
@@ -244,7 +244,7 @@ def _hashed_names(manifest: dict[str, Any]) -> set[str]:
 
 
 def _collected_at() -> int | None:
-    """When something was collected last, by the file system's clock, in nanoseconds; None if nothing was."""
+    """The time of the last collecting, by the file system's clock, in nanoseconds; None if there was none."""
     try:
         return Path(settings.STATIC_ROOT, HashedStorage.manifest_name).stat().st_mtime_ns
     except OSError:

@@ -138,7 +138,7 @@ class Formats:
         return f"{day}, {self._clock(at, 'short')}"
 
     def as_of(self, at: dt.datetime, now: dt.datetime) -> str:
-        """When a last close was quoted."""
+        """The time at which a last close was quoted, in words."""
         return self._("as of {time}", time=self.weekday_and_time(at, now))
 
     @cached_property

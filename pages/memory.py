@@ -113,7 +113,7 @@ class Current:
 
     @property
     def next_change(self) -> dt.datetime:
-        """When the market closes or opens next."""
+        """The time at which the market closes or opens next."""
         return dt.datetime.fromisoformat(self.status.nextChange)
 
     def marks(self, metal: Metal) -> tuple[str, ...]:
@@ -185,7 +185,7 @@ class Memory:
         return self, self._hub.log.version, self._readings
 
     def _is_older(self, reading: tuple[float, object], seconds: float) -> bool:
-        """Whether a reading is older than that, or a metal has moved since, or staff have listed others."""
+        """Return True if a reading is older than `seconds`, or a metal has moved since, or staff have listed others."""
         at, news = reading
         return time.monotonic() - at > seconds or news != self._news()
 

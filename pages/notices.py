@@ -67,7 +67,7 @@ def misunderstood(mistakes: str, f: Formats) -> Notice:
 
 
 def market_text(current: Current, f: Formats, now: dt.datetime) -> str:
-    """Whether the market is open, and when that changes."""
+    """The market, open or closed, and the time at which that changes, in words."""
     time = f.weekday_and_time(current.next_change, now)
     if current.is_market_open:
         return f._("Market open · closes {time}", time=time)

@@ -28,7 +28,7 @@ from infra.rest.caching import takes_gzip
 from pages.languages import Language
 from pages.memory import Current
 
-# What is held while something is rendered for a client.
+# Makes what is held while something is rendered for a client.
 Turn: TypeAlias = Callable[[], AbstractContextManager[object]]
 # Of some 50 KB each. A stranger's choices push out those that nobody requested since: they cost time, not memory.
 _MOST_KEPT: Final = 128

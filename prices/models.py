@@ -769,7 +769,7 @@ class Premium(models.Model):
 
 
 class ApprovalLimit(models.Model):
-    """How far the members of a role may move a price alone; of several roles the largest limit counts.
+    """The percentage by which members of a role may move a price alone; of several roles the largest limit counts.
 
     Without a row: APPROVAL_ABOVE_PERCENT, without which no edit waits at all.
     """

@@ -44,8 +44,8 @@ class Cohort(Generic[M]):
         self.since: int | None = None
         self.status: Frame | None = None
         self.renew = False  # True if it needs the state even without a new quote
-        # How often it was sent to, and when the last time was, by the monotonic clock; which time the newest update was
-        # among it, and that one's position.
+        # The number of times that it was sent to, and the last time by the monotonic clock; the number of the one that
+        # had the newest update, and that one's position.
         self.sendings = 0
         self.sent_at = 0.0
         self.newest_update = 0
@@ -97,7 +97,7 @@ class Cohorts(Generic[M]):
         self._traffic = traffic
         self._cohorts: dict[tuple[frozenset[str], frozenset[str], Encoding], Cohort[M]] = {}
         self.apart: dict[M, None] = {}
-        # What all members have seen: all up to the last `push`.
+        # The `seq` that all members have seen: all up to the last `push`.
         self.since: int | None = None
         self.status: Frame | None = None
 

@@ -1,4 +1,4 @@
-"""How many publications an update merges for clients of some metals. Sans-I/O."""
+"""The number of publications that an update merges for clients of some metals. Sans-I/O."""
 
 import functools
 from collections.abc import Iterable

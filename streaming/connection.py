@@ -263,7 +263,7 @@ class Connection:
 
     @property
     def last_sent_at(self) -> float:
-        """When it was last sent anything, by itself or with its cohort; kept only with a heartbeat."""
+        """The time at which it was last sent anything, by itself or with its cohort; kept only with a heartbeat."""
         cohort = self._cohort
         return cohort.sent_at if cohort is not None and cohort.sendings > self._joined else self.sent_at
 

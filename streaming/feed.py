@@ -21,7 +21,7 @@ from streaming.publication_log import PublicationLog, PublicationMessage, Quoted
 
 logger = logging.getLogger(__name__)
 
-# How often the database is read for publications that Redis did not bring: when it restarts, it loses them silently.
+# Seconds between two readings of the database for what Redis did not bring: when it restarts, it loses that silently.
 _CATCH_UP_EVERY = 5.0
 _RETRY_AFTER = 1.0
 # A reading that takes longer is given up, whatever the database is doing: others wait for the next one.

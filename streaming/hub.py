@@ -24,13 +24,13 @@ from streaming.metrics import Traffic, Transport
 
 logger = logging.getLogger(__name__)
 
-# How late a heartbeat may be, in seconds, twice: in its slot of the wheel, and until the wheel is looked at.
+# Seconds by which a heartbeat may be late, twice: in its slot of the wheel, and until the wheel is looked at.
 _BEAT_EVERY = 0.25
-# When a slow client's heartbeat is tried again.
+# Seconds after which a slow client's heartbeat is tried again.
 _BEAT_AGAIN_AFTER = 1.0
-# How often freshness is checked: quotes grow stale and markets close without a message to say so.
+# Seconds between two checks of freshness: quotes grow stale and markets close without a message to say so.
 _CHECK_EVERY = 1.0
-# How often the number of clients is reported; the audience counts a report for three times as long.
+# Seconds between two reports of the number of clients; the audience counts one for three times as long.
 _REPORT_EVERY = 5.0
 
 

@@ -296,7 +296,7 @@ class PriceUpdate(_Message, frozen=True, kw_only=True, tag="priceUpdate"):
     epoch: str
     seq: int
     snapshot: bool
-    # How many publications with one of the client's metals it holds beside its newest; absent where none.
+    # The number of publications with one of the client's metals that it holds beside its newest; absent where none.
     conflated: int | msgspec.UnsetType = msgspec.UNSET
     currency: str
     unit: str = "gram"

@@ -16,7 +16,7 @@ class SwarnaConfig(AppConfig):
             checks,  # noqa: F401  (registers them; models must be loaded first)
         )
 
-        # What is there by now stays. Until here manage.py keeps the collector from searching it.
+        # All that is there by now stays. Until here manage.py keeps the collector from searching it.
         gc.freeze()
         gc.enable()
 

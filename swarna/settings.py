@@ -93,7 +93,7 @@ PROVIDER_BUDGET = read(env.duration, "PROVIDER_BUDGET", dt.timedelta(seconds=10)
 MAX_JUMP_PERCENT = read(
     env.decimal, "MAX_JUMP_PERCENT", Decimal(5), validate=Range(min=0, max=1000, min_inclusive=False)
 )
-# How it may be let out, beside staff's approval; and when its own source may do so, by saying the same again.
+# Its way out, beside staff's approval; and when its own source may let it out, by saying the same again.
 QUARANTINE_RELEASE = Release(read(env.str, "QUARANTINE_RELEASE", "same_source", validate=OneOf(list(Release))))
 QUARANTINE_WAIT = read(env.duration, "QUARANTINE_WAIT", dt.timedelta(minutes=10), shortest=_A_SECOND)
 # Two people for large edits of prices: one beyond so many percent of the last live price waits for another person, for
@@ -204,7 +204,7 @@ REDIS_ANSWER_TIMEOUT = 2.0
 REDIS_PUBLISH_TIMEOUT = 4.0
 # For each answer of the mail server: whoever saves an edit waits for it.
 EMAIL_TIMEOUT = 4.0
-# How often Celery checks its connections, and the longest pause before it tries a lost one again.
+# Seconds between Celery's checks of its connections, and the longest pause before it tries a lost one again.
 BROKER_HEALTH_CHECK_INTERVAL = 4
 BROKER_LONGEST_PAUSE = 2
 

@@ -586,7 +586,7 @@ def _decimal(model: type[models.Model], field: str, help_text: str) -> serialize
 
 
 class Reason(serializers.CharField):
-    """Why something is changed, for those who read staff's changes later."""
+    """The reason for a change, for those who read staff's changes later."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -25,7 +25,7 @@ WEIGHTS_OF: Final[Mapping[Metal, tuple[str, ...]]] = {
     Metal.PALLADIUM: ("gram", "10gram"),
 }
 
-# What a shop calls the hallmarks of gold (BIS, IS 1417). "22K" there is 916 in thousand, a little less than 22/24.
+# Shops' names for the hallmarks of gold (BIS, IS 1417). "22K" there is 916 in thousand, a little less than 22/24.
 _HALLMARKS: Final[Mapping[str, str]] = {
     "999": "24K",
     "958": "23K",

@@ -30,7 +30,7 @@ class SanityRule(enum.StrEnum):
 
 
 class Release(enum.StrEnum):
-    """How a quarantined price may be let out, beside staff's approval: each way includes those before it."""
+    """A way out for a quarantined price, beside staff's approval: each includes those before it."""
 
     STAFF = "staff"  # in no other way
     SECOND_SOURCE = "second_source"

@@ -19,11 +19,11 @@ logger = logging.getLogger(__name__)
 TICKS: Final = "prices_price"
 RECEIPTS: Final = "prices_receipt"
 _TABLES: Final = (TICKS, RECEIPTS)
-# How many months after this one are created before they are needed.
+# Months after this one that are created before they are needed.
 AHEAD: Final = 2
 # The advisory lock for creating, detaching and dropping months; a number that only this project uses.
 _LOCK: Final = 0x53574152
-# How long a statement may wait for a lock: it is tried again the next day, or by the next publication.
+# The longest time that a statement waits for a lock: it is tried again the next day, or by the next publication.
 _LOCK_TIMEOUT: Final = "2s"
 # Months that this process knows to exist, by database and table: so only a new month needs a query.
 _known: set[tuple[str, str, dt.date]] = set()

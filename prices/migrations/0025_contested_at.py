@@ -1,4 +1,4 @@
-"""When a quarantined price began to contest the shown one, so that past prices are marked as they were."""
+"""The time at which a quarantined price began to contest the shown one, so that past prices are marked as they were."""
 
 from django.db import migrations, models
 

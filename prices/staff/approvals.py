@@ -79,7 +79,7 @@ def emergencies(now: dt.datetime) -> "QuerySet[ProposedEdit]":
 
 
 def excess_detail(beyond: Sequence[str], by: User, limit: Decimal) -> str:
-    """Why a user may not make these moves alone, in sentences."""
+    """The reason why a user may not make these moves alone, in sentences."""
     return f"{'; '.join(beyond)}. {by} may move a price by {limit:f} % alone."
 
 

@@ -62,13 +62,13 @@ class AuditedForm(forms.ModelForm):
     Where large edits need two people, a form that moves a price is saved by prices/staff/approvals.py alone.
     """
 
-    # How to confirm a value, where a form has `confirm`; REST has another text.
+    # The way to confirm a value, where a form has `confirm`; REST has another text.
     to_confirm = "tick “I checked it” and save again"
     # True where each field stands for itself: its change can be undone though another field was changed since.
     has_separate_fields = False
     # The row as it was, where an undo brings it back.
     restored: Any = None
-    # What to do about a row that others have saved meanwhile.
+    # The way on with a row that others have saved meanwhile.
     to_reopen = "Open it again and make your change to that."
 
     reason = forms.CharField(
@@ -121,14 +121,14 @@ class AuditedForm(forms.ModelForm):
         """Bring screens up to date with the saved row."""
 
     def excess(self, limit_percent: Decimal, by: User | None) -> str | None:
-        """Why `by`, who may move prices by so many percent alone, may not save this valid edit alone; else None.
+        """The reason why `by`, with this limit, may not save this valid edit alone; None if they may.
 
         None is nobody in particular: the edit is measured from the prices of now.
         """
         return None
 
     def futility(self) -> str:
-        """Why this valid edit would change nothing by now, though it waited for approval; empty if it would."""
+        """The reason why this valid edit, which waited for approval, would change nothing by now; empty if it would."""
         return ""
 
     def summary(self) -> str:
@@ -251,7 +251,7 @@ class FallbackPriceForm(InACurrencyForm):
             self.add_error("expires_at", "This is more than a year away. Give none for a price without an end.")
 
     def excess(self, limit_percent: Decimal, by: User | None) -> str | None:
-        """Why its price goes beyond the limit; None where an edit leaves that and its time as they are."""
+        """The reason why its price is beyond the limit; None where an edit leaves that and its time as they are."""
         touched = set(self.changed_data) - {"note", "reason", "version"}
         makes_own = touched == {"confirm"} and FallbackPrice.objects.filter(pk=self.instance.pk, example=True).exists()
         if touched <= {"confirm"} and not makes_own:

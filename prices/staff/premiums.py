@@ -172,7 +172,7 @@ def _excess_of_premium(
 
 
 def excess_without(gone: Sequence[Premium], now: dt.datetime, limit_percent: Decimal, by: User) -> str | None:
-    """Why `by`, who may move prices by so many percent alone, may not delete premiums of one metal alone."""
+    """The reason why `by`, with this limit, may not delete premiums of one metal alone; None if they may."""
     moments = {now, *(premium.effective_from for premium in gone if premium.effective_from > now)}
     then = [_multiplier(_current(gone[0].metal, at, without=gone)) for at in sorted(moments)]
     return _excess(gone[0].metal, then, limit_percent, by)

@@ -110,7 +110,7 @@ class RowChange:
 
     @property
     def row(self) -> str:
-        """How the row is called."""
+        """The name of the row, for people."""
         return self.audited.called(self.last)
 
     @property
@@ -172,7 +172,7 @@ class RowChange:
         return user.is_active and user.is_staff and user.has_perm(permission)
 
     def obstacle(self) -> str:
-        """Why the row cannot go back, for staff; empty if it can."""
+        """The reason why the row cannot go back, for staff; empty if it can."""
         if self.audited.final_because:
             return self.audited.final_because
         if self.is_added and self.audited.stays:

@@ -76,7 +76,7 @@ def expect_undoable(change: StaffChange, parts: Sequence[RowChange], by: User) -
 
 
 def _excess(parts: Sequence[RowChange], forms: Sequence[AuditedForm | None], by: User) -> str:
-    """Why this user may not undo a change alone; empty if they may, or another person has approved it."""
+    """The reason why this user may not undo a change alone; empty if they may, or another person has approved it."""
     limit = None if is_allowed() else limit_of(by)
     if limit is None:
         return ""

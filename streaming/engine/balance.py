@@ -1,4 +1,4 @@
-"""Which of several processes behind one listening socket takes the next connection.
+"""The choice of the process that takes the next connection, of several behind one listening socket.
 
 Each shows the others its load and a sign of life, in a few bytes of memory that all share, and takes a connection only
 while it is among the emptiest. Until then the connection stays in the kernel's queue, where a process that gets stuck

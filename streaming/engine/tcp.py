@@ -34,7 +34,7 @@ _MOST_SERVED = 256
 # has not read yet stay here, where the newest prices can still replace them. (Bytes under way to a distant client do
 # not count.)
 _MOST_UNSENT = 4096
-# How often a stalled connection is checked until its timeout.
+# Checks of a stalled connection until its timeout.
 _CHECKS = 10
 # Of Linux's tcp_info: bytes that the peer's machine has acknowledged, and bytes that ours has not sent yet.
 _TCP_INFO = struct.Struct("=120xQ16xI")
@@ -160,12 +160,12 @@ class TcpConnection:
         self._unsent = unsent
         if unsent:
             sockets.flush_soon(self)
-        # How to shut the socket down once all has left: SHUT_RDWR, SHUT_WR, or None for not at all.
+        # The way to shut the socket down once all has left: SHUT_RDWR, SHUT_WR, or None for not at all.
         self._ending: int | None = None
         self._drained: asyncio.Future[None] | None = None  # while somebody waits for it
         # When the client last took some of the bytes that wait here; None while none wait.
         self.stalled_since: float | None = None
-        # How much it had taken by the last check, and when that was.
+        # The number of bytes that it had taken by the last check, and when that was.
         self._taken = 0
         self._checked_at = 0.0
         self._interest = 0
