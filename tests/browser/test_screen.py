@@ -162,6 +162,18 @@ def test_any_number_of_rows_fits_any_screen_whole_in_the_language_with_the_longe
     assert shop.overlaps() == []
 
 
+def test_on_an_upright_screen_the_words_of_a_single_price_stand_near_it(shop: Shop) -> None:
+    shop.rows = "gold:999:10gram"
+    shop.page.set_viewport_size({"width": 1080, "height": 1920})
+    shop.open()
+    above, price, below = (shop.page.locator(each).bounding_box() for each in (".what", ".price", ".about"))
+    assert above
+    assert price
+    assert below
+    assert price["y"] - (above["y"] + above["height"]) < price["height"]
+    assert below["y"] - (price["y"] + price["height"]) < price["height"]
+
+
 def test_all_that_is_read_has_the_contrast_of_aaa_whatever_the_device_prefers(shop: Shop) -> None:
     shop.page.emulate_media(color_scheme="light")
     connection = shop.open()
