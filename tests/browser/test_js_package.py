@@ -147,6 +147,20 @@ def test_an_address_without_its_scheme_is_told_as_that(run: Run, address: str) -
     assert run(caught) == [f"SyntaxError: {address} is no server's address, such as wss://prices.example/"]
 
 
+@pytest.mark.parametrize("delay", ["0", "-1", "NaN", "'5000'", "null"])
+def test_a_server_is_not_hammered_by_a_delay_that_is_none(run: Run, delay: str) -> None:
+    (said,) = run(f"""
+        import {{ SwarnaClient }} from "swarna-client";
+        try {{
+          new SwarnaClient("ws://127.0.0.1:3001/", {{ reconnectDelay: {delay} }});
+          console.log("taken");
+        }} catch (error) {{
+          console.log(String(error));
+        }}
+    """)
+    assert said == "TypeError: reconnectDelay must be milliseconds, more than 0"
+
+
 def test_an_address_without_prices_is_told_as_that(run: Run) -> None:
     (reason,) = run("""
         import { SwarnaClient } from "swarna-client";

@@ -382,6 +382,7 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
     this.#api = apiUrl(this.#url, this.#options.api);
     this.#token = sendableToken(this.#options.token);
     requireInterval(this.#options.interval);
+    requireTimes(this.#options);
     requireCandles(this.#options.candles);
     requireTransports(this.#options.transports);
     if (this.#options.position) this.#continuity.begin(this.#options.position);
@@ -1889,6 +1890,14 @@ function sendableToken(token) {
 function requireInterval(interval) {
   const sendable = interval === null || (Number.isSafeInteger(interval) && interval >= 0);
   if (!sendable) throw new TypeError("interval must be whole milliseconds, 0 or more");
+}
+
+/** Without delays, a server that is away would be called without end. @param {Options} options */
+function requireTimes({ reconnectDelay, maxReconnectDelay, connectTimeout, heartbeatTimeout }) {
+  for (const [name, value] of Object.entries({ reconnectDelay, maxReconnectDelay, connectTimeout, heartbeatTimeout })) {
+    const isTime = typeof value === "number" && value > 0;
+    if (!isTime) throw new TypeError(`${name} must be milliseconds, more than 0`);
+  }
 }
 
 /** @param {unknown} intervals */
