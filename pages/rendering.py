@@ -10,8 +10,10 @@ waits for themselves, and takes a single thread from others.
 import gzip
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import wraps
+from http import HTTPStatus
 from threading import Lock
 from typing import Any, Final, NamedTuple, TypeAlias
 from weakref import WeakValueDictionary
@@ -32,6 +34,8 @@ from pages.memory import Current
 Turn: TypeAlias = Callable[[], AbstractContextManager[object]]
 # Of some 50 KB each. A stranger's choices push out those that nobody requested since: they cost time, not memory.
 _MOST_KEPT: Final = 128
+# Of a client; each holds a thread, also once the client is gone.
+_MOST_IN_LINE: Final = 100
 
 
 class Rendered(NamedTuple):
@@ -42,17 +46,47 @@ class Rendered(NamedTuple):
     etag: str
 
 
-class Turns:
-    """A lock for each client that is in line."""
+class TooManyAtOnceError(Exception):
+    """A client has requested more pages than are kept waiting for it."""
+
+
+class _Client:
+    """A client that is in line: what is rendered for it waits for what was before."""
 
     def __init__(self) -> None:
-        self._turns: WeakValueDictionary[str, Lock] = WeakValueDictionary()
+        self._rendering = Lock()
+        self._counting = Lock()
+        self._count = 0
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for the client's turn, and hold it. Raises TooManyAtOnceError where too many wait for theirs."""
+        with self._counting:
+            if self._count >= _MOST_IN_LINE:
+                raise TooManyAtOnceError
+            self._count += 1
+        try:
+            with self._rendering:
+                yield
+        finally:
+            with self._counting:
+                self._count -= 1
+
+
+class Turns:
+    """The clients that are in line."""
+
+    def __init__(self) -> None:
+        self._clients: WeakValueDictionary[str, _Client] = WeakValueDictionary()
         self._lock = Lock()
 
-    def of(self, client: str) -> Lock:
-        """The lock to hold while something is rendered for a client."""
+    @contextmanager
+    def of(self, client: str) -> Iterator[None]:
+        """Hold a client's turn while something is rendered for it."""
         with self._lock:
-            return self._turns.setdefault(client, Lock())
+            found = self._clients.setdefault(client, _Client())
+        with found.turn():
+            yield
 
 
 class _Choice:
@@ -97,10 +131,28 @@ _pages = Pages()
 _turns = Turns()
 
 
-def turn(request: HttpRequest) -> Lock:
-    """The lock of a request's client, to hold while something is rendered for it alone."""
+def turn(request: HttpRequest) -> AbstractContextManager[None]:
+    """The turn of a request's client, to hold while something is rendered for it alone."""
     address = addresses.of_meta(request.META, settings.TRUSTED_PROXIES)
     return _turns.of(addresses.client_key(address) if address else "")
+
+
+def in_turn(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Let a page that takes turns answer 429 where too many of its client's wait for theirs."""
+
+    @wraps(view)
+    def waiting(request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
+        try:
+            return view(request, *args, **options)
+        except TooManyAtOnceError:
+            return HttpResponse(
+                "Too many pages at once are requested from this address. Try again in a minute.\n",
+                content_type="text/plain",
+                status=HTTPStatus.TOO_MANY_REQUESTS,
+                headers={"Retry-After": "60"},
+            )
+
+    return waiting
 
 
 def respond(

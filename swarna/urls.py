@@ -32,6 +32,7 @@ from pages.addresses import of_any_address
 from pages.board import board
 from pages.embed import embed
 from pages.metal import MetalConverter, metal
+from pages.rendering import in_turn
 from pages.screen import screen
 from pages.widgets import widgets
 from prices.admin import changes
@@ -52,7 +53,7 @@ def read_only(view: Callable[..., Any]) -> Callable[..., Any]:
 
 def visitors_page(view: Callable[..., Any]) -> Callable[..., Any]:
     """A read-only page that connects to the stream, whatever its address holds."""
-    return read_only(of_any_address(with_the_stream(view)))
+    return read_only(of_any_address(with_the_stream(in_turn(view))))
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -120,8 +121,8 @@ urlpatterns = [
     path("<metalname:metal>/", visitors_page(metal), name="metal"),
     path("developers/widgets/", visitors_page(with_our_frames(widgets)), name="widgets"),
     path("embed/", visitors_page(in_frames(without_cookies(embed))), name="embed"),
-    path("developers/", read_only(developers.document), name="developers"),
-    path("developers/<slug:name>/", read_only(developers.document), name="developers"),
+    path("developers/", read_only(in_turn(developers.document)), name="developers"),
+    path("developers/<slug:name>/", read_only(in_turn(developers.document)), name="developers"),
     path("developers/programs/<slug:name>.py", read_only(developers.program), name="developers-program"),
     path("screen/", visitors_page(without_cookies(screen)), name="screen"),
     path("why/", read_only(why.at_moment), name="why-at"),

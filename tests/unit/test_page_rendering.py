@@ -3,15 +3,18 @@
 import gzip
 import itertools
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from threading import Event
 
 import pytest
+from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from pages import rendering
 from pages.rendering import Pages, Turns
+from tests.support.product import wait_until
 
 AT_ONCE = nullcontext
 
@@ -105,4 +108,40 @@ def test_a_client_gets_what_is_to_be_rendered_one_after_another_and_delays_nobod
             may_end.set()
         assert [each.result(8) for each in strangers] == [b"page %d" % number for number in range(8)] + [b"page usual"]
     assert len(begun) == 10
-    assert not turns._turns
+    assert not turns._clients
+
+
+def test_a_client_that_has_too_many_in_line_is_refused_more_of_what_is_to_be_rendered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rendering, "_MOST_IN_LINE", 2)
+    pages, turns, is_held_up, may_end = Pages(), Turns(), Event(), Event()
+
+    def long() -> str:
+        is_held_up.set()
+        assert may_end.wait(8)
+        return "long"
+
+    def get(client: str, choice: object, render: Callable[[], str] = lambda: "short") -> bytes:
+        return pages.get(1, choice, render, lambda: turns.of(client)).plain
+
+    get("reader", "usual")
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(get, "stranger", "first", long)
+        assert is_held_up.wait(8)
+        second = threads.submit(get, "stranger", "second")
+        wait_until(lambda: turns._clients["stranger"]._count == 2, "the second in line")
+        with pytest.raises(rendering.TooManyAtOnceError):
+            get("stranger", "third")
+        assert get("stranger", "usual") == get("reader", "third") == b"short"
+        may_end.set()
+        assert (first.result(8), second.result(8)) == (b"long", b"short")
+    assert get("stranger", "fourth") == b"short"
+
+
+def test_whoever_is_refused_is_told_when_to_come_again() -> None:
+    def page(request: HttpRequest) -> HttpResponse:
+        raise rendering.TooManyAtOnceError
+
+    answer = rendering.in_turn(page)(HttpRequest())
+    assert (answer.status_code, answer["Retry-After"]) == (429, "60")
