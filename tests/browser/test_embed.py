@@ -9,14 +9,12 @@ from playwright.sync_api import Page, expect
 
 from pages import widgets
 from prices.domain.quotes import Metal
-from tests.support.pages import SERVER_GONE
 from tests.support.pages.board import PUBLISHED_AT, current, published
 from tests.support.pages.embed import embed_page
 from tests.support.quotes import quote as python_quote
 from tests.support.stub_stream import StubStream, price_update, quote, status
 
 NOW = "2026-11-01T18:31:12.000Z"
-LAST_PRICES = "Not connected. These are the last prices, from 2 Nov 2026, 12:00:01 am: do not price sales by them."
 
 
 @pytest.fixture
@@ -32,7 +30,7 @@ def frame(page: Page, stream: StubStream) -> Page:
     return page
 
 
-def test_what_the_server_wrote_stands_until_the_stream_goes_on_from_it(frame: Page, stream: StubStream) -> None:
+def test_the_stream_goes_on_from_what_the_server_wrote(frame: Page, stream: StubStream) -> None:
     frame.goto(f"{stream.http_url}/embed/")
     marks, ages = frame.locator(".marks"), frame.locator("time")
     connection = stream.connection()
@@ -43,19 +41,6 @@ def test_what_the_server_wrote_stands_until_the_stream_goes_on_from_it(frame: Pa
     expect(frame.locator(".amount")).to_have_text(["₹101.00", "₹1,02,000.00"])
     expect(marks).to_have_text(["Live", "Stale"])
     expect(frame.locator("#notices")).to_contain_text("Stale: Silver.")
-
-
-def test_a_frame_that_never_connects_says_when_its_prices_are_of(
-    frame: Page, stream: StubStream, expected_errors: list[str]
-) -> None:
-    expected_errors.append(SERVER_GONE)
-    frame.goto(f"{stream.http_url}/embed/")
-    stream.connection()
-    stream.stop()
-    expect(frame.locator(".marks")).to_have_text(["Last known", "Last known"])
-    frame.clock.run_for(6_000)
-    expect(frame.locator("#notices")).to_have_text(LAST_PRICES)
-    expect(frame.locator(".amount").first).to_have_text("₹100.00")
 
 
 def test_a_notice_has_room_in_the_frame_that_is_copied_and_is_seen_in_any(frame: Page, stream: StubStream) -> None:
@@ -79,17 +64,3 @@ def test_a_notice_has_room_in_the_frame_that_is_copied_and_is_seen_in_any(frame:
     expect(frame.locator("#notices .notice")).to_have_count(2)
     frame.set_viewport_size({"width": width, "height": 160})
     expect(frame.locator("#notices")).to_be_in_viewport(ratio=1)
-
-
-def test_a_frame_from_the_browsers_cache_is_not_said_to_be_of_now(page: Page, stream: StubStream) -> None:
-    page.goto(f"{stream.http_url}/embed/")
-    stream.connection().wait_for("subscribe")
-    page.goto("about:blank")
-    # Back: the page is not requested again.
-    stream.pages["/embed/"] = lambda: "another page"
-    page.go_back()
-    connection = stream.connection()
-    connection.wait_for("subscribe")
-    expect(page.locator(".marks")).to_have_text(["", ""])
-    connection.send(status())
-    expect(page.locator(".marks")).to_have_text(["Live", "Live"])
