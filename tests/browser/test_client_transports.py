@@ -84,6 +84,8 @@ def network_changes(lab: Page) -> None:
 def check_all_came_once(lab: Page, market: Market) -> None:
     """Check all that the page was handed: no move is missing, none came twice, and no update went back."""
     wait_for_price(lab, market.prices["gold"])
+    # A line that takes over may show the price before its answer has the moves up to it.
+    lab.wait_for_function("(price) => moves().at(-1) === price", arg=market.moves[-1])
     updates = events(lab, "prices")
     seqs = [update["message"]["seq"] for update in updates]
     assert seqs == sorted(seqs)
