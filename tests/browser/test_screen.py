@@ -64,7 +64,8 @@ class Shop:
     def connected(self) -> StubConnection:
         connection = self.stream.connection()
         connection.wait_for("subscribe")
-        connection.send(PONG)
+        # With news it shows the time at once, and not with the next second of a clock that may stand still.
+        connection.send(PONG, status())
         expect(self.page.locator("#time")).not_to_be_empty()
         return connection
 
