@@ -983,6 +983,25 @@ def test_a_client_that_gave_up_resumes_when_the_device_comes_back(
     wait_for_state(lab, "open")
 
 
+@pytest.mark.parametrize("event", ["online", "visibilitychange"])
+def test_a_retry_is_not_waited_for_when_the_device_comes_back_unless_the_server_closed(
+    lab: Page, stream: StubStream, expected_errors: list[str], event: str
+):
+    expected_errors.append(SERVER_GONE)
+    come_back = "(event) => (event === 'online' ? window : document).dispatchEvent(new Event(event))"
+    connect(lab)
+    stream.connection().close(1011, "Internal error")
+    assert wait_for_state(lab, "waiting")["attempt"] == 1
+    lab.evaluate(come_back, event)
+    assert lab.evaluate("client.connection.state") == "waiting"
+    stream.stop()
+    move_on(lab, 1000)
+    lab.wait_for_function("client.connection.attempt === 2 && client.connection.state === 'waiting'")
+    stream.start()
+    lab.evaluate(come_back, event)
+    assert wait_for_state(lab, "open")
+
+
 def test_a_server_that_accepts_and_closes_is_not_hammered(lab: Page, stream: StubStream):
     connect(lab)
     for attempt in range(1, 5):

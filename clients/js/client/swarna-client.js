@@ -876,6 +876,12 @@ export class SwarnaClient extends /** @type {new () => Dispatcher} */ (EventTarg
       this.connect();
       return;
     }
+    const { state, code, why } = this.#connection;
+    if (state === "waiting" && !why && (code === ABNORMAL || code === SILENT)) {
+      // Nothing but the network was in the way.
+      clearTimeout(this.#timer);
+      this.#open(this.#first);
+    }
     if (!this.connected || this.#leaveTheDead()) return;
     if (this.#line && this.#line.lastHeard.passed > this.#options.heartbeatTimeout) this.#line.check();
     // The network may be another one.
