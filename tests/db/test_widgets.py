@@ -5,6 +5,7 @@ from html import unescape
 import pytest
 from django.http import QueryDict
 from django.test import Client
+from pytest_django import Settings
 
 from pages.rows import MOST_ROWS, Row, default_sheet, written
 from pages.widgets import codes, read
@@ -82,3 +83,18 @@ def test_the_page_shows_what_it_gives_and_allows_nothing_else(client: Client, se
 @pytest.mark.django_db
 def test_before_any_metal_is_listed_all_are_offered(client: Client) -> None:
     assert client.get("/developers/widgets/").context["rows"] == USUAL
+
+
+@pytest.mark.parametrize(
+    ("origins", "said"),
+    [
+        ([], "So far it is shown on pages of this server alone"),
+        (["https://shop.example"], "on pages of this server, and of https://shop.example."),
+        (["*"], "It is shown on pages of any site."),
+    ],
+)
+def test_the_page_says_whose_pages_may_show_a_frame(
+    client: Client, seeded: None, settings: Settings, origins: list[str], said: str
+) -> None:
+    settings.EMBED_ALLOWED_ORIGINS = origins
+    assert said in client.get("/developers/widgets/").text
