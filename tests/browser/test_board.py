@@ -307,6 +307,26 @@ def test_a_price_that_staff_set_is_no_part_of_the_markets_sparkline(board: Page,
     expect(path).to_have_attribute("d", "M0 32L48 0L96 0")
 
 
+def test_a_move_has_its_weekday_only_while_that_is_known_to_be_within_six_days(
+    board: Page, priced: StubStream, expected_errors: list[str]
+):
+    expected_errors += [SERVER_GONE, "404"]
+    board.goto(priced.http_url)
+    connection = priced.connection()
+    connection.wait_for("subscribe")
+    connection.send(
+        subscribed("gold", id="resume"),
+        price_update(9, gold=quote(102), epoch="first", changes=[move("gold", 100, 102)]),
+    )
+    expect(board.locator("#moves li")).to_have_count(2)
+    time = board.locator("#moves time").first
+    expect(time).to_have_text("2 Nov 2026, 12:00 am")
+    connection.send({"type": "pong", "timestamp": NOW})
+    expect(time).to_have_text("Mon, 12:00 am")
+    board.clock.fast_forward(7 * 86_400_000)
+    expect(time).to_have_text("2 Nov 2026, 12:00 am")
+
+
 def test_a_page_that_wakes_up_without_a_network_says_no_age_that_leaves_out_its_sleep(
     board: Page, stream: StubStream, expected_errors: list[str]
 ):

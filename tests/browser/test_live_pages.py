@@ -1,5 +1,6 @@
 """Prices that the server wrote, as each page shows them until its stream brings others, or never does."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -89,8 +90,13 @@ def test_a_page_that_never_connects_says_when_its_prices_are_of(
 def test_a_page_from_the_browsers_cache_is_not_said_to_be_of_now(
     page: Page, stream: StubStream, written: Written
 ) -> None:
+    # As the server writes it within six days.
+    html = re.sub("as of [^<]*", "as of Mon, 12:00 am", stream.pages[written.path]())
+    stream.pages[written.path] = lambda: html
     page.goto(stream.http_url + written.path + written.query)
     stream.connection().wait_for("subscribe")
+    age = page.locator("time[data-part=age]")
+    expect(age).to_have_text("as of Mon, 12:00 am")
     page.goto("about:blank")
     # Back: the page is not requested again.
     stream.pages[written.path] = lambda: "another page"
@@ -98,5 +104,7 @@ def test_a_page_from_the_browsers_cache_is_not_said_to_be_of_now(
     connection = stream.connection()
     connection.wait_for("subscribe")
     expect(page.locator(written.marks)).to_be_empty()
+    # By now, that may have been weeks ago.
+    expect(age).to_have_text("as of 2 Nov 2026, 12:00 am")
     connection.send(status())
     expect(page.locator(written.marks)).to_have_text("Live")

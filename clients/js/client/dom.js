@@ -41,7 +41,7 @@ export function fill(parts, { metal, purity, unit }, live, format) {
   const marks = marksShown(quote, live.isCurrent, live.atBest(metal));
   showMarks(parts, marks, format);
   if (!quote && live.hasBegun) write(parts.marks, _("No price"));
-  if (quote) writeAge(parts.age, quote, marks[0], live.now, format);
+  if (quote) writeAge(parts.age, quote, marks[0], live, format);
   else write(parts.age, live.hasBegun ? "" : _("Waiting for a price"));
   if (!parts.why) return;
   const why = quote && live.receipt ? `${live.receipt}#${metal}` : "";
@@ -90,19 +90,30 @@ export function directionOf(change) {
 }
 
 /**
- * Writes how old a price is. While the server's time is not known, what it wrote itself of the same price stays.
+ * Writes how old a price is. While the server's time is not known, what it has just written itself of the same price stays.
  * @param {HTMLElement} element  A `<time>`.
  * @param {Quote} quote @param {Mark|undefined} mark  Its most serious one.
- * @param {number|null} now  By the server's clock; null while that is unknown.
- * @param {Formats} format
+ * @param {LivePrices} live @param {Formats} format
  */
-export function writeAge(element, quote, mark, now, format) {
+export function writeAge(element, quote, mark, { now, isCurrent }, format) {
   const age = /** @type {HTMLTimeElement} */ (element);
   const at = Number.isNaN(Date.parse(quote.timestamp)) ? "" : quote.timestamp;
-  if (now === null && age.dateTime === at && age.dataset.by !== "clock") return;
+  if (now === null && isCurrent && age.dateTime === at && age.dataset.by !== "clock") return;
   age.dataset.by = now === null ? "" : "clock";
   age.dateTime = at;
   write(age, ageText(quote, mark, now, format));
+}
+
+/**
+ * Writes the times in a box anew, as a weekday grows old. While now is not known, those that the server has just written stay,
+ * and others have their date.
+ * @param {Element} box @param {LivePrices} live @param {(time: number, now: number) => string} words
+ */
+export function writeTimes(box, { now, isCurrent }, words) {
+  if (now === null && isCurrent) return;
+  for (const time of box.querySelectorAll("time")) {
+    if (time.dateTime) write(time, words(Date.parse(time.dateTime), now ?? Infinity));
+  }
 }
 
 /** Shows notices. Screen readers speak each change, so there is one only with their text. @param {HTMLElement} list @param {Notice[]} notices */

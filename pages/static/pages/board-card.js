@@ -6,6 +6,7 @@ import { nameOf, parse } from "../client/rows.js";
 import { convertQuote } from "../client/units.js";
 
 /** @typedef {import("../client/format.js").Formats} Formats */
+/** @typedef {import("../client/live.js").LivePrices} LivePrices */
 /** @typedef {import("../client/marks.js").Mark} Mark */
 /** @typedef {import("../client/rows.js").Row} Row */
 /** @typedef {import("../client/swarna-client.js").Quote} Quote */
@@ -102,23 +103,21 @@ export class Card {
 
   /**
    * Shows how old the price is, and its marks.
-   * @param {number|null} now  By the server's clock; null while that is not known.
-   * @param {boolean} connected
-   * @param {Mark|null} atBest  The mark of a price without any other: `live`, `close`, or null while it is unknown.
+   * @param {LivePrices} live
    */
-  refresh(now, connected, atBest) {
+  refresh(live) {
     const { _ } = this.#format;
-    const shown = marksShown(this.#quote, connected && this.#isReadable, atBest);
+    const shown = marksShown(this.#quote, live.isCurrent && this.#isReadable, live.atBest(this.row.metal));
     this.element.dataset.trust = shown[0] ?? "none";
     this.#write({ marks: shown.map((mark) => _(MARKS[mark])).join(" · ") });
-    this.#showAge(now, shown[0]);
+    this.#showAge(live, shown[0]);
   }
 
-  /** @param {number|null} now @param {Mark|undefined} mark */
-  #showAge(now, mark) {
+  /** @param {LivePrices} live @param {Mark|undefined} mark */
+  #showAge(live, mark) {
     const age = /** @type {HTMLTimeElement} */ (this.#parts.age);
     if (this.#quote) {
-      writeAge(age, this.#quote, mark, now, this.#format);
+      writeAge(age, this.#quote, mark, live, this.#format);
       age.title = age.dateTime && this.#format.dateAndTime(Date.parse(age.dateTime));
     } else {
       write(age, this.#format._("Waiting for a price"));

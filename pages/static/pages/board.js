@@ -3,7 +3,7 @@
  * script goes on from there. It shows of each price, at any moment, its source, its age, and whether it is kept up to date.
  */
 
-import { ARROWS, each, write } from "../client/dom.js";
+import { ARROWS, each, write, writeTimes } from "../client/dom.js";
 import { nameOf, written } from "../client/rows.js";
 import { convert } from "../client/units.js";
 import { Card } from "./board-card.js";
@@ -130,9 +130,9 @@ function prolongSparklines(at) {
   }
 }
 
-/** @type {import("./live-page.js").Page["refresh"]} */
-function refresh(now, isCurrent, atBest) {
-  for (const card of cards) card.refresh(now, isCurrent, atBest(card.row.metal));
+function refresh() {
+  for (const card of cards) card.refresh(live);
+  writeTimes(elements.moves, live, format.weekdayAndTime);
 }
 
 // --- significant moves -----------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ function moveItem({ metal, oldPrice, newPrice, changePercent, direction, at }) {
   arrow.ariaHidden = "true";
   const row = cards.find((card) => card.row.metal === metal)?.row;
   const shown = (/** @type {number} */ price) => format.amount(convert(price, row));
-  const time = element("time", "", format.weekdayAndTime(Date.parse(at), client.serverTime));
+  const time = element("time", "", format.weekdayAndTime(Date.parse(at), live.now ?? Infinity));
   time.dateTime = at;
   const item = element(
     "li",

@@ -9,7 +9,6 @@ import { connectionText, marketText } from "../client/marks.js";
 import { format, release, root } from "./page.js";
 
 /** @typedef {import("../client/live.js").State} State */
-/** @typedef {import("../client/marks.js").Mark} Mark */
 /** @typedef {import("../client/swarna-client.js").Metal} Metal */
 /** @typedef {import("../client/swarna-client.js").Options} Options */
 /** @typedef {import("../client/swarna-client.js").Prices} Prices */
@@ -18,9 +17,7 @@ import { format, release, root } from "./page.js";
  * @typedef {object} Page  A page's own part.
  * @property {() => Metal[]} metals  Those that it shows.
  * @property {(update: Prices) => void} show  Shows `quotes`, as an update has brought them.
- * @property {(now: number|null, isCurrent: boolean, atBest: (metal: Metal) => Mark|null) => void} refresh  Shows, at each
- *   second and change, how old prices are by the server's clock, null while that is unknown; whether they are kept up to
- *   date; and the mark of a metal's price that has no other.
+ * @property {() => void} refresh  Shows, at each second and change, how old prices are, and their marks.
  * @property {boolean} [isGuarded]  True if another script loads the page anew where it is replaced.
  */
 
@@ -66,7 +63,7 @@ export class LivePage extends LivePrices {
   /** Shows anew what depends on the time or the connection. */
   refresh() {
     const { reconnect, market, notices } = this.#elements;
-    this.#page.refresh(this.now, this.isCurrent, (metal) => this.atBest(metal));
+    this.#page.refresh();
     this.#showConnection();
     if (market) write(market, marketText(this.status, this.client.serverTime, format));
     showNotices(notices, this.notices(this.#page.metals(), format, reconnect !== undefined));

@@ -48,7 +48,7 @@ export class MetalHistory {
    * @param {Metal} metal
    * @param {Record<string, HTMLElement>} elements  By id: `metal`, `ranges`, `chart`, `legend`, `figures`, `days`, `csv`.
    * @param {Amounts} amounts
-   * @param {() => number} now  The server's time.
+   * @param {() => number} now  The server's time; Infinity while that is unknown.
    */
   constructor(metal, elements, amounts, now) {
     this.#now = now;
@@ -191,7 +191,7 @@ export class MetalHistory {
   #showTime(name, start) {
     const time = /** @type {HTMLTimeElement} */ (this.#figure(name, "time"));
     time.dateTime = start;
-    write(time, this.#when(start));
+    write(time, this.when(Date.parse(start), this.#now()));
   }
 
   /** @param {string} name @param {string} selector @returns {HTMLElement} */
@@ -200,10 +200,9 @@ export class MetalHistory {
     return /** @type {HTMLElement} */ (found);
   }
 
-  /** The beginning of a candle, for people. @param {string} start */
-  #when(start) {
-    const at = Date.parse(start);
-    return this.#range.interval === "1d" ? format.date(at) : format.weekdayAndTime(at, this.#now());
+  /** The beginning of one of the shown candles, for people. @param {number} at @param {number} now */
+  when(at, now) {
+    return this.#range.interval === "1d" ? format.date(at) : format.weekdayAndTime(at, now);
   }
 
   /** The candle under the pointer; the newest one for null. @param {Candle|null} pointed */
@@ -221,7 +220,7 @@ export class MetalHistory {
             `${_("Lowest")} ${shown(candle.low)}`,
             `${_("Close")} ${shown(candle.close)}`,
           ];
-    write(this.#elements.legend, [this.#when(candle.start), ...prices].join(" · "));
+    write(this.#elements.legend, [this.when(Date.parse(candle.start), this.#now()), ...prices].join(" · "));
   }
 
   #showCsv() {

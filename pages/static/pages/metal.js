@@ -3,7 +3,7 @@
  * that the reader picks. The server wrote the page with all that it shows; this script goes on from there.
  */
 
-import { write } from "../client/dom.js";
+import { write, writeTimes } from "../client/dom.js";
 import { convert } from "../client/units.js";
 import { Amounts } from "./amounts.js";
 import { Card } from "./board-card.js";
@@ -26,7 +26,7 @@ const state = JSON.parse(elements.state.textContent);
 const metal = /** @type {Metal} */ (elements.metal.dataset.metal);
 const card = new Card(elements.now, format);
 const amounts = new Amounts(format, state.currency, card.row);
-const metalHistory = new MetalHistory(metal, elements, amounts, () => live.client.serverTime);
+const metalHistory = new MetalHistory(metal, elements, amounts, () => live.now ?? Infinity);
 const page = { metals: () => [metal], show: update, refresh };
 const live = new LivePage(state, elements, page, { candles: metalHistory.intervals });
 
@@ -71,9 +71,9 @@ function show() {
   }
 }
 
-/** @type {import("./live-page.js").Page["refresh"]} */
-function refresh(now, isCurrent, atBest) {
-  card.refresh(now, isCurrent, atBest(metal));
+function refresh() {
+  card.refresh(live);
+  writeTimes(elements.figures, live, (at, now) => metalHistory.when(at, now));
   // The same price in other measures is as good as the card's.
   elements.nowinall.dataset.trust = elements.now.dataset.trust;
   write(elements.marksinall, elements.now.querySelector('[data-part="marks"]')?.textContent ?? "");

@@ -10,7 +10,6 @@ import { convertQuote } from "../client/units.js";
 import { LivePage } from "./live-page.js";
 import { _, elements, format } from "./page.js";
 
-/** @typedef {import("../client/marks.js").Mark} Mark */
 /** @typedef {import("../client/swarna-client.js").Quote} Quote */
 
 const SECOND = 1_000;
@@ -70,17 +69,13 @@ class Row {
     amount.replaceChildren(...(whole ? [small(currency), whole, small(decimals)] : [text]));
   }
 
-  /**
-   * Shows how old the price is, and its marks.
-   * @param {number|null} now  By the server's clock; null while that is not known. @param {boolean} isCurrent
-   * @param {Mark|null} atBest  The mark of a price without any other.
-   */
-  refresh(now, isCurrent, atBest) {
-    const marks = marksShown(this.#quote, isCurrent, atBest);
+  /** Shows how old the price is, and its marks. @param {boolean} isShown  False if one of now could not be shown. */
+  refresh(isShown) {
+    const marks = marksShown(this.#quote, live.isCurrent && isShown, live.atBest(this.measure.metal));
     this.element.dataset.trust = marks[0] ?? "none";
     write(this.#parts.marks, marks.map((mark) => _(MARKS[mark])).join(" · "));
     if (!this.#quote) write(this.#parts.age, _("Waiting for a price"));
-    else writeAge(this.#parts.age, this.#quote, marks[0], now, format);
+    else writeAge(this.#parts.age, this.#quote, marks[0], live, format);
   }
 }
 
@@ -142,10 +137,10 @@ function fit() {
   elements.rows.style.setProperty("--words", String(Math.max(widest((row) => row.wordsWidth) + GAP, LEAST_WORDS)));
 }
 
-/** @param {number|null} now @param {boolean} isCurrent @param {(metal: import("../client/units.js").Metal) => Mark|null} atBest */
-function refresh(now, isCurrent, atBest) {
-  for (const row of rows) row.refresh(now, isCurrent && isWhole, atBest(row.measure.metal));
+function refresh() {
+  for (const row of rows) row.refresh(isWhole);
   fit();
+  const { now } = live;
   write(elements.date, now === null ? "" : format.date(now));
   write(elements.time, now === null ? "" : format.timeOfDay(now));
   if (isWhole) dispatchEvent(new Event("screenalive"));
