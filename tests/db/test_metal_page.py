@@ -136,7 +136,9 @@ def test_a_metal_that_is_not_listed_has_no_page(client: Client) -> None:
     ListedMetal.objects.filter(name="palladium").update(enabled=False)
     assert client.get("/palladium/").status_code == 404
     assert "Palladium" not in read(client.get("/gold/"))
-    assert client.get("/copper/").status_code == 404
+    missing = client.get("/copper/")
+    assert missing.status_code == 404
+    assert '<a href="/">All prices</a>' in missing.content.decode()
 
 
 def test_a_page_speaks_the_language_of_its_address_and_its_links_keep_it(client: Client) -> None:
