@@ -341,6 +341,37 @@ def test_a_page_that_wakes_up_without_a_network_says_no_age_that_leaves_out_its_
     expect(card(board)).to_contain_text("as of 2 Nov 2026, 12:00 am")
 
 
+def test_a_price_that_comes_again_with_another_metals_or_is_stale_is_no_news_of_the_market(
+    board: Page, stream: StubStream
+):
+    quarter = int(PUBLISHED_AT.timestamp() * 1000) // 900_000 * 900_000
+    sparkline = Sparkline((quarter - 900_000, quarter), (Decimal(100), Decimal(110)))
+    stream.pages["/"] = lambda: board_page("gold", current(listed=[Metal.GOLD], sparklines={Metal.GOLD: sparkline}))
+    path = card(board).locator(".sparkline path")
+    connection = open_board(board, stream, price_update(1, gold=quote(110)))
+    expect(path).to_have_attribute("d", "M0 32L48 0L96 0")
+    connection.send(price_update(2, gold=quote(110, high=999), timestamp="2026-11-01T18:46:00.000Z"))
+    expect(card(board)).to_contain_text("999.00")
+    expect(path).to_have_attribute("d", "M0 32L48 0L96 0")
+    stale = quote(110, timestamp="2026-11-01T18:40:00.000Z", stale=True)
+    connection.send(price_update(3, gold=stale, timestamp="2026-11-01T19:01:00.000Z"))
+    expect(card(board)).to_contain_text("Stale")
+    expect(path).to_have_attribute("d", "M0 32L48 0L96 0")
+    fresh = quote(110, timestamp="2026-11-01T19:02:00.000Z")
+    connection.send(price_update(4, gold=fresh, timestamp="2026-11-01T19:02:00.000Z"))
+    expect(path).to_have_attribute("d", "M0 32L32 0L64 0L96 0")
+
+
+def test_all_metals_are_those_that_are_listed_by_now(board: Page, stream: StubStream):
+    stream.pages["/"] = lambda: new_page(Metal.GOLD, Metal.SILVER)
+    metals = {"gold": "stale", "silver": "stale"}
+    update = price_update(1, gold=quote(100, stale=True), silver=quote(100, stale=True))
+    connection = open_board(board, stream, update, status(metals=metals))
+    expect(board.get_by_role("status")).to_contain_text("Stale: all metals.")
+    connection.send(status(metals=metals | {"platinum": "live"}))
+    expect(board.get_by_role("status")).to_contain_text("Stale: Gold and Silver.")
+
+
 def test_an_old_tab_is_loaded_anew_once_its_server_is_another_version(
     board: Page, priced: StubStream, expected_errors: list[str]
 ):

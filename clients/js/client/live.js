@@ -145,12 +145,18 @@ export class LivePrices {
       {
         status: this.status,
         quotes: metals.map((metal) => [metal, this.quotes[metal] ?? null]),
-        areAll: metals.length === this.#state?.listed.length,
+        areAll: this.#areAll(metals),
         now: this.client.serverTime,
         interruption: this.#isNew ? null : this.#interruption(format, canReconnect),
       },
       format,
     );
+  }
+
+  /** Returns true if these are all metals, also where staff have listed another since the page was written. @param {Metal[]} metals */
+  #areAll(metals) {
+    const listed = [...(this.#state?.listed ?? []), ...Object.keys(this.status?.metals ?? {})];
+    return this.#state !== null && listed.every((metal) => metals.some((each) => each === metal));
   }
 
   /** @param {Formats} format @param {boolean} canReconnect @returns {Notice|null} */

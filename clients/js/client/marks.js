@@ -60,8 +60,13 @@ export function marksOf(quote) {
   if (!quote) return [];
   const { source, stale, example } = quote;
   // A fallback price is old by nature: to call it stale too would say nothing.
-  if (source === "fallback") return [example ? "example" : "fallback"];
+  if (!isOfTheMarket(quote)) return [example ? "example" : "fallback"];
   return /** @type {Mark[]} */ ([source === "simulated" && "simulated", stale && "stale"].filter(Boolean));
+}
+
+/** Returns true unless staff set the price: what the market did goes on in it. @param {Quote} quote */
+export function isOfTheMarket({ source }) {
+  return source !== "fallback";
 }
 
 /**

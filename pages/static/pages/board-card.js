@@ -1,7 +1,7 @@
 /** The card of one row on the board: as the server wrote it, or made here of the same template, and kept up to date. */
 
 import { changeOf, directionOf, write, writeAge } from "../client/dom.js";
-import { MARKS, marksShown } from "../client/marks.js";
+import { isOfTheMarket, MARKS, marksShown } from "../client/marks.js";
 import { nameOf, parse } from "../client/rows.js";
 import { convertQuote } from "../client/units.js";
 
@@ -92,7 +92,7 @@ export class Card {
    */
   draw(closes) {
     const quote = this.#quote;
-    const points = quote && quote.source !== "fallback" && closes.length ? [...closes, quote.price] : closes;
+    const points = quote && isOfTheMarket(quote) && closes.length ? [...closes, quote.price] : closes;
     const [low, high] = [Math.min(...points), Math.max(...points)];
     const across = WIDTH / (points.length - 1);
     // A price that stands still is drawn in the middle.

@@ -4,6 +4,7 @@
  */
 
 import { ARROWS, each, write, writeTimes } from "../client/dom.js";
+import { isOfTheMarket } from "../client/marks.js";
 import { nameOf, written } from "../client/rows.js";
 import { convert } from "../client/units.js";
 import { Card } from "./board-card.js";
@@ -42,7 +43,7 @@ const { client } = live;
 
 /** @type {Card[]} */
 let cards = [...elements.prices.children].map((element) => new Card(/** @type {HTMLElement} */ (element), format));
-let { moves } = state;
+let { moves, quotes: drawn } = state;
 let publishedAt = Date.parse(state.publishedAt ?? "");
 /** @type {Metal[]} */
 let subscribed = [];
@@ -117,17 +118,24 @@ function isSame(one, other) {
   return one.metal === other.metal && one.oldPrice === other.oldPrice && one.newPrice === other.newPrice;
 }
 
-/** Adds the market's prices of a moment to the sparklines. @param {number} at */
+/**
+ * Adds the market's new prices of a moment to the sparklines. One that another metal's news bring again is none, nor one that
+ * waits for its source: the server has no candle of it.
+ * @param {number} at
+ */
 function prolongSparklines(at) {
   for (const [metal, sparkline] of Object.entries(sparklines)) {
     const quote = live.quotes[/** @type {Metal} */ (metal)];
+    const before = drawn[/** @type {Metal} */ (metal)];
+    const isNew = quote?.timestamp !== before?.timestamp || quote?.price !== before?.price;
     const start = at - (at % QUARTER);
-    if (!quote || quote.source === "fallback" || start < sparkline[0]) continue;
+    if (!quote || !isNew || quote.stale || !isOfTheMarket(quote) || start < sparkline[0]) continue;
     if (start > sparkline[0]) sparkline[1].push(quote.price);
     else sparkline[1][sparkline[1].length - 1] = quote.price;
     sparkline[0] = start;
     if (sparkline[1].length > SPARKLINE_POINTS) sparkline[1].shift();
   }
+  drawn = live.quotes;
 }
 
 function refresh() {
