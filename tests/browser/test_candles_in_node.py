@@ -163,6 +163,33 @@ def test_a_history_that_cannot_be_had_is_fetched_until_it_can_which_the_page_is_
     assert found == [[2], [4], 4, ["failed", "changed", "failed", "changed"]]
 
 
+def test_a_history_that_cannot_be_had_is_fetched_ever_more_rarely_and_only_the_one_that_is_wanted(run: Run):
+    found = run(
+        f"""{GOLD}
+        import {{ mock }} from "node:test";
+        mock.timers.enable({{ apis: ["setTimeout"] }});
+        Math.random = () => 0.9;
+        const tried = [];
+        const fail = async (interval, most) => {{ tried.push(most); throw new Error("503"); }};
+        const again = new CandleHistory("gold", fail, () => {{}}, () => {{}});
+        again.load("5m", 10);
+        // Not in step with other pages: the first at 7.75 s, the second 15.5 s after it.
+        for (const wait of [7_700, 50, 7_700, 7_700, 100]) {{
+          await settled();
+          mock.timers.tick(wait);
+        }}
+        await settled();
+        const [before] = [tried.length, again.load("5m", 288)];
+        for (let tick = 0; tick < 20; tick += 1) {{
+          await settled();
+          mock.timers.tick(300_000);
+        }}
+        say([before, tried.slice(before).every((most) => most === 288)]);
+        """
+    )
+    assert found == [3, True]
+
+
 def test_a_range_is_cut_from_the_end_of_its_newest_candle(run: Run):
     found = run(
         f"""{GOLD}

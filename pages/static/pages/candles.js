@@ -79,8 +79,10 @@ export class CandleSeries {
  * @property {Promise<void>|null} loading
  */
 
-/** The milliseconds after which a history that could not be had is requested again. */
-const AGAIN_AFTER = 10_000;
+/** The longest time, in milliseconds, after which a history that could not be had is requested again: it doubles, up to this. */
+const [AGAIN_AFTER, LONGEST_AGAIN] = [10_000, 300_000];
+/** The share of it by which some pages are earlier, as all of them have lost one server. */
+const EARLIER = 0.25;
 
 /** A metal's candles of several intervals, loaded by REST and kept abreast of the stream. */
 export class CandleHistory {
@@ -163,8 +165,9 @@ export class CandleHistory {
       let [breaks, candles] = [-1, /** @type {Candle[]} */ ([])];
       while (breaks !== this.#breaks) {
         breaks = this.#breaks;
-        candles = await this.#fetchUntilHad(interval, kept.most);
+        candles = await this.#fetchUntilHad(interval, kept);
       }
+      if (this.#kept.get(interval) !== kept) return;
       kept.next.take(candles);
       [kept.shown, kept.next, kept.joinedAt] = [kept.next, new CandleSeries(kept.most), breaks];
       this.#changed(interval, null);
@@ -175,15 +178,17 @@ export class CandleHistory {
     return kept.loading;
   }
 
-  /** @param {Interval} interval @param {number|null} most @returns {Promise<Candle[]>} */
-  async #fetchUntilHad(interval, most) {
-    while (true) {
+  /** None if more of them have been requested since: those are fetched. @param {Interval} interval @param {Kept} kept @returns {Promise<Candle[]>} */
+  async #fetchUntilHad(interval, kept) {
+    for (let pause = AGAIN_AFTER; this.#kept.get(interval) === kept; pause = Math.min(2 * pause, LONGEST_AGAIN)) {
       try {
-        return await this.#fetchCandles(interval, most);
+        return await this.#fetchCandles(interval, kept.most);
       } catch {
         this.#failed();
-        await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER));
+        const earlier = pause * EARLIER * Math.random();
+        await new Promise((resolve) => setTimeout(resolve, pause - earlier));
       }
     }
+    return [];
   }
 }
