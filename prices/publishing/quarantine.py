@@ -207,12 +207,13 @@ class Validator:
 
     def _superseded(self, spot: Quote, violation: Violation) -> HeldPrice | None:
         """The source's last quarantined quote, if another source's price superseded it within 24 h at about the same
-        level.
+        level. One for which the shown price was stale is kept: past prices are marked by it.
         """
         last = HeldPrice.objects.filter(metal=spot.metal, currency=spot.currency, source=spot.source).first()
         is_it = (
             last is not None
             and last.decision == HeldPrice.Decision.SUPERSEDED
+            and not last.contests
             and last.doubt == violation.rule
             and last.held_at > self.now - _REMEMBERED_FOR
             and clock.is_plausible(last.held_at, self.now)

@@ -479,6 +479,19 @@ def test_a_past_price_was_stale_whenever_screens_called_it_so(world: World, clie
         assert ("It was contested, and so shown as stale" in page.content.decode()) is stale, at
 
 
+def test_it_was_stale_then_though_the_quote_that_contested_it_came_again(world: World, client: Client) -> None:
+    world.refresh()
+    world.says |= {"a": PRICES | {Metal.GOLD: "14500"}} | dict.fromkeys("bc", TemporaryError("is away"))
+    world.refresh()
+    world.refresh()
+    contested = world.now
+    world.says["b"] = PRICES
+    world.refresh()
+    world.refresh()
+    assert price_at(client, contested.isoformat())["stale"] is True
+    assert price_at(client, world.now.isoformat())["stale"] is False
+
+
 def test_a_price_that_was_contested_when_it_went_out_under_another_premium_says_so(
     world: World, client: Client
 ) -> None:
