@@ -796,6 +796,19 @@ def open_editor(board: Page) -> Locator:
     return board.locator("#editor")
 
 
+def test_the_editor_is_named_and_closes_in_a_browser_that_has_no_properties_of_aria(board: Page, stream: StubStream):
+    board.add_init_script(
+        "for (const name in Element.prototype) if (/^aria/.test(name)) delete Element.prototype[name]"
+    )
+    open_board(board, stream, prices(), status())
+    editor = open_editor(board)
+    expect(editor.get_by_role("combobox", name=re.compile("Gold")).first).to_be_visible()
+    button = board.get_by_role("button", name="Choose rows")
+    expect(button).to_have_attribute("aria-expanded", "true")
+    button.click()
+    expect(editor).to_be_hidden()
+
+
 def shown_rows(board: Page) -> list[str | None]:
     return [each.get_attribute("data-row") for each in board.locator(".card").all()]
 

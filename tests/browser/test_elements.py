@@ -51,6 +51,14 @@ def test_a_price_is_shown_in_its_unit_and_purity_with_how_far_it_can_be_trusted(
     expect(price.locator("a")).to_have_attribute("href", f"{site.stream.http_url}/why/7/#gold")
 
 
+def test_where_a_browser_does_not_know_colours_of_light_and_dark_a_mark_has_one(site: Site) -> None:
+    style = (ROOT / "clients/js/client/element.js").read_text().replace("light-dark(", "of-the-future(")
+    site.page.route("**/element.js", lambda route: route.fulfill(content_type="text/javascript", body=style))
+    site.open('<swarna-price metal="gold"></swarna-price>')
+    expect(site.element().locator(".marks")).to_have_text("Live")
+    expect(site.element().locator(".marks")).to_have_css("color", "rgb(10, 106, 58)")
+
+
 def test_in_a_sentence_a_price_is_its_amount_with_its_mark_unless_it_is_live(site: Site) -> None:
     site.open('<swarna-price compact metal="gold"></swarna-price><swarna-price compact metal="silver"></swarna-price>')
     for price, amount in zip(site.element().all(), ("₹12,000.00", "₹150.00"), strict=True):

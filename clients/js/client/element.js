@@ -29,13 +29,20 @@ const HOME = /^(https?:.*\/)static\/client\/[^/]+$/.exec(import.meta.url)?.[1] ?
 const STYLES = `
 :host {
   display: inline-block;
-  --up: var(--swarna-up, light-dark(#0a6a3a, #63d393));
-  --down: var(--swarna-down, light-dark(#b3261e, #ff938a));
-  --warning: var(--swarna-warning, light-dark(#8a5a00, #f0c14b));
+  --up: var(--swarna-up, #0a6a3a);
+  --down: var(--swarna-down, #b3261e);
+  --warning: var(--swarna-warning, #8a5a00);
   --line: var(--swarna-line, color-mix(in srgb, currentcolor 18%, transparent));
   --quiet: var(--swarna-quiet, color-mix(in srgb, currentcolor 75%, transparent));
   font-variant-numeric: tabular-nums;
   line-height: 1.4;
+}
+@supports (color: light-dark(red, red)) {
+  :host {
+    --up: var(--swarna-up, light-dark(#0a6a3a, #63d393));
+    --down: var(--swarna-down, light-dark(#b3261e, #ff938a));
+    --warning: var(--swarna-warning, light-dark(#8a5a00, #f0c14b));
+  }
 }
 :host([hidden]), [hidden] { display: none; }
 * { box-sizing: border-box; margin: 0; }

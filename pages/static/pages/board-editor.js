@@ -161,7 +161,8 @@ function purities({ metal, purity }) {
 function select(name, label, value, options, changed) {
   const made = document.createElement("select");
   made.name = name;
-  made.ariaLabel = label;
+  // Firefox before 119 has no property of it.
+  made.setAttribute("aria-label", label);
   made.append(...options);
   made.value = value;
   made.addEventListener("change", () => changed(made.value));
@@ -179,7 +180,8 @@ function group(label, options) {
 /** @param {string} text @param {() => void} pressed @param {string} [name] @param {string} [label] @param {boolean} [disabled] */
 function button(text, pressed, name = "", label = text, disabled = false) {
   const made = document.createElement("button");
-  Object.assign(made, { type: "button", textContent: text, name, ariaLabel: label, disabled });
+  Object.assign(made, { type: "button", textContent: text, name, disabled });
+  made.setAttribute("aria-label", label);
   made.addEventListener("click", pressed);
   return made;
 }

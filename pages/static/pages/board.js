@@ -153,7 +153,7 @@ function showMoves() {
 /** @param {Move & {at: string}} move */
 function moveItem({ metal, oldPrice, newPrice, changePercent, direction, at }) {
   const arrow = element("span", "arrow", ARROWS[direction]);
-  arrow.ariaHidden = "true";
+  arrow.setAttribute("aria-hidden", "true");
   const row = cards.find((card) => card.row.metal === metal)?.row;
   const shown = (/** @type {number} */ price) => format.amount(convert(price, row));
   const time = element("time", "", format.weekdayAndTime(Date.parse(at), live.now ?? Infinity));
@@ -227,8 +227,8 @@ function subscribe() {
 
 /** Opens or closes the editor of the rows. */
 async function edit() {
-  const isOpen = elements.edit.ariaExpanded === "true";
-  elements.edit.ariaExpanded = String(!isOpen);
+  const isOpen = elements.edit.getAttribute("aria-expanded") === "true";
+  elements.edit.setAttribute("aria-expanded", String(!isOpen));
   elements.editor.hidden = isOpen;
   if (isOpen) return;
   editor ??= import("./board-editor.js").then(makeEditor);

@@ -154,7 +154,7 @@ function pickStyle({ target }) {
 /** @param {Style} style */
 function showStyle(style) {
   for (const button of /** @type {NodeListOf<HTMLElement>} */ (elements.styles.querySelectorAll("button"))) {
-    button.ariaPressed = String(button.dataset.style === style);
+    button.setAttribute("aria-pressed", String(button.dataset.style === style));
   }
 }
 
