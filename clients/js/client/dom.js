@@ -70,7 +70,7 @@ function showMarks(parts, marks, { _ }) {
 }
 
 /**
- * How a converted quote differs from the previous close, in words; these are empty where there is none.
+ * The difference of a converted quote from the previous close, in words; these are empty where there is none.
  * @param {Converted|null} quote @param {Formats} format
  */
 export function changeOf(quote, { difference, percent }) {

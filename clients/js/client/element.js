@@ -87,7 +87,7 @@ a { color: inherit; text-decoration: underline dotted; text-underline-offset: 3p
 `;
 
 /**
- * @typedef {object} Kind  What one of the elements shows.
+ * @typedef {object} Kind  The contents of one of the elements.
  * @property {(element: HTMLElement, live: LivePrices) => Sheet} sheet  The rows that its attributes name.
  * @property {(notices: Notice[], hasPrices: boolean) => Notice[]} notices  Those of all that it shows.
  * @property {(rows: Parts[], source: HTMLElement) => Node} layout

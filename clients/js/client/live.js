@@ -96,7 +96,7 @@ export class LivePrices {
     return this.#root;
   }
 
-  /** How the prices are to be taken, as the server says or said it; null while that is not known. */
+  /** The last status by the server, of the feeds and the market; null while that is not known. */
   get status() {
     return this.client.status ?? (this.#isNew && this.#state ? this.#state.status : null);
   }

@@ -29,7 +29,7 @@ export const MARKS = {
 const SECOND = 1_000;
 /** The words of the indicator where WebSocket is blocked, too. @type {Record<Transport, string>} */
 const CONNECTED = { websocket: N_("Connected"), sse: N_("Connected by events"), poll: N_("Connected by polling") };
-/** Why a server ends a connection, as its protocol says it; a network has reasons of its own. @type {string[]} */
+/** The reasons of a server that ends a connection, as its protocol says them; a network has others. @type {string[]} */
 export const REASONS = [
   N_("Unauthorized"),
   N_("Server at capacity"),
@@ -94,7 +94,7 @@ export function marksShown(quote, connected, atBest) {
 }
 
 /**
- * How old a shown price is, in words; empty if its time cannot be read.
+ * The age of a shown price in words; empty if its time cannot be read.
  * @param {Quote} quote @param {Mark|undefined} mark  Its most serious one.
  * @param {number|null} now  By the server's clock; null while that is unknown, when no more is said than what it is of.
  * @param {Formats} format

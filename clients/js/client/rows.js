@@ -16,7 +16,7 @@ import { PURITIES_OF, UNITS } from "./units.js";
  * @typedef {object} Sheet
  * @property {Row[]} rows  Each once.
  * @property {Mistake[]} mistakes  The first of them.
- * @property {number} leftOut  How many further rows there are.
+ * @property {number} leftOut  The number of further rows.
  */
 
 /** As many as a screen shows. */
@@ -39,7 +39,7 @@ const METALS = new Map([
 
 const FINE_PER_GRAM = "gold,silver,platinum,palladium";
 const OF_EUROPE = "gold,gold:750:gram,silver:999:kg,platinum,palladium";
-/** @type {Map<string, string>}  How the trade in a currency quotes metals. */
+/** @type {Map<string, string>}  The rows by which the trade in a currency quotes metals. */
 const CUSTOMARY = new Map([
   ["INR", "gold:999:10gram,gold:916:10gram,gold:750:10gram,silver:999:kg,platinum,palladium"],
   ["USD", "gold:999:troy_ounce,silver:999:troy_ounce,platinum:999:troy_ounce,palladium:999:troy_ounce"],

@@ -1,4 +1,4 @@
-// What Swagger leaves to the page: its dark colours, and names for readers of screens.
+// The parts that Swagger leaves to the page: its dark colours, and names for readers of screens.
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const swagger = /** @type {HTMLElement} */ (document.querySelector("#swagger-ui"));
 

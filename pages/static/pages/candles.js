@@ -72,9 +72,9 @@ export class CandleSeries {
 
 /**
  * @typedef {object} Kept  An interval that was requested.
- * @property {number|null} most  How many of the newest candles were requested; null for all.
+ * @property {number|null} most  The number of the newest candles that were requested; null for all.
  * @property {CandleSeries} shown  The history of the last answer, and all that the stream has brought since.
- * @property {CandleSeries} next  What the stream has brought since the history was last requested.
+ * @property {CandleSeries} next  The candles that the stream has brought since the history was last requested.
  * @property {number} joinedAt  `#breaks` when that was requested which is shown; -1 before the first answer.
  * @property {Promise<void>|null} loading
  */
@@ -92,7 +92,7 @@ export class CandleHistory {
   #failed;
   /** @type {Position|null}  That of the last update. */
   #position = null;
-  /** How often the stream began, or could not go on from the position before: a history from before then has a gap. */
+  /** The beginnings of the stream, and the times that it could not go on: a history from before the last has a gap. */
   #breaks = 0;
   /** @type {Map<Interval, Kept>} */
   #kept = new Map();
