@@ -444,7 +444,7 @@ def test_after_a_drift_the_right_price_is_believed_as_soon_as_another_source_giv
 
 
 @pytest.fixture
-def duty(monkeypatch: pytest.MonkeyPatch) -> None:
+def duty(seeded: None, monkeypatch: pytest.MonkeyPatch) -> None:
     with_duty = replace(PROVIDER_TABLE["metals_dev"], includes_premium=True)
     monkeypatch.setattr("prices.premiums.PROVIDER_TABLE", {**PROVIDER_TABLE, "metals_dev": with_duty})
     Premium.objects.create(metal_id="gold", multiplier=Decimal("1.1"), effective_from=NOW)
