@@ -39,7 +39,7 @@ def imported(*folders: str) -> set[str]:
 @pytest.mark.parametrize(
     ("named", "folders"),
     [
-        (["requirements.in"], ["accounts", "infra", "locks", "prices", "signing", "streaming", "swarna"]),
+        (["requirements.in"], ["accounts", "infra", "locks", "pages", "prices", "signing", "streaming", "swarna"]),
         (["requirements.in", "requirements-dev.in"], ["tests", "bench"]),
     ],
     ids=["product", "tests"],
