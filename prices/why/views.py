@@ -101,8 +101,8 @@ def publication(request: HttpRequest, seq: int) -> HttpResponse:
 
 @limited
 def at_moment(request: HttpRequest) -> HttpResponse:
-    """The page of the price that screens showed at a moment; without parameters, the form to ask for one."""
-    if not request.GET:
+    """The page of the price that screens showed at a moment; without its parameters, the form to ask for one."""
+    if request.GET.keys().isdisjoint(MomentForm.base_fields):
         return _without(request, None, HTTPStatus.OK)
     form = MomentForm(request.GET)
     if not form.is_valid():

@@ -177,8 +177,9 @@ def test_of_a_moment_without_a_receipt_history_is_told_and_whether_a_screen_show
     assert "No candle holds it, either." in read(client.get(ask(0)))
 
 
-def test_without_a_moment_the_page_explains_itself(client: Client) -> None:
-    page = client.get("/why/")
+@pytest.mark.parametrize("address", ["/why/", "/why/?utm_source=a-letter"])
+def test_without_a_moment_the_page_explains_itself(client: Client, address: str) -> None:
+    page = client.get(address)
     assert page.status_code == 200
     assert "Each price that screens showed has a receipt" in read(page)
 
