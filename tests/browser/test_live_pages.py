@@ -108,3 +108,17 @@ def test_a_page_from_the_browsers_cache_is_not_said_to_be_of_now(
     expect(age).to_have_text("as of 2 Nov 2026, 12:00 am")
     connection.send(status())
     expect(page.locator(written.marks)).to_have_text("Live")
+
+
+def test_until_the_servers_time_is_known_a_new_price_is_dated_in_as_few_words_as_the_servers(
+    page: Page, stream: StubStream, written: Written
+) -> None:
+    page.goto(stream.http_url + written.path + written.query)
+    connection = stream.connection()
+    connection.wait_for("subscribe")
+    at = "2026-11-01T18:31:10.000Z"
+    connection.send(price_update(8, gold=quote(101, timestamp=at), timestamp=at), status())
+    expect(page.locator(written.amount)).to_contain_text("101.00")
+    expect(page.locator("time[data-part=age]")).to_have_text("as of Mon, 12:01 am")
+    connection.send({"type": "pong", "timestamp": "2026-11-01T18:31:30.000Z"})
+    expect(page.locator("time[data-part=age]")).to_have_text("20 s ago")

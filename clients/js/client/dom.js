@@ -95,13 +95,13 @@ export function directionOf(change) {
  * @param {Quote} quote @param {Mark|undefined} mark  Its most serious one.
  * @param {LivePrices} live @param {Formats} format
  */
-export function writeAge(element, quote, mark, { now, isCurrent }, format) {
+export function writeAge(element, quote, mark, { now, nowAtLeast, isCurrent }, format) {
   const age = /** @type {HTMLTimeElement} */ (element);
   const at = Number.isNaN(Date.parse(quote.timestamp)) ? "" : quote.timestamp;
   if (now === null && isCurrent && age.dateTime === at && age.dataset.by !== "clock") return;
   age.dataset.by = now === null ? "" : "clock";
   age.dateTime = at;
-  write(age, ageText(quote, mark, now, format));
+  write(age, ageText(quote, mark, now, format, nowAtLeast));
 }
 
 /**

@@ -49,6 +49,8 @@ export class LivePrices {
   #state;
   /** @type {number|null} */
   #lastUpdate;
+  /** When the newest price was published in a page that the server has just written; else null. @type {number|null} */
+  #writtenAt;
   /** True while the page is as fresh as the server wrote it: until the stream says how it is, or does not come. */
   #isNew;
   #hasBegun = false;
@@ -81,6 +83,7 @@ export class LivePrices {
     this.seq = state?.seq ?? 0;
     this.currency = state?.currency ?? "";
     this.#lastUpdate = state?.publishedAt ? Date.parse(state.publishedAt) : null;
+    this.#writtenAt = isNew ? this.#lastUpdate : null;
     this.client = new SwarnaClient(`${root}ws/prices/`, {
       position: state?.seq ? { epoch: state.epoch, seq: state.seq } : null,
       ...options,
@@ -109,6 +112,15 @@ export class LivePrices {
   /** The time by the server's clock; null while that is unknown, as a device's own may be wrong. */
   get now() {
     return this.client.isTimed ? this.client.serverTime : null;
+  }
+
+  /**
+   * The time of what was published since the server wrote the page, a moment ago; Infinity without it. So a time is as long
+   * in words as the server's, until `now` is known: nothing moves on the page for that.
+   */
+  get nowAtLeast() {
+    const isNews = this.#writtenAt !== null && this.#lastUpdate !== null && this.#lastUpdate > this.#writtenAt;
+    return isNews && this.client.connected ? Number(this.#lastUpdate) : Infinity;
   }
 
   /** True from the first prices on of which the server has said how they are to be taken. */
