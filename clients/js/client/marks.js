@@ -97,13 +97,13 @@ export function marksShown(quote, connected, atBest) {
  * The age of a shown price in words; empty if its time cannot be read.
  * @param {Quote} quote @param {Mark|undefined} mark  Its most serious one.
  * @param {number|null} now  By the server's clock; null while that is unknown, when no more is said than what it is of.
- * @param {Formats} format @param {number} atLeast  Then it is not earlier than this, nor much later; Infinity if that is unknown, too.
+ * @param {Formats} format @param {number} earliest  Then it is not earlier than this, nor much later; Infinity if that is unknown, too.
  */
-export function ageText(quote, mark, now, format, atLeast) {
+export function ageText(quote, mark, now, format, earliest) {
   const quotedAt = Date.parse(quote.timestamp);
   if (Number.isNaN(quotedAt)) return "";
   if (quote.example) return format.exampleOf(quotedAt);
-  if (now === null) return format.asOf(quotedAt, atLeast);
+  if (now === null) return format.asOf(quotedAt, earliest);
   return mark === "close" ? format.asOf(quotedAt, now) : format.age(quotedAt, now);
 }
 
