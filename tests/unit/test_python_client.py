@@ -451,15 +451,21 @@ async def test_a_silent_server_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
         assert client.prices["gold"].price == 13300
 
 
-async def test_a_wait_may_be_cancelled_and_nothing_is_lost() -> None:
-    go_on = asyncio.Event()
+def once(event: asyncio.Event, message: dict[str, Any]) -> Serve:
+    """Send a message once an event is set."""
 
-    async def later(connection: ServerConnection) -> None:
-        await go_on.wait()
-        await connection.send(json.dumps(price_update(8, gold=quote(13300))))
+    async def send(connection: ServerConnection) -> None:
+        await event.wait()
+        await connection.send(json.dumps(message))
         await connection.wait_closed()
 
-    async with server(sends(price_update(7, gold=quote(13200)), then=later)) as url, SwarnaClient(url) as client:
+    return send
+
+
+async def test_a_wait_may_be_cancelled_and_nothing_is_lost() -> None:
+    go_on = asyncio.Event()
+    behaviour = sends(price_update(7, gold=quote(13200)), then=once(go_on, price_update(8, gold=quote(13300))))
+    async with server(behaviour) as url, SwarnaClient(url) as client:
         await until(client, PriceUpdate)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
@@ -471,13 +477,8 @@ async def test_a_wait_may_be_cancelled_and_nothing_is_lost() -> None:
 
 async def test_a_wait_for_an_update_may_be_cancelled_too() -> None:
     go_on = asyncio.Event()
-
-    async def later(connection: ServerConnection) -> None:
-        await go_on.wait()
-        await connection.send(json.dumps(price_update(8, gold=quote(13300))))
-        await connection.wait_closed()
-
-    async with server(sends(price_update(7, gold=quote(13200)), then=later)) as url, SwarnaClient(url) as client:
+    behaviour = sends(price_update(7, gold=quote(13200)), then=once(go_on, price_update(8, gold=quote(13300))))
+    async with server(behaviour) as url, SwarnaClient(url) as client:
         updates = client.updates()
         first = await anext(updates)
         with pytest.raises(TimeoutError):

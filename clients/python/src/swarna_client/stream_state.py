@@ -74,7 +74,7 @@ class StreamState:
         self.is_confirmed = False
         self._subscription = subscription
         self._to_send: deque[str] = deque()
-        self._asked_time_at = 0.0
+        self._time_requested_at = 0.0
         self._heard_at = 0.0
         self._has_heartbeats = False
         self._has_been_confirmed = False
@@ -89,11 +89,11 @@ class StreamState:
         self._restart_after = self._turned_away = self._clock_ahead = None
         self._heard_at = steady_seconds()
         self._to_send.clear()
-        self._ask_time()
+        self._request_time()
         self._to_send.append(self._subscription.message(self.position))
 
-    def _ask_time(self) -> None:
-        self._asked_time_at = steady_seconds()
+    def _request_time(self) -> None:
+        self._time_requested_at = steady_seconds()
         self._to_send.append(json.dumps({"type": "ping"}))
 
     def to_send(self) -> str | None:
@@ -170,8 +170,8 @@ class StreamState:
 
     def _told(self, time: dt.datetime) -> None:
         """Take the answer to the question for the time, or ask again where a program that was busy took it late."""
-        if steady_seconds() - self._asked_time_at > _ANSWER:
-            self._ask_time()
+        if steady_seconds() - self._time_requested_at > _ANSWER:
+            self._request_time()
         else:
             self._clock_ahead = _ahead(time)
 
